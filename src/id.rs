@@ -1,0 +1,162 @@
+//! Names for things: newtypes over bytes and integers, so that a user cannot be passed where a session is meant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::{BitOrder, Encoding, Specification};
+use std::sync::LazyLock;
+
+/// RFC 4648 base32 without padding, in lower case: what people see of a key (52 characters for 32 bytes).
+pub static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut spec = Specification::new();
+    spec.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
+    spec.bit_order = BitOrder::MostSignificantFirst;
+    spec.encoding().expect("the alphabet above has 32 distinct symbols")
+});
+
+/// A text that is not an id of the kind asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an id is {0} lower-case base32 characters")]
+pub struct BadId(pub usize);
+
+macro_rules! id32 {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
+
+        impl $name {
+            /// The first six base32 characters: enough to tell apart two of the same name.
+            pub fn short(&self) -> String {
+                let mut text = BASE32.encode(&self.0[..4]);
+                text.truncate(6);
+                text
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&BASE32.encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.short())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                let bytes = BASE32.decode(text.as_bytes()).map_err(|_| BadId(52))?;
+                Ok(Self(bytes.try_into().map_err(|_| BadId(52))?))
+            }
+        }
+    };
+}
+
+id32!(
+    /// A person: the bytes of their Ed25519 user key.
+    UserId
+);
+id32!(
+    /// One running node of a user: the bytes of its Ed25519 session key, which is also its TLS key.
+    SessionId
+);
+id32!(
+    /// The network whose members share a key; all zero for the open network.
+    NetworkId
+);
+id32!(
+    /// Where an envelope goes: a user today, a room later.
+    Address
+);
+id32!(
+    /// SHA-256 of an envelope's bytes, checked by every carrier.
+    EnvelopeId
+);
+
+impl NetworkId {
+    /// Everybody without a network key.
+    pub const OPEN: NetworkId = NetworkId([0; 32]);
+}
+
+impl From<UserId> for Address {
+    fn from(user: UserId) -> Address {
+        Address(user.0)
+    }
+}
+
+impl Address {
+    /// The user of this address.
+    pub fn user(&self) -> UserId {
+        UserId(self.0)
+    }
+}
+
+/// Random per start of a node: a connection from a newer start replaces the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BootId(pub u64);
+
+/// A connection of this process; never travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// A dial of this process; never travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialId(pub u64);
+
+/// One conversation's counter in one start of one session: every start opens a new random epoch, so that a
+/// restored backup can never use a number twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId {
+    pub author: SessionId,
+    pub epoch: u64,
+    pub to: Address,
+}
+
+/// A message, the same on every session that has it. `n` counts from 1 in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId {
+    pub stream: StreamId,
+    pub n: u64,
+}
+
+impl MessageId {
+    /// The opaque string of `cli.md`: epoch and number whole, author and address by their first four bytes. The random
+    /// 64-bit epoch makes it unique; the rest guards against a slip of the hand.
+    pub fn token(&self) -> String {
+        let number = self.n.to_be_bytes();
+        let significant = &number[number.iter().position(|b| *b != 0).unwrap_or(7)..];
+        let mut bytes = Vec::with_capacity(24);
+        bytes.extend_from_slice(&self.stream.epoch.to_be_bytes());
+        bytes.extend_from_slice(&self.stream.author.0[..4]);
+        bytes.extend_from_slice(&self.stream.to.0[..4]);
+        bytes.extend_from_slice(significant);
+        BASE32.encode(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_52_characters_and_reads_back() {
+        let id = UserId([7; 32]);
+        assert_eq!(id.to_string().len(), 52);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("alice".parse::<UserId>(), Err(BadId(52)));
+    }
+
+    #[test]
+    fn message_tokens_differ_by_number_and_epoch() {
+        let stream = StreamId { author: SessionId([1; 32]), epoch: 9, to: Address([2; 32]) };
+        let tokens: std::collections::BTreeSet<String> = (0..1000).map(|n| MessageId { stream, n }.token()).collect();
+        assert_eq!(tokens.len(), 1000);
+        let other = StreamId { epoch: 10, ..stream };
+        assert!(!tokens.contains(&MessageId { stream: other, n: 1 }.token()));
+    }
+}

@@ -1,0 +1,12 @@
+//! Keys, signatures, records, names, sealing, the network key: who is who, without any I/O.
+
+pub mod name;
+pub mod network;
+pub mod record;
+pub mod seal;
+pub mod sign;
+pub mod words;
+
+pub use name::Name;
+pub use record::{Checked, Refused, Verifier};
+pub use sign::{Domain, Scheme, SecretKey};

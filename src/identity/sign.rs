@@ -1,0 +1,142 @@
+//! One function signs, one checks. Everything signed says what it is (its domain string) and for which network.
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+use crate::id::NetworkId;
+
+/// How signatures are made. Simulations of thousands of nodes use a keyed hash, which anybody can forge and nobody in a
+/// simulation does; everything else uses Ed25519.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    Ed25519,
+    Cheap,
+}
+
+/// What a signature is about; a signature for one domain is none for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    Roster,
+    Declaration,
+    KeyCard,
+    LinkList,
+    Bundle,
+}
+
+impl Domain {
+    /// The string in front of what is signed, with a zero byte behind it.
+    pub fn tag(self) -> &'static [u8] {
+        match self {
+            Domain::Roster => b"darknode/roster/1\0",
+            Domain::Declaration => b"darknode/declaration/1\0",
+            Domain::KeyCard => b"darknode/key-card/1\0",
+            Domain::LinkList => b"darknode/link-list/1\0",
+            Domain::Bundle => b"darknode/bundle/1\0",
+        }
+    }
+}
+
+/// A user key or a session key.
+#[derive(Clone)]
+pub struct SecretKey {
+    scheme: Scheme,
+    key: SigningKey,
+    public: [u8; 32],
+}
+
+impl SecretKey {
+    /// The key that grows from these 32 bytes.
+    pub fn from_seed(scheme: Scheme, seed: &[u8; 32]) -> SecretKey {
+        let key = SigningKey::from_bytes(seed);
+        let public = match scheme {
+            Scheme::Ed25519 => key.verifying_key().to_bytes(),
+            Scheme::Cheap => Sha256::digest(seed).into(),
+        };
+        SecretKey { scheme, key, public }
+    }
+
+    /// The 32 bytes it grew from.
+    pub fn seed(&self) -> [u8; 32] {
+        self.key.to_bytes()
+    }
+
+    /// The public half: the bytes of a `UserId` or a `SessionId`.
+    pub fn public(&self) -> [u8; 32] {
+        self.public
+    }
+
+    /// Which scheme it signs by.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Signs `parts`, one after another, under a domain and a network.
+    pub fn sign(&self, domain: Domain, network: &NetworkId, parts: &[&[u8]]) -> [u8; 64] {
+        let message = message(domain, network, parts);
+        match self.scheme {
+            Scheme::Ed25519 => self.key.sign(&message).to_bytes(),
+            Scheme::Cheap => cheap(&self.public, &message),
+        }
+    }
+}
+
+/// Whether `signature` is by `public` over `parts` under this domain and network. Ed25519 is checked strictly: no
+/// small-order keys, no malleable signatures, so two honest nodes never disagree about one.
+pub fn verify(
+    scheme: Scheme,
+    public: &[u8; 32],
+    domain: Domain,
+    network: &NetworkId,
+    parts: &[&[u8]],
+    signature: &[u8; 64],
+) -> bool {
+    let message = message(domain, network, parts);
+    match scheme {
+        Scheme::Ed25519 => VerifyingKey::from_bytes(public)
+            .is_ok_and(|key| key.verify_strict(&message, &Signature::from_bytes(signature)).is_ok()),
+        Scheme::Cheap => cheap(public, &message) == *signature,
+    }
+}
+
+fn message(domain: Domain, network: &NetworkId, parts: &[&[u8]]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(64 + parts.iter().map(|part| part.len()).sum::<usize>());
+    message.extend_from_slice(domain.tag());
+    message.extend_from_slice(&network.0);
+    parts.iter().for_each(|part| message.extend_from_slice(part));
+    message
+}
+
+fn cheap(public: &[u8; 32], message: &[u8]) -> [u8; 64] {
+    let half: [u8; 32] = Sha256::new().chain_update(public).chain_update(message).finalize().into();
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&half);
+    signature
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_holds_only_for_its_domain_network_bytes_and_key() {
+        for scheme in [Scheme::Ed25519, Scheme::Cheap] {
+            let key = SecretKey::from_seed(scheme, &[1; 32]);
+            let other = SecretKey::from_seed(scheme, &[2; 32]);
+            let network = NetworkId([9; 32]);
+            let signature = key.sign(Domain::Roster, &network, &[b"ab"]);
+            let holds =
+                |public, domain, network, bytes: &[u8]| verify(scheme, public, domain, network, &[bytes], &signature);
+            assert!(holds(&key.public(), Domain::Roster, &network, b"ab"));
+            assert!(!holds(&other.public(), Domain::Roster, &network, b"ab"));
+            assert!(!holds(&key.public(), Domain::KeyCard, &network, b"ab"));
+            assert!(!holds(&key.public(), Domain::Roster, &NetworkId::OPEN, b"ab"));
+            assert!(!holds(&key.public(), Domain::Roster, &network, b"abc"));
+        }
+    }
+
+    #[test]
+    fn a_small_order_key_signs_nothing() {
+        let zero = [0u8; 32];
+        assert!(!verify(Scheme::Ed25519, &zero, Domain::Roster, &NetworkId::OPEN, &[b"x"], &[0; 64]));
+    }
+}

@@ -1,0 +1,9 @@
+#[cfg(feature = "node")]
+pub mod handle;
+pub mod id;
+pub mod identity;
+#[cfg(feature = "node")]
+pub mod node;
+pub mod proto;
+pub mod time;
+pub mod wire;

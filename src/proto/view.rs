@@ -1,0 +1,215 @@
+//! What faces may see: copies, in the words of `cli.md`. Every text in it that came from a stranger is still as the
+//! stranger sent it; whoever prints makes it harmless.
+
+use std::net::SocketAddr;
+
+use crate::id::{MessageId, SessionId, UserId};
+use crate::time::Wall;
+
+/// Something to tell. One variant per event of `cli.md`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    Nearby {
+        user: String,
+        id: UserId,
+        session: SessionId,
+    },
+    Away {
+        user: String,
+        id: UserId,
+        session: SessionId,
+    },
+    Linked {
+        user: String,
+        id: UserId,
+        by: By,
+        auto: bool,
+    },
+    Unlinked {
+        user: String,
+        id: UserId,
+        by: By,
+    },
+    /// `--accept ask`: somebody wants a link; `\add` accepts.
+    Asked {
+        user: String,
+        id: UserId,
+    },
+    Online {
+        user: String,
+        id: UserId,
+        session: SessionId,
+        via: Via,
+    },
+    Path {
+        user: String,
+        session: SessionId,
+        via: Via,
+    },
+    Offline {
+        user: String,
+        id: UserId,
+        session: SessionId,
+        reason: Absence,
+    },
+    Chat {
+        with: String,
+        id: UserId,
+    },
+    Queued {
+        message: MessageId,
+        to: String,
+        text: String,
+    },
+    State {
+        message: MessageId,
+        to: String,
+        session: SessionId,
+        state: Delivery,
+    },
+    Message(Box<MessageView>),
+    Users {
+        filter: super::event::Filter,
+        users: Vec<UserView>,
+    },
+    Pong {
+        addr: SocketAddr,
+        user: String,
+        id: UserId,
+        session: SessionId,
+        rtt_ms: f64,
+    },
+    Me(Box<Profile>),
+    Whois(Box<Profile>),
+    Status {
+        messages: Vec<StatusView>,
+    },
+    History {
+        with: String,
+        messages: Vec<MessageView>,
+    },
+    Done {
+        what: String,
+    },
+    Warning {
+        code: WarningCode,
+        message: String,
+        user: Option<String>,
+    },
+    Error {
+        code: ErrorCode,
+        message: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Me,
+    Them,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    Direct,
+    Relayed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    Declared,
+    Lost,
+}
+
+/// How far a message is on its way to one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    Queued,
+    Delivered,
+}
+
+/// A line of history. `arrival` is what a face gives back once it has printed it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageView {
+    pub arrival: u64,
+    pub message: MessageId,
+    pub from: String,
+    pub from_id: UserId,
+    pub with: String,
+    pub text: String,
+    pub sent: Wall,
+    pub order: u64,
+    pub own: bool,
+    /// It may have been printed before a crash.
+    pub again: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserView {
+    pub user: String,
+    pub id: UserId,
+    pub online: bool,
+    /// Steps from me; `None` if not within two.
+    pub distance: Option<u8>,
+    pub nearby: bool,
+    pub verified: bool,
+    pub sessions: Vec<SessionView>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionView {
+    pub session: SessionId,
+    pub online: bool,
+    pub via: Option<Via>,
+    /// Seconds since we heard of it.
+    pub heard_s: u64,
+    pub addrs: Vec<SocketAddr>,
+}
+
+/// `\me` and `\whois`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    pub user: String,
+    pub id: UserId,
+    /// The fingerprint in words.
+    pub words: String,
+    /// `darkchat:…`, to be dialled or scanned.
+    pub address: String,
+    /// My own session, in `\me`.
+    pub session: Option<SessionId>,
+    pub sessions: Vec<SessionId>,
+    pub verified: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatusView {
+    pub message: MessageId,
+    pub to: String,
+    pub text: String,
+    pub sessions: Vec<(SessionId, Delivery)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WarningCode {
+    NameClash,
+    ClonedKey,
+    RosterFork,
+    NoKey,
+    Disk,
+    Multicast,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCode {
+    UnknownMacro,
+    UnknownUser,
+    AmbiguousUser,
+    BadName,
+    BadAddress,
+    BadArgument,
+    NoConversation,
+    TextTooLong,
+    Unreachable,
+    Blocked,
+    Disk,
+    Internal,
+}

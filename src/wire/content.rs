@@ -1,0 +1,89 @@
+//! What is inside the seal: one bundle of contents by one author, signed once.
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{Bytes, Field, Fixed, List, record};
+use super::record::Signed;
+use crate::id::{SessionId, UserId};
+
+/// A line of chat, in bytes of UTF-8 (design §6).
+pub const MAX_TEXT: usize = 16_000;
+/// The bytes of the contents of one bundle.
+pub const MAX_BUNDLE: usize = 20 * 1024;
+/// Contents that one bundle may hold.
+pub const MAX_CONTENTS: usize = 512;
+
+/// What a content is. Unknown kinds are stored and acknowledged.
+pub mod kind {
+    /// UTF-8 text, the body as it is.
+    pub const TEXT: u64 = 1;
+    /// [`LinkBody`](super::LinkBody).
+    pub const LINK: u64 = 2;
+    /// [`ReceiptBody`](super::ReceiptBody); has `n` 0 and is never receipted.
+    pub const RECEIPT: u64 = 3;
+}
+
+record! {
+    /// The plaintext of an envelope, behind a `u32` length and before zero padding.
+    pub struct Bundle {
+        /// Whoever shows it has opened the envelope.
+        0 => r: Fixed<32>,
+        1 => user: UserId,
+        2 => session: SessionId,
+        /// The bytes of [`Contents`], as signed.
+        3 => contents: Bytes<MAX_BUNDLE>,
+        /// By the session key over network, addressee and contents.
+        4 => signature: Fixed<64>,
+        /// For somebody who may not have them.
+        5 => roster: Option<Signed>,
+        6 => card: Option<Signed>,
+    }
+}
+
+/// The contents of a bundle.
+pub type Contents = List<Content, MAX_CONTENTS>;
+
+record! {
+    pub struct Content {
+        0 => kind: u64,
+        1 => epoch: u64,
+        /// Counts from 1 in the stream (author session, epoch, addressee); 0: not numbered.
+        2 => n: u64,
+        /// Place in history.
+        3 => lamport: u64,
+        /// The author's clock, unix milliseconds; only printed.
+        4 => wall: i64,
+        5 => body: Bytes<MAX_TEXT>,
+    }
+}
+
+record! {
+    /// My link list's entry about the addressee.
+    pub struct LinkBody {
+        /// See [`link_state`](super::record::link_state).
+        0 => state: u8,
+        1 => lamport: u64,
+    }
+}
+
+record! {
+    /// What the signing session holds of the addressee's streams to it. Cumulative.
+    pub struct ReceiptBody {
+        0 => streams: List<StreamRanges, 64>,
+    }
+}
+
+record! {
+    pub struct StreamRanges {
+        /// The session of the addressee that wrote the stream.
+        0 => author: SessionId,
+        1 => epoch: u64,
+        2 => ranges: List<Range, 128>,
+    }
+}
+
+/// From the first to the second number, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range(pub u64, pub u64);
+
+impl Field for Range {}

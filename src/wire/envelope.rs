@@ -1,0 +1,29 @@
+//! Envelopes: sealed content on its way to an address. Anybody may carry one; only the addressee's sessions open it.
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{Bytes, Field, Fixed, List, record};
+use crate::id::Address;
+
+/// Padded content and the tag of its seal.
+pub const MAX_SEALED: usize = 20 * 1024 + 16;
+/// The longest envelope: 20 KiB of padded content, 48 wraps of about 95 bytes, and what holds them together.
+pub const MAX_ENVELOPE: usize = 26 * 1024;
+
+record! {
+    /// Its id is the SHA-256 of its bytes.
+    pub struct Envelope {
+        0 => address: Address,
+        /// SHA-256 of `r`, which is inside the seal: who shows `r` has opened it.
+        1 => lock: Fixed<32>,
+        2 => wraps: List<Wrap, 48>,
+        /// ChaCha20-Poly1305 under the content key.
+        3 => sealed: Bytes<MAX_SEALED>,
+    }
+}
+
+/// The content key for one prekey: `[prekey id, HPKE encapsulated key, wrapped key]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrap(pub Fixed<8>, pub Fixed<32>, pub Fixed<48>);
+
+impl Field for Wrap {}
