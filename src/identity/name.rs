@@ -20,6 +20,11 @@ impl Name {
         Ok(Name(text.to_owned()))
     }
 
+    /// Equal for names that people would take for the same.
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
