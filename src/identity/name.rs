@@ -61,11 +61,6 @@ impl Name {
         Ok(Name(name))
     }
 
-    /// Equal for names that people would take for the same.
-    pub fn folded(&self) -> String {
-        self.0.to_lowercase()
-    }
-
     pub fn as_str(&self) -> &str {
         &self.0
     }
