@@ -121,7 +121,8 @@ fn a_key_that_is_missing_empty_cut_damaged_or_foreign_is_never_made_anew() {
         let mut flipped = whole.clone();
         flipped[60] ^= 1;
         let foreign = keyfile::to_pem(&[99; 32]).as_bytes().to_vec();
-        let bad = [None, Some(vec![]), Some(whole[..50].to_vec()), Some(flipped), Some(foreign), Some(vec![b'x'; 9999])];
+        let bad =
+            [None, Some(vec![]), Some(whole[..50].to_vec()), Some(flipped), Some(foreign), Some(vec![b'x'; 9999])];
         for contents_of_file in bad {
             let dir = lived_in();
             fs::remove_file(dir.path().join(file)).unwrap();
