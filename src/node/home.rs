@@ -67,13 +67,14 @@ pub struct Identity {
 }
 
 impl Home {
-    /// Takes the directory for this process, making it (mode 0700, with its parents) if it is not there. An empty one
-    /// that others may enter is closed to them; one that holds something is refused until its owner closes it.
+    /// Takes the directory for this process, making it (mode 0700, with its parents) if it is not there. An empty one is
+    /// closed to others; one that holds something keeps its mode, and is refused if others can write in it, for they
+    /// could exchange the keys.
     pub fn open(dir: &Path) -> Result<Home, HomeError> {
         disk::make_dir(dir)?;
-        disk::refuse_others(dir)?;
+        disk::refuse_unfit(dir)?;
         let lock = disk::lock(dir)?;
-        disk::close(dir)?;
+        disk::close_empty(dir)?;
         Ok(Home { dir: dir.to_owned(), _lock: lock })
     }
 

@@ -24,20 +24,26 @@ pub fn make_dir(dir: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
-/// Refuses a directory that cannot be written, or that holds something and can be entered by others.
-pub fn refuse_others(dir: &Path) -> Result<(), HomeError> {
+/// Refuses a directory that this process cannot write in, or that holds something and others can write in.
+pub fn refuse_unfit(dir: &Path) -> Result<(), HomeError> {
     let probe = beside(dir, LOCK_FILE);
     let written = new_file(&probe).and_then(|_| fs::remove_file(&probe));
     written.map_err(|error| HomeError::writing(dir, error))?;
     let meta = fs::metadata(dir).map_err(|error| HomeError::reading(dir, error))?;
-    let entries = fs::read_dir(dir).map_err(|error| HomeError::reading(dir, error))?;
-    for entry in entries {
-        let entry = entry.map_err(|error| HomeError::reading(dir, error))?;
-        if rights::others(&meta) && entry.file_name() != LOCK_FILE {
-            return Err(HomeError::OpenDirectory(dir.to_owned()));
-        }
+    if rights::others_write(&meta) && !is_empty(dir)? {
+        return Err(HomeError::OpenDirectory(dir.to_owned()));
     }
     Ok(())
+}
+
+fn is_empty(dir: &Path) -> Result<bool, HomeError> {
+    for entry in fs::read_dir(dir).map_err(|error| HomeError::reading(dir, error))? {
+        let entry = entry.map_err(|error| HomeError::reading(dir, error))?;
+        if entry.file_name() != LOCK_FILE {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The exclusive lock on a directory, held as long as the file is open.
@@ -53,8 +59,11 @@ pub fn lock(dir: &Path) -> Result<File, HomeError> {
     }
 }
 
-/// Closes a directory to others.
-pub fn close(dir: &Path) -> Result<(), HomeError> {
+/// Closes a directory to others, if nothing but the lock is in it.
+pub fn close_empty(dir: &Path) -> Result<(), HomeError> {
+    if !is_empty(dir)? {
+        return Ok(());
+    }
     rights::close_dir(dir).map_err(|error| HomeError::writing(dir, error))
 }
 
@@ -119,7 +128,7 @@ pub fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, HomeError> {
 /// The bytes of a small file that nobody else may read; `None` where nothing is.
 pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, HomeError> {
     match fs::metadata(path) {
-        Ok(meta) if rights::others(&meta) => Err(HomeError::OpenKey(path.to_owned())),
+        Ok(meta) if rights::others_read(&meta) => Err(HomeError::OpenKey(path.to_owned())),
         _ => read(path),
     }
 }
@@ -163,16 +172,21 @@ mod rights {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)
     }
 
-    pub fn others(meta: &Metadata) -> bool {
+    /// Or write, or enter.
+    pub fn others_read(meta: &Metadata) -> bool {
         meta.permissions().mode() & 0o077 != 0
+    }
+
+    pub fn others_write(meta: &Metadata) -> bool {
+        meta.permissions().mode() & 0o022 != 0
     }
 
     pub fn close_dir(dir: &Path) -> io::Result<()> {
         let meta = metadata(dir)?;
-        if !others(&meta) {
-            return Ok(());
+        match others_read(&meta) {
+            true => set_permissions(dir, Permissions::from_mode(meta.permissions().mode() & 0o700)),
+            false => Ok(()),
         }
-        set_permissions(dir, Permissions::from_mode(meta.permissions().mode() & 0o700))
     }
 
     pub fn private(options: &mut OpenOptions) {
@@ -197,7 +211,11 @@ mod rights {
         create_dir_all(dir)
     }
 
-    pub fn others(_meta: &Metadata) -> bool {
+    pub fn others_read(_meta: &Metadata) -> bool {
+        false
+    }
+
+    pub fn others_write(_meta: &Metadata) -> bool {
         false
     }
 

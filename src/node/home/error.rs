@@ -20,7 +20,7 @@ pub enum HomeError {
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{}: {error}; mend that and start again", .path.display())]
     Io { path: PathBuf, error: io::Error },
-    #[error("others can enter {dir}, where keys and history are kept; close it: chmod 700 {dir}", dir = .0.display())]
+    #[error("others can write in {dir} and could exchange the keys; close it: chmod 700 {dir}", dir = .0.display())]
     OpenDirectory(PathBuf),
     #[error("others can read the key in {path}; close it: chmod 600 {path}", path = .0.display())]
     OpenKey(PathBuf),

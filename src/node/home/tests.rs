@@ -275,17 +275,24 @@ mod modes {
     }
 
     #[test]
-    fn an_open_directory_is_closed_when_empty_and_refused_when_not() {
+    fn an_empty_directory_is_closed_to_others() {
         let dir = tempfile::tempdir().unwrap();
-        set_mode(dir.path(), 0o755);
+        set_mode(dir.path(), 0o777);
         drop(Home::open(dir.path()).unwrap());
         assert_eq!(mode(dir.path()), 0o700);
-        let other = tempfile::tempdir().unwrap();
-        fs::write(other.path().join("holiday.jpg"), b"").unwrap();
-        set_mode(other.path(), 0o755);
-        let text = Home::open(other.path()).unwrap_err().to_string();
+    }
+
+    #[test]
+    fn a_directory_with_something_in_it_is_refused_only_if_others_can_write_there() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("field.key"), b"").unwrap();
+        set_mode(dir.path(), 0o775);
+        let text = Home::open(dir.path()).unwrap_err().to_string();
         assert!(text.contains("chmod 700"), "{text}");
-        assert_eq!((mode(other.path()), contents(other.path()).len()), (0o755, 1));
+        assert_eq!((mode(dir.path()), contents(dir.path()).len()), (0o775, 1));
+        set_mode(dir.path(), 0o755);
+        start(dir.path(), bytes(0)).unwrap();
+        assert_eq!(mode(dir.path()), 0o755);
     }
 
     #[test]
