@@ -45,6 +45,8 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     pub name: Name,
+    /// The name was given by hand. One made from the host's name gives way to whoever the directory belongs to.
+    pub named: bool,
     pub dir: PathBuf,
 }
 
@@ -329,7 +331,7 @@ fn place(args: &Args) -> Result<Place, Unusable> {
             .map(|dirs| dirs.data_dir().join("darknode").join(file_safe(name.as_str())))
             .ok_or_else(|| unusable("there is no home directory here; say where to keep data by --data-dir DIR"))?,
     };
-    Ok(Place { name, dir })
+    Ok(Place { name, named: args.username.is_some(), dir })
 }
 
 /// `server-HOSTNAME`, as far as it makes a name.
