@@ -7,6 +7,7 @@ pub mod identity;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod proto;
+pub mod sim;
 pub mod time;
 #[cfg(feature = "node")]
 pub mod ui;

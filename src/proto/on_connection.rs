@@ -32,7 +32,7 @@ impl Core {
         }
         if let Some(Dial { purpose: Purpose::Bootstrap, addr, .. }) = &dial {
             self.bootstrapped.insert(*addr, new.session);
-            self.bootstrap.found(addr);
+            self.bootstrap.found(addr, self.now.moment);
         }
         self.nearby.meet(new.boot, new.session);
         let neighbour = Neighbour {
@@ -105,7 +105,7 @@ impl Core {
 
     /// A session can be talked to: everybody it concerns learns of it.
     fn come_up(&mut self, conn: ConnId, session: SessionId, user: UserId, boot: BootId) {
-        self.wanted.found(&user);
+        self.wanted.found(&user, self.now.moment);
         self.answer_pings(&session);
         self.outbox.open_lane(user, session, self.now.moment);
         self.inbox.owe_all(user, session, self.config.user);

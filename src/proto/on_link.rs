@@ -31,6 +31,7 @@ impl Core {
         }
         self.tell_link(user, change);
         self.seek_if_wanted(user);
+        self.wanted.news(&user, self.now.moment);
     }
 
     /// Hears a word of theirs.
@@ -76,7 +77,7 @@ impl Core {
                     line: None,
                     notice: Notice::Unlinked { user: handle, id: user, by },
                 });
-                self.wanted.found(&user);
+                self.wanted.forget(&user);
                 for session in self.presence.of_user(&user) {
                     self.presence.gone(&session);
                 }
@@ -91,7 +92,6 @@ impl Core {
         let wanted = wanted && !self.links.is_blocked(&user);
         if wanted && user != self.config.user && self.neighbours.of_user(&user).is_empty() {
             self.wanted.want(user, self.now.moment);
-            self.wanted.news(&user, self.now.moment);
         }
     }
 

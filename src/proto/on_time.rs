@@ -84,7 +84,7 @@ impl Core {
         for user in self.wanted.due(&mut self.rng, now) {
             let still = self.links.wants(&user) || self.outbox.waits_for(&user);
             if !still || self.links.is_blocked(&user) || !self.neighbours.of_user(&user).is_empty() {
-                self.wanted.found(&user);
+                self.wanted.forget(&user);
                 continue;
             }
             self.dial_user(&user);

@@ -17,7 +17,7 @@ use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::ROOM;
 use crate::time::Moment;
 use crate::wire::codec::Bytes;
-use crate::wire::content::{Content, MAX_CONTENTS};
+use crate::wire::content::{Content, MAX_CONTENTS, kind};
 
 /// Bytes that a content takes beside its body, at most.
 const OVERHEAD: usize = 48;
@@ -65,7 +65,7 @@ pub struct Outbox {
 /// What a receipt changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Receipted {
-    /// Messages that this session has now and had not before.
+    /// Lines of chat that this session has now and had not before.
     pub delivered: Vec<MessageId>,
     /// All that this session has of the stream; `None` if nothing is new.
     pub ranges: Option<Ranges>,
@@ -233,7 +233,8 @@ impl Outbox {
             known.insert(*n);
         }
         result.ranges = Some(known.clone());
-        result.delivered = waiting.iter().map(|n| MessageId { stream, n: *n }).collect();
+        let is_text = |n: &u64| queue.items.get(&(ordinal, *n)).is_some_and(|item| item.row.kind == kind::TEXT);
+        result.delivered = waiting.iter().copied().filter(is_text).map(|n| MessageId { stream, n }).collect();
         for n in waiting {
             let held = |session: &SessionId| queue.delivered.get(&(stream, *session)).is_some_and(|r| r.contains(n));
             if audience.iter().all(held) {

@@ -19,8 +19,10 @@ pub struct Seek<K> {
 
 #[derive(Debug)]
 struct Pause {
-    next: Moment,
+    /// `None` while it is found.
+    next: Option<Moment>,
     span: Duration,
+    since: Moment,
 }
 
 impl<K: Ord + Copy + Hash> Seek<K> {
@@ -28,35 +30,57 @@ impl<K: Ord + Copy + Hash> Seek<K> {
         Seek { sought: BTreeMap::new() }
     }
 
-    /// Starts to seek, at once. Nothing changes if it is sought already.
+    /// Starts to seek, at once. Nothing changes if it is sought already; what was found only a moment ago and is gone again
+    /// goes on with its pauses, so that a door that is closed at once is not knocked at for ever.
     pub fn want(&mut self, key: K, now: Moment) {
-        self.sought.entry(key).or_insert(Pause { next: now, span: SEEK_FIRST });
+        let pause = self.sought.entry(key).or_insert(Pause { next: Some(now), span: SEEK_FIRST, since: now });
+        if pause.next.is_some() {
+            return;
+        }
+        if now.since(pause.since) > SEEK_FIRST * 10 {
+            pause.span = SEEK_FIRST;
+            pause.next = Some(now);
+        } else {
+            pause.next = Some(now + pause.span);
+            pause.span = (pause.span * 2).min(SEEK_LONGEST);
+        }
     }
 
-    pub fn found(&mut self, key: &K) {
+    /// It is there.
+    pub fn found(&mut self, key: &K, now: Moment) {
+        if let Some(pause) = self.sought.get_mut(key) {
+            pause.next = None;
+            pause.since = now;
+        }
+    }
+
+    /// It is not wanted any more.
+    pub fn forget(&mut self, key: &K) {
         self.sought.remove(key);
     }
 
     /// News about one: its next round is now.
     pub fn news(&mut self, key: &K, now: Moment) {
-        if let Some(pause) = self.sought.get_mut(key) {
-            *pause = Pause { next: now, span: SEEK_FIRST };
+        if let Some(pause) = self.sought.get_mut(key).filter(|pause| pause.next.is_some()) {
+            pause.next = Some(now);
+            pause.span = SEEK_FIRST;
         }
     }
 
     /// News about everything. Rounds are spread over half a second, so that a whole network that wakes does not knock at
     /// once.
     pub fn news_for_all(&mut self, rng: &mut impl Rng, now: Moment) {
-        for pause in self.sought.values_mut() {
-            *pause = Pause { next: now + jitter(rng, SEEK_FIRST / 2), span: SEEK_FIRST };
+        for pause in self.sought.values_mut().filter(|pause| pause.next.is_some()) {
+            pause.next = Some(now + jitter(rng, SEEK_FIRST / 2));
+            pause.span = SEEK_FIRST;
         }
     }
 
     /// Those whose round is due, with their next one set.
     pub fn due(&mut self, rng: &mut impl Rng, now: Moment) -> Vec<K> {
         let mut due = Vec::new();
-        for (key, pause) in self.sought.iter_mut().filter(|(_, pause)| pause.next <= now) {
-            pause.next = now + pause.span + jitter(rng, pause.span / 4);
+        for (key, pause) in self.sought.iter_mut().filter(|(_, pause)| pause.next.is_some_and(|next| next <= now)) {
+            pause.next = Some(now + pause.span + jitter(rng, pause.span / 4));
             pause.span = (pause.span * 2).min(SEEK_LONGEST);
             due.push(*key);
         }
@@ -64,7 +88,7 @@ impl<K: Ord + Copy + Hash> Seek<K> {
     }
 
     pub fn next(&self) -> Option<Moment> {
-        self.sought.values().map(|pause| pause.next).min()
+        self.sought.values().filter_map(|pause| pause.next).min()
     }
 }
 

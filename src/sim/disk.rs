@@ -1,0 +1,100 @@
+//! A store in memory: the same ops as the real one, and a crash that loses what was not committed.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::id::{SessionId, StreamId};
+use crate::proto::memory::{Memory, MessageRow, Op, Ticket};
+use crate::proto::ranges::Ranges;
+
+/// What one simulated node has on its disk, and what is on its way there.
+#[derive(Debug, Default)]
+pub struct Disk {
+    memory: Memory,
+    /// Messages of others and of this node, in the order they were stored.
+    pub history: Vec<MessageRow>,
+    delivered: BTreeMap<(StreamId, SessionId), Ranges>,
+    pending: VecDeque<(Ticket, Op)>,
+    /// Typed messages are refused while this is set.
+    pub full: bool,
+}
+
+impl Disk {
+    /// Takes an op; it is durable with the next [`Disk::commit`].
+    pub fn write(&mut self, ticket: Ticket, op: Op) {
+        self.pending.push_back((ticket, op));
+    }
+
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Makes everything pending durable. The last ticket, and the typed messages that a full disk refused.
+    pub fn commit(&mut self) -> (Ticket, Vec<MessageRow>) {
+        let mut last = Ticket(0);
+        let mut refused = Vec::new();
+        for (ticket, op) in std::mem::take(&mut self.pending) {
+            last = ticket;
+            match op {
+                Op::Typed(row) if self.full => refused.push(row),
+                op => self.apply(op),
+            }
+        }
+        (last, refused)
+    }
+
+    /// The power fails: what was not committed is gone.
+    pub fn crash(&mut self) {
+        self.pending.clear();
+    }
+
+    /// What a node starts from.
+    pub fn load(&self) -> Memory {
+        let waits = |stream: &StreamId| self.memory.waiting.iter().any(|row| row.id.stream == *stream);
+        let delivered = self.delivered.iter().filter(|((stream, _), _)| waits(stream));
+        let delivered = delivered.map(|((stream, session), ranges)| (*stream, *session, ranges.clone())).collect();
+        Memory { delivered, ..self.memory.clone() }
+    }
+
+    /// Goes back to an older state of the disk, as a restored backup does.
+    pub fn restore(&mut self, backup: Memory) {
+        self.pending.clear();
+        self.memory = backup;
+    }
+
+    fn apply(&mut self, op: Op) {
+        let memory = &mut self.memory;
+        match op {
+            Op::Counters(counters) => memory.counters = counters,
+            Op::User(row) => replace(&mut memory.users, row, |row| row.user),
+            Op::ForgetUser(user) => memory.users.retain(|row| row.user != user),
+            Op::Session(row) => replace(&mut memory.sessions, *row, |row| row.session),
+            Op::ForgetSession(session) => memory.sessions.retain(|row| row.session != session),
+            Op::Link(row) => replace(&mut memory.links, row, |row| row.user),
+            Op::Prekey(prekey) => replace(&mut memory.prekeys, prekey, |prekey| prekey.id),
+            Op::ForgetPrekey(id) => memory.prekeys.retain(|prekey| prekey.id != id),
+            Op::Typed(row) => {
+                memory.waiting.push(row.clone());
+                self.history.push(row);
+            }
+            Op::Received(row) => self.history.push(row),
+            Op::Seen { stream, ranges } => replace(&mut memory.received, (stream, ranges), |(stream, _)| *stream),
+            Op::Delivered { stream, session, ranges } => {
+                self.delivered.insert((stream, session), ranges);
+            }
+            Op::Settled { stream, ranges } => {
+                memory.waiting.retain(|row| row.id.stream != stream || !ranges.contains(row.id.n));
+            }
+            Op::Cancelled(id) => {
+                memory.waiting.retain(|row| row.id != id);
+                self.history.retain(|row| row.id != id);
+            }
+        }
+    }
+}
+
+fn replace<T, K: PartialEq>(rows: &mut Vec<T>, row: T, key: impl Fn(&T) -> K) {
+    match rows.iter_mut().find(|old| key(old) == key(&row)) {
+        Some(old) => *old = row,
+        None => rows.push(row),
+    }
+}

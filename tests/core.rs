@@ -1,0 +1,336 @@
+//! The core in the simulator: two people and more, on a link, behind cuts, through crashes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use darknode::proto::Accept;
+use darknode::proto::event::{Command, Filter};
+use darknode::proto::view::{Absence, By, Delivery, ErrorCode, Notice};
+use darknode::sim::{Settings, Sim};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Alice and bob on one link, linked, both on.
+fn linked_pair(seed: u64) -> Sim {
+    let mut sim = strangers(seed, Accept::Auto);
+    sim.command(0, 1, Command::Add { user: "bob".to_owned() });
+    assert!(sim.run_until(SOON, |sim| is_linked(sim, 0) && is_linked(sim, 1)), "seed {seed}: not linked");
+    sim
+}
+
+fn strangers(seed: u64, accept: Accept) -> Sim {
+    let mut sim = Sim::new(Settings { seed, ..Settings::default() });
+    for name in ["alice", "bob"] {
+        let node = sim.add(name, accept, true);
+        sim.start(node);
+    }
+    sim
+}
+
+fn is_linked(sim: &Sim, node: usize) -> bool {
+    told(sim, node, |notice| matches!(notice, Notice::Linked { .. }))
+}
+
+fn told(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> bool {
+    sim.nodes[node].notices.iter().any(|(_, notice)| is(notice))
+}
+
+fn say(sim: &mut Sim, from: usize, to: usize, line: u64, text: &str) {
+    let to = sim.nodes[to].user;
+    sim.command(from, line, Command::Say { to, text: text.to_owned() });
+}
+
+/// Texts that a node has shown, with how often.
+fn shown(sim: &Sim, node: usize) -> BTreeMap<String, usize> {
+    let mut shown = BTreeMap::new();
+    for (_, notice) in &sim.nodes[node].notices {
+        if let Notice::Message(message) = notice {
+            *shown.entry(message.text.clone()).or_insert(0) += 1;
+        }
+    }
+    shown
+}
+
+fn texts(count: usize) -> BTreeMap<String, usize> {
+    (0..count).map(|n| (n.to_string(), 1)).collect()
+}
+
+#[test]
+fn strangers_on_one_link_see_each_other() {
+    let mut sim = strangers(1, Accept::Auto);
+    let nearby = |sim: &Sim, node| told(sim, node, |notice| matches!(notice, Notice::Nearby { .. }));
+    assert!(sim.run_until(SOON, |sim| nearby(sim, 0) && nearby(sim, 1)));
+}
+
+#[test]
+fn an_added_stranger_is_linked_on_both_sides_and_marked_auto_on_theirs() {
+    let sim = linked_pair(2);
+    assert!(told(&sim, 0, |n| matches!(n, Notice::Linked { by: By::Me, auto: false, .. })));
+    assert!(told(&sim, 1, |n| matches!(n, Notice::Linked { by: By::Them, auto: true, .. })));
+    assert!(told(&sim, 0, |n| matches!(n, Notice::Online { .. })));
+}
+
+#[test]
+fn a_name_that_turns_up_within_five_seconds_is_found() {
+    let mut sim = Sim::new(Settings::default());
+    sim.add("alice", Accept::Auto, true);
+    sim.add("bob", Accept::Auto, true);
+    sim.start(0);
+    sim.command(0, 1, Command::Chat { user: "bob".to_owned() });
+    sim.start(1);
+    assert!(sim.run_until(SOON, |sim| told(sim, 0, |n| matches!(n, Notice::Chat { .. }))));
+}
+
+#[test]
+fn a_name_that_nobody_has_is_given_up_after_five_seconds() {
+    let mut sim = strangers(3, Accept::Auto);
+    sim.command(0, 9, Command::Chat { user: "carol".to_owned() });
+    let unknown = |n: &Notice| matches!(n, Notice::Error { code: ErrorCode::UnknownUser, .. });
+    assert!(!sim.run_until(Duration::from_secs(4), |sim| told(sim, 0, unknown)));
+    assert!(sim.run_until(Duration::from_secs(2), |sim| told(sim, 0, unknown)));
+}
+
+#[test]
+fn a_line_is_queued_then_shown_once_then_delivered() {
+    let mut sim = linked_pair(4);
+    say(&mut sim, 0, 1, 2, "hello");
+    let delivered = |n: &Notice| matches!(n, Notice::State { state: Delivery::Delivered, .. });
+    assert!(sim.run_until(SOON, |sim| told(sim, 0, delivered)));
+    assert_eq!(shown(&sim, 1), BTreeMap::from([("hello".to_owned(), 1)]));
+    let queued =
+        sim.nodes[0].notices.iter().position(|(line, n)| *line == Some(2) && matches!(n, Notice::Queued { .. }));
+    let state = sim.nodes[0].notices.iter().position(|(_, n)| delivered(n));
+    assert!(queued.is_some() && queued < state);
+    assert!(sim.nodes[0].disk.load().waiting.is_empty(), "a delivered line leaves the outbox");
+}
+
+#[test]
+fn what_is_written_to_somebody_away_waits_and_arrives_when_they_return() {
+    let mut sim = linked_pair(5);
+    sim.command(1, 1, Command::Quit);
+    let offline = |n: &Notice| matches!(n, Notice::Offline { reason: Absence::Declared, .. });
+    assert!(sim.run_until(SOON, |sim| told(sim, 0, offline)));
+    for n in 0..50 {
+        say(&mut sim, 0, 1, 10 + n, &n.to_string());
+    }
+    sim.run(Duration::from_secs(3600));
+    sim.start(1);
+    assert!(sim.run_until(SOON, |sim| shown(sim, 1) == texts(50)), "{:?}", shown(&sim, 1).len());
+}
+
+#[test]
+fn they_find_each_other_again_without_the_link_by_remembered_addresses() {
+    let mut sim = linked_pair(6);
+    sim.crash(0);
+    sim.crash(1);
+    sim.run(Duration::from_secs(60));
+    // No local link any more: only memory.
+    for node in [0, 1] {
+        sim.set_lan(node, false);
+        sim.start(node);
+    }
+    let online = |sim: &Sim| sim.nodes[0].notices.iter().filter(|(_, n)| matches!(n, Notice::Online { .. })).count();
+    assert!(sim.run_until(SOON, |sim| online(sim) >= 2));
+}
+
+#[test]
+fn a_killed_peer_is_lost_within_fifteen_seconds_and_a_stall_of_eight_is_not() {
+    let mut sim = linked_pair(7);
+    let lost = |sim: &Sim| told(sim, 0, |n| matches!(n, Notice::Offline { reason: Absence::Lost, .. }));
+    sim.cut(0, 1);
+    sim.run(Duration::from_secs(8));
+    sim.mend(0, 1);
+    sim.run(Duration::from_secs(20));
+    assert!(!lost(&sim));
+    sim.crash(1);
+    assert!(sim.run_until(Duration::from_secs(15), lost));
+}
+
+#[test]
+fn lines_typed_while_the_cable_is_cut_arrive_once_in_both_directions() {
+    let mut sim = linked_pair(8);
+    sim.cut(0, 1);
+    sim.run(Duration::from_secs(30));
+    for n in 0..20 {
+        say(&mut sim, 0, 1, 100 + n, &n.to_string());
+        say(&mut sim, 1, 0, 100 + n, &n.to_string());
+    }
+    sim.run(Duration::from_secs(30));
+    sim.mend(0, 1);
+    assert!(sim.run_until(SOON, |sim| shown(sim, 0) == texts(20) && shown(sim, 1) == texts(20)));
+}
+
+#[test]
+fn whoever_crashes_at_any_moment_every_line_typed_is_shown_and_nothing_twice() {
+    for seed in 0..40 {
+        let mut sim = linked_pair(100 + seed);
+        let mut typed = 0;
+        for round in 0..12u64 {
+            for _ in 0..10 {
+                say(&mut sim, 0, 1, 1000 + typed, &typed.to_string());
+                typed += 1;
+            }
+            sim.run(Duration::from_millis((seed * 7 + round * 13) % 40));
+            let victim = ((seed + round) % 3) as usize;
+            if victim < 2 {
+                sim.crash(victim);
+                sim.start(victim);
+            }
+        }
+        // A line counts as typed once the prompt has returned.
+        let accepted: Vec<String> = sim.nodes[0].notices.iter().filter_map(queued_text).collect();
+        let all = |sim: &Sim| accepted.iter().all(|text| shown(sim, 1).contains_key(text));
+        assert!(sim.run_until(Duration::from_secs(60), all), "seed {seed}: lines lost");
+        let stored = &sim.nodes[1].disk.history;
+        let mut ids: Vec<_> = stored.iter().filter(|row| row.kind == 1).map(|row| row.id).collect();
+        let before = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), before, "seed {seed}: a line was stored twice");
+    }
+}
+
+fn queued_text((_, notice): &(Option<u64>, Notice)) -> Option<String> {
+    match notice {
+        Notice::Queued { text, .. } => Some(text.clone()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_restored_backup_is_not_mute_and_opens_what_is_sealed_to_it_anew() {
+    let mut sim = linked_pair(9);
+    let backup = sim.nodes[1].disk.load();
+    sim.run(Duration::from_secs(3 * 24 * 3600));
+    say(&mut sim, 0, 1, 1, "0");
+    assert!(sim.run_until(SOON, |sim| shown(sim, 1) == texts(1)));
+    sim.crash(1);
+    sim.nodes[1].disk.restore(backup);
+    sim.start(1);
+    sim.run(Duration::from_secs(30));
+    say(&mut sim, 0, 1, 2, "1");
+    say(&mut sim, 1, 0, 2, "back");
+    assert!(sim.run_until(SOON, |sim| shown(sim, 1) == texts(2) && shown(sim, 0).contains_key("back")));
+}
+
+#[test]
+fn a_full_disk_gives_the_line_back_and_loses_nothing_accepted() {
+    let mut sim = linked_pair(10);
+    say(&mut sim, 0, 1, 1, "0");
+    sim.run(Duration::from_secs(1));
+    sim.nodes[0].disk.full = true;
+    say(&mut sim, 0, 1, 2, "refused");
+    let refused = |n: &Notice| matches!(n, Notice::Error { code: ErrorCode::Disk, .. });
+    assert!(sim.run_until(SOON, |sim| told(sim, 0, refused)));
+    sim.nodes[0].disk.full = false;
+    say(&mut sim, 0, 1, 3, "1");
+    assert!(sim.run_until(SOON, |sim| shown(sim, 1) == texts(2)));
+    assert!(!told(&sim, 0, |n| matches!(n, Notice::Queued { text, .. } if text == "refused")));
+}
+
+#[test]
+fn a_removed_link_is_undone_on_both_sides() {
+    let mut sim = linked_pair(11);
+    sim.command(0, 5, Command::Remove { user: "bob".to_owned() });
+    let unlinked = |sim: &Sim, node| told(sim, node, |n| matches!(n, Notice::Unlinked { .. }));
+    assert!(sim.run_until(SOON, |sim| unlinked(sim, 0) && unlinked(sim, 1)));
+}
+
+#[test]
+fn nothing_of_somebody_blocked_is_shown() {
+    let mut sim = linked_pair(12);
+    sim.command(0, 5, Command::Block { user: "bob".to_owned() });
+    sim.run(Duration::from_secs(5));
+    say(&mut sim, 1, 0, 6, "let me in");
+    sim.run(Duration::from_secs(120));
+    assert!(shown(&sim, 0).is_empty());
+}
+
+#[test]
+fn with_accept_ask_a_link_waits_for_a_word() {
+    let mut sim = strangers(13, Accept::Ask);
+    sim.command(0, 1, Command::Add { user: "bob".to_owned() });
+    assert!(sim.run_until(SOON, |sim| told(sim, 1, |n| matches!(n, Notice::Asked { .. }))));
+    sim.run(Duration::from_secs(5));
+    assert!(!is_linked(&sim, 0));
+    sim.command(1, 1, Command::Add { user: "alice".to_owned() });
+    assert!(sim.run_until(SOON, |sim| is_linked(sim, 0) && is_linked(sim, 1)));
+}
+
+#[test]
+fn a_cancelled_line_is_never_delivered() {
+    let mut sim = linked_pair(14);
+    sim.command(1, 1, Command::Quit);
+    sim.run(Duration::from_secs(1));
+    say(&mut sim, 0, 1, 2, "regretted");
+    sim.run(Duration::from_secs(1));
+    let token = sim.nodes[0].notices.iter().find_map(|(_, n)| match n {
+        Notice::Queued { message, .. } => Some(message.token()),
+        _ => None,
+    });
+    sim.command(0, 3, Command::Cancel { message: token.expect("the line was queued") });
+    sim.start(1);
+    sim.run(Duration::from_secs(60));
+    assert!(shown(&sim, 1).is_empty());
+}
+
+#[test]
+fn a_second_key_with_a_pinned_name_is_shown_with_its_id_and_gets_nothing_meant_for_the_first() {
+    let mut sim = linked_pair(15);
+    let impostor = sim.add("bob", Accept::Auto, true);
+    sim.start(impostor);
+    assert!(sim.run_until(SOON, |sim| told(sim, 0, |n| matches!(n, Notice::Warning { .. }))));
+    sim.command(0, 7, Command::Whois { user: "bob".to_owned() });
+    sim.run(Duration::from_secs(1));
+    let bob = sim.nodes[1].user;
+    assert!(told(&sim, 0, |n| matches!(n, Notice::Whois(profile) if profile.id == bob)));
+    let short = format!("bob#{}", sim.nodes[impostor].user.short());
+    assert!(told(&sim, 0, |n| matches!(n, Notice::Nearby { user, .. } if *user == short)));
+}
+
+#[test]
+fn twelve_nodes_that_start_at_once_all_meet() {
+    let mut sim = Sim::new(Settings { seed: 16, ..Settings::default() });
+    for n in 0..12 {
+        let node = sim.add(&format!("user {n}"), Accept::Auto, true);
+        sim.start(node);
+    }
+    let met = |sim: &Sim, node: usize| {
+        let nearby = sim.nodes[node].notices.iter().filter(|(_, n)| matches!(n, Notice::Nearby { .. })).count();
+        nearby >= 11
+    };
+    assert!(sim.run_until(SOON, |sim| (0..12).all(|node| met(sim, node))));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let trace = |seed| {
+        let mut sim = linked_pair(seed);
+        say(&mut sim, 0, 1, 1, "hello");
+        sim.run(Duration::from_secs(60));
+        sim.trace_hash()
+    };
+    assert_eq!(trace(17), trace(17));
+    assert_ne!(trace(17), trace(18));
+}
+
+#[test]
+fn an_idle_pair_says_little() {
+    let mut sim = linked_pair(19);
+    sim.run(Duration::from_secs(60));
+    let before = sim.nodes[0].sent_frames;
+    sim.run(Duration::from_secs(3600));
+    assert!(sim.nodes[0].sent_frames - before < 20, "{} frames in an hour", sim.nodes[0].sent_frames - before);
+}
+
+#[test]
+fn pruning_keeps_linked_and_live_sessions() {
+    let mut sim = linked_pair(20);
+    sim.command(0, 1, Command::Prune { keep: 0 });
+    sim.command(0, 2, Command::Users { filter: Filter::Online });
+    sim.run(Duration::from_secs(1));
+    let bob = sim.nodes[1].user;
+    let still =
+        |n: &Notice| matches!(n, Notice::Users { users, .. } if users.iter().any(|user| user.id == bob && user.online));
+    assert!(told(&sim, 0, still));
+}
