@@ -2,7 +2,7 @@
 //!
 //! Both judge characters by tables of the few that matter. A name is read aloud, typed and compared, so everything that
 //! cannot be seen is refused in it. A text is only read, so it keeps what writing systems and emoji need (joiners,
-//! variation selectors, combining marks), but no more than [`MARKS`] of them on one character; everything that commands
+//! variation selectors, combining marks), but no more than eight of them on one character; everything that commands
 //! a terminal, turns the direction of reading or hides a message is shown as its number.
 
 use std::borrow::Cow;
