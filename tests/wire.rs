@@ -210,3 +210,11 @@ fn numbers_out_of_range_are_refused() {
     assert!(decode::<i64>(&[0x3b, 0x80, 0, 0, 0, 0, 0, 0, 0]).is_err());
     assert!(decode::<i64>(&[0x1b, 0x80, 0, 0, 0, 0, 0, 0, 0]).is_err());
 }
+
+#[test]
+fn what_is_said_about_a_wrong_shape_is_short_and_commands_no_terminal() {
+    let text = "\u{1b}]0;owned\u{7}".repeat(1000);
+    let bytes = [&[0x79][..], &(text.len() as u16).to_be_bytes(), text.as_bytes()].concat();
+    let Err(Malformed::Shape(message)) = decode::<u64>(&bytes) else { panic!("a text is no number") };
+    assert!(message.len() <= 160 && !message.contains(char::is_control), "{message:?}");
+}

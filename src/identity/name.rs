@@ -2,7 +2,7 @@
 //!
 //! Both judge characters by tables of the few that matter. A name is read aloud, typed and compared, so everything that
 //! cannot be seen is refused in it. A text is only read, so it keeps what writing systems and emoji need (joiners,
-//! variation selectors, combining marks), but no more than [`MARKS`] of them on one character; everything that commands
+//! variation selectors, combining marks), but no more than eight of them on one character; everything that commands
 //! a terminal, turns the direction of reading or hides a message is shown as its number.
 
 use std::borrow::Cow;
@@ -173,6 +173,8 @@ const UNSEEN: [RangeInclusive<char>; 20] = [
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn name(text: &str) -> Name {
@@ -255,5 +257,25 @@ mod tests {
     fn marks_do_not_pile_up() {
         let piled = format!("e{}f{}", "\u{301}".repeat(9), "\u{301}".repeat(8));
         assert_eq!(harmless(&piled), format!("e{}\\u{{301}}f{}", "\u{301}".repeat(8), "\u{301}".repeat(8)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_name_read_again_is_the_same_name(text in "\\PC{0,40}|.{0,40}") {
+            if let Ok(name) = Name::parse(&text) {
+                prop_assert_eq!(Name::parse(name.as_str()), Ok(name.clone()));
+                prop_assert!(matches!(harmless(name.as_str()), Cow::Borrowed(_)) || name.as_str().chars().any(is_combining_mark));
+            }
+        }
+
+        #[test]
+        fn harmless_text_is_harmless(text in prop::collection::vec(any::<char>(), 0..60)) {
+            let text: String = text.into_iter().collect();
+            let shown = harmless(&text).into_owned();
+            prop_assert!(shown.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));
+            prop_assert!(matches!(harmless(&shown), Cow::Borrowed(_)));
+        }
     }
 }

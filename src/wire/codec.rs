@@ -2,7 +2,7 @@
 //!
 //! [`decode`] first lets [`scan`](super::scan) walk the bytes without building anything (depth, claimed lengths,
 //! canonical form, nothing behind the end), and only then builds the value, reading straight out of the bytes
-//! ([`read`](super::read)). So no stranger's bytes allocate more than a small multiple of their own length.
+//! (`read.rs`). So no stranger's bytes allocate more than a small multiple of their own length.
 
 use std::fmt;
 use std::ops::Deref;
@@ -13,7 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Malformed;
 use crate::id::{Address, EnvelopeId, NetworkId, SessionId, UserId};
 
-/// The canonical bytes of a value. Writing to memory cannot fail.
+/// The canonical bytes of a value. Writing to memory cannot fail; a kind that is `Unknown` has no bytes, and whoever
+/// hands one back panics.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode_behind(&mut bytes, value);
@@ -22,7 +23,7 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Appends the canonical bytes of a value.
 pub(super) fn encode_behind<T: Serialize>(bytes: &mut Vec<u8>, value: &T) {
-    ciborium::into_writer(value, bytes).expect("writing CBOR to memory cannot fail");
+    ciborium::into_writer(value, bytes).expect("an unknown kind is never written, and memory takes everything else");
 }
 
 /// Reads one value that fills `bytes` exactly.

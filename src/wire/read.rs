@@ -2,6 +2,8 @@
 //! copied once, into the value that keeps them. A type gets exactly the item it asks for: an array is no byte string,
 //! `null` is no missing key, and nothing may be left over in an array or map.
 
+use std::fmt::{self, Write};
+
 use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -11,9 +13,27 @@ use super::scan::{Head, head};
 /// What is still to be read.
 pub(super) struct Reader<'de>(pub &'de [u8]);
 
+/// Bytes of a message about a wrong shape: it may quote the stranger, and ends up in a log line.
+const QUOTE: usize = 160;
+
 impl de::Error for Malformed {
-    fn custom<T: std::fmt::Display>(message: T) -> Malformed {
-        Malformed::Shape(message.to_string())
+    fn custom<T: fmt::Display>(message: T) -> Malformed {
+        let mut short = Short(String::new());
+        // Fails when the message is cut, which is meant.
+        let _ = write!(short, "{message}");
+        Malformed::Shape(short.0)
+    }
+}
+
+/// Takes the beginning of what is written to it.
+struct Short(String);
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = QUOTE.saturating_sub(self.0.len());
+        let end = text.floor_char_boundary(room);
+        self.0.push_str(&text[..end]);
+        if end < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
