@@ -162,8 +162,8 @@ fn a_damaged_owner_file_is_refused_and_can_be_written_again_from_the_keys() {
 fn a_store_without_keys_gets_no_new_ones() {
     let dir = tempfile::tempdir().unwrap();
     drop(Home::open(dir.path()).unwrap());
-    fs::write(dir.path().join("store.db"), b"history").unwrap();
-    assert!(refusal(start(dir.path(), never)).contains("holds store.db but its keys are gone"));
+    fs::write(dir.path().join("darknode.db"), b"history").unwrap();
+    assert!(refusal(start(dir.path(), never)).contains("holds darknode.db but its keys are gone"));
     let home = Home::open(dir.path()).unwrap();
     refusal(home.restore(&name("alice"), &[1; 32], never));
 }
