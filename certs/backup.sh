@@ -39,7 +39,7 @@ save() {
 restore() {
     file=$1 dir=$2
     [ -f "$file" ] || die "$file is missing"
-    for name in "$dir"/owner "$dir"/*.pem "$dir"/store*; do
+    for name in "$dir"/owner "$dir"/*.pem "$dir"/darknode.db*; do
         [ ! -e "$name" ] || die "$name is there already; restore into an empty directory"
     done
     mkdir -p -- "$dir"

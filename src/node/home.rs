@@ -33,6 +33,7 @@ use crate::id::{SessionId, UserId};
 use crate::identity::{Name, Scheme, SecretKey};
 
 pub use error::HomeError;
+pub use keyfile::BadKey;
 pub(crate) use keyfile::pkcs8;
 pub use owner::Owner;
 
@@ -45,7 +46,7 @@ pub const OWNER_FILE: &str = "owner";
 /// The file a running node holds locked.
 pub const LOCK_FILE: &str = "lock";
 /// What the names of the store, and of a store that was set aside, begin with. Where such a file is, keys were.
-pub const STORE_PREFIX: &str = "store";
+pub const STORE_PREFIX: &str = "darknode.db";
 
 /// A data directory that this process holds, until it is dropped.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::version::TLS13;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
-use x509_parser::certificate::X509CertificateParser;
+use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::nom::Parser;
 use x509_parser::oid_registry::OID_SIG_ED25519;
 use x509_parser::x509::AlgorithmIdentifier;
@@ -126,7 +126,8 @@ impl Credentials {
 pub fn session_of(connection: &quinn::Connection) -> Option<SessionId> {
     let identity = connection.peer_identity()?;
     let chain = identity.downcast_ref::<Vec<CertificateDer<'static>>>()?;
-    session_of_certificate(chain.first()?).ok()
+    // Its own signature was checked before there was a connection.
+    read(chain.first()?).ok().map(|(_, session)| session)
 }
 
 /// 32 bytes that only the two ends of this connection know, the same at both.
@@ -140,6 +141,16 @@ pub fn exporter(connection: &quinn::Connection) -> [u8; 32] {
 
 /// The session whose certificate these bytes are.
 pub fn session_of_certificate(der: &[u8]) -> Result<SessionId, BadCertificate> {
+    let (certificate, session) = read(der)?;
+    let signature: [u8; 64] = whole_bytes(&certificate.signature_value).ok_or(BadCertificate::NotEd25519)?;
+    VerifyingKey::from_bytes(&session.0)
+        .and_then(|key| key.verify_strict(certificate.tbs_certificate.as_ref(), &Signature::from_bytes(&signature)))
+        .map_err(|_| BadCertificate::NotSelfSigned)?;
+    Ok(session)
+}
+
+/// A certificate that is Ed25519 throughout, and whose it claims to be.
+fn read(der: &[u8]) -> Result<(X509Certificate<'_>, SessionId), BadCertificate> {
     if der.len() > MAX_CERTIFICATE {
         return Err(BadCertificate::TooLong(der.len()));
     }
@@ -153,12 +164,8 @@ pub fn session_of_certificate(der: &[u8]) -> Result<SessionId, BadCertificate> {
     if !algorithms.into_iter().all(is_ed25519) {
         return Err(BadCertificate::NotEd25519);
     }
-    let key: [u8; 32] = whole_bytes(&body.subject_pki.subject_public_key).ok_or(BadCertificate::NotEd25519)?;
-    let signature: [u8; 64] = whole_bytes(&certificate.signature_value).ok_or(BadCertificate::NotEd25519)?;
-    VerifyingKey::from_bytes(&key)
-        .and_then(|verifying| verifying.verify_strict(body.as_ref(), &Signature::from_bytes(&signature)))
-        .map_err(|_| BadCertificate::NotSelfSigned)?;
-    Ok(SessionId(key))
+    let key = whole_bytes(&body.subject_pki.subject_public_key).ok_or(BadCertificate::NotEd25519)?;
+    Ok((certificate, SessionId(key)))
 }
 
 /// RFC 8410 section 3: the parameters must be absent.
@@ -218,8 +225,8 @@ impl SessionVerifier {
         session_of_certificate(certificate).map_err(refused)
     }
 
-    // Whether it is the expected session is asked here and not of the certificate, which anybody may copy: only now is
-    // it sure who was met.
+    // rustls has had the certificate judged before it asks for this. Whether it is the expected session is asked here and
+    // not there, because anybody may copy a certificate: only now is it sure who was met.
     fn prove(
         &self,
         message: &[u8],
@@ -231,7 +238,7 @@ impl SessionVerifier {
         }
         let algorithms = &self.provider.signature_verification_algorithms;
         let valid = verify_tls13_signature(message, certificate, signed, algorithms)?;
-        let session = session_of_certificate(certificate).map_err(refused)?;
+        let (_, session) = read(certificate).map_err(refused)?;
         let _ = self.met.0.set(session);
         match self.expect {
             Some(expected) if expected != session => Err(refused(Stranger(session))),

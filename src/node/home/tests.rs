@@ -162,8 +162,8 @@ fn a_damaged_owner_file_is_refused_and_can_be_written_again_from_the_keys() {
 fn a_store_without_keys_gets_no_new_ones() {
     let dir = tempfile::tempdir().unwrap();
     drop(Home::open(dir.path()).unwrap());
-    fs::write(dir.path().join("store.db"), b"history").unwrap();
-    assert!(refusal(start(dir.path(), never)).contains("holds store.db but its keys are gone"));
+    fs::write(dir.path().join("darknode.db"), b"history").unwrap();
+    assert!(refusal(start(dir.path(), never)).contains("holds darknode.db but its keys are gone"));
     let home = Home::open(dir.path()).unwrap();
     refusal(home.restore(&name("alice"), &[1; 32], never));
 }
@@ -297,8 +297,8 @@ mod modes {
 
     #[test]
     fn a_directory_that_cannot_be_written_is_refused_as_such() {
-        let error = || std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
-        assert!(matches!(HomeError::writing(Path::new("x"), error()), HomeError::ReadOnly { .. }));
+        let read_only = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
+        assert!(matches!(HomeError::writing(Path::new("x"), read_only), HomeError::ReadOnly { .. }));
         let dir = lived_in();
         set_mode(dir.path(), 0o500);
         // The superuser writes where the mode says nobody may.
@@ -306,6 +306,13 @@ mod modes {
         let opened = Home::open(dir.path());
         assert!(allowed || matches!(opened, Err(HomeError::ReadOnly { .. })));
         set_mode(dir.path(), 0o700);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_directory_in_which_not_even_the_superuser_can_write_is_refused() {
+        assert!(matches!(Home::open(Path::new("/sys/kernel")), Err(HomeError::ReadOnly { .. })));
+        assert!(matches!(Home::open(Path::new("/sys/kernel/alice")), Err(HomeError::ReadOnly { .. })));
     }
 
     #[test]

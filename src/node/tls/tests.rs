@@ -113,9 +113,10 @@ async fn both_ends_learn_who_the_other_is_and_export_the_same_bytes() {
 
 #[tokio::test]
 async fn every_connection_exports_other_bytes() {
+    let (server, (client, _)) = (credentials(2).server_config(), credentials(1).client_config(None));
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..3 {
-        let meeting = meet(credentials(2).server_config(), credentials(1).client_config(None).0).await;
+        let meeting = meet(server.clone(), client.clone()).await;
         seen.insert(exporter(&meeting.dialled.unwrap()));
     }
     assert_eq!(seen.len(), 3);
