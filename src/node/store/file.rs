@@ -1,7 +1,7 @@
 //! The file itself: where it is, who may read it, whether it is ours, and how it is set aside.
 //!
-//! What the first hundred bytes say is read without SQLite, so that a store from a newer version is left as it is to the
-//! last byte. Format of the header: <https://www.sqlite.org/fileformat.html>, section 1.3.
+//! What the first hundred bytes say is read without SQLite, so that a store from a newer version is left as it is to
+//! the last byte. Format of the header: <https://www.sqlite.org/fileformat.html>, section 1.3.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

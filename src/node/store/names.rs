@@ -10,8 +10,8 @@ use crate::id::StreamId;
 /// Entries of each map, about 100 bytes each; beyond that the map starts anew from the file.
 const KEPT: usize = 8192;
 
-/// What one connection knows of `keys` and `streams`. Thrown away with the connection when a batch fails, as the batch may have added
-/// rows that are then not there.
+/// What one connection knows of `keys` and `streams`. Thrown away with the connection when a batch fails, as the batch
+/// may have added rows that are then not there.
 #[derive(Debug, Default)]
 pub struct Names {
     keys: BTreeMap<[u8; 32], i64>,

@@ -2,11 +2,11 @@
 //!
 //! A message row is written into two b-trees (`messages`, `history`), one that somebody still lacks into a third
 //! (`outbox`). The 32-byte keys that history names stand once in `keys`, streams once in `streams`; rows carry their
-//! integers. `keys` and `streams` are never emptied, as history is not; `users` and `sessions` hold exactly what the core
-//! remembers, by their full keys, so that forgetting one is deleting one row.
+//! integers. `keys` and `streams` are never emptied, as history is not; `users` and `sessions` hold exactly what the
+//! core remembers, by their full keys, so that forgetting one is deleting one row.
 //!
-//! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except `lamport`, which orders history
-//! and therefore stops at `i64::MAX`.
+//! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except `lamport`, which orders
+//! history and therefore stops at `i64::MAX`.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The writer thread: takes everything that is queued, commits it as one transaction, says so.
 //!
-//! While the disk takes its time over one commit, the next batch gathers in the channel: the slower the disk, the larger
-//! the batch, and one `fdatasync` pays for all of it. A question is answered from what is committed, so a batch ends
-//! before it.
+//! While the disk takes its time over one commit, the next batch gathers in the channel: the slower the disk, the
+//! larger the batch, and one `fdatasync` pays for all of it. A question is answered from what is committed, so a batch
+//! ends before it.
 //!
 //! When the disk refuses, what was typed is given up and said to be; everything else is kept in order and tried again,
 //! after 200 ms and then ever later up to 5 s, on a connection opened anew: after a failed `fdatasync` the kernel may
@@ -132,13 +132,13 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         }
     }
 
-    fn is_due(&mut self, due: bool) -> bool {
-        let waits = !self.backlog.ops().is_empty() || self.mark.is_unsaved();
-        match (self.wake_at(), &self.trouble) {
-            (Some(at), Some(_)) => due || (self.clock)() >= at,
-            (_, None) if !self.backlog.ops().is_empty() => true,
-            (Some(at), None) => waits && (due || (self.clock)() >= at),
-            (None, _) => waits && due,
+    fn is_due(&mut self, forced: bool) -> bool {
+        if self.trouble.is_none() && !self.backlog.ops().is_empty() {
+            return true;
+        }
+        match self.wake_at() {
+            Some(at) => forced || (self.clock)() >= at,
+            None => forced && self.mark.is_unsaved(),
         }
     }
 

@@ -1,0 +1,180 @@
+//! Files that are newer, foreign, damaged or not there.
+
+use std::fs;
+use std::path::Path;
+
+use darknode::node::store::{Store, StoreError};
+use darknode::proto::event::Query;
+use darknode::proto::memory::{Counters, Memory, Op};
+use darknode::proto::view::{ErrorCode, Notice};
+
+use crate::support::*;
+
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_store_from_a_newer_version_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    Running::open(dir.path()).stop();
+    let path = dir.path().join("darknode.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch("PRAGMA user_version = 1000000; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(raw);
+    let before = files(dir.path());
+    let error = Store::open(dir.path(), me()).err().unwrap();
+    assert!(matches!(error, StoreError::Newer { found: 1_000_000, .. }), "{error}");
+    assert!(error.to_string().contains("update darknode"));
+    assert_eq!(files(dir.path()), before);
+}
+
+#[test]
+fn a_newer_version_that_is_only_in_the_log_is_refused_with_nothing_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    Running::open(dir.path()).stop();
+    let raw = rusqlite::Connection::open(dir.path().join("darknode.db")).unwrap();
+    raw.execute_batch("PRAGMA user_version = 1000000").unwrap();
+    let crashed = killed(dir.path());
+    let before = files(crashed.path());
+    assert!(matches!(Store::open(crashed.path(), me()), Err(StoreError::Newer { .. })));
+    let after: Vec<_> = files(crashed.path()).into_iter().filter(|(name, _)| name != "darknode.db-shm").collect();
+    assert_eq!(after, before);
+}
+
+#[test]
+fn another_programs_file_is_refused_and_left_as_it_is() {
+    for mark in ["PRAGMA application_id = 7", "PRAGMA user_version = 0"] {
+        let dir = tempfile::tempdir().unwrap();
+        let raw = rusqlite::Connection::open(dir.path().join("darknode.db")).unwrap();
+        raw.execute_batch(&format!("CREATE TABLE counters(x); {mark}")).unwrap();
+        drop(raw);
+        let before = files(dir.path());
+        let error = Store::open(dir.path(), me()).err().unwrap();
+        assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+        assert_eq!(files(dir.path()), before);
+    }
+}
+
+/// Fills a store, stops it, lets `damage` do its work, and expects that the file is set aside as `damage` left it.
+fn sets_aside_after(damage: impl Fn(&mut Vec<u8>)) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = Running::open(dir.path());
+    running.put_all((1..=200).map(|n| Op::Typed(mine(n, n, &"long".repeat(100)))));
+    running.stop();
+    let path = dir.path().join("darknode.db");
+    let mut bytes = fs::read(&path).unwrap();
+    damage(&mut bytes);
+    fs::write(&path, &bytes).unwrap();
+
+    let store = Store::open(dir.path(), me()).unwrap();
+    let aside = store.set_aside.clone().expect("it says where the damaged file is");
+    assert_eq!(aside, dir.path().join("darknode.db.damaged-1"));
+    assert_eq!(fs::read(aside).unwrap(), bytes);
+    assert_eq!(store.memory, Memory::default());
+    let mut running = Running::start(store);
+    running.put_all([Op::Typed(mine(1, 1, "goes on"))]);
+    running.stop();
+    let store = Store::open(dir.path(), me()).unwrap();
+    assert_eq!((store.memory.waiting.len(), store.set_aside), (1, None));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_set_aside() {
+    sets_aside_after(|bytes| *bytes = b"once upon a time".repeat(1000));
+}
+
+#[test]
+fn a_few_bytes_of_nothing_are_set_aside() {
+    sets_aside_after(|bytes| bytes.truncate(50));
+}
+
+#[test]
+fn a_truncated_store_is_set_aside() {
+    sets_aside_after(|bytes| bytes.truncate(bytes.len() / 2));
+}
+
+#[test]
+fn a_store_with_overwritten_pages_is_set_aside() {
+    sets_aside_after(|bytes| bytes[4096..].fill(0x5a));
+}
+
+#[test]
+fn a_second_damaged_store_does_not_overwrite_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 1..=3 {
+        fs::write(dir.path().join("darknode.db"), format!("rubbish {n}")).unwrap();
+        let store = Store::open(dir.path(), me()).unwrap();
+        let aside = dir.path().join(format!("darknode.db.damaged-{n}"));
+        assert_eq!(store.set_aside, Some(aside.clone()));
+        assert_eq!(fs::read_to_string(aside).unwrap(), format!("rubbish {n}"));
+    }
+}
+
+#[test]
+fn the_log_of_a_damaged_store_goes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("darknode.db"), "rubbish").unwrap();
+    fs::write(dir.path().join("darknode.db-wal"), "its log").unwrap();
+    Store::open(dir.path(), me()).unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join("darknode.db.damaged-1-wal")).unwrap(), "its log");
+}
+
+#[test]
+fn an_empty_file_is_a_new_store() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("darknode.db"), "").unwrap();
+    let store = Store::open(dir.path(), me()).unwrap();
+    assert_eq!((store.set_aside, store.memory), (None, Memory::default()));
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_said_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Store::open(&dir.path().join("nowhere"), me()).err().unwrap();
+    assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
+    assert_eq!(error.to_string().lines().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_may_read_the_files_of_a_store() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("darknode.db"), "").unwrap();
+    fs::set_permissions(dir.path().join("darknode.db"), fs::Permissions::from_mode(0o644)).unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Typed(mine(1, 1, "secret"))]);
+    let names = ["darknode.db", "darknode.db-wal", "darknode.db-shm"];
+    let modes = names.map(|name| fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777);
+    assert_eq!(modes, [0o600; 3]);
+}
+
+#[test]
+fn damage_found_while_running_is_set_aside_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all((1..=500).map(|n| Op::Received(theirs(n, n, &"long".repeat(100)))));
+    store.put_all([Op::Counters(Counters { arrival: 500, ..Counters::default() })]);
+    store.stop();
+    let path = dir.path().join("darknode.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 8192 * 4096;
+    bytes[middle..middle + 4096].fill(0x5a);
+    fs::write(&path, bytes).unwrap();
+
+    let store = Store::open(dir.path(), me()).unwrap();
+    assert_eq!(store.set_aside, None, "what the core needs can be read");
+    let store = Running::start(store);
+    let answer = store.ask(Query::History { with: BOB, handle: "bob".to_owned(), n: 1000 });
+    assert!(matches!(answer, Notice::Error { code: ErrorCode::Disk, .. }), "{answer:?}");
+    store.stop();
+    assert!(Store::open(dir.path(), me()).unwrap().set_aside.is_some());
+    assert_eq!(Store::open(dir.path(), me()).unwrap().set_aside, None);
+}

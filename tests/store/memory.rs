@@ -1,0 +1,202 @@
+//! What the core remembers, over restarts and kills.
+
+use darknode::id::{Address, SessionId, StreamId};
+use darknode::identity::seal::PrekeySecret;
+use darknode::node::store::{Job, Store};
+use darknode::proto::memory::*;
+use darknode::proto::ranges::Ranges;
+use darknode::time::{Moment, Now, Wall};
+use darknode::wire::record::Signed;
+use darknode::wire::{Bytes, Fixed};
+
+use crate::support::*;
+
+fn signed(n: u8) -> Signed {
+    Signed(Bytes(vec![n; 200]), Fixed([n; 64]))
+}
+
+fn session(n: u8) -> SessionRow {
+    let row = |addr: &str, provenance, at| AddressRow { addr: addr.parse().unwrap(), provenance, at: Moment(at) };
+    SessionRow {
+        session: SessionId([n; 32]),
+        user: BOB,
+        declaration: Some(signed(n)),
+        card: Some(signed(n + 1)),
+        card_heard: Moment(u64::MAX),
+        heard: Moment(5),
+        addresses: vec![
+            row("192.168.1.7:27272", Provenance::Answered, 3),
+            row("[fe80::7%2]:1", Provenance::Lan, 400),
+            row("[2001:db8::7]:65535", Provenance::Hinted, 0),
+        ],
+    }
+}
+
+/// A memory with everything in it, and the ops that make it.
+fn everything() -> (Memory, Vec<Op>) {
+    let counters = Counters { seq: u64::MAX, roster_version: 2, link_version: 3, lamport: 40, arrival: 50 };
+    let entry = |state, lamport| Entry { state, lamport };
+    let bare = SessionRow { declaration: None, card: None, addresses: Vec::new(), ..session(9) };
+    let memory = Memory {
+        counters,
+        users: vec![
+            UserRow { user: BOB, roster: Some(signed(3)), pinned: Some("bob".to_owned()), verified: true },
+            UserRow { user: CAROL, roster: None, pinned: None, verified: false },
+        ],
+        sessions: vec![session(2), bare],
+        links: vec![LinkRow { user: BOB, mine: entry(LinkState::Linked, 4), theirs: entry(LinkState::Auto, u64::MAX) }],
+        prekeys: vec![PrekeySecret { id: [1; 8], secret: [2; 32], made: Moment(3) }],
+        received: vec![(from_bob(), ranges([(1, 3), (7, u64::MAX)]))],
+        waiting: vec![mine(1, 10, "one"), mine(2, 11, "two")],
+        delivered: vec![(to_bob(), BOBS, ranges([(1, 1)]))],
+    };
+    let mut ops = vec![Op::Counters(memory.counters)];
+    ops.extend(memory.users.iter().cloned().map(Op::User));
+    ops.extend(memory.sessions.iter().cloned().map(|row| Op::Session(Box::new(row))));
+    ops.extend(memory.links.iter().copied().map(Op::Link));
+    ops.extend(memory.prekeys.iter().cloned().map(Op::Prekey));
+    ops.extend(memory.received.iter().cloned().map(|(stream, ranges)| Op::Seen { stream, ranges }));
+    ops.extend(memory.waiting.iter().cloned().map(Op::Typed));
+    ops.extend(memory.delivered.iter().cloned().map(|(stream, session, ranges)| Op::Delivered {
+        stream,
+        session,
+        ranges,
+    }));
+    (memory, ops)
+}
+
+#[test]
+fn a_new_store_is_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), me()).unwrap();
+    assert_eq!(store.memory, Memory::default());
+    assert_eq!((store.alive, store.printed, store.set_aside), (Now::default(), 0, None));
+}
+
+#[test]
+fn everything_remembered_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (memory, ops) = everything();
+    let mut store = Running::open(dir.path());
+    store.put_all(ops.clone());
+    store.stop();
+    assert!(!dir.path().join("darknode.db-wal").exists(), "stopping carries the log into the file");
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory);
+
+    let mut store = Running::open(dir.path());
+    store.put_all(ops);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "the same ops again change nothing");
+}
+
+#[test]
+fn what_was_said_to_be_stored_survives_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let (memory, ops) = everything();
+    let mut store = Running::open(dir.path());
+    for op in ops {
+        store.put_all([op]);
+    }
+    let after_kill = killed(dir.path());
+    assert_eq!(Store::open(after_kill.path(), me()).unwrap().memory, memory);
+    let again = killed(after_kill.path());
+    assert_eq!(Store::open(again.path(), me()).unwrap().memory, memory, "also when killed before anything is written");
+}
+
+#[test]
+fn a_kill_between_any_two_batches_loses_none_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    for n in 1..=50 {
+        store.put_all([Op::Typed(mine(n, n, "x"))]);
+        let memory = Store::open(killed(dir.path()).path(), me()).unwrap().memory;
+        assert_eq!(memory.waiting.len() as u64, n);
+        assert_eq!(memory.counters.arrival, n, "an arrival is not given out twice, whatever the counters say");
+    }
+}
+
+#[test]
+fn a_received_message_is_seen_even_if_the_word_of_it_came_too_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Seen { stream: from_bob(), ranges: ranges([(1, 2)]) }]);
+    store.put_all([Op::Received(theirs(3, 1, "three")), Op::Received(theirs(9, 2, "nine"))]);
+    let memory = Store::open(killed(dir.path()).path(), me()).unwrap().memory;
+    assert_eq!(memory.received, [(from_bob(), ranges([(1, 3), (9, 9)]))]);
+}
+
+#[test]
+fn forgetting_a_user_or_a_session_leaves_what_was_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, ops) = everything();
+    let mut store = Running::open(dir.path());
+    store.put_all(ops);
+    store.put_all([Op::ForgetUser(BOB), Op::ForgetSession(SessionId([2; 32])), Op::ForgetPrekey([1; 8])]);
+    assert_eq!(store.texts(), ["one", "two"]);
+    store.stop();
+    let memory = Store::open(dir.path(), me()).unwrap().memory;
+    assert_eq!(memory.users.iter().map(|row| row.user).collect::<Vec<_>>(), [CAROL]);
+    assert_eq!(memory.sessions.len(), 1);
+    assert_eq!(memory.prekeys, []);
+    assert_eq!(memory.waiting.len(), 2);
+}
+
+#[test]
+fn settled_messages_leave_the_outbox_and_stay_in_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all((1..=5).map(|n| Op::Typed(mine(n, n, &n.to_string()))));
+    store.put_all([Op::Settled { stream: to_bob(), ranges: ranges([(1, 2), (5, u64::MAX)]) }]);
+    assert_eq!(store.texts(), ["1", "2", "3", "4", "5"]);
+    store.stop();
+    let waiting = Store::open(dir.path(), me()).unwrap().memory.waiting;
+    assert_eq!(waiting, [mine(3, 3, "3"), mine(4, 4, "4")]);
+}
+
+#[test]
+fn a_cancelled_message_is_gone_from_outbox_and_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all((1..=3).map(|n| Op::Typed(mine(n, n, &n.to_string()))));
+    store.put_all([Op::Cancelled(mine(2, 2, "").id)]);
+    assert_eq!(store.texts(), ["1", "3"]);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.waiting.len(), 2);
+}
+
+#[test]
+fn the_print_mark_and_the_moment_are_kept_over_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = Now { moment: Moment(1234), wall: Wall(-5) };
+    let store = Running::open(dir.path());
+    store.send(Job::Printed { arrival: 17 });
+    store.send(Job::Printed { arrival: 12 });
+    store.send(Job::Alive(now));
+    store.stop();
+    let store = Store::open(dir.path(), me()).unwrap();
+    assert_eq!((store.printed, store.alive), (17, now));
+}
+
+#[test]
+fn the_print_mark_becomes_durable_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Running::open(dir.path());
+    store.send(Job::Printed { arrival: 3 });
+    let asked = (0..100_000).find(|_| {
+        store.history(1);
+        Store::open(killed(dir.path()).path(), me()).unwrap().printed == 3
+    });
+    assert!(asked.is_some());
+}
+
+#[test]
+fn one_address_space_holds_many_streams_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let stream = |epoch, to| StreamId { author: BOBS, epoch, to };
+    let rows: Vec<(StreamId, Ranges)> =
+        (0..20_000u64).map(|n| (stream(n / 2, Address([n as u8 % 2; 32])), ranges([(n + 1, n + 1)]))).collect();
+    store.put_all(rows.iter().cloned().map(|(stream, ranges)| Op::Seen { stream, ranges }));
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.received, rows);
+}

@@ -1,0 +1,172 @@
+//! A running store and what is put into it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use darknode::id::{MessageId, SessionId, StreamId, UserId};
+use darknode::node::store::{Event, Job, Me, Store};
+use darknode::proto::event::{Query, StatusOf};
+use darknode::proto::memory::{MessageRow, Op, Ticket};
+use darknode::proto::ranges::Ranges;
+use darknode::proto::view::{MessageView, Notice, StatusView};
+use darknode::time::{Moment, Wall};
+use darknode::wire::content::kind;
+use tempfile::TempDir;
+
+pub const ALICE: UserId = UserId([0xa1; 32]);
+pub const BOB: UserId = UserId([0xb0; 32]);
+pub const CAROL: UserId = UserId([0xca; 32]);
+pub const MINE: SessionId = SessionId([1; 32]);
+pub const BOBS: SessionId = SessionId([2; 32]);
+
+/// Longer than anything here takes on a machine that is alive.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn me() -> Me {
+    Me { id: ALICE, name: "alice".to_owned() }
+}
+
+/// A running store; numbers its ops as the core does.
+pub struct Running {
+    jobs: Sender<Job>,
+    events: Receiver<Event>,
+    thread: JoinHandle<()>,
+    ticket: u64,
+}
+
+impl Running {
+    pub fn start(store: Store) -> Running {
+        let (to_us, events) = channel();
+        let elapsed = AtomicU64::new(0);
+        let clock = move || Moment(elapsed.fetch_add(20, Ordering::Relaxed));
+        let (jobs, thread) = store.start(clock, move |event| drop(to_us.send(event))).unwrap();
+        Running { jobs, events, thread, ticket: 0 }
+    }
+
+    pub fn open(dir: &Path) -> Running {
+        Running::start(Store::open(dir, me()).unwrap())
+    }
+
+    pub fn put(&mut self, op: Op) -> Ticket {
+        self.ticket += 1;
+        let ticket = Ticket(self.ticket);
+        self.send(Job::Op { ticket, op });
+        ticket
+    }
+
+    pub fn send(&self, job: Job) {
+        self.jobs.send(job).unwrap();
+    }
+
+    fn event(&self) -> Event {
+        self.events.recv_timeout(PATIENCE).expect("the store says something")
+    }
+
+    pub fn stored(&self, ticket: Ticket) {
+        loop {
+            match self.event() {
+                Event::Stored { through } if through >= ticket => return,
+                Event::Stored { .. } | Event::Answer { .. } | Event::Unprinted { .. } => {}
+                Event::Failed { error, .. } => panic!("{error}"),
+            }
+        }
+    }
+
+    pub fn failed(&self) -> (Vec<MessageId>, String) {
+        loop {
+            if let Event::Failed { refused, error } = self.event() {
+                return (refused, error);
+            }
+        }
+    }
+
+    pub fn put_all(&mut self, ops: impl IntoIterator<Item = Op>) {
+        let last = ops.into_iter().map(|op| self.put(op)).last();
+        self.stored(last.expect("there are ops"));
+    }
+
+    pub fn ask(&self, query: Query) -> Notice {
+        self.send(Job::Query { line: Some(7), query });
+        loop {
+            if let Event::Answer { line, notice } = self.event() {
+                assert_eq!(line, Some(7));
+                return notice;
+            }
+        }
+    }
+
+    pub fn history(&self, n: u32) -> Vec<MessageView> {
+        match self.ask(Query::History { with: BOB, handle: "bob".to_owned(), n }) {
+            Notice::History { with, messages } if with == "bob" => messages,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn texts(&self) -> Vec<String> {
+        self.history(1000).into_iter().map(|view| view.text).collect()
+    }
+
+    pub fn status(&self, recent: u32) -> Vec<StatusView> {
+        let of = StatusOf { with: BOB, handle: "bob".to_owned(), sessions: vec![BOBS] };
+        match self.ask(Query::Status { conversations: vec![of], recent }) {
+            Notice::Status { messages } => messages,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn unprinted(&self, after: u64, limit: u32) -> Vec<MessageRow> {
+        self.send(Job::Unprinted { after, limit });
+        loop {
+            if let Event::Unprinted { rows } = self.event() {
+                return rows;
+            }
+        }
+    }
+
+    pub fn stop(self) {
+        self.send(Job::Stop);
+        self.thread.join().unwrap();
+    }
+}
+
+pub fn to_bob() -> StreamId {
+    StreamId { author: MINE, epoch: u64::MAX - 5, to: BOB.into() }
+}
+
+pub fn from_bob() -> StreamId {
+    StreamId { author: BOBS, epoch: 77, to: ALICE.into() }
+}
+
+pub fn mine(n: u64, arrival: u64, text: &str) -> MessageRow {
+    MessageRow {
+        arrival,
+        id: MessageId { stream: to_bob(), n },
+        kind: kind::TEXT,
+        with: BOB,
+        from: ALICE,
+        lamport: arrival,
+        wall: Wall(1_700_000_000_000 + arrival as i64),
+        body: text.as_bytes().to_vec(),
+    }
+}
+
+pub fn theirs(n: u64, arrival: u64, text: &str) -> MessageRow {
+    MessageRow { id: MessageId { stream: from_bob(), n }, from: BOB, ..mine(n, arrival, text) }
+}
+
+pub fn ranges<const N: usize>(pairs: [(u64, u64); N]) -> Ranges {
+    pairs.into_iter().collect()
+}
+
+/// The directory as a `kill -9` or the end of power would leave it, if it came now.
+pub fn killed(dir: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["darknode.db", "darknode.db-wal"] {
+        fs::copy(dir.join(name), copy.path().join(name)).unwrap();
+    }
+    copy
+}
