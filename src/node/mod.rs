@@ -1,2 +1,3 @@
 pub mod home;
 pub mod store;
+pub mod tls;
