@@ -2,20 +2,50 @@
 //!
 //! One content key per envelope, wrapped by HPKE (RFC 9180, base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305, one context
 //! each) to one prekey of every session of the addressee, bound to network, address and lock. The plaintext is a
-//! [`Bundle`](crate::wire::content::Bundle) behind a `u32` length, padded with zeros to 256 B, 1, 4 or 20 KiB.
+//! [`Bundle`] behind a `u32` length, padded with zeros to 256 B, 1, 4 or 20 KiB.
+//!
+//! - HPKE's `info` is `"darknode/seal/1\0"`, network, address, lock, prekey id; its associated data is empty.
+//! - The content key seals one plaintext in its life, so the nonce is zero; the associated data are network, address, lock.
+//! - The author's session signs network, address, its user, and the bytes of the contents. A retry is sealed anew: another
+//!   envelope with the same contents in it.
+//!
+//! Whoever seals takes from the random source, in this order: `r`, the content key, and for each prekey the 32 bytes
+//! from which HPKE derives its ephemeral key. The test vectors rest on that; nobody else has to.
 
+use chacha20poly1305::ChaCha20Poly1305;
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use hpke::aead::ChaCha20Poly1305 as HpkeAead;
+use hpke::kdf::HkdfSha256;
+use hpke::kem::X25519HkdfSha256;
+use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
 use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::record::Verifier;
-use super::sign::SecretKey;
+use super::sign::{Domain, SecretKey, verify};
 use crate::id::{Address, EnvelopeId, NetworkId, SessionId, UserId};
 use crate::time::Moment;
-use crate::wire::Malformed;
-use crate::wire::content::Content;
+use crate::wire::content::{Bundle, Content, Contents, MAX_BUNDLE, MAX_CONTENTS, MAX_TEXT};
+use crate::wire::envelope::{Envelope, MAX_WRAPS, Wrap};
 use crate::wire::record::{Prekey, Signed};
+use crate::wire::{Bytes, Fixed, List, Malformed, decode, encode};
 
 /// The encoded size of contents that always fits one envelope together with a roster of one session and a key card.
 pub const ROOM: usize = 18 * 1024;
+
+/// The lengths that a plaintext is padded to.
+const RUNGS: [usize; 4] = [256, 1024, 4096, 20 * 1024];
+
+/// Bytes of a Poly1305 tag.
+const TAG: usize = 16;
+
+/// Bytes of the length in front of a bundle.
+const LENGTH: usize = 4;
+
+type PrivateKey = <X25519HkdfSha256 as Kem>::PrivateKey;
+type PublicKey = <X25519HkdfSha256 as Kem>::PublicKey;
+type EncappedKey = <X25519HkdfSha256 as Kem>::EncappedKey;
 
 /// The private half of a prekey.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,14 +62,25 @@ impl std::fmt::Debug for PrekeySecret {
     }
 }
 
+impl Drop for PrekeySecret {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
 impl PrekeySecret {
-    pub fn generate(_rng: &mut impl CryptoRng, _made: Moment) -> PrekeySecret {
-        todo!()
+    pub fn generate(rng: &mut impl CryptoRng, made: Moment) -> PrekeySecret {
+        PrekeySecret { id: random(rng), secret: random(rng), made }
     }
 
     /// The half that goes on a key card.
     pub fn public(&self) -> Prekey {
-        todo!()
+        let public = X25519HkdfSha256::sk_to_pk(&self.private());
+        Prekey { id: Fixed(self.id), key: Fixed(public.to_bytes().into()) }
+    }
+
+    fn private(&self) -> PrivateKey {
+        PrivateKey::from_bytes(&self.secret).expect("any 32 bytes are an X25519 private key")
     }
 }
 
@@ -56,7 +97,7 @@ pub struct Author<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     pub id: EnvelopeId,
-    /// Of a [`Envelope`](crate::wire::envelope::Envelope).
+    /// Of a [`Envelope`].
     pub bytes: Vec<u8>,
 }
 
@@ -89,39 +130,188 @@ pub enum Unopened {
 }
 
 /// The id of an envelope's bytes.
-pub fn envelope_id(_bytes: &[u8]) -> EnvelopeId {
-    todo!()
+pub fn envelope_id(bytes: &[u8]) -> EnvelopeId {
+    EnvelopeId(Sha256::digest(bytes).into())
 }
 
-/// Seals contents to prekeys. `None` when they do not fit the largest padding (more than [`ROOM`]).
+/// Seals contents to prekeys. `None` when they do not fit the largest padding (more than [`ROOM`]), and when none of the
+/// prekeys can be sealed to: there are none, more than an envelope has room for, or only such as are no X25519 key. One
+/// bad prekey among good ones is passed over: it must not keep the line from the addressee's other sessions.
 pub fn seal(
-    _rng: &mut impl CryptoRng,
-    _author: &Author<'_>,
-    _address: Address,
-    _prekeys: &[Prekey],
-    _contents: Vec<Content>,
+    rng: &mut impl CryptoRng,
+    author: &Author<'_>,
+    address: Address,
+    prekeys: &[Prekey],
+    contents: Vec<Content>,
 ) -> Option<Sealed> {
-    todo!()
+    if prekeys.len() > MAX_WRAPS {
+        return None;
+    }
+    let r: [u8; 32] = random(rng);
+    let key = Zeroizing::new(random::<32>(rng));
+    let lock: [u8; 32] = Sha256::digest(r).into();
+    let sealed = seal_body(&key, &binding(author.network, &address, &lock), bundle(author, address, r, contents)?);
+    let wraps: Vec<Wrap> =
+        prekeys.iter().filter_map(|prekey| wrap(rng, author.network, &address, &lock, prekey, &key)).collect();
+    if wraps.is_empty() {
+        return None;
+    }
+    let bytes = encode(&Envelope { address, lock: Fixed(lock), wraps: List(wraps), sealed: Bytes(sealed) });
+    Some(Sealed { id: envelope_id(&bytes), bytes })
 }
 
-/// Opens an envelope with whichever prekey `find` yields.
+/// The padded plaintext of these contents.
+fn bundle(author: &Author<'_>, address: Address, r: [u8; 32], contents: Vec<Content>) -> Option<Vec<u8>> {
+    if contents.len() > MAX_CONTENTS || contents.iter().any(|content| content.body.len() > MAX_TEXT) {
+        return None;
+    }
+    let contents: Contents = List(contents);
+    let contents = encode(&contents);
+    if contents.len() > MAX_BUNDLE {
+        return None;
+    }
+    let signature = author.key.sign(Domain::Bundle, author.network, &[&address.0, &author.user.0, &contents]);
+    let bundle = encode(&Bundle {
+        r: Fixed(r),
+        user: author.user,
+        session: SessionId(author.key.public()),
+        contents: Bytes(contents),
+        signature: Fixed(signature),
+        roster: author.roster.cloned(),
+        card: author.card.cloned(),
+    });
+    let rung = RUNGS.into_iter().find(|rung| LENGTH + bundle.len() <= *rung)?;
+    let mut plaintext = Vec::with_capacity(rung + TAG);
+    plaintext.extend_from_slice(&(bundle.len() as u32).to_be_bytes());
+    plaintext.extend_from_slice(&bundle);
+    plaintext.resize(rung, 0);
+    Some(plaintext)
+}
+
+fn seal_body(key: &[u8; 32], binding: &[u8], mut plaintext: Vec<u8>) -> Vec<u8> {
+    ChaCha20Poly1305::new(key.into())
+        .encrypt_in_place(&Default::default(), binding, &mut plaintext)
+        .expect("20 KiB are far below what ChaCha20 can seal");
+    plaintext
+}
+
+fn wrap(
+    rng: &mut impl CryptoRng,
+    network: &NetworkId,
+    address: &Address,
+    lock: &[u8; 32],
+    prekey: &Prekey,
+    key: &[u8; 32],
+) -> Option<Wrap> {
+    let public = PublicKey::from_bytes(&prekey.key.0).ok()?;
+    let info = info(network, address, lock, &prekey.id.0);
+    // Fails where the shared secret is zero, so a key of small order is never sealed to.
+    let (encapped, wrapped) = hpke::single_shot_seal_with_rng::<HpkeAead, HkdfSha256, X25519HkdfSha256>(
+        &OpModeS::Base,
+        &public,
+        &info,
+        key,
+        b"",
+        rng,
+    )
+    .ok()?;
+    let wrapped = wrapped.try_into().expect("a key of 32 bytes and a tag of 16");
+    Some(Wrap(prekey.id, Fixed(encapped.to_bytes().into()), Fixed(wrapped)))
+}
+
+/// Opens an envelope with whichever prekey `find` yields. The first wrap whose prekey is found decides: an envelope costs
+/// one key agreement, however many wraps it claims.
 pub fn open<'k>(
-    _network: &NetworkId,
-    _bytes: &[u8],
-    _find: impl Fn(&[u8; 8]) -> Option<&'k PrekeySecret>,
+    network: &NetworkId,
+    bytes: &[u8],
+    find: impl Fn(&[u8; 8]) -> Option<&'k PrekeySecret>,
 ) -> Result<Opened, Unopened> {
-    todo!()
+    let Envelope { address, lock, wraps, sealed } = decode(bytes)?;
+    if !RUNGS.iter().any(|rung| rung + TAG == sealed.len()) {
+        return Err(Malformed::Shape(format!("sealed content of {} bytes", sealed.len())).into());
+    }
+    let held = |wrap: &Wrap| find(&wrap.0.0).map(|secret| (secret, wrap.clone()));
+    let (secret, wrap) = wraps.iter().find_map(held).ok_or(Unopened::NoKey)?;
+    let key = unwrap(network, &address, &lock.0, secret, &wrap).ok_or(Unopened::Broken)?;
+    let mut plaintext = sealed.0;
+    ChaCha20Poly1305::new((&*key).into())
+        .decrypt_in_place(&Default::default(), &binding(network, &address, &lock.0), &mut plaintext)
+        .map_err(|_| Unopened::Broken)?;
+    let bundle: Bundle = decode(unpad(&plaintext)?)?;
+    if !fits(&lock.0, &bundle.r.0) {
+        return Err(Unopened::WrongLock);
+    }
+    let contents: Contents = decode(&bundle.contents)?;
+    Ok(Opened {
+        id: envelope_id(bytes),
+        address,
+        r: bundle.r.0,
+        user: bundle.user,
+        session: bundle.session,
+        contents: contents.0,
+        roster: bundle.roster,
+        card: bundle.card,
+        signed_bytes: bundle.contents.0,
+        signature: bundle.signature.0,
+    })
+}
+
+fn unwrap(
+    network: &NetworkId,
+    address: &Address,
+    lock: &[u8; 32],
+    secret: &PrekeySecret,
+    wrap: &Wrap,
+) -> Option<Zeroizing<[u8; 32]>> {
+    let Wrap(id, encapped, wrapped) = wrap;
+    let key = hpke::single_shot_open::<HpkeAead, HkdfSha256, X25519HkdfSha256>(
+        &OpModeR::Base,
+        &secret.private(),
+        &EncappedKey::from_bytes(&encapped.0).ok()?,
+        &info(network, address, lock, &id.0),
+        &wrapped.0,
+        b"",
+    )
+    .ok()
+    .map(Zeroizing::new)?;
+    key.first_chunk().copied().map(Zeroizing::new)
+}
+
+/// The bundle in a plaintext whose padding is zero.
+fn unpad(plaintext: &[u8]) -> Result<&[u8], Malformed> {
+    let (length, rest) = plaintext.split_first_chunk::<LENGTH>().ok_or(Malformed::Truncated)?;
+    let length = u32::from_be_bytes(*length) as usize;
+    let (bundle, padding) = rest.split_at_checked(length).ok_or(Malformed::Truncated)?;
+    if padding.iter().any(|byte| *byte != 0) {
+        return Err(Malformed::TrailingBytes);
+    }
+    Ok(bundle)
 }
 
 /// Whether `r` fits the lock of an envelope.
-pub fn fits(_lock: &[u8; 32], _r: &[u8; 32]) -> bool {
-    todo!()
+pub fn fits(lock: &[u8; 32], r: &[u8; 32]) -> bool {
+    *lock == <[u8; 32]>::from(Sha256::digest(r))
+}
+
+fn binding(network: &NetworkId, address: &Address, lock: &[u8; 32]) -> Vec<u8> {
+    [network.0, address.0, *lock].concat()
+}
+
+fn info(network: &NetworkId, address: &Address, lock: &[u8; 32], prekey: &[u8; 8]) -> Vec<u8> {
+    [b"darknode/seal/1\0", &network.0[..], &address.0, lock, prekey].concat()
+}
+
+fn random<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill_bytes(&mut bytes);
+    bytes
 }
 
 impl Opened {
-    /// Whether the session it names signed these contents for this address in this network.
-    pub fn is_by_author(&self, _verifier: &Verifier) -> bool {
-        let _ = (&self.signed_bytes, &self.signature);
-        todo!()
+    /// Whether the session it names signed these contents, as its user's, for this address in this network. Whether that
+    /// session speaks for the user, the user's roster says.
+    pub fn is_by_author(&self, verifier: &Verifier) -> bool {
+        let parts: [&[u8]; 3] = [&self.address.0, &self.user.0, &self.signed_bytes];
+        verify(verifier.scheme, &self.session.0, Domain::Bundle, &verifier.network, &parts, &self.signature)
     }
 }

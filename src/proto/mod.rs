@@ -1,13 +1,75 @@
-pub mod event;
-pub mod memory;
-pub mod ranges;
-pub mod view;
+//! The core: the protocol as one synchronous state machine, without I/O, clock, tasks or global randomness.
+//!
+//! Whoever drives it calls [`Core::handle`], takes every [`Core::poll_output`], and comes back at [`Core::poll_timeout`].
+//! The async shell, the simulator and the tests drive this very type.
+//!
+//! The algorithm, room by room. Every node is a user's *session*. It says of itself who and where it is ([`myself`]), knows
+//! the names others go by ([`users`]) and where they were ([`sessions`]). Two users are linked when both link lists name each
+//! other ([`links`]). Whoever is linked and has no live session is sought for ever ([`seek`]) by dialling ([`dials`]) where
+//! they were last; whoever shows up on the local link is met ([`nearby`]). Of two connections to one session one is kept
+//! ([`neighbours`]), and the faces are told who is there ([`presence`]). What is typed waits in the [`outbox`] until receipts
+//! say that every session of the addressee has it; what comes is taken once by the [`inbox`], stored, and only then
+//! receipted and shown. Keys to which others seal live in [`prekeys`].
+//!
+//! Rooms never call each other: each returns facts, and the files beside them (`on_*`) carry these from room to room.
 
-use crate::id::{BootId, NetworkId, UserId};
-use crate::identity::{Name, SecretKey};
+mod counters;
+mod dials;
+pub mod event;
+mod inbox;
+pub mod limits;
+mod links;
+mod lookup;
+pub mod memory;
+mod myself;
+mod nearby;
+mod neighbours;
+mod on_chat;
+mod on_connection;
+mod on_control;
+mod on_link;
+mod on_request;
+mod on_store;
+mod on_time;
+mod out;
+mod outbox;
+mod prekeys;
+mod presence;
+pub mod ranges;
+mod seek;
+mod sessions;
+mod statements;
+mod users;
+pub mod view;
+mod views;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use crate::id::{BootId, MessageId, NetworkId, SessionId, UserId};
+use crate::identity::{Name, SecretKey, Verifier};
 use crate::time::{Moment, Now};
-use event::{Input, Output};
-use memory::Memory;
+use counters::Count;
+use dials::{Dials, Pings};
+use event::{CloseReason, Input, Output};
+use inbox::Inbox;
+use links::Links;
+use lookup::Lookups;
+use memory::{Memory, Op, Ticket};
+use myself::Myself;
+use nearby::Nearby;
+use neighbours::Neighbours;
+use out::Outputs;
+use outbox::Outbox;
+use prekeys::Prekeys;
+use presence::Presence;
+use seek::Seek;
+use sessions::Sessions;
+use users::Users;
+use view::Notice;
 
 /// Who this node is and how it behaves; fixed for its life.
 #[derive(Clone)]
@@ -39,27 +101,200 @@ pub enum Accept {
     Ask,
 }
 
-pub struct Core {}
+/// What was dropped at a bound or refused, by reason, since the start.
+pub type Drops = BTreeMap<&'static str, u64>;
+
+/// The state machine.
+pub struct Core {
+    config: Config,
+    session: SessionId,
+    verifier: Verifier,
+    rng: ChaCha20Rng,
+    now: Now,
+    out: Outputs,
+    count: Count,
+    myself: Myself,
+    users: Users,
+    sessions: Sessions,
+    links: Links,
+    neighbours: Neighbours,
+    nearby: Nearby,
+    presence: Presence,
+    wanted: Seek<UserId>,
+    bootstrap: Seek<SocketAddr>,
+    bootstrapped: BTreeMap<SocketAddr, SessionId>,
+    dials: Dials,
+    pings: Pings,
+    lookups: Lookups,
+    prekeys: Prekeys,
+    outbox: Outbox,
+    inbox: Inbox,
+    /// My messages that are on their way to the disk, with the line that typed each.
+    typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
+    /// Users of whom the store keeps a row.
+    kept: BTreeSet<UserId>,
+    /// Users the faces were warned about, by what.
+    warned: BTreeSet<(UserId, view::WarningCode)>,
+    /// Until when nothing new is taken in, because the disk refuses.
+    disk_trouble: Option<Moment>,
+    drops: Drops,
+    stopping: bool,
+}
 
 impl Core {
-    pub fn new(_config: Config, _memory: Memory, _now: Now) -> Core {
-        todo!()
+    /// A node that wakes with this memory. Its first outputs are what it has to store before it may speak.
+    pub fn new(config: Config, memory: Memory, now: Now) -> Core {
+        let mut rng = ChaCha20Rng::from_seed(config.seed);
+        let epoch = rng.next_u64();
+        let session = SessionId(config.session_key.public());
+        let verifier = Verifier { scheme: config.session_key.scheme(), network: config.network };
+        let mut count = Count::new(memory.counters);
+        let mut prekeys = Prekeys::new(memory.prekeys);
+        let mut out = Outputs::default();
+        let mut users = Users::new(&memory.users);
+        let links = Links::new(&memory.links);
+        if let Some(prekey) = prekeys.rotate(&mut rng, now.moment) {
+            out.store(Op::Prekey(prekey.clone()));
+        }
+        let myself = statements::first(&config, &mut count, &mut users, &prekeys, &links, now);
+        count.unsaved().map(|counters| out.store(Op::Counters(counters)));
+        users.row(&config.user).map(|row| out.store(Op::User(row)));
+        let mut core = Core {
+            session,
+            verifier,
+            now,
+            out,
+            count,
+            myself,
+            links,
+            neighbours: Neighbours::new(session),
+            nearby: Nearby::default(),
+            presence: Presence::default(),
+            wanted: Seek::new(),
+            bootstrap: Seek::new(),
+            bootstrapped: BTreeMap::new(),
+            dials: Dials::default(),
+            pings: Pings::default(),
+            lookups: Lookups::default(),
+            prekeys,
+            outbox: Outbox::new(session, epoch, memory.waiting, memory.delivered),
+            inbox: Inbox::new(memory.received),
+            typed: VecDeque::new(),
+            kept: memory.users.iter().map(|row| row.user).chain([config.user]).collect(),
+            sessions: Sessions::new(&memory.sessions),
+            users,
+            warned: BTreeSet::new(),
+            disk_trouble: None,
+            drops: Drops::new(),
+            stopping: false,
+            rng,
+            config,
+        };
+        core.seek_everybody();
+        core
     }
 
-    pub fn handle(&mut self, _now: Now, _input: Input) {
-        todo!()
+    /// Takes an input in. Outputs wait in [`Core::poll_output`].
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
+        match input {
+            Input::Timeout => {}
+            Input::Request(request) => self.on_request(request),
+            Input::Connected(connected) => self.on_connected(connected),
+            Input::Control { conn, batch } => self.on_control(conn, batch),
+            Input::Chat { conn, items } => self.on_chat(conn, items),
+            Input::Closed { conn } => self.on_closed(conn),
+            Input::DialFailed { dial, failure } => self.on_dial_failed(dial, failure),
+            Input::Sighted { boot, addrs } => self.on_sighted(boot, addrs),
+            Input::Unsighted { boot } => self.on_unsighted(boot),
+            Input::Interfaces { addrs } => self.on_interfaces(addrs),
+            Input::Bootstrap { addrs } => self.on_bootstrap(addrs),
+            Input::Woke => self.try_everything(),
+            Input::Stored { through } => self.on_stored(through),
+            Input::StoreFailed { refused, error } => self.on_store_failed(refused, error),
+            Input::MulticastDeaf => self.on_multicast_deaf(),
+        }
+        if !self.stopping {
+            self.on_time();
+        }
     }
 
+    /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
+        self.out.poll()
     }
 
+    /// When the core wants to be called again at the latest.
     pub fn poll_timeout(&self) -> Option<Moment> {
-        todo!()
+        self.next_timeout()
     }
 
     /// What to call a user: their name, or `name#abc123` where two share one.
-    pub fn handle_of(&self, _user: &UserId) -> String {
-        todo!()
+    pub fn handle_of(&self, user: &UserId) -> String {
+        self.users.handle(user)
+    }
+
+    /// What was dropped or refused, by reason.
+    pub fn drops(&self) -> &Drops {
+        &self.drops
+    }
+
+    fn drop_counted(&mut self, reason: &'static str) {
+        *self.drops.entry(reason).or_insert(0) += 1;
+    }
+
+    /// Stores the counters if they moved, before whatever uses them.
+    fn save_counters(&mut self) {
+        if let Some(counters) = self.count.unsaved() {
+            self.out.store(Op::Counters(counters));
+        }
+    }
+
+    fn notice(&mut self, line: Option<u64>, notice: Notice) {
+        self.out.push(Output::Notice { line, notice });
+    }
+
+    /// Tells the faces once everything it speaks of is durable.
+    fn notice_after_store(&mut self, line: Option<u64>, notice: Notice) {
+        self.out.after_store(Output::Notice { line, notice });
+    }
+
+    fn warn_once(&mut self, user: UserId, code: view::WarningCode, message: String) {
+        if self.warned.insert((user, code)) {
+            let user = Some(self.users.handle(&user));
+            self.notice(None, Notice::Warning { code, message, user });
+        }
+    }
+
+    /// Ends a connection from this side.
+    fn close(&mut self, conn: crate::id::ConnId, reason: CloseReason) {
+        self.out.push(Output::Close { conn, reason });
+        self.on_closed(conn);
+    }
+
+    /// Keeps a user over restarts, with their sessions.
+    fn keep(&mut self, user: UserId) {
+        if !self.kept.insert(user) {
+            return;
+        }
+        self.save_user(&user);
+        for session in self.sessions.of_user(&user).collect::<Vec<_>>() {
+            self.save_session(&session);
+        }
+    }
+
+    fn save_user(&mut self, user: &UserId) {
+        if self.kept.contains(user)
+            && let Some(row) = self.users.row(user)
+        {
+            self.out.store(Op::User(row));
+        }
+    }
+
+    fn save_session(&mut self, session: &SessionId) {
+        let row = self.sessions.row(session).filter(|row| self.kept.contains(&row.user));
+        if let Some(row) = row {
+            self.out.store(Op::Session(Box::new(row)));
+        }
     }
 }

@@ -72,3 +72,73 @@ impl FromIterator<(u64, u64)> for Ranges {
         ranges
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ranges(pairs: &[(u64, u64)]) -> Ranges {
+        pairs.iter().copied().collect()
+    }
+
+    fn listed(ranges: &Ranges) -> Vec<(u64, u64)> {
+        ranges.iter().collect()
+    }
+
+    #[test]
+    fn neighbours_grow_together_in_whatever_order_they_come() {
+        let mut seen = Ranges::new();
+        assert!([3, 1, 5, 4].into_iter().all(|n| seen.insert(n)));
+        assert_eq!(listed(&seen), [(1, 1), (3, 5)]);
+        assert!(!seen.insert(4));
+        assert!(seen.insert(2));
+        assert_eq!(listed(&seen), [(1, 5)]);
+        assert_eq!((seen.pieces(), seen.count()), (1, 5));
+    }
+
+    #[test]
+    fn a_range_backwards_adds_nothing() {
+        let mut seen = Ranges::new();
+        seen.insert_range(7, 3);
+        assert!(seen.is_empty());
+    }
+
+    #[test]
+    fn the_ends_of_the_numbers_are_numbers_like_others() {
+        let mut seen = ranges(&[(0, 0), (u64::MAX, u64::MAX)]);
+        assert!(seen.contains(0) && seen.contains(u64::MAX) && !seen.contains(1));
+        seen.insert_range(1, u64::MAX - 1);
+        assert_eq!(listed(&seen), [(0, u64::MAX)]);
+        assert_eq!(seen.count(), u64::MAX);
+    }
+
+    #[test]
+    fn merging_tells_whether_anything_was_new() {
+        let mut seen = ranges(&[(1, 4)]);
+        assert!(!seen.merge(&ranges(&[(2, 3)])));
+        assert!(seen.merge(&ranges(&[(4, 6), (9, 9)])));
+        assert_eq!(listed(&seen), [(1, 6), (9, 9)]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn they_are_what_a_plain_set_is(pairs in prop::collection::vec((0u64..60, 0u64..6), 0..30)) {
+            let mut plain = BTreeSet::new();
+            let mut seen = Ranges::new();
+            for (first, more) in pairs {
+                seen.insert_range(first, first + more);
+                plain.extend(first..=first + more);
+            }
+            prop_assert!((0..70).all(|n| seen.contains(n) == plain.contains(&n)));
+            prop_assert_eq!(seen.count(), plain.len() as u64);
+            let listed = listed(&seen);
+            prop_assert!(listed.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
+        }
+    }
+}

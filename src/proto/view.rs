@@ -188,7 +188,7 @@ pub struct StatusView {
     pub sessions: Vec<(SessionId, Delivery)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WarningCode {
     NameClash,
     ClonedKey,

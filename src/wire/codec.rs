@@ -1,8 +1,8 @@
 //! How values become bytes: CBOR with integer keys, definite lengths, and a cap on everything that has a length.
 //!
 //! [`decode`] first lets [`scan`](super::scan) walk the bytes without building anything (depth, claimed lengths,
-//! canonical form, nothing behind the end), and only then builds the value. So no stranger's bytes allocate more than a
-//! small multiple of their own length.
+//! canonical form, nothing behind the end), and only then builds the value, reading straight out of the bytes
+//! ([`read`](super::read)). So no stranger's bytes allocate more than a small multiple of their own length.
 
 use std::fmt;
 use std::ops::Deref;
@@ -16,14 +16,19 @@ use crate::id::{Address, EnvelopeId, NetworkId, SessionId, UserId};
 /// The canonical bytes of a value. Writing to memory cannot fail.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
-    ciborium::into_writer(value, &mut bytes).expect("writing CBOR to memory cannot fail");
+    encode_behind(&mut bytes, value);
     bytes
+}
+
+/// Appends the canonical bytes of a value.
+pub(super) fn encode_behind<T: Serialize>(bytes: &mut Vec<u8>, value: &T) {
+    ciborium::into_writer(value, bytes).expect("writing CBOR to memory cannot fail");
 }
 
 /// Reads one value that fills `bytes` exactly.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
     super::scan::check(bytes)?;
-    ciborium::from_reader(bytes).map_err(|error| Malformed::Shape(error.to_string()))
+    T::deserialize(&mut super::read::Reader(bytes))
 }
 
 /// What a record does when a key is missing.
@@ -197,25 +202,31 @@ impl<'de, const MAX: usize> Visitor<'de> for BytesVisitor<MAX> {
         }
         Ok(bytes.to_vec())
     }
-
-    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-        if bytes.len() > MAX {
-            return Err(E::invalid_length(bytes.len(), &self));
-        }
-        Ok(bytes)
-    }
 }
 
 impl<'de, const MAX: usize> Deserialize<'de> for Bytes<MAX> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_byte_buf(BytesVisitor::<MAX>).map(Bytes)
+        d.deserialize_bytes(BytesVisitor::<MAX>).map(Bytes)
+    }
+}
+
+struct FixedVisitor<const N: usize>;
+
+impl<const N: usize> Visitor<'_> for FixedVisitor<N> {
+    type Value = Fixed<N>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a byte string of {N} bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Fixed<N>, E> {
+        bytes.try_into().map(Fixed).map_err(|_| E::invalid_length(bytes.len(), &self))
     }
 }
 
 impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let bytes = d.deserialize_bytes(BytesVisitor::<N>)?;
-        bytes.try_into().map(Fixed).map_err(|short: Vec<u8>| de::Error::invalid_length(short.len(), &"an exact length"))
+        d.deserialize_bytes(FixedVisitor::<N>)
     }
 }
 

@@ -7,6 +7,8 @@ use crate::id::Address;
 
 /// Padded content and the tag of its seal.
 pub const MAX_SEALED: usize = 20 * 1024 + 16;
+/// Wraps that one envelope may hold: the sessions of three full rosters.
+pub const MAX_WRAPS: usize = 48;
 /// The longest envelope: 20 KiB of padded content, 48 wraps of about 95 bytes, and what holds them together.
 pub const MAX_ENVELOPE: usize = 26 * 1024;
 
@@ -16,7 +18,7 @@ record! {
         0 => address: Address,
         /// SHA-256 of `r`, which is inside the seal: who shows `r` has opened it.
         1 => lock: Fixed<32>,
-        2 => wraps: List<Wrap, 48>,
+        2 => wraps: List<Wrap, MAX_WRAPS>,
         /// ChaCha20-Poly1305 under the content key.
         3 => sealed: Bytes<MAX_SEALED>,
     }

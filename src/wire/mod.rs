@@ -11,6 +11,7 @@ pub mod control;
 pub mod envelope;
 pub mod frame;
 pub mod proof;
+mod read;
 pub mod record;
 pub mod scan;
 

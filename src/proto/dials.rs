@@ -1,0 +1,89 @@
+//! Dials on their way: what each was for, and how many there are.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::limits::{MAX_DIALS, PING_DEADLINE};
+use crate::id::{BootId, DialId, SessionId};
+use crate::time::Moment;
+
+/// Why somewhere is dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// A session that is sought is expected there.
+    Seek(SessionId),
+    /// The local link shows somebody there.
+    Sighting(BootId),
+    /// A node given on the command line is there.
+    Bootstrap,
+    /// `\ping`, with the line to answer.
+    Ping { line: Option<u64> },
+}
+
+/// A dial on its way.
+#[derive(Debug, Clone)]
+pub struct Dial {
+    pub addr: SocketAddr,
+    pub purpose: Purpose,
+}
+
+/// All dials on their way.
+#[derive(Debug, Default)]
+pub struct Dials {
+    next: u64,
+    open: BTreeMap<DialId, Dial>,
+}
+
+impl Dials {
+    /// Notes a dial; `None` when there are enough, or one to the same address is on its way. Those a person asked for are
+    /// always made.
+    pub fn start(&mut self, dial: Dial) -> Option<DialId> {
+        let asked_for = matches!(dial.purpose, Purpose::Ping { .. });
+        let same = self.open.values().any(|open| open.addr == dial.addr);
+        if !asked_for && (same || self.open.len() >= MAX_DIALS) {
+            return None;
+        }
+        self.next += 1;
+        self.open.insert(DialId(self.next), dial);
+        Some(DialId(self.next))
+    }
+
+    /// A dial has ended, well or not.
+    pub fn finish(&mut self, id: &DialId) -> Option<Dial> {
+        self.open.remove(id)
+    }
+}
+
+/// Pings whose address has answered and whose hello has not come yet.
+#[derive(Debug, Default)]
+pub struct Pings(Vec<Ping>);
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub struct Ping {
+    pub line: Option<u64>,
+    pub addr: SocketAddr,
+    pub session: SessionId,
+    pub rtt_ms: f64,
+    pub until: Moment,
+}
+
+impl Pings {
+    pub fn answered(&mut self, line: Option<u64>, addr: SocketAddr, session: SessionId, rtt_ms: f64, now: Moment) {
+        self.0.push(Ping { line, addr, session, rtt_ms, until: now + PING_DEADLINE });
+    }
+
+    /// Those that a hello of this session completes.
+    pub fn take(&mut self, session: &SessionId) -> Vec<Ping> {
+        self.0.extract_if(.., |ping| ping.session == *session).collect()
+    }
+
+    /// Those that have waited too long.
+    pub fn overdue(&mut self, now: Moment) -> Vec<Ping> {
+        self.0.extract_if(.., |ping| ping.until <= now).collect()
+    }
+
+    pub fn next(&self) -> Option<Moment> {
+        self.0.iter().map(|ping| ping.until).min()
+    }
+}

@@ -1,0 +1,84 @@
+//! The inbox: what was received, and the receipts that are owed for it.
+//!
+//! Numbers that were received are ranges per stream, so a message is taken once however often and by whatever way it comes.
+//! A receipt is owed for every envelope that held numbered contents, whether they were new or not: the author may have lost
+//! the first one. It is cumulative, speaks only of what is durable, and is never receipted itself.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::limits::{MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS};
+use super::memory::Ticket;
+use super::ranges::Ranges;
+use crate::id::{Address, SessionId, StreamId, UserId};
+use crate::wire::codec::List;
+use crate::wire::content::{Range, ReceiptBody, StreamRanges};
+
+/// What was received, and what is owed.
+#[derive(Debug)]
+pub struct Inbox {
+    seen: BTreeMap<StreamId, Ranges>,
+    durable: BTreeMap<StreamId, Ranges>,
+    /// What becomes durable with a ticket, and to which user's session a receipt is owed for it.
+    pending: VecDeque<(Ticket, UserId, StreamId, Ranges)>,
+    owed: BTreeMap<(UserId, SessionId), BTreeSet<StreamId>>,
+}
+
+impl Inbox {
+    pub fn new(received: Vec<(StreamId, Ranges)>) -> Inbox {
+        let seen: BTreeMap<StreamId, Ranges> = received.into_iter().collect();
+        Inbox { durable: seen.clone(), seen, pending: VecDeque::new(), owed: BTreeMap::new() }
+    }
+
+    /// Takes a number; false if it was there.
+    pub fn receive(&mut self, stream: StreamId, n: u64) -> bool {
+        self.seen.entry(stream).or_default().insert(n)
+    }
+
+    /// Everything received of a stream.
+    pub fn seen(&self, stream: &StreamId) -> Ranges {
+        self.seen.get(stream).cloned().unwrap_or_default()
+    }
+
+    /// What was received of a stream so far is durable with `after`; then a receipt is owed to its author.
+    pub fn owe(&mut self, user: UserId, stream: StreamId, after: Ticket) {
+        let seen = self.seen(&stream);
+        self.pending.push_back((after, user, stream, seen));
+    }
+
+    /// Owes a receipt for the newest streams of an author's session to `me`: it has just come back, and what it missed of
+    /// earlier receipts would otherwise be sent again.
+    pub fn owe_all(&mut self, user: UserId, session: SessionId, me: UserId) {
+        let to = Address::from(me);
+        let of_it = self.durable.keys().filter(|stream| stream.author == session && stream.to == to).copied();
+        let streams: BTreeSet<StreamId> = of_it.collect();
+        if !streams.is_empty() {
+            self.owed.entry((user, session)).or_default().extend(streams);
+        }
+    }
+
+    /// Everything up to `stored` is durable: the receipts that may go now, in pieces of a bounded number of streams.
+    pub fn due(&mut self, stored: Ticket) -> Vec<(UserId, SessionId, ReceiptBody)> {
+        while self.pending.front().is_some_and(|(after, ..)| *after <= stored) {
+            let Some((_, user, stream, seen)) = self.pending.pop_front() else { break };
+            self.durable.insert(stream, seen);
+            self.owed.entry((user, stream.author)).or_default().insert(stream);
+        }
+        let mut due = Vec::new();
+        for ((user, session), streams) in std::mem::take(&mut self.owed) {
+            let streams: Vec<StreamId> = streams.into_iter().collect();
+            for piece in streams.chunks(MAX_RECEIPT_STREAMS) {
+                let ranges = piece.iter().map(|stream| self.ranges(stream)).collect();
+                due.push((user, session, ReceiptBody { streams: List(ranges) }));
+            }
+        }
+        due
+    }
+
+    fn ranges(&self, stream: &StreamId) -> StreamRanges {
+        let durable = self.durable.get(stream);
+        let newest: Vec<(u64, u64)> =
+            durable.map(|ranges| ranges.iter().rev().take(MAX_RECEIPT_RANGES).collect()).unwrap_or_default();
+        let ranges = newest.into_iter().rev().map(|(first, last)| Range(first, last)).collect();
+        StreamRanges { author: stream.author, epoch: stream.epoch, ranges: List(ranges) }
+    }
+}

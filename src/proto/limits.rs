@@ -1,0 +1,89 @@
+//! Every number of the core, with its reason. Sizes of frames and records are grammar and stand in `wire`.
+
+use std::time::Duration;
+
+/// Connections of a client: ten neighbours keep a network whole (`docs/decisions.md`), the rest is room for links that
+/// are online at once and for newcomers.
+pub const MAX_NEIGHBOURS: usize = 128;
+/// Connections of a relay or server; about 45 KiB each.
+pub const MAX_NEIGHBOURS_RELAY: usize = 2048;
+/// Connections kept to people on the local link who are not linked: enough that a newcomer's first line finds an open
+/// path, few enough that a hall of a hundred laptops is not ten thousand connections.
+pub const MAX_NEARBY_KEPT: usize = 12;
+
+/// Both hellos must be there after this long: three retransmissions at a 100 ms first guess of the round trip, twice.
+pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+/// Two dials of one boot that cross have both been answered within this long: the dial time-out and a second.
+pub const CROSSING: Duration = Duration::from_secs(5);
+/// After a connection died, its session counts as lost unless it is back by then. With the idle time-out of 10 s in front a
+/// killed peer is shown as lost within 15 s.
+pub const LOST_GRACE: Duration = Duration::from_secs(3);
+/// A neighbour that does not answer a probe (after waking up) for this long is gone.
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(4);
+
+/// First pause between two rounds of seeking; doubles (design §5).
+pub const SEEK_FIRST: Duration = Duration::from_secs(1);
+/// Longest pause between two rounds of seeking (design §5).
+pub const SEEK_LONGEST: Duration = Duration::from_secs(300);
+/// Dials at once (design §5).
+pub const MAX_DIALS: usize = 32;
+/// Dials at once to the addresses of one session.
+pub const MAX_DIALS_PER_SESSION: usize = 8;
+
+/// Addresses remembered of a session: eight declared ones, and those it was met at.
+pub const MAX_ADDRESSES: usize = 12;
+/// Sessions remembered before the oldest are pruned: at 1 KiB each this is 100 KiB for a client (design §11).
+pub const MAX_SESSIONS: usize = 100;
+/// Sessions remembered by a server (design §11).
+pub const MAX_SESSIONS_SERVER: usize = 100_000;
+/// Announcements of the local link that are remembered.
+pub const MAX_SIGHTINGS: usize = 1_024;
+/// Addresses taken from one announcement.
+pub const MAX_SIGHTED_ADDRS: usize = 16;
+
+/// My declaration is pushed again when nothing else made me push it, so that a lost one does not stay lost.
+pub const REFRESH: Duration = Duration::from_secs(30 * 60);
+
+/// Prekeys rotate daily (design §6).
+pub const PREKEY_ROTATION: Duration = Duration::from_secs(24 * 3600);
+/// A key card is used for this long after it came (design §6).
+pub const CARD_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Envelopes live this long at most (design §6).
+pub const ENVELOPE_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Private halves of prekeys are deleted after validity, envelope life and one day of skew (design §6).
+pub const PREKEY_LIFE: Duration = Duration::from_secs(29 * 24 * 3600);
+
+/// Messages of mine that may wait. What is over it is refused before it is stored.
+pub const MAX_WAITING: usize = 200_000;
+/// Bytes of text that may wait: they are held in memory until they are delivered.
+pub const MAX_WAITING_BYTES: usize = 64 << 20;
+/// Envelopes on their way to one session and not yet released. 32 of up to 20 KiB keep a disk busy with group commits, and
+/// are all that a peer who opens them and never answers can make us hold.
+pub const WINDOW: usize = 32;
+/// What was sent and not receipted is sent anew after this long if no news came before; doubles up to [`SEEK_LONGEST`].
+pub const RESEND_FIRST: Duration = Duration::from_secs(10);
+
+/// How far a received Lamport counter may be ahead of mine; more counts as this much.
+pub const MAX_LAMPORT_JUMP: u64 = 1 << 20;
+/// Counters are stored ahead in blocks, so that typing a line is one write and not two.
+pub const COUNTER_BLOCK: u64 = 1024;
+
+/// Streams one receipt speaks of: the newest of that author's session.
+pub const MAX_RECEIPT_STREAMS: usize = 16;
+/// Ranges one receipt gives of a stream: the newest.
+pub const MAX_RECEIPT_RANGES: usize = 128;
+
+/// `\chat` and `\add` look for an unknown name this long (`cli.md`).
+pub const LOOKUP: Duration = Duration::from_secs(5);
+/// Names that may be looked for at once.
+pub const MAX_LOOKUPS: usize = 64;
+/// `\ping` gives up after this long.
+pub const PING_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A connection that brought this many bad records is closed.
+pub const MAX_STRIKES: u32 = 3;
+/// A key that keeps knowing a higher seq of mine than I do is a clone of mine (design §3).
+pub const MAX_SEQ_JUMPS: u32 = 3;
+
+/// Settled messages of a conversation that `\status` still shows.
+pub const STATUS_RECENT: u32 = 20;

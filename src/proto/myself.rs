@@ -1,0 +1,29 @@
+//! What I say of myself: roster, declaration, key card, link list. Signed when something changes, sent as signed.
+
+use std::net::SocketAddr;
+
+use super::limits::REFRESH;
+use crate::identity::Checked;
+use crate::time::Moment;
+use crate::wire::record::{Declaration, KeyCard, LinkList, Roster};
+
+#[derive(Debug)]
+pub struct Myself {
+    pub roster: Checked<Roster>,
+    pub declaration: Checked<Declaration>,
+    pub card: Checked<KeyCard>,
+    pub links: Vec<Checked<LinkList>>,
+    /// Where others may dial me.
+    pub addrs: Vec<SocketAddr>,
+    /// When the declaration was made.
+    pub declared_at: Moment,
+    /// How often somebody knew a higher seq of mine than I did.
+    pub seq_jumps: u32,
+}
+
+impl Myself {
+    /// When the declaration is to be pushed again.
+    pub fn refresh(&self) -> Moment {
+        self.declared_at + REFRESH
+    }
+}

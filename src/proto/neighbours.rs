@@ -1,0 +1,250 @@
+//! Connections, and which of two to the same session is kept.
+//!
+//! A connection is *waiting* until both hellos have been read, then *up*. Two connections to one session happen whenever
+//! both sides dial at once, or one side redials before the other has noticed that the old path is dead. Both sides must
+//! come to the same choice without asking:
+//!
+//! - Another boot id: the other side has started anew, so the old connection is dead. It goes.
+//! - Dialled by the same side: that side decides, and keeps the one it had: it raced several addresses and the first stays.
+//!   Had it believed the old path dead, it would have closed it before it dialled.
+//! - Crossing dials: the smaller session id decides. If both connections are young it keeps its own dial, else the new one:
+//!   the other side would not have dialled if it still had the old.
+//!
+//! Who does not decide holds both, speaks on the one that came up last, and sees one of them closed.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::limits::{CROSSING, HELLO_DEADLINE};
+use crate::id::{BootId, ConnId, SessionId, UserId};
+use crate::time::Moment;
+
+/// A connection whose proofs hold.
+#[derive(Debug, Clone)]
+pub struct Neighbour {
+    pub session: SessionId,
+    pub boot: BootId,
+    pub addr: SocketAddr,
+    /// I dialled.
+    pub mine: bool,
+    pub since: Moment,
+    /// Whose session, once the hello has been read.
+    pub user: Option<UserId>,
+    /// Bad records it has brought.
+    pub strikes: u32,
+    /// When it must have answered a probe.
+    pub probe: Option<Moment>,
+}
+
+/// Every connection.
+#[derive(Debug)]
+pub struct Neighbours {
+    me: SessionId,
+    conns: BTreeMap<ConnId, Neighbour>,
+    /// The connection that is spoken on.
+    up: BTreeMap<SessionId, ConnId>,
+}
+
+/// What to do about a new connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Keep it, and close these.
+    Keep(Vec<ConnId>),
+    /// Close it: another to the same session is kept.
+    Duplicate,
+}
+
+impl Neighbours {
+    pub fn new(me: SessionId) -> Neighbours {
+        Neighbours { me, conns: BTreeMap::new(), up: BTreeMap::new() }
+    }
+
+    /// Takes a connection in.
+    pub fn admit(&mut self, conn: ConnId, new: Neighbour) -> Verdict {
+        let others: Vec<(ConnId, Neighbour)> = self
+            .conns
+            .iter()
+            .filter(|(_, old)| old.session == new.session)
+            .map(|(id, old)| (*id, old.clone()))
+            .collect();
+        let mut closed = Vec::new();
+        for (id, old) in others {
+            match self.choose(&old, &new) {
+                Choice::Old => return Verdict::Duplicate,
+                Choice::New => closed.push(id),
+                Choice::Theirs => {}
+            }
+        }
+        self.conns.insert(conn, new);
+        Verdict::Keep(closed)
+    }
+
+    fn choose(&self, old: &Neighbour, new: &Neighbour) -> Choice {
+        if old.boot != new.boot {
+            return Choice::New;
+        }
+        if old.mine == new.mine {
+            return if new.mine { Choice::Old } else { Choice::Theirs };
+        }
+        if self.me > new.session {
+            return Choice::Theirs;
+        }
+        let young = new.since.since(old.since) < CROSSING;
+        if young && old.mine { Choice::Old } else { Choice::New }
+    }
+
+    /// Both hellos have been read: from now on this connection is spoken on. True if the session had none.
+    pub fn set_up(&mut self, conn: ConnId, user: UserId) -> bool {
+        let Some(neighbour) = self.conns.get_mut(&conn) else { return false };
+        neighbour.user = Some(user);
+        self.up.insert(neighbour.session, conn).is_none()
+    }
+
+    /// Takes a connection out.
+    pub fn remove(&mut self, conn: &ConnId) -> Option<(Neighbour, Left)> {
+        let gone = self.conns.remove(conn)?;
+        if self.up.get(&gone.session) != Some(conn) {
+            return Some((gone, Left::Spare));
+        }
+        let other = self.conns.iter().find(|(_, other)| other.session == gone.session && other.user.is_some());
+        let left = match other.map(|(id, _)| *id) {
+            Some(other) => {
+                self.up.insert(gone.session, other);
+                Left::Other
+            }
+            None => {
+                self.up.remove(&gone.session);
+                Left::None
+            }
+        };
+        Some((gone, left))
+    }
+
+    pub fn get(&self, conn: &ConnId) -> Option<&Neighbour> {
+        self.conns.get(conn)
+    }
+
+    pub fn get_mut(&mut self, conn: &ConnId) -> Option<&mut Neighbour> {
+        self.conns.get_mut(conn)
+    }
+
+    /// The connection to speak on.
+    pub fn up(&self, session: &SessionId) -> Option<ConnId> {
+        self.up.get(session).copied()
+    }
+
+    /// Whether there is a connection, up or on its way.
+    pub fn has(&self, session: &SessionId) -> bool {
+        self.up.contains_key(session) || self.conns.values().any(|neighbour| neighbour.session == *session)
+    }
+
+    /// The session behind a boot id that is connected.
+    pub fn session_of(&self, boot: &BootId) -> Option<SessionId> {
+        self.conns.values().find(|neighbour| neighbour.boot == *boot).map(|neighbour| neighbour.session)
+    }
+
+    /// Sessions of a user that are up, each with its connection.
+    pub fn of_user(&self, user: &UserId) -> Vec<(SessionId, ConnId)> {
+        self.iter_up().filter(|(_, _, whose)| whose == user).map(|(session, conn, _)| (session, conn)).collect()
+    }
+
+    /// Everybody who is up.
+    pub fn iter_up(&self) -> impl Iterator<Item = (SessionId, ConnId, UserId)> + '_ {
+        self.up.iter().filter_map(|(session, conn)| Some((*session, *conn, self.conns.get(conn)?.user?)))
+    }
+
+    pub fn count(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Connections that have waited for a hello, or for the answer to a probe, for too long.
+    pub fn overdue(&self, now: Moment) -> Vec<ConnId> {
+        self.conns.iter().filter(|(_, n)| deadline(n).is_some_and(|at| at <= now)).map(|(id, _)| *id).collect()
+    }
+
+    pub fn next(&self) -> Option<Moment> {
+        self.conns.values().filter_map(deadline).min()
+    }
+}
+
+/// What is left of a session's connections when one is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The gone one was not spoken on; nothing changes.
+    Spare,
+    /// Another is spoken on from now on.
+    Other,
+    /// It cannot be reached.
+    None,
+}
+
+enum Choice {
+    Old,
+    New,
+    /// The other side decides.
+    Theirs,
+}
+
+fn deadline(neighbour: &Neighbour) -> Option<Moment> {
+    let hello = neighbour.user.is_none().then(|| neighbour.since + HELLO_DEADLINE);
+    [hello, neighbour.probe].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const LOW: SessionId = SessionId([1; 32]);
+    const HIGH: SessionId = SessionId([9; 32]);
+
+    fn neighbour(session: SessionId, boot: u64, mine: bool, since: Moment) -> Neighbour {
+        let addr = ([127, 0, 0, 1], 1).into();
+        Neighbour { session, boot: BootId(boot), addr, mine, since, user: None, strikes: 0, probe: None }
+    }
+
+    #[test]
+    fn crossing_dials_leave_the_one_of_the_smaller_session_on_both_sides_in_any_order() {
+        for low_first in [true, false] {
+            let mut low = Neighbours::new(LOW);
+            let mut high = Neighbours::new(HIGH);
+            let mut closed = Vec::new();
+            let order = if low_first { [(1, true), (2, false)] } else { [(2, false), (1, true)] };
+            for (conn, by_low) in order {
+                let at_low = low.admit(ConnId(conn), neighbour(HIGH, 7, by_low, Moment(0)));
+                let at_high = high.admit(ConnId(conn), neighbour(LOW, 8, !by_low, Moment(0)));
+                for (verdict, own) in [(at_low, conn), (at_high, conn)] {
+                    match verdict {
+                        Verdict::Duplicate => closed.push(own),
+                        Verdict::Keep(others) => closed.extend(others.iter().map(|id| id.0)),
+                    }
+                }
+            }
+            assert_eq!(closed, [2], "the dial of the higher session goes, closed once");
+        }
+    }
+
+    #[test]
+    fn a_redial_by_the_other_side_replaces_a_connection_that_only_i_believe_in() {
+        let mut low = Neighbours::new(LOW);
+        low.admit(ConnId(1), neighbour(HIGH, 7, true, Moment(0)));
+        let later = Moment(0) + CROSSING + Duration::from_secs(1);
+        let verdict = low.admit(ConnId(2), neighbour(HIGH, 7, false, later));
+        assert_eq!(verdict, Verdict::Keep(vec![ConnId(1)]));
+    }
+
+    #[test]
+    fn a_newer_boot_replaces_the_old_connection_at_once() {
+        let mut high = Neighbours::new(HIGH);
+        high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
+        let verdict = high.admit(ConnId(2), neighbour(LOW, 8, false, Moment(1)));
+        assert_eq!(verdict, Verdict::Keep(vec![ConnId(1)]));
+    }
+
+    #[test]
+    fn of_several_addresses_that_answer_the_first_stays() {
+        let mut high = Neighbours::new(HIGH);
+        high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
+        assert_eq!(high.admit(ConnId(2), neighbour(LOW, 7, true, Moment(1))), Verdict::Duplicate);
+    }
+}

@@ -1,0 +1,297 @@
+//! The chat stream: sealed contents come and go, are released and receipted.
+
+use super::Core;
+use super::event::Output;
+use super::limits::ENVELOPE_LIFE;
+use super::memory::{Entry, MessageRow, Op};
+use super::ranges::Ranges;
+use super::view::{Delivery, MessageView, Notice, WarningCode};
+use crate::id::{Address, ConnId, MessageId, SessionId, StreamId, UserId};
+use crate::identity::Checked;
+use crate::identity::seal::{Author, Opened, Sealed, Unopened, envelope_id, open, seal};
+use crate::time::Wall;
+use crate::wire::chat::{Chat, Parcel, Release, Unopenable};
+use crate::wire::codec::{Bytes, Fixed};
+use crate::wire::content::{Content, LinkBody, ReceiptBody, kind};
+use crate::wire::record::{Prekey, Roster};
+use crate::wire::{decode, encode};
+
+impl Core {
+    pub(super) fn on_chat(&mut self, conn: ConnId, items: Vec<Chat>) {
+        for item in items {
+            match item {
+                Chat::Parcel(parcel) => self.on_parcel(conn, parcel),
+                Chat::Release(release) => self.on_release(conn, release),
+                Chat::Unopenable(unopenable) => self.on_unopenable(conn, unopenable),
+                Chat::Unknown(_) => self.drop_counted("chat item of an unknown kind"),
+            }
+        }
+    }
+
+    fn on_parcel(&mut self, conn: ConnId, parcel: Parcel) {
+        if self.disk_trouble.is_some() {
+            return self.drop_counted("envelope while the disk refuses");
+        }
+        match open(&self.config.network, &parcel.envelope, |id| self.prekeys.find(id)) {
+            Ok(opened) if opened.address != Address::from(self.config.user) => {
+                self.drop_counted("envelope to somebody else");
+            }
+            Ok(opened) => self.on_opened(conn, opened),
+            Err(Unopened::NoKey) => self.hand_back(conn, &parcel.envelope),
+            Err(Unopened::Malformed(_)) => self.strike(conn, "malformed envelope"),
+            Err(Unopened::Broken) => self.strike(conn, "envelope with a broken seal"),
+            Err(Unopened::WrongLock) => self.strike(conn, "envelope with a wrong lock"),
+        }
+    }
+
+    /// Sealed to none of my prekeys: the author gets my newest key card and seals anew.
+    fn hand_back(&mut self, conn: ConnId, envelope: &[u8]) {
+        self.drop_counted("envelope to an old key");
+        let item = Chat::Unopenable(Unopenable {
+            envelope: envelope_id(envelope),
+            roster: self.myself.roster.signed().clone(),
+            card: self.myself.card.signed().clone(),
+        });
+        self.out.after_store(Output::Chat { conn, item });
+    }
+
+    fn on_opened(&mut self, conn: ConnId, opened: Opened) {
+        if let Some(roster) = &opened.roster
+            && let Ok(roster) = Checked::<Roster>::open(roster, &self.verifier)
+        {
+            self.learn_roster(roster);
+        }
+        if !self.users.admits(&opened.user, &opened.session) {
+            return self.drop_counted("content of no session of its user");
+        }
+        if !opened.is_by_author(&self.verifier) {
+            return self.strike(conn, "content not signed by its author");
+        }
+        if self.links.is_blocked(&opened.user) {
+            return self.drop_counted("content of somebody blocked");
+        }
+        self.sessions.hear(opened.session, opened.user, self.now.moment);
+        if let Some(card) = &opened.card {
+            self.take_card(conn, card);
+        }
+        self.take_contents(&opened);
+        let release = Release { envelope: opened.id, r: Fixed(opened.r) };
+        self.out.after_store(Output::Chat { conn, item: Chat::Release(release) });
+        self.send_receipts();
+    }
+
+    fn take_contents(&mut self, opened: &Opened) {
+        let mut touched = std::collections::BTreeMap::new();
+        for content in &opened.contents {
+            if content.kind == kind::RECEIPT {
+                self.on_receipt(opened, content);
+                continue;
+            }
+            let stream = StreamId { author: opened.session, epoch: content.epoch, to: opened.address };
+            let new = content.n > 0 && self.inbox.receive(stream, content.n);
+            *touched.entry(stream).or_insert(false) |= new;
+            if new {
+                self.take_content(opened.user, MessageId { stream, n: content.n }, content);
+            }
+        }
+        for (stream, news) in touched {
+            if news {
+                self.out.store(Op::Seen { stream, ranges: self.inbox.seen(&stream) });
+            }
+            self.inbox.owe(opened.user, stream, self.out.issued());
+        }
+    }
+
+    /// A content seen for the first time.
+    fn take_content(&mut self, from: UserId, id: MessageId, content: &Content) {
+        let lamport = self.count.hear_lamport(content.lamport);
+        let arrival = self.count.next_arrival();
+        self.save_counters();
+        self.keep(from);
+        if content.kind == kind::LINK {
+            return self.take_link(from, content);
+        }
+        let row = MessageRow {
+            arrival,
+            id,
+            kind: content.kind,
+            with: from,
+            from,
+            lamport,
+            wall: Wall(content.wall),
+            body: content.body.0.clone(),
+        };
+        let text = (content.kind == kind::TEXT).then(|| String::from_utf8_lossy(&content.body).into_owned());
+        self.out.store(Op::Received(row));
+        if let Some(text) = text {
+            let handle = self.users.handle(&from);
+            let view = MessageView {
+                arrival,
+                message: id,
+                from: handle.clone(),
+                from_id: from,
+                with: handle,
+                text,
+                sent: Wall(content.wall),
+                order: lamport,
+                own: false,
+                again: false,
+            };
+            self.notice_after_store(None, Notice::Message(Box::new(view)));
+        }
+    }
+
+    fn take_link(&mut self, from: UserId, content: &Content) {
+        let Ok(body) = decode::<LinkBody>(&content.body) else { return self.drop_counted("malformed link content") };
+        let Some(state) = super::links::from_wire(body.state) else { return self.drop_counted("unknown link state") };
+        self.hear_link(from, Entry { state, lamport: body.lamport });
+    }
+
+    /// A session of the addressee says what it has of my streams to it.
+    fn on_receipt(&mut self, opened: &Opened, content: &Content) {
+        let Ok(body) = decode::<ReceiptBody>(&content.body) else { return self.drop_counted("malformed receipt") };
+        let audience = self.users.audience(&opened.user);
+        let me = self.session;
+        for said in body.streams.0.iter().filter(|said| said.author == me) {
+            let stream = StreamId { author: me, epoch: said.epoch, to: Address::from(opened.user) };
+            let ranges: Ranges = said.ranges.iter().map(|range| (range.0, range.1)).collect();
+            let result = self.outbox.receipt(&opened.user, opened.session, stream, &ranges, &audience);
+            let Some(has) = result.ranges else { continue };
+            self.out.store(Op::Delivered { stream, session: opened.session, ranges: has });
+            if !result.settled.is_empty() {
+                self.out.store(Op::Settled { stream, ranges: result.settled });
+            }
+            let to = self.users.handle(&opened.user);
+            for message in result.delivered {
+                let (to, session, state) = (to.clone(), opened.session, Delivery::Delivered);
+                self.notice_after_store(None, Notice::State { message, to, session, state });
+            }
+        }
+    }
+
+    fn on_release(&mut self, conn: ConnId, release: Release) {
+        let Some((session, user)) = self.speaker(conn) else { return };
+        if self.outbox.released(&user, &session, &release.envelope, self.now.moment) {
+            self.pump_session(user, session);
+        }
+    }
+
+    fn on_unopenable(&mut self, conn: ConnId, unopenable: Unopenable) {
+        let Some((session, user)) = self.speaker(conn) else { return };
+        let before = self.sessions.prekey(&session, self.now.moment).cloned();
+        self.take_card(conn, &unopenable.card);
+        let news = self.sessions.prekey(&session, self.now.moment) != before.as_ref();
+        if self.outbox.unopenable(&user, &session, &unopenable.envelope) && news {
+            self.pump_session(user, session);
+        }
+    }
+
+    fn speaker(&self, conn: ConnId) -> Option<(SessionId, UserId)> {
+        let neighbour = self.neighbours.get(&conn)?;
+        Some((neighbour.session, neighbour.user?))
+    }
+
+    /// Puts a content of mine into the outbox and the store. It is sent when it is durable.
+    pub(super) fn post(&mut self, to: UserId, kind: u64, body: Vec<u8>, lamport: u64) -> MessageId {
+        let id = self.outbox.next_id(to);
+        let arrival = self.count.next_arrival();
+        self.save_counters();
+        let (with, from, wall) = (to, self.config.user, self.now.wall);
+        let row = MessageRow { arrival, id, kind, with, from, lamport, wall, body };
+        self.outbox.push(row.clone(), false);
+        let ticket = self.out.store(Op::Typed(row));
+        self.typed.push_back((ticket, id, None));
+        id
+    }
+
+    /// Sends what a user's live sessions lack.
+    pub(super) fn pump(&mut self, user: &UserId) {
+        for (session, _) in self.neighbours.of_user(user) {
+            self.pump_session(*user, session);
+        }
+    }
+
+    fn pump_session(&mut self, user: UserId, session: SessionId) {
+        let Some(conn) = self.neighbours.up(&session) else { return };
+        if !self.outbox.waits_for(&user) {
+            return;
+        }
+        if self.sessions.prekey(&session, self.now.moment).is_none() {
+            return self.warn_no_key(user);
+        }
+        loop {
+            let (contents, load) = self.outbox.take(&user, &session);
+            if contents.is_empty() {
+                return;
+            }
+            let Some(sealed) = self.seal_to(&user, contents) else {
+                return self.drop_counted("content too long to seal");
+            };
+            self.outbox.sealed(&user, &session, sealed.id, load);
+            self.send_envelope(conn, sealed);
+        }
+    }
+
+    pub(super) fn warn_no_key(&mut self, user: UserId) {
+        let name = self.users.handle(&user);
+        self.warn_once(
+            user,
+            WarningCode::NoKey,
+            format!("messages for {name} wait until a key card of theirs is known"),
+        );
+    }
+
+    /// The receipts that are owed and durable, to those authors who are connected; the others get theirs when they come.
+    pub(super) fn send_receipts(&mut self) {
+        for (user, session, body) in self.inbox.due(self.out.durable()) {
+            let Some(conn) = self.neighbours.up(&session) else { continue };
+            let content = Content {
+                kind: kind::RECEIPT,
+                epoch: 0,
+                n: 0,
+                lamport: 0,
+                wall: self.now.wall.0,
+                body: Bytes(encode(&body)),
+            };
+            if let Some(sealed) = self.seal_to(&user, vec![content]) {
+                self.send_envelope(conn, sealed);
+            }
+        }
+    }
+
+    /// Seals to every session of a user whose key card is known. A stranger gets my roster and key card along.
+    fn seal_to(&mut self, user: &UserId, contents: Vec<Content>) -> Option<Sealed> {
+        let audience = self.users.audience(user);
+        let prekeys: Vec<Prekey> =
+            audience.iter().filter_map(|id| self.sessions.prekey(id, self.now.moment).cloned()).collect();
+        let stranger = !self.links.is_link(user);
+        let author = Author {
+            user: self.config.user,
+            key: &self.config.session_key,
+            network: &self.config.network,
+            roster: stranger.then(|| self.myself.roster.signed()),
+            card: stranger.then(|| self.myself.card.signed()),
+        };
+        if prekeys.is_empty() {
+            return None;
+        }
+        seal(&mut self.rng, &author, Address::from(*user), &prekeys, contents)
+    }
+
+    fn send_envelope(&mut self, conn: ConnId, sealed: Sealed) {
+        let life_ms = ENVELOPE_LIFE.as_millis() as u64;
+        let parcel = Parcel { envelope: Bytes(sealed.bytes), life_ms, copies: 1 };
+        self.out.after_store(Output::Chat { conn, item: Chat::Parcel(parcel) });
+    }
+
+    /// Messages that everybody has leave the store's outbox.
+    pub(super) fn save_settled(&mut self, settled: Vec<MessageId>) {
+        let mut by_stream: std::collections::BTreeMap<StreamId, Ranges> = Default::default();
+        for id in settled {
+            by_stream.entry(id.stream).or_default().insert(id.n);
+        }
+        for (stream, ranges) in by_stream {
+            self.out.store(Op::Settled { stream, ranges });
+        }
+    }
+}

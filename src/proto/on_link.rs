@@ -1,0 +1,103 @@
+//! Words about links: mine, typed; theirs, in a sealed content or in their link list.
+
+use super::event::Output;
+use super::links::{Change, to_wire};
+use super::memory::{Entry, LinkState};
+use super::view::Notice;
+use super::{Accept, Core};
+use crate::id::{NetworkId, UserId};
+use crate::wire::content::{LinkBody, kind};
+use crate::wire::encode;
+
+impl Core {
+    /// Writes a word of mine into my link list and sends it, sealed.
+    pub(super) fn say_link(&mut self, user: UserId, state: LinkState) {
+        let lamport = self.count.next_lamport();
+        self.save_counters();
+        let change = self.links.say(user, state, lamport);
+        self.users.note(user);
+        if matches!(state, LinkState::Linked) {
+            self.users.pin(&user);
+            if self.kept.contains(&user) {
+                self.save_user(&user);
+            }
+        }
+        self.keep(user);
+        self.save_link(&user);
+        self.renew_links();
+        if state != LinkState::Blocked {
+            let body = encode(&LinkBody { state: to_wire(state), lamport });
+            self.post(user, kind::LINK, body, lamport);
+        }
+        self.tell_link(user, change);
+        self.seek_if_wanted(user);
+    }
+
+    /// Hears a word of theirs.
+    pub(super) fn hear_link(&mut self, user: UserId, entry: Entry) {
+        self.count.hear_lamport(entry.lamport);
+        let change = self.links.hear(user, entry);
+        if change == Change::Nothing {
+            return;
+        }
+        self.keep(user);
+        self.save_link(&user);
+        self.tell_link(user, change);
+        if change == Change::Asked {
+            self.answer_request(user);
+        }
+    }
+
+    /// Somebody asks for a link. In the open network acceptance marks it `auto`: it counts between the two of us and
+    /// extends nobody's horizon. Members of a closed network are no strangers.
+    fn answer_request(&mut self, user: UserId) {
+        match (self.config.accept, self.config.network == NetworkId::OPEN) {
+            (Accept::Auto, true) => self.say_link(user, LinkState::Auto),
+            (Accept::Auto, false) => self.say_link(user, LinkState::Linked),
+            (Accept::Ask, _) => {
+                let notice = Notice::Asked { user: self.users.handle(&user), id: user };
+                self.notice_after_store(None, notice);
+            }
+        }
+    }
+
+    fn tell_link(&mut self, user: UserId, change: Change) {
+        let handle = self.users.handle(&user);
+        match change {
+            Change::Linked { by, auto } => {
+                self.notice_after_store(None, Notice::Linked { user: handle, id: user, by, auto });
+                for (session, conn) in self.neighbours.of_user(&user) {
+                    self.show_online(session, user);
+                    self.send_links(conn, 0, false);
+                }
+            }
+            Change::Unlinked { by } => {
+                self.out.after_store(Output::Notice {
+                    line: None,
+                    notice: Notice::Unlinked { user: handle, id: user, by },
+                });
+                self.wanted.found(&user);
+                for session in self.presence.of_user(&user) {
+                    self.presence.gone(&session);
+                }
+            }
+            Change::Asked | Change::Noted | Change::Nothing => {}
+        }
+    }
+
+    /// Starts to seek a user who is wanted and cannot be reached.
+    pub(super) fn seek_if_wanted(&mut self, user: UserId) {
+        let wanted = self.links.wants(&user) || self.outbox.waits_for(&user);
+        let wanted = wanted && !self.links.is_blocked(&user);
+        if wanted && user != self.config.user && self.neighbours.of_user(&user).is_empty() {
+            self.wanted.want(user, self.now.moment);
+            self.wanted.news(&user, self.now.moment);
+        }
+    }
+
+    /// At the start: everybody who is wanted.
+    pub(super) fn seek_everybody(&mut self) {
+        let wanted: Vec<UserId> = self.links.wanted().chain(self.outbox.addressees()).collect();
+        wanted.into_iter().for_each(|user| self.seek_if_wanted(user));
+    }
+}

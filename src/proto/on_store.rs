@@ -1,0 +1,50 @@
+//! The disk has answered.
+
+use std::collections::BTreeSet;
+
+use super::Core;
+use super::event::Output;
+use super::limits::SEEK_FIRST;
+use super::memory::Ticket;
+use super::view::{ErrorCode, Notice, WarningCode};
+use crate::id::{MessageId, UserId};
+
+impl Core {
+    /// What waited for the disk happens, and what was typed goes out.
+    pub(super) fn on_stored(&mut self, through: Ticket) {
+        if self.disk_trouble.take().is_some() {
+            self.warned.remove(&(self.config.user, WarningCode::Disk));
+        }
+        self.out.stored(through);
+        let mut addressees: BTreeSet<UserId> = BTreeSet::new();
+        while self.typed.front().is_some_and(|(ticket, ..)| *ticket <= through) {
+            let Some((_, id, _)) = self.typed.pop_front() else { break };
+            self.outbox.stored(&id);
+            addressees.insert(id.stream.to.user());
+        }
+        self.send_receipts();
+        addressees.iter().for_each(|user| self.pump(user));
+    }
+
+    /// Typed lines that the disk refused are given back to whoever typed them; until it takes something again nothing new
+    /// is taken in, so that nothing is acknowledged that is not stored.
+    pub(super) fn on_store_failed(&mut self, refused: Vec<MessageId>, error: String) {
+        self.disk_trouble = Some(self.now.moment + SEEK_FIRST * 5);
+        let refused: BTreeSet<MessageId> = refused.into_iter().collect();
+        self.out.revoke(|output| match output {
+            Output::Notice { notice: Notice::Queued { message, .. }, .. } => refused.contains(message),
+            _ => false,
+        });
+        let lines: Vec<Option<u64>> =
+            self.typed.iter().filter(|(_, id, _)| refused.contains(id)).map(|(.., line)| *line).collect();
+        self.typed.retain(|(_, id, _)| !refused.contains(id));
+        refused.iter().for_each(|id| {
+            self.outbox.remove(id);
+        });
+        for line in lines {
+            let message = format!("not sent: the disk refuses ({error}); make room and type it again");
+            self.notice(line, Notice::Error { code: ErrorCode::Disk, message });
+        }
+        self.warn_once(self.config.user, WarningCode::Disk, format!("the disk refuses: {error}"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Deadlines: what every room wants done by now, and when the next is due.
+
+use super::Core;
+use super::dials::{Dial, Purpose};
+use super::event::{CloseReason, Command};
+use super::limits::{MAX_DIALS_PER_SESSION, MAX_SESSIONS, MAX_SESSIONS_SERVER};
+use super::memory::Op;
+use super::view::{ErrorCode, Notice};
+use crate::id::UserId;
+use crate::time::Moment;
+use crate::wire::record::roles;
+
+impl Core {
+    pub(super) fn on_time(&mut self) {
+        let now = self.now.moment;
+        for conn in self.neighbours.overdue(now) {
+            self.close(conn, CloseReason::Limits);
+        }
+        for (session, user, reason) in self.presence.overdue(now) {
+            let user_handle = self.users.handle(&user);
+            self.notice(None, Notice::Offline { user: user_handle, id: user, session, reason });
+        }
+        for ping in self.pings.overdue(now) {
+            let message = format!("{} answers, but did not say who it is", ping.addr);
+            self.notice(ping.line, Notice::Error { code: ErrorCode::Unreachable, message });
+        }
+        self.give_up_lookups();
+        if self.disk_trouble.is_some_and(|until| until <= now) {
+            self.disk_trouble = None;
+        }
+        self.keep_keys_fresh();
+        if self.myself.refresh() <= now {
+            self.declare(true);
+        }
+        for (user, session) in self.outbox.resend(now) {
+            self.drop_counted("nothing heard of an envelope, sent anew");
+            let _ = session;
+            self.pump(&user);
+        }
+        self.seek();
+        self.prune_to_limit();
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Moment> {
+        if self.stopping {
+            return None;
+        }
+        let deadlines = [
+            self.neighbours.next(),
+            self.presence.next(),
+            self.pings.next(),
+            self.lookups.next(),
+            self.disk_trouble,
+            self.prekeys.next(),
+            Some(self.myself.refresh()),
+            self.outbox.next(),
+            self.wanted.next(),
+            self.bootstrap.next(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn give_up_lookups(&mut self) {
+        for lookup in self.lookups.overdue(self.now.moment) {
+            let (Command::Chat { user } | Command::Add { user }) = lookup.command else { continue };
+            let message = format!("nobody called {user} is known or near; \\users lists who is");
+            self.notice(lookup.line, Notice::Error { code: ErrorCode::UnknownUser, message });
+        }
+    }
+
+    fn keep_keys_fresh(&mut self) {
+        for id in self.prekeys.expire(self.now.moment) {
+            self.out.store(Op::ForgetPrekey(id));
+        }
+        if let Some(prekey) = self.prekeys.rotate(&mut self.rng, self.now.moment).cloned() {
+            self.out.store(Op::Prekey(prekey));
+            self.renew_card();
+        }
+    }
+
+    /// The rounds that are due: every address of everybody who is missing, most trusted first.
+    fn seek(&mut self) {
+        let now = self.now.moment;
+        for user in self.wanted.due(&mut self.rng, now) {
+            let still = self.links.wants(&user) || self.outbox.waits_for(&user);
+            if !still || self.links.is_blocked(&user) || !self.neighbours.of_user(&user).is_empty() {
+                self.wanted.found(&user);
+                continue;
+            }
+            self.dial_user(&user);
+        }
+        for addr in self.bootstrap.due(&mut self.rng, now) {
+            self.dial(Dial { addr, purpose: Purpose::Bootstrap }, None);
+        }
+    }
+
+    pub(super) fn dial_user(&mut self, user: &UserId) {
+        let sessions: Vec<_> = self.sessions.of_user(user).collect();
+        for session in sessions {
+            let mut addrs = self.nearby.addresses(&session);
+            addrs.extend(self.sessions.get(&session).map(|session| session.addresses()).unwrap_or_default());
+            let mut dialled = std::collections::BTreeSet::new();
+            for addr in addrs {
+                if dialled.len() < MAX_DIALS_PER_SESSION && dialled.insert(addr) {
+                    let dial = Dial { addr, purpose: Purpose::Seek(session) };
+                    self.dial(dial, Some(session));
+                }
+            }
+        }
+    }
+
+    fn prune_to_limit(&mut self) {
+        let server = self.config.roles & roles::SERVER != 0;
+        let limit = if server { MAX_SESSIONS_SERVER } else { MAX_SESSIONS };
+        if self.sessions.count() > limit + limit / 8 {
+            self.prune(limit);
+        }
+    }
+
+    /// Forgets sessions until this many are left. Returns how many went.
+    pub(super) fn prune(&mut self, keep: usize) -> usize {
+        let forgotten = self.sessions.prune(keep, |id, session, last| {
+            let matters = self.links.wants(&session.user) || self.outbox.waits_for(&session.user);
+            self.neighbours.up(id).is_some() || self.presence.is_online(id) || (last && matters)
+        });
+        for session in &forgotten {
+            self.out.store(Op::ForgetSession(*session));
+        }
+        forgotten.len()
+    }
+}

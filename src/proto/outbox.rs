@@ -1,0 +1,324 @@
+//! The outbox: what waits for somebody. Everything typed goes in, is durable before the prompt returns, and leaves by
+//! receipts or by the user's `\cancel`, not by age.
+//!
+//! Per addressee there is a queue in the order of typing, and per live session of the addressee a *lane*: a cursor into the
+//! queue and the envelopes that are in flight. A lane takes what its session lacks, as much as fits one envelope, until
+//! [`WINDOW`] envelopes are unreleased. A release makes room; a receipt (cumulative ranges per stream) marks messages
+//! delivered to that session; a message that every session of the addressee has is settled and leaves. A lane dies with its
+//! connection, and a new one starts at the front, so whatever was lost on the way is sealed anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::limits::{MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST, WINDOW};
+use super::memory::MessageRow;
+use super::ranges::Ranges;
+use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
+use crate::identity::seal::ROOM;
+use crate::time::Moment;
+use crate::wire::codec::Bytes;
+use crate::wire::content::{Content, MAX_CONTENTS};
+
+/// Bytes that a content takes beside its body, at most.
+const OVERHEAD: usize = 48;
+
+/// Place in a queue: which epoch (in the order they were opened), and the number in it.
+type Place = (u32, u64);
+
+/// A message that waits.
+#[derive(Debug)]
+struct Item {
+    row: MessageRow,
+    durable: bool,
+}
+
+/// What waits for one user.
+#[derive(Debug, Default)]
+struct Queue {
+    items: BTreeMap<Place, Item>,
+    lanes: BTreeMap<SessionId, Lane>,
+    delivered: BTreeMap<(StreamId, SessionId), Ranges>,
+}
+
+/// The way to one live session.
+#[derive(Debug)]
+struct Lane {
+    cursor: Place,
+    flights: BTreeMap<EnvelopeId, Vec<Place>>,
+    /// When what is still undelivered is sent anew.
+    resend: Moment,
+    pause: Duration,
+}
+
+/// Everything of mine that somebody lacks.
+#[derive(Debug)]
+pub struct Outbox {
+    me: SessionId,
+    epoch: u64,
+    epochs: BTreeMap<u64, u32>,
+    next: BTreeMap<UserId, u64>,
+    queues: BTreeMap<UserId, Queue>,
+    count: usize,
+    bytes: usize,
+}
+
+/// What a receipt changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Receipted {
+    /// Messages that this session has now and had not before.
+    pub delivered: Vec<MessageId>,
+    /// All that this session has of the stream; `None` if nothing is new.
+    pub ranges: Option<Ranges>,
+    /// Messages that everybody has now.
+    pub settled: Ranges,
+}
+
+impl Outbox {
+    pub fn new(
+        me: SessionId,
+        epoch: u64,
+        waiting: Vec<MessageRow>,
+        delivered: Vec<(StreamId, SessionId, Ranges)>,
+    ) -> Outbox {
+        let mut outbox = Outbox {
+            me,
+            epoch,
+            epochs: BTreeMap::new(),
+            next: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            count: 0,
+            bytes: 0,
+        };
+        for row in waiting {
+            outbox.push(row, true);
+        }
+        for (stream, session, ranges) in delivered {
+            let queue = outbox.queues.entry(stream.to.user()).or_default();
+            queue.delivered.insert((stream, session), ranges);
+        }
+        outbox
+    }
+
+    /// Whether one more body of this size may wait.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.count < MAX_WAITING && self.bytes + bytes <= MAX_WAITING_BYTES
+    }
+
+    /// The id of the next message to a user.
+    pub fn next_id(&mut self, to: UserId) -> MessageId {
+        let n = self.next.entry(to).or_insert(0);
+        *n += 1;
+        MessageId { stream: StreamId { author: self.me, epoch: self.epoch, to: Address::from(to) }, n: *n }
+    }
+
+    /// Takes a message in. It is not sent before [`Outbox::stored`].
+    pub fn push(&mut self, row: MessageRow, durable: bool) {
+        let place = (self.ordinal(row.id.stream.epoch), row.id.n);
+        self.count += 1;
+        self.bytes += row.body.len();
+        self.queues.entry(row.with).or_default().items.insert(place, Item { row, durable });
+    }
+
+    /// A message is durable and may go.
+    pub fn stored(&mut self, id: &MessageId) {
+        let place = (self.ordinal(id.stream.epoch), id.n);
+        let queue = self.queues.get_mut(&id.stream.to.user());
+        if let Some(item) = queue.and_then(|queue| queue.items.get_mut(&place)) {
+            item.durable = true;
+        }
+    }
+
+    /// Takes a message out: the user withdrew it, or the disk refused it.
+    pub fn remove(&mut self, id: &MessageId) -> Option<MessageRow> {
+        let place = (self.ordinal(id.stream.epoch), id.n);
+        let item = self.queues.get_mut(&id.stream.to.user())?.items.remove(&place)?;
+        self.count -= 1;
+        self.bytes -= item.row.body.len();
+        Some(item.row)
+    }
+
+    /// A session of a user can be reached: what it lacks goes from the front.
+    pub fn open_lane(&mut self, user: UserId, session: SessionId, now: Moment) {
+        let lane = Lane { cursor: (0, 0), flights: BTreeMap::new(), resend: now + RESEND_FIRST, pause: RESEND_FIRST };
+        self.queues.entry(user).or_default().lanes.insert(session, lane);
+    }
+
+    /// Its connection is gone, and with it whatever was in flight.
+    pub fn close_lane(&mut self, user: &UserId, session: &SessionId) {
+        if let Some(queue) = self.queues.get_mut(user) {
+            queue.lanes.remove(session);
+        }
+    }
+
+    /// What goes into the next envelope for a session; empty if nothing waits or too much is in flight. `sealed` must
+    /// follow with the envelope's id.
+    pub fn take(&mut self, user: &UserId, session: &SessionId) -> (Vec<Content>, Load) {
+        let mut contents = Vec::new();
+        let mut places = Vec::new();
+        let Some(queue) = self.queues.get_mut(user) else { return (contents, Load(places)) };
+        let Some(lane) = queue.lanes.get_mut(session).filter(|lane| lane.flights.len() < WINDOW) else {
+            return (contents, Load(places));
+        };
+        let mut room = ROOM;
+        for (place, item) in queue.items.range(lane.cursor..) {
+            let size = item.row.body.len() + OVERHEAD;
+            if !item.durable || contents.len() == MAX_CONTENTS || size > room {
+                break;
+            }
+            lane.cursor = (place.0, place.1 + 1);
+            let had = queue.delivered.get(&(item.row.id.stream, *session));
+            if had.is_none_or(|ranges| !ranges.contains(item.row.id.n)) {
+                room -= size;
+                contents.push(content(&item.row));
+                places.push(*place);
+            }
+        }
+        (contents, Load(places))
+    }
+
+    /// What `take` gave is on its way.
+    pub fn sealed(&mut self, user: &UserId, session: &SessionId, envelope: EnvelopeId, load: Load) {
+        if let Some(lane) = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session)) {
+            lane.flights.insert(envelope, load.0);
+        }
+    }
+
+    /// A session has opened an envelope and stored what was in it.
+    pub fn released(&mut self, user: &UserId, session: &SessionId, envelope: &EnvelopeId, now: Moment) -> bool {
+        let lane = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session));
+        let Some(lane) = lane else { return false };
+        lane.pause = RESEND_FIRST;
+        lane.resend = now + lane.pause;
+        lane.flights.remove(envelope).is_some()
+    }
+
+    /// A session could not open an envelope: what was in it goes again.
+    pub fn unopenable(&mut self, user: &UserId, session: &SessionId, envelope: &EnvelopeId) -> bool {
+        let lane = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session));
+        let Some((lane, places)) = lane.and_then(|lane| lane.flights.remove(envelope).map(|places| (lane, places)))
+        else {
+            return false;
+        };
+        if let Some(first) = places.first() {
+            lane.cursor = lane.cursor.min(*first);
+        }
+        true
+    }
+
+    /// A session of a user has these of a stream of mine. `audience`: the sessions that are to have every message.
+    pub fn receipt(
+        &mut self,
+        user: &UserId,
+        session: SessionId,
+        stream: StreamId,
+        has: &Ranges,
+        audience: &[SessionId],
+    ) -> Receipted {
+        let mut result = Receipted::default();
+        let ordinal = self.ordinal(stream.epoch);
+        let Some(queue) = self.queues.get_mut(user) else { return result };
+        let known = queue.delivered.entry((stream, session)).or_default();
+        let before = known.clone();
+        // Only numbers that wait count: a receipt for what was never written changes nothing.
+        let waiting: Vec<u64> = has
+            .iter()
+            .flat_map(|(first, last)| queue.items.range((ordinal, first)..=(ordinal, last)))
+            .map(|((_, n), _)| *n)
+            .filter(|n| !before.contains(*n))
+            .collect();
+        if waiting.is_empty() {
+            return result;
+        }
+        for n in &waiting {
+            known.insert(*n);
+        }
+        result.ranges = Some(known.clone());
+        result.delivered = waiting.iter().map(|n| MessageId { stream, n: *n }).collect();
+        for n in waiting {
+            let held = |session: &SessionId| queue.delivered.get(&(stream, *session)).is_some_and(|r| r.contains(n));
+            if audience.iter().all(held) {
+                if let Some(item) = queue.items.remove(&(ordinal, n)) {
+                    self.count -= 1;
+                    self.bytes -= item.row.body.len();
+                }
+                result.settled.insert(n);
+            }
+        }
+        result
+    }
+
+    /// Lanes whose messages have waited for a release or receipt for too long: they start again from the front.
+    pub fn resend(&mut self, now: Moment) -> Vec<(UserId, SessionId)> {
+        let mut due = Vec::new();
+        for (user, queue) in &mut self.queues {
+            for (session, lane) in queue.lanes.iter_mut().filter(|(_, lane)| lane.resend <= now) {
+                lane.pause = (lane.pause * 2).min(SEEK_LONGEST);
+                lane.resend = now + lane.pause;
+                lane.cursor = (0, 0);
+                lane.flights.clear();
+                if !queue.items.is_empty() {
+                    due.push((*user, *session));
+                }
+            }
+        }
+        due
+    }
+
+    /// When something must be sent anew; only while something waits.
+    pub fn next(&self) -> Option<Moment> {
+        let busy = self.queues.values().filter(|queue| !queue.items.is_empty());
+        busy.flat_map(|queue| queue.lanes.values()).map(|lane| lane.resend).min()
+    }
+
+    /// Users for whom something waits.
+    pub fn addressees(&self) -> impl Iterator<Item = UserId> + '_ {
+        self.queues.iter().filter(|(_, queue)| !queue.items.is_empty()).map(|(user, _)| *user)
+    }
+
+    pub fn waits_for(&self, user: &UserId) -> bool {
+        self.queues.get(user).is_some_and(|queue| !queue.items.is_empty())
+    }
+
+    /// The waiting message of a token.
+    pub fn find(&self, token: &str) -> Option<MessageId> {
+        self.queues
+            .values()
+            .flat_map(|queue| queue.items.values())
+            .map(|item| item.row.id)
+            .find(|id| id.token() == token)
+    }
+
+    /// Sessions that a user had and has no more are no reason to wait.
+    pub fn settle(&mut self, user: &UserId, audience: &BTreeSet<SessionId>) -> Vec<MessageId> {
+        let Some(queue) = self.queues.get_mut(user) else { return Vec::new() };
+        let held = |id: &MessageId, session: &SessionId| {
+            queue.delivered.get(&(id.stream, *session)).is_some_and(|ranges| ranges.contains(id.n))
+        };
+        let done = |id: &MessageId| !audience.is_empty() && audience.iter().all(|session| held(id, session));
+        let settled: Vec<MessageId> = queue.items.values().map(|item| item.row.id).filter(done).collect();
+        settled.iter().for_each(|id| {
+            self.remove(id);
+        });
+        settled
+    }
+
+    fn ordinal(&mut self, epoch: u64) -> u32 {
+        let next = self.epochs.len() as u32;
+        *self.epochs.entry(epoch).or_insert(next)
+    }
+}
+
+/// What is in an envelope that is being sealed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Load(Vec<Place>);
+
+fn content(row: &MessageRow) -> Content {
+    Content {
+        kind: row.kind,
+        epoch: row.id.stream.epoch,
+        n: row.id.n,
+        lamport: row.lamport,
+        wall: row.wall.0,
+        body: Bytes(row.body.clone()),
+    }
+}

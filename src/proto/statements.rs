@@ -1,0 +1,206 @@
+//! Making what I say of myself, and pushing it to those it concerns when it changes.
+
+use std::net::SocketAddr;
+
+use super::counters::Count;
+use super::event::Output;
+use super::links::Links;
+use super::memory::Op;
+use super::myself::Myself;
+use super::prekeys::Prekeys;
+use super::users::Users;
+use super::{Config, Core};
+use crate::id::{ConnId, SessionId};
+use crate::identity::Checked;
+use crate::time::Now;
+use crate::wire::addr::Addr;
+use crate::wire::codec::{List, Text};
+use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser};
+use crate::wire::record::{Declaration, KeyCard, LinkList, Roster, RosterSession};
+
+/// Entries of one page of a link list.
+const PAGE: usize = 64;
+
+/// The statements a node starts with: its roster as it was unless something in it changed, everything else new.
+pub fn first(
+    config: &Config,
+    count: &mut Count,
+    users: &mut Users,
+    prekeys: &Prekeys,
+    links: &Links,
+    now: Now,
+) -> Myself {
+    let roster = roster(config, count, users, now);
+    let seq = count.next_seq(now.wall);
+    let card_seq = count.next_seq(now.wall);
+    Myself {
+        roster,
+        declaration: declaration(config, seq, &[], true),
+        card: card(config, card_seq, prekeys),
+        links: link_pages(config, count.next_link_version(now.wall), links),
+        addrs: Vec::new(),
+        declared_at: now.moment,
+        seq_jumps: 0,
+    }
+}
+
+fn roster(config: &Config, count: &mut Count, users: &mut Users, now: Now) -> Checked<Roster> {
+    let session = SessionId(config.session_key.public());
+    let known = users.roster(&config.user).cloned();
+    if let Some(known) = &known {
+        count.know_roster_version(known.version);
+        let same_name = &*known.name == config.name.as_str();
+        let signs = config.user_key.is_some();
+        if !signs || (same_name && known.admits(&session)) {
+            return known.clone();
+        }
+    }
+    let sessions = vec![RosterSession { id: session, label: Text(config.label.clone()) }];
+    let value = Roster {
+        user: config.user,
+        name: Text(config.name.as_str().to_owned()),
+        version: count.next_roster_version(now.wall),
+        sessions: known.as_ref().map(|known| with_session(known, &session, &config.label)).unwrap_or(List(sessions)),
+        revoked: known.map(|known| known.revoked.clone()).unwrap_or(List(Vec::new())),
+    };
+    let key = config.user_key.as_ref().expect("a session without the user key is on a roster already");
+    let roster = Checked::sign(value, key, &config.network);
+    users.learn(roster.clone());
+    roster
+}
+
+/// The sessions of a roster and this one; at the limit the oldest entry makes room.
+fn with_session(known: &Roster, session: &SessionId, label: &str) -> List<RosterSession, 16> {
+    let mut sessions = known.sessions.0.clone();
+    if !sessions.iter().any(|entry| entry.id == *session) {
+        sessions.push(RosterSession { id: *session, label: Text(label.to_owned()) });
+    }
+    let surplus = sessions.len().saturating_sub(16);
+    sessions.drain(..surplus);
+    List(sessions)
+}
+
+fn declaration(config: &Config, seq: u64, addrs: &[SocketAddr], online: bool) -> Checked<Declaration> {
+    let value = Declaration {
+        user: config.user,
+        session: SessionId(config.session_key.public()),
+        seq,
+        online,
+        addrs: List(addrs.iter().filter(|addr| super::sessions::may_travel(addr)).take(8).map(|a| Addr(*a)).collect()),
+        roles: config.roles,
+    };
+    Checked::sign(value, &config.session_key, &config.network)
+}
+
+fn card(config: &Config, seq: u64, prekeys: &Prekeys) -> Checked<KeyCard> {
+    let session = SessionId(config.session_key.public());
+    let value = KeyCard { user: config.user, session, seq, prekeys: List(prekeys.offered()) };
+    Checked::sign(value, &config.session_key, &config.network)
+}
+
+fn link_pages(config: &Config, version: u64, links: &Links) -> Vec<Checked<LinkList>> {
+    let entries = links.entries();
+    let session = SessionId(config.session_key.public());
+    let pages: Vec<_> =
+        if entries.is_empty() { vec![Vec::new()] } else { entries.chunks(PAGE).map(<[_]>::to_vec).collect() };
+    let count = pages.len() as u16;
+    let page = |(page, entries): (usize, Vec<_>)| {
+        let value =
+            LinkList { user: config.user, session, version, page: page as u16, pages: count, entries: List(entries) };
+        Checked::sign(value, &config.session_key, &config.network)
+    };
+    pages.into_iter().enumerate().map(page).collect()
+}
+
+impl Core {
+    /// Signs a new declaration and pushes it to every neighbour.
+    pub(super) fn declare(&mut self, online: bool) {
+        let seq = self.count.next_seq(self.now.wall);
+        self.save_counters();
+        self.myself.declaration = declaration(&self.config, seq, &self.myself.addrs, online);
+        self.myself.declared_at = self.now.moment;
+        let told: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
+        for conn in told {
+            self.send_declaration(conn);
+        }
+    }
+
+    /// Signs a new key card and pushes it to every neighbour.
+    pub(super) fn renew_card(&mut self) {
+        let seq = self.count.next_seq(self.now.wall);
+        self.save_counters();
+        self.myself.card = card(&self.config, seq, &self.prekeys);
+        self.declare(true);
+    }
+
+    /// Signs a new link list and pushes it to linked neighbours.
+    pub(super) fn renew_links(&mut self) {
+        let version = self.count.next_link_version(self.now.wall);
+        self.save_counters();
+        self.myself.links = link_pages(&self.config, version, &self.links);
+        let linked: Vec<ConnId> =
+            self.neighbours.iter_up().filter(|(_, _, user)| self.links.wants(user)).map(|(_, conn, _)| conn).collect();
+        for conn in linked {
+            self.send_links(conn, 0, false);
+        }
+    }
+
+    /// My declaration as it is, to one neighbour.
+    pub(super) fn send_declaration(&mut self, conn: ConnId) {
+        let declaration = self.myself.declaration.signed().clone();
+        let message = Declare {
+            declaration,
+            roster: None,
+            card: Some(self.myself.card.signed().clone()),
+            age_ms: 0,
+            hops: 0,
+            flood: self.myself.declaration.seq,
+            told: List(Vec::new()),
+        };
+        let online = self.myself.declaration.online;
+        self.send_control(
+            conn,
+            if online { Control::DeclareOnline(message) } else { Control::DeclareOffline(message) },
+        );
+    }
+
+    /// My link list, a page a message: each fits a frame with room to spare.
+    pub(super) fn send_links(&mut self, conn: ConnId, id: u64, complete: bool) {
+        let pages: Vec<_> = self.myself.links.iter().map(|page| page.signed().clone()).collect();
+        let count = pages.len();
+        for (n, page) in pages.into_iter().enumerate() {
+            let user = KnownUser {
+                user: self.config.user,
+                roster: None,
+                links: List(vec![page]),
+                cards: List(Vec::new()),
+                declarations: List(Vec::new()),
+            };
+            let message = DeliverKnownList { id, users: List(vec![user]), complete, more: n + 1 < count };
+            self.send_control(conn, Control::DeliverKnownList(message));
+        }
+    }
+
+    pub(super) fn send_hello(&mut self, conn: ConnId, session: &SessionId, observed: SocketAddr) {
+        let hello = Hello {
+            declaration: self.myself.declaration.signed().clone(),
+            roster: self.myself.roster.signed().clone(),
+            card: Some(self.myself.card.signed().clone()),
+            observed: Addr(observed),
+            known_seq: self.sessions.seq(session),
+            agent: Text(self.config.agent.clone()),
+        };
+        self.send_control(conn, Control::Hello(hello));
+    }
+
+    pub(super) fn send_control(&mut self, conn: ConnId, message: Control) {
+        self.out.after_store(Output::Control { conn, message });
+    }
+
+    /// What the store keeps of my own word about a link, and of theirs.
+    pub(super) fn save_link(&mut self, user: &crate::id::UserId) {
+        if let Some(row) = self.links.row(user) {
+            self.out.store(Op::Link(row));
+        }
+    }
+}

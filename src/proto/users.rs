@@ -1,0 +1,209 @@
+//! Users: their rosters, the names they are known by, and which key a typed name means.
+//!
+//! A name is pinned to a key when that key is first linked, written to or verified, as SSH does with hosts; hearsay pins
+//! nothing. From then on the plain name is that key's alone: another key that claims it is shown as `name#abc123`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::memory::UserRow;
+use crate::id::{SessionId, UserId};
+use crate::identity::{Checked, Name};
+use crate::wire::record::{Roster, Signed};
+
+/// What is known of a user.
+#[derive(Debug, Default)]
+struct User {
+    roster: Option<Checked<Roster>>,
+    pinned: Option<Name>,
+    verified: bool,
+}
+
+/// Everybody that is known, myself included.
+#[derive(Debug)]
+pub struct Users {
+    known: BTreeMap<UserId, User>,
+    by_name: BTreeMap<String, BTreeSet<UserId>>,
+}
+
+/// What a roster did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learned {
+    /// First roster of this user, or a higher version.
+    News,
+    /// Known, or older.
+    Nothing,
+    /// Another roster of the same version: shown to the user; the first one is kept.
+    Fork,
+}
+
+/// Whom a typed text means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meant {
+    One(UserId),
+    Nobody,
+    Several(Vec<UserId>),
+}
+
+impl Users {
+    pub fn new(rows: &[UserRow]) -> Users {
+        let mut users = Users { known: BTreeMap::new(), by_name: BTreeMap::new() };
+        for row in rows {
+            let roster = row.roster.as_ref().and_then(|signed| Checked::from_store(signed).ok());
+            let pinned = row.pinned.as_deref().and_then(|name| Name::parse(name).ok());
+            users.known.insert(row.user, User { roster, pinned, verified: row.verified });
+            users.index(&row.user);
+        }
+        users
+    }
+
+    /// Takes a roster in.
+    pub fn learn(&mut self, roster: Checked<Roster>) -> Learned {
+        let id = roster.user;
+        let user = self.known.entry(id).or_default();
+        match &user.roster {
+            Some(known) if known.version > roster.version => return Learned::Nothing,
+            Some(known) if known.version == roster.version && known.signed() == roster.signed() => {
+                return Learned::Nothing;
+            }
+            Some(known) if known.version == roster.version => return Learned::Fork,
+            _ => {}
+        }
+        self.unindex(&id);
+        self.known.entry(id).or_default().roster = Some(roster);
+        self.index(&id);
+        Learned::News
+    }
+
+    /// Notes a user of whom only the key is known.
+    pub fn note(&mut self, user: UserId) -> bool {
+        let new = !self.known.contains_key(&user);
+        self.known.entry(user).or_default();
+        new
+    }
+
+    pub fn roster(&self, user: &UserId) -> Option<&Checked<Roster>> {
+        self.known.get(user)?.roster.as_ref()
+    }
+
+    /// Whether this session speaks for this user.
+    pub fn admits(&self, user: &UserId, session: &SessionId) -> bool {
+        self.roster(user).is_some_and(|roster| roster.admits(session))
+    }
+
+    /// The sessions that are to have every message to this user.
+    pub fn audience(&self, user: &UserId) -> Vec<SessionId> {
+        let Some(roster) = self.roster(user) else { return Vec::new() };
+        roster.sessions.iter().map(|entry| entry.id).filter(|id| roster.admits(id)).collect()
+    }
+
+    /// Binds the name a user has now to their key. False if it was bound before, or another key holds that name.
+    pub fn pin(&mut self, user: &UserId) -> bool {
+        let Some(name) = self.name(user) else { return false };
+        if self.known.get(user).is_some_and(|user| user.pinned.is_some()) || self.holder(&name).is_some() {
+            return false;
+        }
+        if let Some(user) = self.known.get_mut(user) {
+            user.pinned = Some(name);
+        }
+        true
+    }
+
+    pub fn verify(&mut self, user: &UserId) {
+        self.known.entry(*user).or_default().verified = true;
+    }
+
+    pub fn is_verified(&self, user: &UserId) -> bool {
+        self.known.get(user).is_some_and(|user| user.verified)
+    }
+
+    pub fn is_pinned(&self, user: &UserId) -> bool {
+        self.known.get(user).is_some_and(|user| user.pinned.is_some())
+    }
+
+    /// The pinned name, else the one of the roster.
+    pub fn name(&self, user: &UserId) -> Option<Name> {
+        let user = self.known.get(user)?;
+        user.pinned.clone().or_else(|| Name::parse(&user.roster.as_ref()?.name).ok())
+    }
+
+    /// The other key that holds this user's name, if the name is pinned to one.
+    pub fn clash(&self, user: &UserId) -> Option<UserId> {
+        self.holder(&self.name(user)?).filter(|holder| holder != user)
+    }
+
+    /// What to call a user; can be typed back.
+    pub fn handle(&self, user: &UserId) -> String {
+        let Some(name) = self.name(user) else { return user.to_string() };
+        let alone = self.by_name.get(&name.folded()).is_none_or(|same| same.len() < 2);
+        if alone || self.holder(&name) == Some(*user) {
+            return name.as_str().to_owned();
+        }
+        format!("{}#{}", name.as_str(), user.short())
+    }
+
+    /// Whom somebody means who types `name`, `name#abc123` or a full id.
+    pub fn meant(&self, typed: &str) -> Meant {
+        if let Ok(id) = typed.parse::<UserId>() {
+            return Meant::One(id);
+        }
+        let (name, short) = match typed.split_once('#') {
+            Some((name, short)) => (name, Some(short)),
+            None => (typed, None),
+        };
+        let Ok(name) = Name::parse(name) else { return Meant::Nobody };
+        let same = self.by_name.get(&name.folded()).cloned().unwrap_or_default();
+        let chosen: Vec<UserId> = match short {
+            Some(short) => same.into_iter().filter(|id| id.short() == short).collect(),
+            None => match self.holder(&name) {
+                Some(holder) => vec![holder],
+                None => same.into_iter().collect(),
+            },
+        };
+        match chosen[..] {
+            [] => Meant::Nobody,
+            [one] => Meant::One(one),
+            _ => Meant::Several(chosen),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = UserId> + '_ {
+        self.known.keys().copied()
+    }
+
+    pub fn forget(&mut self, user: &UserId) {
+        self.unindex(user);
+        self.known.remove(user);
+    }
+
+    /// What the store keeps of a user.
+    pub fn row(&self, id: &UserId) -> Option<UserRow> {
+        let user = self.known.get(id)?;
+        Some(UserRow {
+            user: *id,
+            roster: user.roster.as_ref().map(|roster| roster.signed().clone()),
+            pinned: user.pinned.as_ref().map(|name| name.as_str().to_owned()),
+            verified: user.verified,
+        })
+    }
+
+    fn holder(&self, name: &Name) -> Option<UserId> {
+        let same = self.by_name.get(&name.folded())?;
+        same.iter().copied().find(|id| self.is_pinned(id))
+    }
+
+    fn index(&mut self, user: &UserId) {
+        if let Some(name) = self.name(user) {
+            self.by_name.entry(name.folded()).or_default().insert(*user);
+        }
+    }
+
+    fn unindex(&mut self, user: &UserId) {
+        let Some(name) = self.name(user) else { return };
+        if let Some(same) = self.by_name.get_mut(&name.folded()) {
+            same.remove(user);
+            if same.is_empty() {
+                self.by_name.remove(&name.folded());
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Copies of what is known, for the faces.
+
+use super::Core;
+use super::event::Filter;
+use super::view::{Profile, SessionView, UserView, Via};
+use crate::id::{SessionId, UserId};
+use crate::identity::words;
+
+impl Core {
+    pub(super) fn view_users(&self, filter: Filter) -> Vec<UserView> {
+        let wanted = |view: &UserView| match filter {
+            Filter::All => true,
+            Filter::Online => view.online,
+            Filter::Offline => !view.online,
+        };
+        self.users.iter().map(|user| self.view_user(user)).filter(wanted).collect()
+    }
+
+    fn view_user(&self, id: UserId) -> UserView {
+        let me = id == self.config.user;
+        let sessions: Vec<SessionView> = self.known_sessions(&id).into_iter().map(|s| self.view_session(s)).collect();
+        let distance = if me { Some(0) } else { self.links.is_link(&id).then_some(1) };
+        UserView {
+            user: self.users.handle(&id),
+            id,
+            online: me || sessions.iter().any(|session| session.online),
+            distance,
+            nearby: self.nearby.shows(&id) || self.known_sessions(&id).iter().any(|s| self.nearby.announces(s)),
+            verified: self.users.is_verified(&id),
+            sessions,
+        }
+    }
+
+    /// Sessions of a user: those heard of, and those on the roster.
+    fn known_sessions(&self, user: &UserId) -> Vec<SessionId> {
+        let mut all: Vec<SessionId> = self.sessions.of_user(user).chain(self.users.audience(user)).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    fn view_session(&self, id: SessionId) -> SessionView {
+        if id == self.session {
+            let addrs = self.myself.addrs.clone();
+            return SessionView { session: id, online: true, via: Some(Via::Direct), heard_s: 0, addrs };
+        }
+        let known = self.sessions.get(&id);
+        let online = self.neighbours.up(&id).is_some() || self.presence.is_online(&id);
+        let heard = known.map(|session| self.now.moment.since(session.heard).as_secs()).unwrap_or(0);
+        SessionView {
+            session: id,
+            online,
+            via: online.then_some(Via::Direct),
+            heard_s: if self.neighbours.up(&id).is_some() { 0 } else { heard },
+            addrs: known.map(|session| session.addresses()).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn view_profile(&self, id: &UserId) -> Profile {
+        let me = *id == self.config.user;
+        let sessions = self.known_sessions(id);
+        let addrs = if me {
+            self.myself.addrs.clone()
+        } else {
+            sessions.iter().filter_map(|s| self.sessions.get(s)).flat_map(|s| s.addresses()).collect()
+        };
+        let places: Vec<String> =
+            addrs.iter().filter(|a| super::sessions::may_travel(a)).take(8).map(|a| a.to_string()).collect();
+        Profile {
+            user: self.users.handle(id),
+            id: *id,
+            words: words::fingerprint(id),
+            address: format!("darkchat:{id}@{}", places.join(",")),
+            session: me.then_some(self.session),
+            sessions,
+            verified: self.users.is_verified(id),
+        }
+    }
+}

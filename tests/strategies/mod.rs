@@ -1,0 +1,226 @@
+//! Arbitrary values of everything that travels.
+
+use std::net::SocketAddr;
+
+use darknode::id::{Address, EnvelopeId, SessionId, UserId};
+use darknode::wire::addr::Addr;
+use darknode::wire::chat::{Chat, Items, Parcel, Release, Unopenable};
+use darknode::wire::content::{Bundle, Content, Contents, Range, ReceiptBody, StreamRanges};
+use darknode::wire::control::{
+    Batch, Control, Declare, DeliverKnownList, Hello, KnownDeclaration, KnownUser, RequestPing, RequestUserList,
+};
+use darknode::wire::envelope::{Envelope, Wrap};
+use darknode::wire::proof::Proof;
+use darknode::wire::record::{Declaration, KeyCard, LinkEntry, LinkList, Prekey, Roster, RosterSession, Signed};
+use darknode::wire::{Bytes, Fixed, List, Text};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+fn fixed<const N: usize>() -> impl Strategy<Value = Fixed<N>> {
+    vec(any::<u8>(), N).prop_map(|bytes| Fixed(bytes.try_into().expect("N bytes")))
+}
+
+fn bytes<const MAX: usize>(most: usize) -> impl Strategy<Value = Bytes<MAX>> {
+    vec(any::<u8>(), 0..most.min(MAX)).prop_map(Bytes)
+}
+
+fn text<const MAX: usize>() -> impl Strategy<Value = Text<MAX>> {
+    ".{0,16}".prop_map(Text)
+}
+
+fn list<T: std::fmt::Debug, const MAX: usize>(
+    item: impl Strategy<Value = T>,
+    most: usize,
+) -> impl Strategy<Value = List<T, MAX>> {
+    vec(item, 0..=most.min(MAX)).prop_map(List)
+}
+
+fn user() -> impl Strategy<Value = UserId> {
+    any::<[u8; 32]>().prop_map(UserId)
+}
+
+fn session() -> impl Strategy<Value = SessionId> {
+    any::<[u8; 32]>().prop_map(SessionId)
+}
+
+fn address() -> impl Strategy<Value = Address> {
+    any::<[u8; 32]>().prop_map(Address)
+}
+
+fn envelope_id() -> impl Strategy<Value = EnvelopeId> {
+    any::<[u8; 32]>().prop_map(EnvelopeId)
+}
+
+/// An address in the one form that travels: no mapped IPv4, no scope.
+fn addr() -> impl Strategy<Value = Addr> {
+    (any::<std::net::IpAddr>(), any::<u16>()).prop_map(|(ip, port)| Addr(SocketAddr::new(ip.to_canonical(), port)))
+}
+
+fn signed() -> impl Strategy<Value = Signed> {
+    (bytes(300), fixed()).prop_map(|(payload, signature)| Signed(payload, signature))
+}
+
+pub fn proof() -> impl Strategy<Value = Proof> {
+    (list(any::<u16>(), 8), any::<u64>(), list(fixed(), 4)).prop_map(|(versions, boot, macs)| Proof {
+        versions,
+        boot,
+        macs,
+    })
+}
+
+pub fn roster() -> impl Strategy<Value = Roster> {
+    let entry = (session(), text()).prop_map(|(id, label)| RosterSession { id, label });
+    (user(), text(), any::<u64>(), list(entry, 16), list(session(), 32))
+        .prop_map(|(user, name, version, sessions, revoked)| Roster { user, name, version, sessions, revoked })
+}
+
+pub fn declaration() -> impl Strategy<Value = Declaration> {
+    (user(), session(), any::<u64>(), any::<bool>(), list(addr(), 8), any::<u32>())
+        .prop_map(|(user, session, seq, online, addrs, roles)| Declaration { user, session, seq, online, addrs, roles })
+}
+
+pub fn key_card() -> impl Strategy<Value = KeyCard> {
+    let prekey = (fixed(), fixed()).prop_map(|(id, key)| Prekey { id, key });
+    (user(), session(), any::<u64>(), list(prekey, 3)).prop_map(|(user, session, seq, prekeys)| KeyCard {
+        user,
+        session,
+        seq,
+        prekeys,
+    })
+}
+
+pub fn link_list() -> impl Strategy<Value = LinkList> {
+    let entry = (user(), any::<u8>(), any::<u64>()).prop_map(|(user, state, lamport)| LinkEntry { user, state, lamport });
+    (user(), session(), any::<u64>(), any::<u16>(), any::<u16>(), list(entry, 20)).prop_map(
+        |(user, session, version, page, pages, entries)| LinkList { user, session, version, page, pages, entries },
+    )
+}
+
+fn hello() -> impl Strategy<Value = Hello> {
+    (signed(), signed(), option::of(signed()), addr(), option::of(any::<u64>()), text()).prop_map(
+        |(declaration, roster, card, observed, known_seq, agent)| Hello {
+            declaration,
+            roster,
+            card,
+            observed,
+            known_seq,
+            agent,
+        },
+    )
+}
+
+fn declare() -> impl Strategy<Value = Declare> {
+    let optional = || option::of(signed());
+    (signed(), optional(), optional(), any::<u64>(), any::<u8>(), any::<u64>(), list(fixed(), 64)).prop_map(
+        |(declaration, roster, card, age_ms, hops, flood, told)| Declare {
+            declaration,
+            roster,
+            card,
+            age_ms,
+            hops,
+            flood,
+            told,
+        },
+    )
+}
+
+fn request_ping() -> impl Strategy<Value = RequestPing> {
+    (any::<u64>(), user(), signed(), option::of(signed()), any::<u8>()).prop_map(
+        |(id, target, declaration, roster, hops)| RequestPing { id, target, declaration, roster, hops },
+    )
+}
+
+fn known_user() -> impl Strategy<Value = KnownUser> {
+    let known = (signed(), any::<u64>()).prop_map(|(declaration, age_ms)| KnownDeclaration { declaration, age_ms });
+    (user(), option::of(signed()), list(signed(), 2), list(signed(), 2), list(known, 2)).prop_map(
+        |(user, roster, links, cards, declarations)| KnownUser { user, roster, links, cards, declarations },
+    )
+}
+
+fn known_list() -> impl Strategy<Value = DeliverKnownList> {
+    (any::<u64>(), list(known_user(), 3), any::<bool>(), any::<bool>())
+        .prop_map(|(id, users, complete, more)| DeliverKnownList { id, users, complete, more })
+}
+
+pub fn batch() -> impl Strategy<Value = Batch> {
+    let message = prop_oneof![
+        hello().prop_map(Control::Hello),
+        declare().prop_map(Control::DeclareOnline),
+        declare().prop_map(Control::DeclareOffline),
+        request_ping().prop_map(Control::RequestPing),
+        (any::<u64>(), user()).prop_map(|(id, user)| Control::RequestUserList(RequestUserList { id, user })),
+        known_list().prop_map(Control::DeliverKnownList),
+    ];
+    list(message, 4)
+}
+
+pub fn items() -> impl Strategy<Value = Items> {
+    let parcel = (bytes(2000), any::<u64>(), any::<u8>());
+    let item = prop_oneof![
+        parcel.prop_map(|(envelope, life_ms, copies)| Chat::Parcel(Parcel { envelope, life_ms, copies })),
+        (envelope_id(), fixed()).prop_map(|(envelope, r)| Chat::Release(Release { envelope, r })),
+        (envelope_id(), signed(), signed())
+            .prop_map(|(envelope, roster, card)| Chat::Unopenable(Unopenable { envelope, roster, card })),
+    ];
+    list(item, 6)
+}
+
+pub fn envelope() -> impl Strategy<Value = Envelope> {
+    let wrap = (fixed(), fixed(), fixed()).prop_map(|(id, encapped, key)| Wrap(id, encapped, key));
+    (address(), fixed(), list(wrap, 4), bytes(5000)).prop_map(|(address, lock, wraps, sealed)| Envelope {
+        address,
+        lock,
+        wraps,
+        sealed,
+    })
+}
+
+pub fn bundle() -> impl Strategy<Value = Bundle> {
+    (fixed(), user(), session(), bytes(2000), fixed(), option::of(signed()), option::of(signed())).prop_map(
+        |(r, user, session, contents, signature, roster, card)| Bundle {
+            r,
+            user,
+            session,
+            contents,
+            signature,
+            roster,
+            card,
+        },
+    )
+}
+
+pub fn contents() -> impl Strategy<Value = Contents> {
+    let content = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>(), bytes(200)).prop_map(
+        |(kind, epoch, n, lamport, wall, body)| Content { kind, epoch, n, lamport, wall, body },
+    );
+    list(content, 20)
+}
+
+pub fn receipt() -> impl Strategy<Value = ReceiptBody> {
+    let range = (any::<u64>(), any::<u64>()).prop_map(|(first, last)| Range(first, last));
+    let stream = (session(), any::<u64>(), list(range, 10))
+        .prop_map(|(author, epoch, ranges)| StreamRanges { author, epoch, ranges });
+    list(stream, 5).prop_map(|streams| ReceiptBody { streams })
+}
+
+/// The CBOR of something that this version knows nothing of.
+pub fn later_value() -> impl Strategy<Value = Vec<u8>> {
+    let leaf = prop_oneof![
+        Just(vec![0xf6]),
+        Just(vec![0xf5]),
+        Just([&[0x3b][..], &[255; 8]].concat()),
+        (0..20u8).prop_map(|n| vec![n]),
+        (0..20usize).prop_map(|length| [vec![0x40 + length as u8], vec![7; length]].concat()),
+        "[a-z]{0,20}".prop_map(|text| [vec![0x60 + text.len() as u8], text.into_bytes()].concat()),
+    ];
+    leaf.prop_recursive(4, 32, 5, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(|items| [vec![0x80 + items.len() as u8], items.concat()].concat()),
+            vec(inner, 0..5).prop_map(|values| {
+                let pairs = values.iter().enumerate().map(|(key, value)| [vec![key as u8], value.clone()].concat());
+                [vec![0xa0 + values.len() as u8], pairs.collect::<Vec<_>>().concat()].concat()
+            }),
+        ]
+    })
+}

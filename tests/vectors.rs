@@ -1,0 +1,370 @@
+//! The test vectors beside `docs/protocol.md`: made again here and compared with the files, byte for byte. Run with
+//! `DARKNODE_WRITE_VECTORS=1` to write the files anew, after a change of the protocol that is meant.
+
+use std::path::PathBuf;
+
+use data_encoding::HEXLOWER;
+use darknode::id::{Address, BootId, EnvelopeId, MessageId, NetworkId, SessionId, StreamId, UserId};
+use darknode::identity::network::{NetworkKey, Role};
+use darknode::identity::record::Checked;
+use darknode::identity::seal::{Author, PrekeySecret, Sealed, open, seal};
+use darknode::identity::{Scheme, SecretKey, words};
+use darknode::time::Moment;
+use darknode::wire::addr::Addr;
+use darknode::wire::chat::{Chat, Items, Parcel, Release, Unopenable};
+use darknode::wire::content::{Content, Contents, LinkBody, Range, ReceiptBody, StreamRanges, kind};
+use darknode::wire::control::{
+    Batch, Control, Declare, DeliverKnownList, Hello, KnownDeclaration, KnownUser, RequestPing, RequestUserList,
+};
+use darknode::wire::envelope::Envelope;
+use darknode::wire::frame::{StreamType, encode_frame};
+use darknode::wire::record::{
+    Declaration, KeyCard, LinkEntry, LinkList, Roster, RosterSession, Signed, link_state, roles,
+};
+use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+const EXPORTER: [u8; 32] = [0x5e; 32];
+const BOOT: BootId = BootId(0x0102_0304_0506_0708);
+const SEAL_SEED: [u8; 32] = [0x5a; 32];
+
+/// Lines `name = value`, in the order in which they are told.
+#[derive(Default)]
+struct Vectors(String);
+
+impl Vectors {
+    fn note(&mut self, text: &str) {
+        self.0.push_str(&format!("# {text}\n"));
+    }
+
+    fn text(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.0.push_str(&format!("{name} = {value}\n"));
+    }
+
+    fn hex(&mut self, name: &str, bytes: &[u8]) {
+        self.text(name, HEXLOWER.encode(bytes));
+    }
+
+    /// Compares with the file, or writes it if the environment says so.
+    fn settle(self, file: &str) {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(file);
+        if std::env::var_os("DARKNODE_WRITE_VECTORS").is_some() {
+            std::fs::write(&path, &self.0).expect("the directory of vectors can be written");
+        }
+        let kept = std::fs::read_to_string(&path).expect("every file of vectors is in the repository");
+        for (made, kept) in self.0.lines().zip(kept.lines()) {
+            assert_eq!(made, kept, "in {file}");
+        }
+        assert_eq!(self.0.lines().count(), kept.lines().count(), "lines in {file}");
+    }
+}
+
+/// Alice, her one session, and what they sign.
+struct Person {
+    user: SecretKey,
+    session: SecretKey,
+    prekey: PrekeySecret,
+}
+
+impl Person {
+    fn alice() -> Person {
+        Person::from_bytes(0x11, 0x12, 0x13)
+    }
+
+    fn bob() -> Person {
+        Person::from_bytes(0x21, 0x22, 0x23)
+    }
+
+    fn from_bytes(user: u8, session: u8, prekey: u8) -> Person {
+        let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
+        let prekey = PrekeySecret { id: [prekey; 8], secret: [prekey; 32], made: Moment(0) };
+        Person { user: key(user), session: key(session), prekey }
+    }
+
+    fn user_id(&self) -> UserId {
+        UserId(self.user.public())
+    }
+
+    fn session_id(&self) -> SessionId {
+        SessionId(self.session.public())
+    }
+
+    fn roster(&self, name: &str) -> Signed {
+        let session = RosterSession { id: self.session_id(), label: Text("laptop".to_owned()) };
+        let roster = Roster {
+            user: self.user_id(),
+            name: Text(name.to_owned()),
+            version: 1_700_000_000_000,
+            sessions: List(vec![session]),
+            revoked: List(vec![]),
+        };
+        Checked::sign(roster, &self.user, &NetworkId::OPEN).signed().clone()
+    }
+
+    fn declaration(&self, online: bool) -> Signed {
+        let declaration = Declaration {
+            user: self.user_id(),
+            session: self.session_id(),
+            seq: 1_700_000_000_001,
+            online,
+            addrs: List(vec![addr("192.0.2.7:27272"), addr("[2001:db8::7]:27272")]),
+            roles: roles::RELAY,
+        };
+        Checked::sign(declaration, &self.session, &NetworkId::OPEN).signed().clone()
+    }
+
+    fn card(&self) -> Signed {
+        let card = KeyCard {
+            user: self.user_id(),
+            session: self.session_id(),
+            seq: 1_700_000_000_002,
+            prekeys: List(vec![self.prekey.public()]),
+        };
+        Checked::sign(card, &self.session, &NetworkId::OPEN).signed().clone()
+    }
+
+    fn links(&self, to: UserId) -> Signed {
+        let links = LinkList {
+            user: self.user_id(),
+            session: self.session_id(),
+            version: 3,
+            page: 0,
+            pages: 1,
+            entries: List(vec![LinkEntry { user: to, state: link_state::LINKED, lamport: 4 }]),
+        };
+        Checked::sign(links, &self.session, &NetworkId::OPEN).signed().clone()
+    }
+}
+
+fn addr(text: &str) -> Addr {
+    Addr(text.parse().expect("a literal address"))
+}
+
+fn contents() -> Vec<Content> {
+    let link = LinkBody { state: link_state::LINKED, lamport: 4 };
+    let ranges = List(vec![Range(1, 4), Range(6, 6)]);
+    let stream = StreamRanges { author: Person::bob().session_id(), epoch: 99, ranges };
+    let receipt = ReceiptBody { streams: List(vec![stream]) };
+    let content = |kind, n, body| Content { kind, epoch: 7, n, lamport: 4 + n, wall: 1_700_000_000_003, body: Bytes(body) };
+    vec![
+        content(kind::TEXT, 1, "hello, bob".into()),
+        content(kind::LINK, 2, encode(&link)),
+        content(kind::RECEIPT, 0, encode(&receipt)),
+    ]
+}
+
+fn sealed() -> Sealed {
+    let (alice, bob) = (Person::alice(), Person::bob());
+    let author = Author {
+        user: alice.user_id(),
+        key: &alice.session,
+        network: &NetworkId::OPEN,
+        roster: None,
+        card: None,
+    };
+    let mut rng = ChaCha20Rng::from_seed(SEAL_SEED);
+    seal(&mut rng, &author, bob.user_id().into(), &[bob.prekey.public()], contents()).expect("it is short")
+}
+
+#[test]
+fn ids_and_words_are_as_in_the_files() {
+    let mut vectors = Vectors::default();
+    let alice = Person::alice();
+    vectors.note("Keys: the seed of an Ed25519 key, its public half, and how people see it.");
+    vectors.hex("user-seed", &alice.user.seed());
+    vectors.hex("user", &alice.user.public());
+    vectors.text("user-base32", alice.user_id());
+    vectors.text("user-short", alice.user_id().short());
+    vectors.text("fingerprint", words::fingerprint(&alice.user_id()));
+    vectors.text("recovery", words::recovery(&alice.user.seed()));
+    vectors.note("Message tokens: author, epoch, addressee, n.");
+    let stream = StreamId { author: alice.session_id(), epoch: BOOT.0, to: Address([0x21; 32]) };
+    vectors.hex("token-author", &stream.author.0);
+    vectors.text("token-epoch", stream.epoch);
+    vectors.hex("token-to", &stream.to.0);
+    for n in [1, 255, 256, 1 << 40] {
+        vectors.text(&format!("token-{n}"), MessageId { stream, n }.token());
+    }
+    vectors.settle("ids.txt");
+}
+
+#[test]
+fn proofs_are_as_in_the_files() {
+    let mut vectors = Vectors::default();
+    let closed = NetworkKey::generate(std::array::from_fn(|i| i as u8 + 1));
+    vectors.hex("exporter", &EXPORTER);
+    vectors.hex("boot", &BOOT.0.to_be_bytes());
+    for (name, network) in [("open", NetworkKey::open()), ("closed", closed)] {
+        vectors.note(&format!("The {name} network. Frames have their length in front."));
+        for line in network.to_text().lines().filter(|line| network.is_closed() && !line.starts_with('#')) {
+            vectors.text(&format!("{name}-file"), line);
+        }
+        vectors.hex(&format!("{name}-network"), &network.id().0);
+        for (side, role) in [("dialler", Role::Dialler), ("acceptor", Role::Acceptor)] {
+            let proof = network.prove(&EXPORTER, role, BOOT);
+            assert!(network.holds(&EXPORTER, role, &proof));
+            vectors.hex(&format!("{name}-{side}-mac"), &proof.macs[0].0);
+            let frame = encode_frame(StreamType::Control, &proof).expect("it is short");
+            vectors.hex(&format!("{name}-{side}-frame"), &frame);
+        }
+        vectors.hex(&format!("{name}-lan-tag"), &network.tag(BOOT));
+    }
+    vectors.settle("proof.txt");
+}
+
+#[test]
+fn records_are_as_in_the_files() {
+    let mut vectors = Vectors::default();
+    let (alice, bob) = (Person::alice(), Person::bob());
+    vectors.note("Alice's records in the open network: the payload, its signature, and both as they travel.");
+    vectors.hex("user-seed", &alice.user.seed());
+    vectors.hex("session-seed", &alice.session.seed());
+    vectors.hex("prekey-secret", &alice.prekey.secret);
+    vectors.hex("bob", &bob.user_id().0);
+    let records = [
+        ("roster", alice.roster("alice")),
+        ("declaration", alice.declaration(true)),
+        ("key-card", alice.card()),
+        ("link-list", alice.links(bob.user_id())),
+    ];
+    for (name, signed) in records {
+        vectors.hex(&format!("{name}-payload"), &signed.0);
+        vectors.hex(&format!("{name}-signature"), &signed.1.0);
+        vectors.hex(&format!("{name}-signed"), &encode(&signed));
+    }
+    vectors.settle("records.txt");
+}
+
+fn control_messages() -> Vec<(&'static str, Control)> {
+    let (alice, bob) = (Person::alice(), Person::bob());
+    let hello = Hello {
+        declaration: alice.declaration(true),
+        roster: alice.roster("alice"),
+        card: Some(alice.card()),
+        observed: addr("198.51.100.2:4711"),
+        known_seq: Some(5),
+        agent: Text("darknode/0.1.0".to_owned()),
+    };
+    let declare = |online| Declare {
+        declaration: alice.declaration(online),
+        roster: None,
+        card: None,
+        age_ms: 1500,
+        hops: 1,
+        flood: 0xdead_beef,
+        told: List(vec![Fixed([1; 8]), Fixed([2; 8])]),
+    };
+    let ping =
+        RequestPing { id: 1, target: bob.user_id(), declaration: alice.declaration(true), roster: None, hops: 1 };
+    let known = KnownUser {
+        user: alice.user_id(),
+        roster: Some(alice.roster("alice")),
+        links: List(vec![alice.links(bob.user_id())]),
+        cards: List(vec![alice.card()]),
+        declarations: List(vec![KnownDeclaration { declaration: alice.declaration(true), age_ms: 60_000 }]),
+    };
+    let list = DeliverKnownList { id: 2, users: List(vec![known]), complete: true, more: false };
+    vec![
+        ("hello", Control::Hello(hello)),
+        ("declare-online", Control::DeclareOnline(declare(true))),
+        ("declare-offline", Control::DeclareOffline(declare(false))),
+        ("request-ping", Control::RequestPing(ping)),
+        ("request-user-list", Control::RequestUserList(RequestUserList { id: 2, user: bob.user_id() })),
+        ("deliver-known-list", Control::DeliverKnownList(list)),
+    ]
+}
+
+#[test]
+fn control_frames_are_as_in_the_files() {
+    let mut vectors = Vectors::default();
+    vectors.note("Control frames with their length in front, of one message each, and one of none and two.");
+    let frame = |batch: Batch| encode_frame(StreamType::Control, &batch).expect("it is short");
+    for (name, message) in control_messages() {
+        vectors.hex(name, &frame(List(vec![message])));
+    }
+    vectors.hex("empty", &frame(List(vec![])));
+    let request = |id| Control::RequestUserList(RequestUserList { id, user: Person::bob().user_id() });
+    vectors.hex("two", &frame(List(vec![request(1), request(2)])));
+    vectors.settle("control.txt");
+}
+
+#[test]
+fn chat_frames_are_as_in_the_files() {
+    let mut vectors = Vectors::default();
+    vectors.note("Chat frames with their length in front, of one item each. The envelope is the one of seal.txt.");
+    let sealed = sealed();
+    let bob = Person::bob();
+    let items = [
+        ("parcel", Chat::Parcel(Parcel { envelope: Bytes(sealed.bytes), life_ms: 1_209_600_000, copies: 1 })),
+        ("release", Chat::Release(Release { envelope: sealed.id, r: Fixed([3; 32]) })),
+        (
+            "unopenable",
+            Chat::Unopenable(Unopenable { envelope: EnvelopeId([4; 32]), roster: bob.roster("bob"), card: bob.card() }),
+        ),
+    ];
+    for (name, item) in items {
+        let items: Items = List(vec![item]);
+        vectors.hex(name, &encode_frame(StreamType::Chat, &items).expect("it is short"));
+    }
+    vectors.settle("chat.txt");
+}
+
+#[test]
+fn seals_are_as_in_the_files() {
+    let mut vectors = Vectors::default();
+    let (alice, bob) = (Person::alice(), Person::bob());
+    let sealed = sealed();
+    let mut drawn = [0; 96];
+    ChaCha20Rng::from_seed(SEAL_SEED).fill_bytes(&mut drawn);
+    vectors.note("Alice's session seals three contents (text, link, receipt) to Bob's one prekey, in the open network.");
+    vectors.hex("author-user", &alice.user_id().0);
+    vectors.hex("author-session-seed", &alice.session.seed());
+    vectors.hex("address", &bob.user_id().0);
+    vectors.hex("prekey-id", &bob.prekey.id);
+    vectors.hex("prekey-secret", &bob.prekey.secret);
+    vectors.hex("prekey-public", &bob.prekey.public().key.0);
+    vectors.note("Drawn at random: r, content key, and what HPKE derives the ephemeral key from (DeriveKeyPair).");
+    vectors.hex("r", &drawn[..32]);
+    vectors.hex("content-key", &drawn[32..64]);
+    vectors.hex("ephemeral", &drawn[64..]);
+    vectors.note("The contents as signed, and the envelope.");
+    let listed: Contents = List(contents());
+    vectors.hex("contents", &encode(&listed));
+    let envelope: Envelope = decode(&sealed.bytes).expect("an envelope");
+    vectors.hex("lock", &envelope.lock.0);
+    vectors.hex("encapsulated", &envelope.wraps[0].1.0);
+    vectors.hex("wrapped", &envelope.wraps[0].2.0);
+    vectors.hex("envelope", &sealed.bytes);
+    vectors.hex("envelope-id", &sealed.id.0);
+    let opened = open(&NetworkId::OPEN, &sealed.bytes, |_| Some(&bob.prekey)).expect("sealed to this prekey");
+    assert_eq!((&opened.r[..], opened.contents), (&drawn[..32], contents()));
+    vectors.settle("seal.txt");
+}
+
+#[test]
+fn refused_bytes_are_refused() {
+    let mut vectors = Vectors::default();
+    vectors.note("No item of this protocol: whoever reads one of these refuses it.");
+    let deep = [vec![0x81; 17], vec![0x00]].concat();
+    let refused: [(&str, &[u8]); 13] = [
+        ("long-integer", &[0x18, 0x17]),
+        ("indefinite-list", &[0x9f, 0xff]),
+        ("tag", &[0xc0, 0x00]),
+        ("float", &[0xf9, 0x00, 0x00]),
+        ("undefined", &[0xf7]),
+        ("trailing", &[0x80, 0x00]),
+        ("key-twice", &[0xa2, 0x00, 0x01, 0x00, 0x01]),
+        ("keys-descend", &[0xa2, 0x01, 0x01, 0x00, 0x01]),
+        ("text-key", &[0xa1, 0x61, 0x61, 0x00]),
+        ("bad-utf8", &[0x61, 0xff]),
+        ("claims-2^60", &[0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0]),
+        ("truncated", &[0x43, 0x01, 0x02]),
+        ("seventeen-deep", &deep),
+    ];
+    for (name, bytes) in refused {
+        assert!(darknode::wire::scan::check(bytes).is_err(), "{name}");
+        vectors.hex(name, bytes);
+    }
+    vectors.settle("refused.txt");
+}
