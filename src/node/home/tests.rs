@@ -1,0 +1,319 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+/// Random bytes for tests: the same every time, all different.
+fn bytes(first: u8) -> impl FnMut() -> [u8; 32] {
+    let mut next = first;
+    move || {
+        next += 1;
+        [next; 32]
+    }
+}
+
+fn never() -> [u8; 32] {
+    panic!("a key was made where none may be");
+}
+
+fn start(dir: &Path, random: impl FnMut() -> [u8; 32]) -> Result<Identity, HomeError> {
+    Home::open(dir)?.identity(&name("alice"), random)
+}
+
+fn refusal(result: Result<Identity, HomeError>) -> String {
+    let text = result.err().expect("this must be refused").to_string();
+    assert!(!text.contains('\n') && text.contains(';'), "one line that says what to do: {text}");
+    text
+}
+
+fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap()))
+        .collect();
+    all.sort();
+    all
+}
+
+/// A directory after a first start, not held by anybody.
+fn lived_in() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), bytes(0)).unwrap();
+    dir
+}
+
+/// A key file of its own mode in `dir`.
+fn put(dir: &Path, file: &str, contents: &[u8]) {
+    disk::write_whole(dir, file, contents).unwrap();
+}
+
+#[test]
+fn a_first_start_makes_both_keys_and_every_later_one_reads_them() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("darknode").join("alice");
+    let first = start(&dir, bytes(0)).unwrap();
+    assert!(first.fresh);
+    assert_ne!(first.user.0, first.session.0);
+    let before = contents(&dir);
+    let later = start(&dir, never).unwrap();
+    assert!(!later.fresh);
+    assert_eq!((later.user, later.session), (first.user, first.session));
+    assert_eq!(later.user_key.unwrap().seed(), first.user_key.unwrap().seed());
+    assert_eq!(later.session_key.seed(), first.session_key.seed());
+    assert_eq!(contents(&dir), before);
+}
+
+#[test]
+fn a_second_holder_is_refused_until_the_first_lets_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Home::open(dir.path()).unwrap();
+    assert!(matches!(Home::open(dir.path()), Err(HomeError::InUse(_))));
+    drop(first);
+    Home::open(dir.path()).unwrap();
+}
+
+#[test]
+fn another_name_is_refused_before_anything_is_changed() {
+    let dir = lived_in();
+    let before = contents(dir.path());
+    let home = Home::open(dir.path()).unwrap();
+    let text = refusal(home.identity(&name("bob"), never));
+    assert!(text.contains("belongs to alice"), "{text}");
+    refusal(home.restore(&name("bob"), &[1; 32], never));
+    assert_eq!(contents(dir.path()), before);
+    assert_eq!(home.owner().unwrap().unwrap().name, name("alice"));
+}
+
+#[test]
+fn a_first_start_cut_off_anywhere_is_finished_by_the_next_and_keeps_what_was_there() {
+    let whole = lived_in();
+    let file = |name: &str| fs::read(whole.path().join(name)).unwrap();
+    let (user, session, owner) = (file(USER_FILE), file(SESSION_FILE), file(OWNER_FILE));
+    let steps = [(USER_FILE, &user), (SESSION_FILE, &session), (OWNER_FILE, &owner)];
+    for done in 0..steps.len() {
+        for part in [None, Some(0), Some(steps[done].1.len() / 2), Some(steps[done].1.len())] {
+            let dir = tempfile::tempdir().unwrap();
+            drop(Home::open(dir.path()).unwrap());
+            steps[..done].iter().for_each(|(file, bytes)| put(dir.path(), file, bytes));
+            if let Some(part) = part {
+                fs::write(dir.path().join(format!("{}.new", steps[done].0)), &steps[done].1[..part]).unwrap();
+            }
+            let finished = start(dir.path(), bytes(100)).unwrap();
+            assert!(finished.fresh);
+            assert_eq!(finished.user_key.unwrap().seed(), if done > 0 { [1; 32] } else { [101; 32] });
+            assert_eq!(finished.session_key.seed()[0] < 100, done > 1);
+            let names: Vec<_> = contents(dir.path()).into_iter().map(|(name, _)| name).collect();
+            assert_eq!(names, [LOCK_FILE, OWNER_FILE, SESSION_FILE, USER_FILE]);
+            assert_eq!(start(dir.path(), never).unwrap().session, finished.session);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_empty_cut_damaged_or_foreign_is_never_made_anew() {
+    for file in [USER_FILE, SESSION_FILE] {
+        let whole = fs::read(lived_in().path().join(file)).unwrap();
+        let mut flipped = whole.clone();
+        flipped[60] ^= 1;
+        let foreign = keyfile::to_pem(&[99; 32]).as_bytes().to_vec();
+        let bad =
+            [None, Some(vec![]), Some(whole[..50].to_vec()), Some(flipped), Some(foreign), Some(vec![b'x'; 9999])];
+        for contents_of_file in bad {
+            let dir = lived_in();
+            fs::remove_file(dir.path().join(file)).unwrap();
+            if let Some(bytes) = &contents_of_file {
+                put(dir.path(), file, bytes);
+            }
+            let before = contents(dir.path());
+            let text = refusal(start(dir.path(), never));
+            assert!(text.contains(file), "{text}");
+            assert_eq!(contents(dir.path()), before);
+        }
+    }
+}
+
+#[test]
+fn damaged_keys_of_an_unfinished_first_start_are_kept_for_a_person_to_see() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Home::open(dir.path()).unwrap());
+    put(dir.path(), USER_FILE, b"");
+    assert!(refusal(start(dir.path(), never)).contains("is empty"));
+    let lone = tempfile::tempdir().unwrap();
+    drop(Home::open(lone.path()).unwrap());
+    put(lone.path(), SESSION_FILE, keyfile::to_pem(&[5; 32]).as_bytes());
+    assert!(refusal(start(lone.path(), never)).contains("user.pem is missing"));
+}
+
+#[test]
+fn a_damaged_owner_file_is_refused_and_can_be_written_again_from_the_keys() {
+    let dir = lived_in();
+    put(dir.path(), OWNER_FILE, b"darknode owner 1\nname \x1b[2J\n");
+    assert!(refusal(start(dir.path(), never)).contains("owner is damaged"));
+    fs::remove_file(dir.path().join(OWNER_FILE)).unwrap();
+    assert_eq!(start(dir.path(), never).unwrap().user_key.unwrap().seed(), [1; 32]);
+}
+
+#[test]
+fn a_store_without_keys_gets_no_new_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Home::open(dir.path()).unwrap());
+    fs::write(dir.path().join("store.db"), b"history").unwrap();
+    assert!(refusal(start(dir.path(), never)).contains("holds store.db but its keys are gone"));
+    let home = Home::open(dir.path()).unwrap();
+    refusal(home.restore(&name("alice"), &[1; 32], never));
+}
+
+#[test]
+fn words_make_the_user_again_in_an_empty_directory_with_a_new_session() {
+    let old = lived_in();
+    let seed = Home::user_seed(old.path()).unwrap();
+    let user = start(old.path(), never).unwrap().user;
+    let dir = tempfile::tempdir().unwrap();
+    let restored = Home::open(dir.path()).unwrap().restore(&name("alice"), &seed, bytes(50)).unwrap();
+    assert_eq!((restored.user, restored.fresh), (user, true));
+    assert_eq!(restored.session_key.seed(), [51; 32]);
+    let text = refusal(Home::open(dir.path()).unwrap().restore(&name("alice"), &seed, never));
+    assert!(text.contains("is there already"), "{text}");
+}
+
+#[test]
+fn words_put_back_a_lost_user_key_and_no_other() {
+    let dir = lived_in();
+    fs::remove_file(dir.path().join(USER_FILE)).unwrap();
+    let home = Home::open(dir.path()).unwrap();
+    let text = refusal(home.restore(&name("alice"), &[9; 32], never));
+    assert!(text.contains("not the words of alice"), "{text}");
+    let restored = home.restore(&name("alice"), &[1; 32], never).unwrap();
+    assert!(!restored.fresh && restored.user_key.is_some());
+}
+
+#[test]
+fn a_restore_cut_off_after_the_user_key_is_finished_by_the_next_start_or_restore() {
+    for again in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path()).unwrap();
+        put(dir.path(), USER_FILE, keyfile::to_pem(&[1; 32]).as_bytes());
+        refusal(home.restore(&name("alice"), &[2; 32], never));
+        let finished = match again {
+            true => home.restore(&name("alice"), &[1; 32], bytes(50)),
+            false => home.identity(&name("alice"), bytes(50)),
+        };
+        assert_eq!(finished.unwrap().user_key.unwrap().seed(), [1; 32]);
+    }
+}
+
+#[test]
+fn a_session_without_the_user_key_starts_and_takes_the_key_when_words_bring_it() {
+    let dir = lived_in();
+    let owner = fs::read_to_string(dir.path().join(OWNER_FILE)).unwrap();
+    put(dir.path(), OWNER_FILE, owner.replace("user-key yes", "user-key no").as_bytes());
+    fs::remove_file(dir.path().join(USER_FILE)).unwrap();
+    assert!(start(dir.path(), never).unwrap().user_key.is_none());
+    assert!(matches!(Home::user_seed(dir.path()), Err(HomeError::NoUserKey(_))));
+    let home = Home::open(dir.path()).unwrap();
+    assert!(home.restore(&name("alice"), &[1; 32], never).unwrap().user_key.is_some());
+    assert_eq!(fs::read_to_string(dir.path().join(OWNER_FILE)).unwrap(), owner);
+}
+
+#[test]
+fn the_user_seed_is_read_while_a_node_runs_and_nothing_is_made_for_it() {
+    let dir = lived_in();
+    let _held = Home::open(dir.path()).unwrap();
+    assert_eq!(*Home::user_seed(dir.path()).unwrap(), [1; 32]);
+    let absent = dir.path().join("nobody");
+    assert!(matches!(Home::user_seed(&absent), Err(HomeError::Nobody(_))));
+    assert!(!absent.exists());
+}
+
+#[test]
+fn a_file_is_no_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, b"").unwrap();
+    assert!(matches!(Home::open(&file), Err(HomeError::NotADirectory(_))));
+    assert!(matches!(Home::open(&file.join("below")), Err(HomeError::NotADirectory(_))));
+}
+
+#[cfg(unix)]
+mod modes {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn nobody_else_may_read_what_is_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("alice");
+        start(&dir, bytes(0)).unwrap();
+        assert_eq!(mode(&dir), 0o700);
+        for file in [LOCK_FILE, USER_FILE, SESSION_FILE, OWNER_FILE] {
+            assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        for file in [USER_FILE, SESSION_FILE] {
+            let dir = lived_in();
+            set_mode(&dir.path().join(file), 0o640);
+            let text = refusal(start(dir.path(), never));
+            assert!(text.contains("chmod 600") && text.contains(file), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_directory_is_closed_to_others() {
+        let dir = tempfile::tempdir().unwrap();
+        set_mode(dir.path(), 0o777);
+        drop(Home::open(dir.path()).unwrap());
+        assert_eq!(mode(dir.path()), 0o700);
+    }
+
+    #[test]
+    fn a_directory_with_something_in_it_is_refused_only_if_others_can_write_there() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("field.key"), b"").unwrap();
+        set_mode(dir.path(), 0o775);
+        let text = Home::open(dir.path()).unwrap_err().to_string();
+        assert!(text.contains("chmod 700"), "{text}");
+        assert_eq!((mode(dir.path()), contents(dir.path()).len()), (0o775, 1));
+        set_mode(dir.path(), 0o755);
+        start(dir.path(), bytes(0)).unwrap();
+        assert_eq!(mode(dir.path()), 0o755);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_refused_as_such() {
+        let error = || std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
+        assert!(matches!(HomeError::writing(Path::new("x"), error()), HomeError::ReadOnly { .. }));
+        let dir = lived_in();
+        set_mode(dir.path(), 0o500);
+        // The superuser writes where the mode says nobody may.
+        let allowed = fs::write(dir.path().join("probe"), b"").is_ok();
+        let opened = Home::open(dir.path());
+        assert!(allowed || matches!(opened, Err(HomeError::ReadOnly { .. })));
+        set_mode(dir.path(), 0o700);
+    }
+
+    #[test]
+    fn a_directory_in_the_place_of_a_key_is_refused() {
+        let dir = lived_in();
+        fs::remove_file(dir.path().join(SESSION_FILE)).unwrap();
+        fs::create_dir(dir.path().join(SESSION_FILE)).unwrap();
+        set_mode(&dir.path().join(SESSION_FILE), 0o700);
+        assert!(refusal(start(dir.path(), never)).contains("it is not a file"));
+    }
+}
