@@ -1,14 +1,42 @@
 //! What is remembered, in SQLite: one writer thread with group commit.
+//!
+//! [`Store::open`] reads everything the core starts from and [`Store::start`] hands the file to a thread ([`writer`]) that
+//! takes jobs and says when they are durable. Ops that are queued together are committed together, in one transaction
+//! and one `fdatasync` ([`apply`]); what waits for durability waits for [`Event::Stored`]. The tables are in [`schema`].
+//!
+//! A file from a newer version is refused and left as it is; a damaged one is renamed, never deleted, and a new one made
+//! ([`file`]). A disk that refuses costs only what was being typed ([`backlog`]).
 
+mod apply;
+mod backlog;
+mod file;
+mod load;
+mod mark;
+mod names;
+mod packed;
+mod query;
+mod schema;
+mod writer;
+
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
-use crate::id::MessageId;
+use rusqlite::Connection;
+
+use crate::id::{MessageId, UserId};
 use crate::proto::event::Query;
 use crate::proto::memory::{Memory, MessageRow, Op, Ticket};
 use crate::proto::view::Notice;
-use crate::time::Now;
+use crate::time::{Moment, Now};
+use backlog::Backlog;
+use file::{Header, StoreFile};
+use mark::Mark;
+use names::Names;
+use writer::{Db, Writer};
 
 /// Work for the writer, done in order; what is queued together is committed together.
 #[derive(Debug)]
@@ -58,9 +86,38 @@ pub enum Event {
     },
 }
 
-/// Why a store cannot be used.
+/// Why a store cannot be used. The file is as it was.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {}
+pub enum StoreError {
+    #[error(
+        "{} is from a newer darknode (store version {found}, known {known}); update darknode, or choose another \
+         --data-dir", path.display()
+    )]
+    Newer { path: PathBuf, found: i32, known: i32 },
+    #[error("{} belongs to another program; move it away, or choose another --data-dir", path.display())]
+    Foreign { path: PathBuf },
+    #[error("{} cannot be used: {why}", path.display())]
+    Unusable { path: PathBuf, why: String },
+    /// Seen from outside only if a file that was made just now is damaged too.
+    #[error("{} is damaged as soon as it is written; check the disk", path.display())]
+    Damaged { path: PathBuf },
+}
+
+/// Whose store it is.
+#[derive(Debug, Clone)]
+pub struct Me {
+    pub id: UserId,
+    /// What my own messages are shown under.
+    pub name: String,
+}
+
+/// For tests: how large the file may grow, in pages of 4 KiB, changeable while the store runs; 0 is no limit. A lower
+/// limit than before takes effect at the next connection.
+#[doc(hidden)]
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub max_pages: Arc<AtomicU32>,
+}
 
 /// An opened store, not yet running.
 pub struct Store {
@@ -71,16 +128,100 @@ pub struct Store {
     pub printed: u64,
     /// Where a damaged predecessor was put.
     pub set_aside: Option<PathBuf>,
+    conn: Connection,
+    file: StoreFile,
+    me: Me,
+    options: Options,
 }
 
 impl Store {
-    /// Opens or makes the store in a data directory; migrates an older one, refuses a newer one, sets a damaged one aside.
-    pub fn open(_dir: &Path) -> Result<Store, StoreError> {
-        todo!()
+    /// Opens or makes the store in a data directory; migrates an older one, refuses a newer one, sets a damaged one
+    /// aside. Nobody else may use the directory meanwhile.
+    pub fn open(dir: &Path, me: Me) -> Result<Store, StoreError> {
+        Store::open_with(dir, me, Options::default())
     }
 
-    /// Starts the writer thread.
-    pub fn start(self, _events: impl FnMut(Event) + Send + 'static) -> (mpsc::Sender<Job>, JoinHandle<()>) {
-        todo!()
+    #[doc(hidden)]
+    pub fn open_with(dir: &Path, me: Me, options: Options) -> Result<Store, StoreError> {
+        let file = StoreFile::of(dir);
+        let opened = match file.inspect()? {
+            Header::Damaged => None,
+            Header::Usable => match Store::read(&file, &me, &options) {
+                Err(StoreError::Damaged { .. }) => None,
+                other => Some(other?),
+            },
+        };
+        if let Some(store) = opened {
+            return Ok(store);
+        }
+        let aside = file.set_aside()?;
+        let store = Store::read(&file, &me, &options)?;
+        Ok(Store { set_aside: Some(aside), ..store })
     }
+
+    fn read(file: &StoreFile, me: &Me, options: &Options) -> Result<Store, StoreError> {
+        file.claim()?;
+        let mut conn = schema::connect(file).map_err(|e| file.error(e))?;
+        schema::adopt(&mut conn, file)?;
+        if file.is_suspect() {
+            if !schema::is_whole(&conn).map_err(|e| file.error(e))? {
+                return Err(StoreError::Damaged { path: file.path.clone() });
+            }
+            file.acquit();
+        }
+        let read = || Ok((load::memory(&conn, me)?, load::mark(&conn)?));
+        let (memory, (printed, alive)) = read().map_err(|e| file.error(e))?;
+        options.impose(&conn).map_err(|e| file.error(e))?;
+        let (file, me, options) = (file.clone(), me.clone(), options.clone());
+        Ok(Store { memory, alive, printed, set_aside: None, conn, file, me, options })
+    }
+
+    /// Starts the writer thread. `clock` is the node's moment; by it marks fall due and retries are spaced. The thread
+    /// ends at [`Job::Stop`], or when the last sender is gone.
+    ///
+    /// # Errors
+    /// The system refuses another thread.
+    pub fn start(
+        self,
+        clock: impl FnMut() -> Moment + Send + 'static,
+        events: impl FnMut(Event) + Send + 'static,
+    ) -> io::Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
+        let (sender, jobs) = mpsc::channel();
+        let writer = Writer {
+            mark: Mark::new(self.printed, self.alive),
+            file: self.file,
+            me: self.me,
+            options: self.options,
+            db: Some(Db { conn: self.conn, names: Names::default() }),
+            backlog: Backlog::new(),
+            trouble: None,
+            clock,
+            events,
+        };
+        let thread = thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(&jobs))?;
+        Ok((sender, thread))
+    }
+}
+
+impl Options {
+    fn impose(&self, conn: &Connection) -> rusqlite::Result<()> {
+        match self.max_pages.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            pages => conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())),
+        }
+    }
+}
+
+/// A `u64` as SQLite keeps it: the same 64 bits.
+fn int(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+fn uint(number: i64) -> u64 {
+    number.cast_unsigned()
+}
+
+/// A `u64` whose order matters.
+fn lamport(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

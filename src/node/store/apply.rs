@@ -1,0 +1,224 @@
+//! How ops change the tables. A batch is one transaction.
+//!
+//! Ops that replace a whole value and come with every message (counters, seen, delivered) are written once per batch,
+//! at its end. Every op may be applied twice, so that a batch whose outcome is unknown can be tried again.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
+
+use super::names::Names;
+use super::{int, lamport, packed};
+use crate::id::{MessageId, StreamId};
+use crate::proto::memory::{Counters, LinkRow, MessageRow, Op, SessionRow, UserRow};
+use crate::proto::ranges::Ranges;
+use crate::time::Now;
+
+/// A transaction under way. Dropped, it leaves nothing behind.
+pub struct Batch<'a> {
+    tx: Transaction<'a>,
+    names: &'a mut Names,
+    counters: Option<Counters>,
+    seen: BTreeMap<i64, Ranges>,
+    delivered: BTreeMap<(i64, i64), &'a Ranges>,
+}
+
+impl<'a> Batch<'a> {
+    pub fn begin(conn: &'a Connection, names: &'a mut Names) -> Result<Batch<'a>> {
+        let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
+        Ok(Batch { tx, names, counters: None, seen: BTreeMap::new(), delivered: BTreeMap::new() })
+    }
+
+    pub fn apply(&mut self, op: &'a Op) -> Result<()> {
+        match op {
+            Op::Counters(counters) => {
+                self.counters = Some(*counters);
+                Ok(())
+            }
+            Op::User(row) => put_user(&self.tx, row),
+            Op::ForgetUser(user) => run(&self.tx, "DELETE FROM users WHERE key = ?1", [&user.0]),
+            Op::Session(row) => put_session(&self.tx, row),
+            Op::ForgetSession(session) => run(&self.tx, "DELETE FROM sessions WHERE key = ?1", [&session.0]),
+            Op::Link(row) => put_link(&self.tx, row),
+            Op::Prekey(key) => run(
+                &self.tx,
+                "INSERT OR REPLACE INTO prekeys VALUES (?1, ?2, ?3)",
+                params![key.id, key.secret, int(key.made.0)],
+            ),
+            Op::ForgetPrekey(id) => run(&self.tx, "DELETE FROM prekeys WHERE id = ?1", [id]),
+            Op::Typed(row) => self.typed(row),
+            Op::Received(row) => self.received(row),
+            Op::Seen { stream, ranges } => {
+                let stream = self.names.stream(&self.tx, stream)?;
+                self.seen.insert(stream, ranges.clone());
+                Ok(())
+            }
+            Op::Delivered { stream, session, ranges } => {
+                let stream = self.names.stream(&self.tx, stream)?;
+                let session = self.names.key(&self.tx, &session.0)?;
+                self.delivered.insert((stream, session), ranges);
+                Ok(())
+            }
+            Op::Settled { stream, ranges } => self.settled(stream, ranges),
+            Op::Cancelled(id) => self.cancelled(id),
+        }
+    }
+
+    /// Up to where was printed, and when this was.
+    pub fn mark(&mut self, printed: u64, alive: Now) -> Result<()> {
+        run(
+            &self.tx,
+            "UPDATE mark SET printed = ?1, moment = ?2, wall = ?3",
+            params![int(printed), int(alive.moment.0), alive.wall.0],
+        )
+    }
+
+    /// Writes what was put off and commits.
+    pub fn commit(self) -> Result<()> {
+        if let Some(counters) = self.counters {
+            put_counters(&self.tx, &counters)?;
+        }
+        for (stream, ranges) in &self.seen {
+            let bytes = packed::ranges_to_bytes(ranges);
+            run(&self.tx, "INSERT OR REPLACE INTO seen VALUES (?1, ?2)", params![stream, bytes])?;
+        }
+        for ((stream, session), ranges) in &self.delivered {
+            let bytes = packed::ranges_to_bytes(ranges);
+            run(&self.tx, "INSERT OR REPLACE INTO delivered VALUES (?1, ?2, ?3)", params![stream, session, bytes])?;
+        }
+        self.tx.commit()
+    }
+
+    fn typed(&mut self, row: &MessageRow) -> Result<()> {
+        let stream = self.message(row)?;
+        let values = params![stream, int(row.id.n), int(row.arrival)];
+        run(&self.tx, "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3)", values)
+    }
+
+    /// A message and the word that it was seen never part, whatever batch the `Seen` behind it falls into: else a crash
+    /// between the two would let it in twice.
+    fn received(&mut self, row: &MessageRow) -> Result<()> {
+        let stream = self.message(row)?;
+        if row.id.n == 0 {
+            return Ok(());
+        }
+        if let Some(ranges) = self.seen.get_mut(&stream) {
+            ranges.insert(row.id.n);
+            return Ok(());
+        }
+        let mut ranges = stored_seen(&self.tx, stream)?;
+        if ranges.insert(row.id.n) {
+            self.seen.insert(stream, ranges);
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, row: &MessageRow) -> Result<i64> {
+        let stream = self.names.stream(&self.tx, &row.id.stream)?;
+        let user = self.names.key(&self.tx, &row.with.0)?;
+        let author = self.names.key(&self.tx, &row.from.0)?;
+        run(
+            &self.tx,
+            "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                int(row.arrival),
+                stream,
+                int(row.id.n),
+                int(row.kind),
+                user,
+                author,
+                lamport(row.lamport),
+                row.wall.0,
+                row.body
+            ],
+        )?;
+        Ok(stream)
+    }
+
+    fn settled(&mut self, stream: &StreamId, ranges: &Ranges) -> Result<()> {
+        let stream = self.names.stream(&self.tx, stream)?;
+        for (first, last) in ranges.iter() {
+            // My own numbers are small; a range may end anywhere.
+            let values = params![stream, lamport(first), lamport(last)];
+            run(&self.tx, "DELETE FROM outbox WHERE stream = ?1 AND n BETWEEN ?2 AND ?3", values)?;
+        }
+        Ok(())
+    }
+
+    fn cancelled(&mut self, id: &MessageId) -> Result<()> {
+        let stream = self.names.stream(&self.tx, &id.stream)?;
+        let arrival: Option<i64> = self
+            .tx
+            .prepare_cached("SELECT arrival FROM outbox WHERE stream = ?1 AND n = ?2")?
+            .query_row(params![stream, int(id.n)], |row| row.get(0))
+            .optional()?;
+        let Some(arrival) = arrival else {
+            return Ok(());
+        };
+        run(&self.tx, "DELETE FROM outbox WHERE stream = ?1 AND n = ?2", params![stream, int(id.n)])?;
+        run(&self.tx, "DELETE FROM messages WHERE arrival = ?1", [arrival])
+    }
+}
+
+fn put_counters(conn: &Connection, counters: &Counters) -> Result<()> {
+    run(
+        conn,
+        "UPDATE counters SET seq = ?1, roster_version = ?2, link_version = ?3, lamport = ?4, arrival = ?5",
+        params![
+            int(counters.seq),
+            int(counters.roster_version),
+            int(counters.link_version),
+            int(counters.lamport),
+            int(counters.arrival)
+        ],
+    )
+}
+
+fn put_user(conn: &Connection, row: &UserRow) -> Result<()> {
+    run(
+        conn,
+        "INSERT INTO users(key, roster, pinned, verified) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT(key) DO UPDATE SET roster = ?2, pinned = ?3, verified = ?4",
+        params![row.user.0, row.roster.as_ref().map(packed::signed_to_bytes), row.pinned, row.verified],
+    )
+}
+
+fn put_session(conn: &Connection, row: &SessionRow) -> Result<()> {
+    run(
+        conn,
+        "INSERT INTO sessions(key, user, declaration, card, card_heard, heard, addresses)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT(key) DO UPDATE
+         SET user = ?2, declaration = ?3, card = ?4, card_heard = ?5, heard = ?6, addresses = ?7",
+        params![
+            row.session.0,
+            row.user.0,
+            row.declaration.as_ref().map(packed::signed_to_bytes),
+            row.card.as_ref().map(packed::signed_to_bytes),
+            int(row.card_heard.0),
+            int(row.heard.0),
+            packed::addresses_to_bytes(&row.addresses)
+        ],
+    )
+}
+
+fn put_link(conn: &Connection, row: &LinkRow) -> Result<()> {
+    let (mine, theirs) = (row.mine, row.theirs);
+    run(
+        conn,
+        "INSERT OR REPLACE INTO links VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![row.user.0, mine.state as u8, int(mine.lamport), theirs.state as u8, int(theirs.lamport)],
+    )
+}
+
+fn stored_seen(conn: &Connection, stream: i64) -> Result<Ranges> {
+    let found = conn
+        .prepare_cached("SELECT ranges FROM seen WHERE stream = ?1")?
+        .query_row([stream], |row| super::load::ranges(row, 0))
+        .optional()?;
+    Ok(found.unwrap_or_default())
+}
+
+fn run(conn: &Connection, sql: &str, values: impl rusqlite::Params) -> Result<()> {
+    conn.prepare_cached(sql)?.execute(values).map(drop)
+}

@@ -1,0 +1,182 @@
+//! The file itself: where it is, who may read it, whether it is ours, and how it is set aside.
+//!
+//! What the first hundred bytes say is read without SQLite, so that a store from a newer version is left as it is to the
+//! last byte. Format of the header: <https://www.sqlite.org/fileformat.html>, section 1.3.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use super::StoreError;
+use super::schema::{APPLICATION_ID, VERSION};
+
+const NAME: &str = "darknode.db";
+/// Left beside the file when it was found damaged while in use: the next start reads all of it.
+const SUSPECT: &str = "darknode.db.suspect";
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const USER_VERSION_AT: usize = 60;
+const APPLICATION_ID_AT: usize = 68;
+
+/// A store's file in its data directory.
+#[derive(Debug, Clone)]
+pub struct StoreFile {
+    pub path: PathBuf,
+    dir: PathBuf,
+}
+
+/// What the first bytes of a file say.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Header {
+    /// No store yet, or ours.
+    Usable,
+    /// No SQLite file at all.
+    Damaged,
+}
+
+impl StoreFile {
+    pub fn of(dir: &Path) -> StoreFile {
+        StoreFile { path: dir.join(NAME), dir: dir.to_owned() }
+    }
+
+    /// Looks at the file without changing anything.
+    pub fn inspect(&self) -> Result<Header, StoreError> {
+        let mut header = Vec::new();
+        match File::open(&self.path) {
+            Ok(file) => file.take(100).read_to_end(&mut header).map_err(|e| self.io(e))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Header::Usable),
+            Err(error) => return Err(self.io(error)),
+        };
+        if header.is_empty() {
+            return Ok(Header::Usable);
+        }
+        if header.len() < 100 || !header.starts_with(MAGIC) {
+            return Ok(Header::Damaged);
+        }
+        let number = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        match (number(APPLICATION_ID_AT), number(USER_VERSION_AT)) {
+            (APPLICATION_ID, version) if version > VERSION => Err(self.newer(version)),
+            (APPLICATION_ID, _) | (0, 0) => Ok(Header::Usable),
+            _ => Err(self.foreign()),
+        }
+    }
+
+    /// Makes the file if it is not there, readable by its owner alone: it holds private keys. SQLite gives its
+    /// companions the same mode.
+    pub fn claim(&self) -> Result<(), StoreError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&self.path).and_then(|_| self.restrict()).map_err(|e| self.io(e))
+    }
+
+    #[cfg(unix)]
+    fn restrict(&self) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        for path in [self.path.clone(), with_suffix(&self.path, "-wal"), with_suffix(&self.path, "-shm")] {
+            match fs::metadata(&path) {
+                Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
+                    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn restrict(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Renames the file and its companions to the first free `darknode.db.damaged-N`, and says where.
+    pub fn set_aside(&self) -> Result<PathBuf, StoreError> {
+        let aside = (1u32..)
+            .map(|n| with_suffix(&self.path, &format!(".damaged-{n}")))
+            .find(|path| !path.exists())
+            .expect("a directory holds fewer than 2^32 files");
+        fs::rename(&self.path, &aside).map_err(|e| self.io(e))?;
+        for suffix in ["-wal", "-shm"] {
+            match fs::rename(with_suffix(&self.path, suffix), with_suffix(&aside, suffix)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(self.io(error)),
+                _ => {}
+            }
+        }
+        self.acquit();
+        Ok(aside)
+    }
+
+    /// Remembers that a page could not be made sense of. Where even that cannot be written, it will be found again.
+    pub fn suspect(&self) {
+        let _ = fs::write(self.dir.join(SUSPECT), "");
+    }
+
+    pub fn is_suspect(&self) -> bool {
+        self.dir.join(SUSPECT).exists()
+    }
+
+    pub fn acquit(&self) {
+        let _ = fs::remove_file(self.dir.join(SUSPECT));
+    }
+
+    pub fn newer(&self, found: i32) -> StoreError {
+        StoreError::Newer { path: self.path.clone(), found, known: VERSION }
+    }
+
+    pub fn foreign(&self) -> StoreError {
+        StoreError::Foreign { path: self.path.clone() }
+    }
+
+    /// Sorts what SQLite says into what the file lacks and what the world around it lacks.
+    pub fn error(&self, error: rusqlite::Error) -> StoreError {
+        let path = self.path.clone();
+        if is_damage(&error) { StoreError::Damaged { path } } else { StoreError::Unusable { path, why: why(&error) } }
+    }
+
+    fn io(&self, error: io::Error) -> StoreError {
+        StoreError::Unusable { path: self.path.clone(), why: error.to_string() }
+    }
+}
+
+/// Whether an error means that the bytes in the file are wrong.
+pub fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows};
+    match error {
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | QueryReturnedNoRows => {
+            true
+        }
+        other => matches!(
+            other.sqlite_error_code(),
+            // `Unknown` is what a missing table or column gives.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+        ),
+    }
+}
+
+/// What happened to the disk and what to do about it, in one line.
+pub fn why(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full; free some space".to_owned(),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            "it cannot be written; check its permissions and whether the disk is mounted read-only".to_owned()
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program holds it; close that program".to_owned()
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "it is damaged; restart darknode, which sets it aside and goes on with a new one".to_owned()
+        }
+        _ => format!("{error}; check the disk"),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

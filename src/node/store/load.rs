@@ -1,0 +1,174 @@
+//! From the tables back to what the core starts from. Signatures are not checked again: records were checked before
+//! they went in. A column that cannot be read means that the file is damaged.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, Result, Row};
+
+use super::{Me, packed, uint};
+use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
+use crate::identity::seal::PrekeySecret;
+use crate::proto::memory::{Counters, Entry, LinkRow, LinkState, Memory, MessageRow, SessionRow, UserRow};
+use crate::proto::ranges::Ranges;
+use crate::time::{Moment, Now, Wall};
+use crate::wire::record::Signed;
+
+/// The columns of a [`MessageRow`], in the order that [`message`] reads them.
+pub const MESSAGE: &str =
+    "SELECT m.arrival, sa.key, s.epoch, ta.key, m.n, m.kind, u.key, f.key, m.lamport, m.wall, m.body
+    FROM messages m
+    JOIN streams s ON s.id = m.stream JOIN keys sa ON sa.id = s.author JOIN keys ta ON ta.id = s.address
+    JOIN keys u ON u.id = m.user JOIN keys f ON f.id = m.author";
+
+/// Everything the core starts from.
+pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
+    Ok(Memory {
+        counters: counters(conn, me)?,
+        users: rows(conn, "SELECT key, roster, pinned, verified FROM users ORDER BY id", user)?,
+        sessions: rows(
+            conn,
+            "SELECT key, user, declaration, card, card_heard, heard, addresses FROM sessions ORDER BY id",
+            session,
+        )?,
+        links: rows(conn, "SELECT user, mine, mine_lamport, theirs, theirs_lamport FROM links ORDER BY user", link)?,
+        prekeys: rows(conn, "SELECT id, secret, made FROM prekeys ORDER BY made, id", prekey)?,
+        received: rows(
+            conn,
+            "SELECT a.key, s.epoch, t.key, seen.ranges FROM seen JOIN streams s ON s.id = seen.stream
+             JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address ORDER BY seen.stream",
+            |row| Ok((stream(row, 0)?, ranges(row, 3)?)),
+        )?,
+        waiting: rows(
+            conn,
+            &format!("{MESSAGE} WHERE m.arrival IN (SELECT arrival FROM outbox) ORDER BY m.arrival"),
+            message,
+        )?,
+        delivered: rows(
+            conn,
+            "SELECT a.key, s.epoch, t.key, k.key, d.ranges FROM delivered d JOIN streams s ON s.id = d.stream
+             JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address JOIN keys k ON k.id = d.session
+             WHERE d.stream IN (SELECT stream FROM outbox) ORDER BY d.stream, d.session",
+            |row| Ok((stream(row, 0)?, SessionId(id(row, 3)?), ranges(row, 4)?)),
+        )?,
+    })
+}
+
+/// Up to where was printed, and when the last process was last seen alive.
+pub fn mark(conn: &Connection) -> Result<(u64, Now)> {
+    conn.query_row("SELECT printed, moment, wall FROM mark", [], |row| {
+        let now = Now { moment: Moment(number(row, 1)?), wall: Wall(row.get(2)?) };
+        Ok((number(row, 0)?, now))
+    })
+}
+
+/// The counters, moved over messages that were committed without the `Counters` behind them: an arrival given out twice
+/// would overwrite a message.
+fn counters(conn: &Connection, me: &Me) -> Result<Counters> {
+    let mut counters =
+        conn.query_row("SELECT seq, roster_version, link_version, lamport, arrival FROM counters", [], |row| {
+            Ok(Counters {
+                seq: number(row, 0)?,
+                roster_version: number(row, 1)?,
+                link_version: number(row, 2)?,
+                lamport: number(row, 3)?,
+                arrival: number(row, 4)?,
+            })
+        })?;
+    let later = "SELECT max(arrival), max(lamport) FILTER (WHERE author = (SELECT id FROM keys WHERE key = ?2))
+                 FROM messages WHERE arrival > ?1";
+    let (arrival, lamport) = conn.query_row(later, (super::int(counters.arrival), me.id.0), |row| {
+        Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
+    })?;
+    counters.arrival = counters.arrival.max(arrival.map_or(0, uint));
+    counters.lamport = counters.lamport.max(lamport.map_or(0, uint));
+    Ok(counters)
+}
+
+fn user(row: &Row<'_>) -> Result<UserRow> {
+    Ok(UserRow { user: UserId(id(row, 0)?), roster: signed(row, 1)?, pinned: row.get(2)?, verified: row.get(3)? })
+}
+
+fn session(row: &Row<'_>) -> Result<SessionRow> {
+    let addresses = row.get_ref(6)?.as_blob().ok().and_then(packed::addresses_from_bytes);
+    Ok(SessionRow {
+        session: SessionId(id(row, 0)?),
+        user: UserId(id(row, 1)?),
+        declaration: signed(row, 2)?,
+        card: signed(row, 3)?,
+        card_heard: Moment(number(row, 4)?),
+        heard: Moment(number(row, 5)?),
+        addresses: addresses.ok_or_else(|| unreadable(6))?,
+    })
+}
+
+fn link(row: &Row<'_>) -> Result<LinkRow> {
+    Ok(LinkRow {
+        user: UserId(id(row, 0)?),
+        mine: Entry { state: link_state(row, 1)?, lamport: number(row, 2)? },
+        theirs: Entry { state: link_state(row, 3)?, lamport: number(row, 4)? },
+    })
+}
+
+fn link_state(row: &Row<'_>, column: usize) -> Result<LinkState> {
+    match row.get::<_, i64>(column)? {
+        0 => Ok(LinkState::None),
+        1 => Ok(LinkState::Linked),
+        2 => Ok(LinkState::Removed),
+        3 => Ok(LinkState::Blocked),
+        4 => Ok(LinkState::Auto),
+        other => Err(Error::IntegralValueOutOfRange(column, other)),
+    }
+}
+
+fn prekey(row: &Row<'_>) -> Result<PrekeySecret> {
+    Ok(PrekeySecret { id: row.get(0)?, secret: row.get(1)?, made: Moment(number(row, 2)?) })
+}
+
+/// A row of [`MESSAGE`].
+pub fn message(row: &Row<'_>) -> Result<MessageRow> {
+    Ok(MessageRow {
+        arrival: number(row, 0)?,
+        id: MessageId { stream: stream(row, 1)?, n: number(row, 4)? },
+        kind: number(row, 5)?,
+        with: UserId(id(row, 6)?),
+        from: UserId(id(row, 7)?),
+        lamport: number(row, 8)?,
+        wall: Wall(row.get(9)?),
+        body: row.get(10)?,
+    })
+}
+
+/// Three columns: author, epoch, address.
+fn stream(row: &Row<'_>, column: usize) -> Result<StreamId> {
+    Ok(StreamId {
+        author: SessionId(id(row, column)?),
+        epoch: number(row, column + 1)?,
+        to: Address(id(row, column + 2)?),
+    })
+}
+
+pub fn ranges(row: &Row<'_>, column: usize) -> Result<Ranges> {
+    row.get_ref(column)?.as_blob().ok().and_then(packed::ranges_from_bytes).ok_or_else(|| unreadable(column))
+}
+
+fn signed(row: &Row<'_>, column: usize) -> Result<Option<Signed>> {
+    let Ok(bytes) = row.get_ref(column)?.as_blob_or_null() else {
+        return Err(unreadable(column));
+    };
+    bytes.map(|bytes| packed::signed_from_bytes(bytes).ok_or_else(|| unreadable(column))).transpose()
+}
+
+fn id(row: &Row<'_>, column: usize) -> Result<[u8; 32]> {
+    row.get(column)
+}
+
+fn number(row: &Row<'_>, column: usize) -> Result<u64> {
+    row.get(column).map(uint)
+}
+
+fn unreadable(column: usize) -> Error {
+    Error::FromSqlConversionFailure(column, Type::Blob, "not what the store writes there".into())
+}
+
+fn rows<T>(conn: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+    conn.prepare(sql)?.query_map([], read)?.collect()
+}

@@ -1,0 +1,180 @@
+//! Values that fill one column: ranges, addresses, signed records. Numbers are LEB128, seven bits a byte, lowest first.
+//! Every reader answers `None` to bytes that no writer here made; the store is damaged then.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use crate::proto::memory::{AddressRow, Provenance};
+use crate::proto::ranges::Ranges;
+use crate::time::Moment;
+use crate::wire::record::{MAX_RECORD, Signed};
+use crate::wire::{Bytes, Fixed};
+
+/// Bytes of an Ed25519 signature.
+const SIGNATURE: usize = 64;
+
+/// For each range the distance of its first number from the end of the one before, and how many follow the first.
+pub fn ranges_to_bytes(ranges: &Ranges) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(ranges.pieces() * 4);
+    let mut end = 0;
+    for (first, last) in ranges.iter() {
+        put(&mut bytes, first - end);
+        put(&mut bytes, last - first);
+        end = last;
+    }
+    bytes
+}
+
+pub fn ranges_from_bytes(mut bytes: &[u8]) -> Option<Ranges> {
+    let mut pairs = Vec::new();
+    let mut end = 0u64;
+    while !bytes.is_empty() {
+        let first = end.checked_add(take(&mut bytes)?)?;
+        end = first.checked_add(take(&mut bytes)?)?;
+        pairs.push((first, end));
+    }
+    Some(pairs.into_iter().collect())
+}
+
+/// For each address its provenance, when, 4 or 16, the bytes of the IP, the port, and for IPv6 the scope.
+pub fn addresses_to_bytes(rows: &[AddressRow]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(rows.len() * 16);
+    for row in rows {
+        bytes.push(row.provenance as u8);
+        put(&mut bytes, row.at.0);
+        match row.addr {
+            SocketAddr::V4(addr) => {
+                bytes.push(4);
+                bytes.extend_from_slice(&addr.ip().octets());
+                bytes.extend_from_slice(&addr.port().to_be_bytes());
+            }
+            SocketAddr::V6(addr) => {
+                bytes.push(16);
+                bytes.extend_from_slice(&addr.ip().octets());
+                bytes.extend_from_slice(&addr.port().to_be_bytes());
+                put(&mut bytes, addr.scope_id().into());
+            }
+        }
+    }
+    bytes
+}
+
+pub fn addresses_from_bytes(mut bytes: &[u8]) -> Option<Vec<AddressRow>> {
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        let [provenance] = chunk(&mut bytes)?;
+        let provenance = match provenance {
+            0 => Provenance::Answered,
+            1 => Provenance::Observed,
+            2 => Provenance::Lan,
+            3 => Provenance::Declared,
+            4 => Provenance::Hinted,
+            _ => return None,
+        };
+        let at = Moment(take(&mut bytes)?);
+        rows.push(AddressRow { addr: socket_addr(&mut bytes)?, provenance, at });
+    }
+    Some(rows)
+}
+
+fn socket_addr(bytes: &mut &[u8]) -> Option<SocketAddr> {
+    match chunk(bytes)? {
+        [4] => {
+            let ip = Ipv4Addr::from(chunk::<4>(bytes)?);
+            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be_bytes(chunk(bytes)?)))
+        }
+        [16] => {
+            let ip = Ipv6Addr::from(chunk::<16>(bytes)?);
+            let port = u16::from_be_bytes(chunk(bytes)?);
+            Some(SocketAddrV6::new(ip, port, 0, u32::try_from(take(bytes)?).ok()?).into())
+        }
+        _ => None,
+    }
+}
+
+/// The signature, then what was signed.
+pub fn signed_to_bytes(signed: &Signed) -> Vec<u8> {
+    [&signed.1.0[..], &signed.0].concat()
+}
+
+pub fn signed_from_bytes(bytes: &[u8]) -> Option<Signed> {
+    let (signature, payload) = bytes.split_first_chunk::<SIGNATURE>()?;
+    (payload.len() <= MAX_RECORD).then(|| Signed(Bytes(payload.to_vec()), Fixed(*signature)))
+}
+
+fn put(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    for shift in (0..64).step_by(7) {
+        let [byte] = chunk(bytes)?;
+        let bits = u64::from(byte & 0x7f);
+        if bits << shift >> shift != bits {
+            return None;
+        }
+        number |= bits << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn chunk<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ranges_read_back(pairs in prop::collection::vec((any::<u64>(), any::<u64>()), 0..20)) {
+            let ranges: Ranges = pairs.into_iter().collect();
+            prop_assert_eq!(ranges_from_bytes(&ranges_to_bytes(&ranges)), Some(ranges));
+        }
+
+        #[test]
+        fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = ranges_from_bytes(&bytes);
+            let _ = addresses_from_bytes(&bytes);
+            let _ = signed_from_bytes(&bytes);
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_number_fit_in_a_range() {
+        for pair in [(0, 0), (0, u64::MAX), (u64::MAX, u64::MAX)] {
+            let ranges: Ranges = [pair].into_iter().collect();
+            assert_eq!(ranges_from_bytes(&ranges_to_bytes(&ranges)), Some(ranges));
+        }
+    }
+
+    #[test]
+    fn a_number_of_more_than_64_bits_is_refused() {
+        assert_eq!(ranges_from_bytes(&[0xff; 10]), None);
+        let mut over = vec![0xff; 9];
+        over.extend_from_slice(&[0x02, 0x00]);
+        assert_eq!(ranges_from_bytes(&over), None);
+    }
+
+    #[test]
+    fn addresses_read_back_with_their_scope() {
+        let rows: Vec<AddressRow> = ["10.0.0.1:27272", "[2001:db8::1]:1", "[fe80::1%3]:65535"]
+            .into_iter()
+            .zip([Provenance::Answered, Provenance::Hinted, Provenance::Lan])
+            .map(|(addr, provenance)| AddressRow { addr: addr.parse().unwrap(), provenance, at: Moment(u64::MAX) })
+            .collect();
+        assert_eq!(addresses_from_bytes(&addresses_to_bytes(&rows)), Some(rows));
+    }
+}

@@ -1,0 +1,142 @@
+//! What faces ask of history: what was said, who has it, what was not printed yet. Only texts are shown; other kinds
+//! stay where they are.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Params, Result, params};
+
+use super::load::{MESSAGE, message, ranges};
+use super::names::find_key;
+use super::{Me, int};
+use crate::id::{SessionId, StreamId, UserId};
+use crate::proto::event::{Query, StatusOf};
+use crate::proto::memory::MessageRow;
+use crate::proto::ranges::Ranges;
+use crate::proto::view::{Delivery, MessageView, Notice, StatusView};
+use crate::wire::content::kind;
+
+/// Messages in one answer: more than a person reads, and at 16,000 bytes each not more than 160 MB for a moment.
+const MOST: u32 = 10_000;
+
+/// Place in history: Lamport counter, then author, the same on every session; what is left is told apart by arrival.
+const NEWEST_FIRST: &str = "ORDER BY m.lamport DESC, sa.key DESC, m.arrival DESC LIMIT";
+
+pub fn answer(conn: &Connection, me: &Me, query: &Query) -> Result<Notice> {
+    match query {
+        Query::History { with, handle, n } => history(conn, me, with, handle, *n),
+        Query::Status { conversations, recent } => status(conn, me, conversations, *recent),
+    }
+}
+
+/// Texts by others that arrived after `after`, in order of arrival.
+pub fn unprinted(conn: &Connection, me: &Me, after: u64, limit: u32) -> Result<Vec<MessageRow>> {
+    let mine = find_key(conn, &me.id.0)?.unwrap_or(0);
+    let sql = format!("{MESSAGE} WHERE m.arrival > ?1 AND m.kind = 1 AND m.author <> ?2 ORDER BY m.arrival LIMIT ?3");
+    messages(conn, &sql, params![int(after), mine, limit])
+}
+
+fn history(conn: &Connection, me: &Me, with: &UserId, handle: &str, n: u32) -> Result<Notice> {
+    let mut rows = Vec::new();
+    if let Some(user) = find_key(conn, &with.0)? {
+        let sql = format!("{MESSAGE} WHERE m.user = ?1 AND m.kind = 1 {NEWEST_FIRST} ?2");
+        rows = messages(conn, &sql, params![user, n.min(MOST)])?;
+    }
+    let messages = rows.into_iter().rev().map(|row| view(row, me, handle)).collect();
+    Ok(Notice::History { with: handle.to_owned(), messages })
+}
+
+fn view(row: MessageRow, me: &Me, handle: &str) -> MessageView {
+    let own = row.from == me.id;
+    MessageView {
+        arrival: row.arrival,
+        message: row.id,
+        from: if own { me.name.clone() } else { handle.to_owned() },
+        from_id: row.from,
+        with: handle.to_owned(),
+        text: text(row.body),
+        sent: row.wall,
+        order: row.lamport,
+        own,
+        again: false,
+    }
+}
+
+fn status(conn: &Connection, me: &Me, conversations: &[StatusOf], recent: u32) -> Result<Notice> {
+    let mut messages = Vec::new();
+    let mine = find_key(conn, &me.id.0)?;
+    for conversation in conversations {
+        if let (Some(mine), Some(user)) = (mine, find_key(conn, &conversation.with.0)?) {
+            messages.extend(status_of(conn, mine, user, conversation, recent)?);
+        }
+    }
+    Ok(Notice::Status { messages })
+}
+
+fn status_of(conn: &Connection, mine: i64, user: i64, of: &StatusOf, recent: u32) -> Result<Vec<StatusView>> {
+    let settled = format!(
+        "{MESSAGE} WHERE m.user = ?1 AND m.kind = 1 AND m.author = ?2
+         AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.stream = m.stream AND o.n = m.n) {NEWEST_FIRST} ?3"
+    );
+    let waiting = format!(
+        "{MESSAGE} WHERE m.arrival IN (SELECT arrival FROM outbox) AND m.user = ?1 AND m.kind = 1 {NEWEST_FIRST} ?2"
+    );
+    let settled = messages(conn, &settled, params![user, mine, recent.min(MOST)])?;
+    let waiting = messages(conn, &waiting, params![user, MOST])?;
+    let mut all: Vec<(MessageRow, bool)> =
+        settled.into_iter().map(|row| (row, true)).chain(waiting.into_iter().map(|row| (row, false))).collect();
+    all.sort_by_key(|(row, _)| (row.lamport, row.id.stream.author, row.arrival));
+    let mut has = Delivered { conn, known: BTreeMap::new() };
+    all.into_iter()
+        .map(|(row, settled)| {
+            let sessions = of.sessions.iter().map(|session| {
+                let delivered = settled || has.contains(&row.id.stream, session, row.id.n)?;
+                Ok((*session, if delivered { Delivery::Delivered } else { Delivery::Queued }))
+            });
+            let sessions = sessions.collect::<Result<_>>()?;
+            Ok(StatusView { message: row.id, to: of.handle.clone(), text: text(row.body), sessions })
+        })
+        .collect()
+}
+
+/// What sessions have of streams, read once for each pair.
+struct Delivered<'a> {
+    conn: &'a Connection,
+    known: BTreeMap<(StreamId, SessionId), Ranges>,
+}
+
+impl Delivered<'_> {
+    fn contains(&mut self, stream: &StreamId, session: &SessionId, n: u64) -> Result<bool> {
+        if let Some(ranges) = self.known.get(&(*stream, *session)) {
+            return Ok(ranges.contains(n));
+        }
+        let ranges = self.read(stream, session)?;
+        let contains = ranges.contains(n);
+        self.known.insert((*stream, *session), ranges);
+        Ok(contains)
+    }
+
+    fn read(&self, stream: &StreamId, session: &SessionId) -> Result<Ranges> {
+        let found = self
+            .conn
+            .prepare_cached(
+                "SELECT d.ranges FROM delivered d JOIN streams s ON s.id = d.stream JOIN keys a ON a.id = s.author
+                 JOIN keys t ON t.id = s.address JOIN keys k ON k.id = d.session
+                 WHERE a.key = ?1 AND s.epoch = ?2 AND t.key = ?3 AND k.key = ?4",
+            )?
+            .query_row(params![stream.author.0, int(stream.epoch), stream.to.0, session.0], |row| ranges(row, 0))
+            .optional()?;
+        Ok(found.unwrap_or_default())
+    }
+}
+
+fn messages(conn: &Connection, sql: &str, values: impl Params) -> Result<Vec<MessageRow>> {
+    conn.prepare_cached(sql)?.query_map(values, message)?.collect()
+}
+
+/// Whoever prints makes it harmless.
+fn text(body: Vec<u8>) -> String {
+    String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// The queries above and the `history` index write the kind of texts as a literal, so that the index serves them.
+const _: () = assert!(kind::TEXT == 1);

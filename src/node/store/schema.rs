@@ -1,0 +1,157 @@
+//! The tables, how they came to be, and how a connection behaves.
+//!
+//! A message row is written into two b-trees (`messages`, `history`), one that somebody still lacks into a third
+//! (`outbox`). The 32-byte keys that history names stand once in `keys`, streams once in `streams`; rows carry their
+//! integers. `keys` and `streams` are never emptied, as history is not; `users` and `sessions` hold exactly what the core
+//! remembers, by their full keys, so that forgetting one is deleting one row.
+//!
+//! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except `lamport`, which orders history
+//! and therefore stops at `i64::MAX`.
+
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Result, TransactionBehavior};
+
+use super::StoreError;
+use super::file::StoreFile;
+use crate::wire::content::kind;
+
+/// "dark" in ASCII: tells a darknode store from any other SQLite file.
+pub const APPLICATION_ID: i32 = 0x6461_726b;
+
+/// Step n brings a store from version n to n + 1. A released step is never changed.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE counters(
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        seq INTEGER NOT NULL, roster_version INTEGER NOT NULL, link_version INTEGER NOT NULL,
+        lamport INTEGER NOT NULL, arrival INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO counters VALUES (1, 0, 0, 0, 0, 0);
+    CREATE TABLE mark(
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        printed INTEGER NOT NULL, moment INTEGER NOT NULL, wall INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO mark VALUES (1, 0, 0, 0);
+    CREATE TABLE users(
+        id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, roster BLOB, pinned TEXT, verified INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE sessions(
+        id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, user BLOB NOT NULL, declaration BLOB, card BLOB,
+        card_heard INTEGER NOT NULL, heard INTEGER NOT NULL, addresses BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE links(
+        user BLOB PRIMARY KEY,
+        mine INTEGER NOT NULL, mine_lamport INTEGER NOT NULL, theirs INTEGER NOT NULL, theirs_lamport INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE prekeys(
+        id BLOB PRIMARY KEY, secret BLOB NOT NULL, made INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE keys(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE) STRICT;
+    CREATE TABLE streams(
+        id INTEGER PRIMARY KEY, author INTEGER NOT NULL, epoch INTEGER NOT NULL, address INTEGER NOT NULL,
+        UNIQUE (author, epoch, address)
+    ) STRICT;
+    CREATE TABLE seen(stream INTEGER PRIMARY KEY, ranges BLOB NOT NULL) STRICT;
+    CREATE TABLE delivered(
+        stream INTEGER NOT NULL, session INTEGER NOT NULL, ranges BLOB NOT NULL, PRIMARY KEY (stream, session)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE messages(
+        arrival INTEGER PRIMARY KEY, stream INTEGER NOT NULL, n INTEGER NOT NULL, kind INTEGER NOT NULL,
+        user INTEGER NOT NULL, author INTEGER NOT NULL, lamport INTEGER NOT NULL, wall INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX history ON messages(user, lamport, author) WHERE kind = 1;
+    CREATE TABLE outbox(
+        stream INTEGER NOT NULL, n INTEGER NOT NULL, arrival INTEGER NOT NULL, PRIMARY KEY (stream, n)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// The `history` index of the schema and the queries that use it write the kind of texts as a literal.
+const _: () = assert!(kind::TEXT == 1);
+
+/// The version this program writes.
+pub const VERSION: i32 = MIGRATIONS.len() as i32;
+
+/// How long another program that looks into the file may hold us up.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// Pages in the WAL before a commit also carries them into the file: 8 MiB, two `fdatasync` more each time.
+const CHECKPOINT_PAGES: i64 = 2048;
+
+/// To what the WAL is cut back once it is empty. As long as its file stays, a commit overwrites, and `fdatasync` need
+/// not write a new length.
+const WAL_KEPT: i64 = 16 * 1024 * 1024;
+
+/// KiB of page cache: an idle node is to fit into 25 MB (design §11).
+const CACHE_KIB: i64 = 2048;
+
+/// Statements kept prepared; there are about forty.
+const STATEMENTS: usize = 64;
+
+/// Opens the file as it is. Nothing is written, not even by closing, until [`adopt`].
+pub fn connect(file: &StoreFile) -> Result<Connection> {
+    let conn = Connection::open(&file.path)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    conn.busy_timeout(BUSY)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.pragma_update(None, "foreign_keys", false)?;
+    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(conn)
+}
+
+/// Makes the store this program's: write-ahead log, full durability, newest schema.
+pub fn adopt(conn: &mut Connection, file: &StoreFile) -> Result<(), StoreError> {
+    let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|e| file.error(e))?;
+    if version > VERSION {
+        return Err(file.newer(version));
+    }
+    if version == 0 && !is_empty(conn).map_err(|e| file.error(e))? {
+        return Err(file.foreign());
+    }
+    configure(conn).and_then(|()| migrate(conn, version)).map_err(|e| file.error(e))
+}
+
+/// What every connection that writes needs.
+pub fn configure(conn: &Connection) -> Result<()> {
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    set_durable(conn, true)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    conn.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
+    // The private half of a prekey is to be gone when it is deleted.
+    conn.pragma_update(None, "secure_delete", "FAST")
+}
+
+/// Whether a commit waits for the disk.
+pub fn set_durable(conn: &Connection, durable: bool) -> Result<()> {
+    conn.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })
+}
+
+/// Carries the WAL into the file. Closing the last connection then removes it.
+pub fn checkpoint(conn: &Connection) -> Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Whether every page and row can be read. Reads all of the file.
+pub fn is_whole(conn: &Connection) -> Result<bool> {
+    conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).map(|answer| answer == "ok")
+}
+
+fn is_empty(conn: &Connection) -> Result<bool> {
+    conn.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+}
+
+/// Takes the write lock even if there is nothing to migrate: a file that cannot be written is found out here.
+fn migrate(conn: &mut Connection, from: i32) -> Result<()> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if from == VERSION {
+        return tx.rollback();
+    }
+    MIGRATIONS.iter().skip(from as usize).try_for_each(|step| tx.execute_batch(step))?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()?;
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
