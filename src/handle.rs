@@ -43,6 +43,8 @@ pub struct Ready {
     pub listen: Vec<SocketAddr>,
     pub network: Option<NetworkId>,
     pub roles: Vec<&'static str>,
+    /// The identity was made just now: a face tells its fingerprint and how to keep it.
+    pub fresh: bool,
 }
 
 /// A face's end.
