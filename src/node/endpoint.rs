@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -63,19 +62,15 @@ pub fn open(socket: UdpSocket, server: ServerConfig) -> io::Result<Endpoint> {
     Endpoint::new(EndpointConfig::default(), Some(server), socket, Arc::new(TokioRuntime))
 }
 
-/// How this node accepts.
-pub fn server_config(tls: rustls::ServerConfig) -> ServerConfig {
-    let crypto = QuicServerConfig::try_from(tls).expect("ring offers the cipher suite that QUIC begins with");
-    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+/// How this node accepts: the limits of the transport around whom it believes.
+pub fn server_config(mut config: ServerConfig) -> ServerConfig {
     config.transport_config(transport()).max_incoming(MAX_PENDING);
     config.incoming_buffer_size(64 * 1024).incoming_buffer_size_total(1024 * 1024);
     config
 }
 
-/// How this node dials.
-pub fn client_config(tls: rustls::ClientConfig) -> ClientConfig {
-    let crypto = QuicClientConfig::try_from(tls).expect("ring offers the cipher suite that QUIC begins with");
-    let mut config = ClientConfig::new(Arc::new(crypto));
+/// How this node dials, likewise.
+pub fn client_config(mut config: ClientConfig) -> ClientConfig {
     config.transport_config(transport());
     config
 }

@@ -1,12 +1,11 @@
-//! Starting a node: everything that can fail, in an order in which a failure leaves nothing behind; then its loop, in a
-//! thread and a runtime of its own.
+//! Starting a node: everything that can fail, in an order in which a failure leaves as little behind as it can; then its
+//! tasks.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::admission::admit;
 use super::bootstrap::{self, BadPlace, Place};
@@ -18,8 +17,8 @@ use super::interfaces;
 use super::lan::Lan;
 use super::node_loop::{EVENTS, Leaving, Node, Ways};
 use super::printer::Printer;
-use super::store::{Store, StoreError};
-use super::tls::{Tls, TlsError};
+use super::store::{Me, Store, StoreError};
+use super::tls::Credentials;
 use crate::handle::{Handle, NodeMessage, REQUESTS, Ready};
 use crate::id::BootId;
 use crate::identity::Name;
@@ -45,8 +44,6 @@ pub struct NodeConfig {
     pub bootstrap: Vec<String>,
     /// The port of mDNS ([`MDNS_PORT`](super::lan::MDNS_PORT)); `None`: no mDNS.
     pub lan: Option<u16>,
-    /// Worker threads; `None`: the machine's cores.
-    pub threads: Option<usize>,
 }
 
 /// Why a node cannot start: a configuration that cannot work. One line each, saying what to do.
@@ -60,48 +57,33 @@ pub enum StartError {
     Home(#[from] HomeError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    #[error("the node's threads could not be started: {0}")]
-    Threads(#[from] std::io::Error),
+    #[error("the network cannot be used: {0}")]
+    Endpoint(#[from] std::io::Error),
 }
 
-/// Starts a node. It runs until somebody asks it to quit, or until its handle is dropped; the thread then ends.
+/// Starts a node, as tasks of the runtime that this is called in. It runs until somebody asks it to quit, or until its
+/// handle is dropped; the task that is returned then ends, and the data directory is free again.
 pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError> {
     let places = config.bootstrap.iter().map(|place| Place::parse(place)).collect::<Result<Vec<_>, _>>()?;
     let socket = endpoint::bind(config.port)?;
     let home = Home::open(&config.data_dir)?;
-    let identity = home.identity(&config.name)?;
-    let store = Store::open(&config.data_dir)?;
-    let tls = Tls::new(&identity.session_key)?;
-    let runtime = runtime(config.threads)?;
+    let identity = home.identity(&config.name, random)?;
+    let me = Me { id: identity.user, name: identity.name.as_str().to_owned() };
+    let store = Store::open(&config.data_dir, me)?;
     let (to_node, from_face) = mpsc::channel(REQUESTS);
     let (to_face, from_node) = mpsc::unbounded_channel();
-    let parts = Parts { config, places, socket, identity, store, tls };
-    let assembled = {
-        let _inside = runtime.enter();
-        parts.assemble(from_face, to_face.clone())?
-    };
-    let thread = std::thread::Builder::new().name("darknode".into()).spawn(move || {
-        let (node, ways, leaving) = assembled;
-        let outcome = runtime.block_on(async { tokio::spawn(node.run(ways, leaving)).await });
-        runtime.shutdown_background();
+    let parts = Parts { config, places, socket, identity, store };
+    let (node, ways, leaving) = parts.assemble(from_face, to_face.clone())?;
+    let task = tokio::spawn(async move {
+        let outcome = tokio::spawn(node.run(ways, leaving)).await;
         drop(home);
         let last = match outcome {
             Ok(()) => NodeMessage::Stopped,
             Err(error) => NodeMessage::Failed(format!("the node stopped by an error of its own: {error}")),
         };
         to_face.send(last).ok();
-    })?;
-    Ok((Handle { to_node, from_node }, thread))
-}
-
-fn runtime(threads: Option<usize>) -> std::io::Result<Runtime> {
-    let mut builder = Builder::new_multi_thread();
-    if let Some(threads) = threads {
-        builder.worker_threads(threads.max(1));
-    }
-    builder.thread_name("darknode-worker").enable_all().build()
+    });
+    Ok((Handle { to_node, from_node }, task))
 }
 
 /// Everything that was opened.
@@ -111,11 +93,10 @@ struct Parts {
     socket: std::net::UdpSocket,
     identity: Identity,
     store: Store,
-    tls: Tls,
 }
 
 impl Parts {
-    /// Puts it together, inside the runtime. From here on the world sees us.
+    /// Puts it together. From here on the world sees us.
     fn assemble(
         mut self,
         from_face: mpsc::Receiver<crate::handle::FaceMessage>,
@@ -123,10 +104,11 @@ impl Parts {
     ) -> std::io::Result<(Node, Ways, Leaving)> {
         let clock = Clock::new(self.store.alive);
         let boot = BootId(u64::from_be_bytes(random()));
-        let endpoint = endpoint::open(self.socket, endpoint::server_config(self.tls.server_config()))?;
+        let credentials = Credentials::new(&self.identity.session_key);
+        let endpoint = endpoint::open(self.socket, endpoint::server_config(credentials.server_config()))?;
         let local = endpoint.local_addr()?;
         let (events, from_tasks) = mpsc::channel(EVENTS);
-        let common = Common::new(self.tls, self.config.network.clone(), boot, clock, events.clone());
+        let common = Common::new(credentials, self.config.network.clone(), boot, clock, events.clone());
         let common = Arc::new(common);
 
         let memory = std::mem::take(&mut self.store.memory);
@@ -146,7 +128,7 @@ impl Parts {
             store_events.send(event).ok();
         });
 
-        let mut tasks = tokio::task::JoinSet::new();
+        let mut tasks = JoinSet::new();
         tasks.spawn(admit(endpoint.clone(), common.clone()));
         tasks.spawn(interfaces::watch(local.port(), local.is_ipv6(), events.clone()));
         tasks.spawn(bootstrap::resolve(self.places, events.clone()));
@@ -165,6 +147,7 @@ fn ready(config: &NodeConfig, identity: &Identity, listen: Vec<std::net::SocketA
     Ready {
         user: identity.name.as_str().to_owned(),
         id: identity.user,
+        fresh: identity.fresh,
         session: identity.session,
         listen,
         network: config.network.is_closed().then(|| config.network.id()),

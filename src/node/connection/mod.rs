@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use super::clock::Clock;
 use super::counters::Counters;
 use super::endpoint::{canonical, client_config};
-use super::tls::{self, Tls};
+use super::tls::{self, Credentials};
 use crate::id::{BootId, ConnId, DialId, SessionId};
 use crate::identity::network::{NetworkKey, Role};
 use crate::proto::event::{CloseReason, Connected, DialFailure, Input};
@@ -72,7 +72,7 @@ impl Default for Limits {
 
 /// What all connections of this node share.
 pub struct Common {
-    pub tls: Tls,
+    pub credentials: Credentials,
     pub network: NetworkKey,
     pub boot: BootId,
     pub clock: Clock,
@@ -84,9 +84,15 @@ pub struct Common {
 }
 
 impl Common {
-    pub fn new(tls: Tls, network: NetworkKey, boot: BootId, clock: Clock, events: mpsc::Sender<Event>) -> Common {
+    pub fn new(
+        credentials: Credentials,
+        network: NetworkKey,
+        boot: BootId,
+        clock: Clock,
+        events: mpsc::Sender<Event>,
+    ) -> Common {
         let (limits, counters) = (Limits::default(), Arc::default());
-        Common { tls, network, boot, clock, limits, counters, events, next: AtomicU64::new(1) }
+        Common { credentials, network, boot, clock, limits, counters, events, next: AtomicU64::new(1) }
     }
 }
 
@@ -164,7 +170,7 @@ async fn reach(
     addr: SocketAddr,
     expect: Option<SessionId>,
 ) -> Result<(Connection, Proved), DialFailure> {
-    let (config, met) = common.tls.client_config(expect);
+    let (config, met) = common.credentials.client_config(expect);
     let connecting =
         endpoint.connect_with(client_config(config), addr, tls::SERVER_NAME).map_err(|_| DialFailure::Unreachable)?;
     let conn = match timeout(common.limits.dial, connecting).await {
@@ -371,10 +377,11 @@ impl Life {
         }
     }
 
-    /// Later versions may open a few; thousands are an attack.
+    /// Later versions may open a few, and at the pace of messages; more is an attack.
     fn unknown_stream(&mut self, pace: &mut Pace) -> Result<(), Ending> {
         self.common.counters.unknown_streams.add();
-        pace.charge(1, self.common.clock.now().moment).map(|_| ())
+        let wait = pace.charge(1, self.common.clock.now().moment)?;
+        if wait.is_zero() { Ok(()) } else { Err(Ending::Limits) }
     }
 
     fn read_type(&mut self, mut stream: RecvStream) {
