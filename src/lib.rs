@@ -1,4 +1,6 @@
 #[cfg(feature = "node")]
+pub mod config;
+#[cfg(feature = "node")]
 pub mod handle;
 pub mod id;
 pub mod identity;
@@ -6,4 +8,6 @@ pub mod identity;
 pub mod node;
 pub mod proto;
 pub mod time;
+#[cfg(feature = "node")]
+pub mod ui;
 pub mod wire;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::memory::UserRow;
 use crate::id::{SessionId, UserId};
 use crate::identity::{Checked, Name};
-use crate::wire::record::{Roster, Signed};
+use crate::wire::record::Roster;
 
 /// What is known of a user.
 #[derive(Debug, Default)]

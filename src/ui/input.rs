@@ -1,0 +1,88 @@
+//! Lines from standard input, whatever stands there: bounded, and never fatal.
+
+use std::io::{self, BufRead, Read};
+
+use tokio::sync::mpsc;
+
+/// The longest line that is kept: more than any text or macro may hold, so that what is longer is too long for certain.
+const MAX_LINE: usize = 64 * 1024;
+/// Lines that may wait for the session: with the longest ones 16 MiB.
+const WAITING: usize = 256;
+
+/// One line of input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Without its line end.
+    Text(String),
+    TooLong,
+    NotText,
+    /// There will be no more.
+    End,
+}
+
+/// Reads standard input in a thread of its own: a blocked read holds up nothing, not even the end of the process.
+pub fn stdin() -> mpsc::Receiver<Line> {
+    let (lines, receiver) = mpsc::channel(WAITING);
+    std::thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        loop {
+            let line = next(&mut input);
+            let end = line == Line::End;
+            if lines.blocking_send(line).is_err() || end {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// The next line. An input that cannot be read any more has ended.
+pub fn next(input: &mut impl BufRead) -> Line {
+    let mut bytes = Vec::new();
+    match input.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut bytes) {
+        Ok(0) | Err(_) => return Line::End,
+        Ok(_) => {}
+    }
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
+        if bytes.ends_with(b"\r") {
+            bytes.pop();
+        }
+    } else if bytes.len() > MAX_LINE {
+        return if input.skip_until(b'\n').is_ok() { Line::TooLong } else { Line::End };
+    }
+    String::from_utf8(bytes).map_or(Line::NotText, Line::Text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(mut bytes: &[u8]) -> Vec<Line> {
+        let mut lines = Vec::new();
+        while lines.last() != Some(&Line::End) {
+            lines.push(next(&mut bytes));
+        }
+        lines
+    }
+
+    #[test]
+    fn lines_end_with_or_without_a_carriage_return_or_a_line_end() {
+        let text = |text: &str| Line::Text(text.into());
+        assert_eq!(all(b"one\r\n\ntwo"), [text("one"), text(""), text("two"), Line::End]);
+        assert_eq!(all(b""), [Line::End]);
+    }
+
+    #[test]
+    fn a_line_of_many_megabytes_is_one_line_that_is_too_long() {
+        let mut bytes = vec![b'x'; 5 << 20];
+        bytes.extend_from_slice(b"\nnext\n");
+        assert_eq!(all(&bytes), [Line::TooLong, Line::Text("next".into()), Line::End]);
+        assert_eq!(all(&vec![b'x'; 5 << 20]), [Line::TooLong, Line::End]);
+    }
+
+    #[test]
+    fn a_line_that_is_not_text_spoils_only_itself() {
+        assert_eq!(all(b"\xff\xfe\nnext\n"), [Line::NotText, Line::Text("next".into()), Line::End]);
+    }
+}

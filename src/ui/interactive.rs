@@ -1,0 +1,264 @@
+//! The line editor on a terminal: editing, a history of what was typed (in memory: the words are in the store, sealed
+//! messages need no second copy on the disk), completion, and events printed above the prompt.
+//!
+//! Two threads serve it. One edits: it hands over a line and goes on when the session says so, with the prompt of the
+//! conversation then current. One prints: handing a text to the editor may have to wait until the editor listens, and the
+//! session must never wait for the editor while the editor waits for the session.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::MemHistory;
+use rustyline::validate::Validator;
+use rustyline::{Context, Editor, ExternalPrinter, Helper};
+use tokio::sync::mpsc;
+
+use super::input::Line;
+use super::macros::MACROS;
+use super::plain::{self, Style};
+use super::{Event, Screen};
+use crate::proto::view::Notice;
+
+/// Names offered for completion: more than anybody tells apart.
+const MAX_NAMES: usize = 1000;
+
+type Names = Arc<Mutex<BTreeSet<String>>>;
+
+fn lock(names: &Names) -> MutexGuard<'_, BTreeSet<String>> {
+    names.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The screen of a line editor.
+pub struct Terminal {
+    style: Style,
+    texts: std_mpsc::Sender<(String, Option<u64>)>,
+    prompts: std_mpsc::Sender<String>,
+    names: Names,
+}
+
+/// Takes the terminal. Fails where there is none that can be edited on.
+pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal, mpsc::Receiver<Line>)> {
+    let config = rustyline::Config::builder().build();
+    let history = MemHistory::with_config(&config);
+    let mut editor = Editor::<Completion, MemHistory>::with_history(config, history)?;
+    let names = Names::default();
+    editor.set_helper(Some(Completion { names: names.clone(), empty: Cell::new(true) }));
+    let printer = editor.create_external_printer()?;
+    terminal::remember();
+    let (texts, to_print) = std_mpsc::channel();
+    std::thread::spawn(move || print(printer, to_print, printed));
+    let (lines, receiver) = mpsc::channel(1);
+    let (prompts, to_prompt) = std_mpsc::channel();
+    std::thread::spawn(move || edit(editor, lines, to_prompt));
+    Ok((Terminal { style: Style::of_stdout(), texts, prompts, names }, receiver))
+}
+
+/// Gives the terminal back as it was before the editor took it, if it did.
+pub fn restore_terminal() {
+    terminal::restore();
+}
+
+/// Prints texts above the prompt and tells the arrivals of the messages among them.
+fn print(
+    mut printer: impl ExternalPrinter,
+    texts: std_mpsc::Receiver<(String, Option<u64>)>,
+    printed: mpsc::UnboundedSender<u64>,
+) {
+    while let Ok((text, arrival)) = texts.recv() {
+        let done = printer.print(text).is_ok() && arrival.is_none_or(|arrival| printed.send(arrival).is_ok());
+        if !done {
+            break;
+        }
+    }
+}
+
+/// Reads lines until the terminal or the session ends.
+fn edit(mut editor: Editor<Completion, MemHistory>, lines: mpsc::Sender<Line>, prompts: std_mpsc::Receiver<String>) {
+    let mut prompt = prompt_of(None);
+    loop {
+        if let Some(helper) = editor.helper() {
+            helper.empty.set(true);
+        }
+        match editor.readline(&prompt) {
+            Ok(line) => {
+                // What cannot be remembered was typed all the same.
+                let _ = editor.add_history_entry(line.as_str());
+                if lines.blocking_send(Line::Text(line)).is_err() {
+                    return;
+                }
+                match prompts.recv() {
+                    Ok(next) => prompt = next,
+                    Err(_) => return,
+                }
+            }
+            Err(ReadlineError::Interrupted) if editor.helper().is_some_and(|helper| !helper.empty.get()) => {}
+            Err(_) => {
+                // The session may have ended by itself.
+                let _ = lines.blocking_send(Line::End);
+                return;
+            }
+        }
+    }
+}
+
+fn prompt_of(conversation: Option<&str>) -> String {
+    format!("{}> ", plain::inline(conversation.unwrap_or_default()))
+}
+
+impl Screen for Terminal {
+    fn show(&mut self, _line: Option<u64>, event: Event<'_>) -> io::Result<()> {
+        let mut arrival = None;
+        let mut text = plain::render(self.style, event);
+        match event {
+            // What was typed is on the screen already.
+            Event::Notice(Notice::Queued { .. }) => return Ok(()),
+            Event::Notice(notice) => {
+                remember_names(&mut lock(&self.names), notice);
+                if let Notice::Message(message) = notice {
+                    arrival = Some(message.arrival);
+                }
+            }
+            Event::Ready(ready) if ready.fresh => text = format!("{text}{}\n", plain::greeting(ready)),
+            Event::Ready(_) | Event::Help | Event::Stopped => {}
+        }
+        self.texts.send((text, arrival)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn go_on(&mut self, conversation: Option<&str>) {
+        // The editor is gone only when the input has ended.
+        let _ = self.prompts.send(prompt_of(conversation));
+    }
+
+    fn waits_for_store(&self) -> bool {
+        true
+    }
+}
+
+fn remember_names(names: &mut BTreeSet<String>, notice: &Notice) {
+    let mut remember = |name: &String| {
+        if names.len() < MAX_NAMES && plain::inline(name) == *name {
+            names.insert(name.clone());
+        }
+    };
+    match notice {
+        Notice::Nearby { user, .. }
+        | Notice::Linked { user, .. }
+        | Notice::Asked { user, .. }
+        | Notice::Online { user, .. }
+        | Notice::Pong { user, .. } => remember(user),
+        Notice::Chat { with, .. } => remember(with),
+        Notice::Message(message) => remember(&message.from),
+        Notice::Users { users, .. } => users.iter().for_each(|user| remember(&user.user)),
+        _ => {}
+    }
+}
+
+/// Completes macros, and names behind those that take a user.
+struct Completion {
+    names: Names,
+    /// Whether the line being edited is: Ctrl-C leaves an empty one, and drops another.
+    empty: Cell<bool>,
+}
+
+impl Completer for Completion {
+    type Candidate = String;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(candidates(&line[..pos], &lock(&self.names)))
+    }
+}
+
+impl Hinter for Completion {
+    type Hint = String;
+
+    /// Gives no hints: it is asked after every change of the line, and so knows whether there is one.
+    fn hint(&self, line: &str, _pos: usize, _: &Context<'_>) -> Option<String> {
+        self.empty.set(line.is_empty());
+        None
+    }
+}
+
+impl Highlighter for Completion {}
+impl Validator for Completion {}
+impl Helper for Completion {}
+
+/// Where the completed word begins, and what it may become.
+fn candidates(typed: &str, names: &BTreeSet<String>) -> (usize, Vec<String>) {
+    let Some(name) = typed.strip_prefix('\\') else {
+        return (0, Vec::new());
+    };
+    let Some((name, user)) = name.split_once(' ') else {
+        let fits = MACROS.iter().filter(|m| m.name.starts_with(name));
+        return (0, fits.map(|m| format!("\\{}{}", m.name, if m.usage.contains(' ') { " " } else { "" })).collect());
+    };
+    let takes_user = MACROS.iter().any(|m| m.name == name && m.usage.contains("USER"));
+    let fits = names.iter().filter(|known| takes_user && known.starts_with(user));
+    (typed.len() - user.len(), fits.cloned().collect())
+}
+
+/// The terminal's mode before the editor changed it: an editor that is interrupted in a read leaves its own behind.
+#[cfg(unix)]
+mod terminal {
+    use std::io::stdin;
+    use std::sync::{Mutex, PoisonError};
+
+    use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+
+    static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+    pub fn remember() {
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = tcgetattr(stdin()).ok();
+    }
+
+    pub fn restore() {
+        if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A terminal that is gone needs nothing back.
+            let _ = tcsetattr(stdin(), SetArg::TCSANOW, &before);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod terminal {
+    pub fn remember() {}
+    pub fn restore() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete(typed: &str) -> (usize, Vec<String>) {
+        candidates(typed, &["bob", "bob#k7q2mz", "carol"].map(String::from).into())
+    }
+
+    #[test]
+    fn macros_are_completed_with_the_space_they_need() {
+        assert_eq!(complete(r"\his"), (0, vec![r"\history ".into()]));
+        assert_eq!(complete(r"\us"), (0, vec![r"\users".into()]));
+    }
+
+    #[test]
+    fn names_are_completed_only_where_a_user_belongs() {
+        assert_eq!(complete(r"\chat b"), (6, vec!["bob".into(), "bob#k7q2mz".into()]));
+        assert_eq!(complete(r"\ping b").1, Vec::<String>::new());
+        assert_eq!(complete("b").1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_prompt_names_the_conversation() {
+        assert_eq!(prompt_of(None), "> ");
+        assert_eq!(prompt_of(Some("bob")), "bob> ");
+    }
+}

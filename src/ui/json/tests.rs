@@ -1,0 +1,275 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::id::{Address, NetworkId, StreamId};
+
+const ID: UserId = UserId([1; 32]);
+const SESSION: SessionId = SessionId([2; 32]);
+
+fn id() -> String {
+    ID.to_string()
+}
+
+fn session() -> String {
+    SESSION.to_string()
+}
+
+fn message_id() -> MessageId {
+    MessageId { stream: StreamId { author: SESSION, epoch: 9, to: Address([3; 32]) }, n: 1 }
+}
+
+fn user() -> String {
+    "bob".to_owned()
+}
+
+fn value(line: Option<u64>, event: Event<'_>) -> Value {
+    let text = render(line, event);
+    assert!(!text.contains('\n'));
+    serde_json::from_str(&text).expect("a line is JSON")
+}
+
+fn is(notice: Notice, expected: Value) {
+    assert_eq!(value(None, Event::Notice(&notice)), expected);
+}
+
+fn view(text: &str) -> MessageView {
+    MessageView {
+        arrival: 5,
+        message: message_id(),
+        from: user(),
+        from_id: ID,
+        with: user(),
+        text: text.into(),
+        sent: Wall(1_700_000_000_123),
+        order: 6,
+        own: false,
+        again: true,
+    }
+}
+
+fn view_value() -> Value {
+    json!({"message": message_id().token(), "from": "bob", "from_id": id(), "with": "bob", "text": "hi",
+        "sent": "2023-11-14T22:13:20.123Z", "order": 6, "own": false, "again": true})
+}
+
+fn with_event(name: &str, mut value: Value) -> Value {
+    value["event"] = name.into();
+    value
+}
+
+#[test]
+fn ready_tells_who_and_where_i_am() {
+    let ready = Ready {
+        user: user(),
+        id: ID,
+        session: SESSION,
+        listen: vec!["192.0.2.1:5".parse().expect("an address"), "[2001:db8::1]:5".parse().expect("an address")],
+        network: None,
+        roles: vec!["relay"],
+        fresh: true,
+    };
+    let expected = json!({"event": "ready", "user": "bob", "id": id(), "session": session(),
+        "listen": ["192.0.2.1:5", "[2001:db8::1]:5"], "network": null, "roles": ["relay"],
+        "version": env!("CARGO_PKG_VERSION")});
+    assert_eq!(value(None, Event::Ready(&ready)), expected);
+    let closed = Ready { network: Some(NetworkId([4; 32])), ..ready };
+    assert_eq!(value(None, Event::Ready(&closed))["network"], NetworkId([4; 32]).to_string());
+}
+
+#[test]
+fn who_comes_and_goes() {
+    is(
+        Notice::Nearby { user: user(), id: ID, session: SESSION },
+        json!({"event": "nearby", "user": "bob", "id": id(), "session": session()}),
+    );
+    is(
+        Notice::Away { user: user(), id: ID, session: SESSION },
+        json!({"event": "away", "user": "bob", "id": id(), "session": session()}),
+    );
+    is(
+        Notice::Linked { user: user(), id: ID, by: By::Them, auto: true },
+        json!({"event": "linked", "user": "bob", "id": id(), "by": "them", "auto": true}),
+    );
+    is(
+        Notice::Unlinked { user: user(), id: ID, by: By::Me },
+        json!({"event": "unlinked", "user": "bob", "id": id(), "by": "me"}),
+    );
+    is(Notice::Asked { user: user(), id: ID }, json!({"event": "asked", "user": "bob", "id": id()}));
+    is(
+        Notice::Online { user: user(), id: ID, session: SESSION, via: Via::Direct },
+        json!({"event": "online", "user": "bob", "id": id(), "session": session(), "via": "direct"}),
+    );
+    is(
+        Notice::Path { user: user(), session: SESSION, via: Via::Relayed },
+        json!({"event": "path", "user": "bob", "session": session(), "via": "relayed"}),
+    );
+    for (reason, text) in [(Absence::Declared, "declared"), (Absence::Lost, "lost")] {
+        is(
+            Notice::Offline { user: user(), id: ID, session: SESSION, reason },
+            json!({"event": "offline", "user": "bob", "id": id(), "session": session(), "reason": text}),
+        );
+    }
+}
+
+#[test]
+fn what_is_said_and_who_has_it() {
+    let token = message_id().token();
+    is(Notice::Chat { with: user(), id: ID }, json!({"event": "chat", "with": "bob", "id": id()}));
+    is(
+        Notice::Queued { message: message_id(), to: user(), text: "hi".into() },
+        json!({"event": "queued", "message": token, "to": "bob", "text": "hi"}),
+    );
+    is(
+        Notice::State { message: message_id(), to: user(), session: SESSION, state: Delivery::Delivered },
+        json!({"event": "state", "message": token, "to": "bob", "session": session(), "state": "delivered", "by": null}),
+    );
+    is(Notice::Message(Box::new(view("hi"))), with_event("message", view_value()));
+    is(
+        Notice::History { with: user(), messages: vec![view("hi")] },
+        json!({"event": "history", "with": "bob", "messages": [view_value()]}),
+    );
+    let status = StatusView {
+        message: message_id(),
+        to: user(),
+        text: "hi".into(),
+        sessions: vec![(SESSION, Delivery::Queued), (SESSION, Delivery::Delivered)],
+    };
+    is(
+        Notice::Status { messages: vec![status] },
+        json!({"event": "status", "messages": [{"message": token, "to": "bob", "text": "hi", "sessions": [
+            {"session": session(), "state": "queued", "by": null},
+            {"session": session(), "state": "delivered", "by": null}]}]}),
+    );
+}
+
+#[test]
+fn users_with_their_sessions() {
+    let sessions = vec![
+        SessionView {
+            session: SESSION,
+            online: true,
+            via: Some(Via::Direct),
+            heard_s: 3,
+            addrs: vec!["192.0.2.1:5".parse().expect("an address")],
+        },
+        SessionView { session: SESSION, online: false, via: None, heard_s: 9, addrs: vec![] },
+    ];
+    let bob =
+        UserView { user: user(), id: ID, online: true, distance: Some(1), nearby: true, verified: false, sessions };
+    let far = UserView { distance: None, online: false, sessions: vec![], ..bob.clone() };
+    is(
+        Notice::Users { filter: Filter::All, users: vec![bob, far] },
+        json!({"event": "users", "filter": "all", "users": [
+            {"user": "bob", "id": id(), "status": "online", "distance": 1, "nearby": true, "verified": false, "sessions": [
+                {"session": session(), "status": "online", "via": "direct", "heard_s": 3, "addrs": ["192.0.2.1:5"]},
+                {"session": session(), "status": "offline", "via": null, "heard_s": 9, "addrs": []}]},
+            {"user": "bob", "id": id(), "status": "offline", "distance": null, "nearby": true, "verified": false,
+                "sessions": []}]}),
+    );
+    for (filter, name) in [(Filter::Online, "online"), (Filter::Offline, "offline")] {
+        is(Notice::Users { filter, users: vec![] }, json!({"event": "users", "filter": name, "users": []}));
+    }
+}
+
+#[test]
+fn people_and_addresses() {
+    is(
+        Notice::Pong {
+            addr: "192.0.2.1:5".parse().expect("an address"),
+            user: user(),
+            id: ID,
+            session: SESSION,
+            rtt_ms: 1.5,
+        },
+        json!({"event": "pong", "addr": "192.0.2.1:5", "user": "bob", "id": id(), "session": session(), "rtt_ms": 1.5}),
+    );
+    let profile = Profile {
+        user: user(),
+        id: ID,
+        words: "one two".into(),
+        address: "darkchat:x".into(),
+        session: Some(SESSION),
+        sessions: vec![SESSION],
+        verified: true,
+    };
+    let mut expected = json!({"event": "me", "user": "bob", "id": id(), "words": "one two", "address": "darkchat:x",
+        "session": session(), "sessions": [session()], "verified": true});
+    is(Notice::Me(Box::new(profile.clone())), expected.clone());
+    expected["event"] = "whois".into();
+    expected["session"] = Value::Null;
+    is(Notice::Whois(Box::new(Profile { session: None, ..profile })), expected);
+}
+
+#[test]
+fn answers_warnings_and_errors() {
+    is(Notice::Done { what: "pruned".into() }, json!({"event": "done", "what": "pruned"}));
+    let clash = |user| Notice::Warning { code: WarningCode::NameClash, message: "two bobs".into(), user };
+    is(clash(None), json!({"event": "warning", "code": "name-clash", "message": "two bobs"}));
+    is(clash(Some(user())), json!({"event": "warning", "code": "name-clash", "message": "two bobs", "user": "bob"}));
+    is(
+        Notice::Error { code: ErrorCode::AmbiguousUser, message: "which bob".into() },
+        json!({"event": "error", "code": "ambiguous-user", "message": "which bob"}),
+    );
+    assert_eq!(value(None, Event::Stopped), json!({"event": "stopped"}));
+    assert_eq!(value(Some(4), Event::Stopped), json!({"event": "stopped", "line": 4}));
+    let help = value(Some(3), Event::Help);
+    assert_eq!((&help["event"], &help["line"]), (&json!("help"), &json!(3)));
+    assert_eq!(help["macros"][1], json!({"name": "chat", "use": r"\chat USER", "text": MACROS[1].text}));
+    assert_eq!(help["macros"].as_array().map(Vec::len), Some(MACROS.len()));
+}
+
+#[test]
+fn codes_are_those_of_the_contract() {
+    use ErrorCode::*;
+    let codes = [
+        UnknownMacro,
+        UnknownUser,
+        AmbiguousUser,
+        BadName,
+        BadAddress,
+        BadArgument,
+        NoConversation,
+        TextTooLong,
+        Unreachable,
+        Blocked,
+        Disk,
+        Internal,
+    ];
+    let names = "unknown-macro unknown-user ambiguous-user bad-name bad-address bad-argument no-conversation text-too-long \
+        unreachable blocked disk internal";
+    assert_eq!(codes.map(error_code).join(" "), names);
+    let codes = [
+        WarningCode::NameClash,
+        WarningCode::ClonedKey,
+        WarningCode::RosterFork,
+        WarningCode::NoKey,
+        WarningCode::Disk,
+        WarningCode::Multicast,
+    ];
+    assert_eq!(codes.map(warning_code).join(" "), "name-clash cloned-key roster-fork no-key disk multicast");
+}
+
+#[test]
+fn a_clock_may_say_anything() {
+    for (wall, text) in [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (-1, "1970-01-01T00:00:00.000Z"),
+        (i64::MIN, "1970-01-01T00:00:00.000Z"),
+        (i64::MAX, "9999-12-31T23:59:59.999Z"),
+        (LAST_MILLISECOND, "9999-12-31T23:59:59.999Z"),
+    ] {
+        assert_eq!(rfc3339(Wall(wall)), text);
+    }
+}
+
+#[test]
+fn what_commands_a_terminal_is_escaped_and_reads_back_as_it_was() {
+    let text = "\u{1b}[2J \u{7f} \u{9b}31m \u{202e}evil\u{200b} \u{e0041} \"quoted\" \\ tab\there\nnext ä 😀";
+    let line = render(None, Event::Notice(&Notice::Message(Box::new(view(text)))));
+    for c in ['\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{200b}', '\u{e0041}', '\n', '\t'] {
+        assert!(!line.contains(c), "{c:?} in {line:?}");
+    }
+    assert!(line.contains("ä 😀"));
+    let value: Value = serde_json::from_str(&line).expect("it is JSON still");
+    assert_eq!(value["text"], text);
+}

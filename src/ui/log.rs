@@ -1,0 +1,122 @@
+//! Where tracing goes: standard error, or `darknode.log` in the data directory while the line editor has the screen.
+//!
+//! What is logged may hold strings from strangers: every event is one line, and everything that could command a terminal
+//! is escaped. The file is made with the first line worth logging, holds at most 4 MiB, and then becomes
+//! `darknode.log.1` in place of the one before.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, Face};
+use crate::identity::name::harmless;
+
+/// Enough for days of warnings; with its predecessor never more than twice this on a small disk.
+const MAX_FILE: u64 = 4 << 20;
+
+/// Begins to log as `config` wants it. Only the first call of a process has an effect.
+pub fn start(config: &Config) {
+    let filter = EnvFilter::new(&config.log);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    // Fails only where logging has begun before, as in tests.
+    let _ = if config.face == Face::Interactive {
+        let file = Arc::new(Mutex::new(LogFile::new(&config.place.dir)));
+        builder.with_writer(move || Tame(Shared(file.clone()))).try_init()
+    } else {
+        builder.with_writer(|| Tame(io::stderr())).try_init()
+    };
+}
+
+/// Passes on each write as one harmless line.
+struct Tame<W>(W);
+
+impl<W: Write> Write for Tame<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let line = harmless(text.trim_end_matches('\n')).replace('\n', "\\n") + "\n";
+        self.0.write_all(line.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+struct Shared(Arc<Mutex<LogFile>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).append(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct LogFile {
+    path: PathBuf,
+    file: Option<File>,
+    written: u64,
+}
+
+impl LogFile {
+    fn new(dir: &Path) -> LogFile {
+        LogFile { path: dir.join("darknode.log"), file: None, written: 0 }
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.written >= MAX_FILE {
+            self.file = None;
+            fs::rename(&self.path, self.path.with_extension("log.1"))?;
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            slot => {
+                let file = private().open(&self.path)?;
+                self.written = file.metadata()?.len();
+                slot.insert(file)
+            }
+        };
+        file.write_all(line)?;
+        self.written += line.len() as u64;
+        Ok(())
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line() {
+        let mut out = Vec::new();
+        Tame(&mut out).write_all(b"WARN bob says a\nb\n").unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "WARN bob says a\\nb\n");
+    }
+
+    #[test]
+    fn the_file_is_made_with_its_first_line_and_put_away_when_it_is_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = LogFile::new(dir.path());
+        assert!(!log.path.exists());
+        log.append(b"first\n").unwrap();
+        log.append(&vec![b'x'; MAX_FILE as usize]).unwrap();
+        log.append(b"second\n").unwrap();
+        assert_eq!(fs::read(dir.path().join("darknode.log")).unwrap(), b"second\n");
+        assert!(fs::read(dir.path().join("darknode.log.1")).unwrap().starts_with(b"first\nxx"));
+    }
+}

@@ -1,0 +1,140 @@
+use super::*;
+use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
+use crate::proto::view::{ErrorCode, WarningCode};
+use crate::time::Wall;
+
+const PLAIN: Style = Style { colours: false };
+
+fn printed(notice: Notice) -> String {
+    render(PLAIN, Event::Notice(&notice))
+}
+
+fn view(text: &str) -> MessageView {
+    let stream = StreamId { author: SessionId([1; 32]), epoch: 1, to: Address([2; 32]) };
+    MessageView {
+        arrival: 1,
+        message: MessageId { stream, n: 1 },
+        from: "bob".into(),
+        from_id: UserId([3; 32]),
+        with: "bob".into(),
+        text: text.into(),
+        sent: Wall(1_700_000_000_123),
+        order: 1,
+        own: false,
+        again: false,
+    }
+}
+
+#[test]
+fn a_message_is_a_name_and_a_text() {
+    assert_eq!(printed(Notice::Message(Box::new(view("hello")))), "bob: hello\n");
+    assert_eq!(printed(Notice::Message(Box::new(MessageView { again: true, ..view("x") }))), "bob (again): x\n");
+    assert_eq!(printed(Notice::Message(Box::new(MessageView { own: true, ..view("x") }))), "you to bob: x\n");
+}
+
+#[test]
+fn nobodys_text_looks_like_another_event() {
+    let text = printed(Notice::Message(Box::new(view("hi\n* carol is online\ncarol: pay him"))));
+    assert_eq!(text, "bob: hi\n    * carol is online\n    carol: pay him\n");
+    assert_eq!(printed(Notice::Done { what: "a\nb".into() }), "* done: a b\n");
+}
+
+#[test]
+fn nothing_from_strangers_commands_the_terminal() {
+    let evil = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}";
+    let stream = view(evil).message;
+    let id = UserId([3; 32]);
+    let profile = Profile {
+        user: evil.into(),
+        id,
+        words: evil.into(),
+        address: evil.into(),
+        session: None,
+        sessions: vec![],
+        verified: false,
+    };
+    let status = StatusView { message: stream, to: evil.into(), text: evil.into(), sessions: vec![] };
+    let user = UserView {
+        user: evil.into(),
+        id,
+        online: true,
+        distance: None,
+        nearby: true,
+        verified: false,
+        sessions: vec![],
+    };
+    for notice in [
+        Notice::Message(Box::new(MessageView { from: evil.into(), with: evil.into(), ..view(evil) })),
+        Notice::Nearby { user: evil.into(), id, session: SessionId([1; 32]) },
+        Notice::Error { code: ErrorCode::UnknownUser, message: evil.into() },
+        Notice::Warning { code: WarningCode::NameClash, message: evil.into(), user: None },
+        Notice::Whois(Box::new(profile)),
+        Notice::Status { messages: vec![status] },
+        Notice::Users { filter: Filter::All, users: vec![user] },
+        Notice::History { with: evil.into(), messages: vec![MessageView { from: evil.into(), ..view(evil) }] },
+    ] {
+        let text = printed(notice);
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{text:?}");
+    }
+}
+
+#[test]
+fn history_shows_when_it_was_sent_and_by_whom() {
+    let mine = MessageView { own: true, ..view("and\nso on") };
+    let text = printed(Notice::History { with: "bob".into(), messages: vec![view("hello"), mine] });
+    let expected =
+        "* what was said with bob\n    2023-11-14 22:13  bob: hello\n    2023-11-14 22:13  you: and\n        so on\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn every_happening_has_its_sentence() {
+    let (user, id, session) = (|| "bob".to_owned(), UserId([3; 32]), SessionId([4; 32]));
+    let addr = "192.0.2.1:5".parse().expect("an address");
+    for notice in [
+        Notice::Nearby { user: user(), id, session },
+        Notice::Away { user: user(), id, session },
+        Notice::Linked { user: user(), id, by: By::Me, auto: false },
+        Notice::Linked { user: user(), id, by: By::Them, auto: false },
+        Notice::Linked { user: user(), id, by: By::Them, auto: true },
+        Notice::Unlinked { user: user(), id, by: By::Me },
+        Notice::Unlinked { user: user(), id, by: By::Them },
+        Notice::Asked { user: user(), id },
+        Notice::Online { user: user(), id, session, via: Via::Relayed },
+        Notice::Path { user: user(), session, via: Via::Direct },
+        Notice::Offline { user: user(), id, session, reason: Absence::Lost },
+        Notice::Chat { with: user(), id },
+        Notice::Pong { addr, user: user(), id, session, rtt_ms: 1.5 },
+    ] {
+        let text = printed(notice.clone());
+        assert!(text.starts_with("* ") && text.contains("bob") && text.ends_with('\n'), "{notice:?}: {text:?}");
+        assert_eq!(text.lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_person_is_shown_with_words_and_a_code_to_scan() {
+    let profile = Profile {
+        user: "bob".into(),
+        id: UserId([3; 32]),
+        words: "one two three".into(),
+        address: "darkchat:abc".into(),
+        session: None,
+        sessions: vec![SessionId([4; 32])],
+        verified: true,
+    };
+    let text = printed(Notice::Whois(Box::new(profile)));
+    assert!(text.starts_with("* bob, checked\n") && text.contains("one two three") && text.contains("darkchat:abc"));
+    assert!(text.contains('█'));
+}
+
+#[test]
+fn colours_change_nothing_but_colours() {
+    let coloured = render(Style { colours: true }, Event::Notice(&Notice::Message(Box::new(view("hello")))));
+    assert_eq!(coloured, "\u{1b}[1mbob\u{1b}[0m: hello\n");
+}
+
+#[test]
+fn help_has_a_line_for_every_macro() {
+    assert_eq!(render(PLAIN, Event::Help).lines().count(), MACROS.len());
+}

@@ -1,0 +1,107 @@
+//! The real program and its arguments: what cannot work is one line and exit code 2, and changes nothing.
+#![cfg(feature = "node")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The program with no options from the environment, and a home of its own.
+fn darknode(home: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_darknode"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DARKNODE_")) {
+        command.env_remove(name);
+    }
+    command.env("HOME", home).env_remove("XDG_DATA_HOME").current_dir(home);
+    command.args(args).envs(env.iter().copied()).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+fn refused(args: &[&str], env: &[(&str, &str)], says: &str) {
+    let home = TempDir::new().expect("a directory");
+    refused_in(home.path(), args, env, says);
+    assert_eq!(fs::read_dir(home.path()).expect("it is there").count(), 0, "something was left behind: {args:?}");
+}
+
+fn refused_in(home: &Path, args: &[&str], env: &[(&str, &str)], says: &str) {
+    let output = darknode(home, args, env);
+    let error = String::from_utf8(output.stderr).expect("errors are text");
+    assert_eq!(output.status.code(), Some(2), "{args:?} {env:?}: {error}");
+    assert_eq!(error.lines().count(), 1, "{args:?} {env:?}: {error}");
+    assert!(error.contains(says), "{args:?} {env:?}: {error:?} does not say {says:?}");
+    assert!(!error.contains('\u{1b}'), "{error:?}");
+    assert!(output.stdout.is_empty(), "{args:?} {env:?}");
+}
+
+#[test]
+fn bad_usage_is_one_line_that_says_what_to_do() {
+    refused(&[], &[], "darknode -u NAME");
+    refused(&["-u", ""], &[], "1 to 32 characters");
+    refused(&["-u", &"x".repeat(33)], &[], "1 to 32 characters");
+    refused(&["-u", "a\u{1b}[2Jb"], &[], "cannot be your name");
+    refused(&["-u", "a\u{202e}b"], &[], "cannot be your name");
+    refused(&["-u", "alice", "-p", "70000"], &[], "65535");
+    refused(&["-u", "alice", "-p", "x"], &[], "--port");
+    refused(&["-u", "alice", "-t", "0"], &[], "--threads");
+    refused(&["-u", "alice", "--accept", "never"], &[], "--accept");
+    refused(&["-u", "alice", "--nonsense"], &[], "--help");
+    refused(&["-u", "alice", "--jso"], &[], "--json");
+    refused(&["-u", "alice", "--plain", "--json"], &[], "--plain");
+    refused(&["-u", "alice", "--bootstrap", "a:0"], &[], "--bootstrap");
+    refused(&["-u", "alice", "--log", "a=b=c"], &[], "--log");
+    refused(&["-u", "alice", "stray"], &[], "stray");
+    refused(&["network"], &[], "--help");
+    refused(&["identity", "words"], &[], "darknode -u NAME");
+}
+
+#[test]
+fn the_papers_address_is_understood_and_checked() {
+    refused(&["-u", "alice", "-sp", "5"], &[], "-sip");
+    refused(&["-u", "alice", "-sip", "host"], &[], "--bootstrap");
+    refused(&["-u", "alice", "-sip", "192.0.2.1", "-sp", "70000"], &[], "65535");
+    refused(&["-sip", "192.0.2.1", "-sp", "5"], &[], "darknode -u NAME");
+}
+
+#[test]
+fn options_come_from_the_environment_too() {
+    refused(&[], &[("DARKNODE_USERNAME", "")], "1 to 32 characters");
+    refused(&["-u", "alice"], &[("DARKNODE_PORT", "70000")], "65535");
+    refused(&["-u", "alice"], &[("DARKNODE_THREADS", "no")], "--threads");
+    refused(&["-u", "alice"], &[("DARKNODE_BOOTSTRAP", "a:1,b:0")], "b:0");
+    refused(&["-u", "alice"], &[("DARKNODE_ACCEPT", "never")], "--accept");
+    refused(&["-u", "alice"], &[("DARKNODE_LOG", "a=b=c")], "--log");
+    refused(&["-u", "alice"], &[("DARKNODE_NETWORK_KEY", "missing.key")], "missing.key");
+    refused(&["-u", "alice"], &[("DARKNODE_PLAIN", "1"), ("DARKNODE_JSON", "yes")], "--plain");
+    refused(&["-u", "alice"], &[("DARKNODE_DATA_DIR", "")], "--data-dir");
+}
+
+#[test]
+fn a_network_key_that_is_none_is_refused() {
+    let home = TempDir::new().expect("a directory");
+    let file = |name: &str, bytes: &[u8]| {
+        fs::write(home.path().join(name), bytes).expect("it can be written");
+        name.to_owned()
+    };
+    let args = |name: &str| ["-u".to_owned(), "alice".to_owned(), "--network-key".to_owned(), name.to_owned()];
+    for (name, says) in [
+        (file("empty", b""), "it is empty"),
+        (file("foreign", b"-----BEGIN PRIVATE KEY-----\n"), "darknode network new"),
+        (file("binary", b"\xff\xfe\x00"), "it is not text"),
+        (file("huge", &vec![b'x'; 1 << 20]), "too long"),
+        ("missing".to_owned(), "missing"),
+        (".".to_owned(), "cannot be used"),
+    ] {
+        let args = args(&name);
+        refused_in(home.path(), &args.each_ref().map(String::as_str), &[], says);
+    }
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let home = TempDir::new().expect("a directory");
+    for (args, says) in [(["--help"], "--bootstrap"), (["--version"], env!("CARGO_PKG_VERSION"))] {
+        let output = darknode(home.path(), &args, &[]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8_lossy(&output.stdout).contains(says));
+    }
+}
