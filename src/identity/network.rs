@@ -240,9 +240,7 @@ mod tests {
     #[test]
     fn keys_are_replaced_one_node_after_another() {
         let (old, both, new) = (with_keys(&[1]), with_keys(&[2, 1]), with_keys(&[2]));
-        let believes = |a: &NetworkKey, b: &NetworkKey| {
-            a.holds(&EXPORTER, Role::Dialler, &b.prove(&EXPORTER, Role::Dialler, BOOT))
-        };
+        let believes = |a: &NetworkKey, b: &NetworkKey| a.holds(&EXPORTER, Role::Dialler, &b.prove(&EXPORTER, Role::Dialler, BOOT));
         assert!(believes(&old, &both) && believes(&both, &old));
         assert!(believes(&new, &both) && believes(&both, &new));
         assert!(!believes(&old, &new) && !believes(&new, &old));

@@ -23,8 +23,7 @@ pub fn restore(words: &str) -> Result<[u8; 32], BadWords> {
         return Err(BadWords(format!("there are {}", words.len())));
     }
     let words = Zeroizing::new(words.join(" ").to_lowercase());
-    let mnemonic =
-        Mnemonic::parse_in_normalized(Language::English, &words).map_err(|error| BadWords(reason(&error)))?;
+    let mnemonic = Mnemonic::parse_in_normalized(Language::English, &words).map_err(|error| BadWords(reason(&error)))?;
     let (entropy, _) = mnemonic.to_entropy_array();
     Ok(*entropy.first_chunk().expect("the entropy of 24 words has 32 bytes"))
 }

@@ -124,9 +124,10 @@ impl Parts {
         let user = self.identity.user;
         let core = Core::new(core_config(&self.config, self.identity, local.port(), boot), memory, clock.now());
         let (store_events, from_store) = mpsc::unbounded_channel();
-        let (store, store_thread) = self.store.start(move |event| {
+        let tell = move |event| {
             store_events.send(event).ok();
-        });
+        };
+        let (store, store_thread) = self.store.start(move || clock.now().moment, tell)?;
 
         let mut tasks = JoinSet::new();
         tasks.spawn(admit(endpoint.clone(), common.clone()));

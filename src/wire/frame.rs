@@ -125,9 +125,7 @@ mod tests {
 
     #[test]
     fn a_header_over_the_cap_is_refused_before_its_payload() {
-        for (stream, length) in
-            [(StreamType::Control, 65_537u32), (StreamType::Chat, 262_145), (StreamType::Chat, 1 << 31)]
-        {
+        for (stream, length) in [(StreamType::Control, 65_537u32), (StreamType::Chat, 262_145), (StreamType::Chat, 1 << 31)] {
             let refused = FrameBuf::new(stream).take(&mut &length.to_be_bytes()[..]);
             assert_eq!(refused, Err(Malformed::TooLong(length.into())));
         }
