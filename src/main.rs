@@ -1,48 +1,60 @@
-use std::io;
 use std::process::ExitCode;
 
-use darknode::config::{self, Action, Config};
-use darknode::handle::Handle;
+use darknode::config::{self, Action, Config, Place};
+use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
+use darknode::node::clock::random;
+use darknode::node::home::{Home, HomeError};
+use darknode::node::{NodeConfig, lan, start};
 use darknode::ui;
 
+/// What cannot work, as one line; nothing was changed.
+type Refusal = Box<dyn std::error::Error>;
+
 fn main() -> ExitCode {
-    match config::read(std::env::args_os()).map_err(|wrong| wrong.to_string()).and_then(act) {
-        Ok(code) => code,
-        Err(why) => {
-            eprintln!("darknode: {why}");
-            ExitCode::from(2)
-        }
-    }
+    config::read(std::env::args_os()).map_err(Refusal::from).and_then(act).unwrap_or_else(|why| {
+        eprintln!("darknode: {}", ui::plain::inline(&why.to_string()));
+        ExitCode::from(2)
+    })
 }
 
-/// The error is one line about what cannot work, with nothing changed.
-fn act(action: Action) -> Result<ExitCode, String> {
+fn act(action: Action) -> Result<ExitCode, Refusal> {
     match action {
-        Action::Run(config) => return run(&config),
-        Action::NetworkNew => {
-            let mut random = [0; 64];
-            getrandom::fill(&mut random).map_err(|error| format!("there is no randomness: {error}"))?;
-            print!("{}", NetworkKey::generate(random).to_text());
+        Action::Run(config) => return run(*config),
+        Action::NetworkNew => ui::print(&NetworkKey::generate(random()).to_text()),
+        Action::IdentityWords(place) => ui::identity::show_words(&*Home::user_seed(&place.dir)?),
+        Action::IdentityRestore(place) => {
+            let home = Home::open(&place.dir)?;
+            let restored = home.restore(&place.name, &ui::identity::ask_words()?, random)?;
+            ui::identity::welcome_back(place.name.as_str(), &restored.user);
         }
-        Action::IdentityWords(_) | Action::IdentityRestore(_) => return Err("this build has no data directory".into()),
-        Action::Tell(text) => print!("{text}"),
+        Action::Tell(text) => ui::print(&text),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn run(config: &Config) -> Result<ExitCode, String> {
-    config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {warning}"));
-    ui::log::start(config);
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(config.threads.get()).enable_all().build();
-    let runtime = runtime.map_err(|error: io::Error| format!("the threads cannot be started: {error}"))?;
-    let handle = runtime.block_on(start(config))?;
-    let code = runtime.block_on(ui::run(config, handle));
+fn run(config: Config) -> Result<ExitCode, Refusal> {
+    config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
+    ui::log::start(&config);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(config.threads.get()).enable_all().build()?;
+    let node = NodeConfig {
+        name: name(&config.place)?,
+        data_dir: config.place.dir.clone(),
+        port: config.port,
+        network: config.network.clone(),
+        roles: config.roles,
+        accept: config.accept,
+        bootstrap: config.bootstrap.clone(),
+        lan: config.lan.then_some(lan::MDNS_PORT),
+    };
+    let code = runtime.block_on(async { Ok::<_, Refusal>(ui::run(&config, start(node)?.0).await) })?;
     runtime.shutdown_background();
     Ok(code)
 }
 
-async fn start(_config: &Config) -> Result<Handle, String> {
-    Err("this build has no node".to_owned())
+/// A name made from the host's gives way to that of whoever the directory belongs to.
+fn name(place: &Place) -> Result<Name, HomeError> {
+    let known = if place.named || !place.dir.exists() { None } else { Home::open(&place.dir)?.owner()? };
+    Ok(known.map_or_else(|| place.name.clone(), |owner| owner.name))
 }

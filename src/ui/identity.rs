@@ -1,15 +1,22 @@
 //! Recovery words, shown and asked for.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read};
 
+use super::plain;
+use crate::id::UserId;
 use crate::identity::words;
 
 /// More than 24 words of eight letters and a space; what is longer is something else.
 const MAX_WORDS: u64 = 4096;
 
-/// Writes the recovery words of a user key, on one line.
-pub fn show_words(seed: &[u8; 32], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{}", words::recovery(seed))
+/// Prints the recovery words of a user key, on one line.
+pub fn show_words(seed: &[u8; 32]) {
+    super::print(&format!("{}\n", words::recovery(seed)));
+}
+
+/// Tells who was restored.
+pub fn welcome_back(name: &str, user: &UserId) {
+    eprintln!("{} is restored; the fingerprint is: {}", plain::inline(name), words::fingerprint(user));
 }
 
 /// The user key's seed from recovery words on standard input, on one line or many; the error is one line.

@@ -7,9 +7,11 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io;
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -35,10 +37,16 @@ fn lock(names: &Names) -> MutexGuard<'_, BTreeSet<String>> {
     names.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What is left in the printer's queue when the session ends is shown within this time, or again at the next start.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// The screen of a line editor.
 pub struct Terminal {
     style: Style,
-    texts: std_mpsc::Sender<(String, Option<u64>)>,
+    /// Taken when the session ends.
+    texts: Option<std_mpsc::Sender<(String, Option<u64>)>>,
+    /// Closed when everything is printed.
+    all_printed: std_mpsc::Receiver<Infallible>,
     prompts: std_mpsc::Sender<String>,
     names: Names,
 }
@@ -53,11 +61,15 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
     let printer = editor.create_external_printer()?;
     terminal::remember();
     let (texts, to_print) = std_mpsc::channel();
-    std::thread::spawn(move || print(printer, to_print, printed));
+    let (printing, all_printed) = std_mpsc::channel();
+    std::thread::spawn(move || {
+        print(printer, to_print, printed);
+        drop(printing);
+    });
     let (lines, receiver) = mpsc::channel(1);
     let (prompts, to_prompt) = std_mpsc::channel();
     std::thread::spawn(move || edit(editor, lines, to_prompt));
-    Ok((Terminal { style: Style::of_stdout(), texts, prompts, names }, receiver))
+    Ok((Terminal { style: Style::of_stdout(), texts: Some(texts), all_printed, prompts, names }, receiver))
 }
 
 /// Gives the terminal back as it was before the editor took it, if it did.
@@ -128,7 +140,8 @@ impl Screen for Terminal {
             Event::Ready(ready) if ready.fresh => text = format!("{text}{}\n", plain::greeting(ready)),
             Event::Ready(_) | Event::Help | Event::Stopped => {}
         }
-        self.texts.send((text, arrival)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        let sent = self.texts.as_ref().is_some_and(|texts| texts.send((text, arrival)).is_ok());
+        if sent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -142,6 +155,14 @@ impl Screen for Terminal {
 
     fn waits_for_store(&self) -> bool {
         true
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.texts = None;
+        // Closed or late: either way this is the end.
+        let _ = self.all_printed.recv_timeout(LAST_WORDS);
     }
 }
 
@@ -210,7 +231,7 @@ fn candidates(typed: &str, names: &BTreeSet<String>) -> (usize, Vec<String>) {
 /// The terminal's mode before the editor changed it: an editor that is interrupted in a read leaves its own behind.
 #[cfg(unix)]
 mod terminal {
-    use std::io::stdin;
+    use std::io::{Write, stdin, stdout};
     use std::sync::{Mutex, PoisonError};
 
     use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
@@ -223,8 +244,13 @@ mod terminal {
 
     pub fn restore() {
         if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let edited = tcgetattr(stdin()).is_ok_and(|now| now.local_flags != before.local_flags);
             // A terminal that is gone needs nothing back.
             let _ = tcsetattr(stdin(), SetArg::TCSANOW, &before);
+            if edited {
+                // The editor stands in its line and has asked for pasted text to be marked.
+                let _ = stdout().write_all(b"\x1b[?2004l\n").and_then(|()| stdout().flush());
+            }
         }
     }
 }

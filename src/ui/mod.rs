@@ -17,7 +17,7 @@ pub mod qr;
 pub mod session;
 pub mod signals;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tokio::sync::mpsc;
@@ -68,6 +68,12 @@ pub async fn run(config: &Config, handle: Handle) -> ExitCode {
     let screen = Lines::new(io::stdout(), render, printed_to);
     let session = Session::new(handle, screen, input::stdin(), printed, stop);
     exit_code(session.headless(config.headless).run().await)
+}
+
+/// Prints an answer on standard output. A reader who has gone needs none.
+pub fn print(text: &str) {
+    let mut out = io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 fn exit_code(ending: Ending) -> ExitCode {

@@ -72,17 +72,18 @@ pub fn render(style: Style, event: Event<'_>) -> String {
 /// What somebody should be told who has an identity for the first time; without a line end.
 pub fn greeting(ready: &Ready) -> String {
     format!(
-        "You are new here. Your fingerprint, for others to check:\n    {}\n\
-         Your identity exists only in the data directory; `darknode identity words -u NAME` prints the words that bring it \
-         back.",
-        words::fingerprint(&ready.id)
+        "You are new here. Your fingerprint, for others to check:\n    {}\nYour identity exists only in the data directory; \
+         the words that bring it back: darknode identity words -u {}",
+        words::fingerprint(&ready.id),
+        inline(&ready.user)
     )
 }
 
 fn arrival(ready: &Ready) -> String {
     let addresses: Vec<String> = ready.listen.iter().map(ToString::to_string).collect();
+    let at = if addresses.is_empty() { String::new() } else { format!(", at {}", addresses.join(", ")) };
     let network = if ready.network.is_some() { "a closed network" } else { "the open network" };
-    format!(r"you are {}, in {network}, at {}; \help lists the macros", ready.user, addresses.join(", "))
+    format!(r"you are {}, in {network}{at}; \help lists the macros", ready.user)
 }
 
 fn told(style: Style, notice: &Notice) -> String {
@@ -104,7 +105,7 @@ fn told(style: Style, notice: &Notice) -> String {
     }
 }
 
-/// The sentence for what takes one; empty for what is told otherwise.
+/// The sentence for what takes one; empty for what is shown in another way.
 fn happening(notice: &Notice) -> String {
     match notice {
         Notice::Nearby { user, .. } => format!(r"{user} is nearby; \chat {user} to talk"),

@@ -1,0 +1,102 @@
+//! The nodes named by `--bootstrap`: names are looked up again and again, because the network that answers may come
+//! later, and the address behind a name may move.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, timeout};
+
+use super::connection::Event;
+use super::endpoint::{DEFAULT_PORT, canonical};
+use crate::proto::event::Input;
+
+const INTERVAL: Duration = Duration::from_secs(60);
+/// Resolvers may hang for minutes where there is no uplink.
+const LOOKUP: Duration = Duration::from_secs(10);
+/// Addresses taken of one name.
+const MAX_ADDRS: usize = 8;
+
+/// What `--bootstrap` takes: `host[:port]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    host: String,
+    port: u16,
+}
+
+/// A text that names no place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("--bootstrap {0:?} is not understood: give HOST or HOST:PORT, an IPv6 address in [brackets] before a port")]
+pub struct BadPlace(String);
+
+impl Place {
+    /// Reads `host`, `host:port`, `[ipv6]:port` or a bare IPv6 address.
+    pub fn parse(text: &str) -> Result<Place, BadPlace> {
+        let bad = || BadPlace(text.to_owned());
+        if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+            return Ok(Place { host: ip.to_string(), port: DEFAULT_PORT });
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?),
+            None => (text, DEFAULT_PORT),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let plain = !host.contains(|c: char| c.is_whitespace() || c.is_control() || "[]/".contains(c));
+        let whole = host.parse::<IpAddr>().is_ok() || !host.contains(':');
+        (!host.is_empty() && plain && whole).then(|| Place { host: host.to_owned(), port }).ok_or_else(bad)
+    }
+}
+
+/// Tells the loop where they are, at once and every minute, until the loop is gone.
+pub async fn resolve(places: Vec<Place>, events: mpsc::Sender<Event>) {
+    if places.is_empty() {
+        return;
+    }
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let addrs = look_up(&places).await;
+        if !addrs.is_empty() && events.send(Event::Input(Input::Bootstrap { addrs })).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn look_up(places: &[Place]) -> Vec<SocketAddr> {
+    let mut found = BTreeSet::new();
+    for place in places {
+        match timeout(LOOKUP, lookup_host((place.host.as_str(), place.port))).await {
+            Ok(Ok(addrs)) => found.extend(addrs.take(MAX_ADDRS).map(canonical)),
+            Ok(Err(error)) => tracing::info!(host = place.host, %error, "a bootstrap name is not found; trying on"),
+            Err(_) => tracing::info!(host = place.host, "no answer about a bootstrap name; trying on"),
+        }
+    }
+    found.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_host_with_or_without_a_port() {
+        let place = |host: &str, port| Ok(Place { host: host.into(), port });
+        assert_eq!(Place::parse("example.org"), place("example.org", DEFAULT_PORT));
+        assert_eq!(Place::parse("example.org:5"), place("example.org", 5));
+        assert_eq!(Place::parse("10.0.0.1:5"), place("10.0.0.1", 5));
+        assert_eq!(Place::parse("[::1]:5"), place("::1", 5));
+        assert_eq!(Place::parse("::1"), place("::1", DEFAULT_PORT));
+        for bad in ["", ":5", "host:0", "host:65536", "host:", "a b", "a:b:5", "\u{1b}[2J"] {
+            assert!(Place::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_is_its_own_answer() {
+        let places = [Place::parse("127.0.0.1:5").unwrap()];
+        assert_eq!(look_up(&places).await, ["127.0.0.1:5".parse().unwrap()]);
+    }
+}

@@ -1,0 +1,119 @@
+//! The one clock, and the operating system's randomness: nothing else in the program asks for either.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::time::{Moment, Now, Wall};
+
+/// 2026-01-01, in unix milliseconds: a wall clock before it was never set (a Raspberry Pi has none).
+const BELIEVABLE: Wall = Wall(1_767_225_600_000);
+/// The longest time switched off that is believed: beyond it, it is rather the clock that is wrong.
+const LONGEST_OFF: Duration = Duration::from_secs(400 * 24 * 3600);
+/// How far the wall may run ahead of the time lived before we say that the machine slept: more than a scheduler's
+/// hiccup, less than a nap that costs connections.
+const NAP: Duration = Duration::from_secs(5);
+
+/// Moments that go on from where the last process stopped. Copies agree.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    started: Instant,
+    base: Moment,
+}
+
+impl Clock {
+    /// Goes on from `saved`; the time switched off is added where both wall clocks are believable, so that ages never
+    /// run ahead of the truth.
+    pub fn new(saved: Now) -> Clock {
+        Clock { started: instant(), base: saved.moment + switched_off(saved.wall, wall()) }
+    }
+
+    pub fn now(&self) -> Now {
+        let lived = instant().saturating_duration_since(self.started);
+        Now { moment: self.base + lived, wall: wall() }
+    }
+}
+
+/// Notices that the machine slept: monotonic time stands still then, and the wall does not. A clock that is merely set
+/// forward looks the same, and costs a round of dialling.
+#[derive(Debug)]
+pub struct SleepWatch {
+    last: Now,
+}
+
+impl SleepWatch {
+    /// Begins to watch.
+    pub fn new(now: Now) -> SleepWatch {
+        SleepWatch { last: now }
+    }
+
+    /// Whether the machine slept since the last call.
+    pub fn woke(&mut self, now: Now) -> bool {
+        let lived = now.moment.since(self.last.moment).as_millis() as i64;
+        let passed = now.wall.0.saturating_sub(self.last.wall.0);
+        self.last = now;
+        passed.saturating_sub(lived) > NAP.as_millis() as i64
+    }
+}
+
+/// Random bytes from the operating system.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("every supported system has a source of random bytes");
+    bytes
+}
+
+fn switched_off(saved: Wall, now: Wall) -> Duration {
+    if saved < BELIEVABLE || now < saved {
+        return Duration::ZERO;
+    }
+    Duration::from_millis((now.0 - saved.0) as u64).min(LONGEST_OFF)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+fn wall() -> Wall {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+        Err(before) => Wall(-i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(moment: u64, wall: i64) -> Now {
+        Now { moment: Moment(moment), wall: Wall(wall) }
+    }
+
+    #[test]
+    fn time_switched_off_counts_only_between_believable_clocks() {
+        let day = 24 * 3600 * 1000;
+        let saved = Wall(BELIEVABLE.0 + day);
+        assert_eq!(switched_off(saved, Wall(saved.0 + 5000)), Duration::from_secs(5));
+        assert_eq!(switched_off(Wall(0), saved), Duration::ZERO, "saved by a machine without a clock");
+        assert_eq!(switched_off(saved, Wall(0)), Duration::ZERO, "started on a machine without a clock");
+        assert_eq!(switched_off(saved, Wall(saved.0 - 1)), Duration::ZERO, "set back meanwhile");
+        assert_eq!(switched_off(saved, Wall(saved.0 + 4000 * day)), LONGEST_OFF);
+    }
+
+    #[test]
+    fn moments_go_on_from_the_saved_one_and_never_back() {
+        let clock = Clock::new(at(77_000, 0));
+        let first = clock.now();
+        assert!(first.moment >= Moment(77_000));
+        assert!(clock.now().moment >= first.moment);
+    }
+
+    #[test]
+    fn a_wall_that_outran_the_time_lived_means_that_the_machine_slept() {
+        let mut watch = SleepWatch::new(at(0, 0));
+        assert!(!watch.woke(at(1000, 1000)));
+        assert!(watch.woke(at(2000, 9000)));
+        assert!(!watch.woke(at(3000, 10_000)));
+        assert!(!watch.woke(at(4000, 2000)), "set back: nothing happened");
+    }
+}

@@ -1,0 +1,440 @@
+//! One connection, from the end of its TLS handshake to its close: one task, and one more for each stream.
+//!
+//! Each side opens the control stream first and sends its `Proof` on it; nothing else is sent or read before the other's
+//! proof holds ([`proving`]). From then on the loop hears of the connection (`Connected`), and of its end exactly once
+//! (`Closed`). Readers ([`reading`]) hand whole frames to the loop and wait when it is busy, so that QUIC's flow control
+//! slows the sender; writers ([`writing`]) put everything that waits into one frame. The loop itself waits for nobody: a
+//! queue that is full is the end of its connection.
+//!
+//! An asked close sends what is queued, waits until the peer's transport has it, and then closes: a QUIC close alone
+//! throws away what is under way.
+
+mod pace;
+mod proving;
+mod reading;
+mod writing;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use quinn::{Connection, Endpoint, RecvStream, VarInt};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::clock::Clock;
+use super::counters::Counters;
+use super::endpoint::{canonical, client_config};
+use super::tls::{self, Credentials};
+use crate::id::{BootId, ConnId, DialId, SessionId};
+use crate::identity::network::{NetworkKey, Role};
+use crate::proto::event::{CloseReason, Connected, DialFailure, Input};
+use crate::wire::chat::Chat;
+use crate::wire::control::Control;
+use crate::wire::frame::StreamType;
+use pace::Pace;
+use proving::Proved;
+use reading::Frames;
+
+/// Messages that may wait for one peer. The chat stream's own bound is the core's window, which is far below.
+pub const QUEUE: usize = 1024;
+/// Streams of one connection being read at once: the peer's limit, both kinds.
+const MAX_STREAMS: usize = 12;
+
+/// How long a peer may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For the TLS handshake and, again, for the proof (notes/reliability.md §3c).
+    pub handshake: Duration,
+    /// For a dial to be answered (notes/feasibility.md).
+    pub dial: Duration,
+    /// For a frame, from its first byte to its last (notes/reliability.md §3c).
+    pub frame: Duration,
+    /// For a peer to take any more bytes at all: far beyond a hang that it may survive.
+    pub stall: Duration,
+    /// For what is queued to be sent before an asked close.
+    pub farewell: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            handshake: Duration::from_secs(5),
+            dial: Duration::from_secs(4),
+            frame: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
+            farewell: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What all connections of this node share.
+pub struct Common {
+    pub credentials: Credentials,
+    pub network: NetworkKey,
+    pub boot: BootId,
+    pub clock: Clock,
+    pub limits: Limits,
+    pub counters: Arc<Counters>,
+    /// To the loop. Full means: wait.
+    pub events: mpsc::Sender<Event>,
+    next: AtomicU64,
+}
+
+impl Common {
+    pub fn new(
+        credentials: Credentials,
+        network: NetworkKey,
+        boot: BootId,
+        clock: Clock,
+        events: mpsc::Sender<Event>,
+    ) -> Common {
+        let (limits, counters) = (Limits::default(), Arc::default());
+        Common { credentials, network, boot, clock, limits, counters, events, next: AtomicU64::new(1) }
+    }
+}
+
+/// What tasks tell the loop.
+#[derive(Debug)]
+pub enum Event {
+    /// Straight to the core.
+    Input(Input),
+    /// A proved connection, and the way to it. Comes before any input about it.
+    Up { connected: Connected, line: Line },
+}
+
+/// The loop's end of a connection. Dropped, the connection says what is queued and goes.
+#[derive(Debug)]
+pub struct Line {
+    pub control: mpsc::Sender<Box<Control>>,
+    pub chat: mpsc::Sender<Box<Chat>>,
+    pub close: oneshot::Sender<CloseReason>,
+}
+
+/// The connection's end of a [`Line`].
+struct LineEnd {
+    control: mpsc::Receiver<Box<Control>>,
+    chat: mpsc::Receiver<Box<Chat>>,
+    close: oneshot::Receiver<CloseReason>,
+}
+
+/// Why a connection is not, or no longer, wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Ending {
+    #[error("the connection is lost")]
+    Lost,
+    #[error("the peer's bytes make no sense")]
+    Protocol,
+    #[error("the peer is over its limits")]
+    Limits,
+    #[error("the peer is no member of this network")]
+    Stranger,
+    #[error("closed at our wish")]
+    Asked(CloseReason),
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Proves an accepted connection; `None` when it came to nothing, which was then counted.
+pub async fn greet(conn: Connection, common: &Common) -> Option<Arrival> {
+    let proved = prove_or_close(&conn, common, Role::Acceptor).await.ok()?;
+    Some(Arrival { conn, proved, dial: None })
+}
+
+/// Dials, and lives as long as the connection does. The loop hears `DialFailed` or `Connected`.
+/// `permit` counts dials under way, and is given back once this one has come to something.
+pub async fn dial(
+    endpoint: Endpoint,
+    common: Arc<Common>,
+    dial: DialId,
+    addr: SocketAddr,
+    expect: Option<SessionId>,
+    permit: OwnedSemaphorePermit,
+) {
+    let reached = reach(&endpoint, &common, addr, expect).await;
+    drop((endpoint, permit));
+    match reached {
+        Ok((conn, proved)) => Arrival { conn, proved, dial: Some(dial) }.live(&common).await,
+        Err(failure) => {
+            tracing::debug!(%addr, ?failure, "a dial came to nothing");
+            tell(&common, Event::Input(Input::DialFailed { dial, failure })).await.ok();
+        }
+    }
+}
+
+async fn reach(
+    endpoint: &Endpoint,
+    common: &Common,
+    addr: SocketAddr,
+    expect: Option<SessionId>,
+) -> Result<(Connection, Proved), DialFailure> {
+    let (config, met) = common.credentials.client_config(expect);
+    let connecting =
+        endpoint.connect_with(client_config(config), addr, tls::SERVER_NAME).map_err(|_| DialFailure::Unreachable)?;
+    let conn = match timeout(common.limits.dial, connecting).await {
+        Err(_) => return Err(DialFailure::Unreachable),
+        Ok(Ok(conn)) => conn,
+        Ok(Err(error)) => {
+            return Err(match met.session() {
+                Some(session) if expect.is_some_and(|expected| expected != session) => DialFailure::Met(session),
+                _ => failure_of(&error),
+            });
+        }
+    };
+    match prove_or_close(&conn, common, Role::Dialler).await {
+        Ok(proved) => Ok((conn, proved)),
+        Err(Ending::Stranger | Ending::Protocol) => Err(DialFailure::Stranger),
+        Err(_) => Err(conn.close_reason().map_or(DialFailure::Unreachable, |error| failure_of(&error))),
+    }
+}
+
+/// What a failed handshake means: an answer that refuses is an answer, but a full house may have room later.
+fn failure_of(error: &quinn::ConnectionError) -> DialFailure {
+    use quinn::ConnectionError::*;
+    match error {
+        TransportError(_) | VersionMismatch => DialFailure::Stranger,
+        ConnectionClosed(close) if close.error_code != quinn::TransportErrorCode::CONNECTION_REFUSED => {
+            DialFailure::Stranger
+        }
+        ApplicationClosed(close) if close.error_code == code(CloseReason::Stranger) => DialFailure::Stranger,
+        ConnectionClosed(_) | ApplicationClosed(_) | Reset | TimedOut | LocallyClosed | CidsExhausted => {
+            DialFailure::Unreachable
+        }
+    }
+}
+
+async fn prove_or_close(conn: &Connection, common: &Common, role: Role) -> Result<Proved, Ending> {
+    let outcome = timeout(common.limits.handshake, proving::prove(conn, common, role)).await;
+    let ending = match outcome {
+        Ok(Ok(proved)) => return Ok(proved),
+        Ok(Err(ending)) => ending,
+        Err(_) => Ending::Stranger,
+    };
+    conclude(conn, common, ending);
+    Err(ending)
+}
+
+/// Closes with the reason's code and counts it.
+fn conclude(conn: &Connection, common: &Common, ending: Ending) {
+    let reason = match ending {
+        Ending::Lost => return,
+        Ending::Protocol => CloseReason::Protocol,
+        Ending::Limits | Ending::Asked(CloseReason::Limits) => CloseReason::Limits,
+        Ending::Stranger => CloseReason::Stranger,
+        Ending::Asked(reason) => reason,
+        Ending::Stopping => CloseReason::Bye,
+    };
+    match reason {
+        CloseReason::Protocol => common.counters.protocol.add(),
+        CloseReason::Limits => common.counters.limits.add(),
+        CloseReason::Stranger => common.counters.strangers.add(),
+        CloseReason::Bye
+        | CloseReason::Duplicate
+        | CloseReason::Myself
+        | CloseReason::Surplus
+        | CloseReason::Blocked => {}
+    }
+    tracing::debug!(addr = %conn.remote_address(), ?reason, "closing a connection: {ending}");
+    conn.close(code(reason), b"");
+}
+
+/// The application code of a close.
+pub fn code(reason: CloseReason) -> VarInt {
+    VarInt::from_u32(reason as u32)
+}
+
+async fn tell(common: &Common, event: Event) -> Result<(), Ending> {
+    common.events.send(event).await.map_err(|_| Ending::Stopping)
+}
+
+/// A proved connection of which the loop has not yet heard.
+pub struct Arrival {
+    conn: Connection,
+    proved: Proved,
+    dial: Option<DialId>,
+}
+
+impl Arrival {
+    /// Lives until the connection ends.
+    pub async fn live(self, common: &Arc<Common>) {
+        let id = ConnId(common.next.fetch_add(1, Ordering::Relaxed));
+        let connected = Connected {
+            conn: id,
+            session: self.proved.session,
+            boot: self.proved.boot,
+            addr: canonical(self.conn.remote_address()),
+            dial: self.dial,
+            rtt: self.conn.rtt(),
+        };
+        let (control, control_end) = mpsc::channel(QUEUE);
+        let (chat, chat_end) = mpsc::channel(QUEUE);
+        let (close, close_end) = oneshot::channel();
+        let line = Line { control, chat, close };
+        let end = LineEnd { control: control_end, chat: chat_end, close: close_end };
+        if let Err(ending) = tell(common, Event::Up { connected, line }).await {
+            return conclude(&self.conn, common, ending);
+        }
+        let life = Life { id, conn: self.conn, common: common.clone(), readers: JoinSet::new(), chat_seen: false };
+        life.run(self.proved.control_out, self.proved.control_in, end).await;
+        tell(common, Event::Input(Input::Closed { conn: id })).await.ok();
+    }
+}
+
+/// What a stream's task came to.
+enum Read {
+    /// A chat stream, its type byte read.
+    Chat(RecvStream),
+    /// A stream of a type this version does not know, stopped.
+    Unknown,
+    Ended(Ending),
+}
+
+/// A connection of which the loop knows.
+struct Life {
+    id: ConnId,
+    conn: Connection,
+    common: Arc<Common>,
+    readers: JoinSet<Read>,
+    chat_seen: bool,
+}
+
+impl Life {
+    async fn run(mut self, control_out: quinn::SendStream, control_in: RecvStream, line: LineEnd) {
+        let LineEnd { control, chat, close } = line;
+        let mut writers = JoinSet::new();
+        writers.spawn(writing::control(control, control_out, self.common.clone()));
+        writers.spawn(writing::chat(chat, self.conn.clone(), self.common.clone()));
+        self.read_control(control_in);
+        let ending = self.attend(&mut writers, close).await;
+        match ending {
+            Ending::Lost => self.hear_out().await,
+            Ending::Asked(_) | Ending::Stopping => {
+                let said = async { while writers.join_next().await.is_some() {} };
+                timeout(self.common.limits.farewell, said).await.ok();
+            }
+            Ending::Protocol | Ending::Limits | Ending::Stranger => {}
+        }
+        conclude(&self.conn, &self.common, ending);
+        self.readers.shutdown().await;
+    }
+
+    /// Until something ends the connection.
+    async fn attend(
+        &mut self,
+        writers: &mut JoinSet<Result<(), Ending>>,
+        mut close: oneshot::Receiver<CloseReason>,
+    ) -> Ending {
+        let conn = self.conn.clone();
+        let mut pace = Pace::new();
+        loop {
+            tokio::select! {
+                reason = &mut close => return reason.map_or(Ending::Stopping, Ending::Asked),
+                stream = conn.accept_uni(), if self.readers.len() < MAX_STREAMS => match stream {
+                    Ok(stream) => self.read_type(stream),
+                    Err(_) => return Ending::Lost,
+                },
+                stream = conn.accept_bi() => match stream {
+                    Ok((mut send, mut recv)) => {
+                        send.reset(VarInt::from_u32(0)).ok();
+                        recv.stop(VarInt::from_u32(0)).ok();
+                        if let Err(ending) = self.unknown_stream(&mut pace) {
+                            return ending;
+                        }
+                    }
+                    Err(_) => return Ending::Lost,
+                },
+                Some(read) = self.readers.join_next() => {
+                    if let Err(ending) = self.after(read, &mut pace) {
+                        return ending;
+                    }
+                }
+                Some(Ok(Err(ending))) = writers.join_next() => return ending,
+            }
+        }
+    }
+
+    /// What had come before the connection was lost is still read.
+    async fn hear_out(&mut self) {
+        let mut pace = Pace::new();
+        while let Some(read) = self.readers.join_next().await {
+            self.after(read, &mut pace).ok();
+        }
+    }
+
+    fn after(&mut self, read: Result<Read, tokio::task::JoinError>, pace: &mut Pace) -> Result<(), Ending> {
+        match read {
+            Ok(Read::Chat(_)) if self.chat_seen => Err(Ending::Protocol),
+            Ok(Read::Chat(stream)) => {
+                self.chat_seen = true;
+                self.read_chat(stream);
+                Ok(())
+            }
+            Ok(Read::Unknown) => self.unknown_stream(pace),
+            Ok(Read::Ended(ending)) => Err(ending),
+            Err(_) => Err(Ending::Lost),
+        }
+    }
+
+    /// Later versions may open a few, and at the pace of messages; more is an attack.
+    fn unknown_stream(&mut self, pace: &mut Pace) -> Result<(), Ending> {
+        self.common.counters.unknown_streams.add();
+        let wait = pace.charge(1, self.common.clock.now().moment)?;
+        if wait.is_zero() { Ok(()) } else { Err(Ending::Limits) }
+    }
+
+    fn read_type(&mut self, mut stream: RecvStream) {
+        let deadline = self.common.limits.frame;
+        self.readers.spawn(async move {
+            let mut first = [0];
+            match timeout(deadline, stream.read_exact(&mut first)).await {
+                Err(_) => Read::Ended(Ending::Limits),
+                Ok(Err(quinn::ReadExactError::ReadError(quinn::ReadError::ConnectionLost(_)))) => {
+                    Read::Ended(Ending::Lost)
+                }
+                Ok(Err(_)) => Read::Unknown,
+                Ok(Ok(())) => match StreamType::from_byte(first[0]) {
+                    Some(StreamType::Chat) => Read::Chat(stream),
+                    Some(StreamType::Control) => Read::Ended(Ending::Protocol),
+                    None => {
+                        stream.stop(VarInt::from_u32(0)).ok();
+                        Read::Unknown
+                    }
+                },
+            }
+        });
+    }
+
+    fn read_control(&mut self, stream: RecvStream) {
+        let frames = Frames::new(stream, StreamType::Control, self.common.limits.frame);
+        let (id, conn, common) = (self.id, self.conn.clone(), self.common.clone());
+        self.readers.spawn(async move {
+            let ending = reading::control(id, frames, &common).await;
+            finished(ending, &conn, &common).await
+        });
+    }
+
+    fn read_chat(&mut self, stream: RecvStream) {
+        let frames = Frames::new(stream, StreamType::Chat, self.common.limits.frame);
+        let (id, conn, common) = (self.id, self.conn.clone(), self.common.clone());
+        self.readers.spawn(async move {
+            let ending = reading::chat(id, frames, &common).await;
+            finished(ending, &conn, &common).await
+        });
+    }
+}
+
+/// Control and chat streams live as long as their connection: one that is finished is followed by its close.
+async fn finished(outcome: Result<(), Ending>, conn: &Connection, common: &Common) -> Read {
+    match outcome {
+        Ok(()) => match timeout(common.limits.frame, conn.closed()).await {
+            Ok(_) => Read::Ended(Ending::Lost),
+            Err(_) => Read::Ended(Ending::Protocol),
+        },
+        Err(ending) => Read::Ended(ending),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! From a stream's bytes to frames, and from frames to inputs.
+//!
+//! Bytes are taken in chunks as large as they come, so that many small frames cost one wake-up; what is held is never
+//! more than one frame's cap and one chunk. A frame that begins must end within its deadline. An idle stream holds no
+//! buffer: a relay has a thousand of them.
+
+use std::time::Duration;
+
+use quinn::{ReadError, RecvStream};
+use tokio::time::timeout;
+
+use super::pace::Pace;
+use super::{Common, Ending, Event, tell};
+use crate::id::ConnId;
+use crate::proto::event::Input;
+use crate::wire::frame::{HEADER, StreamType};
+use crate::wire::{chat, control as ctl, decode};
+
+/// Bytes asked of QUIC at once.
+const CHUNK: usize = 64 * 1024;
+/// A buffer that grew beyond this is given back when it is empty.
+const KEEP: usize = 4 * 1024;
+
+/// Reads a control stream to its end.
+pub async fn control(conn: ConnId, mut frames: Frames, common: &Common) -> Result<(), Ending> {
+    let mut pace = Pace::new();
+    while let Some(frame) = frames.next().await? {
+        let batch: ctl::Batch = decode(frame).map_err(|_| Ending::Protocol)?;
+        let wait = pace.charge(batch.len().max(1), common.clock.now().moment)?;
+        tell(common, Event::Input(Input::Control { conn, batch: batch.0 })).await?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a chat stream to its end. Its pace is kept by acknowledgement, in the core.
+pub async fn chat(conn: ConnId, mut frames: Frames, common: &Common) -> Result<(), Ending> {
+    while let Some(frame) = frames.next().await? {
+        let items: chat::Items = decode(frame).map_err(|_| Ending::Protocol)?;
+        tell(common, Event::Input(Input::Chat { conn, items: items.0 })).await?;
+    }
+    Ok(())
+}
+
+/// A stream of frames, behind its type byte.
+pub struct Frames {
+    stream: RecvStream,
+    kind: StreamType,
+    deadline: Duration,
+    buffer: Vec<u8>,
+    /// Where the first frame that was not handed out begins.
+    at: usize,
+}
+
+impl Frames {
+    /// `deadline` is for one frame, from its first byte to its last.
+    pub fn new(stream: RecvStream, kind: StreamType, deadline: Duration) -> Frames {
+        Frames { stream, kind, deadline, buffer: Vec::new(), at: 0 }
+    }
+
+    /// The next frame, without its header; `None` at the end of the stream.
+    pub async fn next(&mut self) -> Result<Option<&[u8]>, Ending> {
+        if self.whole()?.is_none() {
+            self.compact();
+            if self.buffer.is_empty() && !self.fill().await? {
+                return Ok(None);
+            }
+            let deadline = self.deadline;
+            timeout(deadline, self.complete()).await.map_err(|_| Ending::Limits)??;
+        }
+        let begin = self.at + HEADER;
+        let end = self.whole()?.expect("complete() returns only with a whole frame");
+        self.at = end;
+        Ok(Some(&self.buffer[begin..end]))
+    }
+
+    async fn complete(&mut self) -> Result<(), Ending> {
+        while self.whole()?.is_none() {
+            if !self.fill().await? {
+                return Err(Ending::Protocol);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the frame at hand ends, once all of it is here.
+    fn whole(&self) -> Result<Option<usize>, Ending> {
+        let rest = &self.buffer[self.at..];
+        let Some((header, body)) = rest.split_first_chunk::<HEADER>() else { return Ok(None) };
+        let len = self.kind.frame_len(*header).map_err(|_| Ending::Protocol)?;
+        Ok((body.len() >= len).then_some(self.at + HEADER + len))
+    }
+
+    fn compact(&mut self) {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        if self.buffer.is_empty() && self.buffer.capacity() > KEEP {
+            self.buffer = Vec::new();
+        }
+    }
+
+    /// Takes what has come, or waits for it; false at the end of the stream.
+    async fn fill(&mut self) -> Result<bool, Ending> {
+        match self.stream.read_chunk(CHUNK, true).await {
+            Ok(Some(chunk)) => {
+                self.buffer.extend_from_slice(&chunk.bytes);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(ReadError::ConnectionLost(_)) => Err(Ending::Lost),
+            Err(_) => Err(Ending::Protocol),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The one UDP socket and the QUIC endpoint on it, for dialling and accepting.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Where others try first: `cli.md`.
+pub const DEFAULT_PORT: u16 = 27272;
+
+/// Handshakes that may wait for this node at once (design §7).
+pub const MAX_PENDING: usize = 256;
+/// Streams of one kind that a peer may have open: one of control, one of chat, and room for later types. Each costs idle
+/// memory from the start (notes/performance.md).
+const UNI_STREAMS: u32 = 8;
+const BIDI_STREAMS: u32 = 4;
+/// One chat frame in flight is enough to keep the pipe full, and what a hostile peer can make us hold is four of them.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Kernel buffers: at 2 MiB loopback loses nothing where the default loses thousands of packets (notes/performance.md).
+/// The kernel may grant less.
+const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
+/// A dead peer is missed 12 s after its last packet, so within 15 s; one that hangs for 8 s, up to 3 s after its last
+/// packet, is not.
+const IDLE: Duration = Duration::from_secs(12);
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// A third of the usual guess: at 30 % loss a handshake takes 0.3 s instead of 1 s (notes/feasibility.md §4).
+const INITIAL_RTT: Duration = Duration::from_millis(100);
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error(
+        "UDP port {0} is taken: stop the program that has it, or choose another with --port (0 takes any free one)"
+    )]
+    Taken(u16),
+    #[error("UDP port {0} is reserved for the system: choose one above 1023 with --port")]
+    Reserved(u16),
+    #[error("no UDP socket could be opened: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Opens the socket. Without a port: [`DEFAULT_PORT`], or any free one if that is taken. Port 0 is any free one.
+pub fn bind(port: Option<u16>) -> Result<UdpSocket, BindError> {
+    let wanted = port.unwrap_or(DEFAULT_PORT);
+    match bind_to(wanted) {
+        Ok(socket) => Ok(socket),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && port.is_none() => Ok(bind_to(0)?),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::Taken(wanted)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && wanted < 1024 => {
+            Err(BindError::Reserved(wanted))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the endpoint. Must be called inside a tokio runtime.
+pub fn open(socket: UdpSocket, server: ServerConfig) -> io::Result<Endpoint> {
+    Endpoint::new(EndpointConfig::default(), Some(server), socket, Arc::new(TokioRuntime))
+}
+
+/// How this node accepts: the limits of the transport around whom it believes.
+pub fn server_config(mut config: ServerConfig) -> ServerConfig {
+    config.transport_config(transport()).max_incoming(MAX_PENDING);
+    config.incoming_buffer_size(64 * 1024).incoming_buffer_size_total(1024 * 1024);
+    config
+}
+
+/// How this node dials, likewise.
+pub fn client_config(mut config: ClientConfig) -> ClientConfig {
+    config.transport_config(transport());
+    config
+}
+
+/// An address as everybody else writes it: a dual-stack socket shows IPv4 peers as IPv6.
+pub fn canonical(addr: SocketAddr) -> SocketAddr {
+    match addr.ip().to_canonical() {
+        ip if ip == addr.ip() => addr,
+        ip => SocketAddr::new(ip, addr.port()),
+    }
+}
+
+fn transport() -> Arc<TransportConfig> {
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_uni_streams(UNI_STREAMS.into()).max_concurrent_bidi_streams(BIDI_STREAMS.into());
+    transport.stream_receive_window(STREAM_WINDOW.into()).receive_window(CONNECTION_WINDOW.into());
+    transport.send_window(CONNECTION_WINDOW.into());
+    transport.datagram_receive_buffer_size(None);
+    let idle = VarInt::from_u32(IDLE.as_millis() as u32);
+    transport.max_idle_timeout(Some(idle.into())).keep_alive_interval(Some(KEEP_ALIVE)).initial_rtt(INITIAL_RTT);
+    Arc::new(transport)
+}
+
+fn bind_to(port: u16) -> io::Result<UdpSocket> {
+    let dual = open_socket(Domain::IPV6, SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
+    match dual {
+        Err(error) if !is_final(&error) => {
+            open_socket(Domain::IPV4, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port))
+        }
+        done => done,
+    }
+}
+
+/// Whether IPv4 alone would fare no better: every other error may mean a system without IPv6.
+fn is_final(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+}
+
+fn open_socket(domain: Domain, addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(false)?;
+    }
+    for outcome in [socket.set_recv_buffer_size(SOCKET_BUFFER), socket.set_send_buffer_size(SOCKET_BUFFER)] {
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "the kernel keeps its own socket buffer size");
+        }
+    }
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_given_by_hand_that_is_taken_is_an_error_that_names_it() {
+        let first = bind(Some(0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let error = bind(Some(port)).unwrap_err();
+        assert!(matches!(error, BindError::Taken(taken) if taken == port));
+        assert!(error.to_string().contains(&port.to_string()));
+    }
+
+    #[test]
+    fn without_a_port_a_taken_default_gives_way_to_a_free_one() {
+        let (first, second) = (bind(None).unwrap(), bind(None).unwrap());
+        assert_ne!(first.local_addr().unwrap().port(), second.local_addr().unwrap().port());
+    }
+
+    #[test]
+    fn mapped_addresses_become_plain_ones_and_scopes_are_kept() {
+        let mapped: SocketAddr = "[::ffff:10.0.0.1]:5".parse().unwrap();
+        assert_eq!(canonical(mapped).to_string(), "10.0.0.1:5");
+        let scoped: SocketAddr = "[fe80::1%3]:5".parse().unwrap();
+        assert_eq!(canonical(scoped), scoped);
+    }
+}

@@ -1,0 +1,113 @@
+//! Where this machine can be reached: the addresses of its interfaces, looked at often, told when they change.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::connection::Event;
+use crate::proto::event::Input;
+
+/// A look costs microseconds; a cable plugged in is noticed before anybody types.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// All addresses of interfaces that are up, with the port, the most useful first: those others can reach, then those of
+/// one link (with their scope), then loopback.
+pub fn all(port: u16, with_ipv6: bool) -> Vec<SocketAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the interfaces of this machine cannot be listed");
+        Vec::new()
+    });
+    let found = interfaces.iter().map(|interface| (interface.ip(), interface.index.unwrap_or(0)));
+    in_order(found, port, with_ipv6)
+}
+
+/// What others may be told: no address that means something only on one link, and loopback only where there is nothing
+/// else.
+pub fn dialable(all: &[SocketAddr]) -> Vec<SocketAddr> {
+    let real: Vec<SocketAddr> = all.iter().filter(|addr| rank(&addr.ip()) < Rank::Link).copied().collect();
+    if real.is_empty() { all.iter().filter(|addr| addr.ip().is_loopback()).copied().collect() } else { real }
+}
+
+/// Tells the loop what [`dialable`] yields, now and after every change, until the loop is gone.
+pub async fn watch(port: u16, with_ipv6: bool, events: mpsc::Sender<Event>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = None;
+    loop {
+        ticks.tick().await;
+        let addrs = dialable(&all(port, with_ipv6));
+        if told.as_ref() == Some(&addrs) {
+            continue;
+        }
+        told = Some(addrs.clone());
+        if events.send(Event::Input(Input::Interfaces { addrs })).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    V4,
+    V6,
+    Link,
+    Loopback,
+    Useless,
+}
+
+fn rank(ip: &IpAddr) -> Rank {
+    match ip {
+        ip if ip.is_loopback() => Rank::Loopback,
+        ip if ip.is_unspecified() || ip.is_multicast() => Rank::Useless,
+        IpAddr::V4(_) => Rank::V4,
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => Rank::Link,
+        IpAddr::V6(_) => Rank::V6,
+    }
+}
+
+fn in_order(found: impl Iterator<Item = (IpAddr, u32)>, port: u16, with_ipv6: bool) -> Vec<SocketAddr> {
+    let mut ranked: Vec<(Rank, SocketAddr)> = found
+        .filter(|(ip, _)| with_ipv6 || ip.is_ipv4())
+        .map(|(ip, index)| (rank(&ip), with_scope(ip, port, index)))
+        .filter(|(rank, _)| *rank != Rank::Useless)
+        .collect();
+    ranked.sort_unstable();
+    ranked.dedup();
+    ranked.into_iter().map(|(_, addr)| addr).collect()
+}
+
+/// An address one can dial: link-local ones name their interface.
+pub fn with_scope(ip: IpAddr, port: u16, index: u32) -> SocketAddr {
+    match ip {
+        IpAddr::V6(ip) if Ipv6Addr::is_unicast_link_local(&ip) => SocketAddrV6::new(ip, port, 0, index).into(),
+        ip => SocketAddr::new(ip, port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(ips: &[&str]) -> Vec<String> {
+        let found = ips.iter().map(|ip| (ip.parse().unwrap(), 3));
+        in_order(found, 5, true).iter().map(SocketAddr::to_string).collect()
+    }
+
+    #[test]
+    fn real_addresses_come_first_and_wildcards_never() {
+        assert_eq!(
+            order(&["::1", "fe80::1", "127.0.0.1", "2001:db8::1", "0.0.0.0", "169.254.7.7", "10.0.0.1"]),
+            ["10.0.0.1:5", "169.254.7.7:5", "[2001:db8::1]:5", "[fe80::1%3]:5", "127.0.0.1:5", "[::1]:5"]
+        );
+    }
+
+    #[test]
+    fn others_are_told_neither_of_fe80_nor_of_loopback_unless_there_is_nothing_else() {
+        let parse = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (real, link, own) = (parse("10.0.0.1:5"), parse("[fe80::1%3]:5"), parse("127.0.0.1:5"));
+        assert_eq!(dialable(&[real, link, own]), [real]);
+        assert_eq!(dialable(&[link, own]), [own]);
+    }
+}
