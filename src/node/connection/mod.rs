@@ -9,31 +9,32 @@
 //! An asked close sends what is queued, waits until the peer's transport has it, and then closes: a QUIC close alone
 //! throws away what is under way.
 
+mod dialling;
 mod pace;
 mod proving;
 mod reading;
 mod writing;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use quinn::{Connection, Endpoint, RecvStream, VarInt};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use quinn::{Connection, RecvStream, VarInt};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::clock::Clock;
 use super::counters::Counters;
-use super::endpoint::{canonical, client_config};
-use super::tls::{self, Credentials};
-use crate::id::{BootId, ConnId, DialId, SessionId};
+use super::endpoint::canonical;
+use super::tls::Credentials;
+use crate::id::{BootId, ConnId, DialId};
 use crate::identity::network::{NetworkKey, Role};
-use crate::proto::event::{CloseReason, Connected, DialFailure, Input};
+use crate::proto::event::{CloseReason, Connected, Input};
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 use crate::wire::frame::StreamType;
+pub use dialling::dial;
 use pace::Pace;
 use proving::Proved;
 use reading::Frames;
@@ -141,68 +142,6 @@ enum Ending {
 pub async fn greet(conn: Connection, common: &Common) -> Option<Arrival> {
     let proved = prove_or_close(&conn, common, Role::Acceptor).await.ok()?;
     Some(Arrival { conn, proved, dial: None })
-}
-
-/// Dials, and lives as long as the connection does. The loop hears `DialFailed` or `Connected`.
-/// `permit` counts dials under way, and is given back once this one has come to something.
-pub async fn dial(
-    endpoint: Endpoint,
-    common: Arc<Common>,
-    dial: DialId,
-    addr: SocketAddr,
-    expect: Option<SessionId>,
-    permit: OwnedSemaphorePermit,
-) {
-    let reached = reach(&endpoint, &common, addr, expect).await;
-    drop((endpoint, permit));
-    match reached {
-        Ok((conn, proved)) => Arrival { conn, proved, dial: Some(dial) }.live(&common).await,
-        Err(failure) => {
-            tracing::debug!(%addr, ?failure, "a dial came to nothing");
-            tell(&common, Event::Input(Input::DialFailed { dial, failure })).await.ok();
-        }
-    }
-}
-
-async fn reach(
-    endpoint: &Endpoint,
-    common: &Common,
-    addr: SocketAddr,
-    expect: Option<SessionId>,
-) -> Result<(Connection, Proved), DialFailure> {
-    let (config, met) = common.credentials.client_config(expect);
-    let connecting =
-        endpoint.connect_with(client_config(config), addr, tls::SERVER_NAME).map_err(|_| DialFailure::Unreachable)?;
-    let conn = match timeout(common.limits.dial, connecting).await {
-        Err(_) => return Err(DialFailure::Unreachable),
-        Ok(Ok(conn)) => conn,
-        Ok(Err(error)) => {
-            return Err(match met.session() {
-                Some(session) if expect.is_some_and(|expected| expected != session) => DialFailure::Met(session),
-                _ => failure_of(&error),
-            });
-        }
-    };
-    match prove_or_close(&conn, common, Role::Dialler).await {
-        Ok(proved) => Ok((conn, proved)),
-        Err(Ending::Stranger | Ending::Protocol) => Err(DialFailure::Stranger),
-        Err(_) => Err(conn.close_reason().map_or(DialFailure::Unreachable, |error| failure_of(&error))),
-    }
-}
-
-/// What a failed handshake means: an answer that refuses is an answer, but a full house may have room later.
-fn failure_of(error: &quinn::ConnectionError) -> DialFailure {
-    use quinn::ConnectionError::*;
-    match error {
-        TransportError(_) | VersionMismatch => DialFailure::Stranger,
-        ConnectionClosed(close) if close.error_code != quinn::TransportErrorCode::CONNECTION_REFUSED => {
-            DialFailure::Stranger
-        }
-        ApplicationClosed(close) if close.error_code == code(CloseReason::Stranger) => DialFailure::Stranger,
-        ConnectionClosed(_) | ApplicationClosed(_) | Reset | TimedOut | LocallyClosed | CidsExhausted => {
-            DialFailure::Unreachable
-        }
-    }
 }
 
 async fn prove_or_close(conn: &Connection, common: &Common, role: Role) -> Result<Proved, Ending> {

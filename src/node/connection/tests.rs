@@ -8,10 +8,13 @@ use quinn::{Connection, Endpoint};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
+use crate::id::SessionId;
 use crate::identity::{Scheme, SecretKey};
 use crate::node::admission::admit;
-use crate::node::endpoint::{open, server_config};
+use crate::node::endpoint::{client_config, open, server_config};
 use crate::node::switchboard::Switchboard;
+use crate::node::tls;
+use crate::proto::event::DialFailure;
 use crate::wire::chat::{Parcel, Release};
 use crate::wire::control::RequestUserList;
 use crate::wire::proof::Proof;
