@@ -124,8 +124,9 @@ mod tests {
             let other = SecretKey::from_seed(scheme, &[2; 32]);
             let network = NetworkId([9; 32]);
             let signature = key.sign(Domain::Roster, &network, &[b"ab"]);
-            let holds =
-                |public, domain, network, bytes: &[u8]| verify(scheme, public, domain, network, &[bytes], &signature);
+            let holds = |public: &[u8; 32], domain, network: &NetworkId, bytes: &[u8]| {
+                verify(scheme, public, domain, network, &[bytes], &signature)
+            };
             assert!(holds(&key.public(), Domain::Roster, &network, b"ab"));
             assert!(!holds(&other.public(), Domain::Roster, &network, b"ab"));
             assert!(!holds(&key.public(), Domain::KeyCard, &network, b"ab"));
