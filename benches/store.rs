@@ -47,27 +47,25 @@ fn main() {
 fn raw_fdatasync(disk: &Path) -> Vec<Duration> {
     let mut file = tempfile::tempfile_in(disk).expect("the disk takes a file");
     let frame = vec![7u8; FRAME];
-    let mut write = |file: &mut File, n: u64| {
+    let write = |file: &mut File, n: u64| {
         file.seek(SeekFrom::Start(n * FRAME as u64)).and_then(|_| file.write_all(&frame)).expect("the disk takes it");
         let begin = Instant::now();
         file.sync_data().expect("the disk takes it");
         begin.elapsed()
     };
-    (0..ALONE).for_each(|n| drop(write(&mut file, n)));
-    (0..ALONE).map(|n| write(&mut file, n)).collect()
+    (0..2 * ALONE).map(|n| write(&mut file, n % ALONE)).skip(ALONE as usize).collect()
 }
 
 fn one_by_one(disk: &Path) -> Vec<Duration> {
     let dir = tempfile::tempdir_in(disk).expect("the disk takes a directory");
     let (jobs, events) = open(dir.path());
-    let mut send = |n| {
+    let send = |n| {
         let begin = Instant::now();
         put(&jobs, n, Op::Typed(row(n, ALICE, BOB)));
         stored(&events, n);
         begin.elapsed()
     };
-    (1..=ALONE).for_each(|n| drop(send(n)));
-    (ALONE + 1..=2 * ALONE).map(send).collect()
+    (1..=2 * ALONE).map(send).skip(ALONE as usize).collect()
 }
 
 fn together(disk: &Path, what: &str, op: impl Fn(u64) -> Op) {

@@ -1,12 +1,12 @@
 //! What is remembered, in SQLite: one writer thread with group commit.
 //!
-//! [`Store::open`] reads everything the core starts from and [`Store::start`] hands the file to a thread ([`writer`])
+//! [`Store::open`] reads everything the core starts from and [`Store::start`] hands the file to a thread (`writer.rs`)
 //! that takes jobs and says when they are durable. Ops that are queued together are committed together, in one
-//! transaction and one `fdatasync` ([`apply`]); what waits for durability waits for [`Event::Stored`]. The tables are
-//! in [`schema`].
+//! transaction and one `fdatasync` (`apply.rs`); what waits for durability waits for [`Event::Stored`]. The tables are
+//! in `schema.rs`.
 //!
 //! A file from a newer version is refused and left as it is; a damaged one is renamed, never deleted, and a new one
-//! made ([`file`]). A disk that refuses costs only what was being typed ([`backlog`]).
+//! made (`file.rs`). A disk that refuses costs only what was being typed (`backlog.rs`).
 
 mod apply;
 mod backlog;

@@ -20,6 +20,7 @@ use super::file::{StoreFile, is_damage, why};
 use super::mark::Mark;
 use super::names::Names;
 use super::{Event, Job, Me, Options, query, schema};
+use crate::proto::event::Query;
 use crate::proto::memory::{Op, Ticket};
 use crate::proto::view::{ErrorCode, Notice};
 use crate::time::Moment;
@@ -60,8 +61,13 @@ pub struct Trouble {
 enum Pause {
     /// The channel is empty, or the batch is full.
     Rest,
-    Ask(Job),
+    Ask(Question),
     End,
+}
+
+enum Question {
+    Query { line: Option<u64>, query: Query },
+    Unprinted { after: u64, limit: u32 },
 }
 
 impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
@@ -74,7 +80,7 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
             }
             match pause {
                 Pause::Rest => {}
-                Pause::Ask(job) => self.answer(&job),
+                Pause::Ask(question) => self.answer(&question),
                 Pause::End => return self.close(),
             }
         }
@@ -108,7 +114,8 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
             Job::Op { ticket, op } => self.admit(ticket, op),
             Job::Printed { arrival } => self.mark.printed(arrival, (self.clock)()),
             Job::Alive(now) => self.mark.alive(now, (self.clock)()),
-            Job::Query { .. } | Job::Unprinted { .. } => return Some(Pause::Ask(job)),
+            Job::Query { line, query } => return Some(Pause::Ask(Question::Query { line, query })),
+            Job::Unprinted { after, limit } => return Some(Pause::Ask(Question::Unprinted { after, limit })),
             Job::Stop => return Some(Pause::End),
         }
         None
@@ -202,18 +209,17 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         Ok(())
     }
 
-    fn answer(&mut self, job: &Job) {
-        let event = match job {
-            Job::Query { line, query } => {
+    fn answer(&mut self, question: &Question) {
+        let event = match question {
+            Question::Query { line, query } => {
                 let notice = self.ask(|conn, me| query::answer(conn, me, query));
                 let notice = notice.unwrap_or_else(|error| self.unanswered(&error));
                 Event::Answer { line: *line, notice }
             }
-            Job::Unprinted { after, limit } => {
+            Question::Unprinted { after, limit } => {
                 let rows = self.ask(|conn, me| query::unprinted(conn, me, *after, *limit));
                 Event::Unprinted { rows: rows.unwrap_or_default() }
             }
-            Job::Op { .. } | Job::Printed { .. } | Job::Alive(_) | Job::Stop => return,
         };
         (self.events)(event);
     }
