@@ -24,8 +24,8 @@ fn act(action: Action) -> Result<ExitCode, Refusal> {
         Action::NetworkNew => ui::print(&NetworkKey::generate(random()).to_text()),
         Action::IdentityWords(place) => ui::identity::show_words(&*Home::user_seed(&place.dir)?),
         Action::IdentityRestore(place) => {
-            let home = Home::open(&place.dir)?;
-            let restored = home.restore(&place.name, &ui::identity::ask_words()?, random)?;
+            let seed = ui::identity::ask_words()?;
+            let restored = Home::open(&place.dir)?.restore(&place.name, &seed, random)?;
             ui::identity::welcome_back(place.name.as_str(), &restored.user);
         }
         Action::Tell(text) => ui::print(&text),

@@ -105,3 +105,56 @@ fn help_and_version_are_no_errors() {
         assert!(String::from_utf8_lossy(&output.stdout).contains(says));
     }
 }
+
+/// Starts a node, types nothing, and gives what it printed.
+fn run_once(home: &Path, dir: &str) -> Vec<serde_json::Value> {
+    let args = ["-u", "alice", "--data-dir", dir, "--no-lan", "-p", "0", "--json"];
+    let output = darknode(home, &args, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("JSON is text");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+#[test]
+fn the_end_of_input_is_a_graceful_end() {
+    let home = TempDir::new().expect("a directory");
+    let events = run_once(home.path(), "alice");
+    assert_eq!(events.first().map(|first| &first["event"]), Some(&"ready".into()));
+    assert_eq!(events.last().map(|last| &last["event"]), Some(&"stopped".into()));
+}
+
+#[test]
+fn recovery_words_bring_a_user_back_in_an_empty_directory_only() {
+    let home = TempDir::new().expect("a directory");
+    let id = run_once(home.path(), "alice")[0]["id"].clone();
+    let words = darknode(home.path(), &["identity", "words", "-u", "alice", "--data-dir", "alice"], &[]).stdout;
+    assert_eq!(String::from_utf8_lossy(&words).split_whitespace().count(), 24);
+    let restore = |dir: &str, words: &[u8]| {
+        let file = home.path().join("words");
+        fs::write(&file, words).expect("it can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_darknode"));
+        command.args(["identity", "restore", "-u", "alice", "--data-dir", dir]).current_dir(home.path());
+        command
+            .stdin(fs::File::open(&file).expect("it was written"))
+            .output()
+            .expect("the program starts")
+            .status
+            .code()
+    };
+    assert_eq!(restore("again", b"three words only"), Some(2));
+    assert!(!home.path().join("again").exists());
+    assert_eq!(restore("again", &words), Some(0));
+    assert_eq!(restore("again", &words), Some(2));
+    assert_eq!(run_once(home.path(), "again")[0]["id"], id);
+}
+
+#[test]
+fn a_new_network_key_is_one_that_is_taken() {
+    let home = TempDir::new().expect("a directory");
+    let key = darknode(home.path(), &["network", "new"], &[]).stdout;
+    fs::write(home.path().join("field.key"), key).expect("it can be written");
+    let args = ["-u", "alice", "--network-key", "field.key", "--data-dir", "alice", "--no-lan", "-p", "0", "--json"];
+    let output = darknode(home.path(), &args, &[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(r#""network":""#));
+}
