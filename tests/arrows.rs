@@ -1,0 +1,274 @@
+//! The house keeps its arrows: which file may name which, as `src/lib.rs` draws it.
+//!
+//! Every path in the sources that begins with `crate`, `super` or `std` is read, `use` or not, and groups in braces are
+//! taken apart. Comments do not count, nor do test modules at the end of a file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// A top-level module and the others it may name.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("id", &[]),
+    ("time", &[]),
+    ("wire", &["id", "time"]),
+    ("identity", &["id", "time", "wire"]),
+    ("proto", &["id", "time", "wire", "identity"]),
+    ("sim", &["id", "time", "wire", "identity", "proto"]),
+    ("handle", &["id", "time", "wire", "identity", "proto"]),
+    ("config", &["id", "time", "wire", "identity", "proto"]),
+    ("node", &["id", "time", "wire", "identity", "proto", "handle"]),
+    ("ui", &["id", "time", "wire", "identity", "proto", "handle", "config"]),
+];
+
+/// Modules that do no I/O, ask no clock and have no randomness or order of their own.
+const DRY: &[&str] = &["id", "time", "wire", "identity", "proto", "sim"];
+
+/// What would make a dry module wet, as a path or as a word anywhere.
+const WET_PATHS: &[&str] = &["std::fs", "std::env", "std::thread", "std::process", "std::io", "rand::rng"];
+const WET_WORDS: &[&str] = &[
+    "tokio",
+    "quinn",
+    "rustls",
+    "rcgen",
+    "rusqlite",
+    "mdns_sd",
+    "getrandom",
+    "OsRng",
+    "ThreadRng",
+    "thread_rng",
+    "Instant",
+    "SystemTime",
+    "HashMap",
+    "HashSet",
+    "RandomState",
+    "UdpSocket",
+    "TcpStream",
+    "println",
+    "eprintln",
+];
+
+/// In the core: what every room may name. All else there is a room or a router.
+const COMMON_GROUND: &[&str] = &["event", "view", "limits", "memory", "ranges"];
+
+/// What the faces may name of the core.
+const SEEN_BY_FACES: &[&str] = &["event", "view", "Accept"];
+
+#[test]
+fn imports_run_one_way() {
+    let offences: Vec<String> = sources().iter().flat_map(|(module, text)| offences(module, text)).collect();
+    assert!(offences.is_empty(), "the map in src/lib.rs says otherwise:\n{}", offences.join("\n"));
+}
+
+#[test]
+fn every_top_level_module_has_its_arrows() {
+    let known: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    for (module, _) in sources() {
+        let top = module.first().map_or("", String::as_str);
+        assert!(top.is_empty() || known.contains(top), "{top} is not in the table of arrows");
+    }
+}
+
+#[test]
+fn whoever_breaks_an_arrow_is_told_the_file_and_the_path() {
+    for (module, text, told) in [
+        ("id", "use crate::time::Moment;", "crate::time"),
+        ("wire::frame", "use crate::identity::Name;", "crate::identity"),
+        ("proto::links", "use crate::node::clock::Clock;", "crate::node"),
+        ("proto::links", "use crate::{id::UserId, ui};", "crate::ui"),
+        ("proto::links", "use super::outbox::Outbox;", "crate::proto::outbox"),
+        ("proto::links", "use super::{limits::MAX_DIALS, users::{Meant, Users}};", "crate::proto::users"),
+        ("proto::links", "fn f() { super::super::proto::seek::go() }", "crate::proto::seek"),
+        ("proto::links", "use super::Core;", "crate::proto::Core"),
+        ("node::lan", "use crate::ui::plain;", "crate::ui"),
+        ("node::lan", "use crate::config::Config;", "crate::config"),
+        ("ui::json", "use crate::node::start;", "crate::node"),
+        ("ui::json", "use crate::proto::memory::Op;", "crate::proto::memory"),
+        ("sim::net", "use super::super::node::tls;", "crate::node"),
+    ] {
+        let found = offences(&path(module), text);
+        assert!(found.len() == 1 && found[0].starts_with(module) && found[0].contains(told), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn whoever_makes_a_dry_module_wet_is_told() {
+    for text in [
+        "use std::time::Instant;",
+        "use std::time::{Duration, SystemTime};",
+        "use std::collections::{BTreeMap, HashMap};",
+        "use std::{fmt, fs};",
+        "let bytes = std::fs::read(path);",
+        "let n = rand::rng().next_u64();",
+        "tokio::spawn(async {});",
+    ] {
+        for module in ["proto::seek", "sim", "identity::seal", "wire::codec", "time"] {
+            assert_eq!(offences(&path(module), text).len(), 1, "{module}: {text}");
+        }
+        assert!(offences(&path("node::lan"), text).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn what_the_map_allows_is_left_alone() {
+    for (module, text) in [
+        (
+            "proto::links",
+            "use super::view::By;\nuse super::{limits::MAX_DIALS, memory::LinkRow};\nuse crate::id::UserId;",
+        ),
+        ("proto::on_link", "use super::Core;\nuse super::links::Links;"),
+        ("proto", "use crate::identity::Name;\nuse outbox::Outbox;"),
+        (
+            "proto::links",
+            "// use crate::node::tls;\n/// [`crate::ui`]\n#[cfg(test)]\nmod tests { use super::super::seek::Seek; }",
+        ),
+        ("ui::json", "use crate::proto::view::Notice;\nuse super::plain;"),
+        ("node::home::disk", "use super::super::clock::random;\nuse crate::proto::memory::Op;"),
+        ("wire::codec", "use $crate::wire::codec::Field;"),
+    ] {
+        assert_eq!(offences(&path(module), text), Vec::<String>::new(), "{text}");
+    }
+}
+
+/// What a source says that it may not, each as `module names path: why`.
+fn offences(module: &[String], text: &str) -> Vec<String> {
+    let Some(top) = module.first().map(String::as_str) else { return Vec::new() };
+    let code = code_of(text);
+    let dry = DRY.contains(&top);
+    let named = named_paths(&code, module);
+    let mut wrong = BTreeSet::new();
+    for named in &named {
+        let words: Vec<&str> = named.iter().map(String::as_str).collect();
+        match words[..] {
+            ["crate", other, ..] if other != top && !allowed(top).contains(&other) => {
+                wrong.insert(format!("crate::{other}: no arrow goes there"));
+            }
+            ["crate", "proto", item, ..] if top == "ui" && !SEEN_BY_FACES.contains(&item) => {
+                wrong.insert(format!("crate::proto::{item}: faces see only events and views"));
+            }
+            ["crate", "proto", room, ..] if is_room(module) && !COMMON_GROUND.contains(&room) && room != module[1] => {
+                wrong.insert(format!("crate::proto::{room}: rooms do not name each other, the core routes"));
+            }
+            [first, second, ..] if dry && WET_PATHS.contains(&format!("{first}::{second}").as_str()) => {
+                wrong.insert(format!("{first}::{second}: it is to do no I/O and to be the same every time"));
+            }
+            _ => {}
+        }
+    }
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let words: BTreeSet<&str> = code.split(|c| !is_word(c)).collect();
+    for word in WET_WORDS.iter().filter(|word| dry && words.contains(*word)) {
+        wrong.insert(format!("{word}: it is to do no I/O and to be the same every time"));
+    }
+    wrong.into_iter().map(|wrong| format!("{} names {wrong}", module.join("::"))).collect()
+}
+
+fn allowed(top: &str) -> &'static [&'static str] {
+    ARROWS.iter().find(|(name, _)| *name == top).map_or(&[], |(_, allowed)| allowed)
+}
+
+/// A file of the core that is neither common ground nor a router.
+fn is_room(module: &[String]) -> bool {
+    let [top, file, ..] = module else { return false };
+    let router = file.starts_with("on_") || ["statements", "views"].contains(&file.as_str());
+    top == "proto" && !router && !COMMON_GROUND.contains(&file.as_str())
+}
+
+/// Without comments and without the test module at its end.
+fn code_of(text: &str) -> String {
+    let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let code = code.join("\n");
+    let end = code.find("#[cfg(test)]\nmod tests {").unwrap_or(code.len());
+    code[..end].to_owned()
+}
+
+/// Every path that begins with `crate`, `super`, `std` or `rand`, written out from the root.
+fn named_paths(code: &str, module: &[String]) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    for root in ["crate", "super", "std", "rand"] {
+        for (at, _) in code.match_indices(&format!("{root}::")) {
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+                continue;
+            }
+            read_path(&code[at..], Vec::new(), &mut paths);
+        }
+    }
+    paths.into_iter().map(|path| from_root(path, module)).collect()
+}
+
+/// Reads `a::b::{c, d::e}` at the beginning of `text` into one path for each end; returns what stands behind it.
+fn read_path<'a>(mut text: &'a str, mut path: Vec<String>, paths: &mut Vec<Vec<String>>) -> &'a str {
+    loop {
+        text = text.trim_start();
+        if let Some(group) = text.strip_prefix('{') {
+            text = group;
+            loop {
+                text = text.trim_start().trim_start_matches(',').trim_start();
+                if text.is_empty() {
+                    return text;
+                }
+                if let Some(behind) = text.strip_prefix('}') {
+                    return behind;
+                }
+                let rest = read_path(text, path.clone(), paths);
+                // Anything else than a path, such as `*` or `x as y`, is stepped over.
+                text =
+                    if rest.len() < text.len() { rest } else { &text[text.chars().next().map_or(0, char::len_utf8)..] };
+            }
+        }
+        let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
+        if end == 0 {
+            paths.push(path);
+            return text;
+        }
+        path.push(text[..end].to_owned());
+        text = &text[end..];
+        match text.strip_prefix("::") {
+            Some(behind) => text = behind,
+            None => {
+                paths.push(path);
+                return text;
+            }
+        }
+    }
+}
+
+/// `super` and `self` resolved as seen from `module`.
+fn from_root(path: Vec<String>, module: &[String]) -> Vec<String> {
+    let ups = path.iter().take_while(|word| *word == "super").count();
+    if ups == 0 {
+        return path;
+    }
+    let here = &module[..module.len().saturating_sub(ups)];
+    let words = ["crate".to_owned()].into_iter().chain(here.iter().cloned()).chain(path.into_iter().skip(ups));
+    words.filter(|word| word != "self").collect()
+}
+
+fn path(module: &str) -> Vec<String> {
+    module.split("::").map(str::to_owned).collect()
+}
+
+/// Every file below `src` as its module and text; `lib.rs` and `main.rs`, which may name everything, have no module.
+fn sources() -> Vec<(Vec<String>, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut dirs, mut found) = (vec![src.clone()], Vec::new());
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).expect("the sources are there") {
+            let file = entry.expect("the sources can be listed").path();
+            if file.is_dir() {
+                dirs.push(file);
+            } else if file.extension().is_some_and(|kind| kind == "rs") {
+                let inside = file.strip_prefix(&src).expect("it is below src").with_extension("");
+                let mut module: Vec<String> =
+                    inside.iter().map(|part| part.to_str().expect("names are ASCII").to_owned()).collect();
+                if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
+                    module.pop();
+                }
+                found.push((module, fs::read_to_string(&file).expect("sources are UTF-8")));
+            }
+        }
+    }
+    assert!(found.len() > 50, "this is not the whole house");
+    found
+}
