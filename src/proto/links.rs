@@ -40,8 +40,10 @@ impl Links {
     /// Sets my own word. The lamport counter must be above all I know.
     pub fn say(&mut self, user: UserId, state: LinkState, lamport: u64) -> Change {
         let before = self.is_link(&user);
-        self.row_mut(user).mine = Entry { state, lamport };
-        self.change(user, before, By::Me)
+        let row = self.row_mut(user);
+        let anew = asks_anew(row.mine, row.theirs);
+        row.mine = Entry { state, lamport };
+        self.change(user, before, By::Me, anew)
     }
 
     /// Hears the other side's word.
@@ -52,8 +54,9 @@ impl Links {
             return Change::Nothing;
         }
         let same = row.theirs.state == entry.state;
+        let anew = asks_anew(row.theirs, row.mine);
         row.theirs = entry;
-        match self.change(user, before, By::Them) {
+        match self.change(user, before, By::Them, anew) {
             Change::Noted if same => Change::Nothing,
             Change::Noted if says_yes(entry.state) && self.mine(&user) != LinkState::Blocked && !before => {
                 Change::Asked
@@ -62,11 +65,13 @@ impl Links {
         }
     }
 
-    /// A link made by my word was asked for by them, and the other way round; it is undone by whoever spoke last.
-    fn change(&self, user: UserId, before: bool, speaker: By) -> Change {
+    /// A link made by my word was asked for by them, and the other way round, unless the speaker asks anew; it is undone
+    /// by whoever spoke last.
+    fn change(&self, user: UserId, before: bool, speaker: By, anew: bool) -> Change {
         match (before, self.is_link(&user)) {
             (false, true) => {
-                let by = if speaker == By::Me { By::Them } else { By::Me };
+                let other = if speaker == By::Me { By::Them } else { By::Me };
+                let by = if anew { speaker } else { other };
                 Change::Linked { by, auto: self.mine(&user) == LinkState::Auto }
             }
             (true, false) => Change::Unlinked { by: speaker },
@@ -117,6 +122,11 @@ fn says_yes(state: LinkState) -> bool {
     matches!(state, LinkState::Linked | LinkState::Auto)
 }
 
+/// Whether somebody's next yes is a wish of their own: their last word undid or refused what the other still says.
+fn asks_anew(last: Entry, other: Entry) -> bool {
+    matches!(last.state, LinkState::Removed | LinkState::Blocked) && other.lamport < last.lamport
+}
+
 fn is_wanted(row: &LinkRow) -> bool {
     says_yes(row.mine.state) && !matches!(row.theirs.state, LinkState::Removed | LinkState::Blocked)
 }
@@ -161,6 +171,23 @@ mod tests {
         assert!(links.is_link(&BOB));
         assert_eq!(links.hear(BOB, entry(LinkState::Removed, 6)), Change::Unlinked { by: By::Them });
         assert!(!links.wants(&BOB));
+    }
+
+    #[test]
+    fn who_takes_a_refusal_back_is_the_one_who_asks() {
+        let mut links = Links::new(&[]);
+        links.hear(BOB, entry(LinkState::Linked, 1));
+        links.say(BOB, LinkState::Removed, 2);
+        assert_eq!(links.say(BOB, LinkState::Linked, 3), Change::Linked { by: By::Me, auto: false });
+        links.hear(BOB, entry(LinkState::Removed, 4));
+        assert_eq!(links.hear(BOB, entry(LinkState::Linked, 5)), Change::Linked { by: By::Them, auto: false });
+        links.say(BOB, LinkState::Removed, 6);
+        links.hear(BOB, entry(LinkState::Linked, 7));
+        assert_eq!(
+            links.say(BOB, LinkState::Linked, 8),
+            Change::Linked { by: By::Them, auto: false },
+            "bob asked again"
+        );
     }
 
     #[test]
