@@ -12,6 +12,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::builder::FalseyValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -103,10 +104,10 @@ struct Args {
     /// Worker threads; as many as the machine has cores
     #[arg(short, long, env = "DARKNODE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Remember the whole network, carry mail, be found; implies --relay and --headless
+    /// Declare myself a server; implies --relay and --headless
     #[arg(short, long, env = "DARKNODE_SERVER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     server: bool,
-    /// Carry mail for others
+    /// Declare myself a relay
     #[arg(long, env = "DARKNODE_RELAY", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     relay: bool,
     /// Nobody sits here: the end of standard input is ignored
@@ -200,6 +201,12 @@ fn unusable(text: impl Into<String>) -> Unusable {
 
 /// The parser's complaint without its usage block, as one line.
 fn one_line(error: &clap::Error) -> Unusable {
+    if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    {
+        let word = harmless(word);
+        return unusable(format!("there is no command `{word}`; a name stands behind -u, as in `darknode -u alice`"));
+    }
     let text = error.to_string();
     let complaint =
         text.split("\n\nUsage:").next().unwrap_or_default().split("\n\nFor more").next().unwrap_or_default();
@@ -461,6 +468,12 @@ mod tests {
         }
         assert!(rewritten(&["-sip", "1.1.1.1", "-sip", "1.1.1.2"]).unwrap_err().contains("--bootstrap"));
         assert!(rewritten(&["-sip", "host.example"]).unwrap_err().contains("--bootstrap"));
+    }
+
+    #[test]
+    fn who_types_a_bare_name_is_told_where_names_stand() {
+        let wrong = read(["darknode", "alice"].map(OsString::from)).err().expect("alice is no command").to_string();
+        assert_eq!(wrong, "there is no command `alice`; a name stands behind -u, as in `darknode -u alice`");
     }
 
     #[test]

@@ -13,6 +13,7 @@
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
+use std::net::{IpAddr, SocketAddr};
 
 use super::json::rfc3339;
 use super::macros::MACROS;
@@ -80,7 +81,12 @@ pub fn greeting(ready: &Ready) -> String {
 }
 
 fn arrival(ready: &Ready) -> String {
-    let addresses: Vec<String> = ready.listen.iter().map(ToString::to_string).collect();
+    // What nobody else could dial would only make a newcomer's first line hard to read.
+    let elsewhere = |addr: &&SocketAddr| match addr.ip() {
+        IpAddr::V4(ip) => !ip.is_loopback(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    let addresses: Vec<String> = ready.listen.iter().filter(elsewhere).map(ToString::to_string).collect();
     let at = if addresses.is_empty() { String::new() } else { format!(", at {}", addresses.join(", ")) };
     let network = if ready.network.is_some() { "a closed network" } else { "the open network" };
     format!(r"you are {}, in {network}{at}; \help lists the macros", ready.user)
