@@ -334,3 +334,16 @@ fn pruning_keeps_linked_and_live_sessions() {
         |n: &Notice| matches!(n, Notice::Users { users, .. } if users.iter().any(|user| user.id == bob && user.online));
     assert!(told(&sim, 0, still));
 }
+
+#[test]
+fn whoever_loses_its_memory_signs_above_the_roster_that_friends_hold() {
+    let mut sim = linked_pair(21);
+    sim.run(Duration::from_secs(10));
+    sim.crash(1);
+    sim.nodes[1].disk = Default::default();
+    sim.start(1);
+    let linked = |sim: &Sim| sim.nodes[1].notices.iter().filter(|(_, n)| matches!(n, Notice::Linked { .. })).count();
+    assert!(sim.run_until(SOON, |sim| linked(sim) == 2), "the link is known again from alice's list");
+    say(&mut sim, 0, 1, 5, "still there?");
+    assert!(sim.run_until(SOON, |sim| shown(sim, 1).contains_key("still there?")));
+}

@@ -22,7 +22,7 @@ impl Core {
             self.fail_ping(dial.as_ref(), "that address is my own");
             return;
         }
-        if self.stopping || self.neighbours.count() >= self.max_neighbours() {
+        if self.stopping || !self.make_room(&new.session) {
             self.out.push(Output::Close { conn: new.conn, reason: CloseReason::Surplus });
             return;
         }
@@ -57,6 +57,20 @@ impl Core {
         }
     }
 
+    /// Whether one more connection fits. For somebody who is wanted a stranger makes room.
+    fn make_room(&mut self, session: &SessionId) -> bool {
+        if self.neighbours.count() < self.max_neighbours() {
+            return true;
+        }
+        let wanted = self.sessions.get(session).is_some_and(|session| self.links.wants(&session.user));
+        let stranger = self.neighbours.iter_up().find(|(_, _, user)| !self.links.wants(user)).map(|(_, conn, _)| conn);
+        match stranger.filter(|_| wanted) {
+            Some(conn) => self.close(conn, CloseReason::Surplus),
+            None => self.drop_counted("connection beyond the bound"),
+        }
+        wanted && stranger.is_some()
+    }
+
     /// The other side has said who it is.
     pub(super) fn on_hello(&mut self, conn: ConnId, hello: Hello) {
         let Some(neighbour) = self.neighbours.get(&conn) else { return };
@@ -87,11 +101,7 @@ impl Core {
         self.come_up(conn, session, user, boot);
     }
 
-    fn check_hello(
-        &mut self,
-        hello: &Hello,
-        session: &SessionId,
-    ) -> Result<(Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>), Refused> {
+    fn check_hello(&mut self, hello: &Hello, session: &SessionId) -> Result<Introduction, Refused> {
         let roster: Checked<Roster> = Checked::open(&hello.roster, &self.verifier)?;
         let declaration: Checked<Declaration> = Checked::open(&hello.declaration, &self.verifier)?;
         let card: Option<Checked<KeyCard>> =
@@ -372,6 +382,9 @@ impl Core {
         self.config.roles & (roles::RELAY | roles::SERVER) != 0
     }
 }
+
+/// What a hello proves of a session.
+type Introduction = (Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>);
 
 /// Whether an address can only be of this link or this machine.
 fn is_on_link(addr: &SocketAddr) -> bool {
