@@ -278,10 +278,19 @@ impl Core {
         let dial = self.nearby.sight(boot, addrs, self.now.moment);
         if let Some(session) = known {
             self.nearby.meet(boot, session);
+            self.show_if_met(session, boot);
             return;
         }
         for addr in dial {
             self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
+        }
+    }
+
+    /// Whoever dialled me may have seen me on the link before I saw them.
+    fn show_if_met(&mut self, session: SessionId, boot: BootId) {
+        let Some(conn) = self.neighbours.up(&session) else { return };
+        if let Some(user) = self.neighbours.get(&conn).and_then(|neighbour| neighbour.user) {
+            self.show_nearby(conn, session, user, boot);
         }
     }
 
