@@ -347,3 +347,15 @@ fn whoever_loses_its_memory_signs_above_the_roster_that_friends_hold() {
     say(&mut sim, 0, 1, 5, "still there?");
     assert!(sim.run_until(SOON, |sim| shown(sim, 1).contains_key("still there?")));
 }
+
+#[test]
+fn somebody_who_was_removed_can_ask_again_and_is_linked_again() {
+    let mut sim = linked_pair(22);
+    sim.command(1, 5, Command::Remove { user: "alice".to_owned() });
+    assert!(sim.run_until(SOON, |sim| told(sim, 0, |n| matches!(n, Notice::Unlinked { .. }))));
+    sim.command(0, 6, Command::Chat { user: "bob".to_owned() });
+    let links = |sim: &Sim, node: usize| {
+        sim.nodes[node].notices.iter().filter(|(_, n)| matches!(n, Notice::Linked { .. })).count()
+    };
+    assert!(sim.run_until(SOON, |sim| links(sim, 0) == 2 && links(sim, 1) == 2));
+}

@@ -83,6 +83,12 @@ impl Links {
         self.rows.get(user).map(|row| row.mine.state).unwrap_or_default()
     }
 
+    /// Whether a person who asks for a link has something to say: they have not asked, or were refused since.
+    pub fn can_ask(&self, user: &UserId) -> bool {
+        let row = self.rows.get(user);
+        row.is_none_or(|row| row.mine.state != LinkState::Linked || row.theirs.state == LinkState::Removed)
+    }
+
     /// Everybody I want to reach: whom my list names and whose list does not refuse me.
     pub fn wanted(&self) -> impl Iterator<Item = UserId> + '_ {
         self.rows.values().filter(|row| is_wanted(row)).map(|row| row.user)

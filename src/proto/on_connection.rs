@@ -77,7 +77,7 @@ impl Core {
         if neighbour.user.is_some() {
             return self.drop_counted("second hello");
         }
-        let (session, addr, mine, boot) = (neighbour.session, neighbour.addr, neighbour.mine, neighbour.boot);
+        let (session, addr, mine) = (neighbour.session, neighbour.addr, neighbour.mine);
         let Ok((roster, declaration, card)) = self.check_hello(&hello, &session) else {
             self.drop_counted("bad hello");
             return self.close(conn, CloseReason::Protocol);
@@ -98,7 +98,7 @@ impl Core {
         self.save_session(&session);
         self.neighbours.set_up(conn, user);
         self.heed_seq(hello.known_seq, &user);
-        self.come_up(conn, session, user, boot);
+        self.come_up(conn, session, user);
     }
 
     fn check_hello(&mut self, hello: &Hello, session: &SessionId) -> Result<Introduction, Refused> {
@@ -114,7 +114,7 @@ impl Core {
     }
 
     /// A session can be talked to: everybody it concerns learns of it.
-    fn come_up(&mut self, conn: ConnId, session: SessionId, user: UserId, boot: BootId) {
+    fn come_up(&mut self, conn: ConnId, session: SessionId, user: UserId) {
         self.wanted.found(&user, self.now.moment);
         self.answer_pings(&session);
         self.outbox.open_lane(user, session, self.now.moment);
@@ -127,21 +127,21 @@ impl Core {
             let message = RequestUserList { id: self.myself.declaration.seq, user: self.config.user };
             self.send_control(conn, Control::RequestUserList(message));
         }
-        self.show_nearby(conn, session, user, boot);
+        self.show_nearby(conn);
         self.retry_lookups();
         self.send_receipts();
         self.pump(&user);
     }
 
     /// Shows somebody of the local link, and lets go of connections that nobody needs.
-    fn show_nearby(&mut self, conn: ConnId, session: SessionId, user: UserId, boot: BootId) {
-        let announced = self.nearby.meet(boot, session);
-        let stranger = !self.links.wants(&user) && user != self.config.user;
+    pub(super) fn show_nearby(&mut self, conn: ConnId) {
         let Some(neighbour) = self.neighbours.get(&conn) else { return };
-        let local = announced || is_on_link(&neighbour.addr);
-        if !stranger {
+        let (session, addr) = (neighbour.session, neighbour.addr);
+        let announced = self.nearby.meet(neighbour.boot, session);
+        let Some(user) = neighbour.user.filter(|user| !self.links.wants(user) && *user != self.config.user) else {
             return;
-        }
+        };
+        let local = announced || is_on_link(&addr);
         if local && self.nearby.show(session, user) {
             let notice = Notice::Nearby { user: self.users.handle(&user), id: user, session };
             self.notice(None, notice);
@@ -290,7 +290,7 @@ impl Core {
     fn show_if_met(&mut self, session: SessionId, boot: BootId) {
         let Some(conn) = self.neighbours.up(&session) else { return };
         if let Some(user) = self.neighbours.get(&conn).and_then(|neighbour| neighbour.user) {
-            self.show_nearby(conn, session, user, boot);
+            self.show_nearby(conn);
         }
     }
 

@@ -83,7 +83,7 @@ impl Core {
     fn chat(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
         self.refuse_myself(&id)?;
         self.refuse_blocked(&id)?;
-        if self.links.mine(&id) != LinkState::Linked {
+        if self.links.can_ask(&id) {
             self.say_link(id, LinkState::Linked);
         }
         let with = self.users.handle(&id);
@@ -93,7 +93,7 @@ impl Core {
 
     fn add(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
         self.refuse_myself(&id)?;
-        if self.links.mine(&id) != LinkState::Linked {
+        if self.links.can_ask(&id) {
             self.say_link(id, LinkState::Linked);
         }
         self.done(line, format!("added {}", self.users.handle(&id)))
