@@ -51,10 +51,8 @@ impl Links {
         if entry.lamport <= row.theirs.lamport {
             return Change::Nothing;
         }
-        let same = row.theirs.state == entry.state;
         row.theirs = entry;
         match self.change(user, before, By::Them) {
-            Change::Noted if same => Change::Nothing,
             Change::Noted if says_yes(entry.state) && self.mine(&user) != LinkState::Blocked && !before => {
                 Change::Asked
             }

@@ -277,20 +277,12 @@ impl Core {
         let known = self.neighbours.session_of(&boot);
         let dial = self.nearby.sight(boot, addrs, self.now.moment);
         if let Some(session) = known {
+            // Whoever dialled me may have seen me on the link before I saw them.
             self.nearby.meet(boot, session);
-            self.show_if_met(session, boot);
-            return;
+            return self.neighbours.up(&session).into_iter().for_each(|conn| self.show_nearby(conn));
         }
         for addr in dial {
             self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
-        }
-    }
-
-    /// Whoever dialled me may have seen me on the link before I saw them.
-    fn show_if_met(&mut self, session: SessionId, boot: BootId) {
-        let Some(conn) = self.neighbours.up(&session) else { return };
-        if let Some(user) = self.neighbours.get(&conn).and_then(|neighbour| neighbour.user) {
-            self.show_nearby(conn);
         }
     }
 
