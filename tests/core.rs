@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use darknode::proto::Accept;
-use darknode::proto::event::{Command, Filter};
+use darknode::proto::event::Command;
+use darknode::proto::view::Filter;
 use darknode::proto::view::{Absence, By, Delivery, ErrorCode, Notice};
 use darknode::sim::{Settings, Sim};
 
