@@ -75,7 +75,8 @@ impl Core {
     pub(super) fn on_hello(&mut self, conn: ConnId, hello: Hello) {
         let Some(neighbour) = self.neighbours.get(&conn) else { return };
         if neighbour.user.is_some() {
-            return self.drop_counted("second hello");
+            self.drop_counted("second hello");
+            return self.close(conn, CloseReason::Protocol);
         }
         let (session, addr, mine) = (neighbour.session, neighbour.addr, neighbour.mine);
         let Ok((roster, declaration, card)) = self.check_hello(&hello, &session) else {
