@@ -1,0 +1,52 @@
+"""The program under test, spoken to over its pipes as docs/cli.md says: lines in, one JSON object a line out."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+PATIENCE = 30
+
+
+class Node:
+    def __init__(self, process):
+        self.process = process
+
+    @classmethod
+    async def start(cls, directory, name, *flags, prefix=()):
+        """Starts `name` in `directory` and waits until it accepts; `prefix` goes before the command."""
+        command = [*prefix, os.environ["DARKNODE"], "-u", name, "-p", "0", "--json", "--data-dir", str(Path(directory) / name)]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, *flags, stdin=pipe, stdout=pipe)
+        node = cls(process)
+        node.ready = await node.event("ready")
+        return node
+
+    def address(self, version=4):
+        """Where it listens on loopback."""
+        host, shown = ("127.0.0.1", "127.0.0.1:") if version == 4 else ("::1", "[::1]:")
+        listen = next(address for address in self.ready["listen"] if address.startswith(shown))
+        return host, int(listen.rsplit(":", 1)[1])
+
+    def say(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+
+    async def event(self, kind, **values):
+        """The next event of this kind with these values."""
+        seen = []
+        while True:
+            try:
+                line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE)
+            except TimeoutError:
+                raise AssertionError(f"no {kind} {values} came after {seen}") from None
+            if not line:
+                raise AssertionError(f"it ended, and no {kind} {values} came after {seen}")
+            event = json.loads(line)
+            if event["event"] == kind and values.items() <= event.items():
+                return event
+            seen.append(event)
+
+    async def stop(self):
+        self.process.stdin.close()
+        await asyncio.wait_for(self.process.wait(), PATIENCE)
+        self.process._transport.close()

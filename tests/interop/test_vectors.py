@@ -1,0 +1,187 @@
+"""Every file of tests/vectors, made again or opened by this implementation alone."""
+
+import hashlib
+import unittest
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from mnemonic import Mnemonic
+
+import cbor
+import records
+import seal
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+
+
+def lines(name):
+    text = (VECTORS / f"{name}.txt").read_text()
+    return [line.split(" = ", 1) for line in text.splitlines() if not line.startswith("#")]
+
+
+def vectors(name):
+    return dict(lines(name))
+
+
+def hexed(name):
+    return {key: bytes.fromhex(value) for key, value in lines(name)}
+
+
+def seed(data):
+    return Ed25519PrivateKey.from_private_bytes(data)
+
+
+def framed(data):
+    """The items of one frame, read by the grammar of kinds."""
+    assert int.from_bytes(data[:4], "big") == len(data) - 4
+    return cbor.decode(data[4:])
+
+
+class Ids(unittest.TestCase):
+    def test_a_user_is_seen_as_base32_and_as_words(self):
+        said = vectors("ids")
+        user = bytes.fromhex(said["user"])
+        self.assertEqual(user, records.public(seed(bytes.fromhex(said["user-seed"]))))
+        self.assertEqual(records.base32(user), said["user-base32"])
+        self.assertEqual(records.base32(user)[:6], said["user-short"])
+        self.assertEqual(records.fingerprint(user), said["fingerprint"])
+        self.assertEqual(Mnemonic("english").to_mnemonic(bytes.fromhex(said["user-seed"])), said["recovery"])
+
+    def test_a_message_id_is_seen_as_a_token(self):
+        said = vectors("ids")
+        author, to, epoch = bytes.fromhex(said["token-author"]), bytes.fromhex(said["token-to"]), int(said["token-epoch"])
+        tokens = {int(name[6:]): value for name, value in said.items() if name[6:].isdigit()}
+        self.assertEqual(len(tokens), 4)
+        for n, token in tokens.items():
+            self.assertEqual(records.token(author, epoch, to, n), token)
+
+
+class Proofs(unittest.TestCase):
+    def test_proofs_and_tags_are_made_again(self):
+        said = vectors("proof")
+        exporter, boot = bytes.fromhex(said["exporter"]), int(said["boot"], 16)
+        file = "\n".join(f"{value}" for name, value in lines("proof") if name == "closed-file")
+        networks = {"open": records.Network(), "closed": records.Network.from_file(file)}
+        for kind, network in networks.items():
+            self.assertEqual(network.id.hex(), said[f"{kind}-network"])
+            self.assertEqual(records.lan_tag(network.keys[0], boot).hex(), said[f"{kind}-lan-tag"])
+            for role, name in [(records.DIALLER, "dialler"), (records.ACCEPTOR, "acceptor")]:
+                proof = records.proof(network, exporter, role, boot)
+                self.assertEqual(proof[2][0].hex(), said[f"{kind}-{name}-mac"])
+                self.assertEqual(cbor.frame(proof).hex(), said[f"{kind}-{name}-frame"])
+                self.assertTrue(records.proof_holds(network, exporter, role, proof))
+
+
+class Records(unittest.TestCase):
+    DOMAINS = {"roster": "user-seed", "declaration": "session-seed", "key-card": "session-seed", "link-list": "session-seed"}
+
+    def test_every_record_is_signed_as_the_page_says(self):
+        said = hexed("records")
+        for what, key in self.DOMAINS.items():
+            payload = said[f"{what}-payload"]
+            signed = records.sign(seed(said[key]), what, records.OPEN, payload)
+            self.assertEqual(signed[1], said[f"{what}-signature"])
+            self.assertEqual(cbor.encode(signed), said[f"{what}-signed"])
+            self.assertEqual(cbor.decode(payload), records.verify(records.public(seed(said[key])), what, records.OPEN, signed))
+
+    def test_a_record_of_another_network_or_kind_is_not_signed(self):
+        said = hexed("records")
+        signed, user = cbor.decode(said["roster-signed"]), records.public(seed(said["user-seed"]))
+        self.assertTrue(records.is_signed(user, "roster", records.OPEN, signed))
+        self.assertFalse(records.is_signed(user, "roster", b"\1" * 32, signed))
+        self.assertFalse(records.is_signed(user, "declaration", records.OPEN, signed))
+
+    def test_the_fields_are_where_the_grammar_puts_them(self):
+        said = hexed("records")
+        user, session = (records.public(seed(said[f"{who}-seed"])) for who in ("user", "session"))
+        card = cbor.decode(said["key-card-payload"])
+        prekey = records.public(X25519PrivateKey.from_private_bytes(said["prekey-secret"]))
+        self.assertEqual((card[0], card[1], card[3][0][1]), (user, session, prekey))
+        roster = cbor.decode(said["roster-payload"])
+        self.assertEqual((roster[0], roster[1], roster[3][0][0]), (user, "alice", session))
+        links = cbor.decode(said["link-list-payload"])
+        self.assertEqual((links[3], links[4], links[5][0]), (0, 1, {0: said["bob"], 1: records.LINKED, 2: 4}))
+        self.assertIs(cbor.decode(said["declaration-payload"])[3], True)
+
+
+class Frames(unittest.TestCase):
+    def test_every_control_frame_is_read_and_spelt_again(self):
+        kinds = {"hello": 1, "declare-online": 2, "declare-offline": 3, "request-ping": 4, "request-user-list": 5, "deliver-known-list": 6}
+        said, signed = hexed("control"), hexed("records")
+        for name, kind in kinds.items():
+            batch = framed(said[name])
+            self.assertEqual(batch[0][0], kind, name)
+            self.assertEqual(cbor.frame(batch), said[name])
+        hello = framed(said["hello"])[0][1]
+        for field, what in enumerate(["declaration", "roster", "key-card"]):
+            self.assertEqual(cbor.encode(hello[field]), signed[f"{what}-signed"])
+        known = framed(said["deliver-known-list"])[0][1][1][0]
+        self.assertEqual(cbor.encode(known[2][0]), signed["link-list-signed"])
+        self.assertEqual([len(framed(said[name])) for name in ("empty", "two")], [0, 2])
+
+    def test_every_chat_frame_is_read_and_spelt_again(self):
+        said, sealed = hexed("chat"), hexed("seal")
+        for kind, name in enumerate(["parcel", "release", "unopenable"], start=1):
+            items = framed(said[name])
+            self.assertEqual((items[0][0], cbor.frame(items)), (kind, said[name]))
+        self.assertEqual(framed(said["parcel"])[0][1][0], sealed["envelope"])
+        self.assertEqual(framed(said["release"])[0][1][0], sealed["envelope-id"])
+
+    def test_what_is_to_be_refused_is_refused(self):
+        for name, data in hexed("refused").items():
+            with self.subTest(name), self.assertRaises(cbor.Refused):
+                cbor.decode(data)
+
+
+class Seal(unittest.TestCase):
+    def setUp(self):
+        self.said = hexed("seal")
+        self.prekey = X25519PrivateKey.from_private_bytes(self.said["prekey-secret"])
+
+    def test_the_envelope_opens_and_holds_what_the_author_signed(self):
+        said = self.said
+        opened = seal.open_envelope(said["envelope"], records.OPEN, said["prekey-id"], self.prekey)
+        self.assertEqual(opened.contents, cbor.decode(said["contents"]))
+        self.assertEqual((opened.r, opened.user), (said["r"], said["author-user"]))
+        self.assertEqual(opened.session, records.public(seed(said["author-session-seed"])))
+        self.assertEqual(hashlib.sha256(opened.r).digest(), said["lock"])
+        self.assertEqual(seal.envelope_id(said["envelope"]), said["envelope-id"])
+        self.assertEqual([content[0] for content in opened.contents], [seal.TEXT, seal.LINK, seal.RECEIPT])
+
+    def test_one_changed_byte_anywhere_and_it_does_not_open(self):
+        for at in range(0, len(self.said["envelope"]), 97):
+            envelope = bytearray(self.said["envelope"])
+            envelope[at] ^= 1
+            with self.subTest(at), self.assertRaises(Exception):
+                seal.open_envelope(bytes(envelope), records.OPEN, self.said["prekey-id"], self.prekey)
+
+    def test_the_envelope_is_made_again_from_what_was_drawn(self):
+        said = self.said
+        network, address, lock = records.OPEN, said["address"], said["lock"]
+        ephemeral = derive_key_pair(said["ephemeral"])
+        self.assertEqual(records.public(ephemeral), said["encapsulated"])
+        opened = seal.open_envelope(said["envelope"], network, said["prekey-id"], self.prekey)
+        session = seed(said["author-session-seed"])
+        signature = session.sign(seal.signed_by_author(network, address, opened.user, said["contents"]))
+        bundle = {0: said["r"], 1: opened.user, 2: opened.session, 3: said["contents"], 4: signature}
+        bundle |= {5: opened.roster} if opened.roster else {}
+        bundle |= {6: opened.card} if opened.card else {}
+        cipher = seal.ChaCha20Poly1305(said["content-key"])
+        body = cipher.encrypt(seal.NONCE, seal.pad(cbor.encode(bundle)), network + address + lock)
+        wraps = [[said["prekey-id"], said["encapsulated"], said["wrapped"]]]
+        self.assertEqual(cbor.encode({0: address, 1: lock, 2: wraps, 3: body}), said["envelope"])
+
+
+def derive_key_pair(ikm):
+    """RFC 9180, section 7.1.3, for X25519: the package keeps it to itself."""
+    suite = b"HPKE-v1" + b"KEM" + (0x20).to_bytes(2, "big")
+    prk = HKDF.extract(SHA256(), b"", suite + b"dkp_prk" + ikm)
+    secret = HKDFExpand(SHA256(), 32, (32).to_bytes(2, "big") + suite + b"sk").derive(prk)
+    return X25519PrivateKey.from_private_bytes(secret)
+
+
+if __name__ == "__main__":
+    unittest.main()
