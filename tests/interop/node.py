@@ -15,9 +15,9 @@ class Node:
     @classmethod
     async def start(cls, directory, name, *flags, prefix=()):
         """Starts `name` in `directory` and waits until it accepts; `prefix` goes before the command."""
-        command = [*prefix, os.environ["DARKNODE"], "-u", name, "-p", "0", "--json", "--data-dir", str(Path(directory) / name)]
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*command, *flags, stdin=pipe, stdout=pipe)
+        own = ("-u", name, "-p", "0", "--json", "--data-dir", str(Path(directory) / name))
+        command, pipe = (*prefix, os.environ["DARKNODE"], *own, *flags), asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         node = cls(process)
         node.ready = await node.event("ready")
         return node

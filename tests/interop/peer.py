@@ -10,7 +10,7 @@ import records
 import seal
 from quic import CHAT, CONTROL
 
-HELLO, DECLARE_ONLINE, DECLARE_OFFLINE = 1, 2, 3
+HELLO, DECLARE_ONLINE, DECLARE_OFFLINE, REQUEST_PING, REQUEST_USER_LIST, DELIVER_KNOWN_LIST = range(1, 7)
 PARCEL, RELEASE, UNOPENABLE = 1, 2, 3
 # What is told whoever dialled of where they are seen.
 NOWHERE = ("192.0.2.1", 9)
@@ -84,8 +84,8 @@ class Peer:
         return {0: person.declaration(), 1: person.roster(), 2: person.card(), 3: addr(address), 5: "a stranger 1"}
 
     def declare(self, online):
-        flood = int.from_bytes(os.urandom(8), "big")
-        return {0: self.person.declaration(online), 1: self.person.roster(), 2: self.person.card(), 3: 0, 4: 1, 5: flood}
+        person, flood = self.person, int.from_bytes(os.urandom(8), "big")
+        return {0: person.declaration(online), 1: person.roster(), 2: person.card(), 3: 0, 4: 0, 5: flood}
 
     def read_hello(self, hello):
         """The hello's declaration is of the session of the certificate, and the roster admits it."""
@@ -99,6 +99,13 @@ class Peer:
         self.other_user, self.other_session, self.other_name = declaration[0], session, roster[1]
         self.other_prekey = (card[3][0][0], card[3][0][1])
         self.agent, self.seen_at = hello[5], hello[3]
+
+    async def message(self, kind, wanted=lambda body: True):
+        """Reads control until a message of this kind arrives for which `wanted` is true."""
+        while True:
+            for message in await self.wire.receive(CONTROL):
+                if message[0] == kind and wanted(message[1]):
+                    return message[1]
 
     def content(self, kind, body):
         """The next numbered content for the other user."""

@@ -1,7 +1,7 @@
 """Section 2 of docs/protocol.md on aioquic: certificates both ways, the exporter, two streams of frames each way.
 
-aioquic shows a client's Ed25519 certificate by itself. Two things it has no door for are added here: the exporter of TLS
-1.3 (RFC 8446, section 7.5), and, for whoever accepts, the demand for a certificate.
+aioquic shows a client's Ed25519 certificate by itself. Two things it has no door for are added here: the exporter of
+TLS 1.3 (RFC 8446, section 7.5), and, for whoever accepts, the demand for a certificate.
 """
 
 import asyncio

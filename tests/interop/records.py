@@ -114,10 +114,10 @@ class Person:
         self.user_key, self.session_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
         self.prekey_id, self.prekey = b"prekey 1", X25519PrivateKey.generate()
         self.user, self.session = public(self.user_key), public(self.session_key)
-        self.seq = time.time_ns() // 1_000_000
+        self.version = self.seq = time.time_ns() // 1_000_000
 
     def roster(self):
-        payload = {0: self.user, 1: self.name, 2: self.seq, 3: [{0: self.session, 1: "python"}]}
+        payload = {0: self.user, 1: self.name, 2: self.version, 3: [{0: self.session, 1: "python"}]}
         return sign(self.user_key, "roster", self.network.id, cbor.encode(payload))
 
     def declaration(self, online=True):

@@ -68,7 +68,8 @@ def seal(author, address, prekeys, contents):
     signature = author.session_key.sign(signed_by_author(network_id, address, author.user, said))
     bundle = {0: r, 1: author.user, 2: author.session, 3: said, 4: signature, 5: author.roster(), 6: author.card()}
     sealed = ChaCha20Poly1305(key).encrypt(NONCE, pad(cbor.encode(bundle)), network_id + address + lock)
-    wraps = [[prekey_id, *wrap(key, public, info(network_id, address, lock, prekey_id))] for prekey_id, public in prekeys]
+    bound = [(prekey_id, public, info(network_id, address, lock, prekey_id)) for prekey_id, public in prekeys]
+    wraps = [[prekey_id, *wrap(key, public, bound_to)] for prekey_id, public, bound_to in bound]
     envelope = cbor.encode({0: address, 1: lock, 2: wraps, 3: sealed})
     return envelope, envelope_id(envelope)
 

@@ -1,7 +1,7 @@
 """Section 10 of docs/protocol.md, with python-zeroconf at the other end of a cable.
 
-Runs inside namespaces of its own (see `tests/interop.rs`): the node is alone in one, called `node`, and this script in the
-other, with a veth pair between them and nothing but link-local addresses of IPv6 and one of IPv4 each.
+Runs inside namespaces of its own (see `tests/interop.rs`): the node is alone in one, called `node`, and this script in
+the other, with a veth pair between them and nothing but link-local addresses of IPv6 and one of IPv4 each.
 """
 
 import asyncio
@@ -73,9 +73,9 @@ class Lan(unittest.IsolatedAsyncioTestCase):
         boot = peer.boot.to_bytes(8, "big")
         text = {"v": "1", "b": boot.hex(), "t": tag.hex()}
         instance = f"{records.base32(boot)}.{SERVICE}"
-        info = ServiceInfo(SERVICE, instance, port, properties=text, server="x1y2z3.local.", addresses=[socket.inet_aton(HERE)])
+        place = {"server": "x1y2z3.local.", "addresses": [socket.inet_aton(HERE)]}
+        info = ServiceInfo(SERVICE, instance, port, properties=text, **place)
         await self.zeroconf.async_register_service(info)
-        return info
 
     def peer(self, name):
         peer = Peer(name, records.Network())

@@ -13,11 +13,21 @@ import quic
 import records
 import seal
 from node import Node
-from peer import HELLO, PARCEL, UNOPENABLE, Peer, holds
+from peer import (
+    DECLARE_ONLINE,
+    DELIVER_KNOWN_LIST,
+    HELLO,
+    PARCEL,
+    REQUEST_PING,
+    REQUEST_USER_LIST,
+    UNOPENABLE,
+    Peer,
+    holds,
+)
 from quic import CHAT, CONTROL
 from records import base32
 
-# Codes of section 2: an application's, and 0x100 + the alert of TLS where the handshake ends.
+# Codes of section 2.
 NONSENSE, NO_PROOF = 3, 6
 
 
@@ -119,6 +129,46 @@ class Chat(Loopback):
         self.assertEqual(base32(bob.other_user), node.ready["id"])
 
 
+class Asking(Loopback):
+    async def asked(self):
+        """A peer that has met the node, and whom the node has linked by accepting."""
+        node, bob = await self.start(), self.peer("bob")
+        await bob.dial(node.address())
+        bob.send([bob.link()])
+        await node.event("linked", id=base32(bob.person.user))
+        return bob
+
+    async def test_a_ping_is_answered_with_a_declaration_even_if_nothing_is_new(self):
+        bob = await self.asked()
+        for request in range(2):
+            ping = {0: request, 1: bob.other_user, 2: bob.person.declaration(), 4: 0}
+            bob.wire.send(CONTROL, [[REQUEST_PING, ping]])
+            declare = await bob.message(DECLARE_ONLINE)
+            declaration = records.verify(bob.other_session, "declaration", records.OPEN, declare[0])
+            self.assertEqual((declaration[1], declaration[3]), (bob.other_session, True))
+
+    async def test_who_is_linked_is_told_the_answerer_s_links(self):
+        bob = await self.asked()
+        bob.wire.send(CONTROL, [[REQUEST_USER_LIST, {0: 77, 1: bob.other_user}]])
+        known = await bob.message(DELIVER_KNOWN_LIST, lambda body: body[0] == 77)
+        self.assertEqual((known[2], known[3]), (True, False))
+        page = records.verify(bob.other_session, "link-list", records.OPEN, known[1][0][2][0])
+        self.assertEqual((page[0], page[1], page[3], page[4]), (bob.other_user, bob.other_session, 0, 1))
+        self.assertEqual([(entry[0], entry[1]) for entry in page[5]], [(bob.person.user, records.LINKED_BY_ACCEPTING)])
+
+    async def test_who_lost_everything_gets_its_own_roster_back(self):
+        bob = await self.asked()
+        bob.wire.send(CONTROL, [[REQUEST_USER_LIST, {0: 78, 1: bob.person.user}]])
+        known = await bob.message(DELIVER_KNOWN_LIST, lambda body: body[0] == 78)
+        self.assertEqual(known[1][0][1], bob.person.roster())
+
+    async def test_who_asks_about_a_third_is_told_nothing(self):
+        bob = await self.asked()
+        bob.wire.send(CONTROL, [[REQUEST_USER_LIST, {0: 79, 1: bytes(31) + b"\1"}]])
+        known = await bob.message(DELIVER_KNOWN_LIST, lambda body: body[0] == 79)
+        self.assertEqual((known.get(1, []), known[2], known[3]), ([], False, False))
+
+
 class Later(Loopback):
     """What a later version may send does no harm, and what is repeated is known."""
 
@@ -201,17 +251,37 @@ class Strangers(Loopback):
         breaches = {
             "a length of 2^31": b"\x80\0\0\0",
             "cbor of another spelling": b"\0\0\0\2\x18\x00",
-            "a second hello": None,
         }
         for name, data in breaches.items():
             with self.subTest(name):
                 eve = self.peer("eve")
                 await eve.dial(node.address())
-                if data is None:
-                    eve.wire.send(CONTROL, [[HELLO, eve.hello(node.address())]])
-                else:
-                    eve.wire.send_raw(CONTROL, data)
+                eve.wire.send_raw(CONTROL, data)
                 self.assertEqual(await self.closing(eve), NONSENSE)
+
+    async def test_messages_out_of_their_place_end_the_connection(self):
+        node = await self.start()
+        said_twice, too_early, twice_open = self.peer("eve"), self.peer("eve"), self.peer("eve")
+        await said_twice.dial(node.address())
+        said_twice.wire.send(CONTROL, [[HELLO, said_twice.hello(node.address())]])
+        await too_early.prove(await too_early.reach(node.address()), records.DIALLER)
+        too_early.wire.send(CONTROL, [[DECLARE_ONLINE, too_early.declare(online=True)]])
+        await twice_open.dial(node.address())
+        twice_open.wire.open_stream(bytes([CONTROL]))
+        for eve in (said_twice, too_early, twice_open):
+            self.assertEqual(await self.closing(eve), NONSENSE)
+
+    async def test_the_third_bad_record_or_envelope_ends_the_connection(self):
+        node, eve = await self.start(), self.peer("eve")
+        await eve.dial(node.address())
+        envelope, _ = seal.seal(eve.person, eve.other_user, [eve.other_prekey], [eve.text("whole")])
+        broken = {0: envelope[:-1] + bytes([envelope[-1] ^ 1]), 1: seal.LIFE, 2: 1}
+        forged = eve.declare(online=True) | {0: [eve.person.declaration()[0], bytes(64)]}
+        eve.wire.send(CHAT, [[PARCEL, broken], [PARCEL, broken]])
+        eve.send([eve.text("still heard")])
+        await node.event("message", text="still heard")
+        eve.wire.send(CONTROL, [[DECLARE_ONLINE, forged]])
+        self.assertEqual(await self.closing(eve), NONSENSE)
 
     async def test_a_hello_of_another_session_than_the_certificate_s_is_refused(self):
         node, eve = await self.start(), self.peer("eve")
@@ -224,7 +294,8 @@ class Strangers(Loopback):
         node, eve = await self.start(), self.peer("eve")
         await eve.dial(node.address())
         mallory = self.peer("mallory")
-        forged, _ = seal.seal(Forger(eve.person, mallory.person), eve.other_user, [eve.other_prekey], [eve.text("forged")])
+        forger, contents = Forger(eve.person, mallory.person), [eve.text("forged")]
+        forged, _ = seal.seal(forger, eve.other_user, [eve.other_prekey], contents)
         eve.wire.send(CHAT, [[PARCEL, {0: forged, 1: seal.LIFE, 2: 1}]])
         eve.send([eve.text("my own")])
         self.assertEqual((await node.event("message"))["text"], "my own")

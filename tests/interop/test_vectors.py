@@ -52,7 +52,8 @@ class Ids(unittest.TestCase):
 
     def test_a_message_id_is_seen_as_a_token(self):
         said = vectors("ids")
-        author, to, epoch = bytes.fromhex(said["token-author"]), bytes.fromhex(said["token-to"]), int(said["token-epoch"])
+        author, to = (bytes.fromhex(said[f"token-{who}"]) for who in ("author", "to"))
+        epoch = int(said["token-epoch"])
         tokens = {int(name[6:]): value for name, value in said.items() if name[6:].isdigit()}
         self.assertEqual(len(tokens), 4)
         for n, token in tokens.items():
@@ -63,7 +64,7 @@ class Proofs(unittest.TestCase):
     def test_proofs_and_tags_are_made_again(self):
         said = vectors("proof")
         exporter, boot = bytes.fromhex(said["exporter"]), int(said["boot"], 16)
-        file = "\n".join(f"{value}" for name, value in lines("proof") if name == "closed-file")
+        file = "\n".join(value for name, value in lines("proof") if name == "closed-file")
         networks = {"open": records.Network(), "closed": records.Network.from_file(file)}
         for kind, network in networks.items():
             self.assertEqual(network.id.hex(), said[f"{kind}-network"])
@@ -76,16 +77,16 @@ class Proofs(unittest.TestCase):
 
 
 class Records(unittest.TestCase):
-    DOMAINS = {"roster": "user-seed", "declaration": "session-seed", "key-card": "session-seed", "link-list": "session-seed"}
+    SIGNERS = {"roster": "user", "declaration": "session", "key-card": "session", "link-list": "session"}
 
     def test_every_record_is_signed_as_the_page_says(self):
         said = hexed("records")
-        for what, key in self.DOMAINS.items():
-            payload = said[f"{what}-payload"]
-            signed = records.sign(seed(said[key]), what, records.OPEN, payload)
+        for what, who in self.SIGNERS.items():
+            payload, key = said[f"{what}-payload"], seed(said[f"{who}-seed"])
+            signed = records.sign(key, what, records.OPEN, payload)
             self.assertEqual(signed[1], said[f"{what}-signature"])
             self.assertEqual(cbor.encode(signed), said[f"{what}-signed"])
-            self.assertEqual(cbor.decode(payload), records.verify(records.public(seed(said[key])), what, records.OPEN, signed))
+            self.assertEqual(cbor.decode(payload), records.verify(records.public(key), what, records.OPEN, signed))
 
     def test_a_record_of_another_network_or_kind_is_not_signed(self):
         said = hexed("records")
@@ -109,9 +110,9 @@ class Records(unittest.TestCase):
 
 class Frames(unittest.TestCase):
     def test_every_control_frame_is_read_and_spelt_again(self):
-        kinds = {"hello": 1, "declare-online": 2, "declare-offline": 3, "request-ping": 4, "request-user-list": 5, "deliver-known-list": 6}
+        requests = ["request-ping", "request-user-list", "deliver-known-list"]
         said, signed = hexed("control"), hexed("records")
-        for name, kind in kinds.items():
+        for kind, name in enumerate(["hello", "declare-online", "declare-offline", *requests], start=1):
             batch = framed(said[name])
             self.assertEqual(batch[0][0], kind, name)
             self.assertEqual(cbor.frame(batch), said[name])
