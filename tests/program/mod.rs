@@ -351,6 +351,18 @@ impl Node {
         Ok(serde_json::from_slice(&line).expect("every line is a JSON object"))
     }
 
+    /// Events that nobody has waited for: those that are there, or those that come within `time` where there are none.
+    pub fn listens(&mut self, time: Duration) -> Vec<Value> {
+        if self.pending.is_empty()
+            && let Ok(line) = self.output.recv_timeout(time)
+        {
+            self.pending.push(serde_json::from_slice(&line).expect("every line is a JSON object"));
+        }
+        let more = std::iter::from_fn(|| self.output.try_recv().ok());
+        self.pending.extend(more.map(|line| serde_json::from_slice::<Value>(&line).expect("every line is an object")));
+        std::mem::take(&mut self.pending)
+    }
+
     /// Everything printed by now and by its end that nobody has waited for.
     pub fn rest(&mut self) -> Vec<Value> {
         let mut rest = std::mem::take(&mut self.pending);
