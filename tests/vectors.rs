@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use data_encoding::HEXLOWER;
 use darknode::id::{Address, BootId, EnvelopeId, MessageId, NetworkId, SessionId, StreamId, UserId};
 use darknode::identity::network::{NetworkKey, Role};
 use darknode::identity::record::Checked;
@@ -22,6 +21,7 @@ use darknode::wire::record::{
     Declaration, KeyCard, LinkEntry, LinkList, Roster, RosterSession, Signed, link_state, roles,
 };
 use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
+use data_encoding::HEXLOWER;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -146,7 +146,8 @@ fn contents() -> Vec<Content> {
     let ranges = List(vec![Range(1, 4), Range(6, 6)]);
     let stream = StreamRanges { author: Person::bob().session_id(), epoch: 99, ranges };
     let receipt = ReceiptBody { streams: List(vec![stream]) };
-    let content = |kind, n, body| Content { kind, epoch: 7, n, lamport: 4 + n, wall: 1_700_000_000_003, body: Bytes(body) };
+    let content =
+        |kind, n, body| Content { kind, epoch: 7, n, lamport: 4 + n, wall: 1_700_000_000_003, body: Bytes(body) };
     vec![
         content(kind::TEXT, 1, "hello, bob".into()),
         content(kind::LINK, 2, encode(&link)),
@@ -156,13 +157,8 @@ fn contents() -> Vec<Content> {
 
 fn sealed() -> Sealed {
     let (alice, bob) = (Person::alice(), Person::bob());
-    let author = Author {
-        user: alice.user_id(),
-        key: &alice.session,
-        network: &NetworkId::OPEN,
-        roster: None,
-        card: None,
-    };
+    let author =
+        Author { user: alice.user_id(), key: &alice.session, network: &NetworkId::OPEN, roster: None, card: None };
     let mut rng = ChaCha20Rng::from_seed(SEAL_SEED);
     seal(&mut rng, &author, bob.user_id().into(), &[bob.prekey.public()], contents()).expect("it is short")
 }
@@ -317,7 +313,8 @@ fn seals_are_as_in_the_files() {
     let sealed = sealed();
     let mut drawn = [0; 96];
     ChaCha20Rng::from_seed(SEAL_SEED).fill_bytes(&mut drawn);
-    vectors.note("Alice's session seals three contents (text, link, receipt) to Bob's one prekey, in the open network.");
+    vectors
+        .note("Alice's session seals three contents (text, link, receipt) to Bob's one prekey, in the open network.");
     vectors.hex("author-user", &alice.user_id().0);
     vectors.hex("author-session-seed", &alice.session.seed());
     vectors.hex("address", &bob.user_id().0);

@@ -144,7 +144,8 @@ proptest! {
 
 #[test]
 fn bytes_behind_a_frame_and_frames_cut_short_are_refused() {
-    let batch: Batch = List(vec![Control::RequestUserList(RequestUserList { id: 3, user: darknode::id::UserId([1; 32]) })]);
+    let batch: Batch =
+        List(vec![Control::RequestUserList(RequestUserList { id: 3, user: darknode::id::UserId([1; 32]) })]);
     let bytes = encode(&batch);
     assert_eq!(decode::<Batch>(&[&bytes[..], &[0]].concat()), Err(Malformed::TrailingBytes));
     for end in 0..bytes.len() {

@@ -99,7 +99,10 @@ fn what_was_said_and_who_has_it_outlives_a_restart_of_both() {
     let status = alice.asks(r"\status bob");
     assert_eq!(status["messages"][0]["sessions"][0]["state"], "delivered", "{status}");
     bob.quits();
-    let rest = { alice.types(r"\quit"); alice.ends().1 };
+    let rest = {
+        alice.types(r"\quit");
+        alice.ends().1
+    };
     assert!(rest.iter().all(|event| event["event"] != "message"), "nothing is printed twice: {rest:?}");
 }
 

@@ -75,7 +75,8 @@ fn help_lists_every_macro_and_an_unknown_one_names_the_nearest() {
     assert_form(&help, "help", &["macros"]);
     let macros = help["macros"].as_array().expect("a list");
     macros.iter().for_each(|entry| assert_eq!(crate::program::keys(entry), ["name", "text", "use"]));
-    for name in ["chat", "users", "online", "offline", "add", "ping", "quit", "exit", "me", "whois", "verify", "status"] {
+    for name in ["chat", "users", "online", "offline", "add", "ping", "quit", "exit", "me", "whois", "verify", "status"]
+    {
         assert!(macros.iter().any(|entry| entry["name"] == name), "{name}");
     }
     let error = alice.asks(r"\hlep");

@@ -91,7 +91,8 @@ pub fn key_card() -> impl Strategy<Value = KeyCard> {
 }
 
 pub fn link_list() -> impl Strategy<Value = LinkList> {
-    let entry = (user(), any::<u8>(), any::<u64>()).prop_map(|(user, state, lamport)| LinkEntry { user, state, lamport });
+    let entry =
+        (user(), any::<u8>(), any::<u64>()).prop_map(|(user, state, lamport)| LinkEntry { user, state, lamport });
     (user(), session(), any::<u64>(), any::<u16>(), any::<u16>(), list(entry, 20)).prop_map(
         |(user, session, version, page, pages, entries)| LinkList { user, session, version, page, pages, entries },
     )
@@ -126,16 +127,14 @@ fn declare() -> impl Strategy<Value = Declare> {
 }
 
 fn request_ping() -> impl Strategy<Value = RequestPing> {
-    (any::<u64>(), user(), signed(), option::of(signed()), any::<u8>()).prop_map(
-        |(id, target, declaration, roster, hops)| RequestPing { id, target, declaration, roster, hops },
-    )
+    (any::<u64>(), user(), signed(), option::of(signed()), any::<u8>())
+        .prop_map(|(id, target, declaration, roster, hops)| RequestPing { id, target, declaration, roster, hops })
 }
 
 fn known_user() -> impl Strategy<Value = KnownUser> {
     let known = (signed(), any::<u64>()).prop_map(|(declaration, age_ms)| KnownDeclaration { declaration, age_ms });
-    (user(), option::of(signed()), list(signed(), 2), list(signed(), 2), list(known, 2)).prop_map(
-        |(user, roster, links, cards, declarations)| KnownUser { user, roster, links, cards, declarations },
-    )
+    (user(), option::of(signed()), list(signed(), 2), list(signed(), 2), list(known, 2))
+        .prop_map(|(user, roster, links, cards, declarations)| KnownUser { user, roster, links, cards, declarations })
 }
 
 fn known_list() -> impl Strategy<Value = DeliverKnownList> {
@@ -160,8 +159,11 @@ pub fn items() -> impl Strategy<Value = Items> {
     let item = prop_oneof![
         parcel.prop_map(|(envelope, life_ms, copies)| Chat::Parcel(Parcel { envelope, life_ms, copies })),
         (envelope_id(), fixed()).prop_map(|(envelope, r)| Chat::Release(Release { envelope, r })),
-        (envelope_id(), signed(), signed())
-            .prop_map(|(envelope, roster, card)| Chat::Unopenable(Unopenable { envelope, roster, card })),
+        (envelope_id(), signed(), signed()).prop_map(|(envelope, roster, card)| Chat::Unopenable(Unopenable {
+            envelope,
+            roster,
+            card
+        })),
     ];
     list(item, 6)
 }
@@ -191,16 +193,18 @@ pub fn bundle() -> impl Strategy<Value = Bundle> {
 }
 
 pub fn contents() -> impl Strategy<Value = Contents> {
-    let content = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>(), bytes(200)).prop_map(
-        |(kind, epoch, n, lamport, wall, body)| Content { kind, epoch, n, lamport, wall, body },
-    );
+    let content = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>(), bytes(200))
+        .prop_map(|(kind, epoch, n, lamport, wall, body)| Content { kind, epoch, n, lamport, wall, body });
     list(content, 20)
 }
 
 pub fn receipt() -> impl Strategy<Value = ReceiptBody> {
     let range = (any::<u64>(), any::<u64>()).prop_map(|(first, last)| Range(first, last));
-    let stream = (session(), any::<u64>(), list(range, 10))
-        .prop_map(|(author, epoch, ranges)| StreamRanges { author, epoch, ranges });
+    let stream = (session(), any::<u64>(), list(range, 10)).prop_map(|(author, epoch, ranges)| StreamRanges {
+        author,
+        epoch,
+        ranges,
+    });
     list(stream, 5).prop_map(|streams| ReceiptBody { streams })
 }
 
