@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use darknode::proto::Accept;
-use darknode::proto::event::{Command, Filter};
+use darknode::proto::event::Command;
+use darknode::proto::view::Filter;
 use darknode::proto::view::{Absence, By, Delivery, ErrorCode, Notice};
 use darknode::sim::{Settings, Sim};
 
@@ -333,4 +334,29 @@ fn pruning_keeps_linked_and_live_sessions() {
     let still =
         |n: &Notice| matches!(n, Notice::Users { users, .. } if users.iter().any(|user| user.id == bob && user.online));
     assert!(told(&sim, 0, still));
+}
+
+#[test]
+fn whoever_loses_its_memory_signs_above_the_roster_that_friends_hold() {
+    let mut sim = linked_pair(21);
+    sim.run(Duration::from_secs(10));
+    sim.crash(1);
+    sim.nodes[1].disk = Default::default();
+    sim.start(1);
+    let linked = |sim: &Sim| sim.nodes[1].notices.iter().filter(|(_, n)| matches!(n, Notice::Linked { .. })).count();
+    assert!(sim.run_until(SOON, |sim| linked(sim) == 2), "the link is known again from alice's list");
+    say(&mut sim, 0, 1, 5, "still there?");
+    assert!(sim.run_until(SOON, |sim| shown(sim, 1).contains_key("still there?")));
+}
+
+#[test]
+fn somebody_who_was_removed_can_ask_again_and_is_linked_again() {
+    let mut sim = linked_pair(22);
+    sim.command(1, 5, Command::Remove { user: "alice".to_owned() });
+    assert!(sim.run_until(SOON, |sim| told(sim, 0, |n| matches!(n, Notice::Unlinked { .. }))));
+    sim.command(0, 6, Command::Chat { user: "bob".to_owned() });
+    let links = |sim: &Sim, node: usize| {
+        sim.nodes[node].notices.iter().filter(|(_, n)| matches!(n, Notice::Linked { .. })).count()
+    };
+    assert!(sim.run_until(SOON, |sim| links(sim, 0) == 2 && links(sim, 1) == 2));
 }

@@ -36,8 +36,17 @@ fn config(dir: &Path, name: &str) -> NodeConfig {
 }
 
 impl Node {
+    /// A node that stopped just now may hold its port for a moment longer.
     async fn start(config: NodeConfig) -> Node {
-        let (mut handle, task) = start(config).unwrap();
+        let restart = async {
+            loop {
+                match start(config.clone()) {
+                    Err(StartError::Bind(_)) => tokio::task::yield_now().await,
+                    outcome => return outcome.unwrap(),
+                }
+            }
+        };
+        let (mut handle, task) = timeout(PATIENCE, restart).await.expect("the port becomes free");
         let NodeMessage::Ready(ready) = handle.from_node.recv().await.unwrap() else { panic!("ready comes first") };
         Node { handle, ready, task }
     }
@@ -173,12 +182,15 @@ async fn nodes_that_share_a_link_meet_by_themselves() {
     let mdns_port = 40_000 + u16::try_from(std::process::id() % 20_000).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let on_lan = |name| NodeConfig { lan: Some(mdns_port), ..config(dir.path(), name) };
-    let (mut alice, bob) = (Node::start(on_lan("alice")).await, Node::start(on_lan("bob")).await);
-    let met = alice.next("a neighbour on the link", |notice| match notice {
-        Notice::Nearby { id, .. } => Some(*id),
-        _ => None,
-    });
-    assert_eq!(met.await, bob.ready.id);
+    let (mut alice, mut bob) = (Node::start(on_lan("alice")).await, Node::start(on_lan("bob")).await);
+    let (alice_id, bob_id) = (alice.ready.id, bob.ready.id);
+    for (node, other) in [(&mut alice, bob_id), (&mut bob, alice_id)] {
+        let met = node.next("a neighbour on the link", |notice| match notice {
+            Notice::Nearby { id, .. } => Some(*id),
+            _ => None,
+        });
+        assert_eq!(met.await, other);
+    }
     bob.quit().await;
     alice.quit().await;
 }

@@ -7,6 +7,6 @@ pub mod seal;
 pub mod sign;
 pub mod words;
 
-pub use name::Name;
+pub use name::{BadName, Name};
 pub use record::{Checked, Refused, Verifier};
 pub use sign::{Domain, Scheme, SecretKey};

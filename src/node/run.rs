@@ -31,6 +31,7 @@ use crate::wire::record::roles;
 const MAX_LABEL: usize = 64;
 
 /// How a node is to be.
+#[derive(Clone)]
 pub struct NodeConfig {
     pub name: Name,
     pub data_dir: PathBuf,

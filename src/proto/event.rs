@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::memory::{Op, Ticket};
-use super::view::Notice;
+use super::view::{Filter, Notice};
 use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
@@ -131,13 +131,6 @@ pub enum Command {
     },
     /// Declare offline and stop.
     Quit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Filter {
-    All,
-    Online,
-    Offline,
 }
 
 /// What is to be done.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::limits::{MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS};
+use super::limits::{MAX_RANGES, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS, MAX_STREAMS_PER_SESSION};
 use super::memory::Ticket;
 use super::ranges::Ranges;
 use crate::id::{Address, SessionId, StreamId, UserId};
@@ -23,15 +23,42 @@ pub struct Inbox {
     owed: BTreeMap<(UserId, SessionId), BTreeSet<StreamId>>,
 }
 
+/// What became of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    New,
+    Known,
+    /// Its author has opened too many streams, or left too many gaps.
+    Refused,
+}
+
 impl Inbox {
     pub fn new(received: Vec<(StreamId, Ranges)>) -> Inbox {
         let seen: BTreeMap<StreamId, Ranges> = received.into_iter().collect();
         Inbox { durable: seen.clone(), seen, pending: VecDeque::new(), owed: BTreeMap::new() }
     }
 
-    /// Takes a number; false if it was there.
-    pub fn receive(&mut self, stream: StreamId, n: u64) -> bool {
-        self.seen.entry(stream).or_default().insert(n)
+    /// Takes a number.
+    pub fn receive(&mut self, stream: StreamId, n: u64) -> Taken {
+        let Some(seen) = self.seen.get_mut(&stream) else { return self.open(stream, n) };
+        if seen.contains(n) {
+            return Taken::Known;
+        }
+        if seen.pieces() >= MAX_RANGES {
+            return Taken::Refused;
+        }
+        seen.insert(n);
+        Taken::New
+    }
+
+    fn open(&mut self, stream: StreamId, n: u64) -> Taken {
+        let first = StreamId { epoch: 0, to: Address([0; 32]), ..stream };
+        let of_author = self.seen.range(first..).take_while(|(known, _)| known.author == stream.author);
+        if of_author.take(MAX_STREAMS_PER_SESSION).count() == MAX_STREAMS_PER_SESSION {
+            return Taken::Refused;
+        }
+        self.seen.entry(stream).or_default().insert(n);
+        Taken::New
     }
 
     /// Everything received of a stream.

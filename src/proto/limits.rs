@@ -15,9 +15,9 @@ pub const MAX_NEARBY_KEPT: usize = 12;
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 /// Two dials of one boot that cross have both been answered within this long: the dial time-out and a second.
 pub const CROSSING: Duration = Duration::from_secs(5);
-/// After a connection died, its session counts as lost unless it is back by then. With the idle time-out of 10 s in front a
+/// After a connection died, its session counts as lost unless it is back by then. With the idle time-out of 12 s in front a
 /// killed peer is shown as lost within 15 s.
-pub const LOST_GRACE: Duration = Duration::from_secs(3);
+pub const LOST_GRACE: Duration = Duration::from_secs(2);
 /// A neighbour that does not answer a probe (after waking up) for this long is gone.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(4);
 
@@ -87,3 +87,13 @@ pub const MAX_SEQ_JUMPS: u32 = 3;
 
 /// Settled messages of a conversation that `\status` still shows.
 pub const STATUS_RECENT: u32 = 20;
+
+/// Users of whom the store keeps a row. Beyond it contents of new strangers are dropped: a thousand keys a day by one
+/// attacker must not fill a disk.
+pub const MAX_KEPT_USERS: usize = 100_000;
+/// Streams received of one session: one for every start in which it wrote to me. Beyond it new ones are dropped.
+pub const MAX_STREAMS_PER_SESSION: usize = 10_000;
+/// Ranges that what was received of a stream may take. Honest authors count by one, so gaps are few.
+pub const MAX_RANGES: usize = 4_096;
+/// Changes that may wait for the disk before envelopes are dropped; their authors send them anew.
+pub const MAX_UNSTORED: u64 = 65_536;

@@ -51,10 +51,8 @@ impl Links {
         if entry.lamport <= row.theirs.lamport {
             return Change::Nothing;
         }
-        let same = row.theirs.state == entry.state;
         row.theirs = entry;
         match self.change(user, before, By::Them) {
-            Change::Noted if same => Change::Nothing,
             Change::Noted if says_yes(entry.state) && self.mine(&user) != LinkState::Blocked && !before => {
                 Change::Asked
             }
@@ -81,6 +79,12 @@ impl Links {
 
     pub fn mine(&self, user: &UserId) -> LinkState {
         self.rows.get(user).map(|row| row.mine.state).unwrap_or_default()
+    }
+
+    /// Whether a person who asks for a link has something to say: they have not asked, or were refused since.
+    pub fn can_ask(&self, user: &UserId) -> bool {
+        let row = self.rows.get(user);
+        row.is_none_or(|row| row.mine.state != LinkState::Linked || row.theirs.state == LinkState::Removed)
     }
 
     /// Everybody I want to reach: whom my list names and whose list does not refuse me.

@@ -272,6 +272,11 @@ impl Core {
         self.on_closed(conn);
     }
 
+    /// Whether there is room for one more user in the store.
+    fn may_keep(&self, user: &UserId) -> bool {
+        self.kept.contains(user) || self.kept.len() < limits::MAX_KEPT_USERS
+    }
+
     /// Keeps a user over restarts, with their sessions.
     fn keep(&mut self, user: UserId) {
         if !self.kept.insert(user) {

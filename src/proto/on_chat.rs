@@ -2,7 +2,8 @@
 
 use super::Core;
 use super::event::Output;
-use super::limits::ENVELOPE_LIFE;
+use super::inbox::Taken;
+use super::limits::{ENVELOPE_LIFE, MAX_UNSTORED};
 use super::memory::{Entry, MessageRow, Op};
 use super::ranges::Ranges;
 use super::view::{Delivery, MessageView, Notice, WarningCode};
@@ -31,6 +32,9 @@ impl Core {
     fn on_parcel(&mut self, conn: ConnId, parcel: Parcel) {
         if self.disk_trouble.is_some() {
             return self.drop_counted("envelope while the disk refuses");
+        }
+        if self.out.unstored() > MAX_UNSTORED {
+            return self.drop_counted("envelope while the disk is behind");
         }
         match open(&self.config.network, &parcel.envelope, |id| self.prekeys.find(id)) {
             Ok(opened) if opened.address != Address::from(self.config.user) => {
@@ -70,6 +74,9 @@ impl Core {
         if self.links.is_blocked(&opened.user) {
             return self.drop_counted("content of somebody blocked");
         }
+        if !self.may_keep(&opened.user) {
+            return self.drop_counted("content of one stranger too many");
+        }
         self.sessions.hear(opened.session, opened.user, self.now.moment);
         if let Some(card) = &opened.card {
             self.take_card(conn, card);
@@ -88,9 +95,13 @@ impl Core {
                 continue;
             }
             let stream = StreamId { author: opened.session, epoch: content.epoch, to: opened.address };
-            let new = content.n > 0 && self.inbox.receive(stream, content.n);
-            *touched.entry(stream).or_insert(false) |= new;
-            if new {
+            let taken = if content.n > 0 { self.inbox.receive(stream, content.n) } else { Taken::Refused };
+            if taken == Taken::Refused {
+                self.drop_counted("content beyond the bounds of its stream");
+                continue;
+            }
+            *touched.entry(stream).or_insert(false) |= taken == Taken::New;
+            if taken == Taken::New {
                 self.take_content(opened.user, MessageId { stream, n: content.n }, content);
             }
         }

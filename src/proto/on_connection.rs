@@ -22,7 +22,7 @@ impl Core {
             self.fail_ping(dial.as_ref(), "that address is my own");
             return;
         }
-        if self.stopping || self.neighbours.count() >= self.max_neighbours() {
+        if self.stopping || !self.make_room(&new.session) {
             self.out.push(Output::Close { conn: new.conn, reason: CloseReason::Surplus });
             return;
         }
@@ -57,13 +57,27 @@ impl Core {
         }
     }
 
+    /// Whether one more connection fits. For somebody who is wanted a stranger makes room.
+    fn make_room(&mut self, session: &SessionId) -> bool {
+        if self.neighbours.count() < self.max_neighbours() {
+            return true;
+        }
+        let wanted = self.sessions.get(session).is_some_and(|session| self.links.wants(&session.user));
+        let stranger = self.neighbours.iter_up().find(|(_, _, user)| !self.links.wants(user)).map(|(_, conn, _)| conn);
+        match stranger.filter(|_| wanted) {
+            Some(conn) => self.close(conn, CloseReason::Surplus),
+            None => self.drop_counted("connection beyond the bound"),
+        }
+        wanted && stranger.is_some()
+    }
+
     /// The other side has said who it is.
     pub(super) fn on_hello(&mut self, conn: ConnId, hello: Hello) {
         let Some(neighbour) = self.neighbours.get(&conn) else { return };
         if neighbour.user.is_some() {
             return self.drop_counted("second hello");
         }
-        let (session, addr, mine, boot) = (neighbour.session, neighbour.addr, neighbour.mine, neighbour.boot);
+        let (session, addr, mine) = (neighbour.session, neighbour.addr, neighbour.mine);
         let Ok((roster, declaration, card)) = self.check_hello(&hello, &session) else {
             self.drop_counted("bad hello");
             return self.close(conn, CloseReason::Protocol);
@@ -84,14 +98,10 @@ impl Core {
         self.save_session(&session);
         self.neighbours.set_up(conn, user);
         self.heed_seq(hello.known_seq, &user);
-        self.come_up(conn, session, user, boot);
+        self.come_up(conn, session, user);
     }
 
-    fn check_hello(
-        &mut self,
-        hello: &Hello,
-        session: &SessionId,
-    ) -> Result<(Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>), Refused> {
+    fn check_hello(&mut self, hello: &Hello, session: &SessionId) -> Result<Introduction, Refused> {
         let roster: Checked<Roster> = Checked::open(&hello.roster, &self.verifier)?;
         let declaration: Checked<Declaration> = Checked::open(&hello.declaration, &self.verifier)?;
         let card: Option<Checked<KeyCard>> =
@@ -104,7 +114,7 @@ impl Core {
     }
 
     /// A session can be talked to: everybody it concerns learns of it.
-    fn come_up(&mut self, conn: ConnId, session: SessionId, user: UserId, boot: BootId) {
+    fn come_up(&mut self, conn: ConnId, session: SessionId, user: UserId) {
         self.wanted.found(&user, self.now.moment);
         self.answer_pings(&session);
         self.outbox.open_lane(user, session, self.now.moment);
@@ -117,21 +127,21 @@ impl Core {
             let message = RequestUserList { id: self.myself.declaration.seq, user: self.config.user };
             self.send_control(conn, Control::RequestUserList(message));
         }
-        self.show_nearby(conn, session, user, boot);
+        self.show_nearby(conn);
         self.retry_lookups();
         self.send_receipts();
         self.pump(&user);
     }
 
     /// Shows somebody of the local link, and lets go of connections that nobody needs.
-    fn show_nearby(&mut self, conn: ConnId, session: SessionId, user: UserId, boot: BootId) {
-        let announced = self.nearby.meet(boot, session);
-        let stranger = !self.links.wants(&user) && user != self.config.user;
+    pub(super) fn show_nearby(&mut self, conn: ConnId) {
         let Some(neighbour) = self.neighbours.get(&conn) else { return };
-        let local = announced || is_on_link(&neighbour.addr);
-        if !stranger {
+        let (session, addr) = (neighbour.session, neighbour.addr);
+        let announced = self.nearby.meet(neighbour.boot, session);
+        let Some(user) = neighbour.user.filter(|user| !self.links.wants(user) && *user != self.config.user) else {
             return;
-        }
+        };
+        let local = announced || is_on_link(&addr);
         if local && self.nearby.show(session, user) {
             let notice = Notice::Nearby { user: self.users.handle(&user), id: user, session };
             self.notice(None, notice);
@@ -267,8 +277,9 @@ impl Core {
         let known = self.neighbours.session_of(&boot);
         let dial = self.nearby.sight(boot, addrs, self.now.moment);
         if let Some(session) = known {
+            // Whoever dialled me may have seen me on the link before I saw them.
             self.nearby.meet(boot, session);
-            return;
+            return self.neighbours.up(&session).into_iter().for_each(|conn| self.show_nearby(conn));
         }
         for addr in dial {
             self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
@@ -372,6 +383,9 @@ impl Core {
         self.config.roles & (roles::RELAY | roles::SERVER) != 0
     }
 }
+
+/// What a hello proves of a session.
+type Introduction = (Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>);
 
 /// Whether an address can only be of this link or this machine.
 fn is_on_link(addr: &SocketAddr) -> bool {

@@ -73,11 +73,28 @@ impl Core {
     fn on_request_user_list(&mut self, conn: ConnId, request: RequestUserList) {
         let Some(asker) = self.neighbours.get(&conn).and_then(|neighbour| neighbour.user) else { return };
         let about_me = request.user == self.config.user;
-        if (about_me || request.user == asker) && self.links.wants(&asker) {
-            return self.send_links(conn, request.id, about_me);
+        if about_me && self.links.wants(&asker) {
+            return self.send_links(conn, request.id, true);
         }
-        let nothing = DeliverKnownList { id: request.id, users: List(Vec::new()), complete: false, more: false };
-        self.send_control(conn, Control::DeliverKnownList(nothing));
+        // Whoever has lost its memory gets its own roster back, to sign above it.
+        let own = (request.user == asker).then(|| self.known_user(&asker)).into_iter().collect();
+        let linked = request.user == asker && self.links.wants(&asker);
+        let list = DeliverKnownList { id: request.id, users: List(own), complete: false, more: linked };
+        self.send_control(conn, Control::DeliverKnownList(list));
+        if linked {
+            self.send_links(conn, request.id, false);
+        }
+    }
+
+    fn known_user(&self, user: &UserId) -> KnownUser {
+        let roster = self.users.roster(user).map(|roster| roster.signed().clone());
+        KnownUser {
+            user: *user,
+            roster,
+            links: List(Vec::new()),
+            cards: List(Vec::new()),
+            declarations: List(Vec::new()),
+        }
     }
 
     /// deliverKnownList: signed records about users that concern me.
@@ -117,6 +134,9 @@ impl Core {
             return self.drop_counted("link list of no session of its user");
         }
         let about_me = list.entries.iter().find(|entry| entry.user == self.config.user);
+        if !self.may_keep(&list.user) {
+            return self.drop_counted("link list of one stranger too many");
+        }
         if let Some((state, lamport)) = about_me.and_then(|entry| Some((from_wire(entry.state)?, entry.lamport))) {
             self.hear_link(list.user, Entry { state, lamport });
         }
@@ -180,6 +200,9 @@ impl Core {
     /// Takes a roster in, with what follows from it: a name may clash, a fork may show, somebody may be who was looked for.
     pub(super) fn learn_roster(&mut self, roster: Checked<Roster>) {
         let user = roster.user;
+        if user == self.config.user && roster.signed() != self.myself.roster.signed() {
+            return self.meet_own_roster(roster);
+        }
         match self.users.learn(roster) {
             Learned::Nothing => {}
             Learned::Fork => {

@@ -81,6 +81,9 @@ impl Core {
                 for session in self.presence.of_user(&user) {
                     self.presence.gone(&session);
                 }
+                for (_, conn) in self.neighbours.of_user(&user) {
+                    self.show_nearby(conn);
+                }
             }
             Change::Asked | Change::Noted | Change::Nothing => {}
         }

@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Core;
 use super::dials::{Dial, Purpose};
-use super::event::{CloseReason, Command, Filter, Output, Query, Request, StatusOf};
+use super::event::{CloseReason, Command, Output, Query, Request, StatusOf};
 use super::limits::STATUS_RECENT;
 use super::memory::{LinkState, Op};
 use super::users::Meant;
-use super::view::{ErrorCode, Notice, WarningCode};
+use super::view::{ErrorCode, Filter, Notice, WarningCode};
 use crate::id::UserId;
 use crate::wire::content::{MAX_TEXT, kind};
 
@@ -56,6 +56,7 @@ impl Core {
             Meant::Nobody => {
                 Err((ErrorCode::UnknownUser, format!("nobody called {typed} is known; \\users lists who is")))
             }
+            Meant::NoName(why) => Err((ErrorCode::BadName, why.to_string())),
             Meant::Several(ids) => {
                 let handles: Vec<String> = ids.iter().map(|id| self.users.handle(id)).collect();
                 Err((ErrorCode::AmbiguousUser, format!("{typed} may be {}; type one of these", handles.join(" or "))))
@@ -83,7 +84,7 @@ impl Core {
     fn chat(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
         self.refuse_myself(&id)?;
         self.refuse_blocked(&id)?;
-        if self.links.mine(&id) != LinkState::Linked {
+        if self.links.can_ask(&id) {
             self.say_link(id, LinkState::Linked);
         }
         let with = self.users.handle(&id);
@@ -93,7 +94,7 @@ impl Core {
 
     fn add(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
         self.refuse_myself(&id)?;
-        if self.links.mine(&id) != LinkState::Linked {
+        if self.links.can_ask(&id) {
             self.say_link(id, LinkState::Linked);
         }
         self.done(line, format!("added {}", self.users.handle(&id)))

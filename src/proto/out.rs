@@ -59,6 +59,11 @@ impl Outputs {
         self.stored
     }
 
+    /// How many changes wait for the disk.
+    pub fn unstored(&self) -> u64 {
+        self.issued.0 - self.stored.0.min(self.issued.0)
+    }
+
     pub fn poll(&mut self) -> Option<Output> {
         self.ready.pop_front()
     }

@@ -55,12 +55,27 @@ fn roster(config: &Config, count: &mut Count, users: &mut Users, now: Now) -> Ch
             return known.clone();
         }
     }
-    let sessions = vec![RosterSession { id: session, label: Text(config.label.clone()) }];
+    sign_above(config, count, users, &[], now)
+}
+
+/// A new roster with this session and `others` on it, above every one that is known. The user key must be here.
+fn sign_above(
+    config: &Config,
+    count: &mut Count,
+    users: &mut Users,
+    others: &[RosterSession],
+    now: Now,
+) -> Checked<Roster> {
+    let session = SessionId(config.session_key.public());
+    let known = users.roster(&config.user).cloned();
+    let mut sessions = known.as_ref().map(|known| known.sessions.0.clone()).unwrap_or_default();
+    others.iter().for_each(|other| add_session(&mut sessions, other.clone()));
+    add_session(&mut sessions, RosterSession { id: session, label: Text(config.label.clone()) });
     let value = Roster {
         user: config.user,
         name: Text(config.name.as_str().to_owned()),
         version: count.next_roster_version(now.wall),
-        sessions: known.as_ref().map(|known| with_session(known, &session, &config.label)).unwrap_or(List(sessions)),
+        sessions: List(sessions),
         revoked: known.map(|known| known.revoked.clone()).unwrap_or(List(Vec::new())),
     };
     let key = config.user_key.as_ref().expect("a session without the user key is on a roster already");
@@ -69,15 +84,13 @@ fn roster(config: &Config, count: &mut Count, users: &mut Users, now: Now) -> Ch
     roster
 }
 
-/// The sessions of a roster and this one; at the limit the oldest entry makes room.
-fn with_session(known: &Roster, session: &SessionId, label: &str) -> List<RosterSession, 16> {
-    let mut sessions = known.sessions.0.clone();
-    if !sessions.iter().any(|entry| entry.id == *session) {
-        sessions.push(RosterSession { id: *session, label: Text(label.to_owned()) });
+/// At the limit the oldest entry makes room.
+fn add_session(sessions: &mut Vec<RosterSession>, new: RosterSession) {
+    if sessions.iter().all(|entry| entry.id != new.id) {
+        sessions.push(new);
     }
     let surplus = sessions.len().saturating_sub(16);
     sessions.drain(..surplus);
-    List(sessions)
 }
 
 fn declaration(config: &Config, seq: u64, addrs: &[SocketAddr], online: bool) -> Checked<Declaration> {
@@ -113,6 +126,26 @@ fn link_pages(config: &Config, version: u64, links: &Links) -> Vec<Checked<LinkL
 }
 
 impl Core {
+    /// A roster of my own that I do not know: I lost my memory, or another session of mine signed it. Where the user key is,
+    /// a new one is signed above it.
+    pub(super) fn meet_own_roster(&mut self, met: Checked<Roster>) {
+        if met.version < self.myself.roster.version {
+            return;
+        }
+        self.count.know_roster_version(met.version);
+        let sessions = met.sessions.0.clone();
+        self.users.learn(met);
+        if self.config.user_key.is_some() {
+            self.myself.roster = sign_above(&self.config, &mut self.count, &mut self.users, &sessions, self.now);
+        } else if let Some(known) = self.users.roster(&self.config.user).cloned() {
+            self.myself.roster = known;
+        }
+        self.save_counters();
+        let user = self.config.user;
+        self.save_user(&user);
+        self.declare(true);
+    }
+
     /// Signs a new declaration and pushes it to every neighbour.
     pub(super) fn declare(&mut self, online: bool) {
         let seq = self.count.next_seq(self.now.wall);
@@ -150,7 +183,7 @@ impl Core {
         let declaration = self.myself.declaration.signed().clone();
         let message = Declare {
             declaration,
-            roster: None,
+            roster: Some(self.myself.roster.signed().clone()),
             card: Some(self.myself.card.signed().clone()),
             age_ms: 0,
             hops: 0,

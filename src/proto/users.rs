@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::UserRow;
 use crate::id::{SessionId, UserId};
-use crate::identity::{Checked, Name};
+use crate::identity::{BadName, Checked, Name};
 use crate::wire::record::Roster;
 
 /// What is known of a user.
@@ -41,6 +41,8 @@ pub enum Learned {
 pub enum Meant {
     One(UserId),
     Nobody,
+    /// It cannot be anybody's name.
+    NoName(BadName),
     Several(Vec<UserId>),
 }
 
@@ -150,7 +152,10 @@ impl Users {
             Some((name, short)) => (name, Some(short)),
             None => (typed, None),
         };
-        let Ok(name) = Name::parse(name) else { return Meant::Nobody };
+        let name = match Name::parse(name) {
+            Ok(name) => name,
+            Err(why) => return Meant::NoName(why),
+        };
         let same = self.by_name.get(&name.folded()).cloned().unwrap_or_default();
         let chosen: Vec<UserId> = match short {
             Some(short) => same.into_iter().filter(|id| id.short() == short).collect(),

@@ -69,7 +69,7 @@ pub enum Notice {
     },
     Message(Box<MessageView>),
     Users {
-        filter: super::event::Filter,
+        filter: Filter,
         users: Vec<UserView>,
     },
     Pong {
@@ -100,6 +100,14 @@ pub enum Notice {
         code: ErrorCode,
         message: String,
     },
+}
+
+/// Which users are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    All,
+    Online,
+    Offline,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

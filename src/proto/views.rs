@@ -1,8 +1,7 @@
 //! Copies of what is known, for the faces.
 
 use super::Core;
-use super::event::Filter;
-use super::view::{Profile, SessionView, UserView, Via};
+use super::view::{Filter, Profile, SessionView, UserView, Via};
 use crate::id::{SessionId, UserId};
 use crate::identity::words;
 

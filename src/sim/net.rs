@@ -14,7 +14,7 @@ use crate::time::Moment;
 pub type NodeIndex = usize;
 
 /// The idle time-out of connections, as in the shell.
-pub const IDLE: Duration = Duration::from_secs(10);
+pub const IDLE: Duration = Duration::from_secs(12);
 
 /// One connection: two ends.
 #[derive(Debug)]

@@ -5,8 +5,9 @@
 
 use std::net::IpAddr;
 
-use crate::proto::event::{Command, Filter};
+use crate::proto::event::Command;
 use crate::proto::view::ErrorCode;
+use crate::proto::view::Filter;
 use crate::wire::content::MAX_TEXT;
 
 /// Lines of history when no number is given: a screen's worth.

@@ -20,7 +20,7 @@ use super::{Event, qr};
 use crate::handle::Ready;
 use crate::identity::name::harmless;
 use crate::identity::words;
-use crate::proto::event::Filter;
+use crate::proto::view::Filter;
 use crate::proto::view::{Absence, By, Delivery, MessageView, Notice, Profile, SessionView, StatusView, UserView, Via};
 
 /// How lines look.

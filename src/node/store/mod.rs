@@ -162,8 +162,12 @@ impl Store {
 
     fn read(file: &StoreFile, me: &Me, options: &Options) -> Result<Store, StoreError> {
         file.claim()?;
-        let mut conn = schema::connect(file).map_err(|e| file.error(e))?;
-        schema::adopt(&mut conn, file)?;
+        let mut conn = schema::connect(&file.path).map_err(|e| file.error(e))?;
+        match schema::version(&conn).map_err(|e| file.error(e))? {
+            None => return Err(file.foreign()),
+            Some(version) if version > schema::VERSION => return Err(file.newer(version)),
+            Some(version) => schema::adopt(&mut conn, version).map_err(|e| file.error(e))?,
+        }
         if file.is_suspect() {
             if !schema::is_whole(&conn).map_err(|e| file.error(e))? {
                 return Err(StoreError::Damaged { path: file.path.clone() });

@@ -10,11 +10,11 @@
 
 use std::time::Duration;
 
+use std::path::Path;
+
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Result, TransactionBehavior};
 
-use super::StoreError;
-use super::file::StoreFile;
 use crate::wire::content::kind;
 
 /// "dark" in ASCII: tells a darknode store from any other SQLite file.
@@ -90,8 +90,8 @@ const CACHE_KIB: i64 = 2048;
 const STATEMENTS: usize = 64;
 
 /// Opens the file as it is. Nothing is written, not even by closing, until [`adopt`].
-pub fn connect(file: &StoreFile) -> Result<Connection> {
-    let conn = Connection::open(&file.path)?;
+pub fn connect(path: &Path) -> Result<Connection> {
+    let conn = Connection::open(path)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.busy_timeout(BUSY)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -101,16 +101,16 @@ pub fn connect(file: &StoreFile) -> Result<Connection> {
     Ok(conn)
 }
 
+/// The version the file says it is of; `None` if it is of no version and holds something.
+pub fn version(conn: &Connection) -> Result<Option<i32>> {
+    let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok((version != 0 || is_empty(conn)?).then_some(version))
+}
+
 /// Makes the store this program's: write-ahead log, full durability, newest schema.
-pub fn adopt(conn: &mut Connection, file: &StoreFile) -> Result<(), StoreError> {
-    let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|e| file.error(e))?;
-    if version > VERSION {
-        return Err(file.newer(version));
-    }
-    if version == 0 && !is_empty(conn).map_err(|e| file.error(e))? {
-        return Err(file.foreign());
-    }
-    configure(conn).and_then(|()| migrate(conn, version)).map_err(|e| file.error(e))
+pub fn adopt(conn: &mut Connection, version: i32) -> Result<()> {
+    configure(conn)?;
+    migrate(conn, version)
 }
 
 /// What every connection that writes needs.

@@ -201,7 +201,7 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
 
     fn connect(&mut self) -> Result<()> {
         if self.db.is_none() {
-            let conn = schema::connect(&self.file)?;
+            let conn = schema::connect(&self.file.path)?;
             schema::configure(&conn)?;
             self.options.impose(&conn)?;
             self.db = Some(Db { conn, names: Names::default() });
