@@ -5,7 +5,9 @@
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -51,6 +53,21 @@ impl Stage {
     /// The program with nothing from the environment, and a home of its own.
     pub fn bare(&self) -> Command {
         program(self.dir.path())
+    }
+
+    /// A new network key in a file of this name that nobody else can read; its text.
+    pub fn network_key(&self, file: &str) -> String {
+        let output = self.bare().args(["network", "new"]).stdin(Stdio::null()).output().expect("the program starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("it is text");
+        self.keep_secret(file, &text);
+        text
+    }
+
+    /// Writes a file that nobody else can read.
+    pub fn keep_secret(&self, file: &str, text: &str) {
+        fs::write(self.path(file), text).expect("it can be written");
+        fs::set_permissions(self.path(file), fs::Permissions::from_mode(0o600)).expect("it is ours");
     }
 
     /// A node for `name` that speaks JSON, alone: no mDNS, any free port, a data directory of that name.
@@ -421,9 +438,12 @@ impl Node {
         });
     }
 
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("process ids are small")
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).expect("process ids are small");
-        kill(Pid::from_raw(pid), signal).expect("it runs");
+        kill(Pid::from_raw(self.pid()), signal).expect("it runs");
     }
 
     /// SIGKILL, and everything it had printed before that nobody has waited for.
