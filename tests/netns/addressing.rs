@@ -1,0 +1,175 @@
+//! Whatever the addressing of a link: its people meet and talk.
+
+use std::time::Duration;
+
+use crate::field::{Field, in_a_field};
+use crate::talk::{befriend, ends_with_nothing_left, meet, talk};
+
+/// Starts alice and bob where they stand; they meet and talk.
+fn they_find_each_other(field: &Field) {
+    let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
+    befriend(&mut alice, &mut bob);
+    talk(&mut alice, &mut bob, "now");
+    ends_with_nothing_left(alice);
+    ends_with_nothing_left(bob);
+}
+
+#[test]
+fn on_a_link_with_ipv4_and_no_default_route_people_talk() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.desk("alice", "hall", "10.0.0.1/24");
+        field.desk("bob", "hall", "10.0.0.2/24");
+        they_find_each_other(field);
+    });
+}
+
+#[test]
+fn on_a_link_with_nothing_but_link_local_ipv6_people_talk() {
+    in_a_field(|field| {
+        field.switch("hall");
+        for host in ["alice", "bob"] {
+            field.host(host);
+            field.plug(host, "eth0", "hall");
+        }
+        they_find_each_other(field);
+    });
+}
+
+#[test]
+fn on_a_link_with_nothing_but_link_local_ipv4_people_talk() {
+    in_a_field(|field| {
+        field.switch("hall");
+        for (host, address) in [("alice", "169.254.7.1/16"), ("bob", "169.254.9.200/16")] {
+            field.host(host);
+            field.without_ipv6(host);
+            field.plug(host, "eth0", "hall");
+            field.address(host, "eth0", address);
+        }
+        they_find_each_other(field);
+    });
+}
+
+#[test]
+fn hosts_in_different_subnets_of_one_link_talk_by_link_local_ipv6() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.desk("alice", "hall", "10.0.0.1/24");
+        field.desk("bob", "hall", "192.168.5.2/24");
+        they_find_each_other(field);
+    });
+}
+
+#[test]
+fn with_two_interfaces_on_one_link_people_talk() {
+    in_a_field(|field| {
+        field.switch("hall");
+        for (n, host) in ["alice", "bob"].into_iter().enumerate() {
+            field.desk(host, "hall", &format!("10.0.0.{}/24", n + 1));
+            field.plug(host, "wlan0", "hall");
+            field.address(host, "wlan0", &format!("10.0.0.{}/24", n + 11));
+        }
+        they_find_each_other(field);
+    });
+}
+
+#[test]
+fn who_stands_on_two_links_meets_the_people_of_both() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.switch("yard");
+        field.desk("alice", "hall", "10.0.0.1/24");
+        field.desk("bob", "yard", "10.0.1.1/24");
+        field.desk("relay", "hall", "10.0.0.9/24");
+        field.plug("relay", "eth1", "yard");
+        field.address("relay", "eth1", "10.0.1.9/24");
+        let mut relay = field.node("relay");
+        for host in ["alice", "bob"] {
+            let mut node = field.node(host);
+            befriend(&mut node, &mut relay);
+            talk(&mut node, &mut relay, "now");
+        }
+    });
+}
+
+#[test]
+fn two_nodes_on_a_host_with_no_network_at_all_talk() {
+    in_a_field(|field| {
+        field.host("island");
+        let mut alice = field.node_with("island", "alice", &[]);
+        let mut bob = field.node_with("island", "bob", &[]);
+        befriend(&mut alice, &mut bob);
+        talk(&mut alice, &mut bob, "alone");
+    });
+}
+
+#[test]
+fn two_nodes_on_one_host_and_one_beside_it_all_meet() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.desk("home", "hall", "10.0.0.1/24");
+        field.desk("carol", "hall", "10.0.0.2/24");
+        let mut alice = field.node_with("home", "alice", &[]);
+        let mut bob = field.node_with("home", "bob", &[]);
+        let mut carol = field.node("carol");
+        meet(&mut alice, &mut bob);
+        meet(&mut alice, &mut carol);
+        meet(&mut bob, &mut carol);
+    });
+}
+
+#[test]
+fn nodes_that_were_started_before_there_was_a_network_meet_once_there_is_one() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.host("alice");
+        field.host("bob");
+        let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
+        field.pass(Duration::from_secs(3));
+        for (host, address) in [("alice", "10.0.0.1/24"), ("bob", "10.0.0.2/24")] {
+            field.plug(host, "eth0", "hall");
+            field.address(host, "eth0", address);
+        }
+        befriend(&mut alice, &mut bob);
+        talk(&mut alice, &mut bob, "at last");
+    });
+}
+
+#[test]
+fn an_interface_that_goes_and_comes_back_as_another_one_is_used_again() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.desk("alice", "hall", "10.0.0.1/24");
+        field.desk("bob", "hall", "10.0.0.2/24");
+        let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
+        befriend(&mut alice, &mut bob);
+        field.unplug("bob", "eth0");
+        field.pass(Duration::from_secs(3));
+        field.plug("bob", "eth0", "hall");
+        field.address("bob", "eth0", "10.0.0.77/24");
+        talk(&mut alice, &mut bob, "again");
+        ends_with_nothing_left(alice);
+        ends_with_nothing_left(bob);
+    });
+}
+
+#[test]
+fn twelve_nodes_that_start_in_one_second_all_meet() {
+    in_a_field(|field| {
+        field.switch("hall");
+        let names: Vec<String> = (1..=12).map(|n| format!("node{n}")).collect();
+        for (n, name) in names.iter().enumerate() {
+            field.desk(name, "hall", &format!("10.0.0.{}/24", n + 1));
+        }
+        let mut nodes: Vec<_> = names.iter().map(|name| field.node_soon(name, name, &[])).collect();
+        for node in &mut nodes {
+            node.ready = node.event("ready");
+        }
+        let ids: Vec<String> = nodes.iter().map(|node| node.id().to_owned()).collect();
+        for node in &mut nodes {
+            for id in ids.iter().filter(|id| *id != node.id()).cloned().collect::<Vec<_>>() {
+                node.event_with("nearby", "id", &id);
+            }
+        }
+    });
+}

@@ -1,0 +1,253 @@
+//! A field to test in: switches, hosts and cables, made of Linux network namespaces.
+//!
+//! Every test runs itself again inside namespaces of its own (users, mounts, processes, network), so that it needs no
+//! privilege, several fields exist side by side, and nothing outlives the test: with the field's first process all
+//! others die. A *host* is one more network namespace; a *switch* is a bridge; a *cable* is a veth pair, called
+//! `HOST-IFACE` at the switch's end. Needs `unshare` and `nsenter` (util-linux), `ip` (iproute2) and `nft` (nftables).
+#![allow(dead_code, reason = "the benchmark uses a part of it")]
+
+use std::io::Write;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::program::{Node, Stage};
+
+/// Set inside the namespaces.
+const INSIDE: &str = "FIELD_INSIDE";
+/// A field that is not done by then hangs.
+const LONGEST: &str = "240";
+/// The port of every node: each host has its own.
+pub const PORT: u16 = 27272;
+
+/// Runs a test in a field of its own; where the system forbids it, says so loudly, and fails if `CI` is set.
+pub fn in_a_field<F: Fn(&Field)>(test: F) {
+    if std::env::var_os(INSIDE).is_some() {
+        return test(&Field::new());
+    }
+    let Some(flags) = allowed() else { return };
+    let name = std::any::type_name::<F>();
+    let name = name.strip_suffix("::{{closure}}").expect("tests give closures");
+    let (_, name) = name.split_once("::").expect("tests stand in modules");
+    let exe = std::env::current_exe().expect("a test knows itself");
+    let mut command = Command::new("timeout");
+    command.args(["--signal=KILL", LONGEST, "unshare"]).args(flags).arg(exe);
+    command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
+    let output = command.output().expect("timeout is there, as unshare is");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "in the field:\n{said}");
+    assert!(said.contains("1 passed"), "{name} was not found in the field:\n{said}");
+    print!("{said}");
+}
+
+/// How namespaces can be had here: as any user, else as root without a user namespace; `None` after saying so.
+pub fn allowed() -> Option<&'static [&'static str]> {
+    const ALL: [&[&str]; 2] = [
+        &["--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"],
+        &["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"],
+    ];
+    static ALLOWED: OnceLock<Option<&'static [&'static str]>> = OnceLock::new();
+    *ALLOWED.get_or_init(|| {
+        let trial = "mount -t tmpfs none /run && mkdir /run/netns && ip netns add trial \
+                     && nsenter --net=/run/netns/trial nft list tables";
+        let mut why = String::new();
+        for flags in ALL {
+            match Command::new("unshare").args(flags).args(["sh", "-c", trial]).output() {
+                Ok(output) if output.status.success() => return Some(flags),
+                Ok(output) => why = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; "),
+                Err(error) => why = error.to_string(),
+            }
+        }
+        let skipped = format!("SKIPPED: no field in network namespaces, needs unshare, ip and nft: {why}");
+        assert!(std::env::var_os("CI").is_none(), "{skipped}");
+        // Past the capture of the test harness: this must be seen.
+        writeln!(std::io::stderr(), "{skipped}").ok();
+        None
+    })
+}
+
+/// Switches, hosts and cables.
+pub struct Field {
+    pub stage: Stage,
+}
+
+impl Field {
+    fn new() -> Field {
+        run(&["mount", "-t", "tmpfs", "none", "/run"]);
+        run(&["mkdir", "/run/netns"]);
+        Field { stage: Stage::new() }
+    }
+
+    /// Adds a switch.
+    pub fn switch(&self, name: &str) {
+        run(&["ip", "link", "add", name, "type", "bridge"]);
+        run(&["ip", "link", "set", name, "up"]);
+    }
+
+    /// Adds a host without a network. Its addresses count at once: duplicates are not looked for.
+    pub fn host(&self, name: &str) {
+        run(&["ip", "netns", "add", name]);
+        self.on(
+            name,
+            "ip link set lo up; for of in all default; do echo 0 > /proc/sys/net/ipv6/conf/$of/accept_dad; done",
+        );
+    }
+
+    /// Plugs a host's interface into a switch. It has an IPv6 link-local address and no other.
+    pub fn plug(&self, host: &str, iface: &str, switch: &str) {
+        let end = end(host, iface);
+        run(&["ip", "link", "add", &end, "type", "veth", "peer", "name", iface, "netns", host]);
+        run(&["ip", "link", "set", &end, "master", switch, "up"]);
+        run(&["ip", "-n", host, "link", "set", iface, "up"]);
+    }
+
+    /// Takes an interface out of its host, for good.
+    pub fn unplug(&self, host: &str, iface: &str) {
+        run(&["ip", "link", "del", &end(host, iface)]);
+    }
+
+    /// A host on a switch, with this IPv4 address beside its link-local IPv6 one.
+    pub fn desk(&self, host: &str, switch: &str, address: &str) {
+        self.host(host);
+        self.plug(host, "eth0", switch);
+        self.address(host, "eth0", address);
+    }
+
+    /// Adds an address.
+    pub fn address(&self, host: &str, iface: &str, address: &str) {
+        run(&["ip", "-n", host, "addr", "add", address, "dev", iface]);
+    }
+
+    /// Gives an interface another IPv4 address instead of all it has.
+    pub fn readdress(&self, host: &str, iface: &str, address: &str) {
+        run(&["ip", "-n", host, "-4", "addr", "flush", "dev", iface]);
+        self.address(host, iface, address);
+    }
+
+    /// Takes IPv6 away from a host.
+    pub fn without_ipv6(&self, host: &str) {
+        self.on(host, "for of in all default; do echo 1 > /proc/sys/net/ipv6/conf/$of/disable_ipv6; done");
+    }
+
+    /// Cuts a cable behind the switch's port: nobody notices but by silence.
+    pub fn cut(&self, host: &str) {
+        run(&["ip", "link", "set", &end(host, "eth0"), "nomaster"]);
+    }
+
+    /// Mends what [`Field::cut`] cut.
+    pub fn mend(&self, host: &str, switch: &str) {
+        run(&["ip", "link", "set", &end(host, "eth0"), "master", switch]);
+    }
+
+    /// Pulls a host's cable: its interface has no carrier.
+    pub fn pull(&self, host: &str) {
+        run(&["ip", "link", "set", &end(host, "eth0"), "down"]);
+    }
+
+    /// Puts it back in.
+    pub fn put_back(&self, host: &str) {
+        run(&["ip", "link", "set", &end(host, "eth0"), "up"]);
+    }
+
+    /// A cable between two switches.
+    pub fn join(&self, one: &str, other: &str) {
+        let (near, far) = (format!("{one}-up"), format!("{other}-up"));
+        run(&["ip", "link", "add", &near, "type", "veth", "peer", "name", &far]);
+        run(&["ip", "link", "set", &near, "master", one, "up"]);
+        run(&["ip", "link", "set", &far, "master", other, "up"]);
+    }
+
+    /// Of every hundred packets that enter or leave a host so many are lost.
+    pub fn lose(&self, host: &str, percent: u32) {
+        self.filter(host, &format!("iifname != \"lo\" numgen random mod 100 < {percent} drop"));
+    }
+
+    /// Multicast DNS neither enters nor leaves a host.
+    pub fn block_mdns(&self, host: &str) {
+        self.filter(host, "udp dport 5353 drop");
+    }
+
+    /// Counts the packets to or from the port of nodes that enter or leave a host, from now on.
+    pub fn count_packets(&self, host: &str) {
+        self.filter(host, &format!("udp dport {PORT} counter; udp sport {PORT} counter"));
+    }
+
+    /// What [`Field::count_packets`] has counted.
+    pub fn packets(&self, host: &str) -> u64 {
+        let listing = self.on(host, "nft list table inet field");
+        let counted = listing.split("packets ").skip(1).filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+        counted.sum()
+    }
+
+    fn filter(&self, host: &str, rule: &str) {
+        let table = format!(
+            "table inet field {{ chain in {{ type filter hook input priority 0; {rule}; }}; \
+             chain out {{ type filter hook output priority 0; {rule}; }}; }}"
+        );
+        self.on(host, &format!("nft '{table}'"));
+    }
+
+    /// Runs a script on a host.
+    pub fn on(&self, host: &str, script: &str) -> String {
+        run(&["nsenter", &net(host), "sh", "-ec", script])
+    }
+
+    /// Starts a node on a host, with mDNS; the host's name is the person's.
+    pub fn node(&self, host: &str) -> Node {
+        self.node_with(host, host, &[])
+    }
+
+    /// Starts a node of somebody on a host, with more arguments. Waits until it is ready.
+    pub fn node_with(&self, host: &str, name: &str, args: &[&str]) -> Node {
+        let mut node = self.node_soon(host, name, args);
+        node.ready = node.event("ready");
+        node
+    }
+
+    /// Starts a node and does not wait for it. It has the usual port where the host is its person's own.
+    pub fn node_soon(&self, host: &str, name: &str, args: &[&str]) -> Node {
+        let port = if host == name { PORT } else { 0 };
+        let cast = self.stage.cast(name).on_the_lan().port(port).with(args);
+        let command = cast.by_shell(&["nsenter", &net(host), "sh"], r#"exec "$0" "$@""#);
+        self.stage.run(command, name)
+    }
+
+    /// The memory a person's node holds, in KiB.
+    pub fn memory_of(&self, name: &str) -> u64 {
+        let status = run(&["sh", "-ec", &format!("cat /proc/$(pgrep -f -- ' -u {name} ')/status")]);
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a process has memory");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("it is a number of KiB")
+    }
+
+    /// A thread of this test that stands on a host.
+    pub fn stand_on<T: Send + 'static>(&self, host: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        let place = std::fs::File::open(format!("/run/netns/{host}")).expect("the host is there");
+        std::thread::spawn(move || {
+            setns(place, CloneFlags::CLONE_NEWNET).expect("the field is ours");
+            work()
+        })
+    }
+
+    /// Lets time pass: how long something lasts is part of a scenario. Nothing is waited for by this.
+    pub fn pass(&self, time: Duration) {
+        self.stage.say(format!("{time:?} pass"));
+        std::thread::sleep(time);
+    }
+}
+
+fn end(host: &str, iface: &str) -> String {
+    format!("{host}-{iface}")
+}
+
+fn net(host: &str) -> String {
+    format!("--net=/run/netns/{host}")
+}
+
+fn run(command: &[&str]) -> String {
+    let Output { status, stdout, stderr } = Command::new(command[0]).args(&command[1..]).output().expect("it starts");
+    assert!(status.success(), "{command:?}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8_lossy(&stdout).into_owned()
+}

@@ -1,0 +1,16 @@
+//! Real nodes on cables and switches that are cut, joined and moved: the local link as a field exercise.
+//!
+//! [`field`] makes the cables; [`program`] starts the real program; [`talk`] is what people do. Skipped, loudly, where
+//! the system allows no namespaces.
+#![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods, reason = "tests wait by the clock")]
+
+#[path = "../program/mod.rs"]
+mod program;
+
+mod addressing;
+mod cables;
+mod field;
+mod multicast;
+mod presence;
+mod talk;

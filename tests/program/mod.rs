@@ -1,0 +1,527 @@
+//! The real program, started as a script starts it: lines into its standard input, events out of its standard output.
+//!
+//! A [`Stage`] is a temporary directory and the transcript of all that was typed, said and complained about in it; a test
+//! that fails prints it. Nothing here sleeps: whoever wants something waits for an event, for [`PATIENCE`] at most.
+#![allow(dead_code, reason = "each test target uses a part of it")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long nothing may happen while something must: a busy machine is slow, a hang is for ever.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A place for programs to play in.
+pub struct Stage {
+    dir: TempDir,
+    transcript: Transcript,
+}
+
+type Transcript = Arc<Mutex<Vec<String>>>;
+
+fn note(transcript: &Transcript, line: String) {
+    transcript.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+}
+
+impl Stage {
+    pub fn new() -> Stage {
+        Stage { dir: TempDir::new().expect("a temporary directory"), transcript: Transcript::default() }
+    }
+
+    /// A path on this stage.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A note in the transcript.
+    pub fn say(&self, text: impl Into<String>) {
+        note(&self.transcript, text.into());
+    }
+
+    /// The program with nothing from the environment, and a home of its own.
+    pub fn bare(&self) -> Command {
+        program(self.dir.path())
+    }
+
+    /// A new network key in a file of this name that nobody else can read; its text.
+    pub fn network_key(&self, file: &str) -> String {
+        let output = self.bare().args(["network", "new"]).stdin(Stdio::null()).output().expect("the program starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("it is text");
+        self.keep_secret(file, &text);
+        text
+    }
+
+    /// Writes a file that nobody else can read.
+    pub fn keep_secret(&self, file: &str, text: &str) {
+        fs::write(self.path(file), text).expect("it can be written");
+        fs::set_permissions(self.path(file), fs::Permissions::from_mode(0o600)).expect("it is ours");
+    }
+
+    /// A node for `name` that speaks JSON, alone: no mDNS, any free port, a data directory of that name.
+    pub fn cast(&self, name: &str) -> Cast<'_> {
+        Cast { stage: self, name: name.into(), dir: name.into(), port: 0, lan: false, face: "--json", more: Vec::new() }
+    }
+
+    /// Starts a node as [`Stage::cast`] makes it.
+    pub fn start(&self, name: &str) -> Node {
+        self.cast(name).start()
+    }
+
+    /// Two nodes that have met.
+    pub fn two(&self) -> (Node, Node) {
+        let (mut alice, mut bob) = (self.start("alice"), self.start("bob"));
+        alice.meet(&mut bob);
+        (alice, bob)
+    }
+
+    /// Starts a command as a node whose standard input and output are pipes.
+    pub fn run(&self, mut command: Command, name: &str) -> Node {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        note(&self.transcript, format!("{name} $ {command:?}"));
+        let mut child = command.spawn().expect("the program starts");
+        let stdout = child.stdout.take().expect("it is a pipe");
+        let stderr = child.stderr.take().expect("it is a pipe");
+        let (lines, output) = mpsc::channel();
+        let transcript = self.transcript.clone();
+        let who = name.to_owned();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                note(&transcript, format!("{who} > {}", shortened(&String::from_utf8_lossy(&line))));
+                if lines.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let transcript = self.transcript.clone();
+        let who = name.to_owned();
+        let complaints = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                note(&transcript, format!("{who} ! {line}"));
+                all.push(line);
+            }
+            all
+        });
+        Node {
+            name: name.to_owned(),
+            stdin: child.stdin.take(),
+            child,
+            output,
+            complaints: Some(complaints),
+            pending: Vec::new(),
+            typed: 0,
+            ready: Value::Null,
+            transcript: self.transcript.clone(),
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let lines = self.transcript.lock().unwrap_or_else(PoisonError::into_inner);
+            eprintln!("--- what was typed (<), printed (>) and complained (!) ---\n{}\n---", lines.join("\n"));
+        }
+    }
+}
+
+/// The program with nothing from the environment, and its home at `home`.
+pub fn program(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_darknode"));
+    clean(&mut command, home);
+    command
+}
+
+/// Takes every option out of a command's environment and gives it a home.
+pub fn clean(command: &mut Command, home: &Path) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DARKNODE_")) {
+        command.env_remove(name);
+    }
+    command.env("HOME", home).env_remove("XDG_DATA_HOME").current_dir(home);
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(400) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
+}
+
+/// Whether the system lets us make mounts of our own; says so loudly where it does not, and fails where `CI` is set.
+pub fn may_mount() -> bool {
+    let test = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "true"]).output();
+    if test.is_ok_and(|output| output.status.success()) {
+        return true;
+    }
+    assert!(std::env::var_os("CI").is_none(), "this system allows no mount namespaces (unshare -Urm): CI must");
+    eprintln!("SKIPPED: this system allows no mount namespaces (unshare -Urm)");
+    false
+}
+
+/// A node that is to be started.
+pub struct Cast<'a> {
+    stage: &'a Stage,
+    name: String,
+    dir: String,
+    port: u16,
+    lan: bool,
+    face: &'static str,
+    more: Vec<String>,
+}
+
+impl Cast<'_> {
+    /// Another data directory than the one of its name.
+    pub fn dir(mut self, dir: &str) -> Self {
+        self.dir = dir.to_owned();
+        self
+    }
+
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// With mDNS.
+    pub fn on_the_lan(mut self) -> Self {
+        self.lan = true;
+        self
+    }
+
+    pub fn plain(mut self) -> Self {
+        self.face = "--plain";
+        self
+    }
+
+    pub fn with(mut self, args: &[&str]) -> Self {
+        self.more.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self
+    }
+
+    /// The arguments as they are given to the program.
+    pub fn args(&self) -> Vec<String> {
+        let mut args = vec!["-u".into(), self.name.clone(), "--data-dir".into(), self.dir.clone()];
+        args.extend(["--port".into(), self.port.to_string(), self.face.into()]);
+        if !self.lan {
+            args.push("--no-lan".into());
+        }
+        args.extend(self.more.iter().cloned());
+        args
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = self.stage.bare();
+        command.args(self.args());
+        command
+    }
+
+    /// The program started by `sh -c SCRIPT`, in which `"$0" "$@"` is it with its arguments.
+    pub fn by_shell(&self, shell: &[&str], script: &str) -> Command {
+        let mut command = Command::new(shell[0]);
+        command.args(&shell[1..]).arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_darknode")).args(self.args());
+        clean(&mut command, self.stage.dir.path());
+        command
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(self) -> Node {
+        let mut node = self.stage.run(self.command(), &self.name);
+        match self.face {
+            "--json" => node.ready = node.event("ready"),
+            _ => {
+                node.line_with("you are");
+            }
+        }
+        node
+    }
+
+    /// Starts it where it cannot work: one line on standard error, code 2, nothing on standard output. The line.
+    pub fn refused(self) -> String {
+        refused(self.command())
+    }
+}
+
+/// Runs a command that cannot work: one line on standard error, code 2, nothing on standard output. The line.
+pub fn refused(mut command: Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("the program starts");
+    let error = String::from_utf8(output.stderr).expect("errors are text");
+    assert_eq!(output.status.code(), Some(2), "{command:?}: {error}");
+    assert_eq!(error.lines().count(), 1, "{command:?}: {error}");
+    assert!(error.starts_with("darknode: "), "{error}");
+    assert!(output.stdout.is_empty(), "{command:?} printed {}", String::from_utf8_lossy(&output.stdout));
+    error
+}
+
+/// A program that runs. It is killed when a test lets go of it.
+pub struct Node {
+    pub name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    output: Receiver<Vec<u8>>,
+    complaints: Option<JoinHandle<Vec<String>>>,
+    /// Events that nobody has waited for yet.
+    pending: Vec<Value>,
+    /// Lines typed so far.
+    typed: u64,
+    /// The `ready` event.
+    pub ready: Value,
+    transcript: Transcript,
+}
+
+impl Node {
+    pub fn id(&self) -> &str {
+        self.ready["id"].as_str().expect("ready has an id")
+    }
+
+    pub fn session(&self) -> &str {
+        self.ready["session"].as_str().expect("ready has a session")
+    }
+
+    pub fn port(&self) -> u16 {
+        let listen = self.ready["listen"].as_array().expect("ready says where");
+        let addr = listen.first().and_then(Value::as_str).expect("there is an interface");
+        addr.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address has a port")
+    }
+
+    /// What others give to `--bootstrap`.
+    pub fn place(&self) -> String {
+        format!("127.0.0.1:{}", self.port())
+    }
+
+    /// Types a line; its number.
+    pub fn types(&mut self, line: &str) -> u64 {
+        self.types_bytes(line.as_bytes())
+    }
+
+    pub fn types_bytes(&mut self, line: &[u8]) -> u64 {
+        self.typed += 1;
+        note(&self.transcript, format!("{} < {}", self.name, shortened(&String::from_utf8_lossy(line))));
+        let stdin = self.stdin.as_mut().expect("its input is open");
+        // A program that was killed takes nothing any more; whoever waits for an answer will see that it is gone.
+        let _ = stdin.write_all(&[line, b"\n"].concat()).and_then(|()| stdin.flush());
+        self.typed
+    }
+
+    /// Ends its input.
+    pub fn hush(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Types a line and waits for its answer.
+    pub fn asks(&mut self, line: &str) -> Value {
+        let number = self.types(line);
+        self.answer(number)
+    }
+
+    /// The event that answers a line.
+    pub fn answer(&mut self, number: u64) -> Value {
+        self.wait(&format!("the answer to line {number}"), |event| event["line"] == number)
+    }
+
+    /// Types a line that is refused; the error's code.
+    pub fn fails(&mut self, line: &str) -> String {
+        let answer = self.asks(line);
+        assert_eq!(answer["event"], "error", "{line} is answered by {answer}");
+        answer["code"].as_str().expect("an error has a code").to_owned()
+    }
+
+    /// The first event of this name that nobody has waited for.
+    pub fn event(&mut self, name: &str) -> Value {
+        self.wait(name, |event| event["event"] == name)
+    }
+
+    /// The first event of this name in which `key` is `value`.
+    pub fn event_with(&mut self, name: &str, key: &str, value: &str) -> Value {
+        self.wait(&format!("{name} with {key} {value}"), |event| event["event"] == name && event[key] == value)
+    }
+
+    /// The first event that nobody has waited for and that fits; the ones before it stay.
+    pub fn wait(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        if let Some(at) = self.pending.iter().position(&fits) {
+            return self.pending.remove(at);
+        }
+        loop {
+            match self.next() {
+                Ok(event) if fits(&event) => return event,
+                Ok(event) => self.pending.push(event),
+                Err(why) => panic!("{} waited for {what}: {why}; meanwhile came {:#?}", self.name, self.pending),
+            }
+        }
+    }
+
+    /// Whatever comes next, waited for or not.
+    fn next(&mut self) -> Result<Value, RecvTimeoutError> {
+        let line = self.output.recv_timeout(PATIENCE)?;
+        Ok(serde_json::from_slice(&line).expect("every line is a JSON object"))
+    }
+
+    /// Events that nobody has waited for: those that are there, or those that come within `time` where there are none.
+    pub fn listens(&mut self, time: Duration) -> Vec<Value> {
+        if self.pending.is_empty()
+            && let Ok(line) = self.output.recv_timeout(time)
+        {
+            self.pending.push(serde_json::from_slice(&line).expect("every line is a JSON object"));
+        }
+        let more = std::iter::from_fn(|| self.output.try_recv().ok());
+        self.pending.extend(more.map(|line| serde_json::from_slice::<Value>(&line).expect("every line is an object")));
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Everything printed by now and by its end that nobody has waited for.
+    pub fn rest(&mut self) -> Vec<Value> {
+        let mut rest = std::mem::take(&mut self.pending);
+        loop {
+            match self.next() {
+                Ok(event) => rest.push(event),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+                Err(RecvTimeoutError::Timeout) => panic!("{} was to end and did not", self.name),
+            }
+        }
+    }
+
+    /// The next line of a plain face that holds `text`; what stands before it is passed over.
+    pub fn line_with(&mut self, text: &str) -> String {
+        loop {
+            match self.output.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    let line = String::from_utf8(line).expect("lines for people are UTF-8");
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(_) => panic!("{} never printed a line with {text:?}", self.name),
+            }
+        }
+    }
+
+    /// Dials another node and waits until it has answered on both sides.
+    pub fn meet(&mut self, other: &mut Node) {
+        let pong = self.asks(&format!(r"\ping 127.0.0.1 {}", other.port()));
+        assert_eq!((&pong["event"], &pong["id"]), (&"pong".into(), &other.ready["id"]), "{pong}");
+        let me = self.id().to_owned();
+        other.event_with("nearby", "id", &me);
+    }
+
+    /// Begins the conversation with another node, and waits until they are linked.
+    pub fn chats_with(&mut self, other: &mut Node) {
+        let chat = self.asks(&format!(r"\chat {}", other.id()));
+        assert_eq!(chat["event"], "chat", "{chat}");
+        self.event_with("linked", "id", other.id());
+        let me = self.id().to_owned();
+        other.event_with("linked", "id", &me);
+    }
+
+    /// Types a text to the current conversation; the id of its message.
+    pub fn says(&mut self, text: &str) -> String {
+        let queued = self.asks(text);
+        assert_eq!(queued["event"], "queued", "{queued}");
+        queued["message"].as_str().expect("queued has an id").to_owned()
+    }
+
+    /// Waits until the author knows that a message has arrived.
+    pub fn knows_delivered(&mut self, message: &str) {
+        self.wait("delivered", |event| {
+            event["event"] == "state" && event["message"] == message && event["state"] == "delivered"
+        });
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("process ids are small")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("it runs");
+    }
+
+    /// SIGKILL, and everything it had printed before that nobody has waited for.
+    pub fn is_killed(mut self) -> Vec<Value> {
+        note(&self.transcript, format!("{} is killed", self.name));
+        self.child.kill().expect("it runs");
+        let rest = self.rest_before_kill();
+        self.child.wait().expect("it ends");
+        rest
+    }
+
+    /// The last line may be half of one: a kill can cut it.
+    fn rest_before_kill(&mut self) -> Vec<Value> {
+        let mut rest = std::mem::take(&mut self.pending);
+        while let Ok(line) = self.output.recv_timeout(PATIENCE) {
+            rest.extend(serde_json::from_slice::<Value>(&line).ok());
+        }
+        rest
+    }
+
+    /// Waits for its end: the exit status, what it printed last, and what it complained about.
+    pub fn ends(mut self) -> (ExitStatus, Vec<Value>, Vec<String>) {
+        let rest = self.rest();
+        let status = self.child.wait().expect("it ends");
+        let complaints = self.complaints.take().expect("nobody has asked before");
+        (status, rest, complaints.join().expect("its errors are read"))
+    }
+
+    /// `\quit`, and a graceful end.
+    pub fn quits(mut self) {
+        self.types(r"\quit");
+        self.ends_well();
+    }
+
+    /// Waits for a graceful end: `stopped` last, code 0, no complaint.
+    pub fn ends_well(self) {
+        let name = self.name.clone();
+        let (status, rest, complaints) = self.ends();
+        assert_eq!(status.code(), Some(0), "{name}: {status}");
+        assert_eq!(rest.last().map(|last| &last["event"]), Some(&"stopped".into()), "{name}");
+        assert!(complaints.is_empty(), "{name}: {complaints:?}");
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Ended or not: a test lets nothing run on.
+        let _ = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+/// The keys of an event, sorted, without `event` and `line`.
+pub fn keys(event: &Value) -> Vec<&str> {
+    let object = event.as_object().unwrap_or_else(|| panic!("{event} is no object"));
+    let mut keys: Vec<&str> =
+        object.keys().map(String::as_str).filter(|key| !["event", "line"].contains(key)).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Whether an event has this name and exactly these keys beside `event` and `line`.
+pub fn assert_form(event: &Value, name: &str, expected: &[&str]) {
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(event["event"], name, "{event}");
+    assert_eq!(keys(event), expected, "{event}");
+}
+
+/// Runs a command to its end: everything on its standard output.
+pub fn output_of(command: &mut Command, args: &[&str]) -> Vec<u8> {
+    let output = command.args(args.iter().map(OsStr::new)).stdin(Stdio::null()).output().expect("the program starts");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// Reads a stream to its end as text.
+pub fn read_all(mut stream: impl Read) -> String {
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).expect("it can be read");
+    String::from_utf8_lossy(&text).into_owned()
+}
