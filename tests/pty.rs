@@ -61,7 +61,8 @@ impl Terminal {
             line: Some(pair.slave),
             before,
         };
-        terminal.sees("the prompt", |rows, cursor| cursor == "> " && rows.iter().any(|row| row.contains("you are alice")));
+        terminal
+            .sees("the prompt", |rows, cursor| cursor == "> " && rows.iter().any(|row| row.contains("you are alice")));
         terminal
     }
 
@@ -188,6 +189,22 @@ fn macros_and_names_are_completed_and_what_was_typed_comes_back() {
     alice.sees_typed("bob> first");
     alice.types(" again\r");
     assert_eq!(bob.event("message")["text"], "first again");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
+fn lines_that_are_typed_faster_than_the_store_takes_them_are_all_sent() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    let lines: Vec<String> = (0..50).map(|n| format!("line {n}")).collect();
+    alice.types(&(lines.join("\r") + "\r"));
+    for line in &lines {
+        assert_eq!(&bob.event("message")["text"], line);
+    }
     alice.types("\\quit\r");
     assert_eq!(alice.ends().code(), Some(0));
     bob.quits();
