@@ -1,10 +1,10 @@
 //! The map of the house.
 //!
-//! darknode is a chat node that needs no server. A **user** is a person, known by a key; a **session** is one running node
-//! of theirs. Two users are **linked** when both say so. A node pushes what changes to those it concerns, seeks for ever
-//! whoever is linked and missing, and keeps every line that was typed until a receipt says it has arrived. What is not
-//! built yet stands in the README under *Limits*; why things are as they are, in `docs/decisions.md`; every byte that
-//! travels, in `docs/protocol.md`.
+//! darknode is a chat node that needs no server. A **user** is a person, known by a key; a **session** is one running
+//! node of theirs. Two users are **linked** when both say so. A node pushes what changes to those it concerns, seeks
+//! for ever whoever is linked and missing, and keeps every line that was typed until a receipt says it has arrived.
+//! What is not built yet stands in the README under *Limits*; why things are as they are, in `docs/decisions.md`; every
+//! byte that travels, in `docs/protocol.md`.
 //!
 //! # Rooms
 //!
@@ -20,40 +20,44 @@
 //! | `handle` | where node and faces meet | |
 //! | `config` | arguments and environment, checked | |
 //!
-//! `main.rs` is arguments → configuration → node and face → exit code. The last four exist with the feature `node`, which is
-//! the default; without it the core and the simulator build alone, with no tokio, quinn, mdns-sd or SQLite in the tree.
+//! `main.rs` is arguments → configuration → node and face → exit code. The last four exist with the feature `node`,
+//! which is the default; without it the core and the simulator build alone, with no tokio, quinn, mdns-sd or SQLite in
+//! the tree.
 //!
 //! # Arrows
 //!
 //! ```text
-//!            ┌─ identity ◄─┐              ┌─ sim
-//! id, time ◄─┤      ▼      ├─◄── proto ◄──┼─ node ──► handle ◄── ui ──► config
-//!            └─ wire ◄─────┘              └──────── main names them all
+//! id, time ◄── wire ◄── identity ◄── proto ◄─┬─ sim
+//!                                            ├─ node ──► handle
+//!                                            └─ ui ────► handle, config
 //! ```
 //!
-//! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and `ui` meet only at
-//! `handle`; of the core the faces see `proto::event` and `proto::view`. Inside the core a room names no other room: the files
-//! `on_*.rs`, `statements.rs`, `views.rs` and `mod.rs` carry facts from one to the next. `id` to `sim` do no I/O, read no
-//! clock, hold no hash map and draw no randomness but what they are given. `tests/arrows.rs` fails when one of these breaks.
+//! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and `ui`
+//! meet only at `handle`; of the core the faces see `proto::event` and `proto::view`. Inside the core a room names no
+//! other room: the files `on_*.rs`, `statements.rs`, `views.rs` and `mod.rs` carry facts from one to the next. `id` to
+//! `sim` do no I/O, read no clock, hold no hash map and draw no randomness but what they are given. `tests/arrows.rs`
+//! fails when one of these breaks.
 //!
 //! # A line of chat, from hand to hand
 //!
-//! 1. `ui::input` or `ui::interactive` reads it, `ui::macros` says what it means, `ui::session` numbers it and hands it over.
+//! 1. `ui::input` or `ui::interactive` reads it, `ui::macros` says what it means, `ui::session` numbers it and hands it
+//!    over.
 //! 2. `node::node_loop` feeds it to [`proto::Core::handle`]; the outbox takes it, and the first output is
 //!    [`Op::Typed`](proto::memory::Op::Typed) for the store.
-//! 3. `node::store::writer` commits what is queued as one transaction; [`Input::Stored`](proto::event::Input::Stored) opens the
-//!    gate: `queued` is shown, and the outbox may send.
-//! 4. [`identity::seal`] signs and seals a bundle of waiting lines to the addressee's prekeys; `node::connection` writes it on
-//!    the chat stream, if a session of the addressee is connected. If none is, it waits, and [`proto`] seeks them.
-//! 5. Over there [`wire`] refuses or decodes, the seal is opened, the inbox takes each message once, the store commits, and only
-//!    then release and receipt go back and the line goes to the face.
+//! 3. `node::store::writer` commits what is queued as one transaction; [`Input::Stored`](proto::event::Input::Stored)
+//!    opens the gate: `queued` is shown, and the outbox may send.
+//! 4. [`identity::seal`] signs and seals a bundle of waiting lines to the addressee's prekeys; `node::connection`
+//!    writes it on the chat stream, if a session of the addressee is connected. If none is, it waits, and [`proto`]
+//!    seeks them.
+//! 5. Over there [`wire`] refuses or decodes, the seal is opened, the inbox takes each message once, the store commits,
+//!    and only then release and receipt go back and the line goes to the face.
 //! 6. The receipt settles the message here: `delivered`.
 //!
 //! # Where to begin
 //!
-//! [`proto::event`] is the whole contract of the core on one page; [`proto::limits`] is every number with its reason. The tests are
-//! sentences: `tests/core.rs` for the core and the simulator, `tests/loopback_shell.rs` for whole nodes, `tests/store/` for what
-//! survives, `tests/vectors/` for every byte.
+//! [`proto::event`] is the whole contract of the core on one page; [`proto::limits`] is every number with its reason.
+//! The tests are sentences: `tests/core.rs` for the core and the simulator, `tests/loopback_shell.rs` for whole nodes,
+//! `tests/store/` for what survives, `tests/vectors/` for every byte.
 
 #[cfg(feature = "node")]
 pub mod config;

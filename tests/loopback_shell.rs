@@ -1,4 +1,5 @@
 //! Whole nodes on loopback: core, store, certificates and connections together, driven by what a face would say.
+#![cfg(feature = "node")]
 
 use std::net::SocketAddr;
 use std::path::Path;

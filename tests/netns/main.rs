@@ -2,7 +2,7 @@
 //!
 //! [`field`] makes the cables; [`program`] starts the real program; [`talk`] is what people do. Skipped, loudly, where
 //! the system allows no namespaces.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "node", target_os = "linux"))]
 #![allow(clippy::disallowed_methods, reason = "tests wait by the clock")]
 
 #[path = "../program/mod.rs"]

@@ -5,7 +5,9 @@
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -19,7 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long nothing may happen while something must: a busy machine is slow, a hang is for ever.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A place for programs to play in.
 pub struct Stage {
@@ -51,6 +53,21 @@ impl Stage {
     /// The program with nothing from the environment, and a home of its own.
     pub fn bare(&self) -> Command {
         program(self.dir.path())
+    }
+
+    /// A new network key in a file of this name that nobody else can read; its text.
+    pub fn network_key(&self, file: &str) -> String {
+        let output = self.bare().args(["network", "new"]).stdin(Stdio::null()).output().expect("the program starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("it is text");
+        self.keep_secret(file, &text);
+        text
+    }
+
+    /// Writes a file that nobody else can read.
+    pub fn keep_secret(&self, file: &str, text: &str) {
+        fs::write(self.path(file), text).expect("it can be written");
+        fs::set_permissions(self.path(file), fs::Permissions::from_mode(0o600)).expect("it is ours");
     }
 
     /// A node for `name` that speaks JSON, alone: no mDNS, any free port, a data directory of that name.
@@ -189,6 +206,12 @@ impl Cast<'_> {
         self
     }
 
+    /// With the face that the program chooses itself.
+    pub fn faceless(mut self) -> Self {
+        self.face = "";
+        self
+    }
+
     pub fn with(mut self, args: &[&str]) -> Self {
         self.more.extend(args.iter().map(|arg| (*arg).to_owned()));
         self
@@ -197,10 +220,9 @@ impl Cast<'_> {
     /// The arguments as they are given to the program.
     pub fn args(&self) -> Vec<String> {
         let mut args = vec!["-u".into(), self.name.clone(), "--data-dir".into(), self.dir.clone()];
-        args.extend(["--port".into(), self.port.to_string(), self.face.into()]);
-        if !self.lan {
-            args.push("--no-lan".into());
-        }
+        args.extend(["--port".into(), self.port.to_string()]);
+        args.extend((!self.face.is_empty()).then(|| self.face.into()));
+        args.extend((!self.lan).then(|| "--no-lan".into()));
         args.extend(self.more.iter().cloned());
         args
     }
@@ -421,9 +443,12 @@ impl Node {
         });
     }
 
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("process ids are small")
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).expect("process ids are small");
-        kill(Pid::from_raw(pid), signal).expect("it runs");
+        kill(Pid::from_raw(self.pid()), signal).expect("it runs");
     }
 
     /// SIGKILL, and everything it had printed before that nobody has waited for.

@@ -1,5 +1,4 @@
 //! The real program and its arguments: what cannot work is one line and exit code 2, and changes nothing.
-#![cfg(feature = "node")]
 
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,176 @@
+//! The data directory: whose it is, who uses it, and what is wrong with what it holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::program::{Stage, may_mount, refused};
+
+/// Every file of a directory with what it holds.
+fn holds(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(dir).expect("it is there").map(|entry| entry.expect("it can be listed"));
+    entries
+        .map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            (name, fs::read(entry.path()).expect("it can be read"))
+        })
+        .collect()
+}
+
+/// Alice's directory, after a first start that said nothing.
+fn lived_in(stage: &Stage) -> std::path::PathBuf {
+    stage.start("alice").quits();
+    stage.path("alice")
+}
+
+#[test]
+fn somebody_elses_directory_is_refused_with_the_owners_name_and_not_touched() {
+    let stage = Stage::new();
+    let dir = lived_in(&stage);
+    let before = holds(&dir);
+    let error = stage.cast("bob").dir("alice").refused();
+    assert!(error.contains("-u alice"), "{error}");
+    assert_eq!(holds(&dir), before);
+    stage.start("alice").quits();
+}
+
+#[test]
+fn a_directory_in_use_is_refused_and_its_user_is_not_disturbed() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let error = stage.cast("alice").refused();
+    assert!(error.contains("alice") && error.contains("--data-dir"), "{error}");
+    assert_eq!(alice.asks(r"\me")["event"], "me");
+    alice.quits();
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused_whether_it_was_used_before_or_not() {
+    if !may_mount() {
+        return;
+    }
+    let stage = Stage::new();
+    lived_in(&stage);
+    fs::create_dir(stage.path("empty")).expect("it can be made");
+    let read_only = r#"mount --bind "$DIR" "$DIR" && mount -o remount,bind,ro "$DIR" && exec "$0" "$@""#;
+    for dir in ["alice", "empty"] {
+        let mut command = stage.cast("alice").dir(dir).by_shell(&["unshare", "-Urm", "sh"], read_only);
+        command.env("DIR", stage.path(dir));
+        let error = refused(command);
+        assert!(error.contains("make it writable") || error.contains("read-only"), "{error}");
+    }
+    assert!(holds(&stage.path("empty")).is_empty());
+    stage.start("alice").quits();
+}
+
+#[test]
+fn a_file_is_no_directory() {
+    let stage = Stage::new();
+    fs::write(stage.path("file"), "mine").expect("it can be written");
+    let error = stage.cast("alice").dir("file").refused();
+    assert!(error.contains("not a directory"), "{error}");
+    let error = stage.cast("alice").dir("file/below").refused();
+    assert!(error.contains("not a directory"), "{error}");
+}
+
+#[test]
+fn a_store_from_a_newer_version_is_refused_and_left_to_the_last_byte() {
+    let stage = Stage::new();
+    let dir = lived_in(&stage);
+    let store = rusqlite::Connection::open(dir.join("darknode.db")).expect("it is a store");
+    store.pragma_update(None, "user_version", 9999).expect("it can be changed");
+    store.pragma_update(None, "journal_mode", "DELETE").expect("it can be changed");
+    drop(store);
+    let before = holds(&dir);
+    let error = stage.cast("alice").refused();
+    assert!(error.contains("newer"), "{error}");
+    assert_eq!(holds(&dir), before);
+}
+
+#[test]
+fn a_damaged_store_is_set_aside_and_keys_and_friends_restore_the_rest() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    let said = alice.says("before the damage");
+    alice.knows_delivered(&said);
+    let (was, port) = (alice.ready.clone(), alice.port());
+    alice.quits();
+    bob.event("offline");
+    bob.asks(r"\chat alice");
+    let waits = bob.says("you were away");
+    let db = stage.path("alice").join("darknode.db");
+    let mut bytes = fs::read(&db).expect("it is there");
+    bytes[200..].fill(0xa5);
+    fs::write(&db, &bytes).expect("it can be written");
+
+    let mut alice = stage.cast("alice").port(port).start();
+    let warning = alice.event("warning");
+    assert_eq!(warning["code"], "disk");
+    let aside = stage.path("alice").join("darknode.db.damaged-1");
+    assert!(warning["message"].as_str().is_some_and(|message| message.contains("darknode.db.damaged-1")), "{warning}");
+    assert_eq!(fs::read(aside).expect("it is kept"), bytes);
+    ["id", "session"].iter().for_each(|key| assert_eq!(alice.ready[key], was[key]));
+    assert_eq!(alice.event("message")["message"], waits);
+    alice.event_with("linked", "user", "bob");
+    bob.knows_delivered(&waits);
+    alice.asks(r"\chat bob");
+    let said = alice.says("after the damage");
+    assert_eq!(bob.event_with("message", "text", "after the damage")["message"], said);
+    alice.quits();
+    let mut alice = stage.start("alice");
+    assert_eq!(alice.asks(r"\history bob")["messages"].as_array().map(Vec::len), Some(2));
+    bob.quits();
+    alice.quits();
+}
+
+#[test]
+fn a_key_file_that_is_cut_missing_or_another_is_refused_and_never_made_anew() {
+    let stage = Stage::new();
+    let dir = lived_in(&stage);
+    stage.cast("bob").start().quits();
+    for file in ["user.pem", "session.pem", "owner"] {
+        let path = dir.join(file);
+        let good = fs::read(&path).expect("it is there");
+        let others = fs::read(stage.path("bob").join(file)).expect("it is there");
+        for bad in [None, Some(&good[..0]), Some(&good[..good.len() / 2]), Some(&others[..])] {
+            // Without `owner` the keys alone say whose it is: the next test.
+            if bad.is_none() && file == "owner" {
+                continue;
+            }
+            match bad {
+                Some(bytes) => fs::write(&path, bytes).expect("it can be written"),
+                None => fs::remove_file(&path).expect("it can be removed"),
+            }
+            let before = holds(&dir);
+            let error = stage.cast("alice").refused();
+            assert!(error.contains("alice"), "it names the place: {error}");
+            assert_eq!(holds(&dir), before, "{file}");
+            fs::write(&path, &good).expect("it can be written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+        }
+    }
+    stage.start("alice").quits();
+}
+
+#[test]
+fn a_directory_that_lost_its_owner_file_is_still_that_of_its_keys() {
+    let stage = Stage::new();
+    let alice = stage.start("alice");
+    let id = alice.id().to_owned();
+    alice.quits();
+    fs::remove_file(stage.path("alice").join("owner")).expect("it is there");
+    let alice = stage.start("alice");
+    assert_eq!(alice.id(), id);
+    alice.quits();
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused_with_the_command_that_closes_it() {
+    let stage = Stage::new();
+    let dir = lived_in(&stage);
+    fs::set_permissions(dir.join("user.pem"), fs::Permissions::from_mode(0o644)).expect("it is ours");
+    let error = stage.cast("alice").refused();
+    assert!(error.contains("chmod 600"), "{error}");
+}

@@ -1,0 +1,142 @@
+//! How it ends: always having said goodbye, always with the right code.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+
+use crate::program::{Stage, refused};
+
+#[test]
+fn the_end_of_input_declares_offline() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    let said = bob_says_goodbye(&mut bob);
+    bob.hush();
+    bob.ends_well();
+    assert_eq!(alice.event("message")["message"], said);
+    assert_eq!(alice.event("offline")["reason"], "declared");
+    alice.quits();
+}
+
+fn bob_says_goodbye(bob: &mut crate::program::Node) -> String {
+    bob.asks(r"\chat alice");
+    bob.says("goodbye")
+}
+
+#[test]
+fn signals_end_gracefully_too_also_where_nobody_sits() {
+    let stage = Stage::new();
+    for (signal, more) in [(Signal::SIGINT, vec![]), (Signal::SIGTERM, vec![]), (Signal::SIGTERM, vec!["--headless"])] {
+        let mut alice = stage.start("alice");
+        let mut bob = stage.cast("bob").with(&more).start();
+        alice.meet(&mut bob);
+        alice.chats_with(&mut bob);
+        alice.event("online");
+        bob.signal(signal);
+        bob.ends_well();
+        assert_eq!(alice.event("offline")["reason"], "declared", "{signal}");
+        alice.quits();
+        std::fs::remove_dir_all(stage.path("alice")).expect("nobody uses it");
+        std::fs::remove_dir_all(stage.path("bob")).expect("nobody uses it");
+    }
+}
+
+#[test]
+fn where_nobody_sits_the_end_of_input_is_ignored_and_macros_before_it_are_obeyed() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut bob = stage.cast("bob").with(&["--headless"]).start();
+    assert_eq!(bob.asks(r"\me")["id"], bob.id());
+    bob.hush();
+    alice.meet(&mut bob);
+    alice.chats_with(&mut bob);
+    let said = alice.says("are you there?");
+    alice.knows_delivered(&said);
+    bob.signal(Signal::SIGTERM);
+    bob.ends_well();
+    alice.quits();
+}
+
+#[test]
+fn a_server_needs_no_name_and_ends_by_a_signal() {
+    let stage = Stage::new();
+    let mut command = stage.bare();
+    command.args(["--server", "--no-lan", "-p", "0", "--json", "--data-dir", "server"]);
+    let mut server = stage.run(command, "server");
+    let ready = server.event("ready");
+    assert_eq!(ready["roles"], serde_json::json!(["relay", "server"]));
+    assert!(ready["user"].as_str().is_some_and(|user| user.starts_with("server-")), "{ready}");
+    server.hush();
+    server.signal(Signal::SIGTERM);
+    server.ends_well();
+}
+
+#[test]
+fn a_reader_who_goes_away_is_a_quiet_end() {
+    let stage = Stage::new();
+    let mut command = stage.cast("alice").command();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdout = child.stdout.take().expect("it is a pipe");
+    stdout.read_exact(&mut [0]).expect("it says ready");
+    drop(stdout);
+    let stdin = child.stdin.as_mut().expect("it is a pipe");
+    std::io::Write::write_all(stdin, b"\\me\n").expect("it takes lines");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn lines_before_the_end_are_all_stored_however_many() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    bob.quits();
+    (0..500).for_each(|n| {
+        alice.types(&format!("line {n}"));
+    });
+    alice.hush();
+    let (status, rest, _) = alice.ends();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(rest.iter().filter(|event| event["event"] == "queued").count(), 500);
+    let mut alice = stage.start("alice");
+    let status = alice.asks(r"\status");
+    assert_eq!(status["messages"].as_array().map(Vec::len), Some(500));
+    alice.quits();
+}
+
+#[test]
+fn options_from_the_environment_start_a_node_and_the_papers_address_finds_another() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut command = stage.bare();
+    command.env("DARKNODE_USERNAME", "bob").env("DARKNODE_DATA_DIR", "bob").env("DARKNODE_PORT", "0");
+    command.env("DARKNODE_NO_LAN", "1").env("DARKNODE_JSON", "true").env("DARKNODE_BOOTSTRAP", alice.place());
+    let mut bob = stage.run(command, "bob");
+    assert_eq!(bob.event("ready")["user"], "bob");
+    bob.event_with("nearby", "user", "alice");
+    alice.event_with("nearby", "user", "bob");
+    let port = alice.port().to_string();
+    let mut carol = stage.cast("carol").with(&["-sip", "127.0.0.1", "-sp", &port]).start();
+    carol.event_with("nearby", "user", "alice");
+    carol.quits();
+    bob.quits();
+    alice.quits();
+}
+
+#[test]
+fn a_port_that_is_taken_is_refused_by_its_number() {
+    let stage = Stage::new();
+    let alice = stage.start("alice");
+    let error = refused(stage.cast("bob").port(alice.port()).command());
+    assert!(error.contains(&alice.port().to_string()) && error.contains("--port"), "{error}");
+    assert!(!stage.path("bob").exists(), "nothing was left behind");
+    alice.quits();
+}

@@ -1,0 +1,25 @@
+//! Two nodes of one link, with nothing but mDNS between them.
+
+use crate::program::Stage;
+
+/// In a closed network of their own, so that whatever else runs on this link does not matter.
+#[test]
+fn two_nodes_of_one_link_find_each_other_with_no_server_and_no_configuration() {
+    let stage = Stage::new();
+    stage.network_key("key");
+    let start = |name: &str| stage.cast(name).on_the_lan().with(&["--network-key", "key"]).start();
+    let (mut alice, mut bob) = (start("alice"), start("bob"));
+    assert_eq!(alice.event("nearby")["id"], bob.id());
+    assert_eq!(bob.event("nearby")["id"], alice.id());
+    alice.chats_with(&mut bob);
+    let said = alice.says("found you");
+    assert_eq!(bob.event("message")["message"], said);
+    bob.quits();
+    assert_eq!(alice.event("offline")["reason"], "declared");
+    let mut bob = start("bob");
+    alice.event("online");
+    let said = alice.says("and again");
+    assert_eq!(bob.event_with("message", "text", "and again")["message"], said);
+    bob.quits();
+    alice.quits();
+}

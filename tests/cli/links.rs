@@ -1,0 +1,57 @@
+//! Links: asked for, accepted, undone, refused.
+
+use crate::program::{Stage, assert_form};
+
+#[test]
+fn who_wants_to_be_asked_is_asked_and_accepts_by_adding() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut bob = stage.cast("bob").with(&["--accept", "ask"]).start();
+    alice.meet(&mut bob);
+    assert_form(&alice.asks(r"\add bob"), "done", &["what"]);
+    let asked = bob.event("asked");
+    assert_form(&asked, "asked", &["user", "id"]);
+    assert_eq!(asked["id"], alice.id());
+    assert_form(&bob.asks(r"\add alice"), "done", &["what"]);
+    for (node, by) in [(&mut alice, "me"), (&mut bob, "them")] {
+        let linked = node.event("linked");
+        assert_eq!((&linked["by"], &linked["auto"]), (&by.into(), &false.into()));
+    }
+    bob.quits();
+    alice.quits();
+}
+
+#[test]
+fn a_link_that_is_removed_is_gone_on_both_sides_and_can_be_made_again() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    assert_form(&bob.asks(r"\remove alice"), "done", &["what"]);
+    let unlinked = alice.event("unlinked");
+    assert_form(&unlinked, "unlinked", &["user", "id", "by"]);
+    assert_eq!((&unlinked["user"], &unlinked["by"]), (&"bob".into(), &"them".into()));
+    assert_eq!(bob.event("unlinked")["by"], "me");
+    bob.asks(r"\add alice");
+    bob.event("linked");
+    alice.event("linked");
+    bob.quits();
+    alice.quits();
+}
+
+#[test]
+fn who_is_blocked_is_neither_heard_nor_written_to_until_added_again() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    assert_form(&bob.asks(r"\block alice"), "done", &["what"]);
+    alice.event("offline");
+    let queued = alice.says("can you hear me?");
+    alice.asks(&format!(r"\ping 127.0.0.1 {}", bob.port()));
+    let history = bob.asks(r"\history alice");
+    assert_eq!(history["messages"].as_array().map(Vec::len), Some(0), "{history}");
+    assert_eq!(bob.fails(r"\chat alice"), "blocked");
+    bob.asks(r"\add alice");
+    assert_eq!(bob.event("message")["message"], queued);
+    bob.quits();
+    alice.quits();
+}

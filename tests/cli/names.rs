@@ -1,0 +1,70 @@
+//! Names: two people of one name, and whose name is pinned.
+
+use crate::program::Stage;
+
+#[test]
+fn of_two_who_share_a_name_each_can_be_named_and_neither_gets_the_others_words() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut bob = stage.start("bob");
+    let mut other = stage.cast("bob").dir("other").start();
+    other.name = "the other bob".into();
+    alice.meet(&mut bob);
+    alice.meet(&mut other);
+    assert_eq!(alice.fails(r"\chat bob"), "ambiguous-user");
+    let users = alice.asks(r"\users");
+    let handle = |id: &str| {
+        let all = users["users"].as_array().expect("a list");
+        let user = all.iter().find(|user| user["id"] == id).expect("both are known");
+        user["user"].as_str().expect("they have names").to_owned()
+    };
+    for bob in [&mut bob, &mut other] {
+        let name = handle(bob.id());
+        assert!(name.starts_with("bob#"), "{name}");
+        assert_eq!(alice.asks(&format!(r"\chat {name}"))["id"], bob.id());
+        let said = alice.says(&format!("to {name}"));
+        assert_eq!(bob.event("message")["message"], said);
+    }
+    for bob in [bob, other] {
+        bob.quits();
+    }
+    alice.quits();
+}
+
+#[test]
+fn who_was_written_to_first_keeps_the_name_over_a_restart_and_the_newcomer_is_warned_of() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    let bobs_id = bob.id().to_owned();
+    bob.quits();
+    alice.quits();
+    let mut alice = stage.start("alice");
+    let mut other = stage.cast("bob").dir("other").start();
+    other.name = "the other bob".into();
+    alice.asks(&format!(r"\ping 127.0.0.1 {}", other.port()));
+    let warning = alice.event("warning");
+    assert_eq!(warning["code"], "name-clash");
+    assert!(warning["user"].as_str().is_some_and(|user| user.starts_with("bob#")), "{warning}");
+    assert_eq!(alice.asks(r"\chat bob")["id"], bobs_id);
+    let said = alice.says("for the first bob only");
+    let status = alice.asks(r"\status");
+    assert_eq!(status["messages"][0]["message"], said);
+    other.types(r"\quit");
+    let (_, rest, _) = other.ends();
+    assert!(rest.iter().all(|event| event["event"] != "message"), "{rest:?}");
+    alice.quits();
+}
+
+#[test]
+fn a_name_of_many_letters_and_spaces_can_be_typed_back() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut zoe = stage.cast("Zoë van der Ödland 張").dir("zoe").start();
+    alice.meet(&mut zoe);
+    assert_eq!(alice.asks(r"\chat Zoë van der Ödland 張")["id"], zoe.id());
+    let said = alice.says("hello");
+    assert_eq!(zoe.event("message")["message"], said);
+    zoe.quits();
+    alice.quits();
+}

@@ -1,0 +1,74 @@
+//! Closed networks: who has a key talks, who has none learns nothing.
+
+use crate::program::{Node, Stage};
+
+fn member(stage: &Stage, name: &str, key: &str) -> Node {
+    stage.cast(name).with(&["--network-key", key]).start()
+}
+
+fn cannot_meet(one: &mut Node, other: &mut Node) {
+    let (ports, ids) = ([one.port(), other.port()], [one.id().to_owned(), other.id().to_owned()]);
+    for (dialler, port, stranger) in [(one, ports[1], &ids[1]), (other, ports[0], &ids[0])] {
+        assert_eq!(dialler.fails(&format!(r"\ping 127.0.0.1 {port}")), "unreachable");
+        let users = dialler.asks(r"\users");
+        assert!(!users.to_string().contains(stranger), "{} has learnt of the other: {users}", dialler.name);
+    }
+}
+
+#[test]
+fn members_talk_and_neither_the_keyless_nor_those_of_another_key_learn_a_name() {
+    let stage = Stage::new();
+    stage.network_key("field.key");
+    stage.network_key("other.key");
+    let mut alice = member(&stage, "alice", "field.key");
+    let mut bob = member(&stage, "bob", "field.key");
+    assert_eq!(alice.ready["network"], bob.ready["network"]);
+    assert!(alice.ready["network"].is_string());
+    alice.meet(&mut bob);
+    alice.chats_with(&mut bob);
+    let said = alice.says("inside");
+    assert_eq!(bob.event("message")["message"], said);
+    let mut eve = member(&stage, "eve", "other.key");
+    cannot_meet(&mut alice, &mut eve);
+    let mut mallory = stage.start("mallory");
+    assert!(mallory.ready["network"].is_null());
+    cannot_meet(&mut alice, &mut mallory);
+    for node in [alice, bob, eve, mallory] {
+        node.quits();
+    }
+}
+
+#[test]
+fn a_new_key_before_the_old_lets_members_change_one_after_the_other_and_the_lost_laptop_stays_out() {
+    let stage = Stage::new();
+    let old = stage.network_key("old.key");
+    let fresh = stage.network_key("fresh.key");
+    let key_of =
+        |text: &str| text.lines().filter(|line| line.starts_with("key ")).map(str::to_owned).collect::<Vec<_>>();
+    let (old_keys, fresh_keys) = (key_of(&old), key_of(&fresh));
+    assert_eq!((old_keys.len(), fresh_keys.len()), (1, 1), "{old}");
+    let both = old.replace(&old_keys[0], &format!("{}\n{}", fresh_keys[0], old_keys[0]));
+    stage.keep_secret("both.key", &both);
+    stage.keep_secret("new.key", &old.replace(&old_keys[0], &fresh_keys[0]));
+
+    let mut alice = member(&stage, "alice", "both.key");
+    let mut bob = member(&stage, "bob", "old.key");
+    assert_eq!(alice.ready["network"], bob.ready["network"], "it is the same network");
+    alice.meet(&mut bob);
+    alice.chats_with(&mut bob);
+    let said = alice.says("change your key");
+    assert_eq!(bob.event("message")["message"], said);
+    bob.quits();
+    let mut bob = member(&stage, "bob", "new.key");
+    bob.asks(&format!(r"\ping 127.0.0.1 {}", alice.port()));
+    bob.event("online");
+    alice.quits();
+    let mut alice = member(&stage, "alice", "new.key");
+    let mut lost = member(&stage, "lost", "old.key");
+    cannot_meet(&mut alice, &mut lost);
+    alice.asks(&format!(r"\ping 127.0.0.1 {}", bob.port()));
+    alice.event_with("online", "user", "bob");
+    for node in [alice, bob, lost] {
+        node.quits();
+    }
+}
