@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-PATIENCE = 30
+PATIENCE = 60
 
 
 class Node:
