@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::limits::{MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS};
+use super::limits::{MAX_GAPS, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS};
 use super::memory::Ticket;
 use super::ranges::Ranges;
 use crate::id::{Address, SessionId, StreamId, UserId};
@@ -23,15 +23,32 @@ pub struct Inbox {
     owed: BTreeMap<(UserId, SessionId), BTreeSet<StreamId>>,
 }
 
+/// What became of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    New,
+    Known,
+    /// It would open one gap too many.
+    Refused,
+}
+
 impl Inbox {
     pub fn new(received: Vec<(StreamId, Ranges)>) -> Inbox {
         let seen: BTreeMap<StreamId, Ranges> = received.into_iter().collect();
         Inbox { durable: seen.clone(), seen, pending: VecDeque::new(), owed: BTreeMap::new() }
     }
 
-    /// Takes a number; false if it was there.
-    pub fn receive(&mut self, stream: StreamId, n: u64) -> bool {
-        self.seen.entry(stream).or_default().insert(n)
+    /// Takes a number.
+    pub fn receive(&mut self, stream: StreamId, n: u64) -> Taken {
+        let seen = self.seen.entry(stream).or_default();
+        if seen.contains(n) {
+            return Taken::Known;
+        }
+        if seen.pieces() >= MAX_GAPS && !seen.touches(n) {
+            return Taken::Refused;
+        }
+        seen.insert(n);
+        Taken::New
     }
 
     /// Everything received of a stream.

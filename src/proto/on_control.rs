@@ -4,7 +4,7 @@ use super::Core;
 use super::event::CloseReason;
 use super::limits::MAX_STRIKES;
 use super::links::from_wire;
-use super::memory::Entry;
+use super::memory::{Entry, Op};
 use super::users::Learned;
 use super::view::WarningCode;
 use crate::id::{ConnId, SessionId, UserId};
@@ -180,7 +180,7 @@ impl Core {
     /// Takes a roster in, with what follows from it: a name may clash, a fork may show, somebody may be who was looked for.
     pub(super) fn learn_roster(&mut self, roster: Checked<Roster>) {
         let user = roster.user;
-        match self.users.learn(roster) {
+        match self.users.learn(roster.clone()) {
             Learned::Nothing => {}
             Learned::Fork => {
                 let message = "there are two rosters of one version; the user must sign a newer one";
@@ -188,10 +188,29 @@ impl Core {
             }
             Learned::News => {
                 self.save_user(&user);
+                self.part_with_unlisted(&user);
+                // Who was only known by a session that is gone now was forgotten with it.
+                self.users.learn(roster);
                 self.warn_of_clash(user);
                 let audience = self.users.audience(&user).into_iter().collect();
                 let settled = self.outbox.settle(&user, &audience);
                 self.save_settled(settled);
+            }
+        }
+    }
+
+    /// Sessions that a user's newest roster does not admit speak for nobody any more.
+    fn part_with_unlisted(&mut self, user: &UserId) {
+        for (session, conn) in self.neighbours.of_user(user) {
+            if !self.users.admits(user, &session) {
+                self.close(conn, CloseReason::Protocol);
+            }
+        }
+        for session in self.sessions.of_user(user).collect::<Vec<_>>() {
+            if !self.users.admits(user, &session) {
+                self.show_offline(&session, super::view::Absence::Lost);
+                self.sessions.forget(&session);
+                self.out.store(Op::ForgetSession(session));
             }
         }
     }

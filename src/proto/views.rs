@@ -74,6 +74,7 @@ impl Core {
             session: me.then_some(self.session),
             sessions,
             verified: self.users.is_verified(id),
+            drops: if me { self.drops.clone() } else { super::Drops::new() },
         }
     }
 }
