@@ -96,6 +96,10 @@ impl Core {
             self.drop_counted("bad hello");
             return self.close(conn, CloseReason::Protocol);
         }
+        // A session that has spoken for somebody else does so no more.
+        for other in self.neighbours.speaking_for_another(&session, &user) {
+            self.close(other, CloseReason::Duplicate);
+        }
         self.sessions.hear(session, user, self.now.moment);
         self.sessions.declare(declaration, self.now.moment);
         card.map(|card| self.sessions.take_card(card, self.now.moment));

@@ -12,8 +12,8 @@ use super::macros::MACROS;
 use crate::handle::Ready;
 use crate::id::{MessageId, SessionId, UserId};
 use crate::identity::name::harmless;
-use crate::proto::event::Filter;
 use crate::proto::Drops;
+use crate::proto::event::Filter;
 use crate::proto::view::{
     Absence, By, Delivery, ErrorCode, MessageView, Notice, Profile, SessionView, StatusView, UserView, Via, WarningCode,
 };

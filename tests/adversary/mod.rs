@@ -45,7 +45,8 @@ impl Person {
             let seed: [u8; 32] = Sha256::digest([&number.to_be_bytes()[..], &[role]].concat()).into();
             SecretKey::from_seed(Scheme::Ed25519, &seed)
         };
-        let prekey = PrekeySecret { id: number.to_be_bytes().repeat(2).try_into().unwrap(), secret: [7; 32], made: Moment(0) };
+        let prekey =
+            PrekeySecret { id: number.to_be_bytes().repeat(2).try_into().unwrap(), secret: [7; 32], made: Moment(0) };
         Person { name: name.to_owned(), user: key(0), session: key(1), prekey, network: NetworkId::OPEN }
     }
 

@@ -87,7 +87,7 @@ fn damaged<T: serde::de::DeserializeOwned>(mut bytes: Vec<u8>, damage: &Option<(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_shown_that_its_author_did_not_sign_and_nothing_breaks(acts in prop::collection::vec(act(), 1..80)) {

@@ -74,7 +74,10 @@ fn messages_before_the_hello_and_a_second_hello_are_not_heard() {
     assert_eq!(alice.drops("message before hello"), 1);
     let conn = alice.meet(&mallory);
     let renamed = Person { name: "bob".to_owned(), ..Person::new(1, "") };
-    alice.say(conn, Control::Hello(Hello { roster: renamed.roster_of(2, &[mallory.session_id()], &[]), ..mallory.hello() }));
+    alice.say(
+        conn,
+        Control::Hello(Hello { roster: renamed.roster_of(2, &[mallory.session_id()], &[]), ..mallory.hello() }),
+    );
     assert_eq!(alice.drops("second hello"), 1);
     assert!(alice.users().iter().all(|user| user.user == "mallory"));
 }

@@ -5,9 +5,9 @@ use darknode::identity::seal::envelope_id;
 use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::limits::WINDOW;
+use darknode::wire::Fixed;
 use darknode::wire::chat::{Chat, Release, Unopenable};
 use darknode::wire::record::{Prekey, link_state};
-use darknode::wire::Fixed;
 
 use crate::adversary::{Person, id_of, link, parcel, receipt, seal_raw, text};
 use crate::victim::Victim;
@@ -131,10 +131,14 @@ fn receipts_count_only_for_what_the_receipter_was_to_have() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     alice.command(Command::Say { to: bob.user_id(), text: "for bob alone".to_owned() });
     let conn = alice.meet(&mallory);
-    let epochs: Vec<u64> = alice.ops.iter().filter_map(|op| match op {
-        darknode::proto::memory::Op::Typed(row) => Some(row.id.stream.epoch),
-        _ => None,
-    }).collect();
+    let epochs: Vec<u64> = alice
+        .ops
+        .iter()
+        .filter_map(|op| match op {
+            darknode::proto::memory::Op::Typed(row) => Some(row.id.stream.epoch),
+            _ => None,
+        })
+        .collect();
     for author in [alice.session, SessionId([4; 32])] {
         let contents = vec![receipt(author, epochs[0]), receipt(author, 77)];
         alice.hand(conn, mallory.parcel(alice.user, &prekey, contents));

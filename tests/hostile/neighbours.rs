@@ -19,7 +19,9 @@ async fn hand(stream: &mut quinn::SendStream, items: Vec<Chat>) {
 async fn who_lies_in_the_hello_is_closed_and_nobody_is_met_by_it() {
     let mut node = Node::open();
     let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
-    for hello in [bob.hello(), Person { network: darknode::id::NetworkId([5; 32]), ..Person::new(1, "mallory") }.hello()] {
+    for hello in
+        [bob.hello(), Person { network: darknode::id::NetworkId([5; 32]), ..Person::new(1, "mallory") }.hello()]
+    {
         let mut peer = Peer::proved(&node, &mallory).await;
         peer.control(Control::Hello(hello)).await;
         peer.is_closed(CloseReason::Protocol).await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use darknode::handle::{FaceMessage, Handle, NodeMessage, Ready};
 use darknode::id::BootId;
-use darknode::identity::{Name, Scheme, SecretKey};
 use darknode::identity::network::{NetworkKey, Role};
+use darknode::identity::{Name, Scheme, SecretKey};
 use darknode::node::endpoint::client_config;
 use darknode::node::home::SESSION_FILE;
 use darknode::node::tls::{self, Credentials};

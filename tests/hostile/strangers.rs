@@ -116,7 +116,9 @@ async fn without_a_proof_that_holds_nothing_is_learned() {
             1 => encode(&proof(&NetworkKey::open(), &exporter, Role::Dialler)),
             2 => encode(&proof(&secret, &[0; 32], Role::Dialler)),
             3 => encode(&proof(&secret, &exporter, Role::Acceptor)),
-            4 => encode(&Proof { versions: darknode::wire::List(vec![99]), ..proof(&secret, &exporter, Role::Dialler) }),
+            4 => {
+                encode(&Proof { versions: darknode::wire::List(vec![99]), ..proof(&secret, &exporter, Role::Dialler) })
+            }
             _ => vec![0xff; 10_000],
         };
         let _control = write(&conn, StreamType::Control as u8, &frame(&bytes)).await;
