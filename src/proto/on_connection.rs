@@ -16,6 +16,9 @@ use crate::identity::{Checked, Refused};
 use crate::wire::control::{Control, Hello, RequestPing, RequestUserList};
 use crate::wire::record::{Declaration, KeyCard, Roster, roles};
 
+/// What a hello says of who says it.
+type Introduction = (Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>);
+
 impl Core {
     pub(super) fn on_connected(&mut self, new: Connected) {
         let dial = new.dial.and_then(|id| self.dials.finish(&id));
@@ -114,11 +117,7 @@ impl Core {
         self.come_up(conn, session, user, boot);
     }
 
-    fn check_hello(
-        &mut self,
-        hello: &Hello,
-        session: &SessionId,
-    ) -> Result<(Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>), Refused> {
+    fn check_hello(&mut self, hello: &Hello, session: &SessionId) -> Result<Introduction, Refused> {
         let roster: Checked<Roster> = Checked::open(&hello.roster, &self.verifier)?;
         let declaration: Checked<Declaration> = Checked::open(&hello.declaration, &self.verifier)?;
         let card: Option<Checked<KeyCard>> =

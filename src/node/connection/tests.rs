@@ -91,7 +91,7 @@ impl End {
     /// As `raw`, and behind the proofs.
     async fn raw_and_proved(&self, addr: SocketAddr) -> (Connection, Proved) {
         let conn = self.raw(addr).await;
-        let proved = proving::prove(&conn, &self.common, Role::Dialler).await.ok().expect("proved");
+        let Ok(proved) = proving::prove(&conn, &self.common, Role::Dialler).await else { panic!("not proved") };
         (conn, proved)
     }
 }
