@@ -74,9 +74,9 @@ pub const MAX_LAMPORT_JUMP: u64 = 1 << 20;
 /// Counters are stored ahead in blocks, so that typing a line is one write and not two.
 pub const COUNTER_BLOCK: u64 = 1024;
 
-/// Links accepted by themselves: more than a person meets, few enough that a link list stays a few pages and that strangers
-/// cannot make me sign and send them for ever. Beyond it requests are asked about, as with `--accept ask`.
-pub const MAX_AUTO_LINKS: usize = 1000;
+/// Links accepted by themselves: more than a person meets in a day, few enough that a link list, signed and sent anew with
+/// every change, stays a few pages. Beyond it requests are asked about, as with `--accept ask`.
+pub const MAX_AUTO_LINKS: usize = 256;
 
 /// Ranges in which the received numbers of one stream are kept. An honest author leaves a gap only for a line withdrawn;
 /// whoever leaves more makes every commit rewrite a longer row. What would open one more is not taken, nor acknowledged.

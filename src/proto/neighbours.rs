@@ -113,6 +113,12 @@ impl Neighbours {
         self.up.insert(neighbour.session, conn).is_none()
     }
 
+    /// Connections of a session on which it has said hello as another user than this.
+    pub fn speaking_for_another(&self, session: &SessionId, user: &UserId) -> Vec<ConnId> {
+        let another = |conn: &Neighbour| conn.session == *session && conn.user.is_some_and(|whose| whose != *user);
+        self.conns.iter().filter(|(_, conn)| another(conn)).map(|(id, _)| *id).collect()
+    }
+
     /// Takes a connection out.
     pub fn remove(&mut self, conn: &ConnId) -> Option<(Neighbour, Left)> {
         let gone = self.conns.remove(conn)?;

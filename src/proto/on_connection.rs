@@ -16,6 +16,9 @@ use crate::identity::{Checked, Refused};
 use crate::wire::control::{Control, Hello, RequestPing, RequestUserList};
 use crate::wire::record::{Declaration, KeyCard, Roster, roles};
 
+/// What a hello says of who says it.
+type Introduction = (Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>);
+
 impl Core {
     pub(super) fn on_connected(&mut self, new: Connected) {
         let dial = new.dial.and_then(|id| self.dials.finish(&id));
@@ -95,6 +98,10 @@ impl Core {
         if !self.users.admits(&user, &session) {
             self.drop_counted("bad hello");
             return self.close(conn, CloseReason::Protocol);
+        }
+        // A session that has spoken for somebody else does so no more.
+        for other in self.neighbours.speaking_for_another(&session, &user) {
+            self.close(other, CloseReason::Duplicate);
         }
         self.sessions.hear(session, user, self.now.moment);
         self.sessions.declare(declaration, self.now.moment);

@@ -10,7 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::limits::{MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST, WINDOW};
+use super::limits::{
+    MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST, WINDOW,
+};
 use super::memory::MessageRow;
 use super::ranges::Ranges;
 use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};

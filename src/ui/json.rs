@@ -12,6 +12,7 @@ use super::macros::MACROS;
 use crate::handle::Ready;
 use crate::id::{MessageId, SessionId, UserId};
 use crate::identity::name::harmless;
+use crate::proto::Drops;
 use crate::proto::view::Filter;
 use crate::proto::view::{
     Absence, By, Delivery, ErrorCode, MessageView, Notice, Profile, SessionView, StatusView, UserView, Via, WarningCode,
@@ -231,6 +232,8 @@ struct Person<'a> {
     session: Option<Session>,
     sessions: Vec<Session>,
     verified: bool,
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    drops: &'a Drops,
 }
 
 #[derive(Serialize)]
@@ -363,6 +366,7 @@ impl<'a> From<&'a Profile> for Person<'a> {
             session: profile.session.map(Shown),
             sessions: shown(&profile.sessions),
             verified: profile.verified,
+            drops: &profile.drops,
         }
     }
 }

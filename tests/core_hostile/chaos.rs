@@ -37,7 +37,7 @@ fn control(act: &Act, me: &Person, other: &Person, alice: UserId) -> Option<Cont
         0 => Control::Hello(me.hello()),
         1 => Control::Hello(Hello { known_seq: Some(n), ..me.hello() }),
         2 => Control::Hello(other.hello()),
-        3 => me.declare(me.declaration(n, n % 2 == 0, &[([127, 0, 0, 1], 9).into()])),
+        3 => me.declare(me.declaration(n, n.is_multiple_of(2), &[([127, 0, 0, 1], 9).into()])),
         4 => other.declare(other.declaration(n, false, &[])),
         5 => Control::RequestUserList(RequestUserList { id: n, user: alice }),
         6 => {
@@ -65,7 +65,7 @@ fn chat(act: &Act, me: &Person, other: &Person, alice: &Victim, prekey: &Prekey)
         }
         15 => {
             let stolen = other.bundle(me.user_id(), vec![text(n, "never for alice")]);
-            crate::adversary::parcel(seal_raw(&me.network, alice.user, prekey, &stolen, n % 2 == 0))
+            crate::adversary::parcel(seal_raw(&me.network, alice.user, prekey, &stolen, n.is_multiple_of(2)))
         }
         16 => me.parcel(alice.user, &other.prekey.public(), vec![text(n, &me.name)]),
         17 => Chat::Release(Release { envelope: darknode::id::EnvelopeId([n as u8; 32]), r: Fixed([0; 32]) }),
@@ -87,7 +87,7 @@ fn damaged<T: serde::de::DeserializeOwned>(mut bytes: Vec<u8>, damage: &Option<(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_shown_that_its_author_did_not_sign_and_nothing_breaks(acts in prop::collection::vec(act(), 1..80)) {
