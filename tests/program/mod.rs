@@ -451,7 +451,7 @@ impl Node {
     }
 
     /// SIGKILL, and everything it had printed before that nobody has waited for.
-    pub fn is_killed(mut self) -> Vec<Value> {
+    pub fn killed(mut self) -> Vec<Value> {
         note(&self.transcript, format!("{} is killed", self.name));
         self.child.kill().expect("it runs");
         let rest = self.rest_before_kill();
