@@ -411,9 +411,6 @@ impl Core {
     }
 }
 
-/// What a hello proves of a session.
-type Introduction = (Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>);
-
 /// Whether an address can only be of this link or this machine.
 fn is_on_link(addr: &SocketAddr) -> bool {
     match addr.ip() {
