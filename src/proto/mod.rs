@@ -190,6 +190,7 @@ impl Core {
             rng,
             config,
         };
+        core.settle_everybody();
         core.seek_everybody();
         core
     }

@@ -295,8 +295,16 @@ impl Core {
         self.out.after_store(Output::Chat { conn, item: Chat::Parcel(parcel) });
     }
 
-    /// Messages that everybody has leave the store's outbox.
-    pub(super) fn save_settled(&mut self, settled: Vec<MessageId>) {
+    /// At the start: a crash may have come between the word that everybody has a message and the one that it left.
+    pub(super) fn settle_everybody(&mut self) {
+        let addressees: Vec<UserId> = self.outbox.addressees().collect();
+        addressees.iter().for_each(|user| self.settle(user));
+    }
+
+    /// Messages that all sessions of a user have leave the outbox, here and in the store.
+    pub(super) fn settle(&mut self, user: &UserId) {
+        let audience = self.users.audience(user).into_iter().collect();
+        let settled = self.outbox.settle(user, &audience);
         let mut by_stream: std::collections::BTreeMap<StreamId, Ranges> = Default::default();
         for id in settled {
             by_stream.entry(id.stream).or_default().insert(id.n);

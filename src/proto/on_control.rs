@@ -212,9 +212,7 @@ impl Core {
             Learned::News => {
                 self.save_user(&user);
                 self.warn_of_clash(user);
-                let audience = self.users.audience(&user).into_iter().collect();
-                let settled = self.outbox.settle(&user, &audience);
-                self.save_settled(settled);
+                self.settle(&user);
             }
         }
     }

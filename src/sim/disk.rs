@@ -1,4 +1,5 @@
-//! A store in memory: the same ops as the real one, and a crash that loses what was not committed.
+//! A store in memory: the same ops as the real one, and a crash that loses what was not committed. As in the real one, what
+//! is on its way may be committed in several batches, so a crash can fall between any two ops.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -42,9 +43,20 @@ impl Disk {
         (last, refused)
     }
 
-    /// The power fails: what was not committed is gone.
-    pub fn crash(&mut self) {
-        self.pending.clear();
+    /// The power fails while the disk is writing: of what is on its way it has a first part, as `chance` has it.
+    pub fn crash(&mut self, chance: u64) {
+        let written = chance % (self.pending.len() as u64 + 1);
+        for (_, op) in std::mem::take(&mut self.pending).into_iter().take(written as usize) {
+            match op {
+                Op::Typed(_) if self.full => {}
+                op => self.apply(op),
+            }
+        }
+    }
+
+    /// Messages of this node that somebody lacks.
+    pub fn waiting(&self) -> usize {
+        self.memory.waiting.len()
     }
 
     /// What a node starts from.
@@ -76,7 +88,15 @@ impl Disk {
                 memory.waiting.push(row.clone());
                 self.history.push(row);
             }
-            Op::Received(row) => self.history.push(row),
+            Op::Received(row) => {
+                // That it was seen is written with it.
+                let stream = row.id.stream;
+                match memory.received.iter_mut().find(|(known, _)| *known == stream) {
+                    Some((_, ranges)) => drop(ranges.insert(row.id.n)),
+                    None => memory.received.push((stream, [(row.id.n, row.id.n)].into_iter().collect())),
+                }
+                self.history.push(row);
+            }
             Op::Seen { stream, ranges } => replace(&mut memory.received, (stream, ranges), |(stream, _)| *stream),
             Op::Delivered { stream, session, ranges } => {
                 self.delivered.insert((stream, session), ranges);

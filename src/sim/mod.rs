@@ -175,10 +175,12 @@ impl Sim {
         }
     }
 
-    /// The power fails: nothing is said, nothing uncommitted is kept. The others notice by their idle time-out.
+    /// The power fails: nothing is said, and what the disk was writing is cut off somewhere. The others notice by their
+    /// idle time-out.
     pub fn crash(&mut self, index: NodeIndex) {
+        let chance = self.rng.next_u64();
         self.nodes[index].core = None;
-        self.nodes[index].disk.crash();
+        self.nodes[index].disk.crash(chance);
         for pipe in self.net.of_node(index) {
             self.plan(IDLE, Event::Idle { pipe });
         }

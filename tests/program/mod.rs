@@ -21,7 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long nothing may happen while something must: a busy machine is slow, a hang is for ever.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A place for programs to play in.
 pub struct Stage {
@@ -206,6 +206,12 @@ impl Cast<'_> {
         self
     }
 
+    /// With the face that the program chooses itself.
+    pub fn faceless(mut self) -> Self {
+        self.face = "";
+        self
+    }
+
     pub fn with(mut self, args: &[&str]) -> Self {
         self.more.extend(args.iter().map(|arg| (*arg).to_owned()));
         self
@@ -214,10 +220,9 @@ impl Cast<'_> {
     /// The arguments as they are given to the program.
     pub fn args(&self) -> Vec<String> {
         let mut args = vec!["-u".into(), self.name.clone(), "--data-dir".into(), self.dir.clone()];
-        args.extend(["--port".into(), self.port.to_string(), self.face.into()]);
-        if !self.lan {
-            args.push("--no-lan".into());
-        }
+        args.extend(["--port".into(), self.port.to_string()]);
+        args.extend((!self.face.is_empty()).then(|| self.face.into()));
+        args.extend((!self.lan).then(|| "--no-lan".into()));
         args.extend(self.more.iter().cloned());
         args
     }
