@@ -50,11 +50,11 @@ const ROOM: usize = 256 * 1024;
 /// How long a peer may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For the TLS handshake and, again, for the proof (notes/reliability.md §3c).
+    /// For the TLS handshake and, again, for the proof.
     pub handshake: Duration,
-    /// For a dial to be answered (notes/feasibility.md).
+    /// For a dial to be answered.
     pub dial: Duration,
-    /// For a frame, from its first byte to its last (notes/reliability.md §3c).
+    /// For a frame, from its first byte to its last.
     pub frame: Duration,
     /// For a peer to take any more bytes at all: far beyond a hang that it may survive.
     pub stall: Duration,
