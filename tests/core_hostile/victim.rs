@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use darknode::id::{BootId, ConnId, NetworkId, SessionId, UserId};
 use darknode::identity::{Name, Scheme, SecretKey};
-use darknode::proto::event::{CloseReason, Command, Connected, Filter, Input, Output, Request};
+use darknode::proto::event::{CloseReason, Command, Connected, Input, Output, Request};
 use darknode::proto::memory::{Memory, Op};
-use darknode::proto::view::{Delivery, Notice, UserView};
+use darknode::proto::view::{Delivery, Filter, Notice, UserView};
 use darknode::proto::{Accept, Config, Core};
 use darknode::time::{Moment, Now, Wall};
 use darknode::wire::chat::Chat;
