@@ -1,8 +1,10 @@
-//! What was asked for at the start: arguments and environment as typed ([`Args`]), then resolved ([`Config`]).
+//! What was asked for at the start: arguments and environment as typed ([`args`]), then resolved ([`Config`]).
 //!
-//! The paper's `-sip IP` and `-sp PORT` are taken out of the arguments before anything else reads them, and come back as
-//! one `--bootstrap`: an ordinary option parser would see `-s -p` in `-sp`. Everything that cannot work is refused here,
+//! The paper's `-sip IP` and `-sp PORT` become one `--bootstrap` before anything else reads them ([`paper`]). Everything that cannot work is refused here,
 //! in one line that says what to do, before anything on the disk is touched.
+
+mod args;
+mod paper;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -11,16 +13,17 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::identity::Name;
 use crate::identity::name::harmless;
 use crate::identity::network::NetworkKey;
 use crate::proto::Accept;
 use crate::wire::record::roles;
+use args::{AcceptArg, Args, IdentitySub, NetworkSub, Sub};
+use paper::paper_spelling;
 
 /// The UDP port of a node unless told otherwise (cli.md).
 pub const DEFAULT_PORT: u16 = 27272;
@@ -91,93 +94,6 @@ pub enum Face {
 #[error("{0}")]
 pub struct Unusable(String);
 
-/// Options as typed.
-#[derive(Debug, Parser)]
-#[command(name = "darknode", version, about = "A chat node that needs no server", disable_help_subcommand = true)]
-struct Args {
-    /// Your name: 1 to 32 characters; required unless --server
-    #[arg(short = 'u', long, env = "DARKNODE_USERNAME", value_name = "NAME", global = true)]
-    username: Option<String>,
-    /// UDP port for incoming; 27272, or any free one if that is taken; 0 is any free one
-    #[arg(short, long, env = "DARKNODE_PORT", value_name = "PORT")]
-    port: Option<u16>,
-    /// Worker threads; as many as the machine has cores
-    #[arg(short, long, env = "DARKNODE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Declare myself a server; implies --relay and --headless
-    #[arg(short, long, env = "DARKNODE_SERVER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
-    server: bool,
-    /// Declare myself a relay
-    #[arg(long, env = "DARKNODE_RELAY", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
-    relay: bool,
-    /// Nobody sits here: the end of standard input is ignored
-    #[arg(long, env = "DARKNODE_HEADLESS", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
-    headless: bool,
-    /// host[:port] of any node to start from; repeatable; also spelt -sip IP -sp PORT
-    #[arg(long, env = "DARKNODE_BOOTSTRAP", value_name = "ADDR", value_delimiter = ',')]
-    bootstrap: Vec<String>,
-    /// Where keys, history and memory are kept
-    #[arg(long, env = "DARKNODE_DATA_DIR", value_name = "DIR", global = true)]
-    data_dir: Option<PathBuf>,
-    /// The key of a closed network, as printed by `darknode network new`
-    #[arg(long, env = "DARKNODE_NETWORK_KEY", value_name = "FILE")]
-    network_key: Option<PathBuf>,
-    /// What happens to requests for a link
-    #[arg(
-        long,
-        env = "DARKNODE_ACCEPT",
-        value_name = "auto|ask",
-        value_enum,
-        default_value = "auto",
-        hide_possible_values = true
-    )]
-    accept: AcceptArg,
-    /// No mDNS
-    #[arg(long, env = "DARKNODE_NO_LAN", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
-    no_lan: bool,
-    /// Lines for people on standard output
-    #[arg(long, env = "DARKNODE_PLAIN", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
-    plain: bool,
-    /// One JSON object a line on standard output
-    #[arg(long, env = "DARKNODE_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
-    json: bool,
-    /// What to log on standard error: error, warn, info, debug, or a filter such as darknode=debug
-    #[arg(long, env = "DARKNODE_LOG", value_name = "FILTER", default_value = "warn")]
-    log: String,
-    #[command(subcommand)]
-    command: Option<Sub>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum AcceptArg {
-    Auto,
-    Ask,
-}
-
-#[derive(Debug, Subcommand)]
-enum Sub {
-    /// Closed networks
-    #[command(subcommand)]
-    Network(NetworkSub),
-    /// The identity of -u NAME
-    #[command(subcommand)]
-    Identity(IdentitySub),
-}
-
-#[derive(Debug, Subcommand)]
-enum NetworkSub {
-    /// Print a network key file
-    New,
-}
-
-#[derive(Debug, Subcommand)]
-enum IdentitySub {
-    /// Print the 24 recovery words
-    Words,
-    /// Type the 24 recovery words, to be that user in an empty directory
-    Restore,
-}
-
 /// Reads the command line (the program's own name first) and the environment.
 pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, Unusable> {
     let argv = paper_spelling(argv.into_iter().collect())?;
@@ -212,70 +128,6 @@ fn one_line(error: &clap::Error) -> Unusable {
         text.split("\n\nUsage:").next().unwrap_or_default().split("\n\nFor more").next().unwrap_or_default();
     let line = complaint.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
     unusable(format!("{}; `darknode --help` lists the options", harmless(&line)))
-}
-
-/// `argv` with `-sip IP` and `-sp PORT` turned into one `--bootstrap IP:PORT`.
-fn paper_spelling(argv: Vec<OsString>) -> Result<Vec<OsString>, Unusable> {
-    let (mut rest, mut ip, mut port) = (Vec::with_capacity(argv.len()), None, None);
-    let mut argv = argv.into_iter();
-    while let Some(arg) = argv.next() {
-        let text = arg.to_str().unwrap_or_default();
-        if text == "--" {
-            rest.push(arg);
-            rest.extend(argv);
-            break;
-        }
-        let Some((option, attached)) = paper_option(text) else {
-            rest.push(arg);
-            continue;
-        };
-        let value = match attached {
-            Some(value) => value.to_owned(),
-            None => argv.next().and_then(|value| value.into_string().ok()).unwrap_or_default(),
-        };
-        let (slot, what) = if option == "-sip" { (&mut ip, "an IP address") } else { (&mut port, "a port") };
-        if value.is_empty() || value.starts_with('-') {
-            return Err(unusable(format!("{option} needs {what} behind it, as in `-sip 192.0.2.1 -sp 27272`")));
-        }
-        if slot.replace(value).is_some() {
-            return Err(unusable(format!("{option} was given twice; name further nodes by --bootstrap")));
-        }
-    }
-    match (ip, port) {
-        (None, None) => {}
-        (None, Some(_)) => return Err(unusable("-sp PORT belongs to a -sip IP; my own port is -p PORT")),
-        (Some(ip), port) => {
-            // Ahead of a subcommand and behind the program's name.
-            let at = rest.len().min(1);
-            rest.insert(at, bootstrap_of(&ip, port.as_deref())?.into());
-            rest.insert(at, "--bootstrap".into());
-        }
-    }
-    Ok(rest)
-}
-
-/// Whether an argument is one of the paper's two, and what is attached to it (`-sp=1`, `-sp1`).
-fn paper_option(text: &str) -> Option<(&'static str, Option<&str>)> {
-    let (option, behind) = ["-sip", "-sp"].into_iter().find_map(|option| {
-        let behind = text.strip_prefix(option);
-        let long = text.strip_prefix('-').and_then(|text| text.strip_prefix(option));
-        let long = long.filter(|behind| behind.is_empty() || behind.starts_with('='));
-        behind.or(long).map(|behind| (option, behind))
-    })?;
-    Some((option, (!behind.is_empty()).then(|| behind.strip_prefix('=').unwrap_or(behind))))
-}
-
-fn bootstrap_of(ip: &str, port: Option<&str>) -> Result<String, Unusable> {
-    let ip: std::net::IpAddr = ip.parse().map_err(|_| {
-        unusable(format!("`{}` behind -sip is no IP address; name a host by --bootstrap HOST:PORT", harmless(ip)))
-    })?;
-    let port = match port {
-        Some(port) => some_port(port).ok_or_else(|| {
-            unusable(format!("`{}` behind -sp is no port; a port is a number from 1 to 65535", harmless(port)))
-        })?,
-        None => DEFAULT_PORT,
-    };
-    Ok(std::net::SocketAddr::new(ip, port).to_string())
 }
 
 fn some_port(text: &str) -> Option<u16> {
@@ -436,39 +288,6 @@ fn normal_address(text: &str) -> Result<String, Unusable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rewritten(args: &[&str]) -> Result<Vec<String>, String> {
-        let argv = std::iter::once("darknode").chain(args.iter().copied()).map(OsString::from).collect();
-        paper_spelling(argv)
-            .map(|argv| argv.into_iter().skip(1).map(|arg| arg.into_string().unwrap()).collect())
-            .map_err(|wrong| wrong.to_string())
-    }
-
-    #[test]
-    fn the_papers_address_becomes_one_bootstrap_however_it_is_spelt() {
-        let one = Ok(["--bootstrap", "192.0.2.1:5", "-u", "a"].map(String::from).to_vec());
-        assert_eq!(rewritten(&["-u", "a", "-sip", "192.0.2.1", "-sp", "5"]), one);
-        assert_eq!(rewritten(&["-sp", "5", "-u", "a", "--sip", "192.0.2.1"]), one);
-        assert_eq!(rewritten(&["-sp=5", "-u", "a", "--sip=192.0.2.1"]), one);
-        assert_eq!(rewritten(&["-sp5", "-u", "a", "-sip192.0.2.1"]), one);
-        assert_eq!(rewritten(&["-sip", "::1"]), Ok(["--bootstrap", "[::1]:27272"].map(String::from).to_vec()));
-    }
-
-    #[test]
-    fn other_options_are_left_alone() {
-        for args in [&["-s", "-p", "5"][..], &["--server"], &["--spread"], &["-u", "x", "--", "-sp", "1"]] {
-            assert_eq!(rewritten(args).unwrap(), args);
-        }
-    }
-
-    #[test]
-    fn a_papers_address_that_cannot_be_is_refused() {
-        for args in [&["-sp", "5"][..], &["-sip"], &["-sip", "1.2.3.4", "-sp", "0"], &["-sip", "-sp", "5"]] {
-            assert!(rewritten(args).is_err(), "{args:?}");
-        }
-        assert!(rewritten(&["-sip", "1.1.1.1", "-sip", "1.1.1.2"]).unwrap_err().contains("--bootstrap"));
-        assert!(rewritten(&["-sip", "host.example"]).unwrap_err().contains("--bootstrap"));
-    }
 
     #[test]
     fn who_types_a_bare_name_is_told_where_names_stand() {

@@ -121,7 +121,7 @@ impl Play {
         let kills: u32 = self.people.iter().map(|person| person.restarts).sum();
         let shown: usize = self.people.iter().map(|person| person.shown.len()).sum();
         eprintln!("{shown} lines shown, {kills} kills");
-        self.is_as_promised();
+        self.keeps_the_promise();
     }
 
     /// One of them, or both at once; now and then also while starting.
@@ -150,7 +150,7 @@ impl Play {
         }
     }
 
-    fn is_as_promised(mut self) {
+    fn keeps_the_promise(mut self) {
         let histories = self.people.each_mut().map(Person::history);
         assert_eq!(histories[0], histories[1], "both have said the same");
         for (reader, author) in [(1, 0), (0, 1)] {
@@ -197,7 +197,7 @@ impl Person {
     }
 
     fn dies(&mut self) {
-        let events = self.node.take().expect("it runs").is_killed();
+        let events = self.node.take().expect("it runs").killed();
         self.notes(events);
         self.restarts += 1;
     }

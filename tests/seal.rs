@@ -139,7 +139,7 @@ fn lengths_are_hidden_on_four_rungs() {
 fn whoever_holds_no_prekey_of_it_opens_nothing() {
     let mut world = World::new();
     let sealed = world.seal(vec![text("secret")]).expect("it fits");
-    assert_eq!(open(&NETWORK, &sealed.bytes, |_| None), Err(Unopened::NoKey));
+    assert_eq!(open(&NETWORK, &sealed.bytes, |_| None), Err(Unopened::NoKey(TO)));
     let mut stranger = PrekeySecret::generate(&mut world.rng, Moment(0));
     stranger.id = world.prekeys[0].id;
     assert_eq!(open(&NETWORK, &sealed.bytes, |_| Some(&stranger)), Err(Unopened::Broken));

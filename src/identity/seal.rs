@@ -97,6 +97,8 @@ pub struct Author<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     pub id: EnvelopeId,
+    /// What a release must fit.
+    pub lock: [u8; 32],
     /// Of a [`Envelope`].
     pub bytes: Vec<u8>,
 }
@@ -121,8 +123,9 @@ pub struct Opened {
 pub enum Unopened {
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// With where the envelope goes.
     #[error("sealed to none of these prekeys")]
-    NoKey,
+    NoKey(Address),
     #[error("the seal is broken")]
     Broken,
     #[error("the lock does not fit what is inside")]
@@ -157,7 +160,7 @@ pub fn seal(
         return None;
     }
     let bytes = encode(&Envelope { address, lock: Fixed(lock), wraps: List(wraps), sealed: Bytes(sealed) });
-    Some(Sealed { id: envelope_id(&bytes), bytes })
+    Some(Sealed { id: envelope_id(&bytes), lock, bytes })
 }
 
 /// The padded plaintext of these contents.
@@ -231,7 +234,7 @@ pub fn open<'k>(
         return Err(Malformed::Shape(format!("sealed content of {} bytes", sealed.len())).into());
     }
     let held = |wrap: &Wrap| find(&wrap.0.0).map(|secret| (secret, wrap.clone()));
-    let (secret, wrap) = wraps.iter().find_map(held).ok_or(Unopened::NoKey)?;
+    let (secret, wrap) = wraps.iter().find_map(held).ok_or(Unopened::NoKey(address))?;
     let key = unwrap(network, &address, &lock.0, secret, &wrap).ok_or(Unopened::Broken)?;
     let mut plaintext = sealed.0;
     ChaCha20Poly1305::new((&*key).into())

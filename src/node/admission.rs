@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::connection::{Common, greet};
 use super::endpoint::{MAX_PENDING, canonical};
 
-/// Pending handshakes from which on addresses must prove themselves (notes/reliability.md §2).
+/// Pending handshakes from which on addresses must prove themselves.
 const BUSY: usize = 32;
 /// Pending handshakes of one IP.
 const PER_IP: usize = MAX_PENDING / 4;

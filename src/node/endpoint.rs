@@ -14,20 +14,20 @@ pub const DEFAULT_PORT: u16 = 27272;
 /// Handshakes that may wait for this node at once (design §7).
 pub const MAX_PENDING: usize = 256;
 /// Streams of one kind that a peer may have open: one of control, one of chat, and room for later types. Each costs idle
-/// memory from the start (notes/performance.md).
+/// memory from the start (`docs/decisions.md`, numbers).
 const UNI_STREAMS: u32 = 8;
 const BIDI_STREAMS: u32 = 4;
 /// One chat frame in flight is enough to keep the pipe full, and what a hostile peer can make us hold is four of them.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Kernel buffers: at 2 MiB loopback loses nothing where the default loses thousands of packets (notes/performance.md).
+/// Kernel buffers: at 2 MiB loopback loses nothing where the default loses thousands of packets.
 /// The kernel may grant less.
 const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
 /// A dead peer is missed 12 s after its last packet, so within 15 s; one that hangs for 8 s, up to 3 s after its last
 /// packet, is not.
 const IDLE: Duration = Duration::from_secs(12);
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
-/// A third of the usual guess: at 30 % loss a handshake takes 0.3 s instead of 1 s (notes/feasibility.md §4).
+/// A third of the usual guess: at 30 % loss a handshake takes 0.3 s instead of 1 s (`docs/decisions.md`, numbers).
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
 /// Why there is no socket.

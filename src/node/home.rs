@@ -33,8 +33,8 @@ use crate::id::{SessionId, UserId};
 use crate::identity::{Name, Scheme, SecretKey};
 
 pub use error::HomeError;
-pub use keyfile::BadKey;
 pub(crate) use keyfile::pkcs8;
+pub use keyfile::{BadKey, from_pem};
 pub use owner::Owner;
 
 /// The user key's file.

@@ -6,7 +6,7 @@
 //!
 //! We browse again every few seconds. Each time the daemon asks the link anew and replays what it knows; without that,
 //! two groups of nodes whose links are joined elsewhere would find each other after up to an hour
-//! (notes/feasibility.md §3). So every sighting repeats, once a round at most. Departures are the daemon's guess.
+//! (`docs/decisions.md`, the local link). So every sighting repeats, once a round at most. Departures are the daemon's guess.
 //!
 //! If our own announcement does not come back over a real interface, multicast does not work here, and the person is
 //! told once.

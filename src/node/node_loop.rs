@@ -2,8 +2,8 @@
 //!
 //! It takes what happened in batches, hands each to the core, and then does what the core wants done, so that what many
 //! events led to shares commits and frames. It waits for nothing but the next event. What bounds each way in: faces, a
-//! queue that is not read while the store is far behind; the network, a queue of [`EVENTS`] frames, which makes readers
-//! wait and QUIC slow the senders; the store's answers, the number of its jobs, which the others bound.
+//! queue that is not read while the store is far behind; the network, a queue of [`EVENTS`], which is not read then either,
+//! and in it one longest frame of each connection, which makes readers wait and QUIC slow the senders; the store's answers, the number of its jobs, which the others bound.
 //!
 //! Stopping takes two seconds at most: connections say what is queued, the store commits, the local link hears a
 //! goodbye, all at once.
@@ -24,10 +24,10 @@ use super::store::{self, Job};
 use super::switchboard::Switchboard;
 use crate::handle::{FaceMessage, NodeMessage};
 use crate::id::{DialId, SessionId, UserId};
-use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
 use crate::proto::memory::{MessageRow, Ticket};
-use crate::proto::view::{MessageView, Notice};
+use crate::proto::view::{MessageView, Notice, Profile};
+use crate::proto::{Core, Drops};
 
 /// Frames and other news that may wait for the loop: at most a few MiB, and enough that it never runs dry.
 pub const EVENTS: usize = 256;
@@ -122,7 +122,7 @@ impl Node {
                 _ = ways.from_store.recv_many(&mut from_store, BATCH) => {
                     from_store.drain(..).for_each(|event| self.on_store(event));
                 }
-                _ = ways.from_tasks.recv_many(&mut from_tasks, BATCH) => {
+                _ = ways.from_tasks.recv_many(&mut from_tasks, BATCH), if !self.store_is_behind() => {
                     from_tasks.drain(..).for_each(|event| self.on_event(event));
                 }
                 count = ways.from_face.recv_many(&mut from_face, BATCH), if face_there && !self.store_is_behind() => {
@@ -163,6 +163,10 @@ impl Node {
             Event::Up { connected, line } => {
                 self.switchboard.open(connected.conn, line);
                 self.handle(Input::Connected(connected));
+            }
+            Event::Heard { input, room } => {
+                self.handle(input);
+                drop(room);
             }
             Event::Input(input) => {
                 if let Input::Closed { conn } = input {
@@ -219,11 +223,22 @@ impl Node {
         }
         if look.is_multiple_of(LOOKS_PER_NOTE) {
             self.store.send(Job::Alive(now)).ok();
-            let seen = self.common.counters.seen();
-            if !seen.is_empty() {
-                tracing::info!(?seen, "refused, dropped or cut off since the start");
-            }
+            self.log_counts();
         }
+    }
+
+    fn log_counts(&self) {
+        let seen = self.counts();
+        if !seen.is_empty() {
+            tracing::info!(?seen, "refused, dropped or cut off since the start");
+        }
+    }
+
+    /// What was refused, dropped or cut off, by reason, in the core and around it.
+    fn counts(&self) -> Drops {
+        let mut counts = self.core.drops().clone();
+        counts.extend(self.common.counters.seen());
+        counts
     }
 
     /// Does everything the core wants done.
@@ -270,6 +285,10 @@ impl Node {
     fn notice(&mut self, line: Option<u64>, notice: Notice) {
         match notice {
             Notice::Message(view) if !self.printer.live(view.arrival) => {}
+            Notice::Me(profile) => {
+                let profile = Profile { drops: self.counts(), ..*profile };
+                self.tell(line, Notice::Me(Box::new(profile)));
+            }
             notice => self.tell(line, notice),
         }
     }
@@ -294,6 +313,7 @@ impl Node {
     }
 
     async fn stop(mut self, mut leaving: Leaving) {
+        self.log_counts();
         self.switchboard.close_all(CloseReason::Bye);
         leaving.tasks.abort_all();
         self.store.send(Job::Alive(self.common.clock.now())).ok();

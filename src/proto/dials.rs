@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::limits::{MAX_DIALS, PING_DEADLINE};
+use super::limits::{MAX_DIALS, MAX_SIGHTING_DIALS, PING_DEADLINE};
 use crate::id::{BootId, DialId, SessionId};
 use crate::time::Moment;
 
@@ -39,6 +39,10 @@ impl Dials {
     /// always made.
     pub fn start(&mut self, dial: Dial) -> Option<DialId> {
         let asked_for = matches!(dial.purpose, Purpose::Ping { .. });
+        let sighting = |dial: &Dial| matches!(dial.purpose, Purpose::Sighting(_));
+        if sighting(&dial) && self.open.values().filter(|open| sighting(open)).count() >= MAX_SIGHTING_DIALS {
+            return None;
+        }
         let same = self.open.values().any(|open| open.addr == dial.addr);
         if !asked_for && (same || self.open.len() >= MAX_DIALS) {
             return None;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::limits::{MAX_RANGES, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS, MAX_STREAMS_PER_SESSION};
+use super::limits::{MAX_GAPS, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS, MAX_STREAMS_PER_SESSION};
 use super::memory::Ticket;
 use super::ranges::Ranges;
 use crate::id::{Address, SessionId, StreamId, UserId};
@@ -28,7 +28,7 @@ pub struct Inbox {
 pub enum Taken {
     New,
     Known,
-    /// Its author has opened too many streams, or left too many gaps.
+    /// Its author has opened too many streams, or would open one gap too many.
     Refused,
 }
 
@@ -44,7 +44,7 @@ impl Inbox {
         if seen.contains(n) {
             return Taken::Known;
         }
-        if seen.pieces() >= MAX_RANGES {
+        if seen.pieces() >= MAX_GAPS && !seen.touches(n) {
             return Taken::Refused;
         }
         seen.insert(n);

@@ -11,6 +11,9 @@ pub const MAX_NEIGHBOURS_RELAY: usize = 2048;
 /// path, few enough that a hall of a hundred laptops is not ten thousand connections.
 pub const MAX_NEARBY_KEPT: usize = 12;
 
+/// Connections of one session: it may race as many of my addresses as I would of its own.
+pub const MAX_CONNECTIONS_PER_SESSION: usize = MAX_DIALS_PER_SESSION;
+
 /// Both hellos must be there after this long: three retransmissions at a 100 ms first guess of the round trip, twice.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 /// Two dials of one boot that cross have both been answered within this long: the dial time-out and a second.
@@ -29,6 +32,9 @@ pub const SEEK_LONGEST: Duration = Duration::from_secs(300);
 pub const MAX_DIALS: usize = 32;
 /// Dials at once to the addresses of one session.
 pub const MAX_DIALS_PER_SESSION: usize = 8;
+
+/// Dials at once to what the local link shows: anybody on it can announce anything, and must leave room for seeking.
+pub const MAX_SIGHTING_DIALS: usize = MAX_DIALS / 2;
 
 /// Addresses remembered of a session: eight declared ones, and those it was met at.
 pub const MAX_ADDRESSES: usize = 12;
@@ -68,6 +74,20 @@ pub const MAX_LAMPORT_JUMP: u64 = 1 << 20;
 /// Counters are stored ahead in blocks, so that typing a line is one write and not two.
 pub const COUNTER_BLOCK: u64 = 1024;
 
+/// Links accepted by themselves: more than a person meets in a day, few enough that a link list, signed and sent anew with
+/// every change, stays a few pages. Beyond it requests are asked about, as with `--accept ask`.
+pub const MAX_AUTO_LINKS: usize = 256;
+
+/// Ranges in which the received numbers of one stream are kept. An honest author leaves a gap only for a line withdrawn;
+/// whoever leaves more makes every commit rewrite a longer row. What would open one more is not taken, nor acknowledged.
+pub const MAX_GAPS: usize = 512;
+/// Epochs taken from one envelope, so that it is answered by one receipt. The author sends the rest again.
+pub const MAX_EPOCHS_PER_ENVELOPE: usize = MAX_RECEIPT_STREAMS;
+/// Envelopes to old keys that are handed back on a connection before one could be opened: a window, and again.
+pub const MAX_HANDED_BACK: u32 = 2 * WINDOW as u32;
+/// Envelopes that a session may find unopenable before it has released one; then it is left alone until the next resend.
+pub const MAX_UNOPENED: u32 = 2 * WINDOW as u32;
+
 /// Streams one receipt speaks of: the newest of that author's session.
 pub const MAX_RECEIPT_STREAMS: usize = 16;
 /// Ranges one receipt gives of a stream: the newest.
@@ -82,6 +102,11 @@ pub const PING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A connection that brought this many bad records is closed.
 pub const MAX_STRIKES: u32 = 3;
+/// How far above mine a seq may be that others claim to know of me: 70 years of milliseconds, so that a node whose clock
+/// stands at 1970 reaches what it signed in a better time, and no liar brings the counter near its end.
+pub const MAX_SEQ_JUMP: u64 = 1 << 41;
+/// Users that the faces are warned about.
+pub const MAX_WARNED: usize = 1_024;
 /// A key that keeps knowing a higher seq of mine than I do is a clone of mine (design §3).
 pub const MAX_SEQ_JUMPS: u32 = 3;
 
@@ -93,7 +118,5 @@ pub const STATUS_RECENT: u32 = 20;
 pub const MAX_KEPT_USERS: usize = 100_000;
 /// Streams received of one session: one for every start in which it wrote to me. Beyond it new ones are dropped.
 pub const MAX_STREAMS_PER_SESSION: usize = 10_000;
-/// Ranges that what was received of a stream may take. Honest authors count by one, so gaps are few.
-pub const MAX_RANGES: usize = 4_096;
 /// Changes that may wait for the disk before envelopes are dropped; their authors send them anew.
 pub const MAX_UNSTORED: u64 = 65_536;

@@ -109,6 +109,11 @@ impl Links {
         self.rows.get(user).copied()
     }
 
+    /// How many strangers were accepted.
+    pub fn autos(&self) -> usize {
+        self.rows.values().filter(|row| row.mine.state == LinkState::Auto).count()
+    }
+
     /// My link list.
     pub fn entries(&self) -> Vec<LinkEntry> {
         let said = self.rows.values().filter(|row| row.mine.state != LinkState::None);

@@ -261,6 +261,9 @@ impl Core {
     }
 
     fn warn_once(&mut self, user: UserId, code: view::WarningCode, message: String) {
+        if self.warned.len() >= limits::MAX_WARNED && user != self.config.user {
+            return self.drop_counted("warning beyond the bound");
+        }
         if self.warned.insert((user, code)) {
             let user = Some(self.users.handle(&user));
             self.notice(None, Notice::Warning { code, message, user });

@@ -17,8 +17,10 @@ pub struct Myself {
     pub addrs: Vec<SocketAddr>,
     /// When the declaration was made.
     pub declared_at: Moment,
-    /// How often somebody knew a higher seq of mine than I did.
+    /// How often somebody linked knew a higher seq of mine than I did.
     pub seq_jumps: u32,
+    /// How often a stranger said so, which proves nothing.
+    pub strange_seq_jumps: u32,
 }
 
 impl Myself {

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::limits::{CROSSING, HELLO_DEADLINE};
+use super::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION};
 use crate::id::{BootId, ConnId, SessionId, UserId};
 use crate::time::Moment;
 
@@ -34,6 +34,8 @@ pub struct Neighbour {
     pub strikes: u32,
     /// When it must have answered a probe.
     pub probe: Option<Moment>,
+    /// Envelopes handed back to it since one could be opened.
+    pub handed_back: u32,
 }
 
 /// Every connection.
@@ -75,8 +77,19 @@ impl Neighbours {
                 Choice::Theirs => {}
             }
         }
+        let open = self.conns.iter().filter(|(id, old)| old.session == new.session && !closed.contains(id));
+        if open.clone().count() >= MAX_CONNECTIONS_PER_SESSION {
+            closed.extend(open.min_by_key(|(_, old)| old.since).map(|(id, _)| *id));
+        }
         self.conns.insert(conn, new);
         Verdict::Keep(closed)
+    }
+
+    /// The connection that can be missed most easily: the oldest without a hello, else the oldest of a user who is not
+    /// `needed`.
+    pub fn dispensable(&self, needed: impl Fn(&UserId) -> bool) -> Option<ConnId> {
+        let strange = self.conns.iter().filter(|(_, conn)| conn.user.is_none_or(|user| !needed(&user)));
+        strange.min_by_key(|(_, conn)| (conn.user.is_some(), conn.since)).map(|(id, _)| *id)
     }
 
     fn choose(&self, old: &Neighbour, new: &Neighbour) -> Choice {
@@ -98,6 +111,12 @@ impl Neighbours {
         let Some(neighbour) = self.conns.get_mut(&conn) else { return false };
         neighbour.user = Some(user);
         self.up.insert(neighbour.session, conn).is_none()
+    }
+
+    /// Connections of a session on which it has said hello as another user than this.
+    pub fn speaking_for_another(&self, session: &SessionId, user: &UserId) -> Vec<ConnId> {
+        let another = |conn: &Neighbour| conn.session == *session && conn.user.is_some_and(|whose| whose != *user);
+        self.conns.iter().filter(|(_, conn)| another(conn)).map(|(id, _)| *id).collect()
     }
 
     /// Takes a connection out.
@@ -200,7 +219,17 @@ mod tests {
 
     fn neighbour(session: SessionId, boot: u64, mine: bool, since: Moment) -> Neighbour {
         let addr = ([127, 0, 0, 1], 1).into();
-        Neighbour { session, boot: BootId(boot), addr, mine, since, user: None, strikes: 0, probe: None }
+        Neighbour {
+            session,
+            boot: BootId(boot),
+            addr,
+            mine,
+            since,
+            user: None,
+            strikes: 0,
+            probe: None,
+            handed_back: 0,
+        }
     }
 
     #[test]

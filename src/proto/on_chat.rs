@@ -3,7 +3,7 @@
 use super::Core;
 use super::event::Output;
 use super::inbox::Taken;
-use super::limits::{ENVELOPE_LIFE, MAX_UNSTORED};
+use super::limits::{ENVELOPE_LIFE, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BACK, MAX_UNSTORED};
 use super::memory::{Entry, MessageRow, Op};
 use super::ranges::Ranges;
 use super::view::{Delivery, MessageView, Notice, WarningCode};
@@ -20,6 +20,10 @@ use crate::wire::{decode, encode};
 impl Core {
     pub(super) fn on_chat(&mut self, conn: ConnId, items: Vec<Chat>) {
         for item in items {
+            // Not that of a connection that was closed here, however much of it had come before.
+            if self.neighbours.get(&conn).is_none() {
+                return;
+            }
             match item {
                 Chat::Parcel(parcel) => self.on_parcel(conn, parcel),
                 Chat::Release(release) => self.on_release(conn, release),
@@ -41,16 +45,25 @@ impl Core {
                 self.drop_counted("envelope to somebody else");
             }
             Ok(opened) => self.on_opened(conn, opened),
-            Err(Unopened::NoKey) => self.hand_back(conn, &parcel.envelope),
+            Err(Unopened::NoKey(address)) if address != Address::from(self.config.user) => {
+                self.drop_counted("envelope to somebody else");
+            }
+            Err(Unopened::NoKey(_)) => self.hand_back(conn, &parcel.envelope),
             Err(Unopened::Malformed(_)) => self.strike(conn, "malformed envelope"),
             Err(Unopened::Broken) => self.strike(conn, "envelope with a broken seal"),
             Err(Unopened::WrongLock) => self.strike(conn, "envelope with a wrong lock"),
         }
     }
 
-    /// Sealed to none of my prekeys: the author gets my newest key card and seals anew.
+    /// Sealed to none of my prekeys: the author gets my newest key card and seals anew. Who goes on without using it is not
+    /// told again.
     fn hand_back(&mut self, conn: ConnId, envelope: &[u8]) {
         self.drop_counted("envelope to an old key");
+        let Some(neighbour) = self.neighbours.get_mut(&conn) else { return };
+        neighbour.handed_back += 1;
+        if neighbour.handed_back > MAX_HANDED_BACK {
+            return;
+        }
         let item = Chat::Unopenable(Unopenable {
             envelope: envelope_id(envelope),
             roster: self.myself.roster.signed().clone(),
@@ -60,14 +73,6 @@ impl Core {
     }
 
     fn on_opened(&mut self, conn: ConnId, opened: Opened) {
-        if let Some(roster) = &opened.roster
-            && let Ok(roster) = Checked::<Roster>::open(roster, &self.verifier)
-        {
-            self.learn_roster(roster);
-        }
-        if !self.users.admits(&opened.user, &opened.session) {
-            return self.drop_counted("content of no session of its user");
-        }
         if !opened.is_by_author(&self.verifier) {
             return self.strike(conn, "content not signed by its author");
         }
@@ -77,11 +82,25 @@ impl Core {
         if !self.may_keep(&opened.user) {
             return self.drop_counted("content of one stranger too many");
         }
+        if let Some(roster) = &opened.roster
+            && let Ok(roster) = Checked::<Roster>::open(roster, &self.verifier)
+            && roster.user == opened.user
+        {
+            self.learn_roster(roster);
+        }
+        if !self.users.admits(&opened.user, &opened.session) {
+            self.drop_counted("content of no session of its user");
+            return self.forget_if_strange(&opened.user);
+        }
+        if let Some(neighbour) = self.neighbours.get_mut(&conn) {
+            neighbour.handed_back = 0;
+        }
         self.sessions.hear(opened.session, opened.user, self.now.moment);
         if let Some(card) = &opened.card {
             self.take_card(conn, card);
         }
         self.take_contents(&opened);
+        self.forget_if_strange(&opened.user);
         let release = Release { envelope: opened.id, r: Fixed(opened.r) };
         self.out.after_store(Output::Chat { conn, item: Chat::Release(release) });
         self.send_receipts();
@@ -95,13 +114,17 @@ impl Core {
                 continue;
             }
             let stream = StreamId { author: opened.session, epoch: content.epoch, to: opened.address };
-            let taken = if content.n > 0 { self.inbox.receive(stream, content.n) } else { Taken::Refused };
-            if taken == Taken::Refused {
-                self.drop_counted("content beyond the bounds of its stream");
+            if touched.len() >= MAX_EPOCHS_PER_ENVELOPE && !touched.contains_key(&stream) {
+                self.drop_counted("content of too many epochs at once");
                 continue;
             }
-            *touched.entry(stream).or_insert(false) |= taken == Taken::New;
-            if taken == Taken::New {
+            let taken = if content.n > 0 { self.inbox.receive(stream, content.n) } else { Taken::Known };
+            if taken == Taken::Refused {
+                self.drop_counted("content beyond the bounds of its stream");
+            }
+            let new = taken == Taken::New;
+            *touched.entry(stream).or_insert(false) |= new;
+            if new {
                 self.take_content(opened.user, MessageId { stream, n: content.n }, content);
             }
         }
@@ -182,8 +205,10 @@ impl Core {
 
     fn on_release(&mut self, conn: ConnId, release: Release) {
         let Some((session, user)) = self.speaker(conn) else { return };
-        if self.outbox.released(&user, &session, &release.envelope, self.now.moment) {
+        if self.outbox.released(&user, &session, &release, self.now.moment) {
             self.pump_session(user, session);
+        } else {
+            self.drop_counted("release that fits no lock");
         }
     }
 
@@ -238,7 +263,7 @@ impl Core {
             let Some(sealed) = self.seal_to(&user, contents) else {
                 return self.drop_counted("content too long to seal");
             };
-            self.outbox.sealed(&user, &session, sealed.id, load);
+            self.outbox.sealed(&user, &session, &sealed, load);
             self.send_envelope(conn, sealed);
         }
     }

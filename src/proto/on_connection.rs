@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Connected, DialFailure, Output};
-use super::limits::{MAX_NEARBY_KEPT, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMPS, PROBE_DEADLINE};
+use super::limits::{
+    MAX_NEARBY_KEPT, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, PROBE_DEADLINE,
+};
 use super::memory::Provenance;
 use super::neighbours::{Left, Neighbour, Verdict};
 use super::view::{ErrorCode, Notice, Via, WarningCode};
@@ -13,6 +15,9 @@ use crate::id::{BootId, ConnId, DialId, SessionId, UserId};
 use crate::identity::{Checked, Refused};
 use crate::wire::control::{Control, Hello, RequestPing, RequestUserList};
 use crate::wire::record::{Declaration, KeyCard, Roster, roles};
+
+/// What a hello says of who says it.
+type Introduction = (Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>);
 
 impl Core {
     pub(super) fn on_connected(&mut self, new: Connected) {
@@ -22,7 +27,7 @@ impl Core {
             self.fail_ping(dial.as_ref(), "that address is my own");
             return;
         }
-        if self.stopping || !self.make_room(&new.session) {
+        if self.stopping || !self.has_room_for(&new.session) {
             self.out.push(Output::Close { conn: new.conn, reason: CloseReason::Surplus });
             return;
         }
@@ -44,6 +49,7 @@ impl Core {
             user: None,
             strikes: 0,
             probe: None,
+            handed_back: 0,
         };
         match self.neighbours.admit(new.conn, neighbour) {
             Verdict::Duplicate => {
@@ -57,18 +63,19 @@ impl Core {
         }
     }
 
-    /// Whether one more connection fits. For somebody who is wanted a stranger makes room.
-    fn make_room(&mut self, session: &SessionId) -> bool {
+    /// At the bound, who has not said hello makes room for somebody known to be wanted, the oldest first; then a stranger does.
+    fn has_room_for(&mut self, session: &SessionId) -> bool {
         if self.neighbours.count() < self.max_neighbours() {
             return true;
         }
-        let wanted = self.sessions.get(session).is_some_and(|session| self.links.wants(&session.user));
-        let stranger = self.neighbours.iter_up().find(|(_, _, user)| !self.links.wants(user)).map(|(_, conn, _)| conn);
-        match stranger.filter(|_| wanted) {
-            Some(conn) => self.close(conn, CloseReason::Surplus),
-            None => self.drop_counted("connection beyond the bound"),
-        }
-        wanted && stranger.is_some()
+        let wanted = self.sessions.get(session).is_some_and(|known| self.links.wants(&known.user));
+        let dispensable = self.neighbours.dispensable(|user| self.links.wants(user) || *user == self.config.user);
+        let Some(conn) = dispensable.filter(|_| wanted) else {
+            self.drop_counted("connection beyond the bound");
+            return false;
+        };
+        self.close(conn, CloseReason::Surplus);
+        true
     }
 
     /// The other side has said who it is.
@@ -88,6 +95,15 @@ impl Core {
             return self.close(conn, CloseReason::Blocked);
         }
         self.learn_roster(roster);
+        // A newer one may be known than the hello brings.
+        if !self.users.admits(&user, &session) {
+            self.drop_counted("bad hello");
+            return self.close(conn, CloseReason::Protocol);
+        }
+        // A session that has spoken for somebody else does so no more.
+        for other in self.neighbours.speaking_for_another(&session, &user) {
+            self.close(other, CloseReason::Duplicate);
+        }
         self.sessions.hear(session, user, self.now.moment);
         self.sessions.declare(declaration, self.now.moment);
         card.map(|card| self.sessions.take_card(card, self.now.moment));
@@ -168,10 +184,21 @@ impl Core {
         }
     }
 
-    /// Somebody knows a higher seq of mine: a restored backup jumps over it; if it repeats, somebody else has my key.
+    /// Somebody knows a higher seq of mine: a restored backup jumps over it; if it repeats, somebody else has my key. It is
+    /// a mere claim, so a jump is bounded, and strangers raise no alarm.
     fn heed_seq(&mut self, known: Option<u64>, user: &UserId) {
         let Some(known) = known.filter(|known| *known > self.count.seq()) else { return };
-        self.myself.seq_jumps += 1;
+        if known - self.count.seq() > MAX_SEQ_JUMP {
+            return self.drop_counted("seq too far ahead");
+        }
+        if !self.links.wants(user) && *user != self.config.user {
+            self.myself.strange_seq_jumps += 1;
+            if self.myself.strange_seq_jumps >= MAX_SEQ_JUMPS {
+                return self.drop_counted("seq claimed by a stranger");
+            }
+        } else {
+            self.myself.seq_jumps += 1;
+        }
         if self.myself.seq_jumps >= MAX_SEQ_JUMPS {
             let name = self.users.handle(user);
             let message = format!("{name} has heard somebody else speak with this session's key; make a new session");
@@ -219,7 +246,7 @@ impl Core {
     }
 
     /// People of the local link are not kept when they are gone.
-    fn forget_if_strange(&mut self, user: &UserId) {
+    pub(super) fn forget_if_strange(&mut self, user: &UserId) {
         let connected = !self.neighbours.of_user(user).is_empty();
         if self.kept.contains(user) || connected || self.nearby.shows(user) || self.outbox.waits_for(user) {
             return;
@@ -384,9 +411,6 @@ impl Core {
         self.config.roles & (roles::RELAY | roles::SERVER) != 0
     }
 }
-
-/// What a hello proves of a session.
-type Introduction = (Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>);
 
 /// Whether an address can only be of this link or this machine.
 fn is_on_link(addr: &SocketAddr) -> bool {

@@ -4,7 +4,7 @@ use super::Core;
 use super::event::CloseReason;
 use super::limits::MAX_STRIKES;
 use super::links::from_wire;
-use super::memory::Entry;
+use super::memory::{Entry, Op};
 use super::users::Learned;
 use super::view::WarningCode;
 use crate::id::{ConnId, SessionId, UserId};
@@ -203,7 +203,7 @@ impl Core {
         if user == self.config.user && roster.signed() != self.myself.roster.signed() {
             return self.meet_own_roster(roster);
         }
-        match self.users.learn(roster) {
+        match self.users.learn(roster.clone()) {
             Learned::Nothing => {}
             Learned::Fork => {
                 let message = "there are two rosters of one version; the user must sign a newer one";
@@ -211,8 +211,27 @@ impl Core {
             }
             Learned::News => {
                 self.save_user(&user);
+                self.part_with_unlisted(&user);
+                // Who was only known by a session that is gone now was forgotten with it.
+                self.users.learn(roster);
                 self.warn_of_clash(user);
                 self.settle(&user);
+            }
+        }
+    }
+
+    /// Sessions that a user's newest roster does not admit speak for nobody any more.
+    fn part_with_unlisted(&mut self, user: &UserId) {
+        for (session, conn) in self.neighbours.of_user(user) {
+            if !self.users.admits(user, &session) {
+                self.close(conn, CloseReason::Protocol);
+            }
+        }
+        for session in self.sessions.of_user(user).collect::<Vec<_>>() {
+            if !self.users.admits(user, &session) {
+                self.show_offline(&session, super::view::Absence::Lost);
+                self.sessions.forget(&session);
+                self.out.store(Op::ForgetSession(session));
             }
         }
     }

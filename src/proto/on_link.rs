@@ -1,6 +1,7 @@
 //! Words about links: mine, typed; theirs, in a sealed content or in their link list.
 
 use super::event::Output;
+use super::limits::MAX_AUTO_LINKS;
 use super::links::{Change, to_wire};
 use super::memory::{Entry, LinkState};
 use super::view::Notice;
@@ -52,7 +53,8 @@ impl Core {
     /// Somebody asks for a link. In the open network acceptance marks it `auto`: it counts between the two of us and
     /// extends nobody's horizon. Members of a closed network are no strangers.
     fn answer_request(&mut self, user: UserId) {
-        match (self.config.accept, self.config.network == NetworkId::OPEN) {
+        let accept = if self.links.autos() < MAX_AUTO_LINKS { self.config.accept } else { Accept::Ask };
+        match (accept, self.config.network == NetworkId::OPEN) {
             (Accept::Auto, true) => self.say_link(user, LinkState::Auto),
             (Accept::Auto, false) => self.say_link(user, LinkState::Linked),
             (Accept::Ask, _) => {

@@ -10,12 +10,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::limits::{MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST, WINDOW};
+use super::limits::{
+    MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST, WINDOW,
+};
 use super::memory::MessageRow;
 use super::ranges::Ranges;
 use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
-use crate::identity::seal::ROOM;
+use crate::identity::seal::{ROOM, Sealed, fits};
 use crate::time::Moment;
+use crate::wire::chat::Release;
 use crate::wire::codec::Bytes;
 use crate::wire::content::{Content, MAX_CONTENTS, kind};
 
@@ -44,10 +47,19 @@ struct Queue {
 #[derive(Debug)]
 struct Lane {
     cursor: Place,
-    flights: BTreeMap<EnvelopeId, Vec<Place>>,
+    flights: BTreeMap<EnvelopeId, Flight>,
+    /// Envelopes it could not open since it released one.
+    unopened: u32,
     /// When what is still undelivered is sent anew.
     resend: Moment,
     pause: Duration,
+}
+
+/// An envelope on its way.
+#[derive(Debug)]
+struct Flight {
+    places: Vec<Place>,
+    lock: [u8; 32],
 }
 
 /// Everything of mine that somebody lacks.
@@ -139,7 +151,8 @@ impl Outbox {
 
     /// A session of a user can be reached: what it lacks goes from the front.
     pub fn open_lane(&mut self, user: UserId, session: SessionId, now: Moment) {
-        let lane = Lane { cursor: (0, 0), flights: BTreeMap::new(), resend: now + RESEND_FIRST, pause: RESEND_FIRST };
+        let (flights, resend) = (BTreeMap::new(), now + RESEND_FIRST);
+        let lane = Lane { cursor: (0, 0), flights, unopened: 0, resend, pause: RESEND_FIRST };
         self.queues.entry(user).or_default().lanes.insert(session, lane);
     }
 
@@ -147,6 +160,9 @@ impl Outbox {
     pub fn close_lane(&mut self, user: &UserId, session: &SessionId) {
         if let Some(queue) = self.queues.get_mut(user) {
             queue.lanes.remove(session);
+            if queue.lanes.is_empty() && queue.items.is_empty() && queue.delivered.is_empty() {
+                self.queues.remove(user);
+            }
         }
     }
 
@@ -160,9 +176,12 @@ impl Outbox {
             return (contents, Load(places));
         };
         let mut room = ROOM;
+        let mut epochs = BTreeSet::new();
         for (place, item) in queue.items.range(lane.cursor..) {
             let size = item.row.body.len() + OVERHEAD;
-            if !item.durable || contents.len() == MAX_CONTENTS || size > room {
+            epochs.insert(place.0);
+            let full = contents.len() == MAX_CONTENTS || size > room || epochs.len() > MAX_EPOCHS_PER_ENVELOPE;
+            if !item.durable || full {
                 break;
             }
             lane.cursor = (place.0, place.1 + 1);
@@ -177,31 +196,40 @@ impl Outbox {
     }
 
     /// What `take` gave is on its way.
-    pub fn sealed(&mut self, user: &UserId, session: &SessionId, envelope: EnvelopeId, load: Load) {
+    pub fn sealed(&mut self, user: &UserId, session: &SessionId, sealed: &Sealed, load: Load) {
         if let Some(lane) = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session)) {
-            lane.flights.insert(envelope, load.0);
+            lane.flights.insert(sealed.id, Flight { places: load.0, lock: sealed.lock });
         }
     }
 
-    /// A session has opened an envelope and stored what was in it.
-    pub fn released(&mut self, user: &UserId, session: &SessionId, envelope: &EnvelopeId, now: Moment) -> bool {
+    /// A session says that it has opened an envelope and stored what was in it: true if it shows what was inside.
+    pub fn released(&mut self, user: &UserId, session: &SessionId, release: &Release, now: Moment) -> bool {
         let lane = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session));
         let Some(lane) = lane else { return false };
+        if !lane.flights.get(&release.envelope).is_some_and(|flight| fits(&flight.lock, &release.r.0)) {
+            return false;
+        }
+        lane.flights.remove(&release.envelope);
+        lane.unopened = 0;
         lane.pause = RESEND_FIRST;
         lane.resend = now + lane.pause;
-        lane.flights.remove(envelope).is_some()
+        true
     }
 
-    /// A session could not open an envelope: what was in it goes again.
+    /// A session could not open an envelope: what was in it goes again. False if that envelope is not on its way there, and
+    /// when this happens so often that only the next resend may help.
     pub fn unopenable(&mut self, user: &UserId, session: &SessionId, envelope: &EnvelopeId) -> bool {
         let lane = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session));
-        let Some((lane, places)) = lane.and_then(|lane| lane.flights.remove(envelope).map(|places| (lane, places)))
+        // Beyond the bound it keeps its place in the window, so that nothing takes that place.
+        let lane = lane.filter(|lane| lane.unopened < MAX_UNOPENED);
+        let Some((lane, flight)) = lane.and_then(|lane| lane.flights.remove(envelope).map(|flight| (lane, flight)))
         else {
             return false;
         };
-        if let Some(first) = places.first() {
+        if let Some(first) = flight.places.first() {
             lane.cursor = lane.cursor.min(*first);
         }
+        lane.unopened += 1;
         true
     }
 
@@ -215,10 +243,10 @@ impl Outbox {
         audience: &[SessionId],
     ) -> Receipted {
         let mut result = Receipted::default();
-        let ordinal = self.ordinal(stream.epoch);
+        // Others name any epoch: one that nothing waits in is not worth a note.
+        let Some(ordinal) = self.epochs.get(&stream.epoch).copied() else { return result };
         let Some(queue) = self.queues.get_mut(user) else { return result };
-        let known = queue.delivered.entry((stream, session)).or_default();
-        let before = known.clone();
+        let before = queue.delivered.get(&(stream, session)).cloned().unwrap_or_default();
         // Only numbers that wait count: a receipt for what was never written changes nothing.
         let waiting: Vec<u64> = has
             .iter()
@@ -229,6 +257,7 @@ impl Outbox {
         if waiting.is_empty() {
             return result;
         }
+        let known = queue.delivered.entry((stream, session)).or_default();
         for n in &waiting {
             known.insert(*n);
         }
@@ -257,6 +286,7 @@ impl Outbox {
                 lane.resend = now + lane.pause;
                 lane.cursor = (0, 0);
                 lane.flights.clear();
+                lane.unopened = 0;
                 if !queue.items.is_empty() {
                     due.push((*user, *session));
                 }

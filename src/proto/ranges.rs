@@ -28,6 +28,11 @@ impl Ranges {
         behind > 0 && self.0[behind - 1].1 >= n
     }
 
+    /// Whether a number is in a range or just beside one, so that adding it makes no new range.
+    pub fn touches(&self, n: u64) -> bool {
+        self.contains(n) || self.contains(n.saturating_sub(1)) || self.contains(n.saturating_add(1))
+    }
+
     /// Adds one number; false if it was there.
     pub fn insert(&mut self, n: u64) -> bool {
         if self.contains(n) {

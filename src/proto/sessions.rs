@@ -48,8 +48,11 @@ impl Sessions {
         sessions
     }
 
-    /// Notes a session of a user that was heard now.
+    /// Notes a session of a user that was heard now. A session that has signed for two users is the latter's.
     pub fn hear(&mut self, id: SessionId, user: UserId, now: Moment) {
+        if self.known.get(&id).is_some_and(|known| known.user != user) {
+            self.forget(&id);
+        }
         let session = self.known.entry(id).or_insert_with(|| Session {
             user,
             declaration: None,

@@ -41,6 +41,7 @@ pub fn first(
         addrs: Vec::new(),
         declared_at: now.moment,
         seq_jumps: 0,
+        strange_seq_jumps: 0,
     }
 }
 

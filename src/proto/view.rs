@@ -186,6 +186,8 @@ pub struct Profile {
     pub session: Option<SessionId>,
     pub sessions: Vec<SessionId>,
     pub verified: bool,
+    /// In `\me`: what this node refused, dropped or cut off since its start, by reason.
+    pub drops: super::Drops,
 }
 
 #[derive(Debug, Clone, PartialEq)]

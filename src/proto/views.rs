@@ -73,6 +73,7 @@ impl Core {
             session: me.then_some(self.session),
             sessions,
             verified: self.users.is_verified(id),
+            drops: if me { self.drops.clone() } else { super::Drops::new() },
         }
     }
 }

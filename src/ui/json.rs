@@ -1,6 +1,8 @@
 //! Events as one JSON object a line, with the keys of the command line's contract. What could command a terminal or hide
 //! other text is escaped as JSON allows, so that a reader gets it back as it was.
 
+mod words;
+
 use std::borrow::Cow;
 use std::fmt::{Display, Write};
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,11 +14,10 @@ use super::macros::MACROS;
 use crate::handle::Ready;
 use crate::id::{MessageId, SessionId, UserId};
 use crate::identity::name::harmless;
-use crate::proto::view::Filter;
-use crate::proto::view::{
-    Absence, By, Delivery, ErrorCode, MessageView, Notice, Profile, SessionView, StatusView, UserView, Via, WarningCode,
-};
+use crate::proto::Drops;
+use crate::proto::view::{Delivery, MessageView, Notice, Profile, SessionView, StatusView, UserView};
 use crate::time::Wall;
+use words::{absence, delivery, error_code, path, side, status, warning_code, which};
 
 /// The last millisecond that RFC 3339 can write: the end of the year 9999.
 const LAST_MILLISECOND: i64 = 253_402_300_799_999;
@@ -231,6 +232,8 @@ struct Person<'a> {
     session: Option<Session>,
     sessions: Vec<Session>,
     verified: bool,
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    drops: &'a Drops,
 }
 
 #[derive(Serialize)]
@@ -363,6 +366,7 @@ impl<'a> From<&'a Profile> for Person<'a> {
             session: profile.session.map(Shown),
             sessions: shown(&profile.sessions),
             verified: profile.verified,
+            drops: &profile.drops,
         }
     }
 }
@@ -380,74 +384,6 @@ impl<'a> From<&'a StatusView> for Status<'a> {
             text: &view.text,
             sessions: view.sessions.iter().map(state).collect(),
         }
-    }
-}
-
-fn side(by: By) -> &'static str {
-    match by {
-        By::Me => "me",
-        By::Them => "them",
-    }
-}
-
-fn path(via: Via) -> &'static str {
-    match via {
-        Via::Direct => "direct",
-        Via::Relayed => "relayed",
-    }
-}
-
-fn absence(reason: Absence) -> &'static str {
-    match reason {
-        Absence::Declared => "declared",
-        Absence::Lost => "lost",
-    }
-}
-
-fn delivery(state: Delivery) -> &'static str {
-    match state {
-        Delivery::Queued => "queued",
-        Delivery::Delivered => "delivered",
-    }
-}
-
-fn status(online: bool) -> &'static str {
-    if online { "online" } else { "offline" }
-}
-
-fn which(filter: Filter) -> &'static str {
-    match filter {
-        Filter::All => "all",
-        Filter::Online => "online",
-        Filter::Offline => "offline",
-    }
-}
-
-fn warning_code(code: WarningCode) -> &'static str {
-    match code {
-        WarningCode::NameClash => "name-clash",
-        WarningCode::ClonedKey => "cloned-key",
-        WarningCode::RosterFork => "roster-fork",
-        WarningCode::NoKey => "no-key",
-        WarningCode::Disk => "disk",
-        WarningCode::Multicast => "multicast",
-    }
-}
-
-fn error_code(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::UnknownMacro => "unknown-macro",
-        ErrorCode::UnknownUser => "unknown-user",
-        ErrorCode::AmbiguousUser => "ambiguous-user",
-        ErrorCode::BadName => "bad-name",
-        ErrorCode::BadAddress => "bad-address",
-        ErrorCode::BadArgument => "bad-argument",
-        ErrorCode::NoConversation => "no-conversation",
-        ErrorCode::TextTooLong => "text-too-long",
-        ErrorCode::Unreachable => "unreachable",
-        ErrorCode::Blocked => "blocked",
-        ErrorCode::Disk => "disk",
-        ErrorCode::Internal => "internal",
     }
 }
 

@@ -217,6 +217,9 @@ fn person(style: Style, profile: &Profile) -> String {
     }
     let sessions: Vec<String> = profile.sessions.iter().map(|session| session.short()).collect();
     writeln!(text, "    {:<8} {}", "sessions", sessions.join(", ")).expect("a string takes all");
+    for (reason, count) in &profile.drops {
+        writeln!(text, "    {:<8} {count} × {reason}", "dropped").expect("a string takes all");
+    }
     text + &qr::render(&profile.address).unwrap_or_default()
 }
 

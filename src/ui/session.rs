@@ -152,7 +152,12 @@ impl<S: Screen> Session<S> {
                     self.want_quit(None);
                     self.start_grace();
                 }
-                Step::Over => return self.ended(Ending::Stopped),
+                Step::Over => {
+                    // Late or not, this is the end, and readers wait for its word.
+                    self.show(None, Event::Stopped);
+                    self.flush();
+                    return self.ended(Ending::Stopped);
+                }
             }
             if self.quit == Quit::Sent && self.unstored.is_empty() {
                 self.start_grace();

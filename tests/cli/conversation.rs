@@ -116,7 +116,7 @@ fn what_a_reader_missed_by_a_kill_is_printed_at_the_next_start() {
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
     let port = bob.port();
-    bob.is_killed();
+    bob.killed();
     let ids: Vec<String> = (0..20).map(|n| alice.says(&format!("line {n}"))).collect();
     let mut bob = stage.cast("bob").port(port).start();
     for id in &ids {

@@ -124,8 +124,8 @@ fn nodes_killed_and_started_again_while_lines_flow_show_each_line_once() {
             types(&mut alice, part);
             let last = alice.wait("the store has it", |event| event["text"] == part[19].as_str());
             assert_eq!(last["event"], "queued");
-            count(bob.is_killed());
-            alice.is_killed();
+            count(bob.killed());
+            alice.killed();
             alice = field.node("alice");
             bob = field.node("bob");
             alice.asks(r"\chat bob");

@@ -16,7 +16,7 @@ fn whoever_hangs_for_eight_seconds_is_not_missed_and_whoever_is_killed_is() {
         field.pass(Duration::from_secs(8));
         bob.signal(Signal::SIGCONT);
         talk(&mut alice, &mut bob, "after a pause");
-        bob.is_killed();
+        bob.killed();
         let offline = alice.event_with("offline", "session", &session);
         assert_eq!(offline["reason"], "lost", "the first word of it: {offline}");
         let rest = ends_with_nothing_left(alice);

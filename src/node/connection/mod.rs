@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quinn::{Connection, RecvStream, VarInt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -44,14 +44,17 @@ pub const QUEUE: usize = 1024;
 /// Streams of one connection being read at once: the peer's limit, both kinds.
 const MAX_STREAMS: usize = 12;
 
+/// Bytes of frames of one connection that may wait for the loop: the longest frame.
+const ROOM: usize = 256 * 1024;
+
 /// How long a peer may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For the TLS handshake and, again, for the proof (notes/reliability.md §3c).
+    /// For the TLS handshake and, again, for the proof.
     pub handshake: Duration,
-    /// For a dial to be answered (notes/feasibility.md).
+    /// For a dial to be answered.
     pub dial: Duration,
-    /// For a frame, from its first byte to its last (notes/reliability.md §3c).
+    /// For a frame, from its first byte to its last.
     pub frame: Duration,
     /// For a peer to take any more bytes at all: far beyond a hang that it may survive.
     pub stall: Duration,
@@ -102,6 +105,8 @@ impl Common {
 pub enum Event {
     /// Straight to the core.
     Input(Input),
+    /// A frame of a neighbour. Taken in, it makes room for that neighbour's next.
+    Heard { input: Input, room: OwnedSemaphorePermit },
     /// A proved connection, and the way to it. Comes before any input about it.
     Up { connected: Connected, line: Line },
 }
@@ -215,7 +220,8 @@ impl Arrival {
         if let Err(ending) = tell(common, Event::Up { connected, line }).await {
             return conclude(&self.conn, common, ending);
         }
-        let life = Life { id, conn: self.conn, common: common.clone(), readers: JoinSet::new(), chat_seen: false };
+        let (readers, room) = (JoinSet::new(), Arc::new(Semaphore::new(ROOM)));
+        let life = Life { id, conn: self.conn, common: common.clone(), readers, room, chat_seen: false };
         life.run(self.proved.control_out, self.proved.control_in, end).await;
         tell(common, Event::Input(Input::Closed { conn: id })).await.ok();
     }
@@ -236,6 +242,7 @@ struct Life {
     conn: Connection,
     common: Arc<Common>,
     readers: JoinSet<Read>,
+    room: Arc<Semaphore>,
     chat_seen: bool,
 }
 
@@ -347,18 +354,18 @@ impl Life {
 
     fn read_control(&mut self, stream: RecvStream) {
         let frames = Frames::new(stream, StreamType::Control, self.common.limits.frame);
-        let (id, conn, common) = (self.id, self.conn.clone(), self.common.clone());
+        let (id, conn, room, common) = (self.id, self.conn.clone(), self.room.clone(), self.common.clone());
         self.readers.spawn(async move {
-            let ending = reading::control(id, frames, &common).await;
+            let ending = reading::control(id, frames, &room, &common).await;
             finished(ending, &conn, &common).await
         });
     }
 
     fn read_chat(&mut self, stream: RecvStream) {
         let frames = Frames::new(stream, StreamType::Chat, self.common.limits.frame);
-        let (id, conn, common) = (self.id, self.conn.clone(), self.common.clone());
+        let (id, conn, room, common) = (self.id, self.conn.clone(), self.room.clone(), self.common.clone());
         self.readers.spawn(async move {
-            let ending = reading::chat(id, frames, &common).await;
+            let ending = reading::chat(id, frames, &room, &common).await;
             finished(ending, &conn, &common).await
         });
     }

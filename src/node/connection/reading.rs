@@ -4,9 +4,11 @@
 //! more than one frame's cap and one chunk. A frame that begins must end within its deadline. An idle stream holds no
 //! buffer: a relay has a thousand of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{ReadError, RecvStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::pace::Pace;
@@ -18,16 +20,19 @@ use crate::wire::{chat, control as ctl, decode};
 
 /// Bytes asked of QUIC at once.
 const CHUNK: usize = 64 * 1024;
+/// Bytes that count as one message: a frame full of signed records costs as much as many messages to check.
+const MESSAGE: usize = 1024;
 /// A buffer that grew beyond this is given back when it is empty.
 const KEEP: usize = 4 * 1024;
 
 /// Reads a control stream to its end.
-pub async fn control(conn: ConnId, mut frames: Frames, common: &Common) -> Result<(), Ending> {
+pub async fn control(conn: ConnId, mut frames: Frames, room: &Arc<Semaphore>, common: &Common) -> Result<(), Ending> {
     let mut pace = Pace::new();
     while let Some(frame) = frames.next().await? {
         let batch: ctl::Batch = decode(frame).map_err(|_| Ending::Protocol)?;
-        let wait = pace.charge(batch.len().max(1), common.clock.now().moment)?;
-        tell(common, Event::Input(Input::Control { conn, batch: batch.0 })).await?;
+        let weight = batch.len().max(frame.len() / MESSAGE).max(1);
+        let wait = pace.charge(weight, common.clock.now().moment)?;
+        hand_over(Input::Control { conn, batch: batch.0 }, frame.len(), room, common).await?;
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -36,12 +41,20 @@ pub async fn control(conn: ConnId, mut frames: Frames, common: &Common) -> Resul
 }
 
 /// Reads a chat stream to its end. Its pace is kept by acknowledgement, in the core.
-pub async fn chat(conn: ConnId, mut frames: Frames, common: &Common) -> Result<(), Ending> {
+pub async fn chat(conn: ConnId, mut frames: Frames, room: &Arc<Semaphore>, common: &Common) -> Result<(), Ending> {
     while let Some(frame) = frames.next().await? {
         let items: chat::Items = decode(frame).map_err(|_| Ending::Protocol)?;
-        tell(common, Event::Input(Input::Chat { conn, items: items.0 })).await?;
+        hand_over(Input::Chat { conn, items: items.0 }, frame.len(), room, common).await?;
     }
     Ok(())
+}
+
+/// Waits until enough of what this connection has brought was taken by the loop: who talks much must not fill the queue
+/// that others stand in.
+async fn hand_over(input: Input, bytes: usize, room: &Arc<Semaphore>, common: &Common) -> Result<(), Ending> {
+    let bytes = u32::try_from(bytes).expect("a frame is below its cap");
+    let taken = room.clone().acquire_many_owned(bytes).await.map_err(|_| Ending::Stopping)?;
+    tell(common, Event::Heard { input, room: taken }).await
 }
 
 /// A stream of frames, behind its type byte.

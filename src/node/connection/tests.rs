@@ -71,7 +71,7 @@ impl End {
                 self.switchboard.open(connected.conn, line);
                 Input::Connected(connected)
             }
-            Event::Input(input) => input,
+            Event::Input(input) | Event::Heard { input, .. } => input,
         }
     }
 

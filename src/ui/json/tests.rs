@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::id::{Address, NetworkId, StreamId};
+use crate::proto::view::{Absence, By, ErrorCode, Filter, Via, WarningCode};
 
 const ID: UserId = UserId([1; 32]);
 const SESSION: SessionId = SessionId([2; 32]);
@@ -191,10 +192,15 @@ fn people_and_addresses() {
         session: Some(SESSION),
         sessions: vec![SESSION],
         verified: true,
+        drops: Default::default(),
     };
     let mut expected = json!({"event": "me", "user": "bob", "id": id(), "words": "one two", "address": "darkchat:x",
         "session": session(), "sessions": [session()], "verified": true});
     is(Notice::Me(Box::new(profile.clone())), expected.clone());
+    let mut dropping = expected.clone();
+    dropping["drops"] = json!({"bad hello": 2});
+    let drops = [("bad hello", 2)].into();
+    is(Notice::Me(Box::new(Profile { drops, ..profile.clone() })), dropping);
     expected["event"] = "whois".into();
     expected["session"] = Value::Null;
     is(Notice::Whois(Box::new(Profile { session: None, ..profile })), expected);

@@ -68,6 +68,7 @@ fn nothing_from_strangers_commands_the_terminal() {
         session: None,
         sessions: vec![],
         verified: false,
+        drops: Default::default(),
     };
     let status = StatusView { message: stream, to: evil.into(), text: evil.into(), sessions: vec![] };
     let user = UserView {
@@ -138,6 +139,7 @@ fn a_person_is_shown_with_words_and_a_code_to_scan() {
         session: None,
         sessions: vec![SessionId([4; 32])],
         verified: true,
+        drops: Default::default(),
     };
     let text = printed(Notice::Whois(Box::new(profile)));
     assert!(text.starts_with("* bob, checked\n") && text.contains("one two three") && text.contains("darkchat:abc"));

@@ -226,11 +226,13 @@ async fn what_stands_behind_a_quit_is_not_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_hangs_does_not_hold_up_the_end() {
+async fn a_node_that_hangs_does_not_hold_up_the_end_nor_its_last_word() {
     let mut bench = bench(false, false);
     bench.stop.notify_one();
     assert_eq!(bench.request().await.1, Command::Quit);
-    assert_eq!(bench.end().await.0, Ending::Stopped);
+    let (ending, printed) = bench.end().await;
+    assert_eq!(ending, Ending::Stopped);
+    assert_eq!(printed.last().map(|last| &last["event"]), Some(&"stopped".into()));
 }
 
 #[tokio::test(start_paused = true)]

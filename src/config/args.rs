@@ -1,0 +1,93 @@
+//! Options as typed, each with its twin in the environment.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+/// Options as typed.
+#[derive(Debug, Parser)]
+#[command(name = "darknode", version, about = "A chat node that needs no server", disable_help_subcommand = true)]
+pub struct Args {
+    /// Your name: 1 to 32 characters; required unless --server
+    #[arg(short = 'u', long, env = "DARKNODE_USERNAME", value_name = "NAME", global = true)]
+    pub username: Option<String>,
+    /// UDP port for incoming; 27272, or any free one if that is taken; 0 is any free one
+    #[arg(short, long, env = "DARKNODE_PORT", value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Worker threads; as many as the machine has cores
+    #[arg(short, long, env = "DARKNODE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Declare myself a server; implies --relay and --headless
+    #[arg(short, long, env = "DARKNODE_SERVER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub server: bool,
+    /// Declare myself a relay
+    #[arg(long, env = "DARKNODE_RELAY", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub relay: bool,
+    /// Nobody sits here: the end of standard input is ignored
+    #[arg(long, env = "DARKNODE_HEADLESS", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub headless: bool,
+    /// host[:port] of any node to start from; repeatable; also spelt -sip IP -sp PORT
+    #[arg(long, env = "DARKNODE_BOOTSTRAP", value_name = "ADDR", value_delimiter = ',')]
+    pub bootstrap: Vec<String>,
+    /// Where keys, history and memory are kept
+    #[arg(long, env = "DARKNODE_DATA_DIR", value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// The key of a closed network, as printed by `darknode network new`
+    #[arg(long, env = "DARKNODE_NETWORK_KEY", value_name = "FILE")]
+    pub network_key: Option<PathBuf>,
+    /// What happens to requests for a link
+    #[arg(
+        long,
+        env = "DARKNODE_ACCEPT",
+        value_name = "auto|ask",
+        value_enum,
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub accept: AcceptArg,
+    /// No mDNS
+    #[arg(long, env = "DARKNODE_NO_LAN", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub no_lan: bool,
+    /// Lines for people on standard output
+    #[arg(long, env = "DARKNODE_PLAIN", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub plain: bool,
+    /// One JSON object a line on standard output
+    #[arg(long, env = "DARKNODE_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// What to log on standard error: error, warn, info, debug, or a filter such as darknode=debug
+    #[arg(long, env = "DARKNODE_LOG", value_name = "FILTER", default_value = "warn")]
+    pub log: String,
+    #[command(subcommand)]
+    pub command: Option<Sub>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum AcceptArg {
+    Auto,
+    Ask,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Sub {
+    /// Closed networks
+    #[command(subcommand)]
+    Network(NetworkSub),
+    /// The identity of -u NAME
+    #[command(subcommand)]
+    Identity(IdentitySub),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NetworkSub {
+    /// Print a network key file
+    New,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum IdentitySub {
+    /// Print the 24 recovery words
+    Words,
+    /// Type the 24 recovery words, to be that user in an empty directory
+    Restore,
+}

@@ -1,0 +1,110 @@
+//! The paper's spelling of one `--bootstrap`: `-sip IP` and `-sp PORT`, taken out of the arguments before anything else reads
+//! them. An ordinary option parser would see `-s -p` in `-sp`.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+
+use super::{DEFAULT_PORT, Unusable, some_port, unusable};
+use crate::identity::name::harmless;
+
+/// `argv` with `-sip IP` and `-sp PORT` turned into one `--bootstrap IP:PORT`.
+pub fn paper_spelling(argv: Vec<OsString>) -> Result<Vec<OsString>, Unusable> {
+    let (mut rest, mut ip, mut port) = (Vec::with_capacity(argv.len()), None, None);
+    let mut argv = argv.into_iter();
+    while let Some(arg) = argv.next() {
+        let text = arg.to_str().unwrap_or_default();
+        if text == "--" {
+            rest.push(arg);
+            rest.extend(argv);
+            break;
+        }
+        let Some((option, attached)) = paper_option(text) else {
+            rest.push(arg);
+            continue;
+        };
+        let value = match attached {
+            Some(value) => value.to_owned(),
+            None => argv.next().and_then(|value| value.into_string().ok()).unwrap_or_default(),
+        };
+        let (slot, what) = if option == "-sip" { (&mut ip, "an IP address") } else { (&mut port, "a port") };
+        if value.is_empty() || value.starts_with('-') {
+            return Err(unusable(format!("{option} needs {what} behind it, as in `-sip 192.0.2.1 -sp 27272`")));
+        }
+        if slot.replace(value).is_some() {
+            return Err(unusable(format!("{option} was given twice; name further nodes by --bootstrap")));
+        }
+    }
+    match (ip, port) {
+        (None, None) => {}
+        (None, Some(_)) => return Err(unusable("-sp PORT belongs to a -sip IP; my own port is -p PORT")),
+        (Some(ip), port) => {
+            // Ahead of a subcommand and behind the program's name.
+            let at = rest.len().min(1);
+            rest.insert(at, bootstrap_of(&ip, port.as_deref())?.into());
+            rest.insert(at, "--bootstrap".into());
+        }
+    }
+    Ok(rest)
+}
+
+/// Whether an argument is one of the paper's two, and what is attached to it (`-sp=1`, `-sp1`).
+fn paper_option(text: &str) -> Option<(&'static str, Option<&str>)> {
+    let (option, behind) = ["-sip", "-sp"].into_iter().find_map(|option| {
+        let behind = text.strip_prefix(option);
+        let long = text.strip_prefix('-').and_then(|text| text.strip_prefix(option));
+        let long = long.filter(|behind| behind.is_empty() || behind.starts_with('='));
+        behind.or(long).map(|behind| (option, behind))
+    })?;
+    Some((option, (!behind.is_empty()).then(|| behind.strip_prefix('=').unwrap_or(behind))))
+}
+
+fn bootstrap_of(ip: &str, port: Option<&str>) -> Result<String, Unusable> {
+    let ip: IpAddr = ip.parse().map_err(|_| {
+        unusable(format!("`{}` behind -sip is no IP address; name a host by --bootstrap HOST:PORT", harmless(ip)))
+    })?;
+    let port = match port {
+        Some(port) => some_port(port).ok_or_else(|| {
+            unusable(format!("`{}` behind -sp is no port; a port is a number from 1 to 65535", harmless(port)))
+        })?,
+        None => DEFAULT_PORT,
+    };
+    Ok(SocketAddr::new(ip, port).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(args: &[&str]) -> Result<Vec<String>, String> {
+        let argv = std::iter::once("darknode").chain(args.iter().copied()).map(OsString::from).collect();
+        paper_spelling(argv)
+            .map(|argv| argv.into_iter().skip(1).map(|arg| arg.into_string().unwrap()).collect())
+            .map_err(|wrong| wrong.to_string())
+    }
+
+    #[test]
+    fn the_papers_address_becomes_one_bootstrap_however_it_is_spelt() {
+        let one = Ok(["--bootstrap", "192.0.2.1:5", "-u", "a"].map(String::from).to_vec());
+        assert_eq!(rewritten(&["-u", "a", "-sip", "192.0.2.1", "-sp", "5"]), one);
+        assert_eq!(rewritten(&["-sp", "5", "-u", "a", "--sip", "192.0.2.1"]), one);
+        assert_eq!(rewritten(&["-sp=5", "-u", "a", "--sip=192.0.2.1"]), one);
+        assert_eq!(rewritten(&["-sp5", "-u", "a", "-sip192.0.2.1"]), one);
+        assert_eq!(rewritten(&["-sip", "::1"]), Ok(["--bootstrap", "[::1]:27272"].map(String::from).to_vec()));
+    }
+
+    #[test]
+    fn other_options_are_left_alone() {
+        for args in [&["-s", "-p", "5"][..], &["--server"], &["--spread"], &["-u", "x", "--", "-sp", "1"]] {
+            assert_eq!(rewritten(args).unwrap(), args);
+        }
+    }
+
+    #[test]
+    fn a_papers_address_that_cannot_be_is_refused() {
+        for args in [&["-sp", "5"][..], &["-sip"], &["-sip", "1.2.3.4", "-sp", "0"], &["-sip", "-sp", "5"]] {
+            assert!(rewritten(args).is_err(), "{args:?}");
+        }
+        assert!(rewritten(&["-sip", "1.1.1.1", "-sip", "1.1.1.2"]).unwrap_err().contains("--bootstrap"));
+        assert!(rewritten(&["-sip", "host.example"]).unwrap_err().contains("--bootstrap"));
+    }
+}

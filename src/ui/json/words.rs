@@ -1,0 +1,71 @@
+//! The words of the contract for what is one of a few.
+
+use crate::proto::view::{Absence, By, Delivery, ErrorCode, Filter, Via, WarningCode};
+
+pub fn side(by: By) -> &'static str {
+    match by {
+        By::Me => "me",
+        By::Them => "them",
+    }
+}
+
+pub fn path(via: Via) -> &'static str {
+    match via {
+        Via::Direct => "direct",
+        Via::Relayed => "relayed",
+    }
+}
+
+pub fn absence(reason: Absence) -> &'static str {
+    match reason {
+        Absence::Declared => "declared",
+        Absence::Lost => "lost",
+    }
+}
+
+pub fn delivery(state: Delivery) -> &'static str {
+    match state {
+        Delivery::Queued => "queued",
+        Delivery::Delivered => "delivered",
+    }
+}
+
+pub fn status(online: bool) -> &'static str {
+    if online { "online" } else { "offline" }
+}
+
+pub fn which(filter: Filter) -> &'static str {
+    match filter {
+        Filter::All => "all",
+        Filter::Online => "online",
+        Filter::Offline => "offline",
+    }
+}
+
+pub fn warning_code(code: WarningCode) -> &'static str {
+    match code {
+        WarningCode::NameClash => "name-clash",
+        WarningCode::ClonedKey => "cloned-key",
+        WarningCode::RosterFork => "roster-fork",
+        WarningCode::NoKey => "no-key",
+        WarningCode::Disk => "disk",
+        WarningCode::Multicast => "multicast",
+    }
+}
+
+pub fn error_code(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::UnknownMacro => "unknown-macro",
+        ErrorCode::UnknownUser => "unknown-user",
+        ErrorCode::AmbiguousUser => "ambiguous-user",
+        ErrorCode::BadName => "bad-name",
+        ErrorCode::BadAddress => "bad-address",
+        ErrorCode::BadArgument => "bad-argument",
+        ErrorCode::NoConversation => "no-conversation",
+        ErrorCode::TextTooLong => "text-too-long",
+        ErrorCode::Unreachable => "unreachable",
+        ErrorCode::Blocked => "blocked",
+        ErrorCode::Disk => "disk",
+        ErrorCode::Internal => "internal",
+    }
+}

@@ -1,0 +1,200 @@
+//! Too much of what is allowed.
+
+use std::time::Duration;
+
+use darknode::proto::Accept;
+use darknode::proto::event::CloseReason;
+use darknode::proto::limits::{HELLO_DEADLINE, MAX_AUTO_LINKS, MAX_NEIGHBOURS};
+use darknode::proto::memory::Op;
+use darknode::proto::view::Notice;
+use darknode::wire::chat::Chat;
+use darknode::wire::record::link_state;
+
+use crate::adversary::{Person, content, known_list, linked, receipt, text};
+use crate::victim::{Victim, memory};
+
+/// What four hundred more rounds of an attack leave behind, in bytes, once it has gone on for a while.
+fn left_behind(alice: &mut Victim, mut round: impl FnMut(&mut Victim, u32)) -> isize {
+    alice.keeps = false;
+    (0..200).for_each(|n| round(alice, n));
+    let before = memory();
+    (200..600).for_each(|n| round(alice, n));
+    memory() - before
+}
+
+fn leave(alice: &mut Victim, conn: darknode::id::ConnId) {
+    alice.feed(darknode::proto::event::Input::Closed { conn });
+}
+
+#[test]
+fn strangers_who_come_and_go_leave_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let left = left_behind(&mut alice, |alice, n| {
+        let conn = alice.meet(&Person::new(n, "mallory"));
+        leave(alice, conn);
+    });
+    assert!(left < 32 * 1024, "{left} bytes");
+}
+
+#[test]
+fn one_session_that_speaks_for_ever_new_users_leaves_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let session = Person::new(1_000_000, "mallory").session;
+    let left = left_behind(&mut alice, |alice, n| {
+        let conn = alice.meet(&Person { session: session.clone(), ..Person::new(n, "mallory") });
+        let second = alice.meet(&Person { session: session.clone(), ..Person::new(n + 10_000, "mallory") });
+        leave(alice, conn);
+        leave(alice, second);
+    });
+    assert!(left < 32 * 1024, "{left} bytes");
+}
+
+#[test]
+fn strangers_who_take_a_pinned_name_leave_a_bounded_number_of_warnings() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1_000_000, "bob");
+    alice.befriend(&bob);
+    let left = left_behind(&mut alice, |alice, n| {
+        let conn = alice.meet(&Person::new(n, "bob"));
+        leave(alice, conn);
+    });
+    assert!(left < 32 * 1024, "{left} bytes");
+}
+
+#[test]
+fn authors_of_nothing_leave_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let mallory = Person::new(1_000_000, "mallory");
+    let conn = alice.meet(&mallory);
+    let prekey = alice.prekey();
+    let left = left_behind(&mut alice, |alice, n| {
+        let author = Person::new(n, "nobody");
+        alice.hand(conn, author.parcel(alice.user, &prekey, vec![content(3, 0, 0, vec![])]));
+    });
+    assert!(left < 32 * 1024, "{left} bytes");
+}
+
+#[test]
+fn receipts_for_streams_that_never_were_leave_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let mallory = Person::new(1_000_000, "mallory");
+    let conn = alice.befriend(&mallory);
+    let prekey = alice.prekey();
+    let left = left_behind(&mut alice, |alice, n| {
+        let mut numbered = receipt(alice.session, u64::from(n) + 7);
+        numbered.n = u64::from(n);
+        alice.hand(conn, mallory.parcel(alice.user, &prekey, vec![numbered]));
+    });
+    assert!(left < 32 * 1024, "{left} bytes");
+}
+
+#[test]
+fn a_stream_full_of_gaps_costs_a_bounded_row() {
+    let mut alice = Victim::new(Accept::Auto);
+    let mallory = Person::new(1, "mallory");
+    let conn = alice.meet(&mallory);
+    let prekey = alice.prekey();
+    for n in 0..40 {
+        let gaps = (0..100).map(|m| text(2 * (100 * n + m) + 1, "")).collect();
+        alice.hand(conn, mallory.parcel(alice.user, &prekey, gaps));
+    }
+    let pieces = |op: &Op| match op {
+        Op::Seen { ranges, .. } => ranges.pieces(),
+        _ => 0,
+    };
+    let most = alice.ops.iter().map(pieces).max();
+    assert!(most.is_some_and(|most| (100..=512).contains(&most)), "{most:?}");
+    assert!(alice.drops("content beyond too many gaps") > 0);
+    let filler = (1..1000).map(|n| text(n, "")).take(200).collect();
+    let before = alice.shown().len();
+    alice.hand(conn, mallory.parcel(alice.user, &prekey, filler));
+    assert!(alice.shown().len() > before, "what fills a gap is still taken");
+}
+
+#[test]
+fn an_envelope_of_many_epochs_is_not_answered_by_many_receipts() {
+    let mut alice = Victim::new(Accept::Auto);
+    let mallory = Person::new(1, "mallory");
+    let conn = alice.meet(&mallory);
+    let prekey = alice.prekey();
+    let epochs = (0..300).map(|epoch| content(1, epoch, 1, vec![b'x'])).collect();
+    let before = alice.parcels(conn).len();
+    alice.hand(conn, mallory.parcel(alice.user, &prekey, epochs));
+    let receipts = alice.parcels(conn).len() - before;
+    assert!(receipts <= 2, "{receipts} envelopes");
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_keep_friends_out() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1_000_000, "bob");
+    let first = alice.befriend(&bob);
+    leave(&mut alice, first);
+    for n in 0..2 * MAX_NEIGHBOURS as u32 {
+        alice.connect(Person::new(n, "mallory").session_id());
+    }
+    let again = alice.meet(&bob);
+    assert_eq!(alice.closed(again), None);
+    assert!(alice.users().iter().any(|user| user.id == bob.user_id() && user.online));
+    alice.pass(HELLO_DEADLINE + Duration::from_secs(1));
+    let limits = |out: &&darknode::proto::event::Output| {
+        matches!(out, darknode::proto::event::Output::Close { reason: CloseReason::Limits, .. })
+    };
+    assert!(alice.out.iter().filter(limits).count() >= MAX_NEIGHBOURS - 2, "the silent are closed by the deadline");
+}
+
+#[test]
+fn one_session_has_a_bounded_number_of_connections() {
+    let mut alice = Victim::new(Accept::Auto);
+    let mallory = Person::new(1, "mallory");
+    let conns: Vec<_> = (0..100).map(|_| alice.meet(&mallory)).collect();
+    let open = conns.iter().filter(|conn| alice.closed(**conn).is_none()).count();
+    assert!((1..=8).contains(&open), "{open} are open");
+}
+
+#[test]
+fn links_accepted_by_themselves_are_bounded() {
+    let mut alice = Victim::new(Accept::Auto);
+    let mallory = Person::new(1_000_000, "mallory");
+    let conn = alice.meet(&mallory);
+    let prekey = alice.prekey();
+    for n in 0..300 {
+        let stranger = Person::new(n, "stranger");
+        alice.hand(conn, stranger.parcel(alice.user, &prekey, vec![linked(1)]));
+    }
+    let linked = alice.notices().filter(|notice| matches!(notice, Notice::Linked { .. })).count();
+    assert_eq!(linked, MAX_AUTO_LINKS);
+    assert!(alice.notices().any(|notice| matches!(notice, Notice::Asked { .. })), "the rest is asked about");
+}
+
+#[test]
+fn link_lists_that_say_the_same_again_change_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let mallory = Person::new(1, "mallory");
+    let conn = alice.befriend(&mallory);
+    let (ops, out) = (alice.ops.len(), alice.out.len());
+    for _ in 0..100 {
+        let list = mallory.link_list(alice.user, link_state::LINKED, 1);
+        alice.say(conn, known_list(mallory.user_id(), None, vec![list; 3], vec![]));
+    }
+    assert_eq!((alice.ops.len(), alice.out.len()), (ops, out));
+}
+
+#[test]
+fn a_user_who_signs_roster_after_roster_has_no_more_sessions_than_the_last_one() {
+    let mut alice = Victim::new(Accept::Auto);
+    let mallory = Person::new(1, "mallory");
+    let conn = alice.meet(&mallory);
+    for version in 2..12 {
+        let sessions: Vec<Person> = (0..15)
+            .map(|n| Person { user: mallory.user.clone(), ..Person::new(1000 * version + n, "mallory") })
+            .collect();
+        let ids: Vec<_> = sessions.iter().map(Person::session_id).chain([mallory.session_id()]).collect();
+        let roster = mallory.roster_of(version.into(), &ids, &[]);
+        let cards = sessions.iter().map(|session| session.card(1)).collect();
+        alice.say(conn, known_list(mallory.user_id(), Some(roster), vec![], cards));
+    }
+    let users = alice.users();
+    assert_eq!(users.iter().find(|user| user.id == mallory.user_id()).map(|user| user.sessions.len()), Some(16));
+    assert!(alice.items(conn).iter().all(|item| !matches!(item, Chat::Unopenable(_))));
+}

@@ -1,0 +1,9 @@
+//! The core among strangers who are proved members and lie: driven by hand, input by input.
+
+#[path = "../adversary/mod.rs"]
+mod adversary;
+mod chaos;
+mod floods;
+mod records;
+mod sealed;
+mod victim;

@@ -1,0 +1,156 @@
+//! Hellos and records that are not what they seem.
+
+use darknode::id::NetworkId;
+use darknode::proto::Accept;
+use darknode::proto::event::{CloseReason, Command};
+use darknode::proto::limits::MAX_STRIKES;
+use darknode::proto::view::{Notice, WarningCode};
+use darknode::wire::control::{Control, Hello, RequestUserList};
+use darknode::wire::record::{Signed, link_state};
+use darknode::wire::{Bytes, Fixed};
+
+use crate::adversary::{Person, known_list};
+use crate::victim::Victim;
+
+fn two() -> (Person, Person) {
+    (Person::new(1, "mallory"), Person::new(2, "bob"))
+}
+
+/// A hello that is refused: the connection is closed, and nobody is known by it.
+fn is_refused(hello: Hello, by: &Person) {
+    let mut alice = Victim::new(Accept::Auto);
+    let conn = alice.connect(by.session_id());
+    alice.say(conn, Control::Hello(hello));
+    assert_eq!(alice.closed(conn), Some(CloseReason::Protocol));
+    assert_eq!(alice.drops("bad hello"), 1);
+    assert!(alice.users().is_empty());
+}
+
+#[test]
+fn a_hello_with_somebody_elses_records_is_refused() {
+    let (mallory, bob) = two();
+    is_refused(bob.hello(), &mallory);
+    is_refused(Hello { roster: bob.roster(), ..mallory.hello() }, &mallory);
+    is_refused(Hello { declaration: bob.declaration(1, true, &[]), ..mallory.hello() }, &mallory);
+    is_refused(Hello { card: Some(bob.card(1)), ..mallory.hello() }, &mallory);
+}
+
+#[test]
+fn a_session_that_its_users_roster_does_not_admit_is_refused() {
+    let (mallory, bob) = two();
+    let unlisted = mallory.roster_of(1, &[bob.session_id()], &[]);
+    is_refused(Hello { roster: unlisted, ..mallory.hello() }, &mallory);
+    let revoked = mallory.roster_of(1, &[mallory.session_id()], &[mallory.session_id()]);
+    is_refused(Hello { roster: revoked, ..mallory.hello() }, &mallory);
+}
+
+#[test]
+fn records_of_another_network_are_refused() {
+    let mut mallory = Person::new(1, "mallory");
+    mallory.network = NetworkId([5; 32]);
+    is_refused(mallory.hello(), &mallory);
+}
+
+#[test]
+fn an_old_roster_does_not_bring_a_revoked_session_back() {
+    let (mallory, _) = two();
+    let mut alice = Victim::new(Accept::Auto);
+    let conn = alice.befriend(&mallory);
+    let revoking = mallory.roster_of(2, &[Person::new(9, "x").session_id()], &[mallory.session_id()]);
+    alice.say(conn, known_list(mallory.user_id(), Some(revoking), vec![], vec![]));
+    assert_eq!(alice.closed(conn), Some(CloseReason::Protocol), "a revoked session is not talked to any longer");
+    let again = alice.connect(mallory.session_id());
+    alice.say(again, Control::Hello(mallory.hello()));
+    assert_eq!(alice.closed(again), Some(CloseReason::Protocol));
+}
+
+#[test]
+fn messages_before_the_hello_and_a_second_hello_are_not_heard() {
+    let (mallory, _) = two();
+    let mut alice = Victim::new(Accept::Auto);
+    let conn = alice.connect(mallory.session_id());
+    alice.say(conn, Control::RequestUserList(RequestUserList { id: 1, user: alice.user }));
+    assert_eq!(alice.closed(conn), Some(CloseReason::Protocol));
+    assert_eq!(alice.drops("message before hello"), 1);
+    let conn = alice.meet(&mallory);
+    let renamed = Person { name: "bob".to_owned(), ..Person::new(1, "") };
+    alice.say(
+        conn,
+        Control::Hello(Hello { roster: renamed.roster_of(2, &[mallory.session_id()], &[]), ..mallory.hello() }),
+    );
+    assert_eq!(alice.drops("second hello"), 1);
+    assert!(alice.users().iter().all(|user| user.user == "mallory"));
+}
+
+#[test]
+fn three_bad_records_are_the_end_of_a_connection() {
+    let (mallory, bob) = two();
+    let forged = |signed: Signed| Signed(signed.0, Fixed([7; 64]));
+    let foreign = Person { network: NetworkId([5; 32]), ..Person::new(1, "mallory") };
+    let bad = [forged(mallory.card(5)), foreign.card(5), Signed(Bytes(vec![0xa0; 2000]), Fixed([7; 64]))];
+    let mut alice = Victim::new(Accept::Auto);
+    let conn = alice.meet(&mallory);
+    for (n, card) in bad.into_iter().enumerate() {
+        assert_eq!(alice.closed(conn), None, "after {n}");
+        alice.say(conn, known_list(mallory.user_id(), None, vec![], vec![card]));
+    }
+    assert_eq!(alice.closed(conn), Some(CloseReason::Protocol));
+    assert_eq!(alice.drops("record with a bad signature"), u64::from(MAX_STRIKES) - 1);
+    assert_eq!(alice.drops("oversized record"), 1);
+    alice.say(conn, known_list(bob.user_id(), None, vec![bob.link_list(alice.user, link_state::LINKED, 9)], vec![]));
+    assert!(!alice.notices().any(|notice| matches!(notice, Notice::Linked { .. })), "who is closed is not heard");
+}
+
+#[test]
+fn a_replayed_declaration_changes_nothing() {
+    let (mallory, bob) = two();
+    let mut alice = Victim::new(Accept::Auto);
+    let to_bob = alice.befriend(&bob);
+    alice.say(to_bob, bob.declare(bob.declaration(7, true, &[])));
+    let to_mallory = alice.meet(&mallory);
+    let before = alice.out.len();
+    alice.say(to_mallory, bob.declare(bob.declaration(6, false, &[])));
+    assert!(!alice.out[before..].iter().any(|out| format!("{out:?}").contains("Offline")));
+    assert!(alice.users().iter().any(|user| user.user == "bob" && user.online));
+}
+
+#[test]
+fn nobody_can_use_up_my_seq() {
+    let (mallory, bob) = two();
+    let mut alice = Victim::new(Accept::Auto);
+    let conn = alice.connect(mallory.session_id());
+    alice.say(conn, Control::Hello(Hello { known_seq: Some(u64::MAX), ..mallory.hello() }));
+    alice.say(conn, Control::RequestUserList(RequestUserList { id: 1, user: alice.user }));
+    alice.meet(&bob);
+    let first = alice.seq();
+    alice.feed(darknode::proto::event::Input::Interfaces { addrs: vec![([192, 0, 2, 9], 9).into()] });
+    assert!(alice.seq() > first, "a new declaration is a newer one");
+    assert!(first < 1 << 62);
+    assert_eq!(alice.drops("seq too far ahead"), 1);
+}
+
+#[test]
+fn strangers_raise_no_alarm_about_my_key() {
+    let mut alice = Victim::new(Accept::Auto);
+    for number in 0..10 {
+        let mallory = Person::new(number, "mallory");
+        let conn = alice.connect(mallory.session_id());
+        let known_seq = Some(1_900_000_000_000 + u64::from(number) * 1_000_000_000);
+        alice.say(conn, Control::Hello(Hello { known_seq, ..mallory.hello() }));
+    }
+    let cloned = |notice: &Notice| matches!(notice, Notice::Warning { code: WarningCode::ClonedKey, .. });
+    assert!(!alice.notices().any(cloned));
+}
+
+#[test]
+fn a_key_that_takes_a_pinned_name_gets_nothing_and_is_warned_of() {
+    let (mallory, bob) = two();
+    let mut alice = Victim::new(Accept::Auto);
+    alice.befriend(&bob);
+    let impostor = Person { name: "bob".to_owned(), ..mallory };
+    alice.meet(&impostor);
+    let clash = |notice: &Notice| matches!(notice, Notice::Warning { code: WarningCode::NameClash, .. });
+    assert!(alice.notices().any(clash));
+    alice.command(Command::Whois { user: "bob".to_owned() });
+    assert!(alice.notices().any(|notice| matches!(notice, Notice::Whois(profile) if profile.id == bob.user_id())));
+}

@@ -1,0 +1,227 @@
+//! Envelopes that are not what they seem.
+
+use darknode::id::{EnvelopeId, SessionId};
+use darknode::identity::seal::envelope_id;
+use darknode::proto::Accept;
+use darknode::proto::event::{CloseReason, Command};
+use darknode::proto::limits::WINDOW;
+use darknode::wire::Fixed;
+use darknode::wire::chat::{Chat, Release, Unopenable};
+use darknode::wire::record::{Prekey, link_state};
+
+use crate::adversary::{Person, id_of, link, parcel, receipt, seal_raw, text};
+use crate::victim::Victim;
+
+struct Scene {
+    alice: Victim,
+    mallory: Person,
+    bob: Person,
+    prekey: Prekey,
+}
+
+fn scene() -> Scene {
+    let mut alice = Victim::new(Accept::Auto);
+    let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
+    alice.befriend(&bob);
+    let prekey = alice.prekey();
+    Scene { alice, mallory, bob, prekey }
+}
+
+#[test]
+fn content_that_another_signed_is_neither_shown_nor_acknowledged() {
+    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let conn = alice.meet(&mallory);
+    let own = mallory.bundle(alice.user, vec![text(5, "I am bob")]);
+    let mut as_bob = own.clone();
+    (as_bob.user, as_bob.session, as_bob.roster, as_bob.card) = (bob.user_id(), bob.session_id(), None, None);
+    alice.hand(conn, parcel(seal_raw(&mallory.network, alice.user, &prekey, &as_bob, true)));
+    assert_eq!(alice.drops("content not signed by its author"), 1);
+    let mut as_bobs_user = own;
+    (as_bobs_user.user, as_bobs_user.roster) = (bob.user_id(), Some(bob.roster()));
+    alice.hand(conn, parcel(seal_raw(&mallory.network, alice.user, &prekey, &as_bobs_user, true)));
+    assert!(alice.shown().is_empty());
+    assert!(alice.items(conn).is_empty(), "no release, no receipt");
+}
+
+#[test]
+fn what_was_written_to_one_cannot_be_sealed_again_to_another() {
+    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let conn = alice.meet(&mallory);
+    let to_mallory = bob.bundle(mallory.user_id(), vec![text(5, "meet me, mallory")]);
+    alice.hand(conn, parcel(seal_raw(&mallory.network, alice.user, &prekey, &to_mallory, true)));
+    assert_eq!(alice.drops("content not signed by its author"), 1);
+    assert!(alice.shown().is_empty() && alice.items(conn).is_empty());
+}
+
+#[test]
+fn what_was_sealed_in_another_network_is_not_opened() {
+    let Scene { mut alice, mut mallory, prekey, .. } = scene();
+    let conn = alice.meet(&mallory);
+    mallory.network = darknode::id::NetworkId([5; 32]);
+    let bundle = mallory.bundle(alice.user, vec![text(5, "hello")]);
+    alice.hand(conn, parcel(seal_raw(&mallory.network, alice.user, &prekey, &bundle, true)));
+    assert_eq!(alice.drops("envelope with a broken seal"), 1);
+    assert!(alice.shown().is_empty());
+}
+
+#[test]
+fn an_envelope_whose_lock_does_not_fit_is_a_strike() {
+    let Scene { mut alice, mallory, prekey, .. } = scene();
+    let conn = alice.meet(&mallory);
+    for n in 0..3 {
+        let bundle = mallory.bundle(alice.user, vec![text(5 + n, "hello")]);
+        alice.hand(conn, parcel(seal_raw(&mallory.network, alice.user, &prekey, &bundle, false)));
+    }
+    assert_eq!(alice.drops("envelope with a wrong lock"), 3);
+    assert_eq!(alice.closed(conn), Some(CloseReason::Protocol));
+    assert!(alice.shown().is_empty());
+}
+
+#[test]
+fn an_envelope_to_somebody_else_is_not_answered() {
+    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let conn = alice.meet(&mallory);
+    alice.hand(conn, mallory.parcel(bob.user_id(), &bob.prekey.public(), vec![text(5, "for bob")]));
+    alice.hand(conn, mallory.parcel(bob.user_id(), &prekey, vec![text(6, "for bob, sealed to alice")]));
+    assert_eq!(alice.drops("envelope to somebody else"), 2);
+    assert!(alice.items(conn).is_empty() && alice.shown().is_empty());
+}
+
+#[test]
+fn a_replayed_envelope_is_shown_once_whoever_brings_it() {
+    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let to_bob = alice.meet(&bob);
+    let to_mallory = alice.meet(&mallory);
+    let line = bob.parcel(alice.user, &prekey, vec![text(5, "once")]);
+    for conn in [to_bob, to_mallory, to_bob] {
+        alice.hand(conn, line.clone());
+    }
+    assert_eq!(alice.shown(), [(bob.user_id(), "once".to_owned())]);
+}
+
+#[test]
+fn a_chat_stream_that_overtakes_the_hello_is_judged_by_its_signature() {
+    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let conn = alice.connect(mallory.session_id());
+    alice.hand(conn, mallory.parcel(alice.user, &prekey, vec![text(5, "early")]));
+    assert_eq!(alice.shown(), [(mallory.user_id(), "early".to_owned())]);
+    let as_bob = {
+        let mut bundle = mallory.bundle(alice.user, vec![text(6, "I am bob")]);
+        (bundle.user, bundle.session, bundle.roster) = (bob.user_id(), bob.session_id(), None);
+        bundle
+    };
+    alice.hand(conn, parcel(seal_raw(&mallory.network, alice.user, &prekey, &as_bob, true)));
+    assert_eq!(alice.shown().len(), 1);
+}
+
+#[test]
+fn who_was_closed_is_not_heard_any_more() {
+    let Scene { mut alice, mallory, prekey, .. } = scene();
+    let conn = alice.meet(&mallory);
+    alice.command(Command::Block { user: mallory.user_id().to_string() });
+    assert_eq!(alice.closed(conn), Some(CloseReason::Blocked));
+    let before = alice.out.len();
+    alice.hand(conn, mallory.parcel(alice.user, &prekey, vec![text(5, "let me in")]));
+    alice.hand(conn, mallory.parcel(alice.user, &mallory.prekey.public(), vec![text(6, "to an old key")]));
+    assert_eq!(alice.out.len(), before);
+}
+
+#[test]
+fn receipts_count_only_for_what_the_receipter_was_to_have() {
+    let Scene { mut alice, mallory, bob, prekey } = scene();
+    alice.command(Command::Say { to: bob.user_id(), text: "for bob alone".to_owned() });
+    let conn = alice.meet(&mallory);
+    let epochs: Vec<u64> = alice
+        .ops
+        .iter()
+        .filter_map(|op| match op {
+            darknode::proto::memory::Op::Typed(row) => Some(row.id.stream.epoch),
+            _ => None,
+        })
+        .collect();
+    for author in [alice.session, SessionId([4; 32])] {
+        let contents = vec![receipt(author, epochs[0]), receipt(author, 77)];
+        alice.hand(conn, mallory.parcel(alice.user, &prekey, contents));
+    }
+    assert_eq!(alice.delivered(), 0);
+    let from_bob = alice.meet(&bob);
+    alice.hand(from_bob, bob.parcel(alice.user, &prekey, vec![receipt(alice.session, epochs[0])]));
+    assert_eq!(alice.delivered(), 1, "bob's own counts");
+}
+
+/// Alice has much to say to a mallory who is there.
+fn much_for(alice: &mut Victim, mallory: &Person) -> darknode::id::ConnId {
+    let conn = alice.befriend(mallory);
+    // Nothing of the first words is among what is counted.
+    alice.out.clear();
+    for _ in 0..200 {
+        alice.command(Command::Say { to: mallory.user_id(), text: "x".repeat(10_000) });
+    }
+    conn
+}
+
+#[test]
+fn who_never_releases_gets_one_window_and_who_releases_wrongly_no_more() {
+    let Scene { mut alice, mallory, .. } = scene();
+    let conn = much_for(&mut alice, &mallory);
+    let sent = alice.parcels(conn).len();
+    assert!((WINDOW - 2..=WINDOW).contains(&sent), "{sent} beside the first words");
+    let ids: Vec<EnvelopeId> = alice.parcels(conn).into_iter().map(id_of).collect();
+    for envelope in ids.into_iter().chain([EnvelopeId([1; 32])]) {
+        alice.hand(conn, Chat::Release(Release { envelope, r: Fixed([0; 32]) }));
+    }
+    assert_eq!(alice.parcels(conn).len(), sent, "r must fit the lock");
+    assert!(alice.drops("release that fits no lock") > 0);
+}
+
+#[test]
+fn who_can_open_nothing_does_not_make_me_seal_for_ever() {
+    let Scene { mut alice, mallory, .. } = scene();
+    let conn = much_for(&mut alice, &mallory);
+    for seq in 0..500 {
+        let Some(last) = alice.parcels(conn).into_iter().map(id_of).next_back() else { break };
+        let (roster, card) = (mallory.roster(), mallory.card(100 + seq));
+        alice.hand(conn, Chat::Unopenable(Unopenable { envelope: last, roster, card }));
+    }
+    let sealed = alice.parcels(conn).len();
+    assert!(sealed < 4 * WINDOW, "{sealed} envelopes were sealed");
+}
+
+#[test]
+fn envelopes_to_old_keys_are_handed_back_a_bounded_number_of_times() {
+    let Scene { mut alice, mallory, bob, .. } = scene();
+    let conn = alice.meet(&mallory);
+    for n in 0..1000 {
+        alice.hand(conn, mallory.parcel(alice.user, &bob.prekey.public(), vec![text(n, "old")]));
+    }
+    let handed_back = alice.items(conn).len();
+    assert!((1..=2 * WINDOW).contains(&handed_back), "{handed_back} were handed back");
+    assert_eq!(alice.drops("envelope to an old key"), 1000);
+}
+
+#[test]
+fn the_ends_of_all_numbers_are_taken_and_the_counters_live_on() {
+    let Scene { mut alice, bob, prekey, .. } = scene();
+    let conn = alice.meet(&bob);
+    let mut extreme = text(u64::MAX, "last");
+    (extreme.lamport, extreme.wall, extreme.epoch) = (u64::MAX, i64::MAX, u64::MAX);
+    let mut unknown = text(u64::MAX - 1, "");
+    unknown.kind = u64::MAX;
+    let contents = vec![extreme, text(0, "numberless"), link(9, 77, u64::MAX), unknown];
+    alice.hand(conn, bob.parcel(alice.user, &prekey, contents));
+    assert_eq!(alice.shown(), [(bob.user_id(), "last".to_owned())]);
+    alice.command(Command::Say { to: bob.user_id(), text: "still here".to_owned() });
+    assert_eq!(alice.drops("unknown link state"), 1);
+}
+
+#[test]
+fn somebody_elses_word_about_a_link_is_not_theirs() {
+    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let conn = alice.meet(&mallory);
+    let removed = bob.bundle(mallory.user_id(), vec![link(9, link_state::REMOVED, 900)]);
+    alice.hand(conn, parcel(seal_raw(&mallory.network, alice.user, &prekey, &removed, true)));
+    let sealed = mallory.seal(alice.user, &prekey, vec![link(2, link_state::REMOVED, 900)]);
+    assert_eq!(envelope_id(&sealed.bytes), sealed.id);
+    alice.hand(conn, parcel(sealed.bytes));
+    assert!(alice.users().iter().any(|user| user.id == bob.user_id() && user.distance == Some(1)));
+}

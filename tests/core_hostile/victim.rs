@@ -1,0 +1,244 @@
+//! A core that is attacked, with a disk that commits at once, and what it put out.
+
+// A counting allocator cannot be written without.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use darknode::id::{BootId, ConnId, NetworkId, SessionId, UserId};
+use darknode::identity::{Name, Scheme, SecretKey};
+use darknode::proto::event::{CloseReason, Command, Connected, Input, Output, Request};
+use darknode::proto::memory::{Memory, Op};
+use darknode::proto::view::{Delivery, Filter, Notice, UserView};
+use darknode::proto::{Accept, Config, Core};
+use darknode::time::{Moment, Now, Wall};
+use darknode::wire::chat::Chat;
+use darknode::wire::control::{Control, Hello};
+use darknode::wire::decode;
+use darknode::wire::record::{Declaration, KeyCard, Prekey};
+
+use crate::adversary::Person;
+
+pub struct Victim {
+    pub core: Core,
+    pub user: UserId,
+    pub session: SessionId,
+    /// Everything put out so far but stores.
+    pub out: Vec<Output>,
+    pub ops: Vec<Op>,
+    /// Off where what was put out would drown what is measured.
+    pub keeps: bool,
+    now: Now,
+    conns: u64,
+}
+
+impl Victim {
+    pub fn new(accept: Accept) -> Victim {
+        let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
+        let (user, session) = (UserId(key(0xa1).public()), SessionId(key(0xa2).public()));
+        let config = Config {
+            name: Name::parse("alice").unwrap(),
+            user_key: Some(key(0xa1)),
+            user,
+            session_key: key(0xa2),
+            label: "laptop".to_owned(),
+            network: NetworkId::OPEN,
+            roles: 0,
+            accept,
+            port: 27272,
+            agent: "darknode test".to_owned(),
+            boot: BootId(1),
+            seed: [8; 32],
+        };
+        let now = Now { moment: Moment(1_000), wall: Wall(1_800_000_000_000) };
+        let core = Core::new(config, Memory::default(), now);
+        let (out, ops) = (Vec::new(), Vec::new());
+        let mut victim = Victim { core, user, session, out, ops, keeps: true, now, conns: 0 };
+        victim.drain();
+        victim
+    }
+
+    pub fn feed(&mut self, input: Input) {
+        self.core.handle(self.now, input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let mut through = None;
+            while let Some(output) = self.core.poll_output() {
+                match output {
+                    Output::Store { ticket, op } => {
+                        through = Some(ticket);
+                        self.keeps.then(|| self.ops.push(op));
+                    }
+                    output if self.keeps => self.out.push(output),
+                    _ => {}
+                }
+            }
+            match through {
+                Some(through) => self.core.handle(self.now, Input::Stored { through }),
+                None => return,
+            }
+        }
+    }
+
+    pub fn pass(&mut self, span: Duration) {
+        self.now.moment = self.now.moment + span;
+        self.feed(Input::Timeout);
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.feed(Input::Request(Request { line: Some(1), command }));
+    }
+
+    /// A proved connection of this session, without a hello.
+    pub fn connect(&mut self, session: SessionId) -> ConnId {
+        self.conns += 1;
+        let conn = ConnId(self.conns);
+        let addr = ([192, 0, 2, 1], 1000).into();
+        let (boot, rtt) = (BootId(99), Duration::from_millis(1));
+        self.feed(Input::Connected(Connected { conn, session, boot, addr, dial: None, rtt }));
+        conn
+    }
+
+    /// Connects and says an honest hello.
+    pub fn meet(&mut self, person: &Person) -> ConnId {
+        let conn = self.connect(person.session_id());
+        self.say(conn, Control::Hello(person.hello()));
+        conn
+    }
+
+    /// Meets somebody, and both lists name each other.
+    pub fn befriend(&mut self, person: &Person) -> ConnId {
+        let conn = self.meet(person);
+        self.command(Command::Add { user: person.user_id().to_string() });
+        let prekey = self.prekey();
+        self.hand(conn, person.parcel(self.user, &prekey, vec![crate::adversary::linked(1)]));
+        conn
+    }
+
+    pub fn say(&mut self, conn: ConnId, message: Control) {
+        self.feed(Input::Control { conn, batch: vec![message] });
+    }
+
+    pub fn hand(&mut self, conn: ConnId, item: Chat) {
+        self.feed(Input::Chat { conn, items: vec![item] });
+    }
+
+    /// The last hello said to anybody.
+    pub fn hello(&self) -> Hello {
+        let hello = |output: &Output| match output {
+            Output::Control { message: Control::Hello(hello), .. } => Some(hello.clone()),
+            _ => None,
+        };
+        self.out.iter().rev().find_map(hello).expect("a hello was said")
+    }
+
+    /// What to seal to.
+    pub fn prekey(&self) -> Prekey {
+        let card = self.hello().card.expect("a hello brings a key card");
+        decode::<KeyCard>(&card.0).unwrap().prekeys[0].clone()
+    }
+
+    /// The seq of the last declaration.
+    pub fn seq(&self) -> u64 {
+        let declaration = |output: &Output| match output {
+            Output::Control { message: Control::DeclareOnline(declare), .. } => Some(declare.declaration.clone()),
+            Output::Control { message: Control::Hello(hello), .. } => Some(hello.declaration.clone()),
+            _ => None,
+        };
+        let signed = self.out.iter().rev().find_map(declaration).expect("something was declared");
+        decode::<Declaration>(&signed.0).unwrap().seq
+    }
+
+    pub fn drops(&self, reason: &str) -> u64 {
+        self.core.drops().get(reason).copied().unwrap_or(0)
+    }
+
+    pub fn closed(&self, conn: ConnId) -> Option<CloseReason> {
+        self.out.iter().find_map(|output| match output {
+            Output::Close { conn: closed, reason } if *closed == conn => Some(*reason),
+            _ => None,
+        })
+    }
+
+    pub fn notices(&self) -> impl Iterator<Item = &Notice> {
+        self.out.iter().filter_map(|output| match output {
+            Output::Notice { notice, .. } => Some(notice),
+            _ => None,
+        })
+    }
+
+    /// Texts shown, with whom each is said to be from.
+    pub fn shown(&self) -> Vec<(UserId, String)> {
+        let message = |notice: &Notice| match notice {
+            Notice::Message(view) => Some((view.from_id, view.text.clone())),
+            _ => None,
+        };
+        self.notices().filter_map(message).collect()
+    }
+
+    pub fn delivered(&self) -> usize {
+        self.notices().filter(|notice| matches!(notice, Notice::State { state: Delivery::Delivered, .. })).count()
+    }
+
+    /// Items of the chat stream to a connection.
+    pub fn items(&self, to: ConnId) -> Vec<&Chat> {
+        let item = |output| match output {
+            &Output::Chat { conn, ref item } if conn == to => Some(item),
+            _ => None,
+        };
+        self.out.iter().filter_map(item).collect()
+    }
+
+    pub fn parcels(&self, to: ConnId) -> Vec<&Chat> {
+        self.items(to).into_iter().filter(|item| matches!(item, Chat::Parcel(_))).collect()
+    }
+
+    /// What `\users` shows of others.
+    pub fn users(&mut self) -> Vec<UserView> {
+        self.command(Command::Users { filter: Filter::All });
+        let users = |notice: &Notice| match notice {
+            Notice::Users { users, .. } => Some(users.clone()),
+            _ => None,
+        };
+        let all: Vec<_> = self.notices().filter_map(users).collect();
+        let me = self.user;
+        all.into_iter().last().expect("users are told").into_iter().filter(|user| user.id != me).collect()
+    }
+}
+
+/// The system's allocator, which notes how much memory this thread has in use.
+struct Counting;
+
+thread_local! {
+    static IN_USE: Cell<isize> = const { Cell::new(0) };
+}
+
+/// Bytes that this thread has in use, from some arbitrary zero.
+pub fn memory() -> isize {
+    IN_USE.get()
+}
+
+fn count(change: isize) {
+    IN_USE.with(|cell| cell.set(cell.get() + change));
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;

@@ -1,0 +1,94 @@
+//! Every file of the fuzzer's corpus goes through its target. The first files are made of the test vectors: run with
+//! `DARKNODE_WRITE_CORPUS=1` to write them anew.
+
+#[path = "../fuzz/targets.rs"]
+mod targets;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use targets::TARGETS;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Name and bytes of every line of a file of vectors that is hex.
+fn vectors(file: &str) -> Vec<(String, Vec<u8>)> {
+    let text = std::fs::read_to_string(root().join("tests/vectors").join(file)).expect("the vectors are there");
+    let pairs = text.lines().filter_map(|line| line.split_once(" = "));
+    pairs.filter_map(|(name, hex)| Some((name.to_owned(), HEXLOWER.decode(hex.as_bytes()).ok()?))).collect()
+}
+
+/// The files of the corpus that the vectors make, by target.
+fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
+    let mut seeds = BTreeMap::<_, Vec<_>>::new();
+    let mut add = |target, name: String, bytes: Vec<u8>| seeds.entry(target).or_default().push((name, bytes));
+    for (name, frame) in vectors("control.txt") {
+        add("control_frame", name.clone(), frame[4..].to_vec());
+        add("frames", name, [&[7][..], &frame].concat());
+    }
+    for (name, frame) in vectors("chat.txt") {
+        add("chat_frame", name, frame[4..].to_vec());
+    }
+    for (name, bytes) in vectors("seal.txt") {
+        match name.as_str() {
+            "envelope" => add("envelope", name, bytes),
+            "contents" => add("bundle", name, bytes),
+            _ => {}
+        }
+    }
+    for (name, bytes) in vectors("records.txt").into_iter().filter(|(name, _)| name.contains('-')) {
+        if name.ends_with("-signed") || name.ends_with("-payload") {
+            add("records", name, bytes);
+        }
+    }
+    for (name, frame) in vectors("proof.txt").into_iter().filter(|(name, _)| name.ends_with("-frame")) {
+        add("proof", name, frame[4..].to_vec());
+    }
+    for (name, bytes) in vectors("refused.txt") {
+        for target in ["scan", "control_frame", "chat_frame", "records"] {
+            add(target, format!("refused-{name}"), bytes.clone());
+        }
+    }
+    let key = darknode::identity::network::NetworkKey::generate([7; 64]);
+    add("key_file", "network".to_owned(), key.to_text().into_bytes());
+    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIBERERERERERERERERERERERERERERERERERERERERER\n-----END PRIVATE KEY-----\n";
+    add("key_file", "seed-of-11".to_owned(), pem.as_bytes().to_vec());
+    for (file, text) in
+        [("plain", "Anna Lee"), ("escapes", "a\u{1b}[2Jb\u{202e}c\u{200d}"), ("marks", "Zoe\u{308}\u{301}")]
+    {
+        add("name", file.to_owned(), text.as_bytes().to_vec());
+    }
+    seeds
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    entries.map(|entry| entry.expect("the directory can be read").path()).collect()
+}
+
+#[test]
+fn every_file_of_the_corpus_is_read_or_refused() {
+    for (name, target) in TARGETS {
+        let files = files(&root().join("fuzz/corpus").join(name));
+        assert!(!files.is_empty(), "{name} has a corpus");
+        files.iter().for_each(|file| target(&std::fs::read(file).expect("the corpus can be read")));
+    }
+}
+
+#[test]
+fn the_corpus_holds_what_the_vectors_say() {
+    for (target, seeds) in seeds() {
+        let dir = root().join("fuzz/corpus").join(target);
+        for (name, bytes) in seeds {
+            if std::env::var_os("DARKNODE_WRITE_CORPUS").is_some() {
+                std::fs::create_dir_all(&dir).expect("the corpus can be written");
+                std::fs::write(dir.join(&name), &bytes).expect("the corpus can be written");
+            }
+            let kept = std::fs::read(dir.join(&name)).ok();
+            assert_eq!(kept.as_deref(), Some(&bytes[..]), "{target}/{name}: write it anew, and see why it changed");
+        }
+    }
+}

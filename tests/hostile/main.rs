@@ -1,0 +1,9 @@
+//! A whole node on loopback, and strangers who speak QUIC to it and misbehave. After each attack an honest peer still chats
+//! through the node, nothing was shown that should not be, and what was refused is counted where `\me` shows it.
+
+#[path = "../adversary/mod.rs"]
+mod adversary;
+mod frames;
+mod neighbours;
+mod scene;
+mod strangers;

@@ -1,0 +1,117 @@
+//! Behind the hello: neighbours who say too much, take too little, or seal what is not theirs.
+
+use darknode::proto::event::{CloseReason, Command};
+use darknode::wire::List;
+use darknode::wire::chat::Chat;
+use darknode::wire::control::{Batch, Control, RequestUserList};
+use darknode::wire::frame::{StreamType, encode_frame};
+use quinn::VarInt;
+
+use crate::adversary::{Person, known_list, parcel, seal_raw, text};
+use crate::scene::{Node, Peer};
+
+async fn hand(stream: &mut quinn::SendStream, items: Vec<Chat>) {
+    let frame = encode_frame(StreamType::Chat, &List::<Chat, 64>(items)).unwrap();
+    stream.write_all(&frame).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lies_in_the_hello_is_closed_and_nobody_is_met_by_it() {
+    let mut node = Node::open();
+    let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
+    for hello in
+        [bob.hello(), Person { network: darknode::id::NetworkId([5; 32]), ..Person::new(1, "mallory") }.hello()]
+    {
+        let mut peer = Peer::proved(&node, &mallory).await;
+        peer.control(Control::Hello(hello)).await;
+        peer.is_closed(CloseReason::Protocol).await;
+    }
+    assert_eq!(node.drops().await.get("bad hello"), Some(&2));
+    node.is_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_words_are_not_shown_and_end_the_connection() {
+    let mut node = Node::open();
+    let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
+    let mut peer = Peer::greeted(&node, &mallory).await;
+    let prekey = peer.prekey().await;
+    let mut chat = peer.open(StreamType::Chat).await;
+    for n in 0..3 {
+        let mut forged = mallory.bundle(node.ready.id, vec![text(n, "I am bob")]);
+        (forged.user, forged.session, forged.roster) = (bob.user_id(), bob.session_id(), Some(bob.roster()));
+        hand(&mut chat, vec![parcel(seal_raw(&mallory.network, node.ready.id, &prekey, &forged, true))]).await;
+    }
+    peer.is_closed(CloseReason::Protocol).await;
+    node.counts("content not signed by its author").await;
+    node.is_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_of_requests_and_known_lists_are_slowed_and_others_are_served_meanwhile() {
+    let mut node = Node::open();
+    let mallory = Person::new(1, "mallory");
+    let mut asking = Peer::greeted(&node, &mallory).await;
+    let request = Control::RequestUserList(RequestUserList { id: 1, user: node.ready.id });
+    let batch: Batch = List(vec![request; 64]);
+    let frame = encode_frame(StreamType::Control, &batch).unwrap();
+    let mut control = std::mem::replace(&mut asking.control, asking.conn.open_uni().await.unwrap());
+    let asked = tokio::spawn(async move { while control.write_all(&frame).await.is_ok() {} });
+    let liar = Person::new(2, "liar");
+    let mut listing = Peer::greeted(&node, &liar).await;
+    let cards = |from: u64| (from..from + 16).map(|seq| liar.card(seq)).collect();
+    let batch: Batch = List((0..10).map(|n| known_list(liar.user_id(), None, vec![], cards(16 * n))).collect());
+    let frame = encode_frame(StreamType::Control, &batch).unwrap();
+    let mut control = std::mem::replace(&mut listing.control, listing.conn.open_uni().await.unwrap());
+    let listed = tokio::spawn(async move { while control.write_all(&frame).await.is_ok() {} });
+    node.is_well().await;
+    asking.conn.close(VarInt::from_u32(0), b"\x1b]0;pwned\x07");
+    listing.conn.close(VarInt::from_u32(0), b"\x1b[2J");
+    asked.await.unwrap();
+    listed.await.unwrap();
+    node.is_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_envelopes_does_not_keep_others_from_chatting() {
+    let mut node = Node::open();
+    let mallory = Person::new(1, "mallory");
+    let mut peer = Peer::greeted(&node, &mallory).await;
+    let prekey = peer.prekey().await;
+    let mut chat = peer.open(StreamType::Chat).await;
+    // A session that no roster lists: opened and checked every time, and never kept.
+    let unlisted = Person { session: Person::new(9, "x").session, ..Person::new(1, "mallory") };
+    let mut bundle = unlisted.bundle(node.ready.id, vec![text(7, "never")]);
+    bundle.roster = Some(mallory.roster());
+    let one = parcel(seal_raw(&mallory.network, node.ready.id, &prekey, &bundle, true));
+    let frame = encode_frame(StreamType::Chat, &List::<Chat, 64>(vec![one; 64])).unwrap();
+    let flood = tokio::spawn(async move { while chat.write_all(&frame).await.is_ok() {} });
+    node.counts("content of no session of its user").await;
+    node.is_well().await;
+    peer.conn.close(VarInt::from_u32(0), b"");
+    flood.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_off_the_wire_costs_one_window_and_no_more() {
+    let mut node = Node::open();
+    let sloth = Person::new(1, "sloth");
+    let peer = Peer::greeted(&node, &sloth).await;
+    node.is_well().await;
+    for n in 0..400 {
+        node.say(Command::Say { to: sloth.user_id(), text: format!("{n} {}", "x".repeat(15_000)) }).await;
+    }
+    node.is_well().await;
+    assert!(peer.conn.close_reason().is_none(), "it may be slow");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_liar_about_my_seq_does_not_stop_me_from_declaring() {
+    let mut node = Node::open();
+    let mallory = Person::new(1, "mallory");
+    let mut peer = Peer::proved(&node, &mallory).await;
+    let hello = darknode::wire::control::Hello { known_seq: Some(u64::MAX), ..mallory.hello() };
+    peer.control(Control::Hello(hello)).await;
+    node.counts("seq too far ahead").await;
+    node.is_well().await;
+}
