@@ -1,0 +1,8 @@
+//! Under which conditions figures were taken.
+
+/// Says how busy the machine is: a figure taken on a busy one is an upper bound.
+pub fn conditions() {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_else(|_| "unknown".to_owned());
+    println!("{cores} cores, load {}", load.split(' ').next().unwrap_or("unknown"));
+}

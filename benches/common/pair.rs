@@ -1,0 +1,181 @@
+//! Two whole nodes in this process, driven and read as a face would.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use darknode::handle::{FaceMessage, NodeMessage, Ready};
+use darknode::id::{MessageId, UserId};
+use darknode::identity::Name;
+use darknode::identity::network::NetworkKey;
+use darknode::node::{NodeConfig, start};
+use darknode::proto::Accept;
+use darknode::proto::event::{Command, Request};
+use darknode::proto::view::{Delivery, Notice};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// What takes longer is broken, not slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A line of about the length that people write.
+const TEXT: &str = "A line of about the length that people write when they talk to each other, no more.";
+/// Lines said before anything is measured: a link is made of the first, and caches are filled by the rest.
+const WARM_UP: usize = 20;
+/// Lines shown before the store is told so: what a face writes at once.
+const PRINTED_TOGETHER: u64 = 256;
+
+/// What a node's face saw, and when.
+enum Seen {
+    Message(Instant, MessageId),
+    Delivered(Instant, MessageId),
+}
+
+/// One node and its face.
+pub struct Node {
+    to_node: mpsc::Sender<FaceMessage>,
+    seen: mpsc::UnboundedReceiver<Seen>,
+    ready: Box<Ready>,
+    face: JoinHandle<()>,
+    node: JoinHandle<()>,
+}
+
+impl Node {
+    pub async fn start(dir: &Path, name: &str) -> Node {
+        let (mut handle, node) = start(config(dir, name)).expect("a node starts in a new directory");
+        let Some(NodeMessage::Ready(ready)) = handle.from_node.recv().await else { panic!("ready comes first") };
+        let (tell, seen) = mpsc::unbounded_channel();
+        let to_node = handle.to_node.clone();
+        let face = tokio::spawn(watch(handle.from_node, handle.to_node, tell));
+        Node { to_node, seen, ready, face, node }
+    }
+
+    pub fn id(&self) -> UserId {
+        self.ready.id
+    }
+
+    pub async fn ask(&self, command: Command) {
+        let request = Request { line: Some(1), command };
+        self.to_node.send(FaceMessage::Request(request)).await.expect("the node runs");
+    }
+
+    pub async fn say(&self, to: UserId) {
+        self.ask(Command::Say { to, text: TEXT.to_owned() }).await;
+    }
+
+    pub async fn ping(&self, other: &Node) {
+        let own = |addr: &&SocketAddr| addr.ip().is_loopback() && addr.is_ipv4();
+        let addr = *other.ready.listen.iter().find(own).expect("there is a loopback interface");
+        self.ask(Command::Ping { ip: addr.ip(), port: Some(addr.port()) }).await;
+    }
+
+    /// When the next message was shown, and its id.
+    pub async fn message(&mut self) -> (Instant, MessageId) {
+        loop {
+            if let Seen::Message(at, id) = self.next().await {
+                return (at, id);
+            }
+        }
+    }
+
+    /// When the next line was acknowledged, and its id.
+    pub async fn delivered(&mut self) -> (Instant, MessageId) {
+        loop {
+            if let Seen::Delivered(at, id) = self.next().await {
+                return (at, id);
+            }
+        }
+    }
+
+    pub async fn quit(self) {
+        self.ask(Command::Quit).await;
+        timeout(PATIENCE, self.node).await.expect("a node stops").expect("it is well");
+        self.face.await.expect("a face has no reason to fail");
+    }
+
+    async fn next(&mut self) -> Seen {
+        timeout(PATIENCE, self.seen.recv()).await.expect("it does not hang").expect("the node runs")
+    }
+}
+
+/// Two nodes that are linked and connected and have talked a little.
+pub async fn linked(dir: &Path) -> (Node, Node) {
+    let (mut alice, mut bob) = (Node::start(dir, "alice").await, Node::start(dir, "bob").await);
+    alice.ping(&bob).await;
+    for _ in 0..WARM_UP {
+        alice.say(bob.id()).await;
+        bob.message().await;
+        alice.delivered().await;
+    }
+    (alice, bob)
+}
+
+/// Lines a second from the first typed to the last shown, and those that were shown twice or never.
+pub async fn per_second(alice: &mut Node, bob: &mut Node, lines: usize) -> (f64, usize) {
+    let begin = Instant::now();
+    let to = bob.id();
+    let (typing, mut ids) = (
+        async {
+            for _ in 0..lines {
+                alice.say(to).await
+            }
+        },
+        BTreeSet::new(),
+    );
+    let reading = async {
+        let mut last = begin;
+        while ids.len() < lines {
+            let (at, id) = bob.message().await;
+            assert!(ids.insert(id), "{id:?} was shown twice");
+            last = at;
+        }
+        last
+    };
+    let ((), last) = tokio::join!(typing, reading);
+    for _ in 0..lines {
+        assert!(ids.remove(&alice.delivered().await.1), "acknowledged and never shown, or twice");
+    }
+    (lines as f64 / (last - begin).as_secs_f64(), ids.len())
+}
+
+/// A face that shows everything at once and marks what it has shown.
+async fn watch(
+    mut from_node: mpsc::UnboundedReceiver<NodeMessage>,
+    to_node: mpsc::Sender<FaceMessage>,
+    tell: mpsc::UnboundedSender<Seen>,
+) {
+    let mut batch = Vec::new();
+    while from_node.recv_many(&mut batch, PRINTED_TOGETHER as usize).await > 0 {
+        let now = Instant::now();
+        let mut shown = None;
+        for message in batch.drain(..) {
+            let NodeMessage::Notice { notice, .. } = message else { return };
+            let seen = match notice {
+                Notice::Message(view) => {
+                    shown = Some(view.arrival);
+                    Seen::Message(now, view.message)
+                }
+                Notice::State { message, state: Delivery::Delivered, .. } => Seen::Delivered(now, message),
+                _ => continue,
+            };
+            tell.send(seen).ok();
+        }
+        if let Some(arrival) = shown {
+            to_node.send(FaceMessage::Printed { arrival }).await.ok();
+        }
+    }
+}
+
+fn config(dir: &Path, name: &str) -> NodeConfig {
+    NodeConfig {
+        name: Name::parse(name).expect("a plain name"),
+        data_dir: dir.join(name),
+        port: Some(0),
+        network: NetworkKey::open(),
+        roles: 0,
+        accept: Accept::Auto,
+        bootstrap: Vec::new(),
+        lan: None,
+    }
+}

@@ -1,0 +1,82 @@
+//! The program itself in a process of its own, and what the system says of it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use darknode::identity::network::NetworkKey;
+
+/// Killed when dropped.
+pub struct Program {
+    child: Child,
+    pub port: u16,
+    /// Its user; empty for the raw side.
+    pub id: String,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Program {
+    /// A relay in this network, two worker threads, not talking to anybody.
+    pub fn start(dir: &Path, key: &NetworkKey, lan: bool) -> Program {
+        let key_file = dir.join("network.key");
+        fs::write(&key_file, key.to_text()).expect("the directory can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_darknode"));
+        command.args(["-u", "hub", "-p", "0", "-t", "2", "--relay", "--headless", "--json", "--data-dir"]);
+        command.arg(dir.join("hub")).arg("--network-key").arg(key_file);
+        if !lan {
+            command.arg("--no-lan");
+        }
+        let (child, ready) = first_line(command);
+        let ready: serde_json::Value = serde_json::from_str(&ready).expect("the first line is JSON");
+        let listen = ready["listen"][0].as_str().and_then(|addr| addr.rsplit(':').next()?.parse().ok());
+        Program {
+            child,
+            port: listen.expect("it listens"),
+            id: ready["id"].as_str().expect("it is somebody").to_owned(),
+        }
+    }
+
+    /// This very program with an argument, after which it says its port.
+    pub fn raw(argument: &str) -> Program {
+        let mut command = Command::new(std::env::current_exe().expect("we are a file"));
+        command.arg(argument);
+        let (child, port) = first_line(command);
+        Program { child, port: port.trim().parse().expect("it says its port"), id: String::new() }
+    }
+
+    /// Seconds of processor time of all its threads so far.
+    pub fn cpu(&self) -> f64 {
+        let tasks = fs::read_dir(self.proc("task")).expect("it runs");
+        let ran = |task: fs::DirEntry| fs::read_to_string(task.path().join("schedstat")).ok();
+        let nanos = |stat: String| stat.split(' ').next().and_then(|ran| ran.parse::<f64>().ok());
+        tasks.flatten().filter_map(ran).filter_map(nanos).sum::<f64>() / 1e9
+    }
+
+    /// Memory that is really there.
+    pub fn rss_kib(&self) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
+        line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.child.id())
+    }
+}
+
+/// Starts it; what it says later is read and thrown away.
+fn first_line(mut command: Command) -> (Child, String) {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program was built");
+    let mut out = BufReader::new(child.stdout.take().expect("it was asked for"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("it speaks");
+    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    (child, line)
+}
