@@ -16,6 +16,15 @@ struct User {
     roster: Option<Checked<Roster>>,
     pinned: Option<Name>,
     verified: bool,
+    /// Every line is shown under it, so it is not made anew for each.
+    called: Option<Called>,
+}
+
+/// A name, and what it is compared by.
+#[derive(Debug)]
+struct Called {
+    name: Name,
+    folded: String,
 }
 
 /// Everybody that is known, myself included.
@@ -52,7 +61,7 @@ impl Users {
         for row in rows {
             let roster = row.roster.as_ref().and_then(|signed| Checked::from_store(signed).ok());
             let pinned = row.pinned.as_deref().and_then(|name| Name::parse(name).ok());
-            users.known.insert(row.user, User { roster, pinned, verified: row.verified });
+            users.known.insert(row.user, User { roster, pinned, verified: row.verified, called: None });
             users.index(&row.user);
         }
         users
@@ -100,10 +109,11 @@ impl Users {
 
     /// Binds the name a user has now to their key. False if it was bound before, or another key holds that name.
     pub fn pin(&mut self, user: &UserId) -> bool {
-        let Some(name) = self.name(user) else { return false };
-        if self.known.get(user).is_some_and(|user| user.pinned.is_some()) || self.holder(&name).is_some() {
+        let Some(called) = self.called(user) else { return false };
+        if self.is_pinned(user) || self.holder(&called.folded).is_some() {
             return false;
         }
+        let name = called.name.clone();
         if let Some(user) = self.known.get_mut(user) {
             user.pinned = Some(name);
         }
@@ -124,20 +134,19 @@ impl Users {
 
     /// The pinned name, else the one of the roster.
     pub fn name(&self, user: &UserId) -> Option<Name> {
-        let user = self.known.get(user)?;
-        user.pinned.clone().or_else(|| Name::parse(&user.roster.as_ref()?.name).ok())
+        self.called(user).map(|called| called.name.clone())
     }
 
     /// The other key that holds this user's name, if the name is pinned to one.
     pub fn clash(&self, user: &UserId) -> Option<UserId> {
-        self.holder(&self.name(user)?).filter(|holder| holder != user)
+        self.holder(&self.called(user)?.folded).filter(|holder| holder != user)
     }
 
     /// What to call a user; can be typed back.
     pub fn handle(&self, user: &UserId) -> String {
-        let Some(name) = self.name(user) else { return user.to_string() };
-        let alone = self.by_name.get(&name.folded()).is_none_or(|same| same.len() < 2);
-        if alone || self.holder(&name) == Some(*user) {
+        let Some(Called { name, folded }) = self.called(user) else { return user.to_string() };
+        let alone = self.by_name.get(folded).is_none_or(|same| same.len() < 2);
+        if alone || self.holder(folded) == Some(*user) {
             return name.as_str().to_owned();
         }
         format!("{}#{}", name.as_str(), user.short())
@@ -156,10 +165,11 @@ impl Users {
             Ok(name) => name,
             Err(why) => return Meant::NoName(why),
         };
-        let same = self.by_name.get(&name.folded()).cloned().unwrap_or_default();
+        let folded = name.folded();
+        let same = self.by_name.get(&folded).cloned().unwrap_or_default();
         let chosen: Vec<UserId> = match short {
             Some(short) => same.into_iter().filter(|id| id.short() == short).collect(),
-            None => match self.holder(&name) {
+            None => match self.holder(&folded) {
                 Some(holder) => vec![holder],
                 None => same.into_iter().collect(),
             },
@@ -191,23 +201,31 @@ impl Users {
         })
     }
 
-    fn holder(&self, name: &Name) -> Option<UserId> {
-        let same = self.by_name.get(&name.folded())?;
+    fn called(&self, user: &UserId) -> Option<&Called> {
+        self.known.get(user)?.called.as_ref()
+    }
+
+    fn holder(&self, folded: &str) -> Option<UserId> {
+        let same = self.by_name.get(folded)?;
         same.iter().copied().find(|id| self.is_pinned(id))
     }
 
-    fn index(&mut self, user: &UserId) {
-        if let Some(name) = self.name(user) {
-            self.by_name.entry(name.folded()).or_default().insert(*user);
+    /// Finds out what a user is called. What was known of it must be out of the index.
+    fn index(&mut self, id: &UserId) {
+        let Some(user) = self.known.get_mut(id) else { return };
+        let of_roster = || Name::parse(&user.roster.as_ref()?.name).ok();
+        user.called = user.pinned.clone().or_else(of_roster).map(|name| Called { folded: name.folded(), name });
+        if let Some(called) = &user.called {
+            self.by_name.entry(called.folded.clone()).or_default().insert(*id);
         }
     }
 
-    fn unindex(&mut self, user: &UserId) {
-        let Some(name) = self.name(user) else { return };
-        if let Some(same) = self.by_name.get_mut(&name.folded()) {
-            same.remove(user);
+    fn unindex(&mut self, id: &UserId) {
+        let Some(called) = self.known.get_mut(id).and_then(|user| user.called.take()) else { return };
+        if let Some(same) = self.by_name.get_mut(&called.folded) {
+            same.remove(id);
             if same.is_empty() {
-                self.by_name.remove(&name.folded());
+                self.by_name.remove(&called.folded);
             }
         }
     }
