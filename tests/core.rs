@@ -162,6 +162,29 @@ fn lines_typed_while_the_cable_is_cut_arrive_once_in_both_directions() {
 }
 
 #[test]
+fn however_long_a_cable_was_cut_they_talk_again_as_soon_as_the_link_shows_them() {
+    for seconds in [60, 600, 7200] {
+        let mut sim = linked_pair(seconds);
+        sim.cut(0, 1);
+        sim.run(Duration::from_secs(seconds));
+        say(&mut sim, 0, 1, 7, "there?");
+        sim.mend(0, 1);
+        // A round of announcements, and a little to connect.
+        assert!(sim.run_until(Duration::from_secs(8), |sim| shown(sim, 1).contains_key("there?")), "{seconds} s");
+    }
+}
+
+#[test]
+fn a_stranger_of_the_link_whose_power_fails_is_away_long_before_the_announcement_ends() {
+    let mut sim = strangers(6, Accept::Auto);
+    let nearby = |n: &Notice| matches!(n, Notice::Nearby { .. });
+    assert!(sim.run_until(SOON, |sim| told(sim, 0, nearby)));
+    sim.crash(1);
+    let away = |n: &Notice| matches!(n, Notice::Away { .. });
+    assert!(sim.run_until(Duration::from_secs(18), |sim| told(sim, 0, away)));
+}
+
+#[test]
 fn whoever_crashes_at_any_moment_every_line_typed_arrives_once_and_none_waits_that_did() {
     for seed in 0..40 {
         let mut sim = linked_pair(100 + seed);

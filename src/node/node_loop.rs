@@ -24,10 +24,10 @@ use super::store::{self, Job};
 use super::switchboard::Switchboard;
 use crate::handle::{FaceMessage, NodeMessage};
 use crate::id::{DialId, SessionId, UserId};
+use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
 use crate::proto::memory::{MessageRow, Ticket};
-use crate::proto::view::{MessageView, Notice, Profile};
-use crate::proto::{Core, Drops};
+use crate::proto::view::{Drops, MessageView, Notice, Profile};
 
 /// Frames and other news that may wait for the loop: at most a few MiB, and enough that it never runs dry.
 pub const EVENTS: usize = 256;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::limits::{MAX_DIALS, MAX_SIGHTING_DIALS, PING_DEADLINE};
+use super::limits::{MAX_DIALS, MAX_SIGHTING_DIALS, MAX_SIGHTING_DIALS_PER_IP, PING_DEADLINE};
 use crate::id::{BootId, DialId, SessionId};
 use crate::time::Moment;
 
@@ -36,20 +36,24 @@ pub struct Dials {
 
 impl Dials {
     /// Notes a dial; `None` when there are enough, or one to the same address is on its way. Those a person asked for are
-    /// always made.
+    /// always made; those to which the link's announcements lead must leave room for others, and for each other.
     pub fn start(&mut self, dial: Dial) -> Option<DialId> {
         let asked_for = matches!(dial.purpose, Purpose::Ping { .. });
-        let sighting = |dial: &Dial| matches!(dial.purpose, Purpose::Sighting(_));
-        if sighting(&dial) && self.open.values().filter(|open| sighting(open)).count() >= MAX_SIGHTING_DIALS {
-            return None;
-        }
         let same = self.open.values().any(|open| open.addr == dial.addr);
-        if !asked_for && (same || self.open.len() >= MAX_DIALS) {
+        if !asked_for && (same || self.open.len() >= MAX_DIALS || self.crowded_out(&dial)) {
             return None;
         }
         self.next += 1;
         self.open.insert(DialId(self.next), dial);
         Some(DialId(self.next))
+    }
+
+    fn crowded_out(&self, dial: &Dial) -> bool {
+        let is_sighting = |dial: &Dial| matches!(dial.purpose, Purpose::Sighting(_));
+        let sightings = || self.open.values().filter(|open| is_sighting(open));
+        is_sighting(dial)
+            && (sightings().count() >= MAX_SIGHTING_DIALS
+                || sightings().filter(|open| open.addr.ip() == dial.addr.ip()).count() >= MAX_SIGHTING_DIALS_PER_IP)
     }
 
     /// A dial has ended, well or not.
@@ -89,5 +93,26 @@ impl Pings {
 
     pub fn next(&self) -> Option<Moment> {
         self.0.iter().map(|ping| ping.until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sighting(ip: [u8; 4], port: u16) -> Dial {
+        Dial { addr: (ip, port).into(), purpose: Purpose::Sighting(BootId(port.into())) }
+    }
+
+    #[test]
+    fn what_one_machine_announces_leaves_dials_for_another_and_all_announcements_for_whoever_is_sought() {
+        let mut dials = Dials::default();
+        let started = (1..=1000).filter(|port| dials.start(sighting([10, 0, 0, 66], *port)).is_some());
+        assert_eq!(started.count(), MAX_SIGHTING_DIALS_PER_IP);
+        assert!(dials.start(sighting([10, 0, 0, 1], 1)).is_some());
+        let started = (2..=200).filter(|last| dials.start(sighting([10, 0, 1, *last], 1)).is_some());
+        assert_eq!(started.count(), MAX_SIGHTING_DIALS - MAX_SIGHTING_DIALS_PER_IP - 1);
+        let sought = Dial { addr: ([10, 0, 0, 2], 1).into(), purpose: Purpose::Seek(SessionId([2; 32])) };
+        assert!(dials.start(sought).is_some());
     }
 }

@@ -30,6 +30,11 @@ pub const SEEK_FIRST: Duration = Duration::from_secs(1);
 pub const SEEK_LONGEST: Duration = Duration::from_secs(300);
 /// Dials at once (design §5).
 pub const MAX_DIALS: usize = 32;
+/// Of these at most so many to where announcements of the local link lead: anybody can announce, and whoever is sought
+/// must not wait for it.
+pub const MAX_SIGHTING_DIALS: usize = 24;
+/// And so many to one IP address: several nodes on one host are dialled in turns.
+pub const MAX_SIGHTING_DIALS_PER_IP: usize = 6;
 /// Dials at once to the addresses of one session.
 pub const MAX_DIALS_PER_SESSION: usize = 8;
 

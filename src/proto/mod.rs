@@ -69,7 +69,7 @@ use presence::Presence;
 use seek::Seek;
 use sessions::Sessions;
 use users::Users;
-use view::Notice;
+use view::{Drops, Notice};
 
 /// Who this node is and how it behaves; fixed for its life.
 #[derive(Clone)]
@@ -100,9 +100,6 @@ pub enum Accept {
     Auto,
     Ask,
 }
-
-/// What was dropped at a bound or refused, by reason, since the start.
-pub type Drops = BTreeMap<&'static str, u64>;
 
 /// The state machine.
 pub struct Core {

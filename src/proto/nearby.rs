@@ -1,5 +1,9 @@
 //! The local link: who announces itself there. An announcement is a hint to dial; whom it belongs to, the handshake tells.
 //! Somebody met there who is not linked is shown as nearby while the link shows them, and not kept.
+//!
+//! A sighting is something that has just come over the link. Whoever was met behind it and has no connection now is
+//! dialled at every one, however long the link was cut: only announcements behind which nobody was ever met are backed
+//! off from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -45,18 +49,16 @@ impl Nearby {
             again: now,
             pause: SEEK_FIRST,
         });
-        let before = sighting.addrs.len();
-        for addr in addrs {
-            if sighting.addrs.len() < MAX_SIGHTED_ADDRS {
-                sighting.addrs.insert(addr);
-            }
-        }
-        let news = sighting.addrs.len() > before;
+        let shown: BTreeSet<SocketAddr> = addrs.into_iter().take(MAX_SIGHTED_ADDRS).collect();
+        let news = !shown.is_subset(&sighting.addrs);
+        sighting.addrs = shown;
         if !sighting.silent || (!news && now < sighting.again) {
             return Vec::new();
         }
         sighting.again = now + sighting.pause;
-        sighting.pause = (sighting.pause * 2).min(SEEK_LONGEST);
+        if sighting.met.is_none() {
+            sighting.pause = (sighting.pause * 2).min(SEEK_LONGEST);
+        }
         sighting.addrs.iter().copied().collect()
     }
 
@@ -74,12 +76,15 @@ impl Nearby {
         true
     }
 
-    /// Its connection died: dial again when the link shows it the next time.
-    pub fn lose(&mut self, session: &SessionId, now: Moment) {
-        for sighting in self.sightings.values_mut().filter(|sighting| sighting.met == Some(*session)) {
+    /// Its connection died. Where to look whether it is still there; and dial again when the link shows it the next time.
+    pub fn lose(&mut self, session: &SessionId, now: Moment) -> Vec<(BootId, SocketAddr)> {
+        let mut places = Vec::new();
+        for (boot, sighting) in self.sightings.iter_mut().filter(|(_, sighting)| sighting.met == Some(*session)) {
             sighting.silent = true;
             sighting.again = now;
+            places.extend(sighting.addrs.iter().map(|addr| (*boot, *addr)));
         }
+        places
     }
 
     /// The session that was met behind an announcement and does not answer any more.
@@ -111,5 +116,46 @@ impl Nearby {
     /// Whether somebody is met on the link.
     pub fn shows(&self, user: &UserId) -> bool {
         self.shown.values().any(|shown| shown == user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOT: BootId = BootId(7);
+    const BOB: SessionId = SessionId([2; 32]);
+
+    fn addrs(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn seconds(n: u64) -> Moment {
+        Moment(n * 1000)
+    }
+
+    #[test]
+    fn whoever_was_met_is_dialled_at_every_sighting_however_long_they_do_not_answer() {
+        let mut nearby = Nearby::default();
+        nearby.sight(BOOT, addrs(&["10.0.0.1:5"]), seconds(0));
+        nearby.meet(BOOT, BOB);
+        nearby.lose(&BOB, seconds(20));
+        for second in (20..600).step_by(4) {
+            assert!(!nearby.sight(BOOT, addrs(&["10.0.0.1:5"]), seconds(second)).is_empty(), "at {second} s");
+        }
+    }
+
+    #[test]
+    fn an_announcement_behind_which_nobody_answers_is_dialled_less_and_less() {
+        let mut nearby = Nearby::default();
+        let dials = (0..600).filter(|second| !nearby.sight(BOOT, addrs(&["10.0.0.1:5"]), seconds(*second)).is_empty());
+        assert!(dials.count() < 12);
+    }
+
+    #[test]
+    fn what_the_link_no_longer_shows_is_not_dialled() {
+        let mut nearby = Nearby::default();
+        nearby.sight(BOOT, addrs(&["10.0.0.1:5"]), seconds(0));
+        assert_eq!(nearby.sight(BOOT, addrs(&["10.0.7.1:5"]), seconds(1)), addrs(&["10.0.7.1:5"]));
     }
 }

@@ -229,7 +229,9 @@ impl Core {
         self.sessions.hear(session, user, self.now.moment);
         self.save_session(&session);
         if self.nearby.announces(&session) {
-            self.nearby.lose(&session, self.now.moment);
+            for (boot, addr) in self.nearby.lose(&session, self.now.moment) {
+                self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
+            }
         } else {
             self.hide_nearby(&session);
         }

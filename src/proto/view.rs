@@ -1,6 +1,7 @@
 //! What faces may see: copies, in the words of `cli.md`. Every text in it that came from a stranger is still as the
 //! stranger sent it; whoever prints makes it harmless.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::id::{MessageId, SessionId, UserId};
@@ -102,6 +103,9 @@ pub enum Notice {
     },
 }
 
+/// What was dropped at a bound or refused, by reason, since the start.
+pub type Drops = BTreeMap<&'static str, u64>;
+
 /// Which users are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
@@ -187,7 +191,7 @@ pub struct Profile {
     pub sessions: Vec<SessionId>,
     pub verified: bool,
     /// In `\me`: what this node refused, dropped or cut off since its start, by reason.
-    pub drops: super::Drops,
+    pub drops: Drops,
 }
 
 #[derive(Debug, Clone, PartialEq)]

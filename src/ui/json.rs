@@ -14,7 +14,7 @@ use super::macros::MACROS;
 use crate::handle::Ready;
 use crate::id::{MessageId, SessionId, UserId};
 use crate::identity::name::harmless;
-use crate::proto::Drops;
+use crate::proto::view::Drops;
 use crate::proto::view::{Delivery, MessageView, Notice, Profile, SessionView, StatusView, UserView};
 use crate::time::Wall;
 use words::{absence, delivery, error_code, path, side, status, warning_code, which};
