@@ -38,9 +38,6 @@ pub const MAX_SIGHTING_DIALS_PER_IP: usize = 6;
 /// Dials at once to the addresses of one session.
 pub const MAX_DIALS_PER_SESSION: usize = 8;
 
-/// Dials at once to what the local link shows: anybody on it can announce anything, and must leave room for seeking.
-pub const MAX_SIGHTING_DIALS: usize = MAX_DIALS / 2;
-
 /// Addresses remembered of a session: eight declared ones, and those it was met at.
 pub const MAX_ADDRESSES: usize = 12;
 /// Sessions remembered before the oldest are pruned: at 1 KiB each this is 100 KiB for a client (design §11).
