@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use data_encoding::{BitOrder, Encoding, Specification};
-use std::sync::LazyLock;
+use sha2::{Digest, Sha256};
 
 /// RFC 4648 base32 without padding, in lower case: what people see of a key (52 characters for 32 bytes).
 pub static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
@@ -125,17 +126,17 @@ pub struct MessageId {
 }
 
 impl MessageId {
-    /// The opaque string of `cli.md`: epoch and number whole, author and address by their first four bytes. The random
-    /// 64-bit epoch makes it unique; the rest guards against a slip of the hand.
+    /// The opaque string of `cli.md`: the first 128 bits of SHA-256 over all that makes the id, so that nobody can find
+    /// another message with the same one.
     pub fn token(&self) -> String {
-        let number = self.n.to_be_bytes();
-        let significant = &number[number.iter().position(|b| *b != 0).unwrap_or(7)..];
-        let mut bytes = Vec::with_capacity(24);
-        bytes.extend_from_slice(&self.stream.epoch.to_be_bytes());
-        bytes.extend_from_slice(&self.stream.author.0[..4]);
-        bytes.extend_from_slice(&self.stream.to.0[..4]);
-        bytes.extend_from_slice(significant);
-        BASE32.encode(&bytes)
+        let hash = Sha256::new()
+            .chain_update(b"darknode/message/1\0")
+            .chain_update(self.stream.author.0)
+            .chain_update(self.stream.epoch.to_be_bytes())
+            .chain_update(self.stream.to.0)
+            .chain_update(self.n.to_be_bytes())
+            .finalize();
+        BASE32.encode(&hash[..16])
     }
 }
 

@@ -28,6 +28,8 @@ pub const PROBE_DEADLINE: Duration = Duration::from_secs(4);
 pub const SEEK_FIRST: Duration = Duration::from_secs(1);
 /// Longest pause between two rounds of seeking (design §5).
 pub const SEEK_LONGEST: Duration = Duration::from_secs(300);
+/// A connection that lasted this long was no door closed in our face: when it is lost, it is sought without a pause.
+pub const SETTLED: Duration = Duration::from_secs(10);
 /// Dials at once (design §5).
 pub const MAX_DIALS: usize = 32;
 /// Of these at most so many to where announcements of the local link lead: anybody can announce, and whoever is sought

@@ -1,19 +1,16 @@
-//! Connections come, say hello, and go; the local link shows people; addresses change.
-
-use std::net::SocketAddr;
+//! Connections come, say hello, and go.
 
 use super::Core;
 use super::dials::{Dial, Purpose};
-use super::event::{CloseReason, Connected, DialFailure, Output};
-use super::limits::{
-    MAX_NEARBY_KEPT, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, PROBE_DEADLINE,
-};
+use super::event::{CloseReason, Connected, Output};
+use super::limits::{MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED};
 use super::memory::Provenance;
 use super::neighbours::{Left, Neighbour, Verdict};
-use super::view::{ErrorCode, Notice, Via, WarningCode};
-use crate::id::{BootId, ConnId, DialId, SessionId, UserId};
+use super::view::{Notice, Via, WarningCode};
+use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::{Checked, Refused};
-use crate::wire::control::{Control, Hello, RequestPing, RequestUserList};
+use crate::time::Moment;
+use crate::wire::control::{Control, Hello, RequestUserList};
 use crate::wire::record::{Declaration, KeyCard, Roster, roles};
 
 /// What a hello says of who says it.
@@ -150,26 +147,6 @@ impl Core {
         self.pump(&user);
     }
 
-    /// Shows somebody of the local link, and lets go of connections that nobody needs.
-    pub(super) fn show_nearby(&mut self, conn: ConnId) {
-        let Some(neighbour) = self.neighbours.get(&conn) else { return };
-        let (session, addr) = (neighbour.session, neighbour.addr);
-        let announced = self.nearby.meet(neighbour.boot, session);
-        let Some(user) = neighbour.user.filter(|user| !self.links.wants(user) && *user != self.config.user) else {
-            return;
-        };
-        let local = announced || is_on_link(&addr);
-        if local && self.nearby.show(session, user) {
-            let notice = Notice::Nearby { user: self.users.handle(&user), id: user, session };
-            self.notice(None, notice);
-        }
-        let strangers = self.neighbours.iter_up().filter(|(_, _, user)| !self.links.wants(user)).count();
-        let needed = self.bootstrapped.values().any(|kept| *kept == session) || self.is_super();
-        if strangers > MAX_NEARBY_KEPT && !needed && !self.outbox.waits_for(&user) {
-            self.close(conn, CloseReason::Surplus);
-        }
-    }
-
     /// Tells the faces that a session of a linked user is there.
     pub(super) fn show_online(&mut self, session: SessionId, user: UserId) {
         let concerns = self.links.is_link(&user) || user == self.config.user;
@@ -218,33 +195,29 @@ impl Core {
                 self.outbox.open_lane(user, gone.session, self.now.moment);
                 self.pump(&user);
             }
-            Left::None => self.go_missing(gone.session, user),
+            Left::None => self.go_missing(gone.session, user, gone.since),
         }
     }
 
     /// A session cannot be reached any more.
-    fn go_missing(&mut self, session: SessionId, user: UserId) {
+    fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
         self.outbox.close_lane(&user, &session);
         self.presence.missing(&session, self.now.moment);
         self.sessions.hear(session, user, self.now.moment);
         self.save_session(&session);
         if self.nearby.announces(&session) {
-            for (boot, addr) in self.nearby.lose(&session, self.now.moment) {
-                self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
+            let places = self.nearby.lose(&session, self.now.moment);
+            // A door that was closed at once is not knocked at again before the link shows it again.
+            if self.now.moment.since(since) > SETTLED {
+                for (boot, addr) in places {
+                    self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
+                }
             }
         } else {
             self.hide_nearby(&session);
         }
         self.seek_if_wanted(user);
         self.forget_if_strange(&user);
-    }
-
-    fn hide_nearby(&mut self, session: &SessionId) {
-        if let Some(user) = self.nearby.hide(session) {
-            let notice = Notice::Away { user: self.users.handle(&user), id: user, session: *session };
-            self.notice(None, notice);
-            self.forget_if_strange(&user);
-        }
     }
 
     /// People of the local link are not kept when they are gone.
@@ -259,151 +232,6 @@ impl Core {
         self.users.forget(user);
     }
 
-    pub(super) fn on_dial_failed(&mut self, dial: DialId, failure: DialFailure) {
-        let Some(dial) = self.dials.finish(&dial) else { return };
-        if let DialFailure::Met(met) = failure
-            && let Some(user) = self.sessions.get(&met).map(|session| session.user)
-        {
-            self.sessions.note_address(&met, dial.addr, Provenance::Answered, self.now.moment);
-            self.wanted.news(&user, self.now.moment);
-        }
-        match dial.purpose {
-            Purpose::Ping { line } => {
-                let message = match failure {
-                    DialFailure::Stranger => format!("{} answers, but is not of this network", dial.addr),
-                    _ => format!("nobody answers at {}", dial.addr),
-                };
-                self.notice(line, Notice::Error { code: ErrorCode::Unreachable, message });
-            }
-            Purpose::Sighting(boot) => {
-                let silent = self.nearby.silent(&boot).filter(|session| self.neighbours.up(session).is_none());
-                silent.iter().for_each(|session| self.hide_nearby(session));
-            }
-            Purpose::Seek(_) | Purpose::Bootstrap => {}
-        }
-    }
-
-    fn fail_ping(&mut self, dial: Option<&Dial>, why: &str) {
-        if let Some(Dial { purpose: Purpose::Ping { line }, .. }) = dial {
-            self.notice(*line, Notice::Error { code: ErrorCode::BadAddress, message: why.to_owned() });
-        }
-    }
-
-    /// `\ping` is answered once the hello has told whose session it is.
-    fn answer_pings(&mut self, session: &SessionId) {
-        let known = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn)).and_then(|n| n.user);
-        let Some(user) = known else { return };
-        for ping in self.pings.take(session) {
-            let handle = self.users.handle(&user);
-            let pong = Notice::Pong { addr: ping.addr, user: handle, id: user, session: *session, rtt_ms: ping.rtt_ms };
-            self.notice(ping.line, pong);
-        }
-    }
-
-    pub(super) fn on_sighted(&mut self, boot: BootId, addrs: Vec<SocketAddr>) {
-        if boot == self.config.boot {
-            return;
-        }
-        let known = self.neighbours.session_of(&boot);
-        let dial = self.nearby.sight(boot, addrs, self.now.moment);
-        if let Some(session) = known {
-            // Whoever dialled me may have seen me on the link before I saw them.
-            self.nearby.meet(boot, session);
-            return self.neighbours.up(&session).into_iter().for_each(|conn| self.show_nearby(conn));
-        }
-        for addr in dial {
-            self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
-        }
-    }
-
-    pub(super) fn on_unsighted(&mut self, boot: BootId) {
-        if let Some(session) = self.nearby.unsight(boot)
-            && self.neighbours.up(&session).is_none()
-        {
-            self.hide_nearby(&session);
-        }
-    }
-
-    /// My addresses changed: tell everybody, and try everybody from here.
-    pub(super) fn on_interfaces(&mut self, addrs: Vec<SocketAddr>) {
-        if addrs == self.myself.addrs {
-            return;
-        }
-        self.myself.addrs = addrs;
-        self.declare(true);
-        self.redial_accepted();
-        self.try_everything();
-    }
-
-    /// A QUIC connection follows the side that dialled to a new address, not the side that accepted: where I accepted, I
-    /// dial.
-    fn redial_accepted(&mut self) {
-        let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
-        for (conn, user) in up {
-            let accepted = self.neighbours.get(&conn).is_some_and(|neighbour| !neighbour.mine);
-            if accepted && self.links.wants(&user) {
-                self.dial_user(&user);
-            }
-        }
-    }
-
-    /// The machine slept, or stands somewhere else: whoever does not answer now is gone, and everybody else is tried.
-    pub(super) fn try_everything(&mut self) {
-        self.probe_neighbours();
-        self.wanted.news_for_all(&mut self.rng, self.now.moment);
-        self.bootstrap.news_for_all(&mut self.rng, self.now.moment);
-    }
-
-    pub(super) fn on_bootstrap(&mut self, addrs: Vec<SocketAddr>) {
-        for addr in addrs {
-            let connected = self.bootstrapped.get(&addr).is_some_and(|session| self.neighbours.has(session));
-            if !connected {
-                self.bootstrap.want(addr, self.now.moment);
-            }
-        }
-    }
-
-    fn bootstrap_again(&mut self, session: &SessionId) {
-        let lost: Vec<SocketAddr> =
-            self.bootstrapped.iter().filter(|(_, kept)| *kept == session).map(|(addr, _)| *addr).collect();
-        if !self.neighbours.has(session) {
-            lost.into_iter().for_each(|addr| self.bootstrap.want(addr, self.now.moment));
-        }
-    }
-
-    fn probe_neighbours(&mut self) {
-        let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
-        for (conn, target) in up {
-            let message = RequestPing {
-                id: self.count.seq(),
-                target,
-                declaration: self.myself.declaration.signed().clone(),
-                roster: None,
-                hops: 0,
-            };
-            self.send_control(conn, Control::RequestPing(message));
-            if let Some(neighbour) = self.neighbours.get_mut(&conn) {
-                neighbour.probe.get_or_insert(self.now.moment + PROBE_DEADLINE);
-            }
-        }
-    }
-
-    pub(super) fn on_multicast_deaf(&mut self) {
-        let message = "I do not hear my own announcement: multicast is blocked here; use \\ping IP or --bootstrap";
-        self.warn_once(self.config.user, WarningCode::Multicast, message.to_owned());
-    }
-
-    /// Dials, unless it is my own address or there are enough dials.
-    pub(super) fn dial(&mut self, dial: Dial, expect: Option<SessionId>) {
-        let addr = dial.addr;
-        if self.myself.addrs.contains(&addr) {
-            return;
-        }
-        if let Some(id) = self.dials.start(dial) {
-            self.out.after_store(Output::Dial { dial: id, addr, expect });
-        }
-    }
-
     fn max_neighbours(&self) -> usize {
         if self.is_super() { MAX_NEIGHBOURS_RELAY } else { MAX_NEIGHBOURS }
     }
@@ -411,13 +239,5 @@ impl Core {
     /// A relay or a server.
     pub(super) fn is_super(&self) -> bool {
         self.config.roles & (roles::RELAY | roles::SERVER) != 0
-    }
-}
-
-/// Whether an address can only be of this link or this machine.
-fn is_on_link(addr: &SocketAddr) -> bool {
-    match addr.ip() {
-        std::net::IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
-        std::net::IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
     }
 }

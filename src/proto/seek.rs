@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rand_core::Rng;
 
-use super::limits::{SEEK_FIRST, SEEK_LONGEST};
+use super::limits::{SEEK_FIRST, SEEK_LONGEST, SETTLED};
 use crate::time::Moment;
 
 /// Pauses that double, per thing that is tried.
@@ -37,7 +37,7 @@ impl<K: Ord + Copy + Hash> Seek<K> {
         if pause.next.is_some() {
             return;
         }
-        if now.since(pause.since) > SEEK_FIRST * 10 {
+        if now.since(pause.since) > SETTLED {
             pause.span = SEEK_FIRST;
             pause.next = Some(now);
         } else {

@@ -1,0 +1,130 @@
+//! Dials and what comes of them: whom to try, from where, and what a failure tells.
+
+use std::net::SocketAddr;
+
+use super::Core;
+use super::dials::{Dial, Purpose};
+use super::event::{DialFailure, Output};
+use super::limits::PROBE_DEADLINE;
+use super::memory::Provenance;
+use super::view::{ErrorCode, Notice};
+use crate::id::{ConnId, DialId, SessionId, UserId};
+use crate::wire::control::{Control, RequestPing};
+
+impl Core {
+    /// Dials, unless it is my own address or there are enough dials.
+    pub(super) fn dial(&mut self, dial: Dial, expect: Option<SessionId>) {
+        let addr = dial.addr;
+        if self.myself.addrs.contains(&addr) {
+            return;
+        }
+        if let Some(id) = self.dials.start(dial) {
+            self.out.after_store(Output::Dial { dial: id, addr, expect });
+        }
+    }
+
+    pub(super) fn on_dial_failed(&mut self, dial: DialId, failure: DialFailure) {
+        let Some(dial) = self.dials.finish(&dial) else { return };
+        if let DialFailure::Met(met) = failure
+            && let Some(user) = self.sessions.get(&met).map(|session| session.user)
+        {
+            self.sessions.note_address(&met, dial.addr, Provenance::Answered, self.now.moment);
+            self.wanted.news(&user, self.now.moment);
+        }
+        match dial.purpose {
+            Purpose::Ping { line } => {
+                let message = match failure {
+                    DialFailure::Stranger => format!("{} answers, but is not of this network", dial.addr),
+                    _ => format!("nobody answers at {}", dial.addr),
+                };
+                self.notice(line, Notice::Error { code: ErrorCode::Unreachable, message });
+            }
+            Purpose::Sighting(boot) => {
+                let silent = self.nearby.silent(&boot).filter(|session| self.neighbours.up(session).is_none());
+                silent.iter().for_each(|session| self.hide_nearby(session));
+            }
+            Purpose::Seek(_) | Purpose::Bootstrap => {}
+        }
+    }
+
+    /// `\ping` is answered once the hello has told whose session it is.
+    pub(super) fn answer_pings(&mut self, session: &SessionId) {
+        let known = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn)).and_then(|n| n.user);
+        let Some(user) = known else { return };
+        for ping in self.pings.take(session) {
+            let handle = self.users.handle(&user);
+            let pong = Notice::Pong { addr: ping.addr, user: handle, id: user, session: *session, rtt_ms: ping.rtt_ms };
+            self.notice(ping.line, pong);
+        }
+    }
+
+    pub(super) fn fail_ping(&mut self, dial: Option<&Dial>, why: &str) {
+        if let Some(Dial { purpose: Purpose::Ping { line }, .. }) = dial {
+            self.notice(*line, Notice::Error { code: ErrorCode::BadAddress, message: why.to_owned() });
+        }
+    }
+
+    pub(super) fn on_bootstrap(&mut self, addrs: Vec<SocketAddr>) {
+        for addr in addrs {
+            let connected = self.bootstrapped.get(&addr).is_some_and(|session| self.neighbours.has(session));
+            if !connected {
+                self.bootstrap.want(addr, self.now.moment);
+            }
+        }
+    }
+
+    pub(super) fn bootstrap_again(&mut self, session: &SessionId) {
+        let lost: Vec<SocketAddr> =
+            self.bootstrapped.iter().filter(|(_, kept)| *kept == session).map(|(addr, _)| *addr).collect();
+        if !self.neighbours.has(session) {
+            lost.into_iter().for_each(|addr| self.bootstrap.want(addr, self.now.moment));
+        }
+    }
+
+    /// My addresses changed: tell everybody, and try everybody from here.
+    pub(super) fn on_interfaces(&mut self, addrs: Vec<SocketAddr>) {
+        if addrs == self.myself.addrs {
+            return;
+        }
+        self.myself.addrs = addrs;
+        self.declare(true);
+        self.redial_accepted();
+        self.try_everything();
+    }
+
+    /// A QUIC connection follows the side that dialled to a new address, not the side that accepted: where I accepted, I
+    /// dial.
+    fn redial_accepted(&mut self) {
+        let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
+        for (conn, user) in up {
+            let accepted = self.neighbours.get(&conn).is_some_and(|neighbour| !neighbour.mine);
+            if accepted && self.links.wants(&user) {
+                self.dial_user(&user);
+            }
+        }
+    }
+
+    /// The machine slept, or stands somewhere else: whoever does not answer now is gone, and everybody else is tried.
+    pub(super) fn try_everything(&mut self) {
+        self.probe_neighbours();
+        self.wanted.news_for_all(&mut self.rng, self.now.moment);
+        self.bootstrap.news_for_all(&mut self.rng, self.now.moment);
+    }
+
+    fn probe_neighbours(&mut self) {
+        let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
+        for (conn, target) in up {
+            let message = RequestPing {
+                id: self.count.seq(),
+                target,
+                declaration: self.myself.declaration.signed().clone(),
+                roster: None,
+                hops: 0,
+            };
+            self.send_control(conn, Control::RequestPing(message));
+            if let Some(neighbour) = self.neighbours.get_mut(&conn) {
+                neighbour.probe.get_or_insert(self.now.moment + PROBE_DEADLINE);
+            }
+        }
+    }
+}

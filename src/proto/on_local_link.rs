@@ -1,0 +1,77 @@
+//! The local link shows people, and ceases to.
+
+use std::net::SocketAddr;
+
+use super::Core;
+use super::dials::{Dial, Purpose};
+use super::event::CloseReason;
+use super::limits::MAX_NEARBY_KEPT;
+use super::view::{Notice, WarningCode};
+use crate::id::{BootId, ConnId, SessionId};
+
+impl Core {
+    /// Shows somebody of the local link, and lets go of connections that nobody needs.
+    pub(super) fn show_nearby(&mut self, conn: ConnId) {
+        let Some(neighbour) = self.neighbours.get(&conn) else { return };
+        let (session, addr) = (neighbour.session, neighbour.addr);
+        let announced = self.nearby.meet(neighbour.boot, session);
+        let Some(user) = neighbour.user.filter(|user| !self.links.wants(user) && *user != self.config.user) else {
+            return;
+        };
+        let local = announced || is_on_link(&addr);
+        if local && self.nearby.show(session, user) {
+            let notice = Notice::Nearby { user: self.users.handle(&user), id: user, session };
+            self.notice(None, notice);
+        }
+        let strangers = self.neighbours.iter_up().filter(|(_, _, user)| !self.links.wants(user)).count();
+        let needed = self.bootstrapped.values().any(|kept| *kept == session) || self.is_super();
+        if strangers > MAX_NEARBY_KEPT && !needed && !self.outbox.waits_for(&user) {
+            self.close(conn, CloseReason::Surplus);
+        }
+    }
+
+    pub(super) fn hide_nearby(&mut self, session: &SessionId) {
+        if let Some(user) = self.nearby.hide(session) {
+            let notice = Notice::Away { user: self.users.handle(&user), id: user, session: *session };
+            self.notice(None, notice);
+            self.forget_if_strange(&user);
+        }
+    }
+
+    pub(super) fn on_sighted(&mut self, boot: BootId, addrs: Vec<SocketAddr>) {
+        if boot == self.config.boot {
+            return;
+        }
+        let known = self.neighbours.session_of(&boot);
+        let dial = self.nearby.sight(boot, addrs, self.now.moment);
+        if let Some(session) = known {
+            // Whoever dialled me may have seen me on the link before I saw them.
+            self.nearby.meet(boot, session);
+            return self.neighbours.up(&session).into_iter().for_each(|conn| self.show_nearby(conn));
+        }
+        for addr in dial {
+            self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
+        }
+    }
+
+    pub(super) fn on_unsighted(&mut self, boot: BootId) {
+        if let Some(session) = self.nearby.unsight(boot)
+            && self.neighbours.up(&session).is_none()
+        {
+            self.hide_nearby(&session);
+        }
+    }
+
+    pub(super) fn on_multicast_deaf(&mut self) {
+        let message = "I do not hear my own announcement: multicast is blocked here; use \\ping IP or --bootstrap";
+        self.warn_once(self.config.user, WarningCode::Multicast, message.to_owned());
+    }
+}
+
+/// Whether an address can only be of this link or this machine.
+fn is_on_link(addr: &SocketAddr) -> bool {
+    match addr.ip() {
+        std::net::IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
+        std::net::IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+    }
+}
