@@ -2,14 +2,16 @@
 //!
 //! Numbers that were received are ranges per stream, so a message is taken once however often and by whatever way it comes.
 //! A receipt is owed for every envelope that held numbered contents, whether they were new or not: the author may have lost
-//! the first one. It is cumulative, speaks only of what is durable, and is never receipted itself.
+//! the first one. It is cumulative, speaks only of what is durable, and is never receipted itself. The first one goes at
+//! once, the next ones a moment apart: while lines flow, one seal and one signature answer for many of them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::limits::{MAX_GAPS, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS, MAX_STREAMS_PER_SESSION};
+use super::limits::{MAX_GAPS, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS, MAX_STREAMS_PER_SESSION, RECEIPT_PAUSE};
 use super::memory::Ticket;
 use super::ranges::Ranges;
 use crate::id::{Address, SessionId, StreamId, UserId};
+use crate::time::Moment;
 use crate::wire::codec::List;
 use crate::wire::content::{Range, ReceiptBody, StreamRanges};
 
@@ -21,6 +23,8 @@ pub struct Inbox {
     /// What becomes durable with a ticket, and to which user's session a receipt is owed for it.
     pending: VecDeque<(Ticket, UserId, StreamId, Ranges)>,
     owed: BTreeMap<(UserId, SessionId), BTreeSet<StreamId>>,
+    /// Before when no further receipt goes to a session.
+    paused: BTreeMap<SessionId, Moment>,
 }
 
 /// What became of a number.
@@ -35,7 +39,7 @@ pub enum Taken {
 impl Inbox {
     pub fn new(received: Vec<(StreamId, Ranges)>) -> Inbox {
         let seen: BTreeMap<StreamId, Ranges> = received.into_iter().collect();
-        Inbox { durable: seen.clone(), seen, pending: VecDeque::new(), owed: BTreeMap::new() }
+        Inbox { durable: seen.clone(), seen, pending: VecDeque::new(), owed: BTreeMap::new(), paused: BTreeMap::new() }
     }
 
     /// Takes a number.
@@ -84,14 +88,19 @@ impl Inbox {
     }
 
     /// Everything up to `stored` is durable: the receipts that may go now, in pieces of a bounded number of streams.
-    pub fn due(&mut self, stored: Ticket) -> Vec<(UserId, SessionId, ReceiptBody)> {
+    pub fn due(&mut self, stored: Ticket, now: Moment) -> Vec<(UserId, SessionId, ReceiptBody)> {
         while self.pending.front().is_some_and(|(after, ..)| *after <= stored) {
             let Some((_, user, stream, seen)) = self.pending.pop_front() else { break };
             self.durable.insert(stream, seen);
             self.owed.entry((user, stream.author)).or_default().insert(stream);
         }
         let mut due = Vec::new();
-        for ((user, session), streams) in std::mem::take(&mut self.owed) {
+        self.paused.retain(|_, until| *until > now);
+        let ready: Vec<(UserId, SessionId)> =
+            self.owed.keys().filter(|(_, session)| !self.paused.contains_key(session)).copied().collect();
+        for (user, session) in ready {
+            let streams = self.owed.remove(&(user, session)).unwrap_or_default();
+            self.paused.insert(session, now + RECEIPT_PAUSE);
             let streams: Vec<StreamId> = streams.into_iter().collect();
             for piece in streams.chunks(MAX_RECEIPT_STREAMS) {
                 let ranges = piece.iter().map(|stream| self.ranges(stream)).collect();
@@ -99,6 +108,11 @@ impl Inbox {
             }
         }
         due
+    }
+
+    /// When a receipt may go that is owed and waits.
+    pub fn next(&self) -> Option<Moment> {
+        self.owed.keys().filter_map(|(_, session)| self.paused.get(session).copied()).min()
     }
 
     fn ranges(&self, stream: &StreamId) -> StreamRanges {

@@ -279,7 +279,7 @@ impl Core {
 
     /// The receipts that are owed and durable, to those authors who are connected; the others get theirs when they come.
     pub(super) fn send_receipts(&mut self) {
-        for (user, session, body) in self.inbox.due(self.out.durable()) {
+        for (user, session, body) in self.inbox.due(self.out.durable(), self.now.moment) {
             let Some(conn) = self.neighbours.up(&session) else { continue };
             let content = Content {
                 kind: kind::RECEIPT,

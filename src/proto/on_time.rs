@@ -37,6 +37,9 @@ impl Core {
             let _ = session;
             self.pump(&user);
         }
+        if self.inbox.next().is_some_and(|at| at <= now) {
+            self.send_receipts();
+        }
         self.seek();
         self.prune_to_limit();
     }
@@ -54,6 +57,7 @@ impl Core {
             self.prekeys.next(),
             Some(self.myself.refresh()),
             self.outbox.next(),
+            self.inbox.next(),
             self.wanted.next(),
             self.bootstrap.next(),
         ];

@@ -25,22 +25,33 @@ pub const PORT: u16 = 27272;
 
 /// Runs a test in a field of its own; where the system forbids it, says so loudly, and fails if `CI` is set.
 pub fn in_a_field<F: Fn(&Field)>(test: F) {
-    if std::env::var_os(INSIDE).is_some() {
+    if is_inside() {
         return test(&Field::new());
     }
-    let Some(flags) = allowed() else { return };
+    let Some(mut command) = myself_inside() else { return };
     let name = std::any::type_name::<F>();
     let name = name.strip_suffix("::{{closure}}").expect("tests give closures");
     let (_, name) = name.split_once("::").expect("tests stand in modules");
-    let exe = std::env::current_exe().expect("a test knows itself");
-    let mut command = Command::new("timeout");
-    command.args(["--signal=KILL", LONGEST, "unshare"]).args(flags).arg(exe);
-    command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
+    command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     let output = command.output().expect("timeout is there, as unshare is");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "in the field:\n{said}");
     assert!(said.contains("1 passed"), "{name} was not found in the field:\n{said}");
     print!("{said}");
+}
+
+/// Whether this process is in a field.
+pub fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// This program once more, inside namespaces of its own and bounded in time; `None` where they are forbidden.
+pub fn myself_inside() -> Option<Command> {
+    let flags = allowed()?;
+    let mut command = Command::new("timeout");
+    let exe = std::env::current_exe().expect("a program knows itself");
+    command.args(["--signal=KILL", LONGEST, "unshare"]).args(flags).arg(exe).env(INSIDE, "1");
+    Some(command)
 }
 
 /// How namespaces can be had here: as any user, else as root without a user namespace; `None` after saying so.
@@ -75,7 +86,8 @@ pub struct Field {
 }
 
 impl Field {
-    fn new() -> Field {
+    /// An empty field, in the namespaces of this process.
+    pub fn new() -> Field {
         run(&["mount", "-t", "tmpfs", "none", "/run"]);
         run(&["mkdir", "/run/netns"]);
         Field { stage: Stage::new() }
@@ -217,7 +229,13 @@ impl Field {
 
     /// The memory a person's node holds, in KiB.
     pub fn memory_of(&self, name: &str) -> u64 {
-        let status = run(&["sh", "-ec", &format!("cat /proc/$(pgrep -f -- ' -u {name} ')/status")]);
+        let args = format!("\0-u\0{name}\0");
+        let processes = std::fs::read_dir("/proc").expect("the field has processes").flatten();
+        let is_theirs = |path: &std::path::PathBuf| {
+            std::fs::read_to_string(path.join("cmdline")).is_ok_and(|command| command.contains(&args))
+        };
+        let process = processes.map(|entry| entry.path()).find(is_theirs).expect("their node runs");
+        let status = std::fs::read_to_string(process.join("status")).expect("their node runs");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a process has memory");
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("it is a number of KiB")
     }
