@@ -27,7 +27,7 @@ pub struct Args {
     /// Nobody sits here: the end of standard input is ignored
     #[arg(long, env = "DARKNODE_HEADLESS", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub headless: bool,
-    /// host[:port] of any node to start from; repeatable; also spelt -sip IP -sp PORT
+    /// HOST or HOST:PORT of any node to start from; repeatable; also spelt -sip IP -sp PORT
     #[arg(long, env = "DARKNODE_BOOTSTRAP", value_name = "ADDR", value_delimiter = ',')]
     pub bootstrap: Vec<String>,
     /// Where keys, history and memory are kept
