@@ -72,7 +72,10 @@ async fn one_line(place: &str, disk: &Path) {
         let sync = pipe::fdatasyncs(disk, ALONE as u64);
         let mut line = Vec::new();
         for _ in 0..ALONE {
-            line.push(one(&mut alice, &mut bob).await);
+            line.push(one(&alice, &mut bob).await);
+        }
+        for _ in 0..ALONE {
+            alice.delivered().await;
         }
         ratios.push(percentile(&line, 50) / (percentile(&raw, 50) + 2.0 * percentile(&sync, 50)));
         raws.extend(raw);
@@ -87,13 +90,11 @@ async fn one_line(place: &str, disk: &Path) {
     bob.quit().await;
 }
 
-/// The next line is typed when this one is acknowledged, and nothing else is under way.
-async fn one(alice: &mut Node, bob: &mut Node) -> Duration {
+/// The next line is typed when this one is shown; receipts come when they come.
+async fn one(alice: &Node, bob: &mut Node) -> Duration {
     let begin = Instant::now();
     alice.say(bob.id()).await;
-    let (shown, id) = bob.message().await;
-    assert_eq!(alice.delivered().await.1, id);
-    shown - begin
+    bob.message().await.0 - begin
 }
 
 async fn pipelined(place: &str, disk: &Path) {

@@ -106,6 +106,8 @@ pub async fn linked(dir: &Path) -> (Node, Node) {
     for _ in 0..WARM_UP {
         alice.say(bob.id()).await;
         bob.message().await;
+    }
+    for _ in 0..WARM_UP {
         alice.delivered().await;
     }
     (alice, bob)
