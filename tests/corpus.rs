@@ -1,5 +1,6 @@
 //! Every file of the fuzzer's corpus goes through its target. The first files are made of the test vectors: run with
 //! `DARKNODE_WRITE_CORPUS=1` to write them anew.
+#![cfg(feature = "node")]
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
