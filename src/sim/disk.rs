@@ -3,23 +3,32 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::id::{SessionId, StreamId};
-use crate::proto::memory::{Memory, MessageRow, Op, Ticket};
+use crate::id::{SessionId, StreamId, UserId};
+use crate::proto::memory::{Memory, MessageRow, Op, SessionRow, Ticket, UserRow};
 use crate::proto::ranges::Ranges;
 
 /// What one simulated node has on its disk, and what is on its way there.
 #[derive(Debug, Default)]
 pub struct Disk {
+    /// Without users and sessions, of which a server has many.
     memory: Memory,
+    users: BTreeMap<UserId, UserRow>,
+    sessions: BTreeMap<SessionId, SessionRow>,
     /// Messages of others and of this node, in the order they were stored.
     pub history: Vec<MessageRow>,
     delivered: BTreeMap<(StreamId, SessionId), Ranges>,
     pending: VecDeque<(Ticket, Op)>,
     /// Typed messages are refused while this is set.
     pub full: bool,
+    hollow: bool,
 }
 
 impl Disk {
+    /// The disk of a node that will never be restarted: what it is given is committed and not kept.
+    pub fn hollow() -> Disk {
+        Disk { hollow: true, ..Disk::default() }
+    }
+
     /// Takes an op; it is durable with the next [`Disk::commit`].
     pub fn write(&mut self, ticket: Ticket, op: Op) {
         self.pending.push_back((ticket, op));
@@ -59,28 +68,44 @@ impl Disk {
         self.memory.waiting.len()
     }
 
+    /// What is on it before the first start is read; then it is hollow, or keeps everything.
+    pub fn boot(&mut self) -> Memory {
+        let memory = self.load();
+        if self.hollow {
+            *self = Disk::hollow();
+        }
+        memory
+    }
+
     /// What a node starts from.
     pub fn load(&self) -> Memory {
         let waits = |stream: &StreamId| self.memory.waiting.iter().any(|row| row.id.stream == *stream);
         let delivered = self.delivered.iter().filter(|((stream, _), _)| waits(stream));
         let delivered = delivered.map(|((stream, session), ranges)| (*stream, *session, ranges.clone())).collect();
-        Memory { delivered, ..self.memory.clone() }
+        let users = self.users.values().cloned().collect();
+        let sessions = self.sessions.values().cloned().collect();
+        Memory { delivered, users, sessions, ..self.memory.clone() }
     }
 
     /// Goes back to an older state of the disk, as a restored backup does.
-    pub fn restore(&mut self, backup: Memory) {
+    pub fn restore(&mut self, mut backup: Memory) {
         self.pending.clear();
+        self.users = std::mem::take(&mut backup.users).into_iter().map(|row| (row.user, row)).collect();
+        self.sessions = std::mem::take(&mut backup.sessions).into_iter().map(|row| (row.session, row)).collect();
         self.memory = backup;
     }
 
     fn apply(&mut self, op: Op) {
+        if self.hollow {
+            return;
+        }
         let memory = &mut self.memory;
         match op {
             Op::Counters(counters) => memory.counters = counters,
-            Op::User(row) => replace(&mut memory.users, row, |row| row.user),
-            Op::ForgetUser(user) => memory.users.retain(|row| row.user != user),
-            Op::Session(row) => replace(&mut memory.sessions, *row, |row| row.session),
-            Op::ForgetSession(session) => memory.sessions.retain(|row| row.session != session),
+            Op::User(row) => drop(self.users.insert(row.user, row)),
+            Op::ForgetUser(user) => drop(self.users.remove(&user)),
+            Op::Session(row) => drop(self.sessions.insert(row.session, *row)),
+            Op::ForgetSession(session) => drop(self.sessions.remove(&session)),
             Op::Link(row) => replace(&mut memory.links, row, |row| row.user),
             Op::Prekey(prekey) => replace(&mut memory.prekeys, prekey, |prekey| prekey.id),
             Op::ForgetPrekey(id) => memory.prekeys.retain(|prekey| prekey.id != id),

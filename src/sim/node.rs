@@ -1,0 +1,128 @@
+//! A simulated node: who it is, what it has on its disk, and what it has shown.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::disk::Disk;
+use super::net::NodeIndex;
+use super::traffic::Traffic;
+use crate::id::{BootId, NetworkId, SessionId, UserId};
+use crate::identity::{Name, Scheme, SecretKey};
+use crate::proto::view::Notice;
+use crate::proto::{Accept, Config, Core};
+use crate::time::{Moment, Now, Wall};
+
+/// The UDP port of every simulated node.
+pub const PORT: u16 = 27272;
+
+/// Simulated wall clocks that go right show 2026.
+const WALL: i64 = 1_790_000_000_000;
+
+/// A node to be.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub name: String,
+    pub accept: Accept,
+    /// Bits of [`roles`](crate::wire::record::roles).
+    pub roles: u32,
+    /// Which local link it is on.
+    pub segment: Option<u32>,
+    /// As given by `--bootstrap`.
+    pub bootstrap: Vec<SocketAddr>,
+}
+
+impl Plan {
+    /// A client on no local link.
+    pub fn client(name: impl Into<String>) -> Plan {
+        Plan { name: name.into(), accept: Accept::Auto, roles: 0, segment: None, bootstrap: Vec::new() }
+    }
+}
+
+/// A simulated node. Its core is gone while it is switched off.
+pub struct Node {
+    pub user: UserId,
+    pub session: SessionId,
+    pub addr: SocketAddr,
+    pub disk: Disk,
+    /// Everything it told its faces, in order, if the world records.
+    pub notices: Vec<(Option<u64>, Notice)>,
+    pub sent_frames: u64,
+    pub sent_bytes: u64,
+    pub traffic: Traffic,
+    /// Sessions its faces were told are online and not yet gone.
+    pub shows: BTreeSet<SessionId>,
+    pub plan: Plan,
+    /// Milliseconds by which its wall clock is ahead.
+    pub wall_ahead: i64,
+    pub(super) core: Option<Core>,
+    pub(super) name: Name,
+    pub(super) user_key: SecretKey,
+    pub(super) session_key: SecretKey,
+    pub(super) starts: u64,
+    pub(super) committing: bool,
+    pub(super) woken_for: Option<Moment>,
+    /// Its process stands still until then.
+    pub(super) stalled: Option<Moment>,
+    /// Which round of announcements counts; an older one ends.
+    pub(super) announcing: u64,
+}
+
+impl Node {
+    pub fn new(index: NodeIndex, plan: Plan, scheme: Scheme, seeds: [[u8; 32]; 2]) -> Node {
+        let [user_key, session_key] = seeds.map(|seed| SecretKey::from_seed(scheme, &seed));
+        let host = (index as u32 + 1).to_be_bytes();
+        Node {
+            user: UserId(user_key.public()),
+            session: SessionId(session_key.public()),
+            addr: SocketAddr::from(([10, host[1], host[2], host[3]], PORT)),
+            disk: Disk::default(),
+            notices: Vec::new(),
+            sent_frames: 0,
+            sent_bytes: 0,
+            traffic: Traffic::default(),
+            shows: BTreeSet::new(),
+            wall_ahead: 0,
+            core: None,
+            name: Name::parse(&plan.name).expect("simulated nodes have good names"),
+            user_key,
+            session_key,
+            starts: 0,
+            committing: false,
+            woken_for: None,
+            stalled: None,
+            announcing: 0,
+            plan,
+        }
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.core.is_some()
+    }
+
+    /// What its clocks show.
+    pub fn clock(&self, now: Moment) -> Now {
+        Now { moment: now, wall: Wall(WALL + now.0 as i64 + self.wall_ahead) }
+    }
+
+    /// Of this start of this node.
+    pub fn boot(&self, index: NodeIndex) -> BootId {
+        BootId((index as u64) << 32 | self.starts)
+    }
+
+    pub(super) fn config(&self, index: NodeIndex, network: NetworkId, seed: [u8; 32]) -> Config {
+        Config {
+            name: self.name.clone(),
+            user_key: Some(self.user_key.clone()),
+            user: self.user,
+            session_key: self.session_key.clone(),
+            label: "sim".to_owned(),
+            network,
+            roles: self.plan.roles,
+            accept: self.plan.accept,
+            port: PORT,
+            agent: "darknode sim".to_owned(),
+            boot: self.boot(index),
+            seed,
+        }
+    }
+}

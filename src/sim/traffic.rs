@@ -1,0 +1,97 @@
+//! What is sent: messages by kind, frames and their bytes. QUIC's own packets, acknowledgements and keep-alives are not in it.
+
+use std::collections::BTreeMap;
+
+/// Kinds that the wire knows, and one for all that it may ever know.
+const KINDS: usize = 24;
+
+/// Counts since the start, or since another count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    control: [u64; KINDS],
+    chat: [u64; KINDS],
+    pub frames: u64,
+    pub bytes: u64,
+}
+
+impl Traffic {
+    /// A control message as written: `[kind, body]`.
+    pub fn control(&mut self, bytes: &[u8]) {
+        self.control[kind(bytes)] += 1;
+    }
+
+    /// An item of the chat stream as written.
+    pub fn chat(&mut self, bytes: &[u8]) {
+        self.chat[kind(bytes)] += 1;
+    }
+
+    pub fn frame(&mut self, bytes: usize) {
+        self.frames += 1;
+        self.bytes += bytes as u64;
+    }
+
+    /// Messages of both streams.
+    pub fn messages(&self) -> u64 {
+        self.control.iter().chain(&self.chat).sum()
+    }
+
+    /// Control messages of one kind, by its number on the wire.
+    pub fn of_kind(&self, kind: usize) -> u64 {
+        self.control.get(kind).copied().unwrap_or(0)
+    }
+
+    /// Messages by what they are, without those that were never sent.
+    pub fn by_kind(&self) -> BTreeMap<String, u64> {
+        let control = self.control.iter().enumerate().map(|(kind, count)| (control_name(kind), *count));
+        let chat = self.chat.iter().enumerate().map(|(kind, count)| (chat_name(kind), *count));
+        control.chain(chat).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// What came after `earlier`.
+    pub fn since(&self, earlier: &Traffic) -> Traffic {
+        self.with(earlier, |now, then| now - then)
+    }
+
+    /// Both together.
+    pub fn and(&self, other: &Traffic) -> Traffic {
+        self.with(other, |one, other| one + other)
+    }
+
+    fn with(&self, other: &Traffic, sum: impl Fn(u64, u64) -> u64) -> Traffic {
+        Traffic {
+            control: std::array::from_fn(|kind| sum(self.control[kind], other.control[kind])),
+            chat: std::array::from_fn(|kind| sum(self.chat[kind], other.chat[kind])),
+            frames: sum(self.frames, other.frames),
+            bytes: sum(self.bytes, other.bytes),
+        }
+    }
+}
+
+/// Small integers are written as themselves.
+fn kind(bytes: &[u8]) -> usize {
+    bytes.get(1).map_or(0, |kind| usize::from(*kind).min(KINDS - 1))
+}
+
+/// The names of `docs/protocol.md`.
+fn control_name(kind: usize) -> String {
+    let names = [
+        "hello",
+        "declare_online",
+        "declare_offline",
+        "request_ping",
+        "request_user_list",
+        "deliver_known_list",
+        "find",
+        "digest",
+        "want",
+        "sample",
+    ];
+    kind.checked_sub(1)
+        .and_then(|at| names.get(at))
+        .map_or_else(|| format!("control_{kind}"), |name| (*name).to_owned())
+}
+
+fn chat_name(kind: usize) -> String {
+    let names = ["parcel", "release", "unopenable", "custody"];
+    kind.checked_sub(1).and_then(|at| names.get(at)).map_or_else(|| format!("chat_{kind}"), |name| (*name).to_owned())
+}
