@@ -47,6 +47,11 @@ impl Count {
         self.now.roster_version = self.now.roster_version.max(version);
     }
 
+    /// The link list that is known of me goes on from here.
+    pub fn know_link_version(&mut self, version: u64) {
+        self.now.link_version = self.now.link_version.max(version);
+    }
+
     pub fn next_lamport(&mut self) -> u64 {
         self.now.lamport += 1;
         self.now.lamport

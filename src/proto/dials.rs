@@ -16,6 +16,8 @@ pub enum Purpose {
     Sighting(BootId),
     /// A node given on the command line is there.
     Bootstrap,
+    /// A member is expected there, who would be a neighbour by chance.
+    Random(SessionId),
     /// `\ping`, with the line to answer.
     Ping { line: Option<u64> },
 }

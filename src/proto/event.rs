@@ -107,6 +107,7 @@ pub enum Command {
         ip: std::net::IpAddr,
         port: Option<u16>,
     },
+    Explode,
     Me,
     Whois {
         user: String,

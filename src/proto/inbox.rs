@@ -65,6 +65,12 @@ impl Inbox {
         Taken::New
     }
 
+    /// Whether anything was ever received of a session.
+    pub fn knows(&self, author: &SessionId) -> bool {
+        let first = StreamId { author: *author, epoch: 0, to: Address([0; 32]) };
+        self.seen.range(first..).next().is_some_and(|(known, _)| known.author == *author)
+    }
+
     /// Everything received of a stream.
     pub fn seen(&self, stream: &StreamId) -> Ranges {
         self.seen.get(stream).cloned().unwrap_or_default()

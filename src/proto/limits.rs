@@ -127,3 +127,79 @@ pub const MAX_KEPT_USERS: usize = 100_000;
 pub const MAX_STREAMS_PER_SESSION: usize = 10_000;
 /// Changes that may wait for the disk before envelopes are dropped; their authors send them anew.
 pub const MAX_UNSTORED: u64 = 65_536;
+
+/// Pages of a link list that are taken: a thousand links.
+pub const MAX_LIST_PAGES: u16 = 16;
+/// Users whose link lists are remembered. A friend of a thousand people brings so many; a server has everybody's.
+pub const MAX_HORIZON: usize = 100_000;
+/// Users two steps away whose records are kept, over all friends: those beyond it are seen only in their friends' lists.
+pub const MAX_FAR_USERS: usize = 4_096;
+
+/// The k-th who could pass a declaration on offers it after so many of these: time for the first one's copy to come over a
+/// slow link.
+pub const OFFER_STEP: Duration = Duration::from_millis(200);
+/// Offers that wait. What is beyond is left to the digest of the next meeting.
+pub const MAX_OFFERS: usize = 4_096;
+/// Common friends whose word that somebody is there is remembered.
+pub const MAX_WITNESSES: usize = 8;
+
+/// A session that asked for somebody is told for this long when they come (design §5).
+pub const INTEREST: Duration = Duration::from_secs(600);
+/// Questions remembered of one asker, and in all.
+pub const MAX_INTERESTS_PER_ASKER: usize = 64;
+pub const MAX_INTERESTS: usize = 4_096;
+/// Ping requests taken from one asker: as many at once as it may have remembered, then ten a minute
+/// (design §5: budgets per asker; a request costs one message and a look-up).
+pub const PING_BURST: u32 = 64;
+pub const PING_REFILL: Duration = Duration::from_secs(6);
+/// Between two requests of one asker for one target that are passed on.
+pub const PING_PAIR: Duration = Duration::from_secs(30);
+/// Common friends, and servers, that are asked in one round of seeking.
+pub const ASKED_FRIENDS: usize = 3;
+pub const ASKED_SERVERS: usize = 2;
+/// Dials a minute to one IP address that nobody's key ever answered at, from all causes: nobody may use us to knock on a
+/// third party's door.
+pub const UNPROVEN_DIALS_PER_IP: u32 = 2;
+pub const UNPROVEN_REFILL: Duration = Duration::from_secs(30);
+/// Dials to addresses that an introducer gave and nobody answered at, before it is not believed for a while.
+pub const FAILED_INTRODUCTIONS: u32 = 8;
+pub const INTRODUCTION_REFILL: Duration = Duration::from_secs(60);
+
+/// Hops of a question for a name (design §4), and the neighbours it goes to first.
+pub const FIND_HOPS: u8 = 16;
+pub const FIND_NEIGHBOURS: usize = 16;
+/// A question is open for as long as somebody waits for its answer, and a moment more.
+pub const FIND_LIFE: Duration = Duration::from_secs(8);
+/// Questions open at once, and those of one neighbour: a burst, then one every two seconds.
+pub const MAX_FINDS: usize = 1_024;
+pub const FIND_BURST: u32 = 32;
+pub const FIND_REFILL: Duration = Duration::from_secs(2);
+/// Others of the same name may answer within this long after the first.
+pub const FIND_SETTLE: Duration = Duration::from_millis(300);
+
+/// Random neighbours (design §5): three in ten, at least so many and at most so many.
+pub const MIN_RANDOM: usize = 3;
+pub const MAX_RANDOM: usize = 12;
+/// Members of a closed network that are remembered to choose from. Ten live ones in a hundred are found again after the
+/// crash of nine nodes in ten.
+pub const MAX_MEMBERS: usize = 64;
+pub const MAX_MEMBERS_SERVER: usize = 1_024;
+/// Members in one sample (`wire::control`).
+pub const SAMPLE: usize = 8;
+/// Who was heard of longer ago is not passed on in a sample.
+pub const SAMPLE_FRESH: Duration = Duration::from_secs(600);
+/// Samples taken of one neighbour: a burst, then one a minute.
+pub const SAMPLE_BURST: u32 = 4;
+pub const SAMPLE_REFILL: Duration = Duration::from_secs(60);
+/// Members dialled at once for the random share.
+pub const RANDOM_TRIES: usize = 16;
+
+/// Between two floods of one user (design §5).
+pub const EXPLODE_PAUSE: Duration = Duration::from_secs(600);
+/// A flood is waited for so long: two hops there and back over slow links.
+pub const EXPLODE_DEADLINE: Duration = Duration::from_secs(3);
+/// Floods remembered.
+pub const MAX_FLOODS: usize = 1_024;
+
+/// How long a session that woke without a memory goes on asking for it.
+pub const RECOVERY: Duration = Duration::from_secs(600);

@@ -37,6 +37,27 @@ impl Links {
         Links { rows: rows.iter().map(|row| (row.user, *row)).collect() }
     }
 
+    /// Takes back a word of mine that I had forgotten, or that another session of mine said. False if it is no newer.
+    pub fn adopt(&mut self, user: UserId, word: Entry) -> bool {
+        let row = self.row_mut(user);
+        if word.lamport <= row.mine.lamport {
+            return false;
+        }
+        row.mine = word;
+        true
+    }
+
+    /// Whether both lists name each other on purpose: the other is a friend, whose friends I may know.
+    pub fn is_friend(&self, user: &UserId) -> bool {
+        let on_purpose = |row: &LinkRow| [row.mine, row.theirs].iter().all(|word| word.state == LinkState::Linked);
+        self.rows.get(user).is_some_and(on_purpose)
+    }
+
+    /// Everybody about whom a word was said.
+    pub fn users(&self) -> impl Iterator<Item = UserId> + '_ {
+        self.rows.keys().copied()
+    }
+
     /// Sets my own word. The lamport counter must be above all I know.
     pub fn say(&mut self, user: UserId, state: LinkState, lamport: u64) -> Change {
         let before = self.is_link(&user);

@@ -20,6 +20,8 @@ pub struct Memory {
     pub users: Vec<UserRow>,
     pub sessions: Vec<SessionRow>,
     pub links: Vec<LinkRow>,
+    /// Link lists of others.
+    pub lists: Vec<ListRow>,
     pub prekeys: Vec<PrekeySecret>,
     /// Of every stream that is not mine: what was received.
     pub received: Vec<(StreamId, Ranges)>,
@@ -91,6 +93,13 @@ pub enum Provenance {
     Hinted = 4,
 }
 
+/// The link list of a session, as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRow {
+    pub session: SessionId,
+    pub pages: Vec<Signed>,
+}
+
 /// A user's entry in my link list, and mine in theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkRow {
@@ -144,6 +153,9 @@ pub enum Op {
     ForgetSession(SessionId),
     /// Insert or replace.
     Link(LinkRow),
+    /// Insert or replace.
+    List(ListRow),
+    ForgetList(SessionId),
     Prekey(PrekeySecret),
     /// The private half is gone for good.
     ForgetPrekey([u8; 8]),

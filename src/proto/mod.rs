@@ -11,26 +11,45 @@
 //! say that every session of the addressee has it; what comes is taken once by the [`inbox`], stored, and only then
 //! receipted and shown. Keys to which others seal live in [`prekeys`].
 //!
+//! Everybody within two links is kept in sight ([`horizon`]): who meets, compares what each holds ([`on_digest`]); what
+//! changes is passed on by one common friend and offered by the others ([`offers`], [`on_presence`]); who is missing is
+//! asked for ([`on_ping`], [`interest`]), and names that nobody knows are looked for ([`finds`]). Some neighbours are chosen
+//! at random ([`members`]), and `\explode` floods ([`floods`]).
+//!
 //! Rooms never call each other: each returns facts, and the files beside them (`on_*`) carry these from room to room.
 
+mod budget;
 mod counters;
 mod dials;
 pub mod event;
+mod finds;
+mod floods;
+mod horizon;
 mod inbox;
+mod interest;
 pub mod limits;
 mod links;
 mod lookup;
+mod members;
 pub mod memory;
 mod myself;
 mod nearby;
 mod neighbours;
+mod offers;
 mod on_chat;
 mod on_connection;
 mod on_control;
 mod on_dial;
+mod on_digest;
+mod on_explode;
+mod on_find;
 mod on_link;
 mod on_local_link;
+mod on_ping;
+mod on_presence;
+mod on_record;
 mod on_request;
+mod on_sample;
 mod on_store;
 mod on_time;
 mod out;
@@ -46,7 +65,7 @@ pub mod view;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -54,16 +73,23 @@ use rand_core::{Rng, SeedableRng};
 use crate::id::{BootId, MessageId, NetworkId, SessionId, UserId};
 use crate::identity::{Name, SecretKey, Verifier};
 use crate::time::{Moment, Now};
+use budget::Budget;
 use counters::Count;
 use dials::{Dials, Pings};
 use event::{CloseReason, Input, Output};
+use finds::Finds;
+use floods::Floods;
+use horizon::Horizon;
 use inbox::Inbox;
+use interest::Interest;
 use links::Links;
 use lookup::Lookups;
+use members::Members;
 use memory::{Memory, Op, Ticket};
 use myself::Myself;
 use nearby::Nearby;
 use neighbours::Neighbours;
+use offers::Offers;
 use out::Outputs;
 use outbox::Outbox;
 use prekeys::Prekeys;
@@ -119,6 +145,13 @@ pub struct Core {
     neighbours: Neighbours,
     nearby: Nearby,
     presence: Presence,
+    horizon: Horizon,
+    offers: Offers,
+    interest: Interest,
+    members: Members,
+    finds: Finds,
+    floods: Floods,
+    budgets: Budgets,
     wanted: Seek<UserId>,
     bootstrap: Seek<SocketAddr>,
     bootstrapped: BTreeMap<SocketAddr, SessionId>,
@@ -136,8 +169,40 @@ pub struct Core {
     warned: BTreeSet<(UserId, view::WarningCode)>,
     /// Until when nothing new is taken in, because the disk refuses.
     disk_trouble: Option<Moment>,
+    /// Until when a node that woke without links asks what it has forgotten.
+    recovery: Option<Moment>,
     drops: Drops,
     stopping: bool,
+}
+
+/// How often others may make this node do something.
+struct Budgets {
+    /// Ping requests, by asker.
+    pings: Budget<SessionId>,
+    /// Ping requests passed on, by asker and target.
+    pairs: Budget<(SessionId, UserId)>,
+    /// Dials where an introducer sees somebody, by introducer.
+    introductions: Budget<SessionId>,
+    /// Dials to where nobody's key ever answered.
+    unproven: Budget<IpAddr>,
+    /// Questions for names, by asker.
+    finds: Budget<SessionId>,
+    /// Samples, by sender.
+    samples: Budget<SessionId>,
+}
+
+impl Budgets {
+    fn new() -> Budgets {
+        use limits::*;
+        Budgets {
+            pings: Budget::new(PING_BURST, PING_REFILL),
+            pairs: Budget::new(1, PING_PAIR),
+            introductions: Budget::new(FAILED_INTRODUCTIONS, INTRODUCTION_REFILL),
+            unproven: Budget::new(UNPROVEN_DIALS_PER_IP, UNPROVEN_REFILL),
+            finds: Budget::new(FIND_BURST, FIND_REFILL),
+            samples: Budget::new(SAMPLE_BURST, SAMPLE_REFILL),
+        }
+    }
 }
 
 impl Core {
@@ -169,6 +234,13 @@ impl Core {
             neighbours: Neighbours::new(session),
             nearby: Nearby::default(),
             presence: Presence::default(),
+            horizon: Horizon::new(config.user, &memory.lists),
+            offers: Offers::default(),
+            interest: Interest::default(),
+            members: Members::default(),
+            finds: Finds::default(),
+            floods: Floods::default(),
+            budgets: Budgets::new(),
             wanted: Seek::new(),
             bootstrap: Seek::new(),
             bootstrapped: BTreeMap::new(),
@@ -184,11 +256,13 @@ impl Core {
             users,
             warned: BTreeSet::new(),
             disk_trouble: None,
+            recovery: memory.links.is_empty().then_some(now.moment + limits::RECOVERY),
             drops: Drops::new(),
             stopping: false,
             rng,
             config,
         };
+        core.remember_friends();
         core.settle_everybody();
         core.seek_everybody();
         core

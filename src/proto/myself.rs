@@ -13,6 +13,8 @@ pub struct Myself {
     pub declaration: Checked<Declaration>,
     pub card: Checked<KeyCard>,
     pub links: Vec<Checked<LinkList>>,
+    /// Roster version and key card seq that neighbours have: those of the hello, or of the last push.
+    pub pushed: (u64, u64),
     /// Where others may dial me.
     pub addrs: Vec<SocketAddr>,
     /// When the declaration was made.

@@ -222,7 +222,7 @@ impl Core {
         }
     }
 
-    fn speaker(&self, conn: ConnId) -> Option<(SessionId, UserId)> {
+    pub(super) fn speaker(&self, conn: ConnId) -> Option<(SessionId, UserId)> {
         let neighbour = self.neighbours.get(&conn)?;
         Some((neighbour.session, neighbour.user?))
     }

@@ -4,9 +4,9 @@ use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Connected, Output};
 use super::limits::{MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED};
-use super::memory::Provenance;
+use super::memory::{Op, Provenance};
 use super::neighbours::{Left, Neighbour, Verdict};
-use super::view::{Notice, Via, WarningCode};
+use super::view::{Absence, WarningCode};
 use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::{Checked, Refused};
 use crate::time::Moment;
@@ -56,6 +56,8 @@ impl Core {
             Verdict::Keep(closed) => {
                 self.send_hello(new.conn, &new.session, new.addr);
                 closed.into_iter().for_each(|conn| self.close(conn, CloseReason::Duplicate));
+                // Who is connected has said who it is, whichever of the two connections stays.
+                self.answer_pings(&new.session);
             }
         }
     }
@@ -133,31 +135,47 @@ impl Core {
         self.answer_pings(&session);
         self.outbox.open_lane(user, session, self.now.moment);
         self.inbox.owe_all(user, session, self.config.user);
-        self.show_online(session, user);
-        if self.links.wants(&user) {
-            self.send_links(conn, 0, false);
-        }
-        if self.links.wanted().next().is_none() && user != self.config.user {
+        if self.recovering() && user != self.config.user {
             let message = RequestUserList { id: self.myself.declaration.seq, user: self.config.user };
             self.send_control(conn, Control::RequestUserList(message));
         }
+        if self.compares_with(conn, session, user) {
+            self.send_digest(conn);
+        }
+        self.show_online(session, user);
+        self.tell_interested(session, &user);
+        self.keep_if_far(&user);
+        self.meet_member(conn, session);
+        self.members.news(&mut self.rng, self.now.moment);
         self.show_nearby(conn);
         self.retry_lookups();
         self.send_receipts();
         self.pump(&user);
     }
 
-    /// Tells the faces that a session of a linked user is there.
-    pub(super) fn show_online(&mut self, session: SessionId, user: UserId) {
-        let concerns = self.links.is_link(&user) || user == self.config.user;
-        if !concerns || self.neighbours.up(&session).is_none() {
-            return;
-        }
-        self.nearby.hide(&session);
-        if self.presence.came(session, user) {
-            let user_handle = self.users.handle(&user);
-            let notice = Notice::Online { user: user_handle, id: user, session, via: Via::Direct };
-            self.notice_after_store(None, notice);
+    /// With whom what is known is compared at every meeting: linked users, my own sessions, my servers, and among relays and
+    /// servers.
+    fn compares_with(&self, conn: ConnId, session: SessionId, user: UserId) -> bool {
+        self.links.wants(&user)
+            || user == self.config.user
+            || self.is_my_server(&session)
+            || self.is_server()
+            || (self.is_super() && self.is_super_client(conn))
+    }
+
+    /// Whether this node woke without links and still asks what it has forgotten.
+    pub(super) fn recovering(&self) -> bool {
+        self.recovery.is_some()
+    }
+
+    /// Whatever I have forgotten has come back: from now on my link list counts.
+    pub(super) fn recovered(&mut self) {
+        if self.recovery.take().is_some() {
+            for (_, conn, user) in self.neighbours.iter_up().collect::<Vec<_>>() {
+                if self.links.wants(&user) || self.neighbours.of_user(&user).iter().any(|(s, _)| self.is_my_server(s)) {
+                    self.send_digest(conn);
+                }
+            }
         }
     }
 
@@ -188,6 +206,8 @@ impl Core {
     pub(super) fn on_closed(&mut self, conn: ConnId) {
         let Some((gone, left)) = self.neighbours.remove(&conn) else { return };
         self.bootstrap_again(&gone.session);
+        self.floods.forget(&conn);
+        self.answer_floods();
         let Some(user) = gone.user else { return };
         match left {
             Left::Spare => {}
@@ -203,6 +223,8 @@ impl Core {
     fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
         self.outbox.close_lane(&user, &session);
         self.presence.missing(&session, self.now.moment);
+        self.presence.witness_gone(&session, self.now.moment);
+        self.members.news(&mut self.rng, self.now.moment);
         self.sessions.hear(session, user, self.now.moment);
         self.save_session(&session);
         if self.nearby.announces(&session) {
@@ -220,20 +242,57 @@ impl Core {
         self.forget_if_strange(&user);
     }
 
-    /// People of the local link are not kept when they are gone.
+    /// A user is not within two links any more: a connection that was there by chance ends, and they are forgotten.
+    pub(super) fn fall_out(&mut self, user: &UserId) {
+        if !self.is_remembered(user) && !self.nearby.shows(user) && !self.is_super() {
+            for (session, conn) in self.neighbours.of_user(user) {
+                if !self.bootstrapped.values().any(|kept| *kept == session) {
+                    self.close(conn, CloseReason::Surplus);
+                }
+            }
+        }
+        self.forget_if_strange(user);
+    }
+
+    /// Users who have fallen out of the horizon, of the sample, or off the local link are forgotten, unless there is more to
+    /// remember of them.
     pub(super) fn forget_if_strange(&mut self, user: &UserId) {
-        let connected = !self.neighbours.of_user(user).is_empty();
-        if self.kept.contains(user) || connected || self.nearby.shows(user) || self.outbox.waits_for(user) {
+        if self.is_remembered(user) || !self.neighbours.of_user(user).is_empty() || self.nearby.shows(user) {
             return;
         }
+        let kept = self.kept.remove(user);
         for session in self.sessions.of_user(user).collect::<Vec<_>>() {
+            self.show_offline(&session, Absence::Lost);
             self.sessions.forget(&session);
+            self.members.forget(&session);
+            kept.then(|| self.out.store(Op::ForgetSession(session)));
+        }
+        for session in self.horizon.forget(user) {
+            self.out.store(Op::ForgetList(session));
         }
         self.users.forget(user);
+        kept.then(|| self.out.store(Op::ForgetUser(*user)));
+    }
+
+    /// Whether a user is to be remembered when they are not here.
+    fn is_remembered(&self, user: &UserId) -> bool {
+        *user == self.config.user
+            || self.is_server()
+            || self.links.row(user).is_some()
+            || self.users.is_pinned(user)
+            || self.users.is_verified(user)
+            || self.horizon.reaches(user)
+            || self.outbox.waits_for(user)
+            || self.lookups.found(user)
+            || self.sessions.of_user(user).any(|session| self.inbox.knows(&session) || self.members.has(&session))
     }
 
     fn max_neighbours(&self) -> usize {
         if self.is_super() { MAX_NEIGHBOURS_RELAY } else { MAX_NEIGHBOURS }
+    }
+
+    pub(super) fn is_server(&self) -> bool {
+        self.config.roles & roles::SERVER != 0
     }
 
     /// A relay or a server.

@@ -18,8 +18,26 @@ impl Core {
         if self.myself.addrs.contains(&addr) {
             return;
         }
+        if !self.is_proven(&dial) && !self.budgets.unproven.draw(addr.ip(), self.now.moment) {
+            return self.drop_counted("dial to an unproven address over its budget");
+        }
         if let Some(id) = self.dials.start(dial) {
             self.out.after_store(Output::Dial { dial: id, addr, expect });
+        }
+    }
+
+    /// Whether a dial goes where a key has answered before, where the local link shows somebody, to this machine itself, or
+    /// where a person wants it to go. Only others could be made to knock on a third party's door.
+    fn is_proven(&self, dial: &Dial) -> bool {
+        let ip = dial.addr.ip();
+        match &dial.purpose {
+            Purpose::Ping { .. } | Purpose::Bootstrap | Purpose::Sighting(_) => true,
+            Purpose::Seek(session) | Purpose::Random(session) => {
+                ip.is_loopback()
+                    || self.myself.addrs.iter().any(|mine| mine.ip() == ip)
+                    || self.sessions.get(session).is_some_and(|known| known.has_answered_at(&dial.addr))
+                    || self.nearby.addresses(session).contains(&dial.addr)
+            }
         }
     }
 
@@ -43,7 +61,7 @@ impl Core {
                 let silent = self.nearby.silent(&boot).filter(|session| self.neighbours.up(session).is_none());
                 silent.iter().for_each(|session| self.hide_nearby(session));
             }
-            Purpose::Seek(_) | Purpose::Bootstrap => {}
+            Purpose::Seek(_) | Purpose::Random(_) | Purpose::Bootstrap => {}
         }
     }
 
@@ -120,6 +138,7 @@ impl Core {
                 declaration: self.myself.declaration.signed().clone(),
                 roster: None,
                 hops: 0,
+                observed: None,
             };
             self.send_control(conn, Control::RequestPing(message));
             if let Some(neighbour) = self.neighbours.get_mut(&conn) {

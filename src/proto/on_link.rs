@@ -25,6 +25,7 @@ impl Core {
         }
         self.keep(user);
         self.save_link(&user);
+        self.befriend(&user);
         self.renew_links();
         if state != LinkState::Blocked {
             let body = encode(&LinkBody { state: to_wire(state), lamport });
@@ -44,6 +45,7 @@ impl Core {
         }
         self.keep(user);
         self.save_link(&user);
+        self.befriend(&user);
         self.tell_link(user, change);
         if change == Change::Asked {
             self.answer_request(user);
@@ -61,6 +63,32 @@ impl Core {
                 let notice = Notice::Asked { user: self.users.handle(&user), id: user };
                 self.notice_after_store(None, notice);
             }
+        }
+    }
+
+    /// Works out whether a user is a friend, whose friends I may know. If so from now on, what we know is compared; if not
+    /// any more, whoever was known through them is forgotten.
+    pub(super) fn befriend(&mut self, user: &UserId) {
+        let friend = self.links.is_friend(user);
+        if friend == self.horizon.is_friend(user) {
+            return;
+        }
+        self.horizon.befriend(*user, friend);
+        if !friend {
+            let named = self.horizon.names(user);
+            return named.iter().for_each(|named| self.fall_out(named));
+        }
+        for (session, conn) in self.neighbours.of_user(user) {
+            self.send_digest(conn);
+            self.spread(session, *user, &[]);
+        }
+    }
+
+    /// At the start: who is a friend, and what my own list says.
+    pub(super) fn remember_friends(&mut self) {
+        self.horizon.say(self.session, &self.myself.links);
+        for user in self.links.users().collect::<Vec<_>>() {
+            self.horizon.befriend(user, self.links.is_friend(&user));
         }
     }
 

@@ -6,6 +6,7 @@ use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Command, Output, Query, Request, StatusOf};
 use super::limits::STATUS_RECENT;
+use super::lookup::Lookup;
 use super::memory::{LinkState, Op};
 use super::users::Meant;
 use super::view::{ErrorCode, Filter, Notice, WarningCode};
@@ -38,6 +39,7 @@ impl Core {
             Command::Remove { user } => self.unlink(line, &user, LinkState::Removed),
             Command::Block { user } => self.unlink(line, &user, LinkState::Blocked),
             Command::Ping { ip, port } => self.ping(line, ip, port),
+            Command::Explode => self.explode(line),
             Command::Me => self.tell_me(line),
             Command::Whois { user } => self.tell_whois(line, &user),
             Command::Verify { user } => self.verify(line, &user),
@@ -66,13 +68,23 @@ impl Core {
 
     /// An unknown name may turn up in a moment: the command waits for it.
     fn look_up(&mut self, line: Option<u64>, command: Command, failed: Failed) -> Result<(), Failed> {
-        let may_turn_up = failed.0 == ErrorCode::UnknownUser;
-        if may_turn_up && self.lookups.wait(line, command, self.now.moment) { Ok(()) } else { Err(failed) }
+        let (Command::Chat { user } | Command::Add { user }) = &command else { return Err(failed) };
+        let user = user.clone();
+        if failed.0 != ErrorCode::UnknownUser || !self.lookups.wait(line, command, self.now.moment) {
+            return Err(failed);
+        }
+        self.ask_for(&user);
+        Ok(())
     }
 
     /// Somebody new is known: what waits for a name is tried again.
     pub(super) fn retry_lookups(&mut self) {
-        for lookup in self.lookups.retry() {
+        let waiting = self.lookups.retry();
+        self.try_lookups(waiting);
+    }
+
+    pub(super) fn try_lookups(&mut self, lookups: Vec<Lookup>) {
+        for lookup in lookups {
             let (Command::Chat { user } | Command::Add { user }) = &lookup.command else { continue };
             match self.find(user) {
                 Err((ErrorCode::UnknownUser, _)) => self.lookups.put_back(lookup),
@@ -214,7 +226,7 @@ impl Core {
     }
 
     fn tell_users(&mut self, line: Option<u64>, filter: Filter) -> Result<(), Failed> {
-        let users = self.view_users(filter);
+        let users = self.view(filter);
         self.notice(line, Notice::Users { filter, users });
         Ok(())
     }

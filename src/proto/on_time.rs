@@ -8,7 +8,6 @@ use super::memory::Op;
 use super::view::{ErrorCode, Notice};
 use crate::id::UserId;
 use crate::time::Moment;
-use crate::wire::record::roles;
 
 impl Core {
     pub(super) fn on_time(&mut self) {
@@ -16,15 +15,18 @@ impl Core {
         for conn in self.neighbours.overdue(now) {
             self.close(conn, CloseReason::Limits);
         }
-        for (session, user, reason) in self.presence.overdue(now) {
-            let user_handle = self.users.handle(&user);
-            self.notice(None, Notice::Offline { user: user_handle, id: user, session, reason });
-        }
+        self.settle_presence();
+        self.make_offers();
+        self.answer_floods();
         for ping in self.pings.overdue(now) {
             let message = format!("{} answers, but did not say who it is", ping.addr);
             self.notice(ping.line, Notice::Error { code: ErrorCode::Unreachable, message });
         }
-        self.give_up_lookups();
+        self.keep_lookups();
+        self.interest.expire(now);
+        if self.recovery.is_some_and(|until| until <= now) {
+            self.recovered();
+        }
         if self.disk_trouble.is_some_and(|until| until <= now) {
             self.disk_trouble = None;
         }
@@ -41,6 +43,7 @@ impl Core {
             self.send_receipts();
         }
         self.seek();
+        self.fill_random_share();
         self.prune_to_limit();
     }
 
@@ -51,6 +54,11 @@ impl Core {
         let deadlines = [
             self.neighbours.next(),
             self.presence.next(),
+            self.offers.next(),
+            self.floods.next(),
+            self.interest.next(),
+            self.recovery,
+            self.members.next(),
             self.pings.next(),
             self.lookups.next(),
             self.disk_trouble,
@@ -64,11 +72,16 @@ impl Core {
         deadlines.into_iter().flatten().min()
     }
 
-    fn give_up_lookups(&mut self) {
+    fn keep_lookups(&mut self) {
+        let settled = self.lookups.settled(self.now.moment);
+        self.try_lookups(settled);
         for lookup in self.lookups.overdue(self.now.moment) {
             let (Command::Chat { user } | Command::Add { user }) = lookup.command else { continue };
             let message = format!("nobody called {user} is known or near; \\users lists who is");
             self.notice(lookup.line, Notice::Error { code: ErrorCode::UnknownUser, message });
+        }
+        for user in self.lookups.take_found() {
+            self.forget_if_strange(&user);
         }
     }
 
@@ -92,6 +105,7 @@ impl Core {
                 continue;
             }
             self.dial_user(&user);
+            self.ask_around(&user);
         }
         for addr in self.bootstrap.due(&mut self.rng, now) {
             self.dial(Dial { addr, purpose: Purpose::Bootstrap }, None);
@@ -114,8 +128,7 @@ impl Core {
     }
 
     fn prune_to_limit(&mut self) {
-        let server = self.config.roles & roles::SERVER != 0;
-        let limit = if server { MAX_SESSIONS_SERVER } else { MAX_SESSIONS };
+        let limit = if self.is_server() { MAX_SESSIONS_SERVER } else { MAX_SESSIONS };
         if self.sessions.count() > limit + limit / 8 {
             self.prune(limit);
         }

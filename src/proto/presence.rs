@@ -1,55 +1,175 @@
-//! Presence: which sessions of linked users the faces were told are online, and which of them have gone missing. A session
-//! is offline when it says so itself, or when its connection died and did not come back within a grace.
+//! Presence: which sessions the faces were told are online, how we know, and which of them have gone missing.
+//!
+//! A session is there when it is connected with me, or when somebody between us says that it is connected with them: a
+//! *witness*, who takes the word back when that ends. A session is offline when it says so itself, or when neither its
+//! connection nor any witness came back within a grace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::LOST_GRACE;
-use super::view::Absence;
+use super::limits::{LOST_GRACE, MAX_WITNESSES};
+use super::view::Via;
 use crate::id::{SessionId, UserId};
 use crate::time::Moment;
 
 #[derive(Debug, Default)]
 pub struct Presence {
-    online: BTreeMap<SessionId, UserId>,
+    online: BTreeMap<SessionId, Online>,
     missing: BTreeMap<SessionId, Moment>,
 }
 
+#[derive(Debug)]
+struct Online {
+    user: UserId,
+    direct: bool,
+    /// Neighbours that are connected with it.
+    witnesses: BTreeSet<SessionId>,
+    /// What the faces were told.
+    told: Via,
+}
+
+impl Online {
+    fn via(&self) -> Option<Via> {
+        match (self.direct, self.witnesses.is_empty()) {
+            (true, _) => Some(Via::Direct),
+            (false, false) => Some(Via::Relayed),
+            (false, true) => None,
+        }
+    }
+}
+
+/// What the faces are to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Came(Via),
+    Path(Via),
+    Lost,
+    Nothing,
+}
+
 impl Presence {
-    /// A session is there. True if it was not.
-    pub fn came(&mut self, session: SessionId, user: UserId) -> bool {
+    /// A session is connected with me.
+    pub fn came(&mut self, session: SessionId, user: UserId) -> Change {
+        self.change(session, user, |online| online.direct = true)
+    }
+
+    /// A neighbour says that a session is connected with it.
+    pub fn vouched(&mut self, session: SessionId, user: UserId, by: SessionId) -> Change {
+        self.change(session, user, |online| {
+            if online.witnesses.len() < MAX_WITNESSES {
+                online.witnesses.insert(by);
+            }
+        })
+    }
+
+    fn change(&mut self, session: SessionId, user: UserId, how: impl FnOnce(&mut Online)) -> Change {
+        let new = !self.online.contains_key(&session);
+        let fresh = || Online { user, direct: false, witnesses: BTreeSet::new(), told: Via::Relayed };
+        let online = self.online.entry(session).or_insert_with(fresh);
+        how(online);
+        let Some(via) = online.via() else { return Change::Nothing };
         self.missing.remove(&session);
-        self.online.insert(session, user).is_none()
+        let before = std::mem::replace(&mut online.told, via);
+        match (new, before == via) {
+            (true, _) => Change::Came(via),
+            (false, false) => Change::Path(via),
+            (false, true) => Change::Nothing,
+        }
     }
 
     /// Its connection died; it has a grace to come back.
     pub fn missing(&mut self, session: &SessionId, now: Moment) {
-        if self.online.contains_key(session) {
+        if let Some(online) = self.online.get_mut(session) {
+            online.direct = false;
             self.missing.entry(*session).or_insert(now + LOST_GRACE);
         }
     }
 
-    /// It is gone. Whose it was, if it was online.
+    /// A witness takes its word back.
+    pub fn unvouched(&mut self, session: &SessionId, by: &SessionId, now: Moment) {
+        let Some(online) = self.online.get_mut(session) else { return };
+        if online.witnesses.remove(by) && online.via().is_none() {
+            self.missing.entry(*session).or_insert(now + LOST_GRACE);
+        }
+    }
+
+    /// A neighbour is gone, and its word with it.
+    pub fn witness_gone(&mut self, by: &SessionId, now: Moment) {
+        let of_it = |(session, online): (&SessionId, &Online)| online.witnesses.contains(by).then_some(*session);
+        for session in self.online.iter().filter_map(of_it).collect::<Vec<_>>() {
+            self.unvouched(&session, by, now);
+        }
+    }
+
+    /// It is gone, by its own word. Whose it was, if it was online.
     pub fn gone(&mut self, session: &SessionId) -> Option<UserId> {
         self.missing.remove(session);
-        self.online.remove(session)
+        Some(self.online.remove(session)?.user)
     }
 
     pub fn is_online(&self, session: &SessionId) -> bool {
         self.online.contains_key(session)
     }
 
-    /// Sessions that are shown as online of a user.
-    pub fn of_user(&self, user: &UserId) -> Vec<SessionId> {
-        self.online.iter().filter(|(_, whose)| *whose == user).map(|(session, _)| *session).collect()
+    /// How a session is reached, as the faces were told.
+    pub fn via(&self, session: &SessionId) -> Option<Via> {
+        self.online.get(session).map(|online| online.told)
     }
 
-    /// Sessions whose grace is over, with the reason to give.
-    pub fn overdue(&mut self, now: Moment) -> Vec<(SessionId, UserId, Absence)> {
+    /// Sessions that are shown as online of a user.
+    pub fn of_user(&self, user: &UserId) -> Vec<SessionId> {
+        self.online.iter().filter(|(_, online)| online.user == *user).map(|(session, _)| *session).collect()
+    }
+
+    /// Sessions whose grace is over: lost, or reached otherwise from now on.
+    pub fn overdue(&mut self, now: Moment) -> Vec<(SessionId, UserId, Change)> {
         let over: Vec<SessionId> = self.missing.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
-        over.iter().filter_map(|id| Some((*id, self.gone(id)?, Absence::Lost))).collect()
+        over.into_iter().filter_map(|id| self.settle(id)).collect()
+    }
+
+    fn settle(&mut self, session: SessionId) -> Option<(SessionId, UserId, Change)> {
+        self.missing.remove(&session);
+        let online = self.online.get_mut(&session)?;
+        let user = online.user;
+        let Some(via) = online.via() else {
+            self.online.remove(&session);
+            return Some((session, user, Change::Lost));
+        };
+        let before = std::mem::replace(&mut online.told, via);
+        (before != via).then_some((session, user, Change::Path(via)))
     }
 
     pub fn next(&self) -> Option<Moment> {
         self.missing.values().min().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOB: SessionId = SessionId([2; 32]);
+    const CAROL: SessionId = SessionId([3; 32]);
+    const USER: UserId = UserId([2; 32]);
+
+    #[test]
+    fn who_is_vouched_for_stays_when_the_own_connection_dies_and_goes_with_the_last_witness() {
+        let mut presence = Presence::default();
+        assert_eq!(presence.came(BOB, USER), Change::Came(Via::Direct));
+        assert_eq!(presence.vouched(BOB, USER, CAROL), Change::Nothing);
+        presence.missing(&BOB, Moment(0));
+        let later = Moment(0) + LOST_GRACE;
+        assert_eq!(presence.overdue(later), [(BOB, USER, Change::Path(Via::Relayed))]);
+        presence.witness_gone(&CAROL, later);
+        assert_eq!(presence.overdue(later + LOST_GRACE), [(BOB, USER, Change::Lost)]);
+    }
+
+    #[test]
+    fn a_witness_who_changes_its_mind_within_the_grace_is_not_noticed() {
+        let mut presence = Presence::default();
+        presence.vouched(BOB, USER, CAROL);
+        presence.unvouched(&BOB, &CAROL, Moment(0));
+        assert_eq!(presence.vouched(BOB, USER, CAROL), Change::Nothing);
+        assert!(presence.overdue(Moment(0) + LOST_GRACE).is_empty());
+        assert!(presence.is_online(&BOB));
     }
 }

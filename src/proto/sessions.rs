@@ -119,6 +119,21 @@ impl Sessions {
         declared.max(session.card.as_ref().map(|card| card.seq))
     }
 
+    /// Whether its last word was that it is there.
+    pub fn says_online(&self, id: &SessionId) -> bool {
+        let declaration = self.known.get(id).and_then(Session::declaration);
+        declaration.is_some_and(|declaration| declaration.online)
+    }
+
+    /// When the last of a user's sessions was heard of.
+    pub fn last_heard(&self, user: &UserId) -> Moment {
+        self.of_user(user).filter_map(|session| Some(self.known.get(&session)?.heard)).max().unwrap_or_default()
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.known.keys().copied()
+    }
+
     pub fn count(&self) -> usize {
         self.known.len()
     }
@@ -170,6 +185,19 @@ impl Sessions {
 }
 
 impl Session {
+    pub fn declaration(&self) -> Option<&Checked<Declaration>> {
+        self.declaration.as_ref()
+    }
+
+    pub fn card(&self) -> Option<&Checked<KeyCard>> {
+        self.card.as_ref()
+    }
+
+    /// Whether it was met at an address, or seen there on the local link.
+    pub fn has_answered_at(&self, addr: &SocketAddr) -> bool {
+        self.addresses.iter().any(|row| row.addr == *addr && row.provenance <= Provenance::Lan)
+    }
+
     /// Addresses worth a dial, most trusted first, newest first among equals.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let mut rows: Vec<&AddressRow> = self.addresses.iter().filter(|row| can_be_dialled(&row.addr)).collect();

@@ -1,5 +1,6 @@
 //! Making what I say of myself, and pushing it to those it concerns when it changes.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::counters::Count;
@@ -7,19 +8,22 @@ use super::event::Output;
 use super::links::Links;
 use super::memory::Op;
 use super::myself::Myself;
+use super::on_presence::short;
 use super::prekeys::Prekeys;
 use super::users::Users;
 use super::{Config, Core};
-use crate::id::{ConnId, SessionId};
+use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::time::Now;
 use crate::wire::addr::Addr;
 use crate::wire::codec::{List, Text};
-use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser};
+use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser, ShortId};
 use crate::wire::record::{Declaration, KeyCard, LinkList, Roster, RosterSession};
 
 /// Entries of one page of a link list.
 const PAGE: usize = 64;
+/// Users that a declaration says it was sent to (`wire::control`).
+const MAX_TOLD: usize = 64;
 
 /// The statements a node starts with: its roster as it was unless something in it changed, everything else new.
 pub fn first(
@@ -33,11 +37,13 @@ pub fn first(
     let roster = roster(config, count, users, now);
     let seq = count.next_seq(now.wall);
     let card_seq = count.next_seq(now.wall);
+    let roster_version = roster.version;
     Myself {
         roster,
         declaration: declaration(config, seq, &[], true),
         card: card(config, card_seq, prekeys),
         links: link_pages(config, count.next_link_version(now.wall), links),
+        pushed: (roster_version, card_seq),
         addrs: Vec::new(),
         declared_at: now.moment,
         seq_jumps: 0,
@@ -153,9 +159,13 @@ impl Core {
         self.save_counters();
         self.myself.declaration = declaration(&self.config, seq, &self.myself.addrs, online);
         self.myself.declared_at = self.now.moment;
-        let told: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
-        for conn in told {
-            self.send_declaration(conn);
+        let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
+        let users: BTreeSet<UserId> = up.iter().map(|(_, user)| *user).collect();
+        let told: Vec<ShortId> = users.iter().take(MAX_TOLD).map(|user| short(&user.0)).collect();
+        let news = (self.myself.roster.version, self.myself.card.seq);
+        let records = std::mem::replace(&mut self.myself.pushed, news) != news;
+        for (conn, _) in up {
+            self.send_declaration(conn, &told, records);
         }
     }
 
@@ -172,6 +182,7 @@ impl Core {
         let version = self.count.next_link_version(self.now.wall);
         self.save_counters();
         self.myself.links = link_pages(&self.config, version, &self.links);
+        self.horizon.say(self.session, &self.myself.links);
         let linked: Vec<ConnId> =
             self.neighbours.iter_up().filter(|(_, _, user)| self.links.wants(user)).map(|(_, conn, _)| conn).collect();
         for conn in linked {
@@ -179,17 +190,17 @@ impl Core {
         }
     }
 
-    /// My declaration as it is, to one neighbour.
-    pub(super) fn send_declaration(&mut self, conn: ConnId) {
+    /// My declaration as it is, to one neighbour; with roster and key card if these are news.
+    pub(super) fn send_declaration(&mut self, conn: ConnId, told: &[ShortId], records: bool) {
         let declaration = self.myself.declaration.signed().clone();
         let message = Declare {
             declaration,
-            roster: Some(self.myself.roster.signed().clone()),
-            card: Some(self.myself.card.signed().clone()),
+            roster: records.then(|| self.myself.roster.signed().clone()),
+            card: records.then(|| self.myself.card.signed().clone()),
             age_ms: 0,
-            hops: 0,
+            hops: 1,
             flood: self.myself.declaration.seq,
-            told: List(Vec::new()),
+            told: List(told.to_vec()),
         };
         let online = self.myself.declaration.online;
         self.send_control(

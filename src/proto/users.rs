@@ -181,6 +181,21 @@ impl Users {
         }
     }
 
+    /// Somebody whose id begins so.
+    pub fn like(&self, short: [u8; 8]) -> Option<UserId> {
+        let (mut first, mut last) = ([0; 32], [255; 32]);
+        first[..8].copy_from_slice(&short);
+        last[..8].copy_from_slice(&short);
+        self.known.range(UserId(first)..=UserId(last)).next().map(|(user, _)| *user)
+    }
+
+    /// Everybody of a (folded) name, and whoever has this id, of whom there is a roster.
+    pub fn called_or_is(&self, folded: Option<&str>, id: Option<&UserId>) -> Vec<UserId> {
+        let called = folded.and_then(|folded| self.by_name.get(folded)).into_iter().flatten();
+        let all: BTreeSet<UserId> = called.chain(id).copied().collect();
+        all.into_iter().filter(|user| self.roster(user).is_some()).collect()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = UserId> + '_ {
         self.known.keys().copied()
     }

@@ -80,6 +80,13 @@ pub enum Notice {
         session: SessionId,
         rtt_ms: f64,
     },
+    /// What `\explode` reached, in how many messages.
+    Exploded {
+        users: usize,
+        sessions: usize,
+        messages: u64,
+        elapsed_ms: u64,
+    },
     Me(Box<Profile>),
     Whois(Box<Profile>),
     Status {
@@ -120,6 +127,7 @@ pub enum By {
     Them,
 }
 
+/// How somebody is reached: connected with me, or with somebody between us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     Direct,

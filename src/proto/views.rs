@@ -6,7 +6,8 @@ use crate::id::{SessionId, UserId};
 use crate::identity::words;
 
 impl Core {
-    pub(super) fn view_users(&self, filter: Filter) -> Vec<UserView> {
+    /// Who is known, as `\users`, `\online` and `\offline` show them.
+    pub fn view(&self, filter: Filter) -> Vec<UserView> {
         let wanted = |view: &UserView| match filter {
             Filter::All => true,
             Filter::Online => view.online,
@@ -18,7 +19,11 @@ impl Core {
     fn view_user(&self, id: UserId) -> UserView {
         let me = id == self.config.user;
         let sessions: Vec<SessionView> = self.known_sessions(&id).into_iter().map(|s| self.view_session(s)).collect();
-        let distance = if me { Some(0) } else { self.links.is_link(&id).then_some(1) };
+        let distance = match () {
+            () if me => Some(0),
+            () if self.links.is_link(&id) => Some(1),
+            () => self.horizon.reaches(&id).then_some(2),
+        };
         UserView {
             user: self.users.handle(&id),
             id,
@@ -49,10 +54,14 @@ impl Core {
         SessionView {
             session: id,
             online,
-            via: online.then_some(Via::Direct),
+            via: online.then(|| self.via(&id)),
             heard_s: if self.neighbours.up(&id).is_some() { 0 } else { heard },
             addrs: known.map(|session| session.addresses()).unwrap_or_default(),
         }
+    }
+
+    fn via(&self, session: &SessionId) -> Via {
+        if self.neighbours.up(session).is_some() { Via::Direct } else { Via::Relayed }
     }
 
     pub(super) fn view_profile(&self, id: &UserId) -> Profile {

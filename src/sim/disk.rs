@@ -107,6 +107,8 @@ impl Disk {
             Op::Session(row) => drop(self.sessions.insert(row.session, *row)),
             Op::ForgetSession(session) => drop(self.sessions.remove(&session)),
             Op::Link(row) => replace(&mut memory.links, row, |row| row.user),
+            Op::List(row) => replace(&mut memory.lists, row, |row| row.session),
+            Op::ForgetList(session) => memory.lists.retain(|row| row.session != session),
             Op::Prekey(prekey) => replace(&mut memory.prekeys, prekey, |prekey| prekey.id),
             Op::ForgetPrekey(id) => memory.prekeys.retain(|prekey| prekey.id != id),
             Op::Typed(row) => {

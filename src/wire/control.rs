@@ -1,7 +1,7 @@
 //! The control stream: hello, then the protocol messages. A frame is a list of them (the paper's combined requests).
 
 use super::addr::Addr;
-use super::codec::{Fixed, List, Text, kinds, record};
+use super::codec::{Field, Fixed, List, Text, kinds, record};
 use super::record::Signed;
 use crate::id::UserId;
 
@@ -12,7 +12,7 @@ pub const MAX_BATCH: usize = 64;
 pub type Batch = List<Control, MAX_BATCH>;
 
 kinds! {
-    /// A protocol message. Numbers 7 to 11 are kept for Find, Digest, Want, Sample and linking a session.
+    /// A protocol message. Number 11 is kept for linking a session.
     pub enum Control {
         1 => Hello(Hello),
         2 => DeclareOnline(Declare),
@@ -20,6 +20,12 @@ kinds! {
         4 => RequestPing(RequestPing),
         5 => RequestUserList(RequestUserList),
         6 => DeliverKnownList(DeliverKnownList),
+        7 => Find(Find),
+        8 => Digest(Digest),
+        9 => Want(Want),
+        10 => Sample(Sample),
+        12 => Explode(Explode),
+        13 => Exploded(Exploded),
     }
 }
 
@@ -66,6 +72,8 @@ record! {
         3 => roster: Option<Signed>,
         /// How many more hops it may make.
         4 => hops: u8,
+        /// On the last hop: where who passes it on sees the asker.
+        5 => observed: Option<Addr>,
     }
 }
 
@@ -104,5 +112,117 @@ record! {
     pub struct KnownDeclaration {
         0 => declaration: Signed,
         1 => age_ms: u64,
+        /// Where the sender, who is connected with it, sees it.
+        2 => observed: Option<Addr>,
     }
 }
+
+/// Session and user ids in digests: their first eight bytes.
+pub type ShortId = Fixed<8>;
+
+record! {
+    /// "Who is called `name`, or has this id?" Answered by a known list with the same id, once by everybody who knows.
+    pub struct Find {
+        0 => id: u64,
+        1 => name: Option<Text<128>>,
+        2 => user: Option<UserId>,
+        /// How many more hops it may make; beyond the first only relays and servers pass it on.
+        3 => hops: u8,
+    }
+}
+
+/// Users that a digest speaks of: with 70 bytes each it stays below 8 KiB.
+pub const MAX_MARKS: usize = 100;
+
+record! {
+    /// What the sender holds of those the receiver may know about. The receiver asks for what it lacks.
+    pub struct Digest {
+        0 => users: List<UserMark, MAX_MARKS>,
+    }
+}
+
+record! {
+    pub struct UserMark {
+        0 => user: ShortId,
+        /// Of the roster.
+        1 => version: Option<u64>,
+        2 => sessions: List<SessionMark, 16>,
+    }
+}
+
+record! {
+    /// Numbers of what is held of a session. What is missing is not held, or not for the receiver to know.
+    pub struct SessionMark {
+        0 => session: ShortId,
+        /// Of the declaration.
+        1 => seq: Option<u64>,
+        /// Of the key card.
+        2 => card: Option<u64>,
+        /// Version of the link list.
+        3 => links: Option<u64>,
+        /// The sender is connected with it; false takes this back.
+        4 => live: Option<bool>,
+    }
+}
+
+record! {
+    /// "Send me these." Answered by a known list.
+    pub struct Want {
+        0 => users: List<UserWant, MAX_MARKS>,
+    }
+}
+
+record! {
+    pub struct UserWant {
+        0 => user: ShortId,
+        1 => roster: bool,
+        /// None: whatever there is of all of them but link lists.
+        2 => sessions: List<SessionWant, 16>,
+    }
+}
+
+record! {
+    pub struct SessionWant {
+        0 => session: ShortId,
+        1 => declaration: bool,
+        2 => card: bool,
+        3 => links: bool,
+    }
+}
+
+record! {
+    /// In a closed network: a few members chosen at random, so that memory does not only hold friends.
+    pub struct Sample {
+        0 => members: List<KnownUser, 8>,
+        /// The receiver is to answer with a sample of its own.
+        1 => answer: bool,
+    }
+}
+
+record! {
+    /// The flood of `\\explode`: the origin's declaration over all short paths.
+    pub struct Explode {
+        /// The same on every copy.
+        0 => flood: u64,
+        1 => declaration: Signed,
+        2 => roster: Option<Signed>,
+        /// How many more hops it may make.
+        3 => hops: u8,
+    }
+}
+
+record! {
+    /// Whom a flood reached, merged on the way back.
+    pub struct Exploded {
+        0 => flood: u64,
+        1 => reached: List<Reached, 256>,
+        /// Messages sent behind the sender, both ways.
+        2 => messages: u64,
+    }
+}
+
+/// A session that a flood reached: hashes of flood and user, flood and session, which can be counted and tell no names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Reached(pub ShortId, pub ShortId);
+
+impl Field for Reached {}

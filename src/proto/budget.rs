@@ -1,0 +1,65 @@
+//! Token buckets, one for each of many keys: how often somebody may make this node do something. Full buckets are
+//! forgotten, so memory is bounded by how many drew in the time it takes to fill one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::time::Moment;
+
+/// Buckets that are kept; beyond it nobody new may draw.
+const MAX_BUCKETS: usize = 4_096;
+
+#[derive(Debug)]
+pub struct Budget<K> {
+    /// Draws at once.
+    burst: u32,
+    /// Until one more is allowed.
+    refill: Duration,
+    /// When the bucket will be full again.
+    full: BTreeMap<K, Moment>,
+}
+
+impl<K: Ord + Copy> Budget<K> {
+    pub fn new(burst: u32, refill: Duration) -> Budget<K> {
+        Budget { burst, refill, full: BTreeMap::new() }
+    }
+
+    /// Draws one. False if the bucket is empty.
+    pub fn draw(&mut self, key: K, now: Moment) -> bool {
+        let full = self.full.get(&key).copied().unwrap_or(now).max(now) + self.refill;
+        if full.since(now) > self.refill * self.burst {
+            return false;
+        }
+        if self.full.len() >= MAX_BUCKETS {
+            self.full.retain(|_, full| *full > now);
+        }
+        if self.full.len() >= MAX_BUCKETS && !self.full.contains_key(&key) {
+            return false;
+        }
+        self.full.insert(key, full);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_one_at_a_time_to_each_key() {
+        let mut budget = Budget::new(2, Duration::from_secs(30));
+        let drawn = |budget: &mut Budget<u8>, key, second: u64| budget.draw(key, Moment(second * 1000));
+        assert!(drawn(&mut budget, 1, 0) && drawn(&mut budget, 1, 0) && !drawn(&mut budget, 1, 0));
+        assert!(drawn(&mut budget, 2, 0));
+        assert!(!drawn(&mut budget, 1, 29));
+        assert!(drawn(&mut budget, 1, 30) && !drawn(&mut budget, 1, 31));
+    }
+
+    #[test]
+    fn more_keys_than_are_kept_find_no_bucket_until_others_are_full() {
+        let mut budget = Budget::new(1, Duration::from_secs(30));
+        let drawn = (0..2 * MAX_BUCKETS).filter(|key| budget.draw(*key, Moment(0)));
+        assert_eq!(drawn.count(), MAX_BUCKETS);
+        assert!(budget.draw(usize::MAX, Moment(30_000)));
+    }
+}

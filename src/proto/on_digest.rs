@@ -1,0 +1,358 @@
+//! Digests, what they lack, and known lists: how two who meet come to know the same, and how a session that lost its memory
+//! gets it back.
+//!
+//! When two meet who are linked, or a session meets its server, each sends marks of what it holds about everybody the other
+//! may know about: versions and sequence numbers, some ten bytes each. The other asks for what it lacks, and gets it as a
+//! known list of signed records. So what a push lost, or a partition held back, is repaired by the next meeting.
+
+use std::collections::BTreeSet;
+
+use super::Core;
+use super::on_presence::short;
+use crate::id::{ConnId, NetworkId, SessionId, UserId};
+use crate::time::Moment;
+use crate::wire::addr::Addr;
+use crate::wire::codec::List;
+use crate::wire::control::{
+    Control, DeliverKnownList, Digest, KnownDeclaration, KnownUser, MAX_MARKS, RequestUserList, SessionMark,
+    SessionWant, UserMark, UserWant, Want,
+};
+use crate::wire::record::{Declaration, LinkList, Roster, Signed};
+
+/// Bytes of signed records in one known list: a frame has room for it and its frills.
+const PAGE_BYTES: usize = 24 * 1024;
+/// Users in one known list (`wire::control`).
+const PAGE_USERS: usize = 64;
+
+impl Core {
+    /// Marks about myself, and about everybody a neighbour may know about.
+    pub(super) fn send_digest(&mut self, conn: ConnId) {
+        let Some((_, to)) = self.speaker(conn) else { return };
+        let known = self.horizon.around(&to);
+        let about = known.iter().filter(|user| **user != self.config.user);
+        let mut marks: Vec<UserMark> = vec![self.own_mark(&to)];
+        marks.extend(about.map(|user| self.mark(user, &to)).filter(|mark| !mark.sessions.is_empty()));
+        if self.is_super() && self.is_super_client(conn) {
+            marks.extend(self.directory_marks(&known));
+        }
+        for page in marks.chunks(MAX_MARKS) {
+            self.send_control(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
+        }
+    }
+
+    fn own_mark(&self, to: &UserId) -> UserMark {
+        let may = self.links.wants(to) || self.horizon.reaches(to) || self.speaks_for_my_server(to);
+        let version = self.myself.links.first().map(|page| page.version);
+        let session = SessionMark {
+            session: short(&self.session.0),
+            seq: Some(self.myself.declaration.seq),
+            card: Some(self.myself.card.seq),
+            links: version.filter(|_| may && !self.recovering()),
+            live: None,
+        };
+        let user = short(&self.config.user.0);
+        UserMark { user, version: Some(self.myself.roster.version), sessions: List(vec![session]) }
+    }
+
+    fn speaks_for_my_server(&self, user: &UserId) -> bool {
+        self.neighbours.of_user(user).iter().any(|(session, _)| self.is_my_server(session))
+    }
+
+    fn mark(&self, user: &UserId, to: &UserId) -> UserMark {
+        let linked = self.horizon.mutual(user, to);
+        let mark = |session: SessionId| {
+            let known = self.sessions.get(&session);
+            SessionMark {
+                session: short(&session.0),
+                seq: known.and_then(|known| known.declaration()).map(|declaration| declaration.seq),
+                card: known.and_then(|known| known.card()).map(|card| card.seq),
+                links: self.horizon.version(user, &session).filter(|_| linked),
+                live: self.neighbours.up(&session).map(|_| true),
+            }
+        };
+        let sessions = self.sessions.of_user(user).take(16).map(mark).collect();
+        UserMark {
+            user: short(&user.0),
+            version: self.users.roster(user).map(|roster| roster.version),
+            sessions: List(sessions),
+        }
+    }
+
+    /// What is held of a neighbour's users that I lack is asked for.
+    pub(super) fn on_digest(&mut self, conn: ConnId, digest: Digest) {
+        let Some((by, by_user)) = self.speaker(conn) else { return };
+        let wants: Vec<UserWant> =
+            digest.users.iter().filter_map(|mark| self.consider_mark(mark, by, by_user)).collect();
+        if !wants.is_empty() {
+            self.send_control(conn, Control::Want(Want { users: List(wants) }));
+        }
+    }
+
+    fn consider_mark(&mut self, mark: &UserMark, by: SessionId, by_user: UserId) -> Option<UserWant> {
+        let user = self.user_like(mark.user.0).or_else(|| (short(&by_user.0) == mark.user).then_some(by_user));
+        let user = user.filter(|user| self.concerns(user));
+        let directory = self.is_super() && self.neighbours.up(&by).is_some_and(|conn| self.is_super_client(conn));
+        let Some(user) = user else {
+            if directory && mark.version.is_some() {
+                return Some(everything(mark));
+            }
+            self.drop_counted("mark of nobody I know");
+            return None;
+        };
+        if user == self.config.user {
+            return None;
+        }
+        let held = self.users.roster(&user).map(|roster| roster.version);
+        let sessions: Vec<SessionWant> =
+            mark.sessions.iter().filter_map(|mark| self.consider_session(mark, user, by, by_user)).collect();
+        let roster = mark.version > held || (held.is_none() && !sessions.is_empty());
+        (roster || !sessions.is_empty()).then(|| UserWant { user: short(&user.0), roster, sessions: List(sessions) })
+    }
+
+    fn consider_session(
+        &mut self,
+        mark: &SessionMark,
+        user: UserId,
+        by: SessionId,
+        by_user: UserId,
+    ) -> Option<SessionWant> {
+        let known = self.sessions.of_user(&user).find(|session| short(&session.0) == mark.session);
+        let session = known.and_then(|session| self.sessions.get(&session));
+        let held = session.and_then(|session| session.declaration()).map(|declaration| declaration.seq);
+        let card = session.and_then(|session| session.card()).map(|card| card.seq);
+        let links = known.and_then(|session| self.horizon.version(&user, &session));
+        let declaration = mark.seq > held;
+        if let (Some(live), Some(session)) = (mark.live, known)
+            && !declaration
+        {
+            self.hear_live(session, user, live, by, by_user);
+        }
+        let links = mark.links > links && (self.keeps_list_of(&user) || self.recovering());
+        let want = SessionWant { session: mark.session, declaration, card: mark.card > card, links };
+        (want.declaration || want.card || want.links).then_some(want)
+    }
+
+    /// A neighbour is, or is not any more, connected with a session whose declaration is at hand.
+    fn hear_live(&mut self, session: SessionId, user: UserId, live: bool, by: SessionId, by_user: UserId) {
+        if !live {
+            self.presence.unvouched(&session, &by, self.now.moment);
+        } else if self.sessions.says_online(&session) {
+            self.vouch(session, user, by, by_user);
+        }
+    }
+
+    /// Asks somebody between us for users of whom nothing is known.
+    pub(super) fn ask_about(&mut self, conn: ConnId, users: &BTreeSet<UserId>) {
+        let unknown =
+            users.iter().filter(|user| self.sessions.of_user(user).next().is_none() && self.horizon.reaches(user));
+        let wants: Vec<UserWant> =
+            unknown.map(|user| UserWant { user: short(&user.0), roster: true, sessions: List(Vec::new()) }).collect();
+        for page in wants.chunks(MAX_MARKS) {
+            self.send_control(conn, Control::Want(Want { users: List(page.to_vec()) }));
+        }
+    }
+
+    /// Sends what is asked for, as far as the asker may know it.
+    pub(super) fn on_want(&mut self, conn: ConnId, want: Want) {
+        let Some((_, asker)) = self.speaker(conn) else { return };
+        let known = want.users.iter().filter_map(|want| self.answer_want(want, &asker)).collect();
+        self.send_known(conn, 0, known, false);
+    }
+
+    fn answer_want(&self, want: &UserWant, asker: &UserId) -> Option<KnownUser> {
+        let user = self.user_like(want.user.0)?;
+        if want.sessions.is_empty() {
+            return Some(self.known_user(&user, asker, false));
+        }
+        let mut known = KnownUser { roster: want.roster.then(|| self.roster_of(&user)).flatten(), ..nothing_of(&user) };
+        for want in want.sessions.iter() {
+            let Some(session) = self.session_like(&user, want.session.0) else { continue };
+            self.add_session(&mut known, &session, want, asker);
+        }
+        Some(known)
+    }
+
+    fn add_session(&self, known: &mut KnownUser, session: &SessionId, want: &SessionWant, asker: &UserId) {
+        if want.declaration && self.may_know_where(asker, &known.user) {
+            known.declarations.0.extend(self.declaration_of(session));
+        }
+        if want.card {
+            known.cards.0.extend(self.card_of(session));
+        }
+        if want.links && self.horizon.may_know(asker, &known.user) {
+            known.links.0.extend(self.pages_of(&known.user, session));
+        }
+    }
+
+    /// Everything that is held of a user and that an asker may know.
+    pub(super) fn known_user(&self, user: &UserId, asker: &UserId, links: bool) -> KnownUser {
+        let mut known = KnownUser { roster: self.roster_of(user), ..nothing_of(user) };
+        let sessions: BTreeSet<SessionId> = self.sessions.of_user(user).chain(self.horizon.sessions_of(user)).collect();
+        for session in sessions.iter().take(16) {
+            let want = SessionWant { session: short(&session.0), declaration: true, card: true, links };
+            self.add_session(&mut known, session, &want, asker);
+        }
+        known
+    }
+
+    /// Declarations are for those within two links; members of a closed network may know all (design §3).
+    pub(super) fn may_know_where(&self, asker: &UserId, user: &UserId) -> bool {
+        self.config.network != NetworkId::OPEN
+            || self.horizon.may_know(asker, user)
+            || (*user == self.config.user && self.links.wants(asker))
+    }
+
+    fn roster_of(&self, user: &UserId) -> Option<Signed> {
+        if *user == self.config.user {
+            return Some(self.myself.roster.signed().clone());
+        }
+        self.users.roster(user).map(|roster| roster.signed().clone())
+    }
+
+    fn declaration_of(&self, session: &SessionId) -> Option<KnownDeclaration> {
+        let declaration = if *session == self.session {
+            self.myself.declaration.signed().clone()
+        } else {
+            self.sessions.get(session)?.declaration()?.signed().clone()
+        };
+        let conn = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn));
+        let observed = conn.map(|neighbour| Addr(neighbour.addr)).filter(|addr| super::sessions::may_travel(&addr.0));
+        Some(KnownDeclaration { declaration, age_ms: self.age_of(session), observed })
+    }
+
+    fn card_of(&self, session: &SessionId) -> Option<Signed> {
+        if *session == self.session {
+            return Some(self.myself.card.signed().clone());
+        }
+        Some(self.sessions.get(session)?.card()?.signed().clone())
+    }
+
+    fn pages_of(&self, user: &UserId, session: &SessionId) -> Vec<Signed> {
+        let mine = self.myself.links.iter().map(|page| page.signed().clone());
+        if *session == self.session { mine.collect() } else { self.horizon.pages(user, session) }
+    }
+
+    fn user_like(&self, short: [u8; 8]) -> Option<UserId> {
+        self.users.like(short).or_else(|| self.horizon.named_like(short))
+    }
+
+    fn session_like(&self, user: &UserId, wanted: [u8; 8]) -> Option<SessionId> {
+        let mine = (*user == self.config.user).then_some(self.session);
+        let all = self.sessions.of_user(user).chain(self.horizon.sessions_of(user)).chain(mine);
+        all.into_iter().find(|session| session.0[..8] == wanted)
+    }
+
+    /// A known list, in as many messages as it takes.
+    pub(super) fn send_known(&mut self, conn: ConnId, id: u64, users: Vec<KnownUser>, complete: bool) {
+        let mut pages = vec![Vec::new()];
+        let mut bytes = 0;
+        for user in users.into_iter().flat_map(in_parts) {
+            let size = size_of(&user);
+            let page = pages.last_mut().expect("there is always a page");
+            if !page.is_empty() && (bytes + size > PAGE_BYTES || page.len() == PAGE_USERS) {
+                pages.push(vec![user]);
+                bytes = size;
+            } else {
+                page.push(user);
+                bytes += size;
+            }
+        }
+        let count = pages.len();
+        for (n, users) in pages.into_iter().enumerate() {
+            let message = DeliverKnownList { id, users: List(users), complete, more: n + 1 < count };
+            self.send_control(conn, Control::DeliverKnownList(message));
+        }
+    }
+
+    /// requestUserList: "whom is this user linked to?" About the asker itself: everybody whose list names it, with all that
+    /// it may know; what it said itself, so that it can sign above it. About me, if we are linked: my list.
+    pub(super) fn on_request_user_list(&mut self, conn: ConnId, request: RequestUserList) {
+        let Some((_, asker)) = self.speaker(conn) else { return };
+        if request.user == self.config.user && self.links.wants(&asker) {
+            return self.send_links(conn, request.id, true);
+        }
+        if request.user != asker {
+            return self.send_known(conn, request.id, Vec::new(), false);
+        }
+        let mut users = vec![self.known_user(&asker, &asker, true)];
+        let naming: BTreeSet<UserId> = self.horizon.naming(&asker).chain(self.horizon.names(&asker)).collect();
+        users.extend(
+            naming.iter().filter(|user| **user != self.config.user).map(|user| self.known_user(user, &asker, true)),
+        );
+        self.send_known(conn, request.id, users, self.is_server());
+        if self.links.wants(&asker) {
+            self.send_links(conn, 0, false);
+        }
+    }
+
+    /// deliverKnownList: signed records about users that concern me.
+    pub(super) fn on_known_list(&mut self, conn: ConnId, list: DeliverKnownList) {
+        if self.pass_found(&list) {
+            return;
+        }
+        let id = list.id;
+        for known in list.users.0 {
+            self.on_known_user(conn, id, known);
+        }
+        if list.complete && !list.more && self.speaker(conn).is_some_and(|(by, _)| self.is_my_server(&by)) {
+            self.recovered();
+        }
+    }
+
+    fn on_known_user(&mut self, conn: ConnId, id: u64, known: KnownUser) {
+        let Some((by, by_user)) = self.speaker(conn) else { return };
+        if let Some(roster) = &known.roster {
+            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            let directory = self.is_super() && self.is_super_client(conn);
+            if self.concerns(&roster.user) || directory || self.is_found(id, &roster) || self.recovering() {
+                self.learn_roster(roster);
+            }
+        }
+        for links in &known.links.0 {
+            let Some(links) = self.checked::<LinkList>(conn, links) else { return };
+            self.on_link_list(conn, links);
+        }
+        for card in &known.cards.0 {
+            self.take_card(conn, card);
+        }
+        for held in &known.declarations.0 {
+            let Some(declaration) = self.checked::<Declaration>(conn, &held.declaration) else { return };
+            let (session, user, online) = (declaration.session, declaration.user, declaration.online);
+            let heard = Moment(self.now.moment.0.saturating_sub(held.age_ms));
+            let mut news = self.take_declaration(declaration, heard);
+            if let Some(observed) = held.observed.filter(|_| online && self.sessions.says_online(&session)) {
+                news |= self.sessions.get(&session).is_some_and(|known| !known.addresses().contains(&observed.0));
+                self.note_observed(&session, observed.0);
+                self.vouch(session, user, by, by_user);
+            }
+            if news {
+                self.wanted.news(&user, self.now.moment);
+            }
+        }
+        self.forget_if_strange(&known.user);
+    }
+}
+
+fn nothing_of(user: &UserId) -> KnownUser {
+    let (links, cards, declarations) = (List(Vec::new()), List(Vec::new()), List(Vec::new()));
+    KnownUser { user: *user, roster: None, links, cards, declarations }
+}
+
+fn everything(mark: &UserMark) -> UserWant {
+    let all = |mark: &SessionMark| SessionWant { session: mark.session, declaration: false, card: true, links: false };
+    UserWant { user: mark.user, roster: true, sessions: List(mark.sessions.iter().map(all).collect()) }
+}
+
+/// Bytes of the records about a user.
+fn size_of(user: &KnownUser) -> usize {
+    let records = user.roster.iter().chain(&user.links.0).chain(&user.cards.0);
+    records.chain(user.declarations.iter().map(|known| &known.declaration)).map(|signed| signed.0.len() + 80).sum()
+}
+
+/// A user with more pages of links than a message holds goes in several.
+fn in_parts(mut user: KnownUser) -> Vec<KnownUser> {
+    let rest = user.links.0.split_off(user.links.len().min(4));
+    let parts = rest.chunks(4).map(|links| KnownUser { links: List(links.to_vec()), ..nothing_of(&user.user) });
+    let parts: Vec<KnownUser> = parts.collect();
+    std::iter::once(user).chain(parts).collect()
+}

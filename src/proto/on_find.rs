@@ -1,0 +1,120 @@
+//! Finding somebody by name or id: the question goes to neighbours, and beyond them through relays and servers only, at
+//! most sixteen hops; answers find back the way it came. Rosters and key cards are for anyone in the network; where
+//! somebody is stays with those who may know it.
+
+use super::Core;
+use super::limits::{FIND_HOPS, FIND_NEIGHBOURS};
+use crate::id::{ConnId, SessionId, UserId};
+use crate::identity::{Checked, Name};
+use crate::wire::codec::{List, Text};
+use crate::wire::control::{Control, DeliverKnownList, Find, KnownUser, SessionMark, UserMark};
+use crate::wire::record::{Roster, roles};
+
+/// Users of a directory that one meeting speaks of, the most recently heard.
+const DIRECTORY: usize = 4_096;
+
+impl Core {
+    /// Asks neighbours for somebody I do not know: relays and servers first.
+    pub(super) fn ask_for(&mut self, typed: &str) {
+        let user: Option<UserId> = typed.parse().ok();
+        let bare = typed.split('#').next().unwrap_or_default();
+        let name = Name::parse(bare).ok().filter(|_| user.is_none());
+        if user.is_none() && name.is_none() {
+            return;
+        }
+        let id = rand_core::Rng::next_u64(&mut self.rng) | 1;
+        if !self.finds.open(id, None, name.as_ref().map(Name::folded), user, self.now.moment) {
+            return self.drop_counted("find beyond the bound");
+        }
+        let name = name.map(|name| Text(name.as_str().to_owned()));
+        let find = Find { id, name, user, hops: FIND_HOPS };
+        let mut conns: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
+        conns.sort_by_key(|conn| !self.is_super_client(*conn));
+        for conn in conns.into_iter().take(FIND_NEIGHBOURS) {
+            self.send_control(conn, Control::Find(find.clone()));
+        }
+    }
+
+    /// Somebody asks for a name: answer with whom I know, and pass it on if I am a relay or server.
+    pub(super) fn on_find(&mut self, conn: ConnId, find: Find) {
+        let Some((asker, asker_user)) = self.speaker(conn) else { return };
+        if !self.budgets.finds.draw(asker, self.now.moment) {
+            return self.drop_counted("find over the budget of its asker");
+        }
+        let name = find.name.as_ref().and_then(|name| Name::parse(name).ok()).map(|name| name.folded());
+        if !self.finds.open(find.id, Some(conn), name.clone(), find.user, self.now.moment) {
+            return self.drop_counted("find seen before, or beyond the bound");
+        }
+        let mut meant = self.users.called_or_is(name.as_deref(), find.user.as_ref());
+        meant.retain(|user| *user != asker_user && self.finds.answer(find.id, *user));
+        let known: Vec<KnownUser> = meant.iter().map(|user| self.known_user(user, &asker_user, false)).collect();
+        if !known.is_empty() {
+            self.send_known(conn, find.id, known, false);
+        }
+        if self.is_super() && find.hops > 0 {
+            let onward = Find { hops: find.hops.min(FIND_HOPS) - 1, ..find };
+            let others = self.neighbours.iter_up().map(|(_, conn, _)| conn).filter(|other| *other != conn);
+            for other in others.filter(|other| self.is_super_client(*other)).collect::<Vec<_>>() {
+                self.send_control(other, Control::Find(onward.clone()));
+            }
+        }
+    }
+
+    /// An answer to a question that I passed on goes back to who asked me. True if it was one.
+    pub(super) fn pass_found(&mut self, list: &DeliverKnownList) -> bool {
+        let Some(asker) = self.finds.asker(list.id) else { return false };
+        let fresh: Vec<KnownUser> =
+            list.users.iter().filter(|known| self.finds.answer(list.id, known.user)).cloned().collect();
+        if !fresh.is_empty() {
+            let list = DeliverKnownList { users: List(fresh), ..list.clone() };
+            self.send_control(asker, Control::DeliverKnownList(list));
+        }
+        true
+    }
+
+    /// Whether a roster answers a question of mine. If so, what waits for the name is tried in a moment, when others of the
+    /// same name may have answered too.
+    pub(super) fn is_found(&mut self, id: u64, roster: &Checked<Roster>) -> bool {
+        let folded = Name::parse(&roster.name).map(|name| name.folded()).unwrap_or_default();
+        if !self.finds.asked_for(id, &folded, &roster.user) || !self.finds.answer(id, roster.user) {
+            return false;
+        }
+        self.lookups.found_one(roster.user, self.now.moment);
+        true
+    }
+
+    /// Whether a neighbour says it is a relay or a server.
+    pub(super) fn is_super_client(&self, conn: ConnId) -> bool {
+        let session: Option<SessionId> = self.neighbours.get(&conn).map(|neighbour| neighbour.session);
+        let declaration = session.and_then(|session| self.sessions.get(&session)).and_then(|known| known.declaration());
+        declaration.is_some_and(|declaration| declaration.roles & (roles::RELAY | roles::SERVER) != 0)
+    }
+
+    /// What two relays or servers tell each other of everybody they met: rosters and key cards, nothing of where they are.
+    pub(super) fn directory_marks(&self, but: &std::collections::BTreeSet<UserId>) -> Vec<UserMark> {
+        let mut users: Vec<(crate::time::Moment, UserId)> = self
+            .users
+            .iter()
+            .filter(|user| *user != self.config.user && !but.contains(user))
+            .map(|user| (self.sessions.last_heard(&user), user))
+            .collect();
+        users.sort_by(|a, b| b.cmp(a));
+        users.truncate(DIRECTORY);
+        users.into_iter().map(|(_, user)| self.directory_mark(&user)).collect()
+    }
+
+    fn directory_mark(&self, user: &UserId) -> UserMark {
+        let mark = |session: SessionId| SessionMark {
+            session: super::on_presence::short(&session.0),
+            seq: None,
+            card: self.sessions.get(&session).and_then(|known| known.card()).map(|card| card.seq),
+            links: None,
+            live: None,
+        };
+        UserMark {
+            user: super::on_presence::short(&user.0),
+            version: self.users.roster(user).map(|roster| roster.version),
+            sessions: List(self.sessions.of_user(user).take(16).map(mark).collect()),
+        }
+    }
+}

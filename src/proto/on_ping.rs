@@ -1,0 +1,160 @@
+//! requestPing: "have the target declare itself to me". Whoever misses somebody asks common friends and servers; each
+//! passes the question once, over connections that are there, to the target, answers with what it holds if the target's
+//! list names the asker, and remembers the question. The target answers on the path the question came by, and dials the
+//! asker only where the one who introduced it sees it, or in a network of its own: nobody may use us to knock on a third
+//! party's door.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Core;
+use super::dials::{Dial, Purpose};
+use super::limits::{ASKED_FRIENDS, ASKED_SERVERS};
+use super::memory::Provenance;
+use crate::id::{ConnId, SessionId, UserId};
+use crate::identity::Checked;
+use crate::wire::addr::Addr;
+use crate::wire::control::{Control, RequestPing};
+use crate::wire::record::{Declaration, Roster, roles};
+
+impl Core {
+    /// Asks a few who may know where a missing user is.
+    pub(super) fn ask_around(&mut self, target: &UserId) {
+        let mut asked: BTreeSet<ConnId> = BTreeSet::new();
+        for friend in self.horizon.through(target).collect::<Vec<_>>() {
+            let conns = self.neighbours.of_user(&friend);
+            asked.extend(conns.first().map(|(_, conn)| *conn));
+            if asked.len() >= ASKED_FRIENDS {
+                break;
+            }
+        }
+        let servers = self.my_servers();
+        asked.extend(servers.into_iter().take(ASKED_SERVERS));
+        for conn in asked {
+            let request = RequestPing {
+                id: self.myself.declaration.seq,
+                target: *target,
+                declaration: self.myself.declaration.signed().clone(),
+                roster: Some(self.myself.roster.signed().clone()),
+                hops: 1,
+                observed: None,
+            };
+            self.send_control(conn, Control::RequestPing(request));
+        }
+    }
+
+    /// Connections to the servers I was told to use, or am linked with.
+    fn my_servers(&self) -> Vec<ConnId> {
+        let up = self.neighbours.iter_up();
+        up.filter(|(session, _, _)| self.is_my_server(session)).map(|(_, conn, _)| conn).collect()
+    }
+
+    /// A server that I was told to use, or that belongs to somebody I am linked with. Claiming the role alone gives nothing.
+    pub(super) fn is_my_server(&self, session: &SessionId) -> bool {
+        let Some(known) = self.sessions.get(session) else { return false };
+        let claims = known.declaration().is_some_and(|declaration| declaration.roles & roles::SERVER != 0);
+        claims && (self.bootstrapped.values().any(|kept| kept == session) || self.links.wants(&known.user))
+    }
+
+    pub(super) fn on_request_ping(&mut self, conn: ConnId, request: RequestPing) {
+        let Some((by, _)) = self.speaker(conn) else { return };
+        let Some(declaration) = self.checked::<Declaration>(conn, &request.declaration) else { return };
+        if request.target != self.config.user {
+            self.on_ping_for_another(conn, request, declaration);
+        } else if declaration.session == by {
+            self.send_declaration(conn, &[], false);
+        } else if request.hops == 0 {
+            self.on_introduced(conn, request, declaration);
+        }
+    }
+
+    /// Somebody asks for another: pass it on, answer, remember.
+    fn on_ping_for_another(&mut self, conn: ConnId, request: RequestPing, declaration: Checked<Declaration>) {
+        let Some((asker, asker_user)) = self.speaker(conn) else { return };
+        let target = request.target;
+        if request.hops == 0 || target == asker_user {
+            return self.drop_counted("ping request that may not be passed on");
+        }
+        let now = self.now.moment;
+        if !self.budgets.pings.draw(asker, now) {
+            return self.drop_counted("ping request over the budget of its asker");
+        }
+        if declaration.session != asker {
+            return self.drop_counted("ping request in the name of another");
+        }
+        if !self.budgets.pairs.draw((asker, target), now) {
+            return self.drop_counted("ping request repeated too soon");
+        }
+        self.introduce(conn, &request);
+        if !self.may_know_where(&asker_user, &target) {
+            return;
+        }
+        if !self.interest.remember(target, asker, now) {
+            self.drop_counted("ping request beyond the bound");
+        }
+        if self.users.roster(&target).is_some() {
+            let known = self.known_user(&target, &asker_user, false);
+            self.send_known(conn, request.id, vec![known], false);
+        }
+    }
+
+    /// To the target's live sessions, with the place where I see the asker.
+    fn introduce(&mut self, asker: ConnId, request: &RequestPing) {
+        let Some(addr) = self.neighbours.get(&asker).map(|neighbour| neighbour.addr) else { return };
+        let observed = Some(Addr(addr)).filter(|addr| super::sessions::may_travel(&addr.0));
+        for (_, conn) in self.neighbours.of_user(&request.target) {
+            let request = RequestPing { hops: 0, observed, ..request.clone() };
+            self.send_control(conn, Control::RequestPing(request));
+        }
+    }
+
+    /// Somebody I am linked with looks for me, says a neighbour of both: I look for them where the neighbour sees them, and
+    /// in the networks that I am in myself.
+    fn on_introduced(&mut self, conn: ConnId, request: RequestPing, declaration: Checked<Declaration>) {
+        let Some((introducer, _)) = self.speaker(conn) else { return };
+        if let Some(roster) = &request.roster {
+            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            if self.concerns(&roster.user) {
+                self.learn_roster(roster);
+            }
+        }
+        let (asker, user) = (declaration.session, declaration.user);
+        if !self.links.wants(&user) || !self.users.admits(&user, &asker) {
+            return self.drop_counted("ping request of somebody not linked");
+        }
+        let near = declaration.addrs.iter().map(|addr| addr.0).filter(|addr| self.is_in_my_networks(&addr.ip()));
+        let places: BTreeSet<SocketAddr> = request.observed.map(|addr| addr.0).into_iter().chain(near).collect();
+        self.take_declaration(declaration, self.now.moment);
+        if self.neighbours.up(&asker).is_some() {
+            return;
+        }
+        if !self.budgets.introductions.draw(introducer, self.now.moment) {
+            return self.drop_counted("introduction over the budget of its introducer");
+        }
+        for addr in places {
+            self.sessions.note_address(&asker, addr, Provenance::Hinted, self.now.moment);
+            self.dial(Dial { addr, purpose: Purpose::Seek(asker) }, Some(asker));
+        }
+    }
+
+    /// The same /24, or /64, as one of my own addresses.
+    fn is_in_my_networks(&self, ip: &IpAddr) -> bool {
+        let prefix = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) => ip.octets()[..3].to_vec(),
+            IpAddr::V6(ip) => ip.octets()[..8].to_vec(),
+        };
+        self.myself.addrs.iter().any(|mine| prefix(&mine.ip()) == prefix(ip))
+    }
+
+    /// Somebody declares themselves here: those who asked for them are told, if they may know.
+    pub(super) fn tell_interested(&mut self, session: SessionId, user: &UserId) {
+        for asker in self.interest.answered(user, self.now.moment) {
+            let Some(conn) = self.neighbours.up(&asker).filter(|_| asker != session) else { continue };
+            let Some((_, asker_user)) = self.speaker(conn) else { continue };
+            if self.may_know_where(&asker_user, user) {
+                let known = self.known_user(user, &asker_user, false);
+                self.send_known(conn, 0, vec![known], false);
+            }
+        }
+    }
+}

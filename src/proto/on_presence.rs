@@ -1,0 +1,219 @@
+//! Presence, over one hop and two. A session pushes its declarations to its neighbours; those who are friends of it on
+//! purpose pass them to the friends of theirs that the session has not told, one of them in full, the others as an offer
+//! ([`offers`](super::offers)). Whoever was told by somebody between counts that one as a witness as long as it says so.
+
+use std::collections::BTreeSet;
+
+use super::Core;
+use super::memory::Provenance;
+use super::offers::rank;
+use super::presence::Change;
+use super::view::{Absence, Notice, Via};
+use crate::id::{ConnId, SessionId, UserId};
+use crate::time::Moment;
+use crate::wire::codec::{Fixed, List};
+use crate::wire::control::{Control, Declare, Digest, SessionMark, ShortId, UserMark};
+use crate::wire::record::{Declaration, Roster};
+
+impl Core {
+    /// declareOnline, declareOffline: a signed statement of the session itself, whoever brings it.
+    pub(super) fn on_declare(&mut self, conn: ConnId, declare: Declare) {
+        let Some((by, by_user)) = self.speaker(conn) else { return };
+        if let Some(roster) = &declare.roster {
+            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            if self.concerns(&roster.user) {
+                self.learn_roster(roster);
+            }
+        }
+        let Some(declaration) = self.checked::<Declaration>(conn, &declare.declaration) else { return };
+        if let Some(card) = &declare.card {
+            self.take_card(conn, card);
+        }
+        let (session, user, online) = (declaration.session, declaration.user, declaration.online);
+        if session != by && self.users.roster(&user).is_none() && self.horizon.reaches(&user) {
+            return self.ask_about(conn, &BTreeSet::from([user]));
+        }
+        let heard = Moment(self.now.moment.0.saturating_sub(declare.age_ms));
+        let news = self.take_declaration(declaration, heard);
+        if session == by {
+            if let Some(neighbour) = self.neighbours.get_mut(&conn) {
+                neighbour.probe = None;
+            }
+            if news {
+                self.spread(session, user, &declare.told);
+            }
+            return;
+        }
+        if news && online {
+            self.wanted.news(&user, self.now.moment);
+        }
+        if online && self.sessions.says_online(&session) {
+            self.vouch(session, user, by, by_user);
+        }
+    }
+
+    /// Passes what a connected friend has said to my other friends: they are within two links of it.
+    pub(super) fn spread(&mut self, session: SessionId, user: UserId, told: &[ShortId]) {
+        let Some(number) = self.sessions.seq(&session).filter(|_| self.horizon.is_friend(&user)) else { return };
+        let between: BTreeSet<UserId> = self.horizon.linked_with(&user).collect();
+        for (to_session, conn, to) in self.neighbours.iter_up().collect::<Vec<_>>() {
+            if to == user || !self.horizon.is_friend(&to) || told.contains(&short(&to.0)) {
+                continue;
+            }
+            // Who is linked with it itself hears of it directly, and needs me only as a witness.
+            let linked = between.contains(&to);
+            let others = between.iter().filter(|other| self.may_tell(other, &to, told)).copied();
+            let rank = rank(number, &to, &self.config.user, others) + usize::from(linked);
+            if rank == 0 {
+                self.pass_on(conn, &session);
+            } else if !self.offers.put(rank, to_session, session, self.now.moment) {
+                self.drop_counted("offer beyond the bound");
+            }
+        }
+    }
+
+    /// Whether another friend of the declarer could tell a third: it was told, or is there as far as I know, and they are
+    /// linked.
+    fn may_tell(&self, other: &UserId, to: &UserId, told: &[ShortId]) -> bool {
+        let knows = if told.is_empty() {
+            self.presence.of_user(other).iter().any(|session| self.presence.via(session) == Some(Via::Direct))
+        } else {
+            told.contains(&short(&other.0))
+        };
+        knows && other != to && self.horizon.mutual(other, to)
+    }
+
+    /// The declaration of a session as I have it, on its last hop.
+    fn pass_on(&mut self, conn: ConnId, session: &SessionId) {
+        let Some(known) = self.sessions.get(session) else { return };
+        let Some(declaration) = known.declaration() else { return };
+        let message = Declare {
+            declaration: declaration.signed().clone(),
+            roster: None,
+            card: None,
+            age_ms: self.age_of(session),
+            hops: 0,
+            flood: declaration.seq,
+            told: List(Vec::new()),
+        };
+        let online = declaration.online;
+        self.send_control(
+            conn,
+            if online { Control::DeclareOnline(message) } else { Control::DeclareOffline(message) },
+        );
+    }
+
+    /// Milliseconds since a session was heard of, by anybody on the way to here.
+    pub(super) fn age_of(&self, session: &SessionId) -> u64 {
+        if self.neighbours.up(session).is_some() {
+            return 0;
+        }
+        self.sessions.get(session).map_or(0, |known| self.now.moment.since(known.heard).as_millis() as u64)
+    }
+
+    /// The offers that are due, one digest for each neighbour.
+    pub(super) fn make_offers(&mut self) {
+        for (to, about) in self.offers.due(self.now.moment) {
+            let Some(conn) = self.neighbours.up(&to) else { continue };
+            let marks: Vec<UserMark> = about.iter().filter_map(|session| self.offer(session)).collect();
+            for marks in marks.chunks(crate::wire::control::MAX_MARKS) {
+                self.send_control(conn, Control::Digest(Digest { users: List(marks.to_vec()) }));
+            }
+        }
+    }
+
+    fn offer(&self, session: &SessionId) -> Option<UserMark> {
+        let known = self.sessions.get(session)?;
+        let mark = SessionMark {
+            session: short(&session.0),
+            seq: known.declaration().map(|declaration| declaration.seq),
+            card: None,
+            links: None,
+            live: Some(self.neighbours.up(session).is_some()),
+        };
+        Some(UserMark { user: short(&known.user.0), version: None, sessions: List(vec![mark]) })
+    }
+
+    /// A neighbour says that it is connected with a session.
+    pub(super) fn vouch(&mut self, session: SessionId, user: UserId, by: SessionId, by_user: UserId) {
+        if session == self.session || !self.shows(&user) {
+            return;
+        }
+        if !self.is_between(&by_user, &user) {
+            return self.drop_counted("word for somebody it is not linked with");
+        }
+        let change = self.presence.vouched(session, user, by);
+        self.tell_presence(session, user, change);
+    }
+
+    /// Whose word counts: friends of both, sessions of my own, and my servers.
+    fn is_between(&self, by: &UserId, user: &UserId) -> bool {
+        *by == self.config.user
+            || self.horizon.through(user).any(|friend| friend == *by)
+            || self.neighbours.of_user(by).iter().any(|(session, _)| self.is_my_server(session))
+    }
+
+    /// A friend's connection has been dead for a grace: my other friends are told that I do not reach it.
+    fn take_word_back(&mut self, session: SessionId, user: UserId) {
+        if !self.horizon.is_friend(&user) {
+            return;
+        }
+        let friends = self.neighbours.iter_up().filter(|(_, _, to)| *to != user && self.horizon.is_friend(to));
+        for (to, _, _) in friends.collect::<Vec<_>>() {
+            if !self.offers.put(0, to, session, self.now.moment) {
+                self.drop_counted("offer beyond the bound");
+            }
+        }
+    }
+
+    /// A neighbour is connected: faces and friends are told.
+    pub(super) fn show_online(&mut self, session: SessionId, user: UserId) {
+        if !self.shows(&user) || self.neighbours.up(&session).is_none() {
+            return;
+        }
+        self.nearby.hide(&session);
+        let change = self.presence.came(session, user);
+        self.tell_presence(session, user, change);
+        if change != Change::Nothing {
+            self.spread(session, user, &[]);
+        }
+    }
+
+    /// Whose coming and going the faces are told: of those I am linked with, of the horizon, of my own sessions.
+    pub(super) fn shows(&self, user: &UserId) -> bool {
+        self.links.is_link(user) || self.horizon.reaches(user) || *user == self.config.user
+    }
+
+    fn tell_presence(&mut self, session: SessionId, id: UserId, change: Change) {
+        let user = self.users.handle(&id);
+        match change {
+            Change::Came(via) => self.notice_after_store(None, Notice::Online { user, id, session, via }),
+            Change::Path(via) => self.notice_after_store(None, Notice::Path { user, session, via }),
+            Change::Lost => {
+                let reason = Absence::Lost;
+                self.notice(None, Notice::Offline { user, id, session, reason });
+            }
+            Change::Nothing => {}
+        }
+    }
+
+    /// Whose grace is over.
+    pub(super) fn settle_presence(&mut self) {
+        for (session, user, change) in self.presence.overdue(self.now.moment) {
+            self.tell_presence(session, user, change);
+            if self.neighbours.up(&session).is_none() {
+                self.take_word_back(session, user);
+            }
+        }
+    }
+
+    /// Where a witness sees a session is worth a dial.
+    pub(super) fn note_observed(&mut self, session: &SessionId, addr: std::net::SocketAddr) {
+        self.sessions.note_address(session, addr, Provenance::Hinted, self.now.moment);
+    }
+}
+
+/// The first eight bytes of an id.
+pub fn short(id: &[u8; 32]) -> ShortId {
+    Fixed(id[..8].try_into().expect("an id has 32 bytes"))
+}

@@ -1,0 +1,133 @@
+//! Random neighbours: samples of members come in and go out, and where there are too few of the random share, some are
+//! dialled.
+
+use super::Core;
+use super::dials::{Dial, Purpose};
+use super::limits::{MAX_MEMBERS, MAX_MEMBERS_SERVER, RANDOM_TRIES, SAMPLE, SAMPLE_FRESH};
+use super::members::{pick, share};
+use crate::id::{ConnId, NetworkId, SessionId, UserId};
+use crate::time::Moment;
+use crate::wire::codec::List;
+use crate::wire::control::{Control, KnownUser, Sample};
+use crate::wire::record::Declaration;
+
+impl Core {
+    fn is_closed(&self) -> bool {
+        self.config.network != NetworkId::OPEN
+    }
+
+    /// Two members have met: each remembers the other, and the one who dialled begins to exchange samples.
+    pub(super) fn meet_member(&mut self, conn: ConnId, session: SessionId) {
+        if !self.is_closed() {
+            return;
+        }
+        self.remember_member(session);
+        if self.neighbours.get(&conn).is_some_and(|neighbour| neighbour.mine) {
+            self.send_sample(conn, true);
+        }
+    }
+
+    fn remember_member(&mut self, session: SessionId) {
+        let bound = if self.is_super() { MAX_MEMBERS_SERVER } else { MAX_MEMBERS };
+        if let Some(user) = self.sessions.get(&session).map(|known| known.user)
+            && self.may_keep(&user)
+        {
+            self.keep(user);
+        }
+        if let Some(out) = self.members.learn(session, bound, &mut self.rng)
+            && let Some(user) = self.sessions.get(&out).map(|known| known.user)
+        {
+            self.forget_if_strange(&user);
+        }
+    }
+
+    /// Members that were heard of lately, chosen at random. Who is dead is not passed on.
+    fn send_sample(&mut self, conn: ConnId, answer: bool) {
+        let Some((to, to_user)) = self.speaker(conn) else { return };
+        let Core { members, rng, sessions, neighbours, now, .. } = self;
+        let chosen = members.choose(SAMPLE, rng, |session| {
+            let age = sessions.get(session).map(|known| now.moment.since(known.heard));
+            *session != to && (neighbours.up(session).is_some() || age.is_some_and(|age| age < SAMPLE_FRESH))
+        });
+        let users: Vec<UserId> = chosen.iter().filter_map(|session| Some(self.sessions.get(session)?.user)).collect();
+        let members = users.iter().map(|user| self.known_user(user, &to_user, false)).collect();
+        self.send_control(conn, Control::Sample(Sample { members: List(members), answer }));
+    }
+
+    pub(super) fn on_sample(&mut self, conn: ConnId, sample: Sample) {
+        if !self.is_closed() {
+            return self.drop_counted("sample in the open network");
+        }
+        let Some((by, _)) = self.speaker(conn) else { return };
+        if !self.budgets.samples.draw(by, self.now.moment) {
+            return self.drop_counted("sample over the budget of its sender");
+        }
+        if sample.answer {
+            self.send_sample(conn, false);
+        }
+        for known in sample.members.0 {
+            self.on_member(conn, known);
+        }
+        self.members.news(&mut self.rng, self.now.moment);
+    }
+
+    fn on_member(&mut self, conn: ConnId, known: KnownUser) {
+        let user = known.user;
+        if let Some(roster) = &known.roster {
+            let Some(roster) = self.checked(conn, roster) else { return };
+            self.learn_roster(roster);
+        }
+        for held in &known.declarations.0 {
+            let Some(declaration) = self.checked::<Declaration>(conn, &held.declaration) else {
+                return;
+            };
+            let session = declaration.session;
+            let heard = Moment(self.now.moment.0.saturating_sub(held.age_ms));
+            self.take_declaration(declaration, heard);
+            if self.sessions.get(&session).is_some_and(|known| known.user == user) && session != self.session {
+                self.remember_member(session);
+            }
+        }
+        for card in &known.cards.0 {
+            self.take_card(conn, card);
+        }
+    }
+
+    /// Neighbours that are there by chance: neither linked, nor mine, nor my servers.
+    fn random_neighbours(&self) -> usize {
+        let chance = |(session, _, user): &(SessionId, ConnId, UserId)| {
+            !self.links.wants(user) && *user != self.config.user && !self.is_my_server(session)
+        };
+        self.neighbours.iter_up().filter(chance).count()
+    }
+
+    /// Dials some at random when too few of the neighbours are.
+    pub(super) fn fill_random_share(&mut self) {
+        if !self.members.due(&mut self.rng, self.now.moment) {
+            return;
+        }
+        let random = self.random_neighbours();
+        let wanted = share(self.neighbours.iter_up().count() - random);
+        if random >= wanted {
+            return;
+        }
+        let tries = ((wanted - random) * 3).min(RANDOM_TRIES);
+        for session in self.random_candidates(tries) {
+            let addrs = self.sessions.get(&session).map(|known| known.addresses()).unwrap_or_default();
+            for addr in addrs.into_iter().take(2) {
+                self.dial(Dial { addr, purpose: Purpose::Random(session) }, Some(session));
+            }
+        }
+    }
+
+    fn random_candidates(&mut self, count: usize) -> Vec<SessionId> {
+        let closed = self.is_closed();
+        let Core { session: me, members, rng, sessions, neighbours, horizon, .. } = self;
+        let fits = |session: &SessionId| session != me && !neighbours.has(session) && sessions.get(session).is_some();
+        if closed {
+            return members.choose(count, rng, fits);
+        }
+        let far = |session: &SessionId| sessions.get(session).is_some_and(|known| horizon.reaches(&known.user));
+        pick(sessions.ids(), count, rng, |session| fits(session) && far(session))
+    }
+}

@@ -1,0 +1,207 @@
+//! Two links far: what a node knows of the friends of its friends, who tells it, and who finds whom again.
+
+use std::time::Duration;
+
+use darknode::proto::Accept;
+use darknode::proto::event::Command;
+use darknode::proto::view::{Absence, Filter, Notice, UserView, Via};
+use darknode::sim::{Settings, Sim};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// So many nodes without a local link, switched on.
+fn world(seed: u64, names: &[&str]) -> Sim {
+    println!("seed {seed}");
+    let mut sim = Sim::new(Settings { seed, ..Settings::default() });
+    for name in names {
+        let node = sim.add(name, Accept::Auto, false);
+        sim.start(node);
+    }
+    sim
+}
+
+/// Two people exchange addresses and add each other, on purpose on both sides.
+fn befriend(sim: &mut Sim, a: usize, b: usize) {
+    let ip = sim.nodes[b].addr.ip();
+    sim.command(a, 900, Command::Ping { ip, port: None });
+    let pong = |sim: &Sim| told(sim, a, |notice| matches!(notice, Notice::Pong { .. }));
+    assert!(sim.run_until(SOON, pong));
+    for (from, to) in [(a, b), (b, a)] {
+        let user = sim.nodes[to].user.to_string();
+        sim.command(from, 901, Command::Add { user });
+    }
+    assert!(sim.run_until(SOON, |sim| sees(sim, a, b).is_some_and(|seen| seen.distance == Some(1))));
+    sim.run(Duration::from_secs(1));
+}
+
+fn told(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> bool {
+    sim.nodes[node].notices.iter().any(|(_, notice)| is(notice))
+}
+
+/// What a node shows of another's user.
+fn sees(sim: &Sim, node: usize, whom: usize) -> Option<UserView> {
+    let users = sim.core(node)?.view(Filter::All);
+    users.into_iter().find(|user| user.id == sim.nodes[whom].user)
+}
+
+fn is_online(sim: &Sim, node: usize, whom: usize) -> bool {
+    sees(sim, node, whom).is_some_and(|seen| seen.online)
+}
+
+/// Alice – bob – carol, where alice and carol never met.
+fn line(seed: u64) -> Sim {
+    let mut sim = world(seed, &["alice", "bob", "carol"]);
+    befriend(&mut sim, 0, 1);
+    befriend(&mut sim, 1, 2);
+    sim
+}
+
+#[test]
+fn a_friend_of_a_friend_is_two_steps_away_and_seen_online() {
+    let mut sim = line(1);
+    let seen = |sim: &Sim| sees(sim, 0, 2).is_some_and(|seen| seen.distance == Some(2) && seen.online);
+    assert!(sim.run_until(SOON, seen));
+    assert!(told(&sim, 0, |notice| matches!(notice, Notice::Online { user, .. } if user == "carol")));
+}
+
+#[test]
+fn who_goes_away_two_steps_off_is_shown_offline_by_their_own_word() {
+    let mut sim = line(2);
+    assert!(sim.run_until(SOON, |sim| is_online(sim, 0, 2)));
+    sim.command(2, 1, Command::Quit);
+    let declared =
+        |notice: &Notice| matches!(notice, Notice::Offline { user, reason: Absence::Declared, .. } if user == "carol");
+    assert!(sim.run_until(SOON, |sim| told(sim, 0, declared)));
+    sim.start(2);
+    let ip = sim.nodes[1].addr.ip();
+    sim.command(2, 2, Command::Ping { ip, port: None });
+    assert!(sim.run_until(SOON, |sim| is_online(sim, 0, 2)));
+}
+
+#[test]
+fn who_crashes_two_steps_off_is_lost_when_no_friend_between_hears_them() {
+    let mut sim = line(3);
+    assert!(sim.run_until(SOON, |sim| is_online(sim, 0, 2)));
+    sim.crash(2);
+    let lost =
+        |notice: &Notice| matches!(notice, Notice::Offline { user, reason: Absence::Lost, .. } if user == "carol");
+    assert!(sim.run_until(Duration::from_secs(25), |sim| told(sim, 0, lost)));
+}
+
+#[test]
+fn a_stranger_accepted_by_itself_is_in_nobodys_horizon() {
+    let mut sim = world(4, &["alice", "bob", "mallory"]);
+    befriend(&mut sim, 0, 1);
+    let ip = sim.nodes[1].addr.ip();
+    sim.command(2, 1, Command::Ping { ip, port: None });
+    sim.run(Duration::from_secs(2));
+    let user = sim.nodes[1].user.to_string();
+    sim.command(2, 2, Command::Add { user });
+    assert!(sim.run_until(SOON, |sim| sees(sim, 2, 1).is_some_and(|bob| bob.distance == Some(1))));
+    sim.run(Duration::from_secs(60));
+    assert!(sees(&sim, 0, 2).is_none(), "alice never hears of mallory");
+    assert!(sees(&sim, 2, 0).is_none(), "mallory never hears of alice");
+}
+
+#[test]
+fn a_user_who_falls_out_of_the_horizon_is_forgotten() {
+    let mut sim = line(5);
+    assert!(sim.run_until(SOON, |sim| is_online(sim, 0, 2)));
+    let user = sim.nodes[2].user.to_string();
+    sim.command(1, 7, Command::Remove { user });
+    assert!(sim.run_until(SOON, |sim| sees(sim, 0, 2).is_none()));
+    sim.run(Duration::from_secs(1));
+    let memory = sim.nodes[0].disk.load();
+    assert!(memory.users.iter().all(|row| row.user != sim.nodes[2].user));
+}
+
+#[test]
+fn two_who_both_moved_find_each_other_through_one_common_friend() {
+    for common in [2, 3] {
+        let mut sim = world(10 + common as u64, &["rita", "emil", "carl", "quin"]);
+        for (a, b) in [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3)] {
+            befriend(&mut sim, a, b);
+        }
+        for node in 0..2 {
+            sim.crash(node);
+        }
+        sim.crash(if common == 2 { 3 } else { 2 });
+        for node in 0..2 {
+            sim.nodes[node].addr = ([10, 99, 0, node as u8 + 1], 27272).into();
+        }
+        sim.run(Duration::from_secs(60));
+        for node in 0..2 {
+            sim.nodes[node].notices.clear();
+            sim.start(node);
+        }
+        let direct = |sim: &Sim, a: usize, b: usize| {
+            let via = |seen: UserView| seen.sessions.iter().any(|session| session.via == Some(Via::Direct));
+            sees(sim, a, b).is_some_and(via)
+        };
+        assert!(sim.run_until(SOON, |sim| direct(sim, 0, 1) && direct(sim, 1, 0)), "through {common}");
+    }
+}
+
+#[test]
+fn a_session_that_lost_its_memory_gets_its_links_back_from_friends() {
+    let mut sim = world(20, &["alice", "bob", "carol"]);
+    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+        befriend(&mut sim, a, b);
+    }
+    sim.crash(0);
+    sim.nodes[0].disk.restore(Default::default());
+    sim.run(Duration::from_secs(60));
+    sim.start(0);
+    let ip = sim.nodes[1].addr.ip();
+    sim.command(0, 1, Command::Ping { ip, port: None });
+    let linked = |sim: &Sim, whom: usize| {
+        sees(sim, 0, whom).is_some_and(|seen| seen.distance == Some(1) && seen.online)
+            && sees(sim, whom, 0).is_some_and(|seen| seen.distance == Some(1) && seen.online)
+    };
+    assert!(sim.run_until(SOON, |sim| linked(sim, 1) && linked(sim, 2)));
+}
+
+#[test]
+fn explode_counts_everybody_within_two_hops_once() {
+    let mut sim = world(30, &["alice", "bob", "carol", "dave", "erin"]);
+    for (a, b) in [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3), (3, 4)] {
+        befriend(&mut sim, a, b);
+    }
+    sim.command(0, 5, Command::Explode);
+    let report = |sim: &Sim| {
+        sim.nodes[0].notices.iter().find_map(|(line, notice)| match notice {
+            Notice::Exploded { users, sessions, messages, .. } if *line == Some(5) => {
+                Some((*users, *sessions, *messages))
+            }
+            _ => None,
+        })
+    };
+    assert!(sim.run_until(SOON, |sim| report(sim).is_some()));
+    let (users, sessions, messages) = report(&sim).expect("it is there");
+    assert!(users >= 3 && users == sessions, "{users} users");
+    assert!(messages <= 50, "{messages} messages");
+    sim.command(0, 6, Command::Explode);
+    assert!(sim.nodes[0].notices.iter().any(|(line, n)| *line == Some(6) && matches!(n, Notice::Error { .. })));
+}
+
+#[test]
+fn an_idle_horizon_says_little() {
+    let mut sim = line(40);
+    sim.run(Duration::from_secs(60));
+    let before: u64 = sim.nodes.iter().map(|node| node.sent_frames).sum();
+    sim.run(Duration::from_secs(3600));
+    let sent = sim.nodes.iter().map(|node| node.sent_frames).sum::<u64>() - before;
+    assert!(sent < 60, "{sent} frames in an idle hour of three nodes");
+}
+
+#[test]
+fn a_name_known_to_a_neighbour_is_found() {
+    let mut sim = world(50, &["alice", "bob", "carol"]);
+    befriend(&mut sim, 1, 2);
+    let ip = sim.nodes[1].addr.ip();
+    sim.command(0, 1, Command::Ping { ip, port: None });
+    sim.run(Duration::from_secs(2));
+    sim.command(0, 2, Command::Chat { user: "carol".to_owned() });
+    let found = |sim: &Sim| told(sim, 0, |notice| matches!(notice, Notice::Chat { with, .. } if with == "carol"));
+    assert!(sim.run_until(SOON, found));
+}
