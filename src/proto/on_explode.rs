@@ -52,6 +52,11 @@ impl Core {
         }
         let Some(declaration) = self.checked::<Declaration>(conn, &explode.declaration) else { return };
         let (origin, session) = (declaration.user, declaration.session);
+        let Some((by, _)) = self.speaker(conn) else { return };
+        if explode.hops >= HOPS && session != by {
+            self.drop_counted("explode in the name of another");
+            return self.answer_flood(conn, explode.flood, Vec::new(), 0);
+        }
         if session == self.session || !self.floods.open(explode.flood, Some(conn), None, self.now.moment) {
             return self.answer_flood(conn, explode.flood, Vec::new(), 0);
         }

@@ -201,7 +201,7 @@ impl Core {
     pub(super) fn settle_presence(&mut self) {
         for (session, user, change) in self.presence.overdue(self.now.moment) {
             self.tell_presence(session, user, change);
-            if self.neighbours.up(&session).is_none() {
+            if self.presence.owes_word(&session) {
                 self.take_word_back(session, user);
             }
         }

@@ -54,6 +54,9 @@ impl Core {
             self.out.store(Op::List(row));
         }
         let after = self.horizon.names(&user);
+        if before == after {
+            return;
+        }
         for gone in before.difference(&after) {
             self.fall_out(gone);
         }

@@ -15,6 +15,8 @@ use crate::time::Moment;
 pub struct Presence {
     online: BTreeMap<SessionId, Online>,
     missing: BTreeMap<SessionId, Moment>,
+    /// Of those that are missing: who was connected with me, so that others count on my word.
+    mine: BTreeSet<SessionId>,
 }
 
 #[derive(Debug)]
@@ -67,7 +69,13 @@ impl Presence {
         let online = self.online.entry(session).or_insert_with(fresh);
         how(online);
         let Some(via) = online.via() else { return Change::Nothing };
-        self.missing.remove(&session);
+        if online.direct {
+            self.mine.remove(&session);
+        }
+        // Whom others were told of on my word is still to be settled.
+        if !self.mine.contains(&session) {
+            self.missing.remove(&session);
+        }
         let before = std::mem::replace(&mut online.told, via);
         match (new, before == via) {
             (true, _) => Change::Came(via),
@@ -79,7 +87,9 @@ impl Presence {
     /// Its connection died; it has a grace to come back.
     pub fn missing(&mut self, session: &SessionId, now: Moment) {
         if let Some(online) = self.online.get_mut(session) {
-            online.direct = false;
+            if std::mem::take(&mut online.direct) {
+                self.mine.insert(*session);
+            }
             self.missing.entry(*session).or_insert(now + LOST_GRACE);
         }
     }
@@ -100,9 +110,15 @@ impl Presence {
         }
     }
 
+    /// Whether others are to be told that I do not reach it any more. Once.
+    pub fn owes_word(&mut self, session: &SessionId) -> bool {
+        self.mine.remove(session)
+    }
+
     /// It is gone, by its own word. Whose it was, if it was online.
     pub fn gone(&mut self, session: &SessionId) -> Option<UserId> {
         self.missing.remove(session);
+        self.mine.remove(session);
         Some(self.online.remove(session)?.user)
     }
 
@@ -120,7 +136,7 @@ impl Presence {
         self.online.iter().filter(|(_, online)| online.user == *user).map(|(session, _)| *session).collect()
     }
 
-    /// Sessions whose grace is over: lost, or reached otherwise from now on.
+    /// Sessions whose grace is over: lost, or reached otherwise, or back.
     pub fn overdue(&mut self, now: Moment) -> Vec<(SessionId, UserId, Change)> {
         let over: Vec<SessionId> = self.missing.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
         over.into_iter().filter_map(|id| self.settle(id)).collect()
@@ -135,7 +151,8 @@ impl Presence {
             return Some((session, user, Change::Lost));
         };
         let before = std::mem::replace(&mut online.told, via);
-        (before != via).then_some((session, user, Change::Path(via)))
+        let change = if before == via { Change::Nothing } else { Change::Path(via) };
+        Some((session, user, change))
     }
 
     pub fn next(&self) -> Option<Moment> {

@@ -172,9 +172,11 @@ fn link_lists_that_say_the_same_again_change_nothing() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1, "mallory");
     let conn = alice.befriend(&mallory);
+    let list = mallory.link_list(alice.user, link_state::LINKED, 1);
+    alice.say(conn, known_list(mallory.user_id(), None, vec![list.clone()], vec![]));
     let (ops, out) = (alice.ops.len(), alice.out.len());
     for _ in 0..100 {
-        let list = mallory.link_list(alice.user, link_state::LINKED, 1);
+        let list = list.clone();
         alice.say(conn, known_list(mallory.user_id(), None, vec![list; 3], vec![]));
     }
     assert_eq!((alice.ops.len(), alice.out.len()), (ops, out));

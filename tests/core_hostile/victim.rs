@@ -5,6 +5,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use darknode::id::{BootId, ConnId, NetworkId, SessionId, UserId};
@@ -192,6 +193,24 @@ impl Victim {
             _ => None,
         };
         self.out.iter().filter_map(item).collect()
+    }
+
+    /// Messages of the control stream to a connection.
+    pub fn said(&self, to: ConnId) -> Vec<&Control> {
+        let message = |output| match output {
+            &Output::Control { conn, ref message } if conn == to => Some(message),
+            _ => None,
+        };
+        self.out.iter().filter_map(message).collect()
+    }
+
+    /// Addresses dialled.
+    pub fn dialled(&self) -> Vec<SocketAddr> {
+        let addr = |output: &Output| match output {
+            Output::Dial { addr, .. } => Some(*addr),
+            _ => None,
+        };
+        self.out.iter().filter_map(addr).collect()
     }
 
     pub fn parcels(&self, to: ConnId) -> Vec<&Chat> {

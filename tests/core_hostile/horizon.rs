@@ -1,0 +1,350 @@
+//! Liars about others: link lists, digests, ping requests, questions and floods that are not what they claim, or too many.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use darknode::id::{ConnId, NetworkId, UserId};
+use darknode::proto::Accept;
+use darknode::proto::event::CloseReason;
+use darknode::proto::limits::{EXPLODE_PAUSE, FIND_BURST, MAX_INTERESTS_PER_ASKER, PING_BURST};
+use darknode::proto::view::Notice;
+use darknode::wire::addr::Addr;
+use darknode::wire::control::{
+    Control, Digest, Explode, Exploded, Find, RequestPing, RequestUserList, Sample, SessionMark, SessionWant, ShortId,
+    UserMark, UserWant, Want,
+};
+use darknode::wire::record::{LinkEntry, LinkList, Signed, link_state};
+use darknode::wire::{Fixed, List, Text};
+
+use crate::adversary::{Person, known_list};
+use crate::victim::{Victim, memory};
+
+const VICTIM: &str = "203.0.113.9:27272";
+
+fn short(id: &[u8; 32]) -> ShortId {
+    Fixed(id[..8].try_into().unwrap())
+}
+
+/// A page of a link list that names these.
+fn page(person: &Person, version: u64, page: u16, pages: u16, names: &[UserId]) -> Signed {
+    let entry = |user: &UserId| LinkEntry { user: *user, state: link_state::LINKED, lamport: version };
+    let (user, session) = (person.user_id(), person.session_id());
+    let entries = List(names.iter().map(entry).collect());
+    person.by_session(LinkList { user, session, version, page, pages, entries })
+}
+
+fn bring(alice: &mut Victim, conn: ConnId, of: &Person, lists: Vec<Signed>) {
+    alice.say(conn, known_list(of.user_id(), Some(of.roster()), lists, Vec::new()));
+}
+
+/// Alice and bob are friends, and bob's list names alice and these.
+fn befriend(alice: &mut Victim, bob: &Person, names: &[UserId]) -> ConnId {
+    let conn = alice.befriend(bob);
+    let names = [&[alice.user], names].concat();
+    bring(alice, conn, bob, vec![page(bob, 10, 0, 1, &names)]);
+    conn
+}
+
+fn ping(asker: &Person, target: UserId, hops: u8, observed: Option<SocketAddr>, seq: u64) -> Control {
+    let declaration = asker.declaration(seq, true, &[VICTIM.parse().unwrap()]);
+    let (roster, observed) = (Some(asker.roster()), observed.map(Addr));
+    Control::RequestPing(RequestPing { id: 1, target, declaration, roster, hops, observed })
+}
+
+fn everything_of(user: &Person) -> Control {
+    let session = SessionWant { session: short(&user.session_id().0), declaration: true, card: true, links: true };
+    let want = UserWant { user: short(&user.user_id().0), roster: true, sessions: List(vec![session]) };
+    Control::Want(Want { users: List(vec![want]) })
+}
+
+#[test]
+fn a_stranger_learns_keys_but_neither_where_somebody_is_nor_whom_they_know() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, carol, mallory) = (Person::new(1, "bob"), Person::new(2, "carol"), Person::new(3, "mallory"));
+    befriend(&mut alice, &bob, &[carol.user_id()]);
+    let conn = alice.meet(&mallory);
+    alice.say(conn, everything_of(&bob));
+    alice.say(conn, Control::RequestUserList(RequestUserList { id: 5, user: bob.user_id() }));
+    alice.say(conn, Control::RequestUserList(RequestUserList { id: 6, user: alice.user }));
+    alice.say(conn, ping(&mallory, bob.user_id(), 1, None, 2));
+    let mut told = 0;
+    for message in alice.said(conn) {
+        if let Control::DeliverKnownList(list) = message {
+            for known in list.users.iter() {
+                told += usize::from(known.user == bob.user_id() && known.roster.is_some());
+                assert!(known.declarations.is_empty() && known.links.is_empty(), "{known:?}");
+            }
+        }
+        assert!(!matches!(message, Control::Digest(_)), "nobody else's numbers are for a stranger");
+    }
+    assert_eq!(told, 1, "a roster is for anybody in the network");
+}
+
+#[test]
+fn whoever_claims_to_be_a_server_learns_no_more_than_a_stranger() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, mallory) = (Person::new(1, "bob"), Person::new(3, "mallory"));
+    befriend(&mut alice, &bob, &[]);
+    let conn = alice.meet(&mallory);
+    alice.say(
+        conn,
+        mallory.declare(mallory.by_session(darknode::wire::record::Declaration {
+            user: mallory.user_id(),
+            session: mallory.session_id(),
+            seq: 9,
+            online: true,
+            addrs: List(Vec::new()),
+            roles: darknode::wire::record::roles::SERVER,
+        })),
+    );
+    alice.say(conn, everything_of(&bob));
+    let leaks = |message: &&Control| match message {
+        Control::DeliverKnownList(list) => list.users.iter().any(|known| !known.declarations.is_empty()),
+        Control::Digest(_) => true,
+        _ => false,
+    };
+    assert_eq!(alice.said(conn).into_iter().filter(leaks).count(), 0);
+}
+
+#[test]
+fn ping_requests_for_oneself_for_nobody_in_anothers_name_or_once_too_far_do_nothing_and_are_counted() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, mallory) = (Person::new(1, "bob"), Person::new(3, "mallory"));
+    let to_bob = befriend(&mut alice, &bob, &[]);
+    let conn = alice.meet(&mallory);
+    let before = alice.said(to_bob).len();
+    alice.say(conn, ping(&mallory, mallory.user_id(), 1, None, 2));
+    alice.say(conn, ping(&mallory, bob.user_id(), 0, None, 3));
+    alice.say(conn, ping(&Person::new(4, "carol"), bob.user_id(), 1, None, 4));
+    assert_eq!(alice.drops("ping request that may not be passed on"), 2);
+    assert_eq!(alice.drops("ping request in the name of another"), 1);
+    assert_eq!(alice.said(to_bob).len(), before, "bob is bothered by none of it");
+    let said = alice.said(conn).len();
+    alice.say(conn, ping(&mallory, UserId([77; 32]), 1, None, 5));
+    assert_eq!(alice.said(conn).len(), said, "nobody is known by that id");
+}
+
+#[test]
+fn ten_thousand_strangers_who_give_a_victims_address_cause_no_dial() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1, "bob");
+    let conn = befriend(&mut alice, &bob, &[]);
+    for n in 0..10_000 {
+        let stranger = Person::new(100 + n, "sybil");
+        alice.say(conn, ping(&stranger, alice.user, 0, Some(VICTIM.parse().unwrap()), 2));
+    }
+    assert!(alice.dialled().is_empty(), "{:?}", alice.dialled());
+    assert_eq!(alice.drops("ping request of somebody not linked"), 10_000);
+}
+
+#[test]
+fn a_friend_who_moves_to_a_victims_address_again_and_again_gets_it_dialled_twice_a_minute_at_most() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
+    let introducer = befriend(&mut alice, &bob, &[carol.user_id()]);
+    let gone = befriend(&mut alice, &carol, &[]);
+    alice.feed(darknode::proto::event::Input::Closed { conn: gone });
+    let before = alice.dialled().len();
+    for n in 0..600 {
+        let port = 1000 + n as u16;
+        alice.say(introducer, ping(&carol, alice.user, 0, Some(([203, 0, 113, 9], port).into()), 100 + n));
+        alice.pass(Duration::from_millis(100));
+        let dials: Vec<_> = alice
+            .out
+            .iter()
+            .filter_map(|output| match output {
+                darknode::proto::event::Output::Dial { dial, .. } => Some(*dial),
+                _ => None,
+            })
+            .collect();
+        for dial in dials {
+            let failure = darknode::proto::event::DialFailure::Unreachable;
+            alice.feed(darknode::proto::event::Input::DialFailed { dial, failure });
+        }
+    }
+    let at_victim = alice.dialled()[before..].iter().filter(|addr| addr.ip().to_string() == "203.0.113.9").count();
+    assert!(at_victim <= 4, "{at_victim} dials in a minute");
+    assert!(alice.drops("introduction over the budget of its introducer") > 0);
+}
+
+#[test]
+fn a_flood_of_ping_requests_is_answered_up_to_a_budget_and_remembered_up_to_a_bound() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1, "bob");
+    let targets: Vec<UserId> = (0..60).map(|n| Person::new(1000 + n, "far").user_id()).collect();
+    let conn = befriend(&mut alice, &bob, &targets);
+    for n in 0..10_000u64 {
+        alice.say(conn, ping(&bob, targets[n as usize % 60], 1, None, 2 + n));
+    }
+    let refused = alice.drops("ping request over the budget of its asker");
+    assert!(refused >= 10_000 - u64::from(PING_BURST) - 1, "{refused}");
+    assert!(MAX_INTERESTS_PER_ASKER <= 64);
+}
+
+#[test]
+fn a_forged_or_foreign_record_counts_against_who_brings_it_and_changes_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
+    let conn = befriend(&mut alice, &bob, &[carol.user_id()]);
+    let foreign = Person { network: NetworkId([9; 32]), ..Person::new(2, "carol") };
+    bring(&mut alice, conn, &carol, Vec::new());
+    let me = alice.user;
+    let mut forged = page(&carol, 5, 0, 1, &[me]);
+    forged.1.0[0] ^= 1;
+    bring(&mut alice, conn, &carol, vec![forged]);
+    bring(&mut alice, conn, &carol, vec![page(&foreign, 6, 0, 1, &[me])]);
+    assert_eq!(alice.drops("record with a bad signature"), 2);
+    assert!(!alice.notices().any(|notice| matches!(notice, Notice::Linked { id, .. } if *id == carol.user_id())));
+}
+
+#[test]
+fn a_replayed_older_list_brings_nobody_back() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
+    let conn = befriend(&mut alice, &bob, &[carol.user_id()]);
+    bring(&mut alice, conn, &carol, Vec::new());
+    assert!(alice.users().iter().any(|user| user.id == carol.user_id() && user.distance == Some(2)));
+    let me = alice.user;
+    bring(&mut alice, conn, &bob, vec![page(&bob, 20, 0, 1, &[me])]);
+    assert!(!alice.users().iter().any(|user| user.id == carol.user_id()));
+    bring(&mut alice, conn, &bob, vec![page(&bob, 10, 0, 1, &[me, carol.user_id()])]);
+    assert!(!alice.users().iter().any(|user| user.id == carol.user_id()));
+}
+
+#[test]
+fn a_link_list_of_more_pages_than_anybody_has_is_refused() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1, "bob");
+    let conn = alice.befriend(&bob);
+    let me = alice.user;
+    for n in 0..200 {
+        bring(&mut alice, conn, &bob, vec![page(&bob, 10, n, 60_000, &[me])]);
+    }
+    assert_eq!(alice.drops("link list beyond the bound"), 200);
+}
+
+#[test]
+fn pages_of_lists_that_never_become_whole_leave_one_list_behind() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1, "bob");
+    let conn = alice.befriend(&bob);
+    alice.keeps = false;
+    let names: Vec<UserId> = (0..60).map(|n| UserId([n; 32])).collect();
+    let mut round = |n: u64| bring(&mut alice, conn, &bob, vec![page(&bob, 10 + n, 3, 16, &names)]);
+    (0..50).for_each(&mut round);
+    let before = memory();
+    (50..500).for_each(&mut round);
+    assert!(memory() - before < 16 * 1024, "{} bytes", memory() - before);
+}
+
+#[test]
+fn digests_that_never_end_are_answered_one_by_one_and_leave_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1, "bob");
+    let conn = befriend(&mut alice, &bob, &[]);
+    alice.keeps = false;
+    let digest = |n: u64| {
+        let mark = |m: u64| UserMark {
+            user: Fixed((n * 100 + m).to_be_bytes()),
+            version: Some(n),
+            sessions: List(vec![SessionMark {
+                session: Fixed([1; 8]),
+                seq: Some(n),
+                card: None,
+                links: None,
+                live: Some(true),
+            }]),
+        };
+        Control::Digest(Digest { users: List((0..100).map(mark).collect()) })
+    };
+    (0..20).for_each(|n| alice.say(conn, digest(n)));
+    let before = memory();
+    (20..500).for_each(|n| alice.say(conn, digest(n)));
+    assert!(memory() - before < 16 * 1024, "{} bytes", memory() - before);
+    assert_eq!(alice.drops("mark of nobody I know"), 50_000);
+}
+
+#[test]
+fn a_word_for_somebody_the_speaker_is_not_linked_with_puts_nobody_online() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, carol, mallory) = (Person::new(1, "bob"), Person::new(2, "carol"), Person::new(3, "mallory"));
+    let conn = befriend(&mut alice, &bob, &[carol.user_id()]);
+    bring(&mut alice, conn, &carol, Vec::new());
+    let liar = befriend(&mut alice, &mallory, &[]);
+    alice.say(liar, carol.declare(carol.declaration(7, true, &[])));
+    let online = |alice: &mut Victim| alice.users().iter().any(|user| user.id == carol.user_id() && user.online);
+    assert!(!online(&mut alice));
+    assert_eq!(alice.drops("word for somebody it is not linked with"), 1);
+    alice.say(conn, carol.declare(carol.declaration(8, true, &[])));
+    assert!(online(&mut alice), "bob is between them");
+}
+
+#[test]
+fn nobody_but_themselves_can_declare_somebody_offline() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
+    let conn = befriend(&mut alice, &bob, &[carol.user_id()]);
+    bring(&mut alice, conn, &carol, Vec::new());
+    alice.say(conn, carol.declare(carol.declaration(7, true, &[])));
+    let mut forged = carol.declaration(8, false, &[]);
+    forged.1 = bob.declaration(8, false, &[]).1;
+    alice.say(conn, carol.declare(forged));
+    assert!(alice.users().iter().any(|user| user.id == carol.user_id() && user.online));
+    assert_eq!(alice.drops("record with a bad signature"), 1);
+}
+
+#[test]
+fn a_flood_of_questions_for_names_is_cut_off_at_a_budget() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1, "bob");
+    befriend(&mut alice, &bob, &[]);
+    let mallory = alice.meet(&Person::new(3, "mallory"));
+    for id in 0..10_000 {
+        let (name, user) = (Some(Text("bob".to_owned())), None);
+        alice.say(mallory, Control::Find(Find { id, name, user, hops: 255 }));
+    }
+    let answers = alice.said(mallory).into_iter().filter(|message| matches!(message, Control::DeliverKnownList(_)));
+    assert!(answers.count() <= FIND_BURST as usize);
+    assert!(alice.drops("find over the budget of its asker") >= 9_900);
+}
+
+#[test]
+fn a_flood_of_explodes_goes_on_once_in_ten_minutes_for_each_user_and_unasked_answers_count_for_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, mallory) = (Person::new(1, "bob"), Person::new(3, "mallory"));
+    let to_bob = befriend(&mut alice, &bob, &[]);
+    let conn = alice.meet(&mallory);
+    for flood in 0..1_000 {
+        let (declaration, roster) = (mallory.declaration(2 + flood, true, &[]), Some(mallory.roster()));
+        alice.say(conn, Control::Explode(Explode { flood, declaration, roster, hops: 255 }));
+    }
+    let passed = |alice: &Victim| {
+        alice.said(to_bob).into_iter().filter(|message| matches!(message, Control::Explode(_))).count()
+    };
+    assert_eq!(passed(&alice), 1);
+    assert_eq!(alice.drops("explode too soon"), 999);
+    alice.pass(EXPLODE_PAUSE + Duration::from_secs(1));
+    alice.say(conn, Control::Exploded(Exploded { flood: 5, reached: List(Vec::new()), messages: u64::MAX }));
+    assert_eq!(alice.drops("answer to no flood of mine"), 1);
+}
+
+#[test]
+fn nobody_explodes_in_the_name_of_another() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, mallory) = (Person::new(1, "bob"), Person::new(3, "mallory"));
+    let to_bob = befriend(&mut alice, &bob, &[]);
+    let conn = alice.meet(&mallory);
+    let (declaration, roster) = (bob.declaration(5, true, &[]), Some(bob.roster()));
+    alice.say(conn, Control::Explode(Explode { flood: 1, declaration, roster, hops: 1 }));
+    assert!(!alice.said(to_bob).into_iter().any(|message| matches!(message, Control::Explode(_))));
+    assert_eq!(alice.drops("explode in the name of another"), 1);
+}
+
+#[test]
+fn a_sample_in_the_open_network_is_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let conn = alice.meet(&Person::new(3, "mallory"));
+    alice.say(conn, Control::Sample(Sample { members: List(Vec::new()), answer: true }));
+    assert_eq!(alice.drops("sample in the open network"), 1);
+    assert_eq!(alice.closed(conn), None::<CloseReason>);
+}
