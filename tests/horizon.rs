@@ -5,7 +5,9 @@ use std::time::Duration;
 use darknode::proto::Accept;
 use darknode::proto::event::Command;
 use darknode::proto::view::{Absence, Filter, Notice, UserView, Via};
+use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
+use darknode::wire::record::roles;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -140,6 +142,104 @@ fn two_who_both_moved_find_each_other_through_one_common_friend() {
         };
         assert!(sim.run_until(SOON, |sim| direct(sim, 0, 1) && direct(sim, 1, 0)), "through {common}");
     }
+}
+
+/// A server, and so many clients that were told of it.
+fn served(seed: u64, names: &[&str]) -> Sim {
+    println!("seed {seed}");
+    let mut sim = Sim::new(Settings { seed, ..Settings::default() });
+    let server = sim.place(Plan { roles: roles::SERVER | roles::RELAY, ..Plan::client("server") });
+    let bootstrap = vec![sim.nodes[server].addr];
+    sim.start(server);
+    for name in names {
+        let node = sim.place(Plan { bootstrap: bootstrap.clone(), ..Plan::client(*name) });
+        sim.start(node);
+    }
+    sim
+}
+
+fn is_direct(sim: &Sim, node: usize, whom: usize) -> bool {
+    sees(sim, node, whom)
+        .is_some_and(|seen| seen.sessions.iter().any(|session| session.online && session.via == Some(Via::Direct)))
+}
+
+fn move_away(sim: &mut Sim, node: usize) {
+    sim.crash(node);
+    let host = sim.nodes[node].addr.port() as u8;
+    sim.move_to(node, ([10, 99, host, node as u8 + 1], 27272).into());
+}
+
+#[test]
+fn two_who_both_moved_and_have_no_common_friend_find_each_other_through_the_server() {
+    let mut sim = served(60, &["rita", "emil"]);
+    befriend(&mut sim, 1, 2);
+    sim.run(Duration::from_secs(2));
+    for node in [1, 2] {
+        move_away(&mut sim, node);
+    }
+    sim.run(Duration::from_secs(60));
+    for node in [1, 2] {
+        sim.start(node);
+    }
+    assert!(sim.run_until(SOON, |sim| is_direct(sim, 1, 2) && is_direct(sim, 2, 1)));
+}
+
+#[test]
+fn whoever_comes_later_is_met_by_the_one_who_asked_the_server_before() {
+    let mut sim = served(61, &["rita", "emil"]);
+    befriend(&mut sim, 1, 2);
+    for node in [1, 2] {
+        move_away(&mut sim, node);
+    }
+    sim.run(Duration::from_secs(60));
+    sim.start(1);
+    sim.run(Duration::from_secs(120));
+    sim.start(2);
+    assert!(sim.run_until(SOON, |sim| is_direct(sim, 1, 2) && is_direct(sim, 2, 1)));
+}
+
+#[test]
+fn the_servers_death_costs_nothing_to_those_who_reach_each_other() {
+    let mut sim = served(62, &["alice", "bob", "carol"]);
+    befriend(&mut sim, 1, 2);
+    befriend(&mut sim, 2, 3);
+    assert!(sim.run_until(SOON, |sim| is_online(sim, 1, 3)));
+    sim.crash(0);
+    sim.run(Duration::from_secs(120));
+    assert!(is_online(&sim, 1, 2) && is_online(&sim, 1, 3) && is_online(&sim, 3, 1));
+    assert!(!told(&sim, 1, |notice| matches!(notice, Notice::Offline { user, .. } if user != "server")));
+}
+
+#[test]
+fn a_session_that_lost_its_memory_gets_all_its_links_back_from_its_server_though_no_friend_is_there() {
+    let mut sim = served(63, &["alice", "bob", "carol"]);
+    befriend(&mut sim, 1, 2);
+    befriend(&mut sim, 1, 3);
+    sim.run(Duration::from_secs(5));
+    for node in 1..=3 {
+        sim.crash(node);
+    }
+    sim.nodes[1].disk.restore(Default::default());
+    sim.run(Duration::from_secs(60));
+    sim.start(1);
+    let linked = |sim: &Sim, whom: usize| sees(sim, 1, whom).is_some_and(|seen| seen.distance == Some(1));
+    assert!(sim.run_until(SOON, |sim| linked(sim, 2) && linked(sim, 3)));
+    sim.start(2);
+    assert!(sim.run_until(SOON, |sim| is_direct(sim, 1, 2)));
+}
+
+#[test]
+fn a_name_is_found_through_two_servers() {
+    let mut sim = served(64, &["alice"]);
+    let first = sim.nodes[0].addr;
+    let second = sim.place(Plan { roles: roles::SERVER, bootstrap: vec![first], ..Plan::client("other") });
+    sim.start(second);
+    let carol = sim.place(Plan { bootstrap: vec![sim.nodes[second].addr], ..Plan::client("carol") });
+    sim.start(carol);
+    sim.run(Duration::from_secs(5));
+    sim.command(1, 2, Command::Chat { user: "carol".to_owned() });
+    let found = |sim: &Sim| told(sim, 1, |notice| matches!(notice, Notice::Chat { with, .. } if with == "carol"));
+    assert!(sim.run_until(SOON, found));
 }
 
 #[test]

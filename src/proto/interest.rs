@@ -10,6 +10,8 @@ use crate::time::Moment;
 #[derive(Debug, Default)]
 pub struct Interest {
     until: BTreeMap<(UserId, SessionId), Moment>,
+    /// Nothing is too old before.
+    sweep: Option<Moment>,
 }
 
 impl Interest {
@@ -21,6 +23,7 @@ impl Interest {
             return false;
         }
         self.until.insert((target, asker), now + INTEREST);
+        self.sweep.get_or_insert(now + INTEREST);
         true
     }
 
@@ -36,11 +39,14 @@ impl Interest {
 
     /// Forgets what is too old.
     pub fn expire(&mut self, now: Moment) {
-        self.until.retain(|_, until| *until > now);
+        if self.sweep.is_some_and(|at| at <= now) {
+            self.until.retain(|_, until| *until > now);
+            self.sweep = self.until.values().min().copied();
+        }
     }
 
     pub fn next(&self) -> Option<Moment> {
-        self.until.values().min().copied()
+        self.sweep
     }
 }
 

@@ -42,8 +42,9 @@ pub const MAX_DIALS_PER_SESSION: usize = 8;
 
 /// Addresses remembered of a session: eight declared ones, and those it was met at.
 pub const MAX_ADDRESSES: usize = 12;
-/// Sessions remembered before the oldest are pruned: at 1 KiB each this is 100 KiB for a client (design §11).
-pub const MAX_SESSIONS: usize = 100;
+/// Sessions remembered before the oldest are pruned: about a hundred within two links, the sample of a closed network, and
+/// those of former times. At 1 KiB each (design §11) a quarter of a megabyte for a client.
+pub const MAX_SESSIONS: usize = 256;
 /// Sessions remembered by a server (design §11).
 pub const MAX_SESSIONS_SERVER: usize = 100_000;
 /// Announcements of the local link that are remembered.

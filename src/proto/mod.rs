@@ -165,6 +165,8 @@ pub struct Core {
     typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
     /// Users of whom the store keeps a row.
     kept: BTreeSet<UserId>,
+    /// Sessions that the last pruning could not but keep.
+    left_by_prune: usize,
     /// Users the faces were warned about, by what.
     warned: BTreeSet<(UserId, view::WarningCode)>,
     /// Until when nothing new is taken in, because the disk refuses.
@@ -254,6 +256,7 @@ impl Core {
             kept: memory.users.iter().map(|row| row.user).chain([config.user]).collect(),
             sessions: Sessions::new(&memory.sessions),
             users,
+            left_by_prune: 0,
             warned: BTreeSet::new(),
             disk_trouble: None,
             recovery: memory.links.is_empty().then_some(now.moment + limits::RECOVERY),

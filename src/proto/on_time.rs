@@ -129,8 +129,10 @@ impl Core {
 
     fn prune_to_limit(&mut self) {
         let limit = if self.is_server() { MAX_SESSIONS_SERVER } else { MAX_SESSIONS };
-        if self.sessions.count() > limit + limit / 8 {
+        // Who must stay may be more than the limit; not every new one is worth a look at all the others.
+        if self.sessions.count() > limit.max(self.left_by_prune) + limit / 8 {
             self.prune(limit);
+            self.left_by_prune = self.sessions.count();
         }
     }
 

@@ -177,15 +177,15 @@ impl Core {
         self.declare(true);
     }
 
-    /// Signs a new link list and pushes it to linked neighbours.
+    /// Signs a new link list and pushes it to linked neighbours and my servers.
     pub(super) fn renew_links(&mut self) {
         let version = self.count.next_link_version(self.now.wall);
         self.save_counters();
         self.myself.links = link_pages(&self.config, version, &self.links);
         self.horizon.say(self.session, &self.myself.links);
-        let linked: Vec<ConnId> =
-            self.neighbours.iter_up().filter(|(_, _, user)| self.links.wants(user)).map(|(_, conn, _)| conn).collect();
-        for conn in linked {
+        let up = self.neighbours.iter_up();
+        let concerned = up.filter(|(session, _, user)| self.links.wants(user) || self.is_my_server(session));
+        for conn in concerned.map(|(_, conn, _)| conn).collect::<Vec<_>>() {
             self.send_links(conn, 0, false);
         }
     }
