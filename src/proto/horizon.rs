@@ -169,7 +169,8 @@ impl Horizon {
         self.says(a, b) && self.says(b, a)
     }
 
-    fn says(&self, a: &UserId, b: &UserId) -> bool {
+    /// Whether the lists of one user call another linked.
+    pub fn says(&self, a: &UserId, b: &UserId) -> bool {
         self.lists.get(a).is_some_and(|word| word.names.contains(b))
     }
 

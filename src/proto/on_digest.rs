@@ -41,17 +41,26 @@ impl Core {
     }
 
     fn own_mark(&self, to: &UserId) -> UserMark {
-        let may = self.links.wants(to) || self.horizon.reaches(to) || self.speaks_for_my_server(to);
         let version = self.myself.links.first().map(|page| page.version);
         let session = SessionMark {
             session: short(&self.session.0),
             seq: Some(self.myself.declaration.seq),
             card: Some(self.myself.card.seq),
-            links: version.filter(|_| may && !self.recovering()),
+            links: version.filter(|_| self.may_know_links(to, &self.config.user)),
             live: None,
         };
         let user = short(&self.config.user.0);
         UserMark { user, version: Some(self.myself.roster.version), sessions: List(vec![session]) }
+    }
+
+    /// Link lists are for those within two links, mine also for whom I want to reach and for my servers. A node that woke
+    /// without links keeps its own back: what others hold of it is better.
+    fn may_know_links(&self, asker: &UserId, user: &UserId) -> bool {
+        if *user == self.config.user {
+            let concerned = self.links.wants(asker) || self.horizon.reaches(asker) || self.speaks_for_my_server(asker);
+            return concerned && !self.recovering();
+        }
+        self.horizon.may_know(asker, user)
     }
 
     fn speaks_for_my_server(&self, user: &UserId) -> bool {
@@ -179,7 +188,7 @@ impl Core {
         if want.card {
             known.cards.0.extend(self.card_of(session));
         }
-        if want.links && self.horizon.may_know(asker, &known.user) {
+        if want.links && self.may_know_links(asker, &known.user) {
             known.links.0.extend(self.pages_of(&known.user, session));
         }
     }

@@ -43,6 +43,17 @@ impl Core {
         }
     }
 
+    /// Somebody has come who may know those I miss: they are sought anew, at once.
+    pub(super) fn seek_through(&mut self, session: SessionId, user: UserId) {
+        let server = self.is_my_server(&session);
+        let missing: Vec<UserId> = self.wanted.missing().collect();
+        for target in
+            missing.iter().filter(|target| server || self.horizon.through(target).any(|friend| friend == user))
+        {
+            self.wanted.news(target, self.now.moment);
+        }
+    }
+
     /// Connections to the servers I was told to use, or am linked with.
     fn my_servers(&self) -> Vec<ConnId> {
         let up = self.neighbours.iter_up();

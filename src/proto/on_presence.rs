@@ -55,7 +55,7 @@ impl Core {
     /// Passes what a connected friend has said to my other friends: they are within two links of it.
     pub(super) fn spread(&mut self, session: SessionId, user: UserId, told: &[ShortId]) {
         let Some(number) = self.sessions.seq(&session).filter(|_| self.horizon.is_friend(&user)) else { return };
-        let between: BTreeSet<UserId> = self.horizon.linked_with(&user).collect();
+        let between = self.horizon.names(&user);
         for (to_session, conn, to) in self.neighbours.iter_up().collect::<Vec<_>>() {
             if to == user || !self.horizon.is_friend(&to) || told.contains(&short(&to.0)) {
                 continue;
@@ -72,15 +72,15 @@ impl Core {
         }
     }
 
-    /// Whether another friend of the declarer could tell a third: it was told, or is there as far as I know, and they are
-    /// linked.
+    /// Whether another friend of the declarer could tell a third: it was told, or is there as far as I know, and the third
+    /// calls it linked.
     fn may_tell(&self, other: &UserId, to: &UserId, told: &[ShortId]) -> bool {
         let knows = if told.is_empty() {
             self.presence.of_user(other).iter().any(|session| self.presence.via(session) == Some(Via::Direct))
         } else {
             told.contains(&short(&other.0))
         };
-        knows && other != to && self.horizon.mutual(other, to)
+        knows && other != to && self.horizon.says(to, other)
     }
 
     /// The declaration of a session as I have it, on its last hop.

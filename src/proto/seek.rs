@@ -54,6 +54,11 @@ impl<K: Ord + Copy + Hash> Seek<K> {
         }
     }
 
+    /// What is sought and not found.
+    pub fn missing(&self) -> impl Iterator<Item = K> + '_ {
+        self.sought.iter().filter(|(_, pause)| pause.next.is_some()).map(|(key, _)| *key)
+    }
+
     /// It is not wanted any more.
     pub fn forget(&mut self, key: &K) {
         self.sought.remove(key);
