@@ -189,6 +189,9 @@ impl Horizon {
     pub fn around(&self, user: &UserId) -> BTreeSet<UserId> {
         let near: BTreeSet<UserId> = self.linked_with(user).collect();
         let mut all = near.clone();
+        if self.friends.contains(user) {
+            all.extend(&self.friends);
+        }
         near.iter().for_each(|friend| all.extend(self.linked_with(friend)));
         all.remove(user);
         all
@@ -197,6 +200,7 @@ impl Horizon {
     /// Whether a user may know where another is (design §3): they are within two links of each other.
     pub fn may_know(&self, asker: &UserId, subject: &UserId) -> bool {
         asker == subject
+            || (self.friends.contains(asker) && self.friends.contains(subject))
             || self.mutual(asker, subject)
             || self.linked_with(subject).any(|between| self.mutual(&between, asker))
     }

@@ -99,15 +99,20 @@ impl Core {
         }
     }
 
-    /// My addresses changed: tell everybody, and try everybody from here.
+    /// My addresses changed: tell everybody, and try whoever is missing from here. Where I stood before, connections may be
+    /// dead.
     pub(super) fn on_interfaces(&mut self, addrs: Vec<SocketAddr>) {
         if addrs == self.myself.addrs {
             return;
         }
+        let left = self.myself.addrs.iter().any(|addr| !addrs.contains(addr));
         self.myself.addrs = addrs;
         self.declare(true);
-        self.redial_accepted();
-        self.try_everything();
+        if left {
+            self.redial_accepted();
+            self.probe_neighbours();
+        }
+        self.seek_anew();
     }
 
     /// A QUIC connection follows the side that dialled to a new address, not the side that accepted: where I accepted, I
@@ -125,6 +130,10 @@ impl Core {
     /// The machine slept, or stands somewhere else: whoever does not answer now is gone, and everybody else is tried.
     pub(super) fn try_everything(&mut self) {
         self.probe_neighbours();
+        self.seek_anew();
+    }
+
+    fn seek_anew(&mut self) {
         self.wanted.news_for_all(&mut self.rng, self.now.moment);
         self.bootstrap.news_for_all(&mut self.rng, self.now.moment);
     }

@@ -150,12 +150,13 @@ impl Core {
         }
     }
 
-    /// Asks somebody between us for users of whom nothing is known.
-    pub(super) fn ask_about(&mut self, conn: ConnId, users: &BTreeSet<UserId>) {
-        let unknown =
-            users.iter().filter(|user| self.sessions.of_user(user).next().is_none() && self.horizon.reaches(user));
-        let wants: Vec<UserWant> =
-            unknown.map(|user| UserWant { user: short(&user.0), roster: true, sessions: List(Vec::new()) }).collect();
+    /// Asks somebody between us for users: of whom nothing is known, for everything; of the others, for what has changed.
+    pub(super) fn ask_about<'a>(&mut self, conn: ConnId, users: impl Iterator<Item = &'a UserId>) {
+        let is_unknown = |user: &UserId| self.sessions.of_user(user).next().is_none();
+        let wants: Vec<UserWant> = users
+            .filter(|user| self.horizon.reaches(user))
+            .map(|user| UserWant { user: short(&user.0), roster: is_unknown(user), sessions: List(Vec::new()) })
+            .collect();
         for page in wants.chunks(MAX_MARKS) {
             self.send_control(conn, Control::Want(Want { users: List(page.to_vec()) }));
         }
@@ -164,14 +165,22 @@ impl Core {
     /// Sends what is asked for, as far as the asker may know it.
     pub(super) fn on_want(&mut self, conn: ConnId, want: Want) {
         let Some((_, asker)) = self.speaker(conn) else { return };
-        let known = want.users.iter().filter_map(|want| self.answer_want(want, &asker)).collect();
-        self.send_known(conn, 0, known, false);
+        let known: Vec<KnownUser> = want.users.iter().filter_map(|want| self.answer_want(want, &asker)).collect();
+        if !known.is_empty() {
+            self.send_known(conn, 0, known, false);
+        }
+        let marks: Vec<UserMark> = want.users.iter().filter_map(|want| self.marked(want, &asker)).collect();
+        if !marks.is_empty() {
+            self.send_control(conn, Control::Digest(Digest { users: List(marks) }));
+        }
     }
 
     fn answer_want(&self, want: &UserWant, asker: &UserId) -> Option<KnownUser> {
         let user = self.user_like(want.user.0)?;
-        if want.sessions.is_empty() {
-            return Some(self.known_user(&user, asker, false));
+        match (want.roster, want.sessions.is_empty()) {
+            (true, true) => return Some(self.known_user(&user, asker, false)),
+            (false, true) => return None,
+            _ => {}
         }
         let mut known = KnownUser { roster: want.roster.then(|| self.roster_of(&user)).flatten(), ..nothing_of(&user) };
         for want in want.sessions.iter() {
@@ -179,6 +188,12 @@ impl Core {
             self.add_session(&mut known, &session, want, asker);
         }
         Some(known)
+    }
+
+    fn marked(&self, want: &UserWant, asker: &UserId) -> Option<UserMark> {
+        let user = self.user_like(want.user.0).filter(|_| !want.roster && want.sessions.is_empty())?;
+        let may = user != self.config.user && self.horizon.may_know(asker, &user);
+        may.then(|| self.mark(&user, asker))
     }
 
     fn add_session(&self, known: &mut KnownUser, session: &SessionId, want: &SessionWant, asker: &UserId) {

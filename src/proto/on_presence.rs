@@ -31,7 +31,7 @@ impl Core {
         }
         let (session, user, online) = (declaration.session, declaration.user, declaration.online);
         if session != by && self.users.roster(&user).is_none() && self.horizon.reaches(&user) {
-            return self.ask_about(conn, &BTreeSet::from([user]));
+            return self.ask_about(conn, [user].iter());
         }
         let heard = Moment(self.now.moment.0.saturating_sub(declare.age_ms));
         let news = self.take_declaration(declaration, heard);

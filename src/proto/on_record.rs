@@ -60,7 +60,12 @@ impl Core {
         for gone in before.difference(&after) {
             self.fall_out(gone);
         }
-        self.ask_about(conn, &after);
+        self.ask_about(conn, after.difference(&before));
+        for named in after.difference(&before) {
+            for (session, _) in self.neighbours.of_user(named) {
+                self.show_online(session, *named);
+            }
+        }
         for (_, conn) in self.neighbours.of_user(&user) {
             self.send_digest(conn);
         }

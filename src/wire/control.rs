@@ -176,7 +176,7 @@ record! {
     pub struct UserWant {
         0 => user: ShortId,
         1 => roster: bool,
-        /// None: whatever there is of all of them but link lists.
+        /// None: with the roster, whatever there is of all of them but link lists; without, a mark.
         2 => sessions: List<SessionWant, 16>,
     }
 }
