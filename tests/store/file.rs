@@ -8,6 +8,7 @@ use darknode::proto::event::Query;
 use darknode::proto::memory::{Counters, Memory, Op};
 use darknode::proto::view::{ErrorCode, Notice};
 
+use crate::memory::everything;
 use crate::support::*;
 
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
@@ -46,6 +47,24 @@ fn a_newer_version_that_is_only_in_the_log_is_refused_with_nothing_lost() {
     assert!(matches!(Store::open(crashed.path(), me()), Err(StoreError::Newer { .. })));
     let after: Vec<_> = files(crashed.path()).into_iter().filter(|(name, _)| name != "darknode.db-shm").collect();
     assert_eq!(after, before);
+}
+
+/// A store of version 1 with everything in it that version 1 could hold, as `.dump` of SQLite writes it.
+const VERSION_1: &str = include_str!("version-1.sql");
+
+#[test]
+fn a_store_of_version_1_is_brought_forward_with_nothing_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let raw = rusqlite::Connection::open(dir.path().join("darknode.db")).unwrap();
+    raw.execute_batch(VERSION_1).unwrap();
+    drop(raw);
+    let (memory, ops) = everything();
+    let store = Store::open(dir.path(), me()).unwrap();
+    assert_eq!(store.memory, Memory { lists: Vec::new(), ..memory.clone() });
+    let mut running = Running::start(store);
+    running.put_all(ops);
+    running.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "what is new in version 2 is kept from now on");
 }
 
 #[test]

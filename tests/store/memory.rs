@@ -32,8 +32,12 @@ fn session(n: u8) -> SessionRow {
     }
 }
 
+fn list(session: u8, pages: u8) -> ListRow {
+    ListRow { session: SessionId([session; 32]), pages: (1..=pages).map(signed).collect() }
+}
+
 /// A memory with everything in it, and the ops that make it.
-fn everything() -> (Memory, Vec<Op>) {
+pub fn everything() -> (Memory, Vec<Op>) {
     let counters = Counters { seq: u64::MAX, roster_version: 2, link_version: 3, lamport: 40, arrival: 50 };
     let entry = |state, lamport| Entry { state, lamport };
     let bare = SessionRow { declaration: None, card: None, addresses: Vec::new(), ..session(9) };
@@ -45,6 +49,7 @@ fn everything() -> (Memory, Vec<Op>) {
         ],
         sessions: vec![session(2), bare],
         links: vec![LinkRow { user: BOB, mine: entry(LinkState::Linked, 4), theirs: entry(LinkState::Auto, u64::MAX) }],
+        lists: vec![list(2, 3), list(9, 1)],
         prekeys: vec![PrekeySecret { id: [1; 8], secret: [2; 32], made: Moment(3) }],
         received: vec![(from_bob(), ranges([(1, 3), (7, u64::MAX)]))],
         waiting: vec![mine(1, 10, "one"), mine(2, 11, "two")],
@@ -54,6 +59,7 @@ fn everything() -> (Memory, Vec<Op>) {
     ops.extend(memory.users.iter().cloned().map(Op::User));
     ops.extend(memory.sessions.iter().cloned().map(|row| Op::Session(Box::new(row))));
     ops.extend(memory.links.iter().copied().map(Op::Link));
+    ops.extend(memory.lists.iter().cloned().map(Op::List));
     ops.extend(memory.prekeys.iter().cloned().map(Op::Prekey));
     ops.extend(memory.received.iter().cloned().map(|(stream, ranges)| Op::Seen { stream, ranges }));
     ops.extend(memory.waiting.iter().cloned().map(Op::Typed));
@@ -139,6 +145,16 @@ fn forgetting_a_user_or_a_session_leaves_what_was_said() {
     assert_eq!(memory.sessions.len(), 1);
     assert_eq!(memory.prekeys, []);
     assert_eq!(memory.waiting.len(), 2);
+}
+
+#[test]
+fn a_newer_link_list_replaces_the_older_and_a_forgotten_one_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::List(list(2, 3)), Op::List(list(9, 2)), Op::List(list(2, 1))]);
+    store.put_all([Op::ForgetList(SessionId([9; 32]))]);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.lists, [list(2, 1)]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBe
 use super::names::Names;
 use super::{int, lamport, packed};
 use crate::id::{MessageId, StreamId};
-use crate::proto::memory::{Counters, LinkRow, MessageRow, Op, SessionRow, UserRow};
+use crate::proto::memory::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
 use crate::time::Now;
 
@@ -40,6 +40,8 @@ impl<'a> Batch<'a> {
             Op::Session(row) => put_session(&self.tx, row),
             Op::ForgetSession(session) => run(&self.tx, "DELETE FROM sessions WHERE key = ?1", [&session.0]),
             Op::Link(row) => put_link(&self.tx, row),
+            Op::List(row) => put_list(&self.tx, row),
+            Op::ForgetList(session) => run(&self.tx, "DELETE FROM lists WHERE session = ?1", [&session.0]),
             Op::Prekey(key) => run(
                 &self.tx,
                 "INSERT OR REPLACE INTO prekeys VALUES (?1, ?2, ?3)",
@@ -208,6 +210,14 @@ fn put_link(conn: &Connection, row: &LinkRow) -> Result<()> {
         conn,
         "INSERT OR REPLACE INTO links VALUES (?1, ?2, ?3, ?4, ?5)",
         params![row.user.0, mine.state as u8, int(mine.lamport), theirs.state as u8, int(theirs.lamport)],
+    )
+}
+
+fn put_list(conn: &Connection, row: &ListRow) -> Result<()> {
+    run(
+        conn,
+        "INSERT INTO lists(session, pages) VALUES (?1, ?2) ON CONFLICT(session) DO UPDATE SET pages = ?2",
+        params![row.session.0, packed::pages_to_bytes(&row.pages)],
     )
 }
 

@@ -27,6 +27,7 @@ enum Subject {
     User(UserId),
     Session(SessionId),
     Link(UserId),
+    List(SessionId),
     Seen(StreamId),
     Delivered(StreamId, SessionId),
 }
@@ -95,6 +96,8 @@ fn subject(op: &Op) -> Option<Subject> {
         Op::Session(row) => Some(Subject::Session(row.session)),
         Op::ForgetSession(session) => Some(Subject::Session(*session)),
         Op::Link(row) => Some(Subject::Link(row.user)),
+        Op::List(row) => Some(Subject::List(row.session)),
+        Op::ForgetList(session) => Some(Subject::List(*session)),
         Op::Seen { stream, .. } => Some(Subject::Seen(*stream)),
         Op::Delivered { stream, session, .. } => Some(Subject::Delivered(*stream, *session)),
         Op::Prekey(_)

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Error, Result, Row};
 use super::{Me, packed, uint};
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
-use crate::proto::memory::{Counters, Entry, LinkRow, LinkState, Memory, MessageRow, SessionRow, UserRow};
+use crate::proto::memory::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Now, Wall};
 use crate::wire::record::Signed;
@@ -30,6 +30,7 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
             session,
         )?,
         links: rows(conn, "SELECT user, mine, mine_lamport, theirs, theirs_lamport FROM links ORDER BY user", link)?,
+        lists: rows(conn, "SELECT session, pages FROM lists ORDER BY id", list)?,
         prekeys: rows(conn, "SELECT id, secret, made FROM prekeys ORDER BY made, id", prekey)?,
         received: rows(
             conn,
@@ -106,6 +107,11 @@ fn link(row: &Row<'_>) -> Result<LinkRow> {
         mine: Entry { state: link_state(row, 1)?, lamport: number(row, 2)? },
         theirs: Entry { state: link_state(row, 3)?, lamport: number(row, 4)? },
     })
+}
+
+fn list(row: &Row<'_>) -> Result<ListRow> {
+    let pages = row.get_ref(1)?.as_blob().ok().and_then(packed::pages_from_bytes);
+    Ok(ListRow { session: SessionId(id(row, 0)?), pages: pages.ok_or_else(|| unreadable(1))? })
 }
 
 fn link_state(row: &Row<'_>, column: usize) -> Result<LinkState> {

@@ -1,4 +1,4 @@
-//! Values that fill one column: ranges, addresses, signed records. Numbers are LEB128, seven bits a byte, lowest first.
+//! Values that fill one column: ranges, addresses, signed records, lists of them. Numbers are LEB128, seven bits a byte, lowest first.
 //! Every reader answers `None` to bytes that no writer here made; the store is damaged then.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -101,6 +101,28 @@ pub fn signed_from_bytes(bytes: &[u8]) -> Option<Signed> {
     (payload.len() <= MAX_RECORD).then(|| Signed(Bytes(payload.to_vec()), Fixed(*signature)))
 }
 
+/// For each page its length, then the page as [`signed_to_bytes`] has it.
+pub fn pages_to_bytes(pages: &[Signed]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for page in pages {
+        let page = signed_to_bytes(page);
+        put(&mut bytes, page.len() as u64);
+        bytes.extend_from_slice(&page);
+    }
+    bytes
+}
+
+pub fn pages_from_bytes(mut bytes: &[u8]) -> Option<Vec<Signed>> {
+    let mut pages = Vec::new();
+    while !bytes.is_empty() {
+        let length = usize::try_from(take(&mut bytes)?).ok()?;
+        let (page, rest) = bytes.split_at_checked(length)?;
+        pages.push(signed_from_bytes(page)?);
+        bytes = rest;
+    }
+    Some(pages)
+}
+
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
@@ -149,6 +171,15 @@ mod tests {
             let _ = ranges_from_bytes(&bytes);
             let _ = addresses_from_bytes(&bytes);
             let _ = signed_from_bytes(&bytes);
+            let _ = pages_from_bytes(&bytes);
+        }
+
+        #[test]
+        fn pages_read_back(lengths in prop::collection::vec(0..=MAX_RECORD, 0..5)) {
+            let pages: Vec<Signed> =
+                lengths.iter().map(|length| Signed(Bytes(vec![7; *length]), Fixed([*length as u8; SIGNATURE]))).collect();
+            let bytes = pages_to_bytes(&pages);
+            prop_assert_eq!(pages_from_bytes(&bytes), Some(pages));
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! A message row is written into two b-trees (`messages`, `history`), one that somebody still lacks into a third
 //! (`outbox`). The 32-byte keys that history names stand once in `keys`, streams once in `streams`; rows carry their
-//! integers. `keys` and `streams` are never emptied, as history is not; `users` and `sessions` hold exactly what the
-//! core remembers, by their full keys, so that forgetting one is deleting one row.
+//! integers. `keys` and `streams` are never emptied, as history is not; `users`, `sessions` and `lists` hold exactly what
+//! the core remembers, by their full keys, so that forgetting one is deleting one row.
 //!
 //! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except `lamport`, which orders
 //! history and therefore stops at `i64::MAX`.
@@ -21,7 +21,8 @@ use crate::wire::content::kind;
 pub const APPLICATION_ID: i32 = 0x6461_726b;
 
 /// Step n brings a store from version n to n + 1. A released step is never changed.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE counters(
         id INTEGER PRIMARY KEY CHECK (id = 1),
         seq INTEGER NOT NULL, roster_version INTEGER NOT NULL, link_version INTEGER NOT NULL,
@@ -65,7 +66,11 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE outbox(
         stream INTEGER NOT NULL, n INTEGER NOT NULL, arrival INTEGER NOT NULL, PRIMARY KEY (stream, n)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE lists(id INTEGER PRIMARY KEY, session BLOB NOT NULL UNIQUE, pages BLOB NOT NULL) STRICT;
+",
+];
 
 /// The `history` index of the schema and the queries that use it write the kind of texts as a literal.
 const _: () = assert!(kind::TEXT == 1);
