@@ -162,6 +162,12 @@ enum Body<'a> {
         session: Session,
         rtt_ms: f64,
     },
+    Exploded {
+        users: usize,
+        sessions: usize,
+        messages: u64,
+        elapsed_ms: u64,
+    },
     Me(Person<'a>),
     Whois(Person<'a>),
     Status {
@@ -294,6 +300,9 @@ impl<'a> Body<'a> {
             }
             Notice::Pong { addr, user, id, session, rtt_ms } => {
                 Body::Pong { addr: Shown(*addr), user, id: Shown(*id), session: Shown(*session), rtt_ms: *rtt_ms }
+            }
+            Notice::Exploded { users, sessions, messages, elapsed_ms } => {
+                Body::Exploded { users: *users, sessions: *sessions, messages: *messages, elapsed_ms: *elapsed_ms }
             }
             Notice::Me(profile) => Body::Me(profile.as_ref().into()),
             Notice::Whois(profile) => Body::Whois(profile.as_ref().into()),

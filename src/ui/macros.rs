@@ -43,6 +43,7 @@ pub const MACROS: &[Macro] = &[
     entry("remove", r"\remove USER", "undoes the link with USER"),
     entry("block", r"\block USER", "refuses USER for good"),
     entry("ping", r"\ping IP [PORT]", "dials that address and says who is there"),
+    entry("explode", r"\explode", "tells all within two hops of me, and counts them"),
     entry("me", r"\me", "shows my fingerprint and address"),
     entry("whois", r"\whois USER", "shows the fingerprint and address of USER"),
     entry("verify", r"\verify USER", "marks the fingerprint of USER as checked"),
@@ -134,6 +135,7 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, Wrong> {
         "online" => nothing(entry, arguments).map(|()| Command::Users { filter: Filter::Online })?,
         "offline" => nothing(entry, arguments).map(|()| Command::Users { filter: Filter::Offline })?,
         "me" => nothing(entry, arguments).map(|()| Command::Me)?,
+        "explode" => nothing(entry, arguments).map(|()| Command::Explode)?,
         "chat" => Command::Chat { user: user()? },
         "add" => Command::Add { user: user()? },
         "remove" => Command::Remove { user: user()? },
@@ -260,6 +262,7 @@ mod tests {
             (r"\block bob", Command::Block { user: user() }),
             (r"\ping 192.0.2.1", Command::Ping { ip, port: None }),
             (r"\ping 192.0.2.1 9", Command::Ping { ip, port: Some(9) }),
+            (r"\explode", Command::Explode),
             (r"\me", Command::Me),
             (r"\whois bob#k7q2mz", Command::Whois { user: "bob#k7q2mz".into() }),
             (r"\verify bob", Command::Verify { user: user() }),
@@ -290,7 +293,9 @@ mod tests {
 
     #[test]
     fn an_unknown_macro_names_the_nearest() {
-        for (line, nearest) in [(r"\usres", r"\users"), (r"\Chat bob", r"\chat"), (r"\explode", r"\"), (r"\", r"\me")] {
+        for (line, nearest) in
+            [(r"\usres", r"\users"), (r"\Chat bob", r"\chat"), (r"\expode", r"\explode"), (r"\", r"\me")]
+        {
             let wrong = parse(line).expect_err("there is no such macro");
             assert_eq!(wrong.code, ErrorCode::UnknownMacro);
             assert!(wrong.message.contains(&format!("nearest is {nearest}")), "{}", wrong.message);
@@ -300,7 +305,16 @@ mod tests {
 
     #[test]
     fn a_misused_macro_says_how_it_is_typed() {
-        for line in [r"\chat", r"\add ", r"\me now", r"\ping", r"\prune many", r"\history bob 0", r"\history 1001"] {
+        for line in [
+            r"\chat",
+            r"\add ",
+            r"\me now",
+            r"\explode now",
+            r"\ping",
+            r"\prune many",
+            r"\history bob 0",
+            r"\history 1001",
+        ] {
             assert_eq!(code(line), ErrorCode::BadArgument, "{line}");
         }
         for line in [r"\ping 192.0.2.1 0", r"\ping 192.0.2.1 65536", r"\ping 192.0.2.1 1 2", r"\history 99999999999"] {

@@ -125,13 +125,19 @@ fn happening(notice: &Notice) -> String {
         Notice::Unlinked { user, by: By::Them, .. } => format!("{user} undid the link with you"),
         Notice::Asked { user, .. } => format!(r"{user} asks for a link; \add {user} accepts, \block {user} refuses"),
         Notice::Online { user, via, .. } => format!("{user} is online{}", way(*via)),
-        Notice::Path { user, via: Via::Direct, .. } => format!("{user} is now reached directly"),
-        Notice::Path { user, via: Via::Relayed, .. } => format!("{user} is now reached through others"),
+        Notice::Path { user, via: Via::Direct, .. } => format!("{user} is reached directly now"),
+        Notice::Path { user, via: Via::Relayed, .. } => format!("{user} is reached through others now"),
         Notice::Offline { user, reason: Absence::Declared, .. } => format!("{user} is offline"),
         Notice::Offline { user, reason: Absence::Lost, .. } => format!("{user} is lost; looking for them"),
         Notice::Pong { addr, user, id, rtt_ms, .. } => {
             format!("{addr} is {user} ({}), {rtt_ms:.1} ms away", id.short())
         }
+        Notice::Exploded { users, sessions, messages, elapsed_ms } => format!(
+            "reached {} on {} with {} in {elapsed_ms} ms",
+            counted(*users as u64, "user"),
+            counted(*sessions as u64, "session"),
+            counted(*messages, "message")
+        ),
         Notice::Done { what } => format!("done: {what}"),
         Notice::Chat { .. }
         | Notice::Queued { .. }
@@ -145,6 +151,10 @@ fn happening(notice: &Notice) -> String {
         | Notice::Warning { .. }
         | Notice::Error { .. } => String::new(),
     }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn way(via: Via) -> &'static str {
@@ -184,7 +194,7 @@ fn people(style: Style, filter: Filter, users: &[UserView]) -> String {
             match user.distance {
                 Some(0) => Some("me"),
                 Some(1) => Some("linked"),
-                Some(_) => Some("a link of a link"),
+                Some(_) => Some("two links away"),
                 None => None,
             },
             user.nearby.then_some("nearby"),

@@ -184,6 +184,10 @@ fn people_and_addresses() {
         },
         json!({"event": "pong", "addr": "192.0.2.1:5", "user": "bob", "id": id(), "session": session(), "rtt_ms": 1.5}),
     );
+    is(
+        Notice::Exploded { users: 2, sessions: 3, messages: 9, elapsed_ms: 40 },
+        json!({"event": "exploded", "users": 2, "sessions": 3, "messages": 9, "elapsed_ms": 40}),
+    );
     let profile = Profile {
         user: user(),
         id: ID,

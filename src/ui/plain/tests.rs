@@ -119,6 +119,7 @@ fn every_happening_has_its_sentence() {
         Notice::Asked { user: user(), id },
         Notice::Online { user: user(), id, session, via: Via::Relayed },
         Notice::Path { user: user(), session, via: Via::Direct },
+        Notice::Path { user: user(), session, via: Via::Relayed },
         Notice::Offline { user: user(), id, session, reason: Absence::Lost },
         Notice::Chat { with: user(), id },
         Notice::Pong { addr, user: user(), id, session, rtt_ms: 1.5 },
@@ -127,6 +128,30 @@ fn every_happening_has_its_sentence() {
         assert!(text.starts_with("* ") && text.contains("bob") && text.ends_with('\n'), "{notice:?}: {text:?}");
         assert_eq!(text.lines().count(), 1);
     }
+}
+
+#[test]
+fn what_explode_reached_is_counted_in_a_sentence() {
+    let notice = Notice::Exploded { users: 1, sessions: 2, messages: 9, elapsed_ms: 40 };
+    assert_eq!(printed(notice), "* reached 1 user on 2 sessions with 9 messages in 40 ms\n");
+}
+
+#[test]
+fn a_friend_of_a_friend_is_two_links_away_and_seen_through_others() {
+    let session =
+        SessionView { session: SessionId([4; 32]), online: true, via: Some(Via::Relayed), heard_s: 3, addrs: vec![] };
+    let carol = UserView {
+        user: "carol".into(),
+        id: UserId([3; 32]),
+        online: true,
+        distance: Some(2),
+        nearby: false,
+        verified: false,
+        sessions: vec![session],
+    };
+    let text = printed(Notice::Users { filter: Filter::All, users: vec![carol] });
+    assert!(text.contains("    carol  online, two links away\n"), "{text}");
+    assert!(text.contains("online through others, heard 3 s ago"), "{text}");
 }
 
 #[test]
