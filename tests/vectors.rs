@@ -13,7 +13,8 @@ use darknode::wire::addr::Addr;
 use darknode::wire::chat::{Chat, Items, Parcel, Release, Unopenable};
 use darknode::wire::content::{Content, Contents, LinkBody, Range, ReceiptBody, StreamRanges, kind};
 use darknode::wire::control::{
-    Batch, Control, Declare, DeliverKnownList, Hello, KnownDeclaration, KnownUser, RequestPing, RequestUserList,
+    Batch, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, Hello, KnownDeclaration, KnownUser,
+    Reached, RequestPing, RequestUserList, Sample, SessionMark, SessionWant, ShortId, UserMark, UserWant, Want,
 };
 use darknode::wire::envelope::Envelope;
 use darknode::wire::frame::{StreamType, encode_frame};
@@ -24,6 +25,7 @@ use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
 use data_encoding::HEXLOWER;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use sha2::{Digest as _, Sha256};
 
 const EXPORTER: [u8; 32] = [0x5e; 32];
 const BOOT: BootId = BootId(0x0102_0304_0506_0708);
@@ -251,24 +253,76 @@ fn control_messages() -> Vec<(&'static str, Control)> {
         flood: 0xdead_beef,
         told: List(vec![Fixed([1; 8]), Fixed([2; 8])]),
     };
-    let ping =
-        RequestPing { id: 1, target: bob.user_id(), declaration: alice.declaration(true), roster: None, hops: 1 };
+    let ping = |hops, observed| RequestPing {
+        id: 1,
+        target: bob.user_id(),
+        declaration: alice.declaration(true),
+        roster: None,
+        hops,
+        observed,
+    };
     let known = KnownUser {
         user: alice.user_id(),
         roster: Some(alice.roster("alice")),
         links: List(vec![alice.links(bob.user_id())]),
         cards: List(vec![alice.card()]),
-        declarations: List(vec![KnownDeclaration { declaration: alice.declaration(true), age_ms: 60_000 }]),
+        declarations: List(vec![KnownDeclaration {
+            declaration: alice.declaration(true),
+            age_ms: 60_000,
+            observed: Some(addr("198.51.100.2:4711")),
+        }]),
     };
-    let list = DeliverKnownList { id: 2, users: List(vec![known]), complete: true, more: false };
+    let list = DeliverKnownList { id: 2, users: List(vec![known.clone()]), complete: true, more: false };
     vec![
         ("hello", Control::Hello(hello)),
         ("declare-online", Control::DeclareOnline(declare(true))),
         ("declare-offline", Control::DeclareOffline(declare(false))),
-        ("request-ping", Control::RequestPing(ping)),
+        ("request-ping", Control::RequestPing(ping(1, None))),
+        ("request-ping-passed-on", Control::RequestPing(ping(0, Some(addr("198.51.100.2:4711"))))),
         ("request-user-list", Control::RequestUserList(RequestUserList { id: 2, user: bob.user_id() })),
         ("deliver-known-list", Control::DeliverKnownList(list)),
+        ("sample", Control::Sample(Sample { members: List(vec![known]), answer: true })),
     ]
+    .into_iter()
+    .chain(messages_of_the_horizon())
+    .collect()
+}
+
+fn short(id: [u8; 32]) -> ShortId {
+    Fixed(id[..8].try_into().expect("an id has 32 bytes"))
+}
+
+/// Questions, marks and floods.
+fn messages_of_the_horizon() -> [(&'static str, Control); 6] {
+    let (alice, bob) = (Person::alice(), Person::bob());
+    let (user, session) = (short(bob.user_id().0), short(bob.session_id().0));
+    let name = Some(Text("bob".to_owned()));
+    let (seq, card, links) = (Some(1_700_000_000_001), Some(1_700_000_000_002), Some(3));
+    let held = SessionMark { session, seq, card, links, live: Some(true) };
+    let marks = vec![UserMark { user, version: Some(1_700_000_000_000), sessions: List(vec![held]) }];
+    let lacked = SessionWant { session, declaration: true, card: true, links: false };
+    let wants = vec![
+        UserWant { user, roster: true, sessions: List(vec![lacked]) },
+        UserWant { user: short(alice.user_id().0), roster: true, sessions: List(vec![]) },
+    ];
+    let flood = 0xdead_beef;
+    let explode = Explode { flood, declaration: alice.declaration(true), roster: Some(alice.roster("alice")), hops: 1 };
+    let reached = Reached(counted(flood, bob.user_id().0), counted(flood, bob.session_id().0));
+    let by_name = Find { id: 3, name, user: None, hops: 16 };
+    let by_id = Find { id: 4, name: None, user: Some(bob.user_id()), hops: 15 };
+    [
+        ("find-name", Control::Find(by_name)),
+        ("find-user", Control::Find(by_id)),
+        ("digest", Control::Digest(Digest { users: List(marks) })),
+        ("want", Control::Want(Want { users: List(wants) })),
+        ("explode", Control::Explode(explode)),
+        ("exploded", Control::Exploded(Exploded { flood, reached: List(vec![reached]), messages: 5 })),
+    ]
+}
+
+/// Somebody as an answer to a flood counts them.
+fn counted(flood: u64, id: [u8; 32]) -> ShortId {
+    short(Sha256::digest([&b"darknode/explode/1\0"[..], &flood.to_be_bytes(), &id].concat()).into())
 }
 
 #[test]

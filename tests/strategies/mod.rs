@@ -7,7 +7,8 @@ use darknode::wire::addr::Addr;
 use darknode::wire::chat::{Chat, Items, Parcel, Release, Unopenable};
 use darknode::wire::content::{Bundle, Content, Contents, Range, ReceiptBody, StreamRanges};
 use darknode::wire::control::{
-    Batch, Control, Declare, DeliverKnownList, Hello, KnownDeclaration, KnownUser, RequestPing, RequestUserList,
+    Batch, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, Hello, KnownDeclaration, KnownUser,
+    Reached, RequestPing, RequestUserList, Sample, SessionMark, SessionWant, UserMark, UserWant, Want,
 };
 use darknode::wire::envelope::{Envelope, Wrap};
 use darknode::wire::proof::Proof;
@@ -127,12 +128,21 @@ fn declare() -> impl Strategy<Value = Declare> {
 }
 
 fn request_ping() -> impl Strategy<Value = RequestPing> {
-    (any::<u64>(), user(), signed(), option::of(signed()), any::<u8>())
-        .prop_map(|(id, target, declaration, roster, hops)| RequestPing { id, target, declaration, roster, hops })
+    (any::<u64>(), user(), signed(), option::of(signed()), any::<u8>(), option::of(addr())).prop_map(
+        |(id, target, declaration, roster, hops, observed)| RequestPing {
+            id,
+            target,
+            declaration,
+            roster,
+            hops,
+            observed,
+        },
+    )
 }
 
 fn known_user() -> impl Strategy<Value = KnownUser> {
-    let known = (signed(), any::<u64>()).prop_map(|(declaration, age_ms)| KnownDeclaration { declaration, age_ms });
+    let known = (signed(), any::<u64>(), option::of(addr()))
+        .prop_map(|(declaration, age_ms, observed)| KnownDeclaration { declaration, age_ms, observed });
     (user(), option::of(signed()), list(signed(), 2), list(signed(), 2), list(known, 2))
         .prop_map(|(user, roster, links, cards, declarations)| KnownUser { user, roster, links, cards, declarations })
 }
@@ -140,6 +150,60 @@ fn known_user() -> impl Strategy<Value = KnownUser> {
 fn known_list() -> impl Strategy<Value = DeliverKnownList> {
     (any::<u64>(), list(known_user(), 3), any::<bool>(), any::<bool>())
         .prop_map(|(id, users, complete, more)| DeliverKnownList { id, users, complete, more })
+}
+
+fn find() -> impl Strategy<Value = Find> {
+    (any::<u64>(), option::of(text()), option::of(user()), any::<u8>()).prop_map(|(id, name, user, hops)| Find {
+        id,
+        name,
+        user,
+        hops,
+    })
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    let number = || option::of(any::<u64>());
+    let session = (fixed(), number(), number(), number(), option::of(any::<bool>()))
+        .prop_map(|(session, seq, card, links, live)| SessionMark { session, seq, card, links, live });
+    let user = (fixed(), number(), list(session, 16)).prop_map(|(user, version, sessions)| UserMark {
+        user,
+        version,
+        sessions,
+    });
+    list(user, 4).prop_map(|users| Digest { users })
+}
+
+fn want() -> impl Strategy<Value = Want> {
+    let session = (fixed(), any::<bool>(), any::<bool>(), any::<bool>())
+        .prop_map(|(session, declaration, card, links)| SessionWant { session, declaration, card, links });
+    let user = (fixed(), any::<bool>(), list(session, 16)).prop_map(|(user, roster, sessions)| UserWant {
+        user,
+        roster,
+        sessions,
+    });
+    list(user, 4).prop_map(|users| Want { users })
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    (list(known_user(), 2), any::<bool>()).prop_map(|(members, answer)| Sample { members, answer })
+}
+
+fn explode() -> impl Strategy<Value = Explode> {
+    (any::<u64>(), signed(), option::of(signed()), any::<u8>()).prop_map(|(flood, declaration, roster, hops)| Explode {
+        flood,
+        declaration,
+        roster,
+        hops,
+    })
+}
+
+fn exploded() -> impl Strategy<Value = Exploded> {
+    let reached = (fixed(), fixed()).prop_map(|(user, session)| Reached(user, session));
+    (any::<u64>(), list(reached, 20), any::<u64>()).prop_map(|(flood, reached, messages)| Exploded {
+        flood,
+        reached,
+        messages,
+    })
 }
 
 pub fn batch() -> impl Strategy<Value = Batch> {
@@ -150,6 +214,12 @@ pub fn batch() -> impl Strategy<Value = Batch> {
         request_ping().prop_map(Control::RequestPing),
         (any::<u64>(), user()).prop_map(|(id, user)| Control::RequestUserList(RequestUserList { id, user })),
         known_list().prop_map(Control::DeliverKnownList),
+        find().prop_map(Control::Find),
+        digest().prop_map(Control::Digest),
+        want().prop_map(Control::Want),
+        sample().prop_map(Control::Sample),
+        explode().prop_map(Control::Explode),
+        exploded().prop_map(Control::Exploded),
     ];
     list(message, 4)
 }
