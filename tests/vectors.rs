@@ -270,6 +270,7 @@ fn control_messages() -> Vec<(&'static str, Control)> {
             declaration: alice.declaration(true),
             age_ms: 60_000,
             observed: Some(addr("198.51.100.2:4711")),
+            live: Some(true),
         }]),
     };
     let list = DeliverKnownList { id: 2, users: List(vec![known.clone()]), complete: true, more: false };

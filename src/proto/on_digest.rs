@@ -241,7 +241,8 @@ impl Core {
         };
         let conn = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn));
         let observed = conn.map(|neighbour| Addr(neighbour.addr)).filter(|addr| super::sessions::may_travel(&addr.0));
-        Some(KnownDeclaration { declaration, age_ms: self.age_of(session), observed })
+        let live = conn.map(|_| true);
+        Some(KnownDeclaration { declaration, age_ms: self.age_of(session), observed, live })
     }
 
     fn card_of(&self, session: &SessionId) -> Option<Signed> {
@@ -344,9 +345,11 @@ impl Core {
             let (session, user, online) = (declaration.session, declaration.user, declaration.online);
             let heard = Moment(self.now.moment.0.saturating_sub(held.age_ms));
             let mut news = self.take_declaration(declaration, heard);
-            if let Some(observed) = held.observed.filter(|_| online && self.sessions.says_online(&session)) {
-                news |= self.sessions.get(&session).is_some_and(|known| !known.addresses().contains(&observed.0));
-                self.note_observed(&session, observed.0);
+            if held.live == Some(true) && online && self.sessions.says_online(&session) {
+                if let Some(Addr(observed)) = held.observed {
+                    news |= self.sessions.get(&session).is_some_and(|known| !known.addresses().contains(&observed));
+                    self.note_observed(&session, observed);
+                }
                 self.vouch(session, user, by, by_user);
             }
             if news {

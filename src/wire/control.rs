@@ -112,8 +112,10 @@ record! {
     pub struct KnownDeclaration {
         0 => declaration: Signed,
         1 => age_ms: u64,
-        /// Where the sender, who is connected with it, sees it.
+        /// Where the sender, who is connected with it, sees it, if that means anything elsewhere.
         2 => observed: Option<Addr>,
+        /// The sender is connected with it.
+        3 => live: Option<bool>,
     }
 }
 

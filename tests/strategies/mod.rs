@@ -141,8 +141,8 @@ fn request_ping() -> impl Strategy<Value = RequestPing> {
 }
 
 fn known_user() -> impl Strategy<Value = KnownUser> {
-    let known = (signed(), any::<u64>(), option::of(addr()))
-        .prop_map(|(declaration, age_ms, observed)| KnownDeclaration { declaration, age_ms, observed });
+    let known = (signed(), any::<u64>(), option::of(addr()), option::of(any::<bool>()))
+        .prop_map(|(declaration, age_ms, observed, live)| KnownDeclaration { declaration, age_ms, observed, live });
     (user(), option::of(signed()), list(signed(), 2), list(signed(), 2), list(known, 2))
         .prop_map(|(user, roster, links, cards, declarations)| KnownUser { user, roster, links, cards, declarations })
 }
