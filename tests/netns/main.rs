@@ -11,6 +11,7 @@ mod program;
 mod addressing;
 mod cables;
 mod field;
+mod horizon;
 mod multicast;
 mod presence;
 mod talk;
