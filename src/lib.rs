@@ -1,8 +1,8 @@
 //! The map of the house.
 //!
 //! darknode is a chat node that needs no server. A **user** is a person, known by a key; a **session** is one running
-//! node of theirs. Two users are **linked** when both say so. A node pushes what changes to those it concerns, seeks
-//! for ever whoever is linked and missing, and keeps every line that was typed until a receipt says it has arrived.
+//! node of theirs. Two users are **linked** when both say so. A node keeps in sight everybody within two links, pushes
+//! what changes to those it concerns, seeks for ever whoever is linked and missing, through friends and servers too, and keeps every line that was typed until a receipt says it has arrived.
 //! What is not built yet stands in the README under *Limits*; why things are as they are, in `docs/decisions.md`; every
 //! byte that travels, in `docs/protocol.md`.
 //!
@@ -53,11 +53,20 @@
 //!    and only then release and receipt go back and the line goes to the face.
 //! 6. The receipt settles the message here: `delivered`.
 //!
+//! # A word about somebody, over two links
+//!
+//! 1. Bob's session declares itself to its neighbours; `proto::on_presence` takes the record in and shows him.
+//! 2. The link lists in `proto::horizon` say whose friends may hear of it, `proto::offers` who tells them: one passes the
+//!    declaration on, the others offer marks.
+//! 3. Over there Bob counts as online while a friend in the middle is connected with him (`proto::presence`).
+//! 4. What a push lost, the next meeting repairs: `proto::on_digest` compares marks and asks for what is lacking.
+//! 5. Whoever misses Bob asks those in the middle (`proto::on_ping`), who remember the question (`proto::interest`).
+//!
 //! # Where to begin
 //!
 //! [`proto::event`] is the whole contract of the core on one page; [`proto::limits`] is every number with its reason.
-//! The tests are sentences: `tests/core.rs` for the core and the simulator, `tests/loopback_shell.rs` for whole nodes,
-//! `tests/store/` for what survives, `tests/vectors/` for every byte.
+//! The tests are sentences: `tests/core.rs` and `tests/horizon.rs` for the core and the simulator,
+//! `tests/loopback_shell.rs` for whole nodes, `tests/store/` for what survives, `tests/vectors/` for every byte.
 
 #[cfg(feature = "node")]
 pub mod config;

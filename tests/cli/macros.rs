@@ -12,6 +12,19 @@ fn named<'a>(users: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
+fn explode_counts_whom_it_reached_and_rests_for_ten_minutes() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    let mut carol = stage.start("carol");
+    bob.meet(&mut carol);
+    let exploded = alice.asks(r"\explode");
+    assert_form(&exploded, "exploded", &["users", "sessions", "messages", "elapsed_ms"]);
+    assert_eq!([&exploded["users"], &exploded["sessions"], &exploded["messages"]], [2, 2, 4], "{exploded}");
+    assert_eq!(alice.fails(r"\explode"), "bad-argument");
+    [alice, bob, carol].into_iter().for_each(|node| node.quits());
+}
+
+#[test]
 fn users_online_and_offline_list_who_is_known_and_how_far() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();

@@ -16,4 +16,5 @@ mod names;
 mod network;
 #[path = "../program/mod.rs"]
 mod program;
+mod server;
 mod text;

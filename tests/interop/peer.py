@@ -1,4 +1,4 @@
-"""A peer of another implementation: sections 4, 6, 7 and 9 of docs/protocol.md, as far as two sessions that chat."""
+"""A peer of another implementation: sections 4, 6, 8 and 10 of docs/protocol.md, as far as two sessions that chat."""
 
 import asyncio
 import hashlib

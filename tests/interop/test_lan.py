@@ -1,4 +1,4 @@
-"""Section 10 of docs/protocol.md, with python-zeroconf at the other end of a cable.
+"""Section 11 of docs/protocol.md, with python-zeroconf at the other end of a cable.
 
 Runs inside namespaces of its own (see `tests/interop.rs`): the node is alone in one, called `node`, and this script in
 the other, with a veth pair between them and nothing but link-local addresses of IPv6 and one of IPv4 each.

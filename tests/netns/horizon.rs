@@ -115,13 +115,18 @@ fn two_friends_who_both_move_meet_again_through_a_server_and_need_it_for_nothing
         }
         let server = field.node_with("server", "server", &["--server"]);
         assert_eq!(server.ready["roles"], serde_json::json!(["relay", "server"]));
+        let [mut alice, mut bob] = ["alice", "bob"].map(|host| field.node(host));
+        introduce(&mut alice, &mut bob, 2);
+        alice.quits();
+        bob.quits();
         let place = format!("10.0.3.1:{PORT}");
         let mut people = ["alice", "bob"].map(|host| field.node_with(host, host, &["--bootstrap", &place]));
         for node in &mut people {
             assert_eq!(node.asks(&format!(r"\ping 10.0.3.1 {PORT}"))["id"], server.ready["id"]);
         }
         let [alice, bob] = &mut people;
-        introduce(alice, bob, 2);
+        alice.asks(&format!(r"\chat {}", bob.id()));
+        bob.asks(&format!(r"\chat {}", alice.id()));
         talk(alice, bob, "at home");
         both_move(field, "alice", "bob");
         talk(alice, bob, "elsewhere");
