@@ -110,7 +110,7 @@ impl Horizon {
     /// Works out anew whom a user names.
     fn read(&mut self, user: UserId) {
         let word = self.lists.entry(user).or_default();
-        let names: BTreeSet<UserId> = maximum(word).filter(|entry| is_linked(entry)).map(|entry| entry.user).collect();
+        let names: BTreeSet<UserId> = maximum(word).filter(is_linked).map(|entry| entry.user).collect();
         let before = std::mem::replace(&mut word.names, names.clone());
         for gone in before.difference(&names) {
             self.unname(gone, &user);

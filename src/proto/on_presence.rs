@@ -2,8 +2,6 @@
 //! purpose pass them to the friends of theirs that the session has not told, one of them in full, the others as an offer
 //! ([`offers`](super::offers)). Whoever was told by somebody between counts that one as a witness as long as it says so.
 
-use std::collections::BTreeSet;
-
 use super::Core;
 use super::memory::Provenance;
 use super::offers::rank;

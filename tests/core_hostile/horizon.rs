@@ -178,7 +178,7 @@ fn a_flood_of_ping_requests_is_answered_up_to_a_budget_and_remembered_up_to_a_bo
     }
     let refused = alice.drops("ping request over the budget of its asker");
     assert!(refused >= 10_000 - u64::from(PING_BURST) - 1, "{refused}");
-    assert!(MAX_INTERESTS_PER_ASKER <= 64);
+    const { assert!(MAX_INTERESTS_PER_ASKER <= 64) };
 }
 
 #[test]
