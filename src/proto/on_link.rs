@@ -78,7 +78,10 @@ impl Core {
             let named = self.horizon.names(user);
             return named.iter().for_each(|named| self.fall_out(named));
         }
+        let named = self.horizon.names(user);
         for (session, conn) in self.neighbours.of_user(user) {
+            // Their list may have come before they were a friend.
+            self.ask_about(conn, named.iter());
             self.send_digest(conn);
             self.spread(session, *user, &[]);
         }
