@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use darknode::id::{ConnId, NetworkId, UserId};
 use darknode::proto::Accept;
-use darknode::proto::event::CloseReason;
+use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::limits::{EXPLODE_PAUSE, FIND_BURST, MAX_INTERESTS_PER_ASKER, PING_BURST};
 use darknode::proto::view::Notice;
 use darknode::wire::addr::Addr;
@@ -195,6 +195,27 @@ fn a_forged_or_foreign_record_counts_against_who_brings_it_and_changes_nothing()
     bring(&mut alice, conn, &carol, vec![page(&foreign, 6, 0, 1, &[me])]);
     assert_eq!(alice.drops("record with a bad signature"), 2);
     assert!(!alice.notices().any(|notice| matches!(notice, Notice::Linked { id, .. } if *id == carol.user_id())));
+}
+
+#[test]
+fn whom_a_list_named_before_its_user_was_a_friend_is_asked_about_when_they_become_one() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
+    let conn = alice.meet(&bob);
+    alice.command(Command::Add { user: bob.user_id().to_string() });
+    let entry = |user, state| LinkEntry { user, state, lamport: 1 };
+    let entries = List(vec![entry(alice.user, link_state::AUTO), entry(carol.user_id(), link_state::LINKED)]);
+    let (user, session) = (bob.user_id(), bob.session_id());
+    let list = bob.by_session(LinkList { user, session, version: 1, page: 0, pages: 1, entries });
+    bring(&mut alice, conn, &bob, vec![list]);
+    let asked = |alice: &Victim| {
+        let about = |want: &UserWant| want.user == short(&carol.user_id().0);
+        alice.said(conn).iter().any(|message| matches!(message, Control::Want(want) if want.users.iter().any(about)))
+    };
+    assert!(!asked(&alice));
+    let prekey = alice.prekey();
+    alice.hand(conn, bob.parcel(alice.user, &prekey, vec![crate::adversary::linked(2)]));
+    assert!(asked(&alice));
 }
 
 #[test]
