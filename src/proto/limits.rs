@@ -52,6 +52,8 @@ pub const MAX_SIGHTINGS: usize = 1_024;
 /// Addresses taken from one announcement.
 pub const MAX_SIGHTED_ADDRS: usize = 16;
 
+/// A session that was not heard of for this long and is there again is news about all who are missing.
+pub const AWAY: Duration = Duration::from_secs(30);
 /// My declaration is pushed again when nothing else made me push it, so that a lost one does not stay lost.
 pub const REFRESH: Duration = Duration::from_secs(30 * 60);
 

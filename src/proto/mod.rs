@@ -165,6 +165,8 @@ pub struct Core {
     typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
     /// Users of whom the store keeps a row.
     kept: BTreeSet<UserId>,
+    /// When all who are missing were last sought anew because one of them came back.
+    sought_all: Option<Moment>,
     /// Sessions that the last pruning could not but keep.
     left_by_prune: usize,
     /// Users the faces were warned about, by what.
@@ -256,6 +258,7 @@ impl Core {
             kept: memory.users.iter().map(|row| row.user).chain([config.user]).collect(),
             sessions: Sessions::new(&memory.sessions),
             users,
+            sought_all: None,
             left_by_prune: 0,
             warned: BTreeSet::new(),
             disk_trouble: None,
@@ -265,6 +268,7 @@ impl Core {
             rng,
             config,
         };
+        core.remember_members();
         core.remember_friends();
         core.settle_everybody();
         core.seek_everybody();

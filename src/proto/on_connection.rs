@@ -3,7 +3,7 @@
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Connected, Output};
-use super::limits::{MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED};
+use super::limits::{AWAY, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED};
 use super::memory::{Op, Provenance};
 use super::neighbours::{Left, Neighbour, Verdict};
 use super::view::{Absence, WarningCode};
@@ -103,6 +103,7 @@ impl Core {
         for other in self.neighbours.speaking_for_another(&session, &user) {
             self.close(other, CloseReason::Duplicate);
         }
+        let was_away = self.was_away(&session);
         self.sessions.hear(session, user, self.now.moment);
         self.sessions.declare(declaration, self.now.moment);
         card.map(|card| self.sessions.take_card(card, self.now.moment));
@@ -115,6 +116,24 @@ impl Core {
         self.neighbours.set_up(conn, user);
         self.heed_seq(hello.known_seq, &user);
         self.come_up(conn, session, user);
+        if was_away {
+            self.seek_others_too();
+        }
+    }
+
+    /// Whether a session I remember has not been heard of for a while.
+    fn was_away(&self, session: &SessionId) -> bool {
+        let known = self.sessions.get(session).filter(|known| self.kept.contains(&known.user));
+        known.is_some_and(|known| self.now.moment.since(known.heard) > AWAY)
+    }
+
+    /// Somebody remembered who was away is there again. So may others be: two parts of a network that touch grow together
+    /// from there, as each who finds one tries all.
+    fn seek_others_too(&mut self) {
+        if self.sought_all.is_none_or(|at| self.now.moment.since(at) > AWAY / 10) {
+            self.sought_all = Some(self.now.moment);
+            self.wanted.news_for_all(&mut self.rng, self.now.moment);
+        }
     }
 
     fn check_hello(&mut self, hello: &Hello, session: &SessionId) -> Result<Introduction, Refused> {
@@ -211,12 +230,20 @@ impl Core {
         self.answer_floods();
         let Some(user) = gone.user else { return };
         match left {
-            Left::Spare => {}
+            Left::Spare => self.compare_again(gone.session, user),
             Left::Other => {
                 self.outbox.open_lane(user, gone.session, self.now.moment);
                 self.pump(&user);
+                self.compare_again(gone.session, user);
             }
             Left::None => self.go_missing(gone.session, user, gone.since),
+        }
+    }
+
+    /// Of two connections one is gone, with what was under way on it.
+    fn compare_again(&mut self, session: SessionId, user: UserId) {
+        if let Some(conn) = self.neighbours.up(&session).filter(|conn| self.compares_with(*conn, session, user)) {
+            self.send_digest(conn);
         }
     }
 

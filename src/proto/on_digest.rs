@@ -76,7 +76,7 @@ impl Core {
                 seq: known.and_then(|known| known.declaration()).map(|declaration| declaration.seq),
                 card: known.and_then(|known| known.card()).map(|card| card.seq),
                 links: self.horizon.version(user, &session).filter(|_| linked),
-                live: self.neighbours.up(&session).map(|_| true),
+                live: self.vouches_for(&session).then_some(true),
             }
         };
         let sessions = self.sessions.of_user(user).take(16).map(mark).collect();
@@ -241,7 +241,7 @@ impl Core {
         };
         let conn = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn));
         let observed = conn.map(|neighbour| Addr(neighbour.addr)).filter(|addr| super::sessions::may_travel(&addr.0));
-        let live = conn.map(|_| true);
+        let live = self.vouches_for(session).then_some(true);
         Some(KnownDeclaration { declaration, age_ms: self.age_of(session), observed, live })
     }
 

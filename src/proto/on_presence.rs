@@ -127,9 +127,14 @@ impl Core {
             seq: known.declaration().map(|declaration| declaration.seq),
             card: None,
             links: None,
-            live: Some(self.neighbours.up(session).is_some()),
+            live: Some(self.vouches_for(session)),
         };
         Some(UserMark { user: short(&known.user.0), version: None, sessions: List(vec![mark]) })
+    }
+
+    /// Whether I tell others that I am connected with a session.
+    pub(super) fn vouches_for(&self, session: &SessionId) -> bool {
+        self.neighbours.up(session).is_some() || self.presence.is_in_grace(session)
     }
 
     /// A neighbour says that it is connected with a session.

@@ -27,6 +27,15 @@ impl Core {
         }
     }
 
+    /// At the start: everybody remembered may be chosen.
+    pub(super) fn remember_members(&mut self) {
+        if self.is_closed() {
+            for session in self.sessions.ids().collect::<Vec<_>>() {
+                self.members.learn(session, MAX_MEMBERS_SERVER, &mut self.rng);
+            }
+        }
+    }
+
     fn remember_member(&mut self, session: SessionId) {
         let bound = if self.is_super() { MAX_MEMBERS_SERVER } else { MAX_MEMBERS };
         if let Some(user) = self.sessions.get(&session).map(|known| known.user)

@@ -110,6 +110,11 @@ impl Presence {
         }
     }
 
+    /// Whether a session was connected with me a moment ago: until its grace is over I go on saying that it is.
+    pub fn is_in_grace(&self, session: &SessionId) -> bool {
+        self.mine.contains(session)
+    }
+
     /// Whether others are to be told that I do not reach it any more. Once.
     pub fn owes_word(&mut self, session: &SessionId) -> bool {
         self.mine.remove(session)
