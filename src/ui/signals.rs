@@ -15,8 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(1900);
 pub fn watch() -> Arc<Notify> {
     let stop = Arc::new(Notify::new());
     let told = stop.clone();
+    let signal = signal();
     tokio::spawn(async move {
-        signal().await;
+        signal.await;
         told.notify_one();
         std::thread::spawn(|| {
             std::thread::sleep(PATIENCE);
@@ -27,17 +28,21 @@ pub fn watch() -> Arc<Notify> {
     stop
 }
 
+/// Catches signals from the call on, not from the first poll: nothing may be shown before, or whoever reads it and asks
+/// for the end at once would kill the program instead.
 #[cfg(unix)]
-async fn signal() {
+fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::warn!("signals cannot be caught here; they end the program at once");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let caught = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = caught else {
+            tracing::warn!("signals cannot be caught here; they end the program at once");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 
