@@ -197,12 +197,19 @@ impl Horizon {
         all
     }
 
-    /// Whether a user may know where another is (design §3): they are within two links of each other.
+    /// Whether a user may know where another is (design §3): the subject's own list names the asker, or somebody whose list
+    /// does.
     pub fn may_know(&self, asker: &UserId, subject: &UserId) -> bool {
+        let is_between = |between: &UserId| self.says(subject, between) && self.says(between, asker);
         asker == subject
             || (self.friends.contains(asker) && self.friends.contains(subject))
-            || self.mutual(asker, subject)
-            || self.linked_with(subject).any(|between| self.mutual(&between, asker))
+            || self.says(subject, asker)
+            || self.naming(asker).any(|between| is_between(&between))
+    }
+
+    /// Whether somebody may know where a user is: their lists, or mine and theirs, name each other.
+    pub fn is_near(&self, user: &UserId, target: &UserId) -> bool {
+        self.says(target, user) || (self.friends.contains(user) && self.says(user, target))
     }
 
     /// The version of a session's list that is at hand.

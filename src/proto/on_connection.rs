@@ -163,7 +163,7 @@ impl Core {
         }
         self.show_online(session, user);
         self.tell_interested(session, &user);
-        self.seek_through(session, user);
+        self.ask_newcomer(conn, session, user);
         self.keep_if_far(&user);
         self.meet_member(conn, session);
         self.members.news(&mut self.rng, self.now.moment);

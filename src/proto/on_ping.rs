@@ -10,8 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::limits::{ASKED_FRIENDS, ASKED_SERVERS};
+use super::members::pick;
 use super::memory::Provenance;
-use crate::id::{ConnId, SessionId, UserId};
+use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::wire::addr::Addr;
 use crate::wire::control::{Control, RequestPing};
@@ -20,37 +21,59 @@ use crate::wire::record::{Declaration, Roster, roles};
 impl Core {
     /// Asks a few who may know where a missing user is.
     pub(super) fn ask_around(&mut self, target: &UserId) {
-        let mut asked: BTreeSet<ConnId> = BTreeSet::new();
-        for friend in self.horizon.through(target).collect::<Vec<_>>() {
-            let conns = self.neighbours.of_user(&friend);
-            asked.extend(conns.first().map(|(_, conn)| *conn));
-            if asked.len() >= ASKED_FRIENDS {
-                break;
-            }
+        let up = self.neighbours.iter_up().filter(|(_, _, user)| self.horizon.is_near(user, target));
+        let mut asked: BTreeSet<ConnId> = up.map(|(_, conn, _)| conn).take(ASKED_FRIENDS).collect();
+        if asked.is_empty() {
+            self.dial_friends_of(target);
+            self.ask_members_for(target);
         }
         let servers = self.my_servers();
         asked.extend(servers.into_iter().take(ASKED_SERVERS));
         for conn in asked {
-            let request = RequestPing {
-                id: self.myself.declaration.seq,
-                target: *target,
-                declaration: self.myself.declaration.signed().clone(),
-                roster: Some(self.myself.roster.signed().clone()),
-                hops: 1,
-                observed: None,
-            };
-            self.send_control(conn, Control::RequestPing(request));
+            self.ask_for_ping(conn, *target);
         }
     }
 
-    /// Somebody has come who may know those I miss: they are sought anew, at once.
-    pub(super) fn seek_through(&mut self, session: SessionId, user: UserId) {
+    fn ask_for_ping(&mut self, conn: ConnId, target: UserId) {
+        let request = RequestPing {
+            id: self.myself.declaration.seq,
+            target,
+            declaration: self.myself.declaration.signed().clone(),
+            roster: Some(self.myself.roster.signed().clone()),
+            hops: 1,
+            observed: None,
+        };
+        self.send_control(conn, Control::RequestPing(request));
+    }
+
+    /// In a closed network any member may know where somebody is.
+    fn ask_members_for(&mut self, target: &UserId) {
+        if self.config.network != NetworkId::OPEN {
+            self.ask_for(&target.to_string());
+        }
+    }
+
+    /// Nobody who is connected may know where somebody is: a few of those whom their list names are tried.
+    fn dial_friends_of(&mut self, target: &UserId) {
+        let names = self.horizon.names(target);
+        let Core { sessions, neighbours, rng, session: me, .. } = self;
+        let of_them = names.iter().flat_map(|user| sessions.of_user(user));
+        let chosen = pick(of_them, ASKED_FRIENDS, rng, |session| session != me && !neighbours.has(session));
+        for session in chosen {
+            let addrs = self.sessions.get(&session).map(|known| known.addresses()).unwrap_or_default();
+            for addr in addrs.into_iter().take(2) {
+                self.dial(Dial { addr, purpose: Purpose::Random(session) }, Some(session));
+            }
+        }
+    }
+
+    /// Somebody has come who may know those I miss: they are asked at once, and remember that I asked.
+    pub(super) fn ask_newcomer(&mut self, conn: ConnId, session: SessionId, user: UserId) {
         let server = self.is_my_server(&session);
-        let missing: Vec<UserId> = self.wanted.missing().collect();
-        for target in
-            missing.iter().filter(|target| server || self.horizon.through(target).any(|friend| friend == user))
-        {
-            self.wanted.news(target, self.now.moment);
+        let near = |target: &UserId| server || self.horizon.is_near(&user, target);
+        let missing: Vec<UserId> = self.wanted.missing().filter(near).collect();
+        for target in missing {
+            self.ask_for_ping(conn, target);
         }
     }
 
