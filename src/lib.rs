@@ -21,7 +21,7 @@
 //! | `config` | arguments and environment, checked | |
 //!
 //! `main.rs` is arguments → configuration → node and face → exit code. The last four exist with the feature `node`,
-//! which is the default; without it the core and the simulator build alone, with no tokio, quinn, mdns-sd or SQLite in
+//! which is the default; without it the core and the simulator build alone, with no tokio, quinn or SQLite in
 //! the tree.
 //!
 //! # Arrows

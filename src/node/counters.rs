@@ -39,6 +39,12 @@ counters! {
     dials_dropped,
     /// Announcements on the local link beyond what is remembered.
     sightings_dropped,
+    /// Packets of mDNS beyond what is read of one address, or of all.
+    mdns_beyond_budget,
+    /// Packets of mDNS from no address of a link of ours.
+    mdns_from_elsewhere,
+    /// Packets of mDNS that make no sense.
+    mdns_garbled,
 }
 
 /// One count.

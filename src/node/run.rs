@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::admission::admit;
@@ -115,7 +115,8 @@ impl Parts {
         let memory = std::mem::take(&mut self.store.memory);
         let printer = Printer::new(self.store.printed, memory.counters.arrival);
         let set_aside = self.store.set_aside.take();
-        let ready = ready(&self.config, &self.identity, interfaces::all(local.port(), local.is_ipv6()));
+        let (see, seen) = watch::channel(interfaces::list());
+        let ready = ready(&self.config, &self.identity, interfaces::all(&seen.borrow(), local.port(), local.is_ipv6()));
         to_face.send(NodeMessage::Ready(Box::new(ready))).ok();
         if let Some(path) = set_aside {
             let message = format!("the store was damaged; it was put aside as {} and a new one begun", path.display());
@@ -132,10 +133,10 @@ impl Parts {
 
         let mut tasks = JoinSet::new();
         tasks.spawn(admit(endpoint.clone(), common.clone()));
-        tasks.spawn(interfaces::watch(local.port(), local.is_ipv6(), events.clone()));
+        tasks.spawn(interfaces::watch(local.port(), local.is_ipv6(), see, events.clone()));
         tasks.spawn(bootstrap::resolve(self.places, events.clone()));
         let lan = self.config.lan.map(|mdns_port| {
-            let lan = Lan { boot, network: self.config.network, port: local.port(), mdns_port };
+            let lan = Lan { boot, network: self.config.network, port: local.port(), mdns_port, interfaces: seen };
             let (leave, left) = oneshot::channel();
             (leave, tokio::spawn(lan.run(events, common.counters.clone(), left)))
         });

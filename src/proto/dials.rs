@@ -51,9 +51,9 @@ impl Dials {
     fn crowded_out(&self, dial: &Dial) -> bool {
         let is_sighting = |dial: &Dial| matches!(dial.purpose, Purpose::Sighting(_));
         let sightings = || self.open.values().filter(|open| is_sighting(open));
-        is_sighting(dial)
-            && (sightings().count() >= MAX_SIGHTING_DIALS
-                || sightings().filter(|open| open.addr.ip() == dial.addr.ip()).count() >= MAX_SIGHTING_DIALS_PER_IP)
+        let free = MAX_SIGHTING_DIALS.saturating_sub(sightings().count());
+        let own = sightings().filter(|open| open.addr.ip() == dial.addr.ip()).count();
+        is_sighting(dial) && (own >= MAX_SIGHTING_DIALS_PER_IP || 3 * own >= free)
     }
 
     /// A dial has ended, well or not.
@@ -114,5 +114,14 @@ mod tests {
         assert_eq!(started.count(), MAX_SIGHTING_DIALS - MAX_SIGHTING_DIALS_PER_IP - 1);
         let sought = Dial { addr: ([10, 0, 0, 2], 1).into(), purpose: Purpose::Seek(SessionId([2; 32])) };
         assert!(dials.start(sought).is_some());
+    }
+    #[test]
+    fn a_few_greedy_addresses_leave_dials_for_whoever_comes_next() {
+        let mut dials = Dials::default();
+        for last in 1..=8 {
+            let started = (1..=1000).filter(|port| dials.start(sighting([10, 0, 0, last], *port)).is_some());
+            assert!(started.count() >= 1);
+        }
+        assert!(dials.start(sighting([10, 0, 0, 99], 1)).is_some());
     }
 }

@@ -30,10 +30,11 @@ pub enum Input {
     Closed { conn: ConnId },
     /// A dial came to nothing. Every `Output::Dial` is followed by this or by a `Connected` that names it.
     DialFailed { dial: DialId, failure: DialFailure },
-    /// Somebody of our network announces itself on the local link. A hint to dial; may repeat.
-    Sighted { boot: BootId, addrs: Vec<SocketAddr> },
+    /// Somebody of our network announces itself on the local link from this address. A hint to dial; repeats. One boot id
+    /// may come from several addresses, and not all of them need be its own.
+    Sighted { boot: BootId, addr: SocketAddr },
     /// An announcement has ended.
-    Unsighted { boot: BootId },
+    Unsighted { boot: BootId, addr: SocketAddr },
     /// My addresses that others may dial, as they are from now on: real ones, with the port.
     Interfaces { addrs: Vec<SocketAddr> },
     /// Addresses of the nodes given by `--bootstrap`, resolved.
@@ -45,7 +46,7 @@ pub enum Input {
     /// The disk refuses. These typed messages were given up and will never be stored; everything else stays queued in
     /// the store and is tried again until a `Stored` says that it went in.
     StoreFailed { refused: Vec<MessageId>, error: String },
-    /// My own announcement is not heard on the local link.
+    /// My own announcement is not heard on the local link, since just now.
     MulticastDeaf,
 }
 

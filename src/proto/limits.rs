@@ -35,7 +35,8 @@ pub const MAX_DIALS: usize = 32;
 /// Of these at most so many to where announcements of the local link lead: anybody can announce, and whoever is sought
 /// must not wait for it.
 pub const MAX_SIGHTING_DIALS: usize = 24;
-/// And so many to one IP address: several nodes on one host are dialled in turns.
+/// And so many to one IP address, or a third of what is free if that is less: several nodes on one host are dialled in
+/// turns, and a few greedy addresses leave something for whoever comes next.
 pub const MAX_SIGHTING_DIALS_PER_IP: usize = 6;
 /// Dials at once to the addresses of one session.
 pub const MAX_DIALS_PER_SESSION: usize = 8;
@@ -48,8 +49,6 @@ pub const MAX_SESSIONS: usize = 100;
 pub const MAX_SESSIONS_SERVER: usize = 100_000;
 /// Announcements of the local link that are remembered.
 pub const MAX_SIGHTINGS: usize = 1_024;
-/// Addresses taken from one announcement.
-pub const MAX_SIGHTED_ADDRS: usize = 16;
 
 /// My declaration is pushed again when nothing else made me push it, so that a lost one does not stay lost.
 pub const REFRESH: Duration = Duration::from_secs(30 * 60);

@@ -157,9 +157,14 @@ impl Neighbours {
         self.up.contains_key(session) || self.conns.values().any(|neighbour| neighbour.session == *session)
     }
 
-    /// The session behind a boot id that is connected.
-    pub fn session_of(&self, boot: &BootId) -> Option<SessionId> {
-        self.conns.values().find(|neighbour| neighbour.boot == *boot).map(|neighbour| neighbour.session)
+    /// Whether anybody who is connected says to be this boot.
+    pub fn claims(&self, boot: &BootId) -> bool {
+        self.conns.values().any(|neighbour| neighbour.boot == *boot)
+    }
+
+    /// The session that is connected there and says to be this boot.
+    pub fn at(&self, boot: &BootId, addr: &SocketAddr) -> Option<SessionId> {
+        self.conns.values().find(|conn| conn.boot == *boot && conn.addr == *addr).map(|conn| conn.session)
     }
 
     /// Sessions of a user that are up, each with its connection.

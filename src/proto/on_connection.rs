@@ -36,7 +36,8 @@ impl Core {
             self.bootstrapped.insert(*addr, new.session);
             self.bootstrap.found(addr, self.now.moment);
         }
-        self.nearby.meet(new.boot, new.session);
+        let reached = dial.as_ref().map_or(new.addr, |dial| dial.addr);
+        self.nearby.meet(&(new.boot, reached), new.session);
         let neighbour = Neighbour {
             session: new.session,
             boot: new.boot,
@@ -52,6 +53,7 @@ impl Core {
             Verdict::Duplicate => {
                 self.out.push(Output::Close { conn: new.conn, reason: CloseReason::Duplicate });
                 self.answer_pings(&new.session);
+                self.show_nearby_session(&new.session);
             }
             Verdict::Keep(closed) => {
                 self.send_hello(new.conn, &new.session, new.addr);

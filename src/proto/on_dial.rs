@@ -40,7 +40,8 @@ impl Core {
                 self.notice(line, Notice::Error { code: ErrorCode::Unreachable, message });
             }
             Purpose::Sighting(boot) => {
-                let silent = self.nearby.silent(&boot).filter(|session| self.neighbours.up(session).is_none());
+                let silent =
+                    self.nearby.silent(&(boot, dial.addr)).filter(|session| self.neighbours.up(session).is_none());
                 silent.iter().for_each(|session| self.hide_nearby(session));
             }
             Purpose::Seek(_) | Purpose::Bootstrap => {}

@@ -4,6 +4,7 @@
 mod adversary;
 mod chaos;
 mod floods;
+mod nearby;
 mod records;
 mod sealed;
 mod victim;
