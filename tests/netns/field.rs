@@ -229,15 +229,17 @@ impl Field {
 
     /// The memory a person's node holds, in KiB.
     pub fn memory_of(&self, name: &str) -> u64 {
-        let args = format!("\0-u\0{name}\0");
-        let processes = std::fs::read_dir("/proc").expect("the field has processes").flatten();
-        let is_theirs = |path: &std::path::PathBuf| {
-            std::fs::read_to_string(path.join("cmdline")).is_ok_and(|command| command.contains(&args))
-        };
-        let process = processes.map(|entry| entry.path()).find(is_theirs).expect("their node runs");
-        let status = std::fs::read_to_string(process.join("status")).expect("their node runs");
+        let status = process_of(name, "status");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a process has memory");
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("it is a number of KiB")
+    }
+
+    /// The time a person's node has spent on processors.
+    pub fn time_of(&self, name: &str) -> Duration {
+        let stat = process_of(name, "stat");
+        let (_, fields) = stat.rsplit_once(')').expect("the program's name is in brackets");
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks"));
+        Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
     /// A thread of this test that stands on a host.
@@ -254,6 +256,17 @@ impl Field {
         self.stage.say(format!("{time:?} pass"));
         std::thread::sleep(time);
     }
+}
+
+/// What the system says of the process of a person's node.
+fn process_of(name: &str, file: &str) -> String {
+    let args = format!("\0-u\0{name}\0");
+    let processes = std::fs::read_dir("/proc").expect("the field has processes").flatten();
+    let is_theirs = |path: &std::path::PathBuf| {
+        std::fs::read_to_string(path.join("cmdline")).is_ok_and(|command| command.contains(&args))
+    };
+    let process = processes.map(|entry| entry.path()).find(is_theirs).expect("their node runs");
+    std::fs::read_to_string(process.join(file)).expect("their node runs")
 }
 
 fn end(host: &str, iface: &str) -> String {

@@ -13,4 +13,5 @@ mod cables;
 mod field;
 mod multicast;
 mod presence;
+mod storm;
 mod talk;
