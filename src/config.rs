@@ -18,6 +18,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::identity::Name;
+use crate::identity::address::{Address, SCHEME};
 use crate::identity::name::harmless;
 use crate::identity::network::NetworkKey;
 use crate::proto::Accept;
@@ -260,12 +261,15 @@ fn others_may_read(_file: &File) -> bool {
     false
 }
 
-/// `host[:port]` with its port, an IPv6 address in brackets.
+/// `host[:port]` with its port, an IPv6 address in brackets; or an address as `\me` shows it.
 fn normal_address(text: &str) -> Result<String, Unusable> {
     let wrong = || {
         let shown = harmless(text);
         unusable(format!("`{shown}` is no address for --bootstrap; write host, host:port or [2001:db8::1]:port"))
     };
+    if text.starts_with(SCHEME) {
+        return text.parse().map(|address: Address| address.to_string()).map_err(|why| unusable(why.to_string()));
+    }
     if let Ok(ip) = text.parse::<Ipv6Addr>() {
         return Ok(format!("[{ip}]:{DEFAULT_PORT}"));
     }

@@ -23,6 +23,7 @@ use crate::handle::{Handle, NodeMessage, REQUESTS, Ready};
 use crate::id::BootId;
 use crate::identity::Name;
 use crate::identity::network::NetworkKey;
+use crate::proto::event::Input;
 use crate::proto::view::{Notice, WarningCode};
 use crate::proto::{Accept, Config, Core};
 use crate::wire::record::roles;
@@ -124,7 +125,11 @@ impl Parts {
             to_face.send(NodeMessage::Notice { line: None, notice }).ok();
         }
         let user = self.identity.user;
-        let core = Core::new(core_config(&self.config, self.identity, local.port(), boot), memory, clock.now());
+        let listen = interfaces::all(&seen.borrow(), local.port(), local.is_ipv6());
+        let config = core_config(&self.config, self.identity, local.port(), boot);
+        let mut core = Core::new(config, memory, clock.now());
+        // Before anybody can ask for them.
+        core.handle(clock.now(), Input::Interfaces { addrs: interfaces::dialable(&listen) });
         let (store_events, from_store) = mpsc::unbounded_channel();
         let tell = move |event| {
             store_events.send(event).ok();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::limits::{MAX_DIALS, MAX_SIGHTING_DIALS, MAX_SIGHTING_DIALS_PER_IP, PING_DEADLINE};
-use crate::id::{BootId, DialId, SessionId};
+use crate::id::{BootId, DialId, SessionId, UserId};
 use crate::time::Moment;
 
 /// Why somewhere is dialled.
@@ -16,8 +16,8 @@ pub enum Purpose {
     Sighting(BootId),
     /// A node given on the command line is there.
     Bootstrap,
-    /// `\ping`, with the line to answer.
-    Ping { line: Option<u64> },
+    /// `\ping`, with the line to answer, and who must be there.
+    Ping { line: Option<u64>, whom: Option<UserId> },
 }
 
 /// A dial on its way.
@@ -62,9 +62,24 @@ impl Dials {
     }
 }
 
-/// Pings whose address has answered and whose hello has not come yet.
+/// Pings that are not answered yet.
 #[derive(Debug, Default)]
-pub struct Pings(Vec<Ping>);
+pub struct Pings {
+    /// The address has answered and the hello has not come.
+    open: Vec<Ping>,
+    /// One user is to answer at one of several places.
+    awaited: Vec<Awaited>,
+}
+
+/// A ping to an address with a user in it.
+#[derive(Debug, Clone)]
+pub struct Awaited {
+    pub line: Option<u64>,
+    pub whom: UserId,
+    /// Somebody else has answered.
+    pub met_another: bool,
+    until: Moment,
+}
 
 /// One of them.
 #[derive(Debug, Clone)]
@@ -73,26 +88,57 @@ pub struct Ping {
     pub addr: SocketAddr,
     pub session: SessionId,
     pub rtt_ms: f64,
-    pub until: Moment,
+    pub whom: Option<UserId>,
+    until: Moment,
 }
 
 impl Pings {
-    pub fn answered(&mut self, line: Option<u64>, addr: SocketAddr, session: SessionId, rtt_ms: f64, now: Moment) {
-        self.0.push(Ping { line, addr, session, rtt_ms, until: now + PING_DEADLINE });
+    /// One of several dials for this line is to find this user.
+    pub fn await_user(&mut self, line: Option<u64>, whom: UserId, now: Moment) {
+        self.awaited.push(Awaited { line, whom, met_another: false, until: now + PING_DEADLINE });
+    }
+
+    /// Whether a ping with a user in it still waits to be answered; it does so no more.
+    pub fn settle(&mut self, line: Option<u64>) -> bool {
+        self.awaited.extract_if(.., |awaited| awaited.line == line).count() > 0
+    }
+
+    /// Somebody else answers at one of the places.
+    pub fn meet_another(&mut self, line: Option<u64>) {
+        let of_it = self.awaited.iter_mut().filter(|awaited| awaited.line == line);
+        of_it.for_each(|awaited| awaited.met_another = true);
+    }
+
+    /// An address has answered, with this session's key.
+    pub fn answered(
+        &mut self,
+        (line, whom): (Option<u64>, Option<UserId>),
+        addr: SocketAddr,
+        session: SessionId,
+        rtt_ms: f64,
+        now: Moment,
+    ) {
+        self.open.push(Ping { line, addr, session, rtt_ms, whom, until: now + PING_DEADLINE });
     }
 
     /// Those that a hello of this session completes.
     pub fn take(&mut self, session: &SessionId) -> Vec<Ping> {
-        self.0.extract_if(.., |ping| ping.session == *session).collect()
+        self.open.extract_if(.., |ping| ping.session == *session).collect()
     }
 
     /// Those that have waited too long.
     pub fn overdue(&mut self, now: Moment) -> Vec<Ping> {
-        self.0.extract_if(.., |ping| ping.until <= now).collect()
+        self.open.extract_if(.., |ping| ping.until <= now).collect()
+    }
+
+    /// Users who have not answered for too long.
+    pub fn overdue_users(&mut self, now: Moment) -> Vec<Awaited> {
+        self.awaited.extract_if(.., |awaited| awaited.until <= now).collect()
     }
 
     pub fn next(&self) -> Option<Moment> {
-        self.0.iter().map(|ping| ping.until).min()
+        let awaited = self.awaited.iter().map(|awaited| awaited.until);
+        self.open.iter().map(|ping| ping.until).chain(awaited).min()
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::memory::{Op, Ticket};
 use super::view::{Filter, Notice};
 use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
+use crate::identity::address::Address;
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 
@@ -37,8 +38,8 @@ pub enum Input {
     Unsighted { boot: BootId, addr: SocketAddr },
     /// My addresses that others may dial, as they are from now on: real ones, with the port.
     Interfaces { addrs: Vec<SocketAddr> },
-    /// Addresses of the nodes given by `--bootstrap`, resolved.
-    Bootstrap { addrs: Vec<SocketAddr> },
+    /// Addresses of nodes given by `--bootstrap`, resolved; and who must answer there, if that was said.
+    Bootstrap { addrs: Vec<SocketAddr>, whom: Option<UserId> },
     /// The machine slept, or a network came back: try everything now.
     Woke,
     /// Every `Output::Store` up to this ticket is durable.
@@ -81,7 +82,7 @@ pub struct Request {
     pub command: Command,
 }
 
-/// What a person or script can ask for. `user` is what they typed: a name, `name#abc123`, or a full id.
+/// What a person or script can ask for. `user` is what they typed: a name, `name#abc123`, a full id, or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Chat {
@@ -107,6 +108,10 @@ pub enum Command {
     Ping {
         ip: std::net::IpAddr,
         port: Option<u16>,
+    },
+    /// Dials every place of an address, until that user answers at one.
+    PingAddress {
+        address: Address,
     },
     Me,
     Whois {

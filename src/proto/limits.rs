@@ -103,6 +103,8 @@ pub const MAX_RECEIPT_RANGES: usize = 128;
 pub const LOOKUP: Duration = Duration::from_secs(5);
 /// Names that may be looked for at once.
 pub const MAX_LOOKUPS: usize = 64;
+/// Places at which one user must answer, of addresses that were typed or given: more than anybody types.
+pub const MAX_PLACES_EXPECTED: usize = 1_024;
 /// `\ping` gives up after this long.
 pub const PING_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -30,6 +30,8 @@ pub struct Neighbour {
     pub since: Moment,
     /// Whose session, once the hello has been read.
     pub user: Option<UserId>,
+    /// Whose session I dialled for, if only theirs will do.
+    pub whom: Option<UserId>,
     /// Bad records it has brought.
     pub strikes: u32,
     /// When it must have answered a probe.
@@ -231,6 +233,7 @@ mod tests {
             mine,
             since,
             user: None,
+            whom: None,
             strikes: 0,
             probe: None,
             handed_back: 0,

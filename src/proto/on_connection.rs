@@ -1,5 +1,7 @@
 //! Connections come, say hello, and go.
 
+use std::net::SocketAddr;
+
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Connected, Output};
@@ -29,10 +31,13 @@ impl Core {
             return;
         }
         let rtt_ms = new.rtt.as_secs_f64() * 1000.0;
-        if let Some(Dial { purpose: Purpose::Ping { line }, .. }) = &dial {
-            self.pings.answered(*line, new.addr, new.session, rtt_ms, self.now.moment);
+        let mut whom = None;
+        if let Some(Dial { purpose: Purpose::Ping { line, whom: user }, .. }) = &dial {
+            whom = *user;
+            self.pings.answered((*line, whom), new.addr, new.session, rtt_ms, self.now.moment);
         }
         if let Some(Dial { purpose: Purpose::Bootstrap, addr, .. }) = &dial {
+            whom = self.expected.get(addr).copied();
             self.bootstrapped.insert(*addr, new.session);
             self.bootstrap.found(addr, self.now.moment);
         }
@@ -45,6 +50,7 @@ impl Core {
             mine: new.dial.is_some(),
             since: self.now.moment,
             user: None,
+            whom,
             strikes: 0,
             probe: None,
             handed_back: 0,
@@ -84,7 +90,7 @@ impl Core {
             self.drop_counted("second hello");
             return self.close(conn, CloseReason::Protocol);
         }
-        let (session, addr, mine) = (neighbour.session, neighbour.addr, neighbour.mine);
+        let (session, addr, mine, whom) = (neighbour.session, neighbour.addr, neighbour.mine, neighbour.whom);
         let Ok((roster, declaration, card)) = self.check_hello(&hello, &session) else {
             self.drop_counted("bad hello");
             return self.close(conn, CloseReason::Protocol);
@@ -92,6 +98,9 @@ impl Core {
         let user = roster.user;
         if self.links.is_blocked(&user) {
             return self.close(conn, CloseReason::Blocked);
+        }
+        if let Some(whom) = whom.filter(|whom| *whom != user) {
+            return self.refuse_another(conn, &session, addr, whom);
         }
         self.learn_roster(roster);
         // A newer one may be known than the hello brings.
@@ -115,6 +124,16 @@ impl Core {
         self.neighbours.set_up(conn, user);
         self.heed_seq(hello.known_seq, &user);
         self.come_up(conn, session, user);
+    }
+
+    /// Only one user will do at that address, and another one answers.
+    fn refuse_another(&mut self, conn: ConnId, session: &SessionId, addr: SocketAddr, whom: UserId) {
+        self.pings.take(session).iter().for_each(|ping| self.pings.meet_another(ping.line));
+        if self.expected.contains_key(&addr) {
+            let message = format!("somebody else answers at {addr}, where {} was to be", self.users.handle(&whom));
+            self.warn_once(whom, WarningCode::NameClash, message);
+        }
+        self.close(conn, CloseReason::Surplus);
     }
 
     fn check_hello(&mut self, hello: &Hello, session: &SessionId) -> Result<Introduction, Refused> {

@@ -32,7 +32,8 @@ impl Core {
             self.wanted.news(&user, self.now.moment);
         }
         match dial.purpose {
-            Purpose::Ping { line } => {
+            Purpose::Ping { whom: Some(_), .. } => {}
+            Purpose::Ping { line, whom: None } => {
                 let message = match failure {
                     DialFailure::Stranger => format!("{} answers, but is not of this network", dial.addr),
                     _ => format!("nobody answers at {}", dial.addr),
@@ -53,6 +54,14 @@ impl Core {
         let known = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn)).and_then(|n| n.user);
         let Some(user) = known else { return };
         for ping in self.pings.take(session) {
+            match ping.whom {
+                Some(whom) if whom != user => {
+                    self.pings.meet_another(ping.line);
+                    continue;
+                }
+                Some(_) if !self.pings.settle(ping.line) => continue,
+                _ => {}
+            }
             let handle = self.users.handle(&user);
             let pong = Notice::Pong { addr: ping.addr, user: handle, id: user, session: *session, rtt_ms: ping.rtt_ms };
             self.notice(ping.line, pong);
@@ -60,14 +69,18 @@ impl Core {
     }
 
     pub(super) fn fail_ping(&mut self, dial: Option<&Dial>, why: &str) {
-        if let Some(Dial { purpose: Purpose::Ping { line }, .. }) = dial {
+        if let Some(Dial { purpose: Purpose::Ping { line, whom: None }, .. }) = dial {
             self.notice(*line, Notice::Error { code: ErrorCode::BadAddress, message: why.to_owned() });
         }
     }
 
-    pub(super) fn on_bootstrap(&mut self, addrs: Vec<SocketAddr>) {
+    pub(super) fn on_bootstrap(&mut self, addrs: Vec<SocketAddr>, whom: Option<UserId>) {
         for addr in addrs {
-            let connected = self.bootstrapped.get(&addr).is_some_and(|session| self.neighbours.has(session));
+            if let Some(whom) = whom {
+                self.expected.insert(addr, whom);
+            }
+            let connected = self.bootstrapped.get(&addr).is_some_and(|session| self.neighbours.has(session))
+                || whom.is_some_and(|whom| !self.neighbours.of_user(&whom).is_empty());
             if !connected {
                 self.bootstrap.want(addr, self.now.moment);
             }

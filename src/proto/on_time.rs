@@ -20,9 +20,14 @@ impl Core {
             let user_handle = self.users.handle(&user);
             self.notice(None, Notice::Offline { user: user_handle, id: user, session, reason });
         }
-        for ping in self.pings.overdue(now) {
+        for ping in self.pings.overdue(now).into_iter().filter(|ping| ping.whom.is_none()) {
             let message = format!("{} answers, but did not say who it is", ping.addr);
             self.notice(ping.line, Notice::Error { code: ErrorCode::Unreachable, message });
+        }
+        for awaited in self.pings.overdue_users(now) {
+            let who = self.users.handle(&awaited.whom);
+            let why = if awaited.met_another { "somebody else answers there, not" } else { "nobody answers there for" };
+            self.notice(awaited.line, Notice::Error { code: ErrorCode::Unreachable, message: format!("{why} {who}") });
         }
         self.give_up_lookups();
         if self.disk_trouble.is_some_and(|until| until <= now) {

@@ -146,7 +146,7 @@ impl Sim {
         let (addr, bootstrap) = (node.addr, node.plan.bootstrap.clone());
         self.feed(index, Input::Interfaces { addrs: vec![addr] });
         if !bootstrap.is_empty() {
-            self.feed(index, Input::Bootstrap { addrs: bootstrap });
+            self.feed(index, Input::Bootstrap { addrs: bootstrap, whom: None });
         }
         self.announce_anew(index);
     }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use crate::identity::address::{BadAddress, SCHEME};
 use crate::proto::event::Command;
 use crate::proto::view::ErrorCode;
 use crate::proto::view::Filter;
@@ -42,7 +43,7 @@ pub const MACROS: &[Macro] = &[
     entry("add", r"\add USER", "links USER and me"),
     entry("remove", r"\remove USER", "undoes the link with USER"),
     entry("block", r"\block USER", "refuses USER for good"),
-    entry("ping", r"\ping IP [PORT]", "dials that address and says who is there"),
+    entry("ping", r"\ping IP [PORT] or ADDRESS", "dials that address and says who is there"),
     entry("me", r"\me", "shows my fingerprint and address"),
     entry("whois", r"\whois USER", "shows the fingerprint and address of USER"),
     entry("verify", r"\verify USER", "marks the fingerprint of USER as checked"),
@@ -151,7 +152,12 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, Wrong> {
 }
 
 fn ping(entry: &Macro, arguments: &str) -> Result<Command, Wrong> {
-    let mut words = some(entry, arguments)?.split_whitespace();
+    if some(entry, arguments)?.starts_with(SCHEME) {
+        let address = arguments.parse();
+        let wrong = |why: BadAddress| Wrong { code: ErrorCode::BadAddress, message: why.to_string() };
+        return address.map(|address| Command::PingAddress { address }).map_err(wrong);
+    }
+    let mut words = arguments.split_whitespace();
     let ip = words.next().unwrap_or_default();
     let ip: IpAddr = ip.trim_start_matches('[').trim_end_matches(']').parse().map_err(|_| {
         let message = format!("{} is no IP address; type {}", shortened(ip), entry.usage);
