@@ -43,7 +43,7 @@ pub const MACROS: &[Macro] = &[
     entry("add", r"\add USER", "links USER and me"),
     entry("remove", r"\remove USER", "undoes the link with USER"),
     entry("block", r"\block USER", "refuses USER for good"),
-    entry("ping", r"\ping IP [PORT] or ADDRESS", "dials that address and says who is there"),
+    entry("ping", r"\ping IP [PORT]", r"dials that address, or one that \me shows, and says who is there"),
     entry("me", r"\me", "shows my fingerprint and address"),
     entry("whois", r"\whois USER", "shows the fingerprint and address of USER"),
     entry("verify", r"\verify USER", "marks the fingerprint of USER as checked"),
@@ -217,6 +217,7 @@ pub(super) fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::address::Address;
 
     fn is(line: &str) -> Typed {
         parse(line).expect("it is understood").expect("it is not empty")
@@ -248,6 +249,13 @@ mod tests {
         assert_eq!(code(&"x".repeat(16_001)), ErrorCode::TextTooLong);
         assert_eq!(code(&"ä".repeat(8_001)), ErrorCode::TextTooLong);
         assert!(Wrong::too_long().message.contains("16000"));
+    }
+
+    #[test]
+    fn an_address_is_pinged_whole_or_refused() {
+        let address = Address { user: crate::id::UserId([7; 32]), places: vec![([192, 0, 2, 1], 9).into()] };
+        assert_eq!(is(&format!(r"\ping {address}")), Typed::Command(Command::PingAddress { address }));
+        assert_eq!(code(r"\ping darkchat:bob@192.0.2.1:9"), ErrorCode::BadAddress);
     }
 
     #[test]
