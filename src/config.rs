@@ -5,6 +5,7 @@
 
 mod args;
 mod paper;
+mod simulation;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,6 +26,7 @@ use crate::proto::Accept;
 use crate::wire::record::roles;
 use args::{AcceptArg, Args, IdentitySub, NetworkSub, Sub};
 use paper::paper_spelling;
+pub use simulation::Simulation;
 
 /// The UDP port of a node unless told otherwise (cli.md).
 pub const DEFAULT_PORT: u16 = 27272;
@@ -42,6 +44,8 @@ pub enum Action {
     IdentityWords(Place),
     /// Make an empty directory that of the user whose recovery words are typed.
     IdentityRestore(Place),
+    /// Play a scenario in the simulator.
+    Simulate(Box<Simulation>),
     /// `--help` or `--version`: print this and be done.
     Tell(String),
 }
@@ -109,6 +113,7 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, Unusable
         Some(Sub::Network(NetworkSub::New)) => Ok(Action::NetworkNew),
         Some(Sub::Identity(IdentitySub::Words)) => Ok(Action::IdentityWords(place(&args)?)),
         Some(Sub::Identity(IdentitySub::Restore)) => Ok(Action::IdentityRestore(place(&args)?)),
+        Some(Sub::Sim(sim)) => Ok(Action::Simulate(Box::new(simulation::resolve(sim)?))),
     }
 }
 

@@ -27,9 +27,9 @@
 //! # Arrows
 //!
 //! ```text
-//! id, time ◄── wire ◄── identity ◄── proto ◄─┬─ sim
+//! id, time ◄── wire ◄── identity ◄── proto ◄─┬─ sim ◄── config
 //!                                            ├─ node ──► handle
-//!                                            └─ ui ────► handle, config
+//!                                            └─ ui ────► handle, config, sim
 //! ```
 //!
 //! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and `ui`

@@ -121,10 +121,7 @@ impl Sim {
     pub fn place(&mut self, plan: Plan) -> NodeIndex {
         let index = self.nodes.len();
         let segment = plan.segment;
-        let mut node = Node::new(index, plan, self.settings.scheme, [self.random(), self.random()]);
-        if !self.settings.disks {
-            node.disk = Disk::hollow();
-        }
+        let node = Node::new(index, plan, self.settings.scheme, [self.random(), self.random()]);
         self.net.join(index, node.addr);
         self.by_session.insert(node.session, index);
         self.by_user.insert(node.user, index);
@@ -140,7 +137,10 @@ impl Sim {
         let (seed, network, now) = (self.random(), self.settings.network, self.now);
         let node = &mut self.nodes[index];
         node.starts += 1;
-        node.core = Some(Core::new(node.config(index, network, seed), node.disk.boot(), node.clock(now)));
+        node.core = Some(Core::new(node.config(index, network, seed), node.disk.load(), node.clock(now)));
+        if !self.settings.disks {
+            node.disk = Disk::hollow();
+        }
         (node.woken_for, node.stalled, node.committing) = (None, None, false);
         node.shows.clear();
         let (addr, bootstrap) = (node.addr, node.plan.bootstrap.clone());

@@ -17,4 +17,5 @@ mod names;
 mod network;
 #[path = "../program/mod.rs"]
 mod program;
+mod sim;
 mod text;
