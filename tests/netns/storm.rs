@@ -13,6 +13,7 @@ use crate::field::{Field, in_a_field};
 use crate::talk::{befriend, ends_with_nothing_left, talk};
 
 const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(224, 0, 0, 251), 5353);
+/// The host that storms has this address and some more above it.
 const STORM: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 66);
 /// Packets in a second.
 const RATE: u32 = 10_000;
@@ -20,9 +21,9 @@ const RATE: u32 = 10_000;
 const LONG: Duration = Duration::from_secs(5);
 /// What it may leave in a node's memory, in KiB.
 const LEFT_BEHIND: u64 = 6 * 1024;
-/// Packets of two nodes that dial a liar, in a second: each has at most six dials to one address under way, of at most ten
-/// packets each until it gives up after four seconds.
-const KNOCKS: u64 = 2 * 6 * 10 / 4;
+/// Packets of two nodes that dial liars, in a second: each has at most 24 such dials under way, of at most ten packets each
+/// until it gives up after four seconds.
+const KNOCKS: u64 = 2 * 24 * 10 / 4;
 
 /// One of many packets, by its number.
 type Flavour = fn(u64) -> Vec<u8>;
@@ -87,6 +88,10 @@ fn garbage(n: u64) -> Vec<u8> {
     bytes
 }
 
+fn addresses(senders: u8) -> impl Iterator<Item = Ipv4Addr> {
+    (0..u32::from(senders)).map(|n| Ipv4Addr::from(u32::from(STORM) + n))
+}
+
 /// A host that says all of these in turn, as fast as it is told, until it is dropped.
 struct Storm {
     stop: Arc<AtomicBool>,
@@ -95,15 +100,16 @@ struct Storm {
 }
 
 impl Storm {
-    fn start(field: &Field, host: &str, flavours: &'static [Flavour]) -> Storm {
+    fn start(field: &Field, host: &str, senders: u8, flavours: &'static [Flavour]) -> Storm {
         let (stop, said) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, count) = (stop.clone(), said.clone());
         let thread = field.stand_on(host, move || {
-            let socket = UdpSocket::bind((STORM, 5353)).expect("nobody else speaks from there");
+            let bind = |ip| UdpSocket::bind((ip, 5353)).expect("nobody else speaks from there");
+            let sockets: Vec<UdpSocket> = addresses(senders).map(bind).collect();
             let start = Instant::now();
             for n in 0u64.. {
                 let flavour = flavours[(n % flavours.len() as u64) as usize];
-                socket.send_to(&flavour(n), GROUP).ok();
+                sockets[n as usize % sockets.len()].send_to(&flavour(n), GROUP).ok();
                 count.store(n, Ordering::Relaxed);
                 while start.elapsed() < Duration::from_secs(1) * n as u32 / RATE {
                     std::thread::sleep(Duration::from_millis(1));
@@ -129,16 +135,19 @@ impl Drop for Storm {
 }
 
 /// Two people come to a link where it storms, meet, link and talk; and it goes on for a while.
-fn they_meet_in(field: &Field, flavours: &'static [Flavour], counted: &[&str]) {
+fn they_meet_in(field: &Field, senders: u8, flavours: &'static [Flavour], counted: &[&str]) {
     field.switch("hall");
     for (host, address) in [("alice", "10.0.0.1"), ("bob", "10.0.0.2"), ("victim", "10.0.0.9"), ("storm", "10.0.0.66")]
     {
         field.desk(host, "hall", &format!("{address}/24"));
     }
+    for more in addresses(senders).skip(1) {
+        field.address("storm", "eth0", &format!("{more}/24"));
+    }
     field.on("storm", "ip route add 224.0.0.0/4 dev eth0");
     field.count_packets("storm");
     field.count_packets("victim");
-    let (storm, start) = (Storm::start(field, "storm", flavours), Instant::now());
+    let (storm, start) = (Storm::start(field, "storm", senders, flavours), Instant::now());
     let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
     befriend(&mut alice, &mut bob);
     talk(&mut alice, &mut bob, "in the storm");
@@ -165,11 +174,17 @@ fn they_meet_in(field: &Field, flavours: &'static [Flavour], counted: &[&str]) {
 #[test]
 fn two_people_meet_where_ten_thousand_false_announcements_are_made_a_second() {
     let counted = ["mdns_beyond_budget", "sightings_dropped"];
-    in_a_field(|field| they_meet_in(field, &[announcement], &counted));
+    in_a_field(|field| they_meet_in(field, 1, &[announcement], &counted));
 }
 
 #[test]
 fn two_people_meet_in_a_storm_of_halves_addresses_questions_and_garbage() {
     let counted = ["mdns_beyond_budget", "mdns_garbled", "sightings_dropped"];
-    in_a_field(|field| they_meet_in(field, &[pointer, address, question, garbage], &counted));
+    in_a_field(|field| they_meet_in(field, 1, &[pointer, address, question, garbage], &counted));
+}
+
+#[test]
+fn two_people_meet_where_thirty_liars_share_the_storm() {
+    let counted = ["sightings_dropped"];
+    in_a_field(|field| they_meet_in(field, 30, &[announcement, pointer], &counted));
 }

@@ -88,21 +88,23 @@ impl Sightings {
 
     /// Announcements that need no repeating, with the seconds for which they are remembered: the surest first.
     pub fn known(&self, now: Instant) -> Vec<(&str, u32)> {
-        let all = self.senders.values().flat_map(|said| &said.announcements);
-        let whole = all.filter(|(_, announced)| announced.port.is_some() && announced.text.is_some());
-        let mut known: Vec<(&str, u32)> =
-            whole.map(|(label, announced)| (label.as_str(), announced.left(now))).collect();
-        known.retain(|(_, left)| *left > TTL / 2);
+        let mut longest = BTreeMap::<&str, u32>::new();
+        for (label, announced) in self.senders.values().flat_map(|said| &said.announcements) {
+            if announced.is_whole() && announced.left(now) > TTL / 2 {
+                let left = longest.entry(label).or_default();
+                *left = announced.left(now).max(*left);
+            }
+        }
+        let mut known: Vec<(&str, u32)> = longest.into_iter().collect();
         known.sort_by_key(|(_, left)| Reverse(*left));
         known
     }
 
     /// Announcements of which something was not heard yet, at most one of each sender.
     pub fn missing(&self) -> Vec<&str> {
-        let is_half = |announced: &Announced| announced.port.is_none() || announced.text.is_none();
         let mut missing = Vec::new();
         for said in self.senders.values() {
-            let of_it = said.announcements.iter().find(|(_, announced)| is_half(announced));
+            let of_it = said.announcements.iter().find(|(_, announced)| !announced.is_whole());
             missing.extend(of_it.map(|(label, _)| label.as_str()));
         }
         missing.truncate(MAX_MISSING);
@@ -247,6 +249,10 @@ impl Sightings {
 }
 
 impl Announced {
+    fn is_whole(&self) -> bool {
+        self.port.is_some() && self.text.is_some()
+    }
+
     fn left(&self, now: Instant) -> u32 {
         self.until.saturating_duration_since(now).as_secs() as u32
     }

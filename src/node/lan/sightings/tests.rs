@@ -104,7 +104,8 @@ fn records_that_come_one_by_one_make_an_announcement_and_what_is_missing_is_aske
     assert_eq!(scene.says("10.0.0.2:5353", "BOB", BOB, TXT), []);
     assert_eq!(scene.says("10.0.0.2:5353", "bob", BOB, SRV), [sighted(BOB, "10.0.0.2:27272")]);
     assert!(scene.sightings.missing().is_empty());
-    assert_eq!(scene.sightings.known(scene.now), [("bob", 120)]);
+    scene.says("[fe80::2%3]:5353", "bob", BOB, ALL);
+    assert_eq!(scene.sightings.known(scene.now), [("bob", 120)], "once, from wherever it came");
 }
 
 #[test]
