@@ -111,6 +111,18 @@ struct Turn {
     skipped: u32,
 }
 
+/// What a packet of questions asks of us.
+#[derive(Default)]
+struct Asked {
+    /// Those about us.
+    questions: Vec<Question>,
+    wanted: Wanted,
+    /// We need not say who we are.
+    knows_me: bool,
+    /// Somebody is known there whom we do not know.
+    knows_more: bool,
+}
+
 /// Speaks and listens.
 struct Station {
     me: Announcement,
@@ -288,57 +300,62 @@ impl Station {
     }
 
     fn hear_question(&mut self, packet: Packet<'_>, from: SocketAddr, now: Instant) -> Result<(), packet::Garbled> {
-        let mut questions: Vec<Question> = Vec::new();
-        let (mut wanted, mut knows_me, mut knows_more) = (Wanted::default(), false, false);
+        let mut asked = self.read_question(packet)?;
+        let asks_who_is_there = asked.wanted.pointer;
+        asked.wanted.pointer &= !asked.knows_me;
+        let (of, mine) = (self.links.of(&from), self.links.is_mine(from.ip()));
+        if mine && asked.knows_me && self.is_real(&of) {
+            self.hearing.heard();
+        }
+        if from.port() != self.mdns_port {
+            self.answer_alone(packet.id, &asked, from, now);
+            return Ok(());
+        }
+        for index in of {
+            let Some(turn) = self.turns.get_mut(&index) else { continue };
+            turn.asked |= asks_who_is_there && !asked.knows_more && !mine;
+            if !asked.wanted.is_empty() {
+                let at = (now + breath()).max(turn.said.map_or(now, |said| said + BREATH));
+                turn.answer.get_or_insert((at, asked.wanted)).1.add(asked.wanted);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_question(&self, packet: Packet<'_>) -> Result<Asked, packet::Garbled> {
+        let mut asked = Asked::default();
         for item in packet.items() {
             match item? {
                 Item::Question(question) => {
                     let about_us = self.me.wanted_by(&question);
-                    if !about_us.is_empty() && questions.len() < MAX_ECHOED {
-                        questions.push(question);
+                    if !about_us.is_empty() && asked.questions.len() < MAX_ECHOED {
+                        asked.questions.push(question);
                     }
-                    wanted.add(about_us);
+                    asked.wanted.add(about_us);
                 }
                 Item::Record(record) if record.answer => {
                     let Data::Ptr(target) = &record.data else { continue };
                     let Some(label) = target.label_under(&self.me.service) else { continue };
                     let mine = self.me.is_mine(label);
-                    knows_me |= mine && record.ttl >= TTL / 2;
-                    knows_more |= !mine && !self.sightings.knows(label);
+                    asked.knows_me |= mine && record.ttl >= TTL / 2;
+                    asked.knows_more |= !mine && !self.sightings.knows(label);
                 }
                 Item::Record(_) => {}
             }
         }
-        let asks_who_is_there = wanted.pointer;
-        wanted.pointer &= !knows_me;
-        let of = self.links.of(&from);
-        if self.links.is_mine(from.ip()) && knows_me && self.is_real(&of) {
-            self.hearing.heard();
-        }
-        if from.port() != self.mdns_port {
-            self.answer_alone(packet.id, &questions, wanted, from, now);
-            return Ok(());
-        }
-        for index in of {
-            let Some(turn) = self.turns.get_mut(&index) else { continue };
-            turn.asked |= asks_who_is_there && !knows_more && !self.links.is_mine(from.ip());
-            if !wanted.is_empty() {
-                let at = (now + breath()).max(turn.said.map_or(now, |said| said + BREATH));
-                turn.answer.get_or_insert((at, wanted)).1.add(wanted);
-            }
-        }
-        Ok(())
+        Ok(asked)
     }
 
     fn is_real(&self, of: &[Index]) -> bool {
         of.iter().filter_map(|index| self.links.get(*index)).any(|link| !link.loopback)
     }
 
-    fn answer_alone(&mut self, id: u16, questions: &[Question], wanted: Wanted, from: SocketAddr, now: Instant) {
+    fn answer_alone(&mut self, id: u16, asked: &Asked, from: SocketAddr, now: Instant) {
         let link = self.links.of(&from).first().and_then(|index| self.links.get(*index));
-        let Some(link) = link.filter(|_| !wanted.is_empty() && from.port() != 0) else { return };
+        let Some(link) = link.filter(|_| !asked.wanted.is_empty() && from.port() != 0) else { return };
         if self.alone.take(now) {
-            self.links.say_to(from, &self.me.answer_alone(id, questions, wanted, &link.addrs()));
+            let answer = self.me.answer_alone(id, &asked.questions, asked.wanted, &link.addrs());
+            self.links.say_to(from, &answer);
         } else {
             self.counters.mdns_beyond_budget.add();
         }
@@ -375,53 +392,4 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::time::timeout;
-
-    #[test]
-    fn rounds_are_seven_seconds_with_jitter_and_a_minute_in_a_crowd() {
-        for _ in 0..100 {
-            assert!((5600..=7000).contains(&round(0).as_millis()));
-            assert!(round(1024) <= LONGEST_ROUND);
-            assert!(round(1024) > Duration::from_secs(40));
-        }
-    }
-
-    #[tokio::test]
-    async fn two_nodes_of_one_host_sight_each_other_and_their_going() {
-        let mdns_port = 20_000 + u16::from_be_bytes(random()) % 20_000;
-        let (_seen, interfaces) = watch::channel(if_addrs::get_if_addrs().unwrap());
-        let mut ends = Vec::new();
-        for boot in [1, 2] {
-            let (events, inputs) = mpsc::channel(64);
-            let (leave, left) = oneshot::channel();
-            let (network, interfaces) = (NetworkKey::open(), interfaces.clone());
-            let lan = Lan { boot: BootId(boot), network, port: 4000 + boot as u16, mdns_port, interfaces };
-            let task = tokio::spawn(lan.run(events, Arc::default(), left));
-            ends.push((inputs, leave, task));
-        }
-        let (mut second, leave_second, second_task) = ends.pop().unwrap();
-        let (mut first, _leave_first, _first_task) = ends.pop().unwrap();
-        sighted(&mut second, BootId(1)).await;
-        sighted(&mut first, BootId(2)).await;
-        leave_second.send(()).unwrap();
-        second_task.await.unwrap();
-        let gone = async {
-            while !matches!(first.recv().await, Some(Event::Input(Input::Unsighted { boot: BootId(2), .. }))) {}
-        };
-        timeout(Duration::from_secs(20), gone).await.expect("the goodbye is heard");
-    }
-
-    async fn sighted(inputs: &mut mpsc::Receiver<Event>, whom: BootId) {
-        let seen = async {
-            loop {
-                if let Some(Event::Input(Input::Sighted { boot, addr })) = inputs.recv().await {
-                    assert_eq!(boot, whom, "nobody sights themselves");
-                    return assert_eq!(addr.port(), 4000 + whom.0 as u16);
-                }
-            }
-        };
-        timeout(Duration::from_secs(20), seen).await.expect("sighted");
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct Sightings {
     myself: BootId,
     network: NetworkKey,
     senders: BTreeMap<Sender, Said>,
+    /// How many senders announce each instance.
+    labels: BTreeMap<String, usize>,
     count: usize,
 }
 
@@ -72,7 +75,7 @@ pub type News = Vec<Input>;
 
 impl Sightings {
     pub fn new(myself: BootId, network: NetworkKey) -> Sightings {
-        Sightings { myself, network, senders: BTreeMap::new(), count: 0 }
+        Sightings { myself, network, senders: BTreeMap::new(), labels: BTreeMap::new(), count: 0 }
     }
 
     /// How many announce themselves.
@@ -82,8 +85,7 @@ impl Sightings {
 
     /// Whether somebody announces this instance.
     pub fn knows(&self, label: &[u8]) -> bool {
-        let Some(label) = readable(label) else { return false };
-        self.senders.values().any(|said| said.announcements.contains_key(&label))
+        readable(label).is_some_and(|label| self.labels.contains_key(&label))
     }
 
     /// Announcements that need no repeating, with the seconds for which they are remembered: the surest first.
@@ -174,15 +176,7 @@ impl Sightings {
             return News::new();
         }
         let own = known.map_or(0, |said| said.announcements.len());
-        let mut news = News::new();
-        if self.count >= MAX_SIGHTINGS {
-            counters.sightings_dropped.add();
-            match self.greediest(own) {
-                Some(greedy) => news.extend(self.remove_oldest(&greedy)),
-                None => return news,
-            }
-        }
-        self.make_room_for(&sender);
+        let mut news: News = self.make_room_for(&sender).into_iter().collect();
         let fresh =
             || Said { begun: Bucket::new(BEGUN_PER_SECOND, MAX_OF_ONE as f64, now), announcements: BTreeMap::new() };
         if !self.senders.entry(sender).or_insert_with(fresh).begun.take(now) {
@@ -191,11 +185,18 @@ impl Sightings {
         }
         if own >= MAX_OF_ONE {
             news.extend(self.remove_oldest(&sender));
+        } else if self.count >= MAX_SIGHTINGS {
+            counters.sightings_dropped.add();
+            match self.greediest(own) {
+                Some(greedy) => news.extend(self.remove_oldest(&greedy)),
+                None => return news,
+            }
         }
         if let Some(said) = self.senders.get_mut(&sender) {
             let announced = Announced { since: now, until: now, port: None, text: None, told: None };
             said.announcements.insert(label.to_owned(), announced);
             self.count += 1;
+            *self.labels.entry(label.to_owned()).or_default() += 1;
         }
         news
     }
@@ -208,15 +209,17 @@ impl Sightings {
         greediest.filter(|(_, said)| own == 0 || said.announcements.len() > own + 1).map(|(sender, _)| *sender)
     }
 
-    /// Each announcement has a sender, so where there are too many of these, one says nothing.
-    fn make_room_for(&mut self, newcomer: &Sender) {
-        if self.senders.len() >= MAX_SIGHTINGS
-            && !self.senders.contains_key(newcomer)
-            && let Some(silent) = self.senders.iter().find(|(_, said)| said.announcements.is_empty())
-        {
-            let silent = *silent.0;
-            self.senders.remove(&silent);
+    /// Where there are too many senders, one of nothing goes; if each has something, then each has one thing, and the oldest
+    /// goes with its sender.
+    fn make_room_for(&mut self, newcomer: &Sender) -> Option<Input> {
+        if self.senders.len() < MAX_SIGHTINGS || self.senders.contains_key(newcomer) {
+            return None;
         }
+        let silent = self.senders.iter().find(|(_, said)| said.announcements.is_empty()).map(|(sender, _)| *sender);
+        let victim = silent.or_else(|| self.greediest(0))?;
+        let ended = self.remove_oldest(&victim);
+        self.senders.remove(&victim);
+        ended
     }
 
     fn understand(&self, data: &[u8]) -> Text {
@@ -232,6 +235,12 @@ impl Sightings {
     fn remove(&mut self, sender: &Sender, label: &str) -> Option<Input> {
         let removed = self.senders.get_mut(sender)?.announcements.remove(label)?;
         self.count -= 1;
+        if let Entry::Occupied(mut often) = self.labels.entry(label.to_owned()) {
+            *often.get_mut() -= 1;
+            if *often.get() == 0 {
+                often.remove();
+            }
+        }
         removed.end()
     }
 
@@ -244,7 +253,11 @@ impl Sightings {
     /// Forgets senders of nothing who have not begun anything lately, and counts what is left.
     fn sweep(&mut self, now: Instant) {
         self.senders.retain(|_, said| !said.announcements.is_empty() || !said.begun.is_full(now));
-        self.count = self.senders.values().map(|said| said.announcements.len()).sum();
+        self.labels.clear();
+        for label in self.senders.values().flat_map(|said| said.announcements.keys()) {
+            *self.labels.entry(label.clone()).or_default() += 1;
+        }
+        self.count = self.labels.values().sum();
     }
 }
 

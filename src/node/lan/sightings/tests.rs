@@ -113,6 +113,7 @@ fn it_ends_with_a_goodbye_with_its_time_and_with_its_link() {
     let mut scene = scene();
     let over = [unsighted(BOB, "10.0.0.2:27272")];
     scene.says("10.0.0.2:5353", "bob", BOB, ALL);
+    assert!(scene.sightings.knows(b"Bob"));
     let goodbye = packet("bob", 27272, b"", PTR, 0);
     assert_eq!(scene.take("10.0.0.66:5353", &goodbye), [], "nobody else says goodbye for it");
     assert_eq!(scene.take("10.0.0.2:5353", &goodbye), over);
@@ -121,6 +122,18 @@ fn it_ends_with_a_goodbye_with_its_time_and_with_its_link() {
     scene.says("10.0.0.2:5353", "bob", BOB, ALL);
     assert_eq!(scene.sightings.keep(|_| false, scene.now), over);
     assert_eq!(scene.sightings.len(), 0);
+    assert!(!scene.sightings.knows(b"bob"));
+}
+
+#[test]
+fn whoever_has_begun_too_much_ends_nothing_of_others() {
+    let mut scene = scene();
+    for n in 0..MAX_SIGHTINGS as u64 {
+        scene.says(&format!("10.0.{}.{}:5353", 1 + n / 200, 1 + n % 200), &format!("x{n}"), BootId(100 + n), ALL);
+    }
+    let ended = |news: News| news.iter().filter(|input| matches!(input, Input::Unsighted { .. })).count();
+    let flood = (0..10_000).map(|n| ended(scene.says("10.0.0.66:5353", &format!("y{n}"), BootId(9_000 + n), ALL)));
+    assert!(flood.sum::<usize>() <= MAX_OF_ONE);
 }
 
 #[test]
