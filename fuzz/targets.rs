@@ -53,10 +53,11 @@ pub fn chat_frame(bytes: &[u8]) {
 pub fn frames(bytes: &[u8]) {
     let Some((size, stream)) = bytes.split_first() else { return };
     let mut buffer = FrameBuf::new(StreamType::Control);
-    for mut piece in stream.chunks(usize::from(*size).max(1)) {
+    for piece in stream.chunks(usize::from(*size).max(1)) {
+        buffer.push(piece);
         loop {
-            match buffer.take(&mut piece) {
-                Ok(Some(frame)) => control_frame(&frame),
+            match buffer.next_frame() {
+                Ok(Some(frame)) => control_frame(frame),
                 Ok(None) => break,
                 Err(_) => return,
             }

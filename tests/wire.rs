@@ -8,7 +8,7 @@ use darknode::wire::chat::{Chat, Items};
 use darknode::wire::content::{Bundle, Contents, LinkBody, ReceiptBody};
 use darknode::wire::control::{Batch, Control, RequestUserList};
 use darknode::wire::envelope::Envelope;
-use darknode::wire::frame::{FrameBuf, StreamType};
+use darknode::wire::frame::{FrameBuf, StreamType, encode_frame};
 use darknode::wire::proof::Proof;
 use darknode::wire::record::{Declaration, KeyCard, LinkList, Roster, Signed};
 use darknode::wire::{List, Malformed, decode, encode};
@@ -131,12 +131,31 @@ proptest! {
     }
 
     #[test]
+    fn frames_come_out_as_they_went_in_however_they_are_cut(
+        batches in prop::collection::vec(strategies::batch(), 1..5), cuts in prop::collection::vec(any::<Index>(), 0..12),
+    ) {
+        let frame = |batch| encode_frame(StreamType::Control, batch).expect("strategies stay below the cap");
+        let bytes: Vec<u8> = batches.iter().flat_map(frame).collect();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).chain([0, bytes.len()]).collect();
+        cuts.sort_unstable();
+        let (mut buffer, mut read) = (FrameBuf::new(StreamType::Control), Vec::new());
+        for piece in cuts.windows(2) {
+            buffer.push(&bytes[piece[0]..piece[1]]);
+            while let Some(payload) = buffer.next_frame().expect("all headers are under the cap") {
+                read.push(decode::<Batch>(payload).expect("what was encoded"));
+            }
+        }
+        prop_assert!(!buffer.is_inside());
+        prop_assert_eq!(read, batches);
+    }
+
+    #[test]
     fn any_pieces_make_frames_or_an_error(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8)) {
         let mut buffer = FrameBuf::new(StreamType::Chat);
         for piece in &pieces {
-            let mut piece = &piece[..];
-            while let Ok(Some(payload)) = buffer.take(&mut piece) {
-                every_decoder(&payload);
+            buffer.push(piece);
+            while let Ok(Some(payload)) = buffer.next_frame() {
+                every_decoder(payload);
             }
         }
     }

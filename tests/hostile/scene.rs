@@ -214,12 +214,11 @@ impl Peer {
 
     /// The next control frame of the node.
     pub async fn hear(&mut self) -> Vec<Control> {
-        loop {
+        while !self.frames.has_frame().unwrap() {
             let chunk = timeout(PATIENCE, self.from_node.read_chunk(64 * 1024, true)).await.unwrap().unwrap().unwrap();
-            if let Some(frame) = self.frames.take(&mut &chunk.bytes[..]).unwrap() {
-                return decode::<Batch>(&frame).unwrap().0;
-            }
+            self.frames.push(&chunk.bytes);
         }
+        decode::<Batch>(self.frames.next_frame().unwrap().unwrap()).unwrap().0
     }
 
     /// From the node's hello: what to seal to.
