@@ -19,6 +19,8 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Handshakes that had to prove their address first because many were pending.
+    handshakes_retried,
     /// Handshakes refused because too many were pending in all.
     handshakes_refused,
     /// Handshakes ignored because too many of one IP were pending.
