@@ -221,6 +221,16 @@ fn lists_and_strings_over_their_caps_are_refused() {
 }
 
 #[test]
+fn text_that_is_no_utf_8_is_refused_and_nul_is_a_character() {
+    for text in
+        [&b"\x62\xff\xfe"[..], b"\x63\xed\xa0\x80", b"\x66\xed\xa0\xbd\xed\xb8\x80", b"\x62\xc0\x80", b"\x61\xe2"]
+    {
+        assert!(decode::<darknode::wire::Text<16>>(text).is_err(), "{text:x?}");
+    }
+    assert_eq!(decode::<darknode::wire::Text<16>>(b"\x63a\0b").map(|text| text.0), Ok("a\0b".to_owned()));
+}
+
+#[test]
 fn numbers_out_of_range_are_refused() {
     assert!(decode::<u8>(&[0x18, 255]).is_ok());
     assert!(decode::<u8>(&[0x19, 1, 0]).is_err());

@@ -3,6 +3,7 @@
 #[path = "../adversary/mod.rs"]
 mod adversary;
 mod chaos;
+mod dials;
 mod floods;
 mod nearby;
 mod records;
