@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::package::package;
 use crate::program::{Node, PATIENCE, Stage, output_of};
 
-/// Mounts of its own, so that they end with it. The network has nothing but the loopback interface, and no service of
+/// Mounts of its own, so that they end with it. Left behind is what this system may have that forbids starting services
+/// or makes an index of all manual pages. The network has nothing but the loopback interface, and no service of
 /// the host is started: `basic.target` is where a system is up and nothing is offered yet.
 const BOOT: &str = r#"
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
-rm -f "$1/root/etc/machine-id" "$1/root/usr/sbin/policy-rc.d"
+rm -f "$1/root/etc/machine-id" "$1/root/usr/sbin/policy-rc.d" "$1/root/var/lib/man-db/auto-update"
 exec systemd-nspawn --quiet --directory="$1/root" --machine="$2" --bind-ro="$3":/package.deb --private-network \
     --register=no --keep-unit --notify-ready=yes --console=pipe --boot systemd.unit=basic.target
 "#;
