@@ -10,8 +10,8 @@ use tokio::time::MissedTickBehavior;
 use super::connection::Event;
 use crate::proto::event::Input;
 
-/// A look costs microseconds; a cable plugged in is noticed before anybody types.
-const INTERVAL: Duration = Duration::from_secs(2);
+/// A look costs a twentieth of a millisecond; who changes address is missed for half of this and the dials that follow.
+const INTERVAL: Duration = Duration::from_millis(500);
 
 /// All interfaces, with an entry for each address.
 pub fn list() -> Vec<Interface> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::limits::{MAX_DIALS, MAX_SIGHTING_DIALS, MAX_SIGHTING_DIALS_PER_IP, PING_DEADLINE};
+use super::limits::{DIAL_STALE, MAX_DIALS, MAX_SIGHTING_DIALS, MAX_SIGHTING_DIALS_PER_IP, PING_DEADLINE};
 use crate::id::{BootId, DialId, SessionId, UserId};
 use crate::time::Moment;
 
@@ -31,26 +31,34 @@ pub struct Dial {
 #[derive(Debug, Default)]
 pub struct Dials {
     next: u64,
-    open: BTreeMap<DialId, Dial>,
+    /// Each with when it began.
+    open: BTreeMap<DialId, (Moment, Dial)>,
 }
 
 impl Dials {
     /// Notes a dial; `None` when there are enough, or one to the same address is on its way. Those a person asked for are
     /// always made; those to which the link's announcements lead must leave room for others, and for each other.
-    pub fn start(&mut self, dial: Dial) -> Option<DialId> {
+    pub fn start(&mut self, dial: Dial, now: Moment) -> Option<DialId> {
         let asked_for = matches!(dial.purpose, Purpose::Ping { .. });
-        let same = self.open.values().any(|open| open.addr == dial.addr);
-        if !asked_for && (same || self.open.len() >= MAX_DIALS || self.crowded_out(&dial)) {
+        let on_its_way = self.is_on_its_way(&dial, now);
+        if !asked_for && (on_its_way || self.open.len() >= MAX_DIALS || self.crowded_out(&dial)) {
             return None;
         }
         self.next += 1;
-        self.open.insert(DialId(self.next), dial);
+        self.open.insert(DialId(self.next), (now, dial));
         Some(DialId(self.next))
+    }
+
+    /// A sighting has just come over the link: it does not wait for a dial that began before.
+    fn is_on_its_way(&self, dial: &Dial, now: Moment) -> bool {
+        let sighting = matches!(dial.purpose, Purpose::Sighting(_));
+        let mut same = self.open.values().filter(|(_, open)| open.addr == dial.addr);
+        same.any(|(since, _)| !sighting || now.since(*since) < DIAL_STALE)
     }
 
     fn crowded_out(&self, dial: &Dial) -> bool {
         let is_sighting = |dial: &Dial| matches!(dial.purpose, Purpose::Sighting(_));
-        let sightings = || self.open.values().filter(|open| is_sighting(open));
+        let sightings = || self.open.values().map(|(_, open)| open).filter(|open| is_sighting(open));
         let free = MAX_SIGHTING_DIALS.saturating_sub(sightings().count());
         let own = sightings().filter(|open| open.addr.ip() == dial.addr.ip()).count();
         is_sighting(dial) && (own >= MAX_SIGHTING_DIALS_PER_IP || 3 * own >= free)
@@ -58,7 +66,7 @@ impl Dials {
 
     /// A dial has ended, well or not.
     pub fn finish(&mut self, id: &DialId) -> Option<Dial> {
-        self.open.remove(id)
+        self.open.remove(id).map(|(_, dial)| dial)
     }
 }
 
@@ -146,6 +154,8 @@ impl Pings {
 mod tests {
     use super::*;
 
+    const NOW: Moment = Moment(0);
+
     fn sighting(ip: [u8; 4], port: u16) -> Dial {
         Dial { addr: (ip, port).into(), purpose: Purpose::Sighting(BootId(port.into())) }
     }
@@ -153,21 +163,34 @@ mod tests {
     #[test]
     fn what_one_machine_announces_leaves_dials_for_another_and_all_announcements_for_whoever_is_sought() {
         let mut dials = Dials::default();
-        let started = (1..=1000).filter(|port| dials.start(sighting([10, 0, 0, 66], *port)).is_some());
+        let started = (1..=1000).filter(|port| dials.start(sighting([10, 0, 0, 66], *port), NOW).is_some());
         assert_eq!(started.count(), MAX_SIGHTING_DIALS_PER_IP);
-        assert!(dials.start(sighting([10, 0, 0, 1], 1)).is_some());
-        let started = (2..=200).filter(|last| dials.start(sighting([10, 0, 1, *last], 1)).is_some());
+        assert!(dials.start(sighting([10, 0, 0, 1], 1), NOW).is_some());
+        let started = (2..=200).filter(|last| dials.start(sighting([10, 0, 1, *last], 1), NOW).is_some());
         assert_eq!(started.count(), MAX_SIGHTING_DIALS - MAX_SIGHTING_DIALS_PER_IP - 1);
         let sought = Dial { addr: ([10, 0, 0, 2], 1).into(), purpose: Purpose::Seek(SessionId([2; 32])) };
-        assert!(dials.start(sought).is_some());
+        assert!(dials.start(sought, NOW).is_some());
     }
+
+    #[test]
+    fn an_address_is_dialled_once_at_a_time_but_for_a_sighting_that_finds_a_dial_unanswered() {
+        let mut dials = Dials::default();
+        let later = NOW + DIAL_STALE;
+        let sought = || Dial { addr: ([10, 0, 0, 2], 1).into(), purpose: Purpose::Seek(SessionId([2; 32])) };
+        assert!(dials.start(sought(), NOW).is_some());
+        assert!(dials.start(sought(), later).is_none());
+        assert!(dials.start(sighting([10, 0, 0, 2], 1), NOW).is_none());
+        assert!(dials.start(sighting([10, 0, 0, 2], 1), later).is_some());
+        assert!(dials.start(sighting([10, 0, 0, 2], 1), later).is_none());
+    }
+
     #[test]
     fn a_few_greedy_addresses_leave_dials_for_whoever_comes_next() {
         let mut dials = Dials::default();
         for last in 1..=8 {
-            let started = (1..=1000).filter(|port| dials.start(sighting([10, 0, 0, last], *port)).is_some());
+            let started = (1..=1000).filter(|port| dials.start(sighting([10, 0, 0, last], *port), NOW).is_some());
             assert!(started.count() >= 1);
         }
-        assert!(dials.start(sighting([10, 0, 0, 99], 1)).is_some());
+        assert!(dials.start(sighting([10, 0, 0, 99], 1), NOW).is_some());
     }
 }

@@ -34,6 +34,8 @@ struct Sighting {
 pub enum Sight {
     /// It is time for a dial.
     Dial,
+    /// New, and somebody connected elsewhere says to be this boot: are they still where I speak to?
+    Elsewhere,
     /// Not yet, or somebody was met there and is connected.
     Rest,
 }
@@ -68,13 +70,13 @@ impl Nearby {
     /// Takes an announcement in. `claimed`: somebody connected elsewhere says to be this boot. It may be the same node by
     /// another way, so a dial can wait; it may be a liar, so there will be one.
     pub fn sight(&mut self, place: Place, claimed: bool, now: Moment) -> Sight {
-        let first = if claimed { now + SEEK_FIRST } else { now };
-        let sighting = self.sightings.entry(place).or_insert(Sighting {
-            met: None,
-            silent: true,
-            again: first,
-            pause: SEEK_FIRST,
-        });
+        if claimed && !self.sightings.contains_key(&place) {
+            let again = now + SEEK_FIRST;
+            self.sightings.insert(place, Sighting { met: None, silent: true, again, pause: SEEK_FIRST });
+            return Sight::Elsewhere;
+        }
+        let fresh = Sighting { met: None, silent: true, again: now, pause: SEEK_FIRST };
+        let sighting = self.sightings.entry(place).or_insert(fresh);
         if !sighting.silent || now < sighting.again {
             return Sight::Rest;
         }
@@ -174,6 +176,14 @@ mod tests {
         let mut nearby = Nearby::default();
         let dials = (0..600).filter(|second| nearby.sight((BOOT, at(1, 5)), false, seconds(*second)) == Sight::Dial);
         assert!(dials.count() < 12);
+    }
+
+    #[test]
+    fn whoever_is_connected_and_announced_at_a_new_place_is_asked_first_and_dialled_there_later() {
+        let (mut nearby, place) = (Nearby::default(), (BOOT, at(1, 5)));
+        assert_eq!(nearby.sight(place, true, seconds(0)), Sight::Elsewhere);
+        assert_eq!(nearby.sight(place, true, seconds(0)), Sight::Rest);
+        assert_eq!(nearby.sight(place, true, seconds(1)), Sight::Dial);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{DialFailure, Output};
-use super::limits::PROBE_DEADLINE;
 use super::memory::Provenance;
 use super::view::{ErrorCode, Notice};
 use crate::id::{ConnId, DialId, SessionId, UserId};
@@ -18,7 +17,7 @@ impl Core {
         if self.myself.addrs.contains(&addr) {
             return;
         }
-        if let Some(id) = self.dials.start(dial) {
+        if let Some(id) = self.dials.start(dial, self.now.moment) {
             self.out.after_store(Output::Dial { dial: id, addr, expect });
         }
     }
@@ -118,7 +117,7 @@ impl Core {
         }
     }
 
-    /// The machine slept, or stands somewhere else: whoever does not answer now is gone, and everybody else is tried.
+    /// The machine slept, or stands somewhere else: whoever does not answer now is dialled anew, and everybody else is tried.
     pub(super) fn try_everything(&mut self) {
         self.probe_neighbours();
         self.wanted.news_for_all(&mut self.rng, self.now.moment);
@@ -126,19 +125,23 @@ impl Core {
     }
 
     fn probe_neighbours(&mut self) {
-        let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
-        for (conn, target) in up {
-            let message = RequestPing {
-                id: self.count.seq(),
-                target,
-                declaration: self.myself.declaration.signed().clone(),
-                roster: None,
-                hops: 0,
-            };
-            self.send_control(conn, Control::RequestPing(message));
-            if let Some(neighbour) = self.neighbours.get_mut(&conn) {
-                neighbour.probe.get_or_insert(self.now.moment + PROBE_DEADLINE);
-            }
+        let up: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
+        up.into_iter().for_each(|conn| self.probe(conn));
+    }
+
+    /// Asks whoever is at the other end to declare itself. Without an answer it is soon dialled anew.
+    pub(super) fn probe(&mut self, conn: ConnId) {
+        let Some(target) = self.neighbours.get(&conn).and_then(|neighbour| neighbour.user) else { return };
+        if !self.neighbours.probe(&conn, self.now.moment) {
+            return;
         }
+        let message = RequestPing {
+            id: self.count.seq(),
+            target,
+            declaration: self.myself.declaration.signed().clone(),
+            roster: None,
+            hops: 0,
+        };
+        self.send_control(conn, Control::RequestPing(message));
     }
 }

@@ -56,8 +56,18 @@ impl Core {
             self.nearby.meet(&place, session);
             return self.show_nearby_session(&session);
         }
-        if sight == Sight::Dial {
+        if sight == Sight::Elsewhere {
+            self.ask_those_who_moved(&boot);
+        }
+        if sight == Sight::Dial || self.neighbours.is_doubted(&boot) {
             self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
+        }
+    }
+
+    /// Whoever has come up only now is where they are, by one way of theirs or another.
+    fn ask_those_who_moved(&mut self, boot: &BootId) {
+        for conn in self.neighbours.claimants(boot, self.now.moment) {
+            self.probe(conn);
         }
     }
 

@@ -6,7 +6,7 @@ use super::event::{CloseReason, Command};
 use super::limits::{MAX_DIALS_PER_SESSION, MAX_SESSIONS, MAX_SESSIONS_SERVER};
 use super::memory::Op;
 use super::view::{ErrorCode, Notice};
-use crate::id::UserId;
+use crate::id::{SessionId, UserId};
 use crate::time::Moment;
 use crate::wire::record::roles;
 
@@ -15,6 +15,9 @@ impl Core {
         let now = self.now.moment;
         for conn in self.neighbours.overdue(now) {
             self.close(conn, CloseReason::Limits);
+        }
+        for session in self.neighbours.doubted(now) {
+            self.dial_session(session);
         }
         for (session, user, reason) in self.presence.overdue(now) {
             let user_handle = self.users.handle(&user);
@@ -105,15 +108,17 @@ impl Core {
 
     pub(super) fn dial_user(&mut self, user: &UserId) {
         let sessions: Vec<_> = self.sessions.of_user(user).collect();
-        for session in sessions {
-            let mut addrs = self.nearby.addresses(&session);
-            addrs.extend(self.sessions.get(&session).map(|session| session.addresses()).unwrap_or_default());
-            let mut dialled = std::collections::BTreeSet::new();
-            for addr in addrs {
-                if dialled.len() < MAX_DIALS_PER_SESSION && dialled.insert(addr) {
-                    let dial = Dial { addr, purpose: Purpose::Seek(session) };
-                    self.dial(dial, Some(session));
-                }
+        sessions.into_iter().for_each(|session| self.dial_session(session));
+    }
+
+    pub(super) fn dial_session(&mut self, session: SessionId) {
+        let mut addrs = self.nearby.addresses(&session);
+        addrs.extend(self.sessions.get(&session).map(|session| session.addresses()).unwrap_or_default());
+        let mut dialled = std::collections::BTreeSet::new();
+        for addr in addrs {
+            if dialled.len() < MAX_DIALS_PER_SESSION && dialled.insert(addr) {
+                let dial = Dial { addr, purpose: Purpose::Seek(session) };
+                self.dial(dial, Some(session));
             }
         }
     }
