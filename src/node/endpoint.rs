@@ -26,14 +26,14 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// The kernel may grant less.
 const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
 /// From the last packet heard, or from the first one sent behind it, to giving a peer up. Who hangs for 8 s and was heard
-/// up to one [`KEEP_ALIVE`] before finds its connections alive; who is killed is given up 12.9 s later at most, so that
+/// up to one [`KEEP_ALIVE`] before finds its connections alive; who is killed is given up 13.5 s later at most, so that
 /// with the core's grace it is lost within 15 s.
-const IDLE: Duration = Duration::from_millis(10_400);
+const IDLE: Duration = Duration::from_millis(10_800);
 /// Between two packets on a connection on which nothing else is said: by the side that dialled.
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
+const KEEP_ALIVE: Duration = Duration::from_millis(2400);
 /// The same for the side that accepted. It only ever speaks when the other side's packets stay away, and so a quiet
 /// connection costs one packet each way and not two.
-const KEEP_ALIVE_ACCEPTED: Duration = Duration::from_millis(2500);
+const KEEP_ALIVE_ACCEPTED: Duration = Duration::from_millis(2700);
 /// A hang that costs nobody a connection, and the time in which a dead peer must be shown as lost (`docs/decisions.md`).
 const HANG: Duration = Duration::from_secs(8);
 const MISSED_WITHIN: Duration = Duration::from_secs(15);

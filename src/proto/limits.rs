@@ -18,9 +18,9 @@ pub const MAX_CONNECTIONS_PER_SESSION: usize = MAX_DIALS_PER_SESSION;
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 /// Two dials of one boot that cross have both been answered within this long: the dial time-out and a second.
 pub const CROSSING: Duration = Duration::from_secs(5);
-/// After a connection died, its session counts as lost unless it is back by then: a handshake at 30 % loss, twice. With
+/// After a connection died, its session counts as lost unless it is back by then: thrice a handshake at 30 % loss. With
 /// the shell's idle time-out in front a killed peer is shown as lost within 15 s.
-pub const LOST_GRACE: Duration = Duration::from_millis(1200);
+pub const LOST_GRACE: Duration = Duration::from_secs(1);
 /// A neighbour that does not answer a probe for this long is dialled anew, beside the connection: on the local link an
 /// answer takes a tenth of it, and from far away a handshake is all that is wasted.
 pub const PROBE_PATIENCE: Duration = Duration::from_millis(250);

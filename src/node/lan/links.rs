@@ -139,17 +139,36 @@ impl Links {
 
     /// Says something to everybody on a link. What the system does not take is lost, like on the wire.
     pub fn say(&self, index: Index, bytes: &[u8]) {
-        let Some(link) = self.links.get(&index) else { return };
-        if let Some(socket) = self.v4.as_ref().map(SockRef::from) {
-            let to = SocketAddr::from((GROUP_V4, self.port)).into();
-            for ip in link.subnets() {
-                note(socket.set_multicast_if_v4(&ip).and_then(|()| socket.send_to(bytes, &to)));
-            }
+        self.say_by_ipv4(index, bytes);
+        self.say_by_ipv6(index, bytes);
+    }
+
+    /// Says something to everybody on a link by one version of IP: by IPv6 if so wished, and by whichever there is.
+    pub fn say_by_one(&self, index: Index, by_ipv6: bool, bytes: &[u8]) {
+        let said = if by_ipv6 { self.say_by_ipv6(index, bytes) } else { self.say_by_ipv4(index, bytes) };
+        if !said {
+            self.say(index, bytes);
         }
-        if let Some(socket) = self.v6.as_ref().filter(|_| link.has_ipv6()) {
-            let to = SocketAddrV6::new(GROUP_V6, self.port, 0, index).into();
-            note(SockRef::from(socket).send_to(bytes, &to));
+    }
+
+    /// False if there is no IPv4 on the link.
+    fn say_by_ipv4(&self, index: Index, bytes: &[u8]) -> bool {
+        let subnets = self.links.get(&index).map(Link::subnets).unwrap_or_default();
+        let Some(socket) = self.v4.as_ref().filter(|_| !subnets.is_empty()).map(SockRef::from) else { return false };
+        let to = SocketAddr::from((GROUP_V4, self.port)).into();
+        for ip in subnets {
+            note(socket.set_multicast_if_v4(&ip).and_then(|()| socket.send_to(bytes, &to)));
         }
+        true
+    }
+
+    /// False if there is no IPv6 on the link.
+    fn say_by_ipv6(&self, index: Index, bytes: &[u8]) -> bool {
+        let there = self.links.get(&index).is_some_and(Link::has_ipv6);
+        let Some(socket) = self.v6.as_ref().filter(|_| there).map(SockRef::from) else { return false };
+        let to = SocketAddrV6::new(GROUP_V6, self.port, 0, index).into();
+        note(socket.send_to(bytes, &to));
+        true
     }
 
     /// Says something to one.
