@@ -10,7 +10,8 @@
 //! - Crossing dials: the smaller session id decides. If both connections are young it keeps its own dial, else the new one:
 //!   the other side would not have dialled if it still had the old.
 //!
-//! Who does not decide holds both, speaks on the one that came up last, and sees one of them closed.
+//! Who does not decide holds both, speaks on the one that came up last, and sees one of them closed. The one that goes is
+//! closed when the other is up, and not before: until then the other side may know of no other.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,6 +37,8 @@ pub struct Neighbour {
     pub strikes: u32,
     /// A probe that it has not answered yet.
     pub probe: Option<Probe>,
+    /// Connections that go when this one is up.
+    pub replaces: Vec<ConnId>,
     /// Envelopes handed back to it since one could be opened.
     pub handed_back: u32,
 }
@@ -61,7 +64,7 @@ pub struct Neighbours {
 /// What to do about a new connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Keep it, and close these.
+    /// Keep it, and close these now.
     Keep(Vec<ConnId>),
     /// Close it: another to the same session is kept.
     Duplicate,
@@ -73,7 +76,7 @@ impl Neighbours {
     }
 
     /// Takes a connection in.
-    pub fn admit(&mut self, conn: ConnId, new: Neighbour) -> Verdict {
+    pub fn admit(&mut self, conn: ConnId, mut new: Neighbour) -> Verdict {
         let others: Vec<(ConnId, Neighbour)> = self
             .conns
             .iter()
@@ -84,7 +87,8 @@ impl Neighbours {
         for (id, old) in others {
             match self.choose(&old, &new) {
                 Choice::Old => return Verdict::Duplicate,
-                Choice::New => closed.push(id),
+                Choice::New if old.boot != new.boot => closed.push(id),
+                Choice::New => new.replaces.push(id),
                 Choice::Theirs => {}
             }
         }
@@ -121,11 +125,12 @@ impl Neighbours {
         if young && old.mine { Choice::Old } else { Choice::New }
     }
 
-    /// Both hellos have been read: from now on this connection is spoken on. True if the session had none.
-    pub fn set_up(&mut self, conn: ConnId, user: UserId) -> bool {
-        let Some(neighbour) = self.conns.get_mut(&conn) else { return false };
+    /// Both hellos have been read: from now on this connection is spoken on. Those that are to be closed for it.
+    pub fn set_up(&mut self, conn: ConnId, user: UserId) -> Vec<ConnId> {
+        let Some(neighbour) = self.conns.get_mut(&conn) else { return Vec::new() };
         neighbour.user = Some(user);
-        self.up.insert(neighbour.session, conn).is_none()
+        self.up.insert(neighbour.session, conn);
+        std::mem::take(&mut neighbour.replaces)
     }
 
     /// Connections of a session on which it has said hello as another user than this.
@@ -288,7 +293,22 @@ mod tests {
             whom: None,
             strikes: 0,
             probe: None,
+            replaces: Vec::new(),
             handed_back: 0,
+        }
+    }
+
+    /// Admits a connection whose hello follows at once; what is closed.
+    fn meets(neighbours: &mut Neighbours, conn: u64, new: Neighbour) -> Vec<u64> {
+        match neighbours.admit(ConnId(conn), new) {
+            Verdict::Duplicate => vec![conn],
+            Verdict::Keep(mut closed) => {
+                closed.extend(neighbours.set_up(ConnId(conn), UserId([3; 32])));
+                closed.iter().for_each(|id| {
+                    neighbours.remove(id);
+                });
+                closed.iter().map(|id| id.0).collect()
+            }
         }
     }
 
@@ -300,14 +320,8 @@ mod tests {
             let mut closed = Vec::new();
             let order = if low_first { [(1, true), (2, false)] } else { [(2, false), (1, true)] };
             for (conn, by_low) in order {
-                let at_low = low.admit(ConnId(conn), neighbour(HIGH, 7, by_low, Moment(0)));
-                let at_high = high.admit(ConnId(conn), neighbour(LOW, 8, !by_low, Moment(0)));
-                for (verdict, own) in [(at_low, conn), (at_high, conn)] {
-                    match verdict {
-                        Verdict::Duplicate => closed.push(own),
-                        Verdict::Keep(others) => closed.extend(others.iter().map(|id| id.0)),
-                    }
-                }
+                closed.extend(meets(&mut low, conn, neighbour(HIGH, 7, by_low, Moment(0))));
+                closed.extend(meets(&mut high, conn, neighbour(LOW, 8, !by_low, Moment(0))));
             }
             assert_eq!(closed, [2], "the dial of the higher session goes, closed once");
         }
@@ -318,8 +332,8 @@ mod tests {
         let mut low = Neighbours::new(LOW);
         low.admit(ConnId(1), neighbour(HIGH, 7, true, Moment(0)));
         let later = Moment(0) + CROSSING + Duration::from_secs(1);
-        let verdict = low.admit(ConnId(2), neighbour(HIGH, 7, false, later));
-        assert_eq!(verdict, Verdict::Keep(vec![ConnId(1)]));
+        assert_eq!(low.admit(ConnId(2), neighbour(HIGH, 7, false, later)), Verdict::Keep(Vec::new()));
+        assert_eq!(low.set_up(ConnId(2), UserId([3; 32])), [ConnId(1)], "once the other side has it too");
     }
 
     #[test]
@@ -342,7 +356,7 @@ mod tests {
         let mut high = Neighbours::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         assert!(high.probe(&ConnId(1), Moment(1)));
-        assert_eq!(high.admit(ConnId(2), neighbour(LOW, 7, true, Moment(2))), Verdict::Keep(vec![ConnId(1)]));
+        assert_eq!(meets(&mut high, 2, neighbour(LOW, 7, true, Moment(2))), [1]);
     }
 
     #[test]

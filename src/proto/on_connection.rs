@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Connected, Output};
-use super::limits::{MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED};
+use super::limits::{
+    HELLO_DEADLINE, LOST_GRACE, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED,
+};
 use super::memory::Provenance;
 use super::neighbours::{Left, Neighbour, Verdict};
 use super::view::{Notice, Via, WarningCode};
@@ -53,6 +55,7 @@ impl Core {
             whom,
             strikes: 0,
             probe: None,
+            replaces: Vec::new(),
             handed_back: 0,
         };
         match self.neighbours.admit(new.conn, neighbour) {
@@ -121,9 +124,10 @@ impl Core {
             self.sessions.note_address(&session, addr, Provenance::Lan, self.now.moment);
         }
         self.save_session(&session);
-        self.neighbours.set_up(conn, user);
+        let replaced = self.neighbours.set_up(conn, user);
         self.heed_seq(hello.known_seq, &user);
         self.come_up(conn, session, user);
+        replaced.into_iter().for_each(|conn| self.close(conn, CloseReason::Duplicate));
     }
 
     /// Only one user will do at that address, and another one answers.
@@ -223,7 +227,9 @@ impl Core {
     /// A session cannot be reached any more.
     fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
         self.outbox.close_lane(&user, &session);
-        self.presence.missing(&session, self.now.moment);
+        // One that has answered a handshake meanwhile is there, and has the time to say hello.
+        let grace = if self.neighbours.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
+        self.presence.missing(&session, self.now.moment + grace);
         self.sessions.hear(session, user, self.now.moment);
         self.save_session(&session);
         if self.nearby.announces(&session) {

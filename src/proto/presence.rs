@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::limits::LOST_GRACE;
 use super::view::Absence;
 use crate::id::{SessionId, UserId};
 use crate::time::Moment;
@@ -21,10 +20,10 @@ impl Presence {
         self.online.insert(session, user).is_none()
     }
 
-    /// Its connection died; it has a grace to come back.
-    pub fn missing(&mut self, session: &SessionId, now: Moment) {
+    /// Its connection died; it has until then to come back.
+    pub fn missing(&mut self, session: &SessionId, until: Moment) {
         if self.online.contains_key(session) {
-            self.missing.entry(*session).or_insert(now + LOST_GRACE);
+            self.missing.entry(*session).or_insert(until);
         }
     }
 
