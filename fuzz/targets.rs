@@ -8,6 +8,7 @@ use darknode::identity::record::{Checked, Record};
 use darknode::identity::seal::{PrekeySecret, open};
 use darknode::identity::{Name, Scheme, Verifier};
 use darknode::node::home::from_pem;
+use darknode::node::lan::packet::{self, Data, Item, MAX_ITEMS, Packet, text};
 use darknode::proto::ranges::Ranges;
 use darknode::time::Moment;
 use darknode::wire::chat::Items;
@@ -22,7 +23,7 @@ use darknode::wire::{decode, scan};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its file and of its corpus.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("control_frame", control_frame),
     ("chat_frame", chat_frame),
     ("frames", frames),
@@ -33,6 +34,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("key_file", key_file),
     ("name", name),
     ("scan", scan_only),
+    ("mdns", mdns),
 ];
 
 fn shown(value: impl std::fmt::Debug) {
@@ -51,10 +53,11 @@ pub fn chat_frame(bytes: &[u8]) {
 pub fn frames(bytes: &[u8]) {
     let Some((size, stream)) = bytes.split_first() else { return };
     let mut buffer = FrameBuf::new(StreamType::Control);
-    for mut piece in stream.chunks(usize::from(*size).max(1)) {
+    for piece in stream.chunks(usize::from(*size).max(1)) {
+        buffer.push(piece);
         loop {
-            match buffer.take(&mut piece) {
-                Ok(Some(frame)) => control_frame(&frame),
+            match buffer.next_frame() {
+                Ok(Some(frame)) => control_frame(frame),
                 Ok(None) => break,
                 Err(_) => return,
             }
@@ -141,4 +144,19 @@ pub fn name(bytes: &[u8]) {
 pub fn scan_only(bytes: &[u8]) {
     let passes = scan::check(bytes).is_ok();
     assert!(passes || decode::<Batch>(bytes).is_err() && decode::<Bundle>(bytes).is_err());
+}
+
+/// A packet of the local link.
+pub fn mdns(bytes: &[u8]) {
+    let Ok(packet) = Packet::read(bytes) else { return };
+    let service = packet::Name::new("_darkchat._udp.local");
+    let items = packet.items().inspect(|item| {
+        if let Ok(Item::Record(record)) = item {
+            shown(record.name.label_under(&service));
+            if let Data::Txt(data) = record.data {
+                shown(text(data, "b"));
+            }
+        }
+    });
+    assert!(items.count() <= MAX_ITEMS);
 }

@@ -5,6 +5,7 @@
 
 mod args;
 mod paper;
+mod simulation;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -18,12 +19,14 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::identity::Name;
+use crate::identity::address::{Address, SCHEME};
 use crate::identity::name::harmless;
 use crate::identity::network::NetworkKey;
 use crate::proto::Accept;
 use crate::wire::record::roles;
 use args::{AcceptArg, Args, IdentitySub, NetworkSub, Sub};
 use paper::paper_spelling;
+pub use simulation::Simulation;
 
 /// The UDP port of a node unless told otherwise (cli.md).
 pub const DEFAULT_PORT: u16 = 27272;
@@ -41,6 +44,8 @@ pub enum Action {
     IdentityWords(Place),
     /// Make an empty directory that of the user whose recovery words are typed.
     IdentityRestore(Place),
+    /// Play a scenario in the simulator.
+    Simulate(Box<Simulation>),
     /// `--help` or `--version`: print this and be done.
     Tell(String),
 }
@@ -108,6 +113,7 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, Unusable
         Some(Sub::Network(NetworkSub::New)) => Ok(Action::NetworkNew),
         Some(Sub::Identity(IdentitySub::Words)) => Ok(Action::IdentityWords(place(&args)?)),
         Some(Sub::Identity(IdentitySub::Restore)) => Ok(Action::IdentityRestore(place(&args)?)),
+        Some(Sub::Sim(sim)) => Ok(Action::Simulate(Box::new(simulation::resolve(sim)?))),
     }
 }
 
@@ -260,12 +266,15 @@ fn others_may_read(_file: &File) -> bool {
     false
 }
 
-/// `host[:port]` with its port, an IPv6 address in brackets.
+/// `host[:port]` with its port, an IPv6 address in brackets; or an address as `\me` shows it.
 fn normal_address(text: &str) -> Result<String, Unusable> {
     let wrong = || {
         let shown = harmless(text);
         unusable(format!("`{shown}` is no address for --bootstrap; write host, host:port or [2001:db8::1]:port"))
     };
+    if text.starts_with(SCHEME) {
+        return text.parse().map(|address: Address| address.to_string()).map_err(|why| unusable(why.to_string()));
+    }
     if let Ok(ip) = text.parse::<Ipv6Addr>() {
         return Ok(format!("[{ip}]:{DEFAULT_PORT}"));
     }

@@ -1,6 +1,7 @@
 //! Where the node and its faces meet: requests in, notices out. Neither knows anything else of the other.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -10,6 +11,10 @@ use crate::proto::view::Notice;
 
 /// Requests that may wait for the node: a face that types faster than the disk stores waits here.
 pub const REQUESTS: usize = 1024;
+
+/// A node that was asked to quit has stopped after this long, unless its disk hangs. A face waits a little longer, and leaves
+/// the rest of the two seconds of `cli.md` for the process to end.
+pub const STOPS_WITHIN: Duration = Duration::from_millis(1600);
 
 /// From a face to the node.
 #[derive(Debug)]

@@ -21,15 +21,15 @@
 //! | `config` | arguments and environment, checked | |
 //!
 //! `main.rs` is arguments → configuration → node and face → exit code. The last four exist with the feature `node`,
-//! which is the default; without it the core and the simulator build alone, with no tokio, quinn, mdns-sd or SQLite in
+//! which is the default; without it the core and the simulator build alone, with no tokio, quinn or SQLite in
 //! the tree.
 //!
 //! # Arrows
 //!
 //! ```text
-//! id, time ◄── wire ◄── identity ◄── proto ◄─┬─ sim
+//! id, time ◄── wire ◄── identity ◄── proto ◄─┬─ sim ◄── config
 //!                                            ├─ node ──► handle
-//!                                            └─ ui ────► handle, config
+//!                                            └─ ui ────► handle, config, sim
 //! ```
 //!
 //! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and `ui`

@@ -1,11 +1,13 @@
 use std::process::ExitCode;
 
-use darknode::config::{self, Action, Config, Place};
+use darknode::config::{self, Action, Config, Place, Simulation};
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
-use darknode::node::clock::random;
+use darknode::node::clock::{Clock, random};
 use darknode::node::home::{Home, HomeError};
 use darknode::node::{NodeConfig, lan, start};
+use darknode::sim::scenario::play;
+use darknode::time::Now;
 use darknode::ui;
 
 /// What cannot work, as one line; nothing was changed.
@@ -28,9 +30,22 @@ fn act(action: Action) -> Result<ExitCode, Refusal> {
             let restored = Home::open(&place.dir)?.restore(&place.name, &seed, random)?;
             ui::identity::welcome_back(place.name.as_str(), &restored.user);
         }
+        Action::Simulate(simulation) => return Ok(simulate(&simulation)),
         Action::Tell(text) => ui::print(&text),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Exit code 1 if something did not hold that should.
+fn simulate(simulation: &Simulation) -> ExitCode {
+    let clock = Clock::new(Now::default());
+    let began = clock.now().moment;
+    let mut progress = ui::sim::Progress::default();
+    let report = play(&simulation.order, &mut |now| progress.show(now));
+    progress.clear();
+    let took = clock.now().moment.since(began);
+    ui::print(&ui::sim::render(simulation, &report, took));
+    if report.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn run(config: Config) -> Result<ExitCode, Refusal> {

@@ -16,9 +16,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proto", &["id", "time", "wire", "identity"]),
     ("sim", &["id", "time", "wire", "identity", "proto"]),
     ("handle", &["id", "time", "wire", "identity", "proto"]),
-    ("config", &["id", "time", "wire", "identity", "proto"]),
+    ("config", &["id", "time", "wire", "identity", "proto", "sim"]),
     ("node", &["id", "time", "wire", "identity", "proto", "handle"]),
-    ("ui", &["id", "time", "wire", "identity", "proto", "handle", "config"]),
+    ("ui", &["id", "time", "wire", "identity", "proto", "sim", "handle", "config"]),
 ];
 
 /// Modules that do no I/O, ask no clock and have no randomness or order of their own.
@@ -32,7 +32,8 @@ const WET_WORDS: &[&str] = &[
     "rustls",
     "rcgen",
     "rusqlite",
-    "mdns_sd",
+    "socket2",
+    "if_addrs",
     "getrandom",
     "OsRng",
     "ThreadRng",

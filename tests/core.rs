@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use darknode::proto::Accept;
-use darknode::proto::event::Command;
+use darknode::proto::event::{Command, Input};
 use darknode::proto::view::Filter;
 use darknode::proto::view::{Absence, By, Delivery, ErrorCode, Notice};
 use darknode::sim::{Settings, Sim};
@@ -172,6 +172,37 @@ fn however_long_a_cable_was_cut_they_talk_again_as_soon_as_the_link_shows_them()
         // A round of announcements, and a little to connect.
         assert!(sim.run_until(Duration::from_secs(8), |sim| shown(sim, 1).contains_key("there?")), "{seconds} s");
     }
+}
+
+#[test]
+fn two_who_both_change_address_talk_again_as_soon_as_the_link_shows_where_they_are() {
+    for seed in 0..20 {
+        let mut sim = linked_pair(seed);
+        sim.run(Duration::from_secs(60));
+        for node in 0..2 {
+            sim.move_to(node, ([10, 0, 7, node as u8], 27272).into());
+        }
+        sim.run(Duration::from_millis(700));
+        for (node, other) in [(0, 1), (1, 0)] {
+            let (boot, addr) = (sim.nodes[other].boot(other), sim.nodes[other].addr);
+            sim.feed(node, Input::Sighted { boot, addr });
+        }
+        say(&mut sim, 0, 1, 2, "0");
+        say(&mut sim, 1, 0, 2, "0");
+        let heard = |sim: &Sim| shown(sim, 0) == texts(1) && shown(sim, 1) == texts(1);
+        assert!(sim.run_until(Duration::from_millis(500), heard), "seed {seed}");
+    }
+}
+
+#[test]
+fn whoever_hangs_is_not_given_up_because_the_link_shows_them_elsewhere() {
+    let mut sim = linked_pair(32);
+    sim.run(Duration::from_secs(60));
+    let boot = sim.nodes[1].boot(1);
+    sim.stall(1, Duration::from_secs(8));
+    sim.feed(0, Input::Sighted { boot, addr: ([10, 0, 9, 9], 27272).into() });
+    let lost = |n: &Notice| matches!(n, Notice::Offline { .. });
+    assert!(!sim.run_until(Duration::from_secs(20), |sim| told(sim, 0, lost)));
 }
 
 #[test]

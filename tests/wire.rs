@@ -8,7 +8,7 @@ use darknode::wire::chat::{Chat, Items};
 use darknode::wire::content::{Bundle, Contents, LinkBody, ReceiptBody};
 use darknode::wire::control::{Batch, Control, RequestUserList};
 use darknode::wire::envelope::Envelope;
-use darknode::wire::frame::{FrameBuf, StreamType};
+use darknode::wire::frame::{FrameBuf, StreamType, encode_frame};
 use darknode::wire::proof::Proof;
 use darknode::wire::record::{Declaration, KeyCard, LinkList, Roster, Signed};
 use darknode::wire::{List, Malformed, decode, encode};
@@ -131,12 +131,31 @@ proptest! {
     }
 
     #[test]
+    fn frames_come_out_as_they_went_in_however_they_are_cut(
+        batches in prop::collection::vec(strategies::batch(), 1..5), cuts in prop::collection::vec(any::<Index>(), 0..12),
+    ) {
+        let frame = |batch| encode_frame(StreamType::Control, batch).expect("strategies stay below the cap");
+        let bytes: Vec<u8> = batches.iter().flat_map(frame).collect();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).chain([0, bytes.len()]).collect();
+        cuts.sort_unstable();
+        let (mut buffer, mut read) = (FrameBuf::new(StreamType::Control), Vec::new());
+        for piece in cuts.windows(2) {
+            buffer.push(&bytes[piece[0]..piece[1]]);
+            while let Some(payload) = buffer.next_frame().expect("all headers are under the cap") {
+                read.push(decode::<Batch>(payload).expect("what was encoded"));
+            }
+        }
+        prop_assert!(!buffer.is_inside());
+        prop_assert_eq!(read, batches);
+    }
+
+    #[test]
     fn any_pieces_make_frames_or_an_error(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8)) {
         let mut buffer = FrameBuf::new(StreamType::Chat);
         for piece in &pieces {
-            let mut piece = &piece[..];
-            while let Ok(Some(payload)) = buffer.take(&mut piece) {
-                every_decoder(&payload);
+            buffer.push(piece);
+            while let Ok(Some(payload)) = buffer.next_frame() {
+                every_decoder(payload);
             }
         }
     }
@@ -199,6 +218,16 @@ fn lists_and_strings_over_their_caps_are_refused() {
     assert!(decode::<darknode::wire::Text<2>>(b"\x63hi!").is_err());
     assert!(decode::<darknode::wire::Bytes<2>>(b"\x43hi!").is_err());
     assert!(decode::<darknode::wire::Fixed<2>>(b"\x41h").is_err());
+}
+
+#[test]
+fn text_that_is_no_utf_8_is_refused_and_nul_is_a_character() {
+    for text in
+        [&b"\x62\xff\xfe"[..], b"\x63\xed\xa0\x80", b"\x66\xed\xa0\xbd\xed\xb8\x80", b"\x62\xc0\x80", b"\x61\xe2"]
+    {
+        assert!(decode::<darknode::wire::Text<16>>(text).is_err(), "{text:x?}");
+    }
+    assert_eq!(decode::<darknode::wire::Text<16>>(b"\x63a\0b").map(|text| text.0), Ok("a\0b".to_owned()));
 }
 
 #[test]

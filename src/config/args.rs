@@ -76,6 +76,51 @@ pub enum Sub {
     /// The identity of -u NAME
     #[command(subcommand)]
     Identity(IdentitySub),
+    /// Many nodes in one process: a table of figures; docs/simulator.md explains them
+    Sim(SimArgs),
+}
+
+/// What to simulate, as typed.
+#[derive(Debug, clap::Args)]
+pub struct SimArgs {
+    /// figure3, restart, partition, crash, coldstart or churn
+    pub scenario: String,
+    /// How many nodes, servers not counted; 10 for figure3, else 100
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=100_000))]
+    pub nodes: Option<u32>,
+    /// The same seed gives the same run
+    #[arg(long, value_name = "S", default_value = "1")]
+    pub seed: u64,
+    /// Who is linked to whom: random, clustered, islands, star, line, ring or figure3
+    #[arg(long, value_name = "SHAPE")]
+    pub topology: Option<String>,
+    /// Links of a node, where the shape leaves it open
+    #[arg(long, value_name = "D", default_value = "10", value_parser = clap::value_parser!(u8).range(2..=64))]
+    pub degree: u8,
+    /// The open network instead of a closed one
+    #[arg(long)]
+    pub open: bool,
+    /// Of a hundred packets so many are lost
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=90))]
+    pub loss: u8,
+    /// crash: of a hundred nodes so many are gone at once
+    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = clap::value_parser!(u8).range(1..=99))]
+    pub crash: u8,
+    /// crash: connections end at once, instead of by the idle time-out
+    #[arg(long)]
+    pub loud: bool,
+    /// partition: halves, thirds or flapping
+    #[arg(long, value_name = "PARTS", default_value = "halves")]
+    pub parts: String,
+    /// partition, churn: for how long, as in 90s, 1h or 7days
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub span: Option<std::time::Duration>,
+    /// restart: of a hundred nodes so many lose their memory
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub forget: u8,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! Keys, signatures, records, names, sealing, the network key: who is who, without any I/O.
 
+pub mod address;
 pub mod name;
 pub mod network;
 pub mod record;

@@ -57,6 +57,7 @@ impl Pending {
             common.counters.handshakes_ignored.add();
             incoming.ignore();
         } else if self.handshakes.len() >= BUSY && !incoming.remote_address_validated() && incoming.may_retry() {
+            common.counters.handshakes_retried.add();
             incoming.retry().ok();
         } else {
             *self.by_ip.entry(ip).or_default() += 1;
@@ -91,3 +92,6 @@ async fn shake_hands(incoming: Incoming, ip: IpAddr, common: Arc<Common>) -> IpA
     }
     ip
 }
+
+#[cfg(test)]
+mod tests;

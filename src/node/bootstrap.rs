@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 use super::connection::Event;
 use super::endpoint::{DEFAULT_PORT, canonical};
+use crate::identity::address::{Address, SCHEME};
 use crate::proto::event::Input;
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -19,24 +20,29 @@ const LOOKUP: Duration = Duration::from_secs(10);
 /// Addresses taken of one name.
 const MAX_ADDRS: usize = 8;
 
-/// What `--bootstrap` takes: `host[:port]`.
+/// What `--bootstrap` takes: `host[:port]`, or an address with who must answer there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    host: String,
-    port: u16,
+pub enum Place {
+    Host { host: String, port: u16 },
+    Address(Address),
 }
 
 /// A text that names no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("--bootstrap {0:?} is not understood: give HOST or HOST:PORT, an IPv6 address in [brackets] before a port")]
+#[error(
+    "--bootstrap {0:?} is not understood: give HOST or HOST:PORT, an IPv6 address in [brackets] before a port, or what \\me shows"
+)]
 pub struct BadPlace(String);
 
 impl Place {
     /// Reads `host`, `host:port`, `[ipv6]:port` or a bare IPv6 address.
     pub fn parse(text: &str) -> Result<Place, BadPlace> {
         let bad = || BadPlace(text.to_owned());
+        if text.starts_with(SCHEME) {
+            return text.parse().map(Place::Address).map_err(|_| bad());
+        }
         if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-            return Ok(Place { host: ip.to_string(), port: DEFAULT_PORT });
+            return Ok(Place::Host { host: ip.to_string(), port: DEFAULT_PORT });
         }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?),
@@ -45,7 +51,7 @@ impl Place {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let plain = !host.contains(|c: char| c.is_whitespace() || c.is_control() || "[]/".contains(c));
         let whole = host.parse::<IpAddr>().is_ok() || !host.contains(':');
-        (!host.is_empty() && plain && whole).then(|| Place { host: host.to_owned(), port }).ok_or_else(bad)
+        (!host.is_empty() && plain && whole).then(|| Place::Host { host: host.to_owned(), port }).ok_or_else(bad)
     }
 }
 
@@ -58,23 +64,25 @@ pub async fn resolve(places: Vec<Place>, events: mpsc::Sender<Event>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let addrs = look_up(&places).await;
-        if !addrs.is_empty() && events.send(Event::Input(Input::Bootstrap { addrs })).await.is_err() {
-            return;
+        for place in &places {
+            let (addrs, whom) = match place {
+                Place::Host { host, port } => (look_up(host, *port).await, None),
+                Place::Address(address) => (address.places.clone(), Some(address.user)),
+            };
+            if !addrs.is_empty() && events.send(Event::Input(Input::Bootstrap { addrs, whom })).await.is_err() {
+                return;
+            }
         }
     }
 }
 
-async fn look_up(places: &[Place]) -> Vec<SocketAddr> {
-    let mut found = BTreeSet::new();
-    for place in places {
-        match timeout(LOOKUP, lookup_host((place.host.as_str(), place.port))).await {
-            Ok(Ok(addrs)) => found.extend(addrs.take(MAX_ADDRS).map(canonical)),
-            Ok(Err(error)) => tracing::info!(host = place.host, %error, "a bootstrap name is not found; trying on"),
-            Err(_) => tracing::info!(host = place.host, "no answer about a bootstrap name; trying on"),
-        }
+async fn look_up(host: &str, port: u16) -> Vec<SocketAddr> {
+    match timeout(LOOKUP, lookup_host((host, port))).await {
+        Ok(Ok(addrs)) => return addrs.take(MAX_ADDRS).map(canonical).collect::<BTreeSet<_>>().into_iter().collect(),
+        Ok(Err(error)) => tracing::info!(host, %error, "a bootstrap name is not found; trying on"),
+        Err(_) => tracing::info!(host, "no answer about a bootstrap name; trying on"),
     }
-    found.into_iter().collect()
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -83,20 +91,19 @@ mod tests {
 
     #[test]
     fn a_place_is_a_host_with_or_without_a_port() {
-        let place = |host: &str, port| Ok(Place { host: host.into(), port });
+        let place = |host: &str, port| Ok(Place::Host { host: host.into(), port });
         assert_eq!(Place::parse("example.org"), place("example.org", DEFAULT_PORT));
         assert_eq!(Place::parse("example.org:5"), place("example.org", 5));
         assert_eq!(Place::parse("10.0.0.1:5"), place("10.0.0.1", 5));
         assert_eq!(Place::parse("[::1]:5"), place("::1", 5));
         assert_eq!(Place::parse("::1"), place("::1", DEFAULT_PORT));
-        for bad in ["", ":5", "host:0", "host:65536", "host:", "a b", "a:b:5", "\u{1b}[2J"] {
+        for bad in ["", ":5", "host:0", "host:65536", "host:", "a b", "a:b:5", "\u{1b}[2J", "darkchat:bob@10.0.0.1:5"] {
             assert!(Place::parse(bad).is_err(), "{bad:?}");
         }
     }
 
     #[tokio::test]
     async fn an_address_is_its_own_answer() {
-        let places = [Place::parse("127.0.0.1:5").unwrap()];
-        assert_eq!(look_up(&places).await, ["127.0.0.1:5".parse().unwrap()]);
+        assert_eq!(look_up("127.0.0.1", 5).await, ["127.0.0.1:5".parse().unwrap()]);
     }
 }

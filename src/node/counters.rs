@@ -19,6 +19,8 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Handshakes that had to prove their address first because many were pending.
+    handshakes_retried,
     /// Handshakes refused because too many were pending in all.
     handshakes_refused,
     /// Handshakes ignored because too many of one IP were pending.
@@ -39,6 +41,12 @@ counters! {
     dials_dropped,
     /// Announcements on the local link beyond what is remembered.
     sightings_dropped,
+    /// Packets of mDNS beyond what is read of one address, or of all.
+    mdns_beyond_budget,
+    /// Packets of mDNS from no address of a link of ours.
+    mdns_from_elsewhere,
+    /// Packets of mDNS that make no sense.
+    mdns_garbled,
 }
 
 /// One count.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::proto::limits::LOST_GRACE;
+
 /// Where others try first: `cli.md`.
 pub const DEFAULT_PORT: u16 = 27272;
 
@@ -23,10 +25,21 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Kernel buffers: at 2 MiB loopback loses nothing where the default loses thousands of packets.
 /// The kernel may grant less.
 const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
-/// A dead peer is missed 12 s after its last packet, so within 15 s; one that hangs for 8 s, up to 3 s after its last
-/// packet, is not.
-const IDLE: Duration = Duration::from_secs(12);
-const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// From the last packet heard, or from the first one sent behind it, to giving a peer up. Who hangs for 8 s and was heard
+/// up to one [`KEEP_ALIVE`] before finds its connections alive; who is killed is given up 13.5 s later at most, so that
+/// with the core's grace it is lost within 15 s.
+const IDLE: Duration = Duration::from_millis(10_800);
+/// Between two packets on a connection on which nothing else is said: by the side that dialled.
+const KEEP_ALIVE: Duration = Duration::from_millis(2400);
+/// The same for the side that accepted. It only ever speaks when the other side's packets stay away, and so a quiet
+/// connection costs one packet each way and not two.
+const KEEP_ALIVE_ACCEPTED: Duration = Duration::from_millis(2700);
+/// A hang that costs nobody a connection, and the time in which a dead peer must be shown as lost (`docs/decisions.md`).
+const HANG: Duration = Duration::from_secs(8);
+const MISSED_WITHIN: Duration = Duration::from_secs(15);
+const _: () = assert!(HANG.as_millis() + KEEP_ALIVE.as_millis() < IDLE.as_millis());
+const _: () =
+    assert!(KEEP_ALIVE_ACCEPTED.as_millis() + IDLE.as_millis() + LOST_GRACE.as_millis() < MISSED_WITHIN.as_millis());
 /// A third of the usual guess: at 30 % loss a handshake takes 0.3 s instead of 1 s (`docs/decisions.md`, numbers).
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
@@ -64,14 +77,14 @@ pub fn open(socket: UdpSocket, server: ServerConfig) -> io::Result<Endpoint> {
 
 /// How this node accepts: the limits of the transport around whom it believes.
 pub fn server_config(mut config: ServerConfig) -> ServerConfig {
-    config.transport_config(transport()).max_incoming(MAX_PENDING);
+    config.transport_config(transport(KEEP_ALIVE_ACCEPTED)).max_incoming(MAX_PENDING);
     config.incoming_buffer_size(64 * 1024).incoming_buffer_size_total(1024 * 1024);
     config
 }
 
 /// How this node dials, likewise.
 pub fn client_config(mut config: ClientConfig) -> ClientConfig {
-    config.transport_config(transport());
+    config.transport_config(transport(KEEP_ALIVE));
     config
 }
 
@@ -83,14 +96,14 @@ pub fn canonical(addr: SocketAddr) -> SocketAddr {
     }
 }
 
-fn transport() -> Arc<TransportConfig> {
+fn transport(keep_alive: Duration) -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
     transport.max_concurrent_uni_streams(UNI_STREAMS.into()).max_concurrent_bidi_streams(BIDI_STREAMS.into());
     transport.stream_receive_window(STREAM_WINDOW.into()).receive_window(CONNECTION_WINDOW.into());
     transport.send_window(CONNECTION_WINDOW.into());
     transport.datagram_receive_buffer_size(None);
     let idle = VarInt::from_u32(IDLE.as_millis() as u32);
-    transport.max_idle_timeout(Some(idle.into())).keep_alive_interval(Some(KEEP_ALIVE)).initial_rtt(INITIAL_RTT);
+    transport.max_idle_timeout(Some(idle.into())).keep_alive_interval(Some(keep_alive)).initial_rtt(INITIAL_RTT);
     Arc::new(transport)
 }
 

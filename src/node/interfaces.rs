@@ -3,22 +3,27 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use if_addrs::Interface;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::connection::Event;
 use crate::proto::event::Input;
 
-/// A look costs microseconds; a cable plugged in is noticed before anybody types.
-const INTERVAL: Duration = Duration::from_secs(2);
+/// A look costs a twentieth of a millisecond; who changes address is missed for half of this and the dials that follow.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// All interfaces, with an entry for each address.
+pub fn list() -> Vec<Interface> {
+    if_addrs::get_if_addrs().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the interfaces of this machine cannot be listed");
+        Vec::new()
+    })
+}
 
 /// All addresses of interfaces that are up, with the port, the most useful first: those others can reach, then those of
 /// one link (with their scope), then loopback.
-pub fn all(port: u16, with_ipv6: bool) -> Vec<SocketAddr> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the interfaces of this machine cannot be listed");
-        Vec::new()
-    });
+pub fn all(interfaces: &[Interface], port: u16, with_ipv6: bool) -> Vec<SocketAddr> {
     let found = interfaces.iter().map(|interface| (interface.ip(), interface.index.unwrap_or(0)));
     in_order(found, port, with_ipv6)
 }
@@ -30,14 +35,21 @@ pub fn dialable(all: &[SocketAddr]) -> Vec<SocketAddr> {
     if real.is_empty() { all.iter().filter(|addr| addr.ip().is_loopback()).copied().collect() } else { real }
 }
 
-/// Tells the loop what [`dialable`] yields, now and after every change, until the loop is gone.
-pub async fn watch(port: u16, with_ipv6: bool, events: mpsc::Sender<Event>) {
+/// Tells the local link of every change of the interfaces, and the loop of what [`dialable`] yields, now and after every
+/// change of that, until the loop is gone.
+pub async fn watch(port: u16, with_ipv6: bool, seen: watch::Sender<Vec<Interface>>, events: mpsc::Sender<Event>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = None;
     loop {
         ticks.tick().await;
-        let addrs = dialable(&all(port, with_ipv6));
+        let interfaces = list();
+        let addrs = dialable(&all(&interfaces, port, with_ipv6));
+        seen.send_if_modified(|before| {
+            let changed = *before != interfaces;
+            *before = interfaces;
+            changed
+        });
         if told.as_ref() == Some(&addrs) {
             continue;
         }

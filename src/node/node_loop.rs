@@ -5,7 +5,7 @@
 //! queue that is not read while the store is far behind; the network, a queue of [`EVENTS`], which is not read then either,
 //! and in it one longest frame of each connection, which makes readers wait and QUIC slow the senders; the store's answers, the number of its jobs, which the others bound.
 //!
-//! Stopping takes two seconds at most: connections say what is queued, the store commits, the local link hears a
+//! Stopping takes [`STOPS_WITHIN`] at most: connections say what is queued, the store commits, the local link hears a
 //! goodbye, all at once.
 
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use super::connection::{self, Common, Event, code};
 use super::printer::{Fetch, Printer};
 use super::store::{self, Job};
 use super::switchboard::Switchboard;
-use crate::handle::{FaceMessage, NodeMessage};
+use crate::handle::{FaceMessage, NodeMessage, STOPS_WITHIN};
 use crate::id::{DialId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
@@ -45,8 +45,10 @@ const LOOKS_PER_NOTE: u32 = 12;
 const FAREWELL: Duration = Duration::from_millis(1200);
 /// For the last closes, once everything was cut short.
 const LAST_CLOSES: Duration = Duration::from_millis(300);
-/// For the store and the local link: within the two seconds of `cli.md`.
-const LAST_COMMIT: Duration = Duration::from_millis(1800);
+/// For the store and the local link.
+const LAST_COMMIT: Duration = Duration::from_millis(1500);
+const _: () = assert!(LAST_COMMIT.as_millis() < STOPS_WITHIN.as_millis());
+const _: () = assert!(FAREWELL.as_millis() + LAST_CLOSES.as_millis() < STOPS_WITHIN.as_millis());
 
 /// How the loop hears of things.
 pub struct Ways {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::admission::admit;
@@ -23,6 +23,7 @@ use crate::handle::{Handle, NodeMessage, REQUESTS, Ready};
 use crate::id::BootId;
 use crate::identity::Name;
 use crate::identity::network::NetworkKey;
+use crate::proto::event::Input;
 use crate::proto::view::{Notice, WarningCode};
 use crate::proto::{Accept, Config, Core};
 use crate::wire::record::roles;
@@ -115,7 +116,8 @@ impl Parts {
         let memory = std::mem::take(&mut self.store.memory);
         let printer = Printer::new(self.store.printed, memory.counters.arrival);
         let set_aside = self.store.set_aside.take();
-        let ready = ready(&self.config, &self.identity, interfaces::all(local.port(), local.is_ipv6()));
+        let (see, seen) = watch::channel(interfaces::list());
+        let ready = ready(&self.config, &self.identity, interfaces::all(&seen.borrow(), local.port(), local.is_ipv6()));
         to_face.send(NodeMessage::Ready(Box::new(ready))).ok();
         if let Some(path) = set_aside {
             let message = format!("the store was damaged; it was put aside as {} and a new one begun", path.display());
@@ -123,7 +125,11 @@ impl Parts {
             to_face.send(NodeMessage::Notice { line: None, notice }).ok();
         }
         let user = self.identity.user;
-        let core = Core::new(core_config(&self.config, self.identity, local.port(), boot), memory, clock.now());
+        let listen = interfaces::all(&seen.borrow(), local.port(), local.is_ipv6());
+        let config = core_config(&self.config, self.identity, local.port(), boot);
+        let mut core = Core::new(config, memory, clock.now());
+        // Before anybody can ask for them.
+        core.handle(clock.now(), Input::Interfaces { addrs: interfaces::dialable(&listen) });
         let (store_events, from_store) = mpsc::unbounded_channel();
         let tell = move |event| {
             store_events.send(event).ok();
@@ -132,10 +138,10 @@ impl Parts {
 
         let mut tasks = JoinSet::new();
         tasks.spawn(admit(endpoint.clone(), common.clone()));
-        tasks.spawn(interfaces::watch(local.port(), local.is_ipv6(), events.clone()));
+        tasks.spawn(interfaces::watch(local.port(), local.is_ipv6(), see, events.clone()));
         tasks.spawn(bootstrap::resolve(self.places, events.clone()));
         let lan = self.config.lan.map(|mdns_port| {
-            let lan = Lan { boot, network: self.config.network, port: local.port(), mdns_port };
+            let lan = Lan { boot, network: self.config.network, port: local.port(), mdns_port, interfaces: seen };
             let (leave, left) = oneshot::channel();
             (leave, tokio::spawn(lan.run(events, common.counters.clone(), left)))
         });

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::memory::{Op, Ticket};
 use super::view::{Filter, Notice};
 use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
+use crate::identity::address::Address;
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 
@@ -30,14 +31,15 @@ pub enum Input {
     Closed { conn: ConnId },
     /// A dial came to nothing. Every `Output::Dial` is followed by this or by a `Connected` that names it.
     DialFailed { dial: DialId, failure: DialFailure },
-    /// Somebody of our network announces itself on the local link. A hint to dial; may repeat.
-    Sighted { boot: BootId, addrs: Vec<SocketAddr> },
+    /// Somebody of our network announces itself on the local link from this address. A hint to dial; repeats. One boot id
+    /// may come from several addresses, and not all of them need be its own.
+    Sighted { boot: BootId, addr: SocketAddr },
     /// An announcement has ended.
-    Unsighted { boot: BootId },
+    Unsighted { boot: BootId, addr: SocketAddr },
     /// My addresses that others may dial, as they are from now on: real ones, with the port.
     Interfaces { addrs: Vec<SocketAddr> },
-    /// Addresses of the nodes given by `--bootstrap`, resolved.
-    Bootstrap { addrs: Vec<SocketAddr> },
+    /// Addresses of nodes given by `--bootstrap`, resolved; and who must answer there, if that was said.
+    Bootstrap { addrs: Vec<SocketAddr>, whom: Option<UserId> },
     /// The machine slept, or a network came back: try everything now.
     Woke,
     /// Every `Output::Store` up to this ticket is durable.
@@ -45,7 +47,7 @@ pub enum Input {
     /// The disk refuses. These typed messages were given up and will never be stored; everything else stays queued in
     /// the store and is tried again until a `Stored` says that it went in.
     StoreFailed { refused: Vec<MessageId>, error: String },
-    /// My own announcement is not heard on the local link.
+    /// My own announcement is not heard on the local link, since just now.
     MulticastDeaf,
 }
 
@@ -80,7 +82,7 @@ pub struct Request {
     pub command: Command,
 }
 
-/// What a person or script can ask for. `user` is what they typed: a name, `name#abc123`, or a full id.
+/// What a person or script can ask for. `user` is what they typed: a name, `name#abc123`, a full id, or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Chat {
@@ -108,6 +110,10 @@ pub enum Command {
         port: Option<u16>,
     },
     Explode,
+    /// Dials every place of an address, until that user answers at one.
+    PingAddress {
+        address: Address,
+    },
     Me,
     Whois {
         user: String,

@@ -18,14 +18,18 @@ pub const MAX_CONNECTIONS_PER_SESSION: usize = MAX_DIALS_PER_SESSION;
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 /// Two dials of one boot that cross have both been answered within this long: the dial time-out and a second.
 pub const CROSSING: Duration = Duration::from_secs(5);
-/// After a connection died, its session counts as lost unless it is back by then. With the idle time-out of 12 s in front a
-/// killed peer is shown as lost within 15 s.
-pub const LOST_GRACE: Duration = Duration::from_secs(2);
-/// A neighbour that does not answer a probe (after waking up) for this long is gone.
-pub const PROBE_DEADLINE: Duration = Duration::from_secs(4);
+/// After a connection died, its session counts as lost unless it is back by then: thrice a handshake at 30 % loss. With
+/// the shell's idle time-out in front a killed peer is shown as lost within 15 s.
+pub const LOST_GRACE: Duration = Duration::from_secs(1);
+/// A neighbour that does not answer a probe for this long is dialled anew, beside the connection: on the local link an
+/// answer takes a tenth of it, and from far away a handshake is all that is wasted.
+pub const PROBE_PATIENCE: Duration = Duration::from_millis(250);
 
-/// First pause between two rounds of seeking; doubles (design §5).
+/// Shortest pause between two rounds of seeking (design §5).
 pub const SEEK_FIRST: Duration = Duration::from_secs(1);
+/// Otherwise the pause is this part of the time that was sought: whoever was cut off for a minute is dialled within a
+/// quarter of one after the mend, and in the first hour of an absence there are some forty rounds.
+pub const SEEK_PART: u32 = 4;
 /// Longest pause between two rounds of seeking (design §5).
 pub const SEEK_LONGEST: Duration = Duration::from_secs(300);
 /// A connection that lasted this long was no door closed in our face: when it is lost, it is sought without a pause.
@@ -35,8 +39,12 @@ pub const MAX_DIALS: usize = 32;
 /// Of these at most so many to where announcements of the local link lead: anybody can announce, and whoever is sought
 /// must not wait for it.
 pub const MAX_SIGHTING_DIALS: usize = 24;
-/// And so many to one IP address: several nodes on one host are dialled in turns.
+/// And so many to one IP address, or a third of what is free if that is less: several nodes on one host are dialled in
+/// turns, and a few greedy addresses leave something for whoever comes next.
 pub const MAX_SIGHTING_DIALS_PER_IP: usize = 6;
+/// The local link shows somebody where a dial has been unanswered for this long: that one lost its first packets, and
+/// sends the next ones seconds apart. Another is started beside it.
+pub const DIAL_STALE: Duration = Duration::from_secs(1);
 /// Dials at once to the addresses of one session.
 pub const MAX_DIALS_PER_SESSION: usize = 8;
 
@@ -49,8 +57,6 @@ pub const MAX_SESSIONS: usize = 256;
 pub const MAX_SESSIONS_SERVER: usize = 100_000;
 /// Announcements of the local link that are remembered.
 pub const MAX_SIGHTINGS: usize = 1_024;
-/// Addresses taken from one announcement.
-pub const MAX_SIGHTED_ADDRS: usize = 16;
 
 /// A session that was not heard of for this long and is there again is news about all who are missing.
 pub const AWAY: Duration = Duration::from_secs(30);
@@ -107,6 +113,8 @@ pub const MAX_RECEIPT_RANGES: usize = 128;
 pub const LOOKUP: Duration = Duration::from_secs(5);
 /// Names that may be looked for at once.
 pub const MAX_LOOKUPS: usize = 64;
+/// Places at which one user must answer, of addresses that were typed or given: more than anybody types.
+pub const MAX_PLACES_EXPECTED: usize = 1_024;
 /// `\ping` gives up after this long.
 pub const PING_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -6,16 +6,17 @@
 //!
 //! - Another boot id: the other side has started anew, so the old connection is dead. It goes.
 //! - Dialled by the same side: that side decides, and keeps the one it had: it raced several addresses and the first stays.
-//!   Had it believed the old path dead, it would have closed it before it dialled.
+//!   Only one that owes the answer to a probe makes room for a new one that has just answered.
 //! - Crossing dials: the smaller session id decides. If both connections are young it keeps its own dial, else the new one:
 //!   the other side would not have dialled if it still had the old.
 //!
-//! Who does not decide holds both, speaks on the one that came up last, and sees one of them closed.
+//! Who does not decide holds both, speaks on the one that came up last, and sees one of them closed. The one that goes is
+//! closed when the other is up, and not before: until then the other side may know of no other.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION};
+use super::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION, PROBE_PATIENCE};
 use crate::id::{BootId, ConnId, SessionId, UserId};
 use crate::time::Moment;
 
@@ -30,12 +31,25 @@ pub struct Neighbour {
     pub since: Moment,
     /// Whose session, once the hello has been read.
     pub user: Option<UserId>,
+    /// Whose session I dialled for, if only theirs will do.
+    pub whom: Option<UserId>,
     /// Bad records it has brought.
     pub strikes: u32,
-    /// When it must have answered a probe.
-    pub probe: Option<Moment>,
+    /// A probe that it has not answered yet.
+    pub probe: Option<Probe>,
+    /// Connections that go when this one is up.
+    pub replaces: Vec<ConnId>,
     /// Envelopes handed back to it since one could be opened.
     pub handed_back: u32,
+}
+
+/// A question whether somebody is still there. No answer is no proof that they are not: they may have stopped for a
+/// moment. Their session is dialled beside the connection, and whichever speaks first stays; giving up is QUIC's.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe {
+    pub asked: Moment,
+    /// When the session is dialled, and dialled again.
+    pub redial: Moment,
 }
 
 /// Every connection.
@@ -50,7 +64,7 @@ pub struct Neighbours {
 /// What to do about a new connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Keep it, and close these.
+    /// Keep it, and close these now.
     Keep(Vec<ConnId>),
     /// Close it: another to the same session is kept.
     Duplicate,
@@ -62,7 +76,7 @@ impl Neighbours {
     }
 
     /// Takes a connection in.
-    pub fn admit(&mut self, conn: ConnId, new: Neighbour) -> Verdict {
+    pub fn admit(&mut self, conn: ConnId, mut new: Neighbour) -> Verdict {
         let others: Vec<(ConnId, Neighbour)> = self
             .conns
             .iter()
@@ -73,7 +87,8 @@ impl Neighbours {
         for (id, old) in others {
             match self.choose(&old, &new) {
                 Choice::Old => return Verdict::Duplicate,
-                Choice::New => closed.push(id),
+                Choice::New if old.boot != new.boot => closed.push(id),
+                Choice::New => new.replaces.push(id),
                 Choice::Theirs => {}
             }
         }
@@ -97,7 +112,11 @@ impl Neighbours {
             return Choice::New;
         }
         if old.mine == new.mine {
-            return if new.mine { Choice::Old } else { Choice::Theirs };
+            return match new.mine {
+                true if old.probe.is_some() => Choice::New,
+                true => Choice::Old,
+                false => Choice::Theirs,
+            };
         }
         if self.me > new.session {
             return Choice::Theirs;
@@ -106,11 +125,12 @@ impl Neighbours {
         if young && old.mine { Choice::Old } else { Choice::New }
     }
 
-    /// Both hellos have been read: from now on this connection is spoken on. True if the session had none.
-    pub fn set_up(&mut self, conn: ConnId, user: UserId) -> bool {
-        let Some(neighbour) = self.conns.get_mut(&conn) else { return false };
+    /// Both hellos have been read: from now on this connection is spoken on. Those that are to be closed for it.
+    pub fn set_up(&mut self, conn: ConnId, user: UserId) -> Vec<ConnId> {
+        let Some(neighbour) = self.conns.get_mut(&conn) else { return Vec::new() };
         neighbour.user = Some(user);
-        self.up.insert(neighbour.session, conn).is_none()
+        self.up.insert(neighbour.session, conn);
+        std::mem::take(&mut neighbour.replaces)
     }
 
     /// Connections of a session on which it has said hello as another user than this.
@@ -157,9 +177,20 @@ impl Neighbours {
         self.up.contains_key(session) || self.conns.values().any(|neighbour| neighbour.session == *session)
     }
 
-    /// The session behind a boot id that is connected.
-    pub fn session_of(&self, boot: &BootId) -> Option<SessionId> {
-        self.conns.values().find(|neighbour| neighbour.boot == *boot).map(|neighbour| neighbour.session)
+    /// Whether anybody who is connected says to be this boot.
+    pub fn claims(&self, boot: &BootId) -> bool {
+        self.conns.values().any(|neighbour| neighbour.boot == *boot)
+    }
+
+    /// Connections that say to be this boot, and have not come up only now.
+    pub fn claimants(&self, boot: &BootId, now: Moment) -> Vec<ConnId> {
+        let settled = |conn: &Neighbour| conn.boot == *boot && now.since(conn.since) > CROSSING;
+        self.conns.iter().filter(|(_, conn)| settled(conn)).map(|(id, _)| *id).collect()
+    }
+
+    /// The session that is connected there and says to be this boot.
+    pub fn at(&self, boot: &BootId, addr: &SocketAddr) -> Option<SessionId> {
+        self.conns.values().find(|conn| conn.boot == *boot && conn.addr == *addr).map(|conn| conn.session)
     }
 
     /// Sessions of a user that are up, each with its connection.
@@ -176,13 +207,47 @@ impl Neighbours {
         self.conns.len()
     }
 
-    /// Connections that have waited for a hello, or for the answer to a probe, for too long.
+    /// Connections that have waited for a hello for too long.
     pub fn overdue(&self, now: Moment) -> Vec<ConnId> {
-        self.conns.iter().filter(|(_, n)| deadline(n).is_some_and(|at| at <= now)).map(|(id, _)| *id).collect()
+        self.conns.iter().filter(|(_, n)| hello_deadline(n).is_some_and(|at| at <= now)).map(|(id, _)| *id).collect()
+    }
+
+    /// Asks a neighbour to prove that it is there: the question must follow. False if it owes the answer already; it is then
+    /// dialled the sooner.
+    pub fn probe(&mut self, conn: &ConnId, now: Moment) -> bool {
+        let Some(neighbour) = self.conns.get_mut(conn) else { return false };
+        let redial = now + PROBE_PATIENCE;
+        match &mut neighbour.probe {
+            Some(probe) => probe.redial = probe.redial.min(redial),
+            None => {
+                neighbour.probe = Some(Probe { asked: now, redial });
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Sessions that owe the answer to a probe for so long that they are to be dialled; and again after twice the time.
+    pub fn doubted(&mut self, now: Moment) -> Vec<SessionId> {
+        let mut doubted = Vec::new();
+        for neighbour in self.conns.values_mut() {
+            if let Some(probe) = neighbour.probe.as_mut().filter(|probe| probe.redial <= now) {
+                probe.redial = now + now.since(probe.asked);
+                doubted.push(neighbour.session);
+            }
+        }
+        doubted
+    }
+
+    /// Whether somebody who says to be this boot owes the answer to a probe for so long that they were dialled.
+    pub fn is_doubted(&self, boot: &BootId) -> bool {
+        let doubted = |probe: Probe| probe.redial.since(probe.asked) > PROBE_PATIENCE;
+        self.conns.values().any(|conn| conn.boot == *boot && conn.probe.is_some_and(doubted))
     }
 
     pub fn next(&self) -> Option<Moment> {
-        self.conns.values().filter_map(deadline).min()
+        let redials = self.conns.values().filter_map(|neighbour| Some(neighbour.probe?.redial));
+        self.conns.values().filter_map(hello_deadline).chain(redials).min()
     }
 }
 
@@ -204,9 +269,8 @@ enum Choice {
     Theirs,
 }
 
-fn deadline(neighbour: &Neighbour) -> Option<Moment> {
-    let hello = neighbour.user.is_none().then(|| neighbour.since + HELLO_DEADLINE);
-    [hello, neighbour.probe].into_iter().flatten().min()
+fn hello_deadline(neighbour: &Neighbour) -> Option<Moment> {
+    neighbour.user.is_none().then(|| neighbour.since + HELLO_DEADLINE)
 }
 
 #[cfg(test)]
@@ -226,9 +290,25 @@ mod tests {
             mine,
             since,
             user: None,
+            whom: None,
             strikes: 0,
             probe: None,
+            replaces: Vec::new(),
             handed_back: 0,
+        }
+    }
+
+    /// Admits a connection whose hello follows at once; what is closed.
+    fn meets(neighbours: &mut Neighbours, conn: u64, new: Neighbour) -> Vec<u64> {
+        match neighbours.admit(ConnId(conn), new) {
+            Verdict::Duplicate => vec![conn],
+            Verdict::Keep(mut closed) => {
+                closed.extend(neighbours.set_up(ConnId(conn), UserId([3; 32])));
+                closed.iter().for_each(|id| {
+                    neighbours.remove(id);
+                });
+                closed.iter().map(|id| id.0).collect()
+            }
         }
     }
 
@@ -240,14 +320,8 @@ mod tests {
             let mut closed = Vec::new();
             let order = if low_first { [(1, true), (2, false)] } else { [(2, false), (1, true)] };
             for (conn, by_low) in order {
-                let at_low = low.admit(ConnId(conn), neighbour(HIGH, 7, by_low, Moment(0)));
-                let at_high = high.admit(ConnId(conn), neighbour(LOW, 8, !by_low, Moment(0)));
-                for (verdict, own) in [(at_low, conn), (at_high, conn)] {
-                    match verdict {
-                        Verdict::Duplicate => closed.push(own),
-                        Verdict::Keep(others) => closed.extend(others.iter().map(|id| id.0)),
-                    }
-                }
+                closed.extend(meets(&mut low, conn, neighbour(HIGH, 7, by_low, Moment(0))));
+                closed.extend(meets(&mut high, conn, neighbour(LOW, 8, !by_low, Moment(0))));
             }
             assert_eq!(closed, [2], "the dial of the higher session goes, closed once");
         }
@@ -258,8 +332,8 @@ mod tests {
         let mut low = Neighbours::new(LOW);
         low.admit(ConnId(1), neighbour(HIGH, 7, true, Moment(0)));
         let later = Moment(0) + CROSSING + Duration::from_secs(1);
-        let verdict = low.admit(ConnId(2), neighbour(HIGH, 7, false, later));
-        assert_eq!(verdict, Verdict::Keep(vec![ConnId(1)]));
+        assert_eq!(low.admit(ConnId(2), neighbour(HIGH, 7, false, later)), Verdict::Keep(Vec::new()));
+        assert_eq!(low.set_up(ConnId(2), UserId([3; 32])), [ConnId(1)], "once the other side has it too");
     }
 
     #[test]
@@ -275,5 +349,25 @@ mod tests {
         let mut high = Neighbours::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         assert_eq!(high.admit(ConnId(2), neighbour(LOW, 7, true, Moment(1))), Verdict::Duplicate);
+    }
+
+    #[test]
+    fn a_connection_that_owes_an_answer_makes_room_for_one_that_has_just_answered() {
+        let mut high = Neighbours::new(HIGH);
+        high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
+        assert!(high.probe(&ConnId(1), Moment(1)));
+        assert_eq!(meets(&mut high, 2, neighbour(LOW, 7, true, Moment(2))), [1]);
+    }
+
+    #[test]
+    fn who_owes_an_answer_is_dialled_less_and_less_and_never_given_up_for_it() {
+        let mut high = Neighbours::new(HIGH);
+        high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
+        high.set_up(ConnId(1), UserId([3; 32]));
+        high.probe(&ConnId(1), Moment(0));
+        assert!(!high.is_doubted(&BootId(7)));
+        let dials: Vec<u64> = (0..10_000).filter(|now| !high.doubted(Moment(*now)).is_empty()).collect();
+        assert_eq!(dials, [250, 500, 1000, 2000, 4000, 8000]);
+        assert!(high.is_doubted(&BootId(7)) && high.overdue(Moment(10_000)).is_empty());
     }
 }

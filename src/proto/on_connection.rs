@@ -1,9 +1,13 @@
 //! Connections come, say hello, and go.
 
+use std::net::SocketAddr;
+
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Connected, Output};
-use super::limits::{AWAY, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED};
+use super::limits::{
+    AWAY, HELLO_DEADLINE, LOST_GRACE, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED,
+};
 use super::memory::{Op, Provenance};
 use super::neighbours::{Left, Neighbour, Verdict};
 use super::view::{Absence, WarningCode};
@@ -29,14 +33,18 @@ impl Core {
             return;
         }
         let rtt_ms = new.rtt.as_secs_f64() * 1000.0;
-        if let Some(Dial { purpose: Purpose::Ping { line }, .. }) = &dial {
-            self.pings.answered(*line, new.addr, new.session, rtt_ms, self.now.moment);
+        let mut whom = None;
+        if let Some(Dial { purpose: Purpose::Ping { line, whom: user }, .. }) = &dial {
+            whom = *user;
+            self.pings.answered((*line, whom), new.addr, new.session, rtt_ms, self.now.moment);
         }
         if let Some(Dial { purpose: Purpose::Bootstrap, addr, .. }) = &dial {
+            whom = self.expected.get(addr).copied();
             self.bootstrapped.insert(*addr, new.session);
             self.bootstrap.found(addr, self.now.moment);
         }
-        self.nearby.meet(new.boot, new.session);
+        let reached = dial.as_ref().map_or(new.addr, |dial| dial.addr);
+        self.nearby.meet(&(new.boot, reached), new.session);
         let neighbour = Neighbour {
             session: new.session,
             boot: new.boot,
@@ -44,14 +52,17 @@ impl Core {
             mine: new.dial.is_some(),
             since: self.now.moment,
             user: None,
+            whom,
             strikes: 0,
             probe: None,
+            replaces: Vec::new(),
             handed_back: 0,
         };
         match self.neighbours.admit(new.conn, neighbour) {
             Verdict::Duplicate => {
                 self.out.push(Output::Close { conn: new.conn, reason: CloseReason::Duplicate });
                 self.answer_pings(&new.session);
+                self.show_nearby_session(&new.session);
             }
             Verdict::Keep(closed) => {
                 self.send_hello(new.conn, &new.session, new.addr);
@@ -84,7 +95,7 @@ impl Core {
             self.drop_counted("second hello");
             return self.close(conn, CloseReason::Protocol);
         }
-        let (session, addr, mine) = (neighbour.session, neighbour.addr, neighbour.mine);
+        let (session, addr, mine, whom) = (neighbour.session, neighbour.addr, neighbour.mine, neighbour.whom);
         let Ok((roster, declaration, card)) = self.check_hello(&hello, &session) else {
             self.drop_counted("bad hello");
             return self.close(conn, CloseReason::Protocol);
@@ -92,6 +103,9 @@ impl Core {
         let user = roster.user;
         if self.links.is_blocked(&user) {
             return self.close(conn, CloseReason::Blocked);
+        }
+        if let Some(whom) = whom.filter(|whom| *whom != user) {
+            return self.refuse_another(conn, &session, addr, whom);
         }
         self.learn_roster(roster);
         // A newer one may be known than the hello brings.
@@ -113,9 +127,10 @@ impl Core {
             self.sessions.note_address(&session, addr, Provenance::Lan, self.now.moment);
         }
         self.save_session(&session);
-        self.neighbours.set_up(conn, user);
+        let replaced = self.neighbours.set_up(conn, user);
         self.heed_seq(hello.known_seq, &user);
         self.come_up(conn, session, user);
+        replaced.into_iter().for_each(|conn| self.close(conn, CloseReason::Duplicate));
         if was_away {
             self.seek_others_too();
         }
@@ -134,6 +149,16 @@ impl Core {
             self.sought_all = Some(self.now.moment);
             self.wanted.news_for_all(&mut self.rng, self.now.moment);
         }
+    }
+
+    /// Only one user will do at that address, and another one answers.
+    fn refuse_another(&mut self, conn: ConnId, session: &SessionId, addr: SocketAddr, whom: UserId) {
+        self.pings.take(session).iter().for_each(|ping| self.pings.meet_another(ping.line));
+        if self.expected.contains_key(&addr) {
+            let message = format!("somebody else answers at {addr}, where {} was to be", self.users.handle(&whom));
+            self.warn_once(whom, WarningCode::NameClash, message);
+        }
+        self.close(conn, CloseReason::Surplus);
     }
 
     fn check_hello(&mut self, hello: &Hello, session: &SessionId) -> Result<Introduction, Refused> {
@@ -250,7 +275,9 @@ impl Core {
     /// A session cannot be reached any more.
     fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
         self.outbox.close_lane(&user, &session);
-        self.presence.missing(&session, self.now.moment);
+        // One that has answered a handshake meanwhile is there, and has the time to say hello.
+        let grace = if self.neighbours.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
+        self.presence.missing(&session, self.now.moment + grace);
         self.presence.witness_gone(&session, self.now.moment);
         self.members.news(&mut self.rng, self.now.moment);
         self.sessions.hear(session, user, self.now.moment);

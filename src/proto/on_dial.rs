@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{DialFailure, Output};
-use super::limits::PROBE_DEADLINE;
 use super::memory::Provenance;
 use super::view::{ErrorCode, Notice};
 use crate::id::{ConnId, DialId, SessionId, UserId};
@@ -21,7 +20,7 @@ impl Core {
         if !self.is_proven(&dial) && !self.budgets.unproven.draw(addr.ip(), self.now.moment) {
             return self.drop_counted("dial to an unproven address over its budget");
         }
-        if let Some(id) = self.dials.start(dial) {
+        if let Some(id) = self.dials.start(dial, self.now.moment) {
             self.out.after_store(Output::Dial { dial: id, addr, expect });
         }
     }
@@ -50,7 +49,8 @@ impl Core {
             self.wanted.news(&user, self.now.moment);
         }
         match dial.purpose {
-            Purpose::Ping { line } => {
+            Purpose::Ping { whom: Some(_), .. } => {}
+            Purpose::Ping { line, whom: None } => {
                 let message = match failure {
                     DialFailure::Stranger => format!("{} answers, but is not of this network", dial.addr),
                     _ => format!("nobody answers at {}", dial.addr),
@@ -58,7 +58,8 @@ impl Core {
                 self.notice(line, Notice::Error { code: ErrorCode::Unreachable, message });
             }
             Purpose::Sighting(boot) => {
-                let silent = self.nearby.silent(&boot).filter(|session| self.neighbours.up(session).is_none());
+                let silent =
+                    self.nearby.silent(&(boot, dial.addr)).filter(|session| self.neighbours.up(session).is_none());
                 silent.iter().for_each(|session| self.hide_nearby(session));
             }
             Purpose::Seek(_) | Purpose::Random(_) | Purpose::Bootstrap => {}
@@ -70,6 +71,14 @@ impl Core {
         let known = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn)).and_then(|n| n.user);
         let Some(user) = known else { return };
         for ping in self.pings.take(session) {
+            match ping.whom {
+                Some(whom) if whom != user => {
+                    self.pings.meet_another(ping.line);
+                    continue;
+                }
+                Some(_) if !self.pings.settle(ping.line) => continue,
+                _ => {}
+            }
             let handle = self.users.handle(&user);
             let pong = Notice::Pong { addr: ping.addr, user: handle, id: user, session: *session, rtt_ms: ping.rtt_ms };
             self.notice(ping.line, pong);
@@ -77,14 +86,18 @@ impl Core {
     }
 
     pub(super) fn fail_ping(&mut self, dial: Option<&Dial>, why: &str) {
-        if let Some(Dial { purpose: Purpose::Ping { line }, .. }) = dial {
+        if let Some(Dial { purpose: Purpose::Ping { line, whom: None }, .. }) = dial {
             self.notice(*line, Notice::Error { code: ErrorCode::BadAddress, message: why.to_owned() });
         }
     }
 
-    pub(super) fn on_bootstrap(&mut self, addrs: Vec<SocketAddr>) {
+    pub(super) fn on_bootstrap(&mut self, addrs: Vec<SocketAddr>, whom: Option<UserId>) {
         for addr in addrs {
-            let connected = self.bootstrapped.get(&addr).is_some_and(|session| self.neighbours.has(session));
+            if let Some(whom) = whom {
+                self.expected.insert(addr, whom);
+            }
+            let connected = self.bootstrapped.get(&addr).is_some_and(|session| self.neighbours.has(session))
+                || whom.is_some_and(|whom| !self.neighbours.of_user(&whom).is_empty());
             if !connected {
                 self.bootstrap.want(addr, self.now.moment);
             }
@@ -127,7 +140,7 @@ impl Core {
         }
     }
 
-    /// The machine slept, or stands somewhere else: whoever does not answer now is gone, and everybody else is tried.
+    /// The machine slept, or stands somewhere else: whoever does not answer now is dialled anew, and everybody else is tried.
     pub(super) fn try_everything(&mut self) {
         self.probe_neighbours();
         self.seek_anew();
@@ -139,20 +152,24 @@ impl Core {
     }
 
     fn probe_neighbours(&mut self) {
-        let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
-        for (conn, target) in up {
-            let message = RequestPing {
-                id: self.count.seq(),
-                target,
-                declaration: self.myself.declaration.signed().clone(),
-                roster: None,
-                hops: 0,
-                observed: None,
-            };
-            self.send_control(conn, Control::RequestPing(message));
-            if let Some(neighbour) = self.neighbours.get_mut(&conn) {
-                neighbour.probe.get_or_insert(self.now.moment + PROBE_DEADLINE);
-            }
+        let up: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
+        up.into_iter().for_each(|conn| self.probe(conn));
+    }
+
+    /// Asks whoever is at the other end to declare itself. Without an answer it is soon dialled anew.
+    pub(super) fn probe(&mut self, conn: ConnId) {
+        let Some(target) = self.neighbours.get(&conn).and_then(|neighbour| neighbour.user) else { return };
+        if !self.neighbours.probe(&conn, self.now.moment) {
+            return;
         }
+        let message = RequestPing {
+            id: self.count.seq(),
+            target,
+            declaration: self.myself.declaration.signed().clone(),
+            roster: None,
+            hops: 0,
+            observed: None,
+        };
+        self.send_control(conn, Control::RequestPing(message));
     }
 }

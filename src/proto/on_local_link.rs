@@ -6,6 +6,7 @@ use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::CloseReason;
 use super::limits::MAX_NEARBY_KEPT;
+use super::nearby::Sight;
 use super::view::{Notice, WarningCode};
 use crate::id::{BootId, ConnId, SessionId};
 
@@ -14,11 +15,11 @@ impl Core {
     pub(super) fn show_nearby(&mut self, conn: ConnId) {
         let Some(neighbour) = self.neighbours.get(&conn) else { return };
         let (session, addr) = (neighbour.session, neighbour.addr);
-        let announced = self.nearby.meet(neighbour.boot, session);
+        self.nearby.meet(&(neighbour.boot, addr), session);
         let Some(user) = neighbour.user.filter(|user| !self.links.wants(user) && *user != self.config.user) else {
             return;
         };
-        let local = announced || is_on_link(&addr);
+        let local = self.nearby.announces(&session) || is_on_link(&addr);
         if local && self.nearby.show(session, user) {
             let notice = Notice::Nearby { user: self.users.handle(&user), id: user, session };
             self.notice(None, notice);
@@ -38,33 +39,57 @@ impl Core {
         }
     }
 
-    pub(super) fn on_sighted(&mut self, boot: BootId, addrs: Vec<SocketAddr>) {
+    pub(super) fn on_sighted(&mut self, boot: BootId, addr: SocketAddr) {
         if boot == self.config.boot {
             return;
         }
-        let known = self.neighbours.session_of(&boot);
-        let dial = self.nearby.sight(boot, addrs, self.now.moment);
-        if let Some(session) = known {
-            // Whoever dialled me may have seen me on the link before I saw them.
-            self.nearby.meet(boot, session);
-            return self.neighbours.up(&session).into_iter().for_each(|conn| self.show_nearby(conn));
+        let place = (boot, addr);
+        if self.nearby.is_full_for(&place) {
+            self.drop_counted("announcement beyond the bound");
+            if !self.nearby.make_room(addr.ip()) {
+                return;
+            }
         }
-        for addr in dial {
+        let sight = self.nearby.sight(place, self.neighbours.claims(&boot), self.now.moment);
+        if let Some(session) = self.neighbours.at(&boot, &addr) {
+            // Whoever dialled me may have seen me on the link before I saw them.
+            self.nearby.meet(&place, session);
+            return self.show_nearby_session(&session);
+        }
+        if sight == Sight::Elsewhere {
+            self.ask_those_who_moved(&boot);
+        }
+        if sight == Sight::Dial || self.neighbours.is_doubted(&boot) {
             self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
         }
     }
 
-    pub(super) fn on_unsighted(&mut self, boot: BootId) {
-        if let Some(session) = self.nearby.unsight(boot)
+    /// Whoever has come up only now is where they are, by one way of theirs or another.
+    fn ask_those_who_moved(&mut self, boot: &BootId) {
+        for conn in self.neighbours.claimants(boot, self.now.moment) {
+            self.probe(conn);
+        }
+    }
+
+    /// Shows somebody who is connected, if the link does.
+    pub(super) fn show_nearby_session(&mut self, session: &SessionId) {
+        self.neighbours.up(session).into_iter().for_each(|conn| self.show_nearby(conn));
+    }
+
+    pub(super) fn on_unsighted(&mut self, boot: BootId, addr: SocketAddr) {
+        if let Some(session) = self.nearby.unsight(&(boot, addr))
             && self.neighbours.up(&session).is_none()
         {
             self.hide_nearby(&session);
         }
     }
 
+    /// Comes once for every time that multicast ceases to work.
     pub(super) fn on_multicast_deaf(&mut self) {
         let message = "I do not hear my own announcement: multicast is blocked here; use \\ping IP or --bootstrap";
-        self.warn_once(self.config.user, WarningCode::Multicast, message.to_owned());
+        let user = Some(self.users.handle(&self.config.user));
+        let notice = Notice::Warning { code: WarningCode::Multicast, message: message.to_owned(), user };
+        self.notice(None, notice);
     }
 }
 

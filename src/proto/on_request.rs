@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Command, Output, Query, Request, StatusOf};
-use super::limits::STATUS_RECENT;
+use super::limits::{MAX_PLACES_EXPECTED, STATUS_RECENT};
 use super::lookup::Lookup;
 use super::memory::{LinkState, Op};
 use super::users::Meant;
 use super::view::{ErrorCode, Filter, Notice, WarningCode};
 use crate::id::UserId;
+use crate::identity::address::{Address, SCHEME};
 use crate::wire::content::{MAX_TEXT, kind};
 
 /// What a command comes to when it cannot be done.
@@ -27,11 +28,11 @@ impl Core {
     fn carry_out(&mut self, line: Option<u64>, command: Command) -> Result<(), Failed> {
         match command {
             Command::Chat { ref user } => match self.find(user) {
-                Ok(id) => self.chat(line, id),
+                Ok(id) => self.chat(line, id).map(|()| self.go_to(user)),
                 Err(failed) => self.look_up(line, command, failed),
             },
             Command::Add { ref user } => match self.find(user) {
-                Ok(id) => self.add(line, id),
+                Ok(id) => self.add(line, id).map(|()| self.go_to(user)),
                 Err(failed) => self.look_up(line, command, failed),
             },
             Command::Say { to, text } => self.say(line, to, text),
@@ -40,6 +41,7 @@ impl Core {
             Command::Block { user } => self.unlink(line, &user, LinkState::Blocked),
             Command::Ping { ip, port } => self.ping(line, ip, port),
             Command::Explode => self.explode(line),
+            Command::PingAddress { address } => self.ping_address(line, address),
             Command::Me => self.tell_me(line),
             Command::Whois { user } => self.tell_whois(line, &user),
             Command::Verify { user } => self.verify(line, &user),
@@ -53,6 +55,12 @@ impl Core {
 
     /// The user somebody means.
     pub(super) fn find(&self, typed: &str) -> Result<UserId, Failed> {
+        if typed.starts_with(SCHEME) {
+            return typed
+                .parse()
+                .map(|address: Address| address.user)
+                .map_err(|why| (ErrorCode::BadAddress, why.to_string()));
+        }
         match self.users.meant(typed) {
             Meant::One(id) => Ok(id),
             Meant::Nobody => {
@@ -162,9 +170,31 @@ impl Core {
         if self.myself.addrs.contains(&addr) {
             return Err((ErrorCode::BadAddress, format!("{addr} is my own address")));
         }
-        let dial = Dial { addr, purpose: Purpose::Ping { line } };
+        let dial = Dial { addr, purpose: Purpose::Ping { line, whom: None } };
         self.dial(dial, None);
         Ok(())
+    }
+
+    /// Whoever of the places answers first with that user's key answers the line.
+    fn ping_address(&mut self, line: Option<u64>, address: Address) -> Result<(), Failed> {
+        let Address { user: whom, places } = address;
+        self.refuse_myself(&whom)?;
+        if places.is_empty() {
+            return Err((ErrorCode::BadAddress, "this address says who, and not where".to_owned()));
+        }
+        self.pings.await_user(line, whom, self.now.moment);
+        for addr in places {
+            self.dial(Dial { addr, purpose: Purpose::Ping { line, whom: Some(whom) } }, None);
+        }
+        Ok(())
+    }
+
+    /// Where an address says that somebody is, they are looked for like a node given by `--bootstrap`.
+    fn go_to(&mut self, typed: &str) {
+        let Ok(Address { user, places }) = typed.parse() else { return };
+        if self.expected.len() + places.len() <= MAX_PLACES_EXPECTED {
+            self.on_bootstrap(places, Some(user));
+        }
     }
 
     fn verify(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {

@@ -6,7 +6,7 @@ use super::event::{CloseReason, Command};
 use super::limits::{MAX_DIALS_PER_SESSION, MAX_SESSIONS, MAX_SESSIONS_SERVER};
 use super::memory::Op;
 use super::view::{ErrorCode, Notice};
-use crate::id::UserId;
+use crate::id::{SessionId, UserId};
 use crate::time::Moment;
 
 impl Core {
@@ -15,12 +15,20 @@ impl Core {
         for conn in self.neighbours.overdue(now) {
             self.close(conn, CloseReason::Limits);
         }
+        for session in self.neighbours.doubted(now) {
+            self.dial_session(session);
+        }
         self.settle_presence();
         self.make_offers();
         self.answer_floods();
-        for ping in self.pings.overdue(now) {
+        for ping in self.pings.overdue(now).into_iter().filter(|ping| ping.whom.is_none()) {
             let message = format!("{} answers, but did not say who it is", ping.addr);
             self.notice(ping.line, Notice::Error { code: ErrorCode::Unreachable, message });
+        }
+        for awaited in self.pings.overdue_users(now) {
+            let who = self.users.handle(&awaited.whom);
+            let why = if awaited.met_another { "somebody else answers there, not" } else { "nobody answers there for" };
+            self.notice(awaited.line, Notice::Error { code: ErrorCode::Unreachable, message: format!("{why} {who}") });
         }
         self.keep_lookups();
         self.interest.expire(now);
@@ -114,15 +122,17 @@ impl Core {
 
     pub(super) fn dial_user(&mut self, user: &UserId) {
         let sessions: Vec<_> = self.sessions.of_user(user).collect();
-        for session in sessions {
-            let mut addrs = self.nearby.addresses(&session);
-            addrs.extend(self.sessions.get(&session).map(|session| session.addresses()).unwrap_or_default());
-            let mut dialled = std::collections::BTreeSet::new();
-            for addr in addrs {
-                if dialled.len() < MAX_DIALS_PER_SESSION && dialled.insert(addr) {
-                    let dial = Dial { addr, purpose: Purpose::Seek(session) };
-                    self.dial(dial, Some(session));
-                }
+        sessions.into_iter().for_each(|session| self.dial_session(session));
+    }
+
+    pub(super) fn dial_session(&mut self, session: SessionId) {
+        let mut addrs = self.nearby.addresses(&session);
+        addrs.extend(self.sessions.get(&session).map(|session| session.addresses()).unwrap_or_default());
+        let mut dialled = std::collections::BTreeSet::new();
+        for addr in addrs {
+            if dialled.len() < MAX_DIALS_PER_SESSION && dialled.insert(addr) {
+                let dial = Dial { addr, purpose: Purpose::Seek(session) };
+                self.dial(dial, Some(session));
             }
         }
     }

@@ -84,13 +84,13 @@ impl Presence {
         }
     }
 
-    /// Its connection died; it has a grace to come back.
-    pub fn missing(&mut self, session: &SessionId, now: Moment) {
+    /// Its connection died; it has until then to come back.
+    pub fn missing(&mut self, session: &SessionId, until: Moment) {
         if let Some(online) = self.online.get_mut(session) {
             if std::mem::take(&mut online.direct) {
                 self.mine.insert(*session);
             }
-            self.missing.entry(*session).or_insert(now + LOST_GRACE);
+            self.missing.entry(*session).or_insert(until);
         }
     }
 

@@ -1,8 +1,11 @@
 //! Copies of what is known, for the faces.
 
+use std::net::SocketAddr;
+
 use super::Core;
 use super::view::{Filter, Profile, SessionView, UserView, Via};
 use crate::id::{SessionId, UserId};
+use crate::identity::address::{Address, MAX_PLACES};
 use crate::identity::words;
 
 impl Core {
@@ -72,13 +75,14 @@ impl Core {
         } else {
             sessions.iter().filter_map(|s| self.sessions.get(s)).flat_map(|s| s.addresses()).collect()
         };
-        let places: Vec<String> =
-            addrs.iter().filter(|a| super::sessions::may_travel(a)).take(8).map(|a| a.to_string()).collect();
+        // Others are not where this machine is, unless I am: then nobody else can be met.
+        let leads_there = |addr: &&SocketAddr| super::sessions::may_travel(addr) && (me || !addr.ip().is_loopback());
+        let places = addrs.iter().filter(leads_there).take(MAX_PLACES).copied().collect();
         Profile {
             user: self.users.handle(id),
             id: *id,
             words: words::fingerprint(id),
-            address: format!("darkchat:{id}@{}", places.join(",")),
+            address: Address { user: *id, places }.to_string(),
             session: me.then_some(self.session),
             sessions,
             verified: self.users.is_verified(id),

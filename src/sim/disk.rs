@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::id::{SessionId, StreamId, UserId};
-use crate::proto::memory::{Memory, MessageRow, Op, SessionRow, Ticket, UserRow};
+use crate::proto::memory::{Counters, Memory, MessageRow, Op, SessionRow, Ticket, UserRow};
 use crate::proto::ranges::Ranges;
 
 /// What one simulated node has on its disk, and what is on its way there.
@@ -63,18 +63,19 @@ impl Disk {
         }
     }
 
+    /// The sessions remembered on it.
+    pub fn sessions(&self) -> impl Iterator<Item = &SessionRow> {
+        self.sessions.values()
+    }
+
+    /// The numbers that must never go back.
+    pub fn counters(&self) -> Counters {
+        self.memory.counters
+    }
+
     /// Messages of this node that somebody lacks.
     pub fn waiting(&self) -> usize {
         self.memory.waiting.len()
-    }
-
-    /// What is on it before the first start is read; then it is hollow, or keeps everything.
-    pub fn boot(&mut self) -> Memory {
-        let memory = self.load();
-        if self.hollow {
-            *self = Disk::hollow();
-        }
-        memory
     }
 
     /// What a node starts from.

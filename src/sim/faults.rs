@@ -80,6 +80,8 @@ impl Sim {
 
     /// A node gets another address. Its connections follow it where it dialled; where it was dialled they are dead.
     pub fn move_to(&mut self, index: NodeIndex, addr: SocketAddr) {
+        let segment = self.nodes[index].plan.segment.filter(|_| self.nodes[index].is_on());
+        segment.into_iter().for_each(|segment| self.forget_later(index, segment));
         let old = std::mem::replace(&mut self.nodes[index].addr, addr);
         self.net.readdress(index, old, addr);
         for (pipe, end) in self.pipes_of(index) {
@@ -177,8 +179,8 @@ impl Sim {
     }
 
     fn forget_later(&mut self, index: NodeIndex, segment: u32) {
-        let boot = self.nodes[index].boot(index);
-        self.plan(ANNOUNCED, Event::Vanish { node: index, boot, segment });
+        let (boot, addr) = (self.nodes[index].boot(index), self.nodes[index].addr);
+        self.plan(ANNOUNCED, Event::Vanish { node: index, boot, addr, segment });
     }
 
     /// The connections of a node, and which end it is.

@@ -6,15 +6,21 @@
 //! shell ([`post`]), and goes through the wire's encoder and decoder, so that what is counted ([`traffic`]) is what would
 //! travel. What can go wrong is in [`faults`].
 
+mod acquaint;
 pub mod disk;
 pub mod faults;
+pub mod invariants;
 pub mod net;
 pub mod node;
 mod post;
 mod queue;
+pub mod report;
 pub mod rumour;
+pub mod scenario;
+pub mod topology;
 mod trace;
 pub mod traffic;
+pub mod truth;
 mod world;
 
 pub use world::Sim;

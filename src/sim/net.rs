@@ -21,7 +21,7 @@ pub type NodeIndex = usize;
 pub struct PipeId(u64);
 
 /// The idle time-out of connections, as in the shell.
-pub const IDLE: Duration = Duration::from_secs(12);
+pub const IDLE: Duration = Duration::from_millis(10_800);
 
 impl PipeId {
     /// The connection as one of its ends knows it.

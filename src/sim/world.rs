@@ -67,6 +67,7 @@ pub(super) enum Event {
     Vanish {
         node: NodeIndex,
         boot: BootId,
+        addr: SocketAddr,
         segment: u32,
     },
     Resume {
@@ -120,10 +121,7 @@ impl Sim {
     pub fn place(&mut self, plan: Plan) -> NodeIndex {
         let index = self.nodes.len();
         let segment = plan.segment;
-        let mut node = Node::new(index, plan, self.settings.scheme, [self.random(), self.random()]);
-        if !self.settings.disks {
-            node.disk = Disk::hollow();
-        }
+        let node = Node::new(index, plan, self.settings.scheme, [self.random(), self.random()]);
         self.net.join(index, node.addr);
         self.by_session.insert(node.session, index);
         self.by_user.insert(node.user, index);
@@ -139,13 +137,16 @@ impl Sim {
         let (seed, network, now) = (self.random(), self.settings.network, self.now);
         let node = &mut self.nodes[index];
         node.starts += 1;
-        node.core = Some(Core::new(node.config(index, network, seed), node.disk.boot(), node.clock(now)));
+        node.core = Some(Core::new(node.config(index, network, seed), node.disk.load(), node.clock(now)));
+        if !self.settings.disks {
+            node.disk = Disk::hollow();
+        }
         (node.woken_for, node.stalled, node.committing) = (None, None, false);
         node.shows.clear();
         let (addr, bootstrap) = (node.addr, node.plan.bootstrap.clone());
         self.feed(index, Input::Interfaces { addrs: vec![addr] });
         if !bootstrap.is_empty() {
-            self.feed(index, Input::Bootstrap { addrs: bootstrap });
+            self.feed(index, Input::Bootstrap { addrs: bootstrap, whom: None });
         }
         self.announce_anew(index);
     }
@@ -254,7 +255,7 @@ impl Sim {
             Event::Feed { node, starts, input } => self.feed_start(node, starts, input),
             Event::Idle { pipe, mends } => self.idle(pipe, mends),
             Event::Announce { node, round } => self.announce(node, round),
-            Event::Vanish { node, boot, segment } => self.vanish(node, boot, segment),
+            Event::Vanish { node, boot, addr, segment } => self.vanish(node, boot, addr, segment),
             Event::Resume { node, slept } => self.resume(node, slept),
         }
     }
@@ -387,18 +388,19 @@ impl Sim {
         let Some(segment) = node.plan.segment.filter(|_| node.is_on() && node.announcing == round) else { return };
         let (boot, addr) = (node.boot(index), node.addr);
         for other in self.neighbourhood(index, segment) {
-            self.feed(other, Input::Sighted { boot, addrs: vec![addr] });
+            self.feed(other, Input::Sighted { boot, addr });
         }
         self.plan(ANNOUNCE, Event::Announce { node: index, round });
     }
 
     /// An announcement has run out, unless it was renewed.
-    fn vanish(&mut self, index: NodeIndex, boot: BootId, segment: u32) {
+    fn vanish(&mut self, index: NodeIndex, boot: BootId, addr: SocketAddr, segment: u32) {
         let node = &self.nodes[index];
-        let renewed = node.is_on() && node.boot(index) == boot && node.plan.segment == Some(segment);
+        let announced = (node.boot(index), node.addr, node.plan.segment);
+        let renewed = node.is_on() && announced == (boot, addr, Some(segment));
         if !renewed {
             for other in self.neighbourhood(index, segment) {
-                self.feed(other, Input::Unsighted { boot });
+                self.feed(other, Input::Unsighted { boot, addr });
             }
         }
     }
@@ -481,15 +483,15 @@ impl Sim {
         let node = &mut self.nodes[index];
         node.core = None;
         node.announcing += 1;
-        let (boot, segment) = (node.boot(index), node.plan.segment);
+        let (boot, addr, segment) = (node.boot(index), node.addr, node.plan.segment);
         for pipe in self.net.of_node(index).collect::<Vec<_>>() {
             let ends = self.net.pipe(pipe).map(|pipe| pipe.ends);
             let own = ends.into_iter().flatten().position(|node| node == index);
             own.into_iter().for_each(|end| self.hang_up(index, pipe.conn(end)));
         }
         for other in segment.map(|segment| self.neighbourhood(index, segment)).unwrap_or_default() {
-            let starts = self.nodes[other].starts;
-            self.plan(self.settings.delay.1, Event::Feed { node: other, starts, input: Input::Unsighted { boot } });
+            let (starts, input) = (self.nodes[other].starts, Input::Unsighted { boot, addr });
+            self.plan(self.settings.delay.1, Event::Feed { node: other, starts, input });
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use crate::identity::address::{BadAddress, SCHEME};
 use crate::proto::event::Command;
 use crate::proto::view::ErrorCode;
 use crate::proto::view::Filter;
@@ -42,7 +43,7 @@ pub const MACROS: &[Macro] = &[
     entry("add", r"\add USER", "links USER and me"),
     entry("remove", r"\remove USER", "undoes the link with USER"),
     entry("block", r"\block USER", "refuses USER for good"),
-    entry("ping", r"\ping IP [PORT]", "dials that address and says who is there"),
+    entry("ping", r"\ping IP [PORT]", r"dials that address, or one that \me shows, and says who is there"),
     entry("explode", r"\explode", "tells all within two hops of me, and counts them"),
     entry("me", r"\me", "shows my fingerprint and address"),
     entry("whois", r"\whois USER", "shows the fingerprint and address of USER"),
@@ -153,7 +154,12 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, Wrong> {
 }
 
 fn ping(entry: &Macro, arguments: &str) -> Result<Command, Wrong> {
-    let mut words = some(entry, arguments)?.split_whitespace();
+    if some(entry, arguments)?.starts_with(SCHEME) {
+        let address = arguments.parse();
+        let wrong = |why: BadAddress| Wrong { code: ErrorCode::BadAddress, message: why.to_string() };
+        return address.map(|address| Command::PingAddress { address }).map_err(wrong);
+    }
+    let mut words = arguments.split_whitespace();
     let ip = words.next().unwrap_or_default();
     let ip: IpAddr = ip.trim_start_matches('[').trim_end_matches(']').parse().map_err(|_| {
         let message = format!("{} is no IP address; type {}", shortened(ip), entry.usage);
@@ -213,6 +219,7 @@ pub(super) fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::address::Address;
 
     fn is(line: &str) -> Typed {
         parse(line).expect("it is understood").expect("it is not empty")
@@ -244,6 +251,13 @@ mod tests {
         assert_eq!(code(&"x".repeat(16_001)), ErrorCode::TextTooLong);
         assert_eq!(code(&"ä".repeat(8_001)), ErrorCode::TextTooLong);
         assert!(Wrong::too_long().message.contains("16000"));
+    }
+
+    #[test]
+    fn an_address_is_pinged_whole_or_refused() {
+        let address = Address { user: crate::id::UserId([7; 32]), places: vec![([192, 0, 2, 1], 9).into()] };
+        assert_eq!(is(&format!(r"\ping {address}")), Typed::Command(Command::PingAddress { address }));
+        assert_eq!(code(r"\ping darkchat:bob@192.0.2.1:9"), ErrorCode::BadAddress);
     }
 
     #[test]

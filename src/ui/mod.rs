@@ -16,6 +16,7 @@ pub mod plain;
 pub mod qr;
 pub mod session;
 pub mod signals;
+pub mod sim;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -22,13 +22,14 @@ use tokio::time::{Sleep, sleep};
 use super::input::Line;
 use super::macros::{self, Typed, Wrong};
 use super::{Event, Screen};
-use crate::handle::{FaceMessage, Handle, NodeMessage};
+use crate::handle::{FaceMessage, Handle, NodeMessage, STOPS_WITHIN};
 use crate::id::UserId;
 use crate::proto::event::{Command, Request};
 use crate::proto::view::{ErrorCode, Notice};
 
-/// What the node gets to declare itself offline: the two seconds of the command line's contract, less the time to leave.
-const GRACE: Duration = Duration::from_millis(1700);
+/// What the node gets to declare itself offline, and to say that it has: more than it takes, and less than the two seconds
+/// of the command line's contract.
+const GRACE: Duration = STOPS_WITHIN.saturating_add(Duration::from_millis(200));
 /// Events shown before the output is flushed and input gets its turn.
 const BATCH: usize = 256;
 

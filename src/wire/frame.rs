@@ -56,47 +56,66 @@ pub fn encode_frame<T: Serialize>(stream: StreamType, value: &T) -> Result<Vec<u
     Ok(frame)
 }
 
-/// Puts frames together from the pieces in which a stream brings them. It holds no more memory than a small multiple of
-/// what has arrived, whatever a header announces.
+/// A buffer that grew beyond this is given back when nothing is left in it.
+const KEEP: usize = 4 * 1024;
+
+/// Puts frames together from the pieces in which a stream brings them. It holds what has come and was not handed out, and
+/// nothing for what a header announces; between frames it holds next to nothing, for a relay has a thousand of them.
 #[derive(Debug)]
 pub struct FrameBuf {
     stream: StreamType,
-    header: [u8; HEADER],
-    /// Bytes of the header that have come.
-    begun: usize,
-    payload: Vec<u8>,
+    bytes: Vec<u8>,
+    /// Where the first frame that was not handed out begins.
+    at: usize,
 }
 
 impl FrameBuf {
     /// For a stream of this type, behind its first byte.
     pub fn new(stream: StreamType) -> FrameBuf {
-        FrameBuf { stream, header: [0; HEADER], begun: 0, payload: Vec::new() }
+        FrameBuf { stream, bytes: Vec::new(), at: 0 }
     }
 
-    /// Takes from the front of `piece` up to the end of a frame, and yields its payload when it is whole. To be called
-    /// until it yields nothing. After an error the stream is of no more use.
-    pub fn take(&mut self, piece: &mut &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
-        let header = (HEADER - self.begun).min(piece.len());
-        self.header[self.begun..self.begun + header].copy_from_slice(&piece[..header]);
-        self.begun += header;
-        *piece = &piece[header..];
-        if self.begun < HEADER {
-            return Ok(None);
-        }
-        let length = self.stream.frame_len(self.header)?;
-        let more = (length - self.payload.len()).min(piece.len());
-        self.payload.extend_from_slice(&piece[..more]);
-        *piece = &piece[more..];
-        if self.payload.len() < length {
-            return Ok(None);
-        }
-        self.begun = 0;
-        Ok(Some(std::mem::take(&mut self.payload)))
+    /// Takes what the stream has brought.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
     }
 
-    /// Whether a frame has begun and not ended: a stream that ends here is truncated.
+    /// Whether a frame is whole. If none is, what was handed out is forgotten. After an error the stream is of no more
+    /// use.
+    pub fn has_frame(&mut self) -> Result<bool, Malformed> {
+        if self.end()?.is_some() {
+            return Ok(true);
+        }
+        self.bytes.drain(..self.at);
+        self.at = 0;
+        if self.bytes.is_empty() && self.bytes.capacity() > KEEP {
+            self.bytes = Vec::new();
+        }
+        Ok(false)
+    }
+
+    /// The payload of the next whole frame.
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, Malformed> {
+        if !self.has_frame()? {
+            return Ok(None);
+        }
+        let begin = self.at + HEADER;
+        let end = self.end()?.expect("a frame is whole");
+        self.at = end;
+        Ok(Some(&self.bytes[begin..end]))
+    }
+
+    /// Whether a frame has begun and was not handed out: a stream that ends here is truncated.
     pub fn is_inside(&self) -> bool {
-        self.begun > 0
+        self.at < self.bytes.len()
+    }
+
+    /// Where the frame at hand ends, once all of it is here.
+    fn end(&self) -> Result<Option<usize>, Malformed> {
+        let rest = &self.bytes[self.at..];
+        let Some((header, body)) = rest.split_first_chunk::<HEADER>() else { return Ok(None) };
+        let length = self.stream.frame_len(*header)?;
+        Ok((body.len() >= length).then_some(self.at + HEADER + length))
     }
 }
 
@@ -113,9 +132,10 @@ mod tests {
         for size in [1, 2, 3, 5, 1000, 5000] {
             let mut buffer = FrameBuf::new(StreamType::Control);
             let mut frames = Vec::new();
-            for mut piece in bytes.chunks(size) {
-                while let Some(payload) = buffer.take(&mut piece).expect("all headers are under the cap") {
-                    frames.push(decode::<Bytes<1000>>(&payload).expect("what was encoded"));
+            for piece in bytes.chunks(size) {
+                buffer.push(piece);
+                while let Some(payload) = buffer.next_frame().expect("all headers are under the cap") {
+                    frames.push(decode::<Bytes<1000>>(payload).expect("what was encoded"));
                 }
             }
             assert_eq!(frames, values);
@@ -128,17 +148,29 @@ mod tests {
         for (stream, length) in
             [(StreamType::Control, 65_537u32), (StreamType::Chat, 262_145), (StreamType::Chat, 1 << 31)]
         {
-            let refused = FrameBuf::new(stream).take(&mut &length.to_be_bytes()[..]);
-            assert_eq!(refused, Err(Malformed::TooLong(length.into())));
+            let mut buffer = FrameBuf::new(stream);
+            buffer.push(&length.to_be_bytes());
+            assert_eq!(buffer.next_frame(), Err(Malformed::TooLong(length.into())));
         }
     }
 
     #[test]
     fn an_announced_length_reserves_nothing() {
         let mut buffer = FrameBuf::new(StreamType::Chat);
-        assert_eq!(buffer.take(&mut &[0, 4, 0, 0, 9][..]), Ok(None));
+        buffer.push(&[0, 4, 0, 0, 9]);
+        assert_eq!(buffer.next_frame(), Ok(None));
         assert!(buffer.is_inside());
-        assert!(buffer.payload.capacity() < 100);
+        assert!(buffer.bytes.capacity() < 100);
+    }
+
+    #[test]
+    fn between_frames_no_large_buffer_is_kept() {
+        let mut buffer = FrameBuf::new(StreamType::Chat);
+        buffer.push(&encode_frame(StreamType::Chat, &Bytes::<70_000>(vec![0; 70_000])).expect("it is under the cap"));
+        assert!(buffer.next_frame().expect("it is sound").is_some());
+        assert_eq!(buffer.next_frame(), Ok(None));
+        assert!(!buffer.is_inside());
+        assert!(buffer.bytes.capacity() <= KEEP);
     }
 
     #[test]

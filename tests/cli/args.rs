@@ -6,9 +6,11 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::program::tested;
+
 /// The program with no options from the environment, and a home of its own.
 fn darknode(home: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_darknode"));
+    let mut command = Command::new(tested());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DARKNODE_")) {
         command.env_remove(name);
     }
@@ -131,7 +133,7 @@ fn recovery_words_bring_a_user_back_in_an_empty_directory_only() {
     let restore = |dir: &str, words: &[u8]| {
         let file = home.path().join("words");
         fs::write(&file, words).expect("it can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_darknode"));
+        let mut command = Command::new(tested());
         command.args(["identity", "restore", "-u", "alice", "--data-dir", dir]).current_dir(home.path());
         command
             .stdin(fs::File::open(&file).expect("it was written"))

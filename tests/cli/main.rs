@@ -4,6 +4,7 @@
 //! The nodes are alone with each other: no mDNS but in [`lan`], ports and directories of their own.
 #![cfg(all(feature = "node", unix))]
 
+mod address;
 mod args;
 mod conversation;
 mod directory;
@@ -17,4 +18,5 @@ mod network;
 #[path = "../program/mod.rs"]
 mod program;
 mod server;
+mod sim;
 mod text;

@@ -3,8 +3,10 @@
 #[path = "../adversary/mod.rs"]
 mod adversary;
 mod chaos;
+mod dials;
 mod floods;
 mod horizon;
+mod nearby;
 mod records;
 mod sealed;
 mod victim;

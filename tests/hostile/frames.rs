@@ -4,10 +4,9 @@ use darknode::proto::event::CloseReason;
 use darknode::wire::control::{Batch, Control, RequestUserList};
 use darknode::wire::frame::StreamType;
 use darknode::wire::{List, encode};
-use tokio::time::timeout;
 
 use crate::adversary::Person;
-use crate::scene::{Node, PATIENCE, Peer, frame, write};
+use crate::scene::{Node, Peer, frame, write};
 
 /// Bytes in use by this process, as the system counts them; 0 where it does not say.
 fn resident() -> usize {
@@ -85,30 +84,6 @@ async fn a_frame_or_stream_that_never_ends_its_beginning_is_closed_by_the_deadli
     half.is_closed(CloseReason::Limits).await;
     chat.is_closed(CloseReason::Limits).await;
     node.counts("limits").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn unknown_streams_are_stopped_and_a_thousand_are_too_many() {
-    let mut node = Node::open();
-    let mut later = Peer::greeted(&node, &Person::new(1, "later")).await;
-    for _ in 0..20 {
-        let mut unknown = write(&later.conn, 77, b"of a later version").await;
-        assert!(timeout(PATIENCE, unknown.stopped()).await.unwrap().unwrap().is_some());
-        unknown.finish().ok();
-    }
-    later.prekey().await;
-    let flooding = Peer::greeted(&node, &Person::new(2, "mallory")).await;
-    let flood = async {
-        for _ in 0..1000 {
-            let Ok(mut stream) = flooding.conn.open_uni().await else { return };
-            stream.write_all(&[77]).await.ok();
-        }
-    };
-    timeout(PATIENCE, flood).await.expect("streams are stopped, or the connection is");
-    flooding.is_closed(CloseReason::Limits).await;
-    node.counts("unknown_streams").await;
-    assert!(later.conn.close_reason().is_none(), "a few are no attack");
-    node.is_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,13 @@
 #[path = "../adversary/mod.rs"]
 mod adversary;
 mod frames;
+mod handshakes;
+#[cfg(unix)]
+mod log;
 mod neighbours;
+#[cfg(unix)]
+#[path = "../program/mod.rs"]
+mod program;
 mod scene;
 mod strangers;
+mod streams;

@@ -1,14 +1,16 @@
 //! Behind the hello: neighbours who say too much, take too little, or seal what is not theirs.
 
+use std::time::Duration;
+
 use darknode::proto::event::{CloseReason, Command};
 use darknode::wire::List;
 use darknode::wire::chat::Chat;
 use darknode::wire::control::{Batch, Control, RequestUserList};
 use darknode::wire::frame::{StreamType, encode_frame};
-use quinn::VarInt;
+use quinn::{TransportConfig, VarInt};
 
 use crate::adversary::{Person, known_list, parcel, seal_raw, text};
-use crate::scene::{Node, Peer};
+use crate::scene::{Node, Peer, connect_as};
 
 async fn hand(stream: &mut quinn::SendStream, items: Vec<Chat>) {
     let frame = encode_frame(StreamType::Chat, &List::<Chat, 64>(items)).unwrap();
@@ -103,6 +105,30 @@ async fn who_takes_nothing_off_the_wire_costs_one_window_and_no_more() {
     }
     node.is_well().await;
     assert!(peer.conn.close_reason().is_none(), "it may be slow");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_a_byte_a_second_is_alone_in_waiting() {
+    let mut node = Node::open();
+    let sloth = Person::new(1, "sloth");
+    let mut narrow = TransportConfig::default();
+    narrow.stream_receive_window(VarInt::from_u32(16));
+    let mut peer = Peer::proved_on(connect_as(&node, &sloth, narrow).await).await;
+    peer.control(Control::Hello(sloth.hello())).await;
+    let sipping = tokio::spawn(async move {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        while peer.from_node.read_exact(&mut [0]).await.is_ok() {
+            second.tick().await;
+        }
+    });
+    node.is_well().await;
+    for n in 0..400 {
+        node.say(Command::Say { to: sloth.user_id(), text: format!("{n} {}", "x".repeat(15_000)) }).await;
+    }
+    for _ in 0..3 {
+        node.is_well().await;
+    }
+    sipping.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

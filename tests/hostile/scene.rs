@@ -16,11 +16,11 @@ use darknode::proto::event::{CloseReason, Command, Request};
 use darknode::proto::view::Drops;
 use darknode::proto::view::Notice;
 use darknode::wire::chat::Chat;
-use darknode::wire::control::{Batch, Control};
+use darknode::wire::control::{Batch, Control, RequestUserList};
 use darknode::wire::frame::{FrameBuf, StreamType, encode_frame};
 use darknode::wire::record::{KeyCard, Prekey};
 use darknode::wire::{List, decode, encode};
-use quinn::{Connection, Endpoint, RecvStream, SendStream, VarInt};
+use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig, VarInt};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -138,7 +138,7 @@ impl Node {
 pub struct Peer {
     pub conn: Connection,
     pub control: SendStream,
-    from_node: RecvStream,
+    pub from_node: RecvStream,
     frames: FrameBuf,
     _endpoint: Endpoint,
 }
@@ -157,11 +157,25 @@ pub async fn connect(node: &Node, person: &Person) -> (Endpoint, Connection) {
     (endpoint, conn)
 }
 
+/// As [`connect`], with a transport that the person has tuned.
+pub async fn connect_as(node: &Node, person: &Person, transport: TransportConfig) -> (Endpoint, Connection) {
+    let endpoint = endpoint();
+    let (mut config, _) = Credentials::new(&person.session).client_config(None);
+    config.transport_config(std::sync::Arc::new(transport));
+    let conn = endpoint.connect_with(config, node.addr, tls::SERVER_NAME).unwrap().await.unwrap();
+    (endpoint, conn)
+}
+
 /// Opens a stream of this type and writes bytes as they are.
 pub async fn write(conn: &Connection, kind: u8, bytes: &[u8]) -> SendStream {
     let mut stream = conn.open_uni().await.unwrap();
     stream.write_all(&[&[kind], bytes].concat()).await.ok();
     stream
+}
+
+/// An innocent question.
+pub fn request(node: &Node) -> Control {
+    Control::RequestUserList(RequestUserList { id: 1, user: node.ready.id })
 }
 
 /// A frame around any bytes.
@@ -180,7 +194,10 @@ pub async fn close_reason(conn: &Connection) -> u64 {
 impl Peer {
     /// Behind the proofs of the open network.
     pub async fn proved(node: &Node, person: &Person) -> Peer {
-        let (endpoint, conn) = connect(node, person).await;
+        Peer::proved_on(connect(node, person).await).await
+    }
+
+    pub async fn proved_on((endpoint, conn): (Endpoint, Connection)) -> Peer {
         let proof = NetworkKey::open().prove(&tls::exporter(&conn), Role::Dialler, BootId(9));
         let control = write(&conn, StreamType::Control as u8, &frame(&encode(&proof))).await;
         let mut from_node = timeout(PATIENCE, conn.accept_uni()).await.unwrap().unwrap();
@@ -214,12 +231,11 @@ impl Peer {
 
     /// The next control frame of the node.
     pub async fn hear(&mut self) -> Vec<Control> {
-        loop {
+        while !self.frames.has_frame().unwrap() {
             let chunk = timeout(PATIENCE, self.from_node.read_chunk(64 * 1024, true)).await.unwrap().unwrap().unwrap();
-            if let Some(frame) = self.frames.take(&mut &chunk.bytes[..]).unwrap() {
-                return decode::<Batch>(&frame).unwrap().0;
-            }
+            self.frames.push(&chunk.bytes);
         }
+        decode::<Batch>(self.frames.next_frame().unwrap().unwrap()).unwrap().0
     }
 
     /// From the node's hello: what to seal to.

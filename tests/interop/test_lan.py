@@ -5,6 +5,7 @@ the other, with a veth pair between them and nothing but link-local addresses of
 """
 
 import asyncio
+import json
 import socket
 import subprocess
 import tempfile
@@ -28,6 +29,9 @@ def setUpModule():
     for command in (
         "ip link set lo up",
         "ip netns add node",
+        # Addresses count at once: duplicates are not looked for.
+        "sysctl -q -w net.ipv6.conf.default.accept_dad=0",
+        "ip netns exec node sysctl -q -w net.ipv6.conf.default.accept_dad=0",
         "ip link add here type veth peer name there netns node",
         f"ip addr add {HERE}/24 dev here",
         "ip link set here up",
@@ -38,12 +42,16 @@ def setUpModule():
         subprocess.run(command.split(), check=True)
 
 
-class Lan(unittest.IsolatedAsyncioTestCase):
+class OnTheLink(unittest.IsolatedAsyncioTestCase):
+    """A node at one end, zeroconf at the other."""
+
+    options = {"interfaces": [HERE], "ip_version": IPVersion.V4Only}
+
     async def asyncSetUp(self):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.directory = directory.name
-        self.zeroconf = AsyncZeroconf(interfaces=[HERE], ip_version=IPVersion.V4Only)
+        self.zeroconf = AsyncZeroconf(**self.options)
         self.addAsyncCleanup(self.zeroconf.async_close)
 
     async def start(self, *flags):
@@ -68,12 +76,12 @@ class Lan(unittest.IsolatedAsyncioTestCase):
         self.assertTrue(await info.async_request(self.zeroconf.zeroconf, PATIENCE * 1_000))
         return info
 
-    async def announce(self, peer, port, tag):
+    async def announce(self, peer, port, tag, addresses=(socket.inet_aton(HERE),)):
         """As the page says, with names that are nobody's."""
         boot = peer.boot.to_bytes(8, "big")
         text = {"v": "1", "b": boot.hex(), "t": tag.hex()}
         instance = f"{records.base32(boot)}.{SERVICE}"
-        place = {"server": "x1y2z3.local.", "addresses": [socket.inet_aton(HERE)]}
+        place = {"server": "x1y2z3.local.", "addresses": list(addresses)}
         info = ServiceInfo(SERVICE, instance, port, properties=text, **place)
         await self.zeroconf.async_register_service(info)
 
@@ -82,6 +90,8 @@ class Lan(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(peer.close)
         return peer
 
+
+class Lan(OnTheLink):
     async def test_zeroconf_sees_the_node_and_learns_no_name(self):
         came, went = self.browse()
         node = await Node.start(self.directory, NAME, prefix=AT_NODE)
@@ -128,6 +138,34 @@ class Lan(unittest.IsolatedAsyncioTestCase):
         await bob.accept(arrived)
         await node.event("nearby", id=records.base32(bob.person.user))
         self.assertTrue(knocked.empty())
+
+
+class LanOfIpv6(OnTheLink):
+    """The same link, by its link-local addresses of IPv6 alone."""
+
+    @property
+    def options(self):
+        return {"interfaces": [socket.if_nametoindex("here")], "ip_version": IPVersion.V6Only}
+
+    def link_local(self, *command):
+        show = [*command, *"ip -j -6 addr show scope link".split()]
+        links = json.loads(subprocess.run(show, capture_output=True, check=True).stdout)
+        return next(of["local"] for link in links for of in link["addr_info"] if "local" in of)
+
+    async def test_zeroconf_sees_the_node_by_its_link_local_address(self):
+        came, _ = self.browse()
+        await self.start()
+        info = await self.announcement(came)
+        self.assertIn(self.link_local(*AT_NODE), info.parsed_addresses(IPVersion.V6Only))
+
+    async def test_the_node_dials_the_link_local_address_of_who_is_announced(self):
+        node, bob = await self.start(), self.peer("bob")
+        here = self.link_local()
+        port, arrived = await bob.listen(f"{here}%here")
+        tag = records.lan_tag(records.OPEN, bob.boot)
+        await self.announce(bob, port, tag, [socket.inet_pton(socket.AF_INET6, here)])
+        await bob.accept(arrived)
+        await node.event("nearby", id=records.base32(bob.person.user))
 
 
 if __name__ == "__main__":

@@ -241,7 +241,8 @@ class Strangers(Loopback):
         curve = ec.generate_private_key(ec.SECP256R1())
         nobody = quic.configuration(key, True)
         nobody.certificate = None
-        for config in [quic.configuration(curve, True), nobody, quic.configuration(key, True, alpn="h3")]:
+        others = [quic.configuration(key, True, alpn=other) for other in ("h3", "")]
+        for config in [quic.configuration(curve, True), nobody, *others]:
             with self.assertRaises(ConnectionError):
                 await eve.reach(node.address(), config)
                 await eve.wire.receive(CONTROL)

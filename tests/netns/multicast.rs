@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::field::{Field, in_a_field};
+use darknode::node::lan::packet::{Data, Item, Packet, Record};
+
+use crate::field::{Field, PORT, in_a_field};
 use crate::program::PATIENCE;
 use crate::talk::{befriend, meet, talk};
 
@@ -109,7 +111,7 @@ fn where_multicast_is_blocked_people_are_warned_and_meet_by_ping_by_bootstrap_an
 }
 
 #[test]
-fn whoever_hears_themselves_is_not_warned() {
+fn whoever_hears_themselves_is_not_warned_and_whoever_ceases_to_is() {
     in_a_field(|field| {
         field.switch("hall");
         for (n, host) in ["alice", "bob"].into_iter().enumerate() {
@@ -118,9 +120,59 @@ fn whoever_hears_themselves_is_not_warned() {
         let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
         meet(&mut alice, &mut bob);
         field.pass(Duration::from_secs(12));
+        for node in [&mut alice, &mut bob] {
+            let said = node.listens(Duration::ZERO);
+            assert!(said.iter().all(|event| event["event"] != "warning"), "{said:?}");
+        }
+        field.block_mdns("alice");
+        assert_eq!(alice.event("warning")["code"], "multicast");
         for node in [alice, bob] {
             let rest = crate::talk::ends_with_nothing_left(node);
-            assert!(rest.iter().all(|event| event["event"] != "warning"), "{rest:?}");
+            assert!(rest.iter().all(|event| event["event"] != "warning"), "once: {rest:?}");
         }
+    });
+}
+
+#[test]
+fn whoever_gets_a_network_that_is_blocked_is_warned() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.host("alice");
+        field.block_mdns("alice");
+        let mut alice = field.node("alice");
+        field.plug("alice", "eth0", "hall");
+        field.address("alice", "eth0", "10.0.0.1/24");
+        assert_eq!(alice.event("warning")["code"], "multicast");
+    });
+}
+
+#[test]
+fn an_old_resolver_that_asks_from_a_port_of_its_own_is_answered_alone() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.desk("alice", "hall", "10.0.0.1/24");
+        field.desk("resolver", "hall", "10.0.0.9/24");
+        field.on("resolver", "ip route add 224.0.0.0/4 dev eth0");
+        let _alice = field.node("alice");
+        let (id, question) = (*b"\x12\x34", b"\x09_dArkchat\x04_udp\x05local\0\0\x0c\0\x01");
+        let answer = field.stand_on("resolver", move || {
+            let socket = UdpSocket::bind("10.0.0.9:0").expect("any port is free");
+            socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a second is a time");
+            let mut packet = [0; 9000];
+            for _ in 0..PATIENCE.as_secs() {
+                let asked = [&id[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0], question].concat();
+                socket.send_to(&asked, "224.0.0.251:5353").expect("the link takes multicast");
+                if let Ok(len) = socket.recv(&mut packet) {
+                    return packet[..len].to_vec();
+                }
+            }
+            panic!("nobody answers");
+        });
+        let answer = answer.join().expect("the resolver is answered");
+        assert_eq!(answer[..2], id);
+        assert_eq!(answer[12..12 + question.len()], question[..], "as it was asked");
+        let packet = Packet::read(&answer).expect("it is a packet");
+        let items: Vec<Item> = packet.items().map(|item| item.expect("every record is sound")).collect();
+        assert!(items.iter().any(|item| matches!(item, Item::Record(Record { data: Data::Srv { port: PORT }, .. }))));
     });
 }

@@ -52,7 +52,7 @@ fn people_meet_and_talk_though_three_packets_of_ten_are_lost_each_way() {
         befriend(&mut alice, &mut bob);
         for round in ["first", "then", "after that", "at last"] {
             talk(&mut alice, &mut bob, round);
-            field.pass(Duration::from_secs(2));
+            field.pass(Duration::from_secs(1));
         }
         ends_with_nothing_left(alice);
         ends_with_nothing_left(bob);

@@ -6,7 +6,7 @@
 
 mod node;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -140,9 +140,15 @@ impl Drop for Stage {
     }
 }
 
+/// What is tested: the program built with the tests, or the one that `DARKNODE_TEST_PROGRAM` names, built for another
+/// machine or installed.
+pub fn tested() -> OsString {
+    std::env::var_os("DARKNODE_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_darknode").into())
+}
+
 /// The program with nothing from the environment, and its home at `home`.
 pub fn program(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_darknode"));
+    let mut command = Command::new(tested());
     clean(&mut command, home);
     command
 }
@@ -237,7 +243,7 @@ impl Cast<'_> {
     /// The program started by `sh -c SCRIPT`, in which `"$0" "$@"` is it with its arguments.
     pub fn by_shell(&self, shell: &[&str], script: &str) -> Command {
         let mut command = Command::new(shell[0]);
-        command.args(&shell[1..]).arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_darknode")).args(self.args());
+        command.args(&shell[1..]).arg("-c").arg(script).arg(tested()).args(self.args());
         clean(&mut command, self.stage.dir.path());
         command
     }

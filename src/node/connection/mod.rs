@@ -383,4 +383,4 @@ async fn finished(outcome: Result<(), Ending>, conn: &Connection, common: &Commo
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

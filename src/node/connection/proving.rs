@@ -6,9 +6,9 @@ use super::{Common, Ending};
 use crate::id::{BootId, SessionId};
 use crate::identity::network::Role;
 use crate::node::tls;
-use crate::wire::frame::{HEADER, StreamType};
+use crate::wire::decode;
+use crate::wire::frame::{HEADER, StreamType, encode_frame};
 use crate::wire::proof::Proof;
-use crate::wire::{decode, encode};
 
 /// The protocol version this program speaks.
 pub const VERSION: u16 = 1;
@@ -28,11 +28,9 @@ pub async fn prove(conn: &Connection, common: &Common, role: Role) -> Result<Pro
     let session = tls::session_of(conn).ok_or(Ending::Stranger)?;
     let exporter = tls::exporter(conn);
     let mut control_out = conn.open_uni().await.map_err(|_| Ending::Lost)?;
-    let proof = encode(&common.network.prove(&exporter, role, common.boot));
-    let mut opening = vec![StreamType::Control as u8];
-    opening.extend_from_slice(&(proof.len() as u32).to_be_bytes());
-    opening.extend_from_slice(&proof);
-    control_out.write_all(&opening).await.map_err(|_| Ending::Lost)?;
+    let proof = common.network.prove(&exporter, role, common.boot);
+    let frame = encode_frame(StreamType::Control, &proof).expect("a proof is short");
+    control_out.write_all(&[&[StreamType::Control as u8], &frame[..]].concat()).await.map_err(|_| Ending::Lost)?;
 
     let mut control_in = conn.accept_uni().await.map_err(|_| Ending::Lost)?;
     let proof = read_proof(&mut control_in).await?;

@@ -1,8 +1,7 @@
 //! From a stream's bytes to frames, and from frames to inputs.
 //!
 //! Bytes are taken in chunks as large as they come, so that many small frames cost one wake-up; what is held is never
-//! more than one frame's cap and one chunk. A frame that begins must end within its deadline. An idle stream holds no
-//! buffer: a relay has a thousand of them.
+//! more than one frame's cap and one chunk. A frame that begins must end within its deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +14,13 @@ use super::pace::Pace;
 use super::{Common, Ending, Event, tell};
 use crate::id::ConnId;
 use crate::proto::event::Input;
-use crate::wire::frame::{HEADER, StreamType};
+use crate::wire::frame::{FrameBuf, StreamType};
 use crate::wire::{chat, control as ctl, decode};
 
 /// Bytes asked of QUIC at once.
 const CHUNK: usize = 64 * 1024;
 /// Bytes that count as one message: a frame full of signed records costs as much as many messages to check.
 const MESSAGE: usize = 1024;
-/// A buffer that grew beyond this is given back when it is empty.
-const KEEP: usize = 4 * 1024;
 
 /// Reads a control stream to its end.
 pub async fn control(conn: ConnId, mut frames: Frames, room: &Arc<Semaphore>, common: &Common) -> Result<(), Ending> {
@@ -60,37 +57,30 @@ async fn hand_over(input: Input, bytes: usize, room: &Arc<Semaphore>, common: &C
 /// A stream of frames, behind its type byte.
 pub struct Frames {
     stream: RecvStream,
-    kind: StreamType,
     deadline: Duration,
-    buffer: Vec<u8>,
-    /// Where the first frame that was not handed out begins.
-    at: usize,
+    buffer: FrameBuf,
 }
 
 impl Frames {
     /// `deadline` is for one frame, from its first byte to its last.
     pub fn new(stream: RecvStream, kind: StreamType, deadline: Duration) -> Frames {
-        Frames { stream, kind, deadline, buffer: Vec::new(), at: 0 }
+        Frames { stream, deadline, buffer: FrameBuf::new(kind) }
     }
 
     /// The next frame, without its header; `None` at the end of the stream.
     pub async fn next(&mut self) -> Result<Option<&[u8]>, Ending> {
-        if self.whole()?.is_none() {
-            self.compact();
-            if self.buffer.is_empty() && !self.fill().await? {
+        if !self.has_frame()? {
+            if !self.buffer.is_inside() && !self.fill().await? {
                 return Ok(None);
             }
             let deadline = self.deadline;
             timeout(deadline, self.complete()).await.map_err(|_| Ending::Limits)??;
         }
-        let begin = self.at + HEADER;
-        let end = self.whole()?.expect("complete() returns only with a whole frame");
-        self.at = end;
-        Ok(Some(&self.buffer[begin..end]))
+        self.buffer.next_frame().map_err(|_| Ending::Protocol)
     }
 
     async fn complete(&mut self) -> Result<(), Ending> {
-        while self.whole()?.is_none() {
+        while !self.has_frame()? {
             if !self.fill().await? {
                 return Err(Ending::Protocol);
             }
@@ -98,27 +88,15 @@ impl Frames {
         Ok(())
     }
 
-    /// Where the frame at hand ends, once all of it is here.
-    fn whole(&self) -> Result<Option<usize>, Ending> {
-        let rest = &self.buffer[self.at..];
-        let Some((header, body)) = rest.split_first_chunk::<HEADER>() else { return Ok(None) };
-        let len = self.kind.frame_len(*header).map_err(|_| Ending::Protocol)?;
-        Ok((body.len() >= len).then_some(self.at + HEADER + len))
-    }
-
-    fn compact(&mut self) {
-        self.buffer.drain(..self.at);
-        self.at = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > KEEP {
-            self.buffer = Vec::new();
-        }
+    fn has_frame(&mut self) -> Result<bool, Ending> {
+        self.buffer.has_frame().map_err(|_| Ending::Protocol)
     }
 
     /// Takes what has come, or waits for it; false at the end of the stream.
     async fn fill(&mut self) -> Result<bool, Ending> {
         match self.stream.read_chunk(CHUNK, true).await {
             Ok(Some(chunk)) => {
-                self.buffer.extend_from_slice(&chunk.bytes);
+                self.buffer.push(&chunk.bytes);
                 Ok(true)
             }
             Ok(None) => Ok(false),

@@ -30,15 +30,15 @@ pub fn common(seed: [u8; 32], network: NetworkKey) -> (Common, mpsc::Receiver<Ev
 }
 
 /// A node without a core.
-struct End {
-    common: Arc<Common>,
-    endpoint: Endpoint,
+pub struct End {
+    pub common: Arc<Common>,
+    pub endpoint: Endpoint,
     inputs: mpsc::Receiver<Event>,
     switchboard: Switchboard,
 }
 
 impl End {
-    fn new(seed: u8, network: NetworkKey, shape: impl FnOnce(&mut Limits)) -> End {
+    pub fn new(seed: u8, network: NetworkKey, shape: impl FnOnce(&mut Limits)) -> End {
         let (mut common, inputs) = common([seed; 32], network);
         shape(&mut common.limits);
         let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -48,11 +48,11 @@ impl End {
         End { common, endpoint, inputs, switchboard: Switchboard::default() }
     }
 
-    fn open(seed: u8) -> End {
+    pub fn open(seed: u8) -> End {
         End::new(seed, NetworkKey::open(), |_| {})
     }
 
-    fn addr(&self) -> SocketAddr {
+    pub fn addr(&self) -> SocketAddr {
         self.endpoint.local_addr().unwrap()
     }
 
@@ -60,12 +60,12 @@ impl End {
         SessionId(SecretKey::from_seed(Scheme::Ed25519, &[self.common.boot.0 as u8; 32]).public())
     }
 
-    fn dial(&self, n: u64, addr: SocketAddr, expect: Option<SessionId>) {
+    pub fn dial(&self, n: u64, addr: SocketAddr, expect: Option<SessionId>) {
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         tokio::spawn(dial(self.endpoint.clone(), self.common.clone(), DialId(n), addr, expect, permit));
     }
 
-    async fn next(&mut self) -> Input {
+    pub async fn next(&mut self) -> Input {
         match timeout(PATIENCE, self.inputs.recv()).await.expect("something happens").unwrap() {
             Event::Up { connected, line } => {
                 self.switchboard.open(connected.conn, line);
@@ -75,7 +75,7 @@ impl End {
         }
     }
 
-    async fn connected(&mut self) -> Connected {
+    pub async fn connected(&mut self) -> Connected {
         match self.next().await {
             Input::Connected(connected) => connected,
             other => panic!("expected a connection, got {other:?}"),

@@ -76,7 +76,7 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
             let (pause, due) = self.gather(jobs);
             let ending = matches!(pause, Pause::End);
             if self.is_due(due || ending) {
-                self.commit();
+                self.commit(ending);
             }
             match pause {
                 Pause::Rest => {}
@@ -149,17 +149,18 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         }
     }
 
-    fn commit(&mut self) {
-        match self.write() {
-            Ok(()) => self.succeed(),
+    fn commit(&mut self, ending: bool) {
+        let alone = self.trouble.is_none() && self.backlog.ops().is_empty();
+        let durable = !alone || ending || self.mark.must_last((self.clock)());
+        match self.write(durable) {
+            Ok(()) => self.succeed(durable),
             Err(error) => self.fail(&error),
         }
     }
 
-    fn write(&mut self) -> Result<()> {
+    fn write(&mut self, durable: bool) -> Result<()> {
         self.connect()?;
         let db = self.db.as_mut().expect("connect() has just opened it");
-        let durable = self.trouble.is_some() || !self.backlog.ops().is_empty() || self.mark.must_last();
         if !durable {
             schema::set_durable(&db.conn, false)?;
         }
@@ -173,8 +174,8 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         if durable { Ok(()) } else { schema::set_durable(&db.conn, true) }
     }
 
-    fn succeed(&mut self) {
-        self.mark.saved();
+    fn succeed(&mut self, durable: bool) {
+        self.mark.saved(durable);
         let had_tickets = self.trouble.take().is_some() || !self.backlog.ops().is_empty();
         self.backlog.clear();
         if had_tickets && self.backlog.through() > Ticket::default() {

@@ -1,0 +1,220 @@
+//! Figures of the field exercise: how long real nodes take to find each other and to heal, and what that costs.
+//!
+//! `cargo bench --bench field [-- [--times N] [--at-once N] [SCENARIO…]]` runs each scenario N times (10), every run in
+//! namespaces of its own, and prints a table (median, worst, number of runs) and one line of JSON for each scenario.
+//! What needs a quiet machine runs first, one run at a time; then the rest, so many runs at once (5), and beside them all
+//! runs of those scenarios that last ten minutes, which do nothing but wait for most of it. All together take about half
+//! an hour. A line that is lost or doubled is a figure here, not an error.
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+mod cost;
+mod figures;
+mod meeting;
+mod outage;
+mod process;
+mod scene;
+
+#[path = "../../tests/netns/field.rs"]
+mod field;
+#[path = "../../tests/program/mod.rs"]
+mod program;
+#[path = "../../tests/netns/talk.rs"]
+mod talk;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use field::Field;
+use figures::{Figures, Table};
+
+/// How a scenario is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Alone: its figures are those of the processor.
+    Quiet,
+    Usual,
+    /// Ten minutes, most of them waiting.
+    Long,
+}
+
+struct Scenario {
+    name: &'static str,
+    what: &'static str,
+    kind: Kind,
+    run: fn(&Field) -> Figures,
+}
+
+const fn scenario(name: &'static str, kind: Kind, run: fn(&Field) -> Figures, what: &'static str) -> Scenario {
+    Scenario { name, what, kind, run }
+}
+
+const SCENARIOS: [Scenario; 22] = [
+    scenario("newcomer", Kind::Quiet, meeting::newcomer, "started on a link with four people: start → line shown"),
+    scenario("message", Kind::Quiet, cost::message, "one line at a time, typed → shown and stored"),
+    scenario("thousand", Kind::Quiet, cost::thousand, "a thousand lines typed at once → all shown"),
+    scenario("idle1", Kind::Quiet, |field| cost::idle(field, 1), "a minute with one neighbour"),
+    scenario("idle9", Kind::Quiet, |field| cost::idle(field, 9), "a minute with nine neighbours"),
+    scenario("twelve", Kind::Quiet, meeting::twelve, "twelve started at once → everybody has met everybody"),
+    scenario(
+        "plugged",
+        Kind::Usual,
+        meeting::plugged,
+        "cable plugged in after the start, no device before → first lines",
+    ),
+    scenario(
+        "joined60",
+        Kind::Usual,
+        |field| meeting::joined(field, 60),
+        "two switches joined after 60 s → strangers' first lines",
+    ),
+    scenario(
+        "cut10",
+        Kind::Usual,
+        |field| outage::cut(field, 10),
+        "silent cut of 10 s, 20 lines each way: mended → all shown",
+    ),
+    scenario(
+        "cut60",
+        Kind::Usual,
+        |field| outage::cut(field, 60),
+        "silent cut of 60 s, 20 lines each way: mended → all shown",
+    ),
+    scenario("moved", Kind::Usual, outage::moved, "both change their IPv4 address, no IPv6 → five lines each way"),
+    scenario(
+        "slept",
+        Kind::Usual,
+        outage::slept,
+        "one host stopped for a minute, as asleep: awake → five lines each way",
+    ),
+    scenario(
+        "lossy",
+        Kind::Usual,
+        outage::lossy,
+        "30 % of packets lost: both started → first lines; then one at a time",
+    ),
+    scenario("killed", Kind::Usual, process::killed, "a peer is killed → shown as lost"),
+    scenario(
+        "stalled",
+        Kind::Usual,
+        process::stalled,
+        "a peer stops for 8 s: goes on → five lines each way; shown as lost",
+    ),
+    scenario(
+        "restarts",
+        Kind::Usual,
+        process::restarts,
+        "both killed and started six times while 200 lines flow: last start → all",
+    ),
+    scenario(
+        "receiver",
+        Kind::Usual,
+        process::receiver,
+        "receiver killed in a burst of 200 lines: started again → all shown",
+    ),
+    scenario(
+        "sender",
+        Kind::Usual,
+        process::sender,
+        "sender killed at line 80 of 200: started again → all it took are shown",
+    ),
+    scenario(
+        "absent",
+        Kind::Usual,
+        process::absent,
+        "20 lines to somebody absent, sender killed, both started → all shown",
+    ),
+    scenario("left", Kind::Usual, process::left, "20 lines to somebody absent, sender quit, both started → all shown"),
+    scenario(
+        "joined600",
+        Kind::Long,
+        |field| meeting::joined(field, 600),
+        "two switches joined after 10 min → strangers' first lines",
+    ),
+    scenario(
+        "flapping",
+        Kind::Long,
+        outage::flapping,
+        "carrier off and on every 1 to 6 s for 10 min, lines meanwhile: last on → all",
+    ),
+];
+
+/// Longer than any run.
+const LONGEST: Duration = Duration::from_secs(900);
+/// Between the starts of runs that last long: starting is what costs.
+const APART: Duration = Duration::from_secs(2);
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if field::is_inside() {
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == args[0]).expect("the parent knows it");
+        return println!("{}", (scenario.run)(&Field::new()).to_line());
+    }
+    let number = |flag: &str, default| {
+        let at = args.iter().position(|arg| arg == flag);
+        at.map_or(default, |at| args[at + 1].parse().expect("a number follows"))
+    };
+    let (times, at_once) = (number("--times", 10), number("--at-once", 5));
+    let named = |scenario: &&Scenario| args.iter().any(|arg| arg == scenario.name);
+    let all = !SCENARIOS.iter().any(|scenario| named(&scenario));
+    let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| all || named(scenario)).collect();
+    println!("{} runs each, {at_once} at once, {} program", times, figures::profile());
+    println!("load before: {}", load());
+    let tables = run_all(&chosen, times, at_once);
+    println!("load after: {}", load());
+    Table::head();
+    for scenario in &chosen {
+        tables[scenario.name].print(scenario.what);
+    }
+    for scenario in &chosen {
+        println!("{}", tables[scenario.name].to_json());
+    }
+}
+
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// The quiet ones first, then the rest.
+fn run_all(chosen: &[&Scenario], times: usize, at_once: usize) -> BTreeMap<&'static str, Table> {
+    let tables: BTreeMap<_, _> = chosen.iter().map(|one| (one.name, Table::new(one.name))).collect();
+    let tables = Mutex::new(tables);
+    let of = |kind| chosen.iter().filter(move |scenario| scenario.kind == kind);
+    let queue = |kind| (0..times).flat_map(|_| of(kind).map(|scenario| scenario.name)).collect::<Vec<_>>();
+    let note = |name: &'static str| {
+        let outcome = one(name);
+        eprintln!("{name}: {}", outcome.as_ref().map_or("failed".to_owned(), Figures::to_line));
+        tables.lock().expect("nobody panics with it").get_mut(name).expect("it was chosen").add(outcome);
+    };
+    queue(Kind::Quiet).into_iter().for_each(note);
+    let usual = Mutex::new(queue(Kind::Usual).into_iter());
+    std::thread::scope(|scope| {
+        for (n, name) in queue(Kind::Long).into_iter().enumerate() {
+            scope.spawn(move || {
+                std::thread::sleep(APART * n as u32);
+                note(name);
+            });
+        }
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some(name) = { usual.lock().expect("nobody panics with it").next() } {
+                    note(name);
+                }
+            });
+        }
+    });
+    tables.into_inner().expect("nobody panics with it")
+}
+
+/// One run, in a process and namespaces of its own; `None` if it failed, after saying why.
+fn one(name: &str) -> Option<Figures> {
+    let Some(mut command) = field::myself_inside(LONGEST) else { std::process::exit(0) };
+    let output = command.arg(name).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let figures = output.status.success().then(|| said.lines().find_map(Figures::from_line)).flatten();
+    if figures.is_none() {
+        eprintln!("{name} failed: {said}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    figures
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Makes the Debian package of a program: target/package/darknode_VERSION_ARCHITECTURE.deb.
+#
+#     deploy/package.sh                  for this machine; builds the program
+#     deploy/package.sh arm64            for 64-bit ARM; deploy/aarch64.sh builds the program
+#     deploy/package.sh program FILE     of a program for this machine that is built already
+#
+# Needs Debian or Ubuntu; installs debhelper if it is missing. Whatever else it makes is under target/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+packages() {
+    command -v dh >/dev/null && command -v dpkg-buildpackage >/dev/null && return
+    local as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    if ! command -v apt-get >/dev/null || { [ ${#as_root[@]} -gt 0 ] && ! command -v sudo >/dev/null; }; then
+        echo "install build-essential and debhelper and run this again" >&2
+        return 1
+    fi
+    "${as_root[@]}" apt-get update
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        build-essential debhelper
+}
+
+architecture=$(dpkg --print-architecture)
+case ${1:-} in
+'')
+    cargo build --locked --release
+    program=target/release/darknode
+    ;;
+arm64)
+    deploy/aarch64.sh build
+    architecture=arm64
+    program=target/aarch64-unknown-linux-gnu/release/darknode
+    ;;
+program)
+    program=$2
+    ;;
+*)
+    echo "deploy/package.sh [arm64 | program FILE]" >&2
+    exit 2
+    ;;
+esac
+
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+if ! head -n 1 deploy/debian/changelog | grep -qF "($version)"; then
+    echo "deploy/debian/changelog has no entry for $version" >&2
+    exit 1
+fi
+packages
+
+# debhelper wants its files beside what it packs, and puts the package above them.
+mkdir -p target/package
+exec {alone}>target/package/lock
+flock "$alone"
+stage=$PWD/target/package/$architecture
+rm -rf "$stage"
+mkdir -p "$stage/doc"
+cp -r deploy/debian "$stage/debian"
+cp deploy/darknode.service "$stage/debian/"
+cp "$program" "$stage/darknode"
+cp deploy/darknode.1 "$stage/"
+cp README.md CHANGELOG.md "$stage/doc/"
+cp deploy/README.md "$stage/doc/SERVER.md"
+(cd "$stage" && dpkg-buildpackage --host-arch "$architecture" -b -uc -us -d)

@@ -1,0 +1,78 @@
+//! `darkchat:USER@PLACE,…`: whom one wants to reach, and where they may be met. Made to be copied, scanned or read aloud to
+//! somebody; whoever answers at a place with another key is not meant.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use crate::id::UserId;
+
+/// What an address begins with.
+pub const SCHEME: &str = "darkchat:";
+/// Places in one address: as many as a declaration has.
+pub const MAX_PLACES: usize = 8;
+
+/// A user, and where they may be met, the likeliest place first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub user: UserId,
+    pub places: Vec<SocketAddr>,
+}
+
+/// A text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is no address; \\me shows one: darkchat:USER@IP:PORT")]
+pub struct BadAddress;
+
+impl FromStr for Address {
+    type Err = BadAddress;
+
+    fn from_str(text: &str) -> Result<Address, BadAddress> {
+        let rest = text.strip_prefix(SCHEME).ok_or(BadAddress)?;
+        let (user, places) = rest.split_once('@').unwrap_or((rest, ""));
+        let user = user.parse().map_err(|_| BadAddress)?;
+        let places = places.split(',').filter(|place| !place.is_empty());
+        let places: Vec<SocketAddr> =
+            places.map(|place| place.parse().map_err(|_| BadAddress)).collect::<Result<_, _>>()?;
+        let can_be_dialled =
+            |addr: &SocketAddr| addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast();
+        if places.len() > MAX_PLACES || !places.iter().all(can_be_dialled) {
+            return Err(BadAddress);
+        }
+        Ok(Address { user, places })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places: Vec<String> = self.places.iter().map(SocketAddr::to_string).collect();
+        write!(f, "{SCHEME}{}@{}", self.user, places.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_can_be_typed() {
+        for places in [vec![], vec!["10.0.0.1:5"], vec!["10.0.0.1:5", "[2001:db8::1]:6"]] {
+            let places = places.iter().map(|place| place.parse().unwrap()).collect();
+            let address = Address { user: UserId([7; 32]), places };
+            assert_eq!(address.to_string().parse(), Ok(address));
+        }
+    }
+
+    #[test]
+    fn what_nobody_can_be_met_by_is_refused() {
+        let user = UserId([7; 32]);
+        for places in
+            ["10.0.0.1", "10.0.0.1:0", "0.0.0.0:5", "224.0.0.1:5", "host:5", "10.0.0.1:5;", &"10.0.0.1:5,".repeat(9)]
+        {
+            assert_eq!(format!("darkchat:{user}@{places}").parse::<Address>(), Err(BadAddress), "{places}");
+        }
+        for text in ["", "darkchat:", "darkchat:bob@10.0.0.1:5", &format!("{user}@10.0.0.1:5")] {
+            assert_eq!(text.parse::<Address>(), Err(BadAddress), "{text}");
+        }
+    }
+}

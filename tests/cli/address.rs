@@ -1,0 +1,79 @@
+//! The `darkchat:` address: what `\me` shows, others can type, and only that key will do.
+
+use crate::program::{Node, Stage};
+
+/// What `\me` says, asked before anything else.
+fn address(node: &mut Node) -> String {
+    let me = node.asks(r"\me");
+    me["address"].as_str().expect("an address is a text").to_owned()
+}
+
+#[test]
+fn what_me_shows_as_its_first_answer_can_be_pinged_and_talked_to() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
+    let there = address(&mut bob);
+    assert!(there.starts_with(&format!("darkchat:{}@", bob.id())) && !there.ends_with('@'), "{there}");
+    let pong = alice.asks(&format!(r"\ping {there}"));
+    assert_eq!((&pong["event"], &pong["id"]), (&"pong".into(), &bob.ready["id"]), "{pong}");
+    let chat = alice.asks(&format!(r"\chat {there}"));
+    assert_eq!((&chat["event"], &chat["id"]), (&"chat".into(), &bob.ready["id"]), "{chat}");
+    let said = alice.says("by address");
+    assert_eq!(bob.event_with("message", "text", "by address")["message"], said);
+    alice.knows_delivered(&said);
+    let whois = alice.asks(r"\whois bob");
+    assert!(!whois["address"].to_string().contains("127.0.0.1"), "{whois}");
+    alice.quits();
+    bob.quits();
+}
+
+#[test]
+fn whom_one_has_never_met_is_linked_and_written_to_by_address_alone() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
+    assert_eq!(alice.asks(&format!(r"\add {}", address(&mut bob)))["event"], "done");
+    assert_eq!(alice.event("linked")["id"], bob.ready["id"]);
+    alice.quits();
+    bob.quits();
+}
+
+#[test]
+fn an_address_is_a_node_to_start_from() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let there = address(&mut bob);
+    let mut alice = stage.cast("alice").with(&["--bootstrap", &there]).start();
+    assert_eq!(alice.asks(r"\chat bob")["id"], bob.ready["id"]);
+    alice.quits();
+    bob.quits();
+}
+
+#[test]
+fn another_key_that_answers_at_an_address_is_refused() {
+    let stage = Stage::new();
+    let (mut alice, mut bob, carol) = (stage.start("alice"), stage.start("bob"), stage.start("carol"));
+    let forged = address(&mut bob).replace(bob.id(), carol.id());
+    assert_eq!(alice.fails(&format!(r"\ping {forged}")), "unreachable");
+    alice.asks(&format!(r"\chat {forged}"));
+    alice.says("for carol only");
+    alice.event_with("warning", "code", "name-clash");
+    assert!(!alice.asks(r"\users").to_string().contains(bob.id()));
+    alice.quits();
+    bob.types(r"\quit");
+    let (_, rest, _) = bob.ends();
+    assert!(rest.iter().all(|event| event["event"] != "message"), "{rest:?}");
+    carol.quits();
+}
+
+#[test]
+fn what_is_no_address_is_refused_before_anything_is_dialled() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let own = address(&mut alice);
+    assert_eq!(alice.fails(&format!(r"\ping {own}")), "bad-argument");
+    for wrong in ["darkchat:", "darkchat:bob@10.0.0.1:5", "darkchat:x"] {
+        assert_eq!(alice.fails(&format!(r"\ping {wrong}")), "bad-address");
+        assert_eq!(alice.fails(&format!(r"\add {wrong}")), "bad-address");
+    }
+    alice.quits();
+}

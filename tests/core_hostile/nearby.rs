@@ -1,0 +1,72 @@
+//! Lies on the local link.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use darknode::id::BootId;
+use darknode::proto::Accept;
+use darknode::proto::event::{Input, Output};
+use darknode::proto::limits::MAX_SIGHTINGS;
+use darknode::proto::view::Notice;
+
+use crate::adversary::Person;
+use crate::victim::{Victim, memory};
+
+/// What [`Victim::connect`] says of itself, and where it is.
+const CLAIMED: BootId = BootId(99);
+
+fn place(last: u8) -> SocketAddr {
+    ([10, 0, 0, last], 27272).into()
+}
+
+/// The link shows a boot id at a place, and again a round later.
+fn announce(alice: &mut Victim, boot: BootId, addr: SocketAddr) {
+    alice.feed(Input::Sighted { boot, addr });
+    alice.pass(Duration::from_secs(7));
+    alice.feed(Input::Sighted { boot, addr });
+}
+
+fn dials(alice: &Victim, to: SocketAddr) -> usize {
+    alice.out.iter().filter(|output| matches!(output, Output::Dial { addr, .. } if *addr == to)).count()
+}
+
+#[test]
+fn a_liar_who_says_to_be_an_announced_boot_does_not_keep_us_from_the_one_who_is() {
+    let mut alice = Victim::new(Accept::Auto);
+    alice.meet(&Person::new(1, "mallory"));
+    announce(&mut alice, CLAIMED, place(2));
+    assert!(dials(&alice, place(2)) > 0);
+}
+
+#[test]
+fn a_liar_who_announces_the_boot_of_another_neither_hides_nor_ends_it() {
+    let mut alice = Victim::new(Accept::Auto);
+    let liars = place(66);
+    alice.feed(Input::Sighted { boot: CLAIMED, addr: liars });
+    announce(&mut alice, CLAIMED, place(2));
+    assert!(dials(&alice, place(2)) > 0, "each place is a candidate of its own");
+    let bob = Person::new(2, "bob");
+    alice.meet(&bob);
+    alice.feed(Input::Sighted { boot: CLAIMED, addr: ([192, 0, 2, 1], 1000).into() });
+    alice.feed(Input::Unsighted { boot: CLAIMED, addr: liars });
+    assert!(alice.users()[0].nearby);
+    assert!(!alice.notices().any(|notice| matches!(notice, Notice::Away { .. })));
+}
+
+#[test]
+fn announcements_without_end_take_bounded_memory_and_are_counted() {
+    let mut alice = Victim::new(Accept::Auto);
+    alice.keeps = false;
+    let flood = |alice: &mut Victim, from: u64| {
+        for n in from..from + 10_000 {
+            let addr = ([10, 0, 0, 66], 1 + n as u16 % 60_000).into();
+            alice.feed(Input::Sighted { boot: BootId(1_000 + n), addr });
+        }
+    };
+    flood(&mut alice, 0);
+    let before = memory();
+    flood(&mut alice, 10_000);
+    let left = memory() - before;
+    assert!(left < 32 * 1024, "{left} bytes");
+    assert_eq!(alice.drops("announcement beyond the bound"), 20_000 - MAX_SIGHTINGS as u64);
+}

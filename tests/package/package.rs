@@ -1,0 +1,49 @@
+//! The package as a file: made by the command that people use, and what is in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::machine::allowed;
+use crate::program::{Stage, output_of};
+
+/// The package of the program that is tested, made once.
+pub fn package() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut script = Command::new(root.join("deploy/package.sh"));
+        let said = script.args(["program", env!("CARGO_BIN_EXE_darknode")]).output().expect("bash is there");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        let architecture = output_of(Command::new("dpkg").current_dir(root), &["--print-architecture"]);
+        let architecture = String::from_utf8(architecture).expect("it is text");
+        let name = format!("darknode_{}_{}.deb", env!("CARGO_PKG_VERSION"), architecture.trim());
+        root.join("target/package").join(name)
+    })
+}
+
+#[test]
+fn the_package_has_nothing_that_lintian_complains_of() {
+    if !allowed() {
+        return;
+    }
+    let mut lintian = Command::new("lintian");
+    let said = lintian.args(["--fail-on", "error,warning"]).arg(package()).output().expect("lintian is there");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+}
+
+#[test]
+fn every_option_and_command_stands_in_the_manual_page() {
+    let page = include_str!("../../deploy/darknode.1").replace('\\', "");
+    let stage = Stage::new();
+    let help = String::from_utf8(output_of(&mut stage.bare(), &["--help"])).expect("it is text");
+    let (_, commands) = help.split_once("Commands:\n").expect("there are commands");
+    let (commands, options) = commands.split_once("\n\n").expect("then come options");
+    let commands = commands.lines().filter_map(|line| line.split_whitespace().next());
+    let words = options.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.starts_with('-'));
+    let options: Vec<&str> = words.map(|word| word.trim_end_matches('`')).collect();
+    assert!(options.len() > 15, "{options:?}");
+    for word in options.into_iter().chain(commands) {
+        assert!(page.contains(word), "{word} is not in the manual page");
+    }
+}

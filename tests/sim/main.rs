@@ -1,0 +1,4 @@
+//! The simulator: that its world does what it says, and what the cores do in it when everything goes wrong.
+
+mod storms;
+mod world;

@@ -1,0 +1,166 @@
+//! Storms: small worlds in which anything goes wrong at any moment, by seed; then the sky clears, and everything that was
+//! promised must come true.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use darknode::identity::Scheme;
+use darknode::proto::event::Command;
+use darknode::proto::view::Notice;
+use darknode::sim::invariants::Invariants;
+use darknode::sim::node::Plan;
+use darknode::sim::topology::{Graph, Topology};
+use darknode::sim::{Settings, Sim};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+const SEEDS: u64 = 200;
+const STEPS: u64 = 40;
+/// The longest pause between two rounds of seeking, and a little.
+const CLEAR: Duration = Duration::from_secs(400);
+
+/// A small world, and what was done to it.
+struct Storm {
+    seed: u64,
+    sim: Sim,
+    graph: Graph,
+    rng: ChaCha20Rng,
+    invariants: Invariants,
+    lines: u64,
+    moves: u8,
+    moved: BTreeSet<usize>,
+}
+
+#[test]
+fn after_any_storm_friends_see_each_other_and_every_line_typed_was_shown_once() {
+    for seed in 0..SEEDS {
+        let mut storm = Storm::new(seed);
+        for _ in 0..STEPS {
+            storm.misfortune();
+            let pause = storm.below(8_000);
+            storm.sim.run(Duration::from_millis(pause));
+            storm.check();
+        }
+        storm.clear();
+    }
+}
+
+impl Storm {
+    fn new(seed: u64) -> Storm {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let nodes = 3 + (rng.next_u64() % 4) as usize;
+        let graph = Topology::ALL[(rng.next_u64() % 6) as usize].1.build(nodes, 3, &mut rng);
+        let loss = (rng.next_u64() % 2 * 10) as u8;
+        let mut sim = Sim::new(Settings { seed, loss, scheme: Scheme::Cheap, ..Settings::default() });
+        for node in 0..nodes {
+            sim.place(Plan::client(format!("n{node}")));
+        }
+        let hellos: Vec<_> = (0..nodes).map(|node| sim.hello_of(node)).collect();
+        for (a, b) in graph.links() {
+            for (one, other) in [(a, b), (b, a)] {
+                sim.remember(one, other, &hellos[other]);
+                sim.befriend(one, other, false);
+            }
+        }
+        (0..nodes).for_each(|node| sim.start(node));
+        let invariants = Invariants::default();
+        Storm { seed, sim, graph, rng, invariants, lines: 0, moves: 0, moved: BTreeSet::new() }
+    }
+
+    fn below(&mut self, below: u64) -> u64 {
+        self.rng.next_u64() % below
+    }
+
+    fn node(&mut self) -> usize {
+        self.below(self.graph.nodes() as u64) as usize
+    }
+
+    fn misfortune(&mut self) {
+        let (one, other) = (self.node(), self.node());
+        match self.below(11) {
+            0 if self.sim.nodes[one].is_on() => self.sim.crash(one),
+            1 if self.sim.nodes[one].is_on() => self.sim.command(one, 0, Command::Quit),
+            0..=2 if !self.sim.nodes[one].is_on() => self.sim.start(one),
+            3 if one != other => self.sim.cut(one, other),
+            4 if one != other => self.sim.cut_one_way(one, other),
+            5 if one != other => self.sim.mend(one, other),
+            6 => {
+                let span = Duration::from_millis(self.below(40_000));
+                self.sim.stall(one, span);
+            }
+            7 => self.wander(one),
+            8 => {
+                let edge = self.below(2) as u32;
+                self.sim.split(|node| u32::from(node <= one) * edge);
+            }
+            9 => self.sim.nodes[one].wall_ahead = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
+            _ => self.say(one, other),
+        }
+    }
+
+    /// A node turns up somewhere else, unless a friend of it has: of two friends one can be found where it was.
+    fn wander(&mut self, node: usize) {
+        if self.graph.friends(node).all(|friend| !self.moved.contains(&friend)) {
+            self.moved.insert(node);
+            self.moves += 1;
+            let addr = ([11, 0, node as u8, self.moves], 27272).into();
+            self.sim.move_to(node, addr);
+        }
+    }
+
+    fn say(&mut self, from: usize, to: usize) {
+        if self.graph.is_link(from, to) {
+            self.lines += 1;
+            let to = self.sim.nodes[to].user;
+            self.sim.command(from, self.lines, Command::Say { to, text: format!("line {}", self.lines) });
+        }
+    }
+
+    fn check(&mut self) {
+        let broken = self.invariants.check(&self.sim);
+        assert!(broken.is_empty(), "seed {}: {broken:?}", self.seed);
+    }
+
+    /// Everybody is on, at a known place, and reaches everybody.
+    fn clear(mut self) {
+        self.sim.join();
+        // Whoever was told to quit while it stood still does so when it moves again.
+        self.sim.run(Duration::from_secs(60));
+        for one in 0..self.graph.nodes() {
+            (0..one).for_each(|other| self.sim.mend(one, other));
+            if !self.sim.nodes[one].is_on() {
+                self.sim.start(one);
+            }
+        }
+        let (seed, graph) = (self.seed, &self.graph);
+        let blind = |sim: &Sim| graph.links().find(|(a, b)| !sees(sim, *a, *b) || !sees(sim, *b, *a));
+        let clear = self.sim.run_until(CLEAR, |sim| blind(sim).is_none());
+        assert!(clear, "seed {seed}: friends do not see each other: {:?}", blind(&self.sim));
+        let queued = queued(&self.sim);
+        let done = self.sim.run_until(CLEAR, |sim| queued.is_subset(&stored(sim)));
+        assert!(done, "seed {seed}: lines lost: {:?}", queued.difference(&stored(&self.sim)).collect::<Vec<_>>());
+        let settled = self.sim.run_until(CLEAR, |sim| sim.nodes.iter().all(|node| node.disk.waiting() == 0));
+        assert!(settled, "seed {seed}: what arrived still waits");
+        self.check();
+    }
+}
+
+fn sees(sim: &Sim, one: usize, other: usize) -> bool {
+    sim.nodes[one].shows.contains(&sim.nodes[other].session)
+}
+
+/// Lines whose prompt has returned.
+fn queued(sim: &Sim) -> BTreeSet<String> {
+    let all = sim.nodes.iter().flat_map(|node| &node.notices);
+    let queued = all.filter_map(|(_, notice)| match notice {
+        Notice::Queued { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    queued.collect()
+}
+
+/// Lines that somebody else than their author has on disk.
+fn stored(sim: &Sim) -> BTreeSet<String> {
+    let rows = sim.nodes.iter().flat_map(|node| node.disk.history.iter().filter(|row| row.from != node.user));
+    rows.map(|row| String::from_utf8_lossy(&row.body).into_owned()).collect()
+}

@@ -1,0 +1,199 @@
+//! The simulated world: addresses, cables, links, clocks and stalls.
+
+use std::time::Duration;
+
+use darknode::identity::Scheme;
+use darknode::proto::Accept;
+use darknode::proto::event::Command;
+use darknode::proto::view::{Absence, Notice};
+use darknode::sim::node::Plan;
+use darknode::sim::scenario::{Order, Scenario, play};
+use darknode::sim::{Settings, Sim};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Friends who have met before, on no local link, all on.
+fn friends(seed: u64, count: usize, settings: Settings) -> Sim {
+    let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..settings });
+    for node in 0..count {
+        sim.place(Plan::client(format!("n{node}")));
+    }
+    let hellos: Vec<_> = (0..count).map(|node| sim.hello_of(node)).collect();
+    for one in 0..count {
+        for other in (0..count).filter(|other| *other != one) {
+            sim.remember(one, other, &hellos[other]);
+            sim.befriend(one, other, false);
+        }
+    }
+    (0..count).for_each(|node| sim.start(node));
+    assert!(sim.run_until(SOON, all_see_each_other), "seed {seed}: old friends did not meet");
+    sim
+}
+
+fn sees(sim: &Sim, one: usize, other: usize) -> bool {
+    sim.nodes[one].shows.contains(&sim.nodes[other].session)
+}
+
+fn all_see_each_other(sim: &Sim) -> bool {
+    let on: Vec<usize> = sim.on().collect();
+    on.iter().all(|one| on.iter().all(|other| one == other || sees(sim, *one, *other)))
+}
+
+fn told(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> usize {
+    sim.nodes[node].notices.iter().filter(|(_, notice)| is(notice)).count()
+}
+
+#[test]
+fn a_seed_gives_one_trace_and_another_seed_another() {
+    for (name, scenario) in Scenario::ALL {
+        let trace = |seed| {
+            let order = Order { span: Duration::from_secs(120), ..Order::new(scenario, 12, seed) };
+            play(&order, &mut |_| {}).trace
+        };
+        assert_eq!(trace(3), trace(3), "{name}");
+        assert_ne!(trace(3), trace(4), "{name}");
+    }
+}
+
+#[test]
+fn who_moves_is_there_again_at_once_for_those_it_dialled_and_soon_for_all() {
+    for seed in 0..20 {
+        let mut sim = friends(seed, 3, Settings::default());
+        sim.move_to(0, "11.0.0.1:27272".parse().unwrap());
+        assert!(sim.run_until(SOON, all_see_each_other), "seed {seed}");
+        let lost = |notice: &Notice| matches!(notice, Notice::Offline { .. });
+        assert_eq!(told(&sim, 1, lost) + told(&sim, 2, lost), 0, "seed {seed}: a move is no absence");
+    }
+}
+
+#[test]
+fn who_moves_while_off_is_found_when_it_dials_and_another_at_its_old_address_is_not_taken_for_it() {
+    for seed in 0..20 {
+        let mut sim = friends(seed, 3, Settings::default());
+        let old = sim.nodes[0].addr;
+        sim.crash(0);
+        sim.crash(1);
+        sim.move_to(0, "11.0.0.1:27272".parse().unwrap());
+        sim.move_to(1, old);
+        sim.run(Duration::from_secs(60));
+        [0, 1].into_iter().for_each(|node| sim.start(node));
+        assert!(sim.run_until(Duration::from_secs(400), |sim| sees(sim, 2, 0) && sees(sim, 2, 1)), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_stall_shorter_than_the_idle_time_out_loses_nobody_and_a_longer_one_comes_back() {
+    for seed in 0..20 {
+        let mut sim = friends(seed, 3, Settings::default());
+        let lost = |sim: &Sim| told(sim, 1, |notice| matches!(notice, Notice::Offline { .. }));
+        sim.stall(0, Duration::from_secs(8));
+        sim.run(Duration::from_secs(60));
+        assert_eq!(lost(&sim), 0, "seed {seed}");
+        sim.stall(0, Duration::from_secs(3600));
+        sim.run(Duration::from_secs(60));
+        assert!(lost(&sim) == 1 && !sees(&sim, 1, 0), "seed {seed}");
+        sim.run(Duration::from_secs(3540));
+        assert!(sim.run_until(SOON, all_see_each_other), "seed {seed}: who slept is back");
+    }
+}
+
+#[test]
+fn over_a_link_that_passes_one_way_nobody_comes_and_goes_for_ever() {
+    for seed in 0..20 {
+        let mut sim = friends(seed, 2, Settings::default());
+        sim.cut_one_way(0, 1);
+        sim.run(Duration::from_secs(1200));
+        let changes = |notice: &Notice| matches!(notice, Notice::Online { .. } | Notice::Offline { .. });
+        assert!((0..2).all(|node| told(&sim, node, changes) <= 2 && sim.nodes[node].shows.is_empty()), "seed {seed}");
+        sim.mend(0, 1);
+        assert!(sim.run_until(Duration::from_secs(400), all_see_each_other), "seed {seed}");
+    }
+}
+
+#[test]
+fn three_packets_in_ten_may_be_lost_and_nobody_is_called_away() {
+    for seed in 0..10 {
+        let mut sim = friends(seed, 4, Settings { loss: 30, ..Settings::default() });
+        sim.run(Duration::from_secs(3600));
+        let away = |notice: &Notice| matches!(notice, Notice::Offline { reason: Absence::Lost, .. });
+        assert!((0..4).all(|node| told(&sim, node, away) == 0), "seed {seed}");
+        let to = sim.nodes[1].user;
+        sim.command(0, 1, Command::Say { to, text: "through the noise".to_owned() });
+        let shown = |notice: &Notice| matches!(notice, Notice::Message(_));
+        assert!(sim.run_until(Duration::from_secs(60), |sim| told(sim, 1, shown) == 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn wall_clocks_may_show_1970_or_be_days_apart() {
+    for seed in 0..10 {
+        let mut sim = friends(seed, 3, Settings::default());
+        let day = 24 * 3600 * 1000;
+        for (node, ahead) in [(0, day), (1, -day), (2, -1_790_000_000_000)] {
+            sim.crash(node);
+            sim.nodes[node].wall_ahead = ahead;
+        }
+        sim.run(SOON);
+        (0..3).for_each(|node| sim.start(node));
+        assert!(sim.run_until(SOON, all_see_each_other), "seed {seed}");
+        for (from, to) in [(0, 1), (1, 2), (2, 0)] {
+            let to = sim.nodes[to].user;
+            sim.command(from, 1, Command::Say { to, text: "what time is it?".to_owned() });
+        }
+        let shown = |notice: &Notice| matches!(notice, Notice::Message(_));
+        assert!(sim.run_until(SOON, |sim| (0..3).all(|node| told(sim, node, shown) == 1)), "seed {seed}");
+    }
+}
+
+#[test]
+fn strangers_meet_when_their_links_are_joined_and_are_away_some_time_after_they_are_split() {
+    for seed in 0..10 {
+        let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
+        for (name, segment) in [("anna", 1), ("berta", 2)] {
+            let node = sim.place(Plan { accept: Accept::Ask, segment: Some(segment), ..Plan::client(name) });
+            sim.start(node);
+        }
+        sim.run(SOON);
+        let met = |notice: &Notice| matches!(notice, Notice::Nearby { .. });
+        assert_eq!(told(&sim, 0, met), 0, "seed {seed}");
+        sim.set_segment(1, Some(1));
+        assert!(sim.run_until(SOON, |sim| told(sim, 0, met) == 1 && told(sim, 1, met) == 1), "seed {seed}");
+        sim.set_segment(1, Some(2));
+        sim.cut(0, 1);
+        let away = |notice: &Notice| matches!(notice, Notice::Away { .. });
+        assert!(sim.run_until(Duration::from_secs(180), |sim| told(sim, 0, away) == 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_crash_that_is_heard_ends_connections_at_once_and_a_silent_one_after_the_idle_time_out() {
+    for (loudly, within) in [(true, 3), (false, 15)] {
+        let mut sim = friends(1, 3, Settings::default());
+        if loudly {
+            sim.crash_loudly(0)
+        } else {
+            sim.crash(0)
+        }
+        assert!(sim.run_until(Duration::from_secs(within), |sim| !sees(sim, 1, 0) && !sees(sim, 2, 0)), "{loudly}");
+        assert!(all_see_each_other(&sim));
+    }
+}
+
+#[test]
+fn each_part_of_a_split_network_keeps_its_own_and_all_are_together_after_the_join() {
+    for seed in 0..10 {
+        let mut sim = friends(seed, 6, Settings::default());
+        sim.split(|node| (node % 3) as u32);
+        sim.run(Duration::from_secs(60));
+        let kept = |sim: &Sim| {
+            let pairs =
+                (0..6).flat_map(|one| (0..6).map(move |other| (one, other))).filter(|(one, other)| one != other);
+            pairs.into_iter().all(|(one, other)| sees(sim, one, other) == (one % 3 == other % 3))
+        };
+        assert!(kept(&sim), "seed {seed}");
+        sim.run(Duration::from_secs(3600));
+        assert!(kept(&sim), "seed {seed}");
+        sim.join();
+        assert!(sim.run_until(Duration::from_secs(400), all_see_each_other), "seed {seed}");
+    }
+}
