@@ -99,6 +99,9 @@ impl Core {
     pub(super) fn take_card(&mut self, conn: ConnId, card: &Signed) {
         let Some(card) = self.checked::<KeyCard>(conn, card) else { return };
         let (session, user) = (card.session, card.user);
+        if session == self.session {
+            return;
+        }
         if !self.users.admits(&user, &session) || !self.concerns(&user) {
             return self.drop_counted("key card of nobody I know");
         }
@@ -112,7 +115,10 @@ impl Core {
     /// A declaration that concerns me, of a session that its user's roster lists. True if it is news.
     pub(super) fn take_declaration(&mut self, declaration: Checked<Declaration>, heard: Moment) -> bool {
         let (session, user) = (declaration.session, declaration.user);
-        if session == self.session || !self.users.admits(&user, &session) || !self.concerns(&user) {
+        if session == self.session {
+            return false;
+        }
+        if !self.users.admits(&user, &session) || !self.concerns(&user) {
             self.drop_counted("declaration of nobody I know");
             return false;
         }
