@@ -229,6 +229,31 @@ fn a_session_that_lost_its_memory_gets_all_its_links_back_from_its_server_though
 }
 
 #[test]
+fn two_who_share_nothing_but_a_server_link_and_talk() {
+    let mut sim = served(65, &["alice", "bob"]);
+    sim.run(Duration::from_secs(5));
+    sim.command(1, 2, Command::Chat { user: "bob".to_owned() });
+    let found = |sim: &Sim| told(sim, 1, |notice| matches!(notice, Notice::Chat { with, .. } if with == "bob"));
+    assert!(sim.run_until(SOON, found));
+    let to = sim.nodes[2].user;
+    sim.command(1, 3, Command::Say { to, text: "hello".to_owned() });
+    let heard = |sim: &Sim| told(sim, 2, |notice| matches!(notice, Notice::Message(line) if line.text == "hello"));
+    assert!(sim.run_until(SOON, heard));
+}
+
+#[test]
+fn whoever_asks_before_accepting_is_dialled_back_by_no_strangers() {
+    let mut sim = served(66, &["alice"]);
+    let bootstrap = vec![sim.nodes[0].addr];
+    let bob = sim.place(Plan { accept: Accept::Ask, bootstrap, ..Plan::client("bob") });
+    sim.start(bob);
+    sim.run(Duration::from_secs(5));
+    sim.command(1, 2, Command::Add { user: "bob".to_owned() });
+    sim.run(Duration::from_secs(60));
+    assert!(!sees(&sim, 1, bob).is_some_and(|seen| seen.online), "where bob is, alice is not told");
+}
+
+#[test]
 fn a_name_is_found_through_two_servers() {
     let mut sim = served(64, &["alice"]);
     let first = sim.nodes[0].addr;

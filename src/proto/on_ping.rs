@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use super::Core;
 use super::dials::{Dial, Purpose};
 use super::limits::{ASKED_FRIENDS, ASKED_SERVERS};
 use super::members::pick;
 use super::memory::Provenance;
+use super::{Accept, Core};
 use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::wire::addr::Addr;
@@ -153,12 +153,16 @@ impl Core {
             }
         }
         let (asker, user) = (declaration.session, declaration.user);
-        if !self.links.wants(&user) || !self.users.admits(&user, &asker) {
+        let linked = self.links.wants(&user) && self.users.admits(&user, &asker);
+        if !linked && !self.welcomes(&user, &introducer) {
             return self.drop_counted("ping request of somebody not linked");
         }
-        let near = declaration.addrs.iter().map(|addr| addr.0).filter(|addr| self.is_in_my_networks(&addr.ip()));
+        let near =
+            declaration.addrs.iter().map(|addr| addr.0).filter(|addr| linked && self.is_in_my_networks(&addr.ip()));
         let places: BTreeSet<SocketAddr> = request.observed.map(|addr| addr.0).into_iter().chain(near).collect();
-        self.take_declaration(declaration, self.now.moment);
+        if linked {
+            self.take_declaration(declaration, self.now.moment);
+        }
         if self.neighbours.up(&asker).is_some() {
             return;
         }
@@ -169,6 +173,12 @@ impl Core {
             self.sessions.note_address(&asker, addr, Provenance::Hinted, self.now.moment);
             self.dial(Dial { addr, purpose: Purpose::Seek(asker) }, Some(asker));
         }
+    }
+
+    /// Whether a stranger is met whom somebody introduces: if strangers' links are accepted here anyway, by a server that I
+    /// was told to use. So two who share nothing but a server come together.
+    fn welcomes(&self, stranger: &UserId, introducer: &SessionId) -> bool {
+        self.config.accept == Accept::Auto && self.is_my_server(introducer) && !self.links.is_blocked(stranger)
     }
 
     /// The same /24, or /64, as one of my own addresses.
