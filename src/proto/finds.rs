@@ -10,6 +10,8 @@ use crate::time::Moment;
 #[derive(Debug, Default)]
 pub struct Finds {
     open: BTreeMap<u64, Find>,
+    /// Those that are over are not looked for before.
+    sweep: Moment,
 }
 
 #[derive(Debug)]
@@ -32,7 +34,10 @@ impl Finds {
         user: Option<UserId>,
         now: Moment,
     ) -> bool {
-        self.open.retain(|_, find| find.until > now);
+        if now >= self.sweep {
+            self.open.retain(|_, find| find.until > now);
+            self.sweep = now + FIND_LIFE / 4;
+        }
         if self.open.len() >= MAX_FINDS || self.open.contains_key(&id) {
             return false;
         }
