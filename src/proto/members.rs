@@ -16,7 +16,8 @@ use crate::time::Moment;
 #[derive(Debug, Default)]
 pub struct Members {
     pool: BTreeSet<SessionId>,
-    again: Option<Moment>,
+    /// From the first moment on.
+    again: Moment,
     pause: Duration,
 }
 
@@ -46,12 +47,12 @@ impl Members {
 
     /// It is time to look whether there are enough random neighbours. Pauses double until [`Members::news`].
     pub fn due(&mut self, rng: &mut impl Rng, now: Moment) -> bool {
-        if self.again.is_some_and(|at| at > now) {
+        if self.again > now {
             return false;
         }
         self.pause = (self.pause * 2).clamp(SEEK_FIRST, SEEK_LONGEST);
         let jitter = rng.next_u64() % (self.pause.as_millis() as u64 / 4 + 1);
-        self.again = Some(now + self.pause + Duration::from_millis(jitter));
+        self.again = now + self.pause + Duration::from_millis(jitter);
         true
     }
 
@@ -59,10 +60,10 @@ impl Members {
     pub fn news(&mut self, rng: &mut impl Rng, now: Moment) {
         let soon = now + Duration::from_millis(rng.next_u64() % SEEK_FIRST.as_millis() as u64);
         self.pause = Duration::ZERO;
-        self.again = Some(self.again.map_or(soon, |at| at.min(soon)));
+        self.again = self.again.min(soon);
     }
 
-    pub fn next(&self) -> Option<Moment> {
+    pub fn next(&self) -> Moment {
         self.again
     }
 }

@@ -179,6 +179,8 @@ pub struct Core {
     recovery: Option<Moment>,
     drops: Drops,
     stopping: bool,
+    /// When something is due at the latest.
+    deadline: Option<Moment>,
 }
 
 /// How often others may make this node do something.
@@ -268,6 +270,7 @@ impl Core {
             recovery: memory.links.is_empty().then_some(now.moment + limits::RECOVERY),
             drops: Drops::new(),
             stopping: false,
+            deadline: Some(now.moment),
             rng,
             config,
         };
@@ -298,9 +301,17 @@ impl Core {
             Input::StoreFailed { refused, error } => self.on_store_failed(refused, error),
             Input::MulticastDeaf => self.on_multicast_deaf(),
         }
-        if !self.stopping {
+        self.heed_time();
+    }
+
+    /// Does what is due, and finds out when the next is.
+    fn heed_time(&mut self) {
+        self.deadline = self.next_timeout();
+        if self.deadline.is_some_and(|at| at <= self.now.moment) {
             self.on_time();
+            self.deadline = self.next_timeout();
         }
+        self.prune_to_limit();
     }
 
     /// The next thing to do, in order.
@@ -310,7 +321,7 @@ impl Core {
 
     /// When the core wants to be called again at the latest.
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.next_timeout()
+        self.deadline
     }
 
     /// What to call a user: their name, or `name#abc123` where two share one.

@@ -52,7 +52,6 @@ impl Core {
         }
         self.seek();
         self.fill_random_share();
-        self.prune_to_limit();
     }
 
     pub(super) fn next_timeout(&self) -> Option<Moment> {
@@ -66,7 +65,7 @@ impl Core {
             self.floods.next(),
             self.interest.next(),
             self.recovery,
-            self.members.next(),
+            Some(self.members.next()),
             self.pings.next(),
             self.lookups.next(),
             self.disk_trouble,
@@ -137,7 +136,7 @@ impl Core {
         }
     }
 
-    fn prune_to_limit(&mut self) {
+    pub(super) fn prune_to_limit(&mut self) {
         let limit = if self.is_server() { MAX_SESSIONS_SERVER } else { MAX_SESSIONS };
         // Who must stay may be more than the limit; not every new one is worth a look at all the others.
         if self.sessions.count() > limit.max(self.left_by_prune) + limit / 8 {
