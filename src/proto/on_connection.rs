@@ -213,7 +213,8 @@ impl Core {
     pub(super) fn on_closed(&mut self, conn: ConnId) {
         let Some((gone, left)) = self.neighbours.remove(&conn) else { return };
         self.bootstrap_again(&gone.session);
-        let Some(user) = gone.user else { return };
+        // It may have shown that whoever is connected by another way is on the link.
+        let Some(user) = gone.user else { return self.show_nearby_session(&gone.session) };
         match left {
             Left::Spare => {}
             Left::Other => {
