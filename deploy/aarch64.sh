@@ -7,8 +7,8 @@
 #     deploy/aarch64.sh nodes   the tests of whole nodes on loopback
 #     deploy/aarch64.sh chat    the tests of the command line, which run here and start the emulated program
 #
-# What needs multicast is left out, for qemu lacks some of its socket options. Needs Debian or Ubuntu on x86-64, and the
-# standard library by rustup or of Debian's Rust. Installs a cross compiler and qemu; all else it makes is under target/.
+# Needs Debian or Ubuntu on x86-64, and the standard library by rustup or of Debian's Rust. Installs a cross compiler and
+# qemu; all else it makes is under target/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -92,8 +92,7 @@ core() {
 }
 
 nodes() {
-    cargo test --locked --target "$target" --test loopback_shell --test hostile --test store \
-        -- --skip nodes_that_share_a_link_meet_by_themselves
+    cargo test --locked --target "$target" --test loopback_shell --test hostile --test store
 }
 
 chat() {
@@ -102,7 +101,7 @@ chat() {
     chmod +x "$own/darknode"
     "$own/darknode" --version
     # The tests themselves are the host's, so the compiler is too.
-    env -u RUSTC DARKNODE_TEST_PROGRAM="$own/darknode" cargo test --locked --test cli --test kill -- --skip lan::
+    env -u RUSTC DARKNODE_TEST_PROGRAM="$own/darknode" cargo test --locked --test cli --test kill
 }
 
 mkdir -p "$own"

@@ -53,8 +53,8 @@ const SCENARIOS: [Scenario; 22] = [
     scenario("newcomer", Kind::Quiet, meeting::newcomer, "started on a link with four people: start → line shown"),
     scenario("message", Kind::Quiet, cost::message, "one line at a time, typed → shown and stored"),
     scenario("thousand", Kind::Quiet, cost::thousand, "a thousand lines typed at once → all shown"),
-    scenario("idle1", Kind::Quiet, |field| cost::idle(field, 1), "a minute with one neighbour"),
-    scenario("idle9", Kind::Quiet, |field| cost::idle(field, 9), "a minute with nine neighbours"),
+    scenario("idle1", Kind::Usual, |field| cost::idle(field, 1), "a minute with one neighbour"),
+    scenario("idle9", Kind::Usual, |field| cost::idle(field, 9), "a minute with nine neighbours"),
     scenario("twelve", Kind::Quiet, meeting::twelve, "twelve started at once → everybody has met everybody"),
     scenario(
         "plugged",

@@ -253,7 +253,8 @@ impl Core {
         self.bootstrap_again(&gone.session);
         self.floods.forget(&conn);
         self.answer_floods();
-        let Some(user) = gone.user else { return };
+        // It may have shown that whoever is connected by another way is on the link.
+        let Some(user) = gone.user else { return self.show_nearby_session(&gone.session) };
         match left {
             Left::Spare => self.compare_again(gone.session, user),
             Left::Other => {

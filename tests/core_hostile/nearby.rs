@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use darknode::id::BootId;
+use darknode::id::{BootId, ConnId};
 use darknode::proto::Accept;
-use darknode::proto::event::{Input, Output};
+use darknode::proto::event::{Connected, Input, Output};
 use darknode::proto::limits::MAX_SIGHTINGS;
 use darknode::proto::view::Notice;
 
@@ -51,6 +51,23 @@ fn a_liar_who_announces_the_boot_of_another_neither_hides_nor_ends_it() {
     alice.feed(Input::Unsighted { boot: CLAIMED, addr: liars });
     assert!(alice.users()[0].nearby);
     assert!(!alice.notices().any(|notice| matches!(notice, Notice::Away { .. })));
+}
+
+#[test]
+fn whoever_is_connected_by_another_way_than_the_announced_one_is_shown_though_they_keep_but_one_connection() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(2, "bob");
+    alice.meet(&bob);
+    announce(&mut alice, CLAIMED, place(2));
+    let dial = alice.out.iter().find_map(|output| match output {
+        Output::Dial { dial, addr, .. } if *addr == place(2) => Some(*dial),
+        _ => None,
+    });
+    let (conn, session, rtt) = (ConnId(77), bob.session_id(), Duration::from_millis(1));
+    alice.feed(Input::Connected(Connected { conn, session, boot: CLAIMED, addr: place(2), dial, rtt }));
+    alice.feed(Input::Closed { conn });
+    alice.feed(Input::Sighted { boot: CLAIMED, addr: place(2) });
+    assert!(alice.notices().any(|notice| matches!(notice, Notice::Nearby { .. })));
 }
 
 #[test]
