@@ -4,16 +4,18 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::id::{SessionId, StreamId, UserId};
-use crate::proto::memory::{Counters, Memory, MessageRow, Op, SessionRow, Ticket, UserRow};
+use crate::proto::memory::{Counters, LinkRow, ListRow, Memory, MessageRow, Op, SessionRow, Ticket, UserRow};
 use crate::proto::ranges::Ranges;
 
 /// What one simulated node has on its disk, and what is on its way there.
 #[derive(Debug, Default)]
 pub struct Disk {
-    /// Without users and sessions, of which a server has many.
+    /// Without what there may be thousands of.
     memory: Memory,
     users: BTreeMap<UserId, UserRow>,
     sessions: BTreeMap<SessionId, SessionRow>,
+    links: BTreeMap<UserId, LinkRow>,
+    lists: BTreeMap<SessionId, ListRow>,
     /// Messages of others and of this node, in the order they were stored.
     pub history: Vec<MessageRow>,
     delivered: BTreeMap<(StreamId, SessionId), Ranges>,
@@ -85,7 +87,9 @@ impl Disk {
         let delivered = delivered.map(|((stream, session), ranges)| (*stream, *session, ranges.clone())).collect();
         let users = self.users.values().cloned().collect();
         let sessions = self.sessions.values().cloned().collect();
-        Memory { delivered, users, sessions, ..self.memory.clone() }
+        let links = self.links.values().copied().collect();
+        let lists = self.lists.values().cloned().collect();
+        Memory { delivered, users, sessions, links, lists, ..self.memory.clone() }
     }
 
     /// Goes back to an older state of the disk, as a restored backup does.
@@ -93,6 +97,8 @@ impl Disk {
         self.pending.clear();
         self.users = std::mem::take(&mut backup.users).into_iter().map(|row| (row.user, row)).collect();
         self.sessions = std::mem::take(&mut backup.sessions).into_iter().map(|row| (row.session, row)).collect();
+        self.links = std::mem::take(&mut backup.links).into_iter().map(|row| (row.user, row)).collect();
+        self.lists = std::mem::take(&mut backup.lists).into_iter().map(|row| (row.session, row)).collect();
         self.memory = backup;
     }
 
@@ -107,9 +113,9 @@ impl Disk {
             Op::ForgetUser(user) => drop(self.users.remove(&user)),
             Op::Session(row) => drop(self.sessions.insert(row.session, *row)),
             Op::ForgetSession(session) => drop(self.sessions.remove(&session)),
-            Op::Link(row) => replace(&mut memory.links, row, |row| row.user),
-            Op::List(row) => replace(&mut memory.lists, row, |row| row.session),
-            Op::ForgetList(session) => memory.lists.retain(|row| row.session != session),
+            Op::Link(row) => drop(self.links.insert(row.user, row)),
+            Op::List(row) => drop(self.lists.insert(row.session, row)),
+            Op::ForgetList(session) => drop(self.lists.remove(&session)),
             Op::Prekey(prekey) => replace(&mut memory.prekeys, prekey, |prekey| prekey.id),
             Op::ForgetPrekey(id) => memory.prekeys.retain(|prekey| prekey.id != id),
             Op::Typed(row) => {

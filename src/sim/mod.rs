@@ -44,7 +44,7 @@ pub struct Settings {
     /// What a dial into nothing takes.
     pub dial_timeout: Duration,
     pub network: NetworkId,
-    /// Keep every notice; else only who is shown online.
+    /// Keep every notice; else only answers, and who is shown online.
     pub record: bool,
     /// Keep what is written to disks; without it a node cannot be started again.
     pub disks: bool,

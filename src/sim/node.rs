@@ -67,14 +67,19 @@ pub struct Node {
     pub(super) announcing: u64,
 }
 
+/// An address in a network of its own, so that nobody is near by accident: the first 65,536 of a block are in different /24.
+pub fn address(block: u8, nth: u32) -> SocketAddr {
+    let [_, host, over, network] = nth.to_be_bytes();
+    SocketAddr::from(([block, over, network, host + 1], PORT))
+}
+
 impl Node {
     pub fn new(index: NodeIndex, plan: Plan, scheme: Scheme, seeds: [[u8; 32]; 2]) -> Node {
         let [user_key, session_key] = seeds.map(|seed| SecretKey::from_seed(scheme, &seed));
-        let host = (index as u32 + 1).to_be_bytes();
         Node {
             user: UserId(user_key.public()),
             session: SessionId(session_key.public()),
-            addr: SocketAddr::from(([10, host[1], host[2], host[3]], PORT)),
+            addr: address(10, index as u32),
             disk: Disk::default(),
             notices: Vec::new(),
             sent_frames: 0,

@@ -85,6 +85,9 @@ fn control_name(kind: usize) -> String {
         "digest",
         "want",
         "sample",
+        "link_session",
+        "explode",
+        "exploded",
     ];
     kind.checked_sub(1)
         .and_then(|at| names.get(at))

@@ -473,7 +473,8 @@ impl Sim {
             Notice::Offline { session, .. } => drop(node.shows.remove(session)),
             _ => {}
         }
-        if self.settings.record {
+        // Answers are few, and somebody waits for them.
+        if self.settings.record || line.is_some() {
             node.notices.push((line, notice));
         }
     }

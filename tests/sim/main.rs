@@ -1,4 +1,5 @@
 //! The simulator: that its world does what it says, and what the cores do in it when everything goes wrong.
 
+mod scenarios;
 mod storms;
 mod world;

@@ -14,6 +14,7 @@ const ROUNDS: u32 = 24;
 pub fn play(mut stage: Stage) -> Report {
     stage.warm_up();
     stage.sight_figures("before");
+    stage.share_of_chance();
     stage.cost_of_a_change();
     stage.cost_of_rest();
     stage.phase("after the crash");

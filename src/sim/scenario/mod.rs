@@ -3,6 +3,7 @@
 mod churn;
 mod coldstart;
 mod crash;
+mod explode;
 mod figure3;
 mod partition;
 mod restart;
@@ -28,19 +29,27 @@ pub enum Scenario {
     Crash,
     /// Everybody starts within one second and knows one address.
     Coldstart,
+    /// One node floods its declaration over all short paths.
+    Explode,
     /// One node in ten leaves every minute, and another one comes back.
     Churn,
 }
 
 impl Scenario {
-    pub const ALL: [(&str, Scenario); 6] = [
+    pub const ALL: [(&str, Scenario); 7] = [
         ("figure3", Scenario::Figure3),
         ("restart", Scenario::Restart),
         ("partition", Scenario::Partition),
         ("crash", Scenario::Crash),
         ("coldstart", Scenario::Coldstart),
+        ("explode", Scenario::Explode),
         ("churn", Scenario::Churn),
     ];
+
+    /// Whether nodes are started more than once, and need what they had on disk.
+    fn restarts(self) -> bool {
+        matches!(self, Scenario::Figure3 | Scenario::Restart | Scenario::Churn)
+    }
 }
 
 /// Into what a partition falls.
@@ -124,6 +133,7 @@ pub fn play(order: &Order, progress: &mut dyn FnMut(Progress)) -> Report {
         Scenario::Partition => partition::play(stage),
         Scenario::Crash => crash::play(stage),
         Scenario::Coldstart => coldstart::play(stage),
+        Scenario::Explode => explode::play(stage),
         Scenario::Churn => churn::play(stage),
     }
 }

@@ -13,7 +13,7 @@ use crate::identity::Scheme;
 use crate::proto::event::Command;
 use crate::sim::invariants::Invariants;
 use crate::sim::net::NodeIndex;
-use crate::sim::node::{PORT, Plan};
+use crate::sim::node::{Plan, address};
 use crate::sim::report::{Figure, MAX_BROKEN, Report, Value};
 use crate::sim::rumour::Rumour;
 use crate::sim::topology::{Graph, pieces};
@@ -22,6 +22,13 @@ use crate::sim::truth::{Sight, Truth};
 use crate::sim::{Settings, Sim};
 use crate::time::Moment;
 use crate::wire::record::roles;
+
+/// Disks are kept of up to this many nodes where none is started again; what is remembered of a thousand others takes half
+/// a megabyte of each.
+const KEPT: usize = 2_000;
+
+/// Messages that a node may send in a minute in which nothing happens: a refresh to each neighbour every half hour, and some.
+const AT_REST: f64 = 2.0;
 
 /// A world on which a scenario is played.
 pub struct Stage<'a> {
@@ -66,7 +73,9 @@ impl<'a> Stage<'a> {
         let network = if order.closed { NetworkId([7; 32]) } else { NetworkId::OPEN };
         let scheme = if order.signed { Scheme::Ed25519 } else { Scheme::Cheap };
         let record = order.nodes <= super::SMALL;
-        let settings = Settings { seed: order.seed, scheme, loss: order.loss, network, record, ..Settings::default() };
+        let disks = order.nodes <= KEPT || order.scenario.restarts();
+        let settings =
+            Settings { seed: order.seed, scheme, loss: order.loss, network, record, disks, ..Settings::default() };
         let mut rng = ChaCha20Rng::seed_from_u64(order.seed ^ 0x67_72_61_70_68);
         let graph = order.topology.build(order.nodes, order.degree, &mut rng);
         let mut stage = Stage {
@@ -188,8 +197,7 @@ impl<'a> Stage<'a> {
 
     fn fresh_address(&mut self) -> SocketAddr {
         self.moves += 1;
-        let host = self.moves.to_be_bytes();
-        SocketAddr::from(([11, host[1], host[2], host[3]], PORT))
+        address(11, self.moves)
     }
 
     /// A node loses all it knows but its keys.
@@ -226,13 +234,17 @@ impl<'a> Stage<'a> {
     }
 
     /// Whether live connections join all who are in one part of the network and could come together: who know each other's
-    /// address, or somebody between them does.
+    /// address, or somebody between them does. Where disks are not kept, all in one part could.
     pub fn is_whole(&self) -> bool {
-        let joined = pieces(self.sim.on(), self.sim.net().live());
-        if joined.len() < 2 {
+        let joined = pieces(self.sim.on(), self.sim.net().live()).len();
+        if joined < 2 {
             return true;
         }
-        joined.len() == self.could_be_pieces()
+        if self.sim.settings.disks {
+            return joined == self.could_be_pieces();
+        }
+        let parts: BTreeSet<u32> = self.sim.on().map(|node| self.sim.net().part(node)).collect();
+        joined == parts.len()
     }
 
     /// Into how many pieces the network falls at least, as far as addresses are known now.
@@ -342,6 +354,17 @@ impl<'a> Stage<'a> {
         self.count("change_bytes", spent.bytes, "bytes of all nodes in the 10 s after a change");
     }
 
+    /// How many of the connections are with people who are not linked.
+    pub fn share_of_chance(&mut self) {
+        let (mut all, mut chance) = (0u64, 0u64);
+        for [a, b] in self.sim.net().live().filter(|ends| ends.iter().all(|node| *node < self.graph.nodes())) {
+            all += 1;
+            chance += u64::from(!self.graph.is_link(a, b));
+        }
+        self.ratio("random_links", chance as f64 / all.max(1) as f64, "of the connections are not with friends");
+        self.ratio("connections", 2.0 * all as f64 / self.graph.nodes() as f64, "connections of a node");
+    }
+
     /// What a network at rest says.
     pub fn cost_of_rest(&mut self) {
         self.phase("at rest");
@@ -350,11 +373,9 @@ impl<'a> Stage<'a> {
         self.run(Duration::from_secs(minutes * 60));
         let spent = self.sim.traffic().since(&before);
         let node_minutes = (self.sim.on().count() as u64 * minutes).max(1) as f64;
-        self.ratio(
-            "idle_messages",
-            spent.messages() as f64 / node_minutes,
-            "messages a node sends in a minute at rest",
-        );
+        let rate = spent.messages() as f64 / node_minutes;
+        self.ratio("idle_messages", rate, "messages a node sends in a minute at rest");
+        self.expect(rate <= AT_REST, "a network at rest is not quiet");
         self.ratio("idle_bytes", spent.bytes as f64 / node_minutes, "bytes a node sends in a minute at rest");
     }
 

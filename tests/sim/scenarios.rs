@@ -1,0 +1,96 @@
+//! The scenarios of `darknode sim`, small: what the design promises of each, over some seeds.
+
+use std::time::Duration;
+
+use darknode::sim::report::Report;
+use darknode::sim::scenario::{Order, Parts, Scenario, play};
+use darknode::sim::topology::Topology;
+
+/// Plays a scenario for some seeds; nothing may be broken.
+fn each(seeds: std::ops::Range<u64>, nodes: usize, scenario: Scenario, with: impl Fn(Order) -> Order) -> Vec<Report> {
+    let play = |seed| {
+        let order = with(Order { signed: false, ..Order::new(scenario, nodes, seed) });
+        let report = play(&order, &mut |_| {});
+        assert!(report.broken.is_empty(), "{scenario:?} {:?} seed {seed}: {:?}", order.topology, report.broken);
+        report
+    };
+    seeds.map(play).collect()
+}
+
+fn assert_all(reports: &[Report], key: &str, holds: impl Fn(f64) -> bool) {
+    for (nth, report) in reports.iter().enumerate() {
+        let figure = report.number(key).unwrap_or_else(|| panic!("no figure {key}"));
+        assert!(holds(figure), "run {nth}: {key} = {figure}");
+    }
+}
+
+#[test]
+fn who_lost_each_other_in_figure_3_is_brought_together_by_whoever_is_left() {
+    each(0..3, 10, Scenario::Figure3, |order| order);
+}
+
+#[test]
+fn halves_and_thirds_that_are_joined_after_an_hour_see_each_other_within_fifteen_seconds() {
+    for (topology, parts) in [(Topology::Random, Parts::Halves), (Topology::Islands, Parts::Thirds)] {
+        let reports = each(0..1, 40, Scenario::Partition, |order| Order { topology, parts, degree: 6, ..order });
+        assert_all(&reports, "apart_seen", |seen| seen == 1.0);
+        assert_all(&reports, "join_seen", |seen| seen == 1.0);
+    }
+}
+
+#[test]
+fn a_day_apart_is_forgotten_within_fifteen_seconds() {
+    let day = Duration::from_secs(24 * 3600);
+    each(0..1, 16, Scenario::Partition, |order| Order { span: day, degree: 6, ..order });
+}
+
+#[test]
+fn a_network_that_flaps_every_ten_seconds_is_whole_soon_after_it_stops() {
+    let span = Duration::from_secs(300);
+    each(0..1, 16, Scenario::Partition, |order| Order { parts: Parts::Flapping, span, degree: 4, ..order });
+}
+
+#[test]
+fn after_half_or_most_nodes_crash_the_rest_are_in_one_piece_and_every_change_reaches_all() {
+    for (crash, silent) in [(50, false), (50, true), (80, true)] {
+        let reports = each(0..1, 30, Scenario::Crash, |order| Order { crash, silent, degree: 6, ..order });
+        assert_all(&reports, "crash_end_piece", |piece| piece == 1.0);
+        assert_all(&reports, "crash_seen", |seen| seen == 1.0);
+        assert_all(&reports, "random_links", |share| share >= 0.3);
+        assert_all(&reports, "change_reliability", |told| told == 1.0);
+        assert_all(&reports, "change_copies", |copies| copies <= 1.3);
+    }
+}
+
+#[test]
+fn whoever_starts_with_one_servers_address_finds_all_friends_and_keeps_them_without_it() {
+    let reports = each(0..2, 20, Scenario::Coldstart, |order| Order { degree: 4, ..order });
+    assert_all(&reports, "coldstart_seen", |seen| seen == 1.0);
+    assert_all(&reports, "serverless_seen", |seen| seen == 1.0);
+}
+
+#[test]
+fn after_a_restart_of_all_without_the_server_friends_with_common_friends_meet_by_the_fifth_that_stayed() {
+    let reports = each(0..1, 24, Scenario::Restart, |order| Order { topology: Topology::Clustered, ..order });
+    assert_all(&reports, "restart_seen", |seen| seen == 1.0);
+}
+
+#[test]
+fn a_flood_reaches_exactly_those_within_two_connections_and_is_not_repeated() {
+    for topology in [Topology::Random, Topology::Star, Topology::Line, Topology::Islands] {
+        each(0..1, 24, Scenario::Explode, |order| Order { topology, degree: 4, ..order });
+    }
+}
+
+#[test]
+fn in_a_network_that_comes_and_goes_changes_are_told_and_all_is_seen_when_it_rests() {
+    let reports = each(0..1, 20, Scenario::Churn, |order| Order { span: Duration::from_secs(300), degree: 6, ..order });
+    assert_all(&reports, "churn_reliability", |told| told > 0.95);
+    assert_all(&reports, "rest_seen", |seen| seen == 1.0);
+}
+
+#[test]
+fn a_network_at_rest_says_next_to_nothing() {
+    let reports = each(0..1, 20, Scenario::Crash, |order| Order { degree: 6, ..order });
+    assert_all(&reports, "idle_messages", |messages| messages < 1.0);
+}
