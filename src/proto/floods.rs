@@ -27,6 +27,8 @@ pub struct Flood {
     pub reached: BTreeSet<Reached>,
     /// Sent from here on, there and back.
     pub messages: u64,
+    /// With how many hops it was passed on.
+    hops: u8,
     answered: bool,
 }
 
@@ -45,14 +47,23 @@ impl Floods {
     }
 
     /// Notes a flood. False if it was seen before, or there are too many.
-    pub fn open(&mut self, id: u64, from: Option<ConnId>, line: Option<u64>, now: Moment) -> bool {
+    pub fn open(&mut self, id: u64, from: Option<ConnId>, line: Option<u64>, hops: u8, now: Moment) -> bool {
         self.open.retain(|_, flood| now.since(flood.began) < EXPLODE_PAUSE);
         if self.open.contains_key(&id) || self.open.len() >= MAX_FLOODS {
             return false;
         }
         let (waiting, reached) = (BTreeSet::new(), BTreeSet::new());
-        self.open.insert(id, Flood { from, line, began: now, waiting, reached, messages: 0, answered: false });
+        self.open.insert(id, Flood { from, line, began: now, waiting, reached, messages: 0, hops, answered: false });
         true
+    }
+
+    /// A copy of a known flood that may go further than the first: it takes that one's place. Who brought the first, if it
+    /// still waits for an answer; `None` if this copy goes no further.
+    pub fn widen(&mut self, id: u64, from: ConnId, hops: u8, now: Moment) -> Option<Option<ConnId>> {
+        let flood = self.open.get_mut(&id).filter(|flood| flood.hops < hops && flood.from.is_some())?;
+        let before = flood.from.replace(from).filter(|_| !flood.answered);
+        (flood.hops, flood.began, flood.answered) = (hops, now, false);
+        Some(before)
     }
 
     /// It was sent on to a neighbour.
@@ -114,7 +125,7 @@ mod tests {
     #[test]
     fn a_flood_is_answered_when_all_have_answered_and_counts_each_once() {
         let mut floods = Floods::default();
-        assert!(floods.open(7, None, Some(1), Moment(0)) && !floods.open(7, None, None, Moment(0)));
+        assert!(floods.open(7, None, Some(1), 1, Moment(0)) && !floods.open(7, None, None, 1, Moment(0)));
         floods.sent(7, ConnId(1));
         floods.sent(7, ConnId(2));
         let reached = [Reached(Fixed([1; 8]), Fixed([2; 8]))];
@@ -127,9 +138,19 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_may_go_further_takes_the_place_of_the_first() {
+        let mut floods = Floods::default();
+        floods.open(7, Some(ConnId(1)), None, 0, Moment(0));
+        assert_eq!(floods.widen(7, ConnId(2), 1, Moment(1)), Some(Some(ConnId(1))), "the first is to be answered");
+        assert_eq!(floods.widen(7, ConnId(3), 1, Moment(1)), None);
+        assert_eq!(floods.done(Moment(1)).len(), 1);
+        assert_eq!(floods.widen(7, ConnId(3), 0, Moment(1)), None);
+    }
+
+    #[test]
     fn who_never_answers_holds_nobody_up_for_longer_than_the_deadline() {
         let mut floods = Floods::default();
-        floods.open(7, Some(ConnId(9)), None, Moment(0));
+        floods.open(7, Some(ConnId(9)), None, 1, Moment(0));
         floods.sent(7, ConnId(1));
         assert!(floods.done(Moment(0)).is_empty());
         assert_eq!(floods.done(Moment(0) + EXPLODE_DEADLINE).len(), 1);

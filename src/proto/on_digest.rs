@@ -162,6 +162,14 @@ impl Core {
         }
     }
 
+    /// Asks a neighbour what it has heard of users that I know.
+    pub(super) fn ask_for_marks(&mut self, conn: ConnId, users: &[UserId]) {
+        let want = |user: &UserId| UserWant { user: short(&user.0), roster: false, sessions: List(Vec::new()) };
+        for page in users.chunks(MAX_MARKS) {
+            self.send_control(conn, Control::Want(Want { users: List(page.iter().map(want).collect()) }));
+        }
+    }
+
     /// Sends what is asked for, as far as the asker may know it.
     pub(super) fn on_want(&mut self, conn: ConnId, want: Want) {
         let Some((_, asker)) = self.speaker(conn) else { return };
@@ -192,8 +200,8 @@ impl Core {
 
     fn marked(&self, want: &UserWant, asker: &UserId) -> Option<UserMark> {
         let user = self.user_like(want.user.0).filter(|_| !want.roster && want.sessions.is_empty())?;
-        let may = user != self.config.user && self.horizon.may_know(asker, &user);
-        may.then(|| self.mark(&user, asker))
+        let may = user != self.config.user && self.may_know_where(asker, &user);
+        may.then(|| self.mark(&user, asker)).filter(|mark| !mark.sessions.is_empty())
     }
 
     fn add_session(&self, known: &mut KnownUser, session: &SessionId, want: &SessionWant, asker: &UserId) {

@@ -23,7 +23,7 @@ impl Core {
             return Err((ErrorCode::BadArgument, format!("once in ten minutes; again in {seconds} s")));
         }
         let flood = rand_core::Rng::next_u64(&mut self.rng);
-        self.floods.open(flood, None, line, self.now.moment);
+        self.floods.open(flood, None, line, HOPS, self.now.moment);
         let message = Explode {
             flood,
             declaration: self.myself.declaration.signed().clone(),
@@ -57,8 +57,12 @@ impl Core {
             self.drop_counted("explode in the name of another");
             return self.answer_flood(conn, explode.flood, Vec::new(), 0);
         }
-        if session == self.session || !self.floods.open(explode.flood, Some(conn), None, self.now.moment) {
+        let hops = explode.hops.min(HOPS);
+        if session == self.session {
             return self.answer_flood(conn, explode.flood, Vec::new(), 0);
+        }
+        if !self.floods.open(explode.flood, Some(conn), None, hops, self.now.moment) {
+            return self.on_known_flood(conn, explode, hops);
         }
         if self.floods.allow(origin, self.now.moment).is_err() {
             self.drop_counted("explode too soon");
@@ -67,10 +71,22 @@ impl Core {
         if self.concerns(&origin) && self.take_declaration(declaration, self.now.moment) {
             self.wanted.news(&origin, self.now.moment);
         }
-        let hops = explode.hops.min(HOPS);
         if hops > 0 {
             self.flood(Explode { hops: hops - 1, ..explode }, Some(conn));
         }
+        self.answer_floods();
+    }
+
+    /// A copy over two hops may overtake the one that came straight, which goes further.
+    fn on_known_flood(&mut self, conn: ConnId, explode: Explode, hops: u8) {
+        let flood = explode.flood;
+        let Some(before) = self.floods.widen(flood, conn, hops, self.now.moment) else {
+            return self.answer_flood(conn, flood, Vec::new(), 0);
+        };
+        if let Some(before) = before {
+            self.answer_flood(before, flood, Vec::new(), 0);
+        }
+        self.flood(Explode { hops: hops - 1, ..explode }, Some(conn));
         self.answer_floods();
     }
 

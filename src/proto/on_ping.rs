@@ -19,19 +19,20 @@ use crate::wire::control::{Control, RequestPing};
 use crate::wire::record::{Declaration, Roster, roles};
 
 impl Core {
-    /// Asks a few who may know where a missing user is.
-    pub(super) fn ask_around(&mut self, target: &UserId) {
+    /// Asks a few who may know where a missing user is. False if nobody of whom that can be said is connected.
+    pub(super) fn ask_around(&mut self, target: &UserId) -> bool {
         let up = self.neighbours.iter_up().filter(|(_, _, user)| self.horizon.is_near(user, target));
         let mut asked: BTreeSet<ConnId> = up.map(|(_, conn, _)| conn).take(ASKED_FRIENDS).collect();
         if asked.is_empty() {
             self.dial_friends_of(target);
-            self.ask_members_for(target);
         }
+        let nobody_near = asked.is_empty();
         let servers = self.my_servers();
         asked.extend(servers.into_iter().take(ASKED_SERVERS));
         for conn in asked {
             self.ask_for_ping(conn, *target);
         }
+        !nobody_near
     }
 
     fn ask_for_ping(&mut self, conn: ConnId, target: UserId) {
@@ -46,10 +47,15 @@ impl Core {
         self.send_control(conn, Control::RequestPing(request));
     }
 
-    /// In a closed network any member may know where somebody is.
-    fn ask_members_for(&mut self, target: &UserId) {
-        if self.config.network != NetworkId::OPEN {
-            self.ask_for(&target.to_string());
+    /// In a closed network any member may know where somebody is: a few, chosen at random, are asked for what they have
+    /// heard of all who are missing, in one message each.
+    pub(super) fn ask_members_about(&mut self, missing: &[UserId]) {
+        if self.config.network == NetworkId::OPEN || missing.is_empty() {
+            return;
+        }
+        let up: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
+        for conn in pick(up, ASKED_FRIENDS, &mut self.rng, |_| true) {
+            self.ask_for_marks(conn, missing);
         }
     }
 

@@ -105,6 +105,7 @@ impl Core {
     /// The rounds that are due: every address of everybody who is missing, most trusted first.
     fn seek(&mut self) {
         let now = self.now.moment;
+        let mut nobody_near = Vec::new();
         for user in self.wanted.due(&mut self.rng, now) {
             let still = self.links.wants(&user) || self.outbox.waits_for(&user);
             if !still || self.links.is_blocked(&user) || !self.neighbours.of_user(&user).is_empty() {
@@ -112,8 +113,11 @@ impl Core {
                 continue;
             }
             self.dial_user(&user);
-            self.ask_around(&user);
+            if !self.ask_around(&user) {
+                nobody_near.push(user);
+            }
         }
+        self.ask_members_about(&nobody_near);
         for addr in self.bootstrap.due(&mut self.rng, now) {
             self.dial(Dial { addr, purpose: Purpose::Bootstrap }, None);
         }
