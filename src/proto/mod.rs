@@ -70,7 +70,7 @@ use std::net::{IpAddr, SocketAddr};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::id::{BootId, MessageId, NetworkId, SessionId, UserId};
+use crate::id::{BootId, ConnId, MessageId, NetworkId, SessionId, UserId};
 use crate::identity::{Name, SecretKey, Verifier};
 use crate::time::{Moment, Now};
 use budget::Budget;
@@ -185,6 +185,8 @@ pub struct Core {
 
 /// How often others may make this node do something.
 struct Budgets {
+    /// Ping requests of mine, by connection and target.
+    asked: Budget<(ConnId, UserId)>,
     /// Ping requests, by asker.
     pings: Budget<SessionId>,
     /// Ping requests passed on, by asker and target.
@@ -203,6 +205,7 @@ impl Budgets {
     fn new() -> Budgets {
         use limits::*;
         Budgets {
+            asked: Budget::new(1, INTEREST / 2),
             pings: Budget::new(PING_BURST, PING_REFILL),
             pairs: Budget::new(1, PING_PAIR),
             introductions: Budget::new(FAILED_INTRODUCTIONS, INTRODUCTION_REFILL),
@@ -365,7 +368,7 @@ impl Core {
     }
 
     /// Ends a connection from this side.
-    fn close(&mut self, conn: crate::id::ConnId, reason: CloseReason) {
+    fn close(&mut self, conn: ConnId, reason: CloseReason) {
         self.out.push(Output::Close { conn, reason });
         self.on_closed(conn);
     }

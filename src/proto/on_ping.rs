@@ -35,7 +35,11 @@ impl Core {
         !nobody_near
     }
 
+    /// Who was asked on this connection remembers that for a while, and need not be asked again.
     fn ask_for_ping(&mut self, conn: ConnId, target: UserId) {
+        if !self.budgets.asked.draw((conn, target), self.now.moment) {
+            return;
+        }
         let request = RequestPing {
             id: self.myself.declaration.seq,
             target,
