@@ -30,7 +30,7 @@ const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
 /// with the core's grace it is lost within 15 s.
 const IDLE: Duration = Duration::from_millis(10_800);
 /// Between two packets on a connection on which nothing else is said: by the side that dialled.
-const KEEP_ALIVE: Duration = Duration::from_millis(2400);
+const KEEP_ALIVE: Duration = Duration::from_millis(2500);
 /// The same for the side that accepted. It only ever speaks when the other side's packets stay away, and so a quiet
 /// connection costs one packet each way and not two.
 const KEEP_ALIVE_ACCEPTED: Duration = Duration::from_millis(2700);

@@ -48,11 +48,12 @@ const VERSION: &str = "1";
 /// Between two rounds on a quiet link: half of the design's, by IPv4 and IPv6 in turns. For the same bytes two switches
 /// that are joined become one link twice as soon.
 const ROUND: Duration = Duration::from_millis(3500);
-/// Every round asks everybody: so many neighbours on the link make it this much slower again.
-const CROWD: u32 = 32;
+/// Every round asks everybody: so many nodes on the link make it this much slower again.
+const CROWD: u32 = 8;
 const LONGEST_ROUND: Duration = Duration::from_secs(60);
-/// Rounds that may be left to others, who might be liars that want nobody asked.
-const MOST_SKIPPED: u32 = 2;
+/// Rounds that may be left to others, who might be liars that want nobody asked: a liar gains 20 s, and among ten nodes
+/// there is one question in three seconds and not one a second.
+const MOST_SKIPPED: u32 = 5;
 /// On a new link, after the first word: the second, which RFC 6762 §8.3 wants, and one for a link that takes IPv6 addresses
 /// into use only now.
 const REPEATS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
@@ -245,7 +246,7 @@ impl Station {
         let news = self.sightings.round(now);
         self.tell(news);
         to_ask.into_iter().for_each(|(index, by_ipv6)| self.ask(index, Some(by_ipv6), now));
-        self.next_round = now + round(self.sightings.len());
+        self.next_round = now + round(self.sightings.instances());
     }
 
     fn say(&mut self, index: Index, wanted: Wanted, now: Instant) {

@@ -78,9 +78,9 @@ impl Sightings {
         Sightings { myself, network, senders: BTreeMap::new(), labels: BTreeMap::new(), count: 0 }
     }
 
-    /// How many announce themselves.
-    pub fn len(&self) -> usize {
-        self.count
+    /// How many instances announce themselves, from however many addresses.
+    pub fn instances(&self) -> usize {
+        self.labels.len()
     }
 
     /// Whether somebody announces this instance.

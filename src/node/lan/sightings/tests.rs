@@ -121,7 +121,7 @@ fn it_ends_with_a_goodbye_with_its_time_and_with_its_link() {
     assert_eq!(scene.after(120), over);
     scene.says("10.0.0.2:5353", "bob", BOB, ALL);
     assert_eq!(scene.sightings.keep(|_| false, scene.now), over);
-    assert_eq!(scene.sightings.len(), 0);
+    assert_eq!(scene.sightings.count, 0);
     assert!(!scene.sightings.knows(b"bob"));
 }
 
@@ -156,7 +156,7 @@ fn one_who_announces_without_end_fills_little_and_is_counted() {
     for n in 0..10_000 {
         told += scene.says("10.0.0.66:5353", &format!("x{n}"), BootId(100 + n), ALL).len();
     }
-    assert_eq!((told, scene.sightings.len()), (MAX_OF_ONE, MAX_OF_ONE));
+    assert_eq!((told, scene.sightings.count), (MAX_OF_ONE, MAX_OF_ONE));
     assert_eq!(scene.counters.sightings_dropped.get(), 3 * (10_000 - MAX_OF_ONE as u64), "each record of it");
     assert_eq!(scene.says("10.0.0.2:5353", "bob", BOB, ALL), [sighted(BOB, "10.0.0.2:27272")]);
     scene.after(7);
@@ -170,9 +170,9 @@ fn a_few_who_fill_everything_give_way_to_whoever_says_less() {
     for n in 0..64 * MAX_OF_ONE as u64 {
         scene.says(&format!("10.0.1.{}:5353", n % 64), &format!("x{n}"), BootId(100 + n), ALL);
     }
-    assert_eq!(scene.sightings.len(), MAX_SIGHTINGS);
+    assert_eq!(scene.sightings.count, MAX_SIGHTINGS);
     assert!(scene.says("10.0.0.2:5353", "bob", BOB, ALL).contains(&sighted(BOB, "10.0.0.2:27272")));
-    assert_eq!(scene.sightings.len(), MAX_SIGHTINGS);
+    assert_eq!(scene.sightings.count, MAX_SIGHTINGS);
     assert!(scene.after(7).contains(&sighted(BOB, "10.0.0.2:27272")), "and stays");
 }
 
@@ -185,7 +185,7 @@ fn senders_without_end_take_bounded_memory_and_a_newcomer_is_told_all_the_same()
         if n % 3 == 0 {
             scene.take(&from, &packet(&format!("x{n}"), 5, b"", PTR, 0));
         }
-        assert!(scene.sightings.senders.len() <= MAX_SIGHTINGS && scene.sightings.len() <= MAX_SIGHTINGS);
+        assert!(scene.sightings.senders.len() <= MAX_SIGHTINGS && scene.sightings.count <= MAX_SIGHTINGS);
     }
     assert!(scene.says("10.0.0.2:5353", "bob", BOB, ALL).contains(&sighted(BOB, "10.0.0.2:27272")));
 }
