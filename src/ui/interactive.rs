@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write, stdout};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub struct Terminal {
     all_printed: std_mpsc::Receiver<Infallible>,
     prompts: std_mpsc::Sender<String>,
     names: Names,
+    /// Said when the terminal has been given back: the editor may not come to print it any more.
+    last_word: Option<String>,
 }
 
 /// Takes the terminal. Fails where there is none that can be edited on.
@@ -69,7 +71,10 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
     let (lines, receiver) = mpsc::channel(1);
     let (prompts, to_prompt) = std_mpsc::channel();
     std::thread::spawn(move || edit(editor, lines, to_prompt));
-    Ok((Terminal { style: Style::of_stdout(), texts: Some(texts), all_printed, prompts, names }, receiver))
+    Ok((
+        Terminal { style: Style::of_stdout(), texts: Some(texts), all_printed, prompts, names, last_word: None },
+        receiver,
+    ))
 }
 
 /// Gives the terminal back as it was before the editor took it, if it did.
@@ -138,7 +143,11 @@ impl Screen for Terminal {
                 }
             }
             Event::Ready(ready) if ready.fresh => text = format!("{text}{}\n", plain::greeting(ready)),
-            Event::Ready(_) | Event::Help | Event::Stopped => {}
+            Event::Stopped => {
+                self.last_word = Some(text);
+                return Ok(());
+            }
+            Event::Ready(_) | Event::Help => {}
         }
         let sent = self.texts.as_ref().is_some_and(|texts| texts.send((text, arrival)).is_ok());
         if sent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
@@ -163,6 +172,11 @@ impl Drop for Terminal {
         self.texts = None;
         // Closed or late: either way this is the end.
         let _ = self.all_printed.recv_timeout(LAST_WORDS);
+        terminal::restore();
+        if let Some(word) = self.last_word.take() {
+            // A terminal that is gone hears nothing.
+            let _ = stdout().write_all(word.as_bytes()).and_then(|()| stdout().flush());
+        }
     }
 }
 

@@ -88,8 +88,8 @@ async fn when_many_handshakes_are_pending_addresses_must_prove_themselves_and_ho
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_address_fills_a_quarter_of_the_house_and_four_fill_it_until_the_deadline() {
-    let mut node = End::new(1, NetworkKey::open(), |limits| limits.handshake = Duration::from_secs(10));
+async fn one_address_fills_a_quarter_of_the_house_and_four_fill_it() {
+    let mut node = patient();
     let (mallory, mut bob) = (End::open(2), End::open(3));
     let mut half = Vec::new();
     for host in 2..=5u8 {
@@ -107,7 +107,16 @@ async fn one_address_fills_a_quarter_of_the_house_and_four_fill_it_until_the_dea
     bob.dial(2, node.addr(), None);
     assert_eq!(bob.next().await, Input::DialFailed { dial: DialId(2), failure: DialFailure::Unreachable });
     assert!(node.common.counters.handshakes_refused.get() >= 1);
-    reaches(|| node.common.counters.handshakes_failed.get(), MAX_PENDING as u64).await;
-    bob.dial(3, node.addr(), None);
-    bob.connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_that_never_end_give_their_places_back_at_the_deadline() {
+    let node = End::new(1, NetworkKey::open(), |limits| limits.handshake = Duration::from_secs(1));
+    let mallory = End::open(2);
+    let way = mute(node.addr(), Ipv4Addr::new(127, 0, 0, 2), true).await;
+    let _half = begin(&mallory, way, PER_IP);
+    reaches(|| node.common.counters.handshakes_failed.get(), PER_IP as u64).await;
+    let _more = begin(&mallory, way, 1);
+    reaches(|| node.common.counters.handshakes_failed.get(), PER_IP as u64 + 1).await;
+    assert_eq!(node.common.counters.handshakes_ignored.get(), 0);
 }
