@@ -22,8 +22,8 @@ use crate::wire::record::{LinkEntry, LinkList, Signed, link_state};
 pub struct Horizon {
     me: UserId,
     lists: BTreeMap<UserId, Word>,
-    /// Who names a user as linked.
-    named_by: BTreeMap<UserId, BTreeSet<UserId>>,
+    /// Who names a user as linked, in order. A server holds a hundred thousand of these: vectors are a third of what sets are.
+    named_by: BTreeMap<UserId, Vec<UserId>>,
     /// With whom I am linked, both sides on purpose.
     friends: BTreeSet<UserId>,
 }
@@ -32,8 +32,8 @@ pub struct Horizon {
 #[derive(Debug, Default)]
 struct Word {
     sessions: BTreeMap<SessionId, List>,
-    /// Whom they call linked.
-    names: BTreeSet<UserId>,
+    /// Whom they call linked, in order.
+    names: Vec<UserId>,
 }
 
 /// The link list of one session.
@@ -48,7 +48,8 @@ struct List {
 struct Pages {
     version: u64,
     of: u16,
-    pages: BTreeMap<u16, Checked<LinkList>>,
+    /// As they were signed. They are read again when something changes, which is seldom.
+    pages: BTreeMap<u16, Signed>,
 }
 
 /// What became of a page of a list.
@@ -88,7 +89,7 @@ impl Horizon {
         if page.version > list.coming.version {
             list.coming = Pages { version: page.version, of: page.pages, pages: BTreeMap::new() };
         }
-        list.coming.pages.insert(page.page, page);
+        list.coming.pages.insert(page.page, page.signed().clone());
         if list.coming.pages.len() < usize::from(list.coming.of) {
             return Heard::Part;
         }
@@ -101,7 +102,7 @@ impl Horizon {
     pub fn say(&mut self, session: SessionId, pages: &[Checked<LinkList>]) {
         let of = pages.len() as u16;
         let version = pages.first().map_or(0, |page| page.version);
-        let pages = pages.iter().map(|page| (page.page, page.clone())).collect();
+        let pages = pages.iter().map(|page| (page.page, page.signed().clone())).collect();
         let word = self.lists.entry(self.me).or_default();
         word.sessions.entry(session).or_default().whole = Pages { version, of, pages };
         self.read(self.me);
@@ -110,19 +111,25 @@ impl Horizon {
     /// Works out anew whom a user names.
     fn read(&mut self, user: UserId) {
         let word = self.lists.entry(user).or_default();
-        let names: BTreeSet<UserId> = maximum(word).filter(is_linked).map(|entry| entry.user).collect();
+        let mut names: Vec<UserId> = maximum(word).filter(is_linked).map(|entry| entry.user).collect();
+        names.shrink_to_fit();
         let before = std::mem::replace(&mut word.names, names.clone());
-        for gone in before.difference(&names) {
+        for gone in before.iter().filter(|gone| names.binary_search(gone).is_err()) {
             self.unname(gone, &user);
         }
-        for new in names.difference(&before) {
-            self.named_by.entry(*new).or_default().insert(user);
+        for new in names.iter().filter(|new| before.binary_search(new).is_err()) {
+            let all = self.named_by.entry(*new).or_default();
+            if let Err(place) = all.binary_search(&user) {
+                all.insert(place, user);
+            }
         }
     }
 
     fn unname(&mut self, named: &UserId, by: &UserId) {
         let Some(all) = self.named_by.get_mut(named) else { return };
-        all.remove(by);
+        if let Ok(place) = all.binary_search(by) {
+            all.remove(place);
+        }
         if all.is_empty() {
             self.named_by.remove(named);
         }
@@ -161,7 +168,7 @@ impl Horizon {
 
     /// Nothing at hand says that `user` is not linked with `other`.
     fn agrees(&self, user: &UserId, other: &UserId) -> bool {
-        self.lists.get(user).is_none_or(|word| word.names.contains(other))
+        self.lists.get(user).is_none_or(|word| word.names.binary_search(other).is_ok())
     }
 
     /// Whether both lists are at hand and name each other.
@@ -171,7 +178,7 @@ impl Horizon {
 
     /// Whether the lists of one user call another linked.
     pub fn says(&self, a: &UserId, b: &UserId) -> bool {
-        self.lists.get(a).is_some_and(|word| word.names.contains(b))
+        self.lists.get(a).is_some_and(|word| word.names.binary_search(b).is_ok())
     }
 
     /// Who names a user as linked, as far as lists are at hand.
@@ -221,7 +228,7 @@ impl Horizon {
     /// The pages of a session's list, as they were signed.
     pub fn pages(&self, user: &UserId, session: &SessionId) -> Vec<Signed> {
         let list = self.lists.get(user).and_then(|word| word.sessions.get(session));
-        list.into_iter().flat_map(|list| list.whole.pages.values()).map(|page| page.signed().clone()).collect()
+        list.into_iter().flat_map(|list| list.whole.pages.values()).cloned().collect()
     }
 
     /// The sessions of a user whose lists are at hand.
@@ -232,7 +239,7 @@ impl Horizon {
 
     /// Whom a user calls linked.
     pub fn names(&self, user: &UserId) -> BTreeSet<UserId> {
-        self.lists.get(user).map(|word| word.names.clone()).unwrap_or_default()
+        self.lists.get(user).into_iter().flat_map(|word| &word.names).copied().collect()
     }
 
     /// A session speaks for its user no more.
@@ -264,14 +271,14 @@ pub fn ids_like(short: [u8; 8]) -> ([u8; 32], [u8; 32]) {
     (first, last)
 }
 
-/// The newest entry about each user, over all sessions.
+/// The newest entry about each user, over all sessions, in order of users.
 fn maximum(word: &Word) -> impl Iterator<Item = LinkEntry> + use<> {
     let mut newest: BTreeMap<UserId, LinkEntry> = BTreeMap::new();
     let pages = word.sessions.values().flat_map(|list| list.whole.pages.values());
-    for entry in pages.flat_map(|page| &page.entries.0) {
-        let held = newest.entry(entry.user).or_insert_with(|| entry.clone());
-        if entry.lamport > held.lamport {
-            *held = entry.clone();
+    let lists = pages.filter_map(|page| Checked::<LinkList>::from_store(page).ok());
+    for entry in lists.flat_map(|list| list.entries.0.clone()) {
+        if newest.get(&entry.user).is_none_or(|held| entry.lamport > held.lamport) {
+            newest.insert(entry.user, entry);
         }
     }
     newest.into_values()
