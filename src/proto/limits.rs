@@ -32,6 +32,9 @@ pub const SEEK_FIRST: Duration = Duration::from_secs(1);
 pub const SEEK_PART: u32 = 4;
 /// Longest pause between two rounds of seeking (design §5).
 pub const SEEK_LONGEST: Duration = Duration::from_secs(300);
+/// Between two glances at where somebody missing was, however long the pauses between their rounds have grown: two dials a
+/// minute, so that a few nodes that were parted for a week meet again within seconds of being joined, whoever looks first.
+pub const GLANCE: Duration = Duration::from_secs(30);
 /// A connection that lasted this long was no door closed in our face: when it is lost, it is sought without a pause.
 pub const SETTLED: Duration = Duration::from_secs(10);
 /// Dials at once (design §5).
@@ -60,6 +63,9 @@ pub const MAX_SIGHTINGS: usize = 1_024;
 
 /// A session that was not heard of for this long and is there again is news about all who are missing.
 pub const AWAY: Duration = Duration::from_secs(30);
+/// So many who come within so long are a part of the network that has been joined to mine: news about all who are missing.
+pub const CROWD: u32 = 3;
+pub const CROWD_WITHIN: Duration = Duration::from_secs(3);
 /// My declaration is pushed again when nothing else made me push it, so that a lost one does not stay lost.
 pub const REFRESH: Duration = Duration::from_secs(30 * 60);
 

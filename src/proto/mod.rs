@@ -169,6 +169,8 @@ pub struct Core {
     kept: BTreeSet<UserId>,
     /// When all who are missing were last sought anew because one of them came back.
     sought_all: Option<Moment>,
+    /// When to look next where one of the missing was.
+    glance: Moment,
     /// Sessions that the last pruning could not but keep.
     left_by_prune: usize,
     /// Users the faces were warned about, by what.
@@ -267,6 +269,7 @@ impl Core {
             sessions: Sessions::new(&memory.sessions),
             users,
             sought_all: None,
+            glance: now.moment + limits::GLANCE,
             left_by_prune: 0,
             warned: BTreeSet::new(),
             disk_trouble: None,

@@ -144,7 +144,7 @@ impl Core {
 
     /// Somebody remembered who was away is there again. So may others be: two parts of a network that touch grow together
     /// from there, as each who finds one tries all.
-    fn seek_others_too(&mut self) {
+    pub(super) fn seek_others_too(&mut self) {
         if self.sought_all.is_none_or(|at| self.now.moment.since(at) > AWAY / 10) {
             self.sought_all = Some(self.now.moment);
             self.wanted.news_for_all(&mut self.rng, self.now.moment);

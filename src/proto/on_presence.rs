@@ -147,6 +147,9 @@ impl Core {
         }
         let change = self.presence.vouched(session, user, by);
         self.tell_presence(session, user, change);
+        if matches!(change, Change::Came(_)) && self.presence.came_together(self.now.moment) {
+            self.seek_others_too();
+        }
     }
 
     /// Whose word counts: friends of both, sessions of my own, and my servers.

@@ -1,9 +1,14 @@
 //! Deadlines: what every room wants done by now, and when the next is due.
 
+use std::time::Duration;
+
+use rand_core::Rng;
+
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Command};
-use super::limits::{MAX_DIALS_PER_SESSION, MAX_SESSIONS, MAX_SESSIONS_SERVER};
+use super::limits::{GLANCE, MAX_DIALS_PER_SESSION, MAX_SESSIONS, MAX_SESSIONS_SERVER};
+use super::members::pick;
 use super::memory::Op;
 use super::view::{ErrorCode, Notice};
 use crate::id::{SessionId, UserId};
@@ -51,6 +56,7 @@ impl Core {
             self.send_receipts();
         }
         self.seek();
+        self.glance();
         self.fill_random_share();
     }
 
@@ -75,6 +81,7 @@ impl Core {
             self.inbox.next(),
             self.wanted.next(),
             self.bootstrap.next(),
+            self.wanted.missing().next().map(|_| self.glance),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -120,6 +127,23 @@ impl Core {
         self.ask_members_about(&nobody_near);
         for addr in self.bootstrap.due(&mut self.rng, now) {
             self.dial(Dial { addr, purpose: Purpose::Bootstrap }, None);
+        }
+    }
+
+    /// Looks where one of the missing was last, whoever's turn it is.
+    fn glance(&mut self) {
+        if self.glance > self.now.moment {
+            return;
+        }
+        let jitter = self.rng.next_u64() % (GLANCE.as_millis() as u64 / 2);
+        self.glance = self.now.moment + GLANCE * 3 / 4 + Duration::from_millis(jitter);
+        let Some(user) = pick(self.wanted.missing(), 1, &mut self.rng, |_| true).pop() else { return };
+        let last = self.sessions.of_user(&user).filter_map(|session| {
+            let known = self.sessions.get(&session)?;
+            Some((known.heard, session, *known.addresses().first()?))
+        });
+        if let Some((_, session, addr)) = last.max() {
+            self.dial(Dial { addr, purpose: Purpose::Seek(session) }, Some(session));
         }
     }
 

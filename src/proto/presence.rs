@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::{LOST_GRACE, MAX_WITNESSES};
+use super::limits::{CROWD, CROWD_WITHIN, LOST_GRACE, MAX_WITNESSES};
 use super::view::Via;
 use crate::id::{SessionId, UserId};
 use crate::time::Moment;
@@ -17,6 +17,8 @@ pub struct Presence {
     missing: BTreeMap<SessionId, Moment>,
     /// Of those that are missing: who was connected with me, so that others count on my word.
     mine: BTreeSet<SessionId>,
+    /// Since when, and how many, came one close behind the other.
+    crowd: (Moment, u32),
 }
 
 #[derive(Debug)]
@@ -82,6 +84,15 @@ impl Presence {
             (false, false) => Change::Path(via),
             (false, true) => Change::Nothing,
         }
+    }
+
+    /// Somebody came. Whether so many came at once that two parts of the network have touched, rather than people.
+    pub fn came_together(&mut self, now: Moment) -> bool {
+        if now.since(self.crowd.0) > CROWD_WITHIN {
+            self.crowd = (now, 0);
+        }
+        self.crowd.1 += 1;
+        self.crowd.1 == CROWD
     }
 
     /// Its connection died; it has until then to come back.
