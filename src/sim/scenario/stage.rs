@@ -57,6 +57,8 @@ pub struct Broadcast {
     pub ldh: u32,
     /// Copies sent for each node that was told.
     pub copies: f64,
+    /// How many there were to be told.
+    pub concerned: u64,
 }
 
 /// Who sees whom, and who should.
@@ -332,13 +334,14 @@ impl<'a> Stage<'a> {
         let copies = rumour.sent as f64 / reached;
         let reliability = if concerned.is_empty() { 1.0 } else { told as f64 / concerned.len() as f64 };
         let ldh = rumour.heard.values().map(|heard| heard.hops).max().unwrap_or(0);
-        Broadcast { reliability, rmr: copies - 1.0, ldh, copies }
+        Broadcast { reliability, rmr: copies - 1.0, ldh, copies, concerned: concerned.len() as u64 }
     }
 
     pub fn broadcast_figures(&mut self, name: &str, of: Broadcast) {
         self.ratio(&format!("{name}_reliability"), of.reliability, "of those to be told were told");
         self.ratio(&format!("{name}_rmr"), of.rmr, "copies for each node told, less one");
         self.count(&format!("{name}_ldh"), u64::from(of.ldh), "hops of the last delivery");
+        self.count(&format!("{name}_concerned"), of.concerned, "nodes that were to be told");
     }
 
     /// What a change of one session costs, in a network at rest.
@@ -483,5 +486,5 @@ impl<'a> Stage<'a> {
 }
 
 impl Broadcast {
-    const NONE: Broadcast = Broadcast { reliability: 0.0, rmr: 0.0, ldh: 0, copies: 0.0 };
+    const NONE: Broadcast = Broadcast { reliability: 0.0, rmr: 0.0, ldh: 0, copies: 0.0, concerned: 0 };
 }
