@@ -62,6 +62,8 @@
 //! 4. What a push lost, the next meeting repairs: `proto::on_digest` compares marks and asks for what is lacking.
 //! 5. Whoever misses Bob asks those in the middle (`proto::on_ping`), who remember the question (`proto::interest`).
 //!
+//! `docs/horizon.md` tells all of it, with figures.
+//!
 //! # Where to begin
 //!
 //! [`proto::event`] is the whole contract of the core on one page; [`proto::limits`] is every number with its reason.

@@ -51,12 +51,6 @@ pub const CHARTS: &[Chart] = &[
         up: SHARE,
     },
     Chart {
-        name: "crash-whole",
-        title: "Until the survivors are in one piece again, from when the crash can be noticed",
-        across: CRASHED,
-        up: linear("s", &[]),
-    },
-    Chart {
         name: "crash-messages",
         title: "Messages of each survivor in the two minutes after the crash",
         across: CRASHED,

@@ -41,7 +41,7 @@ fn survive(order: &Order) -> Found {
         &[
             ("crash-piece", line, "crash_largest_piece", 100.0),
             ("crash-broadcast", line, "first_broadcast_reliability", 100.0),
-            ("crash-whole", line, "crash_healed_ms", 0.001),
+            ("crash: whole, s", line, "crash_healed_ms", 0.001),
             ("crash-messages", line, "crash_messages", 1.0),
             ("crash: bytes each", line, "crash_bytes", 1.0),
             ("crash: meant for", line, "first_broadcast_concerned", 1.0),

@@ -23,8 +23,8 @@ const TRUE_ADDRESSES: u8 = 20;
 #[derive(Clone, Copy)]
 struct Story {
     about: &'static str,
-    /// Charts: who is seen, messages and bytes of a node, and when all were seen.
-    charts: [&'static str; 4],
+    /// Charts: who is seen, messages and bytes of a node, when all were seen, and messages before.
+    charts: [&'static str; 5],
     large: bool,
     /// Returns who is to be started within a second from then on.
     befall: fn(&mut Stage) -> Range<NodeIndex>,
@@ -33,19 +33,31 @@ struct Story {
 const STORIES: [Story; 3] = [
     Story {
         about: "partition",
-        charts: ["partition", "partition: messages", "partition: bytes", "partition: all seen, s"],
+        charts: [
+            "partition",
+            "partition: messages",
+            "partition: bytes",
+            "partition: all seen, s",
+            "partition: before it",
+        ],
         large: false,
         befall: part,
     },
     Story {
         about: "restart",
-        charts: ["restart", "restart: messages", "restart: bytes", "restart: all seen, s"],
+        charts: ["restart", "restart: messages", "restart: bytes", "restart: all seen, s", "restart: before it"],
         large: false,
         befall: restart,
     },
     Story {
         about: "cold start",
-        charts: ["coldstart", "coldstart-messages", "coldstart: bytes", "coldstart: all seen, s"],
+        charts: [
+            "coldstart",
+            "coldstart-messages",
+            "coldstart: bytes",
+            "coldstart: all seen, s",
+            "coldstart: before it",
+        ],
         large: true,
         befall: start_cold,
     },
@@ -92,7 +104,7 @@ fn start_cold(stage: &mut Stage) -> Range<NodeIndex> {
 
 /// Plays a story, and looks again and again.
 fn watch(story: Story, nodes: usize, seed: u64) -> Found {
-    let [chart, messages, bytes, all_seen] = story.charts;
+    let [chart, messages, bytes, all_seen, earlier] = story.charts;
     let order = Order::new(Scenario::Partition, nodes, seed);
     let mut quiet = |_: Progress| {};
     let mut stage = Stage::new(&order, &mut quiet);
@@ -100,6 +112,7 @@ fn watch(story: Story, nodes: usize, seed: u64) -> Found {
     let line = format!("{} nodes", number(nodes as f64));
     let (begin, before) = (stage.sim.now(), stage.sim.traffic());
     let mut found = Found::default();
+    found.note(earlier, &line, seed as f64, before.messages() as f64 / nodes as f64);
     let (mut seen, mut all) = (Vec::new(), None);
     for look in LOOKS {
         let moment = begin + Duration::from_secs_f64(look);
