@@ -1,6 +1,8 @@
 //! Signed records come in, whoever brings them: rosters, declarations, key cards, link lists. What is badly signed counts
 //! against who brought it; what is old, or about nobody who concerns me, is dropped.
 
+use std::collections::BTreeSet;
+
 use super::Core;
 use super::event::CloseReason;
 use super::horizon::Heard;
@@ -60,7 +62,11 @@ impl Core {
         for gone in before.difference(&after) {
             self.fall_out(gone);
         }
-        self.ask_about(conn, after.difference(&before));
+        // Whoever brought the list may know; the one whose list it is stands between us, and their word must be had.
+        let own = self.neighbours.of_user(&user).into_iter().map(|(_, conn)| conn);
+        for conn in own.chain([conn]).collect::<BTreeSet<_>>() {
+            self.ask_about(conn, after.difference(&before));
+        }
         for named in after.difference(&before) {
             for (session, _) in self.neighbours.of_user(named) {
                 self.show_online(session, *named);

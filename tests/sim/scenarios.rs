@@ -70,7 +70,7 @@ fn after_half_or_most_nodes_crash_the_rest_are_in_one_piece_and_every_change_rea
 
 #[test]
 fn whoever_starts_with_one_servers_address_finds_all_friends_and_keeps_them_without_it() {
-    let reports = each(0..2, 20, Scenario::Coldstart, |order| Order { degree: 4, ..order });
+    let reports = each(0..4, 40, Scenario::Coldstart, |order| Order { degree: 6, ..order });
     assert_all(&reports, "coldstart_seen", |seen| seen == 1.0);
     assert_all(&reports, "serverless_seen", |seen| seen == 1.0);
 }
