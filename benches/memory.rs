@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --no-default-features --bench memory`
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark has a clock of its own")]
+
 use std::time::Instant;
 
 use darknode::id::{BootId, NetworkId, SessionId, UserId};
