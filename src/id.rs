@@ -1,6 +1,7 @@
 //! Names for things: newtypes over bytes and integers, so that a user cannot be passed where a session is meant.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
@@ -82,6 +83,16 @@ id32!(
 impl NetworkId {
     /// Everybody without a network key.
     pub const OPEN: NetworkId = NetworkId([0; 32]);
+}
+
+impl UserId {
+    /// All ids that begin with these bytes.
+    pub fn beginning(short: [u8; 8]) -> RangeInclusive<UserId> {
+        let (mut first, mut last) = ([0; 32], [255; 32]);
+        first[..8].copy_from_slice(&short);
+        last[..8].copy_from_slice(&short);
+        UserId(first)..=UserId(last)
+    }
 }
 
 impl From<UserId> for Address {

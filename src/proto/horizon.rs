@@ -162,8 +162,7 @@ impl Horizon {
 
     /// Users whose ids begin so and whom some list names.
     pub fn named_like(&self, short: [u8; 8]) -> Option<UserId> {
-        let (first, last) = ids_like(short);
-        self.named_by.range(UserId(first)..=UserId(last)).next().map(|(user, _)| *user)
+        self.named_by.range(UserId::beginning(short)).next().map(|(user, _)| *user)
     }
 
     /// Nothing at hand says that `user` is not linked with `other`.
@@ -261,14 +260,6 @@ impl Horizon {
         self.version(user, session)?;
         Some(ListRow { session: *session, pages: self.pages(user, session) })
     }
-}
-
-/// The first and the last id that begin with these bytes.
-pub fn ids_like(short: [u8; 8]) -> ([u8; 32], [u8; 32]) {
-    let (mut first, mut last) = ([0; 32], [255; 32]);
-    first[..8].copy_from_slice(&short);
-    last[..8].copy_from_slice(&short);
-    (first, last)
 }
 
 /// The newest entry about each user, over all sessions, in order of users.

@@ -183,10 +183,7 @@ impl Users {
 
     /// Somebody whose id begins so.
     pub fn like(&self, short: [u8; 8]) -> Option<UserId> {
-        let (mut first, mut last) = ([0; 32], [255; 32]);
-        first[..8].copy_from_slice(&short);
-        last[..8].copy_from_slice(&short);
-        self.known.range(UserId(first)..=UserId(last)).next().map(|(user, _)| *user)
+        self.known.range(UserId::beginning(short)).next().map(|(user, _)| *user)
     }
 
     /// Everybody of a (folded) name, and whoever has this id, of whom there is a roster.
