@@ -300,7 +300,8 @@ fn messages_of_the_horizon() -> [(&'static str, Control); 6] {
     let name = Some(Text("bob".to_owned()));
     let (seq, card, links) = (Some(1_700_000_000_001), Some(1_700_000_000_002), Some(3));
     let held = SessionMark { session, seq, card, links, live: Some(true) };
-    let marks = vec![UserMark { user, version: Some(1_700_000_000_000), sessions: List(vec![held]) }];
+    let marks =
+        vec![UserMark { user, version: Some(1_700_000_000_000), sessions: List(vec![held]), distance: Some(2) }];
     let lacked = SessionWant { session, declaration: true, card: true, links: false };
     let wants = vec![
         UserWant { user, roster: true, sessions: List(vec![lacked]) },

@@ -58,6 +58,8 @@ pub const MAX_ADDRESSES: usize = 12;
 pub const MAX_SESSIONS: usize = 256;
 /// Sessions remembered by a server (design §11).
 pub const MAX_SESSIONS_SERVER: usize = 100_000;
+/// Sessions, and users, in the directory of a relay: those of a large gathering, in 16 MB at most.
+pub const MAX_SESSIONS_RELAY: usize = 16_384;
 /// Announcements of the local link that are remembered.
 pub const MAX_SIGHTINGS: usize = 1_024;
 
@@ -193,6 +195,17 @@ pub const FIND_BURST: u32 = 32;
 pub const FIND_REFILL: Duration = Duration::from_secs(2);
 /// Others of the same name may answer within this long after the first.
 pub const FIND_SETTLE: Duration = Duration::from_millis(300);
+
+/// Changes of who is how far wait this long, so that relays announce many together: a tenth of a second a hop.
+pub const ANNOUNCE_PAUSE: Duration = Duration::from_millis(100);
+/// Changes that are announced together: one digest to each relay, so a thousand a second.
+pub const ANNOUNCED_AT_ONCE: usize = crate::wire::control::MAX_MARKS;
+/// Users that one relay may announce, as many as a meeting speaks of, and those announced by all: 60 bytes each.
+pub const MAX_ANNOUNCED_PER_NEIGHBOUR: usize = 4_096;
+pub const MAX_ANNOUNCED: usize = 65_536;
+/// Announcements taken of one relay: all it has, twice, and then as fast as an honest one sends them.
+pub const ANNOUNCEMENT_BURST: u32 = 2 * MAX_ANNOUNCED_PER_NEIGHBOUR as u32;
+pub const ANNOUNCEMENT_REFILL: Duration = Duration::from_millis(1);
 
 /// Random neighbours (design §5): three in ten, at least so many and at most so many.
 pub const MIN_RANDOM: usize = 3;

@@ -13,7 +13,8 @@
 //!
 //! Everybody within two links is kept in sight ([`horizon`]): who meets, compares what each holds ([`on_digest`]); what
 //! changes is passed on by one common friend and offered by the others ([`offers`], [`on_presence`]); who is missing is
-//! asked for ([`on_ping`], [`interest`]), and names that nobody knows are looked for ([`finds`]). Some neighbours are chosen
+//! asked for ([`on_ping`], [`interest`]), and names that nobody knows are looked for ([`finds`]). Relays and servers keep of
+//! everybody how many relays away they are ([`directory`]). Some neighbours are chosen
 //! at random ([`members`]), and `\explode` floods ([`floods`]).
 //!
 //! Rooms never call each other: each returns facts, and the files beside them (`on_*`) carry these from room to room.
@@ -21,6 +22,7 @@
 mod budget;
 mod counters;
 mod dials;
+mod directory;
 pub mod event;
 mod finds;
 mod floods;
@@ -41,6 +43,7 @@ mod on_connection;
 mod on_control;
 mod on_dial;
 mod on_digest;
+mod on_directory;
 mod on_explode;
 mod on_find;
 mod on_link;
@@ -76,6 +79,7 @@ use crate::time::{Moment, Now};
 use budget::Budget;
 use counters::Count;
 use dials::{Dials, Pings};
+use directory::Directory;
 use event::{CloseReason, Input, Output};
 use finds::Finds;
 use floods::Floods;
@@ -148,6 +152,7 @@ pub struct Core {
     horizon: Horizon,
     offers: Offers,
     interest: Interest,
+    directory: Directory,
     members: Members,
     finds: Finds,
     floods: Floods,
@@ -201,6 +206,8 @@ struct Budgets {
     finds: Budget<SessionId>,
     /// Samples, by sender.
     samples: Budget<SessionId>,
+    /// Announcements of who is how far, by relay.
+    announcements: Budget<SessionId>,
 }
 
 impl Budgets {
@@ -214,6 +221,7 @@ impl Budgets {
             unproven: Budget::new(UNPROVEN_DIALS_PER_IP, UNPROVEN_REFILL),
             finds: Budget::new(FIND_BURST, FIND_REFILL),
             samples: Budget::new(SAMPLE_BURST, SAMPLE_REFILL),
+            announcements: Budget::new(ANNOUNCEMENT_BURST, ANNOUNCEMENT_REFILL),
         }
     }
 }
@@ -250,6 +258,7 @@ impl Core {
             horizon: Horizon::new(config.user, &memory.lists),
             offers: Offers::default(),
             interest: Interest::default(),
+            directory: Directory::default(),
             members: Members::default(),
             finds: Finds::default(),
             floods: Floods::default(),

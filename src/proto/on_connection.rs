@@ -186,6 +186,7 @@ impl Core {
         if self.compares_with(conn, session, user) {
             self.send_digest(conn);
         }
+        self.note_here(&user);
         self.show_online(session, user);
         self.tell_interested(session, &user);
         self.ask_newcomer(conn, session, user);
@@ -205,7 +206,7 @@ impl Core {
             || user == self.config.user
             || self.is_my_server(&session)
             || self.is_server()
-            || (self.is_super() && self.is_super_client(conn))
+            || self.shares_directory(conn)
     }
 
     /// Whether this node woke without links and still asks what it has forgotten.
@@ -251,6 +252,7 @@ impl Core {
     pub(super) fn on_closed(&mut self, conn: ConnId) {
         let Some((gone, left)) = self.neighbours.remove(&conn) else { return };
         self.bootstrap_again(&gone.session);
+        self.directory.forget(conn, self.now.moment);
         self.floods.forget(&conn);
         self.answer_floods();
         // It may have shown that whoever is connected by another way is on the link.
@@ -276,6 +278,7 @@ impl Core {
     /// A session cannot be reached any more.
     fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
         self.outbox.close_lane(&user, &session);
+        self.note_here(&user);
         // One that has answered a handshake meanwhile is there, and has the time to say hello.
         let grace = if self.neighbours.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
         self.presence.missing(&session, self.now.moment + grace);
@@ -340,6 +343,7 @@ impl Core {
             || self.horizon.reaches(user)
             || self.outbox.waits_for(user)
             || self.lookups.found(user)
+            || (self.is_super() && self.sessions.of_user(user).next().is_some())
             || self.sessions.of_user(user).any(|session| self.inbox.knows(&session) || self.members.has(&session))
     }
 

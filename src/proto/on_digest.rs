@@ -32,8 +32,9 @@ impl Core {
         let about = known.iter().filter(|user| **user != self.config.user);
         let mut marks: Vec<UserMark> = vec![self.own_mark(&to)];
         marks.extend(about.map(|user| self.mark(user, &to)).filter(|mark| !mark.sessions.is_empty()));
-        if self.is_super() && self.is_super_client(conn) {
+        if self.shares_directory(conn) {
             marks.extend(self.directory_marks(&known));
+            marks.iter_mut().for_each(|mark| mark.distance = self.distance_for(conn, mark.user));
         }
         for page in marks.chunks(MAX_MARKS) {
             self.send_control(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
@@ -50,7 +51,7 @@ impl Core {
             live: None,
         };
         let user = short(&self.config.user.0);
-        UserMark { user, version: Some(self.myself.roster.version), sessions: List(vec![session]) }
+        UserMark { user, version: Some(self.myself.roster.version), sessions: List(vec![session]), distance: None }
     }
 
     /// Link lists are for those within two links, mine also for whom I want to reach and for my servers. A node that woke
@@ -84,6 +85,7 @@ impl Core {
             user: short(&user.0),
             version: self.users.roster(user).map(|roster| roster.version),
             sessions: List(sessions),
+            distance: None,
         }
     }
 
@@ -91,21 +93,28 @@ impl Core {
     pub(super) fn on_digest(&mut self, conn: ConnId, digest: Digest) {
         let Some((by, by_user)) = self.speaker(conn) else { return };
         let wants: Vec<UserWant> =
-            digest.users.iter().filter_map(|mark| self.consider_mark(mark, by, by_user)).collect();
+            digest.users.iter().filter_map(|mark| self.consider_mark(conn, mark, by, by_user)).collect();
         if !wants.is_empty() {
             self.send_control(conn, Control::Want(Want { users: List(wants) }));
         }
     }
 
-    fn consider_mark(&mut self, mark: &UserMark, by: SessionId, by_user: UserId) -> Option<UserWant> {
+    fn consider_mark(&mut self, conn: ConnId, mark: &UserMark, by: SessionId, by_user: UserId) -> Option<UserWant> {
+        let directory = self.shares_directory(conn);
+        match mark.distance {
+            Some(distance) if directory => self.hear_distance(conn, mark.user, distance),
+            Some(_) => self.drop_counted("announcement of no relay"),
+            None => {}
+        }
         let user = self.user_like(mark.user.0).or_else(|| (short(&by_user.0) == mark.user).then_some(by_user));
         let user = user.filter(|user| self.concerns(user));
-        let directory = self.is_super() && self.neighbours.up(&by).is_some_and(|conn| self.is_super_client(conn));
         let Some(user) = user else {
             if directory && mark.version.is_some() {
                 return Some(everything(mark));
             }
-            self.drop_counted("mark of nobody I know");
+            if !directory || mark.distance.is_none() {
+                self.drop_counted("mark of nobody I know");
+            }
             return None;
         };
         if user == self.config.user {
@@ -265,7 +274,7 @@ impl Core {
         if *session == self.session { mine.collect() } else { self.horizon.pages(user, session) }
     }
 
-    fn user_like(&self, short: [u8; 8]) -> Option<UserId> {
+    pub(super) fn user_like(&self, short: [u8; 8]) -> Option<UserId> {
         self.users.like(short).or_else(|| self.horizon.named_like(short))
     }
 
@@ -336,9 +345,10 @@ impl Core {
         let Some((by, by_user)) = self.speaker(conn) else { return };
         if let Some(roster) = &known.roster {
             let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
-            let directory = self.is_super() && self.is_super_client(conn);
+            let directory = self.shares_directory(conn) && self.has_room_in_directory(&roster.user);
             if self.concerns(&roster.user) || directory || self.is_found(id, &roster) || self.recovering() {
                 self.learn_roster(roster);
+                self.learn_announced(&known.user);
             }
         }
         for links in &known.links.0 {
@@ -363,6 +373,9 @@ impl Core {
             if news {
                 self.wanted.news(&user, self.now.moment);
             }
+        }
+        if self.shares_directory(conn) && self.sessions.of_user(&known.user).next().is_some() {
+            self.keep_if_far(&known.user);
         }
         self.forget_if_strange(&known.user);
     }

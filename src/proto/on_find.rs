@@ -7,11 +7,8 @@ use super::limits::{FIND_HOPS, FIND_NEIGHBOURS};
 use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::{Checked, Name};
 use crate::wire::codec::{List, Text};
-use crate::wire::control::{Control, DeliverKnownList, Find, KnownUser, SessionMark, UserMark};
+use crate::wire::control::{Control, DeliverKnownList, Find, KnownUser};
 use crate::wire::record::{Roster, roles};
-
-/// Users of a directory that one meeting speaks of, the most recently heard.
-const DIRECTORY: usize = 4_096;
 
 impl Core {
     /// Asks neighbours for somebody I do not know: relays and servers first.
@@ -88,33 +85,5 @@ impl Core {
         let session: Option<SessionId> = self.neighbours.get(&conn).map(|neighbour| neighbour.session);
         let declaration = session.and_then(|session| self.sessions.get(&session)).and_then(|known| known.declaration());
         declaration.is_some_and(|declaration| declaration.roles & (roles::RELAY | roles::SERVER) != 0)
-    }
-
-    /// What two relays or servers tell each other of everybody they met: rosters and key cards, nothing of where they are.
-    pub(super) fn directory_marks(&self, but: &std::collections::BTreeSet<UserId>) -> Vec<UserMark> {
-        let mut users: Vec<(crate::time::Moment, UserId)> = self
-            .users
-            .iter()
-            .filter(|user| *user != self.config.user && !but.contains(user))
-            .map(|user| (self.sessions.last_heard(&user), user))
-            .collect();
-        users.sort_by(|a, b| b.cmp(a));
-        users.truncate(DIRECTORY);
-        users.into_iter().map(|(_, user)| self.directory_mark(&user)).collect()
-    }
-
-    fn directory_mark(&self, user: &UserId) -> UserMark {
-        let mark = |session: SessionId| SessionMark {
-            session: super::on_presence::short(&session.0),
-            seq: None,
-            card: self.sessions.get(&session).and_then(|known| known.card()).map(|card| card.seq),
-            links: None,
-            live: None,
-        };
-        UserMark {
-            user: super::on_presence::short(&user.0),
-            version: self.users.roster(user).map(|roster| roster.version),
-            sessions: List(self.sessions.of_user(user).take(16).map(mark).collect()),
-        }
     }
 }

@@ -129,7 +129,7 @@ impl Core {
             links: None,
             live: Some(self.vouches_for(session)),
         };
-        Some(UserMark { user: short(&known.user.0), version: None, sessions: List(vec![mark]) })
+        Some(UserMark { user: short(&known.user.0), version: None, sessions: List(vec![mark]), distance: None })
     }
 
     /// Whether I tell others that I am connected with a session.

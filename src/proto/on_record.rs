@@ -114,6 +114,7 @@ impl Core {
         self.sessions.hear(session, user, Moment(0));
         if self.sessions.take_card(card, self.now.moment) {
             self.save_session(&session);
+            self.renew_directory(&user);
             self.pump(&user);
         }
     }
@@ -152,6 +153,7 @@ impl Core {
             || self.lookups.found(user)
             || self.is_server()
             || self.is_member(user)
+            || (self.is_super() && self.users.roster(user).is_some())
             || !self.neighbours.of_user(user).is_empty()
     }
 
@@ -162,7 +164,7 @@ impl Core {
 
     /// Users two steps away are remembered over a restart, up to a bound.
     pub(super) fn keep_if_far(&mut self, user: &UserId) {
-        if self.is_server() || (self.horizon.reaches(user) && self.kept.len() < MAX_FAR_USERS) {
+        if self.is_super() || (self.horizon.reaches(user) && self.kept.len() < MAX_FAR_USERS) {
             if self.may_keep(user) {
                 self.keep(*user);
             } else {
@@ -211,6 +213,7 @@ impl Core {
                 self.users.learn(roster);
                 self.warn_of_clash(user);
                 self.settle(&user);
+                self.renew_directory(&user);
             }
         }
     }

@@ -7,7 +7,7 @@ use rand_core::Rng;
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::{CloseReason, Command};
-use super::limits::{GLANCE, MAX_DIALS_PER_SESSION, MAX_SESSIONS, MAX_SESSIONS_SERVER};
+use super::limits::{GLANCE, MAX_DIALS_PER_SESSION, MAX_SESSIONS, MAX_SESSIONS_RELAY, MAX_SESSIONS_SERVER};
 use super::members::pick;
 use super::memory::Op;
 use super::view::{ErrorCode, Notice};
@@ -25,6 +25,7 @@ impl Core {
         }
         self.settle_presence();
         self.make_offers();
+        self.announce_changes();
         self.answer_floods();
         for ping in self.pings.overdue(now).into_iter().filter(|ping| ping.whom.is_none()) {
             let message = format!("{} answers, but did not say who it is", ping.addr);
@@ -68,6 +69,7 @@ impl Core {
             self.neighbours.next(),
             self.presence.next(),
             self.offers.next(),
+            self.directory.next(),
             self.floods.next(),
             self.interest.next(),
             self.recovery,
@@ -165,7 +167,11 @@ impl Core {
     }
 
     pub(super) fn prune_to_limit(&mut self) {
-        let limit = if self.is_server() { MAX_SESSIONS_SERVER } else { MAX_SESSIONS };
+        let limit = match () {
+            () if self.is_server() => MAX_SESSIONS_SERVER,
+            () if self.is_super() => MAX_SESSIONS_RELAY,
+            () => MAX_SESSIONS,
+        };
         // Who must stay may be more than the limit; not every new one is worth a look at all the others.
         if self.sessions.count() > limit.max(self.left_by_prune) + limit / 8 {
             self.prune(limit);
@@ -179,8 +185,12 @@ impl Core {
             let matters = self.links.wants(&session.user) || self.outbox.waits_for(&session.user);
             self.neighbours.up(id).is_some() || self.presence.is_online(id) || (last && matters)
         });
-        for session in &forgotten {
+        for (session, user) in &forgotten {
             self.out.store(Op::ForgetSession(*session));
+            // Of whom a relay has no session any more it has nothing to tell.
+            if self.is_super() {
+                self.forget_if_strange(user);
+            }
         }
         forgotten.len()
     }

@@ -139,8 +139,12 @@ impl Sessions {
     }
 
     /// Forgets sessions until `keep` are left, the longest unheard first, and never one that must stay. Returns the
-    /// forgotten.
-    pub fn prune(&mut self, keep: usize, must_stay: impl Fn(&SessionId, &Session, bool) -> bool) -> Vec<SessionId> {
+    /// forgotten, each with its user.
+    pub fn prune(
+        &mut self,
+        keep: usize,
+        must_stay: impl Fn(&SessionId, &Session, bool) -> bool,
+    ) -> Vec<(SessionId, UserId)> {
         let mut by_age: Vec<(Moment, SessionId)> =
             self.known.iter().map(|(id, session)| (session.heard, *id)).collect();
         by_age.sort();
@@ -150,10 +154,11 @@ impl Sessions {
                 break;
             }
             let session = &self.known[&id];
+            let user = session.user;
             let last = self.by_user.get(&session.user).is_none_or(|all| all.len() < 2);
             if !must_stay(&id, session, last) {
                 self.forget(&id);
-                forgotten.push(id);
+                forgotten.push((id, user));
             }
         }
         forgotten

@@ -197,6 +197,10 @@ impl Users {
         self.known.keys().copied()
     }
 
+    pub fn count(&self) -> usize {
+        self.known.len()
+    }
+
     pub fn forget(&mut self, user: &UserId) {
         self.unindex(user);
         self.known.remove(user);

@@ -6,7 +6,9 @@ use super::net::NodeIndex;
 use super::world::Sim;
 use crate::id::{MessageId, SessionId};
 use crate::identity::Checked;
-use crate::proto::limits::{MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SESSIONS, MAX_SESSIONS_SERVER};
+use crate::proto::limits::{
+    MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SESSIONS, MAX_SESSIONS_RELAY, MAX_SESSIONS_SERVER,
+};
 use crate::proto::view::{Delivery, Notice};
 use crate::wire::record::{Declaration, roles};
 
@@ -103,8 +105,11 @@ impl Invariants {
 
 /// What is remembered stays within its bound.
 fn check_memory(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
-    let server = sim.nodes[node].plan.roles & roles::SERVER != 0;
-    let most = if server { MAX_SESSIONS_SERVER } else { MAX_SESSIONS };
+    let most = match sim.nodes[node].plan.roles {
+        0 => MAX_SESSIONS,
+        bits if bits & roles::SERVER != 0 => MAX_SESSIONS_SERVER,
+        _ => MAX_SESSIONS_RELAY,
+    };
     let has = sim.nodes[node].disk.sessions().count();
     // The last session of whoever is linked is never forgotten, and pruning waits for an eighth more.
     if has > most + most / 8 && has > sim.nodes[node].shows.len() + most {

@@ -149,6 +149,9 @@ record! {
         /// Of the roster.
         1 => version: Option<u64>,
         2 => sessions: List<SessionMark, 16>,
+        /// Between relays and servers: how many relays away from the sender the user is; 0 is connected with it, 16 out of
+        /// reach.
+        3 => distance: Option<u8>,
     }
 }
 

@@ -275,6 +275,7 @@ fn digests_that_never_end_are_answered_one_by_one_and_leave_nothing() {
                 links: None,
                 live: Some(true),
             }]),
+            distance: None,
         };
         Control::Digest(Digest { users: List((0..100).map(mark).collect()) })
     };

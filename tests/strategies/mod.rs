@@ -165,11 +165,8 @@ fn digest() -> impl Strategy<Value = Digest> {
     let number = || option::of(any::<u64>());
     let session = (fixed(), number(), number(), number(), option::of(any::<bool>()))
         .prop_map(|(session, seq, card, links, live)| SessionMark { session, seq, card, links, live });
-    let user = (fixed(), number(), list(session, 16)).prop_map(|(user, version, sessions)| UserMark {
-        user,
-        version,
-        sessions,
-    });
+    let user = (fixed(), number(), list(session, 16), option::of(any::<u8>()))
+        .prop_map(|(user, version, sessions, distance)| UserMark { user, version, sessions, distance });
     list(user, 4).prop_map(|users| Digest { users })
 }
 
