@@ -1,10 +1,12 @@
-//! What a server remembers: a hundred thousand sessions of as many users, each with ten links. Prints how long a core takes
-//! to start with them and how much memory each costs (from `/proc/self/statm`, so on Linux only).
+//! What a server remembers: a hundred thousand sessions of as many users, first by themselves, then each with a list of ten
+//! links. Prints how long a core takes to start with them and how much memory each costs (from `/proc/self/statm`, so on
+//! Linux only).
 //!
 //! `cargo bench --no-default-features --bench memory`
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark has a clock of its own")]
 
+use std::process::Command;
 use std::time::Instant;
 
 use darknode::id::{BootId, NetworkId, SessionId, UserId};
@@ -19,39 +21,66 @@ use darknode::wire::record::{
 };
 use darknode::wire::{Fixed, List, Text};
 
-const SESSIONS: u64 = 100_000;
-const LINKS: u64 = 10;
+const SESSIONS: usize = 100_000;
+const LINKS: usize = 10;
+/// Set to the number of links: measure, do not start processes.
+const INNER: &str = "DARKNODE_BENCH_LINKS";
 
 fn main() {
+    // Each in a process of its own: memory that was used before would not count.
+    match std::env::var(INNER).map(|links| links.parse()) {
+        Ok(links) => measure(links.expect("a number")),
+        Err(_) => [0, LINKS].into_iter().for_each(run),
+    }
+}
+
+fn run(links: usize) {
+    let me = std::env::current_exe().expect("this program");
+    let status = Command::new(me).env(INNER, links.to_string()).status().expect("it is started again");
+    assert!(status.success());
+}
+
+/// A user with one session.
+struct Person {
+    user_key: SecretKey,
+    key: SecretKey,
+    user: UserId,
+    session: SessionId,
+}
+
+fn measure(links: usize) {
+    let people: Vec<Person> = (0..SESSIONS).map(Person::new).collect();
+    let before = resident();
+    let lists = (0..SESSIONS).filter(|_| links > 0).map(|n| list(&people, n, links));
     let memory = Memory {
-        users: (0..SESSIONS).map(user).collect(),
-        sessions: (0..SESSIONS).map(session).collect(),
-        lists: (0..SESSIONS).map(list).collect(),
+        users: people.iter().enumerate().map(|(n, person)| user(person, n)).collect(),
+        sessions: people.iter().enumerate().map(|(n, person)| session(person, n)).collect(),
+        lists: lists.collect(),
         ..Memory::default()
     };
-    let rows = resident();
+    let rows = resident() - before;
     let begin = Instant::now();
-    let core = Core::new(config(), memory, Now { moment: Moment(SESSIONS), wall: Wall(1_800_000_000_000) });
+    let core = Core::new(config(), memory, Now { moment: Moment(SESSIONS as u64), wall: Wall(1_800_000_000_000) });
     let took = begin.elapsed();
-    let each = |bytes: u64| bytes / SESSIONS;
-    println!("a core starts with {SESSIONS} sessions in {took:.1?}");
-    println!("{} bytes each, rows and core together at their peak; rows alone {}", each(resident()), each(rows));
+    let each = |bytes: usize| bytes / SESSIONS;
+    println!("with {links} links each, a core starts with {SESSIONS} sessions in {took:.1?}");
+    println!("{} bytes each; the rows it started from {}", each(resident() - before), each(rows));
     drop(core);
 }
 
-fn resident() -> u64 {
+fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells a process its size");
-    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second number");
+    let pages: usize = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second number");
     pages * 4096
 }
 
 fn config() -> Config {
-    let user_key = key(SESSIONS, 1);
+    let Person { user_key, key, user, .. } = Person::new(SESSIONS);
     Config {
         name: Name::parse("server").expect("a good name"),
-        user: UserId(user_key.public()),
+        user,
         user_key: Some(user_key),
-        session_key: key(SESSIONS, 2),
+        session_key: key,
         label: "server".to_owned(),
         network: NetworkId::OPEN,
         roles: roles::SERVER | roles::RELAY,
@@ -63,49 +92,51 @@ fn config() -> Config {
     }
 }
 
-fn key(n: u64, role: u8) -> SecretKey {
-    let mut seed = [role; 32];
-    seed[..8].copy_from_slice(&n.to_be_bytes());
-    SecretKey::from_seed(Scheme::Cheap, &seed)
+impl Person {
+    fn new(n: usize) -> Person {
+        let [user_key, key] = [1, 2].map(|role| {
+            let mut seed = [role; 32];
+            seed[..8].copy_from_slice(&n.to_be_bytes());
+            SecretKey::from_seed(Scheme::Cheap, &seed)
+        });
+        Person { user: UserId(user_key.public()), session: SessionId(key.public()), user_key, key }
+    }
 }
 
 fn signed<T: Record>(record: T, key: &SecretKey) -> Signed {
     Checked::sign(record, key, &NetworkId::OPEN).signed().clone()
 }
 
-fn ids(n: u64) -> (UserId, SessionId) {
-    (UserId(key(n, 1).public()), SessionId(key(n, 2).public()))
-}
-
-fn user(n: u64) -> UserRow {
-    let (user, id) = ids(n);
+fn user(person: &Person, n: usize) -> UserRow {
+    let Person { user, session: id, .. } = *person;
     let sessions = List(vec![RosterSession { id, label: Text("laptop".to_owned()) }]);
     let roster = Roster { user, name: Text(format!("user{n}")), version: 1, sessions, revoked: List(Vec::new()) };
-    UserRow { user, roster: Some(signed(roster, &key(n, 1))), pinned: None, verified: false }
+    UserRow { user, roster: Some(signed(roster, &person.user_key)), pinned: None, verified: false }
 }
 
-fn session(n: u64) -> SessionRow {
-    let (user, session) = ids(n);
+fn session(person: &Person, n: usize) -> SessionRow {
+    let Person { user, session, ref key, .. } = *person;
+    let (seq, heard) = (n as u64 + 1, Moment(n as u64));
     let addr = ([10, (n >> 16) as u8, (n >> 8) as u8, n as u8], 27272).into();
-    let declaration =
-        Declaration { user, session, seq: n + 1, online: true, addrs: List(vec![Addr(addr); 2]), roles: 0 };
+    let declaration = Declaration { user, session, seq, online: true, addrs: List(vec![Addr(addr); 2]), roles: 0 };
     let prekeys = List(vec![Prekey { id: Fixed([1; 8]), key: Fixed([2; 32]) }]);
-    let card = KeyCard { user, session, seq: n + 1, prekeys };
+    let card = KeyCard { user, session, seq, prekeys };
     SessionRow {
         session,
         user,
-        declaration: Some(signed(declaration, &key(n, 2))),
-        card: Some(signed(card, &key(n, 2))),
-        card_heard: Moment(n),
-        heard: Moment(n),
-        addresses: vec![AddressRow { addr, provenance: Provenance::Observed, at: Moment(n) }],
+        declaration: Some(signed(declaration, key)),
+        card: Some(signed(card, key)),
+        card_heard: heard,
+        heard,
+        addresses: vec![AddressRow { addr, provenance: Provenance::Observed, at: heard }],
     }
 }
 
-fn list(n: u64) -> ListRow {
-    let (user, session) = ids(n);
-    let entry = |step| LinkEntry { user: ids((n + step) % SESSIONS).0, state: link_state::LINKED, lamport: 1 };
-    let entries = List((1..=LINKS).map(entry).collect());
+fn list(people: &[Person], n: usize, links: usize) -> ListRow {
+    let Person { user, session, ref key, .. } = people[n];
+    let entry =
+        |step: usize| LinkEntry { user: people[(n + step) % SESSIONS].user, state: link_state::LINKED, lamport: 1 };
+    let entries = List((1..=links).map(entry).collect());
     let list = LinkList { user, session, version: 1, page: 0, pages: 1, entries };
-    ListRow { session, pages: vec![signed(list, &key(n, 2))] }
+    ListRow { session, pages: vec![signed(list, key)] }
 }

@@ -9,5 +9,5 @@ pub mod sign;
 pub mod words;
 
 pub use name::{BadName, Name};
-pub use record::{Checked, Refused, Verifier};
+pub use record::{Checked, Kept, Refused, Verifier};
 pub use sign::{Domain, Scheme, SecretKey};

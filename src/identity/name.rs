@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -22,7 +23,7 @@ const LONGEST: usize = 32;
 /// bytes. Between its words stands one plain space; it has no `#`, which leads to the short id in `alice#k7q2mz`, and
 /// begins with no `\`, which leads to a macro.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +59,7 @@ impl Name {
         if name.contains('#') || name.starts_with('\\') || name.starts_with(is_combining_mark) {
             return Err(BadName::Reserved);
         }
-        Ok(Name(name))
+        Ok(Name(name.into()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -68,8 +69,9 @@ impl Name {
     /// What is compared to see whether two names clash: NFKC, every character to upper and then to lower case (so that
     /// `ß` is `ss` and both sigmas are one), and NFKC again. Look-alikes of different scripts stay different; against
     /// those stand pinned keys.
-    pub fn folded(&self) -> String {
-        self.0.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect()
+    pub fn folded(&self) -> Arc<str> {
+        let folded: String = self.0.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect();
+        if *folded == *self.0 { self.0.clone() } else { folded.into() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Signed records: made here, checked here. A [`Checked`] value is one whose signature held; nothing else in the
-//! program makes one.
+//! program makes one. A [`Kept`] one is the same, remembered.
 
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::Serialize;
@@ -92,6 +93,36 @@ impl<T> Deref for Checked<T> {
 
     fn deref(&self) -> &T {
         &self.value
+    }
+}
+
+/// A checked record as it is remembered: one piece of memory of its own length. What is in it is read again when it is
+/// asked for; of a hundred thousand people that is seldom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept<T> {
+    /// The signature, then what was signed.
+    bytes: Box<[u8]>,
+    of: PhantomData<T>,
+}
+
+impl<T: Record> Kept<T> {
+    /// As it was before it was kept.
+    pub fn read(&self) -> Checked<T> {
+        let signed = self.signed();
+        Checked { value: decode(&signed.0).expect("it was read before it was kept"), signed }
+    }
+
+    /// The bytes that were signed, to pass on.
+    pub fn signed(&self) -> Signed {
+        let (signature, payload) = self.bytes.split_first_chunk().expect("it was made with a signature in front");
+        Signed(Bytes(payload.to_vec()), Fixed(*signature))
+    }
+}
+
+impl<T> From<&Checked<T>> for Kept<T> {
+    fn from(checked: &Checked<T>) -> Kept<T> {
+        let Signed(payload, signature) = &checked.signed;
+        Kept { bytes: [&signature.0, payload.as_slice()].concat().into(), of: PhantomData }
     }
 }
 

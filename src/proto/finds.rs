@@ -2,6 +2,7 @@
 //! with already.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::limits::{FIND_LIFE, MAX_FINDS};
 use crate::id::{ConnId, UserId};
@@ -18,7 +19,7 @@ pub struct Finds {
 struct Find {
     /// Who asked me; `None` if I ask.
     from: Option<ConnId>,
-    name: Option<String>,
+    name: Option<Arc<str>>,
     user: Option<UserId>,
     answered: BTreeSet<UserId>,
     until: Moment,
@@ -30,7 +31,7 @@ impl Finds {
         &mut self,
         id: u64,
         from: Option<ConnId>,
-        name: Option<String>,
+        name: Option<Arc<str>>,
         user: Option<UserId>,
         now: Moment,
     ) -> bool {
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn each_user_is_an_answer_once_and_a_flood_of_answers_is_cut_off() {
         let mut finds = Finds::default();
-        assert!(finds.open(7, Some(ConnId(1)), Some("carol".to_owned()), None, Moment(0)));
+        assert!(finds.open(7, Some(ConnId(1)), Some("carol".into()), None, Moment(0)));
         assert!(!finds.open(7, Some(ConnId(2)), None, None, Moment(0)), "a loop ends here");
         let given = (0..200).filter(|n| finds.answer(7, UserId([n % 100; 32])));
         assert_eq!(given.count(), MAX_ANSWERS);

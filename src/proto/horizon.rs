@@ -9,47 +9,44 @@
 //! Only what was said on purpose counts: an entry `auto` extends nobody's horizon, and a user whose own list is at hand and
 //! does not name the friend is not reached through that friend, whatever the friend says.
 
+mod naming;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::{MAX_HORIZON, MAX_LIST_PAGES};
 use super::memory::ListRow;
 use crate::id::{SessionId, UserId};
-use crate::identity::Checked;
+use crate::identity::{Checked, Kept};
 use crate::wire::record::{LinkEntry, LinkList, Signed, link_state};
+use naming::Naming;
 
 /// The lists at hand, and what follows from them.
 #[derive(Debug)]
 pub struct Horizon {
     me: UserId,
-    lists: BTreeMap<UserId, Word>,
-    /// Who names a user as linked, in order. A server holds a hundred thousand of these: vectors are a third of what sets are.
-    named_by: BTreeMap<UserId, Vec<UserId>>,
+    lists: BTreeMap<(UserId, SessionId), List>,
+    /// Who calls whom linked, over all sessions of each.
+    naming: Naming,
     /// With whom I am linked, both sides on purpose.
     friends: BTreeSet<UserId>,
-}
-
-/// All that one user says about links.
-#[derive(Debug, Default)]
-struct Word {
-    sessions: BTreeMap<SessionId, List>,
-    /// Whom they call linked, in order.
-    names: Vec<UserId>,
 }
 
 /// The link list of one session.
 #[derive(Debug, Default)]
 struct List {
-    whole: Pages,
+    /// Of the pages; 0 if there are none yet.
+    version: u64,
+    /// They are read again when something changes, which is seldom.
+    pages: Box<[Kept<LinkList>]>,
     /// A newer one, of which pages are missing.
-    coming: Pages,
+    coming: Option<Box<Coming>>,
 }
 
-#[derive(Debug, Default)]
-struct Pages {
+#[derive(Debug)]
+struct Coming {
     version: u64,
     of: u16,
-    /// As they were signed. They are read again when something changes, which is seldom.
-    pages: BTreeMap<u16, Signed>,
+    pages: BTreeMap<u16, Kept<LinkList>>,
 }
 
 /// What became of a page of a list.
@@ -65,74 +62,71 @@ pub enum Heard {
 }
 
 impl Horizon {
-    pub fn new(me: UserId, rows: &[ListRow]) -> Horizon {
-        let mut horizon = Horizon { me, lists: BTreeMap::new(), named_by: BTreeMap::new(), friends: BTreeSet::new() };
-        for page in rows.iter().flat_map(|row| &row.pages) {
-            if let Ok(list) = Checked::from_store(page) {
-                horizon.hear(list);
+    pub fn new(me: UserId, rows: Vec<ListRow>) -> Horizon {
+        let mut horizon = Horizon { me, lists: BTreeMap::new(), naming: Naming::default(), friends: BTreeSet::new() };
+        for page in rows.into_iter().flat_map(|row| row.pages) {
+            if let Ok(list) = Checked::from_store(&page) {
+                horizon.hear(&list);
             }
         }
         horizon
     }
 
     /// Takes a page in, of a session that speaks for its user.
-    pub fn hear(&mut self, page: Checked<LinkList>) -> Heard {
-        let (user, session) = (page.user, page.session);
-        if page.pages > MAX_LIST_PAGES || (!self.lists.contains_key(&user) && self.lists.len() >= MAX_HORIZON) {
+    pub fn hear(&mut self, page: &Checked<LinkList>) -> Heard {
+        let key = (page.user, page.session);
+        if page.pages > MAX_LIST_PAGES || (!self.lists.contains_key(&key) && self.lists.len() >= MAX_HORIZON) {
             return Heard::Refused;
         }
-        let word = self.lists.entry(user).or_default();
-        let list = word.sessions.entry(session).or_default();
-        if page.version <= list.whole.version || page.version < list.coming.version {
+        let list = self.lists.entry(key).or_default();
+        let coming = list.coming.as_ref().map_or(0, |coming| coming.version);
+        if page.version <= list.version || page.version < coming {
             return Heard::Known;
         }
-        if page.version > list.coming.version {
-            list.coming = Pages { version: page.version, of: page.pages, pages: BTreeMap::new() };
+        if page.version > coming {
+            list.coming = None;
         }
-        list.coming.pages.insert(page.page, page.signed().clone());
-        if list.coming.pages.len() < usize::from(list.coming.of) {
+        let fresh = || Box::new(Coming { version: page.version, of: page.pages, pages: BTreeMap::new() });
+        let coming = list.coming.get_or_insert_with(fresh);
+        coming.pages.insert(page.page, Kept::from(page));
+        if coming.pages.len() < usize::from(coming.of) {
             return Heard::Part;
         }
-        list.whole = std::mem::take(&mut list.coming);
-        self.read(user);
+        list.version = page.version;
+        list.pages = list.coming.take().into_iter().flat_map(|coming| coming.pages.into_values()).collect();
+        let only = page.pages == 1 && self.of_user(&page.user).nth(1).is_none();
+        if only {
+            self.name(page.user, [page.entries.as_slice()])
+        } else {
+            self.read(page.user)
+        }
         Heard::News
     }
 
     /// My own list, as it is from now on.
     pub fn say(&mut self, session: SessionId, pages: &[Checked<LinkList>]) {
-        let of = pages.len() as u16;
-        let version = pages.first().map_or(0, |page| page.version);
-        let pages = pages.iter().map(|page| (page.page, page.signed().clone())).collect();
-        let word = self.lists.entry(self.me).or_default();
-        word.sessions.entry(session).or_default().whole = Pages { version, of, pages };
+        let list = self.lists.entry((self.me, session)).or_default();
+        list.version = pages.first().map_or(0, |page| page.version);
+        list.pages = pages.iter().map(Kept::from).collect();
         self.read(self.me);
     }
 
     /// Works out anew whom a user names.
     fn read(&mut self, user: UserId) {
-        let word = self.lists.entry(user).or_default();
-        let mut names: Vec<UserId> = maximum(word).filter(is_linked).map(|entry| entry.user).collect();
-        names.shrink_to_fit();
-        let before = std::mem::replace(&mut word.names, names.clone());
-        for gone in before.iter().filter(|gone| names.binary_search(gone).is_err()) {
-            self.unname(gone, &user);
-        }
-        for new in names.iter().filter(|new| before.binary_search(new).is_err()) {
-            let all = self.named_by.entry(*new).or_default();
-            if let Err(place) = all.binary_search(&user) {
-                all.insert(place, user);
-            }
-        }
+        let pages: Vec<_> = self.of_user(&user).flat_map(|(_, list)| &list.pages).map(Kept::read).collect();
+        self.name(user, pages.iter().map(|page| page.entries.as_slice()));
     }
 
-    fn unname(&mut self, named: &UserId, by: &UserId) {
-        let Some(all) = self.named_by.get_mut(named) else { return };
-        if let Ok(place) = all.binary_search(by) {
-            all.remove(place);
-        }
-        if all.is_empty() {
-            self.named_by.remove(named);
-        }
+    /// These are all the entries of a user's lists.
+    fn name<'a>(&mut self, user: UserId, pages: impl IntoIterator<Item = &'a [LinkEntry]>) {
+        let names: Vec<UserId> = maximum(pages).filter(|entry| is_linked(entry)).map(|entry| entry.user).collect();
+        self.naming.set(user, &names);
+    }
+
+    /// The lists of a user's sessions.
+    fn of_user(&self, user: &UserId) -> impl Iterator<Item = (SessionId, &List)> + use<'_> {
+        let all = (*user, SessionId([0; 32]))..=(*user, SessionId([255; 32]));
+        self.lists.range(all).map(|((_, session), list)| (*session, list))
     }
 
     /// Says whether I am linked with a user, both sides on purpose.
@@ -151,8 +145,7 @@ impl Horizon {
     /// The friends through whom a user is two steps away: they name the user, and the user's own list, if it is at hand,
     /// names them.
     pub fn through<'a>(&'a self, user: &'a UserId) -> impl Iterator<Item = UserId> + 'a {
-        let by = self.named_by.get(user).into_iter().flatten();
-        by.copied().filter(|by| self.friends.contains(by) && self.agrees(user, by))
+        self.naming(user).filter(|by| self.friends.contains(by) && self.agrees(user, by))
     }
 
     /// Whether a user is two steps away.
@@ -162,12 +155,12 @@ impl Horizon {
 
     /// Users whose ids begin so and whom some list names.
     pub fn named_like(&self, short: [u8; 8]) -> Option<UserId> {
-        self.named_by.range(UserId::beginning(short)).next().map(|(user, _)| *user)
+        self.naming.named_like(short)
     }
 
     /// Nothing at hand says that `user` is not linked with `other`.
     fn agrees(&self, user: &UserId, other: &UserId) -> bool {
-        self.lists.get(user).is_none_or(|word| word.names.binary_search(other).is_ok())
+        self.says(user, other) || self.of_user(user).next().is_none()
     }
 
     /// Whether both lists are at hand and name each other.
@@ -177,18 +170,17 @@ impl Horizon {
 
     /// Whether the lists of one user call another linked.
     pub fn says(&self, a: &UserId, b: &UserId) -> bool {
-        self.lists.get(a).is_some_and(|word| word.names.binary_search(b).is_ok())
+        self.naming.says(a, b)
     }
 
     /// Who names a user as linked, as far as lists are at hand.
-    pub fn naming<'a>(&'a self, user: &UserId) -> impl Iterator<Item = UserId> + 'a {
-        self.named_by.get(user).into_iter().flatten().copied()
+    pub fn naming(&self, user: &UserId) -> impl Iterator<Item = UserId> + use<'_> {
+        self.naming.naming(user)
     }
 
     /// Everybody a user is linked with, by lists at hand.
     pub fn linked_with<'a>(&'a self, user: &'a UserId) -> impl Iterator<Item = UserId> + 'a {
-        let names = self.lists.get(user).map(|word| &word.names).into_iter().flatten();
-        names.copied().filter(move |other| self.says(other, user))
+        self.naming.names(user).filter(move |other| self.says(other, user))
     }
 
     /// Everybody within two links of a user, without the user: those about whom it may know.
@@ -220,39 +212,38 @@ impl Horizon {
 
     /// The version of a session's list that is at hand.
     pub fn version(&self, user: &UserId, session: &SessionId) -> Option<u64> {
-        let list = self.lists.get(user)?.sessions.get(session)?;
-        (list.whole.version > 0).then_some(list.whole.version)
+        self.lists.get(&(*user, *session)).map(|list| list.version).filter(|version| *version > 0)
     }
 
     /// The pages of a session's list, as they were signed.
     pub fn pages(&self, user: &UserId, session: &SessionId) -> Vec<Signed> {
-        let list = self.lists.get(user).and_then(|word| word.sessions.get(session));
-        list.into_iter().flat_map(|list| list.whole.pages.values()).cloned().collect()
+        let list = self.lists.get(&(*user, *session));
+        list.into_iter().flat_map(|list| &list.pages).map(Kept::signed).collect()
     }
 
     /// The sessions of a user whose lists are at hand.
-    pub fn sessions_of<'a>(&'a self, user: &UserId) -> impl Iterator<Item = SessionId> + 'a {
-        let sessions = self.lists.get(user).map(|word| &word.sessions).into_iter().flatten();
-        sessions.filter(|(_, list)| list.whole.version > 0).map(|(session, _)| *session)
+    pub fn sessions_of(&self, user: &UserId) -> impl Iterator<Item = SessionId> + use<'_> {
+        self.of_user(user).filter(|(_, list)| list.version > 0).map(|(session, _)| session)
     }
 
     /// Whom a user calls linked.
     pub fn names(&self, user: &UserId) -> BTreeSet<UserId> {
-        self.lists.get(user).into_iter().flat_map(|word| &word.names).copied().collect()
+        self.naming.names(user).collect()
     }
 
     /// A session speaks for its user no more.
     pub fn disown(&mut self, user: &UserId, session: &SessionId) {
-        if self.lists.get_mut(user).is_some_and(|word| word.sessions.remove(session).is_some()) {
+        if self.lists.remove(&(*user, *session)).is_some() {
             self.read(*user);
         }
     }
 
     /// Forgets what a user says. The sessions whose lists go.
     pub fn forget(&mut self, user: &UserId) -> Vec<SessionId> {
-        let Some(word) = self.lists.remove(user) else { return Vec::new() };
-        word.names.iter().for_each(|named| self.unname(named, user));
-        word.sessions.into_keys().collect()
+        let sessions: Vec<SessionId> = self.of_user(user).map(|(session, _)| session).collect();
+        sessions.iter().for_each(|session| drop(self.lists.remove(&(*user, *session))));
+        self.naming.set(*user, &[]);
+        sessions
     }
 
     /// What the store keeps of a session's list.
@@ -262,12 +253,10 @@ impl Horizon {
     }
 }
 
-/// The newest entry about each user, over all sessions, in order of users.
-fn maximum(word: &Word) -> impl Iterator<Item = LinkEntry> + use<> {
-    let mut newest: BTreeMap<UserId, LinkEntry> = BTreeMap::new();
-    let pages = word.sessions.values().flat_map(|list| list.whole.pages.values());
-    let lists = pages.filter_map(|page| Checked::<LinkList>::from_store(page).ok());
-    for entry in lists.flat_map(|list| list.entries.0.clone()) {
+/// The newest entry about each user, over all pages of all sessions, in order of users.
+fn maximum<'a>(pages: impl IntoIterator<Item = &'a [LinkEntry]>) -> impl Iterator<Item = &'a LinkEntry> {
+    let mut newest: BTreeMap<UserId, &LinkEntry> = BTreeMap::new();
+    for entry in pages.into_iter().flatten() {
         if newest.get(&entry.user).is_none_or(|held| entry.lamport > held.lamport) {
             newest.insert(entry.user, entry);
         }
@@ -313,7 +302,7 @@ mod tests {
     }
 
     fn horizon() -> Horizon {
-        let mut horizon = Horizon::new(ME, &[]);
+        let mut horizon = Horizon::new(ME, Vec::new());
         horizon.befriend(FRIEND, true);
         horizon
     }
@@ -321,45 +310,45 @@ mod tests {
     #[test]
     fn whom_a_friends_list_names_is_two_steps_away_until_it_names_them_no_more() {
         let mut horizon = horizon();
-        horizon.hear(page(FRIEND, 2, 1, 0, 1, &[(FAR, link_state::LINKED, 1)]));
+        horizon.hear(&page(FRIEND, 2, 1, 0, 1, &[(FAR, link_state::LINKED, 1)]));
         assert!(horizon.reaches(&FAR));
         assert_eq!(horizon.through(&FAR).collect::<Vec<_>>(), [FRIEND]);
-        horizon.hear(page(FRIEND, 2, 2, 0, 1, &[(FAR, link_state::REMOVED, 2)]));
+        horizon.hear(&page(FRIEND, 2, 2, 0, 1, &[(FAR, link_state::REMOVED, 2)]));
         assert!(!horizon.reaches(&FAR));
     }
 
     #[test]
     fn a_stranger_accepted_by_itself_extends_nobodys_horizon() {
         let mut horizon = horizon();
-        horizon.hear(page(FRIEND, 2, 1, 0, 1, &[(FAR, link_state::AUTO, 1)]));
+        horizon.hear(&page(FRIEND, 2, 1, 0, 1, &[(FAR, link_state::AUTO, 1)]));
         assert!(!horizon.reaches(&FAR));
     }
 
     #[test]
     fn a_friend_who_names_somebody_that_does_not_name_them_reaches_nobody() {
         let mut horizon = horizon();
-        horizon.hear(page(FRIEND, 2, 1, 0, 1, &[(FAR, link_state::LINKED, 1)]));
-        horizon.hear(page(FAR, 3, 1, 0, 1, &[]));
+        horizon.hear(&page(FRIEND, 2, 1, 0, 1, &[(FAR, link_state::LINKED, 1)]));
+        horizon.hear(&page(FAR, 3, 1, 0, 1, &[]));
         assert!(!horizon.reaches(&FAR));
     }
 
     #[test]
     fn two_sessions_of_a_user_never_overwrite_each_other() {
         let mut horizon = horizon();
-        horizon.hear(page(FRIEND, 2, 9, 0, 1, &[(FAR, link_state::LINKED, 1)]));
-        horizon.hear(page(FRIEND, 4, 5, 0, 1, &[(FAR, link_state::REMOVED, 2)]));
+        horizon.hear(&page(FRIEND, 2, 9, 0, 1, &[(FAR, link_state::LINKED, 1)]));
+        horizon.hear(&page(FRIEND, 4, 5, 0, 1, &[(FAR, link_state::REMOVED, 2)]));
         assert!(!horizon.reaches(&FAR), "the higher counter wins, whatever the versions of the lists");
     }
 
     #[test]
     fn a_list_takes_effect_with_its_last_page_and_an_old_one_never() {
         let mut horizon = horizon();
-        assert_eq!(horizon.hear(page(FRIEND, 2, 3, 0, 1, &[(FAR, link_state::LINKED, 1)])), Heard::News);
-        assert_eq!(horizon.hear(page(FRIEND, 2, 4, 0, 2, &[])), Heard::Part);
+        assert_eq!(horizon.hear(&page(FRIEND, 2, 3, 0, 1, &[(FAR, link_state::LINKED, 1)])), Heard::News);
+        assert_eq!(horizon.hear(&page(FRIEND, 2, 4, 0, 2, &[])), Heard::Part);
         assert!(horizon.reaches(&FAR));
-        assert_eq!(horizon.hear(page(FRIEND, 2, 4, 1, 2, &[])), Heard::News);
+        assert_eq!(horizon.hear(&page(FRIEND, 2, 4, 1, 2, &[])), Heard::News);
         assert!(!horizon.reaches(&FAR));
-        assert_eq!(horizon.hear(page(FRIEND, 2, 3, 0, 1, &[(FAR, link_state::LINKED, 1)])), Heard::Known);
+        assert_eq!(horizon.hear(&page(FRIEND, 2, 3, 0, 1, &[(FAR, link_state::LINKED, 1)])), Heard::Known);
     }
 
     #[test]
@@ -368,7 +357,7 @@ mod tests {
         let [a, b, c, d] = [10, 11, 12, 13].map(|n| UserId([n; 32]));
         for (n, user, names) in [(10, a, vec![b]), (11, b, vec![a, c]), (12, c, vec![b, d]), (13, d, vec![c])] {
             let names: Vec<_> = names.into_iter().map(|name| (name, link_state::LINKED, 1)).collect();
-            horizon.hear(page(user, n, 1, 0, 1, &names));
+            horizon.hear(&page(user, n, 1, 0, 1, &names));
         }
         assert!(horizon.may_know(&a, &b) && horizon.may_know(&a, &c) && horizon.may_know(&a, &a));
         assert!(!horizon.may_know(&a, &d));

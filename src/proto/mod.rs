@@ -236,7 +236,8 @@ impl Core {
         let mut count = Count::new(memory.counters);
         let mut prekeys = Prekeys::new(memory.prekeys);
         let mut out = Outputs::default();
-        let mut users = Users::new(&memory.users);
+        let kept = memory.users.iter().map(|row| row.user).chain([config.user]).collect();
+        let mut users = Users::new(memory.users);
         let links = Links::new(&memory.links);
         if let Some(prekey) = prekeys.rotate(&mut rng, now.moment) {
             out.store(Op::Prekey(prekey.clone()));
@@ -255,7 +256,7 @@ impl Core {
             neighbours: Neighbours::new(session),
             nearby: Nearby::default(),
             presence: Presence::default(),
-            horizon: Horizon::new(config.user, &memory.lists),
+            horizon: Horizon::new(config.user, memory.lists),
             offers: Offers::default(),
             interest: Interest::default(),
             directory: Directory::default(),
@@ -274,8 +275,8 @@ impl Core {
             outbox: Outbox::new(session, epoch, memory.waiting, memory.delivered),
             inbox: Inbox::new(memory.received),
             typed: VecDeque::new(),
-            kept: memory.users.iter().map(|row| row.user).chain([config.user]).collect(),
-            sessions: Sessions::new(&memory.sessions),
+            kept,
+            sessions: Sessions::new(memory.sessions),
             users,
             sought_all: None,
             glance: now.moment + limits::GLANCE,

@@ -214,9 +214,9 @@ impl Core {
 
     fn on_unopenable(&mut self, conn: ConnId, unopenable: Unopenable) {
         let Some((session, user)) = self.speaker(conn) else { return };
-        let before = self.sessions.prekey(&session, self.now.moment).cloned();
+        let before = self.sessions.prekey(&session, self.now.moment);
         self.take_card(conn, &unopenable.card);
-        let news = self.sessions.prekey(&session, self.now.moment) != before.as_ref();
+        let news = self.sessions.prekey(&session, self.now.moment) != before;
         if self.outbox.unopenable(&user, &session, &unopenable.envelope) && news {
             self.pump_session(user, session);
         }
@@ -298,8 +298,7 @@ impl Core {
     /// Seals to every session of a user whose key card is known. A stranger gets my roster and key card along.
     fn seal_to(&mut self, user: &UserId, contents: Vec<Content>) -> Option<Sealed> {
         let audience = self.users.audience(user);
-        let prekeys: Vec<Prekey> =
-            audience.iter().filter_map(|id| self.sessions.prekey(id, self.now.moment).cloned()).collect();
+        let prekeys: Vec<Prekey> = audience.iter().filter_map(|id| self.sessions.prekey(id, self.now.moment)).collect();
         let stranger = !self.links.is_link(user);
         let author = Author {
             user: self.config.user,

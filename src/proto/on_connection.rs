@@ -119,8 +119,8 @@ impl Core {
         }
         let was_away = self.was_away(&session);
         self.sessions.hear(session, user, self.now.moment);
-        self.sessions.declare(declaration, self.now.moment);
-        card.map(|card| self.sessions.take_card(card, self.now.moment));
+        self.sessions.declare(&declaration, self.now.moment);
+        card.map(|card| self.sessions.take_card(&card, self.now.moment));
         let provenance = if mine { Provenance::Answered } else { Provenance::Observed };
         self.sessions.note_address(&session, addr, provenance, self.now.moment);
         for addr in self.nearby.addresses(&session) {

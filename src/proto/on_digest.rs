@@ -81,12 +81,7 @@ impl Core {
             }
         };
         let sessions = self.sessions.of_user(user).take(16).map(mark).collect();
-        UserMark {
-            user: short(&user.0),
-            version: self.users.roster(user).map(|roster| roster.version),
-            sessions: List(sessions),
-            distance: None,
-        }
+        UserMark { user: short(&user.0), version: self.users.version(user), sessions: List(sessions), distance: None }
     }
 
     /// What is held of a neighbour's users that I lack is asked for.
@@ -120,7 +115,7 @@ impl Core {
         if user == self.config.user {
             return None;
         }
-        let held = self.users.roster(&user).map(|roster| roster.version);
+        let held = self.users.version(&user);
         let sessions: Vec<SessionWant> =
             mark.sessions.iter().filter_map(|mark| self.consider_session(mark, user, by, by_user)).collect();
         let roster = mark.version > held || (held.is_none() && !sessions.is_empty());
@@ -247,14 +242,14 @@ impl Core {
         if *user == self.config.user {
             return Some(self.myself.roster.signed().clone());
         }
-        self.users.roster(user).map(|roster| roster.signed().clone())
+        self.users.signed_roster(user)
     }
 
     fn declaration_of(&self, session: &SessionId) -> Option<KnownDeclaration> {
         let declaration = if *session == self.session {
             self.myself.declaration.signed().clone()
         } else {
-            self.sessions.get(session)?.declaration()?.signed().clone()
+            self.sessions.get(session)?.declaration()?.signed()
         };
         let conn = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn));
         let observed = conn.map(|neighbour| Addr(neighbour.addr)).filter(|addr| super::sessions::may_travel(&addr.0));
@@ -266,7 +261,7 @@ impl Core {
         if *session == self.session {
             return Some(self.myself.card.signed().clone());
         }
-        Some(self.sessions.get(session)?.card()?.signed().clone())
+        Some(self.sessions.get(session)?.card()?.signed())
     }
 
     fn pages_of(&self, user: &UserId, session: &SessionId) -> Vec<Signed> {

@@ -125,7 +125,7 @@ impl Core {
         };
         UserMark {
             user: short(&user.0),
-            version: self.users.roster(user).map(|roster| roster.version),
+            version: self.users.version(user),
             sessions: List(self.sessions.of_user(user).take(16).map(mark).collect()),
             distance: None,
         }
@@ -134,7 +134,7 @@ impl Core {
     /// Whether hearsay of one user more has room here. Whoever comes in person always has.
     pub(super) fn has_room_in_directory(&mut self, user: &UserId) -> bool {
         let most = if self.is_server() { MAX_KEPT_USERS } else { MAX_SESSIONS_RELAY };
-        let room = self.users.roster(user).is_some() || self.users.count() < most;
+        let room = self.users.has_roster(user) || self.users.count() < most;
         if !room {
             self.drop_counted("user beyond the bound");
         }

@@ -42,7 +42,7 @@ impl Core {
         if !self.finds.open(find.id, Some(conn), name.clone(), find.user, self.now.moment) {
             return self.drop_counted("find seen before, or beyond the bound");
         }
-        let mut meant = self.users.called_or_is(name.as_deref(), find.user.as_ref());
+        let mut meant = self.users.called_or_is(name.as_ref(), find.user.as_ref());
         meant.retain(|user| *user != asker_user && self.finds.answer(find.id, *user));
         let known: Vec<KnownUser> = meant.iter().map(|user| self.known_user(user, &asker_user, false)).collect();
         if !known.is_empty() {

@@ -136,7 +136,7 @@ impl Core {
         if !self.interest.remember(target, asker, now) {
             self.drop_counted("ping request beyond the bound");
         }
-        if self.users.roster(&target).is_some() {
+        if self.users.has_roster(&target) {
             let known = self.known_user(&target, &asker_user, false);
             self.send_known(conn, request.id, vec![known], false);
         }

@@ -28,7 +28,7 @@ impl Core {
             self.take_card(conn, card);
         }
         let (session, user, online) = (declaration.session, declaration.user, declaration.online);
-        if session != by && self.users.roster(&user).is_none() && self.horizon.reaches(&user) {
+        if session != by && !self.users.has_roster(&user) && self.horizon.reaches(&user) {
             return self.ask_about(conn, [user].iter());
         }
         let heard = Moment(self.now.moment.0.saturating_sub(declare.age_ms));
@@ -86,7 +86,7 @@ impl Core {
         let Some(known) = self.sessions.get(session) else { return };
         let Some(declaration) = known.declaration() else { return };
         let message = Declare {
-            declaration: declaration.signed().clone(),
+            declaration: declaration.signed(),
             roster: None,
             card: None,
             age_ms: self.age_of(session),

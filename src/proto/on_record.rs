@@ -47,7 +47,7 @@ impl Core {
     fn keep_list(&mut self, conn: ConnId, list: Checked<LinkList>) {
         let (user, session) = (list.user, list.session);
         let before = self.horizon.names(&user);
-        match self.horizon.hear(list) {
+        match self.horizon.hear(&list) {
             Heard::Part | Heard::Known => return,
             Heard::Refused => return self.drop_counted("link list beyond the bound"),
             Heard::News => {}
@@ -112,7 +112,7 @@ impl Core {
             return self.drop_counted("key card of nobody I know");
         }
         self.sessions.hear(session, user, Moment(0));
-        if self.sessions.take_card(card, self.now.moment) {
+        if self.sessions.take_card(&card, self.now.moment) {
             self.save_session(&session);
             self.renew_directory(&user);
             self.pump(&user);
@@ -131,7 +131,7 @@ impl Core {
         }
         self.sessions.hear(session, user, heard);
         let online = declaration.online;
-        let news = self.sessions.declare(declaration, heard);
+        let news = self.sessions.declare(&declaration, heard);
         if news {
             self.keep_if_far(&user);
             self.save_session(&session);
@@ -159,7 +159,7 @@ impl Core {
 
     /// In a closed network everybody with a roster is a member, and members keep a sample of each other.
     fn is_member(&self, user: &UserId) -> bool {
-        self.config.network != NetworkId::OPEN && self.users.roster(user).is_some()
+        self.config.network != NetworkId::OPEN && self.users.has_roster(user)
     }
 
     /// Users two steps away are remembered over a restart, up to a bound.
@@ -200,7 +200,7 @@ impl Core {
         if user == self.config.user && roster.signed() != self.myself.roster.signed() {
             return self.meet_own_roster(roster);
         }
-        match self.users.learn(roster.clone()) {
+        match self.users.learn(&roster) {
             Learned::Nothing => {}
             Learned::Fork => {
                 let message = "there are two rosters of one version; the user must sign a newer one";
@@ -210,7 +210,7 @@ impl Core {
                 self.save_user(&user);
                 self.part_with_unlisted(&user);
                 // Who was only known by a session that is gone now was forgotten with it.
-                self.users.learn(roster);
+                self.users.learn(&roster);
                 self.warn_of_clash(user);
                 self.settle(&user);
                 self.renew_directory(&user);

@@ -8,44 +8,49 @@ use std::net::{IpAddr, SocketAddr};
 use super::limits::{CARD_LIFE, MAX_ADDRESSES};
 use super::memory::{AddressRow, Provenance, SessionRow};
 use crate::id::{SessionId, UserId};
-use crate::identity::Checked;
+use crate::identity::{Checked, Kept};
 use crate::time::Moment;
-use crate::wire::record::{Declaration, KeyCard, Prekey};
+use crate::wire::record::{Declaration, KeyCard, Prekey, Signed};
 
-/// What is known of a session.
+/// What is known of a session. A server holds a hundred thousand: nothing here takes more room than it needs.
 #[derive(Debug)]
 pub struct Session {
     pub user: UserId,
-    declaration: Option<Checked<Declaration>>,
-    card: Option<Checked<KeyCard>>,
-    card_heard: Moment,
+    declaration: Option<Declared>,
+    card: Option<Card>,
     pub heard: Moment,
-    addresses: Vec<AddressRow>,
+    addresses: Box<[AddressRow]>,
+}
+
+/// What a session said last of itself.
+#[derive(Debug)]
+pub struct Declared {
+    pub seq: u64,
+    pub online: bool,
+    /// Bits of [`roles`](crate::wire::record::roles).
+    pub roles: u32,
+    record: Kept<Declaration>,
+}
+
+/// Its newest key card.
+#[derive(Debug)]
+pub struct Card {
+    pub seq: u64,
+    heard: Moment,
+    record: Kept<KeyCard>,
 }
 
 /// Every session that is remembered.
 #[derive(Debug, Default)]
 pub struct Sessions {
     known: BTreeMap<SessionId, Session>,
-    by_user: BTreeMap<UserId, BTreeSet<SessionId>>,
+    by_user: BTreeSet<(UserId, SessionId)>,
 }
 
 impl Sessions {
-    pub fn new(rows: &[SessionRow]) -> Sessions {
-        let mut sessions = Sessions::default();
-        for row in rows {
-            let session = Session {
-                user: row.user,
-                declaration: row.declaration.as_ref().and_then(|signed| Checked::from_store(signed).ok()),
-                card: row.card.as_ref().and_then(|signed| Checked::from_store(signed).ok()),
-                card_heard: row.card_heard,
-                heard: row.heard,
-                addresses: row.addresses.clone(),
-            };
-            sessions.known.insert(row.session, session);
-            sessions.by_user.entry(row.user).or_default().insert(row.session);
-        }
-        sessions
+    pub fn new(rows: Vec<SessionRow>) -> Sessions {
+        let known: BTreeMap<_, _> = rows.into_iter().map(|row| (row.session, Session::from_row(row))).collect();
+        Sessions { by_user: known.iter().map(|(id, session)| (session.user, *id)).collect(), known }
     }
 
     /// Notes a session of a user that was heard now. A session that has signed for two users is the latter's.
@@ -57,16 +62,15 @@ impl Sessions {
             user,
             declaration: None,
             card: None,
-            card_heard: Moment(0),
             heard: now,
-            addresses: Vec::new(),
+            addresses: Box::default(),
         });
         session.heard = session.heard.max(now);
-        self.by_user.entry(user).or_default().insert(id);
+        self.by_user.insert((user, id));
     }
 
     /// Takes in the declaration of a session that is known. False if it is no newer than the one held.
-    pub fn declare(&mut self, declaration: Checked<Declaration>, heard: Moment) -> bool {
+    pub fn declare(&mut self, declaration: &Checked<Declaration>, heard: Moment) -> bool {
         let Some(session) = self.known.get_mut(&declaration.session) else { return false };
         if session.declaration.as_ref().is_some_and(|held| held.seq >= declaration.seq) {
             return false;
@@ -75,18 +79,17 @@ impl Sessions {
             note(&mut session.addresses, addr.0, Provenance::Declared, heard);
         }
         session.heard = session.heard.max(heard);
-        session.declaration = Some(declaration);
+        session.declaration = Some(Declared::from(declaration));
         true
     }
 
     /// Takes in the key card of a session that is known. False if it is no newer than the one held.
-    pub fn take_card(&mut self, card: Checked<KeyCard>, now: Moment) -> bool {
+    pub fn take_card(&mut self, card: &Checked<KeyCard>, now: Moment) -> bool {
         let Some(session) = self.known.get_mut(&card.session) else { return false };
         if session.card.as_ref().is_some_and(|held| held.seq >= card.seq) {
             return false;
         }
-        session.card = Some(card);
-        session.card_heard = now;
+        session.card = Some(Card::of(card, now));
         true
     }
 
@@ -100,16 +103,13 @@ impl Sessions {
     }
 
     pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = SessionId> + '_ {
-        self.by_user.get(user).into_iter().flatten().copied()
+        self.by_user.range((*user, SessionId([0; 32]))..=(*user, SessionId([255; 32]))).map(|(_, session)| *session)
     }
 
     /// Prekey to seal to, unless the card is too old or there is none. The first of a card is its newest.
-    pub fn prekey(&self, id: &SessionId, now: Moment) -> Option<&Prekey> {
-        let session = self.known.get(id)?;
-        if now.since(session.card_heard) > CARD_LIFE {
-            return None;
-        }
-        session.card.as_ref()?.prekeys.first()
+    pub fn prekey(&self, id: &SessionId, now: Moment) -> Option<Prekey> {
+        let card = self.known.get(id)?.card.as_ref().filter(|card| now.since(card.heard) <= CARD_LIFE)?;
+        card.record.read().prekeys.first().cloned()
     }
 
     /// The highest seq seen of a session.
@@ -155,7 +155,7 @@ impl Sessions {
             }
             let session = &self.known[&id];
             let user = session.user;
-            let last = self.by_user.get(&session.user).is_none_or(|all| all.len() < 2);
+            let last = self.of_user(&session.user).nth(1).is_none();
             if !must_stay(&id, session, last) {
                 self.forget(&id);
                 forgotten.push((id, user));
@@ -165,12 +165,8 @@ impl Sessions {
     }
 
     pub fn forget(&mut self, id: &SessionId) {
-        let Some(session) = self.known.remove(id) else { return };
-        if let Some(all) = self.by_user.get_mut(&session.user) {
-            all.remove(id);
-            if all.is_empty() {
-                self.by_user.remove(&session.user);
-            }
+        if let Some(session) = self.known.remove(id) {
+            self.by_user.remove(&(session.user, *id));
         }
     }
 
@@ -180,21 +176,57 @@ impl Sessions {
         Some(SessionRow {
             session: *id,
             user: session.user,
-            declaration: session.declaration.as_ref().map(|declaration| declaration.signed().clone()),
-            card: session.card.as_ref().map(|card| card.signed().clone()),
-            card_heard: session.card_heard,
+            declaration: session.declaration.as_ref().map(Declared::signed),
+            card: session.card.as_ref().map(Card::signed),
+            card_heard: session.card.as_ref().map_or(Moment(0), |card| card.heard),
             heard: session.heard,
             addresses: session.addresses.iter().filter(|row| may_travel(&row.addr)).copied().collect(),
         })
     }
 }
 
+impl Declared {
+    /// The bytes that were signed, to pass on.
+    pub fn signed(&self) -> Signed {
+        self.record.signed()
+    }
+}
+
+impl From<&Checked<Declaration>> for Declared {
+    fn from(said: &Checked<Declaration>) -> Declared {
+        Declared { seq: said.seq, online: said.online, roles: said.roles, record: Kept::from(said) }
+    }
+}
+
+impl Card {
+    fn of(card: &Checked<KeyCard>, heard: Moment) -> Card {
+        Card { seq: card.seq, heard, record: Kept::from(card) }
+    }
+
+    /// The bytes that were signed, to pass on.
+    pub fn signed(&self) -> Signed {
+        self.record.signed()
+    }
+}
+
 impl Session {
-    pub fn declaration(&self) -> Option<&Checked<Declaration>> {
+    fn from_row(row: SessionRow) -> Session {
+        let declaration = row.declaration.and_then(|signed| Checked::from_store(&signed).ok());
+        let card = row.card.and_then(|signed| Checked::from_store(&signed).ok());
+        Session {
+            user: row.user,
+            declaration: declaration.as_ref().map(Declared::from),
+            card: card.as_ref().map(|card| Card::of(card, row.card_heard)),
+            heard: row.heard,
+            addresses: row.addresses.into(),
+        }
+    }
+
+    pub fn declaration(&self) -> Option<&Declared> {
         self.declaration.as_ref()
     }
 
-    pub fn card(&self) -> Option<&Checked<KeyCard>> {
+    pub fn card(&self) -> Option<&Card> {
         self.card.as_ref()
     }
 
@@ -212,7 +244,7 @@ impl Session {
 }
 
 /// Adds or refreshes an address; at the limit the least trusted and oldest goes. True if it was not known so well before.
-fn note(addresses: &mut Vec<AddressRow>, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
+fn note(addresses: &mut Box<[AddressRow]>, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
     if !can_be_dialled(&addr) {
         return false;
     }
@@ -222,11 +254,13 @@ fn note(addresses: &mut Vec<AddressRow>, addr: SocketAddr, provenance: Provenanc
         row.at = row.at.max(now);
         return better;
     }
-    addresses.push(AddressRow { addr, provenance, at: now });
-    if addresses.len() > MAX_ADDRESSES {
-        addresses.sort_by(|a, b| a.provenance.cmp(&b.provenance).then(b.at.cmp(&a.at)));
-        addresses.truncate(MAX_ADDRESSES);
+    let mut rows = std::mem::take(addresses).into_vec();
+    rows.push(AddressRow { addr, provenance, at: now });
+    if rows.len() > MAX_ADDRESSES {
+        rows.sort_by(|a, b| a.provenance.cmp(&b.provenance).then(b.at.cmp(&a.at)));
+        rows.truncate(MAX_ADDRESSES);
     }
+    *addresses = rows.into();
     true
 }
 

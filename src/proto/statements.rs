@@ -53,7 +53,7 @@ pub fn first(
 
 fn roster(config: &Config, count: &mut Count, users: &mut Users, now: Now) -> Checked<Roster> {
     let session = SessionId(config.session_key.public());
-    let known = users.roster(&config.user).cloned();
+    let known = users.roster(&config.user);
     if let Some(known) = &known {
         count.know_roster_version(known.version);
         let same_name = &*known.name == config.name.as_str();
@@ -74,7 +74,7 @@ fn sign_above(
     now: Now,
 ) -> Checked<Roster> {
     let session = SessionId(config.session_key.public());
-    let known = users.roster(&config.user).cloned();
+    let known = users.roster(&config.user);
     let mut sessions = known.as_ref().map(|known| known.sessions.0.clone()).unwrap_or_default();
     others.iter().for_each(|other| add_session(&mut sessions, other.clone()));
     add_session(&mut sessions, RosterSession { id: session, label: Text(config.label.clone()) });
@@ -87,7 +87,7 @@ fn sign_above(
     };
     let key = config.user_key.as_ref().expect("a session without the user key is on a roster already");
     let roster = Checked::sign(value, key, &config.network);
-    users.learn(roster.clone());
+    users.learn(&roster);
     roster
 }
 
@@ -141,10 +141,10 @@ impl Core {
         }
         self.count.know_roster_version(met.version);
         let sessions = met.sessions.0.clone();
-        self.users.learn(met);
+        self.users.learn(&met);
         if self.config.user_key.is_some() {
             self.myself.roster = sign_above(&self.config, &mut self.count, &mut self.users, &sessions, self.now);
-        } else if let Some(known) = self.users.roster(&self.config.user).cloned() {
+        } else if let Some(known) = self.users.roster(&self.config.user) {
             self.myself.roster = known;
         }
         self.save_counters();

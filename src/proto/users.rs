@@ -4,34 +4,44 @@
 //! nothing. From then on the plain name is that key's alone: another key that claims it is shown as `name#abc123`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::memory::UserRow;
 use crate::id::{SessionId, UserId};
-use crate::identity::{BadName, Checked, Name};
-use crate::wire::record::Roster;
+use crate::identity::{BadName, Checked, Kept, Name};
+use crate::wire::record::{Roster, Signed};
 
 /// What is known of a user.
 #[derive(Debug, Default)]
 struct User {
-    roster: Option<Checked<Roster>>,
-    pinned: Option<Name>,
-    verified: bool,
-    /// Every line is shown under it, so it is not made anew for each.
+    roster: Option<Kept<Roster>>,
+    /// Of the roster.
+    version: u64,
+    /// The pinned name, else the one of the roster. Every line is shown under it, so it is not made anew for each.
     called: Option<Called>,
+    pinned: bool,
+    verified: bool,
 }
 
 /// A name, and what it is compared by.
 #[derive(Debug)]
 struct Called {
     name: Name,
-    folded: String,
+    folded: Arc<str>,
+}
+
+impl Called {
+    fn by(name: Name) -> Called {
+        Called { folded: name.folded(), name }
+    }
 }
 
 /// Everybody that is known, myself included.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Users {
     known: BTreeMap<UserId, User>,
-    by_name: BTreeMap<String, BTreeSet<UserId>>,
+    /// By folded name.
+    named: BTreeSet<(Arc<str>, UserId)>,
 }
 
 /// What a roster did.
@@ -56,32 +66,27 @@ pub enum Meant {
 }
 
 impl Users {
-    pub fn new(rows: &[UserRow]) -> Users {
-        let mut users = Users { known: BTreeMap::new(), by_name: BTreeMap::new() };
-        for row in rows {
-            let roster = row.roster.as_ref().and_then(|signed| Checked::from_store(signed).ok());
-            let pinned = row.pinned.as_deref().and_then(|name| Name::parse(name).ok());
-            users.known.insert(row.user, User { roster, pinned, verified: row.verified, called: None });
-            users.index(&row.user);
-        }
-        users
+    pub fn new(rows: Vec<UserRow>) -> Users {
+        let known: BTreeMap<UserId, User> = rows.into_iter().map(|row| (row.user, User::from_row(&row))).collect();
+        let called = |(id, user): (&UserId, &User)| Some((user.called.as_ref()?.folded.clone(), *id));
+        Users { named: known.iter().filter_map(called).collect(), known }
     }
 
     /// Takes a roster in.
-    pub fn learn(&mut self, roster: Checked<Roster>) -> Learned {
+    pub fn learn(&mut self, roster: &Checked<Roster>) -> Learned {
         let id = roster.user;
+        let kept = Kept::from(roster);
         let user = self.known.entry(id).or_default();
         match &user.roster {
-            Some(known) if known.version > roster.version => return Learned::Nothing,
-            Some(known) if known.version == roster.version && known.signed() == roster.signed() => {
-                return Learned::Nothing;
-            }
-            Some(known) if known.version == roster.version => return Learned::Fork,
+            Some(known) if *known == kept => return Learned::Nothing,
+            Some(_) if user.version > roster.version => return Learned::Nothing,
+            Some(_) if user.version == roster.version => return Learned::Fork,
             _ => {}
         }
-        self.unindex(&id);
-        self.known.entry(id).or_default().roster = Some(roster);
-        self.index(&id);
+        (user.roster, user.version) = (Some(kept), roster.version);
+        if !user.pinned {
+            self.rename(id, Name::parse(&roster.name).ok());
+        }
         Learned::News
     }
 
@@ -92,8 +97,22 @@ impl Users {
         new
     }
 
-    pub fn roster(&self, user: &UserId) -> Option<&Checked<Roster>> {
-        self.known.get(user)?.roster.as_ref()
+    pub fn roster(&self, user: &UserId) -> Option<Checked<Roster>> {
+        self.kept_roster(user).map(Kept::read)
+    }
+
+    pub fn has_roster(&self, user: &UserId) -> bool {
+        self.kept_roster(user).is_some()
+    }
+
+    /// The roster as it was signed.
+    pub fn signed_roster(&self, user: &UserId) -> Option<Signed> {
+        self.kept_roster(user).map(Kept::signed)
+    }
+
+    /// The version of the roster that is held.
+    pub fn version(&self, user: &UserId) -> Option<u64> {
+        self.known.get(user).filter(|user| user.roster.is_some()).map(|user| user.version)
     }
 
     /// Whether this session speaks for this user.
@@ -113,9 +132,8 @@ impl Users {
         if self.is_pinned(user) || self.holder(&called.folded).is_some() {
             return false;
         }
-        let name = called.name.clone();
         if let Some(user) = self.known.get_mut(user) {
-            user.pinned = Some(name);
+            user.pinned = true;
         }
         true
     }
@@ -129,7 +147,7 @@ impl Users {
     }
 
     pub fn is_pinned(&self, user: &UserId) -> bool {
-        self.known.get(user).is_some_and(|user| user.pinned.is_some())
+        self.known.get(user).is_some_and(|user| user.pinned)
     }
 
     /// The pinned name, else the one of the roster.
@@ -145,7 +163,7 @@ impl Users {
     /// What to call a user; can be typed back.
     pub fn handle(&self, user: &UserId) -> String {
         let Some(Called { name, folded }) = self.called(user) else { return user.to_string() };
-        let alone = self.by_name.get(folded).is_none_or(|same| same.len() < 2);
+        let alone = self.of_name(folded).nth(1).is_none();
         if alone || self.holder(folded) == Some(*user) {
             return name.as_str().to_owned();
         }
@@ -166,13 +184,10 @@ impl Users {
             Err(why) => return Meant::NoName(why),
         };
         let folded = name.folded();
-        let same = self.by_name.get(&folded).cloned().unwrap_or_default();
-        let chosen: Vec<UserId> = match short {
-            Some(short) => same.into_iter().filter(|id| id.short() == short).collect(),
-            None => match self.holder(&folded) {
-                Some(holder) => vec![holder],
-                None => same.into_iter().collect(),
-            },
+        let chosen: Vec<UserId> = match (short, self.holder(&folded)) {
+            (Some(short), _) => self.of_name(&folded).filter(|id| id.short() == short).collect(),
+            (None, Some(holder)) => vec![holder],
+            (None, None) => self.of_name(&folded).collect(),
         };
         match chosen[..] {
             [] => Meant::Nobody,
@@ -187,10 +202,10 @@ impl Users {
     }
 
     /// Everybody of a (folded) name, and whoever has this id, of whom there is a roster.
-    pub fn called_or_is(&self, folded: Option<&str>, id: Option<&UserId>) -> Vec<UserId> {
-        let called = folded.and_then(|folded| self.by_name.get(folded)).into_iter().flatten();
-        let all: BTreeSet<UserId> = called.chain(id).copied().collect();
-        all.into_iter().filter(|user| self.roster(user).is_some()).collect()
+    pub fn called_or_is(&self, folded: Option<&Arc<str>>, id: Option<&UserId>) -> Vec<UserId> {
+        let called = folded.into_iter().flat_map(|folded| self.of_name(folded));
+        let all: BTreeSet<UserId> = called.chain(id.copied()).collect();
+        all.into_iter().filter(|user| self.has_roster(user)).collect()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = UserId> + '_ {
@@ -202,47 +217,57 @@ impl Users {
     }
 
     pub fn forget(&mut self, user: &UserId) {
-        self.unindex(user);
+        self.rename(*user, None);
         self.known.remove(user);
     }
 
     /// What the store keeps of a user.
     pub fn row(&self, id: &UserId) -> Option<UserRow> {
         let user = self.known.get(id)?;
-        Some(UserRow {
-            user: *id,
-            roster: user.roster.as_ref().map(|roster| roster.signed().clone()),
-            pinned: user.pinned.as_ref().map(|name| name.as_str().to_owned()),
-            verified: user.verified,
-        })
+        let pinned = user.called.as_ref().filter(|_| user.pinned).map(|called| called.name.as_str().to_owned());
+        Some(UserRow { user: *id, roster: user.roster.as_ref().map(Kept::signed), pinned, verified: user.verified })
+    }
+
+    fn kept_roster(&self, user: &UserId) -> Option<&Kept<Roster>> {
+        self.known.get(user)?.roster.as_ref()
     }
 
     fn called(&self, user: &UserId) -> Option<&Called> {
         self.known.get(user)?.called.as_ref()
     }
 
-    fn holder(&self, folded: &str) -> Option<UserId> {
-        let same = self.by_name.get(folded)?;
-        same.iter().copied().find(|id| self.is_pinned(id))
+    /// Everybody of a folded name.
+    fn of_name(&self, folded: &Arc<str>) -> impl Iterator<Item = UserId> + '_ {
+        let (first, last) = ((folded.clone(), UserId([0; 32])), (folded.clone(), UserId([255; 32])));
+        self.named.range(first..=last).map(|(_, user)| *user)
     }
 
-    /// Finds out what a user is called. What was known of it must be out of the index.
-    fn index(&mut self, id: &UserId) {
-        let Some(user) = self.known.get_mut(id) else { return };
-        let of_roster = || Name::parse(&user.roster.as_ref()?.name).ok();
-        user.called = user.pinned.clone().or_else(of_roster).map(|name| Called { folded: name.folded(), name });
-        if let Some(called) = &user.called {
-            self.by_name.entry(called.folded.clone()).or_default().insert(*id);
+    fn holder(&self, folded: &Arc<str>) -> Option<UserId> {
+        self.of_name(folded).find(|id| self.is_pinned(id))
+    }
+
+    /// Calls a user by another name, or by none.
+    fn rename(&mut self, id: UserId, name: Option<Name>) {
+        let Some(user) = self.known.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut user.called, name.map(Called::by));
+        let after = user.called.as_ref().map(|called| called.folded.clone());
+        if let Some(called) = before {
+            self.named.remove(&(called.folded, id));
         }
+        self.named.extend(after.map(|folded| (folded, id)));
     }
+}
 
-    fn unindex(&mut self, id: &UserId) {
-        let Some(called) = self.known.get_mut(id).and_then(|user| user.called.take()) else { return };
-        if let Some(same) = self.by_name.get_mut(&called.folded) {
-            same.remove(id);
-            if same.is_empty() {
-                self.by_name.remove(&called.folded);
-            }
+impl User {
+    fn from_row(row: &UserRow) -> User {
+        let roster = row.roster.as_ref().and_then(|signed| Checked::<Roster>::from_store(signed).ok());
+        let pinned = row.pinned.as_deref().and_then(|name| Name::parse(name).ok());
+        User {
+            version: roster.as_ref().map_or(0, |roster| roster.version),
+            pinned: pinned.is_some(),
+            verified: row.verified,
+            called: pinned.or_else(|| Name::parse(&roster.as_ref()?.name).ok()).map(Called::by),
+            roster: roster.as_ref().map(Kept::from),
         }
     }
 }
