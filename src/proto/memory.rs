@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::ranges::Ranges;
-use crate::id::{MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::time::{Moment, Wall};
 use crate::wire::record::Signed;
@@ -29,6 +29,13 @@ pub struct Memory {
     pub waiting: Vec<MessageRow>,
     /// Of my streams that have waiting messages: what each session of the addressee has.
     pub delivered: Vec<(StreamId, SessionId, Ranges)>,
+    /// Of my streams that have waiting messages: what a relay or server has on its disk, or had.
+    pub carried: Vec<(StreamId, SessionId, Ranges)>,
+    /// Envelopes in custody, mine too, in the order they came.
+    pub custody: Vec<CustodyRow>,
+    pub tombstones: Vec<TombstoneRow>,
+    /// Sessions that are owed a receipt which no direct connection has brought them.
+    pub owed: Vec<(UserId, SessionId)>,
 }
 
 /// Numbers that must never go back.
@@ -141,6 +148,55 @@ pub struct MessageRow {
     pub body: Vec<u8>,
 }
 
+/// An envelope that is held until its addressee has opened it or its life is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustodyRow {
+    pub envelope: EnvelopeId,
+    pub address: Address,
+    /// SHA-256 of what its release shows.
+    pub lock: [u8; 32],
+    /// Whose quota it takes: the user who handed it over; I for what I sealed.
+    pub depositor: UserId,
+    /// The session that handed it over.
+    pub from: SessionId,
+    /// The depositor was a member when it came: of the closed network, or linked.
+    pub member: bool,
+    /// When its life is over.
+    pub until: Moment,
+    /// Copies that may be given away where nothing is known of the addressee, this one included.
+    pub copies: u8,
+    /// The bytes whose hash is the id; empty once released, of an envelope of mine.
+    pub bytes: Vec<u8>,
+    /// If I sealed it.
+    pub mine: Option<Mine>,
+    /// What a session of the addressee said who could not open it, as `wire::chat::Unopenable`.
+    pub unopenable: Option<Vec<u8>>,
+}
+
+/// What an author knows of an envelope.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mine {
+    /// Fits the lock: the author may withdraw it from every carrier.
+    pub r: [u8; 32],
+    /// Messages of mine in it, by stream; none in a receipt.
+    pub load: Vec<(StreamId, Ranges)>,
+}
+
+impl std::fmt::Debug for Mine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mine").field("load", &self.load).finish_non_exhaustive()
+    }
+}
+
+/// An envelope that was opened: who comes with a copy of it is shown `r`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TombstoneRow {
+    pub envelope: EnvelopeId,
+    pub r: [u8; 32],
+    /// When the last copy's life is over.
+    pub until: Moment,
+}
+
 /// A change, to be made durable. Ops are applied in order; a batch of them is applied as a whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
@@ -173,6 +229,29 @@ pub enum Op {
         stream: StreamId,
         session: SessionId,
         ranges: Ranges,
+    },
+    /// What a carrier has of a stream of mine, or had, replacing what was said before.
+    Carried {
+        stream: StreamId,
+        by: SessionId,
+        ranges: Ranges,
+    },
+    /// Insert or replace.
+    Custody(Box<CustodyRow>),
+    /// Of an envelope in custody.
+    Copies {
+        envelope: EnvelopeId,
+        copies: u8,
+    },
+    ForgetCustody(EnvelopeId),
+    /// Insert or replace.
+    Tombstone(TombstoneRow),
+    ForgetTombstone(EnvelopeId),
+    /// Whether a session is owed a receipt that has to travel as mail.
+    Owed {
+        user: UserId,
+        session: SessionId,
+        owed: bool,
     },
     /// These of my messages left the outbox: everybody who is to have them has them.
     Settled {

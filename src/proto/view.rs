@@ -67,6 +67,8 @@ pub enum Notice {
         to: String,
         session: SessionId,
         state: Delivery,
+        /// Whose disk has it: the relay or server that carries it, or the session it was for.
+        by: SessionId,
     },
     Message(Box<MessageView>),
     Users {
@@ -144,6 +146,8 @@ pub enum Absence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     Queued,
+    /// On the disk of a relay or server.
+    Carried,
     Delivered,
 }
 
@@ -207,7 +211,16 @@ pub struct StatusView {
     pub message: MessageId,
     pub to: String,
     pub text: String,
-    pub sessions: Vec<(SessionId, Delivery)>,
+    pub sessions: Vec<HeldBy>,
+}
+
+/// How far a message is on its way to a session, and who has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBy {
+    pub session: SessionId,
+    pub state: Delivery,
+    /// Carriers whose disk has it or had it; the session itself once it is delivered; nobody while it is queued.
+    pub by: Vec<SessionId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -216,6 +229,7 @@ pub enum WarningCode {
     ClonedKey,
     RosterFork,
     NoKey,
+    CustodyRefused,
     Disk,
     Multicast,
 }

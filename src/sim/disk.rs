@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::id::{SessionId, StreamId, UserId};
-use crate::proto::memory::{Counters, LinkRow, ListRow, Memory, MessageRow, Op, SessionRow, Ticket, UserRow};
+use crate::id::{EnvelopeId, SessionId, StreamId, UserId};
+use crate::proto::memory::{
+    Counters, CustodyRow, LinkRow, ListRow, Memory, MessageRow, Op, SessionRow, Ticket, TombstoneRow, UserRow,
+};
 use crate::proto::ranges::Ranges;
 
 /// What one simulated node has on its disk, and what is on its way there.
@@ -19,6 +21,12 @@ pub struct Disk {
     /// Messages of others and of this node, in the order they were stored.
     pub history: Vec<MessageRow>,
     delivered: BTreeMap<(StreamId, SessionId), Ranges>,
+    carried: BTreeMap<(StreamId, SessionId), Ranges>,
+    /// With the order in which they came.
+    custody: BTreeMap<EnvelopeId, (u64, CustodyRow)>,
+    taken: u64,
+    tombstones: BTreeMap<EnvelopeId, TombstoneRow>,
+    owed: BTreeMap<SessionId, UserId>,
     pending: VecDeque<(Ticket, Op)>,
     /// Typed messages are refused while this is set.
     pub full: bool,
@@ -83,13 +91,29 @@ impl Disk {
     /// What a node starts from.
     pub fn load(&self) -> Memory {
         let waits = |stream: &StreamId| self.memory.waiting.iter().any(|row| row.id.stream == *stream);
-        let delivered = self.delivered.iter().filter(|((stream, _), _)| waits(stream));
-        let delivered = delivered.map(|((stream, session), ranges)| (*stream, *session, ranges.clone())).collect();
+        let of_waiting = |known: &BTreeMap<(StreamId, SessionId), Ranges>| {
+            let known = known.iter().filter(|((stream, _), _)| waits(stream));
+            known.map(|((stream, session), ranges)| (*stream, *session, ranges.clone())).collect()
+        };
+        let (delivered, carried) = (of_waiting(&self.delivered), of_waiting(&self.carried));
         let users = self.users.values().cloned().collect();
         let sessions = self.sessions.values().cloned().collect();
         let links = self.links.values().copied().collect();
         let lists = self.lists.values().cloned().collect();
-        Memory { delivered, users, sessions, links, lists, ..self.memory.clone() }
+        let tombstones = self.tombstones.values().copied().collect();
+        let owed = self.owed.iter().map(|(session, user)| (*user, *session)).collect();
+        Memory {
+            delivered,
+            carried,
+            users,
+            sessions,
+            links,
+            lists,
+            tombstones,
+            owed,
+            custody: self.custody().cloned().collect(),
+            ..self.memory.clone()
+        }
     }
 
     /// Goes back to an older state of the disk, as a restored backup does.
@@ -99,7 +123,30 @@ impl Disk {
         self.sessions = std::mem::take(&mut backup.sessions).into_iter().map(|row| (row.session, row)).collect();
         self.links = std::mem::take(&mut backup.links).into_iter().map(|row| (row.user, row)).collect();
         self.lists = std::mem::take(&mut backup.lists).into_iter().map(|row| (row.session, row)).collect();
+        self.custody =
+            std::mem::take(&mut backup.custody).into_iter().zip(1..).map(|(row, n)| (row.envelope, (n, row))).collect();
+        self.taken = self.custody.len() as u64;
+        self.tombstones = std::mem::take(&mut backup.tombstones).into_iter().map(|row| (row.envelope, row)).collect();
+        self.owed = std::mem::take(&mut backup.owed).into_iter().map(|(user, session)| (session, user)).collect();
+        let keyed = |rows: Vec<(StreamId, SessionId, Ranges)>| {
+            rows.into_iter().map(|(stream, session, ranges)| ((stream, session), ranges)).collect()
+        };
+        self.delivered = keyed(std::mem::take(&mut backup.delivered));
+        self.carried = keyed(std::mem::take(&mut backup.carried));
         self.memory = backup;
+    }
+
+    /// Envelopes held on it, in the order they came.
+    pub fn custody(&self) -> impl Iterator<Item = &CustodyRow> {
+        let mut rows: Vec<&(u64, CustodyRow)> = self.custody.values().collect();
+        rows.sort_by_key(|(n, _)| *n);
+        rows.into_iter().map(|(_, row)| row)
+    }
+
+    fn take_custody(&mut self, row: CustodyRow) {
+        self.taken += 1;
+        let n = self.custody.get(&row.envelope).map_or(self.taken, |(n, _)| *n);
+        self.custody.insert(row.envelope, (n, row));
     }
 
     fn apply(&mut self, op: Op) {
@@ -135,6 +182,20 @@ impl Disk {
             Op::Delivered { stream, session, ranges } => {
                 self.delivered.insert((stream, session), ranges);
             }
+            Op::Carried { stream, by, ranges } => {
+                self.carried.insert((stream, by), ranges);
+            }
+            Op::Custody(row) => self.take_custody(*row),
+            Op::Copies { envelope, copies } => {
+                if let Some((_, row)) = self.custody.get_mut(&envelope) {
+                    row.copies = copies;
+                }
+            }
+            Op::ForgetCustody(envelope) => drop(self.custody.remove(&envelope)),
+            Op::Tombstone(row) => drop(self.tombstones.insert(row.envelope, row)),
+            Op::ForgetTombstone(envelope) => drop(self.tombstones.remove(&envelope)),
+            Op::Owed { user, session, owed: true } => drop(self.owed.insert(session, user)),
+            Op::Owed { session, owed: false, .. } => drop(self.owed.remove(&session)),
             Op::Settled { stream, ranges } => {
                 memory.waiting.retain(|row| row.id.stream != stream || !ranges.contains(row.id.n));
             }
