@@ -99,6 +99,8 @@ pub struct Sealed {
     pub id: EnvelopeId,
     /// What a release must fit.
     pub lock: [u8; 32],
+    /// What fits it: the author may show it too.
+    pub r: [u8; 32],
     /// Of a [`Envelope`].
     pub bytes: Vec<u8>,
 }
@@ -160,7 +162,7 @@ pub fn seal(
         return None;
     }
     let bytes = encode(&Envelope { address, lock: Fixed(lock), wraps: List(wraps), sealed: Bytes(sealed) });
-    Some(Sealed { id: envelope_id(&bytes), lock, bytes })
+    Some(Sealed { id: envelope_id(&bytes), lock, r, bytes })
 }
 
 /// The padded plaintext of these contents.

@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::limits::{MAX_GAPS, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS, MAX_STREAMS_PER_SESSION, RECEIPT_PAUSE};
+use super::limits::{
+    MAX_GAPS, MAX_OWED, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS, MAX_STREAMS_PER_SESSION, RECEIPT_PAUSE,
+};
 use super::memory::Ticket;
 use super::ranges::Ranges;
 use crate::id::{Address, SessionId, StreamId, UserId};
@@ -25,6 +27,8 @@ pub struct Inbox {
     owed: BTreeMap<(UserId, SessionId), BTreeSet<StreamId>>,
     /// Before when no further receipt goes to a session.
     paused: BTreeMap<SessionId, Moment>,
+    /// Sessions whose mail was taken and that were not answered since, over restarts.
+    unanswered: BTreeMap<SessionId, UserId>,
 }
 
 /// What became of a number.
@@ -37,9 +41,31 @@ pub enum Taken {
 }
 
 impl Inbox {
-    pub fn new(received: Vec<(StreamId, Ranges)>) -> Inbox {
+    pub fn new(received: Vec<(StreamId, Ranges)>, unanswered: Vec<(UserId, SessionId)>) -> Inbox {
         let seen: BTreeMap<StreamId, Ranges> = received.into_iter().collect();
-        Inbox { durable: seen.clone(), seen, pending: VecDeque::new(), owed: BTreeMap::new(), paused: BTreeMap::new() }
+        Inbox {
+            durable: seen.clone(),
+            seen,
+            pending: VecDeque::new(),
+            owed: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            unanswered: unanswered.into_iter().map(|(user, session)| (session, user)).collect(),
+        }
+    }
+
+    /// Mail of a session was taken that is not connected. True if that is to be remembered.
+    pub fn leave_unanswered(&mut self, user: UserId, session: SessionId) -> bool {
+        self.unanswered.len() < MAX_OWED && self.unanswered.insert(session, user).is_none()
+    }
+
+    /// A receipt is on its way to a session. Whose it is, if one was owed since a while.
+    pub fn answer(&mut self, session: &SessionId) -> Option<UserId> {
+        self.unanswered.remove(session)
+    }
+
+    /// Sessions that are owed a receipt by mail.
+    pub fn unanswered(&self) -> Vec<(UserId, SessionId)> {
+        self.unanswered.iter().map(|(session, user)| (*user, *session)).collect()
     }
 
     /// Takes a number.

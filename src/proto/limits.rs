@@ -90,6 +90,36 @@ pub const WINDOW: usize = 32;
 /// What was sent and not receipted is sent anew after this long if no news came before; doubles up to [`SEEK_LONGEST`].
 pub const RESEND_FIRST: Duration = Duration::from_secs(10);
 
+/// Bytes of envelopes that a relay or server keeps for others: they are held in memory too, and a
+/// Raspberry Pi has a gigabyte. Strangers together get a quarter of it (design §6), one member half.
+pub const CUSTODY_BYTES: usize = 64 << 20;
+/// And so many of them, each with some 400 bytes of book-keeping.
+pub const CUSTODY_ITEMS: usize = 65_536;
+/// What one stranger may deposit: a megabyte, in envelopes of a kilobyte a long conversation.
+pub const STRANGER_BYTES: usize = 1 << 20;
+pub const STRANGER_ITEMS: usize = 512;
+/// Releases remembered, so that copies that come later are let go: as many as envelopes.
+pub const MAX_TOMBSTONES: usize = CUSTODY_ITEMS;
+/// Copies of an envelope where nobody knows where its addressee is (design §6; spray and wait with 4 copies reaches 98 %
+/// within a day where direct delivery reaches 63 %, `docs/decisions.md`).
+pub const SPRAY: u8 = 4;
+/// Envelopes handed to one neighbour and not answered: a disk's group commit takes as many at once.
+pub const HANDOVER_WINDOW: usize = 32;
+/// A carrier without room is left alone for so long.
+pub const HANDOVER_FULL: Duration = Duration::from_secs(60);
+/// Envelopes of mine to one user that nobody has taken yet; what is typed meanwhile goes into the next one together.
+pub const MAIL_WINDOW: usize = 4;
+/// Bytes of envelopes that I keep of my own: what is over it waits in the outbox.
+pub const MAX_OWN_CUSTODY: usize = 32 << 20;
+/// Envelopes that a node which is no carrier passes between two others and remembers until they are answered.
+pub const MAX_FORWARDED: usize = 1_024;
+/// Envelopes that one offer at a meeting speaks of, in all: half a megabyte of ids.
+pub const MAX_OFFERED_AT_ONCE: usize = 16_384;
+/// Sessions that are owed a receipt by mail.
+pub const MAX_OWED: usize = 4_096;
+/// Carriers of one stream that are remembered.
+pub const MAX_CARRIERS: usize = 16;
+
 /// How far a received Lamport counter may be ahead of mine; more counts as this much.
 pub const MAX_LAMPORT_JUMP: u64 = 1 << 20;
 /// Counters are stored ahead in blocks, so that typing a line is one write and not two.

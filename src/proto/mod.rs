@@ -9,7 +9,8 @@
 //! they were last; whoever shows up on the local link is met ([`nearby`]). Of two connections to one session one is kept
 //! ([`neighbours`]), and the faces are told who is there ([`presence`]). What is typed waits in the [`outbox`] until receipts
 //! say that every session of the addressee has it; what comes is taken once by the [`inbox`], stored, and only then
-//! receipted and shown. Keys to which others seal live in [`prekeys`].
+//! receipted and shown. Keys to which others seal live in [`prekeys`]. Whoever is not connected gets mail ([`on_mail`]):
+//! envelopes that friends pass on and carriers keep in [`custody`] and hand on ([`handover`], [`on_custody`]).
 //!
 //! Everybody within two links is kept in sight ([`horizon`]): who meets, compares what each holds ([`on_digest`]); what
 //! changes is passed on by one common friend and offered by the others ([`offers`], [`on_presence`]); who is missing is
@@ -21,11 +22,13 @@
 
 mod budget;
 mod counters;
+mod custody;
 mod dials;
 mod directory;
 pub mod event;
 mod finds;
 mod floods;
+mod handover;
 mod horizon;
 mod inbox;
 mod interest;
@@ -41,6 +44,7 @@ mod offers;
 mod on_chat;
 mod on_connection;
 mod on_control;
+mod on_custody;
 mod on_dial;
 mod on_digest;
 mod on_directory;
@@ -48,6 +52,7 @@ mod on_explode;
 mod on_find;
 mod on_link;
 mod on_local_link;
+mod on_mail;
 mod on_ping;
 mod on_presence;
 mod on_record;
@@ -78,11 +83,13 @@ use crate::identity::{Name, SecretKey, Verifier};
 use crate::time::{Moment, Now};
 use budget::Budget;
 use counters::Count;
+use custody::Custody;
 use dials::{Dials, Pings};
 use directory::Directory;
 use event::{CloseReason, Input, Output};
 use finds::Finds;
 use floods::Floods;
+use handover::{Forwards, Handover};
 use horizon::Horizon;
 use inbox::Inbox;
 use interest::Interest;
@@ -168,6 +175,9 @@ pub struct Core {
     prekeys: Prekeys,
     outbox: Outbox,
     inbox: Inbox,
+    custody: Custody,
+    handover: Handover,
+    forwards: Forwards,
     /// My messages that are on their way to the disk, with the line that typed each.
     typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
     /// Users of whom the store keeps a row.
@@ -272,8 +282,11 @@ impl Core {
             pings: Pings::default(),
             lookups: Lookups::default(),
             prekeys,
-            outbox: Outbox::new(session, epoch, memory.waiting, memory.delivered),
-            inbox: Inbox::new(memory.received),
+            outbox: Outbox::new(session, epoch, memory.waiting, memory.delivered, memory.carried),
+            inbox: Inbox::new(memory.received, memory.owed),
+            custody: Custody::new(memory.custody, memory.tombstones),
+            handover: Handover::default(),
+            forwards: Forwards::default(),
             typed: VecDeque::new(),
             kept,
             sessions: Sessions::new(memory.sessions),
@@ -292,6 +305,7 @@ impl Core {
         };
         core.remember_members();
         core.remember_friends();
+        core.remember_mail();
         core.settle_everybody();
         core.seek_everybody();
         core

@@ -41,6 +41,8 @@ pub struct Neighbour {
     pub replaces: Vec<ConnId>,
     /// Envelopes handed back to it since one could be opened.
     pub handed_back: u32,
+    /// Receipts sent to it that it has not released.
+    pub receipts: u32,
 }
 
 /// A question whether somebody is still there. No answer is no proof that they are not: they may have stopped for a

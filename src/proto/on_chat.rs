@@ -14,8 +14,8 @@ use crate::time::Wall;
 use crate::wire::chat::{Chat, Parcel, Release, Unopenable};
 use crate::wire::codec::{Bytes, Fixed};
 use crate::wire::content::{Content, LinkBody, ReceiptBody, kind};
+use crate::wire::decode;
 use crate::wire::record::{Prekey, Roster};
-use crate::wire::{decode, encode};
 
 impl Core {
     pub(super) fn on_chat(&mut self, conn: ConnId, items: Vec<Chat>) {
@@ -28,15 +28,15 @@ impl Core {
                 Chat::Parcel(parcel) => self.on_parcel(conn, parcel),
                 Chat::Release(release) => self.on_release(conn, release),
                 Chat::Unopenable(unopenable) => self.on_unopenable(conn, unopenable),
+                Chat::Custody(said) => self.on_custody(conn, said),
+                Chat::Offer(offer) => self.on_offer(conn, offer),
+                Chat::Ask(ask) => self.on_ask(conn, ask),
                 Chat::Unknown(_) => self.drop_counted("chat item of an unknown kind"),
             }
         }
     }
 
     fn on_parcel(&mut self, conn: ConnId, parcel: Parcel) {
-        if self.disk_trouble.is_some() {
-            return self.drop_counted("envelope while the disk refuses");
-        }
         if self.out.unstored() > MAX_UNSTORED {
             return self.drop_counted("envelope while the disk is behind");
         }
@@ -44,15 +44,31 @@ impl Core {
             Ok(opened) if opened.address != Address::from(self.config.user) => {
                 self.drop_counted("envelope to somebody else");
             }
-            Ok(opened) => self.on_opened(conn, opened),
-            Err(Unopened::NoKey(address)) if address != Address::from(self.config.user) => {
-                self.drop_counted("envelope to somebody else");
+            Ok(_) | Err(Unopened::Broken | Unopened::WrongLock) if self.disk_trouble.is_some() => {
+                self.drop_counted("envelope while the disk refuses");
             }
+            Ok(opened) => self.on_opened(conn, opened),
+            Err(Unopened::NoKey(address)) if address != Address::from(self.config.user) => self.carry(conn, parcel),
             Err(Unopened::NoKey(_)) => self.hand_back(conn, &parcel.envelope),
             Err(Unopened::Malformed(_)) => self.strike(conn, "malformed envelope"),
-            Err(Unopened::Broken) => self.strike(conn, "envelope with a broken seal"),
-            Err(Unopened::WrongLock) => self.strike(conn, "envelope with a wrong lock"),
+            Err(Unopened::Broken) => self.refuse_sealed(conn, &parcel.envelope, "envelope with a broken seal"),
+            Err(Unopened::WrongLock) => self.refuse_sealed(conn, &parcel.envelope, "envelope with a wrong lock"),
         }
+    }
+
+    /// What is wrong inside a seal is the author's fault, and who carried it could not know.
+    fn refuse_sealed(&mut self, conn: ConnId, envelope: &[u8], reason: &'static str) {
+        if self.may_carry(conn) {
+            self.drop_counted(reason);
+            self.hand_back(conn, envelope);
+        } else {
+            self.strike(conn, reason);
+        }
+    }
+
+    /// Whether somebody may bring what others have sealed.
+    fn may_carry(&self, conn: ConnId) -> bool {
+        self.is_super_client(conn) || self.speaker(conn).is_some_and(|(_, user)| self.links.is_link(&user))
     }
 
     /// Sealed to none of my prekeys: the author gets my newest key card and seals anew. Who goes on without using it is not
@@ -73,10 +89,19 @@ impl Core {
     }
 
     fn on_opened(&mut self, conn: ConnId, opened: Opened) {
+        let Some((by, _)) = self.speaker(conn) else { return };
+        let carried = by != opened.session;
         if !opened.is_by_author(&self.verifier) {
+            if carried && self.may_carry(conn) {
+                self.release(conn, &opened);
+                return self.drop_counted("content not signed by its author");
+            }
             return self.strike(conn, "content not signed by its author");
         }
         if self.links.is_blocked(&opened.user) {
+            if carried {
+                self.release(conn, &opened);
+            }
             return self.drop_counted("content of somebody blocked");
         }
         if !self.may_keep(&opened.user) {
@@ -96,14 +121,19 @@ impl Core {
             neighbour.handed_back = 0;
         }
         self.sessions.hear(opened.session, opened.user, self.now.moment);
-        if let Some(card) = &opened.card {
-            self.take_card(conn, card);
+        if let Some(card) = opened.card.as_ref().and_then(|card| Checked::open(card, &self.verifier).ok()) {
+            self.learn_card(card);
         }
         self.take_contents(&opened);
         self.forget_if_strange(&opened.user);
+        self.release(conn, &opened);
+        self.send_receipts();
+    }
+
+    /// Shows that an envelope was opened, once what was in it is durable.
+    fn release(&mut self, conn: ConnId, opened: &Opened) {
         let release = Release { envelope: opened.id, r: Fixed(opened.r) };
         self.out.after_store(Output::Chat { conn, item: Chat::Release(release) });
-        self.send_receipts();
     }
 
     fn take_contents(&mut self, opened: &Opened) {
@@ -132,6 +162,7 @@ impl Core {
             if news {
                 self.out.store(Op::Seen { stream, ranges: self.inbox.seen(&stream) });
             }
+            self.owe_by_mail(opened.user, opened.session);
             self.inbox.owe(opened.user, stream, self.out.issued());
         }
     }
@@ -198,22 +229,35 @@ impl Core {
             let to = self.users.handle(&opened.user);
             for message in result.delivered {
                 let (to, session, state) = (to.clone(), opened.session, Delivery::Delivered);
-                self.notice_after_store(None, Notice::State { message, to, session, state });
+                self.notice_after_store(None, Notice::State { message, to, session, state, by: session });
             }
         }
+        self.withdraw_mail(&opened.user);
     }
 
     fn on_release(&mut self, conn: ConnId, release: Release) {
         let Some((session, user)) = self.speaker(conn) else { return };
         if self.outbox.released(&user, &session, &release, self.now.moment) {
             self.pump_session(user, session);
-        } else {
+        } else if !self.release_mail(session, &release) && !self.is_receipt_released(conn) {
             self.drop_counted("release that fits no lock");
         }
     }
 
+    /// Receipts on their way are counted and not remembered: of each the release is expected once.
+    fn is_receipt_released(&mut self, conn: ConnId) -> bool {
+        let Some(neighbour) = self.neighbours.get_mut(&conn).filter(|neighbour| neighbour.receipts > 0) else {
+            return false;
+        };
+        neighbour.receipts -= 1;
+        true
+    }
+
     fn on_unopenable(&mut self, conn: ConnId, unopenable: Unopenable) {
         let Some((session, user)) = self.speaker(conn) else { return };
+        if !self.outbox.is_on_its_way(&user, &session, &unopenable.envelope) {
+            return self.unopenable_mail(conn, unopenable);
+        }
         let before = self.sessions.prekey(&session, self.now.moment);
         self.take_card(conn, &unopenable.card);
         let news = self.sessions.prekey(&session, self.now.moment) != before;
@@ -245,6 +289,7 @@ impl Core {
         for (session, _) in self.neighbours.of_user(user) {
             self.pump_session(*user, session);
         }
+        self.entrust(user);
     }
 
     fn pump_session(&mut self, user: UserId, session: SessionId) {
@@ -277,26 +322,25 @@ impl Core {
         );
     }
 
-    /// The receipts that are owed and durable, to those authors who are connected; the others get theirs when they come.
+    /// The receipts that are owed and durable: directly to those authors who are connected, to the others by mail.
     pub(super) fn send_receipts(&mut self) {
         for (user, session, body) in self.inbox.due(self.out.durable(), self.now.moment) {
-            let Some(conn) = self.neighbours.up(&session) else { continue };
-            let content = Content {
-                kind: kind::RECEIPT,
-                epoch: 0,
-                n: 0,
-                lamport: 0,
-                wall: self.now.wall.0,
-                body: Bytes(encode(&body)),
+            let Some(conn) = self.neighbours.up(&session) else {
+                self.mail_receipt(user, session, &body);
+                continue;
             };
-            if let Some(sealed) = self.seal_to(&user, vec![content]) {
+            if let Some(sealed) = self.seal_receipt(&user, &body) {
                 self.send_envelope(conn, sealed);
+                self.receipt_is_sent(&session);
+                if let Some(neighbour) = self.neighbours.get_mut(&conn) {
+                    neighbour.receipts += 1;
+                }
             }
         }
     }
 
     /// Seals to every session of a user whose key card is known. A stranger gets my roster and key card along.
-    fn seal_to(&mut self, user: &UserId, contents: Vec<Content>) -> Option<Sealed> {
+    pub(super) fn seal_to(&mut self, user: &UserId, contents: Vec<Content>) -> Option<Sealed> {
         let audience = self.users.audience(user);
         let prekeys: Vec<Prekey> = audience.iter().filter_map(|id| self.sessions.prekey(id, self.now.moment)).collect();
         let stranger = !self.links.is_link(user);
@@ -336,5 +380,6 @@ impl Core {
         for (stream, ranges) in by_stream {
             self.out.store(Op::Settled { stream, ranges });
         }
+        self.withdraw_mail(user);
     }
 }

@@ -57,6 +57,7 @@ impl Core {
             probe: None,
             replaces: Vec::new(),
             handed_back: 0,
+            receipts: 0,
         };
         match self.neighbours.admit(new.conn, neighbour) {
             Verdict::Duplicate => {
@@ -178,6 +179,7 @@ impl Core {
         self.wanted.found(&user, self.now.moment);
         self.answer_pings(&session);
         self.outbox.open_lane(user, session, self.now.moment);
+        self.handover.open(session, self.now.moment);
         self.inbox.owe_all(user, session, self.config.user);
         if self.recovering() && user != self.config.user {
             let message = RequestUserList { id: self.myself.declaration.seq, user: self.config.user };
@@ -197,6 +199,10 @@ impl Core {
         self.retry_lookups();
         self.send_receipts();
         self.pump(&user);
+        self.offer_mail(conn, session, user);
+        if self.is_super_client(conn) {
+            self.entrust_all();
+        }
     }
 
     /// With whom what is known is compared at every meeting: linked users, my own sessions, my servers, and among relays and
@@ -261,6 +267,7 @@ impl Core {
             Left::Spare => self.compare_again(gone.session, user),
             Left::Other => {
                 self.outbox.open_lane(user, gone.session, self.now.moment);
+                self.resume_mail(gone.session);
                 self.pump(&user);
                 self.compare_again(gone.session, user);
             }
@@ -279,6 +286,8 @@ impl Core {
     fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
         self.outbox.close_lane(&user, &session);
         self.note_here(&user);
+        self.part_with_mail(&session);
+        self.entrust(&user);
         // One that has answered a handshake meanwhile is there, and has the time to say hello.
         let grace = if self.neighbours.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
         self.presence.missing(&session, self.now.moment + grace);

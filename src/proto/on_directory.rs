@@ -19,14 +19,13 @@ impl Core {
     }
 
     /// Connected relays and servers to which a user is nearer than to me, nearest first.
-    #[allow(dead_code, reason = "custody and ping requests ask for it")]
     pub(super) fn nearer(&self, user: &UserId) -> Vec<ConnId> {
         self.directory.nearer(&short(&user.0))
     }
 
     /// A user is there, or nearer than before, by way of a relay or server.
-    pub(super) fn on_reachable(&mut self, _user: &UserId) {
-        // Mail for them is on its way from here as soon as this carries any.
+    pub(super) fn on_reachable(&mut self, user: &UserId) {
+        self.route_custody_for(user);
     }
 
     /// Notes whether a user has a session here.

@@ -103,7 +103,13 @@ impl Core {
 
     /// A key card that concerns me, of a session that its user's roster lists.
     pub(super) fn take_card(&mut self, conn: ConnId, card: &Signed) {
-        let Some(card) = self.checked::<KeyCard>(conn, card) else { return };
+        if let Some(card) = self.checked::<KeyCard>(conn, card) {
+            self.learn_card(card);
+        }
+    }
+
+    /// A key card whose signature holds.
+    pub(super) fn learn_card(&mut self, card: Checked<KeyCard>) {
         let (session, user) = (card.session, card.user);
         if session == self.session {
             return;

@@ -236,6 +236,7 @@ impl Core {
         };
         self.outbox.remove(&id);
         self.out.store(Op::Cancelled(id));
+        self.cancel_mail(&id);
         self.notice_after_store(line, Notice::Done { what: format!("cancelled {token}") });
         Ok(())
     }

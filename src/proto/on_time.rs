@@ -53,6 +53,7 @@ impl Core {
             let _ = session;
             self.pump(&user);
         }
+        self.keep_custody();
         if self.inbox.next().is_some_and(|at| at <= now) {
             self.send_receipts();
         }
@@ -81,6 +82,8 @@ impl Core {
             Some(self.myself.refresh()),
             self.outbox.next(),
             self.inbox.next(),
+            self.custody.next(),
+            self.handover.next(),
             self.wanted.next(),
             self.bootstrap.next(),
             self.wanted.missing().next().map(|_| self.glance),

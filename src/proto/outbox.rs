@@ -6,12 +6,16 @@
 //! [`WINDOW`] envelopes are unreleased. A release makes room; a receipt (cumulative ranges per stream) marks messages
 //! delivered to that session; a message that every session of the addressee has is settled and leaves. A lane dies with its
 //! connection, and a new one starts at the front, so whatever was lost on the way is sealed anew.
+//!
+//! To somebody who is not connected messages go as mail: [`Outbox::entrust`] takes those that are in no envelope of mine yet.
+//! They stay in the queue, and what became of their envelope decides whether they are entrusted again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::limits::{
-    MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST, WINDOW,
+    MAX_CARRIERS, MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST,
+    WINDOW,
 };
 use super::memory::MessageRow;
 use super::ranges::Ranges;
@@ -33,6 +37,8 @@ type Place = (u32, u64);
 struct Item {
     row: MessageRow,
     durable: bool,
+    /// It is in an envelope of mine that is under way as mail.
+    entrusted: bool,
 }
 
 /// What waits for one user.
@@ -41,6 +47,10 @@ struct Queue {
     items: BTreeMap<Place, Item>,
     lanes: BTreeMap<SessionId, Lane>,
     delivered: BTreeMap<(StreamId, SessionId), Ranges>,
+    /// What carriers have or had.
+    carried: BTreeMap<(StreamId, SessionId), Ranges>,
+    /// Everything before is entrusted.
+    mail: Place,
 }
 
 /// The way to one live session.
@@ -91,6 +101,7 @@ impl Outbox {
         epoch: u64,
         waiting: Vec<MessageRow>,
         delivered: Vec<(StreamId, SessionId, Ranges)>,
+        carried: Vec<(StreamId, SessionId, Ranges)>,
     ) -> Outbox {
         let mut outbox = Outbox {
             me,
@@ -107,6 +118,9 @@ impl Outbox {
         for (stream, session, ranges) in delivered {
             let queue = outbox.queues.entry(stream.to.user()).or_default();
             queue.delivered.insert((stream, session), ranges);
+        }
+        for (stream, by, ranges) in carried {
+            outbox.queues.entry(stream.to.user()).or_default().carried.insert((stream, by), ranges);
         }
         outbox
     }
@@ -128,7 +142,7 @@ impl Outbox {
         let place = (self.ordinal(row.id.stream.epoch), row.id.n);
         self.count += 1;
         self.bytes += row.body.len();
-        self.queues.entry(row.with).or_default().items.insert(place, Item { row, durable });
+        self.queues.entry(row.with).or_default().items.insert(place, Item { row, durable, entrusted: false });
     }
 
     /// A message is durable and may go.
@@ -160,7 +174,11 @@ impl Outbox {
     pub fn close_lane(&mut self, user: &UserId, session: &SessionId) {
         if let Some(queue) = self.queues.get_mut(user) {
             queue.lanes.remove(session);
-            if queue.lanes.is_empty() && queue.items.is_empty() && queue.delivered.is_empty() {
+            if queue.lanes.is_empty()
+                && queue.items.is_empty()
+                && queue.delivered.is_empty()
+                && queue.carried.is_empty()
+            {
                 self.queues.remove(user);
             }
         }
@@ -202,6 +220,103 @@ impl Outbox {
         }
     }
 
+    /// What goes into the next envelope to a user as mail, and is entrusted from now on; empty if nothing waits that is not.
+    pub fn entrust(&mut self, user: &UserId) -> (Vec<Content>, Vec<(StreamId, Ranges)>) {
+        let mut contents = Vec::new();
+        let mut load: BTreeMap<StreamId, Ranges> = BTreeMap::new();
+        let Some(queue) = self.queues.get_mut(user) else { return (contents, Vec::new()) };
+        let mut room = ROOM;
+        let mut next = queue.mail;
+        for (place, item) in queue.items.range_mut(queue.mail..) {
+            let size = item.row.body.len() + OVERHEAD;
+            let epochs = load.len() + usize::from(!load.contains_key(&item.row.id.stream));
+            let full = contents.len() == MAX_CONTENTS || size > room || epochs > MAX_EPOCHS_PER_ENVELOPE;
+            if !item.durable || (full && !item.entrusted) {
+                break;
+            }
+            next = (place.0, place.1 + 1);
+            if !std::mem::replace(&mut item.entrusted, true) {
+                room -= size;
+                contents.push(content(&item.row));
+                load.entry(item.row.id.stream).or_default().insert(item.row.id.n);
+            }
+        }
+        queue.mail = next;
+        (contents, load.into_iter().collect())
+    }
+
+    /// Whether something waits for a user that is not entrusted.
+    pub fn may_entrust(&self, user: &UserId) -> bool {
+        let Some(queue) = self.queues.get(user) else { return false };
+        queue.items.range(queue.mail..).any(|(_, item)| item.durable && !item.entrusted)
+    }
+
+    /// Messages are in an envelope that is under way, or not any more.
+    pub fn set_entrusted(&mut self, load: &[(StreamId, Ranges)], entrusted: bool) {
+        for (stream, ranges) in load {
+            let Some(ordinal) = self.epochs.get(&stream.epoch).copied() else { continue };
+            let Some(queue) = self.queues.get_mut(&stream.to.user()) else { continue };
+            for (first, last) in ranges.iter() {
+                for (place, item) in queue.items.range_mut((ordinal, first)..=(ordinal, last)) {
+                    item.entrusted = entrusted;
+                    if !entrusted {
+                        queue.mail = queue.mail.min(*place);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether any of these messages still waits.
+    pub fn waits_any(&self, load: &[(StreamId, Ranges)]) -> bool {
+        load.iter().any(|(stream, ranges)| {
+            let ordinal = self.epochs.get(&stream.epoch).copied();
+            let queue = self.queues.get(&stream.to.user());
+            ordinal.zip(queue).is_some_and(|(ordinal, queue)| {
+                ranges
+                    .iter()
+                    .any(|(first, last)| queue.items.range((ordinal, first)..=(ordinal, last)).next().is_some())
+            })
+        })
+    }
+
+    /// A carrier has these messages of mine: all it has of each stream, and lines of chat it had not before.
+    pub fn carried(&mut self, by: SessionId, load: &[(StreamId, Ranges)]) -> Vec<(StreamId, Ranges, Vec<MessageId>)> {
+        load.iter().filter_map(|(stream, ranges)| self.carried_of(by, *stream, ranges)).collect()
+    }
+
+    fn carried_of(
+        &mut self,
+        by: SessionId,
+        stream: StreamId,
+        has: &Ranges,
+    ) -> Option<(StreamId, Ranges, Vec<MessageId>)> {
+        let ordinal = self.epochs.get(&stream.epoch).copied()?;
+        let queue = self.queues.get_mut(&stream.to.user())?;
+        let others = queue.carried.keys().filter(|(known, other)| *known == stream && *other != by).count();
+        if others >= MAX_CARRIERS {
+            return None;
+        }
+        let before = queue.carried.get(&(stream, by)).cloned().unwrap_or_default();
+        let mut lines = Vec::new();
+        let known = queue.carried.entry((stream, by)).or_default();
+        for (first, last) in has.iter() {
+            for ((_, n), item) in queue.items.range((ordinal, first)..=(ordinal, last)) {
+                if known.insert(*n) && item.row.kind == kind::TEXT {
+                    lines.push(item.row.id);
+                }
+            }
+        }
+        (*known != before).then(|| (stream, known.clone(), lines))
+    }
+
+    /// Whether a session of the addressee has a message.
+    pub fn is_delivered(&self, id: &MessageId, session: &SessionId) -> bool {
+        let queue = self.queues.get(&id.stream.to.user());
+        let has = queue.and_then(|queue| queue.delivered.get(&(id.stream, *session)));
+        has.is_some_and(|ranges| ranges.contains(id.n))
+    }
+
     /// A session says that it has opened an envelope and stored what was in it: true if it shows what was inside.
     pub fn released(&mut self, user: &UserId, session: &SessionId, release: &Release, now: Moment) -> bool {
         let lane = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session));
@@ -214,6 +329,12 @@ impl Outbox {
         lane.pause = RESEND_FIRST;
         lane.resend = now + lane.pause;
         true
+    }
+
+    /// Whether an envelope is on its way to a session, as lines.
+    pub fn is_on_its_way(&self, user: &UserId, session: &SessionId, envelope: &EnvelopeId) -> bool {
+        let lane = self.queues.get(user).and_then(|queue| queue.lanes.get(session));
+        lane.is_some_and(|lane| lane.flights.contains_key(envelope))
     }
 
     /// A session could not open an envelope: what was in it goes again. False if that envelope is not on its way there, and

@@ -147,6 +147,12 @@ impl Presence {
         self.online.get(session).map(|online| online.told)
     }
 
+    /// Neighbours that say they are connected with a session of a user.
+    pub fn witnesses_of(&self, user: &UserId) -> BTreeSet<SessionId> {
+        let of_user = self.online.values().filter(|online| online.user == *user);
+        of_user.flat_map(|online| &online.witnesses).copied().collect()
+    }
+
     /// Sessions that are shown as online of a user.
     pub fn of_user(&self, user: &UserId) -> Vec<SessionId> {
         self.online.iter().filter(|(_, online)| online.user == *user).map(|(session, _)| *session).collect()

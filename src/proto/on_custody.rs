@@ -1,0 +1,413 @@
+//! Carrying: envelopes for others come in, are handed on, and go.
+//!
+//! Where an envelope goes from here, in this order: to the addressee, if connected. To the carrier that is known to be
+//! nearest to them, and nearer than I am ([`Core::nearer`]). If nobody knows where they are, half of the copies at each
+//! meeting with a carrier that has none, until one is left (binary spray and wait). So mail follows the directory where
+//! there is one, and people's pockets where there is none.
+//!
+//! Two carriers who meet offer each other what they hold, by id; each asks for what it lacks and shows the release of what
+//! was opened meanwhile. An author's own envelopes go the same way, and at least one connected carrier is to have each.
+
+use super::Core;
+use super::event::Output;
+use super::limits::{ENVELOPE_LIFE, MAX_OFFERED_AT_ONCE, SPRAY};
+use super::memory::{CustodyRow, Op, TombstoneRow};
+use crate::id::{Address, ConnId, EnvelopeId, NetworkId, SessionId, UserId};
+use crate::identity::seal::envelope_id;
+use crate::wire::chat::{Ask, Chat, Custody, MAX_OFFERED, Offer, Parcel, Release, Unopenable, custody_state};
+use crate::wire::codec::{Bytes, Fixed, List};
+use crate::wire::envelope::Envelope;
+use crate::wire::record::{KeyCard, Roster};
+use crate::wire::{decode, encode};
+
+/// What a neighbour gets of an envelope.
+struct Share {
+    /// Copies on the label.
+    label: u8,
+    /// Copies that I have less by it.
+    cost: u8,
+}
+
+impl Core {
+    /// An envelope to somebody else: kept, if I carry for others; passed on, if a friend gives it and the addressee is here.
+    pub(super) fn carry(&mut self, conn: ConnId, parcel: Parcel) {
+        let Some((from, depositor)) = self.speaker(conn) else { return };
+        let id = envelope_id(&parcel.envelope);
+        if self.show_release(conn, &id) {
+            return;
+        }
+        if self.custody.get(&id).is_some() {
+            self.custody.is_held_by(&id, from);
+            return self.answer(conn, id, custody_state::HELD);
+        }
+        let Ok(envelope) = decode::<Envelope>(&parcel.envelope) else { return self.strike(conn, "malformed envelope") };
+        if parcel.life_ms == 0 {
+            self.drop_counted("envelope at the end of its life");
+            return self.answer(conn, id, custody_state::NO_CARRIER);
+        }
+        if !self.is_super() || self.disk_trouble.is_some() {
+            return self.pass_parcel(conn, id, &envelope.address, parcel);
+        }
+        let member = self.config.network != NetworkId::OPEN || self.links.is_link(&depositor);
+        let Ok(evicted) = self.custody.make_room(&depositor, member, parcel.envelope.len()) else {
+            self.drop_counted("envelope beyond the quota");
+            return self.answer(conn, id, custody_state::FULL);
+        };
+        evicted.iter().for_each(|id| self.evict(id));
+        let life = ENVELOPE_LIFE.as_millis().min(u128::from(parcel.life_ms)) as u64;
+        let row = CustodyRow {
+            envelope: id,
+            address: envelope.address,
+            lock: envelope.lock.0,
+            depositor,
+            from,
+            member,
+            until: self.now.moment + std::time::Duration::from_millis(life),
+            copies: parcel.copies.clamp(1, SPRAY),
+            bytes: parcel.envelope.0,
+            mine: None,
+            unopenable: None,
+        };
+        self.hold(row);
+        self.answer(conn, id, custody_state::HELD);
+        self.route(&id);
+    }
+
+    /// Keeps an envelope.
+    pub(super) fn hold(&mut self, row: CustodyRow) {
+        self.out.store(Op::Custody(Box::new(row.clone())));
+        self.custody.take(row);
+    }
+
+    /// About somebody's envelope, once what it says is durable.
+    fn answer(&mut self, conn: ConnId, envelope: EnvelopeId, state: u8) {
+        let item = Chat::Custody(Custody { envelope, state });
+        self.out.after_store(Output::Chat { conn, item });
+    }
+
+    /// Who comes with a copy of what was opened is shown so.
+    fn show_release(&mut self, conn: ConnId, id: &EnvelopeId) -> bool {
+        let Some(stone) = self.custody.tombstone(id) else { return false };
+        let item = Chat::Release(Release { envelope: *id, r: Fixed(stone.r) });
+        self.out.after_store(Output::Chat { conn, item });
+        true
+    }
+
+    /// A friend's envelope to somebody who is connected here, by a node that keeps nothing for others, or cannot now.
+    fn pass_parcel(&mut self, conn: ConnId, id: EnvelopeId, address: &Address, parcel: Parcel) {
+        let Some((from, giver)) = self.speaker(conn) else { return };
+        let there = self.neighbours.of_user(&address.user());
+        if there.is_empty() || !(self.links.is_link(&giver) || self.is_super()) {
+            self.drop_counted("envelope to somebody else");
+            return self.answer(conn, id, custody_state::NO_CARRIER);
+        }
+        self.forwards.put(id, from);
+        for (_, conn) in there {
+            let parcel = Parcel { copies: 1, ..parcel.clone() };
+            self.out.push(Output::Chat { conn, item: Chat::Parcel(parcel) });
+        }
+    }
+
+    /// A stranger's envelope makes room.
+    fn evict(&mut self, id: &EnvelopeId) {
+        self.drop_counted("envelope of a stranger that made room for others");
+        self.handover.stop(id);
+        let Some(row) = self.custody.forget(id) else { return };
+        self.out.store(Op::ForgetCustody(*id));
+        if let Some(conn) = self.neighbours.up(&row.from) {
+            self.answer(conn, *id, custody_state::EVICTED);
+        }
+    }
+
+    /// Lets an envelope go where it is to go from here, of those who are connected.
+    pub(super) fn route(&mut self, id: &EnvelopeId) {
+        let Some(held) = self.custody.get(id) else { return };
+        let (user, is_mine) = (held.row.address.user(), held.row.mine.is_some());
+        let there = self.neighbours.of_user(&user);
+        let mut ways: Vec<SessionId> = there.iter().map(|(session, _)| *session).collect();
+        if ways.is_empty() {
+            if is_mine {
+                ways.extend(self.friends_between(&user));
+            }
+            ways.extend(self.best_carrier(id, &user, is_mine));
+        }
+        for session in ways {
+            self.handover.put(&session, *id);
+            self.hand_over(session);
+        }
+    }
+
+    /// The connected carrier that is to have an envelope next, unless one that is as good has it.
+    fn best_carrier(&self, id: &EnvelopeId, user: &UserId, is_mine: bool) -> Option<SessionId> {
+        let held = self.custody.get(id)?;
+        let nearer: Vec<SessionId> =
+            self.nearer(user).iter().filter_map(|conn| Some(self.neighbours.get(conn)?.session)).collect();
+        let candidates = if nearer.is_empty() && is_mine { self.carriers() } else { nearer };
+        let has = |session: &SessionId| held.holders.contains(session) || self.handover.is_going(session, id);
+        if candidates.iter().any(has) {
+            return None;
+        }
+        candidates.into_iter().find(|session| self.handover.has_room(session, self.now.moment))
+    }
+
+    /// Relays and servers that are connected.
+    pub(super) fn carriers(&self) -> Vec<SessionId> {
+        let up = self.neighbours.iter_up().filter(|(_, conn, _)| self.is_super_client(*conn));
+        up.map(|(session, ..)| session).collect()
+    }
+
+    /// Sends what waits for a neighbour, as far as its window goes.
+    pub(super) fn hand_over(&mut self, session: SessionId) {
+        let Some(conn) = self.neighbours.up(&session) else { return };
+        while let Some(id) = self.handover.take(&session) {
+            let Some(share) = self.share(conn, session, &id) else { continue };
+            let Some(held) = self.custody.get(&id) else { continue };
+            let life_ms = held.row.until.since(self.now.moment).as_millis() as u64;
+            let envelope = Bytes(held.row.bytes.clone());
+            let item = Chat::Parcel(Parcel { envelope, life_ms, copies: share.label });
+            self.handover.sent(&session, id, share.cost);
+            // Mine must be on the disk, or a restart would seal its messages again.
+            if held.row.mine.is_some() {
+                self.out.after_store(Output::Chat { conn, item });
+            } else {
+                self.out.push(Output::Chat { conn, item });
+            }
+        }
+    }
+
+    /// What a neighbour is to get of an envelope.
+    fn share(&self, conn: ConnId, session: SessionId, id: &EnvelopeId) -> Option<Share> {
+        let held = self.custody.get(id).filter(|held| !held.row.bytes.is_empty())?;
+        let (_, user) = self.speaker(conn)?;
+        let addressee = held.row.address.user();
+        let whole = Share { label: 1, cost: 0 };
+        if addressee == user {
+            // Lines of mine go to them anew, on the way of lines.
+            let lines = held.row.mine.as_ref().is_some_and(|mine| !mine.load.is_empty());
+            return (!lines && held.row.unopenable.is_none()).then_some(whole);
+        }
+        if held.holders.contains(&session) || !self.neighbours.of_user(&addressee).is_empty() {
+            return None;
+        }
+        if !self.is_super_client(conn) {
+            return (held.row.mine.is_some() && self.links.is_link(&user)).then_some(whole);
+        }
+        if !self.handover.has_room(&session, self.now.moment) {
+            return None;
+        }
+        let nearer = self.nearer(&addressee);
+        let (copies, half) = (held.row.copies, held.row.copies / 2);
+        match () {
+            () if nearer.contains(&conn) => Some(whole),
+            () if !nearer.is_empty() => None,
+            () if copies > 1 => Some(Share { label: half, cost: half }),
+            () if held.row.mine.is_some() && self.best_carrier(id, &addressee, true).is_some() => Some(whole),
+            () => None,
+        }
+    }
+
+    /// A neighbour is here: what is for it goes, and what I hold and it may have, or may have had, is offered.
+    pub(super) fn offer_mail(&mut self, conn: ConnId, session: SessionId, user: UserId) {
+        let theirs: Vec<EnvelopeId> = self.custody.to(&Address::from(user)).collect();
+        theirs.into_iter().for_each(|id| self.handover.put(&session, id));
+        if !self.custody.is_empty() {
+            let worth = |id: &EnvelopeId| {
+                let knows = |held: &super::custody::Held| held.holders.contains(&session) || held.row.from == session;
+                self.custody.get(id).is_some_and(knows)
+                    || (self.is_super_client(conn) && self.share(conn, session, id).is_some())
+            };
+            let ids: Vec<EnvelopeId> =
+                self.custody.newest().into_iter().filter(worth).take(MAX_OFFERED_AT_ONCE).collect();
+            for page in ids.chunks(MAX_OFFERED) {
+                let item = Chat::Offer(Offer { envelopes: List(page.to_vec()) });
+                self.out.after_store(Output::Chat { conn, item });
+            }
+        }
+        self.hand_over(session);
+    }
+
+    /// What a neighbour holds: released here, known, or asked for.
+    pub(super) fn on_offer(&mut self, conn: ConnId, offer: Offer) {
+        let Some((by, _)) = self.speaker(conn) else { return };
+        let mut lacking = Vec::new();
+        for id in offer.envelopes.0 {
+            if self.show_release(conn, &id) {
+                continue;
+            }
+            let Some(held) = self.custody.get(&id) else {
+                lacking.push(id);
+                continue;
+            };
+            let (gave, unopenable) = (held.row.from == by, held.row.unopenable.clone());
+            if let Some(said) = unopenable.and_then(|said| decode::<Unopenable>(&said).ok()) {
+                self.out.after_store(Output::Chat { conn, item: Chat::Unopenable(said) });
+            } else if gave {
+                self.answer(conn, id, custody_state::HELD);
+            }
+            self.hear_held(by, &id);
+        }
+        if self.is_super() && self.disk_trouble.is_none() && !lacking.is_empty() {
+            self.out.push(Output::Chat { conn, item: Chat::Ask(Ask { envelopes: List(lacking) }) });
+        }
+    }
+
+    pub(super) fn on_ask(&mut self, conn: ConnId, ask: Ask) {
+        let Some((by, _)) = self.speaker(conn) else { return };
+        for id in ask.envelopes.iter().filter(|id| self.custody.get(id).is_some()).copied().collect::<Vec<_>>() {
+            self.handover.put(&by, id);
+        }
+        self.hand_over(by);
+    }
+
+    /// What became of an envelope with a neighbour.
+    pub(super) fn on_custody(&mut self, conn: ConnId, said: Custody) {
+        let Some((by, _)) = self.speaker(conn) else { return };
+        let id = said.envelope;
+        let cost = self.handover.answered(&by, &id, self.now.moment);
+        match said.state {
+            custody_state::HELD => {
+                if let (Some(cost), Some(held)) = (cost.filter(|cost| *cost > 0), self.custody.get(&id)) {
+                    let copies = held.row.copies.saturating_sub(cost).max(1);
+                    self.custody.set_copies(&id, copies);
+                    self.out.store(Op::Copies { envelope: id, copies });
+                }
+                self.hear_held(by, &id);
+            }
+            custody_state::FULL => {
+                self.handover.is_full(&by, self.now.moment);
+                self.hear_refused(by, &id);
+            }
+            custody_state::EVICTED => {
+                self.custody.is_not_held_by(&id, &by);
+                self.hear_refused(by, &id);
+            }
+            custody_state::NO_CARRIER => {}
+            _ => self.drop_counted("custody answer of an unknown kind"),
+        }
+        self.hand_over(by);
+    }
+
+    /// A neighbour has an envelope.
+    fn hear_held(&mut self, by: SessionId, id: &EnvelopeId) {
+        if self.custody.is_held_by(id, by) {
+            self.show_carried(by, id);
+        }
+    }
+
+    /// A release, if it fits an envelope that is held, or was passed on. False if it fits nothing.
+    pub(super) fn release_mail(&mut self, by: SessionId, release: &Release) -> bool {
+        let id = release.envelope;
+        if self.custody.fits(&id, &release.r.0) {
+            self.bury(&id, release.r.0, Some(by));
+            return true;
+        }
+        if self.custody.tombstone(&id).is_some_and(|stone| stone.r == release.r.0) {
+            return true;
+        }
+        let Some(conn) = self.forwards.giver(&id).and_then(|giver| self.neighbours.up(&giver)) else { return false };
+        self.out.push(Output::Chat { conn, item: Chat::Release(release.clone()) });
+        true
+    }
+
+    /// An envelope was opened: it goes, its tombstone stays, and whoever has a copy is shown so.
+    pub(super) fn bury(&mut self, id: &EnvelopeId, r: [u8; 32], by: Option<SessionId>) {
+        let Some(held) = self.custody.get(id) else { return };
+        let (mut tell, until) = (held.holders.clone(), held.row.until);
+        tell.retain(|session| Some(*session) != by);
+        let freed = self.handover.stop(id);
+        let stone = TombstoneRow { envelope: *id, r, until };
+        self.out.store(Op::Tombstone(stone));
+        if let Some(oldest) = self.custody.bury(stone) {
+            self.out.store(Op::ForgetTombstone(oldest));
+        }
+        if let Some(row) = self.custody.forget(id) {
+            self.let_go(row);
+        }
+        for conn in tell.iter().filter_map(|session| self.neighbours.up(session)).collect::<Vec<_>>() {
+            let item = Chat::Release(Release { envelope: *id, r: Fixed(r) });
+            self.out.after_store(Output::Chat { conn, item });
+        }
+        freed.into_iter().for_each(|session| self.hand_over(session));
+    }
+
+    /// What is left of an envelope that was opened: of mine, that its messages need not be sealed again before its end.
+    fn let_go(&mut self, row: CustodyRow) {
+        if row.mine.as_ref().is_some_and(|mine| self.outbox.waits_any(&mine.load)) {
+            self.hold(CustodyRow { bytes: Vec::new(), ..row });
+        } else {
+            self.out.store(Op::ForgetCustody(row.envelope));
+        }
+    }
+
+    /// A session of the addressee cannot open an envelope that I hold or passed on: back the way it came.
+    pub(super) fn unopenable_mail(&mut self, conn: ConnId, said: Unopenable) {
+        let Some((by, _)) = self.speaker(conn) else { return };
+        let id = said.envelope;
+        let Some(held) = self.custody.get(&id) else {
+            let giver = self.forwards.giver(&id).and_then(|giver| self.neighbours.up(&giver));
+            let Some(conn) = giver else { return self.drop_counted("word about no envelope of mine") };
+            return self.out.push(Output::Chat { conn, item: Chat::Unopenable(said) });
+        };
+        let addressee = held.row.address.user();
+        let Some(roster) = self.checked::<Roster>(conn, &said.roster) else { return };
+        let Some(card) = self.checked::<KeyCard>(conn, &said.card) else { return };
+        if roster.user != addressee || card.user != addressee || !roster.admits(&card.session) {
+            return self.drop_counted("word about somebody else's envelope");
+        }
+        self.handover.answered(&by, &id, self.now.moment);
+        if self.custody.get(&id).is_some_and(|held| held.row.mine.is_some()) {
+            self.seal_anew(conn, &id, roster, card);
+        } else if let Some(row) = self.custody.set_unopenable(&id, encode(&said)).cloned() {
+            let back = self.neighbours.up(&row.from);
+            self.out.store(Op::Custody(Box::new(row)));
+            if let Some(conn) = back {
+                self.out.after_store(Output::Chat { conn, item: Chat::Unopenable(said) });
+            }
+        }
+        self.hand_over(by);
+    }
+
+    /// A neighbour is gone: what was on its way there, or was only with it, goes another way.
+    pub(super) fn part_with_mail(&mut self, session: &SessionId) {
+        let mut undone = self.handover.close(session);
+        let known = self.sessions.get(session).and_then(|known| known.declaration());
+        if known.is_some_and(|declaration| declaration.roles != 0) && !self.custody.is_empty() {
+            let with_it = |id: &EnvelopeId| self.custody.get(id).is_some_and(|held| held.holders.contains(session));
+            undone.extend(self.custody.newest().into_iter().rev().filter(with_it));
+        }
+        undone.iter().for_each(|id| self.route(id));
+    }
+
+    /// Another connection to a neighbour is spoken on: what was on its way goes again.
+    pub(super) fn resume_mail(&mut self, session: SessionId) {
+        let undone = self.handover.close(&session);
+        self.handover.open(session, self.now.moment);
+        undone.into_iter().for_each(|id| self.handover.put(&session, id));
+        self.hand_over(session);
+    }
+
+    /// Somebody can be reached, or is nearer to a carrier: their mail goes there.
+    pub(super) fn route_custody_for(&mut self, user: &UserId) {
+        let theirs: Vec<EnvelopeId> = self.custody.to(&Address::from(*user)).collect();
+        theirs.iter().for_each(|id| self.route(id));
+    }
+
+    /// Lives that are over, tombstones that no copy outlives, and what has not been answered for too long.
+    pub(super) fn keep_custody(&mut self) {
+        let now = self.now.moment;
+        for id in self.custody.over(now) {
+            self.drop_counted("envelope at the end of its life");
+            self.handover.stop(&id);
+            let Some(row) = self.custody.forget(&id) else { continue };
+            self.out.store(Op::ForgetCustody(id));
+            self.begin_again(row);
+        }
+        for id in self.custody.crumble(now) {
+            self.out.store(Op::ForgetTombstone(id));
+        }
+        for session in self.handover.resend(now) {
+            self.drop_counted("envelope in custody without an answer, sent anew");
+            self.hand_over(session);
+        }
+    }
+}

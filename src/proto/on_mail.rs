@@ -1,0 +1,261 @@
+//! My own mail: what waits for somebody who is not connected is sealed and entrusted to others, as long as anybody is there
+//! who may bring it on: a friend of both who is connected with them, or a relay or server.
+//!
+//! An envelope of mine is on the disk before it leaves. A few of them may be under way that nobody has taken yet; what is
+//! typed meanwhile goes into the next one together. A message stays in the outbox until its receipt comes, by whatever way;
+//! then its envelope is withdrawn from whoever carries it. An envelope that could not be opened, or whose life is over,
+//! gives its messages back, and they are sealed anew. Receipts travel the same way and are never receipted.
+
+use super::Core;
+use super::limits::{ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, SPRAY};
+use super::memory::{CustodyRow, Mine, Op};
+use super::ranges::Ranges;
+use super::view::{Delivery, Notice, WarningCode};
+use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
+use crate::identity::Checked;
+use crate::identity::seal::Sealed;
+use crate::wire::codec::Bytes;
+use crate::wire::content::{Content, ReceiptBody, kind};
+use crate::wire::encode;
+use crate::wire::record::{KeyCard, Roster};
+
+impl Core {
+    /// At the start: what was under way still is.
+    pub(super) fn remember_mail(&mut self) {
+        for (_, mine) in self.custody.mine() {
+            self.outbox.set_entrusted(&mine.load, true);
+        }
+    }
+
+    /// Seals what waits for a user and is not under way, if they are not connected and somebody is who may bring it on.
+    pub(super) fn entrust(&mut self, user: &UserId) {
+        if !self.neighbours.of_user(user).is_empty() || !self.outbox.may_entrust(user) || !self.has_mail_way(user) {
+            return;
+        }
+        if !self.has_prekey(user) {
+            return self.warn_no_key(*user);
+        }
+        while self.untaken(user) < MAIL_WINDOW && self.custody.my_bytes() < MAX_OWN_CUSTODY {
+            let (contents, load) = self.outbox.entrust(user);
+            if contents.is_empty() {
+                return;
+            }
+            let Some(sealed) = self.seal_to(user, contents) else {
+                return self.drop_counted("content too long to seal");
+            };
+            self.hold_mine(user, sealed, load);
+        }
+    }
+
+    /// Everybody for whom something waits: a way for mail has opened.
+    pub(super) fn entrust_all(&mut self) {
+        let users: Vec<UserId> = self.outbox.addressees().collect();
+        users.iter().for_each(|user| self.entrust(user));
+        let mine: Vec<EnvelopeId> = self.custody.mine().map(|(row, _)| row.envelope).collect();
+        mine.iter().for_each(|id| self.route(id));
+        self.mail_receipts();
+    }
+
+    /// Receipts that nobody could bring so far.
+    pub(super) fn mail_receipts(&mut self) {
+        for (user, session) in self.inbox.unanswered() {
+            if self.has_mail_way(&user) {
+                self.inbox.owe_all(user, session, self.config.user);
+            }
+        }
+        self.send_receipts();
+    }
+
+    fn has_prekey(&self, user: &UserId) -> bool {
+        self.users.audience(user).iter().any(|session| self.sessions.prekey(session, self.now.moment).is_some())
+    }
+
+    /// Whether anybody is connected who may bring mail to a user.
+    fn has_mail_way(&self, user: &UserId) -> bool {
+        let has_room = |session: &SessionId| self.handover.has_room(session, self.now.moment);
+        !self.friends_between(user).is_empty() || self.carriers().iter().any(has_room)
+    }
+
+    /// Friends who say that they are connected with a user.
+    pub(super) fn friends_between(&self, user: &UserId) -> Vec<SessionId> {
+        let is_friend = |session: &SessionId| {
+            let conn = self.neighbours.up(session).filter(|conn| !self.is_super_client(*conn));
+            conn.and_then(|conn| self.speaker(conn)).is_some_and(|(_, friend)| self.links.is_link(&friend))
+        };
+        self.presence.witnesses_of(user).into_iter().filter(is_friend).collect()
+    }
+
+    /// Envelopes of mine to a user that nobody has taken yet.
+    fn untaken(&self, user: &UserId) -> usize {
+        let mine = self.custody.mine_to(&Address::from(*user));
+        let me = self.session;
+        mine.filter(|held| !held.row.bytes.is_empty() && held.holders.iter().all(|holder| *holder == me)).count()
+    }
+
+    fn hold_mine(&mut self, user: &UserId, sealed: Sealed, load: Vec<(StreamId, Ranges)>) {
+        let id = sealed.id;
+        self.hold(CustodyRow {
+            envelope: id,
+            address: Address::from(*user),
+            lock: sealed.lock,
+            depositor: self.config.user,
+            from: self.session,
+            member: true,
+            until: self.now.moment + ENVELOPE_LIFE,
+            copies: SPRAY,
+            bytes: sealed.bytes,
+            mine: Some(Mine { r: sealed.r, load }),
+            unopenable: None,
+        });
+        self.route(&id);
+    }
+
+    /// A receipt for somebody who is not connected. If nobody can bring it, it is owed until somebody can.
+    pub(super) fn mail_receipt(&mut self, user: UserId, session: SessionId, body: &ReceiptBody) {
+        if !self.has_mail_way(&user) || self.custody.my_bytes() >= MAX_OWN_CUSTODY {
+            return;
+        }
+        if let Some(sealed) = self.seal_receipt(&user, body) {
+            self.hold_mine(&user, sealed, Vec::new());
+            self.receipt_is_sent(&session);
+        }
+    }
+
+    pub(super) fn seal_receipt(&mut self, user: &UserId, body: &ReceiptBody) -> Option<Sealed> {
+        let (wall, body) = (self.now.wall.0, Bytes(encode(body)));
+        self.seal_to(user, vec![Content { kind: kind::RECEIPT, epoch: 0, n: 0, lamport: 0, wall, body }])
+    }
+
+    /// Mail of somebody was taken who is not connected: that a receipt is owed outlives a restart.
+    pub(super) fn owe_by_mail(&mut self, user: UserId, session: SessionId) {
+        if self.neighbours.up(&session).is_none() && self.inbox.leave_unanswered(user, session) {
+            self.out.store(Op::Owed { user, session, owed: true });
+        }
+    }
+
+    pub(super) fn receipt_is_sent(&mut self, session: &SessionId) {
+        if let Some(user) = self.inbox.answer(session) {
+            self.out.store(Op::Owed { user, session: *session, owed: false });
+        }
+    }
+
+    /// A carrier has an envelope of mine: who waits for the messages in it is told.
+    pub(super) fn show_carried(&mut self, by: SessionId, id: &EnvelopeId) {
+        let Some(held) = self.custody.get(id) else { return };
+        let Some(mine) = &held.row.mine else { return };
+        let (user, load) = (held.row.address.user(), mine.load.clone());
+        let audience = self.users.audience(&user);
+        for (stream, ranges, lines) in self.outbox.carried(by, &load) {
+            self.out.store(Op::Carried { stream, by, ranges });
+            for message in lines {
+                for session in &audience {
+                    self.tell_carried(message, *session, by, &user);
+                }
+            }
+        }
+        self.entrust(&user);
+    }
+
+    fn tell_carried(&mut self, message: MessageId, session: SessionId, by: SessionId, user: &UserId) {
+        if self.outbox.is_delivered(&message, &session) {
+            return;
+        }
+        let to = self.users.handle(user);
+        self.notice_after_store(None, Notice::State { message, to, session, state: Delivery::Carried, by });
+    }
+
+    /// A carrier does not take, or does not keep, an envelope.
+    pub(super) fn hear_refused(&mut self, by: SessionId, id: &EnvelopeId) {
+        if self.custody.get(id).is_none_or(|held| held.row.mine.is_none()) {
+            return;
+        }
+        if let Some(user) = self.sessions.get(&by).map(|known| known.user) {
+            let name = self.users.handle(&user);
+            let message = format!("{name} has no room for more mail of yours; it waits here and goes another way");
+            self.warn_once(user, WarningCode::CustodyRefused, message);
+        }
+        self.route(id);
+    }
+
+    /// Messages of mine have arrived or were withdrawn: envelopes with nothing else in them are withdrawn too.
+    pub(super) fn withdraw_mail(&mut self, user: &UserId) {
+        let address = Address::from(*user);
+        let done = |held: &&super::custody::Held| {
+            let mine = held.row.mine.as_ref();
+            mine.is_some_and(|mine| !mine.load.is_empty() && !self.outbox.waits_any(&mine.load))
+        };
+        let over: Vec<EnvelopeId> = self.custody.mine_to(&address).filter(done).map(|held| held.row.envelope).collect();
+        over.iter().for_each(|id| self.withdraw(id));
+    }
+
+    /// An envelope of mine is not to be delivered any more, for I can show its release as well.
+    fn withdraw(&mut self, id: &EnvelopeId) {
+        let Some(r) = self.custody.get(id).and_then(|held| Some(held.row.mine.as_ref()?.r)) else { return };
+        self.bury(id, r, None);
+    }
+
+    /// The user withdraws a message: whatever else was in its envelope is sealed anew.
+    pub(super) fn cancel_mail(&mut self, message: &MessageId) {
+        let user = message.stream.to.user();
+        let has_it = |held: &&super::custody::Held| {
+            let mut load = held.row.mine.iter().flat_map(|mine| &mine.load);
+            load.any(|(stream, ranges)| *stream == message.stream && ranges.contains(message.n))
+        };
+        let with_it: Vec<EnvelopeId> =
+            self.custody.mine_to(&message.stream.to).filter(has_it).map(|held| held.row.envelope).collect();
+        for id in with_it {
+            self.give_back(&id);
+        }
+        self.entrust(&user);
+    }
+
+    /// Withdraws an envelope of mine; what is in it waits again.
+    fn give_back(&mut self, id: &EnvelopeId) {
+        let Some(mine) = self.custody.get(id).and_then(|held| held.row.mine.clone()) else { return };
+        self.bury(id, mine.r, None);
+        if self.custody.forget(id).is_some() {
+            self.out.store(Op::ForgetCustody(*id));
+        }
+        self.outbox.set_entrusted(&mine.load, false);
+    }
+
+    /// A session of the addressee could not open an envelope of mine. If its key card is news, what was in it is sealed anew.
+    pub(super) fn seal_anew(&mut self, conn: ConnId, id: &EnvelopeId, roster: Checked<Roster>, card: Checked<KeyCard>) {
+        let (user, session) = (card.user, card.session);
+        let before = self.sessions.prekey(&session, self.now.moment).cloned();
+        self.learn_roster(roster);
+        self.learn_card(card);
+        if self.sessions.prekey(&session, self.now.moment) == before.as_ref() {
+            return self.drop_counted("envelope that a known key should open");
+        }
+        let is_receipt =
+            self.custody.get(id).and_then(|held| held.row.mine.as_ref()).is_some_and(|m| m.load.is_empty());
+        self.give_back(id);
+        if is_receipt {
+            self.owe_again(user);
+        }
+        self.entrust(&user);
+        if let Some((session, _)) = self.speaker(conn) {
+            self.hand_over(session);
+        }
+    }
+
+    /// A receipt did not arrive.
+    fn owe_again(&mut self, user: UserId) {
+        for session in self.sessions.of_user(&user).collect::<Vec<_>>() {
+            self.inbox.owe_all(user, session, self.config.user);
+        }
+        self.send_receipts();
+    }
+
+    /// The life of an envelope is over. What was in mine, and was not receipted, is sealed anew.
+    pub(super) fn begin_again(&mut self, row: CustodyRow) {
+        let Some(mine) = row.mine else { return };
+        let user = row.address.user();
+        if mine.load.is_empty() && !row.bytes.is_empty() {
+            return self.owe_again(user);
+        }
+        self.outbox.set_entrusted(&mine.load, false);
+        self.entrust(&user);
+    }
+}

@@ -1,0 +1,94 @@
+//! One line, over one carrier and over several.
+
+use std::time::Duration;
+
+use darknode::proto::event::Command;
+use darknode::proto::view::Delivery;
+
+use crate::scene::*;
+
+const PI: usize = 2;
+
+/// Alice and bob do not reach each other; both reach the relay.
+fn around_a_relay(seed: u64) -> darknode::sim::Sim {
+    let mut sim = with_relays(seed, 1);
+    bootstrap(&mut sim, &[ALICE, BOB], &[PI]);
+    sim.cut(ALICE, BOB);
+    sim
+}
+
+#[test]
+fn a_line_goes_through_a_relay_and_its_receipt_comes_back() {
+    for seed in 0..20 {
+        let mut sim = around_a_relay(seed);
+        [ALICE, BOB, PI].into_iter().for_each(|node| sim.start(node));
+        sim.run(Duration::from_secs(2));
+        (0..20).for_each(|n| say(&mut sim, ALICE, BOB, &n.to_string()));
+        let done = sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Delivered).len() == 20);
+        assert!(
+            done,
+            "seed {seed}: {:?} {:?}",
+            in_state(&sim, ALICE, Delivery::Delivered).len(),
+            sim.core(ALICE).map(|c| c.drops().clone())
+        );
+        assert_eq!(shown(&sim, BOB), texts(20), "seed {seed}");
+        sim.run(Duration::from_secs(5));
+        assert_eq!(
+            [held(&sim, ALICE), held(&sim, BOB), held(&sim, PI)],
+            [0, 0, 0],
+            "seed {seed}: everything carried disappears"
+        );
+    }
+}
+
+#[test]
+fn mail_waits_at_a_relay_for_somebody_who_comes_when_its_author_is_gone() {
+    for seed in 0..20 {
+        let mut sim = around_a_relay(seed);
+        [ALICE, PI].into_iter().for_each(|node| sim.start(node));
+        sim.run(Duration::from_secs(2));
+        (0..20).for_each(|n| say(&mut sim, ALICE, BOB, &n.to_string()));
+        let carried = sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Carried).len() == 20);
+        assert!(carried, "seed {seed}: {}", held(&sim, PI));
+        sim.command(ALICE, 2, Command::Quit);
+        sim.run(Duration::from_secs(3600));
+        sim.crash(PI);
+        sim.run(Duration::from_secs(10));
+        sim.start(PI);
+        sim.start(BOB);
+        assert!(sim.run_until(SOON, |sim| shown(sim, BOB) == texts(20)), "seed {seed}: {}", held(&sim, PI));
+        sim.run(Duration::from_secs(60));
+        sim.crash(BOB);
+        sim.start(ALICE);
+        let done = sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Delivered).len() == 20);
+        assert!(done, "seed {seed}: {}", in_state(&sim, ALICE, Delivery::Delivered).len());
+        assert!(sim.nodes[ALICE].disk.load().waiting.is_empty());
+    }
+}
+
+#[test]
+fn a_mule_carries_lines_and_receipts_between_islands_that_never_meet() {
+    for seed in 0..20 {
+        let mut sim = around_a_relay(seed);
+        sim.split(|node| u32::from(node == BOB));
+        [ALICE, BOB, PI].into_iter().for_each(|node| sim.start(node));
+        (0..20).for_each(|n| say(&mut sim, ALICE, BOB, &n.to_string()));
+        assert!(sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Carried).len() == 20), "seed {seed}");
+        sim.crash(PI);
+        sim.run(Duration::from_secs(600));
+        sim.split(|node| u32::from(node != ALICE));
+        sim.start(PI);
+        assert!(sim.run_until(Duration::from_secs(400), |sim| shown(sim, BOB) == texts(20)), "seed {seed}");
+        (0..20).for_each(|n| say(&mut sim, BOB, ALICE, &n.to_string()));
+        assert!(sim.run_until(SOON, |sim| in_state(sim, BOB, Delivery::Carried).len() == 20), "seed {seed}");
+        sim.run(Duration::from_secs(5));
+        sim.crash(PI);
+        sim.run(Duration::from_secs(600));
+        sim.split(|node| u32::from(node == BOB));
+        sim.start(PI);
+        let done = |sim: &darknode::sim::Sim| {
+            shown(sim, ALICE) == texts(20) && in_state(sim, ALICE, Delivery::Delivered).len() == 20
+        };
+        assert!(sim.run_until(Duration::from_secs(400), done), "seed {seed}");
+    }
+}

@@ -1,0 +1,4 @@
+//! Mail: lines to somebody who is not connected, over friends, relays and pockets.
+
+mod carrying;
+mod scene;

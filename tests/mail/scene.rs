@@ -1,0 +1,78 @@
+//! People and relays who have met before, in a world that can be cut.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use darknode::id::MessageId;
+use darknode::identity::Scheme;
+use darknode::proto::event::Command;
+use darknode::proto::view::{Delivery, Notice};
+use darknode::sim::node::Plan;
+use darknode::sim::{Settings, Sim};
+use darknode::wire::record::roles;
+
+pub const SOON: Duration = Duration::from_secs(20);
+
+pub const ALICE: usize = 0;
+pub const BOB: usize = 1;
+
+/// Alice and bob, linked, and so many relays that both know where to find and are not linked with. All are off.
+pub fn with_relays(seed: u64, relays: usize) -> Sim {
+    let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
+    for name in ["alice", "bob"] {
+        sim.place(Plan::client(name));
+    }
+    for n in 0..relays {
+        sim.place(Plan { roles: roles::RELAY, ..Plan::client(format!("pi{n}")) });
+    }
+    let hellos: Vec<_> = (0..2).map(|node| sim.hello_of(node)).collect();
+    for (one, other) in [(ALICE, BOB), (BOB, ALICE)] {
+        sim.remember(one, other, &hellos[other]);
+        sim.befriend(one, other, false);
+    }
+    sim
+}
+
+/// Tells nodes where relays are.
+pub fn bootstrap(sim: &mut Sim, nodes: &[usize], relays: &[usize]) {
+    for node in nodes {
+        let addrs = relays.iter().map(|relay| sim.nodes[*relay].addr).collect();
+        sim.nodes[*node].plan.bootstrap = addrs;
+    }
+}
+
+pub fn say(sim: &mut Sim, from: usize, to: usize, text: &str) {
+    let to = sim.nodes[to].user;
+    sim.command(from, 1, Command::Say { to, text: text.to_owned() });
+}
+
+/// Texts that a node has shown, with how often.
+pub fn shown(sim: &Sim, node: usize) -> BTreeMap<String, usize> {
+    let mut shown = BTreeMap::new();
+    for (_, notice) in &sim.nodes[node].notices {
+        if let Notice::Message(message) = notice {
+            *shown.entry(message.text.clone()).or_insert(0) += 1;
+        }
+    }
+    shown
+}
+
+pub fn texts(count: usize) -> BTreeMap<String, usize> {
+    (0..count).map(|n| (n.to_string(), 1)).collect()
+}
+
+/// Messages of a node that reached a state.
+pub fn in_state(sim: &Sim, node: usize, wanted: Delivery) -> BTreeSet<MessageId> {
+    let notices = sim.nodes[node].notices.iter();
+    notices
+        .filter_map(|(_, notice)| match notice {
+            Notice::State { message, state, .. } if *state == wanted => Some(*message),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Envelopes on a node's disk.
+pub fn held(sim: &Sim, node: usize) -> usize {
+    sim.nodes[node].disk.custody().count()
+}
