@@ -12,10 +12,10 @@ use serde::{Serialize, Serializer};
 use super::Event;
 use super::macros::MACROS;
 use crate::handle::Ready;
-use crate::id::{MessageId, SessionId, UserId};
+use crate::id::{SessionId, UserId};
 use crate::identity::name::harmless;
 use crate::proto::view::Drops;
-use crate::proto::view::{Delivery, MessageView, Notice, Profile, SessionView, StatusView, UserView};
+use crate::proto::view::{Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView};
 use crate::time::Wall;
 use words::{absence, delivery, error_code, path, side, status, warning_code, which};
 
@@ -148,7 +148,7 @@ enum Body<'a> {
         to: &'a str,
         session: Session,
         state: &'static str,
-        by: Option<&'a str>,
+        by: Session,
     },
     Message(Message<'a>),
     Users {
@@ -254,7 +254,9 @@ struct Status<'a> {
 struct MessageState {
     session: Session,
     state: &'static str,
-    by: Option<String>,
+    /// The first of those who have it.
+    by: Option<Session>,
+    carriers: Vec<Session>,
 }
 
 #[derive(Serialize)]
@@ -293,7 +295,13 @@ impl<'a> Body<'a> {
             }
             Notice::Chat { with, id } => Body::Chat { with, id: Shown(*id) },
             Notice::Queued { message, to, text } => Body::Queued { message: message.token(), to, text },
-            Notice::State { message, to, session, state } => Body::state(message, to, *session, *state),
+            Notice::State { message, to, session, state, by } => Body::State {
+                message: message.token(),
+                to,
+                session: Shown(*session),
+                state: delivery(*state),
+                by: Shown(*by),
+            },
             Notice::Message(message) => Body::Message(message.as_ref().into()),
             Notice::Users { filter, users } => {
                 Body::Users { filter: which(*filter), users: users.iter().map(User::from).collect() }
@@ -316,10 +324,6 @@ impl<'a> Body<'a> {
             }
             Notice::Error { code, message } => Body::Error { code: error_code(*code), message },
         }
-    }
-
-    fn state(message: &MessageId, to: &'a str, session: SessionId, state: Delivery) -> Body<'a> {
-        Body::State { message: message.token(), to, session: Shown(session), state: delivery(state), by: None }
     }
 }
 
@@ -382,16 +386,22 @@ impl<'a> From<&'a Profile> for Person<'a> {
 
 impl<'a> From<&'a StatusView> for Status<'a> {
     fn from(view: &'a StatusView) -> Status<'a> {
-        let state = |(session, state): &(SessionId, Delivery)| MessageState {
-            session: Shown(*session),
-            state: delivery(*state),
-            by: None,
-        };
         Status {
             message: view.message.token(),
             to: &view.to,
             text: &view.text,
-            sessions: view.sessions.iter().map(state).collect(),
+            sessions: view.sessions.iter().map(MessageState::from).collect(),
+        }
+    }
+}
+
+impl From<&HeldBy> for MessageState {
+    fn from(held: &HeldBy) -> MessageState {
+        MessageState {
+            session: Shown(held.session),
+            state: delivery(held.state),
+            by: held.by.first().copied().map(Shown),
+            carriers: if held.state == Delivery::Carried { shown(&held.by) } else { Vec::new() },
         }
     }
 }

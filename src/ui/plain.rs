@@ -19,10 +19,13 @@ use super::json::rfc3339;
 use super::macros::MACROS;
 use super::{Event, qr};
 use crate::handle::Ready;
+use crate::id::SessionId;
 use crate::identity::name::harmless;
 use crate::identity::words;
 use crate::proto::view::Filter;
-use crate::proto::view::{Absence, By, Delivery, MessageView, Notice, Profile, SessionView, StatusView, UserView, Via};
+use crate::proto::view::{
+    Absence, By, Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView, Via,
+};
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,8 +99,9 @@ fn told(style: Style, notice: &Notice) -> String {
     match notice {
         Notice::Chat { with, .. } => style.happened(&format!("what you type goes to {with}")),
         Notice::Queued { to, text, .. } => said(style, "you", Some(to), text),
-        Notice::State { to, state, .. } => style.happened(&match state {
+        Notice::State { to, state, by, .. } => style.happened(&match state {
             Delivery::Queued => format!("waiting for {to}"),
+            Delivery::Carried => format!("carried for {to} by {}", by.short()),
             Delivery::Delivered => format!("delivered to {to}"),
         }),
         Notice::Message(view) => message(style, view),
@@ -237,17 +241,7 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
     let title =
         if messages.is_empty() { "nothing waits" } else { r"messages; \cancel MESSAGE withdraws one that waits" };
     messages.iter().fold(style.happened(title), |text, view| {
-        let states: Vec<String> = view
-            .sessions
-            .iter()
-            .map(|(session, state)| {
-                let state = match state {
-                    Delivery::Queued => "waiting for",
-                    Delivery::Delivered => "delivered to",
-                };
-                format!("{state} {}", session.short())
-            })
-            .collect();
+        let states: Vec<String> = view.sessions.iter().map(whose).collect();
         let states = if states.is_empty() { "waiting".to_owned() } else { states.join(", ") };
         let begin = super::macros::shortened(&view.text);
         text + &format!(
@@ -257,6 +251,18 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
             inline(&begin)
         )
     })
+}
+
+fn whose(held: &HeldBy) -> String {
+    let session = held.session.short();
+    match held.state {
+        Delivery::Queued => format!("waiting for {session}"),
+        Delivery::Carried => {
+            let carriers: Vec<String> = held.by.iter().map(SessionId::short).collect();
+            format!("carried for {session} by {}", carriers.join(" and "))
+        }
+        Delivery::Delivered => format!("delivered to {session}"),
+    }
 }
 
 fn history(style: Style, with: &str, messages: &[MessageView]) -> String {

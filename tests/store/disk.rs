@@ -10,8 +10,7 @@ use crate::support::*;
 
 /// A store that may not grow, and what sets it free.
 fn full(dir: &Path) -> (Running, Options) {
-    let options = Options::default();
-    options.max_pages.store(1, Ordering::Relaxed);
+    let options = full_disk();
     (Running::start(Store::open_with(dir, me(), options.clone()).unwrap()), options)
 }
 

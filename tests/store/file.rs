@@ -49,22 +49,37 @@ fn a_newer_version_that_is_only_in_the_log_is_refused_with_nothing_lost() {
     assert_eq!(after, before);
 }
 
-/// A store of version 1 with everything in it that version 1 could hold, as `.dump` of SQLite writes it.
+/// A store of each version before this with everything in it that it could hold, as `.dump` of SQLite writes it.
 const VERSION_1: &str = include_str!("version-1.sql");
+const VERSION_2: &str = include_str!("version-2.sql");
 
-#[test]
-fn a_store_of_version_1_is_brought_forward_with_nothing_lost() {
+/// Brings a store forward that had `kept` of everything there is now.
+fn brings_forward(version: &str, kept: impl Fn(Memory) -> Memory) {
     let dir = tempfile::tempdir().unwrap();
     let raw = rusqlite::Connection::open(dir.path().join("darknode.db")).unwrap();
-    raw.execute_batch(VERSION_1).unwrap();
+    raw.execute_batch(version).unwrap();
     drop(raw);
     let (memory, ops) = everything();
     let store = Store::open(dir.path(), me()).unwrap();
-    assert_eq!(store.memory, Memory { lists: Vec::new(), ..memory.clone() });
+    assert_eq!(store.memory, kept(memory.clone()));
     let mut running = Running::start(store);
     running.put_all(ops);
     running.stop();
-    assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "what is new in version 2 is kept from now on");
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "what is new is kept from now on");
+}
+
+fn without_custody(memory: Memory) -> Memory {
+    Memory { carried: Vec::new(), custody: Vec::new(), tombstones: Vec::new(), owed: Vec::new(), ..memory }
+}
+
+#[test]
+fn a_store_of_version_1_is_brought_forward_with_nothing_lost() {
+    brings_forward(VERSION_1, |memory| Memory { lists: Vec::new(), ..without_custody(memory) });
+}
+
+#[test]
+fn a_store_of_version_2_is_brought_forward_with_nothing_lost() {
+    brings_forward(VERSION_2, without_custody);
 }
 
 #[test]

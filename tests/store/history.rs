@@ -1,7 +1,8 @@
 //! What faces ask for.
 
+use darknode::id::SessionId;
 use darknode::proto::memory::{MessageRow, Op};
-use darknode::proto::view::{Delivery, MessageView};
+use darknode::proto::view::{Delivery, HeldBy, MessageView};
 use darknode::wire::content::kind;
 
 use crate::support::*;
@@ -66,10 +67,35 @@ fn status_shows_what_waits_and_the_last_that_do_not() {
         Op::Settled { stream: to_bob(), ranges: ranges([(1, 4)]) },
         Op::Delivered { stream: to_bob(), session: BOBS, ranges: ranges([(1, 5)]) },
     ]);
-    let shown: Vec<_> = store.status(2).into_iter().map(|view| (view.text, view.sessions[0].1)).collect();
+    let shown: Vec<_> = store.status(2).into_iter().map(|view| (view.text, view.sessions[0].state)).collect();
     let expected =
         [("3", Delivery::Delivered), ("4", Delivery::Delivered), ("5", Delivery::Delivered), ("6", Delivery::Queued)];
     assert_eq!(shown, expected.map(|(text, state)| (text.to_owned(), state)));
+}
+
+#[test]
+fn status_names_every_carrier_until_the_session_itself_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let (first, second) = (SessionId([7; 32]), SessionId([6; 32]));
+    store.put_all((1..=4).map(|n| Op::Typed(mine(n, n, &n.to_string()))));
+    store.put_all([
+        Op::Carried { stream: to_bob(), by: first, ranges: ranges([(1, 1), (3, 4)]) },
+        Op::Carried { stream: to_bob(), by: second, ranges: ranges([(1, 3)]) },
+        Op::Delivered { stream: to_bob(), session: BOBS, ranges: ranges([(2, 2)]) },
+    ]);
+    let held = |state, by: &[SessionId]| [HeldBy { session: BOBS, state, by: by.to_vec() }];
+    let shown: Vec<_> = store.status(0).into_iter().map(|view| view.sessions).collect();
+    let expected = [
+        held(Delivery::Carried, &[first, second]),
+        held(Delivery::Delivered, &[BOBS]),
+        held(Delivery::Carried, &[first, second]),
+        held(Delivery::Carried, &[first]),
+    ];
+    assert_eq!(shown, expected);
+
+    store.put_all([Op::Settled { stream: to_bob(), ranges: ranges([(1, 4)]) }]);
+    assert_eq!(store.status(1)[0].sessions, held(Delivery::Delivered, &[BOBS]));
 }
 
 #[test]

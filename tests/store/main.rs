@@ -2,6 +2,7 @@
 
 #![cfg(feature = "node")]
 
+mod custody;
 mod disk;
 mod file;
 mod history;

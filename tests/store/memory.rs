@@ -9,6 +9,7 @@ use darknode::time::{Moment, Now, Wall};
 use darknode::wire::record::Signed;
 use darknode::wire::{Bytes, Fixed};
 
+use crate::custody;
 use crate::support::*;
 
 fn signed(n: u8) -> Signed {
@@ -54,6 +55,10 @@ pub fn everything() -> (Memory, Vec<Op>) {
         received: vec![(from_bob(), ranges([(1, 3), (7, u64::MAX)]))],
         waiting: vec![mine(1, 10, "one"), mine(2, 11, "two")],
         delivered: vec![(to_bob(), BOBS, ranges([(1, 1)]))],
+        carried: vec![(to_bob(), SessionId([9; 32]), ranges([(1, 2)]))],
+        custody: vec![custody::held(9), custody::held_for_me(2), custody::released(5)],
+        tombstones: vec![custody::tombstone(1), custody::tombstone(8)],
+        owed: vec![(CAROL, SessionId([3; 32])), (BOB, BOBS_OTHER)],
     };
     let mut ops = vec![Op::Counters(memory.counters)];
     ops.extend(memory.users.iter().cloned().map(Op::User));
@@ -68,6 +73,10 @@ pub fn everything() -> (Memory, Vec<Op>) {
         session,
         ranges,
     }));
+    ops.extend(memory.carried.iter().cloned().map(|(stream, by, ranges)| Op::Carried { stream, by, ranges }));
+    ops.extend(memory.custody.iter().cloned().map(|row| Op::Custody(Box::new(row))));
+    ops.extend(memory.tombstones.iter().copied().map(Op::Tombstone));
+    ops.extend(memory.owed.iter().map(|(user, session)| Op::Owed { user: *user, session: *session, owed: true }));
     (memory, ops)
 }
 

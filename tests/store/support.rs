@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use darknode::id::{MessageId, SessionId, StreamId, UserId};
-use darknode::node::store::{Event, Job, Me, Store};
+use darknode::node::store::{Event, Job, Me, Options, Store};
 use darknode::proto::event::{Query, StatusOf};
 use darknode::proto::memory::{MessageRow, Op, Ticket};
 use darknode::proto::ranges::Ranges;
@@ -22,6 +22,7 @@ pub const BOB: UserId = UserId([0xb0; 32]);
 pub const CAROL: UserId = UserId([0xca; 32]);
 pub const MINE: SessionId = SessionId([1; 32]);
 pub const BOBS: SessionId = SessionId([2; 32]);
+pub const BOBS_OTHER: SessionId = SessionId([4; 32]);
 
 /// Longer than anything here takes on a machine that is alive.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -131,6 +132,13 @@ impl Running {
         self.send(Job::Stop);
         self.thread.join().unwrap();
     }
+}
+
+/// A disk on which no file may grow, until `max_pages` says 0.
+pub fn full_disk() -> Options {
+    let options = Options::default();
+    options.max_pages.store(1, Ordering::Relaxed);
+    options
 }
 
 pub fn to_bob() -> StreamId {

@@ -1,6 +1,6 @@
 //! How ops change the tables. A batch is one transaction.
 //!
-//! Ops that replace a whole value and come with every message (counters, seen, delivered) are written once per batch,
+//! Ops that replace a whole value and come with every message (counters, seen, delivered, carried) are written once per batch,
 //! at its end. Every op may be applied twice, so that a batch whose outcome is unknown can be tried again.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
 use super::names::Names;
-use super::{int, lamport, packed};
+use super::{custody, int, lamport, packed};
 use crate::id::{MessageId, StreamId};
 use crate::proto::memory::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
@@ -21,12 +21,14 @@ pub struct Batch<'a> {
     counters: Option<Counters>,
     seen: BTreeMap<i64, Ranges>,
     delivered: BTreeMap<(i64, i64), &'a Ranges>,
+    carried: BTreeMap<(i64, i64), &'a Ranges>,
 }
 
 impl<'a> Batch<'a> {
     pub fn begin(conn: &'a Connection, names: &'a mut Names) -> Result<Batch<'a>> {
         let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
-        Ok(Batch { tx, names, counters: None, seen: BTreeMap::new(), delivered: BTreeMap::new() })
+        let (seen, delivered, carried) = Default::default();
+        Ok(Batch { tx, names, counters: None, seen, delivered, carried })
     }
 
     pub fn apply(&mut self, op: &'a Op) -> Result<()> {
@@ -61,6 +63,27 @@ impl<'a> Batch<'a> {
                 self.delivered.insert((stream, session), ranges);
                 Ok(())
             }
+            Op::Carried { stream, by, ranges } => {
+                let stream = self.names.stream(&self.tx, stream)?;
+                let by = self.names.key(&self.tx, &by.0)?;
+                self.carried.insert((stream, by), ranges);
+                Ok(())
+            }
+            Op::Custody(row) => custody::put(&self.tx, row),
+            Op::Copies { envelope, copies } => {
+                run(&self.tx, "UPDATE custody SET copies = ?2 WHERE envelope = ?1", params![envelope.0, copies])
+            }
+            Op::ForgetCustody(envelope) => run(&self.tx, "DELETE FROM custody WHERE envelope = ?1", [&envelope.0]),
+            Op::Tombstone(row) => run(
+                &self.tx,
+                "INSERT OR REPLACE INTO tombstones VALUES (?1, ?2, ?3)",
+                params![row.envelope.0, row.r, int(row.until.0)],
+            ),
+            Op::ForgetTombstone(envelope) => run(&self.tx, "DELETE FROM tombstones WHERE envelope = ?1", [&envelope.0]),
+            Op::Owed { user, session, owed: true } => {
+                run(&self.tx, "INSERT OR REPLACE INTO owed VALUES (?1, ?2)", params![session.0, user.0])
+            }
+            Op::Owed { session, owed: false, .. } => run(&self.tx, "DELETE FROM owed WHERE session = ?1", [&session.0]),
             Op::Settled { stream, ranges } => self.settled(stream, ranges),
             Op::Cancelled(id) => self.cancelled(id),
         }
@@ -84,9 +107,13 @@ impl<'a> Batch<'a> {
             let bytes = packed::ranges_to_bytes(ranges);
             run(&self.tx, "INSERT OR REPLACE INTO seen VALUES (?1, ?2)", params![stream, bytes])?;
         }
-        for ((stream, session), ranges) in &self.delivered {
-            let bytes = packed::ranges_to_bytes(ranges);
-            run(&self.tx, "INSERT OR REPLACE INTO delivered VALUES (?1, ?2, ?3)", params![stream, session, bytes])?;
+        for (known, sql) in [
+            (&self.delivered, "INSERT OR REPLACE INTO delivered VALUES (?1, ?2, ?3)"),
+            (&self.carried, "INSERT OR REPLACE INTO carried VALUES (?1, ?2, ?3)"),
+        ] {
+            for ((stream, session), ranges) in known {
+                run(&self.tx, sql, params![stream, session, packed::ranges_to_bytes(ranges)])?;
+            }
         }
         self.tx.commit()
     }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::id::{MessageId, SessionId, StreamId, UserId};
+use crate::id::{EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::proto::memory::{Op, Ticket};
 
 /// Ops held before the backlog is gone through for the first time.
@@ -30,6 +30,11 @@ enum Subject {
     List(SessionId),
     Seen(StreamId),
     Delivered(StreamId, SessionId),
+    Carried(StreamId, SessionId),
+    Custody(EnvelopeId),
+    Copies(EnvelopeId),
+    Tombstone(EnvelopeId),
+    Owed(SessionId),
 }
 
 impl Backlog {
@@ -81,10 +86,19 @@ impl Backlog {
     fn thin(&mut self) {
         let mut said = BTreeSet::new();
         let mut kept: Vec<Op> = Vec::with_capacity(self.ops.len());
-        kept.extend(self.ops.drain(..).rev().filter(|op| subject(op).is_none_or(|subject| said.insert(subject))));
+        kept.extend(self.ops.drain(..).rev().filter(|op| is_last(op, &mut said)));
         kept.reverse();
         self.ops = kept;
         self.thin_at = THIN_AT.max(self.ops.len() * 2);
+    }
+}
+
+/// Whether nothing behind it, of which `said` tells, replaces it.
+fn is_last(op: &Op, said: &mut BTreeSet<Subject>) -> bool {
+    match op {
+        // A whole row says how many copies, too.
+        Op::Copies { envelope, .. } if said.contains(&Subject::Custody(*envelope)) => false,
+        op => subject(op).is_none_or(|subject| said.insert(subject)),
     }
 }
 
@@ -100,6 +114,13 @@ fn subject(op: &Op) -> Option<Subject> {
         Op::ForgetList(session) => Some(Subject::List(*session)),
         Op::Seen { stream, .. } => Some(Subject::Seen(*stream)),
         Op::Delivered { stream, session, .. } => Some(Subject::Delivered(*stream, *session)),
+        Op::Carried { stream, by, .. } => Some(Subject::Carried(*stream, *by)),
+        Op::Custody(row) => Some(Subject::Custody(row.envelope)),
+        Op::ForgetCustody(envelope) => Some(Subject::Custody(*envelope)),
+        Op::Copies { envelope, .. } => Some(Subject::Copies(*envelope)),
+        Op::Tombstone(row) => Some(Subject::Tombstone(row.envelope)),
+        Op::ForgetTombstone(envelope) => Some(Subject::Tombstone(*envelope)),
+        Op::Owed { session, .. } => Some(Subject::Owed(*session)),
         Op::Prekey(_)
         | Op::ForgetPrekey(_)
         | Op::Typed(_)
@@ -112,7 +133,8 @@ fn subject(op: &Op) -> Option<Subject> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::memory::{Counters, UserRow};
+    use crate::proto::memory::{Counters, CustodyRow, UserRow};
+    use crate::time::Moment;
 
     fn user(n: u8, verified: bool) -> Op {
         Op::User(UserRow { user: UserId([n; 32]), roster: None, pinned: None, verified })
@@ -127,6 +149,34 @@ mod tests {
         backlog.thin();
         assert_eq!(backlog.ops(), [Op::Counters(Counters::default()), forget, user(2, true), user(1, true)]);
         assert_eq!(backlog.through(), Ticket(4));
+    }
+
+    #[test]
+    fn a_number_of_copies_replaces_another_and_never_the_envelope_itself() {
+        let envelope = EnvelopeId([1; 32]);
+        let copies = |copies| Op::Copies { envelope, copies };
+        let held = |ops: Vec<Op>| {
+            let mut backlog = Backlog::new();
+            ops.into_iter().for_each(|op| backlog.push(Ticket(1), op));
+            backlog.thin();
+            backlog.ops().to_vec()
+        };
+        let row = Op::Custody(Box::new(CustodyRow {
+            envelope,
+            address: UserId([2; 32]).into(),
+            lock: [3; 32],
+            depositor: UserId([4; 32]),
+            from: SessionId([5; 32]),
+            member: false,
+            until: Moment(6),
+            copies: 64,
+            bytes: vec![7],
+            mine: None,
+            unopenable: None,
+        }));
+        assert_eq!(held(vec![copies(9), row.clone(), copies(5), copies(4)]), [row.clone(), copies(4)]);
+        let forget = Op::ForgetCustody(envelope);
+        assert_eq!(held(vec![row, copies(5), forget.clone()]), [forget]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, Result, Row};
 
-use super::{Me, packed, uint};
+use super::{Me, custody, packed, uint};
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::memory::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
@@ -43,14 +43,22 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
             &format!("{MESSAGE} WHERE m.arrival IN (SELECT arrival FROM outbox) ORDER BY m.arrival"),
             message,
         )?,
-        delivered: rows(
-            conn,
-            "SELECT a.key, s.epoch, t.key, k.key, d.ranges FROM delivered d JOIN streams s ON s.id = d.stream
-             JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address JOIN keys k ON k.id = d.session
-             WHERE d.stream IN (SELECT stream FROM outbox) ORDER BY d.stream, d.session",
-            |row| Ok((stream(row, 0)?, SessionId(id(row, 3)?), ranges(row, 4)?)),
-        )?,
+        delivered: of_waiting(conn, "delivered")?,
+        carried: of_waiting(conn, "carried")?,
+        custody: custody::all(conn)?,
+        tombstones: custody::tombstones(conn)?,
+        owed: custody::owed(conn)?,
     })
+}
+
+/// Of streams that have waiting messages: what sessions have, by this table.
+fn of_waiting(conn: &Connection, table: &str) -> Result<Vec<(StreamId, SessionId, Ranges)>> {
+    let sql = format!(
+        "SELECT a.key, s.epoch, t.key, k.key, d.ranges FROM {table} d JOIN streams s ON s.id = d.stream
+         JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address JOIN keys k ON k.id = d.session
+         WHERE d.stream IN (SELECT stream FROM outbox) ORDER BY d.stream, d.session"
+    );
+    rows(conn, &sql, |row| Ok((stream(row, 0)?, SessionId(id(row, 3)?), ranges(row, 4)?)))
 }
 
 /// Up to where was printed, and when the last process was last seen alive.
@@ -163,18 +171,18 @@ fn signed(row: &Row<'_>, column: usize) -> Result<Option<Signed>> {
     bytes.map(|bytes| packed::signed_from_bytes(bytes).ok_or_else(|| unreadable(column))).transpose()
 }
 
-fn id(row: &Row<'_>, column: usize) -> Result<[u8; 32]> {
+pub fn id(row: &Row<'_>, column: usize) -> Result<[u8; 32]> {
     row.get(column)
 }
 
-fn number(row: &Row<'_>, column: usize) -> Result<u64> {
+pub fn number(row: &Row<'_>, column: usize) -> Result<u64> {
     row.get(column).map(uint)
 }
 
-fn unreadable(column: usize) -> Error {
+pub fn unreadable(column: usize) -> Error {
     Error::FromSqlConversionFailure(column, Type::Blob, "not what the store writes there".into())
 }
 
-fn rows<T>(conn: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+pub fn rows<T>(conn: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
     conn.prepare(sql)?.query_map([], read)?.collect()
 }

@@ -1,8 +1,9 @@
-//! Values that fill one column: ranges, addresses, signed records, lists of them. Numbers are LEB128, seven bits a byte, lowest first.
+//! Values that fill one column: ranges, addresses, signed records, lists of them, what an envelope holds. Numbers are LEB128, seven bits a byte, lowest first.
 //! Every reader answers `None` to bytes that no writer here made; the store is damaged then.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
+use crate::id::{Address, SessionId, StreamId};
 use crate::proto::memory::{AddressRow, Provenance};
 use crate::proto::ranges::Ranges;
 use crate::time::Moment;
@@ -123,6 +124,35 @@ pub fn pages_from_bytes(mut bytes: &[u8]) -> Option<Vec<Signed>> {
     Some(pages)
 }
 
+/// For each stream its author, its epoch, its address, the length of its ranges, and these as [`ranges_to_bytes`] has
+/// them.
+pub fn load_to_bytes(load: &[(StreamId, Ranges)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (stream, ranges) in load {
+        bytes.extend_from_slice(&stream.author.0);
+        bytes.extend_from_slice(&stream.epoch.to_be_bytes());
+        bytes.extend_from_slice(&stream.to.0);
+        let ranges = ranges_to_bytes(ranges);
+        put(&mut bytes, ranges.len() as u64);
+        bytes.extend_from_slice(&ranges);
+    }
+    bytes
+}
+
+pub fn load_from_bytes(mut bytes: &[u8]) -> Option<Vec<(StreamId, Ranges)>> {
+    let mut load = Vec::new();
+    while !bytes.is_empty() {
+        let author = SessionId(chunk(&mut bytes)?);
+        let epoch = u64::from_be_bytes(chunk(&mut bytes)?);
+        let to = Address(chunk(&mut bytes)?);
+        let length = usize::try_from(take(&mut bytes)?).ok()?;
+        let (ranges, rest) = bytes.split_at_checked(length)?;
+        load.push((StreamId { author, epoch, to }, ranges_from_bytes(ranges)?));
+        bytes = rest;
+    }
+    Some(load)
+}
+
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
@@ -172,6 +202,7 @@ mod tests {
             let _ = addresses_from_bytes(&bytes);
             let _ = signed_from_bytes(&bytes);
             let _ = pages_from_bytes(&bytes);
+            let _ = load_from_bytes(&bytes);
         }
 
         #[test]
@@ -181,6 +212,13 @@ mod tests {
             let bytes = pages_to_bytes(&pages);
             prop_assert_eq!(pages_from_bytes(&bytes), Some(pages));
         }
+    }
+
+    #[test]
+    fn what_an_envelope_holds_reads_back() {
+        let stream = |epoch| StreamId { author: SessionId([1; 32]), epoch, to: Address([2; 32]) };
+        let load = vec![(stream(u64::MAX), [(1, 3), (9, u64::MAX)].into_iter().collect()), (stream(0), Ranges::new())];
+        assert_eq!(load_from_bytes(&load_to_bytes(&load)), Some(load));
     }
 
     #[test]

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, Params, Result, params};
+use rusqlite::{Connection, Params, Result, params};
 
-use super::load::{MESSAGE, message, ranges};
+use super::load::{MESSAGE, id, message, ranges};
 use super::names::find_key;
 use super::{Me, int};
 use crate::id::{SessionId, StreamId, UserId};
 use crate::proto::event::{Query, StatusOf};
 use crate::proto::memory::MessageRow;
 use crate::proto::ranges::Ranges;
-use crate::proto::view::{Delivery, MessageView, Notice, StatusView};
+use crate::proto::view::{Delivery, HeldBy, MessageView, Notice, StatusView};
 use crate::wire::content::kind;
 
 /// Messages in one answer: more than a person reads, and at 16,000 bytes each not more than 160 MB for a moment.
@@ -85,47 +85,65 @@ fn status_of(conn: &Connection, mine: i64, user: i64, of: &StatusOf, recent: u32
     let mut all: Vec<(MessageRow, bool)> =
         settled.into_iter().map(|row| (row, true)).chain(waiting.into_iter().map(|row| (row, false))).collect();
     all.sort_by_key(|(row, _)| (row.lamport, row.id.stream.author, row.arrival));
-    let mut has = Delivered { conn, known: BTreeMap::new() };
-    all.into_iter()
-        .map(|(row, settled)| {
-            let sessions = of.sessions.iter().map(|session| {
-                let delivered = settled || has.contains(&row.id.stream, session, row.id.n)?;
-                Ok((*session, if delivered { Delivery::Delivered } else { Delivery::Queued }))
-            });
-            let sessions = sessions.collect::<Result<_>>()?;
-            Ok(StatusView { message: row.id, to: of.handle.clone(), text: text(row.body), sessions })
-        })
-        .collect()
+    let mut held = (Held::by(conn, "delivered"), Held::by(conn, "carried"));
+    all.into_iter().map(|(row, settled)| status_view(&mut held, row, settled, of)).collect()
 }
 
-/// What sessions have of streams, read once for each pair.
-struct Delivered<'a> {
+fn status_view(
+    (delivered, carried): &mut (Held<'_>, Held<'_>),
+    row: MessageRow,
+    settled: bool,
+    of: &StatusOf,
+) -> Result<StatusView> {
+    let (stream, n) = (&row.id.stream, row.id.n);
+    let has = if settled { of.sessions.clone() } else { delivered.holders(stream, n)? };
+    let carriers = if settled { Vec::new() } else { carried.holders(stream, n)? };
+    let held = |session: &SessionId| match () {
+        () if has.contains(session) => (Delivery::Delivered, vec![*session]),
+        () if carriers.is_empty() => (Delivery::Queued, Vec::new()),
+        () => (Delivery::Carried, carriers.clone()),
+    };
+    let held_by = |session: &SessionId| {
+        let (state, by) = held(session);
+        HeldBy { session: *session, state, by }
+    };
+    let sessions = of.sessions.iter().map(held_by).collect();
+    Ok(StatusView { message: row.id, to: of.handle.clone(), text: text(row.body), sessions })
+}
+
+/// Who has what of my streams, by one table: what each session has, read once for each stream.
+struct Held<'a> {
     conn: &'a Connection,
-    known: BTreeMap<(StreamId, SessionId), Ranges>,
+    table: &'static str,
+    known: BTreeMap<StreamId, Vec<(SessionId, Ranges)>>,
 }
 
-impl Delivered<'_> {
-    fn contains(&mut self, stream: &StreamId, session: &SessionId, n: u64) -> Result<bool> {
-        if let Some(ranges) = self.known.get(&(*stream, *session)) {
-            return Ok(ranges.contains(n));
-        }
-        let ranges = self.read(stream, session)?;
-        let contains = ranges.contains(n);
-        self.known.insert((*stream, *session), ranges);
-        Ok(contains)
+impl<'a> Held<'a> {
+    fn by(conn: &'a Connection, table: &'static str) -> Held<'a> {
+        Held { conn, table, known: BTreeMap::new() }
     }
 
-    fn read(&self, stream: &StreamId, session: &SessionId) -> Result<Ranges> {
-        let found = self
-            .conn
-            .prepare_cached(
-                "SELECT d.ranges FROM delivered d JOIN streams s ON s.id = d.stream JOIN keys a ON a.id = s.author
-                 JOIN keys t ON t.id = s.address JOIN keys k ON k.id = d.session
-                 WHERE a.key = ?1 AND s.epoch = ?2 AND t.key = ?3 AND k.key = ?4",
-            )?
-            .query_row(params![stream.author.0, int(stream.epoch), stream.to.0, session.0], |row| ranges(row, 0))
-            .optional()?;
-        Ok(found.unwrap_or_default())
+    /// The sessions that have number `n`, in the order their keys came here.
+    fn holders(&mut self, stream: &StreamId, n: u64) -> Result<Vec<SessionId>> {
+        if !self.known.contains_key(stream) {
+            self.known.insert(*stream, self.read(stream)?);
+        }
+        let known = self.known.get(stream).map_or(&[][..], Vec::as_slice);
+        Ok(known.iter().filter(|(_, ranges)| ranges.contains(n)).map(|(session, _)| *session).collect())
+    }
+
+    fn read(&self, stream: &StreamId) -> Result<Vec<(SessionId, Ranges)>> {
+        let sql = format!(
+            "SELECT k.key, d.ranges FROM {} d JOIN streams s ON s.id = d.stream JOIN keys a ON a.id = s.author
+             JOIN keys t ON t.id = s.address JOIN keys k ON k.id = d.session
+             WHERE a.key = ?1 AND s.epoch = ?2 AND t.key = ?3 ORDER BY d.session",
+            self.table
+        );
+        let values = params![stream.author.0, int(stream.epoch), stream.to.0];
+        self.conn
+            .prepare_cached(&sql)?
+            .query_map(values, |row| Ok((SessionId(id(row, 0)?), ranges(row, 1)?)))?
+            .collect()
     }
 }
 

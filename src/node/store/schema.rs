@@ -2,8 +2,8 @@
 //!
 //! A message row is written into two b-trees (`messages`, `history`), one that somebody still lacks into a third
 //! (`outbox`). The 32-byte keys that history names stand once in `keys`, streams once in `streams`; rows carry their
-//! integers. `keys` and `streams` are never emptied, as history is not; `users`, `sessions` and `lists` hold exactly what
-//! the core remembers, by their full keys, so that forgetting one is deleting one row.
+//! integers. `keys` and `streams` are never emptied, as history is not; `users`, `sessions`, `lists`, `custody`, `tombstones`
+//! and `owed` hold exactly what the core remembers, by their full keys, so that forgetting one is deleting one row.
 //!
 //! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except `lamport`, which orders
 //! history and therefore stops at `i64::MAX`.
@@ -70,6 +70,20 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE lists(id INTEGER PRIMARY KEY, session BLOB NOT NULL UNIQUE, pages BLOB NOT NULL) STRICT;
 ",
+    "
+    CREATE TABLE carried(
+        stream INTEGER NOT NULL, session INTEGER NOT NULL, ranges BLOB NOT NULL, PRIMARY KEY (stream, session)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE custody(
+        id INTEGER PRIMARY KEY, envelope BLOB NOT NULL UNIQUE, address BLOB NOT NULL, lock BLOB NOT NULL,
+        depositor BLOB NOT NULL, session BLOB NOT NULL, member INTEGER NOT NULL, until INTEGER NOT NULL,
+        copies INTEGER NOT NULL, r BLOB, load BLOB, unopenable BLOB, bytes BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE tombstones(
+        envelope BLOB PRIMARY KEY, r BLOB NOT NULL, until INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE owed(session BLOB PRIMARY KEY, user BLOB NOT NULL) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The `history` index of the schema and the queries that use it write the kind of texts as a literal.
@@ -91,7 +105,7 @@ const WAL_KEPT: i64 = 16 * 1024 * 1024;
 /// KiB of page cache: an idle node is to fit into 25 MB (design §11).
 const CACHE_KIB: i64 = 2048;
 
-/// Statements kept prepared; there are about forty.
+/// Statements kept prepared; there are about fifty.
 const STATEMENTS: usize = 64;
 
 /// Opens the file as it is. Nothing is written, not even by closing, until [`adopt`].
@@ -124,7 +138,7 @@ pub fn configure(conn: &Connection) -> Result<()> {
     set_durable(conn, true)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     conn.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
-    // The private half of a prekey is to be gone when it is deleted.
+    // The private half of a prekey, and what releases an envelope of mine, are to be gone when they are deleted.
     conn.pragma_update(None, "secure_delete", "FAST")
 }
 

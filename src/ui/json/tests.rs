@@ -1,14 +1,19 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::id::{Address, NetworkId, StreamId};
+use crate::id::{Address, MessageId, NetworkId, StreamId};
 use crate::proto::view::{Absence, By, ErrorCode, Filter, Via, WarningCode};
 
 const ID: UserId = UserId([1; 32]);
 const SESSION: SessionId = SessionId([2; 32]);
+const CARRIER: SessionId = SessionId([9; 32]);
 
 fn id() -> String {
     ID.to_string()
+}
+
+fn carrier() -> String {
+    CARRIER.to_string()
 }
 
 fn session() -> String {
@@ -120,10 +125,12 @@ fn what_is_said_and_who_has_it() {
         Notice::Queued { message: message_id(), to: user(), text: "hi".into() },
         json!({"event": "queued", "message": token, "to": "bob", "text": "hi"}),
     );
-    is(
-        Notice::State { message: message_id(), to: user(), session: SESSION, state: Delivery::Delivered },
-        json!({"event": "state", "message": token, "to": "bob", "session": session(), "state": "delivered", "by": null}),
-    );
+    for (state, text) in [(Delivery::Carried, "carried"), (Delivery::Delivered, "delivered")] {
+        is(
+            Notice::State { message: message_id(), to: user(), session: SESSION, state, by: CARRIER },
+            json!({"event": "state", "message": token, "to": "bob", "session": session(), "state": text, "by": carrier()}),
+        );
+    }
     is(Notice::Message(Box::new(view("hi"))), with_event("message", view_value()));
     is(
         Notice::History { with: user(), messages: vec![view("hi")] },
@@ -133,13 +140,18 @@ fn what_is_said_and_who_has_it() {
         message: message_id(),
         to: user(),
         text: "hi".into(),
-        sessions: vec![(SESSION, Delivery::Queued), (SESSION, Delivery::Delivered)],
+        sessions: vec![
+            HeldBy { session: SESSION, state: Delivery::Queued, by: vec![] },
+            HeldBy { session: SESSION, state: Delivery::Carried, by: vec![CARRIER, SESSION] },
+            HeldBy { session: SESSION, state: Delivery::Delivered, by: vec![SESSION] },
+        ],
     };
     is(
         Notice::Status { messages: vec![status] },
         json!({"event": "status", "messages": [{"message": token, "to": "bob", "text": "hi", "sessions": [
-            {"session": session(), "state": "queued", "by": null},
-            {"session": session(), "state": "delivered", "by": null}]}]}),
+            {"session": session(), "state": "queued", "by": null, "carriers": []},
+            {"session": session(), "state": "carried", "by": carrier(), "carriers": [carrier(), session()]},
+            {"session": session(), "state": "delivered", "by": session(), "carriers": []}]}]}),
     );
 }
 
@@ -252,11 +264,15 @@ fn codes_are_those_of_the_contract() {
         WarningCode::NameClash,
         WarningCode::ClonedKey,
         WarningCode::RosterFork,
+        WarningCode::CustodyRefused,
         WarningCode::NoKey,
         WarningCode::Disk,
         WarningCode::Multicast,
     ];
-    assert_eq!(codes.map(warning_code).join(" "), "name-clash cloned-key roster-fork no-key disk multicast");
+    assert_eq!(
+        codes.map(warning_code).join(" "),
+        "name-clash cloned-key roster-fork custody-refused no-key disk multicast"
+    );
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub fn absence(reason: Absence) -> &'static str {
 pub fn delivery(state: Delivery) -> &'static str {
     match state {
         Delivery::Queued => "queued",
+        Delivery::Carried => "carried",
         Delivery::Delivered => "delivered",
     }
 }
@@ -48,6 +49,7 @@ pub fn warning_code(code: WarningCode) -> &'static str {
         WarningCode::ClonedKey => "cloned-key",
         WarningCode::RosterFork => "roster-fork",
         WarningCode::NoKey => "no-key",
+        WarningCode::CustodyRefused => "custody-refused",
         WarningCode::Disk => "disk",
         WarningCode::Multicast => "multicast",
     }

@@ -131,6 +131,28 @@ fn every_happening_has_its_sentence() {
 }
 
 #[test]
+fn who_has_a_message_is_said_by_short_ids() {
+    let (bobs, relay) = (SessionId([4; 32]), SessionId([5; 32]));
+    let message = view("hi").message;
+    let state = |state, by| Notice::State { message, to: "bob".into(), session: bobs, state, by };
+    assert_eq!(printed(state(Delivery::Carried, relay)), format!("* carried for bob by {}\n", relay.short()));
+    assert_eq!(printed(state(Delivery::Delivered, bobs)), "* delivered to bob\n");
+
+    let held = |state, by: &[SessionId]| HeldBy { session: bobs, state, by: by.to_vec() };
+    let sessions = vec![
+        held(Delivery::Queued, &[]),
+        held(Delivery::Carried, &[relay, SessionId([6; 32])]),
+        held(Delivery::Delivered, &[bobs]),
+    ];
+    let text = printed(Notice::Status {
+        messages: vec![StatusView { message, to: "bob".into(), text: "hi".into(), sessions }],
+    });
+    let (bobs, relay, other) = (bobs.short(), relay.short(), SessionId([6; 32]).short());
+    let line = format!("waiting for {bobs}, carried for {bobs} by {relay} and {other}, delivered to {bobs}");
+    assert!(text.contains(&line), "{text}");
+}
+
+#[test]
 fn what_explode_reached_is_counted_in_a_sentence() {
     let notice = Notice::Exploded { users: 1, sessions: 2, messages: 9, elapsed_ms: 40 };
     assert_eq!(printed(notice), "* reached 1 user on 2 sessions with 9 messages in 40 ms\n");

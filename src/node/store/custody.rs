@@ -1,0 +1,83 @@
+//! Envelopes in custody, tombstones and owed receipts: to the tables and back.
+//!
+//! `r` stands before what can be long, so that it lies in the page of its row and never in one of the pages a long row
+//! continues on: `secure_delete = FAST` overwrites the first and only gives back the second.
+
+use rusqlite::{Connection, Result, Row, params};
+
+use super::load::{id, number, rows, unreadable};
+use super::{int, packed};
+use crate::id::{Address, EnvelopeId, SessionId, UserId};
+use crate::proto::memory::{CustodyRow, Mine, TombstoneRow};
+use crate::time::Moment;
+
+/// One that is held already keeps its place.
+pub fn put(conn: &Connection, row: &CustodyRow) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO custody(envelope, address, lock, depositor, session, member, until, copies, r, load, unopenable, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT(envelope) DO UPDATE SET address = ?2, lock = ?3, depositor = ?4, session = ?5, member = ?6,
+         until = ?7, copies = ?8, r = ?9, load = ?10, unopenable = ?11, bytes = ?12",
+    )?
+    .execute(params![
+        row.envelope.0,
+        row.address.0,
+        row.lock,
+        row.depositor.0,
+        row.from.0,
+        row.member,
+        int(row.until.0),
+        row.copies,
+        row.mine.as_ref().map(|mine| mine.r),
+        row.mine.as_ref().map(|mine| packed::load_to_bytes(&mine.load)),
+        row.unopenable,
+        row.bytes,
+    ])
+    .map(drop)
+}
+
+/// In the order they came.
+pub fn all(conn: &Connection) -> Result<Vec<CustodyRow>> {
+    rows(
+        conn,
+        "SELECT envelope, address, lock, depositor, session, member, until, copies, r, load, unopenable, bytes
+         FROM custody ORDER BY id",
+        custody,
+    )
+}
+
+pub fn tombstones(conn: &Connection) -> Result<Vec<TombstoneRow>> {
+    rows(conn, "SELECT envelope, r, until FROM tombstones ORDER BY envelope", |row| {
+        Ok(TombstoneRow { envelope: EnvelopeId(id(row, 0)?), r: id(row, 1)?, until: Moment(number(row, 2)?) })
+    })
+}
+
+pub fn owed(conn: &Connection) -> Result<Vec<(UserId, SessionId)>> {
+    rows(conn, "SELECT user, session FROM owed ORDER BY session", |row| {
+        Ok((UserId(id(row, 0)?), SessionId(id(row, 1)?)))
+    })
+}
+
+fn custody(row: &Row<'_>) -> Result<CustodyRow> {
+    Ok(CustodyRow {
+        envelope: EnvelopeId(id(row, 0)?),
+        address: Address(id(row, 1)?),
+        lock: id(row, 2)?,
+        depositor: UserId(id(row, 3)?),
+        from: SessionId(id(row, 4)?),
+        member: row.get(5)?,
+        until: Moment(number(row, 6)?),
+        copies: row.get(7)?,
+        mine: mine(row)?,
+        unopenable: row.get(10)?,
+        bytes: row.get(11)?,
+    })
+}
+
+fn mine(row: &Row<'_>) -> Result<Option<Mine>> {
+    let Some(r) = row.get(8)? else {
+        return Ok(None);
+    };
+    let load = row.get_ref(9)?.as_blob().ok().and_then(packed::load_from_bytes);
+    Ok(Some(Mine { r, load: load.ok_or_else(|| unreadable(9))? }))
+}
