@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use super::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION, PROBE_PATIENCE};
 use crate::id::{BootId, ConnId, SessionId, UserId};
 use crate::time::Moment;
+use crate::wire::chat::Chat;
 
 /// A connection whose proofs hold.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ pub struct Neighbour {
     pub handed_back: u32,
     /// Receipts sent to it that it has not released.
     pub receipts: u32,
+    /// What it said on the chat stream before its hello was read.
+    pub early: Vec<Chat>,
 }
 
 /// A question whether somebody is still there. No answer is no proof that they are not: they may have stopped for a
@@ -297,6 +300,8 @@ mod tests {
             probe: None,
             replaces: Vec::new(),
             handed_back: 0,
+            receipts: 0,
+            early: Vec::new(),
         }
     }
 

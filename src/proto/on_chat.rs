@@ -3,7 +3,7 @@
 use super::Core;
 use super::event::Output;
 use super::inbox::Taken;
-use super::limits::{ENVELOPE_LIFE, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BACK, MAX_UNSTORED};
+use super::limits::{ENVELOPE_LIFE, HANDOVER_WINDOW, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BACK, MAX_UNSTORED};
 use super::memory::{Entry, MessageRow, Op};
 use super::ranges::Ranges;
 use super::view::{Delivery, MessageView, Notice, WarningCode};
@@ -24,16 +24,35 @@ impl Core {
             if self.neighbours.get(&conn).is_none() {
                 return;
             }
-            match item {
-                Chat::Parcel(parcel) => self.on_parcel(conn, parcel),
-                Chat::Release(release) => self.on_release(conn, release),
-                Chat::Unopenable(unopenable) => self.on_unopenable(conn, unopenable),
-                Chat::Custody(said) => self.on_custody(conn, said),
-                Chat::Offer(offer) => self.on_offer(conn, offer),
-                Chat::Ask(ask) => self.on_ask(conn, ask),
-                Chat::Unknown(_) => self.drop_counted("chat item of an unknown kind"),
-            }
+            self.on_item(conn, item);
         }
+    }
+
+    fn on_item(&mut self, conn: ConnId, item: Chat) {
+        match item {
+            Chat::Parcel(parcel) => self.on_parcel(conn, parcel),
+            Chat::Release(release) => self.on_release(conn, release),
+            Chat::Unopenable(unopenable) => self.on_unopenable(conn, unopenable),
+            Chat::Custody(said) => self.on_custody(conn, said),
+            Chat::Offer(offer) => self.on_offer(conn, offer),
+            Chat::Ask(ask) => self.on_ask(conn, ask),
+            Chat::Unknown(_) => self.drop_counted("chat item of an unknown kind"),
+        }
+    }
+
+    /// The chat stream may overtake the hello. What it takes a name to judge waits for it, as much as a window holds.
+    pub(super) fn wait_for_hello(&mut self, conn: ConnId, item: Chat) {
+        let Some(neighbour) = self.neighbours.get_mut(&conn) else { return };
+        if neighbour.early.len() >= HANDOVER_WINDOW {
+            return self.drop_counted("chat item before the hello");
+        }
+        neighbour.early.push(item);
+    }
+
+    /// The hello has come.
+    pub(super) fn take_early(&mut self, conn: ConnId) {
+        let early = self.neighbours.get_mut(&conn).map(|neighbour| std::mem::take(&mut neighbour.early));
+        self.on_chat(conn, early.unwrap_or_default());
     }
 
     fn on_parcel(&mut self, conn: ConnId, parcel: Parcel) {
@@ -89,8 +108,7 @@ impl Core {
     }
 
     fn on_opened(&mut self, conn: ConnId, opened: Opened) {
-        let Some((by, _)) = self.speaker(conn) else { return };
-        let carried = by != opened.session;
+        let Some(carried) = self.neighbours.get(&conn).map(|by| by.session != opened.session) else { return };
         if !opened.is_by_author(&self.verifier) {
             if carried && self.may_carry(conn) {
                 self.release(conn, &opened);

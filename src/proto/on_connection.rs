@@ -58,6 +58,7 @@ impl Core {
             replaces: Vec::new(),
             handed_back: 0,
             receipts: 0,
+            early: Vec::new(),
         };
         match self.neighbours.admit(new.conn, neighbour) {
             Verdict::Duplicate => {
@@ -200,6 +201,7 @@ impl Core {
         self.send_receipts();
         self.pump(&user);
         self.offer_mail(conn, session, user);
+        self.take_early(conn);
         if self.is_super_client(conn) {
             self.entrust_all();
         }

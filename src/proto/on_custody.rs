@@ -31,7 +31,9 @@ struct Share {
 impl Core {
     /// An envelope to somebody else: kept, if I carry for others; passed on, if a friend gives it and the addressee is here.
     pub(super) fn carry(&mut self, conn: ConnId, parcel: Parcel) {
-        let Some((from, depositor)) = self.speaker(conn) else { return };
+        let Some((from, depositor)) = self.speaker(conn) else {
+            return self.wait_for_hello(conn, Chat::Parcel(parcel));
+        };
         let id = envelope_id(&parcel.envelope);
         if self.show_release(conn, &id) {
             return;
@@ -228,7 +230,7 @@ impl Core {
 
     /// What a neighbour holds: released here, known, or asked for.
     pub(super) fn on_offer(&mut self, conn: ConnId, offer: Offer) {
-        let Some((by, _)) = self.speaker(conn) else { return };
+        let Some((by, _)) = self.speaker(conn) else { return self.wait_for_hello(conn, Chat::Offer(offer)) };
         let mut lacking = Vec::new();
         for id in offer.envelopes.0 {
             if self.show_release(conn, &id) {

@@ -6,7 +6,7 @@ use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::limits::WINDOW;
 use darknode::wire::Fixed;
-use darknode::wire::chat::{Chat, Release, Unopenable};
+use darknode::wire::chat::{Chat, Release, Unopenable, custody_state};
 use darknode::wire::record::{Prekey, link_state};
 
 use crate::adversary::{Person, id_of, link, parcel, receipt, seal_raw, text};
@@ -78,13 +78,14 @@ fn an_envelope_whose_lock_does_not_fit_is_a_strike() {
 }
 
 #[test]
-fn an_envelope_to_somebody_else_is_not_answered() {
+fn a_strangers_envelope_to_somebody_else_is_refused() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     let conn = alice.meet(&mallory);
     alice.hand(conn, mallory.parcel(bob.user_id(), &bob.prekey.public(), vec![text(5, "for bob")]));
     alice.hand(conn, mallory.parcel(bob.user_id(), &prekey, vec![text(6, "for bob, sealed to alice")]));
     assert_eq!(alice.drops("envelope to somebody else"), 2);
-    assert!(alice.items(conn).is_empty() && alice.shown().is_empty());
+    let refused = |item: &Chat| matches!(item, Chat::Custody(said) if said.state == custody_state::NO_CARRIER);
+    assert!(alice.items(conn).iter().filter(|item| refused(item)).count() == 1 && alice.shown().is_empty());
 }
 
 #[test]
