@@ -10,7 +10,7 @@ use darknode::identity::seal::{Author, PrekeySecret, Sealed, open, seal};
 use darknode::identity::{Scheme, SecretKey, words};
 use darknode::time::Moment;
 use darknode::wire::addr::Addr;
-use darknode::wire::chat::{Chat, Items, Parcel, Release, Unopenable};
+use darknode::wire::chat::{Ask, Chat, Custody, Items, Offer, Parcel, Release, Unopenable, custody_state};
 use darknode::wire::content::{Content, Contents, LinkBody, Range, ReceiptBody, StreamRanges, kind};
 use darknode::wire::control::{
     Batch, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, Hello, KnownDeclaration, KnownUser,
@@ -354,6 +354,9 @@ fn chat_frames_are_as_in_the_files() {
             "unopenable",
             Chat::Unopenable(Unopenable { envelope: EnvelopeId([4; 32]), roster: bob.roster("bob"), card: bob.card() }),
         ),
+        ("custody", Chat::Custody(Custody { envelope: EnvelopeId([4; 32]), state: custody_state::HELD })),
+        ("offer", Chat::Offer(Offer { envelopes: List(vec![EnvelopeId([4; 32]), EnvelopeId([5; 32])]) })),
+        ("ask", Chat::Ask(Ask { envelopes: List(vec![EnvelopeId([5; 32])]) })),
     ];
     for (name, item) in items {
         let items: Items = List(vec![item]);

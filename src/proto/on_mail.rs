@@ -222,10 +222,10 @@ impl Core {
     /// A session of the addressee could not open an envelope of mine. If its key card is news, what was in it is sealed anew.
     pub(super) fn seal_anew(&mut self, conn: ConnId, id: &EnvelopeId, roster: Checked<Roster>, card: Checked<KeyCard>) {
         let (user, session) = (card.user, card.session);
-        let before = self.sessions.prekey(&session, self.now.moment).cloned();
+        let before = self.sessions.prekey(&session, self.now.moment);
         self.learn_roster(roster);
         self.learn_card(card);
-        if self.sessions.prekey(&session, self.now.moment) == before.as_ref() {
+        if self.sessions.prekey(&session, self.now.moment) == before {
             return self.drop_counted("envelope that a known key should open");
         }
         let is_receipt =
