@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::{ANNOUNCE_PAUSE, ANNOUNCED_AT_ONCE, MAX_ANNOUNCED, MAX_ANNOUNCED_PER_NEIGHBOUR};
-use crate::id::ConnId;
+use crate::id::SessionId;
 use crate::time::Moment;
 use crate::wire::control::ShortId;
 
@@ -20,9 +20,9 @@ pub struct Directory {
     /// Users who have a session here.
     here: BTreeSet<ShortId>,
     /// Who has announced a user, and how far they are from there; never out of reach.
-    announced: BTreeMap<ShortId, BTreeMap<ConnId, u8>>,
+    announced: BTreeMap<ShortId, BTreeMap<SessionId, u8>>,
     /// How many users each neighbour has announced.
-    of_neighbour: BTreeMap<ConnId, usize>,
+    of_neighbour: BTreeMap<SessionId, usize>,
     /// Users whose route has changed, with what it was.
     changed: BTreeMap<ShortId, Route>,
     due: Option<Moment>,
@@ -32,13 +32,13 @@ pub struct Directory {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     distance: u8,
-    through: Vec<ConnId>,
+    through: Vec<SessionId>,
 }
 
 impl Route {
     /// What a neighbour is told of it.
-    pub fn told_to(&self, conn: ConnId) -> u8 {
-        if self.through.contains(&conn) { UNREACHABLE } else { self.distance }
+    pub fn told_to(&self, neighbour: SessionId) -> u8 {
+        if self.through.contains(&neighbour) { UNREACHABLE } else { self.distance }
     }
 }
 
@@ -65,7 +65,7 @@ impl Directory {
     }
 
     /// A neighbour says how far a user is from it.
-    pub fn announce(&mut self, user: ShortId, by: ConnId, distance: u8, now: Moment) -> Announced {
+    pub fn announce(&mut self, user: ShortId, by: SessionId, distance: u8, now: Moment) -> Announced {
         let before = self.announced.get(&user).and_then(|all| all.get(&by)).copied();
         if distance >= UNREACHABLE {
             self.change(user, now, |directory| directory.withdraw(&user, &by));
@@ -86,7 +86,7 @@ impl Directory {
         if before.is_none_or(|before| distance < before) { Announced::Nearer } else { Announced::Noted }
     }
 
-    fn withdraw(&mut self, user: &ShortId, by: &ConnId) {
+    fn withdraw(&mut self, user: &ShortId, by: &SessionId) {
         let Some(all) = self.announced.get_mut(user) else { return };
         if all.remove(by).is_none() {
             return;
@@ -100,11 +100,11 @@ impl Directory {
     }
 
     /// A neighbour is gone, and what it has announced with it.
-    pub fn forget(&mut self, by: ConnId, now: Moment) {
+    pub fn forget(&mut self, by: SessionId, now: Moment) {
         if self.of_neighbour.remove(&by).is_none_or(|count| count == 0) {
             return;
         }
-        let of_it = |(user, all): (&ShortId, &BTreeMap<ConnId, u8>)| all.contains_key(&by).then_some(*user);
+        let of_it = |(user, all): (&ShortId, &BTreeMap<SessionId, u8>)| all.contains_key(&by).then_some(*user);
         for user in self.announced.iter().filter_map(of_it).collect::<Vec<_>>() {
             self.change(user, now, |directory| directory.withdraw(&user, &by));
         }
@@ -136,18 +136,21 @@ impl Directory {
             return Route { distance: UNREACHABLE, through: Vec::new() };
         };
         let nearest = all.values().min().copied().unwrap_or(UNREACHABLE);
-        let through = all.iter().filter(|(_, distance)| **distance == nearest).map(|(conn, _)| *conn).collect();
+        let through =
+            all.iter().filter(|(_, distance)| **distance == nearest).map(|(neighbour, _)| *neighbour).collect();
         Route { distance: (nearest + 1).min(UNREACHABLE), through }
     }
 
     /// Neighbours to whom a user is nearer than to me, nearest first.
-    pub fn nearer(&self, user: &ShortId) -> Vec<ConnId> {
+    pub fn nearer(&self, user: &ShortId) -> Vec<SessionId> {
         let mine = self.route(user).distance;
         let all = self.announced.get(user).into_iter().flatten();
-        let mut nearer: Vec<(u8, ConnId)> =
-            all.filter(|(_, distance)| **distance < mine).map(|(conn, distance)| (*distance, *conn)).collect();
+        let mut nearer: Vec<(u8, SessionId)> = all
+            .filter(|(_, distance)| **distance < mine)
+            .map(|(neighbour, distance)| (*distance, *neighbour))
+            .collect();
         nearer.sort();
-        nearer.into_iter().map(|(_, conn)| conn).collect()
+        nearer.into_iter().map(|(_, neighbour)| neighbour).collect()
     }
 
     pub fn is_reachable(&self, user: &ShortId) -> bool {
@@ -184,6 +187,10 @@ mod tests {
     const NOW: Moment = Moment(0);
     const LATER: Moment = Moment(10_000);
 
+    fn by(n: u8) -> SessionId {
+        SessionId([n; 32])
+    }
+
     fn user(n: usize) -> ShortId {
         Fixed((n as u64).to_be_bytes())
     }
@@ -191,25 +198,25 @@ mod tests {
     #[test]
     fn somebody_is_one_further_than_the_nearest_announcement_and_nearer_where_that_came_from() {
         let mut directory = Directory::default();
-        assert_eq!(directory.announce(BOB, ConnId(1), 3, NOW), Announced::Nearer);
-        assert_eq!(directory.announce(BOB, ConnId(2), 5, NOW), Announced::Nearer);
-        assert_eq!(directory.announce(BOB, ConnId(2), 6, NOW), Announced::Noted);
-        assert_eq!((directory.route(&BOB).distance, directory.nearer(&BOB)), (4, vec![ConnId(1)]));
-        assert_eq!(directory.route(&BOB).told_to(ConnId(1)), UNREACHABLE, "what came from there is not told there");
-        assert_eq!(directory.route(&BOB).told_to(ConnId(2)), 4);
+        assert_eq!(directory.announce(BOB, by(1), 3, NOW), Announced::Nearer);
+        assert_eq!(directory.announce(BOB, by(2), 5, NOW), Announced::Nearer);
+        assert_eq!(directory.announce(BOB, by(2), 6, NOW), Announced::Noted);
+        assert_eq!((directory.route(&BOB).distance, directory.nearer(&BOB)), (4, vec![by(1)]));
+        assert_eq!(directory.route(&BOB).told_to(by(1)), UNREACHABLE, "what came from there is not told there");
+        assert_eq!(directory.route(&BOB).told_to(by(2)), 4);
         directory.set_here(BOB, true, NOW);
         assert_eq!((directory.route(&BOB).distance, directory.nearer(&BOB)), (0, vec![]));
-        assert_eq!(directory.route(&BOB).told_to(ConnId(1)), 0);
+        assert_eq!(directory.route(&BOB).told_to(by(1)), 0);
     }
 
     #[test]
     fn a_neighbour_takes_its_announcements_along_when_it_goes() {
         let mut directory = Directory::default();
-        directory.announce(BOB, ConnId(1), 0, NOW);
-        directory.announce(BOB, ConnId(2), 4, NOW);
-        directory.forget(ConnId(1), NOW);
-        assert_eq!(directory.nearer(&BOB), [ConnId(2)]);
-        directory.announce(BOB, ConnId(2), UNREACHABLE, NOW);
+        directory.announce(BOB, by(1), 0, NOW);
+        directory.announce(BOB, by(2), 4, NOW);
+        directory.forget(by(1), NOW);
+        assert_eq!(directory.nearer(&BOB), [by(2)]);
+        directory.announce(BOB, by(2), UNREACHABLE, NOW);
         assert_eq!(directory.route(&BOB).distance, UNREACHABLE);
         assert!(directory.announced.is_empty() && directory.of_neighbour.values().all(|count| *count == 0));
     }
@@ -223,16 +230,16 @@ mod tests {
         assert!(directory.due(NOW).is_empty());
         let due = directory.due(NOW + ANNOUNCE_PAUSE);
         assert_eq!(due.iter().map(|(user, _)| *user).collect::<Vec<_>>(), [user(1)]);
-        assert_eq!(due[0].1.told_to(ConnId(1)), UNREACHABLE);
+        assert_eq!(due[0].1.told_to(by(1)), UNREACHABLE);
         assert_eq!(directory.next(), None);
     }
 
     #[test]
     fn a_neighbour_announces_a_bounded_number_of_users_and_all_of_them_at_a_bounded_pace() {
         let mut directory = Directory::default();
-        let taken = (0..10_000).filter(|n| directory.announce(user(*n), ConnId(1), 1, NOW) != Announced::Refused);
+        let taken = (0..10_000).filter(|n| directory.announce(user(*n), by(1), 1, NOW) != Announced::Refused);
         assert_eq!(taken.count(), MAX_ANNOUNCED_PER_NEIGHBOUR);
-        assert_eq!(directory.announce(user(0), ConnId(2), 1, NOW), Announced::Nearer, "it leaves room for others");
+        assert_eq!(directory.announce(user(0), by(2), 1, NOW), Announced::Nearer, "it leaves room for others");
         assert_eq!(directory.due(LATER).len(), ANNOUNCED_AT_ONCE);
         assert_eq!(directory.next(), Some(LATER + ANNOUNCE_PAUSE));
     }

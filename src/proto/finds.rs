@@ -7,43 +7,58 @@ use std::sync::Arc;
 use super::limits::{FIND_LIFE, MAX_FINDS};
 use crate::id::{ConnId, UserId};
 use crate::time::Moment;
+use crate::wire::control::Find;
 
 #[derive(Debug, Default)]
 pub struct Finds {
-    open: BTreeMap<u64, Find>,
+    open: BTreeMap<u64, Question>,
     /// Those that are over are not looked for before.
     sweep: Moment,
 }
 
 #[derive(Debug)]
-struct Find {
+struct Question {
     /// Who asked me; `None` if I ask.
     from: Option<ConnId>,
-    name: Option<Arc<str>>,
-    user: Option<UserId>,
+    /// As it goes on from here.
+    find: Find,
+    /// The name, as names are compared.
+    folded: Option<Arc<str>>,
     answered: BTreeSet<UserId>,
     until: Moment,
 }
 
+impl Question {
+    fn means(&self, folded: &str, user: &UserId) -> bool {
+        self.find.user == Some(*user) || self.folded.as_deref().is_some_and(|asked| asked == folded)
+    }
+}
+
 impl Finds {
     /// Notes a question. False if it is known, or there are too many.
-    pub fn open(
-        &mut self,
-        id: u64,
-        from: Option<ConnId>,
-        name: Option<Arc<str>>,
-        user: Option<UserId>,
-        now: Moment,
-    ) -> bool {
+    pub fn open(&mut self, find: Find, folded: Option<Arc<str>>, from: Option<ConnId>, now: Moment) -> bool {
         if now >= self.sweep {
             self.open.retain(|_, find| find.until > now);
             self.sweep = now + FIND_LIFE / 4;
         }
-        if self.open.len() >= MAX_FINDS || self.open.contains_key(&id) {
+        if self.open.len() >= MAX_FINDS || self.open.contains_key(&find.id) {
             return false;
         }
-        self.open.insert(id, Find { from, name, user, answered: BTreeSet::new(), until: now + FIND_LIFE });
+        let id = find.id;
+        self.open.insert(id, Question { from, find, folded, answered: BTreeSet::new(), until: now + FIND_LIFE });
         true
+    }
+
+    /// What somebody who comes up now is to be asked: everything that is open, and that they did not ask themselves.
+    pub fn for_newcomer(&self, conn: ConnId, now: Moment) -> Vec<Find> {
+        let open = self.open.values().filter(|question| question.until > now && question.from != Some(conn));
+        open.filter(|question| question.find.hops > 0).map(|question| question.find.clone()).collect()
+    }
+
+    /// Questions of others that somebody of this name and id answers: each with who asked.
+    pub fn answered_by(&self, folded: &str, user: &UserId, now: Moment) -> Vec<(u64, ConnId)> {
+        let fits = |question: &&Question| question.until > now && question.means(folded, user);
+        self.open.values().filter(fits).filter_map(|question| Some((question.find.id, question.from?))).collect()
     }
 
     /// To whom an answer goes on.
@@ -53,9 +68,7 @@ impl Finds {
 
     /// Whether I asked, and for somebody of this (folded) name or id.
     pub fn asked_for(&self, id: u64, name: &str, user: &UserId) -> bool {
-        self.open.get(&id).is_some_and(|find| {
-            find.from.is_none() && (find.user == Some(*user) || find.name.as_deref().is_some_and(|asked| asked == name))
-        })
+        self.open.get(&id).is_some_and(|question| question.from.is_none() && question.means(name, user))
     }
 
     /// Marks a user as an answer given to a question. False if it was, or the question has had its share.
@@ -72,11 +85,15 @@ const MAX_ANSWERS: usize = 16;
 mod tests {
     use super::*;
 
+    fn find(id: u64) -> Find {
+        Find { id, name: None, user: None, hops: 1 }
+    }
+
     #[test]
     fn each_user_is_an_answer_once_and_a_flood_of_answers_is_cut_off() {
         let mut finds = Finds::default();
-        assert!(finds.open(7, Some(ConnId(1)), Some("carol".into()), None, Moment(0)));
-        assert!(!finds.open(7, Some(ConnId(2)), None, None, Moment(0)), "a loop ends here");
+        assert!(finds.open(find(7), Some("carol".into()), Some(ConnId(1)), Moment(0)));
+        assert!(!finds.open(find(7), None, Some(ConnId(2)), Moment(0)), "a loop ends here");
         let given = (0..200).filter(|n| finds.answer(7, UserId([n % 100; 32])));
         assert_eq!(given.count(), MAX_ANSWERS);
         assert_eq!(finds.asker(7), Some(ConnId(1)));
@@ -84,10 +101,20 @@ mod tests {
     }
 
     #[test]
+    fn whoever_comes_up_later_is_asked_what_is_open_but_not_by_whom_it_came() {
+        let mut finds = Finds::default();
+        finds.open(find(7), Some("carol".into()), Some(ConnId(1)), Moment(0));
+        assert_eq!(finds.for_newcomer(ConnId(2), Moment(1)), [find(7)]);
+        assert!(finds.for_newcomer(ConnId(1), Moment(1)).is_empty());
+        assert!(finds.for_newcomer(ConnId(2), Moment(0) + FIND_LIFE).is_empty());
+        assert_eq!(finds.answered_by("carol", &UserId([1; 32]), Moment(1)), [(7, ConnId(1))]);
+    }
+
+    #[test]
     fn questions_are_bounded_and_pass() {
         let mut finds = Finds::default();
-        let opened = (0..10_000).filter(|id| finds.open(*id, None, None, None, Moment(0)));
+        let opened = (0..10_000).filter(|id| finds.open(find(*id), None, None, Moment(0)));
         assert_eq!(opened.count(), MAX_FINDS);
-        assert!(finds.open(99_999, None, None, None, Moment(0) + FIND_LIFE));
+        assert!(finds.open(find(99_999), None, None, Moment(0) + FIND_LIFE));
     }
 }

@@ -10,6 +10,8 @@ pub const MAX_NEIGHBOURS_RELAY: usize = 2048;
 /// Connections kept to people on the local link who are not linked: enough that a newcomer's first line finds an open
 /// path, few enough that a hall of a hundred laptops is not ten thousand connections.
 pub const MAX_NEARBY_KEPT: usize = 12;
+/// And to relays and servers on it: whoever has none is on an island alone, and who claims the role gains a connection.
+pub const MAX_CARRIERS_KEPT: usize = 8;
 
 /// Connections of one session: it may race as many of my addresses as I would of its own.
 pub const MAX_CONNECTIONS_PER_SESSION: usize = MAX_DIALS_PER_SESSION;
@@ -223,6 +225,10 @@ pub const FIND_LIFE: Duration = Duration::from_secs(8);
 pub const MAX_FINDS: usize = 1_024;
 pub const FIND_BURST: u32 = 32;
 pub const FIND_REFILL: Duration = Duration::from_secs(2);
+/// Questions, for names and for pings, that one relay may pass on: for a thousand askers at once, then as many as a neighbour
+/// may say anything (design §7).
+pub const RELAYED_BURST: u32 = 1_024;
+pub const RELAYED_REFILL: Duration = Duration::from_millis(50);
 /// Others of the same name may answer within this long after the first.
 pub const FIND_SETTLE: Duration = Duration::from_millis(300);
 

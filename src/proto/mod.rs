@@ -212,8 +212,9 @@ struct Budgets {
     introductions: Budget<SessionId>,
     /// Dials to where nobody's key ever answered.
     unproven: Budget<IpAddr>,
-    /// Questions for names, by asker.
+    /// Questions for names, by asker, and by relay that passes them on.
     finds: Budget<SessionId>,
+    relayed_finds: Budget<SessionId>,
     /// Samples, by sender.
     samples: Budget<SessionId>,
     /// Announcements of who is how far, by relay.
@@ -230,6 +231,7 @@ impl Budgets {
             introductions: Budget::new(FAILED_INTRODUCTIONS, INTRODUCTION_REFILL),
             unproven: Budget::new(UNPROVEN_DIALS_PER_IP, UNPROVEN_REFILL),
             finds: Budget::new(FIND_BURST, FIND_REFILL),
+            relayed_finds: Budget::new(RELAYED_BURST, RELAYED_REFILL),
             samples: Budget::new(SAMPLE_BURST, SAMPLE_REFILL),
             announcements: Budget::new(ANNOUNCEMENT_BURST, ANNOUNCEMENT_REFILL),
         }

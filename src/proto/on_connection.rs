@@ -193,6 +193,8 @@ impl Core {
         self.show_online(session, user);
         self.tell_interested(session, &user);
         self.ask_newcomer(conn, session, user);
+        self.ask_newcomer_for_names(conn);
+        self.answer_open_finds(&user);
         self.keep_if_far(&user);
         self.meet_member(conn, session);
         self.members.news(&mut self.rng, self.now.moment);
@@ -260,7 +262,6 @@ impl Core {
     pub(super) fn on_closed(&mut self, conn: ConnId) {
         let Some((gone, left)) = self.neighbours.remove(&conn) else { return };
         self.bootstrap_again(&gone.session);
-        self.directory.forget(conn, self.now.moment);
         self.floods.forget(&conn);
         self.answer_floods();
         // It may have shown that whoever is connected by another way is on the link.
@@ -287,6 +288,7 @@ impl Core {
     /// A session cannot be reached any more.
     fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
         self.outbox.close_lane(&user, &session);
+        self.directory.forget(session, self.now.moment);
         self.note_here(&user);
         self.part_with_mail(&session);
         self.entrust(&user);

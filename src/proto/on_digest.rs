@@ -371,6 +371,7 @@ impl Core {
         }
         if self.shares_directory(conn) && self.sessions.of_user(&known.user).next().is_some() {
             self.keep_if_far(&known.user);
+            self.answer_open_finds(&known.user);
         }
         self.forget_if_strange(&known.user);
     }

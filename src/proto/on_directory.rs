@@ -20,7 +20,8 @@ impl Core {
 
     /// Connected relays and servers to which a user is nearer than to me, nearest first.
     pub(super) fn nearer(&self, user: &UserId) -> Vec<ConnId> {
-        self.directory.nearer(&short(&user.0))
+        let nearer = self.directory.nearer(&short(&user.0));
+        nearer.iter().filter_map(|session| self.neighbours.up(session)).collect()
     }
 
     /// A user is there, or nearer than before, by way of a relay or server.
@@ -46,7 +47,7 @@ impl Core {
         if distance < UNREACHABLE && !self.budgets.announcements.draw(by, self.now.moment) {
             return self.drop_counted("announcement over the budget of its relay");
         }
-        match self.directory.announce(user, conn, distance, self.now.moment) {
+        match self.directory.announce(user, by, distance, self.now.moment) {
             Announced::Nearer => self.user_like(user.0).into_iter().for_each(|user| self.on_reachable(&user)),
             Announced::Noted => {}
             Announced::Refused => self.drop_counted("announcement of one user too many"),
@@ -70,7 +71,8 @@ impl Core {
 
     /// How far a user is, as one neighbour is told when it comes up.
     pub(super) fn distance_for(&self, conn: ConnId, user: ShortId) -> Option<u8> {
-        Some(self.directory.route(&user).told_to(conn)).filter(|distance| *distance < UNREACHABLE)
+        let (to, _) = self.speaker(conn)?;
+        Some(self.directory.route(&user).told_to(to)).filter(|distance| *distance < UNREACHABLE)
     }
 
     /// Tells relays and servers whose distance has changed.
@@ -79,19 +81,19 @@ impl Core {
         if changed.is_empty() {
             return;
         }
-        let up = self.neighbours.iter_up().map(|(_, conn, _)| conn);
-        for conn in up.filter(|conn| self.is_super_client(*conn)).collect::<Vec<_>>() {
+        let up = self.neighbours.iter_up().map(|(to, conn, _)| (to, conn));
+        for (to, conn) in up.filter(|(_, conn)| self.is_super_client(*conn)).collect::<Vec<_>>() {
             let marks: Vec<UserMark> =
-                changed.iter().filter_map(|(user, before)| self.announcement(conn, *user, before)).collect();
+                changed.iter().filter_map(|(user, before)| self.announcement(to, *user, before)).collect();
             for page in marks.chunks(MAX_MARKS) {
                 self.send_control(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
             }
         }
     }
 
-    fn announcement(&self, conn: ConnId, user: ShortId, before: &Route) -> Option<UserMark> {
-        let distance = self.directory.route(&user).told_to(conn);
-        if distance == before.told_to(conn) {
+    fn announcement(&self, to: SessionId, user: ShortId, before: &Route) -> Option<UserMark> {
+        let distance = self.directory.route(&user).told_to(to);
+        if distance == before.told_to(to) {
             return None;
         }
         let bare = UserMark { user, version: None, sessions: List(Vec::new()), distance: None };

@@ -20,11 +20,12 @@ impl Core {
             return;
         }
         let id = rand_core::Rng::next_u64(&mut self.rng) | 1;
-        if !self.finds.open(id, None, name.as_ref().map(Name::folded), user, self.now.moment) {
-            return self.drop_counted("find beyond the bound");
-        }
+        let folded = name.as_ref().map(Name::folded);
         let name = name.map(|name| Text(name.as_str().to_owned()));
         let find = Find { id, name, user, hops: FIND_HOPS };
+        if !self.finds.open(find.clone(), folded, None, self.now.moment) {
+            return self.drop_counted("find beyond the bound");
+        }
         let mut conns: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
         conns.sort_by_key(|conn| !self.is_super_client(*conn));
         for conn in conns.into_iter().take(FIND_NEIGHBOURS) {
@@ -32,14 +33,39 @@ impl Core {
         }
     }
 
+    /// A relay or server has come up: it is asked what is open still.
+    pub(super) fn ask_newcomer_for_names(&mut self, conn: ConnId) {
+        if self.is_super_client(conn) {
+            for find in self.finds.for_newcomer(conn, self.now.moment) {
+                self.send_control(conn, Control::Find(find));
+            }
+        }
+    }
+
+    /// Somebody has become known for whom others asked a moment ago.
+    pub(super) fn answer_open_finds(&mut self, user: &UserId) {
+        let Some(name) = self.users.roster(user).and_then(|roster| Name::parse(&roster.name).ok()) else { return };
+        for (id, conn) in self.finds.answered_by(&name.folded(), user, self.now.moment) {
+            let Some((_, asker)) = self.speaker(conn).filter(|(_, asker)| asker != user) else { continue };
+            if self.finds.answer(id, *user) {
+                let known = self.known_user(user, &asker, false);
+                self.send_known(conn, id, vec![known], false);
+            }
+        }
+    }
+
     /// Somebody asks for a name: answer with whom I know, and pass it on if I am a relay or server.
     pub(super) fn on_find(&mut self, conn: ConnId, find: Find) {
         let Some((asker, asker_user)) = self.speaker(conn) else { return };
-        if !self.budgets.finds.draw(asker, self.now.moment) {
+        let relayed = self.shares_directory(conn);
+        let budget = if relayed { &mut self.budgets.relayed_finds } else { &mut self.budgets.finds };
+        if !budget.draw(asker, self.now.moment) {
             return self.drop_counted("find over the budget of its asker");
         }
         let name = find.name.as_ref().and_then(|name| Name::parse(name).ok()).map(|name| name.folded());
-        if !self.finds.open(find.id, Some(conn), name.clone(), find.user, self.now.moment) {
+        let hops = if self.is_super() { find.hops.min(FIND_HOPS).saturating_sub(1) } else { 0 };
+        let onward = Find { hops, ..find.clone() };
+        if !self.finds.open(onward.clone(), name.clone(), Some(conn), self.now.moment) {
             return self.drop_counted("find seen before, or beyond the bound");
         }
         let mut meant = self.users.called_or_is(name.as_ref(), find.user.as_ref());
@@ -49,7 +75,6 @@ impl Core {
             self.send_known(conn, find.id, known, false);
         }
         if self.is_super() && find.hops > 0 {
-            let onward = Find { hops: find.hops.min(FIND_HOPS) - 1, ..find };
             let others = self.neighbours.iter_up().map(|(_, conn, _)| conn).filter(|other| *other != conn);
             for other in others.filter(|other| self.is_super_client(*other)).collect::<Vec<_>>() {
                 self.send_control(other, Control::Find(onward.clone()));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::Core;
 use super::dials::{Dial, Purpose};
 use super::event::CloseReason;
-use super::limits::MAX_NEARBY_KEPT;
+use super::limits::{MAX_CARRIERS_KEPT, MAX_NEARBY_KEPT};
 use super::nearby::Sight;
 use super::view::{Notice, WarningCode};
 use crate::id::{BootId, ConnId, SessionId};
@@ -24,11 +24,20 @@ impl Core {
             let notice = Notice::Nearby { user: self.users.handle(&user), id: user, session };
             self.notice(None, notice);
         }
-        let strangers = self.neighbours.iter_up().filter(|(_, _, user)| !self.links.wants(user)).count();
+        let (carriers, strangers) = self.strangers_up();
+        let surplus =
+            if self.is_super_client(conn) { carriers > MAX_CARRIERS_KEPT } else { strangers > MAX_NEARBY_KEPT };
         let needed = self.bootstrapped.values().any(|kept| *kept == session) || self.is_super();
-        if strangers > MAX_NEARBY_KEPT && !needed && !self.outbox.waits_for(&user) {
+        if surplus && !needed && !self.outbox.waits_for(&user) {
             self.close(conn, CloseReason::Surplus);
         }
+    }
+
+    /// How many are connected whom I am not linked with: relays and servers, and others.
+    fn strangers_up(&self) -> (usize, usize) {
+        let strangers = self.neighbours.iter_up().filter(|(_, _, user)| !self.links.wants(user));
+        let (carriers, others): (Vec<_>, Vec<_>) = strangers.partition(|(_, conn, _)| self.is_super_client(*conn));
+        (carriers.len(), others.len())
     }
 
     pub(super) fn hide_nearby(&mut self, session: &SessionId) {

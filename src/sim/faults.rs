@@ -57,13 +57,18 @@ impl Sim {
 
     /// Splits the network: packets pass only between nodes of one part. All in part 0 is a whole network.
     pub fn split(&mut self, part: impl Fn(NodeIndex) -> u32) {
+        self.rewire(|sim| (0..sim.nodes.len()).for_each(|node| sim.net.set_part(node, part(node))));
+    }
+
+    /// Changes who reaches whom; connections notice.
+    fn rewire(&mut self, change: impl FnOnce(&mut Sim)) {
         let parted = |sim: &Sim, pipe| {
             let ends = sim.net.pipe(pipe).map(|pipe| pipe.ends);
             ends.is_some_and(|[a, b]| !sim.net.reaches(a, b))
         };
         let pipes = self.net.all();
         let before: Vec<bool> = pipes.iter().map(|pipe| parted(self, *pipe)).collect();
-        (0..self.nodes.len()).for_each(|node| self.net.set_part(node, part(node)));
+        change(self);
         for (pipe, before) in pipes.into_iter().zip(before) {
             match (before, parted(self, pipe)) {
                 (false, true) => self.watch_idle(pipe),
@@ -80,8 +85,8 @@ impl Sim {
 
     /// A node gets another address. Its connections follow it where it dialled; where it was dialled they are dead.
     pub fn move_to(&mut self, index: NodeIndex, addr: SocketAddr) {
-        let segment = self.nodes[index].plan.segment.filter(|_| self.nodes[index].is_on());
-        segment.into_iter().for_each(|segment| self.forget_later(index, segment));
+        let links = if self.nodes[index].is_on() { self.nodes[index].plan.links() } else { Vec::new() };
+        links.into_iter().for_each(|link| self.forget_later(index, link));
         let old = std::mem::replace(&mut self.nodes[index].addr, addr);
         self.net.readdress(index, old, addr);
         for (pipe, end) in self.pipes_of(index) {
@@ -112,6 +117,20 @@ impl Sim {
         if let Some(segment) = segment {
             self.segments.entry(segment).or_default().insert(index);
         }
+        self.announce_anew(index);
+    }
+
+    /// Plugs a node into other islands: its cables to those it leaves are out, silently.
+    pub fn carry(&mut self, index: NodeIndex, islands: &[u32]) {
+        let left = std::mem::replace(&mut self.nodes[index].plan.islands, islands.to_vec());
+        for link in left.iter().filter(|link| !islands.contains(link)) {
+            self.segments.entry(*link).or_default().remove(&index);
+            self.forget_later(index, *link);
+        }
+        for link in islands {
+            self.segments.entry(*link).or_default().insert(index);
+        }
+        self.rewire(|sim| sim.net.put_on(index, islands));
         self.announce_anew(index);
     }
 
@@ -173,8 +192,8 @@ impl Sim {
     }
 
     fn fall_silent(&mut self, index: NodeIndex) {
-        let segment = self.nodes[index].plan.segment;
-        segment.into_iter().for_each(|segment| self.forget_later(index, segment));
+        let links = self.nodes[index].plan.links();
+        links.into_iter().for_each(|link| self.forget_later(index, link));
         self.nodes[index].announcing += 1;
     }
 

@@ -66,6 +66,8 @@ pub struct Net {
     /// One-way: from, to.
     cuts: BTreeSet<(NodeIndex, NodeIndex)>,
     part: Vec<u32>,
+    /// The islands a node is on; none in the routed world.
+    islands: Vec<Vec<u32>>,
 }
 
 impl Net {
@@ -73,6 +75,7 @@ impl Net {
     pub fn join(&mut self, node: NodeIndex, addr: SocketAddr) {
         self.of_node.resize_with(node + 1, BTreeSet::new);
         self.part.resize(node + 1, 0);
+        self.islands.resize(node + 1, Vec::new());
         self.at.insert(addr, node);
     }
 
@@ -175,9 +178,22 @@ impl Net {
         self.part[node]
     }
 
+    /// Puts a node on islands, and takes it off all others.
+    pub fn put_on(&mut self, node: NodeIndex, islands: &[u32]) {
+        self.islands[node] = islands.to_vec();
+    }
+
+    /// Whether two nodes have a link in common, or both a way through the routed world.
+    fn share_a_link(&self, a: NodeIndex, b: NodeIndex) -> bool {
+        let (a, b) = (&self.islands[a], &self.islands[b]);
+        a.iter().any(|island| b.contains(island)) || (a.is_empty() && b.is_empty())
+    }
+
     /// Whether packets pass from one node to another.
     pub fn passes(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        self.part[from] == self.part[to] && (self.cuts.is_empty() || !self.cuts.contains(&(from, to)))
+        self.part[from] == self.part[to]
+            && self.share_a_link(from, to)
+            && (self.cuts.is_empty() || !self.cuts.contains(&(from, to)))
     }
 
     /// Whether they pass both ways.
@@ -201,6 +217,17 @@ mod tests {
         let second = net.open(1, 0);
         assert!(second != first && second.slot() == first.slot() && net.pipe(first).is_none());
         assert_eq!(PipeId::of(second.conn(1)), (second, 1));
+    }
+
+    #[test]
+    fn packets_pass_between_islands_only_where_a_node_has_an_interface_on_both() {
+        let mut net = Net::default();
+        (0..4).for_each(|node| net.join(node, ([10, 0, 0, node as u8], 1).into()));
+        net.put_on(0, &[1]);
+        net.put_on(1, &[1, 2]);
+        net.put_on(2, &[2]);
+        assert!(net.reaches(0, 1) && net.reaches(1, 2) && !net.passes(0, 2));
+        assert!(!net.passes(3, 0) && !net.passes(1, 3), "and not into the routed world");
     }
 
     #[test]

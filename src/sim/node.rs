@@ -11,6 +11,7 @@ use crate::identity::{Name, Scheme, SecretKey};
 use crate::proto::view::Notice;
 use crate::proto::{Accept, Config, Core};
 use crate::time::{Moment, Now, Wall};
+use crate::wire::record::roles;
 
 /// The UDP port of every simulated node.
 pub const PORT: u16 = 27272;
@@ -27,6 +28,9 @@ pub struct Plan {
     pub roles: u32,
     /// Which local link it is on.
     pub segment: Option<u32>,
+    /// Local links without a route out of them that it has an interface on: then packets pass only between nodes with one in
+    /// common. With none of these it is in the routed world.
+    pub islands: Vec<u32>,
     /// As given by `--bootstrap`.
     pub bootstrap: Vec<SocketAddr>,
 }
@@ -34,7 +38,29 @@ pub struct Plan {
 impl Plan {
     /// A client on no local link.
     pub fn client(name: impl Into<String>) -> Plan {
-        Plan { name: name.into(), accept: Accept::Auto, roles: 0, segment: None, bootstrap: Vec::new() }
+        Plan {
+            name: name.into(),
+            accept: Accept::Auto,
+            roles: 0,
+            segment: None,
+            islands: Vec::new(),
+            bootstrap: Vec::new(),
+        }
+    }
+
+    /// A client with one interface, on an island.
+    pub fn islander(name: impl Into<String>, island: u32) -> Plan {
+        Plan { islands: vec![island], ..Plan::client(name) }
+    }
+
+    /// A relay with an interface on each of these islands.
+    pub fn relay(name: impl Into<String>, islands: &[u32]) -> Plan {
+        Plan { roles: roles::RELAY, islands: islands.to_vec(), ..Plan::client(name) }
+    }
+
+    /// Every local link it is on.
+    pub fn links(&self) -> Vec<u32> {
+        self.segment.into_iter().chain(self.islands.iter().copied()).collect()
     }
 }
 

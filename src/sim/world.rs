@@ -120,14 +120,15 @@ impl Sim {
     /// Adds a node, switched off.
     pub fn place(&mut self, plan: Plan) -> NodeIndex {
         let index = self.nodes.len();
-        let segment = plan.segment;
+        let links = plan.links();
         let node = Node::new(index, plan, self.settings.scheme, [self.random(), self.random()]);
         self.net.join(index, node.addr);
+        self.net.put_on(index, &node.plan.islands);
         self.by_session.insert(node.session, index);
         self.by_user.insert(node.user, index);
         self.nodes.push(node);
-        if let Some(segment) = segment {
-            self.segments.entry(segment).or_default().insert(index);
+        for link in links {
+            self.segments.entry(link).or_default().insert(index);
         }
         index
     }
@@ -376,7 +377,7 @@ impl Sim {
     pub(super) fn announce_anew(&mut self, index: NodeIndex) {
         let node = &mut self.nodes[index];
         node.announcing += 1;
-        if node.plan.segment.is_some() && node.is_on() {
+        if !node.plan.links().is_empty() && node.is_on() {
             let round = node.announcing;
             self.plan(Duration::from_millis(300), Event::Announce { node: index, round });
         }
@@ -385,9 +386,11 @@ impl Sim {
     /// The local link shows a node to all others on it, and again every 7 s (design §7).
     fn announce(&mut self, index: NodeIndex, round: u64) {
         let node = &self.nodes[index];
-        let Some(segment) = node.plan.segment.filter(|_| node.is_on() && node.announcing == round) else { return };
-        let (boot, addr) = (node.boot(index), node.addr);
-        for other in self.neighbourhood(index, segment) {
+        if !node.is_on() || node.announcing != round {
+            return;
+        }
+        let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
+        for other in links.into_iter().flat_map(|link| self.neighbourhood(index, link)).collect::<Vec<_>>() {
             self.feed(other, Input::Sighted { boot, addr });
         }
         self.plan(ANNOUNCE, Event::Announce { node: index, round });
@@ -396,8 +399,8 @@ impl Sim {
     /// An announcement has run out, unless it was renewed.
     fn vanish(&mut self, index: NodeIndex, boot: BootId, addr: SocketAddr, segment: u32) {
         let node = &self.nodes[index];
-        let announced = (node.boot(index), node.addr, node.plan.segment);
-        let renewed = node.is_on() && announced == (boot, addr, Some(segment));
+        let announced = (node.boot(index), node.addr) == (boot, addr) && node.plan.links().contains(&segment);
+        let renewed = node.is_on() && announced;
         if !renewed {
             for other in self.neighbourhood(index, segment) {
                 self.feed(other, Input::Unsighted { boot, addr });
@@ -484,13 +487,13 @@ impl Sim {
         let node = &mut self.nodes[index];
         node.core = None;
         node.announcing += 1;
-        let (boot, addr, segment) = (node.boot(index), node.addr, node.plan.segment);
+        let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
         for pipe in self.net.of_node(index).collect::<Vec<_>>() {
             let ends = self.net.pipe(pipe).map(|pipe| pipe.ends);
             let own = ends.into_iter().flatten().position(|node| node == index);
             own.into_iter().for_each(|end| self.hang_up(index, pipe.conn(end)));
         }
-        for other in segment.map(|segment| self.neighbourhood(index, segment)).unwrap_or_default() {
+        for other in links.into_iter().flat_map(|link| self.neighbourhood(index, link)).collect::<Vec<_>>() {
             let (starts, input) = (self.nodes[other].starts, Input::Unsighted { boot, addr });
             self.plan(self.settings.delay.1, Event::Feed { node: other, starts, input });
         }
