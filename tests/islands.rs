@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use darknode::proto::event::Command;
-use darknode::proto::view::Notice;
+use darknode::proto::view::{Absence, Notice, Via};
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 
@@ -59,4 +59,155 @@ fn a_name_is_found_though_the_relays_have_only_just_been_plugged_in() {
     let mut sim = chain(2, 4);
     let (first, last) = (0, sim.nodes.len() - 1);
     assert!(finds(&mut sim, first, last));
+}
+
+/// Two people who linked elsewhere, and know each other's keys, and no way to each other.
+fn link(sim: &mut Sim, a: usize, b: usize) {
+    let hellos = [sim.hello_of(a), sim.hello_of(b)];
+    for (one, other, hello) in [(a, b, &hellos[1]), (b, a, &hellos[0])] {
+        sim.know(one, other, hello);
+        sim.befriend(one, other, false);
+    }
+}
+
+/// As [`chain`], with the first and the last host linked.
+fn linked_chain(seed: u64, hosts: u32) -> Sim {
+    println!("seed {seed}, {hosts} hosts");
+    let mut sim = Sim::new(Settings { seed, ..Settings::default() });
+    for island in 0..hosts {
+        sim.place(Plan::islander(format!("host{island}"), island));
+        if island + 1 < hosts {
+            sim.place(Plan::relay(format!("relay{island}"), &[island, island + 1]));
+        }
+    }
+    link(&mut sim, 0, 2 * (hosts as usize - 1));
+    (0..sim.nodes.len()).for_each(|node| sim.start(node));
+    sim
+}
+
+fn sees(sim: &Sim, node: usize, whom: usize) -> bool {
+    sim.nodes[node].shows.contains(&sim.nodes[whom].session)
+}
+
+fn see_each_other(sim: &Sim, a: usize, b: usize) -> bool {
+    sees(sim, a, b) && sees(sim, b, a)
+}
+
+fn is_relayed(sim: &Sim, node: usize, whom: usize) -> bool {
+    let session = sim.nodes[whom].session;
+    told(sim, node, |notice| matches!(notice, Notice::Online { session: of, via: Via::Relayed, .. } if *of == session))
+}
+
+#[test]
+fn two_who_are_linked_see_each_other_over_a_chain_of_relays() {
+    for (seed, hosts) in [(10, 2), (11, 3), (12, 5), (13, 10)] {
+        let mut sim = linked_chain(seed, hosts);
+        let (first, last) = (0, sim.nodes.len() - 1);
+        assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)), "{hosts} hosts");
+        assert!(is_relayed(&sim, first, last) && is_relayed(&sim, last, first));
+        sim.run(Duration::from_secs(3600));
+        assert!(see_each_other(&sim, first, last), "an hour later");
+        let gone = |notice: &Notice| matches!(notice, Notice::Offline { .. });
+        assert!(!told(&sim, first, gone) && !told(&sim, last, gone), "and all the time between");
+    }
+}
+
+#[test]
+fn who_goes_at_the_other_end_is_gone_within_seconds_by_their_own_word_or_by_silence() {
+    for quits in [true, false] {
+        let mut sim = linked_chain(20, 4);
+        let (first, last) = (0, sim.nodes.len() - 1);
+        assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)));
+        if quits {
+            sim.command(last, 1, Command::Quit);
+        } else {
+            sim.crash(last);
+        }
+        // An idle time-out, and a grace.
+        assert!(sim.run_until(Duration::from_secs(14), |sim| !sees(sim, first, last)), "quits: {quits}");
+        let reason = if quits { Absence::Declared } else { Absence::Lost };
+        assert!(told(&sim, first, |notice| matches!(notice, Notice::Offline { reason: why, .. } if *why == reason)));
+        sim.run(Duration::from_secs(60));
+        sim.start(last);
+        assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)), "and comes back");
+    }
+}
+
+#[test]
+fn a_relay_that_is_unplugged_takes_presence_along_and_another_in_its_place_brings_it_back() {
+    let mut sim = linked_chain(30, 4);
+    let (first, last, middle) = (0, 6, 3);
+    assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)));
+    sim.crash(middle);
+    assert!(sim.run_until(Duration::from_secs(14), |sim| !sees(sim, first, last) && !sees(sim, last, first)));
+    let spare = sim.place(Plan::relay("spare", &[1, 2]));
+    sim.start(spare);
+    assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)), "the questions that wait go on by it");
+}
+
+#[test]
+fn with_two_relays_side_by_side_one_may_go_and_presence_heals() {
+    for loudly in [true, false] {
+        let mut sim = Sim::new(Settings { seed: 31, ..Settings::default() });
+        for (name, island) in [("alice", 0), ("bob", 3)] {
+            sim.place(Plan::islander(name, island));
+        }
+        for island in 0..3 {
+            for beside in 0..2 {
+                sim.place(Plan::relay(format!("relay{island}{beside}"), &[island, island + 1]));
+            }
+        }
+        link(&mut sim, 0, 1);
+        (0..sim.nodes.len()).for_each(|node| sim.start(node));
+        assert!(sim.run_until(SOON, |sim| see_each_other(sim, 0, 1)));
+        sim.run(Duration::from_secs(30));
+        for gone in [2, 5, 6] {
+            if loudly {
+                sim.crash_loudly(gone)
+            } else {
+                sim.crash(gone)
+            }
+            sim.run(Duration::from_secs(14));
+            assert!(sim.run_until(SOON, |sim| see_each_other(sim, 0, 1)), "without {gone}");
+        }
+    }
+}
+
+#[test]
+fn a_relay_that_is_carried_from_one_island_to_the_next_takes_names_and_keys_along() {
+    let mut sim = Sim::new(Settings { seed: 40, ..Settings::default() });
+    for (name, island) in [("alice", 0), ("bob", 1)] {
+        sim.place(Plan::islander(name, island));
+    }
+    let mule = sim.place(Plan::relay("mule", &[0]));
+    (0..3).for_each(|node| sim.start(node));
+    sim.run(Duration::from_secs(30));
+    sim.crash(mule);
+    sim.carry(mule, &[1]);
+    sim.run(Duration::from_secs(3600));
+    sim.start(mule);
+    sim.run(Duration::from_secs(10));
+    assert!(finds(&mut sim, 1, 0), "bob finds alice, whom only the relay has met");
+}
+
+#[test]
+fn what_a_chain_says_in_an_idle_hour_is_little() {
+    let mut sim = linked_chain(50, 5);
+    let (first, last) = (0, sim.nodes.len() - 1);
+    assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)));
+    sim.run(Duration::from_secs(60));
+    let sent = |sim: &Sim| sim.nodes.iter().map(|node| node.sent_frames).sum::<u64>();
+    let before = sent(&sim);
+    sim.run(Duration::from_secs(3600));
+    let said = sent(&sim) - before;
+    println!("{said} frames");
+    assert!(said < 700, "{said} frames of nine nodes: two questions every five minutes, over five hops and back");
+}
+#[test]
+fn whatever_crosses_and_is_lost_both_ends_see_each_other_soon() {
+    for seed in 0..20 {
+        let mut sim = linked_chain(seed, 4);
+        sim.settings.loss = 20;
+        assert!(sim.run_until(2 * SOON, |sim| see_each_other(sim, 0, 6)), "seed {seed}");
+    }
 }

@@ -7,7 +7,7 @@ use darknode::id::{Address, BootId, EnvelopeId, MessageId, NetworkId, SessionId,
 use darknode::identity::network::{NetworkKey, Role};
 use darknode::identity::record::Checked;
 use darknode::identity::seal::{Author, PrekeySecret, Sealed, open, seal};
-use darknode::identity::{Scheme, SecretKey, words};
+use darknode::identity::{Domain, Scheme, SecretKey, words};
 use darknode::time::Moment;
 use darknode::wire::addr::Addr;
 use darknode::wire::chat::{Ask, Chat, Custody, Items, Offer, Parcel, Release, Unopenable, custody_state};
@@ -114,6 +114,11 @@ impl Person {
             roles: roles::RELAY,
         };
         Checked::sign(declaration, &self.session, &NetworkId::OPEN).signed().clone()
+    }
+
+    fn asks(&self, id: u64, target: UserId) -> Fixed<64> {
+        let parts: [&[u8]; 2] = [&id.to_be_bytes(), &target.0];
+        Fixed(self.session.sign(Domain::RequestPing, &NetworkId::OPEN, &parts))
     }
 
     fn card(&self) -> Signed {
@@ -253,13 +258,14 @@ fn control_messages() -> Vec<(&'static str, Control)> {
         flood: 0xdead_beef,
         told: List(vec![Fixed([1; 8]), Fixed([2; 8])]),
     };
-    let ping = |hops, observed| RequestPing {
+    let ping = |hops, observed, signature| RequestPing {
         id: 1,
         target: bob.user_id(),
         declaration: alice.declaration(true),
         roster: None,
         hops,
         observed,
+        signature,
     };
     let known = KnownUser {
         user: alice.user_id(),
@@ -278,8 +284,9 @@ fn control_messages() -> Vec<(&'static str, Control)> {
         ("hello", Control::Hello(hello)),
         ("declare-online", Control::DeclareOnline(declare(true))),
         ("declare-offline", Control::DeclareOffline(declare(false))),
-        ("request-ping", Control::RequestPing(ping(1, None))),
-        ("request-ping-passed-on", Control::RequestPing(ping(0, Some(addr("198.51.100.2:4711"))))),
+        ("request-ping", Control::RequestPing(ping(1, None, None))),
+        ("request-ping-passed-on", Control::RequestPing(ping(0, Some(addr("198.51.100.2:4711")), None))),
+        ("request-ping-over-relays", Control::RequestPing(ping(16, None, Some(alice.asks(1, bob.user_id()))))),
         ("request-user-list", Control::RequestUserList(RequestUserList { id: 2, user: bob.user_id() })),
         ("deliver-known-list", Control::DeliverKnownList(list)),
         ("sample", Control::Sample(Sample { members: List(vec![known]), answer: true })),

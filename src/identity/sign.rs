@@ -21,6 +21,7 @@ pub enum Domain {
     KeyCard,
     LinkList,
     Bundle,
+    RequestPing,
 }
 
 impl Domain {
@@ -32,6 +33,7 @@ impl Domain {
             Domain::KeyCard => b"darknode/key-card/1\0",
             Domain::LinkList => b"darknode/link-list/1\0",
             Domain::Bundle => b"darknode/bundle/1\0",
+            Domain::RequestPing => b"darknode/request-ping/1\0",
         }
     }
 }

@@ -203,11 +203,23 @@ pub const MAX_INTERESTS: usize = 4_096;
 /// (design §5: budgets per asker; a request costs one message and a look-up).
 pub const PING_BURST: u32 = 64;
 pub const PING_REFILL: Duration = Duration::from_secs(6);
-/// Between two requests of one asker for one target that are passed on.
+/// Requests of one asker for one target that are passed on: at the first miss, when the two are linked, after a restart;
+/// then one in so long.
+pub const PING_PAIR_BURST: u32 = 4;
 pub const PING_PAIR: Duration = Duration::from_secs(30);
+/// Hops of a request over relays, as of a question for a name.
+pub const ASK_HOPS: u8 = FIND_HOPS;
+/// Questions over relays that a relay remembers, and those of them that one relay beside it brings; a client brings as many
+/// as it may have remembered elsewhere. Each is a kilobyte, with what was answered.
+pub const MAX_TRAILS: usize = 4_096;
+pub const MAX_TRAILS_PER_RELAY: usize = 1_024;
+/// Sessions that answer one question (`wire::record`: as many as a roster has).
+pub const MAX_ANSWERS_ON_A_TRAIL: usize = 16;
 /// Common friends, and servers, that are asked in one round of seeking.
 pub const ASKED_FRIENDS: usize = 3;
 pub const ASKED_SERVERS: usize = 2;
+/// Relays and servers that are asked for one user over several hops, while they are connected.
+pub const ASKED_RELAYS: usize = 4;
 /// Dials a minute to one IP address that nobody's key ever answered at, from all causes: nobody may use us to knock on a
 /// third party's door.
 pub const UNPROVEN_DIALS_PER_IP: u32 = 2;

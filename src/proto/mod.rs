@@ -14,7 +14,7 @@
 //!
 //! Everybody within two links is kept in sight ([`horizon`]): who meets, compares what each holds ([`on_digest`]); what
 //! changes is passed on by one common friend and offered by the others ([`offers`], [`on_presence`]); who is missing is
-//! asked for ([`on_ping`], [`interest`]), and names that nobody knows are looked for ([`finds`]). Relays and servers keep of
+//! asked for ([`on_ping`], [`interest`]), over chains of relays too ([`questions`], [`trails`]), and names that nobody knows are looked for ([`finds`]). Relays and servers keep of
 //! everybody how many relays away they are ([`directory`]). Some neighbours are chosen
 //! at random ([`members`]), and `\explode` floods ([`floods`]).
 //!
@@ -60,14 +60,17 @@ mod on_request;
 mod on_sample;
 mod on_store;
 mod on_time;
+mod on_trail;
 mod out;
 mod outbox;
 mod prekeys;
 mod presence;
+mod questions;
 pub mod ranges;
 mod seek;
 mod sessions;
 mod statements;
+mod trails;
 mod users;
 pub mod view;
 mod views;
@@ -105,8 +108,10 @@ use out::Outputs;
 use outbox::Outbox;
 use prekeys::Prekeys;
 use presence::Presence;
+use questions::Questions;
 use seek::Seek;
 use sessions::Sessions;
+use trails::Trails;
 use users::Users;
 use view::{Drops, Notice};
 
@@ -160,6 +165,8 @@ pub struct Core {
     offers: Offers,
     interest: Interest,
     directory: Directory,
+    questions: Questions,
+    trails: Trails,
     members: Members,
     finds: Finds,
     floods: Floods,
@@ -204,10 +211,12 @@ pub struct Core {
 struct Budgets {
     /// Ping requests of mine, by connection and target.
     asked: Budget<(ConnId, UserId)>,
-    /// Ping requests, by asker.
-    pings: Budget<SessionId>,
-    /// Ping requests passed on, by asker and target.
-    pairs: Budget<(SessionId, UserId)>,
+    /// Ping requests, by who brings them and asker.
+    pings: Budget<(SessionId, SessionId)>,
+    /// Ping requests passed on, by who brings them, asker and target.
+    pairs: Budget<(SessionId, SessionId, UserId)>,
+    /// Ping requests of others, by the relay that passes them on.
+    relayed_pings: Budget<SessionId>,
     /// Dials where an introducer sees somebody, by introducer.
     introductions: Budget<SessionId>,
     /// Dials to where nobody's key ever answered.
@@ -227,7 +236,8 @@ impl Budgets {
         Budgets {
             asked: Budget::new(1, INTEREST / 2),
             pings: Budget::new(PING_BURST, PING_REFILL),
-            pairs: Budget::new(1, PING_PAIR),
+            pairs: Budget::new(PING_PAIR_BURST, PING_PAIR),
+            relayed_pings: Budget::new(RELAYED_BURST, RELAYED_REFILL),
             introductions: Budget::new(FAILED_INTRODUCTIONS, INTRODUCTION_REFILL),
             unproven: Budget::new(UNPROVEN_DIALS_PER_IP, UNPROVEN_REFILL),
             finds: Budget::new(FIND_BURST, FIND_REFILL),
@@ -272,6 +282,8 @@ impl Core {
             offers: Offers::default(),
             interest: Interest::default(),
             directory: Directory::default(),
+            questions: Questions::default(),
+            trails: Trails::default(),
             members: Members::default(),
             finds: Finds::default(),
             floods: Floods::default(),

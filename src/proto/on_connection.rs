@@ -192,6 +192,7 @@ impl Core {
         self.note_here(&user);
         self.show_online(session, user);
         self.tell_interested(session, &user);
+        self.pass_questions(&user);
         self.ask_newcomer(conn, session, user);
         self.ask_newcomer_for_names(conn);
         self.answer_open_finds(&user);
@@ -283,6 +284,7 @@ impl Core {
         if let Some(conn) = self.neighbours.up(&session).filter(|conn| self.compares_with(*conn, session, user)) {
             self.send_digest(conn);
         }
+        self.ask_again(&session);
     }
 
     /// A session cannot be reached any more.
@@ -292,6 +294,7 @@ impl Core {
         self.note_here(&user);
         self.part_with_mail(&session);
         self.entrust(&user);
+        self.lose_trails(&session);
         // One that has answered a handshake meanwhile is there, and has the time to say hello.
         let grace = if self.neighbours.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
         self.presence.missing(&session, self.now.moment + grace);

@@ -169,6 +169,7 @@ impl Core {
             roster: None,
             hops: 0,
             observed: None,
+            signature: None,
         };
         self.send_control(conn, Control::RequestPing(message));
     }

@@ -96,6 +96,9 @@ impl Core {
 
     fn consider_mark(&mut self, conn: ConnId, mark: &UserMark, by: SessionId, by_user: UserId) -> Option<UserWant> {
         let directory = self.shares_directory(conn);
+        if directory {
+            self.hear_gone(by, mark);
+        }
         match mark.distance {
             Some(distance) if directory => self.hear_distance(conn, mark.user, distance),
             Some(_) => self.drop_counted("announcement of no relay"),
@@ -324,7 +327,7 @@ impl Core {
 
     /// deliverKnownList: signed records about users that concern me.
     pub(super) fn on_known_list(&mut self, conn: ConnId, list: DeliverKnownList) {
-        if self.pass_found(&list) {
+        if self.pass_found(&list) || self.pass_answer(conn, &list) {
             return;
         }
         let id = list.id;

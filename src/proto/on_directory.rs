@@ -27,6 +27,7 @@ impl Core {
     /// A user is there, or nearer than before, by way of a relay or server.
     pub(super) fn on_reachable(&mut self, user: &UserId) {
         self.route_custody_for(user);
+        self.pass_questions(user);
     }
 
     /// Notes whether a user has a session here.

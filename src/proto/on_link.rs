@@ -100,6 +100,7 @@ impl Core {
         match change {
             Change::Linked { by, auto } => {
                 self.notice_after_store(None, Notice::Linked { user: handle, id: user, by, auto });
+                self.ask_relays_anew(&user);
                 for (session, conn) in self.neighbours.of_user(&user) {
                     self.show_online(session, user);
                     self.send_links(conn, 0, false);

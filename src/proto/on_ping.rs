@@ -32,12 +32,14 @@ impl Core {
         for conn in asked {
             self.ask_for_ping(conn, *target);
         }
+        self.ask_relays(target);
         !nobody_near
     }
 
     /// Who was asked on this connection remembers that for a while, and need not be asked again.
     fn ask_for_ping(&mut self, conn: ConnId, target: UserId) {
-        if !self.budgets.asked.draw((conn, target), self.now.moment) {
+        let over_relays = self.is_super_client(conn) && self.links.wants(&target);
+        if over_relays || !self.budgets.asked.draw((conn, target), self.now.moment) {
             return;
         }
         let request = RequestPing {
@@ -47,6 +49,7 @@ impl Core {
             roster: Some(self.myself.roster.signed().clone()),
             hops: 1,
             observed: None,
+            signature: None,
         };
         self.send_control(conn, Control::RequestPing(request));
     }
@@ -85,6 +88,9 @@ impl Core {
         for target in missing {
             self.ask_for_ping(conn, target);
         }
+        if self.is_super_client(conn) {
+            self.wanted.missing().collect::<Vec<_>>().iter().for_each(|target| self.ask_relays(target));
+        }
     }
 
     /// Connections to the servers I was told to use, or am linked with.
@@ -114,32 +120,54 @@ impl Core {
 
     /// Somebody asks for another: pass it on, answer, remember.
     fn on_ping_for_another(&mut self, conn: ConnId, request: RequestPing, declaration: Checked<Declaration>) {
-        let Some((asker, asker_user)) = self.speaker(conn) else { return };
-        let target = request.target;
+        let Some((by, _)) = self.speaker(conn) else { return };
+        let (asker, asker_user, target) = (declaration.session, declaration.user, request.target);
         if request.hops == 0 || target == asker_user {
             return self.drop_counted("ping request that may not be passed on");
         }
-        let now = self.now.moment;
-        if !self.budgets.pings.draw(asker, now) {
-            return self.drop_counted("ping request over the budget of its asker");
-        }
-        if declaration.session != asker {
-            return self.drop_counted("ping request in the name of another");
-        }
-        if !self.budgets.pairs.draw((asker, target), now) {
-            return self.drop_counted("ping request repeated too soon");
-        }
-        self.introduce(conn, &request);
-        if !self.may_know_where(&asker_user, &target) {
+        if !self.may_ask(conn, by, &asker, &request) {
             return;
         }
-        if !self.interest.remember(target, asker, now) {
+        if self.is_super() {
+            self.follow(conn, &request, asker);
+        } else {
+            self.introduce(conn, &request);
+        }
+        if asker != by || !self.may_know_where(&asker_user, &target) {
+            return;
+        }
+        if !self.interest.remember(target, asker, self.now.moment) {
             self.drop_counted("ping request beyond the bound");
         }
         if self.users.has_roster(&target) {
             let known = self.known_user(&target, &asker_user, false);
             self.send_known(conn, request.id, vec![known], false);
         }
+    }
+
+    /// Whether a question may be brought, by the asker itself or from relay to relay, and is within the budgets.
+    fn may_ask(&mut self, conn: ConnId, by: SessionId, asker: &SessionId, request: &RequestPing) -> bool {
+        let now = self.now.moment;
+        let relayed = *asker != by;
+        if relayed && !(self.shares_directory(conn) && self.budgets.relayed_pings.draw(by, now)) {
+            let relay = self.shares_directory(conn);
+            let over = "ping request over the budget of its relay";
+            self.drop_counted(if relay { over } else { "ping request in the name of another" });
+            return false;
+        }
+        if !self.budgets.pings.draw((by, *asker), now) {
+            self.drop_counted("ping request over the budget of its asker");
+            return false;
+        }
+        if relayed && !self.is_askers_own(request, asker) {
+            self.strike(conn, "ping request in the name of another");
+            return false;
+        }
+        if !self.budgets.pairs.draw((by, *asker, request.target), now) {
+            self.drop_counted("ping request repeated too soon");
+            return false;
+        }
+        true
     }
 
     /// To the target's live sessions, with the place where I see the asker.
@@ -167,13 +195,16 @@ impl Core {
         if !linked && !self.welcomes(&user, &introducer) {
             return self.drop_counted("ping request of somebody not linked");
         }
+        if linked && self.is_super_client(conn) && self.may_answer(introducer, &asker) {
+            self.answer_question(conn, request.id);
+        }
         let near =
             declaration.addrs.iter().map(|addr| addr.0).filter(|addr| linked && self.is_in_my_networks(&addr.ip()));
         let places: BTreeSet<SocketAddr> = request.observed.map(|addr| addr.0).into_iter().chain(near).collect();
         if linked {
             self.take_declaration(declaration, self.now.moment);
         }
-        if self.neighbours.up(&asker).is_some() {
+        if self.neighbours.up(&asker).is_some() || places.is_empty() {
             return;
         }
         if !self.budgets.introductions.draw(introducer, self.now.moment) {
@@ -183,6 +214,15 @@ impl Core {
             self.sessions.note_address(&asker, addr, Provenance::Hinted, self.now.moment);
             self.dial(Dial { addr, purpose: Purpose::Seek(asker) }, Some(asker));
         }
+    }
+
+    /// Whether a question by one asker is answered where it came from, or was answered too often a moment ago.
+    fn may_answer(&mut self, by: SessionId, asker: &SessionId) -> bool {
+        let may = self.budgets.pairs.draw((by, *asker, self.config.user), self.now.moment);
+        if !may {
+            self.drop_counted("ping request repeated too soon");
+        }
+        may
     }
 
     /// Whether a stranger is met whom somebody introduces: if strangers' links are accepted here anyway, by a server that I

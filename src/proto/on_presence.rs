@@ -39,6 +39,7 @@ impl Core {
             }
             if news {
                 self.spread(session, user, &declare.told);
+                self.tell_trails(&session, &user);
             }
             return;
         }
@@ -142,7 +143,7 @@ impl Core {
         if session == self.session || !self.shows(&user) {
             return;
         }
-        if !self.is_between(&by_user, &user) {
+        if !self.is_between(&by_user, &user) && !self.was_asked(&by, &user) {
             return self.drop_counted("word for somebody it is not linked with");
         }
         let change = self.presence.vouched(session, user, by);
@@ -158,6 +159,11 @@ impl Core {
         *by == self.config.user
             || self.horizon.through(user).any(|friend| friend == *by)
             || self.neighbours.of_user(by).iter().any(|(session, _)| self.is_my_server(session))
+    }
+
+    /// A relay or server may speak of those I am linked with and asked it for.
+    fn was_asked(&self, by: &SessionId, user: &UserId) -> bool {
+        self.links.is_link(user) && self.questions.has(by, user)
     }
 
     /// A friend's connection has been dead for a grace: my other friends are told that I do not reach it.

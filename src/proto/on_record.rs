@@ -159,7 +159,7 @@ impl Core {
             || self.lookups.found(user)
             || self.is_server()
             || self.is_member(user)
-            || (self.is_super() && self.users.roster(user).is_some())
+            || (self.is_super() && self.users.has_roster(user))
             || !self.neighbours.of_user(user).is_empty()
     }
 

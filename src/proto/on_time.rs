@@ -38,6 +38,8 @@ impl Core {
         }
         self.keep_lookups();
         self.interest.expire(now);
+        self.trails.expire(now);
+        self.keep_questions();
         if self.recovery.is_some_and(|until| until <= now) {
             self.recovered();
         }
@@ -73,6 +75,8 @@ impl Core {
             self.directory.next(),
             self.floods.next(),
             self.interest.next(),
+            self.trails.next(),
+            self.questions.next(),
             self.recovery,
             Some(self.members.next()),
             self.pings.next(),

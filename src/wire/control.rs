@@ -74,6 +74,8 @@ record! {
         4 => hops: u8,
         /// On the last hop: where who passes it on sees the asker.
         5 => observed: Option<Addr>,
+        /// The asker's, over id and target: nobody else may ask for it.
+        6 => signature: Option<Fixed<64>>,
     }
 }
 

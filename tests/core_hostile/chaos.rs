@@ -42,7 +42,15 @@ fn control(act: &Act, me: &Person, other: &Person, alice: UserId) -> Option<Cont
         5 => Control::RequestUserList(RequestUserList { id: n, user: alice }),
         6 => {
             let (declaration, roster) = (me.declaration(n, true, &[]), None);
-            Control::RequestPing(RequestPing { id: n, target: alice, declaration, roster, hops: 1, observed: None })
+            Control::RequestPing(RequestPing {
+                id: n,
+                target: alice,
+                declaration,
+                roster,
+                hops: 1,
+                observed: None,
+                signature: None,
+            })
         }
         7 => known_list(me.user_id(), Some(me.roster_of(n, &[me.session_id()], &[])), vec![], vec![me.card(n)]),
         8 => known_list(me.user_id(), None, vec![me.link_list(alice, (n % 6) as u8, n)], vec![]),

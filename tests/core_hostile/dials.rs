@@ -30,8 +30,15 @@ fn nobody_who_is_not_linked_makes_me_knock_on_a_third_partys_door() {
             .say(conn, Control::Hello(Hello { declaration: mallory.declaration(1, true, &victim), ..mallory.hello() }));
         let declaration = mallory.declaration(2, true, &victim);
         for target in [alice.user, mallory.user_id(), Person::new(99_999, "nobody").user_id()] {
-            let ping =
-                RequestPing { id: 1, target, declaration: declaration.clone(), roster: None, hops: 3, observed: None };
+            let ping = RequestPing {
+                id: 1,
+                target,
+                declaration: declaration.clone(),
+                roster: None,
+                hops: 3,
+                observed: None,
+                signature: None,
+            };
             alice.say(conn, Control::RequestPing(ping));
         }
         alice.feed(Input::Closed { conn });

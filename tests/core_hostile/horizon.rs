@@ -48,7 +48,7 @@ fn befriend(alice: &mut Victim, bob: &Person, names: &[UserId]) -> ConnId {
 fn ping(asker: &Person, target: UserId, hops: u8, observed: Option<SocketAddr>, seq: u64) -> Control {
     let declaration = asker.declaration(seq, true, &[VICTIM.parse().unwrap()]);
     let (roster, observed) = (Some(asker.roster()), observed.map(Addr));
-    Control::RequestPing(RequestPing { id: 1, target, declaration, roster, hops, observed })
+    Control::RequestPing(RequestPing { id: 1, target, declaration, roster, hops, observed, signature: None })
 }
 
 fn everything_of(user: &Person) -> Control {

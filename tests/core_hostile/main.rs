@@ -8,5 +8,6 @@ mod floods;
 mod horizon;
 mod nearby;
 mod records;
+mod relays;
 mod sealed;
 mod victim;

@@ -37,6 +37,10 @@ pub struct Victim {
 
 impl Victim {
     pub fn new(accept: Accept) -> Victim {
+        Victim::with_roles(accept, 0)
+    }
+
+    pub fn with_roles(accept: Accept, roles: u32) -> Victim {
         let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
         let (user, session) = (UserId(key(0xa1).public()), SessionId(key(0xa2).public()));
         let config = Config {
@@ -46,7 +50,7 @@ impl Victim {
             session_key: key(0xa2),
             label: "laptop".to_owned(),
             network: NetworkId::OPEN,
-            roles: 0,
+            roles,
             accept,
             port: 27272,
             agent: "darknode test".to_owned(),

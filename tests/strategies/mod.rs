@@ -128,14 +128,16 @@ fn declare() -> impl Strategy<Value = Declare> {
 }
 
 fn request_ping() -> impl Strategy<Value = RequestPing> {
-    (any::<u64>(), user(), signed(), option::of(signed()), any::<u8>(), option::of(addr())).prop_map(
-        |(id, target, declaration, roster, hops, observed)| RequestPing {
+    let asked = (any::<u64>(), user(), signed(), option::of(signed()));
+    (asked, any::<u8>(), option::of(addr()), option::of(fixed())).prop_map(
+        |((id, target, declaration, roster), hops, observed, signature)| RequestPing {
             id,
             target,
             declaration,
             roster,
             hops,
             observed,
+            signature,
         },
     )
 }

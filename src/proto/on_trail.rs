@@ -1,0 +1,267 @@
+//! Presence over relays. Whoever misses somebody it is linked with asks the relays and servers beside it; these pass the
+//! question to the ones that are nearer, the last one to the missing one, who answers if it links the asker. The answer goes
+//! back the way of the question, and so does every change after it, as long as the question is remembered.
+//!
+//! Nobody else is told. A relay may claim that somebody is there who is not; it cannot make their declaration, and its word
+//! counts only with whoever asked it.
+
+use super::Core;
+use super::limits::{ASK_HOPS, MAX_INTERESTS_PER_ASKER, MAX_TRAILS_PER_RELAY};
+use super::on_presence::short;
+use super::trails::{Asked, Gone, Key};
+use crate::id::{ConnId, SessionId, UserId};
+use crate::identity::sign::verify;
+use crate::identity::{Checked, Domain};
+use crate::time::Moment;
+use crate::wire::addr::Addr;
+use crate::wire::codec::{Fixed, List};
+use crate::wire::control::{
+    Control, DeliverKnownList, Digest, KnownDeclaration, KnownUser, RequestPing, SessionMark, UserMark,
+};
+use crate::wire::record::{Declaration, Roster};
+
+impl Core {
+    /// Asks relays and servers beside me for a missing user, to whom I am linked as far as I know.
+    pub(super) fn ask_relays(&mut self, target: &UserId) {
+        if !self.links.wants(target) || self.is_here(target) {
+            return;
+        }
+        let up = self.neighbours.iter_up().map(|(session, conn, _)| (session, conn));
+        for (session, conn) in up.filter(|(_, conn)| self.is_super_client(*conn)).collect::<Vec<_>>() {
+            if self.questions.ask(session, *target, self.now.moment) {
+                self.ask_over(conn, *target);
+            }
+        }
+    }
+
+    /// Two have become linked: the answers that could not be had before may be had now.
+    pub(super) fn ask_relays_anew(&mut self, target: &UserId) {
+        for relay in self.questions.asked_for(target) {
+            self.questions.forget(&relay, target);
+        }
+        self.ask_relays(target);
+    }
+
+    /// What was under way to a neighbour on one of two connections may be lost: it is asked again.
+    pub(super) fn ask_again(&mut self, neighbour: &SessionId) {
+        let targets = self.questions.asked_of(neighbour);
+        self.questions.lose(neighbour);
+        targets.iter().for_each(|target| self.ask_relays(target));
+        for key in self.trails.unpass(neighbour) {
+            self.pass_question(&key);
+        }
+    }
+
+    /// Asks those whose turn it is again; who has come by another way is asked for no more.
+    pub(super) fn keep_questions(&mut self) {
+        for (relay, target) in self.questions.due(self.now.moment) {
+            self.questions.forget(&relay, &target);
+            let conn = self.neighbours.up(&relay).filter(|_| self.links.wants(&target) && !self.is_here(&target));
+            match conn {
+                Some(conn) if self.questions.ask(relay, target, self.now.moment) => self.ask_over(conn, target),
+                _ => self.take_no_word(&relay, &target),
+            }
+        }
+    }
+
+    /// The word of a relay about a user counts no more.
+    fn take_no_word(&mut self, relay: &SessionId, target: &UserId) {
+        for session in self.presence.of_user(target) {
+            self.presence.unvouched(&session, relay, self.now.moment);
+        }
+    }
+
+    /// A question that may be passed on says that it is mine.
+    fn ask_over(&mut self, conn: ConnId, target: UserId) {
+        let id = rand_core::Rng::next_u64(&mut self.rng) | 1;
+        let parts: [&[u8]; 2] = [&id.to_be_bytes(), &target.0];
+        let request = RequestPing {
+            id,
+            target,
+            declaration: self.myself.declaration.signed().clone(),
+            roster: Some(self.myself.roster.signed().clone()),
+            hops: ASK_HOPS,
+            observed: None,
+            signature: Some(Fixed(self.config.session_key.sign(Domain::RequestPing, &self.config.network, &parts))),
+        };
+        self.send_control(conn, Control::RequestPing(request));
+    }
+
+    /// Whether the asker itself has asked for this target under this id.
+    pub(super) fn is_askers_own(&self, request: &RequestPing, asker: &SessionId) -> bool {
+        let parts: [&[u8]; 2] = [&request.id.to_be_bytes(), &request.target.0];
+        let holds = |signature: &Fixed<64>| {
+            let Self { verifier, .. } = self;
+            verify(verifier.scheme, &asker.0, Domain::RequestPing, &verifier.network, &parts, &signature.0)
+        };
+        request.signature.as_ref().is_some_and(holds)
+    }
+
+    /// A question comes to me, a relay or server: it is remembered, and goes on.
+    pub(super) fn follow(&mut self, conn: ConnId, request: &RequestPing, asker: SessionId) {
+        let Some((by, _)) = self.speaker(conn) else { return };
+        let most = if self.shares_directory(conn) { MAX_TRAILS_PER_RELAY } else { MAX_INTERESTS_PER_ASKER };
+        let key = (request.target, request.id);
+        match self.trails.ask(request, asker, by, most, self.now.moment) {
+            Asked::New => self.pass_question(&key),
+            Asked::Known => {}
+            Asked::Circle => return self.drop_counted("ping request seen before"),
+            Asked::Refused => return self.drop_counted("ping request beyond the bound"),
+        }
+        self.tell_answers(&key, by);
+    }
+
+    /// The questions after a user who has come here, or nearer.
+    pub(super) fn pass_questions(&mut self, target: &UserId) {
+        for key in self.trails.after(target) {
+            self.pass_question(&key);
+        }
+    }
+
+    /// To the target's sessions, if they are here, with the place where I see the asker; else to relays and servers nearer.
+    fn pass_question(&mut self, key: &Key) {
+        let Some(trail) = self.trails.get(key) else { return };
+        let (asker, request) = (trail.asker, trail.request.clone());
+        let here = self.neighbours.of_user(&key.0);
+        if !here.is_empty() {
+            let observed = self.neighbours.up(&asker).and_then(|conn| self.neighbours.get(&conn)).map(|n| Addr(n.addr));
+            let observed = observed.filter(|addr| super::sessions::may_travel(&addr.0));
+            for (session, conn) in here {
+                if self.trails.pass(key, session) {
+                    let request = RequestPing { hops: 0, observed, ..request.clone() };
+                    self.send_control(conn, Control::RequestPing(request));
+                }
+            }
+            return;
+        }
+        let hops = request.hops.min(ASK_HOPS).saturating_sub(1);
+        for conn in if hops > 0 { self.nearer(&key.0) } else { Vec::new() } {
+            let Some((session, _)) = self.speaker(conn).filter(|(session, _)| *session != asker) else { continue };
+            if self.trails.pass(key, session) {
+                self.send_control(conn, Control::RequestPing(RequestPing { hops, observed: None, ..request.clone() }));
+            }
+        }
+    }
+
+    /// What is known already, to somebody who brings a question anew.
+    fn tell_answers(&mut self, key: &Key, to: SessionId) {
+        let Some((conn, trail)) = self.neighbours.up(&to).zip(self.trails.get(key)) else { return };
+        let known = |heard: Moment| self.now.moment.since(heard).as_millis() as u64;
+        let answers = trail.answers().map(|answer| (answer.declaration.signed().clone(), known(answer.heard)));
+        let declarations: Vec<KnownDeclaration> = answers
+            .map(|(declaration, age_ms)| KnownDeclaration { declaration, age_ms, observed: None, live: Some(true) })
+            .collect();
+        if !declarations.is_empty() {
+            let roster = self.users.roster(&key.0).map(|roster| roster.signed().clone());
+            let (links, cards) = (List(Vec::new()), List(Vec::new()));
+            let user = KnownUser { user: key.0, roster, links, cards, declarations: List(declarations) };
+            self.send_known(conn, key.1, vec![user], false);
+        }
+    }
+
+    /// Somebody I am linked with asks for me, over relays: what I say of myself, to whoever brought the question.
+    pub(super) fn answer_question(&mut self, conn: ConnId, id: u64) {
+        let declaration = self.myself.declaration.signed().clone();
+        let answer = KnownUser {
+            user: self.config.user,
+            roster: Some(self.myself.roster.signed().clone()),
+            links: List(Vec::new()),
+            cards: List(vec![self.myself.card.signed().clone()]),
+            declarations: List(vec![KnownDeclaration { declaration, age_ms: 0, observed: None, live: Some(true) }]),
+        };
+        self.send_known(conn, id, vec![answer], false);
+    }
+
+    /// Answers to questions that I passed on go back to where these came from. True if it was one.
+    pub(super) fn pass_answer(&mut self, conn: ConnId, list: &DeliverKnownList) -> bool {
+        let Some((by, _)) = self.speaker(conn) else { return false };
+        let mut passed = false;
+        for known in list.users.iter() {
+            let key = (known.user, list.id);
+            if self.trails.awaits(&key, &by) {
+                passed = true;
+                self.take_answer(conn, &key, known, by);
+            }
+        }
+        passed
+    }
+
+    fn take_answer(&mut self, conn: ConnId, key: &Key, known: &KnownUser, by: SessionId) {
+        let roster = match &known.roster {
+            Some(roster) => {
+                let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+                Some(roster)
+            }
+            None => self.users.roster(&key.0),
+        };
+        for held in &known.declarations.0 {
+            let Some(declaration) = self.checked::<Declaration>(conn, &held.declaration) else { return };
+            let admitted = |roster: &Checked<Roster>| roster.user == key.0 && roster.admits(&declaration.session);
+            if declaration.user != key.0 || !roster.as_ref().is_some_and(admitted) {
+                return self.drop_counted("answer about somebody else");
+            }
+            let heard = Moment(self.now.moment.0.saturating_sub(held.age_ms));
+            let cards = known.cards.clone();
+            self.tell_trail(key, declaration, heard, by, (known.roster.clone(), cards));
+        }
+    }
+
+    /// Passes what a session says of itself to where a question came from.
+    fn tell_trail(
+        &mut self,
+        key: &Key,
+        declaration: Checked<Declaration>,
+        heard: Moment,
+        by: SessionId,
+        (roster, cards): (Option<crate::wire::record::Signed>, List<crate::wire::record::Signed, 16>),
+    ) {
+        let live = declaration.online.then_some(true);
+        let age_ms = self.now.moment.since(heard).as_millis() as u64;
+        let said = KnownDeclaration { declaration: declaration.signed().clone(), age_ms, observed: None, live };
+        let (links, declarations) = (List(Vec::new()), List(vec![said]));
+        let known = KnownUser { user: key.0, roster, links, cards, declarations };
+        for to in self.trails.answer(key, declaration, heard, by) {
+            if let Some(conn) = self.neighbours.up(&to) {
+                self.send_known(conn, key.1, vec![known.clone()], false);
+            }
+        }
+    }
+
+    /// Somebody who is here has declared something else: those whom it answered are told.
+    pub(super) fn tell_trails(&mut self, session: &SessionId, user: &UserId) {
+        let declared = self.sessions.get(session).and_then(|known| known.declaration());
+        let declaration = declared.and_then(|declared| Checked::<Declaration>::from_store(&declared.signed()).ok());
+        for key in self.trails.answered_by(user, session) {
+            if let Some(declaration) = declaration.clone() {
+                self.tell_trail(&key, declaration, self.now.moment, *session, (None, List(Vec::new())));
+            }
+        }
+    }
+
+    /// A relay takes its word back.
+    pub(super) fn hear_gone(&mut self, by: SessionId, mark: &UserMark) {
+        for session in mark.sessions.iter().filter(|session| session.live == Some(false)) {
+            let gone = self.trails.unsay(mark.user, session.session, &by);
+            self.tell_gone(gone);
+        }
+    }
+
+    /// A neighbour is gone: what was known by it is taken back, and asked by another way.
+    pub(super) fn lose_trails(&mut self, neighbour: &SessionId) {
+        self.questions.lose(neighbour);
+        let (gone, anew) = self.trails.lose(neighbour);
+        self.tell_gone(gone);
+        anew.iter().for_each(|target| self.pass_questions(target));
+    }
+
+    fn tell_gone(&mut self, gone: Vec<Gone>) {
+        for Gone { to, user, session } in gone {
+            let mark =
+                SessionMark { session: short(&session.0), seq: None, card: None, links: None, live: Some(false) };
+            let mark = UserMark { user: short(&user.0), version: None, sessions: List(vec![mark]), distance: None };
+            for conn in to.iter().filter_map(|to| self.neighbours.up(to)).collect::<Vec<_>>() {
+                self.send_control(conn, Control::Digest(Digest { users: List(vec![mark.clone()]) }));
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Questions after somebody that went from relay to relay, and the answers that find back. A *trail* is one question at one
+//! relay: by which neighbours it came, to whom it was passed on, and what sessions of the one who is asked for have said of
+//! themselves on it. As long as it is there, the one who asked is told of every change; and when the one who is asked for
+//! comes within reach later, the question goes on from here.
+//!
+//! A question is known by the user it asks for and its id: it is passed on once, so circles end. Answers are taken only from
+//! those it was passed to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::limits::{INTEREST, MAX_ANSWERS_ON_A_TRAIL, MAX_TRAILS, MAX_WITNESSES};
+use crate::id::{SessionId, UserId};
+use crate::identity::Checked;
+use crate::time::Moment;
+use crate::wire::control::{RequestPing, ShortId};
+use crate::wire::record::Declaration;
+
+/// Whom a question asks for, and its id.
+pub type Key = (UserId, u64);
+
+#[derive(Debug, Default)]
+pub struct Trails {
+    open: BTreeMap<Key, Trail>,
+    /// Nothing is too old before.
+    sweep: Option<Moment>,
+}
+
+#[derive(Debug)]
+pub struct Trail {
+    pub asker: SessionId,
+    /// As it came.
+    pub request: RequestPing,
+    /// Neighbours that it came from, and until when each wants to know.
+    from: BTreeMap<SessionId, Moment>,
+    /// Neighbours that it was passed to.
+    onward: BTreeSet<SessionId>,
+    /// What sessions said of themselves.
+    answers: BTreeMap<SessionId, Answer>,
+}
+
+/// Where a session says that it is, and which neighbours say that it is there.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub declaration: Checked<Declaration>,
+    pub heard: Moment,
+    by: BTreeSet<SessionId>,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It is to be passed on.
+    New,
+    /// It has come by another way before: whoever brings it is told what is known.
+    Known,
+    /// It has gone in a circle.
+    Circle,
+    /// Beyond a bound, or the id is somebody else's.
+    Refused,
+}
+
+/// A session is not there any more, as far as can be said here: whom to tell.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gone {
+    pub to: Vec<SessionId>,
+    pub user: UserId,
+    pub session: SessionId,
+}
+
+impl Trails {
+    /// Takes a question in that a neighbour brings, who may bring so many.
+    pub fn ask(&mut self, request: &RequestPing, asker: SessionId, from: SessionId, most: usize, now: Moment) -> Asked {
+        let key = (request.target, request.id);
+        if let Some(trail) = self.open.get_mut(&key) {
+            return trail.ask_again(asker, from, now);
+        }
+        let answers = self.take_over(&request.target, &asker, &from);
+        let of_neighbour = self.open.values().filter(|trail| trail.from.contains_key(&from)).count();
+        if self.open.len() >= MAX_TRAILS || of_neighbour >= most {
+            return Asked::Refused;
+        }
+        let from = BTreeMap::from([(from, now + INTEREST)]);
+        self.open.insert(key, Trail { asker, request: request.clone(), from, onward: BTreeSet::new(), answers });
+        self.sweep.get_or_insert(now + INTEREST);
+        Asked::New
+    }
+
+    /// A neighbour has one question after a user for each asker: the newest. What was answered to the one before holds on.
+    fn take_over(&mut self, target: &UserId, asker: &SessionId, from: &SessionId) -> BTreeMap<SessionId, Answer> {
+        let older =
+            |(key, trail): (&Key, &Trail)| (trail.asker == *asker && trail.from.contains_key(from)).then_some(*key);
+        let Some(key) = self.open.range(of(target)).find_map(older) else { return BTreeMap::new() };
+        let Some(trail) = self.open.get_mut(&key) else { return BTreeMap::new() };
+        trail.from.remove(from);
+        let answers = trail.answers.clone();
+        if trail.from.is_empty() {
+            self.open.remove(&key);
+        }
+        answers
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&Trail> {
+        self.open.get(key)
+    }
+
+    /// Questions after a user.
+    pub fn after(&self, target: &UserId) -> Vec<Key> {
+        self.open.range(of(target)).map(|(key, _)| *key).collect()
+    }
+
+    /// Notes that a question goes on to a neighbour. False if it did before, or came from there.
+    pub fn pass(&mut self, key: &Key, to: SessionId) -> bool {
+        let Some(trail) = self.open.get_mut(key) else { return false };
+        !trail.from.contains_key(&to) && trail.onward.insert(to)
+    }
+
+    /// Questions that went to a neighbour, and may have to go there again.
+    pub fn unpass(&mut self, neighbour: &SessionId) -> Vec<Key> {
+        let passed = self.open.iter_mut().filter_map(|(key, trail)| trail.onward.remove(neighbour).then_some(*key));
+        passed.collect()
+    }
+
+    /// Whether a neighbour may answer a question.
+    pub fn awaits(&self, key: &Key, by: &SessionId) -> bool {
+        self.open.get(key).is_some_and(|trail| trail.onward.contains(by))
+    }
+
+    /// A session's word about itself. Whom to tell; nobody if it is older than what was known.
+    pub fn answer(
+        &mut self,
+        key: &Key,
+        declaration: Checked<Declaration>,
+        heard: Moment,
+        by: SessionId,
+    ) -> Vec<SessionId> {
+        let Some(trail) = self.open.get_mut(key) else { return Vec::new() };
+        let session = declaration.session;
+        let known = trail.answers.get(&session);
+        if known.is_some_and(|known| known.declaration.seq > declaration.seq) {
+            return Vec::new();
+        }
+        if !declaration.online {
+            trail.answers.remove(&session);
+        } else if known.is_some() || trail.answers.len() < MAX_ANSWERS_ON_A_TRAIL {
+            let fresh = Answer { declaration: declaration.clone(), heard, by: BTreeSet::new() };
+            let answer = trail.answers.entry(session).or_insert(fresh);
+            (answer.declaration, answer.heard) = (declaration, heard);
+            if answer.by.len() < MAX_WITNESSES {
+                answer.by.insert(by);
+            }
+        }
+        trail.from.keys().copied().collect()
+    }
+
+    /// Questions on which a session has said itself, to me, that it is there.
+    pub fn answered_by(&self, target: &UserId, session: &SessionId) -> Vec<Key> {
+        let itself = |trail: &Trail| trail.answers.get(session).is_some_and(|answer| answer.by.contains(session));
+        self.open.range(of(target)).filter(|(_, trail)| itself(trail)).map(|(key, _)| *key).collect()
+    }
+
+    /// A neighbour says that it does not reach a session any more.
+    pub fn unsay(&mut self, user: ShortId, session: ShortId, by: &SessionId) -> Vec<Gone> {
+        let (first, last) = UserId::beginning(user.0).into_inner();
+        let mut gone = Vec::new();
+        for ((target, _), trail) in self.open.range_mut((first, 0)..=(last, u64::MAX)) {
+            let like = |id: &&SessionId| id.0[..8] == session.0;
+            if let Some(session) = trail.answers.keys().find(like).copied() {
+                gone.extend(trail.lose(*target, session, by));
+            }
+        }
+        gone
+    }
+
+    /// A neighbour is gone: nothing goes there any more, and its word counts no more. Also what is to be passed on anew.
+    pub fn lose(&mut self, neighbour: &SessionId) -> (Vec<Gone>, BTreeSet<UserId>) {
+        self.open.retain(|_, trail| trail.from.remove(neighbour).is_none() || !trail.from.is_empty());
+        let (mut gone, mut anew) = (Vec::new(), BTreeSet::new());
+        for ((target, _), trail) in self.open.iter_mut().filter(|(_, trail)| trail.onward.contains(neighbour)) {
+            trail.onward.remove(neighbour);
+            anew.insert(*target);
+            for session in trail.answers.keys().copied().collect::<Vec<_>>() {
+                gone.extend(trail.lose(*target, session, neighbour));
+            }
+        }
+        (gone, anew)
+    }
+
+    /// Forgets what nobody wants to know any more.
+    pub fn expire(&mut self, now: Moment) {
+        if self.sweep.is_some_and(|at| at <= now) {
+            for trail in self.open.values_mut() {
+                trail.from.retain(|_, until| *until > now);
+            }
+            self.open.retain(|_, trail| !trail.from.is_empty());
+            self.sweep = self.open.values().flat_map(|trail| trail.from.values()).min().copied();
+        }
+    }
+
+    pub fn next(&self) -> Option<Moment> {
+        self.sweep
+    }
+}
+
+impl Trail {
+    fn ask_again(&mut self, asker: SessionId, from: SessionId, now: Moment) -> Asked {
+        if self.asker != asker {
+            return Asked::Refused;
+        }
+        if self.onward.contains(&from) {
+            return Asked::Circle;
+        }
+        if self.from.len() >= MAX_WITNESSES && !self.from.contains_key(&from) {
+            return Asked::Refused;
+        }
+        self.from.insert(from, now + INTEREST);
+        Asked::Known
+    }
+
+    pub fn answers(&self) -> impl Iterator<Item = &Answer> {
+        self.answers.values()
+    }
+
+    /// A neighbour's word about a session counts no more. Whom to tell, if it was the last.
+    fn lose(&mut self, user: UserId, session: SessionId, by: &SessionId) -> Option<Gone> {
+        let answer = self.answers.get_mut(&session)?;
+        if !answer.by.remove(by) || !answer.by.is_empty() {
+            return None;
+        }
+        self.answers.remove(&session);
+        Some(Gone { to: self.from.keys().copied().collect(), user, session })
+    }
+}
+
+fn of(target: &UserId) -> std::ops::RangeInclusive<Key> {
+    (*target, 0)..=(*target, u64::MAX)
+}

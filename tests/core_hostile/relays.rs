@@ -1,0 +1,287 @@
+//! Liars among relays: announcements, questions and answers that are not what they claim, or too many. And claims to be one.
+
+use std::time::Duration;
+
+use darknode::id::{ConnId, NetworkId, UserId};
+use darknode::identity::Domain;
+use darknode::proto::Accept;
+use darknode::proto::limits::{
+    ANNOUNCE_PAUSE, ANNOUNCED_AT_ONCE, ANNOUNCEMENT_BURST, MAX_ANNOUNCED_PER_NEIGHBOUR, MAX_TRAILS_PER_RELAY,
+    RELAYED_BURST,
+};
+use darknode::proto::view::{Notice, Via};
+use darknode::wire::control::{
+    Control, DeliverKnownList, Digest, Find, KnownDeclaration, KnownUser, RequestPing, SessionMark, ShortId, UserMark,
+};
+use darknode::wire::record::{Declaration, roles};
+use darknode::wire::{Fixed, List, Text};
+
+use crate::adversary::Person;
+use crate::victim::{Victim, memory};
+
+fn short(id: &[u8; 32]) -> ShortId {
+    Fixed(id[..8].try_into().unwrap())
+}
+
+fn relay() -> Victim {
+    Victim::with_roles(Accept::Auto, roles::RELAY)
+}
+
+/// Somebody connects and says to be a relay.
+fn meet_relay(victim: &mut Victim, person: &Person) -> ConnId {
+    let conn = victim.connect(person.session_id());
+    let (user, session) = (person.user_id(), person.session_id());
+    let declaration = Declaration { user, session, seq: 1, online: true, addrs: List(vec![]), roles: roles::RELAY };
+    let mut hello = person.hello();
+    hello.declaration = person.by_session(declaration);
+    victim.say(conn, Control::Hello(hello));
+    conn
+}
+
+fn announce(users: impl IntoIterator<Item = ShortId>, distance: u8) -> Control {
+    let mark = |user| UserMark { user, version: None, sessions: List(Vec::new()), distance: Some(distance) };
+    Control::Digest(Digest { users: List(users.into_iter().map(mark).collect()) })
+}
+
+fn nobody(n: u64) -> ShortId {
+    Fixed(n.to_be_bytes())
+}
+
+/// A question of the asker's own, as one relay passes it to the next.
+fn asks(asker: &Person, target: UserId, id: u64) -> RequestPing {
+    let parts: [&[u8]; 2] = [&id.to_be_bytes(), &target.0];
+    let signature = Some(Fixed(asker.session.sign(Domain::RequestPing, &NetworkId::OPEN, &parts)));
+    let (declaration, roster) = (asker.declaration(2, true, &[]), Some(asker.roster()));
+    RequestPing { id, target, declaration, roster, hops: 9, observed: None, signature }
+}
+
+/// What the person says of itself, as an answer.
+fn answer(person: &Person, id: u64, seq: u64) -> Control {
+    let declaration = person.declaration(seq, true, &["192.0.2.9:27272".parse().unwrap()]);
+    let said = KnownDeclaration { declaration, age_ms: 0, observed: None, live: Some(true) };
+    let known = KnownUser {
+        user: person.user_id(),
+        roster: Some(person.roster()),
+        links: List(Vec::new()),
+        cards: List(Vec::new()),
+        declarations: List(vec![said]),
+    };
+    Control::DeliverKnownList(DeliverKnownList { id, users: List(vec![known]), complete: false, more: false })
+}
+
+fn questions(victim: &Victim, conn: ConnId) -> Vec<&RequestPing> {
+    let said = victim.said(conn).into_iter();
+    said.filter_map(|message| if let Control::RequestPing(request) = message { Some(request) } else { None }).collect()
+}
+
+/// Whether a connection was told where somebody is, or that they are there.
+fn was_told_of(victim: &Victim, conn: ConnId, person: &Person) -> bool {
+    let tells = |message: &&Control| match message {
+        Control::DeliverKnownList(list) => {
+            list.users.iter().any(|known| known.user == person.user_id() && !known.declarations.is_empty())
+        }
+        Control::Digest(digest) => digest.users.iter().any(|mark| {
+            mark.user == short(&person.user_id().0) && mark.sessions.iter().any(|session| session.seq.is_some())
+        }),
+        Control::DeclareOnline(_) => true,
+        _ => false,
+    };
+    victim.said(conn).iter().any(tells)
+}
+
+#[test]
+fn announcements_of_a_million_users_leave_as_many_as_one_relay_may_announce() {
+    let mut relay = relay();
+    let conn = meet_relay(&mut relay, &Person::new(1, "mallory"));
+    relay.keeps = false;
+    let flood = |relay: &mut Victim, from: u64, to: u64| {
+        (from..to).for_each(|n| relay.say(conn, announce((0..100).map(|m| nobody(n * 100 + m)), 1)));
+    };
+    flood(&mut relay, 0, 100);
+    let before = memory();
+    flood(&mut relay, 100, 10_000);
+    assert!(memory() - before < 64 * 1024, "{} bytes", memory() - before);
+    let most = MAX_ANNOUNCED_PER_NEIGHBOUR as u64;
+    assert_eq!(relay.drops("announcement of one user too many"), u64::from(ANNOUNCEMENT_BURST) - most);
+    assert_eq!(
+        relay.drops("announcement over the budget of its relay"),
+        1_000_000 - u64::from(ANNOUNCEMENT_BURST),
+        "and the rest are not even looked at"
+    );
+}
+
+#[test]
+fn a_distance_that_goes_up_and_down_for_ever_is_told_to_others_a_few_times_a_second() {
+    let mut relay = relay();
+    let liar = meet_relay(&mut relay, &Person::new(1, "mallory"));
+    let honest = meet_relay(&mut relay, &Person::new(2, "carol"));
+    relay.pass(Duration::from_secs(1));
+    relay.out.clear();
+    for turn in 0..1_000u64 {
+        relay.say(liar, announce((0..100).map(nobody), (turn % 17) as u8));
+        relay.pass(Duration::from_millis(1));
+    }
+    let digests = relay.said(honest).len();
+    assert!(digests <= 1_000 / ANNOUNCE_PAUSE.as_millis() as usize, "{digests} digests in a second");
+    let longest = |message: &&Control| matches!(message, Control::Digest(d) if d.users.len() <= ANNOUNCED_AT_ONCE);
+    assert!(relay.said(honest).iter().all(longest));
+}
+
+#[test]
+fn nobody_but_relays_is_told_distances_or_heard_about_them() {
+    let mut relay = relay();
+    let (bob, alice) = (Person::new(1, "bob"), Person::new(2, "alice"));
+    let client = relay.meet(&bob);
+    relay.say(client, announce([nobody(1)], 0));
+    assert_eq!(relay.drops("announcement of no relay"), 1);
+    relay.meet(&alice);
+    relay.pass(Duration::from_secs(1));
+    assert!(!relay.said(client).iter().any(|message| matches!(message, Control::Digest(_))));
+
+    let mut client = Victim::new(Accept::Auto);
+    let liar = meet_relay(&mut client, &Person::new(3, "mallory"));
+    client.say(liar, announce([nobody(1)], 0));
+    assert_eq!(client.drops("announcement of no relay"), 1);
+}
+
+#[test]
+fn whoever_claims_to_be_a_relay_learns_who_is_there_and_not_where() {
+    let mut relay = relay();
+    let bob = Person::new(1, "bob");
+    relay.meet(&bob);
+    let liar = meet_relay(&mut relay, &Person::new(3, "mallory"));
+    relay.pass(Duration::from_secs(1));
+    assert!(!was_told_of(&relay, liar, &bob));
+    relay.say(liar, Control::RequestPing(asks(&Person::new(3, "mallory"), bob.user_id(), 7)));
+    assert!(!was_told_of(&relay, liar, &bob), "and asking does not help: bob is asked, and does not answer");
+}
+
+#[test]
+fn an_answer_goes_to_whoever_brought_the_question_and_to_nobody_else() {
+    let mut relay = relay();
+    let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
+    let (asker, target) = (relay.meet(&alice), relay.meet(&bob));
+    let [liar, other] = [3, 4].map(|n| meet_relay(&mut relay, &Person::new(n, "mallory")));
+    relay.say(asker, Control::RequestPing(asks(&alice, bob.user_id(), 7)));
+    assert_eq!(questions(&relay, target).len(), 1, "bob is asked once");
+    relay.out.clear();
+    relay.say(liar, answer(&bob, 7, 9));
+    assert!(!was_told_of(&relay, asker, &bob), "an answer of nobody who was asked is no answer");
+    relay.say(target, answer(&bob, 7, 5));
+    assert!(was_told_of(&relay, asker, &bob));
+    assert!(!was_told_of(&relay, other, &bob) && !was_told_of(&relay, liar, &bob));
+    relay.say(target, answer(&Person::new(5, "dave"), 7, 5));
+    assert!(!was_told_of(&relay, asker, &Person::new(5, "dave")), "bob answers for himself alone");
+}
+
+#[test]
+fn a_question_in_the_name_of_another_goes_nowhere() {
+    let mut relay = relay();
+    let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
+    let target = relay.meet(&bob);
+    let liar = meet_relay(&mut relay, &Person::new(3, "mallory"));
+    let unsigned = RequestPing { signature: None, ..asks(&alice, bob.user_id(), 7) };
+    relay.say(liar, Control::RequestPing(unsigned));
+    let elsewhere = RequestPing { target: bob.user_id(), ..asks(&alice, UserId([9; 32]), 8) };
+    relay.say(liar, Control::RequestPing(elsewhere));
+    assert_eq!(relay.drops("ping request in the name of another"), 2);
+    relay.say(liar, Control::RequestPing(asks(&alice, bob.user_id(), 9)));
+    assert_eq!(questions(&relay, target).len(), 1, "what alice has asked herself goes on");
+}
+
+#[test]
+fn questions_in_circles_end_and_are_counted() {
+    let mut relay = relay();
+    let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
+    let [before, behind] = [3, 4].map(|n| meet_relay(&mut relay, &Person::new(n, "relay")));
+    relay.say(behind, announce([short(&bob.user_id().0)], 1));
+    let question = asks(&alice, bob.user_id(), 7);
+    relay.say(before, Control::RequestPing(question.clone()));
+    assert_eq!(questions(&relay, behind).iter().map(|request| request.hops).collect::<Vec<_>>(), [8]);
+    relay.say(behind, Control::RequestPing(question.clone()));
+    relay.say(before, Control::RequestPing(question));
+    assert_eq!(relay.drops("ping request seen before"), 1);
+    assert_eq!((questions(&relay, behind).len(), questions(&relay, before).len()), (1, 0));
+
+    let find = Find { id: 9, name: Some(Text("zoe".to_owned())), user: None, hops: 255 };
+    (0..10).for_each(|_| [before, behind].iter().for_each(|conn| relay.say(*conn, Control::Find(find.clone()))));
+    assert_eq!(relay.drops("find seen before, or beyond the bound"), 19);
+    let passed = |conn| relay.said(conn).iter().filter(|m| matches!(m, Control::Find(_))).count();
+    assert_eq!((passed(before), passed(behind)), (0, 1));
+}
+
+#[test]
+fn a_flood_of_questions_is_charged_to_the_relay_that_brings_it_and_takes_no_more_memory() {
+    let mut relay = relay();
+    let (bob, liar) = (Person::new(1, "bob"), Person::new(3, "mallory"));
+    relay.meet(&bob);
+    let flood = meet_relay(&mut relay, &liar);
+    relay.keeps = false;
+    let asker = Person::new(50, "sybil");
+    let say = |relay: &mut Victim, n: u64| {
+        let mut target = [7; 32];
+        target[..8].copy_from_slice(&n.to_be_bytes());
+        relay.say(flood, Control::RequestPing(asks(&asker, UserId(target), n)));
+    };
+    (0..100).for_each(|n| say(&mut relay, n));
+    let before = memory();
+    (100..5_000).for_each(|n| say(&mut relay, n));
+    assert!(memory() - before < 64 * 1024, "{} bytes", memory() - before);
+    assert!(relay.drops("ping request over the budget of its asker") > 0);
+    assert!(relay.drops("ping request over the budget of its relay") >= 5_000 - u64::from(RELAYED_BURST));
+    relay.keeps = true;
+    let alice = Person::new(2, "alice");
+    let conn = relay.meet(&alice);
+    relay.say(conn, Control::RequestPing(asks(&alice, bob.user_id(), 1)));
+    assert_eq!(relay.drops("ping request beyond the bound"), 0, "there is room for others: {MAX_TRAILS_PER_RELAY}");
+}
+
+/// Alice is linked with bob and has asked a relay for him; bob's connection is gone.
+fn misses_bob(alice: &mut Victim, bob: &Person) -> ConnId {
+    let direct = alice.befriend(bob);
+    alice.feed(darknode::proto::event::Input::Closed { conn: direct });
+    alice.pass(Duration::from_secs(20));
+    meet_relay(alice, &Person::new(3, "mallory"))
+}
+
+fn shown_online(alice: &Victim, person: &Person) -> bool {
+    let of = |notice: &&Notice| match notice {
+        Notice::Online { id, .. } | Notice::Offline { id, .. } => *id == person.user_id(),
+        _ => false,
+    };
+    matches!(alice.notices().filter(of).last(), Some(Notice::Online { via: Via::Relayed, .. }))
+}
+
+#[test]
+fn a_lying_relay_gains_a_wrong_online_of_whom_it_was_asked_for_and_nothing_else() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, dave) = (Person::new(1, "bob"), Person::new(2, "dave"));
+    let relay = misses_bob(&mut alice, &bob);
+    let asked: Vec<UserId> = questions(&alice, relay).iter().map(|request| request.target).collect();
+    assert_eq!(asked, [bob.user_id()], "she asks for whom she misses");
+    alice.say(relay, answer(&dave, 1, 9));
+    assert!(!shown_online(&alice, &dave), "nobody asked for dave");
+    alice.say(relay, answer(&bob, 1, 9));
+    assert!(shown_online(&alice, &bob), "bob's own word, however it came by");
+    let mark =
+        SessionMark { session: short(&bob.session_id().0), seq: None, card: None, links: None, live: Some(false) };
+    let mark = UserMark { user: short(&bob.user_id().0), version: None, sessions: List(vec![mark]), distance: None };
+    alice.say(relay, Control::Digest(Digest { users: List(vec![mark]) }));
+    alice.pass(Duration::from_secs(5));
+    assert!(!shown_online(&alice, &bob));
+}
+
+#[test]
+fn the_word_of_a_relay_about_somebody_it_was_not_asked_for_counts_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1, "bob");
+    misses_bob(&mut alice, &bob);
+    alice.befriend(&bob);
+    alice.pass(Duration::from_secs(1_000));
+    alice.out.clear();
+    let late = meet_relay(&mut alice, &Person::new(4, "eve"));
+    assert!(questions(&alice, late).is_empty(), "bob is here");
+    alice.say(late, answer(&bob, 1, 99));
+    assert!(!shown_online(&alice, &bob));
+    assert!(alice.drops("word for somebody it is not linked with") > 0);
+}
