@@ -15,7 +15,7 @@ use crate::wire::chat::{Chat, Parcel, Release, Unopenable};
 use crate::wire::codec::{Bytes, Fixed};
 use crate::wire::content::{Content, LinkBody, ReceiptBody, kind};
 use crate::wire::decode;
-use crate::wire::record::{Prekey, Roster};
+use crate::wire::record::{KeyCard, Prekey, Roster};
 
 impl Core {
     pub(super) fn on_chat(&mut self, conn: ConnId, items: Vec<Chat>) {
@@ -140,12 +140,20 @@ impl Core {
         }
         self.sessions.hear(opened.session, opened.user, self.now.moment);
         if let Some(card) = opened.card.as_ref().and_then(|card| Checked::open(card, &self.verifier).ok()) {
-            self.learn_card(card);
+            self.take_authors_card(opened.user, &card);
         }
         self.take_contents(&opened);
         self.forget_if_strange(&opened.user);
         self.release(conn, &opened);
         self.send_receipts();
+    }
+
+    /// Whoever writes can be answered, known before or not.
+    fn take_authors_card(&mut self, author: UserId, card: &Checked<KeyCard>) {
+        let theirs = card.user == author && self.users.admits(&author, &card.session) && card.session != self.session;
+        if theirs && self.sessions.take_card(card, self.now.moment) {
+            self.save_session(&card.session);
+        }
     }
 
     /// Shows that an envelope was opened, once what was in it is durable.

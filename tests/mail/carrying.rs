@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use darknode::identity::Scheme;
 use darknode::proto::event::Command;
-use darknode::proto::view::Delivery;
+use darknode::proto::view::{Delivery, Notice};
+use darknode::sim::node::Plan;
+use darknode::sim::{Settings, Sim};
+use darknode::wire::record::roles;
 
 use crate::scene::*;
 
@@ -38,6 +42,29 @@ fn a_line_goes_through_a_relay_and_its_receipt_comes_back() {
             [0, 0, 0],
             "seed {seed}: everything carried disappears"
         );
+    }
+}
+
+#[test]
+fn strangers_on_two_islands_find_each_other_through_a_relay_and_both_can_answer() {
+    for seed in 0..20 {
+        let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
+        for name in ["alice", "bob"] {
+            sim.place(Plan::client(name));
+        }
+        sim.place(Plan { roles: roles::RELAY, ..Plan::client("pi") });
+        bootstrap(&mut sim, &[ALICE, BOB], &[PI]);
+        sim.cut(ALICE, BOB);
+        [ALICE, BOB, PI].into_iter().for_each(|node| sim.start(node));
+        sim.run(Duration::from_secs(2));
+        sim.command(ALICE, 1, Command::Chat { user: "bob".to_owned() });
+        sim.run(Duration::from_secs(2));
+        say(&mut sim, ALICE, BOB, "0");
+        assert!(sim.run_until(SOON, |sim| shown(sim, BOB) == texts(1)), "seed {seed}");
+        say(&mut sim, BOB, ALICE, "0");
+        assert!(sim.run_until(SOON, |sim| shown(sim, ALICE) == texts(1)), "seed {seed}");
+        let warned = |node: usize| sim.nodes[node].notices.iter().any(|(_, n)| matches!(n, Notice::Warning { .. }));
+        assert!(!warned(ALICE) && !warned(BOB), "seed {seed}: a key card comes with the first letter");
     }
 }
 
