@@ -108,14 +108,22 @@ pub struct Kept<T> {
 impl<T: Record> Kept<T> {
     /// As it was before it was kept.
     pub fn read(&self) -> Checked<T> {
-        let signed = self.signed();
-        Checked { value: decode(&signed.0).expect("it was read before it was kept"), signed }
+        Checked { value: self.value(), signed: self.signed() }
+    }
+
+    /// What it says.
+    pub fn value(&self) -> T {
+        decode(self.parts().1).expect("it was read before it was kept")
     }
 
     /// The bytes that were signed, to pass on.
     pub fn signed(&self) -> Signed {
-        let (signature, payload) = self.bytes.split_first_chunk().expect("it was made with a signature in front");
+        let (signature, payload) = self.parts();
         Signed(Bytes(payload.to_vec()), Fixed(*signature))
+    }
+
+    fn parts(&self) -> (&[u8; 64], &[u8]) {
+        self.bytes.split_first_chunk().expect("it was made with a signature in front")
     }
 }
 

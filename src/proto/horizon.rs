@@ -113,7 +113,7 @@ impl Horizon {
 
     /// Works out anew whom a user names.
     fn read(&mut self, user: UserId) {
-        let pages: Vec<_> = self.of_user(&user).flat_map(|(_, list)| &list.pages).map(Kept::read).collect();
+        let pages: Vec<_> = self.of_user(&user).flat_map(|(_, list)| &list.pages).map(Kept::value).collect();
         self.name(user, pages.iter().map(|page| page.entries.as_slice()));
     }
 
@@ -146,6 +146,11 @@ impl Horizon {
     /// names them.
     pub fn through<'a>(&'a self, user: &'a UserId) -> impl Iterator<Item = UserId> + 'a {
         self.naming(user).filter(|by| self.friends.contains(by) && self.agrees(user, by))
+    }
+
+    /// Whether a user is two steps away through this one.
+    pub fn is_through(&self, user: &UserId, by: &UserId) -> bool {
+        self.friends.contains(by) && self.says(by, user) && self.agrees(user, by)
     }
 
     /// Whether a user is two steps away.
@@ -226,8 +231,8 @@ impl Horizon {
         self.of_user(user).filter(|(_, list)| list.version > 0).map(|(session, _)| session)
     }
 
-    /// Whom a user calls linked.
-    pub fn names(&self, user: &UserId) -> BTreeSet<UserId> {
+    /// Whom a user calls linked, in order.
+    pub fn names(&self, user: &UserId) -> Vec<UserId> {
         self.naming.names(user).collect()
     }
 

@@ -13,7 +13,7 @@
 //! Who does not decide holds both, speaks on the one that came up last, and sees one of them closed. The one that goes is
 //! closed when the other is up, and not before: until then the other side may know of no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION, PROBE_PATIENCE};
@@ -62,8 +62,14 @@ pub struct Probe {
 pub struct Neighbours {
     me: SessionId,
     conns: BTreeMap<ConnId, Neighbour>,
-    /// The connection that is spoken on.
-    up: BTreeMap<SessionId, ConnId>,
+    /// All connections, by session.
+    by_session: BTreeSet<(SessionId, ConnId)>,
+    /// The connection that is spoken on, and with whom.
+    up: BTreeMap<SessionId, (ConnId, UserId)>,
+    /// Who is up, by user.
+    by_user: BTreeSet<(UserId, SessionId)>,
+    /// Connections that have a deadline: they owe a hello or the answer to a probe.
+    owing: BTreeSet<ConnId>,
 }
 
 /// What to do about a new connection.
@@ -77,32 +83,44 @@ pub enum Verdict {
 
 impl Neighbours {
     pub fn new(me: SessionId) -> Neighbours {
-        Neighbours { me, conns: BTreeMap::new(), up: BTreeMap::new() }
+        Neighbours {
+            me,
+            conns: BTreeMap::new(),
+            by_session: BTreeSet::new(),
+            up: BTreeMap::new(),
+            by_user: BTreeSet::new(),
+            owing: BTreeSet::new(),
+        }
     }
 
     /// Takes a connection in.
     pub fn admit(&mut self, conn: ConnId, mut new: Neighbour) -> Verdict {
-        let others: Vec<(ConnId, Neighbour)> = self
-            .conns
-            .iter()
-            .filter(|(_, old)| old.session == new.session)
-            .map(|(id, old)| (*id, old.clone()))
-            .collect();
         let mut closed = Vec::new();
-        for (id, old) in others {
-            match self.choose(&old, &new) {
+        let mut replaces = Vec::new();
+        for (id, old) in self.of_session(&new.session) {
+            match self.choose(old, &new) {
                 Choice::Old => return Verdict::Duplicate,
                 Choice::New if old.boot != new.boot => closed.push(id),
-                Choice::New => new.replaces.push(id),
+                Choice::New => replaces.push(id),
                 Choice::Theirs => {}
             }
         }
-        let open = self.conns.iter().filter(|(id, old)| old.session == new.session && !closed.contains(id));
-        if open.clone().count() >= MAX_CONNECTIONS_PER_SESSION {
-            closed.extend(open.min_by_key(|(_, old)| old.since).map(|(id, _)| *id));
+        let open = || self.of_session(&new.session).filter(|(id, _)| !closed.contains(id));
+        if open().count() >= MAX_CONNECTIONS_PER_SESSION {
+            let oldest = open().min_by_key(|(_, old)| old.since).map(|(id, _)| id);
+            closed.extend(oldest);
         }
+        new.replaces.extend(replaces);
+        self.by_session.insert((new.session, conn));
+        self.owing.insert(conn);
         self.conns.insert(conn, new);
         Verdict::Keep(closed)
+    }
+
+    /// The connections of a session.
+    fn of_session(&self, session: &SessionId) -> impl Iterator<Item = (ConnId, &Neighbour)> + use<'_> {
+        let all = self.by_session.range((*session, ConnId(0))..=(*session, ConnId(u64::MAX)));
+        all.filter_map(|(_, conn)| Some((*conn, self.conns.get(conn)?)))
     }
 
     /// The connection that can be missed most easily: the oldest without a hello, else the oldest of a user who is not
@@ -134,34 +152,48 @@ impl Neighbours {
     pub fn set_up(&mut self, conn: ConnId, user: UserId) -> Vec<ConnId> {
         let Some(neighbour) = self.conns.get_mut(&conn) else { return Vec::new() };
         neighbour.user = Some(user);
-        self.up.insert(neighbour.session, conn);
-        std::mem::take(&mut neighbour.replaces)
+        let (session, replaces) = (neighbour.session, std::mem::take(&mut neighbour.replaces));
+        self.speak_on(session, Some((conn, user)));
+        self.settle(&conn);
+        replaces
+    }
+
+    /// From now on a session is spoken with on this connection, or not at all.
+    fn speak_on(&mut self, session: SessionId, on: Option<(ConnId, UserId)>) {
+        let before = match on {
+            Some(on) => self.up.insert(session, on),
+            None => self.up.remove(&session),
+        };
+        before.into_iter().for_each(|(_, user)| {
+            self.by_user.remove(&(user, session));
+        });
+        self.by_user.extend(on.map(|(_, user)| (user, session)));
+    }
+
+    /// A connection that owes nothing has no deadline.
+    fn settle(&mut self, conn: &ConnId) {
+        if self.conns.get(conn).is_none_or(|neighbour| neighbour.user.is_some() && neighbour.probe.is_none()) {
+            self.owing.remove(conn);
+        }
     }
 
     /// Connections of a session on which it has said hello as another user than this.
     pub fn speaking_for_another(&self, session: &SessionId, user: &UserId) -> Vec<ConnId> {
-        let another = |conn: &Neighbour| conn.session == *session && conn.user.is_some_and(|whose| whose != *user);
-        self.conns.iter().filter(|(_, conn)| another(conn)).map(|(id, _)| *id).collect()
+        let another = |conn: &Neighbour| conn.user.is_some_and(|whose| whose != *user);
+        self.of_session(session).filter(|(_, conn)| another(conn)).map(|(id, _)| id).collect()
     }
 
     /// Takes a connection out.
     pub fn remove(&mut self, conn: &ConnId) -> Option<(Neighbour, Left)> {
         let gone = self.conns.remove(conn)?;
-        if self.up.get(&gone.session) != Some(conn) {
+        self.by_session.remove(&(gone.session, *conn));
+        self.owing.remove(conn);
+        if self.up(&gone.session) != Some(*conn) {
             return Some((gone, Left::Spare));
         }
-        let other = self.conns.iter().find(|(_, other)| other.session == gone.session && other.user.is_some());
-        let left = match other.map(|(id, _)| *id) {
-            Some(other) => {
-                self.up.insert(gone.session, other);
-                Left::Other
-            }
-            None => {
-                self.up.remove(&gone.session);
-                Left::None
-            }
-        };
-        Some((gone, left))
+        let other = self.of_session(&gone.session).find_map(|(id, other)| Some((id, other.user?)));
+        self.speak_on(gone.session, other);
+        Some((gone, if other.is_some() { Left::Other } else { Left::None }))
     }
 
     pub fn get(&self, conn: &ConnId) -> Option<&Neighbour> {
@@ -174,12 +206,12 @@ impl Neighbours {
 
     /// The connection to speak on.
     pub fn up(&self, session: &SessionId) -> Option<ConnId> {
-        self.up.get(session).copied()
+        self.up.get(session).map(|(conn, _)| *conn)
     }
 
     /// Whether there is a connection, up or on its way.
     pub fn has(&self, session: &SessionId) -> bool {
-        self.up.contains_key(session) || self.conns.values().any(|neighbour| neighbour.session == *session)
+        self.of_session(session).next().is_some()
     }
 
     /// Whether anybody who is connected says to be this boot.
@@ -200,12 +232,13 @@ impl Neighbours {
 
     /// Sessions of a user that are up, each with its connection.
     pub fn of_user(&self, user: &UserId) -> Vec<(SessionId, ConnId)> {
-        self.iter_up().filter(|(_, _, whose)| whose == user).map(|(session, conn, _)| (session, conn)).collect()
+        let sessions = self.by_user.range((*user, SessionId([0; 32]))..=(*user, SessionId([255; 32])));
+        sessions.filter_map(|(_, session)| Some((*session, self.up(session)?))).collect()
     }
 
     /// Everybody who is up.
     pub fn iter_up(&self) -> impl Iterator<Item = (SessionId, ConnId, UserId)> + '_ {
-        self.up.iter().filter_map(|(session, conn)| Some((*session, *conn, self.conns.get(conn)?.user?)))
+        self.up.iter().map(|(session, (conn, user))| (*session, *conn, *user))
     }
 
     pub fn count(&self) -> usize {
@@ -214,7 +247,11 @@ impl Neighbours {
 
     /// Connections that have waited for a hello for too long.
     pub fn overdue(&self, now: Moment) -> Vec<ConnId> {
-        self.conns.iter().filter(|(_, n)| hello_deadline(n).is_some_and(|at| at <= now)).map(|(id, _)| *id).collect()
+        self.owing().filter(|(_, n)| hello_deadline(n).is_some_and(|at| at <= now)).map(|(id, _)| id).collect()
+    }
+
+    fn owing(&self) -> impl Iterator<Item = (ConnId, &Neighbour)> {
+        self.owing.iter().filter_map(|conn| Some((*conn, self.conns.get(conn)?)))
     }
 
     /// Asks a neighbour to prove that it is there: the question must follow. False if it owes the answer already; it is then
@@ -226,16 +263,26 @@ impl Neighbours {
             Some(probe) => probe.redial = probe.redial.min(redial),
             None => {
                 neighbour.probe = Some(Probe { asked: now, redial });
+                self.owing.insert(*conn);
                 return true;
             }
         }
         false
     }
 
+    /// A neighbour has shown that it is there.
+    pub fn answered(&mut self, conn: &ConnId) {
+        if let Some(neighbour) = self.conns.get_mut(conn) {
+            neighbour.probe = None;
+            self.settle(conn);
+        }
+    }
+
     /// Sessions that owe the answer to a probe for so long that they are to be dialled; and again after twice the time.
     pub fn doubted(&mut self, now: Moment) -> Vec<SessionId> {
         let mut doubted = Vec::new();
-        for neighbour in self.conns.values_mut() {
+        for conn in &self.owing {
+            let Some(neighbour) = self.conns.get_mut(conn) else { continue };
             if let Some(probe) = neighbour.probe.as_mut().filter(|probe| probe.redial <= now) {
                 probe.redial = now + now.since(probe.asked);
                 doubted.push(neighbour.session);
@@ -251,8 +298,8 @@ impl Neighbours {
     }
 
     pub fn next(&self) -> Option<Moment> {
-        let redials = self.conns.values().filter_map(|neighbour| Some(neighbour.probe?.redial));
-        self.conns.values().filter_map(hello_deadline).chain(redials).min()
+        let deadlines = |neighbour: &Neighbour| [hello_deadline(neighbour), neighbour.probe.map(|probe| probe.redial)];
+        self.owing().flat_map(|(_, neighbour)| deadlines(neighbour)).flatten().min()
     }
 }
 

@@ -34,9 +34,7 @@ impl Core {
         let heard = Moment(self.now.moment.0.saturating_sub(declare.age_ms));
         let news = self.take_declaration(declaration, heard);
         if session == by {
-            if let Some(neighbour) = self.neighbours.get_mut(&conn) {
-                neighbour.probe = None;
-            }
+            self.neighbours.answered(&conn);
             if news {
                 self.spread(session, user, &declare.told);
                 self.tell_trails(&session, &user);
@@ -55,13 +53,14 @@ impl Core {
     pub(super) fn spread(&mut self, session: SessionId, user: UserId, told: &[ShortId]) {
         let Some(number) = self.sessions.seq(&session).filter(|_| self.horizon.is_friend(&user)) else { return };
         let between = self.horizon.names(&user);
+        let tellers: Vec<UserId> = between.iter().copied().filter(|other| self.was_told(other, told)).collect();
         for (to_session, conn, to) in self.neighbours.iter_up().collect::<Vec<_>>() {
             if to == user || !self.horizon.is_friend(&to) || told.contains(&short(&to.0)) {
                 continue;
             }
             // Who is linked with it itself hears of it directly, and needs me only as a witness.
-            let linked = between.contains(&to);
-            let others = between.iter().filter(|other| self.may_tell(other, &to, told)).copied();
+            let linked = between.binary_search(&to).is_ok();
+            let others = tellers.iter().copied().filter(|other| *other != to && self.horizon.says(&to, other));
             let rank = rank(number, &to, &self.config.user, others) + usize::from(linked);
             if rank == 0 {
                 self.pass_on(conn, &session);
@@ -71,15 +70,14 @@ impl Core {
         }
     }
 
-    /// Whether another friend of the declarer could tell a third: it was told, or is there as far as I know, and the third
-    /// calls it linked.
-    fn may_tell(&self, other: &UserId, to: &UserId, told: &[ShortId]) -> bool {
-        let knows = if told.is_empty() {
-            self.presence.of_user(other).iter().any(|session| self.presence.via(session) == Some(Via::Direct))
+    /// Whether another friend of the declarer could tell a third who calls it linked: it was told, or is there as far as I
+    /// know.
+    fn was_told(&self, other: &UserId, told: &[ShortId]) -> bool {
+        if told.is_empty() {
+            self.sessions.of_user(other).any(|session| self.presence.via(&session) == Some(Via::Direct))
         } else {
             told.contains(&short(&other.0))
-        };
-        knows && other != to && self.horizon.says(to, other)
+        }
     }
 
     /// The declaration of a session as I have it, on its last hop.
@@ -157,7 +155,7 @@ impl Core {
     /// Whose word counts: friends of both, sessions of my own, and my servers.
     fn is_between(&self, by: &UserId, user: &UserId) -> bool {
         *by == self.config.user
-            || self.horizon.through(user).any(|friend| friend == *by)
+            || self.horizon.is_through(user, by)
             || self.neighbours.of_user(by).iter().any(|(session, _)| self.is_my_server(session))
     }
 
@@ -198,6 +196,9 @@ impl Core {
     }
 
     fn tell_presence(&mut self, session: SessionId, id: UserId, change: Change) {
+        if change == Change::Nothing {
+            return;
+        }
         let user = self.users.handle(&id);
         match change {
             Change::Came(via) => self.notice_after_store(None, Notice::Online { user, id, session, via }),

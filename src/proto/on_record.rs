@@ -46,7 +46,7 @@ impl Core {
 
     fn keep_list(&mut self, conn: ConnId, list: Checked<LinkList>) {
         let (user, session) = (list.user, list.session);
-        let before = self.horizon.names(&user);
+        let before: BTreeSet<UserId> = self.horizon.names(&user).into_iter().collect();
         match self.horizon.hear(&list) {
             Heard::Part | Heard::Known => return,
             Heard::Refused => return self.drop_counted("link list beyond the bound"),
@@ -55,7 +55,7 @@ impl Core {
         if let Some(row) = self.horizon.row(&user, &session) {
             self.out.store(Op::List(row));
         }
-        let after = self.horizon.names(&user);
+        let after: BTreeSet<UserId> = self.horizon.names(&user).into_iter().collect();
         if before == after {
             return;
         }
@@ -170,6 +170,9 @@ impl Core {
 
     /// Users two steps away are remembered over a restart, up to a bound.
     pub(super) fn keep_if_far(&mut self, user: &UserId) {
+        if self.kept.contains(user) {
+            return;
+        }
         if self.is_super() || (self.horizon.reaches(user) && self.kept.len() < MAX_FAR_USERS) {
             if self.may_keep(user) {
                 self.keep(*user);

@@ -58,14 +58,11 @@ impl Sessions {
         if self.known.get(&id).is_some_and(|known| known.user != user) {
             self.forget(&id);
         }
-        let session = self.known.entry(id).or_insert_with(|| Session {
-            user,
-            declaration: None,
-            card: None,
-            heard: now,
-            addresses: Box::default(),
-        });
-        session.heard = session.heard.max(now);
+        if let Some(session) = self.known.get_mut(&id) {
+            session.heard = session.heard.max(now);
+            return;
+        }
+        self.known.insert(id, Session { user, declaration: None, card: None, heard: now, addresses: Box::default() });
         self.by_user.insert((user, id));
     }
 
@@ -109,7 +106,7 @@ impl Sessions {
     /// Prekey to seal to, unless the card is too old or there is none. The first of a card is its newest.
     pub fn prekey(&self, id: &SessionId, now: Moment) -> Option<Prekey> {
         let card = self.known.get(id)?.card.as_ref().filter(|card| now.since(card.heard) <= CARD_LIFE)?;
-        card.record.read().prekeys.first().cloned()
+        card.record.value().prekeys.first().cloned()
     }
 
     /// The highest seq seen of a session.

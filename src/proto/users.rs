@@ -117,12 +117,12 @@ impl Users {
 
     /// Whether this session speaks for this user.
     pub fn admits(&self, user: &UserId, session: &SessionId) -> bool {
-        self.roster(user).is_some_and(|roster| roster.admits(session))
+        self.kept_roster(user).is_some_and(|roster| roster.value().admits(session))
     }
 
     /// The sessions that are to have every message to this user.
     pub fn audience(&self, user: &UserId) -> Vec<SessionId> {
-        let Some(roster) = self.roster(user) else { return Vec::new() };
+        let Some(roster) = self.kept_roster(user).map(Kept::value) else { return Vec::new() };
         roster.sessions.iter().map(|entry| entry.id).filter(|id| roster.admits(id)).collect()
     }
 

@@ -15,7 +15,7 @@ pub struct Disk {
     /// Without what there may be thousands of.
     memory: Memory,
     users: BTreeMap<UserId, UserRow>,
-    sessions: BTreeMap<SessionId, SessionRow>,
+    sessions: BTreeMap<SessionId, Box<SessionRow>>,
     links: BTreeMap<UserId, LinkRow>,
     lists: BTreeMap<SessionId, ListRow>,
     /// Messages of others and of this node, in the order they were stored.
@@ -75,7 +75,7 @@ impl Disk {
 
     /// The sessions remembered on it.
     pub fn sessions(&self) -> impl Iterator<Item = &SessionRow> {
-        self.sessions.values()
+        self.sessions.values().map(Box::as_ref)
     }
 
     /// The numbers that must never go back.
@@ -97,7 +97,7 @@ impl Disk {
         };
         let (delivered, carried) = (of_waiting(&self.delivered), of_waiting(&self.carried));
         let users = self.users.values().cloned().collect();
-        let sessions = self.sessions.values().cloned().collect();
+        let sessions = self.sessions().cloned().collect();
         let links = self.links.values().copied().collect();
         let lists = self.lists.values().cloned().collect();
         let tombstones = self.tombstones.values().copied().collect();
@@ -120,7 +120,8 @@ impl Disk {
     pub fn restore(&mut self, mut backup: Memory) {
         self.pending.clear();
         self.users = std::mem::take(&mut backup.users).into_iter().map(|row| (row.user, row)).collect();
-        self.sessions = std::mem::take(&mut backup.sessions).into_iter().map(|row| (row.session, row)).collect();
+        self.sessions =
+            std::mem::take(&mut backup.sessions).into_iter().map(|row| (row.session, Box::new(row))).collect();
         self.links = std::mem::take(&mut backup.links).into_iter().map(|row| (row.user, row)).collect();
         self.lists = std::mem::take(&mut backup.lists).into_iter().map(|row| (row.session, row)).collect();
         self.custody =
@@ -158,7 +159,7 @@ impl Disk {
             Op::Counters(counters) => memory.counters = counters,
             Op::User(row) => drop(self.users.insert(row.user, row)),
             Op::ForgetUser(user) => drop(self.users.remove(&user)),
-            Op::Session(row) => drop(self.sessions.insert(row.session, *row)),
+            Op::Session(row) => drop(self.sessions.insert(row.session, row)),
             Op::ForgetSession(session) => drop(self.sessions.remove(&session)),
             Op::Link(row) => drop(self.links.insert(row.user, row)),
             Op::List(row) => drop(self.lists.insert(row.session, row)),

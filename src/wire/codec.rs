@@ -16,10 +16,13 @@ use crate::id::{Address, EnvelopeId, NetworkId, SessionId, UserId};
 /// The canonical bytes of a value. Writing to memory cannot fail; a kind that is `Unknown` has no bytes, and whoever
 /// hands one back panics.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL);
     encode_behind(&mut bytes, value);
     bytes
 }
+
+/// Room for a record or a short message, so that it is not copied over and over while it grows.
+const USUAL: usize = 256;
 
 /// Appends the canonical bytes of a value.
 pub(super) fn encode_behind<T: Serialize>(bytes: &mut Vec<u8>, value: &T) {

@@ -54,7 +54,8 @@ impl Naming {
 
     /// Whether one names another.
     pub fn says(&self, one: &UserId, other: &UserId) -> bool {
-        self.person(one).is_some_and(|person| self.place(&person.names, other).is_ok())
+        let both = self.person(one).zip(self.numbers.get(other));
+        both.is_some_and(|(person, number)| person.names.contains(number))
     }
 
     /// Somebody who is named and whose id begins so.
