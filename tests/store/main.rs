@@ -2,9 +2,14 @@
 
 #![cfg(feature = "node")]
 
+#[cfg(target_os = "linux")]
+#[path = "../baddisk/mod.rs"]
+mod baddisk;
 mod custody;
 mod disk;
 mod file;
 mod history;
 mod memory;
+#[cfg(target_os = "linux")]
+mod power;
 mod support;

@@ -63,7 +63,7 @@ impl Running {
         self.jobs.send(job).unwrap();
     }
 
-    fn event(&self) -> Event {
+    pub fn event(&self) -> Event {
         self.events.recv_timeout(PATIENCE).expect("the store says something")
     }
 
@@ -126,6 +126,15 @@ impl Running {
                 return rows;
             }
         }
+    }
+
+    /// Stops; how much it said it has stored, meanwhile or at last.
+    pub fn stops_having_stored(self) -> usize {
+        let (jobs, events, thread) = (self.jobs, self.events, self.thread);
+        jobs.send(Job::Stop).unwrap();
+        thread.join().unwrap();
+        let through = |event| if let Event::Stored { through } = event { through.0 as usize } else { 0 };
+        events.try_iter().map(through).max().unwrap_or(0)
     }
 
     pub fn stop(self) {

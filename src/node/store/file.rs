@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
@@ -17,6 +17,10 @@ const NAME: &str = "darknode.db";
 /// Left beside the file when it was found damaged while in use: the next start reads all of it.
 const SUSPECT: &str = "darknode.db.suspect";
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// The write-ahead log beside the file.
+const LOG: &str = "-wal";
+/// Bytes of the log that are written again at a time.
+const CHUNK: usize = 256 * 1024;
 const USER_VERSION_AT: usize = 60;
 const APPLICATION_ID_AT: usize = 68;
 
@@ -76,7 +80,7 @@ impl StoreFile {
     #[cfg(unix)]
     fn restrict(&self) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        for path in [self.path.clone(), with_suffix(&self.path, "-wal"), with_suffix(&self.path, "-shm")] {
+        for path in [self.path.clone(), with_suffix(&self.path, LOG), with_suffix(&self.path, "-shm")] {
             match fs::metadata(&path) {
                 Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
                     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
@@ -94,6 +98,32 @@ impl StoreFile {
         Ok(())
     }
 
+    /// Writes the log's bytes over themselves and syncs them. After a failed sync the kernel shows pages that never reached
+    /// the disk and holds them for clean: no later sync would write them, and what is appended behind them would be lost
+    /// with them when the power fails.
+    pub fn save_log_again(&self) -> rusqlite::Result<()> {
+        match self.copy_log_onto_itself() {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+                Err(rusqlite::Error::SqliteFailure(code, Some(error.to_string())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn copy_log_onto_itself(&self) -> io::Result<()> {
+        let mut log = OpenOptions::new().read(true).write(true).open(with_suffix(&self.path, LOG))?;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let length = log.read(&mut chunk)?;
+            if length == 0 {
+                return log.sync_all();
+            }
+            log.seek(SeekFrom::Current(-(length as i64)))?;
+            log.write_all(&chunk[..length])?;
+        }
+    }
+
     /// Renames the file and its companions to the first free `darknode.db.damaged-N`, and says where.
     pub fn set_aside(&self) -> Result<PathBuf, StoreError> {
         let aside = (1u32..)
@@ -101,7 +131,7 @@ impl StoreFile {
             .find(|path| !path.exists())
             .expect("a directory holds fewer than 2^32 files");
         fs::rename(&self.path, &aside).map_err(|e| self.io(e))?;
-        for suffix in ["-wal", "-shm"] {
+        for suffix in [LOG, "-shm"] {
             match fs::rename(with_suffix(&self.path, suffix), with_suffix(&aside, suffix)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(self.io(error)),
                 _ => {}

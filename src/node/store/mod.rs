@@ -167,7 +167,10 @@ impl Store {
         match schema::version(&conn).map_err(|e| file.error(e))? {
             None => return Err(file.foreign()),
             Some(version) if version > schema::VERSION => return Err(file.newer(version)),
-            Some(version) => schema::adopt(&mut conn, version).map_err(|e| file.error(e))?,
+            // Whoever wrote the log may have died of what the disk did to it.
+            Some(version) => {
+                file.save_log_again().and_then(|()| schema::adopt(&mut conn, version)).map_err(|e| file.error(e))?;
+            }
         }
         if file.is_suspect() {
             if !schema::is_whole(&conn).map_err(|e| file.error(e))? {

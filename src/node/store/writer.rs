@@ -6,8 +6,9 @@
 //!
 //! When the disk refuses, what was typed is given up and said to be; everything else is kept in order and tried again,
 //! after 200 ms and then ever later up to 5 s, on a connection opened anew: after a failed `fdatasync` the kernel may
-//! hold pages clean that never reached the disk, so the old connection's idea of the file is worth nothing. Until a
-//! retry has gone in, new typing is refused at once, so that nothing typed later overtakes something typed before.
+//! hold pages clean that never reached the disk, so the old connection's idea of the file is worth nothing, and the log is
+//! first written again. Until a retry has gone in, new typing is refused at once, so that nothing typed later overtakes
+//! something typed before.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -202,6 +203,7 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
 
     fn connect(&mut self) -> Result<()> {
         if self.db.is_none() {
+            self.file.save_log_again()?;
             let conn = schema::connect(&self.file.path)?;
             schema::configure(&conn)?;
             self.options.impose(&conn)?;
