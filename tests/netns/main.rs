@@ -7,11 +7,15 @@
 
 #[path = "../program/mod.rs"]
 mod program;
+#[path = "../promise/mod.rs"]
+mod promise;
 
 mod addressing;
 mod cables;
 mod field;
 mod horizon;
+mod kills;
+mod mail;
 mod multicast;
 mod presence;
 mod storm;
