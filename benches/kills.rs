@@ -6,12 +6,10 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 #[path = "../tests/netns/field.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
 mod field;
 #[path = "../tests/netns/kills.rs"]
 mod kills;
 #[path = "../tests/program/mod.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
 mod program;
 #[path = "../tests/promise/mod.rs"]
 mod promise;

@@ -38,8 +38,8 @@ pub fn over_a_relay(field: &Field, seed: u64, lines: u64) -> Outcome {
     let mut relay = relay(field);
     let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
     for node in [&mut alice, &mut bob] {
-        node.event_with("nearby", "id", &relay.id().to_owned());
-        relay.event_with("nearby", "id", &node.id().to_owned());
+        node.event_with("nearby", "id", relay.id());
+        relay.event_with("nearby", "id", node.id());
     }
     let id = alice.id().to_owned();
     assert_eq!(alice.asks(r"\chat bob")["event"], "chat");
