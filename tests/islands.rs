@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use darknode::proto::event::Command;
-use darknode::proto::view::{Absence, Notice, Via};
+use darknode::proto::view::{Absence, Delivery, Notice, Via};
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 
@@ -209,5 +209,43 @@ fn whatever_crosses_and_is_lost_both_ends_see_each_other_soon() {
         let mut sim = linked_chain(seed, 4);
         sim.settings.loss = 20;
         assert!(sim.run_until(2 * SOON, |sim| see_each_other(sim, 0, 6)), "seed {seed}");
+    }
+}
+
+fn say(sim: &mut Sim, from: usize, to: usize, text: &str) {
+    let to = sim.nodes[to].user;
+    sim.command(from, 2, Command::Say { to, text: text.to_owned() });
+}
+
+/// How often a text was shown.
+fn shown(sim: &Sim, node: usize, text: &str) -> usize {
+    let is = |notice: &Notice| matches!(notice, Notice::Message(line) if line.text == text && !line.own);
+    sim.nodes[node].notices.iter().filter(|(_, notice)| is(notice)).count()
+}
+
+/// How many of a node's messages another is known to have.
+fn delivered(sim: &Sim, node: usize) -> usize {
+    let is = |notice: &Notice| matches!(notice, Notice::State { state: Delivery::Delivered, .. });
+    sim.nodes[node].notices.iter().filter(|(_, notice)| is(notice)).count()
+}
+
+#[test]
+fn two_who_never_met_link_see_each_other_and_talk_over_a_chain() {
+    for (seed, hosts) in [(60, 2), (61, 3), (62, 5), (63, 10)] {
+        let mut sim = chain(seed, hosts);
+        sim.run(Duration::from_secs(10));
+        let (first, last) = (0, sim.nodes.len() - 1);
+        assert!(finds(&mut sim, first, last));
+        let since = sim.now();
+        (0..50).for_each(|n| say(&mut sim, first, last, &format!("to {n}")));
+        (0..50).for_each(|n| say(&mut sim, last, first, &format!("fro {n}")));
+        let all = |sim: &Sim| {
+            (0..50).all(|n| shown(sim, last, &format!("to {n}")) == 1 && shown(sim, first, &format!("fro {n}")) == 1)
+        };
+        assert!(sim.run_until(SOON, all), "{hosts} hosts");
+        println!("{hosts} hosts: 50 lines each way after {:?}", sim.now().since(since));
+        assert!(sim.run_until(SOON, |sim| delivered(sim, first) >= 50 && delivered(sim, last) >= 50), "receipts");
+        assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)), "presence");
+        println!("{hosts} hosts: all receipted, both seen after {:?}", sim.now().since(since));
     }
 }

@@ -17,9 +17,13 @@ use crate::identity::name::harmless;
 /// Enough for days of warnings; with its predecessor never more than twice this on a small disk.
 const MAX_FILE: u64 = 4 << 20;
 
+/// What is behind this is stronger. Whoever dials remembered addresses from an island is told by the system, each minute,
+/// that there is no way there: that is the use of an island.
+const QUIET: &str = "quinn_udp=error";
+
 /// Begins to log as `config` wants it. Only the first call of a process has an effect.
 pub fn start(config: &Config) {
-    let filter = EnvFilter::new(&config.log);
+    let filter = EnvFilter::new(format!("{QUIET},{}", config.log));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     // Fails only where logging has begun before, as in tests.
     let _ = if config.face == Face::Interactive {

@@ -16,6 +16,7 @@ mod field;
 mod horizon;
 mod kills;
 mod mail;
+mod islands;
 mod multicast;
 mod presence;
 mod storm;
