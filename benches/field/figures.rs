@@ -23,6 +23,12 @@ impl Figures {
         self.with(&format!("{name} s"), time.as_secs_f64())
     }
 
+    /// These and others behind them.
+    pub fn and(mut self, others: Figures) -> Figures {
+        self.0.extend(others.0);
+        self
+    }
+
     /// For the process that started this one.
     pub fn to_line(&self) -> String {
         let pairs: Vec<Value> = self.0.iter().map(|(name, value)| json!([name, value])).collect();

@@ -9,11 +9,14 @@
 
 mod cost;
 mod figures;
+mod islands;
 mod meeting;
 mod outage;
 mod process;
 mod scene;
 
+#[path = "../../tests/netns/chain.rs"]
+mod chain;
 #[path = "../../tests/netns/field.rs"]
 mod field;
 #[path = "../../tests/program/mod.rs"]
@@ -49,7 +52,7 @@ const fn scenario(name: &'static str, kind: Kind, run: fn(&Field) -> Figures, wh
     Scenario { name, what, kind, run }
 }
 
-const SCENARIOS: [Scenario; 22] = [
+const SCENARIOS: [Scenario; 26] = [
     scenario("newcomer", Kind::Quiet, meeting::newcomer, "started on a link with four people: start → line shown"),
     scenario("message", Kind::Quiet, cost::message, "one line at a time, typed → shown and stored"),
     scenario("thousand", Kind::Quiet, cost::thousand, "a thousand lines typed at once → all shown"),
@@ -125,6 +128,15 @@ const SCENARIOS: [Scenario; 22] = [
         "20 lines to somebody absent, sender killed, both started → all shown",
     ),
     scenario("left", Kind::Usual, process::left, "20 lines to somebody absent, sender quit, both started → all shown"),
+    scenario(
+        "line3",
+        Kind::Quiet,
+        |field| islands::line(field, 3),
+        "hosts on three islands, a relay between each two, all started → the ends' first lines; 50 each way",
+    ),
+    scenario("line5", Kind::Quiet, |field| islands::line(field, 5), "the same with five"),
+    scenario("line10", Kind::Quiet, |field| islands::line(field, 10), "the same with ten"),
+    scenario("mule", Kind::Usual, islands::mule, "ten lines carried in a pocket: plugged in there → all shown"),
     scenario(
         "joined600",
         Kind::Long,

@@ -2,51 +2,23 @@
 
 use std::time::Duration;
 
+use crate::chain::{finds, island, lay, settle};
 use crate::field::{Field, in_a_field};
 use crate::program::Node;
 use crate::talk::{hears, meet, talk};
-
-/// The link of an island.
-fn island(n: u8) -> String {
-    format!("island{n}")
-}
-
-/// Somebody's host on an island.
-fn settle(field: &Field, host: &str, on: u8) {
-    field.desk(host, &island(on), &format!("10.0.{on}.1/24"));
-}
-
-/// A host with a cable in each of two islands, that forwards nothing; and a relay on it. `nth` on both.
-fn bridge(field: &Field, host: &str, islands: [u8; 2], nth: u8) -> Node {
-    field.host(host);
-    for (n, on) in islands.into_iter().enumerate() {
-        let iface = format!("eth{n}");
-        field.plug(host, &iface, &island(on));
-        field.address(host, &iface, &format!("10.0.{on}.{nth}/24"));
-    }
-    field.on(host, "echo 0 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv6/conf/all/forwarding");
-    let relay = field.node_with(host, host, &["--relay"]);
-    assert_eq!(relay.ready["roles"], serde_json::json!(["relay"]));
-    relay
-}
-
-/// Types `\chat NAME` until the name is known; relays may have been plugged in a moment ago.
-fn finds(node: &mut Node, name: &str, id: &str) {
-    for _ in 0..5 {
-        let answer = node.asks(&format!(r"\chat {name}"));
-        if answer["event"] == "chat" {
-            assert_eq!(answer["id"], id, "{answer}");
-            return;
-        }
-        assert_eq!(answer["code"], "unknown-user", "{answer}");
-    }
-    panic!("{} never found {name}", node.name);
-}
 
 /// Waits until a node is told that somebody is there, by way of others.
 fn sees(node: &mut Node, other: &Node) {
     let online = node.event_with("online", "id", other.id());
     assert_eq!(online["via"], "relayed", "{online}");
+}
+
+/// A relay on a host between two islands.
+fn bridge(field: &Field, host: &str, islands: [u8; 2], nth: u8) -> Node {
+    lay(field, host, islands, nth);
+    let relay = field.node_with(host, host, &["--relay"]);
+    assert_eq!(relay.ready["roles"], serde_json::json!(["relay"]));
+    relay
 }
 
 /// Alice on the first of these islands, bob on the last; they find each other by name, link, and see each other.

@@ -12,6 +12,7 @@ mod promise;
 
 mod addressing;
 mod cables;
+mod chain;
 mod field;
 mod horizon;
 mod kills;
