@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use darknode::identity::Scheme;
+use darknode::proto::Accept;
 use darknode::proto::event::Command;
 use darknode::proto::view::{Absence, Delivery, Notice, Via};
 use darknode::sim::node::Plan;
@@ -13,7 +15,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// Hosts on islands of their own, and a relay between each and the next: host `n` is node `2 n`. Everybody is on.
 fn chain(seed: u64, hosts: u32) -> Sim {
     println!("seed {seed}, {hosts} hosts");
-    let mut sim = Sim::new(Settings { seed, ..Settings::default() });
+    let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
     for island in 0..hosts {
         sim.place(Plan::islander(format!("host{island}"), island));
         if island + 1 < hosts {
@@ -56,9 +58,11 @@ fn a_name_is_found_over_a_chain_of_relays_with_its_keys() {
 
 #[test]
 fn a_name_is_found_though_the_relays_have_only_just_been_plugged_in() {
-    let mut sim = chain(2, 4);
-    let (first, last) = (0, sim.nodes.len() - 1);
-    assert!(finds(&mut sim, first, last));
+    for seed in 0..40 {
+        let mut sim = chain(seed, 4);
+        let (first, last) = (0, sim.nodes.len() - 1);
+        assert!(finds(&mut sim, first, last), "seed {seed}");
+    }
 }
 
 /// Two people who linked elsewhere, and know each other's keys, and no way to each other.
@@ -73,7 +77,7 @@ fn link(sim: &mut Sim, a: usize, b: usize) {
 /// As [`chain`], with the first and the last host linked.
 fn linked_chain(seed: u64, hosts: u32) -> Sim {
     println!("seed {seed}, {hosts} hosts");
-    let mut sim = Sim::new(Settings { seed, ..Settings::default() });
+    let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
     for island in 0..hosts {
         sim.place(Plan::islander(format!("host{island}"), island));
         if island + 1 < hosts {
@@ -148,7 +152,7 @@ fn a_relay_that_is_unplugged_takes_presence_along_and_another_in_its_place_bring
 #[test]
 fn with_two_relays_side_by_side_one_may_go_and_presence_heals() {
     for loudly in [true, false] {
-        let mut sim = Sim::new(Settings { seed: 31, ..Settings::default() });
+        let mut sim = Sim::new(Settings { seed: 31, scheme: Scheme::Cheap, ..Settings::default() });
         for (name, island) in [("alice", 0), ("bob", 3)] {
             sim.place(Plan::islander(name, island));
         }
@@ -248,4 +252,20 @@ fn two_who_never_met_link_see_each_other_and_talk_over_a_chain() {
         assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)), "presence");
         println!("{hosts} hosts: all receipted, both seen after {:?}", sim.now().since(since));
     }
+}
+
+#[test]
+fn in_a_hall_full_of_strangers_everybody_keeps_the_relay_and_the_relay_everybody() {
+    let mut sim = Sim::new(Settings { seed: 70, scheme: Scheme::Cheap, ..Settings::default() });
+    for n in 0..30 {
+        sim.place(Plan { accept: Accept::Ask, ..Plan::islander(format!("stranger{n}"), 0) });
+    }
+    let relay = sim.place(Plan::relay("relay", &[0, 1]));
+    let behind = sim.place(Plan::relay("behind", &[1, 2]));
+    let bob = sim.place(Plan::islander("bob", 2));
+    (0..sim.nodes.len()).for_each(|node| sim.start(node));
+    sim.run(Duration::from_secs(120));
+    let keep = |sim: &Sim, one: usize| !sim.net().between(one, relay).is_empty();
+    assert!((0..30).all(|stranger| keep(&sim, stranger)) && keep(&sim, behind));
+    assert!(finds(&mut sim, 29, bob));
 }

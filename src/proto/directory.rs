@@ -243,4 +243,44 @@ mod tests {
         assert_eq!(directory.due(LATER).len(), ANNOUNCED_AT_ONCE);
         assert_eq!(directory.next(), Some(LATER + ANNOUNCE_PAUSE));
     }
+
+    /// Relays in a circle, each beside the next. What is due is announced round by round until nothing is; the rounds.
+    fn settle(circle: &mut [Directory], now: &mut Moment) -> usize {
+        let count = circle.len();
+        for round in 0..100 {
+            *now = *now + ANNOUNCE_PAUSE;
+            let due: Vec<Vec<(ShortId, Route)>> = circle.iter_mut().map(|relay| relay.due(*now)).collect();
+            for (from, changes) in due.iter().enumerate() {
+                for to in [(from + 1) % count, (from + count - 1) % count] {
+                    for (user, before) in changes {
+                        let distance = circle[from].route(user).told_to(by(to as u8));
+                        if distance != before.told_to(by(to as u8)) {
+                            circle[to].announce(*user, by(from as u8), distance, *now);
+                        }
+                    }
+                }
+            }
+            if due.iter().all(Vec::is_empty) {
+                return round;
+            }
+        }
+        panic!("they go on for ever");
+    }
+
+    #[test]
+    fn in_a_circle_everybody_knows_the_shorter_way_and_who_is_gone_is_soon_out_of_reach() {
+        for count in [3, 4, 7, 12] {
+            let mut circle: Vec<Directory> = (0..count).map(|_| Directory::default()).collect();
+            let mut now = NOW;
+            circle[0].set_here(BOB, true, now);
+            settle(&mut circle, &mut now);
+            for (n, relay) in circle.iter().enumerate() {
+                assert_eq!(relay.route(&BOB).distance as usize, n.min(count - n), "relay {n} of {count}");
+            }
+            circle[0].set_here(BOB, false, now);
+            let rounds = settle(&mut circle, &mut now);
+            assert!(circle.iter().all(|relay| relay.route(&BOB).distance == UNREACHABLE), "{count} relays");
+            assert!(rounds <= 2 * usize::from(UNREACHABLE), "{rounds} rounds with {count} relays");
+        }
+    }
 }

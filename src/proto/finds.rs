@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::limits::{FIND_LIFE, MAX_FINDS};
-use crate::id::{ConnId, UserId};
+use crate::id::{SessionId, UserId};
 use crate::time::Moment;
 use crate::wire::control::Find;
 
@@ -19,13 +19,22 @@ pub struct Finds {
 #[derive(Debug)]
 struct Question {
     /// Who asked me; `None` if I ask.
-    from: Option<ConnId>,
+    from: Option<SessionId>,
     /// As it goes on from here.
     find: Find,
     /// The name, as names are compared.
     folded: Option<Arc<str>>,
     answered: BTreeSet<UserId>,
     until: Moment,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    New,
+    Again,
+    /// It has gone in a circle, or there are too many.
+    Refused,
 }
 
 impl Question {
@@ -35,34 +44,38 @@ impl Question {
 }
 
 impl Finds {
-    /// Notes a question. False if it is known, or there are too many.
-    pub fn open(&mut self, find: Find, folded: Option<Arc<str>>, from: Option<ConnId>, now: Moment) -> bool {
+    /// Notes a question. Whoever asks the same again may have lost the answers: it gets them anew.
+    pub fn open(&mut self, find: Find, folded: Option<Arc<str>>, from: Option<SessionId>, now: Moment) -> Opened {
         if now >= self.sweep {
             self.open.retain(|_, find| find.until > now);
             self.sweep = now + FIND_LIFE / 4;
         }
+        if let Some(known) = self.open.get_mut(&find.id).filter(|known| known.from.is_some() && known.from == from) {
+            known.answered.clear();
+            return Opened::Again;
+        }
         if self.open.len() >= MAX_FINDS || self.open.contains_key(&find.id) {
-            return false;
+            return Opened::Refused;
         }
         let id = find.id;
         self.open.insert(id, Question { from, find, folded, answered: BTreeSet::new(), until: now + FIND_LIFE });
-        true
+        Opened::New
     }
 
     /// What somebody who comes up now is to be asked: everything that is open, and that they did not ask themselves.
-    pub fn for_newcomer(&self, conn: ConnId, now: Moment) -> Vec<Find> {
-        let open = self.open.values().filter(|question| question.until > now && question.from != Some(conn));
+    pub fn for_newcomer(&self, newcomer: SessionId, now: Moment) -> Vec<Find> {
+        let open = self.open.values().filter(|question| question.until > now && question.from != Some(newcomer));
         open.filter(|question| question.find.hops > 0).map(|question| question.find.clone()).collect()
     }
 
     /// Questions of others that somebody of this name and id answers: each with who asked.
-    pub fn answered_by(&self, folded: &str, user: &UserId, now: Moment) -> Vec<(u64, ConnId)> {
+    pub fn answered_by(&self, folded: &str, user: &UserId, now: Moment) -> Vec<(u64, SessionId)> {
         let fits = |question: &&Question| question.until > now && question.means(folded, user);
         self.open.values().filter(fits).filter_map(|question| Some((question.find.id, question.from?))).collect()
     }
 
     /// To whom an answer goes on.
-    pub fn asker(&self, id: u64) -> Option<ConnId> {
+    pub fn asker(&self, id: u64) -> Option<SessionId> {
         self.open.get(&id)?.from
     }
 
@@ -85,6 +98,10 @@ const MAX_ANSWERS: usize = 16;
 mod tests {
     use super::*;
 
+    fn by(n: u8) -> SessionId {
+        SessionId([n; 32])
+    }
+
     fn find(id: u64) -> Find {
         Find { id, name: None, user: None, hops: 1 }
     }
@@ -92,29 +109,31 @@ mod tests {
     #[test]
     fn each_user_is_an_answer_once_and_a_flood_of_answers_is_cut_off() {
         let mut finds = Finds::default();
-        assert!(finds.open(find(7), Some("carol".into()), Some(ConnId(1)), Moment(0)));
-        assert!(!finds.open(find(7), None, Some(ConnId(2)), Moment(0)), "a loop ends here");
+        assert_eq!(finds.open(find(7), Some("carol".into()), Some(by(1)), Moment(0)), Opened::New);
+        assert_eq!(finds.open(find(7), None, Some(by(2)), Moment(0)), Opened::Refused, "a loop ends here");
         let given = (0..200).filter(|n| finds.answer(7, UserId([n % 100; 32])));
         assert_eq!(given.count(), MAX_ANSWERS);
-        assert_eq!(finds.asker(7), Some(ConnId(1)));
+        assert_eq!(finds.asker(7), Some(by(1)));
+        assert_eq!(finds.open(find(7), None, Some(by(1)), Moment(0)), Opened::Again);
+        assert!(finds.answer(7, UserId([1; 32])), "whoever asks again has them anew");
         assert!(!finds.asked_for(7, "carol", &UserId([1; 32])), "it was not me who asked");
     }
 
     #[test]
     fn whoever_comes_up_later_is_asked_what_is_open_but_not_by_whom_it_came() {
         let mut finds = Finds::default();
-        finds.open(find(7), Some("carol".into()), Some(ConnId(1)), Moment(0));
-        assert_eq!(finds.for_newcomer(ConnId(2), Moment(1)), [find(7)]);
-        assert!(finds.for_newcomer(ConnId(1), Moment(1)).is_empty());
-        assert!(finds.for_newcomer(ConnId(2), Moment(0) + FIND_LIFE).is_empty());
-        assert_eq!(finds.answered_by("carol", &UserId([1; 32]), Moment(1)), [(7, ConnId(1))]);
+        finds.open(find(7), Some("carol".into()), Some(by(1)), Moment(0));
+        assert_eq!(finds.for_newcomer(by(2), Moment(1)), [find(7)]);
+        assert!(finds.for_newcomer(by(1), Moment(1)).is_empty());
+        assert!(finds.for_newcomer(by(2), Moment(0) + FIND_LIFE).is_empty());
+        assert_eq!(finds.answered_by("carol", &UserId([1; 32]), Moment(1)), [(7, by(1))]);
     }
 
     #[test]
     fn questions_are_bounded_and_pass() {
         let mut finds = Finds::default();
-        let opened = (0..10_000).filter(|id| finds.open(find(*id), None, None, Moment(0)));
+        let opened = (0..10_000).filter(|id| finds.open(find(*id), None, None, Moment(0)) == Opened::New);
         assert_eq!(opened.count(), MAX_FINDS);
-        assert!(finds.open(find(99_999), None, None, Moment(0) + FIND_LIFE));
+        assert_eq!(finds.open(find(99_999), None, None, Moment(0) + FIND_LIFE), Opened::New);
     }
 }

@@ -3,6 +3,7 @@
 //! somebody is stays with those who may know it.
 
 use super::Core;
+use super::finds::Opened;
 use super::limits::{FIND_HOPS, FIND_NEIGHBOURS};
 use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::{Checked, Name};
@@ -23,7 +24,7 @@ impl Core {
         let folded = name.as_ref().map(Name::folded);
         let name = name.map(|name| Text(name.as_str().to_owned()));
         let find = Find { id, name, user, hops: FIND_HOPS };
-        if !self.finds.open(find.clone(), folded, None, self.now.moment) {
+        if self.finds.open(find.clone(), folded, None, self.now.moment) == Opened::Refused {
             return self.drop_counted("find beyond the bound");
         }
         let mut conns: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
@@ -35,8 +36,9 @@ impl Core {
 
     /// A relay or server has come up: it is asked what is open still.
     pub(super) fn ask_newcomer_for_names(&mut self, conn: ConnId) {
-        if self.is_super_client(conn) {
-            for find in self.finds.for_newcomer(conn, self.now.moment) {
+        let newcomer = self.speaker(conn).map(|(session, _)| session).filter(|_| self.is_super_client(conn));
+        if let Some(newcomer) = newcomer {
+            for find in self.finds.for_newcomer(newcomer, self.now.moment) {
                 self.send_control(conn, Control::Find(find));
             }
         }
@@ -45,7 +47,8 @@ impl Core {
     /// Somebody has become known for whom others asked a moment ago.
     pub(super) fn answer_open_finds(&mut self, user: &UserId) {
         let Some(name) = self.users.roster(user).and_then(|roster| Name::parse(&roster.name).ok()) else { return };
-        for (id, conn) in self.finds.answered_by(&name.folded(), user, self.now.moment) {
+        for (id, asker) in self.finds.answered_by(&name.folded(), user, self.now.moment) {
+            let Some(conn) = self.neighbours.up(&asker) else { continue };
             let Some((_, asker)) = self.speaker(conn).filter(|(_, asker)| asker != user) else { continue };
             if self.finds.answer(id, *user) {
                 let known = self.known_user(user, &asker, false);
@@ -65,7 +68,8 @@ impl Core {
         let name = find.name.as_ref().and_then(|name| Name::parse(name).ok()).map(|name| name.folded());
         let hops = if self.is_super() { find.hops.min(FIND_HOPS).saturating_sub(1) } else { 0 };
         let onward = Find { hops, ..find.clone() };
-        if !self.finds.open(onward.clone(), name.clone(), Some(conn), self.now.moment) {
+        let opened = self.finds.open(onward.clone(), name.clone(), Some(asker), self.now.moment);
+        if opened == Opened::Refused {
             return self.drop_counted("find seen before, or beyond the bound");
         }
         let mut meant = self.users.called_or_is(name.as_ref(), find.user.as_ref());
@@ -74,8 +78,8 @@ impl Core {
         if !known.is_empty() {
             self.send_known(conn, find.id, known, false);
         }
-        if self.is_super() && find.hops > 0 {
-            let others = self.neighbours.iter_up().map(|(_, conn, _)| conn).filter(|other| *other != conn);
+        if self.is_super() && find.hops > 0 && opened == Opened::New {
+            let others = self.neighbours.iter_up().filter(|(other, _, _)| *other != asker).map(|(_, conn, _)| conn);
             for other in others.filter(|other| self.is_super_client(*other)).collect::<Vec<_>>() {
                 self.send_control(other, Control::Find(onward.clone()));
             }
@@ -85,6 +89,7 @@ impl Core {
     /// An answer to a question that I passed on goes back to who asked me. True if it was one.
     pub(super) fn pass_found(&mut self, list: &DeliverKnownList) -> bool {
         let Some(asker) = self.finds.asker(list.id) else { return false };
+        let Some(asker) = self.neighbours.up(&asker) else { return true };
         let fresh: Vec<KnownUser> =
             list.users.iter().filter(|known| self.finds.answer(list.id, known.user)).cloned().collect();
         if !fresh.is_empty() {

@@ -50,6 +50,7 @@ impl Core {
         for key in self.trails.unpass(neighbour) {
             self.pass_question(&key);
         }
+        self.neighbours.up(neighbour).into_iter().for_each(|conn| self.ask_newcomer_for_names(conn));
     }
 
     /// Asks those whose turn it is again; who has come by another way is asked for no more.
