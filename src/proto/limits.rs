@@ -12,6 +12,8 @@ pub const MAX_NEIGHBOURS_RELAY: usize = 2048;
 pub const MAX_NEARBY_KEPT: usize = 12;
 /// And to relays and servers on it: whoever has none is on an island alone, and who claims the role gains a connection.
 pub const MAX_CARRIERS_KEPT: usize = 8;
+/// With fewer strangers than this, friends of the missing are dialled. The rest is room for those who dial me.
+pub const MAX_STANDING_IN: usize = 8;
 
 /// Connections of one session: it may race as many of my addresses as I would of its own.
 pub const MAX_CONNECTIONS_PER_SESSION: usize = MAX_DIALS_PER_SESSION;
@@ -34,9 +36,10 @@ pub const SEEK_FIRST: Duration = Duration::from_secs(1);
 pub const SEEK_PART: u32 = 4;
 /// Longest pause between two rounds of seeking (design §5).
 pub const SEEK_LONGEST: Duration = Duration::from_secs(300);
-/// Between two glances at where somebody missing was, however long the pauses between their rounds have grown: two dials a
-/// minute, so that a few nodes that were parted for a week meet again within seconds of being joined, whoever looks first.
-pub const GLANCE: Duration = Duration::from_secs(30);
+/// Between two glances at where somebody missing was, however long the pauses between their rounds have grown: five dials a
+/// minute, so that parts of a network between which there is a single link meet within 15 s of being joined, even after a
+/// week. With jitter it is at most a quarter longer.
+pub const GLANCE: Duration = Duration::from_secs(12);
 /// A connection that lasted this long was no door closed in our face: when it is lost, it is sought without a pause.
 pub const SETTLED: Duration = Duration::from_secs(10);
 /// Dials at once (design §5).
@@ -70,7 +73,8 @@ pub const AWAY: Duration = Duration::from_secs(30);
 /// So many who come within so long are a part of the network that has been joined to mine: news about all who are missing.
 pub const CROWD: u32 = 3;
 pub const CROWD_WITHIN: Duration = Duration::from_secs(3);
-/// My declaration is pushed again when nothing else made me push it, so that a lost one does not stay lost.
+/// My declaration is pushed again when nothing else made me push it, so that a lost one does not stay lost: after half of
+/// this time to one and a half, so that a network that started together does not speak all at once.
 pub const REFRESH: Duration = Duration::from_secs(30 * 60);
 
 /// Prekeys rotate daily (design §6).
@@ -220,6 +224,9 @@ pub const ASKED_FRIENDS: usize = 3;
 pub const ASKED_SERVERS: usize = 2;
 /// Relays and servers that are asked for one user over several hops, while they are connected.
 pub const ASKED_RELAYS: usize = 4;
+/// Whoever is sought for longer than this is asked for at one of each kind in a round: who was asked before remembers it, and
+/// a network in halves has hours of time.
+pub const ASKED_AT_FIRST: Duration = Duration::from_secs(60);
 /// Dials a minute to one IP address that nobody's key ever answered at, from all causes: nobody may use us to knock on a
 /// third party's door.
 pub const UNPROVEN_DIALS_PER_IP: u32 = 2;

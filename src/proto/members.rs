@@ -45,6 +45,11 @@ impl Members {
         pick(self.pool.iter().copied(), count, rng, fits)
     }
 
+    /// Whether the next look is the first since somebody came or went.
+    pub fn is_calm(&self) -> bool {
+        self.pause.is_zero()
+    }
+
     /// It is time to look whether there are enough random neighbours. Pauses double until [`Members::news`].
     pub fn due(&mut self, rng: &mut impl Rng, now: Moment) -> bool {
         if self.again > now {

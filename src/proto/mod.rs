@@ -209,8 +209,8 @@ pub struct Core {
 
 /// How often others may make this node do something.
 struct Budgets {
-    /// Ping requests of mine, by connection and target.
-    asked: Budget<(ConnId, UserId)>,
+    /// Ping requests of mine, by who is asked and target.
+    asked: Budget<(SessionId, UserId)>,
     /// Ping requests, by who brings them and asker.
     pings: Budget<(SessionId, SessionId)>,
     /// Ping requests passed on, by who brings them, asker and target.
@@ -234,7 +234,7 @@ impl Budgets {
     fn new() -> Budgets {
         use limits::*;
         Budgets {
-            asked: Budget::new(1, INTEREST / 2),
+            asked: Budget::new(2, INTEREST / 2),
             pings: Budget::new(PING_BURST, PING_REFILL),
             pairs: Budget::new(PING_PAIR_BURST, PING_PAIR),
             relayed_pings: Budget::new(RELAYED_BURST, RELAYED_REFILL),
@@ -321,6 +321,7 @@ impl Core {
         core.remember_friends();
         core.remember_mail();
         core.settle_everybody();
+        core.remember_who_was_there();
         core.seek_everybody();
         core
     }

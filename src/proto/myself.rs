@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use super::limits::REFRESH;
 use crate::identity::Checked;
 use crate::time::Moment;
 use crate::wire::record::{Declaration, KeyCard, LinkList, Roster};
@@ -17,17 +16,10 @@ pub struct Myself {
     pub pushed: (u64, u64),
     /// Where others may dial me.
     pub addrs: Vec<SocketAddr>,
-    /// When the declaration was made.
-    pub declared_at: Moment,
+    /// When the declaration is to be pushed again.
+    pub refresh_at: Moment,
     /// How often somebody linked knew a higher seq of mine than I did.
     pub seq_jumps: u32,
     /// How often a stranger said so, which proves nothing.
     pub strange_seq_jumps: u32,
-}
-
-impl Myself {
-    /// When the declaration is to be pushed again.
-    pub fn refresh(&self) -> Moment {
-        self.declared_at + REFRESH
-    }
 }

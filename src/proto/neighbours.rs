@@ -34,6 +34,8 @@ pub struct Neighbour {
     pub user: Option<UserId>,
     /// Whose session I dialled for, if only theirs will do.
     pub whom: Option<UserId>,
+    /// I dialled it without being linked with anybody there: by lot, or as a friend of somebody missing.
+    pub chosen: bool,
     /// Bad records it has brought.
     pub strikes: u32,
     /// A probe that it has not answered yet.
@@ -343,6 +345,7 @@ mod tests {
             since,
             user: None,
             whom: None,
+            chosen: false,
             strikes: 0,
             probe: None,
             replaces: Vec::new(),

@@ -53,6 +53,7 @@ impl Core {
             since: self.now.moment,
             user: None,
             whom,
+            chosen: matches!(dial, Some(Dial { purpose: Purpose::Random(_), .. })),
             strikes: 0,
             probe: None,
             replaces: Vec::new(),
@@ -119,7 +120,7 @@ impl Core {
         for other in self.neighbours.speaking_for_another(&session, &user) {
             self.close(other, CloseReason::Duplicate);
         }
-        let was_away = self.was_away(&session);
+        let was_away = self.was_away(&session, &user);
         self.sessions.hear(session, user, self.now.moment);
         self.sessions.declare(&declaration, self.now.moment);
         card.map(|card| self.sessions.take_card(&card, self.now.moment));
@@ -138,13 +139,15 @@ impl Core {
         }
     }
 
-    /// Whether a session I remember has not been heard of for a while.
-    fn was_away(&self, session: &SessionId) -> bool {
-        let known = self.sessions.get(session).filter(|known| self.kept.contains(&known.user));
+    /// Whether somebody is sought, or was lost, and has not been heard of for a while. Who merely had no connection with me
+    /// is no news.
+    fn was_away(&self, session: &SessionId, user: &UserId) -> bool {
+        let missed = self.wanted.is_missing(user) || self.presence.has_lost(session);
+        let known = self.sessions.get(session).filter(|_| missed);
         known.is_some_and(|known| self.now.moment.since(known.heard) > AWAY)
     }
 
-    /// Somebody remembered who was away is there again. So may others be: two parts of a network that touch grow together
+    /// Somebody who was away is there again. So may others be: two parts of a network that touch grow together
     /// from there, as each who finds one tries all.
     pub(super) fn seek_others_too(&mut self) {
         if self.sought_all.is_none_or(|at| self.now.moment.since(at) > AWAY / 10) {
@@ -182,6 +185,13 @@ impl Core {
         self.outbox.open_lane(user, session, self.now.moment);
         self.handover.open(session, self.now.moment);
         self.inbox.owe_all(user, session, self.config.user);
+        self.retry_lookups();
+        self.tell_interested(session, &user);
+        self.pass_questions(&user);
+        self.show_nearby(conn);
+        if self.let_go_of_surplus(conn) {
+            return;
+        }
         if self.recovering() && user != self.config.user {
             let message = RequestUserList { id: self.myself.declaration.seq, user: self.config.user };
             self.send_control(conn, Control::RequestUserList(message));
@@ -191,16 +201,14 @@ impl Core {
         }
         self.note_here(&user);
         self.show_online(session, user);
-        self.tell_interested(session, &user);
-        self.pass_questions(&user);
         self.ask_newcomer(conn, session, user);
         self.ask_newcomer_for_names(conn);
         self.answer_open_finds(&user);
         self.keep_if_far(&user);
         self.meet_member(conn, session);
-        self.members.news(&mut self.rng, self.now.moment);
-        self.show_nearby(conn);
-        self.retry_lookups();
+        if self.links.wants(&user) {
+            self.members.news(&mut self.rng, self.now.moment);
+        }
         self.send_receipts();
         self.pump(&user);
         self.offer_mail(conn, session, user);
@@ -299,7 +307,9 @@ impl Core {
         let grace = if self.neighbours.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
         self.presence.missing(&session, self.now.moment + grace);
         self.presence.witness_gone(&session, self.now.moment);
-        self.members.news(&mut self.rng, self.now.moment);
+        if self.now.moment.since(since) > SETTLED {
+            self.members.news(&mut self.rng, self.now.moment);
+        }
         self.sessions.hear(session, user, self.now.moment);
         self.save_session(&session);
         if self.nearby.announces(&session) {
@@ -340,6 +350,7 @@ impl Core {
             self.show_offline(&session, Absence::Lost);
             self.sessions.forget(&session);
             self.members.forget(&session);
+            self.presence.forget(&session);
             kept.then(|| self.out.store(Op::ForgetSession(session)));
         }
         for session in self.horizon.forget(user) {

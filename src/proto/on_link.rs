@@ -117,6 +117,7 @@ impl Core {
                 }
                 for (_, conn) in self.neighbours.of_user(&user) {
                     self.show_nearby(conn);
+                    self.let_go_of_surplus(conn);
                 }
             }
             Change::Asked | Change::Noted | Change::Nothing => {}

@@ -8,10 +8,10 @@ use super::event::CloseReason;
 use super::limits::{MAX_CARRIERS_KEPT, MAX_NEARBY_KEPT};
 use super::nearby::Sight;
 use super::view::{Notice, WarningCode};
-use crate::id::{BootId, ConnId, SessionId};
+use crate::id::{BootId, ConnId, SessionId, UserId};
 
 impl Core {
-    /// Shows somebody of the local link, and lets go of connections that nobody needs.
+    /// Shows somebody of the local link.
     pub(super) fn show_nearby(&mut self, conn: ConnId) {
         let Some(neighbour) = self.neighbours.get(&conn) else { return };
         let (session, addr) = (neighbour.session, neighbour.addr);
@@ -24,20 +24,50 @@ impl Core {
             let notice = Notice::Nearby { user: self.users.handle(&user), id: user, session };
             self.notice(None, notice);
         }
-        let (carriers, strangers) = self.strangers_up();
-        let surplus =
-            if self.is_super_client(conn) { carriers > MAX_CARRIERS_KEPT } else { strangers > MAX_NEARBY_KEPT };
-        let needed = self.bootstrapped.values().any(|kept| *kept == session) || self.is_super();
-        if surplus && !needed && !self.outbox.waits_for(&user) {
-            self.close(conn, CloseReason::Surplus);
-        }
     }
 
-    /// How many are connected whom I am not linked with: relays and servers, and others.
-    fn strangers_up(&self) -> (usize, usize) {
-        let strangers = self.neighbours.iter_up().filter(|(_, _, user)| !self.links.wants(user));
-        let (carriers, others): (Vec<_>, Vec<_>) = strangers.partition(|(_, conn, _)| self.is_super_client(*conn));
-        (carriers.len(), others.len())
+    /// Lets go of a connection that nobody needs, when there are more of them than are kept: of the newcomer's, or, where I
+    /// chose the newcomer, of the youngest that I did not choose. Whoever dials much must not push out whom I chose. True
+    /// if it was the newcomer's.
+    pub(super) fn let_go_of_surplus(&mut self, newcomer: ConnId) -> bool {
+        let carrier = self.is_super_client(newcomer);
+        let strangers = if carrier { self.strange_carriers() } else { self.strangers() };
+        let most = if carrier { MAX_CARRIERS_KEPT } else { MAX_NEARBY_KEPT };
+        if self.is_super() || strangers.len() <= most {
+            return false;
+        }
+        let spare = strangers.into_iter().filter(|(conn, user)| !self.is_needed(conn, user));
+        let out = spare.filter_map(|(conn, _)| {
+            let neighbour = self.neighbours.get(&conn)?;
+            Some((!neighbour.chosen, conn == newcomer, neighbour.since, conn))
+        });
+        let Some((.., out)) = out.max() else { return false };
+        self.close(out, CloseReason::Surplus);
+        out == newcomer
+    }
+
+    /// Connections to those with whom I am not linked, and who claim to be neither relay nor server.
+    pub(super) fn strangers(&self) -> Vec<(ConnId, UserId)> {
+        self.not_linked().filter(|(conn, _)| !self.is_super_client(*conn)).collect()
+    }
+
+    /// Connections to relays and servers with whom I am not linked.
+    fn strange_carriers(&self) -> Vec<(ConnId, UserId)> {
+        self.not_linked().filter(|(conn, _)| self.is_super_client(*conn)).collect()
+    }
+
+    fn not_linked(&self) -> impl Iterator<Item = (ConnId, UserId)> + '_ {
+        let up = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user));
+        up.filter(|(_, user)| !self.links.wants(user) && *user != self.config.user)
+    }
+
+    /// Whether a stranger's connection has a use of its own: it leads to a node I was given, something waits to be sent
+    /// there, or nobody else would tell me that they are online.
+    pub(super) fn is_needed(&self, conn: &ConnId, user: &UserId) -> bool {
+        let Some(session) = self.neighbours.get(conn).map(|neighbour| neighbour.session) else { return false };
+        self.bootstrapped.values().any(|kept| *kept == session)
+            || self.outbox.waits_for(user)
+            || (self.presence.is_online(&session) && !self.presence.is_vouched_for(&session))
     }
 
     pub(super) fn hide_nearby(&mut self, session: &SessionId) {

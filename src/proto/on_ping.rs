@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::dials::{Dial, Purpose};
-use super::limits::{ASKED_FRIENDS, ASKED_SERVERS};
+use super::limits::{ASKED_AT_FIRST, ASKED_FRIENDS, ASKED_SERVERS, MAX_STANDING_IN};
 use super::members::pick;
 use super::memory::Provenance;
 use super::{Accept, Core};
@@ -22,9 +22,10 @@ impl Core {
     /// Asks a few who may know where a missing user is. False if nobody of whom that can be said is connected.
     pub(super) fn ask_around(&mut self, target: &UserId) -> bool {
         let up = self.neighbours.iter_up().filter(|(_, _, user)| self.horizon.is_near(user, target));
-        let mut asked: BTreeSet<ConnId> = up.map(|(_, conn, _)| conn).take(ASKED_FRIENDS).collect();
+        let friends = self.asked_at_once(target);
+        let mut asked: BTreeSet<ConnId> = up.map(|(_, conn, _)| conn).take(friends).collect();
         if asked.is_empty() {
-            self.dial_friends_of(target);
+            self.dial_friends_of(target, friends);
         }
         let nobody_near = asked.is_empty();
         let servers = self.my_servers();
@@ -36,10 +37,16 @@ impl Core {
         !nobody_near
     }
 
-    /// Who was asked on this connection remembers that for a while, and need not be asked again.
+    fn asked_at_once(&self, target: &UserId) -> usize {
+        let since = self.wanted.sought_since(target).unwrap_or(self.now.moment);
+        if self.now.moment.since(since) > ASKED_AT_FIRST { 1 } else { ASKED_FRIENDS }
+    }
+
+    /// Who was asked remembers that for a while, and need not be asked again, but once if they come anew.
     fn ask_for_ping(&mut self, conn: ConnId, target: UserId) {
+        let Some((asked, _)) = self.speaker(conn) else { return };
         let over_relays = self.is_super_client(conn) && self.links.wants(&target);
-        if over_relays || !self.budgets.asked.draw((conn, target), self.now.moment) {
+        if over_relays || !self.budgets.asked.draw((asked, target), self.now.moment) {
             return;
         }
         let request = RequestPing {
@@ -61,17 +68,22 @@ impl Core {
             return;
         }
         let up: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
-        for conn in pick(up, ASKED_FRIENDS, &mut self.rng, |_| true) {
+        let members = missing.iter().map(|target| self.asked_at_once(target)).max().unwrap_or(0);
+        for conn in pick(up, members, &mut self.rng, |_| true) {
             self.ask_for_marks(conn, missing);
         }
     }
 
-    /// Nobody who is connected may know where somebody is: a few of those whom their list names are tried.
-    fn dial_friends_of(&mut self, target: &UserId) {
+    /// Nobody who is connected may know where somebody is: a few of those whom their list names are tried, if there is room
+    /// for one to stay.
+    fn dial_friends_of(&mut self, target: &UserId, count: usize) {
+        if self.strangers().len() >= MAX_STANDING_IN {
+            return;
+        }
         let names = self.horizon.names(target);
         let Core { sessions, neighbours, rng, session: me, .. } = self;
         let of_them = names.iter().flat_map(|user| sessions.of_user(user));
-        let chosen = pick(of_them, ASKED_FRIENDS, rng, |session| session != me && !neighbours.has(session));
+        let chosen = pick(of_them, count, rng, |session| session != me && !neighbours.has(session));
         for session in chosen {
             let addrs = self.sessions.get(&session).map(|known| known.addresses()).unwrap_or_default();
             for addr in addrs.into_iter().take(2) {

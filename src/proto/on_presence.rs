@@ -144,7 +144,7 @@ impl Core {
         if !self.is_between(&by_user, &user) && !self.was_asked(&by, &user) {
             return self.drop_counted("word for somebody it is not linked with");
         }
-        let change = self.presence.vouched(session, user, by);
+        let change = self.presence.vouched(session, user, by, self.now.moment);
         self.tell_presence(session, user, change);
         self.entrust(&user);
         if matches!(change, Change::Came(_)) && self.presence.came_together(self.now.moment) {
@@ -183,11 +183,18 @@ impl Core {
             return;
         }
         self.nearby.hide(&session);
-        let change = self.presence.came(session, user);
+        let change = self.presence.came(session, user, self.now.moment);
         self.tell_presence(session, user, change);
         if change != Change::Nothing {
             self.spread(session, user, &[]);
         }
+    }
+
+    /// At the start, everybody who would be shown and is remembered may have gone while I was away.
+    pub(super) fn remember_who_was_there(&mut self) {
+        let shown = |session: &SessionId| self.sessions.get(session).is_some_and(|known| self.shows(&known.user));
+        let shown: Vec<SessionId> = self.sessions.ids().filter(shown).collect();
+        self.presence.remember(shown.into_iter());
     }
 
     /// Whose coming and going the faces are told: of those I am linked with, of the horizon, of my own sessions.

@@ -3,7 +3,8 @@
 
 use super::Core;
 use super::dials::{Dial, Purpose};
-use super::limits::{MAX_MEMBERS, MAX_MEMBERS_SERVER, RANDOM_TRIES, SAMPLE, SAMPLE_FRESH};
+use super::event::CloseReason;
+use super::limits::{MAX_MEMBERS, MAX_MEMBERS_SERVER, RANDOM_TRIES, SAMPLE, SAMPLE_FRESH, SETTLED};
 use super::members::{pick, share};
 use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::time::Moment;
@@ -102,25 +103,51 @@ impl Core {
         }
     }
 
-    /// Neighbours that are there by chance: neither linked, nor mine, nor my servers.
-    fn random_neighbours(&self) -> usize {
-        let chance = |(session, _, user): &(SessionId, ConnId, UserId)| {
-            !self.links.wants(user) && *user != self.config.user && !self.is_my_server(session)
-        };
-        self.neighbours.iter_up().filter(chance).count()
+    /// Connections that are there by chance: to strangers who are not there because somebody is missing who is linked with
+    /// them.
+    fn random_neighbours(&self) -> Vec<ConnId> {
+        let missing: Vec<UserId> = self.wanted.missing().collect();
+        let stands_in = |user: &UserId| missing.iter().any(|target| self.horizon.is_near(user, target));
+        self.strangers().into_iter().filter(|(_, user)| !stands_in(user)).map(|(conn, _)| conn).collect()
     }
 
-    /// Dials some at random when too few of the neighbours are.
-    pub(super) fn fill_random_share(&mut self) {
+    /// Dials some at random when too few of the neighbours are, or too few of those I chose: whoever dials me chose me, and
+    /// they may be many in one hand. Lets go of one that I chose when there are too many.
+    pub(super) fn keep_random_share(&mut self) {
+        let first = self.members.is_calm();
         if !self.members.due(&mut self.rng, self.now.moment) {
             return;
         }
         let random = self.random_neighbours();
-        let wanted = share(self.neighbours.iter_up().count() - random);
-        if random >= wanted {
-            return;
+        let chosen: Vec<ConnId> = random.iter().copied().filter(|conn| self.is_chosen(conn)).collect();
+        let (all, own) = (share(self.neighbours.iter_up().count() - self.strangers().len()), chosen.len());
+        let short = all.saturating_sub(random.len()).max(all.div_ceil(2).saturating_sub(own));
+        if short > 0 {
+            // At first as many as are needed; when that was not enough, many are dead.
+            self.dial_at_random(if first { short } else { short * 3 });
+        } else if random.len() > all && own > all.div_ceil(2) {
+            self.let_go_of_one(&chosen);
         }
-        let tries = ((wanted - random) * 3).min(RANDOM_TRIES);
+    }
+
+    fn is_chosen(&self, conn: &ConnId) -> bool {
+        self.neighbours.get(conn).is_some_and(|neighbour| neighbour.chosen)
+    }
+
+    fn let_go_of_one(&mut self, chosen: &[ConnId]) {
+        let spare = |conn: &ConnId| {
+            let neighbour = self.neighbours.get(conn);
+            neighbour.is_some_and(|neighbour| self.now.moment.since(neighbour.since) > SETTLED)
+                && self.speaker(*conn).is_some_and(|(_, user)| !self.is_needed(conn, &user))
+        };
+        let spare: Vec<ConnId> = chosen.iter().copied().filter(spare).collect();
+        if let Some(conn) = pick(spare, 1, &mut self.rng, |_| true).pop() {
+            self.close(conn, CloseReason::Surplus);
+        }
+    }
+
+    fn dial_at_random(&mut self, tries: usize) {
+        let tries = tries.min(RANDOM_TRIES);
         for session in self.random_candidates(tries) {
             let addrs = self.sessions.get(&session).map(|known| known.addresses()).unwrap_or_default();
             for addr in addrs.into_iter().take(2) {

@@ -47,7 +47,7 @@ impl Core {
             self.disk_trouble = None;
         }
         self.keep_keys_fresh();
-        if self.myself.refresh() <= now {
+        if self.myself.refresh_at <= now {
             self.declare(true);
         }
         for (user, session) in self.outbox.resend(now) {
@@ -61,7 +61,7 @@ impl Core {
         }
         self.seek();
         self.glance();
-        self.fill_random_share();
+        self.keep_random_share();
     }
 
     pub(super) fn next_timeout(&self) -> Option<Moment> {
@@ -83,7 +83,7 @@ impl Core {
             self.lookups.next(),
             self.disk_trouble,
             self.prekeys.next(),
-            Some(self.myself.refresh()),
+            Some(self.myself.refresh_at),
             self.outbox.next(),
             self.inbox.next(),
             self.custody.next(),
@@ -193,6 +193,7 @@ impl Core {
             self.neighbours.up(id).is_some() || self.presence.is_online(id) || (last && matters)
         });
         for (session, user) in &forgotten {
+            self.presence.forget(session);
             self.out.store(Op::ForgetSession(*session));
             // Of whom a relay has no session any more it has nothing to tell.
             if self.is_super() {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::{CROWD, CROWD_WITHIN, LOST_GRACE, MAX_WITNESSES};
+use super::limits::{CROWD, CROWD_WITHIN, LOST_GRACE, MAX_WITNESSES, SETTLED};
 use super::view::Via;
 use crate::id::{SessionId, UserId};
 use crate::time::Moment;
@@ -17,6 +17,9 @@ pub struct Presence {
     missing: BTreeMap<SessionId, Moment>,
     /// Of those that are missing: who was connected with me, so that others count on my word.
     mine: BTreeSet<SessionId>,
+    /// Who was there, or may have been when this node was last on, and is lost. A door that was closed a moment after it
+    /// opened is no loss.
+    lost: BTreeSet<SessionId>,
     /// Since when, and how many, came one close behind the other.
     crowd: (Moment, u32),
 }
@@ -24,6 +27,7 @@ pub struct Presence {
 #[derive(Debug)]
 struct Online {
     user: UserId,
+    since: Moment,
     direct: bool,
     /// Neighbours that are connected with it.
     witnesses: BTreeSet<SessionId>,
@@ -51,23 +55,44 @@ pub enum Change {
 }
 
 impl Presence {
+    /// At the start: nobody is there yet whom the memory knows.
+    pub fn remember(&mut self, sessions: impl Iterator<Item = SessionId>) {
+        self.lost.extend(sessions);
+    }
+
+    /// Whether a session was there, and is not.
+    pub fn has_lost(&self, session: &SessionId) -> bool {
+        self.lost.contains(session)
+    }
+
+    /// Whether others than myself say that a session is there.
+    pub fn is_vouched_for(&self, session: &SessionId) -> bool {
+        self.online.get(session).is_some_and(|online| !online.witnesses.is_empty())
+    }
+
+    /// Nothing is remembered of a session any more.
+    pub fn forget(&mut self, session: &SessionId) {
+        self.lost.remove(session);
+    }
+
     /// A session is connected with me.
-    pub fn came(&mut self, session: SessionId, user: UserId) -> Change {
-        self.change(session, user, |online| online.direct = true)
+    pub fn came(&mut self, session: SessionId, user: UserId, now: Moment) -> Change {
+        self.change(session, user, now, |online| online.direct = true)
     }
 
     /// A neighbour says that a session is connected with it.
-    pub fn vouched(&mut self, session: SessionId, user: UserId, by: SessionId) -> Change {
-        self.change(session, user, |online| {
+    pub fn vouched(&mut self, session: SessionId, user: UserId, by: SessionId, now: Moment) -> Change {
+        self.change(session, user, now, |online| {
             if online.witnesses.len() < MAX_WITNESSES {
                 online.witnesses.insert(by);
             }
         })
     }
 
-    fn change(&mut self, session: SessionId, user: UserId, how: impl FnOnce(&mut Online)) -> Change {
+    fn change(&mut self, session: SessionId, user: UserId, now: Moment, how: impl FnOnce(&mut Online)) -> Change {
         let new = !self.online.contains_key(&session);
-        let fresh = || Online { user, direct: false, witnesses: BTreeSet::new(), told: Via::Relayed };
+        self.lost.remove(&session);
+        let fresh = || Online { user, since: now, direct: false, witnesses: BTreeSet::new(), told: Via::Relayed };
         let online = self.online.entry(session).or_insert_with(fresh);
         how(online);
         let Some(via) = online.via() else { return Change::Nothing };
@@ -161,14 +186,17 @@ impl Presence {
     /// Sessions whose grace is over: lost, or reached otherwise, or back.
     pub fn overdue(&mut self, now: Moment) -> Vec<(SessionId, UserId, Change)> {
         let over: Vec<SessionId> = self.missing.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
-        over.into_iter().filter_map(|id| self.settle(id)).collect()
+        over.into_iter().filter_map(|id| self.settle(id, now)).collect()
     }
 
-    fn settle(&mut self, session: SessionId) -> Option<(SessionId, UserId, Change)> {
+    fn settle(&mut self, session: SessionId, now: Moment) -> Option<(SessionId, UserId, Change)> {
         self.missing.remove(&session);
         let online = self.online.get_mut(&session)?;
         let user = online.user;
         let Some(via) = online.via() else {
+            if now.since(online.since) > SETTLED {
+                self.lost.insert(session);
+            }
             self.online.remove(&session);
             return Some((session, user, Change::Lost));
         };
@@ -193,8 +221,8 @@ mod tests {
     #[test]
     fn who_is_vouched_for_stays_when_the_own_connection_dies_and_goes_with_the_last_witness() {
         let mut presence = Presence::default();
-        assert_eq!(presence.came(BOB, USER), Change::Came(Via::Direct));
-        assert_eq!(presence.vouched(BOB, USER, CAROL), Change::Nothing);
+        assert_eq!(presence.came(BOB, USER, Moment(0)), Change::Came(Via::Direct));
+        assert_eq!(presence.vouched(BOB, USER, CAROL, Moment(0)), Change::Nothing);
         presence.missing(&BOB, Moment(0));
         let later = Moment(0) + LOST_GRACE;
         assert_eq!(presence.overdue(later), [(BOB, USER, Change::Path(Via::Relayed))]);
@@ -205,10 +233,24 @@ mod tests {
     #[test]
     fn a_witness_who_changes_its_mind_within_the_grace_is_not_noticed() {
         let mut presence = Presence::default();
-        presence.vouched(BOB, USER, CAROL);
+        presence.vouched(BOB, USER, CAROL, Moment(0));
         presence.unvouched(&BOB, &CAROL, Moment(0));
-        assert_eq!(presence.vouched(BOB, USER, CAROL), Change::Nothing);
+        assert_eq!(presence.vouched(BOB, USER, CAROL, Moment(0)), Change::Nothing);
         assert!(presence.overdue(Moment(0) + LOST_GRACE).is_empty());
         assert!(presence.is_online(&BOB));
+    }
+
+    #[test]
+    fn who_was_there_and_went_is_lost_and_who_went_a_moment_after_they_came_is_not() {
+        for (stay, lost) in [(SETTLED, true), (LOST_GRACE, false)] {
+            let mut presence = Presence::default();
+            presence.came(BOB, USER, Moment(0));
+            let gone = Moment(0) + stay + LOST_GRACE;
+            presence.missing(&BOB, gone);
+            presence.overdue(gone);
+            assert_eq!(presence.has_lost(&BOB), lost);
+            presence.vouched(BOB, USER, CAROL, gone);
+            assert!(!presence.has_lost(&BOB));
+        }
     }
 }

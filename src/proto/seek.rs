@@ -73,6 +73,16 @@ impl<K: Ord + Copy + Hash> Seek<K> {
         self.sought.iter().filter(|(_, pause)| pause.next.is_some()).map(|(key, _)| *key)
     }
 
+    /// Whether it is sought and not found.
+    pub fn is_missing(&self, key: &K) -> bool {
+        self.sought.get(key).is_some_and(|pause| pause.next.is_some())
+    }
+
+    /// Since when it is sought, or sought anew.
+    pub fn sought_since(&self, key: &K) -> Option<Moment> {
+        self.sought.get(key).filter(|pause| pause.next.is_some()).map(|pause| pause.since)
+    }
+
     /// It is not wanted any more.
     pub fn forget(&mut self, key: &K) {
         self.sought.remove(key);

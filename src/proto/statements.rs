@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand_core::Rng;
 
 use super::counters::Count;
 use super::event::Output;
+use super::limits::REFRESH;
 use super::links::Links;
 use super::memory::Op;
 use super::myself::Myself;
@@ -45,7 +49,7 @@ pub fn first(
         links: link_pages(config, count.next_link_version(now.wall), links),
         pushed: (roster_version, card_seq),
         addrs: Vec::new(),
-        declared_at: now.moment,
+        refresh_at: now.moment + REFRESH,
         seq_jumps: 0,
         strange_seq_jumps: 0,
     }
@@ -158,7 +162,8 @@ impl Core {
         let seq = self.count.next_seq(self.now.wall);
         self.save_counters();
         self.myself.declaration = declaration(&self.config, seq, &self.myself.addrs, online);
-        self.myself.declared_at = self.now.moment;
+        let spread = self.rng.next_u64() % REFRESH.as_millis() as u64;
+        self.myself.refresh_at = self.now.moment + REFRESH / 2 + Duration::from_millis(spread);
         let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
         let users: BTreeSet<UserId> = up.iter().map(|(_, user)| *user).collect();
         let told: Vec<ShortId> = users.iter().take(MAX_TOLD).map(|user| short(&user.0)).collect();

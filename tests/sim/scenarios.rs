@@ -45,6 +45,20 @@ fn a_dozen_people_with_few_links_are_together_as_soon_however_they_were_parted()
 }
 
 #[test]
+fn halves_of_a_hundred_come_to_rest_while_they_are_apart_and_meet_as_soon_as_small_ones() {
+    let span = Duration::from_secs(1800);
+    let reports = each(0..2, 100, Scenario::Partition, |order| Order { span, ..order });
+    assert_all(&reports, "apart_rate", |messages| messages < 5.0);
+    assert_all(&reports, "join_seen", |seen| seen == 1.0);
+}
+
+#[test]
+fn two_halves_of_a_ring_that_have_two_links_in_common_meet_within_fifteen_seconds() {
+    let reports = each(0..4, 40, Scenario::Partition, |order| Order { topology: Topology::Ring, ..order });
+    assert_all(&reports, "join_seen", |seen| seen == 1.0);
+}
+
+#[test]
 fn a_day_apart_is_forgotten_within_fifteen_seconds() {
     let day = Duration::from_secs(24 * 3600);
     each(0..1, 16, Scenario::Partition, |order| Order { span: day, degree: 6, ..order });
