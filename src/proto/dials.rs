@@ -38,12 +38,17 @@ pub struct Dials {
 }
 
 impl Dials {
-    /// Notes a dial; `None` when there are enough, or one to the same address is on its way. Those a person asked for are
-    /// always made; those to which the link's announcements lead must leave room for others, and for each other.
-    pub fn start(&mut self, dial: Dial, now: Moment) -> Option<DialId> {
+    /// Whether a dial is to be made: there are not too many, and none to the same address is on its way. Those a person asked
+    /// for are always made; those to which the link's announcements lead must leave room for others, and for each other.
+    pub fn admit(&self, dial: &Dial, now: Moment) -> bool {
         let asked_for = matches!(dial.purpose, Purpose::Ping { .. });
-        let on_its_way = self.is_on_its_way(&dial, now);
-        if !asked_for && (on_its_way || self.open.len() >= MAX_DIALS || self.crowded_out(&dial)) {
+        let refused = || self.is_on_its_way(dial, now) || self.open.len() >= MAX_DIALS || self.crowded_out(dial);
+        asked_for || !refused()
+    }
+
+    /// Notes a dial, if it is to be made.
+    pub fn start(&mut self, dial: Dial, now: Moment) -> Option<DialId> {
+        if !self.admit(&dial, now) {
             return None;
         }
         self.next += 1;

@@ -14,7 +14,8 @@ impl Core {
     /// Dials, unless it is my own address or there are enough dials.
     pub(super) fn dial(&mut self, dial: Dial, expect: Option<SessionId>) {
         let addr = dial.addr;
-        if self.myself.addrs.contains(&addr) {
+        // A dial that is not made now must not use up what is allowed of them.
+        if self.myself.addrs.contains(&addr) || !self.dials.admit(&dial, self.now.moment) {
             return;
         }
         if !self.is_proven(&dial) && !self.budgets.unproven.draw(addr.ip(), self.now.moment) {

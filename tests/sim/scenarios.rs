@@ -98,6 +98,12 @@ fn after_a_restart_of_all_without_the_server_friends_meet_by_the_fifth_that_stay
 }
 
 #[test]
+fn a_hundred_that_restart_without_the_server_wait_for_no_budget_that_dials_never_made_used_up() {
+    let reports = each(1..2, 100, Scenario::Restart, |order| order);
+    assert_all(&reports, "restart_seen_ms", |seen| seen <= 15_000.0);
+}
+
+#[test]
 fn a_flood_reaches_exactly_those_within_two_connections_and_is_not_repeated() {
     for topology in [Topology::Random, Topology::Star, Topology::Line, Topology::Islands] {
         each(0..1, 30, Scenario::Explode, |order| Order { topology, degree: 4, ..order });
