@@ -4,7 +4,8 @@
 //! - *Quotas.* Others' envelopes take [`CUSTODY_BYTES`] in all. Members (of the same closed network, or linked) go before
 //!   strangers, who together get a quarter. One stranger gets [`STRANGER_BYTES`], one member half of everything. At the
 //!   strangers' bound the oldest envelope of the greediest stranger goes, and so it does when a member needs the room; at
-//!   the members' bound a new one is refused. A member's mail never goes for anybody.
+//!   the members' bound a new one is refused. A member's mail never goes for anybody. An envelope is a member's or a
+//!   stranger's by what its giver was when it came; if a member brings it later, it is the member's from then on.
 //! - *Release.* Who shows the `r` that fits an envelope's lock has opened it: the bytes go, and `r` stays as a tombstone for
 //!   the rest of its life, shown to whoever still has a copy.
 //! - *Mine.* An author keeps the row of its envelope until the messages in it are receipted, so that none of them is sealed
@@ -12,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::{CUSTODY_BYTES, CUSTODY_ITEMS, MAX_TOMBSTONES, STRANGER_BYTES, STRANGER_ITEMS};
+use super::limits::{CUSTODY_BYTES, CUSTODY_ITEMS, MAX_HOLDERS, MAX_TOMBSTONES, STRANGER_BYTES, STRANGER_ITEMS};
 use super::memory::{CustodyRow, Mine, TombstoneRow};
 use crate::id::{Address, EnvelopeId, SessionId, UserId};
 use crate::identity::seal::fits;
@@ -22,18 +23,43 @@ use crate::time::Moment;
 #[derive(Debug)]
 pub struct Held {
     pub row: CustodyRow,
-    /// Who has it too, or had it, as far as they said.
+    /// Who has it too, or had it, as far as they said; at most [`MAX_HOLDERS`].
     pub holders: BTreeSet<SessionId>,
     /// Counts up with every envelope taken: the order in which they are handed on.
     order: u64,
 }
 
-/// What a depositor takes.
+/// What a depositor takes, as a member or as a stranger.
 #[derive(Debug, Default)]
 struct Account {
-    member: bool,
     bytes: usize,
     envelopes: BTreeSet<(u64, EnvelopeId)>,
+}
+
+/// What some envelopes take together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sum {
+    bytes: usize,
+    items: usize,
+}
+
+impl Sum {
+    fn book(&mut self, bytes: usize, add: bool) {
+        if add {
+            *self = Sum { bytes: self.bytes + bytes, items: self.items + 1 };
+        } else {
+            *self = Sum { bytes: self.bytes - bytes, items: self.items - 1 };
+        }
+    }
+
+    /// What is over these bounds with one more of this size.
+    fn over(self, size: usize, bytes: usize, items: usize) -> Sum {
+        Sum { bytes: (self.bytes + size).saturating_sub(bytes), items: (self.items + 1).saturating_sub(items) }
+    }
+
+    fn larger(self, other: Sum) -> Sum {
+        Sum { bytes: self.bytes.max(other.bytes), items: self.items.max(other.items) }
+    }
 }
 
 /// Everything that is held.
@@ -43,11 +69,14 @@ pub struct Custody {
     by_address: BTreeMap<Address, BTreeSet<(u64, EnvelopeId)>>,
     by_end: BTreeSet<(Moment, EnvelopeId)>,
     mine: BTreeSet<(u64, EnvelopeId)>,
-    accounts: BTreeMap<UserId, Account>,
+    /// By depositor, and whether as a member.
+    accounts: BTreeMap<(UserId, bool), Account>,
     /// Strangers by what they take.
-    strangers: BTreeSet<(usize, UserId)>,
-    bytes: usize,
-    strange_bytes: usize,
+    greed: BTreeSet<(usize, UserId)>,
+    members: Sum,
+    strangers: Sum,
+    my_bytes: usize,
+    my_receipts: usize,
     count: u64,
     tombstones: BTreeMap<EnvelopeId, TombstoneRow>,
     tombstones_by_end: BTreeSet<(Moment, EnvelopeId)>,
@@ -86,53 +115,53 @@ impl Custody {
     }
 
     fn room_for_member(&self, depositor: &UserId, size: usize) -> Result<Vec<EnvelopeId>, Full> {
-        let taken = self.accounts.get(depositor).map_or(0, |account| account.bytes);
-        let of_members = self.bytes - self.strange_bytes;
-        if taken + size > CUSTODY_BYTES / 2 || of_members + size > CUSTODY_BYTES || self.of_others() >= CUSTODY_ITEMS {
+        let taken = self.accounts.get(&(*depositor, true)).map_or(0, |account| account.bytes);
+        let over = self.members.over(size, CUSTODY_BYTES, CUSTODY_ITEMS);
+        if taken + size > CUSTODY_BYTES / 2 || over != Sum::default() {
             return Err(Full);
         }
-        Ok(self.evict((self.bytes + size).saturating_sub(CUSTODY_BYTES), None))
+        Ok(self.evict(self.all().over(size, CUSTODY_BYTES, CUSTODY_ITEMS), None))
     }
 
     fn room_for_stranger(&self, depositor: &UserId, size: usize) -> Result<Vec<EnvelopeId>, Full> {
-        let (taken, items) =
-            self.accounts.get(depositor).map_or((0, 0), |account| (account.bytes, account.envelopes.len()));
-        if taken + size > STRANGER_BYTES || items >= STRANGER_ITEMS || self.of_others() >= CUSTODY_ITEMS {
+        let account = self.accounts.get(&(*depositor, false));
+        let (taken, items) = account.map_or((0, 0), |account| (account.bytes, account.envelopes.len()));
+        let in_all = self.all().over(size, CUSTODY_BYTES, CUSTODY_ITEMS);
+        let of_strangers = self.strangers.over(size, CUSTODY_BYTES / 4, CUSTODY_ITEMS / 4);
+        let members_need_it = in_all != Sum::default() && of_strangers == Sum::default();
+        if taken + size > STRANGER_BYTES || items >= STRANGER_ITEMS || members_need_it {
             return Err(Full);
         }
-        let over = (self.strange_bytes + size).saturating_sub(CUSTODY_BYTES / 4);
-        if over == 0 && self.bytes + size > CUSTODY_BYTES {
-            return Err(Full);
-        }
-        Ok(self.evict(over, Some((*depositor, size))))
+        Ok(self.evict(of_strangers.larger(in_all), Some((*depositor, size))))
     }
 
-    fn of_others(&self) -> usize {
-        self.held.len() - self.mine.len()
+    fn all(&self) -> Sum {
+        Sum { bytes: self.members.bytes + self.strangers.bytes, items: self.members.items + self.strangers.items }
     }
 
-    /// The oldest of the greediest stranger, again and again, until so many bytes are free. Who asks for the room counts
-    /// with what it brings.
-    fn evict(&self, mut over: usize, asking: Option<(UserId, usize)>) -> Vec<EnvelopeId> {
-        let mut evicted = Vec::new();
-        if over == 0 {
-            return evicted;
-        }
-        let mut greed = self.strangers.clone();
-        let mut queues: BTreeMap<UserId, std::collections::btree_set::Iter<'_, (u64, EnvelopeId)>> = BTreeMap::new();
+    /// The oldest of the greediest stranger, again and again, until so much is free. Who asks for the room counts with what
+    /// it brings.
+    fn evict(&self, over: Sum, asking: Option<(UserId, usize)>) -> Vec<EnvelopeId> {
+        let (mut bytes, mut evicted) = (0, Vec::new());
+        // Those whose greed is not as it stands in the accounts: who asks, and whose oldest go already, with how many of
+        // them. Who has nothing left takes nothing.
+        let mut other: BTreeMap<UserId, (usize, usize)> = BTreeMap::new();
         if let Some((user, size)) = asking {
-            let taken = self.accounts.get(&user).map_or(0, |account| account.bytes);
-            greed.remove(&(taken, user));
-            greed.insert((taken + size, user));
+            other.insert(user, (self.accounts.get(&(user, false)).map_or(0, |account| account.bytes) + size, 0));
         }
-        while over > 0 {
-            let Some((taken, user)) = greed.pop_last() else { break };
-            let Some(account) = self.accounts.get(&user) else { continue };
-            let queue = queues.entry(user).or_insert_with(|| account.envelopes.iter());
-            let Some((_, oldest)) = queue.next() else { continue };
+        while bytes < over.bytes || evicted.len() < over.items {
+            let as_it_stands = self.greed.iter().rev().find(|(_, user)| !other.contains_key(user)).copied();
+            let changed = other.iter().map(|(user, (taken, _))| (*taken, *user)).max();
+            let Some((taken, user)) = as_it_stands.max(changed).filter(|(taken, _)| *taken > 0) else { break };
+            let gone = other.get(&user).map_or(0, |(_, gone)| *gone);
+            let oldest = self.accounts.get(&(user, false)).and_then(|account| account.envelopes.iter().nth(gone));
+            let Some((_, oldest)) = oldest else {
+                other.insert(user, (0, gone));
+                continue;
+            };
             let size = self.held[oldest].row.bytes.len();
-            over = over.saturating_sub(size);
-            greed.insert((taken - size, user));
+            bytes += size;
+            other.insert(user, (taken - size, gone + 1));
             evicted.push(*oldest);
         }
         evicted
@@ -144,45 +173,55 @@ impl Custody {
         let (order, id) = (self.count, row.envelope);
         self.by_address.entry(row.address).or_default().insert((order, id));
         self.by_end.insert((row.until, id));
-        if row.mine.is_some() {
-            self.mine.insert((order, id));
-        } else {
-            self.book(&row, order, true);
-        }
+        self.book(&row, order, true);
         let holders = BTreeSet::from([row.from]);
         self.held.insert(id, Held { row, holders, order });
     }
 
-    /// Puts an envelope of another into its depositor's account, or takes it out.
-    fn book(&mut self, row: &CustodyRow, order: u64, add: bool) {
-        let size = row.bytes.len();
-        let account = self.accounts.entry(row.depositor).or_default();
-        if account.envelopes.is_empty() {
-            account.member = row.member;
+    /// An envelope is held on other terms: for another giver, or for longer. It keeps its place.
+    pub fn change(&mut self, row: CustodyRow) {
+        let Some(Held { row: old, order, .. }) = self.held.get(&row.envelope) else { return };
+        let (old, order) = (old.clone(), *order);
+        self.by_end.remove(&(old.until, old.envelope));
+        self.by_end.insert((row.until, row.envelope));
+        self.book(&old, order, false);
+        self.book(&row, order, true);
+        if let Some(held) = self.held.get_mut(&row.envelope) {
+            held.row = row;
         }
-        // A depositor is what it was when the oldest of its envelopes came.
-        let stranger = !account.member;
+    }
+
+    /// Puts an envelope into the account it belongs to, or takes it out.
+    fn book(&mut self, row: &CustodyRow, order: u64, add: bool) {
+        let (size, entry) = (row.bytes.len(), (order, row.envelope));
+        if row.mine.is_some() {
+            let _ = if add { self.mine.insert(entry) } else { self.mine.remove(&entry) };
+            let is_receipt = row.mine.as_ref().is_some_and(|mine| mine.load.is_empty());
+            for sum in [&mut self.my_bytes].into_iter().chain(is_receipt.then_some(&mut self.my_receipts)) {
+                *sum = if add { *sum + size } else { *sum - size };
+            }
+            return;
+        }
+        let account = self.accounts.entry((row.depositor, row.member)).or_default();
         let before = account.bytes;
         if add {
-            account.envelopes.insert((order, row.envelope));
+            account.envelopes.insert(entry);
             account.bytes += size;
-            self.bytes += size;
-            self.strange_bytes += if stranger { size } else { 0 };
         } else {
-            account.envelopes.remove(&(order, row.envelope));
+            account.envelopes.remove(&entry);
             account.bytes -= size;
-            self.bytes -= size;
-            self.strange_bytes -= if stranger { size } else { 0 };
         }
-        let after = account.bytes;
-        if stranger {
-            self.strangers.remove(&(before, row.depositor));
-            if after > 0 {
-                self.strangers.insert((after, row.depositor));
-            }
+        let (after, is_empty) = (account.bytes, account.envelopes.is_empty());
+        if is_empty {
+            self.accounts.remove(&(row.depositor, row.member));
         }
-        if after == 0 {
-            self.accounts.remove(&row.depositor);
+        if row.member {
+            return self.members.book(size, add);
+        }
+        self.strangers.book(size, add);
+        self.greed.remove(&(before, row.depositor));
+        if !is_empty {
+            self.greed.insert((after, row.depositor));
         }
     }
 
@@ -196,9 +235,7 @@ impl Custody {
             }
         }
         self.by_end.remove(&(row.until, *id));
-        if !self.mine.remove(&(order, *id)) {
-            self.book(&row, order, false);
-        }
+        self.book(&row, order, false);
         Some(row)
     }
 
@@ -221,16 +258,24 @@ impl Custody {
         self.held.get(id).is_some_and(|held| fits(&held.row.lock, r))
     }
 
-    /// A session says that it has an envelope. True if that is news.
+    /// A session says that it has an envelope. True if that is news. At the bound another is forgotten: it may be offered
+    /// the envelope once more.
     pub fn is_held_by(&mut self, id: &EnvelopeId, by: SessionId) -> bool {
-        self.held.get_mut(id).is_some_and(|held| held.holders.insert(by))
+        let Some(held) = self.held.get_mut(id) else { return false };
+        if !held.holders.insert(by) {
+            return false;
+        }
+        if held.holders.len() > MAX_HOLDERS {
+            let from = held.row.from;
+            let another = held.holders.iter().find(|holder| **holder != from && **holder != by).copied();
+            another.map(|another| held.holders.remove(&another));
+        }
+        true
     }
 
-    /// A session has an envelope no more.
-    pub fn is_not_held_by(&mut self, id: &EnvelopeId, by: &SessionId) {
-        if let Some(held) = self.held.get_mut(id) {
-            held.holders.remove(by);
-        }
+    /// A session has an envelope no more. False if it never said that it had.
+    pub fn is_not_held_by(&mut self, id: &EnvelopeId, by: &SessionId) -> bool {
+        self.held.get_mut(id).is_some_and(|held| held.holders.remove(by))
     }
 
     /// Changes how many copies may be given away.
@@ -274,7 +319,12 @@ impl Custody {
 
     /// Bytes of envelopes of mine.
     pub fn my_bytes(&self) -> usize {
-        self.mine().map(|(row, _)| row.bytes.len()).sum()
+        self.my_bytes
+    }
+
+    /// And of receipts among them.
+    pub fn my_receipts(&self) -> usize {
+        self.my_receipts
     }
 
     /// Those whose life is over.
@@ -299,3 +349,6 @@ impl Custody {
         held.into_iter().chain(self.tombstones_by_end.first().map(|(until, _)| *until)).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

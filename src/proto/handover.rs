@@ -2,13 +2,18 @@
 //! answered yet. A neighbour that is slow or says nothing holds up nobody else, and makes us hold no more than a window.
 //!
 //! The addressee answers with a release, a carrier with a word about custody. What is not answered is sent anew after a
-//! pause that doubles; what a closed connection left unanswered is decided about again.
+//! pause that doubles, behind what waits: junk that nobody answers holds up nothing. What a neighbour declines it is not
+//! sent again before a pause of its own, however often it asks. What a closed connection left unanswered is decided about
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::limits::{HANDOVER_FULL, HANDOVER_WINDOW, MAX_FORWARDED, RESEND_FIRST, SEEK_LONGEST};
-use crate::id::{EnvelopeId, SessionId};
+use super::limits::{
+    DECLINED_LONGEST, HANDOVER_FULL, HANDOVER_WINDOW, MAX_DECLINED, MAX_FORWARDED, RESEND_FIRST, SEEK_LONGEST,
+};
+use crate::id::{Address, EnvelopeId, SessionId};
+use crate::identity::seal::fits;
 use crate::time::Moment;
 
 #[derive(Debug)]
@@ -21,6 +26,10 @@ struct Lane {
     full: Option<Moment>,
     resend: Moment,
     pause: Duration,
+    /// What it did not take. It is sent once more at `again`.
+    declined: BTreeSet<EnvelopeId>,
+    again: Moment,
+    patience: Duration,
 }
 
 /// The ways to all neighbours that are up.
@@ -38,6 +47,9 @@ impl Handover {
             full: None,
             resend: now + RESEND_FIRST,
             pause: RESEND_FIRST,
+            declined: BTreeSet::new(),
+            again: now,
+            patience: HANDOVER_FULL,
         };
         self.lanes.insert(session, lane);
     }
@@ -51,14 +63,16 @@ impl Handover {
     /// Lets an envelope go to a neighbour. Once, however often it is said.
     pub fn put(&mut self, session: &SessionId, envelope: EnvelopeId) {
         let Some(lane) = self.lanes.get_mut(session) else { return };
-        if !lane.flights.contains_key(&envelope) && lane.queued.insert(envelope) {
+        let waits = lane.flights.contains_key(&envelope) || lane.declined.contains(&envelope);
+        if !waits && lane.queued.insert(envelope) {
             lane.queue.push_back(envelope);
         }
     }
 
     /// The next envelope for a neighbour, if its window has room. `sent` must follow unless it is not to go after all.
     pub fn take(&mut self, session: &SessionId) -> Option<EnvelopeId> {
-        let lane = self.lanes.get_mut(session).filter(|lane| lane.flights.len() < HANDOVER_WINDOW)?;
+        let has_room = |lane: &&mut Lane| lane.flights.len() < HANDOVER_WINDOW && lane.declined.len() < MAX_DECLINED;
+        let lane = self.lanes.get_mut(session).filter(has_room)?;
         let envelope = lane.queue.pop_front()?;
         lane.queued.remove(&envelope);
         Some(envelope)
@@ -80,13 +94,32 @@ impl Handover {
         Some(copies)
     }
 
+    /// A neighbour has not taken an envelope that it was sent.
+    pub fn is_declined(&mut self, session: &SessionId, envelope: &EnvelopeId, now: Moment) {
+        let Some(lane) = self.lanes.get_mut(session) else { return };
+        if lane.declined.is_empty() {
+            lane.again = now + lane.patience;
+            lane.patience = (lane.patience * 2).min(DECLINED_LONGEST);
+        }
+        lane.declined.insert(*envelope);
+    }
+
+    /// A neighbour takes what it is sent.
+    pub fn is_taken(&mut self, session: &SessionId) {
+        if let Some(lane) = self.lanes.get_mut(session) {
+            lane.patience = HANDOVER_FULL;
+        }
+    }
+
     /// An envelope is to go nowhere any more. Returns the neighbours whose window has room again.
     pub fn stop(&mut self, envelope: &EnvelopeId) -> Vec<SessionId> {
         let mut freed = Vec::new();
         for (session, lane) in &mut self.lanes {
             if lane.flights.remove(envelope).is_some() {
+                lane.patience = HANDOVER_FULL;
                 freed.push(*session);
             }
+            lane.declined.remove(envelope);
             if lane.queued.remove(envelope) {
                 lane.queue.retain(|queued| queued != envelope);
             }
@@ -115,15 +148,38 @@ impl Handover {
             .is_some_and(|lane| lane.flights.contains_key(envelope) || lane.queued.contains(envelope))
     }
 
-    /// Neighbours that have not answered for too long: what is on its way to them goes again, in its old place.
+    /// Neighbours that declined something a while ago: it is offered to them once more.
+    pub fn try_again(&mut self, now: Moment) -> Vec<SessionId> {
+        let mut due = Vec::new();
+        for (session, lane) in &mut self.lanes {
+            if lane.declined.is_empty() || lane.again > now {
+                continue;
+            }
+            for envelope in std::mem::take(&mut lane.declined) {
+                if lane.queued.insert(envelope) {
+                    lane.queue.push_back(envelope);
+                }
+            }
+            due.push(*session);
+        }
+        due
+    }
+
+    /// Neighbours that had no room a while ago.
+    pub fn has_room_again(&mut self, now: Moment) -> bool {
+        let over = |lane: &&mut Lane| lane.full.is_some_and(|until| until <= now);
+        self.lanes.values_mut().filter(over).map(|lane| lane.full = None).count() > 0
+    }
+
+    /// Neighbours that have not answered for too long: what is on its way to them goes again, behind what waits.
     pub fn resend(&mut self, now: Moment) -> Vec<SessionId> {
         let mut due = Vec::new();
         for (session, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.resend <= now) {
             lane.pause = (lane.pause * 2).min(SEEK_LONGEST);
             lane.resend = now + lane.pause;
-            for envelope in std::mem::take(&mut lane.flights).into_keys().rev() {
+            for envelope in std::mem::take(&mut lane.flights).into_keys() {
                 if lane.queued.insert(envelope) {
-                    lane.queue.push_front(envelope);
+                    lane.queue.push_back(envelope);
                 }
             }
             if !lane.queue.is_empty() {
@@ -133,9 +189,14 @@ impl Handover {
         due
     }
 
-    /// When something must be sent anew; only while something is on its way.
+    /// When something must be sent anew; only while something is on its way, or was declined.
     pub fn next(&self) -> Option<Moment> {
-        self.lanes.values().filter(|lane| !lane.flights.is_empty()).map(|lane| lane.resend).min()
+        let next = |lane: &Lane| {
+            let resend = (!lane.flights.is_empty()).then_some(lane.resend);
+            let again = (!lane.declined.is_empty()).then_some(lane.again);
+            resend.into_iter().chain(again).chain(lane.full).min()
+        };
+        self.lanes.values().filter_map(next).min()
     }
 }
 
@@ -143,23 +204,36 @@ impl Handover {
 /// back the way the envelope came.
 #[derive(Debug, Default)]
 pub struct Forwards {
-    from: BTreeMap<EnvelopeId, SessionId>,
+    passed: BTreeMap<EnvelopeId, Passed>,
     order: VecDeque<EnvelopeId>,
+}
+
+/// An envelope that was passed on.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed {
+    pub giver: SessionId,
+    pub address: Address,
+    /// What its release fits.
+    pub lock: [u8; 32],
 }
 
 impl Forwards {
     /// Remembers who gave an envelope. At the bound the oldest is forgotten: its giver will send it anew.
-    pub fn put(&mut self, envelope: EnvelopeId, from: SessionId) {
-        if self.from.insert(envelope, from).is_none() {
+    pub fn put(&mut self, envelope: EnvelopeId, passed: Passed) {
+        if self.passed.insert(envelope, passed).is_none() {
             self.order.push_back(envelope);
         }
         if self.order.len() > MAX_FORWARDED {
-            self.order.pop_front().map(|oldest| self.from.remove(&oldest));
+            self.order.pop_front().map(|oldest| self.passed.remove(&oldest));
         }
     }
 
-    /// Who gave an envelope.
-    pub fn giver(&self, envelope: &EnvelopeId) -> Option<SessionId> {
-        self.from.get(envelope).copied()
+    pub fn get(&self, envelope: &EnvelopeId) -> Option<Passed> {
+        self.passed.get(envelope).copied()
+    }
+
+    /// Who is to see a release, if it fits.
+    pub fn giver(&self, envelope: &EnvelopeId, r: &[u8; 32]) -> Option<SessionId> {
+        self.get(envelope).filter(|passed| fits(&passed.lock, r)).map(|passed| passed.giver)
     }
 }

@@ -12,7 +12,7 @@ use super::limits::{
 };
 use super::memory::Ticket;
 use super::ranges::Ranges;
-use crate::id::{Address, SessionId, StreamId, UserId};
+use crate::id::{Address, EnvelopeId, SessionId, StreamId, UserId};
 use crate::time::Moment;
 use crate::wire::codec::List;
 use crate::wire::content::{Range, ReceiptBody, StreamRanges};
@@ -29,6 +29,8 @@ pub struct Inbox {
     paused: BTreeMap<SessionId, Moment>,
     /// Sessions whose mail was taken and that were not answered since, over restarts.
     unanswered: BTreeMap<SessionId, UserId>,
+    /// The last receipt that went to a session by mail, and the epochs it speaks of.
+    mailed: BTreeMap<SessionId, (EnvelopeId, BTreeSet<u64>)>,
 }
 
 /// What became of a number.
@@ -50,6 +52,7 @@ impl Inbox {
             owed: BTreeMap::new(),
             paused: BTreeMap::new(),
             unanswered: unanswered.into_iter().map(|(user, session)| (session, user)).collect(),
+            mailed: BTreeMap::new(),
         }
     }
 
@@ -61,6 +64,16 @@ impl Inbox {
     /// A receipt is on its way to a session. Whose it is, if one was owed since a while.
     pub fn answer(&mut self, session: &SessionId) -> Option<UserId> {
         self.unanswered.remove(session)
+    }
+
+    /// A receipt goes to a session by mail. Returns the last one that did, if this one says all that it said.
+    pub fn is_mailed(&mut self, session: SessionId, envelope: EnvelopeId, body: &ReceiptBody) -> Option<EnvelopeId> {
+        if self.mailed.len() >= MAX_OWED && !self.mailed.contains_key(&session) {
+            return None;
+        }
+        let epochs: BTreeSet<u64> = body.streams.iter().map(|said| said.epoch).collect();
+        let (before, spoke_of) = self.mailed.insert(session, (envelope, epochs.clone()))?;
+        spoke_of.is_subset(&epochs).then_some(before)
     }
 
     /// Sessions that are owed a receipt by mail.

@@ -113,18 +113,34 @@ pub const SPRAY: u8 = 4;
 pub const HANDOVER_WINDOW: usize = 32;
 /// A carrier without room is left alone for so long.
 pub const HANDOVER_FULL: Duration = Duration::from_secs(60);
+/// What a neighbour declined it is sent again after [`HANDOVER_FULL`], which doubles up to this while it takes nothing.
+pub const DECLINED_LONGEST: Duration = Duration::from_secs(3600);
+/// Envelopes a neighbour may have declined before nothing more goes to it until then.
+pub const MAX_DECLINED: usize = 4_096;
+/// Unopenables taken of one neighbour, each two signatures to check and a row to write: two windows, then one a second.
+pub const UNOPENABLE_BURST: u32 = 2 * HANDOVER_WINDOW as u32;
+pub const UNOPENABLE_REFILL: Duration = Duration::from_secs(1);
+/// Times that mail to one user is sealed anew because somebody could not open it: as often, and then once a minute.
+pub const SEALED_ANEW_BURST: u32 = 2 * HANDOVER_WINDOW as u32;
+pub const SEALED_ANEW_REFILL: Duration = Duration::from_secs(60);
 /// Envelopes of mine to one user that nobody has taken yet; what is typed meanwhile goes into the next one together.
 pub const MAIL_WINDOW: usize = 4;
 /// Bytes of envelopes that I keep of my own: what is over it waits in the outbox.
 pub const MAX_OWN_CUSTODY: usize = 32 << 20;
+/// And of receipts among them, which strangers can make me write: a quarter, as of what strangers may deposit. Beyond it
+/// they are owed.
+pub const MAX_OWN_RECEIPTS: usize = MAX_OWN_CUSTODY / 4;
 /// Envelopes that a node which is no carrier passes between two others and remembers until they are answered.
 pub const MAX_FORWARDED: usize = 1_024;
-/// Envelopes that one offer at a meeting speaks of, in all: half a megabyte of ids.
+/// Envelopes that the offers at a meeting speak of, in all, and so many are heard of on one connection: half a megabyte of
+/// ids.
 pub const MAX_OFFERED_AT_ONCE: usize = 16_384;
 /// Sessions that are owed a receipt by mail.
 pub const MAX_OWED: usize = 4_096;
 /// Carriers of one stream that are remembered.
 pub const MAX_CARRIERS: usize = 16;
+/// Sessions remembered that have a certain envelope: four copies are sprayed, and whoever claims to have it takes 32 bytes.
+pub const MAX_HOLDERS: usize = 16;
 
 /// How far a received Lamport counter may be ahead of mine; more counts as this much.
 pub const MAX_LAMPORT_JUMP: u64 = 1 << 20;

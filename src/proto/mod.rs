@@ -228,6 +228,10 @@ struct Budgets {
     samples: Budget<SessionId>,
     /// Announcements of who is how far, by relay.
     announcements: Budget<SessionId>,
+    /// Words that an envelope cannot be opened, by who says so.
+    unopenables: Budget<SessionId>,
+    /// Mail sealed anew, by addressee.
+    sealed_anew: Budget<UserId>,
 }
 
 impl Budgets {
@@ -244,6 +248,8 @@ impl Budgets {
             relayed_finds: Budget::new(RELAYED_BURST, RELAYED_REFILL),
             samples: Budget::new(SAMPLE_BURST, SAMPLE_REFILL),
             announcements: Budget::new(ANNOUNCEMENT_BURST, ANNOUNCEMENT_REFILL),
+            unopenables: Budget::new(UNOPENABLE_BURST, UNOPENABLE_REFILL),
+            sealed_anew: Budget::new(SEALED_ANEW_BURST, SEALED_ANEW_REFILL),
         }
     }
 }

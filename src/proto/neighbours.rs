@@ -48,6 +48,8 @@ pub struct Neighbour {
     pub receipts: u32,
     /// What it said on the chat stream before its hello was read.
     pub early: Vec<Chat>,
+    /// Envelopes it has offered.
+    pub offered: usize,
 }
 
 /// A question whether somebody is still there. No answer is no proof that they are not: they may have stopped for a
@@ -352,6 +354,7 @@ mod tests {
             handed_back: 0,
             receipts: 0,
             early: Vec::new(),
+            offered: 0,
         }
     }
 

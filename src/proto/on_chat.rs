@@ -7,11 +7,11 @@ use super::limits::{ENVELOPE_LIFE, HANDOVER_WINDOW, MAX_EPOCHS_PER_ENVELOPE, MAX
 use super::memory::{Entry, MessageRow, Op};
 use super::ranges::Ranges;
 use super::view::{Delivery, MessageView, Notice, WarningCode};
-use crate::id::{Address, ConnId, MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Checked;
 use crate::identity::seal::{Author, Opened, Sealed, Unopened, envelope_id, open, seal};
 use crate::time::Wall;
-use crate::wire::chat::{Chat, Parcel, Release, Unopenable};
+use crate::wire::chat::{Chat, Parcel, Release, Unopenable, custody_state};
 use crate::wire::codec::{Bytes, Fixed};
 use crate::wire::content::{Content, LinkBody, ReceiptBody, kind};
 use crate::wire::decode;
@@ -70,16 +70,16 @@ impl Core {
             Err(Unopened::NoKey(address)) if address != Address::from(self.config.user) => self.carry(conn, parcel),
             Err(Unopened::NoKey(_)) => self.hand_back(conn, &parcel.envelope),
             Err(Unopened::Malformed(_)) => self.strike(conn, "malformed envelope"),
-            Err(Unopened::Broken) => self.refuse_sealed(conn, &parcel.envelope, "envelope with a broken seal"),
-            Err(Unopened::WrongLock) => self.refuse_sealed(conn, &parcel.envelope, "envelope with a wrong lock"),
+            Err(Unopened::Broken) => self.refuse_sealed(conn, &parcel, "envelope with a broken seal"),
+            Err(Unopened::WrongLock) => self.refuse_sealed(conn, &parcel, "envelope with a wrong lock"),
         }
     }
 
     /// What is wrong inside a seal is the author's fault, and who carried it could not know.
-    fn refuse_sealed(&mut self, conn: ConnId, envelope: &[u8], reason: &'static str) {
+    fn refuse_sealed(&mut self, conn: ConnId, parcel: &Parcel, reason: &'static str) {
         if self.may_carry(conn) {
             self.drop_counted(reason);
-            self.hand_back(conn, envelope);
+            self.decline(conn, envelope_id(&parcel.envelope));
         } else {
             self.strike(conn, reason);
         }
@@ -90,6 +90,13 @@ impl Core {
         self.is_super_client(conn) || self.speaker(conn).is_some_and(|(_, user)| self.links.is_link(&user))
     }
 
+    /// A carrier is told that an envelope was not taken, so that it goes on with the others.
+    fn decline(&mut self, conn: ConnId, envelope: EnvelopeId) {
+        if self.may_carry(conn) {
+            self.answer(conn, envelope, custody_state::NO_CARRIER);
+        }
+    }
+
     /// Sealed to none of my prekeys: the author gets my newest key card and seals anew. Who goes on without using it is not
     /// told again.
     fn hand_back(&mut self, conn: ConnId, envelope: &[u8]) {
@@ -97,7 +104,7 @@ impl Core {
         let Some(neighbour) = self.neighbours.get_mut(&conn) else { return };
         neighbour.handed_back += 1;
         if neighbour.handed_back > MAX_HANDED_BACK {
-            return;
+            return self.decline(conn, envelope_id(envelope));
         }
         let item = Chat::Unopenable(Unopenable {
             envelope: envelope_id(envelope),
@@ -123,7 +130,8 @@ impl Core {
             return self.drop_counted("content of somebody blocked");
         }
         if !self.may_keep(&opened.user) {
-            return self.drop_counted("content of one stranger too many");
+            self.drop_counted("content of one stranger too many");
+            return self.decline(conn, opened.id);
         }
         if let Some(roster) = &opened.roster
             && let Ok(roster) = Checked::<Roster>::open(roster, &self.verifier)
@@ -133,6 +141,7 @@ impl Core {
         }
         if !self.users.admits(&opened.user, &opened.session) {
             self.drop_counted("content of no session of its user");
+            self.decline(conn, opened.id);
             return self.forget_if_strange(&opened.user);
         }
         if let Some(neighbour) = self.neighbours.get_mut(&conn) {

@@ -60,6 +60,7 @@ impl Core {
             handed_back: 0,
             receipts: 0,
             early: Vec::new(),
+            offered: 0,
         };
         match self.neighbours.admit(new.conn, neighbour) {
             Verdict::Duplicate => {

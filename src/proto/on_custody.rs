@@ -8,8 +8,11 @@
 //! Two carriers who meet offer each other what they hold, by id; each asks for what it lacks and shows the release of what
 //! was opened meanwhile. An author's own envelopes go the same way, and at least one connected carrier is to have each.
 
+use std::time::Duration;
+
 use super::Core;
 use super::event::Output;
+use super::handover::Passed;
 use super::limits::{ENVELOPE_LIFE, MAX_OFFERED_AT_ONCE, SPRAY};
 use super::memory::{CustodyRow, Op, TombstoneRow};
 use crate::id::{Address, ConnId, EnvelopeId, NetworkId, SessionId, UserId};
@@ -28,6 +31,9 @@ struct Share {
     cost: u8,
 }
 
+/// How much longer an envelope must live, by the word of who brings it again, for that to be written down.
+const LONGER: Duration = Duration::from_secs(3600);
+
 impl Core {
     /// An envelope to somebody else: kept, if I carry for others; passed on, if a friend gives it and the addressee is here.
     pub(super) fn carry(&mut self, conn: ConnId, parcel: Parcel) {
@@ -38,9 +44,12 @@ impl Core {
         if self.show_release(conn, &id) {
             return;
         }
-        if self.custody.get(&id).is_some() {
-            self.custody.is_held_by(&id, from);
-            return self.answer(conn, id, custody_state::HELD);
+        let member = self.config.network != NetworkId::OPEN || self.links.is_link(&depositor);
+        let life = ENVELOPE_LIFE.as_millis().min(u128::from(parcel.life_ms)) as u64;
+        let until = self.now.moment + Duration::from_millis(life);
+        if let Some(held) = self.custody.get(&id) {
+            let row = CustodyRow { depositor, from, member, until, ..held.row.clone() };
+            return self.carry_still(conn, row);
         }
         let Ok(envelope) = decode::<Envelope>(&parcel.envelope) else { return self.strike(conn, "malformed envelope") };
         if parcel.life_ms == 0 {
@@ -48,15 +57,13 @@ impl Core {
             return self.answer(conn, id, custody_state::NO_CARRIER);
         }
         if !self.is_super() || self.disk_trouble.is_some() {
-            return self.pass_parcel(conn, id, &envelope.address, parcel);
+            return self.pass_parcel(conn, id, &envelope, parcel);
         }
-        let member = self.config.network != NetworkId::OPEN || self.links.is_link(&depositor);
         let Ok(evicted) = self.custody.make_room(&depositor, member, parcel.envelope.len()) else {
             self.drop_counted("envelope beyond the quota");
             return self.answer(conn, id, custody_state::FULL);
         };
         evicted.iter().for_each(|id| self.evict(id));
-        let life = ENVELOPE_LIFE.as_millis().min(u128::from(parcel.life_ms)) as u64;
         let row = CustodyRow {
             envelope: id,
             address: envelope.address,
@@ -64,7 +71,7 @@ impl Core {
             depositor,
             from,
             member,
-            until: self.now.moment + std::time::Duration::from_millis(life),
+            until,
             copies: parcel.copies.clamp(1, SPRAY),
             bytes: parcel.envelope.0,
             mine: None,
@@ -75,6 +82,31 @@ impl Core {
         self.route(&id);
     }
 
+    /// An envelope that is held comes again. Whoever was faster with a copy does not decide how long it is held, nor that a
+    /// member's mail is a stranger's.
+    fn carry_still(&mut self, conn: ConnId, again: CustodyRow) {
+        let (id, from) = (again.envelope, again.from);
+        self.custody.is_held_by(&id, from);
+        let Some(held) = self.custody.get(&id).filter(|held| held.row.mine.is_none()) else {
+            return self.answer(conn, id, custody_state::HELD);
+        };
+        let mut row = held.row.clone();
+        row.until = row.until.max(again.until);
+        if again.member && !row.member {
+            let Ok(evicted) = self.custody.make_room(&again.depositor, true, row.bytes.len()) else {
+                self.drop_counted("envelope beyond the quota");
+                return self.answer(conn, id, custody_state::FULL);
+            };
+            evicted.iter().filter(|evicted| **evicted != id).for_each(|id| self.evict(id));
+            (row.depositor, row.from, row.member) = (again.depositor, again.from, true);
+        } else if row.until.since(held.row.until) < LONGER {
+            return self.answer(conn, id, custody_state::HELD);
+        }
+        self.out.store(Op::Custody(Box::new(row.clone())));
+        self.custody.change(row);
+        self.answer(conn, id, custody_state::HELD);
+    }
+
     /// Keeps an envelope.
     pub(super) fn hold(&mut self, row: CustodyRow) {
         self.out.store(Op::Custody(Box::new(row.clone())));
@@ -82,7 +114,7 @@ impl Core {
     }
 
     /// About somebody's envelope, once what it says is durable.
-    fn answer(&mut self, conn: ConnId, envelope: EnvelopeId, state: u8) {
+    pub(super) fn answer(&mut self, conn: ConnId, envelope: EnvelopeId, state: u8) {
         let item = Chat::Custody(Custody { envelope, state });
         self.out.after_store(Output::Chat { conn, item });
     }
@@ -96,14 +128,14 @@ impl Core {
     }
 
     /// A friend's envelope to somebody who is connected here, by a node that keeps nothing for others, or cannot now.
-    fn pass_parcel(&mut self, conn: ConnId, id: EnvelopeId, address: &Address, parcel: Parcel) {
+    fn pass_parcel(&mut self, conn: ConnId, id: EnvelopeId, envelope: &Envelope, parcel: Parcel) {
         let Some((from, giver)) = self.speaker(conn) else { return };
-        let there = self.neighbours.of_user(&address.user());
+        let there = self.neighbours.of_user(&envelope.address.user());
         if there.is_empty() || !(self.links.is_link(&giver) || self.is_super()) {
             self.drop_counted("envelope to somebody else");
             return self.answer(conn, id, custody_state::NO_CARRIER);
         }
-        self.forwards.put(id, from);
+        self.forwards.put(id, Passed { giver: from, address: envelope.address, lock: envelope.lock.0 });
         for (_, conn) in there {
             let parcel = Parcel { copies: 1, ..parcel.clone() };
             self.out.push(Output::Chat { conn, item: Chat::Parcel(parcel) });
@@ -114,9 +146,12 @@ impl Core {
     fn evict(&mut self, id: &EnvelopeId) {
         self.drop_counted("envelope of a stranger that made room for others");
         self.handover.stop(id);
-        let Some(row) = self.custody.forget(id) else { return };
+        let holders = self.custody.get(id).map(|held| held.holders.clone()).unwrap_or_default();
+        if self.custody.forget(id).is_none() {
+            return;
+        }
         self.out.store(Op::ForgetCustody(*id));
-        if let Some(conn) = self.neighbours.up(&row.from) {
+        for conn in holders.iter().filter_map(|session| self.neighbours.up(session)).collect::<Vec<_>>() {
             self.answer(conn, *id, custody_state::EVICTED);
         }
     }
@@ -186,7 +221,7 @@ impl Core {
         if addressee == user {
             // Lines of mine go to them anew, on the way of lines.
             let lines = held.row.mine.as_ref().is_some_and(|mine| !mine.load.is_empty());
-            return (!lines && held.row.unopenable.is_none()).then_some(whole);
+            return (!lines && !held.holders.contains(&session)).then_some(whole);
         }
         if held.holders.contains(&session) || !self.neighbours.of_user(&addressee).is_empty() {
             return None;
@@ -231,6 +266,11 @@ impl Core {
     /// What a neighbour holds: released here, known, or asked for.
     pub(super) fn on_offer(&mut self, conn: ConnId, offer: Offer) {
         let Some((by, _)) = self.speaker(conn) else { return self.wait_for_hello(conn, Chat::Offer(offer)) };
+        let Some(neighbour) = self.neighbours.get_mut(&conn) else { return };
+        neighbour.offered += offer.envelopes.len();
+        if neighbour.offered > MAX_OFFERED_AT_ONCE {
+            return self.drop_counted("offer beyond the bound of a meeting");
+        }
         let mut lacking = Vec::new();
         for id in offer.envelopes.0 {
             if self.show_release(conn, &id) {
@@ -241,7 +281,7 @@ impl Core {
                 continue;
             };
             let (gave, unopenable) = (held.row.from == by, held.row.unopenable.clone());
-            if let Some(said) = unopenable.and_then(|said| decode::<Unopenable>(&said).ok()) {
+            if let Some(said) = unopenable.filter(|_| gave).and_then(|said| decode::<Unopenable>(&said).ok()) {
                 self.out.after_store(Output::Chat { conn, item: Chat::Unopenable(said) });
             } else if gave {
                 self.answer(conn, id, custody_state::HELD);
@@ -264,29 +304,40 @@ impl Core {
     /// What became of an envelope with a neighbour.
     pub(super) fn on_custody(&mut self, conn: ConnId, said: Custody) {
         let Some((by, _)) = self.speaker(conn) else { return };
-        let id = said.envelope;
-        let cost = self.handover.answered(&by, &id, self.now.moment);
+        let (id, now) = (said.envelope, self.now.moment);
+        let given = self.handover.answered(&by, &id, now);
         match said.state {
-            custody_state::HELD => {
-                if let (Some(cost), Some(held)) = (cost.filter(|cost| *cost > 0), self.custody.get(&id)) {
-                    let copies = held.row.copies.saturating_sub(cost).max(1);
-                    self.custody.set_copies(&id, copies);
-                    self.out.store(Op::Copies { envelope: id, copies });
-                }
+            // It may be asked about what it was given before I started anew; whoever is no carrier holds nothing.
+            custody_state::HELD if given.is_some() || self.is_super_client(conn) => {
+                self.handover.is_taken(&by);
+                self.give_copies_away(&id, given.unwrap_or(0));
                 self.hear_held(by, &id);
             }
-            custody_state::FULL => {
-                self.handover.is_full(&by, self.now.moment);
+            custody_state::FULL if given.is_some() => {
+                self.handover.is_full(&by, now);
                 self.hear_refused(by, &id);
             }
-            custody_state::EVICTED => {
-                self.custody.is_not_held_by(&id, &by);
+            custody_state::EVICTED if self.custody.is_not_held_by(&id, &by) => {
+                self.handover.is_full(&by, now);
                 self.hear_refused(by, &id);
             }
-            custody_state::NO_CARRIER => {}
+            custody_state::NO_CARRIER if given.is_some() => {
+                self.handover.is_declined(&by, &id, now);
+                self.route(&id);
+            }
+            custody_state::HELD..=custody_state::EVICTED => {
+                self.drop_counted("word about an envelope that it was not given");
+            }
             _ => self.drop_counted("custody answer of an unknown kind"),
         }
         self.hand_over(by);
+    }
+
+    fn give_copies_away(&mut self, id: &EnvelopeId, given: u8) {
+        let Some(held) = self.custody.get(id).filter(|_| given > 0) else { return };
+        let copies = held.row.copies.saturating_sub(given).max(1);
+        self.custody.set_copies(id, copies);
+        self.out.store(Op::Copies { envelope: *id, copies });
     }
 
     /// A neighbour has an envelope.
@@ -306,7 +357,8 @@ impl Core {
         if self.custody.tombstone(&id).is_some_and(|stone| stone.r == release.r.0) {
             return true;
         }
-        let Some(conn) = self.forwards.giver(&id).and_then(|giver| self.neighbours.up(&giver)) else { return false };
+        let giver = self.forwards.giver(&id, &release.r.0);
+        let Some(conn) = giver.and_then(|giver| self.neighbours.up(&giver)) else { return false };
         self.out.push(Output::Chat { conn, item: Chat::Release(release.clone()) });
         true
     }
@@ -343,30 +395,56 @@ impl Core {
 
     /// A session of the addressee cannot open an envelope that I hold or passed on: back the way it came.
     pub(super) fn unopenable_mail(&mut self, conn: ConnId, said: Unopenable) {
-        let Some((by, _)) = self.speaker(conn) else { return };
+        let Some((by, by_user)) = self.speaker(conn) else { return };
         let id = said.envelope;
-        let Some(held) = self.custody.get(&id) else {
-            let giver = self.forwards.giver(&id).and_then(|giver| self.neighbours.up(&giver));
-            let Some(conn) = giver else { return self.drop_counted("word about no envelope of mine") };
-            return self.out.push(Output::Chat { conn, item: Chat::Unopenable(said) });
-        };
+        let given = self.handover.answered(&by, &id, self.now.moment).is_some();
+        let Some(held) = self.custody.get(&id) else { return self.pass_back(by_user, said) };
         let addressee = held.row.address.user();
+        if by_user != addressee && !given && !held.holders.contains(&by) {
+            return self.drop_counted("word about an envelope that it was not given");
+        }
+        if !self.budgets.unopenables.draw(by, self.now.moment) {
+            return self.drop_counted("unopenable over the budget of its neighbour");
+        }
         let Some(roster) = self.checked::<Roster>(conn, &said.roster) else { return };
         let Some(card) = self.checked::<KeyCard>(conn, &said.card) else { return };
         if roster.user != addressee || card.user != addressee || !roster.admits(&card.session) {
             return self.drop_counted("word about somebody else's envelope");
         }
-        self.handover.answered(&by, &id, self.now.moment);
         if self.custody.get(&id).is_some_and(|held| held.row.mine.is_some()) {
             self.seal_anew(conn, &id, roster, card);
-        } else if let Some(row) = self.custody.set_unopenable(&id, encode(&said)).cloned() {
-            let back = self.neighbours.up(&row.from);
-            self.out.store(Op::Custody(Box::new(row)));
-            if let Some(conn) = back {
-                self.out.after_store(Output::Chat { conn, item: Chat::Unopenable(said) });
-            }
+        } else {
+            self.keep_unopenable(by, by_user, said);
         }
         self.hand_over(by);
+    }
+
+    /// It is kept with the envelope until it can be handed back. The session that said it is not given the envelope again;
+    /// others of the addressee may yet open it.
+    fn keep_unopenable(&mut self, by: SessionId, by_user: UserId, said: Unopenable) {
+        let id = said.envelope;
+        if self.custody.get(&id).is_some_and(|held| held.row.address.user() == by_user) {
+            self.custody.is_held_by(&id, by);
+        }
+        let bytes = encode(&said);
+        if self.custody.get(&id).is_none_or(|held| held.row.unopenable.as_ref() == Some(&bytes)) {
+            return;
+        }
+        let Some(row) = self.custody.set_unopenable(&id, bytes).cloned() else { return };
+        let back = self.neighbours.up(&row.from);
+        self.out.store(Op::Custody(Box::new(row)));
+        if let Some(conn) = back {
+            self.out.after_store(Output::Chat { conn, item: Chat::Unopenable(said) });
+        }
+    }
+
+    /// About an envelope that was passed on, by the addressee itself.
+    fn pass_back(&mut self, by_user: UserId, said: Unopenable) {
+        let passed = self.forwards.get(&said.envelope).filter(|passed| passed.address.user() == by_user);
+        match passed.and_then(|passed| self.neighbours.up(&passed.giver)) {
+            Some(conn) => self.out.push(Output::Chat { conn, item: Chat::Unopenable(said) }),
+            None => self.drop_counted("word about no envelope of mine"),
+        }
     }
 
     /// A neighbour is gone: what was on its way there, or was only with it, goes another way.
@@ -410,6 +488,13 @@ impl Core {
         for session in self.handover.resend(now) {
             self.drop_counted("envelope in custody without an answer, sent anew");
             self.hand_over(session);
+        }
+        for session in self.handover.try_again(now) {
+            self.hand_over(session);
+        }
+        if self.handover.has_room_again(now) {
+            self.custody.newest().iter().rev().for_each(|id| self.route(id));
+            self.entrust_all();
         }
     }
 }

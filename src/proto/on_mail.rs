@@ -7,7 +7,7 @@
 //! gives its messages back, and they are sealed anew. Receipts travel the same way and are never receipted.
 
 use super::Core;
-use super::limits::{ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, SPRAY};
+use super::limits::{ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, MAX_OWN_RECEIPTS, SPRAY};
 use super::memory::{CustodyRow, Mine, Op};
 use super::ranges::Ranges;
 use super::view::{Delivery, Notice, WarningCode};
@@ -16,8 +16,9 @@ use crate::identity::Checked;
 use crate::identity::seal::Sealed;
 use crate::wire::codec::Bytes;
 use crate::wire::content::{Content, ReceiptBody, kind};
-use crate::wire::encode;
-use crate::wire::record::{KeyCard, Roster};
+use crate::wire::envelope::Envelope;
+use crate::wire::record::{KeyCard, Prekey, Roster};
+use crate::wire::{decode, encode};
 
 impl Core {
     /// At the start: what was under way still is.
@@ -112,11 +113,13 @@ impl Core {
 
     /// A receipt for somebody who is not connected. If nobody can bring it, it is owed until somebody can.
     pub(super) fn mail_receipt(&mut self, user: UserId, session: SessionId, body: &ReceiptBody) {
-        if !self.has_mail_way(&user) || self.custody.my_bytes() >= MAX_OWN_CUSTODY {
+        if !self.has_mail_way(&user) || self.custody.my_receipts() >= MAX_OWN_RECEIPTS {
             return;
         }
         if let Some(sealed) = self.seal_receipt(&user, body) {
+            let before = self.inbox.is_mailed(session, sealed.id, body);
             self.hold_mine(&user, sealed, Vec::new());
+            before.iter().for_each(|id| self.withdraw(id));
             self.receipt_is_sent(&session);
         }
     }
@@ -219,14 +222,19 @@ impl Core {
         self.outbox.set_entrusted(&mine.load, false);
     }
 
-    /// A session of the addressee could not open an envelope of mine. If its key card is news, what was in it is sealed anew.
+    /// A session of the addressee could not open an envelope of mine. What was in it is sealed anew, unless it is sealed to
+    /// the session's newest prekey already, or was released.
     pub(super) fn seal_anew(&mut self, conn: ConnId, id: &EnvelopeId, roster: Checked<Roster>, card: Checked<KeyCard>) {
         let (user, session) = (card.user, card.session);
-        let before = self.sessions.prekey(&session, self.now.moment);
         self.learn_roster(roster);
         self.learn_card(card);
-        if self.sessions.prekey(&session, self.now.moment) == before {
+        let Some(held) = self.custody.get(id) else { return };
+        let newest = self.sessions.prekey(&session, self.now.moment);
+        if newest.is_none_or(|prekey| is_sealed_to(&held.row.bytes, &prekey)) {
             return self.drop_counted("envelope that a known key should open");
+        }
+        if !self.budgets.sealed_anew.draw(user, self.now.moment) {
+            return self.drop_counted("mail sealed anew too often");
         }
         let is_receipt =
             self.custody.get(id).and_then(|held| held.row.mine.as_ref()).is_some_and(|m| m.load.is_empty());
@@ -258,4 +266,9 @@ impl Core {
         self.outbox.set_entrusted(&mine.load, false);
         self.entrust(&user);
     }
+}
+
+/// Whether one of an envelope's wraps is for a prekey. Of an envelope that was released nothing is known any more.
+fn is_sealed_to(envelope: &[u8], prekey: &Prekey) -> bool {
+    decode::<Envelope>(envelope).map_or(true, |envelope| envelope.wraps.iter().any(|wrap| wrap.0 == prekey.id))
 }

@@ -3,6 +3,7 @@
 #[path = "../adversary/mod.rs"]
 mod adversary;
 mod chaos;
+mod custody;
 mod dials;
 mod floods;
 mod horizon;

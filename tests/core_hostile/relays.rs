@@ -13,7 +13,7 @@ use darknode::proto::view::{Notice, Via};
 use darknode::wire::control::{
     Control, DeliverKnownList, Digest, Find, KnownDeclaration, KnownUser, RequestPing, SessionMark, ShortId, UserMark,
 };
-use darknode::wire::record::{Declaration, roles};
+use darknode::wire::record::roles;
 use darknode::wire::{Fixed, List, Text};
 
 use crate::adversary::Person;
@@ -25,17 +25,6 @@ fn short(id: &[u8; 32]) -> ShortId {
 
 fn relay() -> Victim {
     Victim::with_roles(Accept::Auto, roles::RELAY)
-}
-
-/// Somebody connects and says to be a relay.
-fn meet_relay(victim: &mut Victim, person: &Person) -> ConnId {
-    let conn = victim.connect(person.session_id());
-    let (user, session) = (person.user_id(), person.session_id());
-    let declaration = Declaration { user, session, seq: 1, online: true, addrs: List(vec![]), roles: roles::RELAY };
-    let mut hello = person.hello();
-    hello.declaration = person.by_session(declaration);
-    victim.say(conn, Control::Hello(hello));
-    conn
 }
 
 fn announce(users: impl IntoIterator<Item = ShortId>, distance: u8) -> Control {
@@ -92,7 +81,7 @@ fn was_told_of(victim: &Victim, conn: ConnId, person: &Person) -> bool {
 #[test]
 fn announcements_of_a_million_users_leave_as_many_as_one_relay_may_announce() {
     let mut relay = relay();
-    let conn = meet_relay(&mut relay, &Person::new(1, "mallory"));
+    let conn = relay.meet_relay(&Person::new(1, "mallory"));
     relay.keeps = false;
     let flood = |relay: &mut Victim, from: u64, to: u64| {
         (from..to).for_each(|n| relay.say(conn, announce((0..100).map(|m| nobody(n * 100 + m)), 1)));
@@ -113,8 +102,8 @@ fn announcements_of_a_million_users_leave_as_many_as_one_relay_may_announce() {
 #[test]
 fn a_distance_that_goes_up_and_down_for_ever_is_told_to_others_a_few_times_a_second() {
     let mut relay = relay();
-    let liar = meet_relay(&mut relay, &Person::new(1, "mallory"));
-    let honest = meet_relay(&mut relay, &Person::new(2, "carol"));
+    let liar = relay.meet_relay(&Person::new(1, "mallory"));
+    let honest = relay.meet_relay(&Person::new(2, "carol"));
     relay.pass(Duration::from_secs(1));
     relay.out.clear();
     for turn in 0..1_000u64 {
@@ -139,7 +128,7 @@ fn nobody_but_relays_is_told_distances_or_heard_about_them() {
     assert!(!relay.said(client).iter().any(|message| matches!(message, Control::Digest(_))));
 
     let mut client = Victim::new(Accept::Auto);
-    let liar = meet_relay(&mut client, &Person::new(3, "mallory"));
+    let liar = client.meet_relay(&Person::new(3, "mallory"));
     client.say(liar, announce([nobody(1)], 0));
     assert_eq!(client.drops("announcement of no relay"), 1);
 }
@@ -149,7 +138,7 @@ fn whoever_claims_to_be_a_relay_learns_who_is_there_and_not_where() {
     let mut relay = relay();
     let bob = Person::new(1, "bob");
     relay.meet(&bob);
-    let liar = meet_relay(&mut relay, &Person::new(3, "mallory"));
+    let liar = relay.meet_relay(&Person::new(3, "mallory"));
     relay.pass(Duration::from_secs(1));
     assert!(!was_told_of(&relay, liar, &bob));
     relay.say(liar, Control::RequestPing(asks(&Person::new(3, "mallory"), bob.user_id(), 7)));
@@ -161,7 +150,7 @@ fn an_answer_goes_to_whoever_brought_the_question_and_to_nobody_else() {
     let mut relay = relay();
     let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
     let (asker, target) = (relay.meet(&alice), relay.meet(&bob));
-    let [liar, other] = [3, 4].map(|n| meet_relay(&mut relay, &Person::new(n, "mallory")));
+    let [liar, other] = [3, 4].map(|n| relay.meet_relay(&Person::new(n, "mallory")));
     relay.say(asker, Control::RequestPing(asks(&alice, bob.user_id(), 7)));
     assert_eq!(questions(&relay, target).len(), 1, "bob is asked once");
     relay.out.clear();
@@ -179,7 +168,7 @@ fn a_question_in_the_name_of_another_goes_nowhere() {
     let mut relay = relay();
     let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
     let target = relay.meet(&bob);
-    let liar = meet_relay(&mut relay, &Person::new(3, "mallory"));
+    let liar = relay.meet_relay(&Person::new(3, "mallory"));
     let unsigned = RequestPing { signature: None, ..asks(&alice, bob.user_id(), 7) };
     relay.say(liar, Control::RequestPing(unsigned));
     let elsewhere = RequestPing { target: bob.user_id(), ..asks(&alice, UserId([9; 32]), 8) };
@@ -193,7 +182,7 @@ fn a_question_in_the_name_of_another_goes_nowhere() {
 fn questions_in_circles_end_and_are_counted() {
     let mut relay = relay();
     let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
-    let [before, behind] = [3, 4].map(|n| meet_relay(&mut relay, &Person::new(n, "relay")));
+    let [before, behind] = [3, 4].map(|n| relay.meet_relay(&Person::new(n, "relay")));
     relay.say(behind, announce([short(&bob.user_id().0)], 1));
     let question = asks(&alice, bob.user_id(), 7);
     relay.say(before, Control::RequestPing(question.clone()));
@@ -215,7 +204,7 @@ fn a_flood_of_questions_is_charged_to_the_relay_that_brings_it_and_takes_no_more
     let mut relay = relay();
     let (bob, liar) = (Person::new(1, "bob"), Person::new(3, "mallory"));
     relay.meet(&bob);
-    let flood = meet_relay(&mut relay, &liar);
+    let flood = relay.meet_relay(&liar);
     relay.keeps = false;
     let asker = Person::new(50, "sybil");
     let say = |relay: &mut Victim, n: u64| {
@@ -241,7 +230,7 @@ fn misses_bob(alice: &mut Victim, bob: &Person) -> ConnId {
     let direct = alice.befriend(bob);
     alice.feed(darknode::proto::event::Input::Closed { conn: direct });
     alice.pass(Duration::from_secs(20));
-    meet_relay(alice, &Person::new(3, "mallory"))
+    alice.meet_relay(&Person::new(3, "mallory"))
 }
 
 fn shown_online(alice: &Victim, person: &Person) -> bool {
@@ -279,7 +268,7 @@ fn the_word_of_a_relay_about_somebody_it_was_not_asked_for_counts_nothing() {
     alice.befriend(&bob);
     alice.pass(Duration::from_secs(1_000));
     alice.out.clear();
-    let late = meet_relay(&mut alice, &Person::new(4, "eve"));
+    let late = alice.meet_relay(&Person::new(4, "eve"));
     assert!(questions(&alice, late).is_empty(), "bob is here");
     alice.say(late, answer(&bob, 1, 99));
     assert!(!shown_online(&alice, &bob));

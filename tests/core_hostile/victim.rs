@@ -5,20 +5,21 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use darknode::id::{BootId, ConnId, NetworkId, SessionId, UserId};
+use darknode::id::{BootId, ConnId, EnvelopeId, NetworkId, SessionId, UserId};
 use darknode::identity::{Name, Scheme, SecretKey};
 use darknode::proto::event::{CloseReason, Command, Connected, Input, Output, Request};
-use darknode::proto::memory::{Memory, Op};
+use darknode::proto::memory::{CustodyRow, Memory, Op};
 use darknode::proto::view::{Delivery, Filter, Notice, UserView};
 use darknode::proto::{Accept, Config, Core};
 use darknode::time::{Moment, Now, Wall};
 use darknode::wire::chat::Chat;
 use darknode::wire::control::{Control, Hello};
-use darknode::wire::decode;
-use darknode::wire::record::{Declaration, KeyCard, Prekey};
+use darknode::wire::record::{Declaration, KeyCard, Prekey, roles};
+use darknode::wire::{List, decode};
 
 use crate::adversary::Person;
 
@@ -90,6 +91,11 @@ impl Victim {
         }
     }
 
+    /// The connection is gone.
+    pub fn part(&mut self, conn: ConnId) {
+        self.feed(Input::Closed { conn });
+    }
+
     pub fn pass(&mut self, span: Duration) {
         self.now.moment = self.now.moment + span;
         self.feed(Input::Timeout);
@@ -113,6 +119,17 @@ impl Victim {
     pub fn meet(&mut self, person: &Person) -> ConnId {
         let conn = self.connect(person.session_id());
         self.say(conn, Control::Hello(person.hello()));
+        conn
+    }
+
+    /// Somebody connects and says to be a relay.
+    pub fn meet_relay(&mut self, person: &Person) -> ConnId {
+        let conn = self.connect(person.session_id());
+        let (user, session) = (person.user_id(), person.session_id());
+        let (addrs, roles) = (List(vec![]), roles::RELAY);
+        let declaration = Declaration { user, session, seq: 1, online: true, addrs, roles };
+        let declaration = person.by_session(declaration);
+        self.say(conn, Control::Hello(Hello { declaration, ..person.hello() }));
         conn
     }
 
@@ -206,6 +223,25 @@ impl Victim {
             _ => None,
         };
         self.out.iter().filter_map(message).collect()
+    }
+
+    /// Envelopes on its disk.
+    pub fn held(&self) -> BTreeMap<EnvelopeId, CustodyRow> {
+        let mut held = BTreeMap::new();
+        for op in &self.ops {
+            match op {
+                Op::Custody(row) => drop(held.insert(row.envelope, (**row).clone())),
+                Op::ForgetCustody(id) => drop(held.remove(id)),
+                _ => {}
+            }
+        }
+        held
+    }
+
+    /// What a connection was told of envelopes, in order.
+    pub fn states(&self, to: ConnId) -> Vec<u8> {
+        let state = |item: &Chat| if let Chat::Custody(said) = item { Some(said.state) } else { None };
+        self.items(to).into_iter().filter_map(state).collect()
     }
 
     /// Addresses dialled.

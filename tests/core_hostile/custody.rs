@@ -1,0 +1,424 @@
+//! Mail under siege: what carriers, authors and addressees are told that is not so, or far too often.
+
+use std::time::Duration;
+
+use darknode::id::{Address, ConnId, EnvelopeId, UserId};
+use darknode::identity::seal::envelope_id;
+use darknode::proto::Accept;
+use darknode::proto::event::{CloseReason, Command};
+use darknode::proto::limits::{
+    ENVELOPE_LIFE, HANDOVER_FULL, HANDOVER_WINDOW, MAX_HANDED_BACK, MAX_OFFERED_AT_ONCE, MAX_OWN_RECEIPTS, SPRAY,
+};
+use darknode::proto::memory::Op;
+use darknode::proto::view::{Delivery, Notice, WarningCode};
+use darknode::wire::chat::{Ask, Chat, Custody, MAX_OFFERED, Offer, Parcel, Release, Unopenable, custody_state};
+use darknode::wire::envelope::{Envelope, Wrap};
+use darknode::wire::record::{Prekey, roles};
+use darknode::wire::{Bytes, Fixed, List, encode};
+use sha2::{Digest, Sha256};
+
+use crate::adversary::{Person, id_of, known_list, receipt, seal_raw, text};
+use crate::victim::Victim;
+
+const R: [u8; 32] = [7; 32];
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn relay() -> Victim {
+    Victim::with_roles(Accept::Auto, roles::RELAY)
+}
+
+/// An envelope that nobody can open and whose release is [`R`], each number another one.
+fn dud(to: UserId, number: u32) -> Vec<u8> {
+    let wrap =
+        Wrap(Fixed([number.to_be_bytes(), [0xff; 4]].concat().try_into().unwrap()), Fixed([1; 32]), Fixed([2; 48]));
+    let (address, lock) = (Address::from(to), Fixed(Sha256::digest(R).into()));
+    encode(&Envelope { address, lock, wraps: List(vec![wrap]), sealed: Bytes(vec![0; 272]) })
+}
+
+fn labelled(envelope: Vec<u8>, life: Duration, copies: u8) -> Chat {
+    Chat::Parcel(Parcel { envelope: Bytes(envelope), life_ms: life.as_millis() as u64, copies })
+}
+
+fn fresh(envelope: Vec<u8>) -> Chat {
+    labelled(envelope, ENVELOPE_LIFE, 4)
+}
+
+fn said(envelope: EnvelopeId, state: u8) -> Chat {
+    Chat::Custody(Custody { envelope, state })
+}
+
+fn release(envelope: EnvelopeId, r: [u8; 32]) -> Chat {
+    Chat::Release(Release { envelope, r: Fixed(r) })
+}
+
+/// What a session of a person says who cannot open an envelope.
+fn unopenable(envelope: EnvelopeId, person: &Person, seq: u64) -> Chat {
+    Chat::Unopenable(Unopenable { envelope, roster: person.roster(), card: person.card(seq) })
+}
+
+/// The same person with another prekey.
+fn rotated(person: &Person, number: u32) -> Person {
+    let other = Person::new(number, &person.name);
+    Person { user: person.user.clone(), session: person.session.clone(), ..other }
+}
+
+fn parcels(victim: &Victim, to: ConnId) -> Vec<EnvelopeId> {
+    victim.parcels(to).into_iter().map(id_of).collect()
+}
+
+fn warnings(victim: &Victim, code: WarningCode) -> usize {
+    victim.notices().filter(|notice| matches!(notice, Notice::Warning { code: said, .. } if *said == code)).count()
+}
+
+struct Scene {
+    relay: Victim,
+    /// A stranger.
+    mallory: Person,
+    bob: Person,
+}
+
+fn scene() -> Scene {
+    Scene { relay: relay(), mallory: Person::new(1, "mallory"), bob: Person::new(2, "bob") }
+}
+
+#[test]
+fn what_is_no_envelope_or_has_no_life_is_not_held_and_labels_are_taken_within_their_bounds() {
+    let Scene { mut relay, mallory, bob } = scene();
+    let conn = relay.meet(&mallory);
+    relay.hand(conn, labelled(dud(bob.user_id(), 1), Duration::ZERO, 4));
+    assert_eq!((relay.states(conn), relay.held().len()), (vec![custody_state::NO_CARRIER], 0));
+    assert_eq!(relay.drops("envelope at the end of its life"), 1);
+    let forever = Parcel { envelope: Bytes(dud(bob.user_id(), 2)), life_ms: u64::MAX, copies: 255 };
+    relay.hand(conn, Chat::Parcel(forever));
+    relay.hand(conn, labelled(dud(bob.user_id(), 3), DAY, 0));
+    let rows: Vec<_> = relay.held().into_values().collect();
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| (1..=SPRAY).contains(&row.copies)));
+    relay.pass(ENVELOPE_LIFE);
+    assert_eq!(relay.held().len(), 0, "no label makes a life longer");
+    let odd = Envelope {
+        address: Address::from(bob.user_id()),
+        lock: Fixed([0; 32]),
+        wraps: List(vec![]),
+        sealed: Bytes(vec![0; 300]),
+    };
+    for envelope in [vec![], dud(bob.user_id(), 4)[1..].to_vec(), encode(&odd)] {
+        assert_eq!(relay.closed(conn), None);
+        relay.hand(conn, fresh(envelope));
+    }
+    assert_eq!((relay.drops("malformed envelope"), relay.closed(conn)), (3, Some(CloseReason::Protocol)));
+    assert_eq!(relay.held().len(), 0);
+}
+
+#[test]
+fn nobody_releases_what_they_have_not_opened() {
+    let Scene { mut relay, mallory, bob } = scene();
+    let conn = relay.meet(&mallory);
+    let envelope = dud(bob.user_id(), 1);
+    let id = envelope_id(&envelope);
+    relay.hand(conn, fresh(envelope));
+    relay.hand(conn, release(id, [8; 32]));
+    relay.hand(conn, release(EnvelopeId([1; 32]), R));
+    assert_eq!((relay.held().len(), relay.drops("release that fits no lock")), (1, 2));
+    assert!(!relay.ops.iter().any(|op| matches!(op, Op::Tombstone(_))), "and nothing is remembered of it");
+    relay.hand(conn, release(id, R));
+    assert_eq!(relay.held().len(), 0);
+    relay.hand(conn, fresh(dud(bob.user_id(), 1)));
+    assert_eq!(relay.held().len(), 0, "what was opened is not taken again");
+    assert_eq!(relay.items(conn).into_iter().filter(|item| **item == release(id, R)).count(), 1);
+}
+
+#[test]
+fn a_copy_that_comes_first_with_a_short_life_does_not_shorten_that_of_the_next() {
+    let Scene { mut relay, mallory, bob } = scene();
+    let carol = Person::new(3, "carol");
+    let (liar, honest) = (relay.meet(&mallory), relay.befriend(&carol));
+    relay.hand(liar, labelled(dud(bob.user_id(), 1), Duration::from_millis(5), 1));
+    relay.hand(honest, fresh(dud(bob.user_id(), 1)));
+    assert_eq!(relay.states(honest), [custody_state::HELD]);
+    relay.pass(13 * DAY);
+    let rows: Vec<_> = relay.held().into_values().collect();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].depositor, rows[0].member), (carol.user_id(), true), "it is the member's mail");
+}
+
+#[test]
+fn words_about_envelopes_that_were_not_given_change_nothing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let [pi, mallory, bob] = [(1, "pi"), (2, "mallory"), (3, "bob")].map(|(n, name)| Person::new(n, name));
+    was_here(&mut alice, &bob);
+    let to_pi = alice.meet_relay(&pi);
+    let to_mallory = alice.meet(&mallory);
+    alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
+    let [id] = parcels(&alice, to_pi)[..] else { panic!("the relay is given the line") };
+    let states = [custody_state::HELD, custody_state::FULL, custody_state::EVICTED, custody_state::NO_CARRIER];
+    for envelope in [id, EnvelopeId([5; 32])] {
+        states.into_iter().for_each(|state| alice.hand(to_mallory, said(envelope, state)));
+    }
+    assert_eq!(alice.drops("word about an envelope that it was not given"), 8);
+    let carried = |notice: &Notice| matches!(notice, Notice::State { state: Delivery::Carried, .. });
+    assert!(!alice.notices().any(carried));
+    assert_eq!(warnings(&alice, WarningCode::CustodyRefused), 0);
+    alice.hand(to_pi, said(id, custody_state::HELD));
+    assert!(alice.notices().any(carried));
+}
+
+#[test]
+fn a_relay_that_takes_mail_and_drops_it_is_not_given_it_for_ever() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (pi, bob) = (Person::new(1, "pi"), Person::new(3, "bob"));
+    was_here(&mut alice, &bob);
+    let to_pi = alice.meet_relay(&pi);
+    alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
+    for state in [custody_state::EVICTED, custody_state::FULL, custody_state::NO_CARRIER] {
+        for _ in 0..500 {
+            let Some(id) = parcels(&alice, to_pi).into_iter().next_back() else {
+                panic!("the relay is given the line")
+            };
+            alice.hand(to_pi, said(id, custody_state::HELD));
+            alice.hand(to_pi, said(id, state));
+            alice.hand(to_pi, Chat::Ask(Ask { envelopes: List(vec![id]) }));
+        }
+        alice.pass(HANDOVER_FULL);
+    }
+    let sent = parcels(&alice, to_pi).len();
+    assert!(sent < 12, "{sent} times");
+    assert_eq!(warnings(&alice, WarningCode::CustodyRefused), 1, "the author is told once");
+}
+
+#[test]
+fn who_asks_for_everything_again_and_again_gets_a_window_and_what_it_takes() {
+    let Scene { mut relay, mallory, bob } = scene();
+    let giver = relay.meet(&mallory);
+    let ids: Vec<EnvelopeId> = (0..200)
+        .map(|n| {
+            let envelope = dud(bob.user_id(), n);
+            let id = envelope_id(&envelope);
+            relay.hand(giver, fresh(envelope));
+            id
+        })
+        .collect();
+    let greedy = relay.meet_relay(&Person::new(3, "greedy"));
+    let ask = Chat::Ask(Ask { envelopes: List(ids) });
+    (0..100).for_each(|_| relay.hand(greedy, ask.clone()));
+    assert_eq!(parcels(&relay, greedy).len(), HANDOVER_WINDOW);
+    for _ in 0..10 {
+        for id in parcels(&relay, greedy) {
+            relay.hand(greedy, said(id, custody_state::NO_CARRIER));
+        }
+        relay.hand(greedy, ask.clone());
+    }
+    assert_eq!(parcels(&relay, greedy).len(), 200, "each was sent once");
+}
+
+#[test]
+fn offers_of_what_nobody_knows_make_me_ask_for_a_bounded_number_on_a_connection() {
+    let Scene { mut relay, mallory, .. } = scene();
+    let conn = relay.meet(&mallory);
+    for page in 0..1_000u32 {
+        let id = |n: usize| EnvelopeId(Sha256::digest([&page.to_be_bytes()[..], &n.to_be_bytes()].concat()).into());
+        relay.hand(conn, Chat::Offer(Offer { envelopes: List((0..MAX_OFFERED).map(id).collect()) }));
+    }
+    let asked = |item: &Chat| if let Chat::Ask(ask) = item { ask.envelopes.len() } else { 0 };
+    assert_eq!(relay.items(conn).into_iter().map(asked).sum::<usize>(), MAX_OFFERED_AT_ONCE);
+    assert_eq!(relay.drops("offer beyond the bound of a meeting"), 1_000 - (MAX_OFFERED_AT_ONCE / MAX_OFFERED) as u64);
+    let client = Victim::new(Accept::Auto);
+    assert!(client.items(conn).is_empty());
+}
+
+#[test]
+fn nobody_keeps_mail_from_its_addressee_by_saying_that_it_cannot_be_opened() {
+    let Scene { mut relay, mallory, bob } = scene();
+    let [eve, carol] = [(3, "eve"), (4, "carol")].map(|(n, name)| Person::new(n, name));
+    let (giver, liar) = (relay.meet(&carol), relay.meet(&mallory));
+    let letter = carol.seal(bob.user_id(), &bob.prekey.public(), vec![text(5, "hello")]);
+    relay.hand(giver, fresh(letter.bytes.clone()));
+    // Rosters and key cards are for everybody: these are bob's own.
+    relay.hand(liar, unopenable(letter.id, &bob, 1));
+    assert_eq!(relay.drops("word about an envelope that it was not given"), 1);
+    let taker = relay.meet_relay(&eve);
+    relay.hand(taker, Chat::Ask(Ask { envelopes: List(vec![letter.id]) }));
+    assert_eq!(parcels(&relay, taker), [letter.id]);
+    relay.hand(taker, unopenable(letter.id, &mallory, 1));
+    assert_eq!(relay.drops("word about somebody else's envelope"), 1);
+    relay.hand(taker, unopenable(letter.id, &bob, 1));
+    let to_bob = relay.meet(&bob);
+    assert_eq!(parcels(&relay, to_bob), [letter.id], "bob is given it all the same");
+    relay.hand(to_bob, unopenable(letter.id, &bob, 2));
+    relay.hand(to_bob, Chat::Ask(Ask { envelopes: List(vec![letter.id]) }));
+    assert_eq!(parcels(&relay, to_bob).len(), 1, "and not again once he himself said so");
+}
+
+#[test]
+fn unopenables_are_taken_and_passed_back_within_a_budget() {
+    let Scene { mut relay, mallory, bob } = scene();
+    let giver = relay.meet(&mallory);
+    let envelope = dud(bob.user_id(), 1);
+    let id = envelope_id(&envelope);
+    relay.hand(giver, fresh(envelope));
+    let to_bob = relay.meet(&bob);
+    (0..1_000).for_each(|seq| relay.hand(to_bob, unopenable(id, &bob, seq)));
+    let back = |item: &&Chat| matches!(item, Chat::Unopenable(_));
+    let passed = relay.items(giver).into_iter().filter(back).count();
+    let written = relay.ops.iter().filter(|op| matches!(op, Op::Custody(_))).count();
+    assert!((1..=64).contains(&passed) && written <= 65, "{passed} passed, {written} written");
+    relay.hand(giver, Chat::Offer(Offer { envelopes: List(vec![id; 200]) }));
+    assert!(relay.drops("unopenable over the budget of its neighbour") > 900);
+}
+
+/// A friend who has gone, and to whom nothing is owed.
+fn was_here(alice: &mut Victim, friend: &Person) {
+    let conn = alice.befriend(friend);
+    let epoch = |op: &Op| if let Op::Typed(row) = op { Some(row.id.stream.epoch) } else { None };
+    let epoch = alice.ops.iter().find_map(epoch).expect("a link is told");
+    let prekey = alice.prekey();
+    alice.hand(conn, friend.parcel(alice.user, &prekey, vec![receipt(alice.session, epoch)]));
+    alice.part(conn);
+}
+
+/// Alice's line to bob, who is away, with a relay.
+fn line_at_a_relay(bob: &Person) -> (Victim, ConnId) {
+    let mut alice = Victim::new(Accept::Auto);
+    was_here(&mut alice, bob);
+    let to_pi = alice.meet_relay(&Person::new(1, "pi"));
+    alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
+    let id = parcels(&alice, to_pi)[0];
+    alice.hand(to_pi, said(id, custody_state::HELD));
+    (alice, to_pi)
+}
+
+#[test]
+fn an_author_seals_anew_to_a_newer_key_also_if_it_knew_the_key_before_it_heard_of_the_envelope() {
+    let bob = Person::new(2, "bob");
+    let (mut alice, to_pi) = line_at_a_relay(&bob);
+    let id = parcels(&alice, to_pi)[0];
+    alice.hand(to_pi, unopenable(id, &bob, 5));
+    assert_eq!(parcels(&alice, to_pi).len(), 1, "it is sealed to that very key");
+    assert_eq!(alice.drops("envelope that a known key should open"), 1);
+    let newer = rotated(&bob, 77);
+    alice.say(to_pi, known_list(bob.user_id(), None, vec![], vec![newer.card(9)]));
+    alice.hand(to_pi, unopenable(id, &newer, 9));
+    let sealed = parcels(&alice, to_pi);
+    assert_eq!(sealed.len(), 2);
+    for old in [id, id, EnvelopeId([9; 32])] {
+        alice.hand(to_pi, unopenable(old, &newer, 9));
+        alice.hand(to_pi, unopenable(sealed[1], &bob, 5));
+    }
+    assert_eq!(parcels(&alice, to_pi).len(), 2, "a stale card and a replay change nothing");
+}
+
+#[test]
+fn an_author_does_not_seal_anew_for_ever() {
+    let bob = Person::new(2, "bob");
+    let (mut alice, to_pi) = line_at_a_relay(&bob);
+    for n in 0..300 {
+        let Some(id) = parcels(&alice, to_pi).into_iter().next_back() else { break };
+        alice.hand(to_pi, said(id, custody_state::HELD));
+        alice.hand(to_pi, unopenable(id, &rotated(&bob, 1_000 + n), 100 + u64::from(n)));
+    }
+    let sealed = parcels(&alice, to_pi).len();
+    assert!((2..=66).contains(&sealed), "{sealed} envelopes were sealed");
+    let waits = alice.held().into_values().filter(|row| !row.bytes.is_empty()).count();
+    assert_eq!(waits, 1, "the line is in one envelope, whatever was said");
+}
+
+#[test]
+fn junk_inside_seals_is_answered_so_that_it_holds_up_nothing_and_is_no_fault_of_its_carrier() {
+    let mut alice = Victim::new(Accept::Auto);
+    let [pi, mallory, bob] = [(1, "pi"), (2, "mallory"), (3, "bob")].map(|(n, name)| Person::new(n, name));
+    was_here(&mut alice, &bob);
+    let prekey: Prekey = alice.prekey();
+    let carrier = alice.meet_relay(&pi);
+    let bundle = mallory.bundle(alice.user, vec![text(5, "hello")]);
+    let mut unsigned = bundle.clone();
+    (unsigned.user, unsigned.session, unsigned.roster) = (bob.user_id(), bob.session_id(), None);
+    let mut of_nobody = bundle.clone();
+    (of_nobody.roster, of_nobody.card) = (None, None);
+    let mut broken = seal_raw(&mallory.network, alice.user, &prekey, &bundle, true);
+    *broken.last_mut().unwrap() ^= 1;
+    let junk = [
+        broken,
+        seal_raw(&mallory.network, alice.user, &prekey, &bundle, false),
+        seal_raw(&mallory.network, alice.user, &prekey, &unsigned, true),
+        seal_raw(&mallory.network, alice.user, &prekey, &of_nobody, true),
+    ];
+    for envelope in junk {
+        alice.hand(carrier, fresh(envelope));
+    }
+    let answered = alice.items(carrier).len();
+    assert_eq!(answered, 4, "{:?}", alice.items(carrier));
+    let duds = 2 * MAX_HANDED_BACK;
+    (0..duds).for_each(|n| alice.hand(carrier, fresh(dud(alice.user, n))));
+    assert_eq!(alice.items(carrier).len() - answered, duds as usize, "each is answered, by few words");
+    let long = alice.items(carrier).into_iter().filter(|item| matches!(item, Chat::Unopenable(_))).count();
+    assert_eq!(long, MAX_HANDED_BACK as usize);
+    alice.hand(carrier, bob.parcel(alice.user, &prekey, vec![text(6, "in spite of it all")]));
+    assert_eq!(alice.shown(), [(bob.user_id(), "in spite of it all".to_owned())]);
+    assert_eq!(alice.closed(carrier), None);
+}
+
+#[test]
+fn a_thousand_letters_that_an_addressee_declines_or_ignores_do_not_hold_up_the_next() {
+    let Scene { mut relay, mallory, bob } = scene();
+    let carol = Person::new(3, "carol");
+    let giver = relay.meet(&mallory);
+    (0..400).for_each(|n| relay.hand(giver, fresh(dud(bob.user_id(), n))));
+    let letter = carol.seal(bob.user_id(), &bob.prekey.public(), vec![text(5, "hello")]);
+    let honest = relay.meet(&carol);
+    relay.hand(honest, fresh(letter.bytes.clone()));
+    let to_bob = relay.meet(&bob);
+    let mut answered = 0;
+    while !parcels(&relay, to_bob).contains(&letter.id) {
+        let sent = parcels(&relay, to_bob);
+        assert!(sent.len() > answered, "nothing comes any more");
+        // A part of it he does not even answer.
+        for id in sent[answered..].iter().filter(|id| id.0[0] > 16) {
+            relay.hand(to_bob, said(*id, custody_state::NO_CARRIER));
+        }
+        answered = sent.len();
+    }
+    let sent = parcels(&relay, to_bob).len();
+    relay.pass(HANDOVER_FULL + Duration::from_secs(1));
+    assert!(parcels(&relay, to_bob).len() > sent, "what was declined is offered once more, later");
+    relay.hand(to_bob, release(letter.id, letter.r));
+    assert!(!relay.held().contains_key(&letter.id));
+}
+
+#[test]
+fn an_old_letter_that_somebody_kept_is_carried_and_shown_no_second_time() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, pi) = (Person::new(2, "bob"), Person::new(1, "pi"));
+    let to_bob = alice.befriend(&bob);
+    let letter = fresh(bob.seal(alice.user, &alice.prekey(), vec![text(5, "once")]).bytes);
+    alice.part(to_bob);
+    let carrier = alice.meet_relay(&pi);
+    alice.hand(carrier, letter.clone());
+    for _ in 0..3 {
+        alice.pass(9 * DAY);
+        alice.hand(carrier, letter.clone());
+    }
+    assert_eq!(alice.shown().len(), 1);
+    let opened = alice.items(carrier).into_iter().filter(|item| matches!(item, Chat::Release(_))).count();
+    assert_eq!(opened, 4);
+    alice.pass(9 * DAY);
+    alice.hand(carrier, letter);
+    assert_eq!(alice.drops("envelope to an old key"), 1, "the key is gone after 29 days");
+}
+
+#[test]
+fn receipts_that_strangers_make_me_write_leave_room_for_my_own_lines() {
+    let mut alice = Victim::new(Accept::Auto);
+    let carrier = alice.meet_relay(&Person::new(1, "pi"));
+    let prekey = alice.prekey();
+    let authors: Vec<Person> = (0..40).map(|n| Person::new(100 + n, "sybil")).collect();
+    for round in 1..=5 {
+        for author in &authors {
+            alice.hand(carrier, fresh(author.seal(alice.user, &prekey, vec![text(round, "hello")]).bytes));
+        }
+        alice.pass(Duration::from_secs(1));
+    }
+    let receipts = alice.held().into_values().filter(|row| !row.bytes.is_empty());
+    let (count, bytes) = receipts.fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.bytes.len()));
+    assert_eq!(count, authors.len(), "one to each, the last");
+    assert!(bytes < MAX_OWN_RECEIPTS);
+}
