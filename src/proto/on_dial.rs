@@ -22,7 +22,7 @@ impl Core {
             return self.drop_counted("dial to an unproven address over its budget");
         }
         if let Some(id) = self.dials.start(dial, self.now.moment) {
-            self.out.after_store(Output::Dial { dial: id, addr, expect });
+            self.out.after_own(Output::Dial { dial: id, addr, expect });
         }
     }
 

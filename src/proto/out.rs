@@ -1,4 +1,7 @@
-//! The one output queue, and the gate in it: what depends on something being durable waits until the store says so.
+//! The one output queue, and the gates in it: what depends on something being durable waits until the store says so.
+//!
+//! What I say of myself rests on my counters, links and prekeys alone; so a disk that refuses does not silence a node, and
+//! it goes on telling who is where and handing on what it has.
 
 use std::collections::VecDeque;
 
@@ -10,7 +13,11 @@ use super::memory::{Op, Ticket};
 pub struct Outputs {
     ready: VecDeque<Output>,
     gated: VecDeque<(Ticket, Output)>,
+    /// Those that wait for what my own word rests on.
+    own: VecDeque<(Ticket, Output)>,
     issued: Ticket,
+    /// The last of what my own word rests on.
+    issued_own: Ticket,
     stored: Ticket,
 }
 
@@ -18,6 +25,9 @@ impl Outputs {
     /// Hands something to the store.
     pub fn store(&mut self, op: Op) -> Ticket {
         self.issued.0 += 1;
+        if matches!(op, Op::Counters(_) | Op::Link(_) | Op::Prekey(_)) {
+            self.issued_own = self.issued;
+        }
         self.ready.push_back(Output::Store { ticket: self.issued, op });
         self.issued
     }
@@ -36,11 +46,22 @@ impl Outputs {
         }
     }
 
-    /// Everything up to this ticket is durable.
+    /// To be done once what my own word rests on is durable.
+    pub fn after_own(&mut self, output: Output) {
+        if self.issued_own <= self.stored {
+            self.ready.push_back(output);
+        } else {
+            self.own.push_back((self.issued_own, output));
+        }
+    }
+
+    /// Everything up to this ticket is durable. What I said goes first: it waits for nothing that others do not.
     pub fn stored(&mut self, through: Ticket) {
         self.stored = self.stored.max(through);
-        while self.gated.front().is_some_and(|(ticket, _)| *ticket <= self.stored) {
-            self.ready.extend(self.gated.pop_front().map(|(_, output)| output));
+        for gated in [&mut self.own, &mut self.gated] {
+            while gated.front().is_some_and(|(ticket, _)| *ticket <= self.stored) {
+                self.ready.extend(gated.pop_front().map(|(_, output)| output));
+            }
         }
     }
 
@@ -66,5 +87,31 @@ impl Outputs {
 
     pub fn poll(&mut self) -> Option<Output> {
         self.ready.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ConnId, UserId};
+    use crate::proto::memory::Counters;
+    use crate::wire::control::Control;
+
+    #[test]
+    fn what_i_say_waits_for_my_counters_and_not_for_what_others_said() {
+        let said = |out: &mut Outputs| {
+            std::iter::from_fn(|| out.poll()).filter(|output| matches!(output, Output::Control { .. })).count()
+        };
+        let word = || Output::Control { conn: ConnId(1), message: Control::Unknown(7) };
+        let mut out = Outputs::default();
+        out.store(Op::ForgetUser(UserId([1; 32])));
+        out.after_own(word());
+        assert_eq!(said(&mut out), 1);
+        let counted = out.store(Op::Counters(Counters::default()));
+        out.store(Op::ForgetUser(UserId([1; 32])));
+        out.after_own(word());
+        assert_eq!(said(&mut out), 0);
+        out.stored(counted);
+        assert_eq!(said(&mut out), 1);
     }
 }

@@ -244,7 +244,7 @@ impl Core {
     }
 
     pub(super) fn send_control(&mut self, conn: ConnId, message: Control) {
-        self.out.after_store(Output::Control { conn, message });
+        self.out.after_own(Output::Control { conn, message });
     }
 
     /// What the store keeps of my own word about a link, and of theirs.

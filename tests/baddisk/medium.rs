@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::sync::{Arc, Condvar};
 
 use fuser::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -52,6 +53,8 @@ pub struct Medium {
     pub done: u64,
     /// It has stopped.
     pub dead: bool,
+    /// Told when it does.
+    pub died: Arc<Condvar>,
 }
 
 #[derive(Debug)]
@@ -90,6 +93,7 @@ impl Medium {
         }
         if let Some(stop) = self.stop.filter(|stop| self.dead || self.done >= stop.after) {
             self.dead = true;
+            self.died.notify_all();
             if stop.kills && who != 0 {
                 // It may be dying already.
                 let _ = kill(Pid::from_raw(who.cast_signed()), Signal::SIGKILL);

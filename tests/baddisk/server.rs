@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -49,6 +50,11 @@ impl BadDisk {
         self.at.path().join(MOUNT).join(name)
     }
 
+    /// The same as text, for a program's argument.
+    pub fn home(&self, name: &str) -> String {
+        self.dir(name).to_str().expect("paths of tests are text").to_owned()
+    }
+
     pub fn fails(&self, fault: Fault) {
         let (what, room) = match fault {
             Fault::None => ("none", 0),
@@ -71,7 +77,12 @@ impl BadDisk {
     }
 
     pub fn has_stopped(&self) -> bool {
-        self.tells("stopped") == 1
+        self.stops_within(Duration::ZERO)
+    }
+
+    /// Waits until it stops, at most so long; whether it has.
+    pub fn stops_within(&self, time: Duration) -> bool {
+        self.tells(&format!("await {}", time.as_millis())) == 1
     }
 
     /// The power fails and comes back. Nobody may use the disk meanwhile.
@@ -108,7 +119,10 @@ fn serve(at: &Path) {
     let (medium, session) = mount(&at.join(MOUNT));
     let mut answers = stream.try_clone().expect("a socket");
     for command in BufReader::new(stream).lines().map_while(Result::ok) {
-        let answer = obey(&mut lock(&medium), &command);
+        let answer = match command.strip_prefix("await ") {
+            Some(millis) => stops_within(&medium, Duration::from_millis(millis.parse().expect("a number"))),
+            None => obey(&mut lock(&medium), &command),
+        };
         if writeln!(answers, "{answer}").is_err() {
             break;
         }
@@ -117,13 +131,19 @@ fn serve(at: &Path) {
     let _ = session.umount_and_join();
 }
 
+fn stops_within(medium: &Mutex<Medium>, time: Duration) -> u64 {
+    let died = lock(medium).died.clone();
+    let (medium, _) =
+        died.wait_timeout_while(lock(medium), time, |medium| !medium.dead).unwrap_or_else(PoisonError::into_inner);
+    medium.dead.into()
+}
+
 fn obey(medium: &mut Medium, command: &str) -> u64 {
     let words: Vec<&str> = command.split(' ').collect();
     let number = |at: usize| words.get(at).and_then(|word| word.parse().ok()).expect("a number");
     match words[0] {
         "hello" => {}
         "done" => return medium.done,
-        "stopped" => return medium.dead.into(),
         "settle" => medium.settle(),
         "cut" => medium.cut(number(1)),
         "stop" => medium.stop = Some(Stop { after: medium.done + number(1), kills: number(2) == 1 }),

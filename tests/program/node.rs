@@ -139,6 +139,21 @@ impl Node {
         }
     }
 
+    /// The first event of this name, or none if it dies before.
+    pub fn event_before_death(&mut self, name: &str) -> Option<Value> {
+        loop {
+            match self.output.recv_timeout(PATIENCE) {
+                // The last line may be half of one.
+                Ok(line) => match serde_json::from_slice::<Value>(&line) {
+                    Ok(event) if event["event"] == name => return Some(event),
+                    event => self.pending.extend(event),
+                },
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("{} neither says {name} nor dies", self.name),
+            }
+        }
+    }
+
     /// The next line of a plain face that holds `text`; what stands before it is passed over.
     pub fn line_with(&mut self, text: &str) -> String {
         loop {

@@ -186,10 +186,10 @@ pub fn is_kept(mut people: [Person; 2]) {
     }
 }
 
-fn text_of(value: &Value, key: &str) -> String {
+pub fn text_of(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("{value} has no {key}")).to_owned()
 }
 
-fn id_and_text(value: &Value) -> (String, String) {
+pub fn id_and_text(value: &Value) -> (String, String) {
     (text_of(value, "message"), text_of(value, "text"))
 }

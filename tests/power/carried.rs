@@ -1,0 +1,174 @@
+//! A relay keeps mail for somebody who is away, on a bad disk. What it said to have is there, though its power fails at a
+//! random operation and the author is gone; and while its disk refuses it takes nothing more and goes on handing over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use serde_json::Value;
+
+use crate::baddisk::{BadDisk, Fault, alone};
+use crate::each_seed;
+use crate::program::{Node, Stage};
+use crate::promise::{id_and_text, text_of};
+
+/// Times that the relay's power fails.
+const CUTS: u32 = 6;
+/// Longer than a handful of lines takes to the relay.
+const BURST: Duration = Duration::from_millis(300);
+
+#[test]
+fn what_a_relay_said_to_have_arrives_though_its_power_failed_and_the_author_is_gone() {
+    alone(|| {
+        each_seed(1, |seed| {
+            let mut scene = Scene::begin(seed);
+            for _ in 0..CUTS {
+                scene.the_power_fails_while_alice_writes();
+                scene.bob_gets_what_is_there();
+            }
+            assert!(!scene.carried.is_empty(), "the relay has carried something");
+        });
+    });
+}
+
+#[test]
+fn a_relay_whose_disk_refuses_says_who_it_is_takes_no_mail_and_hands_over_what_it_has() {
+    alone(|| {
+        for fault in [Fault::Syncs, Fault::Writes, Fault::Full(0), Fault::ReadOnly] {
+            let mut scene = Scene::begin(0);
+            let first = scene.alice().says("first");
+            scene.alice().event_with("state", "message", &first);
+            scene.carried.insert(first, "first".to_owned());
+            scene.disk.fails(fault);
+            let refused: Vec<String> =
+                (0..4).map(|n| scene.alice().says(&format!("{n} {}", "long".repeat(3000)))).collect();
+            scene.relay().event("warning");
+            scene.notes_of_alice(BURST);
+            let held = refused.iter().filter(|id| scene.carried.contains_key(*id)).count();
+            assert!(held < refused.len(), "a disk that refuses cannot hold all of it");
+            scene.alice_is_gone();
+            scene.bob_gets_what_is_there();
+        }
+    });
+}
+
+/// Alice writes to Bob over a relay; he is away while she is there.
+struct Scene {
+    stage: Stage,
+    rng: ChaCha20Rng,
+    disk: BadDisk,
+    relay: Option<Node>,
+    port: u16,
+    alice: Option<Node>,
+    typed: u64,
+    /// Ids and texts that the store has.
+    accepted: BTreeMap<String, String>,
+    /// Of these what the relay said to have.
+    carried: BTreeMap<String, String>,
+    /// What Bob was shown.
+    shown: BTreeMap<String, String>,
+}
+
+impl Scene {
+    fn begin(seed: u64) -> Scene {
+        let (stage, disk) = (Stage::new(), BadDisk::new());
+        let home = disk.home("relay");
+        let relay = stage.cast("relay").dir(&home).with(&["--relay"]).start();
+        let (mut alice, mut bob) = stage.two();
+        alice.chats_with(&mut bob);
+        let port = relay.port();
+        let mut scene = Scene {
+            stage,
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            disk,
+            relay: Some(relay),
+            port,
+            alice: Some(alice),
+            typed: 0,
+            accepted: BTreeMap::new(),
+            carried: BTreeMap::new(),
+            shown: BTreeMap::new(),
+        };
+        bob.quits();
+        scene.alice_meets_the_relay();
+        scene
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.rng.next_u64() % n
+    }
+
+    fn alice(&mut self) -> &mut Node {
+        self.alice.as_mut().expect("she is there")
+    }
+
+    fn relay(&mut self) -> &mut Node {
+        self.relay.as_mut().expect("it runs")
+    }
+
+    fn alice_meets_the_relay(&mut self) {
+        let ping = format!(r"\ping 127.0.0.1 {}", self.port);
+        assert_eq!(self.alice().asks(&ping)["event"], "pong");
+    }
+
+    fn the_power_fails_while_alice_writes(&mut self) {
+        if self.alice.is_none() {
+            self.alice = Some(self.stage.start("alice"));
+            self.alice_meets_the_relay();
+            assert_eq!(self.alice().asks(r"\chat bob")["event"], "chat");
+        }
+        let operations = self.below(120);
+        self.disk.stop_after(operations, true);
+        for _ in 0..1 + self.below(10) {
+            self.typed += 1;
+            let line = format!("line {}", self.typed);
+            self.alice().types(&line);
+        }
+        self.disk.stops_within(BURST);
+        self.relay.take().expect("it runs").killed();
+        self.alice_is_gone();
+        let seed = self.rng.next_u64();
+        self.disk.cut(seed);
+        let home = self.disk.home("relay");
+        self.relay = Some(self.stage.cast("relay").dir(&home).port(self.port).with(&["--relay"]).start());
+    }
+
+    fn alice_is_gone(&mut self) {
+        let events = self.alice.take().expect("she is there").killed();
+        self.notes(events);
+    }
+
+    fn notes_of_alice(&mut self, time: Duration) {
+        let events = self.alice().listens(time);
+        self.notes(events);
+    }
+
+    fn notes(&mut self, events: Vec<Value>) {
+        for event in events {
+            match (event["event"].as_str(), event["state"].as_str()) {
+                (Some("queued"), _) => self.accepted.extend([id_and_text(&event)]),
+                (Some("state"), Some("carried")) => {
+                    let id = text_of(&event, "message");
+                    let text = self.accepted.get(&id).cloned().unwrap_or_default();
+                    self.carried.insert(id, text);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Bob comes, meets nobody but the relay, and goes again.
+    fn bob_gets_what_is_there(&mut self) {
+        let mut bob = self.stage.start("bob");
+        assert_eq!(bob.asks(&format!(r"\ping 127.0.0.1 {}", self.port))["event"], "pong");
+        let awaited: BTreeSet<String> = self.carried.keys().cloned().collect();
+        while !awaited.iter().all(|id| self.shown.contains_key(id)) {
+            let event = bob.event("message");
+            let (id, text) = id_and_text(&event);
+            let before = self.shown.insert(id, text);
+            assert!(before.is_none() || event["again"] == true, "shown twice without a word: {event}");
+        }
+        bob.quits();
+    }
+}

@@ -1,0 +1,103 @@
+//! A disk that refuses, in the middle of a conversation and at a start: what was not stored is not said to be, the user is
+//! told, and nothing is missing when the disk takes writes again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::baddisk::{BadDisk, Fault, alone};
+use crate::program::{Node, Stage};
+use crate::promise::text_of;
+
+const FAULTS: [Fault; 4] = [Fault::Syncs, Fault::Writes, Fault::Full(0), Fault::ReadOnly];
+/// Lines of each side while the disk refuses: more than the log has room for that is there already.
+const LINES: usize = 6;
+/// Between two attempts to type: the store itself tries again no earlier.
+const MOMENT: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_disk_that_refuses_acknowledges_nothing_says_so_and_loses_nothing() {
+    alone(|| {
+        // Each waits as long as an author waits until it sends again.
+        std::thread::scope(|plays| FAULTS.iter().for_each(|fault| drop(plays.spawn(|| refuses_meanwhile(*fault)))));
+    });
+}
+
+fn refuses_meanwhile(fault: Fault) {
+    let (stage, disk) = (Stage::new(), BadDisk::new());
+    stage.say(format!("--- {fault:?}"));
+    let home = disk.home("alice");
+    let mut bob = stage.start("bob");
+    let mut alice = stage.cast("alice").dir(&home).start();
+    alice.meet(&mut bob);
+    alice.chats_with(&mut bob);
+    let before = alice.says("before");
+    alice.knows_delivered(&before);
+    bob.asks(r"\chat alice");
+
+    disk.fails(fault);
+    let long = "long".repeat(3000);
+    let coming: Vec<String> = (0..LINES).map(|n| bob.says(&format!("bob {n} {long}"))).collect();
+    alice.event("warning");
+    let answers: Vec<Value> = (0..LINES).map(|n| alice.asks(&format!("alice {n} {long}"))).collect();
+    let refused = answers.iter().filter(|answer| answer["code"] == "disk").count();
+    assert!(refused > 0 && answers.iter().all(|answer| answer["event"] == "queued" || answer["code"] == "disk"));
+    let mut accepted: BTreeSet<String> =
+        answers.iter().filter(|answer| answer["event"] == "queued").map(|answer| text_of(answer, "message")).collect();
+
+    disk.fails(Fault::None);
+    coming.iter().for_each(|line| bob.knows_delivered(line));
+    accepted.insert(says_at_last(&mut alice, "after"));
+    // All that is acknowledged outlives the power.
+    disk.stop_after(0, true);
+    alice.killed();
+    disk.cut(0);
+    let mut alice = stage.cast("alice").dir(&home).start();
+    let history = alice.asks(r"\history bob 100");
+    let there: BTreeSet<String> =
+        history["messages"].as_array().expect("a list").iter().map(|message| text_of(message, "message")).collect();
+    let missing: Vec<&String> = accepted.iter().chain(&coming).filter(|id| !there.contains(*id)).collect();
+    assert!(missing.is_empty(), "{fault:?}: {missing:?}");
+    assert_eq!(there.len(), 1 + coming.len() + accepted.len(), "what was refused is not there");
+    alice.quits();
+    bob.quits();
+}
+
+/// Types a line until the disk takes it; its id.
+fn says_at_last(node: &mut Node, text: &str) -> String {
+    loop {
+        let answer = node.asks(text);
+        if answer["event"] == "queued" {
+            return text_of(&answer, "message");
+        }
+        assert_eq!(answer["code"], "disk", "{answer}");
+        node.listens(MOMENT);
+    }
+}
+
+#[test]
+fn a_start_on_a_disk_that_refuses_is_refused_in_one_line_and_changes_nothing() {
+    alone(|| {
+        let (stage, disk) = (Stage::new(), BadDisk::new());
+        let home = disk.home("alice");
+        let cast = || stage.cast("alice").dir(&home);
+        for fault in FAULTS {
+            disk.fails(fault);
+            stage.say(cast().refused());
+        }
+        disk.fails(Fault::None);
+        let alice = cast().start();
+        let id = alice.id().to_owned();
+        alice.quits();
+        for fault in FAULTS {
+            disk.fails(fault);
+            stage.say(cast().refused());
+            disk.fails(Fault::None);
+            disk.settle();
+            let alice = cast().start();
+            assert_eq!(alice.id(), id);
+            alice.quits();
+        }
+    });
+}

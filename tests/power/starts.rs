@@ -1,0 +1,88 @@
+//! A program dies at every operation of a start that changes or saves something. The next start works, and an identity
+//! that was shown is the one it has.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::baddisk::{BadDisk, alone};
+use crate::each_seed;
+use crate::program::{Node, Stage};
+
+/// Of the operations of a first start one in so many is the last, from a random one on.
+const STRIDE: u64 = 4;
+
+#[test]
+fn a_first_start_that_is_killed_at_any_operation_leaves_a_directory_that_works() {
+    alone(|| each_seed(1, |seed| first_starts(seed, |disk| disk.settle())));
+}
+
+#[test]
+fn a_first_start_that_loses_its_power_at_any_operation_leaves_a_directory_that_works() {
+    alone(|| each_seed(1, |seed| first_starts(seed, |disk| disk.cut(seed))));
+}
+
+#[test]
+fn an_identity_that_was_shown_outlives_every_later_start_that_loses_its_power_at_any_operation() {
+    alone(|| {
+        each_seed(1, |seed| {
+            let place = Place { stage: Stage::new(), disk: BadDisk::new() };
+            let known = place.starts_well();
+            for_each_operation(0, 1, |operation| {
+                place.start_dies(operation, |disk| disk.cut(seed ^ operation), Some(&known))
+            });
+        });
+    });
+}
+
+fn first_starts(seed: u64, end: impl Fn(&BadDisk)) {
+    for_each_operation(seed % STRIDE, STRIDE, |operation| {
+        let place = Place { stage: Stage::new(), disk: BadDisk::new() };
+        place.start_dies(operation, &end, None)
+    });
+}
+
+/// Until a start is complete before it dies.
+fn for_each_operation(first: u64, stride: u64, dies_after: impl Fn(u64) -> bool) {
+    let mut operation = first;
+    while dies_after(operation) {
+        operation += stride;
+    }
+    eprintln!("a start takes at most {operation} operations");
+}
+
+struct Place {
+    stage: Stage,
+    disk: BadDisk,
+}
+
+impl Place {
+    fn begins(&self) -> Node {
+        let home = self.disk.home("alice");
+        self.stage.run(self.stage.cast("alice").dir(&home).command(), "alice")
+    }
+
+    /// What it says when it is ready.
+    fn starts_well(&self) -> Value {
+        let mut node = self.begins();
+        let ready = node.event("ready");
+        node.quits();
+        ready
+    }
+
+    /// One start dies, the next one works. Whether the first died before it was ready.
+    fn start_dies(&self, operation: u64, end: impl Fn(&BadDisk), known: Option<&Value>) -> bool {
+        self.stage.say(format!("--- dies after {operation} operations"));
+        self.disk.stop_after(operation, true);
+        let mut first = self.begins();
+        let shown = first.event_before_death("ready");
+        let died = self.disk.stops_within(Duration::ZERO);
+        first.killed();
+        end(&self.disk);
+        let ready = self.starts_well();
+        for before in shown.iter().chain(known) {
+            assert_eq!((&before["id"], &before["session"]), (&ready["id"], &ready["session"]));
+        }
+        shown.is_none() && died
+    }
+}
