@@ -26,20 +26,25 @@ impl Core {
         if !self.links.wants(target) || self.is_here(target) {
             return;
         }
+        let fresh = rand_core::Rng::next_u64(&mut self.rng) | 1;
         let up = self.neighbours.iter_up().map(|(session, conn, _)| (session, conn));
         for (session, conn) in up.filter(|(_, conn)| self.is_super_client(*conn)).collect::<Vec<_>>() {
-            if self.questions.ask(session, *target, self.now.moment) {
-                self.ask_over(conn, *target);
+            if let Some(id) = self.questions.ask(session, *target, fresh, self.now.moment) {
+                self.ask_over(conn, id, *target);
             }
         }
     }
 
-    /// Two have become linked: the answers that could not be had before may be had now.
+    /// Asks anew, under another id: two have become linked, and answers that could not be had before may be had now; or it is
+    /// time. Who is not asked any more is not counted on.
     pub(super) fn ask_relays_anew(&mut self, target: &UserId) {
-        for relay in self.questions.asked_for(target) {
-            self.questions.forget(&relay, target);
-        }
+        let before = self.questions.forget(target);
         self.ask_relays(target);
+        for relay in before.iter().filter(|relay| !self.questions.has(relay, target)) {
+            for session in self.presence.of_user(target) {
+                self.presence.unvouched(&session, relay, self.now.moment);
+            }
+        }
     }
 
     /// What was under way to a neighbour on one of two connections may be lost: it is asked again.
@@ -53,28 +58,15 @@ impl Core {
         self.neighbours.up(neighbour).into_iter().for_each(|conn| self.ask_newcomer_for_names(conn));
     }
 
-    /// Asks those whose turn it is again; who has come by another way is asked for no more.
+    /// Asks again for those whose turn it is; who has come by another way is asked for no more.
     pub(super) fn keep_questions(&mut self) {
-        for (relay, target) in self.questions.due(self.now.moment) {
-            self.questions.forget(&relay, &target);
-            let conn = self.neighbours.up(&relay).filter(|_| self.links.wants(&target) && !self.is_here(&target));
-            match conn {
-                Some(conn) if self.questions.ask(relay, target, self.now.moment) => self.ask_over(conn, target),
-                _ => self.take_no_word(&relay, &target),
-            }
-        }
-    }
-
-    /// The word of a relay about a user counts no more.
-    fn take_no_word(&mut self, relay: &SessionId, target: &UserId) {
-        for session in self.presence.of_user(target) {
-            self.presence.unvouched(&session, relay, self.now.moment);
+        for target in self.questions.due(self.now.moment) {
+            self.ask_relays_anew(&target);
         }
     }
 
     /// A question that may be passed on says that it is mine.
-    fn ask_over(&mut self, conn: ConnId, target: UserId) {
-        let id = rand_core::Rng::next_u64(&mut self.rng) | 1;
+    fn ask_over(&mut self, conn: ConnId, id: u64, target: UserId) {
         let parts: [&[u8]; 2] = [&id.to_be_bytes(), &target.0];
         let request = RequestPing {
             id,

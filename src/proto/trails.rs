@@ -71,10 +71,10 @@ impl Trails {
     /// Takes a question in that a neighbour brings, who may bring so many.
     pub fn ask(&mut self, request: &RequestPing, asker: SessionId, from: SessionId, most: usize, now: Moment) -> Asked {
         let key = (request.target, request.id);
+        let answers = self.take_over(&key, &asker, &from);
         if let Some(trail) = self.open.get_mut(&key) {
             return trail.ask_again(asker, from, now);
         }
-        let answers = self.take_over(&request.target, &asker, &from);
         let of_neighbour = self.open.values().filter(|trail| trail.from.contains_key(&from)).count();
         if self.open.len() >= MAX_TRAILS || of_neighbour >= most {
             return Asked::Refused;
@@ -86,10 +86,10 @@ impl Trails {
     }
 
     /// A neighbour has one question after a user for each asker: the newest. What was answered to the one before holds on.
-    fn take_over(&mut self, target: &UserId, asker: &SessionId, from: &SessionId) -> BTreeMap<SessionId, Answer> {
-        let older =
-            |(key, trail): (&Key, &Trail)| (trail.asker == *asker && trail.from.contains_key(from)).then_some(*key);
-        let Some(key) = self.open.range(of(target)).find_map(older) else { return BTreeMap::new() };
+    fn take_over(&mut self, new: &Key, asker: &SessionId, from: &SessionId) -> BTreeMap<SessionId, Answer> {
+        let is_older = |key: &Key, trail: &Trail| key != new && trail.asker == *asker && trail.from.contains_key(from);
+        let older = |(key, trail): (&Key, &Trail)| is_older(key, trail).then_some(*key);
+        let Some(key) = self.open.range(of(&new.0)).find_map(older) else { return BTreeMap::new() };
         let Some(trail) = self.open.get_mut(&key) else { return BTreeMap::new() };
         trail.from.remove(from);
         let answers = trail.answers.clone();
