@@ -81,7 +81,7 @@ async fn shake_hands(incoming: Incoming, ip: IpAddr, common: Arc<Common>) -> IpA
     match timeout(common.limits.handshake, handshake).await {
         Ok(Ok(conn)) => {
             if let Some(arrival) = greet(conn, &common).await {
-                tokio::spawn(async move { arrival.live(&common).await });
+                tokio::spawn(arrival.live(common));
             }
         }
         Ok(Err(error)) => {

@@ -31,7 +31,7 @@ impl Switchboard {
 
     /// Queues an item of the chat stream.
     pub fn chat(&mut self, conn: ConnId, item: Chat) {
-        let sent = self.lines.get(&conn).map(|line| send(&line.chat, item));
+        let sent = self.lines.get_mut(&conn).map(|line| send(line.chat(), item));
         self.unless_full(conn, sent);
     }
 

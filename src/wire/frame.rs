@@ -56,11 +56,8 @@ pub fn encode_frame<T: Serialize>(stream: StreamType, value: &T) -> Result<Vec<u
     Ok(frame)
 }
 
-/// A buffer that grew beyond this is given back when nothing is left in it.
-const KEEP: usize = 4 * 1024;
-
 /// Puts frames together from the pieces in which a stream brings them. It holds what has come and was not handed out, and
-/// nothing for what a header announces; between frames it holds next to nothing, for a relay has a thousand of them.
+/// nothing for what a header announces; between frames it holds nothing at all, for a relay has a thousand of them.
 #[derive(Debug)]
 pub struct FrameBuf {
     stream: StreamType,
@@ -88,7 +85,7 @@ impl FrameBuf {
         }
         self.bytes.drain(..self.at);
         self.at = 0;
-        if self.bytes.is_empty() && self.bytes.capacity() > KEEP {
+        if self.bytes.is_empty() {
             self.bytes = Vec::new();
         }
         Ok(false)
@@ -164,13 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn between_frames_no_large_buffer_is_kept() {
+    fn between_frames_nothing_is_held() {
         let mut buffer = FrameBuf::new(StreamType::Chat);
         buffer.push(&encode_frame(StreamType::Chat, &Bytes::<70_000>(vec![0; 70_000])).expect("it is under the cap"));
         assert!(buffer.next_frame().expect("it is sound").is_some());
         assert_eq!(buffer.next_frame(), Ok(None));
         assert!(!buffer.is_inside());
-        assert!(buffer.bytes.capacity() <= KEEP);
+        assert_eq!(buffer.bytes.capacity(), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::proving::Proved;
-use super::{Arrival, Common, Ending, Event, code, prove_or_close, tell};
+use super::{Arrival, Common, Ending, Event, code, prove_or_close};
 use crate::id::{DialId, SessionId};
 use crate::identity::network::Role;
 use crate::node::endpoint::client_config;
@@ -28,10 +28,10 @@ pub async fn dial(
     let reached = reach(&endpoint, &common, addr, expect).await;
     drop((endpoint, permit));
     match reached {
-        Ok((conn, proved)) => Arrival { conn, proved, dial: Some(dial) }.live(&common).await,
+        Ok((conn, proved)) => Arrival { conn, proved, dial: Some(dial) }.live(common).await,
         Err(failure) => {
             tracing::debug!(%addr, ?failure, "a dial came to nothing");
-            tell(&common, Event::Input(Input::DialFailed { dial, failure })).await.ok();
+            common.events.send(Event::Input(Input::DialFailed { dial, failure })).await.ok();
         }
     }
 }

@@ -115,15 +115,39 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Line {
     pub control: mpsc::Sender<Box<Control>>,
-    pub chat: mpsc::Sender<Box<Chat>>,
+    /// Made for the first item: most connections of a relay never carry one.
+    chat: Option<mpsc::Sender<Box<Chat>>>,
+    begin_chat: Option<oneshot::Sender<ChatQueue>>,
     pub close: oneshot::Sender<CloseReason>,
 }
+
+type ChatQueue = mpsc::Receiver<Box<Chat>>;
 
 /// The connection's end of a [`Line`].
 struct LineEnd {
     control: mpsc::Receiver<Box<Control>>,
-    chat: mpsc::Receiver<Box<Chat>>,
+    chat: oneshot::Receiver<ChatQueue>,
     close: oneshot::Receiver<CloseReason>,
+}
+
+impl Line {
+    fn new() -> (Line, LineEnd) {
+        let (control, control_end) = mpsc::channel(QUEUE);
+        let (begin_chat, chat_end) = oneshot::channel();
+        let (close, close_end) = oneshot::channel();
+        let line = Line { control, chat: None, begin_chat: Some(begin_chat), close };
+        (line, LineEnd { control: control_end, chat: chat_end, close: close_end })
+    }
+
+    /// The queue of the chat stream.
+    pub fn chat(&mut self) -> &mpsc::Sender<Box<Chat>> {
+        self.chat.get_or_insert_with(|| {
+            let (queue, queue_end) = mpsc::channel(QUEUE);
+            // A connection that is gone takes nothing.
+            self.begin_chat.take().map(|begin| begin.send(queue_end));
+            queue
+        })
+    }
 }
 
 /// Why a connection is not, or no longer, wanted.
@@ -189,10 +213,6 @@ pub fn code(reason: CloseReason) -> VarInt {
     VarInt::from_u32(reason as u32)
 }
 
-async fn tell(common: &Common, event: Event) -> Result<(), Ending> {
-    common.events.send(event).await.map_err(|_| Ending::Stopping)
-}
-
 /// A proved connection of which the loop has not yet heard.
 pub struct Arrival {
     conn: Connection,
@@ -201,8 +221,20 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// Lives until the connection ends.
-    pub async fn live(self, common: &Arc<Common>) {
+    /// Lives until the connection ends. A relay has a thousand of these, so what is not needed behind a wait is given up
+    /// before it, and waits borrow instead of taking over.
+    pub async fn live(self, common: Arc<Common>) {
+        let mut life = match common.events.reserve().await {
+            Ok(place) => self.begin(place, &common),
+            Err(_) => return conclude(&self.conn, &common, Ending::Stopping),
+        };
+        life.run().await;
+        let closed = Event::Input(Input::Closed { conn: life.id });
+        common.events.send(closed).await.ok();
+    }
+
+    /// Tells the loop, and begins to read and write.
+    fn begin(self, place: mpsc::Permit<'_, Event>, common: &Arc<Common>) -> Life {
         let id = ConnId(common.next.fetch_add(1, Ordering::Relaxed));
         let connected = Connected {
             conn: id,
@@ -212,18 +244,24 @@ impl Arrival {
             dial: self.dial,
             rtt: self.conn.rtt(),
         };
-        let (control, control_end) = mpsc::channel(QUEUE);
-        let (chat, chat_end) = mpsc::channel(QUEUE);
-        let (close, close_end) = oneshot::channel();
-        let line = Line { control, chat, close };
-        let end = LineEnd { control: control_end, chat: chat_end, close: close_end };
-        if let Err(ending) = tell(common, Event::Up { connected, line }).await {
-            return conclude(&self.conn, common, ending);
-        }
-        let (readers, room) = (JoinSet::new(), Arc::new(Semaphore::new(ROOM)));
-        let life = Life { id, conn: self.conn, common: common.clone(), readers, room, chat_seen: false };
-        life.run(self.proved.control_out, self.proved.control_in, end).await;
-        tell(common, Event::Input(Input::Closed { conn: id })).await.ok();
+        let (line, LineEnd { control, chat, close }) = Line::new();
+        place.send(Event::Up { connected, line });
+        let mut writers = JoinSet::new();
+        writers.spawn(writing::control(control, self.proved.control_out, common.clone()));
+        let mut life = Life {
+            id,
+            conn: self.conn,
+            common: common.clone(),
+            readers: JoinSet::new(),
+            writers,
+            room: Arc::new(Semaphore::new(ROOM)),
+            chat,
+            chat_written: false,
+            chat_read: false,
+            close,
+        };
+        life.read_control(self.proved.control_in);
+        life
     }
 }
 
@@ -242,24 +280,21 @@ struct Life {
     conn: Connection,
     common: Arc<Common>,
     readers: JoinSet<Read>,
+    writers: JoinSet<Result<(), Ending>>,
     room: Arc<Semaphore>,
-    chat_seen: bool,
+    /// The queue of the chat stream, once there is one.
+    chat: oneshot::Receiver<ChatQueue>,
+    chat_written: bool,
+    chat_read: bool,
+    close: oneshot::Receiver<CloseReason>,
 }
 
 impl Life {
-    async fn run(mut self, control_out: quinn::SendStream, control_in: RecvStream, line: LineEnd) {
-        let LineEnd { control, chat, close } = line;
-        let mut writers = JoinSet::new();
-        writers.spawn(writing::control(control, control_out, self.common.clone()));
-        writers.spawn(writing::chat(chat, self.conn.clone(), self.common.clone()));
-        self.read_control(control_in);
-        let ending = self.attend(&mut writers, close).await;
+    async fn run(&mut self) {
+        let ending = self.attend().await;
         match ending {
             Ending::Lost => self.hear_out().await,
-            Ending::Asked(_) | Ending::Stopping => {
-                let said = async { while writers.join_next().await.is_some() {} };
-                timeout(self.common.limits.farewell, said).await.ok();
-            }
+            Ending::Asked(_) | Ending::Stopping => self.say_out().await,
             Ending::Protocol | Ending::Limits | Ending::Stranger => {}
         }
         conclude(&self.conn, &self.common, ending);
@@ -267,21 +302,17 @@ impl Life {
     }
 
     /// Until something ends the connection.
-    async fn attend(
-        &mut self,
-        writers: &mut JoinSet<Result<(), Ending>>,
-        mut close: oneshot::Receiver<CloseReason>,
-    ) -> Ending {
-        let conn = self.conn.clone();
+    async fn attend(&mut self) -> Ending {
         let mut pace = Pace::new();
         loop {
             tokio::select! {
-                reason = &mut close => return reason.map_or(Ending::Stopping, Ending::Asked),
-                stream = conn.accept_uni(), if self.readers.len() < MAX_STREAMS => match stream {
+                reason = &mut self.close => return reason.map_or(Ending::Stopping, Ending::Asked),
+                queue = &mut self.chat, if !self.chat_written => self.write_chat(queue.ok()),
+                stream = self.conn.accept_uni(), if self.readers.len() < MAX_STREAMS => match stream {
                     Ok(stream) => self.read_type(stream),
                     Err(_) => return Ending::Lost,
                 },
-                stream = conn.accept_bi() => match stream {
+                stream = self.conn.accept_bi() => match stream {
                     Ok((mut send, mut recv)) => {
                         send.reset(VarInt::from_u32(0)).ok();
                         recv.stop(VarInt::from_u32(0)).ok();
@@ -296,9 +327,26 @@ impl Life {
                         return ending;
                     }
                 }
-                Some(Ok(Err(ending))) = writers.join_next() => return ending,
+                Some(Ok(Err(ending))) = self.writers.join_next() => return ending,
             }
         }
+    }
+
+    fn write_chat(&mut self, queue: Option<ChatQueue>) {
+        self.chat_written = true;
+        if let Some(queue) = queue {
+            self.writers.spawn(writing::chat(queue, self.conn.clone(), self.common.clone()));
+        }
+    }
+
+    /// What is queued is still said, also what was queued a moment ago on a chat stream that has not begun.
+    async fn say_out(&mut self) {
+        if !self.chat_written {
+            let queue = self.chat.try_recv().ok();
+            self.write_chat(queue);
+        }
+        let said = async { while self.writers.join_next().await.is_some() {} };
+        timeout(self.common.limits.farewell, said).await.ok();
     }
 
     /// What had come before the connection was lost is still read.
@@ -311,9 +359,9 @@ impl Life {
 
     fn after(&mut self, read: Result<Read, tokio::task::JoinError>, pace: &mut Pace) -> Result<(), Ending> {
         match read {
-            Ok(Read::Chat(_)) if self.chat_seen => Err(Ending::Protocol),
+            Ok(Read::Chat(_)) if self.chat_read => Err(Ending::Protocol),
             Ok(Read::Chat(stream)) => {
-                self.chat_seen = true;
+                self.chat_read = true;
                 self.read_chat(stream);
                 Ok(())
             }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{ReadError, RecvStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::pace::Pace;
-use super::{Common, Ending, Event, tell};
+use super::{Common, Ending, Event};
 use crate::id::ConnId;
 use crate::proto::event::Input;
 use crate::wire::frame::{FrameBuf, StreamType};
@@ -26,10 +26,11 @@ const MESSAGE: usize = 1024;
 pub async fn control(conn: ConnId, mut frames: Frames, room: &Arc<Semaphore>, common: &Common) -> Result<(), Ending> {
     let mut pace = Pace::new();
     while let Some(frame) = frames.next().await? {
+        let place = Place::free(frame, room, common).await?;
         let batch: ctl::Batch = decode(frame).map_err(|_| Ending::Protocol)?;
         let weight = batch.len().max(frame.len() / MESSAGE).max(1);
         let wait = pace.charge(weight, common.clock.now().moment)?;
-        hand_over(Input::Control { conn, batch: batch.0 }, frame.len(), room, common).await?;
+        place.fill(Input::Control { conn, batch: batch.0 });
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -40,18 +41,32 @@ pub async fn control(conn: ConnId, mut frames: Frames, room: &Arc<Semaphore>, co
 /// Reads a chat stream to its end. Its pace is kept by acknowledgement, in the core.
 pub async fn chat(conn: ConnId, mut frames: Frames, room: &Arc<Semaphore>, common: &Common) -> Result<(), Ending> {
     while let Some(frame) = frames.next().await? {
+        let place = Place::free(frame, room, common).await?;
         let items: chat::Items = decode(frame).map_err(|_| Ending::Protocol)?;
-        hand_over(Input::Chat { conn, items: items.0 }, frame.len(), room, common).await?;
+        place.fill(Input::Chat { conn, items: items.0 });
     }
     Ok(())
 }
 
-/// Waits until enough of what this connection has brought was taken by the loop: who talks much must not fill the queue
-/// that others stand in.
-async fn hand_over(input: Input, bytes: usize, room: &Arc<Semaphore>, common: &Common) -> Result<(), Ending> {
-    let bytes = u32::try_from(bytes).expect("a frame is below its cap");
-    let taken = room.clone().acquire_many_owned(bytes).await.map_err(|_| Ending::Stopping)?;
-    tell(common, Event::Heard { input, room: taken }).await
+/// Where what a frame says may wait for the loop.
+struct Place<'a> {
+    queue: mpsc::Permit<'a, Event>,
+    room: OwnedSemaphorePermit,
+}
+
+impl<'a> Place<'a> {
+    /// Waits until enough of what this connection has brought was taken by the loop: who talks much must not fill the queue
+    /// that others stand in. The frame is read only then, so that what it becomes is held over no wait.
+    async fn free(frame: &[u8], room: &Arc<Semaphore>, common: &'a Common) -> Result<Place<'a>, Ending> {
+        let bytes = u32::try_from(frame.len()).expect("a frame is below its cap");
+        let room = room.clone().acquire_many_owned(bytes).await.map_err(|_| Ending::Stopping)?;
+        let queue = common.events.reserve().await.map_err(|_| Ending::Stopping)?;
+        Ok(Place { queue, room })
+    }
+
+    fn fill(self, input: Input) {
+        self.queue.send(Event::Heard { input, room: self.room });
+    }
 }
 
 /// A stream of frames, behind its type byte.
