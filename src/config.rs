@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use tracing_subscriber::filter::Targets;
 
 use crate::identity::Name;
 use crate::identity::address::{Address, SCHEME};
@@ -34,6 +35,9 @@ pub const DEFAULT_PORT: u16 = 27272;
 const MAX_KEY_FILE: u64 = 64 * 1024;
 /// Nodes to start from: more than any list kept by hand.
 const MAX_BOOTSTRAP: usize = 64;
+/// A filter that is logged by; what is asked for is stronger. Whoever dials remembered addresses from an island is told by
+/// the system, each minute, that there is no way there: that is the use of an island.
+const QUIET: &str = "quinn_udp=error";
 
 /// What the program is to do.
 pub enum Action {
@@ -77,8 +81,8 @@ pub struct Config {
     pub face: Face,
     /// Nobody sits here: the end of standard input is ignored.
     pub headless: bool,
-    /// A valid filter for tracing.
-    pub log: String,
+    /// What is logged, by target and level.
+    pub log: Targets,
     /// What a person should know before the node starts, a line each.
     pub warnings: Vec<String>,
 }
@@ -152,7 +156,7 @@ fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, Unusable> {
         return Err(unusable(format!("at most {MAX_BOOTSTRAP} nodes can be given by --bootstrap")));
     }
     let bootstrap = args.bootstrap.iter().map(|text| normal_address(text)).collect::<Result<_, _>>()?;
-    tracing_subscriber::EnvFilter::try_new(&args.log).map_err(|_| {
+    let log = format!("{QUIET},{}", args.log).parse().map_err(|_| {
         unusable(format!("`{}` is no log filter; try --log debug or --log darknode=debug", harmless(&args.log)))
     })?;
     let server = if args.server { roles::SERVER } else { 0 };
@@ -171,7 +175,7 @@ fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, Unusable> {
         network,
         face,
         headless: args.headless || args.server,
-        log: args.log,
+        log,
         warnings,
     })
 }

@@ -9,7 +9,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, Face};
 use crate::identity::name::harmless;
@@ -17,20 +19,15 @@ use crate::identity::name::harmless;
 /// Enough for days of warnings; with its predecessor never more than twice this on a small disk.
 const MAX_FILE: u64 = 4 << 20;
 
-/// What is behind this is stronger. Whoever dials remembered addresses from an island is told by the system, each minute,
-/// that there is no way there: that is the use of an island.
-const QUIET: &str = "quinn_udp=error";
-
 /// Begins to log as `config` wants it. Only the first call of a process has an effect.
 pub fn start(config: &Config) {
-    let filter = EnvFilter::new(format!("{QUIET},{}", config.log));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    let builder = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
     // Fails only where logging has begun before, as in tests.
     let _ = if config.face == Face::Interactive {
         let file = Arc::new(Mutex::new(LogFile::new(&config.place.dir)));
-        builder.with_writer(move || Tame(Shared(file.clone()))).try_init()
+        builder.with_writer(move || Tame(Shared(file.clone()))).finish().with(config.log.clone()).try_init()
     } else {
-        builder.with_writer(|| Tame(io::stderr())).try_init()
+        builder.with_writer(|| Tame(io::stderr())).finish().with(config.log.clone()).try_init()
     };
 }
 
