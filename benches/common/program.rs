@@ -11,7 +11,7 @@ use darknode::identity::network::NetworkKey;
 pub struct Program {
     child: Child,
     pub port: u16,
-    /// Its user; empty for the raw side.
+    /// Its user; empty for raw quinn.
     pub id: String,
 }
 
@@ -33,22 +33,18 @@ impl Program {
         if !lan {
             command.arg("--no-lan");
         }
-        let (child, ready) = first_line(command);
-        let ready: serde_json::Value = serde_json::from_str(&ready).expect("the first line is JSON");
-        let listen = ready["listen"][0].as_str().and_then(|addr| addr.rsplit(':').next()?.parse().ok());
-        Program {
-            child,
-            port: listen.expect("it listens"),
-            id: ready["id"].as_str().expect("it is somebody").to_owned(),
-        }
+        Program::of(command, |ready| {
+            let ready: serde_json::Value = serde_json::from_str(ready).expect("the first line is JSON");
+            let port = ready["listen"][0].as_str().and_then(|addr| addr.rsplit(':').next()?.parse().ok());
+            (port.expect("it listens"), ready["id"].as_str().expect("it is somebody").to_owned())
+        })
     }
 
-    /// This very program with an argument, after which it says its port.
-    pub fn raw(argument: &str) -> Program {
-        let mut command = Command::new(std::env::current_exe().expect("we are a file"));
-        command.arg(argument);
-        let (child, port) = first_line(command);
-        Program { child, port: port.trim().parse().expect("it says its port"), id: String::new() }
+    /// A program whose first line says its port, and its user if it has one.
+    pub fn of(command: Command, read: impl FnOnce(&str) -> (u16, String)) -> Program {
+        let (child, line) = first_line(command);
+        let (port, id) = read(&line);
+        Program { child, port, id }
     }
 
     /// Seconds of processor time of all its threads so far.

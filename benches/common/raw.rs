@@ -17,9 +17,7 @@ pub struct Side {
 impl Side {
     /// Sides of different seeds are different sessions.
     pub fn new(seed: u64) -> Side {
-        let mut bytes = [7; 32];
-        bytes[..8].copy_from_slice(&seed.to_be_bytes());
-        let credentials = Credentials::new(&SecretKey::from_seed(Scheme::Ed25519, &bytes));
+        let credentials = Credentials::new(&key(seed));
         let socket = bind(Some(0)).expect("loopback has a free port");
         let port = socket.local_addr().expect("it is bound").port();
         let endpoint = open(socket, server_config(credentials.server_config())).expect("a runtime is there");
@@ -36,4 +34,11 @@ impl Side {
     pub async fn accept(&self) -> Connection {
         self.endpoint.accept().await.expect("it is open").await.expect("we are answered ourselves")
     }
+}
+
+/// The session key of a seed.
+pub fn key(seed: u64) -> SecretKey {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    SecretKey::from_seed(Scheme::Ed25519, &bytes)
 }

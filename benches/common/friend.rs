@@ -1,0 +1,48 @@
+//! Whole nodes in this process that are linked with the program.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
+
+use darknode::handle::{FaceMessage, Handle, NodeMessage};
+use darknode::identity::Name;
+use darknode::identity::network::NetworkKey;
+use darknode::node::{NodeConfig, lan::MDNS_PORT, start};
+use darknode::proto::Accept;
+use darknode::proto::event::{Command, Request};
+use darknode::proto::view::Notice;
+
+use super::program::Program;
+
+pub fn node(dir: &Path, name: &str, key: &NetworkKey, lan: bool) -> Handle {
+    let config = NodeConfig {
+        name: Name::parse(name).expect("a plain name"),
+        data_dir: dir.join(name),
+        port: Some(0),
+        network: key.clone(),
+        roles: 0,
+        accept: Accept::Auto,
+        bootstrap: Vec::new(),
+        lan: lan.then_some(MDNS_PORT),
+    };
+    start(config).expect("a node starts in a new directory").0
+}
+
+/// Until both sides name each other.
+pub async fn link(handle: &mut Handle, program: &Program, port: u16) {
+    let ip = Ipv4Addr::LOCALHOST.into();
+    for command in [Command::Ping { ip, port: Some(port) }, Command::Chat { user: program.id.clone() }] {
+        let request = Request { line: None, command };
+        handle.to_node.send(FaceMessage::Request(request)).await.expect("the node runs");
+    }
+    let linked = async {
+        loop {
+            match handle.from_node.recv().await {
+                Some(NodeMessage::Notice { notice: Notice::Linked { .. }, .. }) => return,
+                Some(_) => {}
+                None => panic!("the node stopped"),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), linked).await.expect("a link is made");
+}

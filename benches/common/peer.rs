@@ -1,0 +1,77 @@
+//! A session that proves itself, says hello, and from then on only listens: all that a relay sees of somebody idle, at the
+//! price of raw quinn.
+
+use darknode::id::{BootId, SessionId, UserId};
+use darknode::identity::SecretKey;
+use darknode::identity::network::{NetworkKey, Role};
+use darknode::identity::record::{Checked, Record};
+use darknode::identity::seal::PrekeySecret;
+use darknode::node::tls::exporter;
+use darknode::time::Moment;
+use darknode::wire::addr::Addr;
+use darknode::wire::control::{Batch, Control, Hello};
+use darknode::wire::frame::{StreamType, encode_frame};
+use darknode::wire::record::{Declaration, KeyCard, Roster, RosterSession, Signed};
+use darknode::wire::{List, Text};
+use quinn::{Connection, RecvStream, SendStream};
+
+use super::raw::{self, Side};
+
+/// Addresses that a host with a cable, a wireless link and IPv6 declares.
+const ADDRESSES: u8 = 4;
+
+/// An idle session of a user of its own.
+pub struct Peer {
+    conn: Connection,
+    _control: SendStream,
+}
+
+impl Peer {
+    /// Dials a node and makes itself known. `side` is of this seed.
+    pub async fn meet(side: &Side, seed: u64, network: &NetworkKey, port: u16) -> Peer {
+        let conn = side.dial(port).await;
+        let proof = network.prove(&exporter(&conn), Role::Dialler, BootId(seed));
+        let hello: Batch = List(vec![Control::Hello(hello(seed, network))]);
+        let mut opening = vec![StreamType::Control as u8];
+        opening.extend(encode_frame(StreamType::Control, &proof).expect("a proof is short"));
+        let mut control = conn.open_uni().await.expect("a stream is allowed");
+        control.write_all(&opening).await.expect("it is taken");
+        let theirs = conn.accept_uni().await.expect("a stream comes");
+        let hello = encode_frame(StreamType::Control, &hello).expect("a hello is short");
+        control.write_all(&hello).await.expect("it is taken");
+        tokio::spawn(listen(theirs));
+        Peer { conn, _control: control }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.conn.close_reason().is_none()
+    }
+}
+
+async fn listen(mut stream: RecvStream) {
+    while let Ok(Some(_)) = stream.read_chunk(usize::MAX, true).await {}
+}
+
+fn hello(seed: u64, network: &NetworkKey) -> Hello {
+    let (user_key, session_key) = (raw::key(!seed), raw::key(seed));
+    let (user, session) = (UserId(user_key.public()), SessionId(session_key.public()));
+    let prekey = PrekeySecret { id: seed.to_be_bytes(), secret: user.0, made: Moment(0) };
+    let sessions = List(vec![RosterSession { id: session, label: Text("desk".to_owned()) }]);
+    let name = Text(format!("peer{seed}"));
+    let addrs = (1..=ADDRESSES).map(|n| Addr(([10, 0, n, 1], 27272).into())).collect();
+    let roster = Roster { user, name, version: 1, sessions, revoked: List(Vec::new()) };
+    let declaration = Declaration { user, session, seq: 1, online: true, addrs: List(addrs), roles: 0 };
+    let card = KeyCard { user, session, seq: 1, prekeys: List(vec![prekey.public()]) };
+    Hello {
+        declaration: signed(declaration, &session_key, network),
+        roster: signed(roster, &user_key, network),
+        card: Some(signed(card, &session_key, network)),
+        observed: Addr(([127, 0, 0, 1], 1).into()),
+        known_seq: None,
+        agent: Text("peer/1".to_owned()),
+    }
+}
+
+fn signed<T: Record>(record: T, key: &SecretKey, network: &NetworkKey) -> Signed {
+    Checked::sign(record, key, &network.id()).signed().clone()
+}
