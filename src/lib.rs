@@ -2,7 +2,9 @@
 //!
 //! darknode is a chat node that needs no server. A **user** is a person, known by a key; a **session** is one running
 //! node of theirs. Two users are **linked** when both say so. A node keeps in sight everybody within two links, pushes
-//! what changes to those it concerns, seeks for ever whoever is linked and missing, through friends and servers too, and keeps every line that was typed until a receipt says it has arrived.
+//! what changes to those it concerns, seeks for ever whoever is linked and missing, through friends and servers too, and
+//! keeps every line that was typed until a receipt says it has arrived. Relays carry what is sealed to those who are not
+//! connected.
 //! What is not built yet stands in the README under *Limits*; why things are as they are, in `docs/decisions.md`; every
 //! byte that travels, in `docs/protocol.md`.
 //!
@@ -47,11 +49,23 @@
 //! 3. `node::store::writer` commits what is queued as one transaction; [`Input::Stored`](proto::event::Input::Stored)
 //!    opens the gate: `queued` is shown, and the outbox may send.
 //! 4. [`identity::seal`] signs and seals a bundle of waiting lines to the addressee's prekeys; `node::connection`
-//!    writes it on the chat stream, if a session of the addressee is connected. If none is, it waits, and [`proto`]
-//!    seeks them.
+//!    writes it on the chat stream, if a session of the addressee is connected. If none is, it waits, [`proto`]
+//!    seeks them, and whoever may bring it on gets it as mail.
 //! 5. Over there [`wire`] refuses or decodes, the seal is opened, the inbox takes each message once, the store commits,
 //!    and only then release and receipt go back and the line goes to the face.
 //! 6. The receipt settles the message here: `delivered`.
+//!
+//! # A line over islands
+//!
+//! 1. Bob is not connected. `proto::on_mail` seals what waits for him, keeps the envelope in `proto::custody`, and gives it
+//!    to a friend who is connected with him and to a relay or server.
+//! 2. The relay (`proto::on_custody`) has room for it, stores it, and says so: `carried`. It hands it to Bob, or to a relay
+//!    that has announced him nearer (`proto::directory`); where nobody has, to whomever it meets next, half of the copies.
+//! 3. Bob's session opens it, stores what was in it, and shows its release: each carrier drops the envelope, keeps the
+//!    release as a tombstone, and tells those who have a copy.
+//! 4. His receipt travels back as mail, too: `delivered`. Whatever copy is left is withdrawn.
+//!
+//! `docs/mail.md` tells all of it.
 //!
 //! # A word about somebody, over two links
 //!
@@ -67,7 +81,7 @@
 //! # Where to begin
 //!
 //! [`proto::event`] is the whole contract of the core on one page; [`proto::limits`] is every number with its reason.
-//! The tests are sentences: `tests/core.rs` and `tests/horizon.rs` for the core and the simulator,
+//! The tests are sentences: `tests/core.rs`, `tests/horizon.rs` and `tests/mail` for the core and the simulator,
 //! `tests/loopback_shell.rs` for whole nodes, `tests/store/` for what survives, `tests/vectors/` for every byte.
 
 #[cfg(feature = "node")]
