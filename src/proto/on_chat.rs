@@ -264,7 +264,10 @@ impl Core {
             let to = self.users.handle(&opened.user);
             for message in result.delivered {
                 let (to, session, state) = (to.clone(), opened.session, Delivery::Delivered);
-                self.notice_after_store(None, Notice::State { message, to, session, state, by: session });
+                self.notice_after_store(
+                    None,
+                    Notice::State { message, holder: to.clone(), to, session, state, by: session },
+                );
             }
         }
         self.withdraw_mail(&opened.user);

@@ -163,8 +163,10 @@ impl Core {
         if self.outbox.is_delivered(&message, &session) {
             return;
         }
-        let to = self.users.handle(user);
-        self.notice_after_store(None, Notice::State { message, to, session, state: Delivery::Carried, by });
+        let (to, state) = (self.users.handle(user), Delivery::Carried);
+        let carrier = self.sessions.get(&by).map(|known| self.users.handle(&known.user));
+        let holder = carrier.unwrap_or_else(|| by.short());
+        self.notice_after_store(None, Notice::State { message, to, session, state, by, holder });
     }
 
     /// A carrier does not take, or does not keep, an envelope.

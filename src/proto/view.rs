@@ -69,6 +69,8 @@ pub enum Notice {
         state: Delivery,
         /// Whose disk has it: the relay or server that carries it, or the session it was for.
         by: SessionId,
+        /// What to call the user of that session.
+        holder: String,
     },
     Message(Box<MessageView>),
     Users {

@@ -295,7 +295,7 @@ impl<'a> Body<'a> {
             }
             Notice::Chat { with, id } => Body::Chat { with, id: Shown(*id) },
             Notice::Queued { message, to, text } => Body::Queued { message: message.token(), to, text },
-            Notice::State { message, to, session, state, by } => Body::State {
+            Notice::State { message, to, session, state, by, .. } => Body::State {
                 message: message.token(),
                 to,
                 session: Shown(*session),

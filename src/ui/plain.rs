@@ -99,9 +99,9 @@ fn told(style: Style, notice: &Notice) -> String {
     match notice {
         Notice::Chat { with, .. } => style.happened(&format!("what you type goes to {with}")),
         Notice::Queued { to, text, .. } => said(style, "you", Some(to), text),
-        Notice::State { to, state, by, .. } => style.happened(&match state {
+        Notice::State { to, state, holder, .. } => style.happened(&match state {
             Delivery::Queued => format!("waiting for {to}"),
-            Delivery::Carried => format!("carried for {to} by {}", by.short()),
+            Delivery::Carried => format!("carried for {to} by {holder}"),
             Delivery::Delivered => format!("delivered to {to}"),
         }),
         Notice::Message(view) => message(style, view),

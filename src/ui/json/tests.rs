@@ -127,7 +127,14 @@ fn what_is_said_and_who_has_it() {
     );
     for (state, text) in [(Delivery::Carried, "carried"), (Delivery::Delivered, "delivered")] {
         is(
-            Notice::State { message: message_id(), to: user(), session: SESSION, state, by: CARRIER },
+            Notice::State {
+                message: message_id(),
+                to: user(),
+                session: SESSION,
+                state,
+                by: CARRIER,
+                holder: "pi".into(),
+            },
             json!({"event": "state", "message": token, "to": "bob", "session": session(), "state": text, "by": carrier()}),
         );
     }

@@ -134,8 +134,8 @@ fn every_happening_has_its_sentence() {
 fn who_has_a_message_is_said_by_short_ids() {
     let (bobs, relay) = (SessionId([4; 32]), SessionId([5; 32]));
     let message = view("hi").message;
-    let state = |state, by| Notice::State { message, to: "bob".into(), session: bobs, state, by };
-    assert_eq!(printed(state(Delivery::Carried, relay)), format!("* carried for bob by {}\n", relay.short()));
+    let state = |state, by| Notice::State { message, to: "bob".into(), session: bobs, state, by, holder: "pi".into() };
+    assert_eq!(printed(state(Delivery::Carried, relay)), "* carried for bob by pi\n");
     assert_eq!(printed(state(Delivery::Delivered, bobs)), "* delivered to bob\n");
 
     let held = |state, by: &[SessionId]| HeldBy { session: bobs, state, by: by.to_vec() };
