@@ -297,6 +297,12 @@ impl Custody {
         self.by_address.get(address).into_iter().flatten().map(|(_, id)| *id)
     }
 
+    /// Envelopes that a user has handed over, newest first.
+    pub fn deposited_by(&self, depositor: &UserId) -> Vec<EnvelopeId> {
+        let account = self.accounts.get(depositor);
+        account.into_iter().flat_map(|account| account.envelopes.iter().rev()).map(|(_, id)| *id).collect()
+    }
+
     /// All envelopes, newest first.
     pub fn newest(&self) -> Vec<EnvelopeId> {
         let mut all: Vec<(u64, EnvelopeId)> = self.held.iter().map(|(id, held)| (held.order, *id)).collect();

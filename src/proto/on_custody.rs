@@ -247,20 +247,24 @@ impl Core {
     pub(super) fn offer_mail(&mut self, conn: ConnId, session: SessionId, user: UserId) {
         let theirs: Vec<EnvelopeId> = self.custody.to(&Address::from(user)).collect();
         theirs.into_iter().for_each(|id| self.handover.put(&session, id));
-        if !self.custody.is_empty() {
-            let worth = |id: &EnvelopeId| {
-                let knows = |held: &super::custody::Held| held.holders.contains(&session) || held.row.from == session;
-                self.custody.get(id).is_some_and(knows)
-                    || (self.is_super_client(conn) && self.share(conn, session, id).is_some())
-            };
-            let ids: Vec<EnvelopeId> =
-                self.custody.newest().into_iter().filter(worth).take(MAX_OFFERED_AT_ONCE).collect();
-            for page in ids.chunks(MAX_OFFERED) {
-                let item = Chat::Offer(Offer { envelopes: List(page.to_vec()) });
-                self.out.after_store(Output::Chat { conn, item });
-            }
+        for page in self.worth_offering(conn, session, &user).chunks(MAX_OFFERED) {
+            let item = Chat::Offer(Offer { envelopes: List(page.to_vec()) });
+            self.out.after_store(Output::Chat { conn, item });
         }
         self.hand_over(session);
+    }
+
+    /// What a carrier may be given, and what a neighbour gave or was given: it may be released, here or there.
+    fn worth_offering(&self, conn: ConnId, session: SessionId, user: &UserId) -> Vec<EnvelopeId> {
+        if !self.is_super_client(conn) {
+            // The many. What they gave is found without looking at all that others gave.
+            return self.custody.deposited_by(user);
+        }
+        let worth = |id: &EnvelopeId| {
+            let has = |held: &super::custody::Held| held.holders.contains(&session);
+            self.custody.get(id).is_some_and(has) || self.share(conn, session, id).is_some()
+        };
+        self.custody.newest().into_iter().filter(worth).take(MAX_OFFERED_AT_ONCE).collect()
     }
 
     /// What a neighbour holds: released here, known, or asked for.
