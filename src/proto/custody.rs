@@ -297,10 +297,10 @@ impl Custody {
         self.by_address.get(address).into_iter().flatten().map(|(_, id)| *id)
     }
 
-    /// Envelopes that a user has handed over, newest first.
+    /// Envelopes that a user has handed over, newest first of those it gave as a member, and as a stranger.
     pub fn deposited_by(&self, depositor: &UserId) -> Vec<EnvelopeId> {
-        let account = self.accounts.get(depositor);
-        account.into_iter().flat_map(|account| account.envelopes.iter().rev()).map(|(_, id)| *id).collect()
+        let accounts = [true, false].map(|member| self.accounts.get(&(*depositor, member)));
+        accounts.into_iter().flatten().flat_map(|account| account.envelopes.iter().rev()).map(|(_, id)| *id).collect()
     }
 
     /// All envelopes, newest first.
