@@ -65,8 +65,6 @@
 //!    release as a tombstone, and tells those who have a copy.
 //! 4. His receipt travels back as mail, too: `delivered`. Whatever copy is left is withdrawn.
 //!
-//! `docs/mail.md` tells all of it.
-//!
 //! # A word about somebody, over two links
 //!
 //! 1. Bob's session declares itself to its neighbours; `proto::on_presence` takes the record in and shows him.
