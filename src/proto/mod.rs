@@ -187,8 +187,6 @@ pub struct Core {
     forwards: Forwards,
     /// My messages that are on their way to the disk, with the line that typed each.
     typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
-    /// Users of whom the store keeps a row.
-    kept: BTreeSet<UserId>,
     /// When all who are missing were last sought anew because one of them came back.
     sought_all: Option<Moment>,
     /// When to look next where one of the missing was.
@@ -264,7 +262,6 @@ impl Core {
         let mut count = Count::new(memory.counters);
         let mut prekeys = Prekeys::new(memory.prekeys);
         let mut out = Outputs::default();
-        let kept = memory.users.iter().map(|row| row.user).chain([config.user]).collect();
         let mut users = Users::new(memory.users);
         let links = Links::new(&memory.links);
         if let Some(prekey) = prekeys.rotate(&mut rng, now.moment) {
@@ -272,6 +269,7 @@ impl Core {
         }
         let myself = statements::first(&config, &mut count, &mut users, &prekeys, &links, now);
         count.unsaved().map(|counters| out.store(Op::Counters(counters)));
+        users.keep(config.user);
         users.row(&config.user).map(|row| out.store(Op::User(row)));
         let mut core = Core {
             session,
@@ -308,7 +306,6 @@ impl Core {
             handover: Handover::default(),
             forwards: Forwards::default(),
             typed: VecDeque::new(),
-            kept,
             sessions: Sessions::new(memory.sessions),
             users,
             sought_all: None,
@@ -423,12 +420,12 @@ impl Core {
 
     /// Whether there is room for one more user in the store.
     fn may_keep(&self, user: &UserId) -> bool {
-        self.kept.contains(user) || self.kept.len() < limits::MAX_KEPT_USERS
+        self.users.is_kept(user) || self.users.kept() < limits::MAX_KEPT_USERS
     }
 
     /// Keeps a user over restarts, with their sessions.
     fn keep(&mut self, user: UserId) {
-        if !self.kept.insert(user) {
+        if !self.users.keep(user) {
             return;
         }
         self.save_user(&user);
@@ -438,7 +435,7 @@ impl Core {
     }
 
     fn save_user(&mut self, user: &UserId) {
-        if self.kept.contains(user)
+        if self.users.is_kept(user)
             && let Some(row) = self.users.row(user)
         {
             self.out.store(Op::User(row));
@@ -446,7 +443,7 @@ impl Core {
     }
 
     fn save_session(&mut self, session: &SessionId) {
-        let row = self.sessions.row(session).filter(|row| self.kept.contains(&row.user));
+        let row = self.sessions.row(session).filter(|row| self.users.is_kept(&row.user));
         if let Some(row) = row {
             self.out.store(Op::Session(Box::new(row)));
         }

@@ -346,7 +346,7 @@ impl Core {
         if self.is_remembered(user) || !self.neighbours.of_user(user).is_empty() || self.nearby.shows(user) {
             return;
         }
-        let kept = self.kept.remove(user);
+        let kept = self.users.is_kept(user);
         for session in self.sessions.of_user(user).collect::<Vec<_>>() {
             self.show_offline(&session, Absence::Lost);
             self.sessions.forget(&session);

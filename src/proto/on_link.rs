@@ -19,7 +19,7 @@ impl Core {
         self.users.note(user);
         if matches!(state, LinkState::Linked) {
             self.users.pin(&user);
-            if self.kept.contains(&user) {
+            if self.users.is_kept(&user) {
                 self.save_user(&user);
             }
         }

@@ -153,7 +153,7 @@ impl Core {
     /// Whether records about a user are worth keeping: they are linked, within two links, remembered or here, or this is a
     /// server.
     pub(super) fn concerns(&self, user: &UserId) -> bool {
-        self.kept.contains(user)
+        self.users.is_kept(user)
             || self.links.wants(user)
             || self.horizon.reaches(user)
             || self.lookups.found(user)
@@ -170,10 +170,10 @@ impl Core {
 
     /// Users two steps away are remembered over a restart, up to a bound.
     pub(super) fn keep_if_far(&mut self, user: &UserId) {
-        if self.kept.contains(user) {
+        if self.users.is_kept(user) {
             return;
         }
-        if self.is_super() || (self.horizon.reaches(user) && self.kept.len() < MAX_FAR_USERS) {
+        if self.is_super() || (self.horizon.reaches(user) && self.users.kept() < MAX_FAR_USERS) {
             if self.may_keep(user) {
                 self.keep(*user);
             } else {

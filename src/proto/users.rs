@@ -21,6 +21,8 @@ struct User {
     called: Option<Called>,
     pinned: bool,
     verified: bool,
+    /// The store has a row of them.
+    kept: bool,
 }
 
 /// A name, and what it is compared by.
@@ -42,6 +44,8 @@ pub struct Users {
     known: BTreeMap<UserId, User>,
     /// By folded name.
     named: BTreeSet<(Arc<str>, UserId)>,
+    /// How many the store has.
+    kept: usize,
 }
 
 /// What a roster did.
@@ -69,7 +73,7 @@ impl Users {
     pub fn new(rows: Vec<UserRow>) -> Users {
         let known: BTreeMap<UserId, User> = rows.into_iter().map(|row| (row.user, User::from_row(&row))).collect();
         let called = |(id, user): (&UserId, &User)| Some((user.called.as_ref()?.folded.clone(), *id));
-        Users { named: known.iter().filter_map(called).collect(), known }
+        Users { named: known.iter().filter_map(called).collect(), kept: known.len(), known }
     }
 
     /// Takes a roster in.
@@ -218,7 +222,23 @@ impl Users {
 
     pub fn forget(&mut self, user: &UserId) {
         self.rename(*user, None);
-        self.known.remove(user);
+        self.kept -= usize::from(self.known.remove(user).is_some_and(|user| user.kept));
+    }
+
+    /// From now on the store has a row of a user. False if it had.
+    pub fn keep(&mut self, user: UserId) -> bool {
+        let new = !std::mem::replace(&mut self.known.entry(user).or_default().kept, true);
+        self.kept += usize::from(new);
+        new
+    }
+
+    pub fn is_kept(&self, user: &UserId) -> bool {
+        self.known.get(user).is_some_and(|user| user.kept)
+    }
+
+    /// How many the store has a row of.
+    pub fn kept(&self) -> usize {
+        self.kept
     }
 
     /// What the store keeps of a user.
@@ -266,6 +286,7 @@ impl User {
             version: roster.as_ref().map_or(0, |roster| roster.version),
             pinned: pinned.is_some(),
             verified: row.verified,
+            kept: true,
             called: pinned.or_else(|| Name::parse(&roster.as_ref()?.name).ok()).map(Called::by),
             roster: roster.as_ref().map(Kept::from),
         }
