@@ -32,16 +32,10 @@ fn main() {
     let runtime = runtime.expect("a runtime starts");
     runtime.block_on(async {
         conditions::conditions();
-        size();
         idle(false).await;
         idle(true).await;
         conditions::conditions();
     });
-}
-
-fn size() {
-    let bytes = std::fs::metadata(env!("CARGO_BIN_EXE_darknode")).expect("the program was built").len();
-    println!("{:42} {:8.2} MB", "the program", bytes as f64 / 1e6);
 }
 
 async fn idle(lan: bool) {
