@@ -269,3 +269,23 @@ fn in_a_hall_full_of_strangers_everybody_keeps_the_relay_and_the_relay_everybody
     assert!((0..30).all(|stranger| keep(&sim, stranger)) && keep(&sim, behind));
     assert!(finds(&mut sim, 29, bob));
 }
+
+#[test]
+fn forty_people_on_four_islands_see_all_their_friends_and_no_relay_drops_a_question() {
+    const EACH: usize = 10;
+    let mut sim = Sim::new(Settings { seed: 80, scheme: Scheme::Cheap, ..Settings::default() });
+    for n in 0..4 * EACH {
+        sim.place(Plan { accept: Accept::Ask, ..Plan::islander(format!("n{n}"), (n / EACH) as u32) });
+    }
+    let friends = |n: usize| (1..=3).map(move |step| (n, (n + step * (EACH + 7)) % (4 * EACH)));
+    let pairs: Vec<(usize, usize)> = (0..4 * EACH).flat_map(friends).filter(|(a, b)| a / EACH != b / EACH).collect();
+    pairs.iter().for_each(|(a, b)| link(&mut sim, *a, *b));
+    let relays: Vec<usize> = (0..3).map(|n| sim.place(Plan::relay(format!("relay{n}"), &[n, n + 1]))).collect();
+    (0..sim.nodes.len()).for_each(|node| sim.start(node));
+    let all = |sim: &Sim| pairs.iter().all(|(a, b)| see_each_other(sim, *a, *b));
+    assert!(sim.run_until(SOON, all));
+    for relay in relays {
+        let drops = sim.core(relay).map(|core| core.drops().clone()).unwrap_or_default();
+        assert!(drops.is_empty(), "{drops:?}");
+    }
+}
