@@ -327,7 +327,7 @@ impl Core {
 
     /// deliverKnownList: signed records about users that concern me.
     pub(super) fn on_known_list(&mut self, conn: ConnId, list: DeliverKnownList) {
-        if self.pass_found(&list) || self.pass_answer(conn, &list) {
+        if self.pass_found(conn, &list) || self.pass_answer(conn, &list) {
             return;
         }
         let id = list.id;
@@ -380,7 +380,7 @@ impl Core {
     }
 }
 
-fn nothing_of(user: &UserId) -> KnownUser {
+pub(super) fn nothing_of(user: &UserId) -> KnownUser {
     let (links, cards, declarations) = (List(Vec::new()), List(Vec::new()), List(Vec::new()));
     KnownUser { user: *user, roster: None, links, cards, declarations }
 }

@@ -87,11 +87,15 @@ impl Core {
     }
 
     /// An answer to a question that I passed on goes back to who asked me. True if it was one.
-    pub(super) fn pass_found(&mut self, list: &DeliverKnownList) -> bool {
+    pub(super) fn pass_found(&mut self, conn: ConnId, list: &DeliverKnownList) -> bool {
         let Some(asker) = self.finds.asker(list.id) else { return false };
         let Some(asker) = self.neighbours.up(&asker) else { return true };
-        let fresh: Vec<KnownUser> =
-            list.users.iter().filter(|known| self.finds.answer(list.id, known.user)).cloned().collect();
+        let mut fresh = Vec::new();
+        for known in list.users.iter() {
+            if self.is_sound(conn, known) && self.finds.answer(list.id, known.user) {
+                fresh.push(known.clone());
+            }
+        }
         if !fresh.is_empty() {
             let list = DeliverKnownList { users: List(fresh), ..list.clone() };
             self.send_control(asker, Control::DeliverKnownList(list));

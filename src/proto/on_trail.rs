@@ -7,6 +7,7 @@
 
 use super::Core;
 use super::limits::{ASK_HOPS, MAX_INTERESTS_PER_ASKER, MAX_TRAILS_PER_RELAY};
+use super::on_digest::nothing_of;
 use super::on_presence::short;
 use super::trails::{Asked, Gone, Key};
 use crate::id::{ConnId, SessionId, UserId};
@@ -18,7 +19,7 @@ use crate::wire::codec::{Fixed, List};
 use crate::wire::control::{
     Control, DeliverKnownList, Digest, KnownDeclaration, KnownUser, RequestPing, SessionMark, UserMark,
 };
-use crate::wire::record::{Declaration, Roster};
+use crate::wire::record::{Declaration, KeyCard, Roster};
 
 impl Core {
     /// Asks relays and servers beside me for a missing user, to whom I am linked as far as I know.
@@ -84,8 +85,8 @@ impl Core {
     pub(super) fn is_askers_own(&self, request: &RequestPing, asker: &SessionId) -> bool {
         let parts: [&[u8]; 2] = [&request.id.to_be_bytes(), &request.target.0];
         let holds = |signature: &Fixed<64>| {
-            let Self { verifier, .. } = self;
-            verify(verifier.scheme, &asker.0, Domain::RequestPing, &verifier.network, &parts, &signature.0)
+            let (scheme, network) = (self.verifier.scheme, &self.verifier.network);
+            verify(scheme, &asker.0, Domain::RequestPing, network, &parts, &signature.0)
         };
         request.signature.as_ref().is_some_and(holds)
     }
@@ -146,8 +147,7 @@ impl Core {
             .collect();
         if !declarations.is_empty() {
             let roster = self.users.roster(&key.0).map(|roster| roster.signed().clone());
-            let (links, cards) = (List(Vec::new()), List(Vec::new()));
-            let user = KnownUser { user: key.0, roster, links, cards, declarations: List(declarations) };
+            let user = KnownUser { roster, declarations: List(declarations), ..nothing_of(&key.0) };
             self.send_known(conn, key.1, vec![user], false);
         }
     }
@@ -156,11 +156,10 @@ impl Core {
     pub(super) fn answer_question(&mut self, conn: ConnId, id: u64) {
         let declaration = self.myself.declaration.signed().clone();
         let answer = KnownUser {
-            user: self.config.user,
             roster: Some(self.myself.roster.signed().clone()),
-            links: List(Vec::new()),
             cards: List(vec![self.myself.card.signed().clone()]),
             declarations: List(vec![KnownDeclaration { declaration, age_ms: 0, observed: None, live: Some(true) }]),
+            ..nothing_of(&self.config.user)
         };
         self.send_known(conn, id, vec![answer], false);
     }
@@ -180,39 +179,53 @@ impl Core {
     }
 
     fn take_answer(&mut self, conn: ConnId, key: &Key, known: &KnownUser, by: SessionId) {
-        let roster = match &known.roster {
-            Some(roster) => {
-                let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
-                Some(roster)
-            }
-            None => self.users.roster(&key.0),
-        };
+        if !self.is_sound(conn, known) {
+            return;
+        }
+        let brought = known.roster.as_ref().and_then(|roster| Checked::<Roster>::from_store(roster).ok());
+        let roster = brought.or_else(|| self.users.roster(&key.0));
         for held in &known.declarations.0 {
-            let Some(declaration) = self.checked::<Declaration>(conn, &held.declaration) else { return };
-            let admitted = |roster: &Checked<Roster>| roster.user == key.0 && roster.admits(&declaration.session);
-            if declaration.user != key.0 || !roster.as_ref().is_some_and(admitted) {
+            let Ok(declaration) = Checked::<Declaration>::from_store(&held.declaration) else { continue };
+            if !roster.as_ref().is_some_and(|roster| roster.admits(&declaration.session)) {
                 return self.drop_counted("answer about somebody else");
             }
             let heard = Moment(self.now.moment.0.saturating_sub(held.age_ms));
-            let cards = known.cards.clone();
-            self.tell_trail(key, declaration, heard, by, (known.roster.clone(), cards));
+            self.tell_trail(key, declaration, heard, by, known.clone());
         }
     }
 
-    /// Passes what a session says of itself to where a question came from.
+    /// Whether everything that is said of a user is of that user and signed: what is passed on is laid at my door.
+    pub(super) fn is_sound(&mut self, conn: ConnId, known: &KnownUser) -> bool {
+        let mut users = Vec::new();
+        if let Some(roster) = &known.roster {
+            users.push(self.checked::<Roster>(conn, roster).map(|roster| roster.user));
+        }
+        for card in known.cards.iter() {
+            users.push(self.checked::<KeyCard>(conn, card).map(|card| card.user));
+        }
+        for held in known.declarations.iter() {
+            users.push(self.checked::<Declaration>(conn, &held.declaration).map(|declaration| declaration.user));
+        }
+        let sound = known.links.is_empty() && users.iter().all(|user| *user == Some(known.user));
+        if !sound {
+            self.drop_counted("answer about somebody else");
+        }
+        sound
+    }
+
+    /// Passes what a session says of itself to where a question came from, with roster and key cards as they were brought.
     fn tell_trail(
         &mut self,
         key: &Key,
         declaration: Checked<Declaration>,
         heard: Moment,
         by: SessionId,
-        (roster, cards): (Option<crate::wire::record::Signed>, List<crate::wire::record::Signed, 16>),
+        brought: KnownUser,
     ) {
         let live = declaration.online.then_some(true);
         let age_ms = self.now.moment.since(heard).as_millis() as u64;
         let said = KnownDeclaration { declaration: declaration.signed().clone(), age_ms, observed: None, live };
-        let (links, declarations) = (List(Vec::new()), List(vec![said]));
-        let known = KnownUser { user: key.0, roster, links, cards, declarations };
+        let known = KnownUser { declarations: List(vec![said]), ..brought };
         for to in self.trails.answer(key, declaration, heard, by) {
             if let Some(conn) = self.neighbours.up(&to) {
                 self.send_known(conn, key.1, vec![known.clone()], false);
@@ -226,7 +239,7 @@ impl Core {
         let declaration = declared.and_then(|declared| Checked::<Declaration>::from_store(&declared.signed()).ok());
         for key in self.trails.answered_by(user, session) {
             if let Some(declaration) = declaration.clone() {
-                self.tell_trail(&key, declaration, self.now.moment, *session, (None, List(Vec::new())));
+                self.tell_trail(&key, declaration, self.now.moment, *session, nothing_of(user));
             }
         }
     }

@@ -234,3 +234,86 @@ impl Trail {
 fn of(target: &UserId) -> std::ops::RangeInclusive<Key> {
     (*target, 0)..=(*target, u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::NetworkId;
+    use crate::identity::{Scheme, SecretKey};
+    use crate::wire::codec::{Fixed, List};
+
+    const BOB: UserId = UserId([2; 32]);
+    const NOW: Moment = Moment(0);
+
+    fn by(n: u8) -> SessionId {
+        SessionId([n; 32])
+    }
+
+    fn said(seq: u64, online: bool) -> Checked<Declaration> {
+        let key = SecretKey::from_seed(Scheme::Cheap, &[7; 32]);
+        let (session, addrs) = (SessionId(key.public()), List(Vec::new()));
+        Checked::sign(Declaration { user: BOB, session, seq, online, addrs, roles: 0 }, &key, &NetworkId::OPEN)
+    }
+
+    fn question(id: u64) -> RequestPing {
+        let declaration = said(1, true).signed().clone();
+        RequestPing { id, target: BOB, declaration, roster: None, hops: 3, observed: None, signature: None }
+    }
+
+    /// Alice's question 7, by a relay, passed to two more.
+    fn trail() -> Trails {
+        let mut trails = Trails::default();
+        assert_eq!(trails.ask(&question(7), by(100), by(1), 9, NOW), Asked::New);
+        assert!(trails.pass(&(BOB, 7), by(8)) && trails.pass(&(BOB, 7), by(9)) && !trails.pass(&(BOB, 7), by(9)));
+        trails
+    }
+
+    #[test]
+    fn a_question_goes_on_once_and_its_answers_back_to_all_who_brought_it() {
+        let mut trails = trail();
+        assert_eq!(trails.ask(&question(7), by(100), by(2), 9, NOW), Asked::Known);
+        assert_eq!(trails.ask(&question(7), by(100), by(8), 9, NOW), Asked::Circle);
+        assert_eq!(trails.ask(&question(7), by(101), by(3), 9, NOW), Asked::Refused, "an id is one asker's");
+        assert!(!trails.pass(&(BOB, 7), by(1)), "not to where it came from");
+        assert!(trails.awaits(&(BOB, 7), &by(8)) && !trails.awaits(&(BOB, 7), &by(3)));
+        assert_eq!(trails.answer(&(BOB, 7), said(5, true), NOW, by(8)), [by(1), by(2)]);
+        assert!(trails.answer(&(BOB, 7), said(4, true), NOW, by(9)).is_empty(), "what is older is no news");
+    }
+
+    #[test]
+    fn somebody_is_gone_when_the_last_who_said_otherwise_takes_it_back_or_is_gone() {
+        let mut trails = trail();
+        let session = said(5, true).session;
+        for relay in [8, 9] {
+            trails.answer(&(BOB, 7), said(5, true), NOW, by(relay));
+        }
+        let (short_user, short) = (Fixed([2; 8]), Fixed(session.0[..8].try_into().expect("an id has 32 bytes")));
+        assert!(trails.unsay(short_user, short, &by(8)).is_empty());
+        let gone = Gone { to: vec![by(1)], user: BOB, session };
+        assert_eq!(trails.lose(&by(9)), (vec![gone], BTreeSet::from([BOB])));
+        assert!(trails.pass(&(BOB, 7), by(9)), "and it may go there again");
+    }
+
+    #[test]
+    fn a_newer_question_of_the_same_asker_takes_the_place_of_the_older_with_what_was_answered() {
+        let mut trails = trail();
+        trails.answer(&(BOB, 7), said(5, true), NOW, by(8));
+        assert_eq!(trails.ask(&question(17), by(100), by(1), 9, NOW), Asked::New);
+        assert!(trails.get(&(BOB, 7)).is_none());
+        assert_eq!(trails.get(&(BOB, 17)).map(|trail| trail.answers().count()), Some(1));
+    }
+
+    #[test]
+    fn questions_are_bounded_for_each_who_brings_them_and_in_all_and_pass() {
+        let mut trails = Trails::default();
+        let ask = |trails: &mut Trails, id: u64, from: u8| {
+            let asker = SessionId([id.to_be_bytes(); 4].concat().try_into().expect("32 bytes"));
+            trails.ask(&question(id), asker, by(from), 64, NOW) == Asked::New
+        };
+        assert_eq!((0..200).filter(|id| ask(&mut trails, *id, 1)).count(), 64);
+        let all = (200..300 + MAX_TRAILS as u64).filter(|id| ask(&mut trails, *id, (2 + id % 200) as u8)).count();
+        assert_eq!(all, MAX_TRAILS - 64);
+        trails.expire(NOW + INTEREST);
+        assert!(trails.open.is_empty() && trails.next().is_none());
+    }
+}

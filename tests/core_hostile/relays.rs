@@ -225,6 +225,28 @@ fn a_flood_of_questions_is_charged_to_the_relay_that_brings_it_and_takes_no_more
     assert_eq!(relay.drops("ping request beyond the bound"), 0, "there is room for others: {MAX_TRAILS_PER_RELAY}");
 }
 
+#[test]
+fn badly_signed_answers_are_laid_at_the_door_of_who_brought_them_and_go_no_further() {
+    let mut relay = relay();
+    let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
+    let asker = relay.meet(&alice);
+    let liar = relay.meet_relay(&Person::new(3, "mallory"));
+    relay.say(liar, announce([short(&bob.user_id().0)], 0));
+    relay.say(asker, Control::RequestPing(asks(&alice, bob.user_id(), 7)));
+    relay.say(asker, Control::Find(Find { id: 8, name: Some(Text("bob".to_owned())), user: None, hops: 3 }));
+    for id in [7, 8] {
+        let Control::DeliverKnownList(mut list) = answer(&bob, id, 5) else { panic!("an answer is a known list") };
+        let mut card = bob.card(9);
+        card.1 = Fixed([1; 64]);
+        list.users.0[0].cards = List(vec![card]);
+        relay.say(liar, Control::DeliverKnownList(list));
+    }
+    assert_eq!(relay.drops("record with a bad signature"), 2);
+    assert!(!relay.said(asker).iter().any(|message| matches!(message, Control::DeliverKnownList(_))));
+    relay.say(liar, answer(&bob, 7, 5));
+    assert!(was_told_of(&relay, asker, &bob), "what is sound goes on");
+}
+
 /// Alice is linked with bob and has asked a relay for him; bob's connection is gone.
 fn misses_bob(alice: &mut Victim, bob: &Person) -> ConnId {
     let direct = alice.befriend(bob);
