@@ -79,10 +79,19 @@ impl Handover {
     }
 
     /// An envelope is on its way, and so many copies with it.
-    pub fn sent(&mut self, session: &SessionId, envelope: EnvelopeId, copies: u8) {
+    pub fn sent(&mut self, session: &SessionId, envelope: EnvelopeId, copies: u8, now: Moment) {
         if let Some(lane) = self.lanes.get_mut(session) {
+            if lane.flights.is_empty() {
+                lane.resend = lane.resend.max(now + lane.pause);
+            }
             lane.flights.insert(envelope, copies);
         }
+    }
+
+    /// Copies of an envelope that are on their way to neighbours who have not taken them yet.
+    pub fn given(&self, envelope: &EnvelopeId) -> u8 {
+        let given = self.lanes.values().filter_map(|lane| lane.flights.get(envelope));
+        given.fold(0, |sum, copies| sum.saturating_add(*copies))
     }
 
     /// A neighbour has answered about an envelope. The copies it was given, if it was on its way there.

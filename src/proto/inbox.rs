@@ -56,7 +56,7 @@ impl Inbox {
         }
     }
 
-    /// Mail of a session was taken that is not connected. True if that is to be remembered.
+    /// Mail of a session was taken. True if it is to be remembered that a receipt is owed.
     pub fn leave_unanswered(&mut self, user: UserId, session: SessionId) -> bool {
         self.unanswered.len() < MAX_OWED && self.unanswered.insert(session, user).is_none()
     }
@@ -76,9 +76,15 @@ impl Inbox {
         spoke_of.is_subset(&epochs).then_some(before)
     }
 
-    /// Sessions that are owed a receipt by mail.
-    pub fn unanswered(&self) -> Vec<(UserId, SessionId)> {
-        self.unanswered.iter().map(|(session, user)| (*user, *session)).collect()
+    /// Sessions that are owed a receipt, over restarts.
+    pub fn unanswered(&self) -> impl Iterator<Item = (SessionId, UserId)> + '_ {
+        self.unanswered.iter().map(|(session, user)| (*session, *user))
+    }
+
+    /// Whether a receipt for a session is still to be sent.
+    pub fn owes(&self, user: &UserId, session: &SessionId) -> bool {
+        self.owed.contains_key(&(*user, *session))
+            || self.pending.iter().any(|(_, _, stream, _)| stream.author == *session)
     }
 
     /// Takes a number.

@@ -151,7 +151,7 @@ impl Core {
         if let Some(card) = opened.card.as_ref().and_then(|card| Checked::open(card, &self.verifier).ok()) {
             self.take_authors_card(opened.user, &card);
         }
-        self.take_contents(&opened);
+        self.take_contents(&opened, carried);
         self.forget_if_strange(&opened.user);
         self.release(conn, &opened);
         self.send_receipts();
@@ -171,7 +171,7 @@ impl Core {
         self.out.after_store(Output::Chat { conn, item: Chat::Release(release) });
     }
 
-    fn take_contents(&mut self, opened: &Opened) {
+    fn take_contents(&mut self, opened: &Opened, carried: bool) {
         let mut touched = std::collections::BTreeMap::new();
         for content in &opened.contents {
             if content.kind == kind::RECEIPT {
@@ -197,7 +197,10 @@ impl Core {
             if news {
                 self.out.store(Op::Seen { stream, ranges: self.inbox.seen(&stream) });
             }
-            self.owe_by_mail(opened.user, opened.session);
+            // What was lost of a direct connection the author sends again; for mail it waits until the receipt comes.
+            if carried || self.neighbours.up(&opened.session).is_none() {
+                self.owe_by_mail(opened.user, opened.session);
+            }
             self.inbox.owe(opened.user, stream, self.out.issued());
         }
     }
@@ -288,6 +291,10 @@ impl Core {
             return false;
         };
         neighbour.receipts -= 1;
+        let (left, session, user) = (neighbour.receipts, neighbour.session, neighbour.user);
+        if left == 0 && user.is_some_and(|user| !self.inbox.owes(&user, &session)) {
+            self.receipt_is_sent(&session);
+        }
         true
     }
 
@@ -369,7 +376,6 @@ impl Core {
             };
             if let Some(sealed) = self.seal_receipt(&user, &body) {
                 self.send_envelope(conn, sealed);
-                self.receipt_is_sent(&session);
                 if let Some(neighbour) = self.neighbours.get_mut(&conn) {
                     neighbour.receipts += 1;
                 }

@@ -303,6 +303,7 @@ impl Core {
         self.note_here(&user);
         self.part_with_mail(&session);
         self.entrust(&user);
+        self.route_custody_for(&user);
         self.lose_trails(&session);
         // One that has answered a handshake meanwhile is there, and has the time to say hello.
         let grace = if self.neighbours.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };

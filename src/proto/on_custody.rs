@@ -133,7 +133,8 @@ impl Core {
         let there = self.neighbours.of_user(&envelope.address.user());
         if there.is_empty() || !(self.links.is_link(&giver) || self.is_super()) {
             self.drop_counted("envelope to somebody else");
-            return self.answer(conn, id, custody_state::NO_CARRIER);
+            let state = if self.is_super() { custody_state::FULL } else { custody_state::NO_CARRIER };
+            return self.answer(conn, id, state);
         }
         self.forwards.put(id, Passed { giver: from, address: envelope.address, lock: envelope.lock.0 });
         for (_, conn) in there {
@@ -179,7 +180,7 @@ impl Core {
         let held = self.custody.get(id)?;
         let nearer: Vec<SessionId> =
             self.nearer(user).iter().filter_map(|conn| Some(self.neighbours.get(conn)?.session)).collect();
-        let candidates = if nearer.is_empty() && is_mine { self.carriers() } else { nearer };
+        let candidates = if nearer.is_empty() && is_mine { self.carriers_for(user) } else { nearer };
         let has = |session: &SessionId| held.holders.contains(session) || self.handover.is_going(session, id);
         if candidates.iter().any(has) {
             return None;
@@ -187,10 +188,14 @@ impl Core {
         candidates.into_iter().find(|session| self.handover.has_room(session, self.now.moment))
     }
 
-    /// Relays and servers that are connected.
-    pub(super) fn carriers(&self) -> Vec<SessionId> {
+    /// Relays and servers that are connected, with those in front who say that they are connected with a user.
+    pub(super) fn carriers_for(&self, user: &UserId) -> Vec<SessionId> {
         let up = self.neighbours.iter_up().filter(|(_, conn, _)| self.is_super_client(*conn));
-        up.map(|(session, ..)| session).collect()
+        let witnesses = self.presence.witnesses_of(user);
+        let (mut first, others): (Vec<_>, Vec<_>) =
+            up.map(|(session, ..)| session).partition(|session| witnesses.contains(session));
+        first.extend(others);
+        first
     }
 
     /// Sends what waits for a neighbour, as far as its window goes.
@@ -202,7 +207,7 @@ impl Core {
             let life_ms = held.row.until.since(self.now.moment).as_millis() as u64;
             let envelope = Bytes(held.row.bytes.clone());
             let item = Chat::Parcel(Parcel { envelope, life_ms, copies: share.label });
-            self.handover.sent(&session, id, share.cost);
+            self.handover.sent(&session, id, share.cost, self.now.moment);
             // Mine must be on the disk, or a restart would seal its messages again.
             if held.row.mine.is_some() {
                 self.out.after_store(Output::Chat { conn, item });
@@ -233,7 +238,8 @@ impl Core {
             return None;
         }
         let nearer = self.nearer(&addressee);
-        let (copies, half) = (held.row.copies, held.row.copies / 2);
+        let copies = held.row.copies.saturating_sub(self.handover.given(id));
+        let half = copies / 2;
         match () {
             () if nearer.contains(&conn) => Some(whole),
             () if !nearer.is_empty() => None,
@@ -284,10 +290,11 @@ impl Core {
                 lacking.push(id);
                 continue;
             };
+            let news = !held.holders.contains(&by);
             let (gave, unopenable) = (held.row.from == by, held.row.unopenable.clone());
             if let Some(said) = unopenable.filter(|_| gave).and_then(|said| decode::<Unopenable>(&said).ok()) {
                 self.out.after_store(Output::Chat { conn, item: Chat::Unopenable(said) });
-            } else if gave {
+            } else if gave || news {
                 self.answer(conn, id, custody_state::HELD);
             }
             self.hear_held(by, &id);
@@ -315,7 +322,10 @@ impl Core {
             custody_state::HELD if given.is_some() || self.is_super_client(conn) => {
                 self.handover.is_taken(&by);
                 self.give_copies_away(&id, given.unwrap_or(0));
-                self.hear_held(by, &id);
+                // One that was opened meanwhile is known here only by its release.
+                if !self.show_release(conn, &id) {
+                    self.hear_held(by, &id);
+                }
             }
             custody_state::FULL if given.is_some() => {
                 self.handover.is_full(&by, now);
@@ -378,14 +388,15 @@ impl Core {
         if let Some(oldest) = self.custody.bury(stone) {
             self.out.store(Op::ForgetTombstone(oldest));
         }
-        if let Some(row) = self.custody.forget(id) {
-            self.let_go(row);
-        }
+        let Some(row) = self.custody.forget(id) else { return };
+        let mine = row.mine.is_some().then(|| row.address.user());
+        self.let_go(row);
         for conn in tell.iter().filter_map(|session| self.neighbours.up(session)).collect::<Vec<_>>() {
             let item = Chat::Release(Release { envelope: *id, r: Fixed(r) });
             self.out.after_store(Output::Chat { conn, item });
         }
         freed.into_iter().for_each(|session| self.hand_over(session));
+        mine.iter().for_each(|user| self.entrust(user));
     }
 
     /// What is left of an envelope that was opened: of mine, that its messages need not be sealed again before its end.

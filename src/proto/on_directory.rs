@@ -76,11 +76,14 @@ impl Core {
         Some(self.directory.route(&user).told_to(to)).filter(|distance| *distance < UNREACHABLE)
     }
 
-    /// Tells relays and servers whose distance has changed.
+    /// Tells relays and servers whose distance has changed. Mail for them may have another way from now on.
     pub(super) fn announce_changes(&mut self) {
         let changed = self.directory.due(self.now.moment);
         if changed.is_empty() {
             return;
+        }
+        for user in changed.iter().filter_map(|(user, _)| self.user_like(user.0)).collect::<Vec<_>>() {
+            self.route_custody_for(&user);
         }
         let up = self.neighbours.iter_up().map(|(to, conn, _)| (to, conn));
         for (to, conn) in up.filter(|(_, conn)| self.is_super_client(*conn)).collect::<Vec<_>>() {

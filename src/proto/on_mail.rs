@@ -6,6 +6,8 @@
 //! then its envelope is withdrawn from whoever carries it. An envelope that could not be opened, or whose life is over,
 //! gives its messages back, and they are sealed anew. Receipts travel the same way and are never receipted.
 
+use std::collections::BTreeSet;
+
 use super::Core;
 use super::limits::{ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, MAX_OWN_RECEIPTS, SPRAY};
 use super::memory::{CustodyRow, Mine, Op};
@@ -30,6 +32,7 @@ impl Core {
 
     /// Seals what waits for a user and is not under way, if they are not connected and somebody is who may bring it on.
     pub(super) fn entrust(&mut self, user: &UserId) {
+        self.mail_receipts(user);
         if !self.neighbours.of_user(user).is_empty() || !self.outbox.may_entrust(user) || !self.has_mail_way(user) {
             return;
         }
@@ -50,20 +53,21 @@ impl Core {
 
     /// Everybody for whom something waits: a way for mail has opened.
     pub(super) fn entrust_all(&mut self) {
-        let users: Vec<UserId> = self.outbox.addressees().collect();
+        let owing = self.inbox.unanswered().map(|(_, user)| user);
+        let users: BTreeSet<UserId> = self.outbox.addressees().chain(owing).collect();
         users.iter().for_each(|user| self.entrust(user));
         let mine: Vec<EnvelopeId> = self.custody.mine().map(|(row, _)| row.envelope).collect();
         mine.iter().for_each(|id| self.route(id));
-        self.mail_receipts();
     }
 
-    /// Receipts that nobody could bring so far.
-    pub(super) fn mail_receipts(&mut self) {
-        for (user, session) in self.inbox.unanswered() {
-            if self.has_mail_way(&user) {
-                self.inbox.owe_all(user, session, self.config.user);
-            }
+    /// Receipts for a user that nobody could bring so far, or that were lost with a connection.
+    fn mail_receipts(&mut self, user: &UserId) {
+        let owing = self.inbox.unanswered().filter(|(_, whose)| whose == user).map(|(session, _)| session);
+        let away: Vec<SessionId> = owing.filter(|session| self.neighbours.up(session).is_none()).collect();
+        if away.is_empty() || !self.has_mail_way(user) {
+            return;
         }
+        away.into_iter().for_each(|session| self.inbox.owe_all(*user, session, self.config.user));
         self.send_receipts();
     }
 
@@ -74,7 +78,7 @@ impl Core {
     /// Whether anybody is connected who may bring mail to a user.
     fn has_mail_way(&self, user: &UserId) -> bool {
         let has_room = |session: &SessionId| self.handover.has_room(session, self.now.moment);
-        !self.friends_between(user).is_empty() || self.carriers().iter().any(has_room)
+        !self.friends_between(user).is_empty() || self.carriers_for(user).iter().any(has_room)
     }
 
     /// Friends who say that they are connected with a user.
@@ -129,9 +133,9 @@ impl Core {
         self.seal_to(user, vec![Content { kind: kind::RECEIPT, epoch: 0, n: 0, lamport: 0, wall, body }])
     }
 
-    /// Mail of somebody was taken who is not connected: that a receipt is owed outlives a restart.
+    /// That a receipt is owed outlives connections and restarts: until it is sealed as mail, or was released.
     pub(super) fn owe_by_mail(&mut self, user: UserId, session: SessionId) {
-        if self.neighbours.up(&session).is_none() && self.inbox.leave_unanswered(user, session) {
+        if self.inbox.knows(&session) && self.inbox.leave_unanswered(user, session) {
             self.out.store(Op::Owed { user, session, owed: true });
         }
     }
@@ -171,10 +175,8 @@ impl Core {
 
     /// A carrier does not take, or does not keep, an envelope.
     pub(super) fn hear_refused(&mut self, by: SessionId, id: &EnvelopeId) {
-        if self.custody.get(id).is_none_or(|held| held.row.mine.is_none()) {
-            return;
-        }
-        if let Some(user) = self.sessions.get(&by).map(|known| known.user) {
+        let Some(is_mine) = self.custody.get(id).map(|held| held.row.mine.is_some()) else { return };
+        if let Some(user) = self.sessions.get(&by).map(|known| known.user).filter(|_| is_mine) {
             let name = self.users.handle(&user);
             let message = format!("{name} has no room for more mail of yours; it waits here and goes another way");
             self.warn_once(user, WarningCode::CustodyRefused, message);
@@ -253,9 +255,9 @@ impl Core {
     /// A receipt did not arrive.
     fn owe_again(&mut self, user: UserId) {
         for session in self.sessions.of_user(&user).collect::<Vec<_>>() {
-            self.inbox.owe_all(user, session, self.config.user);
+            self.owe_by_mail(user, session);
         }
-        self.send_receipts();
+        self.mail_receipts(&user);
     }
 
     /// The life of an envelope is over. What was in mine, and was not receipted, is sealed anew.

@@ -147,6 +147,7 @@ impl Core {
         let change = self.presence.vouched(session, user, by, self.now.moment);
         self.tell_presence(session, user, change);
         self.entrust(&user);
+        self.route_custody_for(&user);
         if matches!(change, Change::Came(_)) && self.presence.came_together(self.now.moment) {
             self.seek_others_too();
         }

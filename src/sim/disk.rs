@@ -144,6 +144,11 @@ impl Disk {
         rows.into_iter().map(|(_, row)| row)
     }
 
+    /// Releases remembered on it.
+    pub fn tombstones(&self) -> impl Iterator<Item = &TombstoneRow> {
+        self.tombstones.values()
+    }
+
     fn take_custody(&mut self, row: CustodyRow) {
         self.taken += 1;
         let n = self.custody.get(&row.envelope).map_or(self.taken, |(n, _)| *n);

@@ -1,16 +1,24 @@
 //! What must hold in every world at every moment (`check_often`) and when everything has come to rest (`check`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::net::NodeIndex;
 use super::world::Sim;
-use crate::id::{MessageId, SessionId};
+use crate::id::{EnvelopeId, MessageId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::proto::limits::{
-    MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SESSIONS, MAX_SESSIONS_RELAY, MAX_SESSIONS_SERVER,
+    CUSTODY_BYTES, CUSTODY_ITEMS, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_OWN_CUSTODY, MAX_SESSIONS,
+    MAX_SESSIONS_RELAY, MAX_SESSIONS_SERVER, MAX_TOMBSTONES, STRANGER_BYTES, STRANGER_ITEMS,
 };
+use crate::proto::memory::CustodyRow;
 use crate::proto::view::{Delivery, Notice};
+use crate::time::Moment;
+use crate::wire::envelope::MAX_ENVELOPE;
 use crate::wire::record::{Declaration, roles};
+
+/// What is over is forgotten, and that is on the disk, within this long.
+const TIDY: Duration = Duration::from_secs(5);
 
 /// Looks at a world again and again, and remembers what must not go back.
 #[derive(Debug, Default)]
@@ -22,6 +30,9 @@ pub struct Invariants {
     /// How many notices were read.
     read: BTreeMap<NodeIndex, usize>,
     displayed: BTreeSet<(NodeIndex, MessageId)>,
+    delivered: BTreeSet<(NodeIndex, MessageId, SessionId)>,
+    /// Envelopes that a node took from members, with the end of their lives.
+    entrusted: BTreeMap<(NodeIndex, EnvelopeId), Moment>,
     /// A node whose disk was changed by hand may go back once.
     excused: BTreeSet<NodeIndex>,
 }
@@ -54,9 +65,14 @@ impl Invariants {
             if self.excused.remove(&node) {
                 self.accepted.retain(|(whose, _), _| *whose != node);
                 self.own.remove(&node);
+                self.displayed.retain(|(whose, _)| *whose != node);
+                self.delivered.retain(|(whose, ..)| *whose != node);
+                self.entrusted.retain(|(whose, _), _| *whose != node);
             }
             self.check_seqs(sim, node, &mut broken);
             check_memory(sim, node, &mut broken);
+            check_custody(sim, node, &mut broken);
+            self.check_members(sim, node, &mut broken);
             self.check_notices(sim, node, &mut broken);
         }
         broken
@@ -82,7 +98,25 @@ impl Invariants {
         }
     }
 
-    /// Whatever is shown as delivered is on the addressee's disk, and nothing is displayed twice.
+    /// What a member handed over stays until it was opened or its life is over.
+    fn check_members(&mut self, sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
+        let disk = &sim.nodes[node].disk;
+        let held: BTreeSet<EnvelopeId> = disk.custody().map(|row| row.envelope).collect();
+        let of_node = self.entrusted.range((node, EnvelopeId([0; 32]))..).take_while(|((whose, _), _)| *whose == node);
+        let gone: Vec<(EnvelopeId, Moment)> =
+            of_node.map(|((_, id), until)| (*id, *until)).filter(|(id, _)| !held.contains(id)).collect();
+        for (id, until) in gone {
+            self.entrusted.remove(&(node, id));
+            if until > sim.now() && !disk.tombstones().any(|stone| stone.envelope == id) {
+                broken.push(format!("node {node} let go of a member's envelope that nobody had opened"));
+            }
+        }
+        for row in disk.custody().filter(|row| row.member && row.mine.is_none()) {
+            self.entrusted.insert((node, row.envelope), row.until);
+        }
+    }
+
+    /// Whatever is shown as delivered is on the addressee's disk and stays delivered, and nothing is displayed twice.
     fn check_notices(&mut self, sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
         let notices = &sim.nodes[node].notices;
         let read = self.read.insert(node, notices.len()).unwrap_or(0);
@@ -93,6 +127,10 @@ impl Invariants {
                     if sim.settings.disks && !sim.who(session).is_some_and(has) {
                         broken.push(format!("node {node} shows as delivered what {} lacks", session.short()));
                     }
+                    self.delivered.insert((node, *message, *session));
+                }
+                Notice::State { message, session, .. } if self.delivered.contains(&(node, *message, *session)) => {
+                    broken.push(format!("node {node} showed {} delivered and then not", message.token()));
                 }
                 Notice::Message(view) if !view.again && !self.displayed.insert((node, view.message)) => {
                     broken.push(format!("node {node} displayed {} twice", view.message.token()));
@@ -115,4 +153,43 @@ fn check_memory(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
     if has > most + most / 8 && has > sim.nodes[node].shows.len() + most {
         broken.push(format!("node {node} remembers {has} sessions, at most {most} are allowed"));
     }
+}
+
+/// What is held for others stays within its quotas, and nothing is held beyond its life.
+fn check_custody(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
+    let disk = &sim.nodes[node].disk;
+    let (mine, others): (Vec<&CustodyRow>, Vec<&CustodyRow>) = disk.custody().partition(|row| row.mine.is_some());
+    let bytes = |rows: &[&CustodyRow]| rows.iter().map(|row| row.bytes.len()).sum::<usize>();
+    let mut offend = |holds: bool, offence: &str| {
+        if !holds {
+            broken.push(format!("node {node} {offence}"));
+        }
+    };
+    offend(bytes(&mine) <= MAX_OWN_CUSTODY + MAX_ENVELOPE, "keeps too much of its own mail");
+    offend(others.is_empty() || sim.nodes[node].plan.roles != 0, "is no relay and keeps mail for others");
+    offend(bytes(&others) <= CUSTODY_BYTES && others.len() <= CUSTODY_ITEMS, "keeps more than its quota for others");
+    let mut strange = 0;
+    for of_one in by_depositor(&others).values() {
+        // A depositor is what it was when the oldest of its envelopes came.
+        let (taken, is_member) = (bytes(of_one), of_one[0].member);
+        strange += if is_member { 0 } else { taken };
+        let fair = if is_member {
+            taken <= CUSTODY_BYTES / 2
+        } else {
+            taken <= STRANGER_BYTES && of_one.len() <= STRANGER_ITEMS
+        };
+        offend(fair, "keeps more than a depositor's quota");
+    }
+    offend(strange <= CUSTODY_BYTES / 4, "keeps more than a quarter for strangers");
+    offend(disk.tombstones().count() <= MAX_TOMBSTONES, "keeps too many tombstones");
+    if sim.nodes[node].is_on() && sim.nodes[node].stalled.is_none() {
+        let ends = disk.custody().map(|row| row.until).chain(disk.tombstones().map(|stone| stone.until));
+        offend(ends.min().is_none_or(|end| end + TIDY > sim.now()), "keeps mail beyond its life");
+    }
+}
+
+fn by_depositor<'a>(rows: &[&'a CustodyRow]) -> BTreeMap<UserId, Vec<&'a CustodyRow>> {
+    let mut by_depositor: BTreeMap<UserId, Vec<&CustodyRow>> = BTreeMap::new();
+    rows.iter().for_each(|row| by_depositor.entry(row.depositor).or_default().push(row));
+    by_depositor
 }

@@ -95,6 +95,6 @@ fn control_name(kind: usize) -> String {
 }
 
 fn chat_name(kind: usize) -> String {
-    let names = ["parcel", "release", "unopenable", "custody"];
+    let names = ["parcel", "release", "unopenable", "custody", "offer", "ask"];
     kind.checked_sub(1).and_then(|at| names.get(at)).map_or_else(|| format!("chat_{kind}"), |name| (*name).to_owned())
 }

@@ -1,0 +1,360 @@
+//! Storms for mail: a few people and relays on islands, and anything goes wrong at any moment, by seed: power, disks, cables,
+//! backups, relays that are unplugged and carried. Then the sky clears as far as mail needs it, and every line typed must
+//! have been shown exactly once, nothing may be left in anybody's custody, and all must be quiet.
+//!
+//! `MAIL_STORMS=2000` plays so many seeds, `MAIL_STORMS=17..18` those.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use darknode::id::MessageId;
+use darknode::identity::Scheme;
+use darknode::proto::event::Command;
+use darknode::proto::limits::ENVELOPE_LIFE;
+use darknode::proto::memory::Memory;
+use darknode::proto::view::Notice;
+use darknode::sim::invariants::Invariants;
+use darknode::sim::node::{Node, Plan};
+use darknode::sim::{Settings, Sim};
+use darknode::wire::record::roles;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use crate::scene::held;
+
+const SEEDS: u64 = 150;
+const STEPS: u64 = 50;
+/// Thrice the longest pause between two tries of anything.
+const CLEAR: Duration = Duration::from_secs(900);
+/// How long nothing may be said once all has come to rest.
+const REST: Duration = Duration::from_secs(3600);
+
+/// A small world, and what was done to it.
+struct Storm {
+    sim: Sim,
+    rng: ChaCha20Rng,
+    people: usize,
+    links: BTreeSet<(usize, usize)>,
+    islands: Vec<u32>,
+    invariants: Invariants,
+    backups: BTreeMap<usize, (Memory, BTreeSet<MessageId>)>,
+    restored: bool,
+    lines: u64,
+    /// Lines that were withdrawn, or forgotten with a disk: they may arrive or not.
+    forgiven: BTreeSet<MessageId>,
+}
+
+/// Who reaches whom in the end.
+#[derive(Debug, Clone, Copy)]
+enum Sky {
+    Clear,
+    /// People reach relays and not each other.
+    Relays,
+    /// Relays stand in a line, and everybody reaches one of them.
+    Chain,
+}
+
+#[test]
+fn after_any_storm_every_line_was_shown_once_and_nothing_is_left_on_the_way() {
+    let failed: Vec<String> =
+        seeds().filter_map(|seed| Storm::new(seed).play().err().map(|why| format!("seed {seed}: {why}"))).collect();
+    assert!(failed.is_empty(), "{} storms left damage: {failed:#?}", failed.len());
+}
+
+fn seeds() -> Range<u64> {
+    let asked = std::env::var("MAIL_STORMS").unwrap_or_else(|_| SEEDS.to_string());
+    let number = |text: &str| text.parse::<u64>().expect("MAIL_STORMS is a number or a range of numbers");
+    match asked.split_once("..") {
+        Some((first, end)) => number(first)..number(end),
+        None => 0..number(&asked),
+    }
+}
+
+impl Storm {
+    fn new(seed: u64) -> Storm {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let mut below = |below: u64| rng.next_u64() % below;
+        let (people, relays) = (2 + below(3) as usize, 1 + below(4) as usize);
+        let loss = (below(3) * 15) as u8;
+        let mut sim = Sim::new(Settings { seed, loss, scheme: Scheme::Cheap, ..Settings::default() });
+        for node in 0..people {
+            sim.place(Plan::client(format!("n{node}")));
+        }
+        for nth in 0..relays {
+            let server = if nth == 3 { roles::SERVER } else { 0 };
+            sim.place(Plan { roles: roles::RELAY | server, ..Plan::client(format!("pi{nth}")) });
+        }
+        let nodes = people + relays;
+        let hellos: Vec<_> = (0..nodes).map(|node| sim.hello_of(node)).collect();
+        let mut links = BTreeSet::new();
+        for other in 0..nodes {
+            for one in 0..other {
+                // Everybody is linked with the next one, and now and then with others, and relays with a few.
+                let next = other == one + 1 && other < people;
+                if next || below(3) == 0 {
+                    links.extend([(one, other), (other, one)]);
+                }
+            }
+        }
+        for (one, other) in &links {
+            sim.remember(*one, *other, &hellos[*other]);
+            sim.befriend(*one, *other, false);
+        }
+        let addrs: Vec<_> = (people..nodes).map(|relay| sim.nodes[relay].addr).collect();
+        for (node, plan) in sim.nodes.iter_mut().map(|node| &mut node.plan).enumerate() {
+            plan.bootstrap =
+                addrs.iter().enumerate().filter(|(nth, _)| people + nth != node).map(|(_, a)| *a).collect();
+        }
+        let islands = (0..nodes).map(|_| below(3) as u32).collect();
+        let mut storm = Storm {
+            sim,
+            rng,
+            people,
+            links,
+            islands,
+            invariants: Invariants::default(),
+            backups: BTreeMap::new(),
+            restored: false,
+            lines: 0,
+            forgiven: BTreeSet::new(),
+        };
+        storm.settle_islands();
+        (0..nodes).for_each(|node| storm.sim.start(node));
+        storm
+    }
+
+    fn play(mut self) -> Result<(), String> {
+        for _ in 0..STEPS {
+            self.misfortune()?;
+            let pause = self.pause();
+            self.sim.run(pause);
+            self.check()?;
+        }
+        self.clear()
+    }
+
+    fn below(&mut self, below: u64) -> u64 {
+        self.rng.next_u64() % below
+    }
+
+    fn nodes(&self) -> usize {
+        self.sim.nodes.len()
+    }
+
+    fn node(&mut self) -> usize {
+        self.below(self.nodes() as u64) as usize
+    }
+
+    fn settle_islands(&mut self) {
+        let islands = self.islands.clone();
+        self.sim.split(|node| islands[node]);
+    }
+
+    /// Mostly moments, now and then hours.
+    fn pause(&mut self) -> Duration {
+        let most = [10, 200, 8_000, 40_000][self.below(4) as usize];
+        let hours = if self.below(30) == 0 { self.below(4) * 3_600_000 } else { 0 };
+        Duration::from_millis(self.below(most) + hours)
+    }
+
+    fn misfortune(&mut self) -> Result<(), String> {
+        let (one, other) = (self.node(), self.node());
+        let is_on = self.sim.nodes[one].is_on();
+        match self.below(20) {
+            0 | 1 if is_on => self.sim.crash(one),
+            2 if is_on => self.sim.command(one, 0, Command::Quit),
+            0..=4 if !is_on => self.sim.start(one),
+            5 if one != other => self.sim.cut(one, other),
+            6 if one != other => self.sim.cut_one_way(one, other),
+            7 | 8 if one != other => self.sim.mend(one, other),
+            9 => {
+                let span = Duration::from_millis(self.below(40_000));
+                self.sim.stall(one, span);
+            }
+            10 | 11 => self.carry(one),
+            12 => self.sim.nodes[one].wall_ahead = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
+            13 => self.back_up(one)?,
+            14 => self.restore(one)?,
+            15 => self.cancel(),
+            _ => self.say(),
+        }
+        Ok(())
+    }
+
+    /// Somebody unplugs a node and plugs it in somewhere else, or just walks.
+    fn carry(&mut self, node: usize) {
+        let unplugged = self.below(2) == 0 && self.sim.nodes[node].is_on();
+        if unplugged {
+            self.sim.crash(node);
+        }
+        self.islands[node] = self.below(3) as u32;
+        self.settle_islands();
+        if unplugged {
+            self.sim.start(node);
+        }
+    }
+
+    fn back_up(&mut self, node: usize) -> Result<(), String> {
+        self.check()?;
+        let typed = queued_by(&self.sim, node).into_keys().collect();
+        self.backups.insert(node, (self.sim.nodes[node].disk.load(), typed));
+        Ok(())
+    }
+
+    fn restore(&mut self, node: usize) -> Result<(), String> {
+        let Some((memory, known)) = self.backups.remove(&node) else { return Ok(()) };
+        self.restored = true;
+        self.check()?;
+        self.sim.crash(node);
+        self.sim.nodes[node].disk.restore(memory);
+        self.forgiven.extend(queued_by(&self.sim, node).into_keys().filter(|id| !known.contains(id)));
+        self.invariants.excuse(node);
+        self.sim.start(node);
+        Ok(())
+    }
+
+    fn cancel(&mut self) {
+        let from = self.below(self.people as u64) as usize;
+        let queued: Vec<MessageId> = queued_by(&self.sim, from).into_keys().collect();
+        if self.sim.nodes[from].is_on() && !queued.is_empty() {
+            let message = queued[self.below(queued.len() as u64) as usize];
+            self.forgiven.insert(message);
+            self.sim.command(from, 0, Command::Cancel { message: message.token() });
+        }
+    }
+
+    fn say(&mut self) {
+        let from = self.below(self.people as u64) as usize;
+        if !self.sim.nodes[from].is_on() {
+            self.sim.start(from);
+        }
+        let friends: Vec<usize> = (0..self.people).filter(|to| self.links.contains(&(from, *to))).collect();
+        let to = friends[self.below(friends.len() as u64) as usize];
+        let to = self.sim.nodes[to].user;
+        for _ in 0..1 + self.below(3) {
+            self.lines += 1;
+            self.sim.command(from, self.lines, Command::Say { to, text: format!("line {}", self.lines) });
+        }
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        let broken = self.invariants.check(&self.sim);
+        if broken.is_empty() { Ok(()) } else { Err(format!("{broken:?}")) }
+    }
+
+    /// Everybody is on and stays, and mail has a way.
+    fn clear(mut self) -> Result<(), String> {
+        let sky = [Sky::Clear, Sky::Relays, Sky::Chain][self.below(3) as usize];
+        self.islands.iter_mut().for_each(|island| *island = 0);
+        self.settle_islands();
+        // Whoever was told to quit while it stood still does so when it moves again.
+        self.sim.run(Duration::from_secs(60));
+        for one in 0..self.nodes() {
+            for other in 0..one {
+                if self.reach(sky, other, one) { self.sim.mend(one, other) } else { self.sim.cut(one, other) }
+            }
+            if !self.sim.nodes[one].is_on() {
+                self.sim.start(one);
+            }
+        }
+        let damage = self.all_arrives().and_then(|()| self.all_is_gone()).and_then(|()| self.all_is_quiet());
+        damage.map_err(|why| format!("{sky:?} sky, restored {}: {why}", self.restored))
+    }
+
+    fn reach(&self, sky: Sky, one: usize, other: usize) -> bool {
+        let relays = self.nodes() - self.people;
+        match sky {
+            Sky::Clear => true,
+            Sky::Relays => other >= self.people,
+            Sky::Chain if other < self.people => false,
+            Sky::Chain if one < self.people => other - self.people == one % relays,
+            Sky::Chain => other == one + 1,
+        }
+    }
+
+    /// What a restored disk has forgotten, its author seals anew when the envelope's life is over.
+    fn limit(&self) -> Duration {
+        if self.restored { ENVELOPE_LIFE + CLEAR } else { CLEAR }
+    }
+
+    fn all_arrives(&mut self) -> Result<(), String> {
+        let limit = self.limit();
+        let forgiven = &self.forgiven;
+        let lacking = |sim: &Sim| {
+            let mut lacking: BTreeMap<MessageId, String> = BTreeMap::new();
+            (0..sim.nodes.len()).for_each(|node| lacking.extend(queued_by(sim, node)));
+            lacking.retain(|id, _| !forgiven.contains(id));
+            arrived(sim).iter().for_each(|id| drop(lacking.remove(id)));
+            lacking
+        };
+        if !until(&mut self.sim, limit, |sim| lacking(sim).is_empty()) {
+            return Err(format!("lines lost: {:?}", lacking(&self.sim)));
+        }
+        self.check()
+    }
+
+    fn all_is_gone(&mut self) -> Result<(), String> {
+        let limit = self.limit();
+        if !until(&mut self.sim, limit, |sim| left(sim).is_empty()) {
+            return Err(left(&self.sim).join("; "));
+        }
+        self.check()
+    }
+
+    fn all_is_quiet(&mut self) -> Result<(), String> {
+        self.sim.run(Duration::from_secs(60));
+        let before = self.sim.traffic();
+        self.sim.run(REST);
+        let mut spent = self.sim.traffic().since(&before).by_kind();
+        spent.retain(|kind, _| ["parcel", "release", "unopenable", "custody", "offer", "ask"].contains(&&**kind));
+        if !spent.is_empty() || !left(&self.sim).is_empty() {
+            return Err(format!("at rest: {spent:?} {:?}", left(&self.sim)));
+        }
+        self.check()
+    }
+}
+
+/// Runs until `done`, asked every second at first.
+fn until(sim: &mut Sim, limit: Duration, done: impl Fn(&Sim) -> bool) -> bool {
+    let begin = sim.now();
+    while !done(sim) {
+        let passed = sim.now().since(begin);
+        if passed >= limit {
+            return false;
+        }
+        sim.run(Duration::from_secs(if passed < CLEAR { 1 } else { 600 }));
+    }
+    true
+}
+
+/// Lines whose prompt has returned at a node.
+fn queued_by(sim: &Sim, node: usize) -> BTreeMap<MessageId, String> {
+    let queued = sim.nodes[node].notices.iter().filter_map(|(_, notice)| match notice {
+        Notice::Queued { message, text, .. } => Some((*message, text.clone())),
+        _ => None,
+    });
+    queued.collect()
+}
+
+/// Messages that somebody else than their author has, or ever had, on disk. Whoever crashed before showing one finds it in
+/// the history.
+fn arrived(sim: &Sim) -> BTreeSet<MessageId> {
+    let of = |node: &Node| {
+        node.disk.history.iter().filter(|row| row.from != node.user).map(|row| row.id).collect::<Vec<_>>()
+    };
+    sim.nodes.iter().flat_map(of).collect()
+}
+
+/// What is still on its way.
+fn left(sim: &Sim) -> Vec<String> {
+    let mut left = Vec::new();
+    for (index, node) in sim.nodes.iter().enumerate() {
+        let (waiting, owed) = (node.disk.waiting(), node.disk.load().owed.len());
+        if (held(sim, index), waiting, owed) != (0, 0, 0) {
+            let what = format!("{} in custody, {waiting} waiting, {owed} receipts owed", held(sim, index));
+            left.push(format!("node {index} ({}): {what}", node.plan.name));
+        }
+    }
+    left
+}
