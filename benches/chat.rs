@@ -1,5 +1,6 @@
-//! What a line costs, from the finger to the other's eye: one at a time, many at once, and the first of all, beside raw
-//! quinn with the same certificates and transport settings and raw `fdatasync` of the same disk in the same run.
+//! What a line costs, from the finger to the other's eye: one at a time, many at once, the first of all, and many that were
+//! missed, beside raw quinn with the same certificates and transport settings and raw `fdatasync` of the same disk in the
+//! same run.
 //!
 //! `cargo bench --bench chat [DIR]`, where DIR is on the disk to measure; default: the system's temporary directory.
 //! In memory means `/dev/shm`, where there is one.
@@ -33,6 +34,8 @@ const ALONE: usize = 200;
 const TOGETHER: usize = 100_000;
 const RAW_TOGETHER: usize = 200_000;
 const CONNECTS: u64 = 40;
+/// Lines typed while nobody is there to read them.
+const MISSED: usize = 100_000;
 const MEMORY: &str = "/dev/shm";
 
 fn main() {
@@ -42,6 +45,7 @@ fn main() {
     runtime.expect("a runtime starts").block_on(async {
         conditions();
         let memory = Path::new(MEMORY).is_dir().then(|| PathBuf::from(MEMORY));
+        missed(&disk).await;
         one_line("disk", &disk).await;
         if let Some(memory) = &memory {
             one_line("memory", memory).await;
@@ -140,6 +144,39 @@ async fn cold_connect(place: &str, disk: &Path) {
     show(&format!("{place}: raw quinn, connect + first echo"), &raws);
     show(&format!("{place}: connect + first line acknowledged"), &firsts);
     println!("{:42} {:8.2} x", "", percentile(&firsts, 50) / percentile(&raws, 50));
+}
+
+/// Many lines wait for somebody who then comes: until the last is shown, and what both nodes together take meanwhile.
+async fn missed(disk: &Path) {
+    let dir = tempfile::tempdir_in(disk).expect("the disk takes a directory");
+    let (mut alice, bob) = pair::linked(dir.path()).await;
+    let to = bob.id();
+    bob.quit().await;
+    let begin = Instant::now();
+    for _ in 0..MISSED {
+        alice.say(to).await;
+    }
+    let typed = begin.elapsed();
+    let waiting = peak_mib();
+    let mut bob = Node::start(dir.path(), "bob").await;
+    let begin = Instant::now();
+    alice.ping(&bob).await;
+    let (last, lost) = pair::shown_once(&mut alice, &mut bob, MISSED).await;
+    println!(
+        "{:42} {:8.0} lines/s, {lost} lost; typed in {typed:.1?}; at most {waiting:.0} MiB while typing, {:.0} MiB in all",
+        format!("disk: {MISSED} missed lines, met to shown"),
+        MISSED as f64 / (last - begin).as_secs_f64(),
+        peak_mib()
+    );
+    alice.quit().await;
+    bob.quit().await;
+}
+
+/// The most that this process has had in memory so far. Zero where the system does not tell.
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    kib.unwrap_or(0.0) / 1024.0
 }
 
 fn show(what: &str, times: &[Duration]) {

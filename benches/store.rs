@@ -1,5 +1,5 @@
 //! What durability costs: one line against raw `fdatasync` on the same disk in the same run, many lines at once, and a
-//! start with 100,000 remembered sessions.
+//! start with 100,000 remembered sessions, and one with all the mail that a relay may hold.
 //!
 //! `cargo bench --bench store [DIR]`, where DIR is on the disk to measure; default: the system's temporary directory.
 
@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use darknode::id::{MessageId, SessionId, StreamId, UserId};
+use darknode::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use darknode::node::store::{Event, Job, Me, Store};
-use darknode::proto::memory::{AddressRow, MessageRow, Op, Provenance, SessionRow, Ticket, UserRow};
+use darknode::proto::limits::{CUSTODY_BYTES, CUSTODY_ITEMS};
+use darknode::proto::memory::{AddressRow, CustodyRow, MessageRow, Op, Provenance, SessionRow, Ticket, UserRow};
 use darknode::time::{Moment, Wall};
 use darknode::wire::content::kind;
 use darknode::wire::record::Signed;
@@ -26,6 +27,9 @@ const ALONE: u64 = 1000;
 /// Lines that are handed over at once.
 const TOGETHER: u64 = 300_000;
 const SESSIONS: u64 = 100_000;
+/// Envelopes of a full custody, of so many bytes (`proto::limits`).
+const ENVELOPES: u64 = CUSTODY_ITEMS as u64;
+const ENVELOPE: usize = CUSTODY_BYTES / CUSTODY_ITEMS;
 /// One page of SQLite and its frame header: what a commit of one line writes at least.
 const FRAME: usize = 4096 + 24;
 /// A line of chat.
@@ -42,6 +46,7 @@ fn main() {
     together(&disk, "received", |n| Op::Received(row(n, BOB, BOB)));
     together(&disk, "typed", |n| Op::Typed(row(n, ALICE, BOB)));
     start_with_sessions(&disk);
+    start_with_custody(&disk);
 }
 
 fn raw_fdatasync(disk: &Path) -> Vec<Duration> {
@@ -97,6 +102,25 @@ fn start_with_sessions(disk: &Path) {
     let took = begin.elapsed();
     assert_eq!(store.memory.sessions.len() as u64, SESSIONS);
     println!("start with {SESSIONS} sessions of as many users   {took:>8.1?}   {} bytes each on disk", size / SESSIONS);
+}
+
+fn start_with_custody(disk: &Path) {
+    let dir = tempfile::tempdir_in(disk).expect("the disk takes a directory");
+    let store = Store::open(dir.path(), me()).expect("a new store opens");
+    let (to_us, events) = channel();
+    let (jobs, thread) = store.start(Moment::default, move |event| drop(to_us.send(event))).expect("a thread starts");
+    let ops: Vec<Op> = (0..ENVELOPES).map(|n| Op::Custody(Box::new(envelope(n)))).collect();
+    let begin = Instant::now();
+    ops.into_iter().zip(1..).for_each(|(op, n)| put(&jobs, n, op));
+    stored(&events, ENVELOPES);
+    let rate = ENVELOPES as f64 / begin.elapsed().as_secs_f64();
+    jobs.send(Job::Stop).expect("the store runs");
+    thread.join().expect("the store ends well");
+    let begin = Instant::now();
+    let store = Store::open(dir.path(), me()).expect("the store opens");
+    let took = begin.elapsed();
+    assert_eq!(store.memory.custody.len() as u64, ENVELOPES);
+    println!("{ENVELOPES} envelopes of {ENVELOPE} bytes   {rate:>10.0} taken/s   start with all of them {took:>8.1?}");
 }
 
 fn open(dir: &Path) -> (Sender<Job>, Receiver<Event>) {
@@ -164,6 +188,22 @@ fn session(n: u64) -> SessionRow {
         card_heard: Moment(n),
         heard: Moment(n),
         addresses: vec![address; 2],
+    }
+}
+
+fn envelope(n: u64) -> CustodyRow {
+    CustodyRow {
+        envelope: EnvelopeId(key(n, 3)),
+        address: Address(key(n % 100, 4)),
+        lock: key(n, 5),
+        depositor: BOB,
+        from: SessionId(BOB.0),
+        member: true,
+        until: Moment(n),
+        copies: 1,
+        bytes: vec![0x5a; ENVELOPE],
+        mine: None,
+        unopenable: None,
     }
 }
 

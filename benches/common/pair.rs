@@ -117,28 +117,38 @@ pub async fn linked(dir: &Path) -> (Node, Node) {
 pub async fn per_second(alice: &mut Node, bob: &mut Node, lines: usize) -> (f64, usize) {
     let begin = Instant::now();
     let to = bob.id();
-    let (typing, mut ids) = (
-        async {
-            for _ in 0..lines {
-                alice.say(to).await
-            }
-        },
-        BTreeSet::new(),
-    );
-    let reading = async {
-        let mut last = begin;
-        while ids.len() < lines {
-            let (at, id) = bob.message().await;
-            assert!(ids.insert(id), "{id:?} was shown twice");
-            last = at;
+    let typing = async {
+        for _ in 0..lines {
+            alice.say(to).await
         }
-        last
     };
-    let ((), last) = tokio::join!(typing, reading);
-    for _ in 0..lines {
+    let ((), (last, ids)) = tokio::join!(typing, shown(bob, lines));
+    let lost = acknowledged(alice, ids).await;
+    (lines as f64 / (last - begin).as_secs_f64(), lost)
+}
+
+/// When the last of so many lines was shown, and how many were never acknowledged.
+pub async fn shown_once(alice: &mut Node, bob: &mut Node, lines: usize) -> (Instant, usize) {
+    let (last, ids) = shown(bob, lines).await;
+    (last, acknowledged(alice, ids).await)
+}
+
+async fn shown(bob: &mut Node, lines: usize) -> (Instant, BTreeSet<MessageId>) {
+    let (mut last, mut ids) = (Instant::now(), BTreeSet::new());
+    while ids.len() < lines {
+        let (at, id) = bob.message().await;
+        assert!(ids.insert(id), "{id:?} was shown twice");
+        last = at;
+    }
+    (last, ids)
+}
+
+/// Waits until all of these are; how many were not.
+async fn acknowledged(alice: &mut Node, mut ids: BTreeSet<MessageId>) -> usize {
+    for _ in 0..ids.len() {
         assert!(ids.remove(&alice.delivered().await.1), "acknowledged and never shown, or twice");
     }
-    (lines as f64 / (last - begin).as_secs_f64(), ids.len())
+    ids.len()
 }
 
 /// A face that shows everything at once and marks what it has shown.

@@ -11,8 +11,8 @@ const WAYS: [&[&str]; 2] = [
     &["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
     &["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
 ];
-/// A test that is not done by then hangs.
-const LONGEST: &str = "240";
+/// Seconds after which a test of one round hangs.
+const LONGEST: u64 = 240;
 
 /// Runs a test where it may mount; where the system forbids it, says so loudly, and fails if `CI` is set.
 pub fn alone<F: Fn()>(test: F) {
@@ -24,7 +24,8 @@ pub fn alone<F: Fn()>(test: F) {
     let name = name.strip_suffix("::{{closure}}").expect("tests give closures");
     let (_, name) = name.split_once("::").expect("tests stand in modules");
     let mut command = Command::new("timeout");
-    command.args(["--signal=KILL", LONGEST, "unshare"]).args(way);
+    let rounds = std::env::var("DARKNODE_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
+    command.args(["--signal=KILL", &(LONGEST * rounds).to_string(), "unshare"]).args(way);
     command.arg(std::env::current_exe().expect("a program knows itself")).env(INSIDE, "1");
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     let output = command.output().expect("timeout is there, as unshare is");

@@ -211,8 +211,7 @@ impl Medium {
 
     fn end_with(&mut self, mut end: impl FnMut(&mut Node)) {
         self.nodes.values_mut().for_each(&mut end);
-        let first = self.last;
-        let moved = |ino: u64| if ino == ROOT { ROOT } else { ino + first };
+        let mut moved: BTreeMap<u64, u64> = [(ROOT, ROOT)].into();
         let mut old = std::mem::take(&mut self.nodes);
         let mut reached = vec![ROOT];
         while let Some(ino) = reached.pop() {
@@ -220,12 +219,14 @@ impl Medium {
             let Some(mut node) = old.remove(&ino) else { continue };
             if let Kind::Dir { shown, saved, .. } = &mut node.kind {
                 reached.extend(shown.values());
-                shown.values_mut().for_each(|ino| *ino = moved(*ino));
+                for ino in shown.values_mut() {
+                    self.last += u64::from(!moved.contains_key(ino));
+                    *ino = *moved.entry(*ino).or_insert(self.last);
+                }
                 saved.clone_from(shown);
             }
-            self.nodes.insert(moved(ino), node);
+            self.nodes.insert(moved[&ino], node);
         }
-        self.last = 2 * first;
         (self.stop, self.done, self.dead) = (None, 0, false);
     }
 }

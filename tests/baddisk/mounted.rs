@@ -79,6 +79,8 @@ impl Mounted {
         change: impl FnOnce(&mut Medium) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         let mut medium = lock(&self.medium);
+        // The kernel may write back what was mapped before a power cut.
+        medium.node(ino.0)?;
         let name = medium.name_of(ino.0);
         medium.admit(req.pid(), name.as_deref(), changes)?;
         change(&mut medium)

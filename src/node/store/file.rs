@@ -19,6 +19,8 @@ const SUSPECT: &str = "darknode.db.suspect";
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The write-ahead log beside the file.
 const LOG: &str = "-wal";
+/// What a new file is made with, before it has a log.
+const JOURNAL: &str = "-journal";
 /// Bytes of the log that are written again at a time.
 const CHUNK: usize = 256 * 1024;
 const USER_VERSION_AT: usize = 60;
@@ -34,7 +36,7 @@ pub struct StoreFile {
 /// What the first bytes of a file say.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Header {
-    /// No store yet, or ours.
+    /// No store yet, or ours, or SQLite is to say.
     Usable,
     /// No SQLite file at all.
     Damaged,
@@ -57,7 +59,9 @@ impl StoreFile {
             return Ok(Header::Usable);
         }
         if header.len() < 100 || !header.starts_with(MAGIC) {
-            return Ok(Header::Damaged);
+            // A first write that the power cut short is taken back by SQLite itself.
+            let cut_short = with_suffix(&self.path, JOURNAL).exists();
+            return Ok(if cut_short { Header::Usable } else { Header::Damaged });
         }
         let number = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         match (number(APPLICATION_ID_AT), number(USER_VERSION_AT)) {
@@ -131,7 +135,7 @@ impl StoreFile {
             .find(|path| !path.exists())
             .expect("a directory holds fewer than 2^32 files");
         fs::rename(&self.path, &aside).map_err(|e| self.io(e))?;
-        for suffix in [LOG, "-shm"] {
+        for suffix in [LOG, "-shm", JOURNAL] {
             match fs::rename(with_suffix(&self.path, suffix), with_suffix(&aside, suffix)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(self.io(error)),
                 _ => {}
