@@ -54,6 +54,10 @@ impl Invariants {
             if has > most * 2 {
                 broken.push(format!("node {node} has {has} connections, at most {most} are allowed"));
             }
+            let knocks = sim.nodes[node].knocks.beyond();
+            broken.extend(
+                knocks.first().map(|ip| format!("node {node} knocked at {ip}, where nobody answers, too often")),
+            );
         }
         broken
     }

@@ -10,6 +10,7 @@ mod acquaint;
 pub mod disk;
 pub mod faults;
 pub mod invariants;
+pub mod knocks;
 pub mod net;
 pub mod node;
 mod post;

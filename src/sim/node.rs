@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::disk::Disk;
+use super::knocks::Knocks;
 use super::net::NodeIndex;
 use super::traffic::Traffic;
 use crate::id::{BootId, NetworkId, SessionId, UserId};
 use crate::identity::{Name, Scheme, SecretKey};
+use crate::proto::memory::Provenance;
 use crate::proto::view::Notice;
 use crate::proto::{Accept, Config, Core};
 use crate::time::{Moment, Now, Wall};
@@ -75,6 +77,7 @@ pub struct Node {
     pub sent_frames: u64,
     pub sent_bytes: u64,
     pub traffic: Traffic,
+    pub knocks: Knocks,
     /// Sessions its faces were told are online and not yet gone.
     pub shows: BTreeSet<SessionId>,
     pub plan: Plan,
@@ -111,6 +114,7 @@ impl Node {
             sent_frames: 0,
             sent_bytes: 0,
             traffic: Traffic::default(),
+            knocks: Knocks::default(),
             shows: BTreeSet::new(),
             wall_ahead: 0,
             core: None,
@@ -128,6 +132,13 @@ impl Node {
 
     pub fn is_on(&self) -> bool {
         self.core.is_some()
+    }
+
+    /// It starts: where keys answered before, by its disk, and what it was given, it may dial at will.
+    pub(super) fn prove_what_is_known(&mut self) {
+        self.knocks.start();
+        let met = self.disk.sessions().flat_map(|row| &row.addresses).filter(|row| row.provenance <= Provenance::Lan);
+        met.map(|row| row.addr).chain(self.plan.bootstrap.iter().copied()).for_each(|addr| self.knocks.prove(addr));
     }
 
     /// What its clocks show.

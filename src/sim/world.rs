@@ -138,6 +138,7 @@ impl Sim {
         let (seed, network, now) = (self.random(), self.settings.network, self.now);
         let node = &mut self.nodes[index];
         node.starts += 1;
+        node.prove_what_is_known();
         node.core = Some(Core::new(node.config(index, network, seed), node.disk.load(), node.clock(now)));
         if !self.settings.disks {
             node.disk = Disk::hollow();
@@ -163,6 +164,11 @@ impl Sim {
         let clock = node.clock(self.now);
         let Some(core) = node.core.as_mut() else { return };
         self.events += 1;
+        match &input {
+            Input::Connected(connected) => node.knocks.prove(connected.addr),
+            Input::Sighted { addr, .. } => node.knocks.prove(*addr),
+            _ => {}
+        }
         core.handle(clock, input);
         self.drain(index);
     }
@@ -356,6 +362,7 @@ impl Sim {
         };
         let met = self.nodes[acceptor].session;
         if expect.is_some_and(|expected| expected != met) {
+            self.nodes[dialler].knocks.prove(addr);
             let input = Input::DialFailed { dial, failure: DialFailure::Met(met) };
             return self.plan(self.settings.delay.1, Event::Feed { node: dialler, starts, input });
         }
@@ -448,6 +455,7 @@ impl Sim {
             }
             Output::Chat { conn, item } => post.chat(conn, &item, &mut self.nodes[index].traffic),
             Output::Dial { dial, addr, expect } => {
+                self.nodes[index].knocks.dial(addr, self.now);
                 self.trace.mark(self.now, index, 2);
                 addr.hash(&mut self.trace);
                 let after = self.delay() * 2;

@@ -1,0 +1,59 @@
+//! A crowd in one hand.
+
+use std::time::Duration;
+
+use darknode::proto::Accept;
+use darknode::sim::node::Plan;
+use darknode::sim::scenario::{Order, Progress, Scenario, Stage};
+use darknode::sim::topology::pieces;
+
+const HONEST: usize = 16;
+/// Four to one.
+const SYBILS: usize = 4 * HONEST;
+
+/// A closed network whose key has leaked: everybody of the crowd is linked with others of it, names all honest nodes in its
+/// list, knows where they are, and never stops dialling them.
+fn besieged<'a>(order: &'a Order, quiet: &'a mut dyn FnMut(Progress)) -> Stage<'a> {
+    let mut stage = Stage::new(order, quiet);
+    let sim = &mut stage.sim;
+    sim.nodes.iter_mut().for_each(|node| node.plan.accept = Accept::Ask);
+    for nth in 0..SYBILS {
+        sim.place(Plan::client(format!("s{nth}")));
+    }
+    stage.acquaint();
+    let sim = &mut stage.sim;
+    let all = HONEST + SYBILS;
+    let hellos: Vec<_> = (0..all).map(|node| sim.hello_of(node)).collect();
+    for sybil in HONEST..all {
+        let others = (1..6).map(|step| HONEST + (sybil - HONEST + step) % SYBILS);
+        for other in (0..HONEST).chain(others) {
+            sim.remember(sybil, other, &hellos[other]);
+            sim.befriend(sybil, other, false);
+        }
+    }
+    stage.start(0..all, Duration::from_secs(10));
+    stage
+}
+
+#[test]
+fn a_crowd_in_one_hand_parts_no_friends_and_leaves_everybody_honest_neighbours_by_lot() {
+    for seed in 0..2 {
+        let plain = Order::new(Scenario::Crash, HONEST, seed);
+        let order = Order { degree: 6, signed: false, ..plain };
+        let mut quiet = |_| {};
+        let mut stage = besieged(&order, &mut quiet);
+        stage.run(Duration::from_secs(300));
+        let sights = stage.sights();
+        assert!(sights.missing.is_empty() && sights.wrong.is_empty(), "seed {seed}: {:?}", sights.missing);
+        let honest = |ends: &[usize; 2]| ends.iter().all(|node| *node < HONEST);
+        let live: Vec<[usize; 2]> = stage.sim.net().live().filter(honest).collect();
+        let by_lot = live.iter().filter(|[a, b]| !stage.graph.is_link(*a, *b)).count();
+        assert!(by_lot >= HONEST / 2, "seed {seed}: {by_lot} connections of honest nodes are by lot");
+        assert_eq!(pieces(0..HONEST, live.into_iter()).len(), 1, "seed {seed}");
+        (HONEST..HONEST + SYBILS).for_each(|sybil| stage.sim.crash(sybil));
+        stage.run(Duration::from_secs(60));
+        assert!(stage.all_is_seen(), "seed {seed}: the crowd is gone, and took somebody along");
+        let report = stage.finish();
+        assert!(report.broken.is_empty(), "seed {seed}: {:?}", report.broken);
+    }
+}
