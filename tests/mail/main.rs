@@ -1,5 +1,6 @@
 //! Mail: lines to somebody who is not connected, over friends, relays and pockets.
 
 mod carrying;
+mod routes;
 mod scene;
 mod storms;

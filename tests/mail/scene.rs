@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use darknode::id::MessageId;
+use darknode::id::{MessageId, NetworkId};
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
 use darknode::proto::view::{Delivery, Notice};
@@ -18,7 +18,16 @@ pub const BOB: usize = 1;
 
 /// Alice and bob, linked, and so many relays that both know where to find and are not linked with. All are off.
 pub fn with_relays(seed: u64, relays: usize) -> Sim {
-    let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
+    in_network(NetworkId::OPEN, seed, relays)
+}
+
+/// The same, as members of a closed network.
+pub fn with_fellow_relays(seed: u64, relays: usize) -> Sim {
+    in_network(NetworkId([7; 32]), seed, relays)
+}
+
+fn in_network(network: NetworkId, seed: u64, relays: usize) -> Sim {
+    let mut sim = Sim::new(Settings { seed, network, scheme: Scheme::Cheap, ..Settings::default() });
     for name in ["alice", "bob"] {
         sim.place(Plan::client(name));
     }
