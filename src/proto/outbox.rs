@@ -45,7 +45,6 @@ struct Item {
 #[derive(Debug, Default)]
 struct Queue {
     items: BTreeMap<Place, Item>,
-    lanes: BTreeMap<SessionId, Lane>,
     delivered: BTreeMap<(StreamId, SessionId), Ranges>,
     /// What carriers have or had.
     carried: BTreeMap<(StreamId, SessionId), Ranges>,
@@ -80,6 +79,8 @@ pub struct Outbox {
     epochs: BTreeMap<u64, u32>,
     next: BTreeMap<UserId, u64>,
     queues: BTreeMap<UserId, Queue>,
+    /// Of every session that is connected, whether anything waits for its user or not.
+    lanes: BTreeMap<(UserId, SessionId), Lane>,
     count: usize,
     bytes: usize,
 }
@@ -109,6 +110,7 @@ impl Outbox {
             epochs: BTreeMap::new(),
             next: BTreeMap::new(),
             queues: BTreeMap::new(),
+            lanes: BTreeMap::new(),
             count: 0,
             bytes: 0,
         };
@@ -167,20 +169,15 @@ impl Outbox {
     pub fn open_lane(&mut self, user: UserId, session: SessionId, now: Moment) {
         let (flights, resend) = (BTreeMap::new(), now + RESEND_FIRST);
         let lane = Lane { cursor: (0, 0), flights, unopened: 0, resend, pause: RESEND_FIRST };
-        self.queues.entry(user).or_default().lanes.insert(session, lane);
+        self.lanes.insert((user, session), lane);
     }
 
     /// Its connection is gone, and with it whatever was in flight.
     pub fn close_lane(&mut self, user: &UserId, session: &SessionId) {
-        if let Some(queue) = self.queues.get_mut(user) {
-            queue.lanes.remove(session);
-            if queue.lanes.is_empty()
-                && queue.items.is_empty()
-                && queue.delivered.is_empty()
-                && queue.carried.is_empty()
-            {
-                self.queues.remove(user);
-            }
+        self.lanes.remove(&(*user, *session));
+        let is_done = |queue: &Queue| queue.items.is_empty() && queue.delivered.is_empty() && queue.carried.is_empty();
+        if !self.has_lane(user) && self.queues.get(user).is_some_and(is_done) {
+            self.queues.remove(user);
         }
     }
 
@@ -190,7 +187,7 @@ impl Outbox {
         let mut contents = Vec::new();
         let mut places = Vec::new();
         let Some(queue) = self.queues.get_mut(user) else { return (contents, Load(places)) };
-        let Some(lane) = queue.lanes.get_mut(session).filter(|lane| lane.flights.len() < WINDOW) else {
+        let Some(lane) = self.lanes.get_mut(&(*user, *session)).filter(|lane| lane.flights.len() < WINDOW) else {
             return (contents, Load(places));
         };
         let mut room = ROOM;
@@ -215,7 +212,7 @@ impl Outbox {
 
     /// What `take` gave is on its way.
     pub fn sealed(&mut self, user: &UserId, session: &SessionId, sealed: &Sealed, load: Load) {
-        if let Some(lane) = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session)) {
+        if let Some(lane) = self.lanes.get_mut(&(*user, *session)) {
             lane.flights.insert(sealed.id, Flight { places: load.0, lock: sealed.lock });
         }
     }
@@ -319,7 +316,7 @@ impl Outbox {
 
     /// A session says that it has opened an envelope and stored what was in it: true if it shows what was inside.
     pub fn released(&mut self, user: &UserId, session: &SessionId, release: &Release, now: Moment) -> bool {
-        let lane = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session));
+        let lane = self.lanes.get_mut(&(*user, *session));
         let Some(lane) = lane else { return false };
         if !lane.flights.get(&release.envelope).is_some_and(|flight| fits(&flight.lock, &release.r.0)) {
             return false;
@@ -333,14 +330,14 @@ impl Outbox {
 
     /// Whether an envelope is on its way to a session, as lines.
     pub fn is_on_its_way(&self, user: &UserId, session: &SessionId, envelope: &EnvelopeId) -> bool {
-        let lane = self.queues.get(user).and_then(|queue| queue.lanes.get(session));
+        let lane = self.lanes.get(&(*user, *session));
         lane.is_some_and(|lane| lane.flights.contains_key(envelope))
     }
 
     /// A session could not open an envelope: what was in it goes again. False if that envelope is not on its way there, and
     /// when this happens so often that only the next resend may help.
     pub fn unopenable(&mut self, user: &UserId, session: &SessionId, envelope: &EnvelopeId) -> bool {
-        let lane = self.queues.get_mut(user).and_then(|queue| queue.lanes.get_mut(session));
+        let lane = self.lanes.get_mut(&(*user, *session));
         // Beyond the bound it keeps its place in the window, so that nothing takes that place.
         let lane = lane.filter(|lane| lane.unopened < MAX_UNOPENED);
         let Some((lane, flight)) = lane.and_then(|lane| lane.flights.remove(envelope).map(|flight| (lane, flight)))
@@ -401,16 +398,14 @@ impl Outbox {
     /// Lanes whose messages have waited for a release or receipt for too long: they start again from the front.
     pub fn resend(&mut self, now: Moment) -> Vec<(UserId, SessionId)> {
         let mut due = Vec::new();
-        for (user, queue) in &mut self.queues {
-            for (session, lane) in queue.lanes.iter_mut().filter(|(_, lane)| lane.resend <= now) {
-                lane.pause = (lane.pause * 2).min(SEEK_LONGEST);
-                lane.resend = now + lane.pause;
-                lane.cursor = (0, 0);
-                lane.flights.clear();
-                lane.unopened = 0;
-                if !queue.items.is_empty() {
-                    due.push((*user, *session));
-                }
+        for ((user, session), lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.resend <= now) {
+            lane.pause = (lane.pause * 2).min(SEEK_LONGEST);
+            lane.resend = now + lane.pause;
+            lane.cursor = (0, 0);
+            lane.flights.clear();
+            lane.unopened = 0;
+            if self.queues.get(user).is_some_and(|queue| !queue.items.is_empty()) {
+                due.push((*user, *session));
             }
         }
         due
@@ -418,8 +413,8 @@ impl Outbox {
 
     /// When something must be sent anew; only while something waits.
     pub fn next(&self) -> Option<Moment> {
-        let busy = self.queues.values().filter(|queue| !queue.items.is_empty());
-        busy.flat_map(|queue| queue.lanes.values()).map(|lane| lane.resend).min()
+        let busy = self.queues.iter().filter(|(_, queue)| !queue.items.is_empty());
+        busy.flat_map(|(user, _)| self.lanes_of(user)).map(|lane| lane.resend).min()
     }
 
     /// Users for whom something waits.
@@ -452,6 +447,15 @@ impl Outbox {
             self.remove(id);
         });
         settled
+    }
+
+    fn lanes_of(&self, user: &UserId) -> impl Iterator<Item = &Lane> {
+        let of_user = (*user, SessionId([0; 32]))..=(*user, SessionId([255; 32]));
+        self.lanes.range(of_user).map(|(_, lane)| lane)
+    }
+
+    fn has_lane(&self, user: &UserId) -> bool {
+        self.lanes_of(user).next().is_some()
     }
 
     fn ordinal(&mut self, epoch: u64) -> u32 {
