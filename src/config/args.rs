@@ -83,7 +83,7 @@ pub enum Sub {
 /// What to simulate, as typed.
 #[derive(Debug, clap::Args)]
 pub struct SimArgs {
-    /// figure3, restart, partition, crash, coldstart, explode or churn
+    /// figure3, restart, partition, crash, coldstart, explode, churn or mules
     pub scenario: String,
     /// How many nodes, servers not counted; 10 for figure3, else 100
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=100_000))]

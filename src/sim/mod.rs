@@ -11,6 +11,7 @@ pub mod disk;
 pub mod faults;
 pub mod invariants;
 pub mod knocks;
+pub mod meetings;
 pub mod net;
 pub mod node;
 mod post;

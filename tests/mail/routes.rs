@@ -16,7 +16,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Alice and bob, who do not reach each other, and carol, a friend of both. Nobody is a relay.
 fn with_a_common_friend(seed: u64) -> Sim {
     let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
-    ["alice", "bob", "carol"].into_iter().for_each(|name| drop(sim.place(Plan::client(name))));
+    for name in ["alice", "bob", "carol"] {
+        sim.place(Plan::client(name));
+    }
     let hellos: Vec<_> = (0..3).map(|node| sim.hello_of(node)).collect();
     for (one, other) in [(ALICE, BOB), (ALICE, CAROL), (BOB, CAROL)] {
         for (one, other) in [(one, other), (other, one)] {

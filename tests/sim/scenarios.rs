@@ -122,3 +122,11 @@ fn a_network_at_rest_says_next_to_nothing() {
     let reports = each(0..1, 20, Scenario::Crash, |order| Order { degree: 6, ..order });
     assert_all(&reports, "idle_messages", |messages| messages < 1.0);
 }
+
+#[test]
+fn relays_in_pockets_bring_a_line_within_a_day_where_its_author_alone_would_often_not() {
+    let reports = each(0..1, 30, Scenario::Mules, |order| Order { span: Duration::from_secs(24 * 3600), ..order });
+    assert_all(&reports, "carried_in_a_day", |share| share >= 0.9);
+    assert_all(&reports, "direct_in_a_day", |share| share <= 0.8);
+    assert_all(&reports, "carried_copies", |copies| copies <= 8.0);
+}

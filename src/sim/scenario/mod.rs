@@ -5,6 +5,7 @@ mod coldstart;
 mod crash;
 mod explode;
 mod figure3;
+mod mules;
 mod partition;
 mod restart;
 mod stage;
@@ -33,10 +34,12 @@ pub enum Scenario {
     Explode,
     /// One node in ten leaves every minute, and another one comes back.
     Churn,
+    /// Relays in pockets: pairs meet for a moment, and carry each other's mail.
+    Mules,
 }
 
 impl Scenario {
-    pub const ALL: [(&str, Scenario); 7] = [
+    pub const ALL: [(&str, Scenario); 8] = [
         ("figure3", Scenario::Figure3),
         ("restart", Scenario::Restart),
         ("partition", Scenario::Partition),
@@ -44,6 +47,7 @@ impl Scenario {
         ("coldstart", Scenario::Coldstart),
         ("explode", Scenario::Explode),
         ("churn", Scenario::Churn),
+        ("mules", Scenario::Mules),
     ];
 
     /// Whether nodes are started more than once, and need what they had on disk.
@@ -105,7 +109,11 @@ impl Order {
             crash: 50,
             silent: true,
             parts: Parts::Halves,
-            span: Duration::from_secs(if scenario == Scenario::Churn { 600 } else { 3600 }),
+            span: Duration::from_secs(match scenario {
+                Scenario::Churn => 600,
+                Scenario::Mules => 48 * 3600,
+                _ => 3600,
+            }),
             forget: 0,
             signed: nodes <= SMALL,
         }
@@ -135,5 +143,6 @@ pub fn play(order: &Order, progress: &mut dyn FnMut(Progress)) -> Report {
         Scenario::Coldstart => coldstart::play(stage),
         Scenario::Explode => explode::play(stage),
         Scenario::Churn => churn::play(stage),
+        Scenario::Mules => mules::play(stage),
     }
 }
