@@ -129,7 +129,7 @@ fn session(person: &Person, n: usize) -> SessionRow {
         user,
         declaration: Some(signed(declaration, key)),
         card: Some(signed(card, key)),
-        card_heard: heard,
+        card_until: heard,
         heard,
         addresses: vec![AddressRow { addr, provenance: Provenance::Observed, at: heard }],
     }

@@ -185,7 +185,7 @@ fn session(n: u64) -> SessionRow {
         user: UserId(key(n, 1)),
         declaration: signed(110),
         card: signed(230),
-        card_heard: Moment(n),
+        card_until: Moment(n),
         heard: Moment(n),
         addresses: vec![address; 2],
     }

@@ -278,6 +278,7 @@ fn control_messages() -> Vec<(&'static str, Control)> {
             observed: Some(addr("198.51.100.2:4711")),
             live: Some(true),
         }]),
+        card_ages: List(vec![120_000]),
     };
     let list = DeliverKnownList { id: 2, users: List(vec![known.clone()]), complete: true, more: false };
     vec![

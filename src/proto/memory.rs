@@ -70,8 +70,8 @@ pub struct SessionRow {
     pub user: UserId,
     pub declaration: Option<Signed>,
     pub card: Option<Signed>,
-    /// When the card came: it is used for 14 days from then.
-    pub card_heard: Moment,
+    /// Until when the card may be used.
+    pub card_until: Moment,
     /// When we last heard of it at first hand or through a declaration.
     pub heard: Moment,
     pub addresses: Vec<AddressRow>,

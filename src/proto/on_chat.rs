@@ -1,5 +1,7 @@
 //! The chat stream: sealed contents come and go, are released and receipted.
 
+use std::time::Duration;
+
 use super::Core;
 use super::event::Output;
 use super::inbox::Taken;
@@ -66,7 +68,7 @@ impl Core {
             Ok(_) | Err(Unopened::Broken | Unopened::WrongLock) if self.disk_trouble.is_some() => {
                 self.drop_counted("envelope while the disk refuses");
             }
-            Ok(opened) => self.on_opened(conn, opened),
+            Ok(opened) => self.on_opened(conn, opened, age_of(&parcel)),
             Err(Unopened::NoKey(address)) if address != Address::from(self.config.user) => self.carry(conn, parcel),
             Err(Unopened::NoKey(_)) => self.hand_back(conn, &parcel.envelope),
             Err(Unopened::Malformed(_)) => self.strike(conn, "malformed envelope"),
@@ -114,7 +116,7 @@ impl Core {
         self.out.after_store(Output::Chat { conn, item });
     }
 
-    fn on_opened(&mut self, conn: ConnId, opened: Opened) {
+    fn on_opened(&mut self, conn: ConnId, opened: Opened, age: Duration) {
         let Some(carried) = self.neighbours.get(&conn).map(|by| by.session != opened.session) else { return };
         if !opened.is_by_author(&self.verifier) {
             if carried && self.may_carry(conn) {
@@ -149,7 +151,7 @@ impl Core {
         }
         self.sessions.hear(opened.session, opened.user, self.now.moment);
         if let Some(card) = opened.card.as_ref().and_then(|card| Checked::open(card, &self.verifier).ok()) {
-            self.take_authors_card(opened.user, &card);
+            self.take_authors_card(opened.user, &card, age);
         }
         self.take_contents(&opened, carried);
         self.forget_if_strange(&opened.user);
@@ -158,9 +160,9 @@ impl Core {
     }
 
     /// Whoever writes can be answered, known before or not.
-    fn take_authors_card(&mut self, author: UserId, card: &Checked<KeyCard>) {
+    fn take_authors_card(&mut self, author: UserId, card: &Checked<KeyCard>, age: Duration) {
         let theirs = card.user == author && self.users.admits(&author, &card.session) && card.session != self.session;
-        if theirs && self.sessions.take_card(card, self.now.moment) {
+        if theirs && self.sessions.take_card(card, age, self.now.moment) {
             self.save_session(&card.session);
         }
     }
@@ -304,7 +306,7 @@ impl Core {
             return self.unopenable_mail(conn, unopenable);
         }
         let before = self.sessions.prekey(&session, self.now.moment);
-        self.take_card(conn, &unopenable.card);
+        self.take_card(conn, &unopenable.card, Duration::ZERO);
         let news = self.sessions.prekey(&session, self.now.moment) != before;
         if self.outbox.unopenable(&user, &session, &unopenable.envelope) && news {
             self.pump_session(user, session);
@@ -426,4 +428,9 @@ impl Core {
         }
         self.withdraw_mail(user);
     }
+}
+
+/// How long ago an envelope was sealed, by the life it has left: the key card in it is as old.
+fn age_of(parcel: &Parcel) -> Duration {
+    ENVELOPE_LIFE.saturating_sub(Duration::from_millis(parcel.life_ms))
 }

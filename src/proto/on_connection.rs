@@ -1,6 +1,7 @@
 //! Connections come, say hello, and go.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::Core;
 use super::dials::{Dial, Purpose};
@@ -124,7 +125,7 @@ impl Core {
         let was_away = self.was_away(&session, &user);
         self.sessions.hear(session, user, self.now.moment);
         self.sessions.declare(&declaration, self.now.moment);
-        card.map(|card| self.sessions.take_card(&card, self.now.moment));
+        card.map(|card| self.sessions.take_card(&card, Duration::ZERO, self.now.moment));
         let provenance = if mine { Provenance::Answered } else { Provenance::Observed };
         self.sessions.note_address(&session, addr, provenance, self.now.moment);
         for addr in self.nearby.addresses(&session) {

@@ -6,6 +6,7 @@
 //! known list of signed records. So what a push lost, or a partition held back, is repaired by the next meeting.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Core;
 use super::on_presence::short;
@@ -216,7 +217,10 @@ impl Core {
             known.declarations.0.extend(self.declaration_of(session));
         }
         if want.card {
-            known.cards.0.extend(self.card_of(session));
+            if let Some((card, age)) = self.card_of(session) {
+                known.cards.0.push(card);
+                known.card_ages.0.push(age.as_millis() as u64);
+            }
         }
         if want.links && self.may_know_links(asker, &known.user) {
             known.links.0.extend(self.pages_of(&known.user, session));
@@ -260,11 +264,13 @@ impl Core {
         Some(KnownDeclaration { declaration, age_ms: self.age_of(session), observed, live })
     }
 
-    fn card_of(&self, session: &SessionId) -> Option<Signed> {
+    /// The key card of a session that may be used, and how old it is.
+    fn card_of(&self, session: &SessionId) -> Option<(Signed, Duration)> {
         if *session == self.session {
-            return Some(self.myself.card.signed().clone());
+            return Some((self.myself.card.signed().clone(), Duration::ZERO));
         }
-        Some(self.sessions.get(session)?.card()?.signed())
+        let card = self.sessions.get(session)?.card()?;
+        Some((card.signed(), card.age(self.now.moment)?))
     }
 
     fn pages_of(&self, user: &UserId, session: &SessionId) -> Vec<Signed> {
@@ -353,9 +359,7 @@ impl Core {
             let Some(links) = self.checked::<LinkList>(conn, links) else { return };
             self.on_link_list(conn, links);
         }
-        for card in &known.cards.0 {
-            self.take_card(conn, card);
-        }
+        self.take_cards(conn, &known);
         for held in &known.declarations.0 {
             let Some(declaration) = self.checked::<Declaration>(conn, &held.declaration) else { return };
             let (session, user, online) = (declaration.session, declaration.user, declaration.online);
@@ -380,9 +384,10 @@ impl Core {
     }
 }
 
+/// What is known of a user of whom nothing is known yet.
 pub(super) fn nothing_of(user: &UserId) -> KnownUser {
     let (links, cards, declarations) = (List(Vec::new()), List(Vec::new()), List(Vec::new()));
-    KnownUser { user: *user, roster: None, links, cards, declarations }
+    KnownUser { user: *user, roster: None, links, cards, declarations, card_ages: List(Vec::new()) }
 }
 
 fn everything(mark: &UserMark) -> UserWant {

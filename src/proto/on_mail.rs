@@ -7,6 +7,7 @@
 //! gives its messages back, and they are sealed anew. Receipts travel the same way and are never receipted.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Core;
 use super::limits::{ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, MAX_OWN_RECEIPTS, SPRAY};
@@ -230,8 +231,13 @@ impl Core {
     /// the session's newest prekey already, or was released.
     pub(super) fn seal_anew(&mut self, conn: ConnId, id: &EnvelopeId, roster: Checked<Roster>, card: Checked<KeyCard>) {
         let (user, session) = (card.user, card.session);
+        let Some(held) = self.custody.get(id) else { return };
+        // By whatever carriers it came, it was said since the envelope was sealed.
+        let in_person = self.speaker(conn).is_some_and(|(by, _)| by == session);
+        let since_sealed = ENVELOPE_LIFE.saturating_sub(held.row.until.since(self.now.moment));
+        let age = if in_person { Duration::ZERO } else { since_sealed };
         self.learn_roster(roster);
-        self.learn_card(card);
+        self.learn_card(card, age);
         let Some(held) = self.custody.get(id) else { return };
         let newest = self.sessions.prekey(&session, self.now.moment);
         if newest.is_none_or(|prekey| is_sealed_to(&held.row.bytes, &prekey)) {

@@ -2,13 +2,14 @@
 //! purpose pass them to the friends of theirs that the session has not told, one of them in full, the others as an offer
 //! ([`offers`](super::offers)). Whoever was told by somebody between counts that one as a witness as long as it says so.
 
+use std::time::Duration;
+
 use super::Core;
 use super::memory::Provenance;
 use super::offers::rank;
 use super::presence::Change;
 use super::view::{Absence, Notice, Via};
 use crate::id::{ConnId, SessionId, UserId};
-use crate::time::Moment;
 use crate::wire::codec::{Fixed, List};
 use crate::wire::control::{Control, Declare, Digest, SessionMark, ShortId, UserMark};
 use crate::wire::record::{Declaration, Roster};
@@ -24,15 +25,15 @@ impl Core {
             }
         }
         let Some(declaration) = self.checked::<Declaration>(conn, &declare.declaration) else { return };
-        if let Some(card) = &declare.card {
-            self.take_card(conn, card);
-        }
         let (session, user, online) = (declaration.session, declaration.user, declaration.online);
+        let age = Duration::from_millis(if session == by { 0 } else { declare.age_ms });
+        if let Some(card) = &declare.card {
+            self.take_card(conn, card, age);
+        }
         if session != by && !self.users.has_roster(&user) && self.horizon.reaches(&user) {
             return self.ask_about(conn, [user].iter());
         }
-        let heard = Moment(self.now.moment.0.saturating_sub(declare.age_ms));
-        let news = self.take_declaration(declaration, heard);
+        let news = self.take_declaration(declaration, self.now.moment - age);
         if session == by {
             self.neighbours.answered(&conn);
             if news {

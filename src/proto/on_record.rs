@@ -2,6 +2,7 @@
 //! against who brought it; what is old, or about nobody who concerns me, is dropped.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Core;
 use super::event::CloseReason;
@@ -15,6 +16,7 @@ use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::identity::record::Record;
 use crate::identity::{Checked, Refused};
 use crate::time::Moment;
+use crate::wire::control::KnownUser;
 use crate::wire::record::{Declaration, KeyCard, LinkList, Roster, Signed};
 
 impl Core {
@@ -101,15 +103,23 @@ impl Core {
         }
     }
 
-    /// A key card that concerns me, of a session that its user's roster lists.
-    pub(super) fn take_card(&mut self, conn: ConnId, card: &Signed) {
+    /// A key card that concerns me, of a session that its user's roster lists, which gave it away so long ago.
+    pub(super) fn take_card(&mut self, conn: ConnId, card: &Signed, age: Duration) {
         if let Some(card) = self.checked::<KeyCard>(conn, card) {
-            self.learn_card(card);
+            self.learn_card(card, age);
+        }
+    }
+
+    /// The key cards in what somebody else holds of a user.
+    pub(super) fn take_cards(&mut self, conn: ConnId, known: &KnownUser) {
+        for (n, card) in known.cards.iter().enumerate() {
+            let age = known.card_ages.get(n).copied().unwrap_or(0);
+            self.take_card(conn, card, Duration::from_millis(age));
         }
     }
 
     /// A key card whose signature holds.
-    pub(super) fn learn_card(&mut self, card: Checked<KeyCard>) {
+    pub(super) fn learn_card(&mut self, card: Checked<KeyCard>, age: Duration) {
         let (session, user) = (card.session, card.user);
         if session == self.session {
             return;
@@ -118,7 +128,7 @@ impl Core {
             return self.drop_counted("key card of nobody I know");
         }
         self.sessions.hear(session, user, Moment(0));
-        if self.sessions.take_card(&card, self.now.moment) {
+        if self.sessions.take_card(&card, age, self.now.moment) {
             self.save_session(&session);
             self.renew_directory(&user);
             self.pump(&user);

@@ -98,9 +98,7 @@ impl Core {
                 self.remember_member(session);
             }
         }
-        for card in &known.cards.0 {
-            self.take_card(conn, card);
-        }
+        self.take_cards(conn, &known);
     }
 
     /// Connections that are there by chance: to strangers who are not there because somebody is missing who is linked with

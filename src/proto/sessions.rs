@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::limits::{CARD_LIFE, MAX_ADDRESSES};
 use super::memory::{AddressRow, Provenance, SessionRow};
@@ -36,7 +37,8 @@ pub struct Declared {
 #[derive(Debug)]
 pub struct Card {
     pub seq: u64,
-    heard: Moment,
+    /// Until when it may be used: for [`CARD_LIFE`] from when its session gave it away.
+    until: Moment,
     record: Kept<KeyCard>,
 }
 
@@ -80,13 +82,21 @@ impl Sessions {
         true
     }
 
-    /// Takes in the key card of a session that is known. False if it is no newer than the one held.
-    pub fn take_card(&mut self, card: &Checked<KeyCard>, now: Moment) -> bool {
-        let Some(session) = self.known.get_mut(&card.session) else { return false };
-        if session.card.as_ref().is_some_and(|held| held.seq >= card.seq) {
-            return false;
+    /// Takes in the key card of a session that is known, which gave it away so long ago. False if it is no newer than the one
+    /// held, or too old to be used: whoever lies about its age must not take away a good one. Of several words on the age
+    /// of one card the youngest counts.
+    pub fn take_card(&mut self, card: &Checked<KeyCard>, age: Duration, now: Moment) -> bool {
+        let Some(session) = self.known.get_mut(&card.session).filter(|_| age <= CARD_LIFE) else { return false };
+        let until = now + (CARD_LIFE - age);
+        if let Some(held) = session.card.as_mut().filter(|held| held.seq >= card.seq) {
+            let was_over = held.until < now;
+            if held.seq > card.seq || held.record.signed() != *card.signed() {
+                return false;
+            }
+            held.until = held.until.max(until);
+            return was_over;
         }
-        session.card = Some(Card::of(card, now));
+        session.card = Some(Card::of(card, until));
         true
     }
 
@@ -105,7 +115,7 @@ impl Sessions {
 
     /// Prekey to seal to, unless the card is too old or there is none. The first of a card is its newest.
     pub fn prekey(&self, id: &SessionId, now: Moment) -> Option<Prekey> {
-        let card = self.known.get(id)?.card.as_ref().filter(|card| now.since(card.heard) <= CARD_LIFE)?;
+        let card = self.known.get(id)?.card.as_ref().filter(|card| now <= card.until)?;
         card.record.value().prekeys.first().cloned()
     }
 
@@ -175,7 +185,7 @@ impl Sessions {
             user: session.user,
             declaration: session.declaration.as_ref().map(Declared::signed),
             card: session.card.as_ref().map(Card::signed),
-            card_heard: session.card.as_ref().map_or(Moment(0), |card| card.heard),
+            card_until: session.card.as_ref().map_or(Moment(0), |card| card.until),
             heard: session.heard,
             addresses: session.addresses.iter().filter(|row| may_travel(&row.addr)).copied().collect(),
         })
@@ -196,13 +206,18 @@ impl From<&Checked<Declaration>> for Declared {
 }
 
 impl Card {
-    fn of(card: &Checked<KeyCard>, heard: Moment) -> Card {
-        Card { seq: card.seq, heard, record: Kept::from(card) }
+    fn of(card: &Checked<KeyCard>, until: Moment) -> Card {
+        Card { seq: card.seq, until, record: Kept::from(card) }
     }
 
     /// The bytes that were signed, to pass on.
     pub fn signed(&self) -> Signed {
         self.record.signed()
+    }
+
+    /// How long ago its session gave it away, by all who had it since; `None` when it is too old to be used.
+    pub fn age(&self, now: Moment) -> Option<Duration> {
+        (now <= self.until).then(|| CARD_LIFE.saturating_sub(self.until.since(now)))
     }
 }
 
@@ -213,7 +228,7 @@ impl Session {
         Session {
             user: row.user,
             declaration: declaration.as_ref().map(Declared::from),
-            card: card.as_ref().map(|card| Card::of(card, row.card_heard)),
+            card: card.as_ref().map(|card| Card::of(card, row.card_until)),
             heard: row.heard,
             addresses: row.addresses.into(),
         }

@@ -225,6 +225,7 @@ impl Core {
                 links: List(vec![page]),
                 cards: List(Vec::new()),
                 declarations: List(Vec::new()),
+                card_ages: List(Vec::new()),
             };
             let message = DeliverKnownList { id, users: List(vec![user]), complete, more: n + 1 < count };
             self.send_control(conn, Control::DeliverKnownList(message));

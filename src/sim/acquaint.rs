@@ -48,7 +48,7 @@ impl Sim {
             user,
             declaration: Some(hello.declaration.clone()),
             card: hello.card.clone(),
-            card_heard: now,
+            card_until: now + crate::proto::limits::CARD_LIFE,
             heard: now,
             addresses: vec![address],
         };

@@ -107,6 +107,8 @@ record! {
         2 => links: List<Signed, 16>,
         3 => cards: List<Signed, 16>,
         4 => declarations: List<KnownDeclaration, 16>,
+        /// Of the cards, in their order: milliseconds since the session itself gave it to anybody, accumulated over hops.
+        5 => card_ages: List<u64, 16>,
     }
 }
 

@@ -205,6 +205,7 @@ pub fn receipt(author: SessionId, epoch: u64) -> Content {
 
 pub fn known_list(user: UserId, rosters: Option<Signed>, links: Vec<Signed>, cards: Vec<Signed>) -> Control {
     let declarations = List(Vec::new());
-    let known = KnownUser { user, roster: rosters, links: List(links), cards: List(cards), declarations };
+    let card_ages = List(vec![0; cards.len()]);
+    let known = KnownUser { user, roster: rosters, links: List(links), cards: List(cards), declarations, card_ages };
     Control::DeliverKnownList(DeliverKnownList { id: 0, users: List(vec![known]), complete: true, more: false })
 }

@@ -2,6 +2,7 @@
 
 #[path = "../adversary/mod.rs"]
 mod adversary;
+mod cards;
 mod chaos;
 mod custody;
 mod dials;

@@ -54,6 +54,7 @@ fn answer(person: &Person, id: u64, seq: u64) -> Control {
         links: List(Vec::new()),
         cards: List(Vec::new()),
         declarations: List(vec![said]),
+        card_ages: List(Vec::new()),
     };
     Control::DeliverKnownList(DeliverKnownList { id, users: List(vec![known]), complete: false, more: false })
 }

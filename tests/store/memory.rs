@@ -23,7 +23,7 @@ fn session(n: u8) -> SessionRow {
         user: BOB,
         declaration: Some(signed(n)),
         card: Some(signed(n + 1)),
-        card_heard: Moment(u64::MAX),
+        card_until: Moment(u64::MAX),
         heard: Moment(5),
         addresses: vec![
             row("192.168.1.7:27272", Provenance::Answered, 3),

@@ -145,8 +145,12 @@ fn request_ping() -> impl Strategy<Value = RequestPing> {
 fn known_user() -> impl Strategy<Value = KnownUser> {
     let known = (signed(), any::<u64>(), option::of(addr()), option::of(any::<bool>()))
         .prop_map(|(declaration, age_ms, observed, live)| KnownDeclaration { declaration, age_ms, observed, live });
-    (user(), option::of(signed()), list(signed(), 2), list(signed(), 2), list(known, 2))
-        .prop_map(|(user, roster, links, cards, declarations)| KnownUser { user, roster, links, cards, declarations })
+    (user(), option::of(signed()), list(signed(), 2), list(signed(), 2), list(known, 2)).prop_map(
+        |(user, roster, links, cards, declarations)| {
+            let card_ages = List(vec![7; cards.len()]);
+            KnownUser { user, roster, links, cards, declarations, card_ages }
+        },
+    )
 }
 
 fn known_list() -> impl Strategy<Value = DeliverKnownList> {

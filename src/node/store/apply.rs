@@ -215,16 +215,16 @@ fn put_user(conn: &Connection, row: &UserRow) -> Result<()> {
 fn put_session(conn: &Connection, row: &SessionRow) -> Result<()> {
     run(
         conn,
-        "INSERT INTO sessions(key, user, declaration, card, card_heard, heard, addresses)
+        "INSERT INTO sessions(key, user, declaration, card, card_until, heard, addresses)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT(key) DO UPDATE
-         SET user = ?2, declaration = ?3, card = ?4, card_heard = ?5, heard = ?6, addresses = ?7",
+         SET user = ?2, declaration = ?3, card = ?4, card_until = ?5, heard = ?6, addresses = ?7",
         params![
             row.session.0,
             row.user.0,
             row.declaration.as_ref().map(packed::signed_to_bytes),
             row.card.as_ref().map(packed::signed_to_bytes),
-            int(row.card_heard.0),
+            int(row.card_until.0),
             int(row.heard.0),
             packed::addresses_to_bytes(&row.addresses)
         ],

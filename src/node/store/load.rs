@@ -26,7 +26,7 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
         users: rows(conn, "SELECT key, roster, pinned, verified FROM users ORDER BY id", user)?,
         sessions: rows(
             conn,
-            "SELECT key, user, declaration, card, card_heard, heard, addresses FROM sessions ORDER BY id",
+            "SELECT key, user, declaration, card, card_until, heard, addresses FROM sessions ORDER BY id",
             session,
         )?,
         links: rows(conn, "SELECT user, mine, mine_lamport, theirs, theirs_lamport FROM links ORDER BY user", link)?,
@@ -103,7 +103,7 @@ fn session(row: &Row<'_>) -> Result<SessionRow> {
         user: UserId(id(row, 1)?),
         declaration: signed(row, 2)?,
         card: signed(row, 3)?,
-        card_heard: Moment(number(row, 4)?),
+        card_until: Moment(number(row, 4)?),
         heard: Moment(number(row, 5)?),
         addresses: addresses.ok_or_else(|| unreadable(6))?,
     })

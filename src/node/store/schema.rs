@@ -83,6 +83,8 @@ const MIGRATIONS: &[&str] = &[
         envelope BLOB PRIMARY KEY, r BLOB NOT NULL, until INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE owed(session BLOB PRIMARY KEY, user BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    ALTER TABLE sessions RENAME COLUMN card_heard TO card_until;
+    UPDATE sessions SET card_until = card_until + 14 * 24 * 3600 * 1000 WHERE card_until BETWEEN 0 AND 1 << 60;
 ",
 ];
 
