@@ -8,6 +8,7 @@ mod custody;
 mod dials;
 mod floods;
 mod horizon;
+mod keys;
 mod nearby;
 mod records;
 mod relays;

@@ -14,10 +14,15 @@ import records
 import seal
 from node import Node
 from peer import (
+    ASK,
+    CUSTODY,
     DECLARE_ONLINE,
     DELIVER_KNOWN_LIST,
+    HELD,
     HELLO,
+    OFFER,
     PARCEL,
+    RELEASE,
     REQUEST_PING,
     REQUEST_USER_LIST,
     UNOPENABLE,
@@ -167,6 +172,35 @@ class Asking(Loopback):
         bob.wire.send(CONTROL, [[REQUEST_USER_LIST, {0: 79, 1: bytes(31) + b"\1"}]])
         known = await bob.message(DELIVER_KNOWN_LIST, lambda body: body[0] == 79)
         self.assertEqual((known.get(1, []), known[2], known[3]), ([], False, False))
+
+
+class Carrying(Loopback):
+    """The node is a relay, and both who write to each other are of another implementation."""
+
+    async def test_a_relay_keeps_an_envelope_until_its_addressee_has_opened_it(self):
+        node, carol, dave = await self.start("--relay"), self.peer("carol"), self.peer("dave")
+        await carol.dial(node.address())
+        prekey, contents = (dave.person.prekey_id, records.public(dave.person.prekey)), [carol.text("by a relay")]
+        envelope, sent = seal.seal(carol.person, dave.person.user, [prekey], contents)
+        carol.wire.send(CHAT, [[PARCEL, {0: envelope, 1: seal.LIFE, 2: 4}]])
+        self.assertEqual(await carol.item(CUSTODY), {0: sent, 1: HELD})
+        await dave.dial(node.address())
+        parcel = await dave.item(PARCEL, lambda body: body[0] == envelope)
+        self.assertLessEqual(parcel[1], seal.LIFE)
+        opened = seal.open_envelope(parcel[0], records.OPEN, dave.person.prekey_id, dave.person.prekey)
+        self.assertEqual((opened.user, opened.contents[0][5]), (carol.person.user, b"by a relay"))
+        dave.wire.send(CHAT, [[RELEASE, {0: sent, 1: opened.r}]])
+        release = await carol.item(RELEASE)
+        self.assertEqual((release[0], release[1]), (sent, opened.r))
+        carol.wire.send(CHAT, [[OFFER, {0: [sent]}], [PARCEL, {0: envelope, 1: seal.LIFE, 2: 4}]])
+        for _ in range(2):
+            self.assertEqual((await carol.item(RELEASE))[1], opened.r)
+
+    async def test_a_relay_asks_for_what_it_is_offered_and_lacks(self):
+        node, carol = await self.start("--relay"), self.peer("carol")
+        await carol.dial(node.address())
+        carol.wire.send(CHAT, [[OFFER, {0: [bytes([7]) * 32]}], [ASK, {0: [bytes([7]) * 32]}]])
+        self.assertEqual(await carol.item(ASK), {0: [bytes([7]) * 32]})
 
 
 class Later(Loopback):

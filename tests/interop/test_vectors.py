@@ -125,7 +125,8 @@ class Frames(unittest.TestCase):
 
     def test_every_chat_frame_is_read_and_spelt_again(self):
         said, sealed = hexed("chat"), hexed("seal")
-        for kind, name in enumerate(["parcel", "release", "unopenable"], start=1):
+        kinds = ["parcel", "release", "unopenable", "custody", "offer", "ask"]
+        for kind, name in enumerate(kinds, start=1):
             items = framed(said[name])
             self.assertEqual((items[0][0], cbor.frame(items)), (kind, said[name]))
         self.assertEqual(framed(said["parcel"])[0][1][0], sealed["envelope"])

@@ -3,4 +3,6 @@
 mod carrying;
 mod routes;
 mod scene;
+mod secrecy;
 mod storms;
+mod time;
