@@ -168,6 +168,7 @@ impl Core {
                 ways.extend(self.friends_between(&user));
             }
             ways.extend(self.best_carrier(id, &user, is_mine));
+            ways.extend(self.own_carrier(id).filter(|_| is_mine));
         }
         for session in ways {
             self.handover.put(&session, *id);
@@ -186,6 +187,23 @@ impl Core {
             return None;
         }
         candidates.into_iter().find(|session| self.handover.has_room(session, self.now.moment))
+    }
+
+    /// Anybody may claim to be a relay, and to be near, and drop what it is given. One that I chose, linked with or given as
+    /// bootstrap, is to have each envelope of mine as well, unless one of them has it.
+    fn own_carrier(&self, id: &EnvelopeId) -> Option<SessionId> {
+        let held = self.custody.get(id)?;
+        let is_own = |session: &SessionId| {
+            let user = self.sessions.get(session).map(|known| known.user);
+            user.is_some_and(|user| self.links.is_link(&user)) || self.bootstrapped.values().any(|own| own == session)
+        };
+        let all = self.carriers_for(&held.row.address.user());
+        let own: Vec<SessionId> = all.into_iter().filter(is_own).collect();
+        let has = |session: &SessionId| held.holders.contains(session) || self.handover.is_going(session, id);
+        if own.iter().any(has) {
+            return None;
+        }
+        own.into_iter().find(|session| self.handover.has_room(session, self.now.moment))
     }
 
     /// Relays and servers that are connected, with those in front who say that they are connected with a user.
@@ -240,11 +258,13 @@ impl Core {
         let nearer = self.nearer(&addressee);
         let copies = held.row.copies.saturating_sub(self.handover.given(id));
         let half = copies / 2;
+        let is_mine = held.row.mine.is_some();
+        let to_own = || is_mine && self.own_carrier(id) == Some(session);
         match () {
             () if nearer.contains(&conn) => Some(whole),
-            () if !nearer.is_empty() => None,
+            () if !nearer.is_empty() => to_own().then_some(whole),
             () if copies > 1 => Some(Share { label: half, cost: half }),
-            () if held.row.mine.is_some() && self.best_carrier(id, &addressee, true).is_some() => Some(whole),
+            () if to_own() || is_mine && self.best_carrier(id, &addressee, true).is_some() => Some(whole),
             () => None,
         }
     }

@@ -216,11 +216,9 @@ impl Core {
         if want.declaration && self.may_know_where(asker, &known.user) {
             known.declarations.0.extend(self.declaration_of(session));
         }
-        if want.card {
-            if let Some((card, age)) = self.card_of(session) {
-                known.cards.0.push(card);
-                known.card_ages.0.push(age.as_millis() as u64);
-            }
+        if let Some((card, age)) = want.card.then(|| self.card_of(session)).flatten() {
+            known.cards.0.push(card);
+            known.card_ages.0.push(age.as_millis() as u64);
         }
         if want.links && self.may_know_links(asker, &known.user) {
             known.links.0.extend(self.pages_of(&known.user, session));

@@ -17,7 +17,7 @@ use darknode::wire::record::{Prekey, roles};
 use darknode::wire::{Bytes, Fixed, List, encode};
 use sha2::{Digest, Sha256};
 
-use crate::adversary::{Person, id_of, known_list, receipt, seal_raw, text};
+use crate::adversary::{Person, id_of, known_list, linked, receipt, seal_raw, text};
 use crate::victim::Victim;
 
 const R: [u8; 32] = [7; 32];
@@ -421,4 +421,64 @@ fn receipts_that_strangers_make_me_write_leave_room_for_my_own_lines() {
     let (count, bytes) = receipts.fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.bytes.len()));
     assert_eq!(count, authors.len(), "one to each, the last");
     assert!(bytes < MAX_OWN_RECEIPTS);
+}
+
+#[test]
+fn relays_that_swallow_mail_do_not_keep_it_from_the_one_its_author_chose() {
+    let (mut alice, bob, pi) = (Victim::new(Accept::Auto), Person::new(2, "bob"), Person::new(1, "pi"));
+    was_here(&mut alice, &bob);
+    let to_pi = alice.meet_relay(&pi);
+    alice.command(Command::Add { user: pi.user_id().to_string() });
+    let prekey = alice.prekey();
+    alice.hand(to_pi, pi.parcel(alice.user, &prekey, vec![linked(1)]));
+    alice.part(to_pi);
+    let liars: Vec<ConnId> = (0..4).map(|n| alice.meet_relay(&Person::new(100 + n, "liar"))).collect();
+    alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
+    let id = alice.held().into_values().find(|row| row.address.user() == bob.user_id()).unwrap().envelope;
+    for liar in liars {
+        alice.hand(liar, Chat::Ask(Ask { envelopes: List(vec![id]) }));
+        alice.hand(liar, said(id, custody_state::HELD));
+    }
+    let to_pi = alice.meet_relay(&pi);
+    let offered = |item: &&Chat| matches!(item, Chat::Offer(offer) if offer.envelopes.contains(&id));
+    assert!(alice.items(to_pi).iter().any(offered));
+    alice.hand(to_pi, Chat::Ask(Ask { envelopes: List(vec![id]) }));
+    assert!(parcels(&alice, to_pi).contains(&id));
+}
+
+/// Like [`dud`], as long as an envelope may be.
+fn long_dud(to: UserId, number: u32) -> Vec<u8> {
+    let sealed = Bytes([vec![0; 20_492], number.to_be_bytes().to_vec()].concat());
+    encode(&Envelope { address: Address::from(to), lock: Fixed([0; 32]), wraps: List(vec![]), sealed })
+}
+
+#[test]
+fn a_thousand_sybils_push_out_one_another_and_no_mail_of_members_nor_of_a_modest_stranger() {
+    let Scene { mut relay, bob, .. } = scene();
+    let (carol, dave) = (Person::new(3, "carol"), Person::new(4, "dave"));
+    let [member, modest] = [relay.befriend(&carol), relay.meet(&dave)];
+    (0..50).for_each(|n| relay.hand(member, fresh(long_dud(bob.user_id(), n))));
+    relay.hand(modest, fresh(dud(bob.user_id(), 1)));
+    relay.keeps = false;
+    let mut number = 1_000;
+    for sybil in 0..1_000 {
+        let conn = relay.meet(&Person::new(1_000 + sybil, "sybil"));
+        for _ in 0..3 {
+            number += 1;
+            relay.hand(conn, fresh(long_dud(bob.user_id(), number)));
+        }
+    }
+    relay.keeps = true;
+    let evicted = relay.drops("envelope of a stranger that made room for others");
+    assert!(evicted > 2_000, "{evicted}");
+    // Who still has what is seen by what is answered to a copy of it.
+    let told = relay.states(member).len();
+    (0..50).for_each(|n| {
+        relay.hand(member, Chat::Offer(Offer { envelopes: List(vec![id_of(&fresh(long_dud(bob.user_id(), n)))]) }))
+    });
+    assert_eq!(relay.states(member)[told..], [custody_state::HELD; 50]);
+    relay.hand(modest, Chat::Offer(Offer { envelopes: List(vec![envelope_id(&dud(bob.user_id(), 1))]) }));
+    assert_eq!(relay.states(modest), [custody_state::HELD; 2]);
+    relay.hand(modest, fresh(long_dud(bob.user_id(), 900)));
+    assert_eq!(relay.states(modest).last(), Some(&custody_state::HELD), "there is room for who takes little");
 }
