@@ -264,7 +264,11 @@ impl Core {
         if self.myself.seq_jumps >= MAX_SEQ_JUMPS {
             let name = self.users.handle(user);
             let message = format!("{name} has heard somebody else speak with this session's key; make a new session");
-            return self.warn_once(self.config.user, WarningCode::ClonedKey, message);
+            self.warn_once(self.config.user, WarningCode::ClonedKey, message);
+        }
+        // The last jump is for the other one, who may have seen one less.
+        if self.myself.seq_jumps > MAX_SEQ_JUMPS {
+            return;
         }
         self.count.jump_seq(known);
         self.renew_card();

@@ -130,6 +130,15 @@ impl Node {
         }
     }
 
+    /// The same keys and what is on the disk, at an address of its own.
+    pub(super) fn copy(&self, index: NodeIndex) -> Node {
+        let mut copy = Node::new(index, self.plan.clone(), self.user_key.scheme(), [[0; 32]; 2]);
+        (copy.user, copy.user_key) = (self.user, self.user_key.clone());
+        (copy.session, copy.session_key) = (self.session, self.session_key.clone());
+        copy.disk.restore(self.disk.load());
+        copy
+    }
+
     pub fn is_on(&self) -> bool {
         self.core.is_some()
     }

@@ -133,6 +133,16 @@ impl Sim {
         index
     }
 
+    /// Adds a node that has the keys and the disk of another one, switched off: somebody copied a directory.
+    pub fn place_copy(&mut self, of: NodeIndex) -> NodeIndex {
+        let index = self.nodes.len();
+        let node = self.nodes[of].copy(index);
+        self.net.join(index, node.addr);
+        self.net.put_on(index, &node.plan.islands);
+        self.nodes.push(node);
+        index
+    }
+
     /// Switches a node on with what its disk holds.
     pub fn start(&mut self, index: NodeIndex) {
         let (seed, network, now) = (self.random(), self.settings.network, self.now);

@@ -1,11 +1,14 @@
-//! A crowd in one hand.
+//! A crowd in one hand, and two nodes with one key.
 
 use std::time::Duration;
 
+use darknode::identity::Scheme;
 use darknode::proto::Accept;
+use darknode::proto::view::{Notice, WarningCode};
 use darknode::sim::node::Plan;
 use darknode::sim::scenario::{Order, Progress, Scenario, Stage};
 use darknode::sim::topology::pieces;
+use darknode::sim::{Settings, Sim};
 
 const HONEST: usize = 16;
 /// Four to one.
@@ -55,5 +58,41 @@ fn a_crowd_in_one_hand_parts_no_friends_and_leaves_everybody_honest_neighbours_b
         assert!(stage.all_is_seen(), "seed {seed}: the crowd is gone, and took somebody along");
         let report = stage.finish();
         assert!(report.broken.is_empty(), "seed {seed}: {:?}", report.broken);
+    }
+}
+
+#[test]
+fn two_nodes_with_one_key_both_say_so_and_friends_go_on_with_each_other() {
+    for seed in 0..4 {
+        let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
+        for node in 0..4 {
+            sim.place(Plan::client(format!("n{node}")));
+        }
+        let hellos: Vec<_> = (0..4).map(|node| sim.hello_of(node)).collect();
+        for (one, other) in (0..4).flat_map(|one| (0..4).map(move |other| (one, other))).filter(|(a, b)| a != b) {
+            sim.remember(one, other, &hellos[other]);
+            sim.befriend(one, other, false);
+        }
+        let copy = sim.place_copy(0);
+        (0..4).for_each(|node| sim.start(node));
+        sim.run(Duration::from_secs(10));
+        sim.start(copy);
+        let says_so = |sim: &Sim, node: usize| {
+            let cloned = |notice: &Notice| matches!(notice, Notice::Warning { code: WarningCode::ClonedKey, .. });
+            sim.nodes[node].notices.iter().any(|(_, notice)| cloned(notice))
+        };
+        let both = sim.run_until(Duration::from_secs(600), |sim| says_so(sim, 0) && says_so(sim, copy));
+        assert!(both, "seed {seed}: {} and {}", says_so(&sim, 0), says_so(&sim, copy));
+        sim.run(Duration::from_secs(600));
+        let sees = |one: usize, other: usize| sim.nodes[one].shows.contains(&sim.nodes[other].session);
+        assert!((1..4).all(|one| (1..4).all(|other| one == other || sees(one, other))), "seed {seed}");
+        sim.crash(copy);
+        let friends = sim.run_until(Duration::from_secs(400), |sim| {
+            (1..4).all(|friend| {
+                let [one, other] = [0, friend].map(|node| sim.nodes[node].session);
+                sim.nodes[friend].shows.contains(&one) && sim.nodes[0].shows.contains(&other)
+            })
+        });
+        assert!(friends, "seed {seed}: the copy is gone, and the other one is not found");
     }
 }
