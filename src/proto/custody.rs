@@ -69,6 +69,8 @@ pub struct Custody {
     by_address: BTreeMap<Address, BTreeSet<(u64, EnvelopeId)>>,
     by_end: BTreeSet<(Moment, EnvelopeId)>,
     mine: BTreeSet<(u64, EnvelopeId)>,
+    /// Of mine, by where they go: those that nobody else has yet.
+    untaken: BTreeSet<(Address, EnvelopeId)>,
     /// By depositor, and whether as a member.
     accounts: BTreeMap<(UserId, bool), Account>,
     /// Strangers by what they take.
@@ -176,6 +178,23 @@ impl Custody {
         self.book(&row, order, true);
         let holders = BTreeSet::from([row.from]);
         self.held.insert(id, Held { row, holders, order });
+        self.note_untaken(&id);
+    }
+
+    /// Whether an envelope is mine, and nobody else has it yet.
+    fn note_untaken(&mut self, id: &EnvelopeId) {
+        let Some(Held { row, holders, .. }) = self.held.get(id) else { return };
+        let alone = row.mine.is_some() && !row.bytes.is_empty() && holders.iter().all(|holder| *holder == row.from);
+        if alone {
+            self.untaken.insert((row.address, *id));
+        } else {
+            self.untaken.remove(&(row.address, *id));
+        }
+    }
+
+    /// Envelopes of mine to an address that nobody has taken yet.
+    pub fn untaken(&self, address: &Address) -> usize {
+        self.untaken.range((*address, EnvelopeId([0; 32]))..=(*address, EnvelopeId([255; 32]))).count()
     }
 
     /// An envelope is held on other terms: for another giver, or for longer. It keeps its place.
@@ -228,6 +247,7 @@ impl Custody {
     /// Lets go of an envelope.
     pub fn forget(&mut self, id: &EnvelopeId) -> Option<CustodyRow> {
         let Held { row, order, .. } = self.held.remove(id)?;
+        self.untaken.remove(&(row.address, *id));
         if let Some(of_address) = self.by_address.get_mut(&row.address) {
             of_address.remove(&(order, *id));
             if of_address.is_empty() {
@@ -270,12 +290,15 @@ impl Custody {
             let another = held.holders.iter().find(|holder| **holder != from && **holder != by).copied();
             another.map(|another| held.holders.remove(&another));
         }
+        self.note_untaken(id);
         true
     }
 
     /// A session has an envelope no more. False if it never said that it had.
     pub fn is_not_held_by(&mut self, id: &EnvelopeId, by: &SessionId) -> bool {
-        self.held.get_mut(id).is_some_and(|held| held.holders.remove(by))
+        let had = self.held.get_mut(id).is_some_and(|held| held.holders.remove(by));
+        self.note_untaken(id);
+        had
     }
 
     /// Changes how many copies may be given away.

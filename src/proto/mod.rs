@@ -10,7 +10,7 @@
 //! ([`neighbours`]), and the faces are told who is there ([`presence`]). What is typed waits in the [`outbox`] until receipts
 //! say that every session of the addressee has it; what comes is taken once by the [`inbox`], stored, and only then
 //! receipted and shown. Keys to which others seal live in [`prekeys`]. Whoever is not connected gets mail ([`on_mail`]):
-//! envelopes that friends pass on and carriers keep in [`custody`] and hand on ([`handover`], [`on_custody`]).
+//! envelopes that friends pass on and carriers keep in [`custody`] and hand on ([`on_custody`], [`handover`], [`on_handover`]).
 //!
 //! Everybody within two links is kept in sight ([`horizon`]): who meets, compares what each holds ([`on_digest`]); what
 //! changes is passed on by one common friend and offered by the others ([`offers`], [`on_presence`]); who is missing is
@@ -50,6 +50,7 @@ mod on_digest;
 mod on_directory;
 mod on_explode;
 mod on_find;
+mod on_handover;
 mod on_link;
 mod on_local_link;
 mod on_mail;

@@ -40,7 +40,7 @@ impl Core {
         if !self.has_prekey(user) {
             return self.warn_no_key(*user);
         }
-        while self.untaken(user) < MAIL_WINDOW && self.custody.my_bytes() < MAX_OWN_CUSTODY {
+        while self.custody.untaken(&Address::from(*user)) < MAIL_WINDOW && self.custody.my_bytes() < MAX_OWN_CUSTODY {
             let (contents, load) = self.outbox.entrust(user);
             if contents.is_empty() {
                 return;
@@ -89,13 +89,6 @@ impl Core {
             conn.and_then(|conn| self.speaker(conn)).is_some_and(|(_, friend)| self.links.is_link(&friend))
         };
         self.presence.witnesses_of(user).into_iter().filter(is_friend).collect()
-    }
-
-    /// Envelopes of mine to a user that nobody has taken yet.
-    fn untaken(&self, user: &UserId) -> usize {
-        let mine = self.custody.mine_to(&Address::from(*user));
-        let me = self.session;
-        mine.filter(|held| !held.row.bytes.is_empty() && held.holders.iter().all(|holder| *holder == me)).count()
     }
 
     fn hold_mine(&mut self, user: &UserId, sealed: Sealed, load: Vec<(StreamId, Ranges)>) {
