@@ -26,7 +26,7 @@ const WALL: i64 = 1_790_000_000_000;
 pub struct Plan {
     pub name: String,
     pub accept: Accept,
-    /// Bits of [`roles`](crate::wire::record::roles).
+    /// Bits of [`roles`].
     pub roles: u32,
     /// Which local link it is on.
     pub segment: Option<u32>,
