@@ -103,6 +103,9 @@ pub struct SimArgs {
     /// Of a hundred packets so many are lost
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=90))]
     pub loss: u8,
+    /// Of a hundred frames so many come twice
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=90))]
+    pub twice: u8,
     /// crash: of a hundred nodes so many are gone at once
     #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub crash: u8,

@@ -44,6 +44,7 @@ pub fn resolve(args: &SimArgs) -> Result<Simulation, Unusable> {
         degree: args.degree.into(),
         closed: !args.open,
         loss: args.loss,
+        twice: args.twice,
         crash: args.crash,
         silent: !args.loud,
         parts,

@@ -41,6 +41,8 @@ pub struct Settings {
     pub delay: (Duration, Duration),
     /// Of a hundred packets so many are lost; QUIC sends them again.
     pub loss: u8,
+    /// Of a hundred frames so many come twice, hellos apart: no cable does that, but a peer may say a thing again.
+    pub twice: u8,
     /// From a write to its commit.
     pub commit: Duration,
     /// What a dial into nothing takes.
@@ -59,6 +61,7 @@ impl Default for Settings {
             scheme: Scheme::Ed25519,
             delay: (Duration::from_millis(1), Duration::from_millis(5)),
             loss: 0,
+            twice: 0,
             commit: Duration::from_millis(2),
             dial_timeout: Duration::from_secs(4),
             network: NetworkId::OPEN,

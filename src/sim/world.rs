@@ -22,6 +22,7 @@ use crate::proto::event::{Command, Connected, DialFailure, Input, Output, Reques
 use crate::proto::view::Notice;
 use crate::proto::{Accept, Core};
 use crate::time::Moment;
+use crate::wire::control::Control;
 
 /// Between two announcements on a local link (design §7).
 const ANNOUNCE: Duration = Duration::from_secs(7);
@@ -551,7 +552,19 @@ impl Sim {
         let Some(open) = self.net.pipe_mut(pipe) else { return };
         let arrival = (now + delay).max(open.busy_until[end]);
         open.busy_until[end] = arrival;
+        if self.comes_twice(&input) {
+            self.plan(arrival.since(now), Event::Deliver { pipe, end, input: input.clone() });
+        }
         self.plan(arrival.since(now), Event::Deliver { pipe, end, input });
+    }
+
+    fn comes_twice(&mut self, input: &Input) -> bool {
+        let may = match input {
+            Input::Chat { .. } => true,
+            Input::Control { batch, .. } => !batch.iter().any(|message| matches!(message, Control::Hello(_))),
+            _ => false,
+        };
+        may && self.settings.twice > 0 && self.rng.next_u64() % 100 < u64::from(self.settings.twice)
     }
 
     /// One way. What is lost is sent again after 100 ms, then 200 ms, and so on up to 2 s.

@@ -93,6 +93,7 @@ fn object(simulation: &Simulation, report: &Report, per_second: f64) -> String {
         "degree": order.degree,
         "closed": order.closed,
         "loss": order.loss,
+        "twice": order.twice,
         "figures": figures,
         "broken": report.broken,
         "trace": BASE32.encode(&report.trace),

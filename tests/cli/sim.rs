@@ -18,13 +18,14 @@ fn refused(args: &[&str], says: &str) {
 #[test]
 fn what_cannot_be_played_is_one_line_that_says_what_can() {
     refused(&[], "SCENARIO");
-    refused(&["doom"], "figure3, restart, partition, crash");
+    refused(&["doom"], "figure3, restart, partition, crash, coldstart, explode, churn, mules");
     refused(&["crash", "--topology", "donut"], "random, clustered, islands");
     refused(&["partition", "--parts", "quarters"], "halves, thirds, flapping");
     refused(&["crash", "--nodes", "0"], "--nodes");
     refused(&["crash", "--nodes", "many"], "--nodes");
     refused(&["crash", "--crash", "101"], "--crash");
     refused(&["crash", "--loss", "100"], "--loss");
+    refused(&["crash", "--twice", "100"], "--twice");
     refused(&["churn", "--span", "soon"], "--span");
     refused(&["partition", "--span", "1000years"], "400days");
     refused(&["figure3", "--nodes", "5"], "--nodes 10");

@@ -77,7 +77,8 @@ impl Storm {
         let mut below = |below: u64| rng.next_u64() % below;
         let (people, relays) = (2 + below(3) as usize, 1 + below(4) as usize);
         let loss = (below(3) * 15) as u8;
-        let mut sim = Sim::new(Settings { seed, loss, scheme: Scheme::Cheap, ..Settings::default() });
+        let twice = (below(2) * 10) as u8;
+        let mut sim = Sim::new(Settings { seed, loss, twice, scheme: Scheme::Cheap, ..Settings::default() });
         for node in 0..people {
             sim.place(Plan::client(format!("n{node}")));
         }

@@ -51,7 +51,8 @@ impl Storm {
         let nodes = 3 + (rng.next_u64() % 4) as usize;
         let graph = Topology::ALL[(rng.next_u64() % 6) as usize].1.build(nodes, 3, &mut rng);
         let loss = (rng.next_u64() % 2 * 10) as u8;
-        let mut sim = Sim::new(Settings { seed, loss, scheme: Scheme::Cheap, ..Settings::default() });
+        let twice = (rng.next_u64() % 2 * 10) as u8;
+        let mut sim = Sim::new(Settings { seed, loss, twice, scheme: Scheme::Cheap, ..Settings::default() });
         for node in 0..nodes {
             sim.place(Plan::client(format!("n{node}")));
         }

@@ -83,6 +83,8 @@ pub struct Order {
     pub closed: bool,
     /// Of a hundred packets so many are lost.
     pub loss: u8,
+    /// Of a hundred frames so many come twice.
+    pub twice: u8,
     /// Of a hundred nodes so many crash.
     pub crash: u8,
     /// Nobody is told of a crash; the idle time-out tells.
@@ -106,6 +108,7 @@ impl Order {
             degree: 10,
             closed: true,
             loss: 0,
+            twice: 0,
             crash: 50,
             silent: true,
             parts: Parts::Halves,

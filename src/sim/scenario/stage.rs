@@ -78,8 +78,16 @@ impl<'a> Stage<'a> {
         let scheme = if order.signed { Scheme::Ed25519 } else { Scheme::Cheap };
         let record = order.nodes <= super::SMALL;
         let disks = order.nodes <= KEPT || order.scenario.restarts();
-        let settings =
-            Settings { seed: order.seed, scheme, loss: order.loss, network, record, disks, ..Settings::default() };
+        let settings = Settings {
+            seed: order.seed,
+            scheme,
+            loss: order.loss,
+            twice: order.twice,
+            network,
+            record,
+            disks,
+            ..Settings::default()
+        };
         let mut rng = ChaCha20Rng::seed_from_u64(order.seed ^ 0x67_72_61_70_68);
         let graph = order.topology.build(order.nodes, order.degree, &mut rng);
         let mut stage = Stage {
