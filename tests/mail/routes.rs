@@ -66,23 +66,23 @@ fn a_line_that_is_cancelled_disappears_from_the_relay_and_the_others_of_its_enve
 }
 
 #[test]
-fn two_thousand_envelopes_are_handed_over_in_one_meeting() {
+fn ten_thousand_envelopes_are_handed_over_in_one_meeting() {
     let mut sim = with_fellow_relays(1, 1);
     bootstrap(&mut sim, &[ALICE, BOB], &[2]);
     sim.split(|node| u32::from(node == BOB));
     (0..3).for_each(|node| sim.start(node));
     sim.run(Duration::from_secs(5));
-    for n in 0..2_000 {
+    for n in 0..10_000 {
         say(&mut sim, ALICE, BOB, &n.to_string());
         sim.run(Duration::from_millis(15));
     }
     sim.run(SOON);
-    assert!(held(&sim, 2) > 1_900, "{}", held(&sim, 2));
+    assert!(held(&sim, 2) > 9_900, "{}", held(&sim, 2));
     sim.split(|node| u32::from(node != ALICE));
-    let arrived = |sim: &Sim| sim.nodes[BOB].disk.history.len() == 2_000;
+    let arrived = |sim: &Sim| sim.nodes[BOB].disk.history.len() == 10_000;
     assert!(sim.run_until(Duration::from_secs(600), arrived), "{}", sim.nodes[BOB].disk.history.len());
     assert!(sim.run_until(SOON, |sim| held(sim, 2) < 100), "{}", held(&sim, 2));
-    assert_eq!(shown(&sim, BOB), texts(2_000));
+    assert_eq!(shown(&sim, BOB), texts(10_000));
 }
 
 #[test]
