@@ -233,6 +233,9 @@ pub const ASK_HOPS: u8 = FIND_HOPS;
 /// as it may have remembered elsewhere. Each is a kilobyte, with what was answered.
 pub const MAX_TRAILS: usize = 4_096;
 pub const MAX_TRAILS_PER_RELAY: usize = 1_024;
+/// Times that one declaration is passed on to where a question came from: its session may come and go once in ten seconds
+/// until the question is asked anew.
+pub const MAX_PASSED: u32 = 32;
 /// Sessions that answer one question (`wire::record`: as many as a roster has).
 pub const MAX_ANSWERS_ON_A_TRAIL: usize = 16;
 /// Common friends, and servers, that are asked in one round of seeking.

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::{INTEREST, MAX_ANSWERS_ON_A_TRAIL, MAX_TRAILS, MAX_WITNESSES};
+use super::limits::{INTEREST, MAX_ANSWERS_ON_A_TRAIL, MAX_PASSED, MAX_TRAILS, MAX_WITNESSES};
 use crate::id::{SessionId, UserId};
 use crate::identity::Checked;
 use crate::time::Moment;
@@ -44,6 +44,32 @@ pub struct Answer {
     pub declaration: Checked<Declaration>,
     pub heard: Moment,
     by: BTreeSet<SessionId>,
+    /// Whose word of this declaration was passed on, and how often one was.
+    told: BTreeSet<SessionId>,
+    passed: u32,
+}
+
+impl Answer {
+    fn new(declaration: Checked<Declaration>, heard: Moment) -> Answer {
+        Answer { declaration, heard, by: BTreeSet::new(), told: BTreeSet::new(), passed: 0 }
+    }
+
+    /// Whether a neighbour's word is passed on: once, and again when it was taken back between, but not for ever.
+    fn is_news(&mut self, by: SessionId) -> bool {
+        let is_news = self.passed < MAX_PASSED && self.told.insert(by);
+        self.passed += u32::from(is_news);
+        is_news
+    }
+
+    fn begin_anew(&mut self) {
+        self.told.clear();
+        self.passed = 0;
+    }
+
+    /// Somebody whose word still holds says that the session is there.
+    fn is_there(&self) -> bool {
+        self.declaration.online && !self.by.is_empty()
+    }
 }
 
 /// What became of a question.
@@ -92,7 +118,9 @@ impl Trails {
         let Some(key) = self.open.range(of(&new.0)).find_map(older) else { return BTreeMap::new() };
         let Some(trail) = self.open.get_mut(&key) else { return BTreeMap::new() };
         trail.from.remove(from);
-        let answers = trail.answers.clone();
+        let mut answers = trail.answers.clone();
+        // Whoever is asked again may have more to say than that it is there: a newer key card.
+        answers.values_mut().for_each(Answer::begin_anew);
         if trail.from.is_empty() {
             self.open.remove(&key);
         }
@@ -125,7 +153,9 @@ impl Trails {
         self.open.get(key).is_some_and(|trail| trail.onward.contains(by))
     }
 
-    /// A session's word about itself. Whom to tell; nobody if it is older than what was known.
+    /// A session's word about itself. Whom to tell; nobody if it is older than what was known, or was passed on before: while
+    /// relays do not agree on who is nearer a question may go in a circle, and its answer must not. What is known of a
+    /// session that has gone is kept for the same reason.
     pub fn answer(
         &mut self,
         key: &Key,
@@ -135,21 +165,23 @@ impl Trails {
     ) -> Vec<SessionId> {
         let Some(trail) = self.open.get_mut(key) else { return Vec::new() };
         let session = declaration.session;
-        let known = trail.answers.get(&session);
-        if known.is_some_and(|known| known.declaration.seq > declaration.seq) {
+        if !trail.answers.contains_key(&session) && trail.answers.len() >= MAX_ANSWERS_ON_A_TRAIL {
             return Vec::new();
         }
-        if !declaration.online {
-            trail.answers.remove(&session);
-        } else if known.is_some() || trail.answers.len() < MAX_ANSWERS_ON_A_TRAIL {
-            let fresh = Answer { declaration: declaration.clone(), heard, by: BTreeSet::new() };
-            let answer = trail.answers.entry(session).or_insert(fresh);
-            (answer.declaration, answer.heard) = (declaration, heard);
-            if answer.by.len() < MAX_WITNESSES {
-                answer.by.insert(by);
-            }
+        let answer = trail.answers.entry(session).or_insert_with(|| Answer::new(declaration.clone(), heard));
+        if answer.declaration.seq > declaration.seq {
+            return Vec::new();
         }
-        trail.from.keys().copied().collect()
+        if answer.declaration.seq < declaration.seq {
+            answer.begin_anew();
+        }
+        if !declaration.online {
+            answer.by.clear();
+        } else if answer.by.len() < MAX_WITNESSES {
+            answer.by.insert(by);
+        }
+        (answer.declaration, answer.heard) = (declaration, heard);
+        if answer.is_news(by) { trail.from.keys().copied().collect() } else { Vec::new() }
     }
 
     /// Questions on which a session has said itself, to me, that it is there.
@@ -216,17 +248,18 @@ impl Trail {
         Asked::Known
     }
 
+    /// Of sessions that are there.
     pub fn answers(&self) -> impl Iterator<Item = &Answer> {
-        self.answers.values()
+        self.answers.values().filter(|answer| answer.is_there())
     }
 
     /// A neighbour's word about a session counts no more. Whom to tell, if it was the last.
     fn lose(&mut self, user: UserId, session: SessionId, by: &SessionId) -> Option<Gone> {
         let answer = self.answers.get_mut(&session)?;
+        answer.told.remove(by);
         if !answer.by.remove(by) || !answer.by.is_empty() {
             return None;
         }
-        self.answers.remove(&session);
         Some(Gone { to: self.from.keys().copied().collect(), user, session })
     }
 }
@@ -278,6 +311,30 @@ mod tests {
         assert!(trails.awaits(&(BOB, 7), &by(8)) && !trails.awaits(&(BOB, 7), &by(3)));
         assert_eq!(trails.answer(&(BOB, 7), said(5, true), NOW, by(8)), [by(1), by(2)]);
         assert!(trails.answer(&(BOB, 7), said(4, true), NOW, by(9)).is_empty(), "what is older is no news");
+    }
+
+    #[test]
+    fn an_answer_that_comes_again_in_a_circle_is_passed_on_once_and_so_is_the_word_that_somebody_left() {
+        let mut trails = trail();
+        let words = [said(5, true), said(6, false), said(5, true), said(6, false), said(5, true)];
+        let mut told = |word: &Checked<Declaration>| trails.answer(&(BOB, 7), word.clone(), NOW, by(8)).len();
+        assert_eq!(words.iter().map(&mut told).collect::<Vec<_>>(), [1, 1, 0, 0, 0]);
+        assert_eq!(trails.get(&(BOB, 7)).map(|trail| trail.answers().count()), Some(0));
+        assert_eq!(trails.answer(&(BOB, 7), said(7, true), NOW, by(8)), [by(1)], "who is back is news");
+    }
+
+    #[test]
+    fn who_comes_and_goes_on_one_declaration_is_told_of_each_time_and_not_for_ever() {
+        let mut trails = trail();
+        let mut round = |_| {
+            let told = trails.answer(&(BOB, 7), said(5, true), NOW, by(8)).len();
+            trails.pass(&(BOB, 7), by(8));
+            (told, trails.lose(&by(8)).0.len())
+        };
+        assert_eq!((0..MAX_PASSED).map(&mut round).collect::<BTreeSet<_>>(), BTreeSet::from([(1, 1)]));
+        assert_eq!((0..9).map(&mut round).collect::<BTreeSet<_>>(), BTreeSet::from([(0, 1)]));
+        trails.ask(&question(17), by(100), by(1), 9, NOW);
+        assert_eq!(trails.answer(&(BOB, 17), said(5, true), NOW, by(8)).len(), 1, "a new question is answered anew");
     }
 
     #[test]
