@@ -47,9 +47,9 @@
 //! 2. `node::node_loop` feeds it to [`proto::Core::handle`]; the outbox takes it, and the first output is
 //!    [`Op::Typed`](proto::memory::Op::Typed) for the store.
 //! 3. `node::store::writer` commits what is queued as one transaction; [`Input::Stored`](proto::event::Input::Stored)
-//!    opens the gate: `queued` is shown, and the outbox may send.
-//! 4. [`identity::seal`] signs and seals a bundle of waiting lines to the addressee's prekeys; `node::connection`
-//!    writes it on the chat stream, if a session of the addressee is connected. If none is, it waits, [`proto`]
+//!    opens the gate: `queued` is shown, and what was sealed may leave.
+//! 4. Meanwhile `proto::on_outbox` has taken what waits, and [`identity::seal`] has signed and sealed it to the addressee's
+//!    prekeys; `node::connection` writes it on the chat stream, if a session of the addressee is connected. If none is, it waits, [`proto`]
 //!    seeks them, and whoever may bring it on gets it as mail.
 //! 5. Over there [`wire`] refuses or decodes, the seal is opened, the inbox takes each message once, the store commits,
 //!    and only then release and receipt go back and the line goes to the face.

@@ -54,6 +54,7 @@ mod on_handover;
 mod on_link;
 mod on_local_link;
 mod on_mail;
+mod on_outbox;
 mod on_ping;
 mod on_presence;
 mod on_record;
@@ -68,6 +69,7 @@ mod prekeys;
 mod presence;
 mod questions;
 pub mod ranges;
+mod sealing;
 mod seek;
 mod sessions;
 mod statements;
@@ -110,6 +112,7 @@ use outbox::Outbox;
 use prekeys::Prekeys;
 use presence::Presence;
 use questions::Questions;
+use sealing::Sealing;
 use seek::Seek;
 use sessions::Sessions;
 use trails::Trails;
@@ -182,6 +185,7 @@ pub struct Core {
     lookups: Lookups,
     prekeys: Prekeys,
     outbox: Outbox,
+    sealing: Sealing,
     inbox: Inbox,
     custody: Custody,
     handover: Handover,
@@ -302,6 +306,7 @@ impl Core {
             lookups: Lookups::default(),
             prekeys,
             outbox: Outbox::new(session, epoch, memory.waiting, memory.delivered, memory.carried),
+            sealing: Sealing::default(),
             inbox: Inbox::new(memory.received, memory.owed),
             custody: Custody::new(memory.custody, memory.tombstones),
             handover: Handover::default(),
@@ -363,9 +368,12 @@ impl Core {
         self.prune_to_limit();
     }
 
-    /// The next thing to do, in order.
+    /// The next thing to do, in order. What must be sealed for it comes last: until then everything else is under way.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.poll()
+        self.out.poll().or_else(|| {
+            self.seal_what_waits();
+            self.out.poll()
+        })
     }
 
     /// When the core wants to be called again at the latest.

@@ -8,16 +8,16 @@ use super::inbox::Taken;
 use super::limits::{ENVELOPE_LIFE, HANDOVER_WINDOW, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BACK, MAX_UNSTORED};
 use super::memory::{Entry, MessageRow, Op};
 use super::ranges::Ranges;
-use super::view::{Delivery, MessageView, Notice, WarningCode};
+use super::view::{Delivery, MessageView, Notice};
 use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Checked;
-use crate::identity::seal::{Author, Opened, Sealed, Unopened, envelope_id, open, seal};
+use crate::identity::seal::{Opened, Unopened, envelope_id, open};
 use crate::time::Wall;
 use crate::wire::chat::{Chat, Parcel, Release, Unopenable, custody_state};
-use crate::wire::codec::{Bytes, Fixed};
+use crate::wire::codec::Fixed;
 use crate::wire::content::{Content, LinkBody, ReceiptBody, kind};
 use crate::wire::decode;
-use crate::wire::record::{KeyCard, Prekey, Roster};
+use crate::wire::record::{KeyCard, Roster};
 
 impl Core {
     pub(super) fn on_chat(&mut self, conn: ConnId, items: Vec<Chat>) {
@@ -156,7 +156,7 @@ impl Core {
         self.take_contents(&opened, carried);
         self.forget_if_strange(&opened.user);
         self.release(conn, &opened);
-        self.send_receipts();
+        self.sealing.want_receipts();
     }
 
     /// Whoever writes can be answered, known before or not.
@@ -281,7 +281,7 @@ impl Core {
     fn on_release(&mut self, conn: ConnId, release: Release) {
         let Some((session, user)) = self.speaker(conn) else { return };
         if self.outbox.released(&user, &session, &release, self.now.moment) {
-            self.pump_session(user, session);
+            self.sealing.want_lines(user);
         } else if !self.release_mail(session, &release) && !self.is_receipt_released(conn) {
             self.drop_counted("release that fits no lock");
         }
@@ -309,124 +309,13 @@ impl Core {
         self.take_card(conn, &unopenable.card, Duration::ZERO);
         let news = self.sessions.prekey(&session, self.now.moment) != before;
         if self.outbox.unopenable(&user, &session, &unopenable.envelope) && news {
-            self.pump_session(user, session);
+            self.sealing.want_lines(user);
         }
     }
 
     pub(super) fn speaker(&self, conn: ConnId) -> Option<(SessionId, UserId)> {
         let neighbour = self.neighbours.get(&conn)?;
         Some((neighbour.session, neighbour.user?))
-    }
-
-    /// Puts a content of mine into the outbox and the store. It is sent when it is durable.
-    pub(super) fn post(&mut self, to: UserId, kind: u64, body: Vec<u8>, lamport: u64) -> MessageId {
-        let id = self.outbox.next_id(to);
-        let arrival = self.count.next_arrival();
-        self.save_counters();
-        let (with, from, wall) = (to, self.config.user, self.now.wall);
-        let row = MessageRow { arrival, id, kind, with, from, lamport, wall, body };
-        self.outbox.push(row.clone(), false);
-        let ticket = self.out.store(Op::Typed(row));
-        self.typed.push_back((ticket, id, None));
-        id
-    }
-
-    /// Sends what a user's live sessions lack.
-    pub(super) fn pump(&mut self, user: &UserId) {
-        for (session, _) in self.neighbours.of_user(user) {
-            self.pump_session(*user, session);
-        }
-        self.entrust(user);
-    }
-
-    fn pump_session(&mut self, user: UserId, session: SessionId) {
-        let Some(conn) = self.neighbours.up(&session) else { return };
-        if !self.outbox.waits_for(&user) {
-            return;
-        }
-        if self.sessions.prekey(&session, self.now.moment).is_none() {
-            return self.warn_no_key(user);
-        }
-        loop {
-            let (contents, load) = self.outbox.take(&user, &session);
-            if contents.is_empty() {
-                return;
-            }
-            let Some(sealed) = self.seal_to(&user, contents) else {
-                return self.drop_counted("content too long to seal");
-            };
-            self.outbox.sealed(&user, &session, &sealed, load);
-            self.send_envelope(conn, sealed);
-        }
-    }
-
-    pub(super) fn warn_no_key(&mut self, user: UserId) {
-        let name = self.users.handle(&user);
-        self.warn_once(
-            user,
-            WarningCode::NoKey,
-            format!("messages for {name} wait until a key card of theirs is known"),
-        );
-    }
-
-    /// The receipts that are owed and durable: directly to those authors who are connected, to the others by mail.
-    pub(super) fn send_receipts(&mut self) {
-        for (user, session, body) in self.inbox.due(self.out.durable(), self.now.moment) {
-            let Some(conn) = self.neighbours.up(&session) else {
-                self.mail_receipt(user, session, &body);
-                continue;
-            };
-            if let Some(sealed) = self.seal_receipt(&user, &body) {
-                self.send_envelope(conn, sealed);
-                if let Some(neighbour) = self.neighbours.get_mut(&conn) {
-                    neighbour.receipts += 1;
-                }
-            }
-        }
-    }
-
-    /// Seals to every session of a user whose key card is known. A stranger gets my roster and key card along.
-    pub(super) fn seal_to(&mut self, user: &UserId, contents: Vec<Content>) -> Option<Sealed> {
-        let audience = self.users.audience(user);
-        let prekeys: Vec<Prekey> = audience.iter().filter_map(|id| self.sessions.prekey(id, self.now.moment)).collect();
-        let stranger = !self.links.is_link(user);
-        let author = Author {
-            user: self.config.user,
-            key: &self.config.session_key,
-            network: &self.config.network,
-            roster: stranger.then(|| self.myself.roster.signed()),
-            card: stranger.then(|| self.myself.card.signed()),
-        };
-        if prekeys.is_empty() {
-            return None;
-        }
-        seal(&mut self.rng, &author, Address::from(*user), &prekeys, contents)
-    }
-
-    fn send_envelope(&mut self, conn: ConnId, sealed: Sealed) {
-        let life_ms = ENVELOPE_LIFE.as_millis() as u64;
-        let parcel = Parcel { envelope: Bytes(sealed.bytes), life_ms, copies: 1 };
-        self.out.after_store(Output::Chat { conn, item: Chat::Parcel(parcel) });
-    }
-
-    /// At the start: a crash may have come between the word that everybody has a message and the one that it left.
-    pub(super) fn settle_everybody(&mut self) {
-        let addressees: Vec<UserId> = self.outbox.addressees().collect();
-        addressees.iter().for_each(|user| self.settle(user));
-    }
-
-    /// Messages that all sessions of a user have leave the outbox, here and in the store.
-    pub(super) fn settle(&mut self, user: &UserId) {
-        let audience = self.users.audience(user).into_iter().collect();
-        let settled = self.outbox.settle(user, &audience);
-        let mut by_stream: std::collections::BTreeMap<StreamId, Ranges> = Default::default();
-        for id in settled {
-            by_stream.entry(id.stream).or_default().insert(id.n);
-        }
-        for (stream, ranges) in by_stream {
-            self.out.store(Op::Settled { stream, ranges });
-        }
-        self.withdraw_mail(user);
     }
 }
 

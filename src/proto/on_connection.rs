@@ -211,8 +211,8 @@ impl Core {
         if self.links.wants(&user) {
             self.members.news(&mut self.rng, self.now.moment);
         }
-        self.send_receipts();
-        self.pump(&user);
+        self.sealing.want_receipts();
+        self.sealing.want_lines(user);
         self.offer_mail(conn, session, user);
         self.take_early(conn);
         if self.is_super_client(conn) {
@@ -286,7 +286,7 @@ impl Core {
             Left::Other => {
                 self.outbox.open_lane(user, gone.session, self.now.moment);
                 self.resume_mail(gone.session);
-                self.pump(&user);
+                self.sealing.want_lines(user);
                 self.compare_again(gone.session, user);
             }
             Left::None => self.go_missing(gone.session, user, gone.since),

@@ -131,7 +131,7 @@ impl Core {
         if self.sessions.take_card(&card, age, self.now.moment) {
             self.save_session(&session);
             self.renew_directory(&user);
-            self.pump(&user);
+            self.sealing.want_lines(user);
         }
     }
 

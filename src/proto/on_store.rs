@@ -7,7 +7,7 @@ use super::event::Output;
 use super::limits::SEEK_FIRST;
 use super::memory::Ticket;
 use super::view::{ErrorCode, Notice, WarningCode};
-use crate::id::{MessageId, UserId};
+use crate::id::MessageId;
 
 impl Core {
     /// What waited for the disk happens, and what was typed goes out.
@@ -16,14 +16,13 @@ impl Core {
             self.warned.remove(&(self.config.user, WarningCode::Disk));
         }
         self.out.stored(through);
-        let mut addressees: BTreeSet<UserId> = BTreeSet::new();
+        self.sealing.stored(through);
         while self.typed.front().is_some_and(|(ticket, ..)| *ticket <= through) {
             let Some((_, id, _)) = self.typed.pop_front() else { break };
             self.outbox.stored(&id);
-            addressees.insert(id.stream.to.user());
+            self.sealing.want_lines(id.stream.to.user());
         }
-        self.send_receipts();
-        addressees.iter().for_each(|user| self.pump(user));
+        self.sealing.want_receipts();
     }
 
     /// Typed lines that the disk refused are given back to whoever typed them; until it takes something again nothing new
@@ -38,9 +37,7 @@ impl Core {
         let lines: Vec<Option<u64>> =
             self.typed.iter().filter(|(_, id, _)| refused.contains(id)).map(|(.., line)| *line).collect();
         self.typed.retain(|(_, id, _)| !refused.contains(id));
-        refused.iter().for_each(|id| {
-            self.outbox.remove(id);
-        });
+        self.take_back(&refused);
         for line in lines {
             let message = format!("not sent: the disk refuses ({error}); make room and type it again");
             self.notice(line, Notice::Error { code: ErrorCode::Disk, message });

@@ -53,11 +53,11 @@ impl Core {
         for (user, session) in self.outbox.resend(now) {
             self.drop_counted("nothing heard of an envelope, sent anew");
             let _ = session;
-            self.pump(&user);
+            self.sealing.want_lines(user);
         }
         self.keep_custody();
         if self.inbox.next().is_some_and(|at| at <= now) {
-            self.send_receipts();
+            self.sealing.want_receipts();
         }
         self.seek();
         self.glance();

@@ -139,7 +139,7 @@ impl Outbox {
         MessageId { stream: StreamId { author: self.me, epoch: self.epoch, to: Address::from(to) }, n: *n }
     }
 
-    /// Takes a message in. It is not sent before [`Outbox::stored`].
+    /// Takes a message in.
     pub fn push(&mut self, row: MessageRow, durable: bool) {
         let place = (self.ordinal(row.id.stream.epoch), row.id.n);
         self.count += 1;
@@ -147,7 +147,7 @@ impl Outbox {
         self.queues.entry(row.with).or_default().items.insert(place, Item { row, durable, entrusted: false });
     }
 
-    /// A message is durable and may go.
+    /// A message is durable and may be entrusted to others.
     pub fn stored(&mut self, id: &MessageId) {
         let place = (self.ordinal(id.stream.epoch), id.n);
         let queue = self.queues.get_mut(&id.stream.to.user());
@@ -181,8 +181,8 @@ impl Outbox {
         }
     }
 
-    /// What goes into the next envelope for a session; empty if nothing waits or too much is in flight. `sealed` must
-    /// follow with the envelope's id.
+    /// What goes into the next envelope for a session, be it on the disk or on its way there; empty if nothing waits or too
+    /// much is in flight. `sealed` must follow with the envelope's id.
     pub fn take(&mut self, user: &UserId, session: &SessionId) -> (Vec<Content>, Load) {
         let mut contents = Vec::new();
         let mut places = Vec::new();
@@ -196,7 +196,7 @@ impl Outbox {
             let size = item.row.body.len() + OVERHEAD;
             epochs.insert(place.0);
             let full = contents.len() == MAX_CONTENTS || size > room || epochs.len() > MAX_EPOCHS_PER_ENVELOPE;
-            if !item.durable || full {
+            if full {
                 break;
             }
             lane.cursor = (place.0, place.1 + 1);
@@ -214,6 +214,16 @@ impl Outbox {
     pub fn sealed(&mut self, user: &UserId, session: &SessionId, sealed: &Sealed, load: Load) {
         if let Some(lane) = self.lanes.get_mut(&(*user, *session)) {
             lane.flights.insert(sealed.id, Flight { places: load.0, lock: sealed.lock });
+        }
+    }
+
+    /// These envelopes never left: what was in them goes again.
+    pub fn rewind(&mut self, user: &UserId, envelopes: &BTreeSet<EnvelopeId>) {
+        let of_user = (*user, SessionId([0; 32]))..=(*user, SessionId([255; 32]));
+        for (_, lane) in self.lanes.range_mut(of_user) {
+            for flight in envelopes.iter().filter_map(|envelope| lane.flights.remove(envelope)) {
+                lane.cursor = flight.places.first().map_or(lane.cursor, |first| lane.cursor.min(*first));
+            }
         }
     }
 
