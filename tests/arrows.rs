@@ -3,7 +3,7 @@
 //! Every path in the sources that begins with `crate`, `super` or `std` is read, `use` or not, and groups in braces are
 //! taken apart. Comments do not count, nor do test modules at the end of a file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -68,6 +68,27 @@ fn every_top_level_module_has_its_arrows() {
         let top = module.first().map_or("", String::as_str);
         assert!(top.is_empty() || known.contains(top), "{top} is not in the table of arrows");
     }
+}
+
+#[test]
+fn no_files_name_each_other_in_a_circle() {
+    let circle = circle(&sources());
+    assert!(circle.is_empty(), "a circle: {}", circle.join(" names "));
+}
+
+#[test]
+fn whoever_closes_a_circle_is_told_its_files() {
+    let house = |inner: &str| {
+        [
+            ("node::a", "use super::b::B;"),
+            ("node::b", inner),
+            ("node::c", "use super::a;"),
+            ("node", "mod a; use a::A;"),
+        ]
+        .map(|(module, text)| (path(module), text.to_owned()))
+    };
+    assert_eq!(circle(&house("use crate::node::c::C;")).len(), 4);
+    assert_eq!(circle(&house("use super::Shared;")), Vec::<String>::new());
 }
 
 #[test]
@@ -162,6 +183,36 @@ fn offences(module: &[String], text: &str) -> Vec<String> {
         wrong.insert(format!("{word}: it is to do no I/O and to be the same every time"));
     }
     wrong.into_iter().map(|wrong| format!("{} names {wrong}", module.join("::"))).collect()
+}
+
+/// Files that name each other around, the first one again at the end; empty if there are none. A module and what is inside
+/// it count as one house: they may.
+fn circle(sources: &[(Vec<String>, String)]) -> Vec<String> {
+    let known: BTreeSet<&[String]> = sources.iter().map(|(module, _)| &module[..]).collect();
+    let mut arrows: BTreeMap<&[String], BTreeSet<&[String]>> = BTreeMap::new();
+    for (module, text) in sources {
+        for named in named_paths(&code_of(text), module) {
+            let inner = named.strip_prefix(&["crate".to_owned()][..]).unwrap_or_default();
+            let file = (1..=inner.len()).rev().find_map(|length| known.get(&inner[..length]));
+            if let Some(file) = file.filter(|file| !file.starts_with(module) && !module.starts_with(file)) {
+                arrows.entry(module).or_default().insert(file);
+            }
+        }
+    }
+    // Whoever names nobody that is left is on no circle.
+    while let Some(end) = arrows.iter().find(|(_, named)| !named.iter().any(|file| arrows.contains_key(file))) {
+        let end = *end.0;
+        arrows.remove(end);
+    }
+    let mut way: Vec<&[String]> = arrows.keys().take(1).copied().collect();
+    while let Some(next) = way.last().and_then(|last| arrows[last].iter().find(|file| arrows.contains_key(*file))) {
+        let met = way.iter().position(|file| file == next);
+        way.push(next);
+        if let Some(first) = met {
+            return way[first..].iter().map(|file| file.join("::")).collect();
+        }
+    }
+    Vec::new()
 }
 
 fn allowed(top: &str) -> &'static [&'static str] {

@@ -251,7 +251,7 @@ fn put_list(conn: &Connection, row: &ListRow) -> Result<()> {
 fn stored_seen(conn: &Connection, stream: i64) -> Result<Ranges> {
     let found = conn
         .prepare_cached("SELECT ranges FROM seen WHERE stream = ?1")?
-        .query_row([stream], |row| super::load::ranges(row, 0))
+        .query_row([stream], |row| super::columns::ranges(row, 0))
         .optional()?;
     Ok(found.unwrap_or_default())
 }

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, Result, Row, params};
 
-use super::load::{id, number, rows, unreadable};
+use super::columns::{id, number, rows, unreadable};
 use super::{int, packed};
 use crate::id::{Address, EnvelopeId, SessionId, UserId};
 use crate::proto::memory::{CustodyRow, Mine, TombstoneRow};

@@ -1,16 +1,15 @@
 //! From the tables back to what the core starts from. Signatures are not checked again: records were checked before
-//! they went in. A column that cannot be read means that the file is damaged.
+//! they went in.
 
-use rusqlite::types::Type;
 use rusqlite::{Connection, Error, Result, Row};
 
+use super::columns::{id, number, ranges, rows, signed, stream, unreadable};
 use super::{Me, custody, packed, uint};
-use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
+use crate::id::{MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::memory::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Now, Wall};
-use crate::wire::record::Signed;
 
 /// The columns of a [`MessageRow`], in the order that [`message`] reads them.
 pub const MESSAGE: &str =
@@ -149,40 +148,4 @@ pub fn message(row: &Row<'_>) -> Result<MessageRow> {
         wall: Wall(row.get(9)?),
         body: row.get(10)?,
     })
-}
-
-/// Three columns: author, epoch, address.
-fn stream(row: &Row<'_>, column: usize) -> Result<StreamId> {
-    Ok(StreamId {
-        author: SessionId(id(row, column)?),
-        epoch: number(row, column + 1)?,
-        to: Address(id(row, column + 2)?),
-    })
-}
-
-pub fn ranges(row: &Row<'_>, column: usize) -> Result<Ranges> {
-    row.get_ref(column)?.as_blob().ok().and_then(packed::ranges_from_bytes).ok_or_else(|| unreadable(column))
-}
-
-fn signed(row: &Row<'_>, column: usize) -> Result<Option<Signed>> {
-    let Ok(bytes) = row.get_ref(column)?.as_blob_or_null() else {
-        return Err(unreadable(column));
-    };
-    bytes.map(|bytes| packed::signed_from_bytes(bytes).ok_or_else(|| unreadable(column))).transpose()
-}
-
-pub fn id(row: &Row<'_>, column: usize) -> Result<[u8; 32]> {
-    row.get(column)
-}
-
-pub fn number(row: &Row<'_>, column: usize) -> Result<u64> {
-    row.get(column).map(uint)
-}
-
-pub fn unreadable(column: usize) -> Error {
-    Error::FromSqlConversionFailure(column, Type::Blob, "not what the store writes there".into())
-}
-
-pub fn rows<T>(conn: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
-    conn.prepare(sql)?.query_map([], read)?.collect()
 }

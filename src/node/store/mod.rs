@@ -10,6 +10,7 @@
 
 mod apply;
 mod backlog;
+mod columns;
 mod custody;
 mod file;
 mod load;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Params, Result, params};
 
-use super::load::{MESSAGE, id, message, ranges};
+use super::columns::{id, ranges};
+use super::load::{MESSAGE, message};
 use super::names::find_key;
 use super::{Me, int};
 use crate::id::{SessionId, StreamId, UserId};
