@@ -5,7 +5,6 @@ use std::time::Duration;
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
 use darknode::proto::view::Delivery;
-use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 
 use crate::scene::*;
@@ -15,17 +14,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Alice and bob, who do not reach each other, and carol, a friend of both. Nobody is a relay.
 fn with_a_common_friend(seed: u64) -> Sim {
-    let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
-    for name in ["alice", "bob", "carol"] {
-        sim.place(Plan::client(name));
-    }
-    let hellos: Vec<_> = (0..3).map(|node| sim.hello_of(node)).collect();
-    for (one, other) in [(ALICE, BOB), (ALICE, CAROL), (BOB, CAROL)] {
-        for (one, other) in [(one, other), (other, one)] {
-            sim.remember(one, other, &hellos[other]);
-            sim.befriend(one, other, false);
-        }
-    }
+    let settings = Settings { seed, scheme: Scheme::Cheap, ..Settings::default() };
+    let mut sim = strangers(settings, &["alice", "bob", "carol"], 0);
+    link(&mut sim, &[(ALICE, BOB), (ALICE, CAROL), (BOB, CAROL)]);
     sim.cut(ALICE, BOB);
     sim
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use darknode::id::{MessageId, NetworkId};
+use darknode::id::{EnvelopeId, MessageId, NetworkId};
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
 use darknode::proto::view::{Delivery, Notice};
@@ -27,19 +27,31 @@ pub fn with_fellow_relays(seed: u64, relays: usize) -> Sim {
 }
 
 fn in_network(network: NetworkId, seed: u64, relays: usize) -> Sim {
-    let mut sim = Sim::new(Settings { seed, network, scheme: Scheme::Cheap, ..Settings::default() });
-    for name in ["alice", "bob"] {
-        sim.place(Plan::client(name));
+    let settings = Settings { seed, network, scheme: Scheme::Cheap, ..Settings::default() };
+    let mut sim = strangers(settings, &["alice", "bob"], relays);
+    link(&mut sim, &[(ALICE, BOB)]);
+    sim
+}
+
+/// People and after them so many relays, who do not know one another. All are off.
+pub fn strangers(settings: Settings, people: &[&str], relays: usize) -> Sim {
+    let mut sim = Sim::new(settings);
+    for name in people {
+        sim.place(Plan::client(*name));
     }
     for n in 0..relays {
         sim.place(Plan { roles: roles::RELAY, ..Plan::client(format!("pi{n}")) });
     }
-    let hellos: Vec<_> = (0..2).map(|node| sim.hello_of(node)).collect();
-    for (one, other) in [(ALICE, BOB), (BOB, ALICE)] {
+    sim
+}
+
+/// Pairs of nodes are linked and know each other's keys. To be said once of a world.
+pub fn link(sim: &mut Sim, pairs: &[(usize, usize)]) {
+    let hellos: Vec<_> = (0..sim.nodes.len()).map(|node| sim.hello_of(node)).collect();
+    for (one, other) in pairs.iter().flat_map(|(one, other)| [(*one, *other), (*other, *one)]) {
         sim.remember(one, other, &hellos[other]);
         sim.befriend(one, other, false);
     }
-    sim
 }
 
 /// Tells nodes where relays are.
@@ -48,6 +60,18 @@ pub fn bootstrap(sim: &mut Sim, nodes: &[usize], relays: &[usize]) {
         let addrs = relays.iter().map(|relay| sim.nodes[*relay].addr).collect();
         sim.nodes[*node].plan.bootstrap = addrs;
     }
+}
+
+/// Some are on at the same time, for a minute, and find one another; nobody else is.
+pub fn meet(sim: &mut Sim, nodes: &[usize]) {
+    nodes.iter().for_each(|node| sim.start(*node));
+    sim.run(Duration::from_secs(60));
+    part(sim, nodes);
+}
+
+pub fn part(sim: &mut Sim, nodes: &[usize]) {
+    nodes.iter().for_each(|node| sim.command(*node, 0, Command::Quit));
+    sim.run(Duration::from_secs(1));
 }
 
 pub fn say(sim: &mut Sim, from: usize, to: usize, text: &str) {
@@ -79,6 +103,11 @@ pub fn in_state(sim: &Sim, node: usize, wanted: Delivery) -> BTreeSet<MessageId>
             _ => None,
         })
         .collect()
+}
+
+/// Which envelopes a node has on its disk, of those whose bytes are still there.
+pub fn envelopes(sim: &Sim, node: usize) -> BTreeSet<EnvelopeId> {
+    sim.nodes[node].disk.custody().filter(|row| !row.bytes.is_empty()).map(|row| row.envelope).collect()
 }
 
 /// Envelopes on a node's disk.

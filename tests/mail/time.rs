@@ -78,6 +78,35 @@ fn clocks_that_are_wrong_and_jump_let_nothing_expire_before_its_time() {
 }
 
 #[test]
+fn a_sender_a_day_ahead_a_relay_at_1970_and_a_receiver_who_jumps_a_month_lose_and_keep_nothing() {
+    for seed in 0..3 {
+        let mut sim = around_a_relay(seed);
+        sim.start(BOB);
+        visit(&mut sim, BOB);
+        [ALICE, PI].into_iter().for_each(|node| sim.start(node));
+        sim.nodes[ALICE].wall_ahead = WRONG[0];
+        (0..5).for_each(|n| say(&mut sim, ALICE, BOB, &n.to_string()));
+        assert!(sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Carried).len() == 5), "seed {seed}");
+        visit(&mut sim, ALICE);
+        sim.nodes[PI].wall_ahead = WRONG[2];
+        sim.run(DAY);
+        visit(&mut sim, PI);
+        // The keys that the lines are sealed to are a day old, whatever his clock says.
+        sim.start(BOB);
+        sim.run(HOUR);
+        sim.nodes[BOB].wall_ahead = 31 * DAY.as_millis() as i64;
+        sim.run(HOUR);
+        sim.start(PI);
+        assert!(sim.run_until(HOUR, |sim| shown(sim, BOB) == texts(5)), "seed {seed}: {:?}", shown(&sim, BOB));
+        visit(&mut sim, BOB);
+        sim.start(ALICE);
+        assert!(sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Delivered).len() == 5), "seed {seed}");
+        sim.run(SOON);
+        assert_eq!([ALICE, PI].map(|node| held(&sim, node)), [0; 2], "seed {seed}");
+    }
+}
+
+#[test]
 fn lines_flow_while_all_clocks_jump() {
     for seed in 0..3 {
         let mut sim = around_a_relay(seed);

@@ -1,0 +1,109 @@
+//! One who says nothing, or too much, and everybody else.
+
+use std::time::Duration;
+
+use darknode::identity::Scheme;
+use darknode::proto::limits::{HANDOVER_FULL, HANDOVER_WINDOW, STRANGER_ITEMS};
+use darknode::proto::view::{Delivery, Notice, WarningCode};
+use darknode::sim::{Settings, Sim};
+
+use crate::scene::*;
+
+const CAROL: usize = 2;
+const DAVE: usize = 3;
+const PI: usize = 4;
+const LINES: usize = 200;
+const STEP: Duration = Duration::from_millis(10);
+
+/// Alice writes to bob and carol to dave, through one relay. Carol is linked with the relay if `member`.
+fn two_pairs(seed: u64, member: bool) -> Sim {
+    let settings = Settings { seed, scheme: Scheme::Cheap, ..Settings::default() };
+    let mut sim = strangers(settings, &["alice", "bob", "carol", "dave"], 1);
+    let mut pairs = vec![(ALICE, BOB), (CAROL, DAVE), (CAROL, BOB)];
+    pairs.extend(member.then_some((CAROL, PI)));
+    link(&mut sim, &pairs);
+    bootstrap(&mut sim, &[ALICE, BOB, CAROL, DAVE], &[PI]);
+    for one in 0..PI {
+        (0..one).for_each(|other| sim.cut(one, other));
+    }
+    sim
+}
+
+/// Everybody is on, and more is on its way to bob, who stands still, than goes there at once.
+fn with_bob_behind(seed: u64) -> Sim {
+    let mut sim = two_pairs(seed, false);
+    (0..=PI).for_each(|node| sim.start(node));
+    sim.run(Duration::from_secs(5));
+    sim.stall(BOB, Duration::from_secs(15));
+    for n in 0..LINES {
+        say(&mut sim, ALICE, BOB, &n.to_string());
+        sim.run(STEP);
+    }
+    assert!(held(&sim, PI) > 2 * HANDOVER_WINDOW, "seed {seed}: {}", held(&sim, PI));
+    sim
+}
+
+/// Carol writes to dave. True if all is there and acknowledged before bob has all of his.
+fn carol_is_first(sim: &mut Sim, meanwhile: impl Fn(&mut Sim, u32)) -> bool {
+    (0..LINES).for_each(|n| say(sim, CAROL, DAVE, &n.to_string()));
+    for step in 0..2_000 {
+        meanwhile(sim, step);
+        sim.run(STEP);
+        if in_state(sim, CAROL, Delivery::Delivered).len() == LINES {
+            assert_eq!(shown(sim, DAVE), texts(LINES));
+            return shown(sim, BOB).len() < LINES;
+        }
+    }
+    false
+}
+
+#[test]
+fn who_stands_still_with_mail_on_the_way_to_them_delays_nobody_elses() {
+    for seed in 0..5 {
+        let mut sim = with_bob_behind(seed);
+        assert!(carol_is_first(&mut sim, |_, _| ()), "seed {seed}");
+        assert!(shown(&sim, BOB).is_empty(), "seed {seed}");
+        let all = sim.run_until(SOON * 3, |sim| shown(sim, BOB) == texts(LINES));
+        assert!(all, "seed {seed}: he comes back to all of it");
+    }
+}
+
+#[test]
+fn who_is_slow_delays_nobody_elses_mail() {
+    for seed in 0..5 {
+        let mut sim = with_bob_behind(seed);
+        // He moves for one step in fifty.
+        let slow = |sim: &mut Sim, step| {
+            if step % 50 == 0 {
+                sim.stall(BOB, STEP * 49);
+            }
+        };
+        assert!(carol_is_first(&mut sim, slow), "seed {seed}");
+        assert!(sim.run_until(SOON * 3, |sim| shown(sim, BOB) == texts(LINES)), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_stranger_who_fills_its_share_is_told_pushes_out_nobody_and_gets_its_mail_through_when_there_is_room_again() {
+    const TYPED: usize = STRANGER_ITEMS + 40;
+    let mut sim = two_pairs(1, true);
+    [ALICE, CAROL, PI].into_iter().for_each(|node| sim.start(node));
+    sim.run(Duration::from_secs(5));
+    say(&mut sim, CAROL, BOB, "of a member");
+    sim.run(Duration::from_secs(1));
+    let of_member = envelopes(&sim, CAROL);
+    for n in 0..TYPED {
+        say(&mut sim, ALICE, BOB, &n.to_string());
+        sim.run(Duration::from_millis(15));
+    }
+    let carried = |sim: &Sim| in_state(sim, ALICE, Delivery::Carried).len();
+    sim.run(HANDOVER_FULL * 2);
+    assert!((STRANGER_ITEMS..TYPED).contains(&carried(&sim)), "{} of {TYPED}", carried(&sim));
+    let told = |notice: &Notice| matches!(notice, Notice::Warning { code: WarningCode::CustodyRefused, .. });
+    assert_eq!(sim.nodes[ALICE].notices.iter().filter(|(_, notice)| told(notice)).count(), 1);
+    assert!(of_member.len() == 1 && envelopes(&sim, PI).is_superset(&of_member));
+    // Bob comes and takes what there is; then there is room.
+    sim.start(BOB);
+    let all = texts(TYPED).into_iter().chain([("of a member".to_owned(), 1)]).collect();
+    assert!(sim.run_until(HANDOVER_FULL * 2, |sim| shown(sim, BOB) == all), "{} are there", shown(&sim, BOB).len());
+}
