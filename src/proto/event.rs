@@ -4,6 +4,7 @@
 //! `handle(now, Input::Timeout)`. There is one output queue, so that what must be stored stands before what may be sent;
 //! where durability gates sending, the core itself waits for [`Input::Stored`].
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -219,4 +220,6 @@ pub struct StatusOf {
     pub handle: String,
     /// The sessions that are to have every message.
     pub sessions: Vec<SessionId>,
+    /// What to call whoever carries something for them.
+    pub carriers: BTreeMap<SessionId, String>,
 }

@@ -162,9 +162,12 @@ impl Core {
             return;
         }
         let (to, state) = (self.users.handle(user), Delivery::Carried);
-        let carrier = self.sessions.get(&by).map(|known| self.users.handle(&known.user));
-        let holder = carrier.unwrap_or_else(|| by.short());
+        let holder = self.name_of_carrier(by);
         self.notice_after_store(None, Notice::State { message, to, session, state, by, holder });
+    }
+
+    pub(super) fn name_of_carrier(&self, by: SessionId) -> String {
+        self.sessions.get(&by).map_or_else(|| by.short(), |known| self.users.handle(&known.user))
     }
 
     /// A carrier does not take, or does not keep, an envelope.

@@ -215,8 +215,12 @@ impl Core {
             Some(typed) => (vec![self.find(typed)?], STATUS_RECENT),
             None => (self.outbox.addressees().collect(), 0),
         };
-        let of =
-            |with: UserId| StatusOf { with, handle: self.users.handle(&with), sessions: self.users.audience(&with) };
+        let of = |with: UserId| StatusOf {
+            with,
+            handle: self.users.handle(&with),
+            sessions: self.users.audience(&with),
+            carriers: self.outbox.carriers(&with).into_iter().map(|by| (by, self.name_of_carrier(by))).collect(),
+        };
         let conversations = users.into_iter().map(of).collect();
         self.out.push(Output::Query { line, query: Query::Status { conversations, recent } });
         Ok(())

@@ -317,6 +317,12 @@ impl Outbox {
         (*known != before).then(|| (stream, known.clone(), lines))
     }
 
+    /// Who carries or carried something for a user.
+    pub fn carriers(&self, user: &UserId) -> BTreeSet<SessionId> {
+        let queue = self.queues.get(user);
+        queue.into_iter().flat_map(|queue| queue.carried.keys()).map(|(_, by)| *by).collect()
+    }
+
     /// Whether a session of the addressee has a message.
     pub fn is_delivered(&self, id: &MessageId, session: &SessionId) -> bool {
         let queue = self.queues.get(&id.stream.to.user());

@@ -222,7 +222,14 @@ pub struct HeldBy {
     pub session: SessionId,
     pub state: Delivery,
     /// Carriers whose disk has it or had it; the session itself once it is delivered; nobody while it is queued.
-    pub by: Vec<SessionId>,
+    pub by: Vec<Holder>,
+}
+
+/// A session that has a message, and what to call its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pub session: SessionId,
+    pub name: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -400,8 +400,12 @@ impl From<&HeldBy> for MessageState {
         MessageState {
             session: Shown(held.session),
             state: delivery(held.state),
-            by: held.by.first().copied().map(Shown),
-            carriers: if held.state == Delivery::Carried { shown(&held.by) } else { Vec::new() },
+            by: held.by.first().map(|by| Shown(by.session)),
+            carriers: if held.state == Delivery::Carried {
+                held.by.iter().map(|by| Shown(by.session)).collect()
+            } else {
+                Vec::new()
+            },
         }
     }
 }

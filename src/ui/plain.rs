@@ -19,7 +19,6 @@ use super::json::rfc3339;
 use super::macros::MACROS;
 use super::{Event, qr};
 use crate::handle::Ready;
-use crate::id::SessionId;
 use crate::identity::name::harmless;
 use crate::identity::words;
 use crate::proto::view::Filter;
@@ -241,7 +240,8 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
     let title =
         if messages.is_empty() { "nothing waits" } else { r"messages; \cancel MESSAGE withdraws one that waits" };
     messages.iter().fold(style.happened(title), |text, view| {
-        let states: Vec<String> = view.sessions.iter().map(whose).collect();
+        let states: Vec<String> =
+            view.sessions.iter().map(|held| state(style, held, view.sessions.len() > 1)).collect();
         let states = if states.is_empty() { "waiting".to_owned() } else { states.join(", ") };
         let begin = super::macros::shortened(&view.text);
         text + &format!(
@@ -253,15 +253,16 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
     })
 }
 
-fn whose(held: &HeldBy) -> String {
-    let session = held.session.short();
+/// A session is named where there are several.
+fn state(style: Style, held: &HeldBy, named: bool) -> String {
+    let session = |word: &str| if named { format!(" {word} {}", held.session.short()) } else { String::new() };
     match held.state {
-        Delivery::Queued => format!("waiting for {session}"),
+        Delivery::Queued => format!("waiting{}", session("for")),
         Delivery::Carried => {
-            let carriers: Vec<String> = held.by.iter().map(SessionId::short).collect();
-            format!("carried for {session} by {}", carriers.join(" and "))
+            let carriers: Vec<String> = held.by.iter().map(|by| style.name(&by.name)).collect();
+            format!("carried{} by {}", session("for"), carriers.join(" and "))
         }
-        Delivery::Delivered => format!("delivered to {session}"),
+        Delivery::Delivered => format!("delivered{}", session("to")),
     }
 }
 

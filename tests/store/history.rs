@@ -2,7 +2,7 @@
 
 use darknode::id::SessionId;
 use darknode::proto::memory::{MessageRow, Op};
-use darknode::proto::view::{Delivery, HeldBy, MessageView};
+use darknode::proto::view::{Delivery, HeldBy, Holder, MessageView};
 use darknode::wire::content::kind;
 
 use crate::support::*;
@@ -77,14 +77,18 @@ fn status_shows_what_waits_and_the_last_that_do_not() {
 fn status_names_every_carrier_until_the_session_itself_has_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
-    let (first, second) = (SessionId([7; 32]), SessionId([6; 32]));
+    let (first, second) = (CARRIER, SessionId([6; 32]));
     store.put_all((1..=4).map(|n| Op::Typed(mine(n, n, &n.to_string()))));
     store.put_all([
         Op::Carried { stream: to_bob(), by: first, ranges: ranges([(1, 1), (3, 4)]) },
         Op::Carried { stream: to_bob(), by: second, ranges: ranges([(1, 3)]) },
         Op::Delivered { stream: to_bob(), session: BOBS, ranges: ranges([(2, 2)]) },
     ]);
-    let held = |state, by: &[SessionId]| [HeldBy { session: BOBS, state, by: by.to_vec() }];
+    let holder = |session: &SessionId| {
+        let known = [(first, "pi"), (BOBS, "bob")].into_iter().find(|(known, _)| known == session);
+        Holder { session: *session, name: known.map_or_else(|| session.short(), |(_, name)| name.to_owned()) }
+    };
+    let held = |state, by: &[SessionId]| [HeldBy { session: BOBS, state, by: by.iter().map(holder).collect() }];
     let shown: Vec<_> = store.status(0).into_iter().map(|view| view.sessions).collect();
     let expected = [
         held(Delivery::Carried, &[first, second]),

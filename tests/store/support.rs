@@ -1,5 +1,6 @@
 //! A running store and what is put into it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +24,8 @@ pub const CAROL: UserId = UserId([0xca; 32]);
 pub const MINE: SessionId = SessionId([1; 32]);
 pub const BOBS: SessionId = SessionId([2; 32]);
 pub const BOBS_OTHER: SessionId = SessionId([4; 32]);
+/// Whom alice knows by name.
+pub const CARRIER: SessionId = SessionId([7; 32]);
 
 /// Longer than anything here takes on a machine that is alive.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -112,7 +115,12 @@ impl Running {
     }
 
     pub fn status(&self, recent: u32) -> Vec<StatusView> {
-        let of = StatusOf { with: BOB, handle: "bob".to_owned(), sessions: vec![BOBS] };
+        let of = StatusOf {
+            with: BOB,
+            handle: "bob".to_owned(),
+            sessions: vec![BOBS],
+            carriers: BTreeMap::from([(CARRIER, "pi".to_owned())]),
+        };
         match self.ask(Query::Status { conversations: vec![of], recent }) {
             Notice::Status { messages } => messages,
             other => panic!("{other:?}"),

@@ -13,7 +13,7 @@ use crate::id::{SessionId, StreamId, UserId};
 use crate::proto::event::{Query, StatusOf};
 use crate::proto::memory::MessageRow;
 use crate::proto::ranges::Ranges;
-use crate::proto::view::{Delivery, HeldBy, MessageView, Notice, StatusView};
+use crate::proto::view::{Delivery, HeldBy, Holder, MessageView, Notice, StatusView};
 use crate::wire::content::kind;
 
 /// Messages in one answer: more than a person reads, and at 16,000 bytes each not more than 160 MB for a moment.
@@ -99,10 +99,14 @@ fn status_view(
     let (stream, n) = (&row.id.stream, row.id.n);
     let has = if settled { of.sessions.clone() } else { delivered.holders(stream, n)? };
     let carriers = if settled { Vec::new() } else { carried.holders(stream, n)? };
+    let carrier =
+        |by: &SessionId| Holder { session: *by, name: of.carriers.get(by).cloned().unwrap_or_else(|| by.short()) };
     let held = |session: &SessionId| match () {
-        () if has.contains(session) => (Delivery::Delivered, vec![*session]),
+        () if has.contains(session) => {
+            (Delivery::Delivered, vec![Holder { session: *session, name: of.handle.clone() }])
+        }
         () if carriers.is_empty() => (Delivery::Queued, Vec::new()),
-        () => (Delivery::Carried, carriers.clone()),
+        () => (Delivery::Carried, carriers.iter().map(carrier).collect()),
     };
     let held_by = |session: &SessionId| {
         let (state, by) = held(session);

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::id::{Address, MessageId, NetworkId, StreamId};
-use crate::proto::view::{Absence, By, ErrorCode, Filter, Via, WarningCode};
+use crate::proto::view::{Absence, By, ErrorCode, Filter, Holder, Via, WarningCode};
 
 const ID: UserId = UserId([1; 32]);
 const SESSION: SessionId = SessionId([2; 32]);
@@ -10,6 +10,10 @@ const CARRIER: SessionId = SessionId([9; 32]);
 
 fn id() -> String {
     ID.to_string()
+}
+
+fn holder(session: SessionId) -> Holder {
+    Holder { session, name: "pi".to_owned() }
 }
 
 fn carrier() -> String {
@@ -149,8 +153,8 @@ fn what_is_said_and_who_has_it() {
         text: "hi".into(),
         sessions: vec![
             HeldBy { session: SESSION, state: Delivery::Queued, by: vec![] },
-            HeldBy { session: SESSION, state: Delivery::Carried, by: vec![CARRIER, SESSION] },
-            HeldBy { session: SESSION, state: Delivery::Delivered, by: vec![SESSION] },
+            HeldBy { session: SESSION, state: Delivery::Carried, by: vec![holder(CARRIER), holder(SESSION)] },
+            HeldBy { session: SESSION, state: Delivery::Delivered, by: vec![holder(SESSION)] },
         ],
     };
     is(

@@ -1,6 +1,6 @@
 use super::*;
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
-use crate::proto::view::{ErrorCode, WarningCode};
+use crate::proto::view::{ErrorCode, Holder, WarningCode};
 use crate::time::Wall;
 
 const PLAIN: Style = Style { colours: false };
@@ -131,25 +131,26 @@ fn every_happening_has_its_sentence() {
 }
 
 #[test]
-fn who_has_a_message_is_said_by_short_ids() {
+fn who_has_a_message_is_said_by_name() {
     let (bobs, relay) = (SessionId([4; 32]), SessionId([5; 32]));
     let message = view("hi").message;
     let state = |state, by| Notice::State { message, to: "bob".into(), session: bobs, state, by, holder: "pi".into() };
     assert_eq!(printed(state(Delivery::Carried, relay)), "* carried for bob by pi\n");
     assert_eq!(printed(state(Delivery::Delivered, bobs)), "* delivered to bob\n");
 
-    let held = |state, by: &[SessionId]| HeldBy { session: bobs, state, by: by.to_vec() };
-    let sessions = vec![
-        held(Delivery::Queued, &[]),
-        held(Delivery::Carried, &[relay, SessionId([6; 32])]),
-        held(Delivery::Delivered, &[bobs]),
-    ];
-    let text = printed(Notice::Status {
-        messages: vec![StatusView { message, to: "bob".into(), text: "hi".into(), sessions }],
-    });
-    let (bobs, relay, other) = (bobs.short(), relay.short(), SessionId([6; 32]).short());
-    let line = format!("waiting for {bobs}, carried for {bobs} by {relay} and {other}, delivered to {bobs}");
-    assert!(text.contains(&line), "{text}");
+    let by = |name: &str| Holder { session: relay, name: name.into() };
+    let held = |state, by: &[Holder]| HeldBy { session: bobs, state, by: by.to_vec() };
+    let said = |sessions| {
+        let view = StatusView { message, to: "bob".into(), text: "hi".into(), sessions };
+        printed(Notice::Status { messages: vec![view] })
+    };
+    let carried = held(Delivery::Carried, &[by("pi"), by("va\u{1b}n")]);
+    let alone = said(vec![carried.clone()]);
+    assert!(alone.contains("carried by pi and va\\u{1b}n\n"), "{alone:?}");
+    let all = said(vec![held(Delivery::Queued, &[]), carried, held(Delivery::Delivered, &[by("bob")])]);
+    let bobs = bobs.short();
+    let line = format!("waiting for {bobs}, carried for {bobs} by pi and va\\u{1b}n, delivered to {bobs}");
+    assert!(all.contains(&line), "{all:?}");
 }
 
 #[test]
