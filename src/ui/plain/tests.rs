@@ -149,7 +149,7 @@ fn who_has_a_message_is_said_by_name() {
     assert!(alone.contains("carried by pi and va\\u{1b}n\n"), "{alone:?}");
     let all = said(vec![held(Delivery::Queued, &[]), carried, held(Delivery::Delivered, &[by("bob")])]);
     let bobs = bobs.short();
-    let line = format!("waiting for {bobs}, carried for {bobs} by pi and va\\u{1b}n, delivered to {bobs}");
+    let line = format!("waiting for {bobs}, carried for {bobs} by pi and va\\u{{1b}}n, delivered to {bobs}");
     assert!(all.contains(&line), "{all:?}");
 }
 
