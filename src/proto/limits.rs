@@ -111,6 +111,9 @@ pub const MAX_TOMBSTONES: usize = CUSTODY_ITEMS;
 pub const SPRAY: u8 = 4;
 /// Envelopes handed to one neighbour and not answered: a disk's group commit takes as many at once.
 pub const HANDOVER_WINDOW: usize = 32;
+/// Items of the chat stream that wait for the hellos of their connections, of all together: what sixteen neighbours hand over
+/// at once, 13 MiB at most.
+pub const MAX_EARLY: usize = 16 * HANDOVER_WINDOW;
 /// A carrier without room is left alone for so long.
 pub const HANDOVER_FULL: Duration = Duration::from_secs(60);
 /// What a neighbour declined it is sent again after [`HANDOVER_FULL`], which doubles up to this while it takes nothing.

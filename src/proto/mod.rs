@@ -25,6 +25,7 @@ mod counters;
 mod custody;
 mod dials;
 mod directory;
+mod early;
 pub mod event;
 mod finds;
 mod floods;
@@ -92,6 +93,7 @@ use counters::Count;
 use custody::Custody;
 use dials::{Dials, Pings};
 use directory::Directory;
+use early::Early;
 use event::{CloseReason, Input, Output};
 use finds::Finds;
 use floods::Floods;
@@ -190,6 +192,7 @@ pub struct Core {
     custody: Custody,
     handover: Handover,
     forwards: Forwards,
+    early: Early,
     /// My messages that are on their way to the disk, with the line that typed each.
     typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
     /// When all who are missing were last sought anew because one of them came back.
@@ -311,6 +314,7 @@ impl Core {
             custody: Custody::new(memory.custody, memory.tombstones),
             handover: Handover::default(),
             forwards: Forwards::default(),
+            early: Early::default(),
             typed: VecDeque::new(),
             sessions: Sessions::new(memory.sessions),
             users,

@@ -19,7 +19,6 @@ use std::net::SocketAddr;
 use super::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION, PROBE_PATIENCE};
 use crate::id::{BootId, ConnId, SessionId, UserId};
 use crate::time::Moment;
-use crate::wire::chat::Chat;
 
 /// A connection whose proofs hold.
 #[derive(Debug, Clone)]
@@ -46,8 +45,6 @@ pub struct Neighbour {
     pub handed_back: u32,
     /// Receipts sent to it that it has not released.
     pub receipts: u32,
-    /// What it said on the chat stream before its hello was read.
-    pub early: Vec<Chat>,
     /// Envelopes it has offered.
     pub offered: usize,
 }
@@ -353,7 +350,6 @@ mod tests {
             replaces: Vec::new(),
             handed_back: 0,
             receipts: 0,
-            early: Vec::new(),
             offered: 0,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Core;
 use super::event::Output;
 use super::inbox::Taken;
-use super::limits::{ENVELOPE_LIFE, HANDOVER_WINDOW, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BACK, MAX_UNSTORED};
+use super::limits::{ENVELOPE_LIFE, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BACK, MAX_UNSTORED};
 use super::memory::{Entry, MessageRow, Op};
 use super::ranges::Ranges;
 use super::view::{Delivery, MessageView, Notice};
@@ -42,19 +42,17 @@ impl Core {
         }
     }
 
-    /// The chat stream may overtake the hello. What it takes a name to judge waits for it, as much as a window holds.
+    /// The chat stream may overtake the hello. What it takes a name to judge waits for it.
     pub(super) fn wait_for_hello(&mut self, conn: ConnId, item: Chat) {
-        let Some(neighbour) = self.neighbours.get_mut(&conn) else { return };
-        if neighbour.early.len() >= HANDOVER_WINDOW {
-            return self.drop_counted("chat item before the hello");
+        if self.early.put(conn, item).is_err() {
+            self.drop_counted("chat item before the hello");
         }
-        neighbour.early.push(item);
     }
 
     /// The hello has come.
     pub(super) fn take_early(&mut self, conn: ConnId) {
-        let early = self.neighbours.get_mut(&conn).map(|neighbour| std::mem::take(&mut neighbour.early));
-        self.on_chat(conn, early.unwrap_or_default());
+        let early = self.early.take(&conn);
+        self.on_chat(conn, early);
     }
 
     fn on_parcel(&mut self, conn: ConnId, parcel: Parcel) {

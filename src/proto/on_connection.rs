@@ -60,7 +60,6 @@ impl Core {
             replaces: Vec::new(),
             handed_back: 0,
             receipts: 0,
-            early: Vec::new(),
             offered: 0,
         };
         match self.neighbours.admit(new.conn, neighbour) {
@@ -277,6 +276,7 @@ impl Core {
     pub(super) fn on_closed(&mut self, conn: ConnId) {
         let Some((gone, left)) = self.neighbours.remove(&conn) else { return };
         self.bootstrap_again(&gone.session);
+        self.early.take(&conn);
         self.floods.forget(&conn);
         self.answer_floods();
         // It may have shown that whoever is connected by another way is on the link.

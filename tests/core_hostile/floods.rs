@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use darknode::proto::Accept;
 use darknode::proto::event::CloseReason;
-use darknode::proto::limits::{HELLO_DEADLINE, MAX_AUTO_LINKS, MAX_NEIGHBOURS};
+use darknode::proto::limits::{HANDOVER_WINDOW, HELLO_DEADLINE, MAX_AUTO_LINKS, MAX_EARLY, MAX_NEIGHBOURS};
 use darknode::proto::memory::Op;
 use darknode::proto::view::Notice;
-use darknode::wire::chat::Chat;
-use darknode::wire::record::link_state;
+use darknode::wire::chat::{Chat, custody_state};
+use darknode::wire::control::Control;
+use darknode::wire::envelope::MAX_ENVELOPE;
+use darknode::wire::record::{link_state, roles};
 
 use crate::adversary::{Person, content, known_list, linked, receipt, text};
 use crate::victim::{Victim, memory};
@@ -199,4 +201,32 @@ fn a_user_who_signs_roster_after_roster_has_no_more_sessions_than_the_last_one()
     let users = alice.users();
     assert_eq!(users.iter().find(|user| user.id == mallory.user_id()).map(|user| user.sessions.len()), Some(16));
     assert!(alice.items(conn).iter().all(|item| !matches!(item, Chat::Unopenable(_))));
+}
+
+#[test]
+fn letters_before_the_hello_wait_within_one_bound_for_all_connections_and_a_modest_one_finds_room() {
+    let mut relay = Victim::with_roles(Accept::Auto, roles::RELAY);
+    let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
+    let letter = |n: u64, size| mallory.parcel(bob.user_id(), &bob.prekey.public(), vec![text(n, &"x".repeat(size))]);
+    let (long, short) = (letter(1, 15_000), letter(2, 5));
+    let before = memory();
+    let silent: Vec<_> = (0..200).map(|n| relay.connect(Person::new(1_000 + n, "silent").session_id())).collect();
+    for conn in &silent {
+        (0..2 * HANDOVER_WINDOW).for_each(|_| relay.hand(*conn, long.clone()));
+    }
+    let grown = memory() - before;
+    assert!(grown < 2 * (MAX_EARLY * MAX_ENVELOPE) as isize, "{grown} bytes");
+    let dropped = (silent.len() * 2 * HANDOVER_WINDOW - MAX_EARLY) as u64;
+    assert_eq!(relay.drops("chat item before the hello"), dropped);
+    // The streams of an honest author race.
+    let conn = relay.connect(mallory.session_id());
+    relay.hand(conn, short);
+    relay.say(conn, Control::Hello(mallory.hello()));
+    assert_eq!((relay.states(conn), relay.held().len()), (vec![custody_state::HELD], 1));
+    silent.into_iter().for_each(|conn| leave(&mut relay, conn));
+    let left = memory() - before;
+    assert!(left < 512 * 1024, "{left} bytes");
+    let again = relay.connect(Person::new(3, "silent").session_id());
+    (0..HANDOVER_WINDOW).for_each(|_| relay.hand(again, long.clone()));
+    assert_eq!(relay.drops("chat item before the hello"), dropped + 1, "there is room again");
 }
