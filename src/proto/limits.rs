@@ -212,6 +212,11 @@ pub const MAX_FAR_USERS: usize = 4_096;
 /// The k-th who could pass a declaration on offers it after so many of these: time for the first one's copy to come over a
 /// slow link.
 pub const OFFER_STEP: Duration = Duration::from_millis(200);
+/// Bytes of my link list that go out in a step, to one neighbour or to many.
+pub const PUSH_BYTES: usize = 64 * 1024;
+/// Between two steps. Two hundred friends have a new list of two hundred entries in 4 s, and each of them reads less than
+/// a neighbour may say.
+pub const PUSH_STEP: Duration = Duration::from_millis(100);
 /// Offers that wait. What is beyond is left to the digest of the next meeting.
 pub const MAX_OFFERS: usize = 4_096;
 /// Common friends whose word that somebody is there is remembered.

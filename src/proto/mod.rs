@@ -13,7 +13,7 @@
 //! envelopes that friends pass on and carriers keep in [`custody`] and hand on ([`on_custody`], [`handover`], [`on_handover`]).
 //!
 //! Everybody within two links is kept in sight ([`horizon`]): who meets, compares what each holds ([`on_digest`]); what
-//! changes is passed on by one common friend and offered by the others ([`offers`], [`on_presence`]); who is missing is
+//! changes is passed on by one common friend and offered by the others ([`offers`], [`on_presence`]), link lists in turn ([`pushes`]); who is missing is
 //! asked for ([`on_ping`], [`interest`]), over chains of relays too ([`questions`], [`trails`]), and names that nobody knows are looked for ([`finds`]). Relays and servers keep of
 //! everybody how many relays away they are ([`directory`]). Some neighbours are chosen
 //! at random ([`members`]), and `\explode` floods ([`floods`]).
@@ -68,6 +68,7 @@ mod out;
 mod outbox;
 mod prekeys;
 mod presence;
+mod pushes;
 mod questions;
 pub mod ranges;
 mod sealing;
@@ -113,6 +114,7 @@ use out::Outputs;
 use outbox::Outbox;
 use prekeys::Prekeys;
 use presence::Presence;
+use pushes::Pushes;
 use questions::Questions;
 use sealing::Sealing;
 use seek::Seek;
@@ -169,6 +171,7 @@ pub struct Core {
     presence: Presence,
     horizon: Horizon,
     offers: Offers,
+    pushes: Pushes,
     interest: Interest,
     directory: Directory,
     questions: Questions,
@@ -292,6 +295,7 @@ impl Core {
             presence: Presence::default(),
             horizon: Horizon::new(config.user, memory.lists),
             offers: Offers::default(),
+            pushes: Pushes::default(),
             interest: Interest::default(),
             directory: Directory::default(),
             questions: Questions::default(),

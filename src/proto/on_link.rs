@@ -104,6 +104,7 @@ impl Core {
                 for (session, conn) in self.neighbours.of_user(&user) {
                     self.show_online(session, user);
                     self.send_links(conn, 0, false);
+                    self.pushes.served(&session);
                 }
             }
             Change::Unlinked { by } => {

@@ -25,6 +25,7 @@ impl Core {
         }
         self.settle_presence();
         self.make_offers();
+        self.push_links();
         self.announce_changes();
         self.answer_floods();
         for ping in self.pings.overdue(now).into_iter().filter(|ping| ping.whom.is_none()) {
@@ -72,6 +73,7 @@ impl Core {
             self.neighbours.next(),
             self.presence.next(),
             self.offers.next(),
+            self.pushes.next(),
             self.directory.next(),
             self.floods.next(),
             self.interest.next(),

@@ -8,6 +8,10 @@ use std::collections::VecDeque;
 use super::event::Output;
 use super::memory::{Op, Ticket};
 
+/// Outputs that a queue keeps room for: some 90 KiB, and enough for most turns of a busy loop. A burst takes room for
+/// thousands.
+const ROOM: usize = 512;
+
 /// Outputs in order, and those that wait for the disk.
 #[derive(Debug, Default)]
 pub struct Outputs {
@@ -86,7 +90,19 @@ impl Outputs {
     }
 
     pub fn poll(&mut self) -> Option<Output> {
-        self.ready.pop_front()
+        let next = self.ready.pop_front();
+        if next.is_none() {
+            self.give_back();
+        }
+        next
+    }
+
+    /// The room that a burst took, once it is over.
+    fn give_back(&mut self) {
+        self.ready.shrink_to(ROOM);
+        for gated in [&mut self.own, &mut self.gated].into_iter().filter(|gated| gated.is_empty()) {
+            gated.shrink_to(ROOM);
+        }
     }
 }
 

@@ -408,6 +408,10 @@ impl Outbox {
                 result.settled.insert(n);
             }
         }
+        // A map that was emptied keeps room for eleven.
+        if queue.items.is_empty() {
+            queue.items = BTreeMap::new();
+        }
         result
     }
 

@@ -189,10 +189,25 @@ impl Core {
         self.myself.links = link_pages(&self.config, version, &self.links);
         self.horizon.say(self.session, &self.myself.links);
         let up = self.neighbours.iter_up();
-        let concerned = up.filter(|(session, _, user)| self.links.wants(user) || self.is_my_server(session));
-        for conn in concerned.map(|(_, conn, _)| conn).collect::<Vec<_>>() {
-            self.send_links(conn, 0, false);
+        let concerned: Vec<SessionId> =
+            up.filter(|(session, _, user)| self.links_concern(session, user)).map(|(session, _, _)| session).collect();
+        self.pushes.owe(concerned.into_iter());
+        self.push_links();
+    }
+
+    /// My link list for those who are owed it, as many as may have it now.
+    pub(super) fn push_links(&mut self) {
+        let bytes = self.myself.links.iter().map(|page| page.signed().0.0.len()).sum();
+        for session in self.pushes.due(bytes, self.now.moment) {
+            let conn = self.neighbours.up(&session).and_then(|conn| Some((conn, self.neighbours.get(&conn)?.user?)));
+            if let Some((conn, _)) = conn.filter(|(_, user)| self.links_concern(&session, user)) {
+                self.send_links(conn, 0, false);
+            }
         }
+    }
+
+    fn links_concern(&self, session: &SessionId, user: &UserId) -> bool {
+        self.links.wants(user) || self.is_my_server(session)
     }
 
     /// My declaration as it is, to one neighbour; with roster and key card if these are news.

@@ -104,8 +104,9 @@ const CHECKPOINT_PAGES: i64 = 2048;
 /// not write a new length.
 const WAL_KEPT: i64 = 16 * 1024 * 1024;
 
-/// KiB of page cache: an idle node is to fit into 25 MB (design §11).
-const CACHE_KIB: i64 = 2048;
+/// KiB of page cache: of a thousand sessions at a relay each pays for half a KiB of it. What it has no room for is in the
+/// kernel's.
+const CACHE_KIB: i64 = 512;
 
 /// Statements kept prepared; there are about fifty.
 const STATEMENTS: usize = 64;
