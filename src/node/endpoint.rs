@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt};
+use quinn::{ClientConfig, Endpoint, EndpointConfig, Runtime, ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::socket::BoundedSocket;
 use crate::proto::limits::LOST_GRACE;
 
 /// Where others try first: `cli.md`.
@@ -72,7 +73,8 @@ pub fn bind(port: Option<u16>) -> Result<UdpSocket, BindError> {
 
 /// Makes the endpoint. Must be called inside a tokio runtime.
 pub fn open(socket: UdpSocket, server: ServerConfig) -> io::Result<Endpoint> {
-    Endpoint::new(EndpointConfig::default(), Some(server), socket, Arc::new(TokioRuntime))
+    let socket = Arc::new(BoundedSocket(TokioRuntime.wrap_udp_socket(socket)?));
+    Endpoint::new_with_abstract_socket(EndpointConfig::default(), Some(server), socket, Arc::new(TokioRuntime))
 }
 
 /// How this node accepts: the limits of the transport around whom it believes.

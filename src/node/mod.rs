@@ -17,6 +17,7 @@ pub mod lan;
 pub mod node_loop;
 pub mod printer;
 pub mod run;
+mod socket;
 pub mod store;
 pub mod switchboard;
 pub mod tls;
