@@ -1,7 +1,9 @@
-//! A world of nodes: what happens when, and what becomes of what the cores put out.
+//! A world of nodes, and what happens when. What comes to a node is in [`arrivals`], what it wants done in [`outputs`].
+
+mod arrivals;
+mod outputs;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,20 +14,14 @@ use super::Settings;
 use super::disk::Disk;
 use super::net::{Net, NodeIndex, PipeId};
 use super::node::{Node, Plan};
-use super::post::{Frame, Post};
 use super::queue::Queue;
 use super::rumour::Rumour;
 use super::trace::Trace;
 use super::traffic::Traffic;
-use crate::id::{BootId, ConnId, DialId, SessionId, UserId};
-use crate::proto::event::{Command, Connected, DialFailure, Input, Output, Request};
-use crate::proto::view::Notice;
+use crate::id::{BootId, DialId, SessionId, UserId};
+use crate::proto::event::{Command, Input, Request};
 use crate::proto::{Accept, Core};
 use crate::time::Moment;
-use crate::wire::control::Control;
-
-/// Between two announcements on a local link (design §7).
-const ANNOUNCE: Duration = Duration::from_secs(7);
 
 pub(super) enum Event {
     Wake(NodeIndex),
@@ -317,267 +313,6 @@ impl Sim {
             self.feed(index, Input::StoreFailed { refused, error: "no space left".to_owned() });
         }
         self.feed(index, Input::Stored { through });
-    }
-
-    fn deliver(&mut self, id: PipeId, end: usize, input: Input) {
-        let Some(pipe) = self.net.pipe(id) else { return };
-        let (from, to) = (pipe.ends[1 - end], pipe.ends[end]);
-        if !pipe.open[end] || pipe.severed {
-            return self.come_to_nothing(to, input);
-        }
-        let waits = !pipe.held[end].is_empty() || self.nodes[to].stalled.is_some() || !self.net.passes(from, to);
-        match self.net.pipe_mut(id).filter(|_| waits) {
-            Some(pipe) => pipe.held[end].push_back(input),
-            None => self.hand_over(id, end, from, to, input),
-        }
-    }
-
-    /// A connection that ended before it was told of is a dial that failed.
-    pub(super) fn come_to_nothing(&mut self, node: NodeIndex, input: Input) {
-        if let Input::Connected(Connected { dial: Some(dial), .. }) = input {
-            self.feed(node, Input::DialFailed { dial, failure: DialFailure::Unreachable });
-        }
-    }
-
-    fn hand_over(&mut self, id: PipeId, end: usize, from: NodeIndex, to: NodeIndex, input: Input) {
-        if let (Some(rumour), Input::Control { batch, .. }) = (&mut self.rumour, &input) {
-            rumour.read(from, to, batch, self.now);
-        }
-        if matches!(input, Input::Closed { .. }) {
-            self.net.let_go(id, end);
-        }
-        self.feed(to, input);
-    }
-
-    fn release(&mut self, id: PipeId, end: usize) {
-        let Some(pipe) = self.net.pipe(id) else { return };
-        let (from, to) = (pipe.ends[1 - end], pipe.ends[end]);
-        if self.nodes[to].stalled.is_some() || !self.net.passes(from, to) {
-            return;
-        }
-        while let Some(pipe) = self.net.pipe_mut(id).filter(|pipe| pipe.open[end]) {
-            let Some(input) = pipe.held[end].pop_front() else { return };
-            self.hand_over(id, end, from, to, input);
-        }
-    }
-
-    fn arrive(&mut self, dialler: NodeIndex, starts: u64, dial: DialId, addr: SocketAddr, expect: Option<SessionId>) {
-        if self.nodes[dialler].starts != starts || !self.nodes[dialler].is_on() {
-            return;
-        }
-        let answers = |node: &NodeIndex| self.nodes[*node].is_on() && self.nodes[*node].stalled.is_none();
-        let acceptor = self.net.who(&addr).filter(answers).filter(|node| self.net.reaches(dialler, *node));
-        let Some(acceptor) = acceptor else {
-            let input = Input::DialFailed { dial, failure: DialFailure::Unreachable };
-            return self.plan(self.settings.dial_timeout, Event::Feed { node: dialler, starts, input });
-        };
-        let met = self.nodes[acceptor].session;
-        if expect.is_some_and(|expected| expected != met) {
-            self.nodes[dialler].knocks.prove(addr);
-            let input = Input::DialFailed { dial, failure: DialFailure::Met(met) };
-            return self.plan(self.settings.delay.1, Event::Feed { node: dialler, starts, input });
-        }
-        let pipe = self.net.open(dialler, acceptor);
-        for (end, from) in [(0, acceptor), (1, dialler)] {
-            let connected = Connected {
-                conn: pipe.conn(end),
-                session: self.nodes[from].session,
-                boot: self.nodes[from].boot(from),
-                addr: self.nodes[from].addr,
-                dial: (end == 0).then_some(dial),
-                rtt: self.settings.delay.0 * 2,
-            };
-            self.send(pipe, end, Input::Connected(connected));
-        }
-    }
-
-    /// A node that is to be seen on its link begins to announce itself; what it said before is history.
-    pub(super) fn announce_anew(&mut self, index: NodeIndex) {
-        let node = &mut self.nodes[index];
-        node.announcing += 1;
-        if !node.plan.links().is_empty() && node.is_on() {
-            let round = node.announcing;
-            self.plan(Duration::from_millis(300), Event::Announce { node: index, round });
-        }
-    }
-
-    /// The local link shows a node to all others on it, and again every 7 s (design §7).
-    fn announce(&mut self, index: NodeIndex, round: u64) {
-        let node = &self.nodes[index];
-        if !node.is_on() || node.announcing != round {
-            return;
-        }
-        let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
-        for other in links.into_iter().flat_map(|link| self.neighbourhood(index, link)).collect::<Vec<_>>() {
-            self.feed(other, Input::Sighted { boot, addr });
-        }
-        self.plan(ANNOUNCE, Event::Announce { node: index, round });
-    }
-
-    /// An announcement has run out, unless it was renewed.
-    fn vanish(&mut self, index: NodeIndex, boot: BootId, addr: SocketAddr, segment: u32) {
-        let node = &self.nodes[index];
-        let announced = (node.boot(index), node.addr) == (boot, addr) && node.plan.links().contains(&segment);
-        let renewed = node.is_on() && announced;
-        if !renewed {
-            for other in self.neighbourhood(index, segment) {
-                self.feed(other, Input::Unsighted { boot, addr });
-            }
-        }
-    }
-
-    /// Who hears a node's announcements on a local link.
-    fn neighbourhood(&self, index: NodeIndex, segment: u32) -> Vec<NodeIndex> {
-        let hears = |other: &NodeIndex| *other != index && self.net.passes(index, *other);
-        let awake = |other: &NodeIndex| self.nodes[*other].stalled.is_none();
-        self.segments.get(&segment).into_iter().flatten().copied().filter(hears).filter(awake).collect()
-    }
-
-    /// Carries out everything a node wants done.
-    fn drain(&mut self, index: NodeIndex) {
-        let mut post = Post::default();
-        while let Some(output) = self.nodes[index].core.as_mut().and_then(Core::poll_output) {
-            self.carry_out(index, output, &mut post);
-        }
-        self.transmit(index, post.take_all());
-        let node = &mut self.nodes[index];
-        let wants = node.core.as_ref().and_then(Core::poll_timeout);
-        let sooner = wants.filter(|at| node.woken_for.is_none_or(|planned| *at < planned));
-        if let Some(at) = sooner {
-            let at = at.max(self.now);
-            node.woken_for = Some(at);
-            self.plan(at.since(self.now), Event::Wake(index));
-        }
-    }
-
-    fn carry_out(&mut self, index: NodeIndex, output: Output, post: &mut Post) {
-        let starts = self.nodes[index].starts;
-        match output {
-            Output::Store { ticket, op } => {
-                self.trace.mark(self.now, index, 1);
-                self.nodes[index].disk.write(ticket, op);
-                if !std::mem::replace(&mut self.nodes[index].committing, true) {
-                    self.plan(self.settings.commit, Event::Commit { node: index, starts });
-                }
-            }
-            Output::Control { conn, message } => {
-                self.rumour.iter_mut().for_each(|rumour| rumour.sent(index, &message));
-                post.control(conn, &message, &mut self.nodes[index].traffic);
-            }
-            Output::Chat { conn, item } => post.chat(conn, &item, &mut self.nodes[index].traffic),
-            Output::Dial { dial, addr, expect } => {
-                self.nodes[index].knocks.dial(addr, self.now);
-                self.trace.mark(self.now, index, 2);
-                addr.hash(&mut self.trace);
-                let after = self.delay() * 2;
-                self.plan(after, Event::Arrive { dialler: index, starts, dial, addr, expect });
-            }
-            Output::Close { conn, reason } => {
-                self.trace.mark(self.now, index, 3 + reason as u8);
-                self.transmit(index, post.take(conn));
-                self.hang_up(index, conn);
-            }
-            Output::Notice { line, notice } => self.show(index, line, notice),
-            Output::Query { .. } => {}
-            Output::Stop => {
-                self.transmit(index, post.take_all());
-                self.switch_off(index);
-            }
-        }
-    }
-
-    fn show(&mut self, index: NodeIndex, line: Option<u64>, notice: Notice) {
-        self.trace.mark(self.now, index, 0);
-        std::mem::discriminant(&notice).hash(&mut self.trace);
-        let node = &mut self.nodes[index];
-        match &notice {
-            Notice::Online { session, .. } => drop(node.shows.insert(*session)),
-            Notice::Offline { session, .. } => drop(node.shows.remove(session)),
-            _ => {}
-        }
-        // Answers are few, and somebody waits for them.
-        if self.settings.record || line.is_some() {
-            node.notices.push((line, notice));
-        }
-    }
-
-    /// A node has said goodbye: its connections and its announcement end at once.
-    fn switch_off(&mut self, index: NodeIndex) {
-        let node = &mut self.nodes[index];
-        node.core = None;
-        node.announcing += 1;
-        let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
-        for pipe in self.net.of_node(index).collect::<Vec<_>>() {
-            let ends = self.net.pipe(pipe).map(|pipe| pipe.ends);
-            let own = ends.into_iter().flatten().position(|node| node == index);
-            own.into_iter().for_each(|end| self.hang_up(index, pipe.conn(end)));
-        }
-        for other in links.into_iter().flat_map(|link| self.neighbourhood(index, link)).collect::<Vec<_>>() {
-            let (starts, input) = (self.nodes[other].starts, Input::Unsighted { boot, addr });
-            self.plan(self.settings.delay.1, Event::Feed { node: other, starts, input });
-        }
-    }
-
-    /// What was sent before arrives before the end does.
-    fn hang_up(&mut self, index: NodeIndex, conn: ConnId) {
-        let (pipe, end) = PipeId::of(conn);
-        let starts = self.nodes[index].starts;
-        let Some(mends) = self.net.pipe(pipe).filter(|pipe| pipe.open[end]).map(|pipe| pipe.mends) else { return };
-        self.send(pipe, 1 - end, Input::Closed { conn: pipe.conn(1 - end) });
-        self.net.let_go(pipe, end);
-        self.plan(Duration::ZERO, Event::Feed { node: index, starts, input: Input::Closed { conn } });
-        self.plan(super::net::IDLE, Event::Idle { pipe, mends });
-    }
-
-    fn transmit(&mut self, index: NodeIndex, frames: Vec<(ConnId, Frame)>) {
-        for (conn, frame) in frames {
-            let (pipe, end) = PipeId::of(conn);
-            if self.net.pipe(pipe).is_none_or(|pipe| !pipe.open[end]) {
-                continue;
-            }
-            self.trace.mark(self.now, index, u8::MAX);
-            std::hash::Hasher::write(&mut self.trace, frame.bytes());
-            let node = &mut self.nodes[index];
-            node.sent_frames += 1;
-            node.sent_bytes += frame.len() as u64;
-            node.traffic.frame(frame.len());
-            self.send(pipe, 1 - end, frame.read(pipe.conn(1 - end)));
-        }
-    }
-
-    /// Sends down a pipe, in order.
-    pub(super) fn send(&mut self, pipe: PipeId, end: usize, input: Input) {
-        let delay = self.delay();
-        let now = self.now;
-        let Some(open) = self.net.pipe_mut(pipe) else { return };
-        let arrival = (now + delay).max(open.busy_until[end]);
-        open.busy_until[end] = arrival;
-        if self.comes_twice(&input) {
-            self.plan(arrival.since(now), Event::Deliver { pipe, end, input: input.clone() });
-        }
-        self.plan(arrival.since(now), Event::Deliver { pipe, end, input });
-    }
-
-    fn comes_twice(&mut self, input: &Input) -> bool {
-        let may = match input {
-            Input::Chat { .. } => true,
-            Input::Control { batch, .. } => !batch.iter().any(|message| matches!(message, Control::Hello(_))),
-            _ => false,
-        };
-        may && self.settings.twice > 0 && self.rng.next_u64() % 100 < u64::from(self.settings.twice)
-    }
-
-    /// One way. What is lost is sent again after 100 ms, then 200 ms, and so on up to 2 s.
-    fn delay(&mut self) -> Duration {
-        let (least, most) = self.settings.delay;
-        let spread = (most - least).as_millis().max(1) as u64;
-        let mut delay = least + Duration::from_millis(self.rng.next_u64() % spread);
-        let mut again = Duration::from_millis(100);
-        while self.settings.loss > 0 && self.rng.next_u64() % 100 < u64::from(self.settings.loss.min(95)) {
-            delay += again;
-            again = (again * 2).min(Duration::from_secs(2));
-        }
-        delay
     }
 
     pub(super) fn random(&mut self) -> [u8; 32] {

@@ -1,0 +1,135 @@
+//! What comes to a node: frames and dials over cables, announcements on a local link.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{Event, Sim};
+use crate::id::{BootId, DialId, SessionId};
+use crate::proto::event::{Connected, DialFailure, Input};
+use crate::sim::net::{NodeIndex, PipeId};
+
+/// Between two announcements on a local link (design §7).
+const ANNOUNCE: Duration = Duration::from_secs(7);
+
+impl Sim {
+    pub(super) fn deliver(&mut self, id: PipeId, end: usize, input: Input) {
+        let Some(pipe) = self.net.pipe(id) else { return };
+        let (from, to) = (pipe.ends[1 - end], pipe.ends[end]);
+        if !pipe.open[end] || pipe.severed {
+            return self.come_to_nothing(to, input);
+        }
+        let waits = !pipe.held[end].is_empty() || self.nodes[to].stalled.is_some() || !self.net.passes(from, to);
+        match self.net.pipe_mut(id).filter(|_| waits) {
+            Some(pipe) => pipe.held[end].push_back(input),
+            None => self.hand_over(id, end, from, to, input),
+        }
+    }
+
+    /// A connection that ended before it was told of is a dial that failed.
+    pub(in crate::sim) fn come_to_nothing(&mut self, node: NodeIndex, input: Input) {
+        if let Input::Connected(Connected { dial: Some(dial), .. }) = input {
+            self.feed(node, Input::DialFailed { dial, failure: DialFailure::Unreachable });
+        }
+    }
+
+    fn hand_over(&mut self, id: PipeId, end: usize, from: NodeIndex, to: NodeIndex, input: Input) {
+        if let (Some(rumour), Input::Control { batch, .. }) = (&mut self.rumour, &input) {
+            rumour.read(from, to, batch, self.now);
+        }
+        if matches!(input, Input::Closed { .. }) {
+            self.net.let_go(id, end);
+        }
+        self.feed(to, input);
+    }
+
+    pub(super) fn release(&mut self, id: PipeId, end: usize) {
+        let Some(pipe) = self.net.pipe(id) else { return };
+        let (from, to) = (pipe.ends[1 - end], pipe.ends[end]);
+        if self.nodes[to].stalled.is_some() || !self.net.passes(from, to) {
+            return;
+        }
+        while let Some(pipe) = self.net.pipe_mut(id).filter(|pipe| pipe.open[end]) {
+            let Some(input) = pipe.held[end].pop_front() else { return };
+            self.hand_over(id, end, from, to, input);
+        }
+    }
+
+    pub(super) fn arrive(
+        &mut self,
+        dialler: NodeIndex,
+        starts: u64,
+        dial: DialId,
+        addr: SocketAddr,
+        expect: Option<SessionId>,
+    ) {
+        if self.nodes[dialler].starts != starts || !self.nodes[dialler].is_on() {
+            return;
+        }
+        let answers = |node: &NodeIndex| self.nodes[*node].is_on() && self.nodes[*node].stalled.is_none();
+        let acceptor = self.net.who(&addr).filter(answers).filter(|node| self.net.reaches(dialler, *node));
+        let Some(acceptor) = acceptor else {
+            let input = Input::DialFailed { dial, failure: DialFailure::Unreachable };
+            return self.plan(self.settings.dial_timeout, Event::Feed { node: dialler, starts, input });
+        };
+        let met = self.nodes[acceptor].session;
+        if expect.is_some_and(|expected| expected != met) {
+            self.nodes[dialler].knocks.prove(addr);
+            let input = Input::DialFailed { dial, failure: DialFailure::Met(met) };
+            return self.plan(self.settings.delay.1, Event::Feed { node: dialler, starts, input });
+        }
+        let pipe = self.net.open(dialler, acceptor);
+        for (end, from) in [(0, acceptor), (1, dialler)] {
+            let connected = Connected {
+                conn: pipe.conn(end),
+                session: self.nodes[from].session,
+                boot: self.nodes[from].boot(from),
+                addr: self.nodes[from].addr,
+                dial: (end == 0).then_some(dial),
+                rtt: self.settings.delay.0 * 2,
+            };
+            self.send(pipe, end, Input::Connected(connected));
+        }
+    }
+
+    /// A node that is to be seen on its link begins to announce itself; what it said before is history.
+    pub(in crate::sim) fn announce_anew(&mut self, index: NodeIndex) {
+        let node = &mut self.nodes[index];
+        node.announcing += 1;
+        if !node.plan.links().is_empty() && node.is_on() {
+            let round = node.announcing;
+            self.plan(Duration::from_millis(300), Event::Announce { node: index, round });
+        }
+    }
+
+    /// The local link shows a node to all others on it, and again every 7 s (design §7).
+    pub(super) fn announce(&mut self, index: NodeIndex, round: u64) {
+        let node = &self.nodes[index];
+        if !node.is_on() || node.announcing != round {
+            return;
+        }
+        let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
+        for other in links.into_iter().flat_map(|link| self.neighbourhood(index, link)).collect::<Vec<_>>() {
+            self.feed(other, Input::Sighted { boot, addr });
+        }
+        self.plan(ANNOUNCE, Event::Announce { node: index, round });
+    }
+
+    /// An announcement has run out, unless it was renewed.
+    pub(super) fn vanish(&mut self, index: NodeIndex, boot: BootId, addr: SocketAddr, segment: u32) {
+        let node = &self.nodes[index];
+        let announced = (node.boot(index), node.addr) == (boot, addr) && node.plan.links().contains(&segment);
+        let renewed = node.is_on() && announced;
+        if !renewed {
+            for other in self.neighbourhood(index, segment) {
+                self.feed(other, Input::Unsighted { boot, addr });
+            }
+        }
+    }
+
+    /// Who hears a node's announcements on a local link.
+    pub(super) fn neighbourhood(&self, index: NodeIndex, segment: u32) -> Vec<NodeIndex> {
+        let hears = |other: &NodeIndex| *other != index && self.net.passes(index, *other);
+        let awake = |other: &NodeIndex| self.nodes[*other].stalled.is_none();
+        self.segments.get(&segment).into_iter().flatten().copied().filter(hears).filter(awake).collect()
+    }
+}

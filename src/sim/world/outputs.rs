@@ -1,0 +1,164 @@
+//! What becomes of what a core puts out.
+
+use std::hash::Hash;
+use std::time::Duration;
+
+use rand_core::Rng;
+
+use super::{Event, Sim};
+use crate::id::ConnId;
+use crate::proto::Core;
+use crate::proto::event::{Input, Output};
+use crate::proto::view::Notice;
+use crate::sim::net::{IDLE, NodeIndex, PipeId};
+use crate::sim::post::{Frame, Post};
+use crate::wire::control::Control;
+
+impl Sim {
+    /// Carries out everything a node wants done.
+    pub(super) fn drain(&mut self, index: NodeIndex) {
+        let mut post = Post::default();
+        while let Some(output) = self.nodes[index].core.as_mut().and_then(Core::poll_output) {
+            self.carry_out(index, output, &mut post);
+        }
+        self.transmit(index, post.take_all());
+        let node = &mut self.nodes[index];
+        let wants = node.core.as_ref().and_then(Core::poll_timeout);
+        let sooner = wants.filter(|at| node.woken_for.is_none_or(|planned| *at < planned));
+        if let Some(at) = sooner {
+            let at = at.max(self.now);
+            node.woken_for = Some(at);
+            self.plan(at.since(self.now), Event::Wake(index));
+        }
+    }
+
+    fn carry_out(&mut self, index: NodeIndex, output: Output, post: &mut Post) {
+        let starts = self.nodes[index].starts;
+        match output {
+            Output::Store { ticket, op } => {
+                self.trace.mark(self.now, index, 1);
+                self.nodes[index].disk.write(ticket, op);
+                if !std::mem::replace(&mut self.nodes[index].committing, true) {
+                    self.plan(self.settings.commit, Event::Commit { node: index, starts });
+                }
+            }
+            Output::Control { conn, message } => {
+                self.rumour.iter_mut().for_each(|rumour| rumour.sent(index, &message));
+                post.control(conn, &message, &mut self.nodes[index].traffic);
+            }
+            Output::Chat { conn, item } => post.chat(conn, &item, &mut self.nodes[index].traffic),
+            Output::Dial { dial, addr, expect } => {
+                self.nodes[index].knocks.dial(addr, self.now);
+                self.trace.mark(self.now, index, 2);
+                addr.hash(&mut self.trace);
+                let after = self.delay() * 2;
+                self.plan(after, Event::Arrive { dialler: index, starts, dial, addr, expect });
+            }
+            Output::Close { conn, reason } => {
+                self.trace.mark(self.now, index, 3 + reason as u8);
+                self.transmit(index, post.take(conn));
+                self.hang_up(index, conn);
+            }
+            Output::Notice { line, notice } => self.show(index, line, notice),
+            Output::Query { .. } => {}
+            Output::Stop => {
+                self.transmit(index, post.take_all());
+                self.switch_off(index);
+            }
+        }
+    }
+
+    fn show(&mut self, index: NodeIndex, line: Option<u64>, notice: Notice) {
+        self.trace.mark(self.now, index, 0);
+        std::mem::discriminant(&notice).hash(&mut self.trace);
+        let node = &mut self.nodes[index];
+        match &notice {
+            Notice::Online { session, .. } => drop(node.shows.insert(*session)),
+            Notice::Offline { session, .. } => drop(node.shows.remove(session)),
+            _ => {}
+        }
+        // Answers are few, and somebody waits for them.
+        if self.settings.record || line.is_some() {
+            node.notices.push((line, notice));
+        }
+    }
+
+    /// A node has said goodbye: its connections and its announcement end at once.
+    fn switch_off(&mut self, index: NodeIndex) {
+        let node = &mut self.nodes[index];
+        node.core = None;
+        node.announcing += 1;
+        let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
+        for pipe in self.net.of_node(index).collect::<Vec<_>>() {
+            let ends = self.net.pipe(pipe).map(|pipe| pipe.ends);
+            let own = ends.into_iter().flatten().position(|node| node == index);
+            own.into_iter().for_each(|end| self.hang_up(index, pipe.conn(end)));
+        }
+        for other in links.into_iter().flat_map(|link| self.neighbourhood(index, link)).collect::<Vec<_>>() {
+            let (starts, input) = (self.nodes[other].starts, Input::Unsighted { boot, addr });
+            self.plan(self.settings.delay.1, Event::Feed { node: other, starts, input });
+        }
+    }
+
+    /// What was sent before arrives before the end does.
+    fn hang_up(&mut self, index: NodeIndex, conn: ConnId) {
+        let (pipe, end) = PipeId::of(conn);
+        let starts = self.nodes[index].starts;
+        let Some(mends) = self.net.pipe(pipe).filter(|pipe| pipe.open[end]).map(|pipe| pipe.mends) else { return };
+        self.send(pipe, 1 - end, Input::Closed { conn: pipe.conn(1 - end) });
+        self.net.let_go(pipe, end);
+        self.plan(Duration::ZERO, Event::Feed { node: index, starts, input: Input::Closed { conn } });
+        self.plan(IDLE, Event::Idle { pipe, mends });
+    }
+
+    fn transmit(&mut self, index: NodeIndex, frames: Vec<(ConnId, Frame)>) {
+        for (conn, frame) in frames {
+            let (pipe, end) = PipeId::of(conn);
+            if self.net.pipe(pipe).is_none_or(|pipe| !pipe.open[end]) {
+                continue;
+            }
+            self.trace.mark(self.now, index, u8::MAX);
+            std::hash::Hasher::write(&mut self.trace, frame.bytes());
+            let node = &mut self.nodes[index];
+            node.sent_frames += 1;
+            node.sent_bytes += frame.len() as u64;
+            node.traffic.frame(frame.len());
+            self.send(pipe, 1 - end, frame.read(pipe.conn(1 - end)));
+        }
+    }
+
+    /// Sends down a pipe, in order.
+    pub(in crate::sim) fn send(&mut self, pipe: PipeId, end: usize, input: Input) {
+        let delay = self.delay();
+        let now = self.now;
+        let Some(open) = self.net.pipe_mut(pipe) else { return };
+        let arrival = (now + delay).max(open.busy_until[end]);
+        open.busy_until[end] = arrival;
+        if self.comes_twice(&input) {
+            self.plan(arrival.since(now), Event::Deliver { pipe, end, input: input.clone() });
+        }
+        self.plan(arrival.since(now), Event::Deliver { pipe, end, input });
+    }
+
+    fn comes_twice(&mut self, input: &Input) -> bool {
+        let may = match input {
+            Input::Chat { .. } => true,
+            Input::Control { batch, .. } => !batch.iter().any(|message| matches!(message, Control::Hello(_))),
+            _ => false,
+        };
+        may && self.settings.twice > 0 && self.rng.next_u64() % 100 < u64::from(self.settings.twice)
+    }
+
+    /// One way. What is lost is sent again after 100 ms, then 200 ms, and so on up to 2 s.
+    fn delay(&mut self) -> Duration {
+        let (least, most) = self.settings.delay;
+        let spread = (most - least).as_millis().max(1) as u64;
+        let mut delay = least + Duration::from_millis(self.rng.next_u64() % spread);
+        let mut again = Duration::from_millis(100);
+        while self.settings.loss > 0 && self.rng.next_u64() % 100 < u64::from(self.settings.loss.min(95)) {
+            delay += again;
+            again = (again * 2).min(Duration::from_secs(2));
+        }
+        delay
+    }
+}
