@@ -286,6 +286,8 @@ impl Core {
             Left::Other => {
                 self.outbox.open_lane(user, gone.session, self.now.moment);
                 self.resume_mail(gone.session);
+                self.inbox.owe_all(user, gone.session, self.config.user);
+                self.sealing.want_receipts();
                 self.sealing.want_lines(user);
                 self.compare_again(gone.session, user);
             }
