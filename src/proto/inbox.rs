@@ -28,9 +28,17 @@ pub struct Inbox {
     /// Before when no further receipt goes to a session.
     paused: BTreeMap<SessionId, Moment>,
     /// Sessions whose mail was taken and that were not answered since, over restarts.
-    unanswered: BTreeMap<SessionId, UserId>,
+    unanswered: BTreeMap<SessionId, Unanswered>,
     /// The last receipt that went to a session by mail, and the epochs it speaks of.
     mailed: BTreeMap<SessionId, (EnvelopeId, BTreeSet<u64>)>,
+}
+
+/// A session that is owed a receipt.
+#[derive(Debug)]
+struct Unanswered {
+    user: UserId,
+    /// A receipt for some of it was not sent, or may be lost: the next one speaks of all.
+    behind: bool,
 }
 
 /// What became of a number.
@@ -51,19 +59,26 @@ impl Inbox {
             pending: VecDeque::new(),
             owed: BTreeMap::new(),
             paused: BTreeMap::new(),
-            unanswered: unanswered.into_iter().map(|(user, session)| (session, user)).collect(),
+            unanswered: unanswered
+                .into_iter()
+                .map(|(user, session)| (session, Unanswered { user, behind: true }))
+                .collect(),
             mailed: BTreeMap::new(),
         }
     }
 
     /// Mail of a session was taken. True if it is to be remembered that a receipt is owed.
     pub fn leave_unanswered(&mut self, user: UserId, session: SessionId) -> bool {
-        self.unanswered.len() < MAX_OWED && self.unanswered.insert(session, user).is_none()
+        if self.unanswered.len() >= MAX_OWED || self.unanswered.contains_key(&session) {
+            return false;
+        }
+        self.unanswered.insert(session, Unanswered { user, behind: false });
+        true
     }
 
     /// A receipt is on its way to a session. Whose it is, if one was owed since a while.
     pub fn answer(&mut self, session: &SessionId) -> Option<UserId> {
-        self.unanswered.remove(session)
+        self.unanswered.remove(session).map(|unanswered| unanswered.user)
     }
 
     /// A receipt goes to a session by mail. Returns the last one that did, if this one says all that it said.
@@ -78,7 +93,7 @@ impl Inbox {
 
     /// Sessions that are owed a receipt, over restarts.
     pub fn unanswered(&self) -> impl Iterator<Item = (SessionId, UserId)> + '_ {
-        self.unanswered.iter().map(|(session, user)| (*session, *user))
+        self.unanswered.iter().map(|(session, unanswered)| (*session, unanswered.user))
     }
 
     /// Whether a receipt for a session is still to be sent.
@@ -130,15 +145,22 @@ impl Inbox {
     /// Owes a receipt for the newest streams of an author's session to `me`: it has just come back, and what it missed of
     /// earlier receipts would otherwise be sent again.
     pub fn owe_all(&mut self, user: UserId, session: SessionId, me: UserId) {
-        let to = Address::from(me);
-        let of_it = self.durable.keys().filter(|stream| stream.author == session && stream.to == to).copied();
-        let streams: BTreeSet<StreamId> = of_it.collect();
+        let streams = self.all_of(&session, Address::from(me));
         if !streams.is_empty() {
             self.owed.entry((user, session)).or_default().extend(streams);
         }
     }
 
-    /// Everything up to `stored` is durable: the receipts that may go now, in pieces of a bounded number of streams.
+    /// Everything durable that came from a session to an address.
+    fn all_of(&self, session: &SessionId, to: Address) -> BTreeSet<StreamId> {
+        let first = StreamId { author: *session, epoch: 0, to: Address([0; 32]) };
+        let of_it =
+            self.durable.range(first..).map(|(stream, _)| *stream).take_while(|stream| stream.author == *session);
+        of_it.filter(|stream| stream.to == to).collect()
+    }
+
+    /// Everything up to `stored` is durable: the receipts that may go now, in pieces of a bounded number of streams. Whether
+    /// they get through is not known here: until [`Inbox::answer`] says so, the next one speaks of these too.
     pub fn due(&mut self, stored: Ticket, now: Moment) -> Vec<(UserId, SessionId, ReceiptBody)> {
         while self.pending.front().is_some_and(|(after, ..)| *after <= stored) {
             let Some((_, user, stream, seen)) = self.pending.pop_front() else { break };
@@ -150,7 +172,12 @@ impl Inbox {
         let ready: Vec<(UserId, SessionId)> =
             self.owed.keys().filter(|(_, session)| !self.paused.contains_key(session)).copied().collect();
         for (user, session) in ready {
-            let streams = self.owed.remove(&(user, session)).unwrap_or_default();
+            let mut streams = self.owed.remove(&(user, session)).unwrap_or_default();
+            let unanswered = self.unanswered.get_mut(&session);
+            if unanswered.is_some_and(|unanswered| std::mem::replace(&mut unanswered.behind, true)) {
+                let to: BTreeSet<Address> = streams.iter().map(|stream| stream.to).collect();
+                to.into_iter().for_each(|to| streams.extend(self.all_of(&session, to)));
+            }
             self.paused.insert(session, now + RECEIPT_PAUSE);
             let streams: Vec<StreamId> = streams.into_iter().collect();
             for piece in streams.chunks(MAX_RECEIPT_STREAMS) {
@@ -172,5 +199,49 @@ impl Inbox {
             durable.map(|ranges| ranges.iter().rev().take(MAX_RECEIPT_RANGES).collect()).unwrap_or_default();
         let ranges = newest.into_iter().rev().map(|(first, last)| Range(first, last)).collect();
         StreamRanges { author: stream.author, epoch: stream.epoch, ranges: List(ranges) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOB: UserId = UserId([2; 32]);
+    const BOBS: SessionId = SessionId([3; 32]);
+
+    fn stream(epoch: u64) -> StreamId {
+        StreamId { author: BOBS, epoch, to: Address([1; 32]) }
+    }
+
+    /// Epochs that the receipts speak of which are due at a moment.
+    fn epochs(inbox: &mut Inbox, at_ms: u64) -> Vec<u64> {
+        let due = inbox.due(Ticket(9), Moment(at_ms));
+        due.iter().flat_map(|(.., body)| body.streams.iter().map(|said| said.epoch)).collect()
+    }
+
+    fn take(inbox: &mut Inbox, epoch: u64) {
+        inbox.receive(stream(epoch), 1);
+        inbox.leave_unanswered(BOB, BOBS);
+        inbox.owe(BOB, stream(epoch), Ticket(1));
+    }
+
+    #[test]
+    fn a_receipt_that_could_not_be_sent_is_in_the_next_one() {
+        let mut inbox = Inbox::new(Vec::new(), Vec::new());
+        take(&mut inbox, 1);
+        assert_eq!(epochs(&mut inbox, 0), [1], "nobody is there who could bring it");
+        take(&mut inbox, 2);
+        assert_eq!(epochs(&mut inbox, 1_000), [1, 2]);
+        inbox.answer(&BOBS);
+        take(&mut inbox, 3);
+        assert_eq!(epochs(&mut inbox, 2_000), [3], "what was sent is not said again");
+    }
+
+    #[test]
+    fn what_was_owed_before_a_restart_is_in_the_first_receipt() {
+        let received = vec![(stream(1), Ranges::from_iter([(1, 4)]))];
+        let mut inbox = Inbox::new(received, vec![(BOB, BOBS)]);
+        take(&mut inbox, 2);
+        assert_eq!(epochs(&mut inbox, 0), [1, 2]);
     }
 }
