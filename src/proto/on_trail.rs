@@ -225,8 +225,10 @@ impl Core {
         let live = declaration.online.then_some(true);
         let age_ms = self.now.moment.since(heard).as_millis() as u64;
         let said = KnownDeclaration { declaration: declaration.signed().clone(), age_ms, observed: None, live };
+        let cards = brought.cards.iter().filter_map(|card| Checked::<KeyCard>::from_store(card).ok());
+        let card = cards.filter(|card| card.session == declaration.session).map(|card| card.seq).max().unwrap_or(0);
         let known = KnownUser { declarations: List(vec![said]), ..brought };
-        for to in self.trails.answer(key, declaration, heard, by) {
+        for to in self.trails.answer(key, declaration, card, heard, by) {
             if let Some(conn) = self.neighbours.up(&to) {
                 self.send_known(conn, key.1, vec![known.clone()], false);
             }

@@ -47,15 +47,22 @@ pub struct Answer {
     /// Whose word of this declaration was passed on, and how often one was.
     told: BTreeSet<SessionId>,
     passed: u32,
+    /// The seq of the newest key card that was passed on with it.
+    card: u64,
 }
 
 impl Answer {
     fn new(declaration: Checked<Declaration>, heard: Moment) -> Answer {
-        Answer { declaration, heard, by: BTreeSet::new(), told: BTreeSet::new(), passed: 0 }
+        Answer { declaration, heard, by: BTreeSet::new(), told: BTreeSet::new(), passed: 0, card: 0 }
     }
 
-    /// Whether a neighbour's word is passed on: once, and again when it was taken back between, but not for ever.
-    fn is_news(&mut self, by: SessionId) -> bool {
+    /// Whether a neighbour's word is passed on: once, and again when it was taken back between or brings a newer key card,
+    /// but not for ever.
+    fn is_news(&mut self, by: SessionId, card: u64) -> bool {
+        if card > self.card {
+            self.card = card;
+            self.told.clear();
+        }
         let is_news = self.passed < MAX_PASSED && self.told.insert(by);
         self.passed += u32::from(is_news);
         is_news
@@ -63,7 +70,7 @@ impl Answer {
 
     fn begin_anew(&mut self) {
         self.told.clear();
-        self.passed = 0;
+        (self.passed, self.card) = (0, 0);
     }
 
     /// Somebody whose word still holds says that the session is there.
@@ -153,13 +160,14 @@ impl Trails {
         self.open.get(key).is_some_and(|trail| trail.onward.contains(by))
     }
 
-    /// A session's word about itself. Whom to tell; nobody if it is older than what was known, or was passed on before: while
+    /// A session's word about itself, and the seq of the key card that comes with it, or 0. Whom to tell; nobody if it is older than what was known, or was passed on before: while
     /// relays do not agree on who is nearer a question may go in a circle, and its answer must not. What is known of a
     /// session that has gone is kept for the same reason.
     pub fn answer(
         &mut self,
         key: &Key,
         declaration: Checked<Declaration>,
+        card: u64,
         heard: Moment,
         by: SessionId,
     ) -> Vec<SessionId> {
@@ -181,7 +189,7 @@ impl Trails {
             answer.by.insert(by);
         }
         (answer.declaration, answer.heard) = (declaration, heard);
-        if answer.is_news(by) { trail.from.keys().copied().collect() } else { Vec::new() }
+        if answer.is_news(by, card) { trail.from.keys().copied().collect() } else { Vec::new() }
     }
 
     /// Questions on which a session has said itself, to me, that it is there.
@@ -309,32 +317,43 @@ mod tests {
         assert_eq!(trails.ask(&question(7), by(101), by(3), 9, NOW), Asked::Refused, "an id is one asker's");
         assert!(!trails.pass(&(BOB, 7), by(1)), "not to where it came from");
         assert!(trails.awaits(&(BOB, 7), &by(8)) && !trails.awaits(&(BOB, 7), &by(3)));
-        assert_eq!(trails.answer(&(BOB, 7), said(5, true), NOW, by(8)), [by(1), by(2)]);
-        assert!(trails.answer(&(BOB, 7), said(4, true), NOW, by(9)).is_empty(), "what is older is no news");
+        assert_eq!(trails.answer(&(BOB, 7), said(5, true), 0, NOW, by(8)), [by(1), by(2)]);
+        assert!(trails.answer(&(BOB, 7), said(4, true), 0, NOW, by(9)).is_empty(), "what is older is no news");
     }
 
     #[test]
     fn an_answer_that_comes_again_in_a_circle_is_passed_on_once_and_so_is_the_word_that_somebody_left() {
         let mut trails = trail();
         let words = [said(5, true), said(6, false), said(5, true), said(6, false), said(5, true)];
-        let mut told = |word: &Checked<Declaration>| trails.answer(&(BOB, 7), word.clone(), NOW, by(8)).len();
+        let mut told = |word: &Checked<Declaration>| trails.answer(&(BOB, 7), word.clone(), 0, NOW, by(8)).len();
         assert_eq!(words.iter().map(&mut told).collect::<Vec<_>>(), [1, 1, 0, 0, 0]);
         assert_eq!(trails.get(&(BOB, 7)).map(|trail| trail.answers().count()), Some(0));
-        assert_eq!(trails.answer(&(BOB, 7), said(7, true), NOW, by(8)), [by(1)], "who is back is news");
+        assert_eq!(trails.answer(&(BOB, 7), said(7, true), 0, NOW, by(8)), [by(1)], "who is back is news");
+    }
+
+    #[test]
+    fn a_newer_key_card_is_news_whoever_brings_it_and_goes_in_no_circle() {
+        let mut trails = trail();
+        let mut told = |card, relay| trails.answer(&(BOB, 7), said(5, true), card, NOW, by(relay)).len();
+        assert_eq!(
+            [(0, 8), (3, 8), (3, 8), (0, 9), (3, 9), (2, 8)].map(|(card, relay)| told(card, relay)),
+            [1, 1, 0, 1, 0, 0]
+        );
+        assert_eq!([told(4, 9), told(4, 9)], [1, 0]);
     }
 
     #[test]
     fn who_comes_and_goes_on_one_declaration_is_told_of_each_time_and_not_for_ever() {
         let mut trails = trail();
         let mut round = |_| {
-            let told = trails.answer(&(BOB, 7), said(5, true), NOW, by(8)).len();
+            let told = trails.answer(&(BOB, 7), said(5, true), 0, NOW, by(8)).len();
             trails.pass(&(BOB, 7), by(8));
             (told, trails.lose(&by(8)).0.len())
         };
         assert_eq!((0..MAX_PASSED).map(&mut round).collect::<BTreeSet<_>>(), BTreeSet::from([(1, 1)]));
         assert_eq!((0..9).map(&mut round).collect::<BTreeSet<_>>(), BTreeSet::from([(0, 1)]));
         trails.ask(&question(17), by(100), by(1), 9, NOW);
-        assert_eq!(trails.answer(&(BOB, 17), said(5, true), NOW, by(8)).len(), 1, "a new question is answered anew");
+        assert_eq!(trails.answer(&(BOB, 17), said(5, true), 0, NOW, by(8)).len(), 1, "a new question is answered anew");
     }
 
     #[test]
@@ -342,7 +361,7 @@ mod tests {
         let mut trails = trail();
         let session = said(5, true).session;
         for relay in [8, 9] {
-            trails.answer(&(BOB, 7), said(5, true), NOW, by(relay));
+            trails.answer(&(BOB, 7), said(5, true), 0, NOW, by(relay));
         }
         let (short_user, short) = (Fixed([2; 8]), Fixed(session.0[..8].try_into().expect("an id has 32 bytes")));
         assert!(trails.unsay(short_user, short, &by(8)).is_empty());
@@ -354,7 +373,7 @@ mod tests {
     #[test]
     fn a_newer_question_of_the_same_asker_takes_the_place_of_the_older_with_what_was_answered() {
         let mut trails = trail();
-        trails.answer(&(BOB, 7), said(5, true), NOW, by(8));
+        trails.answer(&(BOB, 7), said(5, true), 0, NOW, by(8));
         assert_eq!(trails.ask(&question(17), by(100), by(1), 9, NOW), Asked::New);
         assert!(trails.get(&(BOB, 7)).is_none());
         assert_eq!(trails.get(&(BOB, 17)).map(|trail| trail.answers().count()), Some(1));
