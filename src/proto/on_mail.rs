@@ -117,8 +117,11 @@ impl Core {
         if let Some(sealed) = self.seal_receipt(&user, body) {
             let before = self.inbox.is_mailed(session, sealed.id, body);
             self.hold_mine(&user, sealed, Vec::new());
+            // What came since is not in it: should I die before its turn, it must still be known that it is owed.
+            if !self.inbox.owes(&user, &session) {
+                self.receipt_is_sent(&session);
+            }
             before.iter().for_each(|id| self.withdraw(id));
-            self.receipt_is_sent(&session);
         }
     }
 

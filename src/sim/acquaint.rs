@@ -31,8 +31,8 @@ impl Sim {
                     _ => {}
                 }
             }
-            assert!(node.disk.has_pending(), "a core that is connected says hello");
-            let (through, _) = node.disk.commit();
+            let through = node.disk.last_pending().expect("a core that is connected says hello");
+            node.disk.commit(through);
             core.handle(clock, Input::Stored { through });
         }
     }
@@ -72,7 +72,7 @@ impl Sim {
     fn put(&mut self, index: NodeIndex, ops: impl IntoIterator<Item = Op>) {
         let disk = &mut self.nodes[index].disk;
         ops.into_iter().for_each(|op| disk.write(Ticket(0), op));
-        disk.commit();
+        disk.last_pending().into_iter().for_each(|through| drop(disk.commit(through)));
     }
 }
 

@@ -1,5 +1,5 @@
-//! A store in memory: the same ops as the real one, and a crash that loses what was not committed. As in the real one, what
-//! is on its way may be committed in several batches, so a crash can fall between any two ops.
+//! A store in memory: the same ops as the real one, and a crash that loses what was not committed. A crash can fall between
+//! any two ops, and in a world of queued commits what comes while one is under way waits for the next, as in the real one.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -39,20 +39,20 @@ impl Disk {
         Disk { hollow: true, ..Disk::default() }
     }
 
-    /// Takes an op; it is durable with the next [`Disk::commit`].
+    /// Takes an op; it is durable with a [`Disk::commit`] that begins later.
     pub fn write(&mut self, ticket: Ticket, op: Op) {
         self.pending.push_back((ticket, op));
     }
 
-    pub fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+    /// The last of what is pending.
+    pub fn last_pending(&self) -> Option<Ticket> {
+        self.pending.back().map(|(ticket, _)| *ticket)
     }
 
-    /// Makes everything pending durable. The last ticket, and the typed messages that a full disk refused.
-    pub fn commit(&mut self) -> (Ticket, Vec<MessageRow>) {
-        let mut last = Ticket(0);
-        let mut refused = Vec::new();
-        for (ticket, op) in std::mem::take(&mut self.pending) {
+    /// Makes what is pending durable, up to this ticket. The last one, and the typed messages that a full disk refused.
+    pub fn commit(&mut self, through: Ticket) -> (Ticket, Vec<MessageRow>) {
+        let (mut last, mut refused) = (Ticket(0), Vec::new());
+        while let Some((ticket, op)) = self.pending.pop_front_if(|(ticket, _)| *ticket <= through) {
             last = ticket;
             match op {
                 Op::Typed(row) if self.full => refused.push(row),

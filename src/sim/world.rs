@@ -20,14 +20,17 @@ use super::trace::Trace;
 use super::traffic::Traffic;
 use crate::id::{BootId, DialId, SessionId, UserId};
 use crate::proto::event::{Command, Input, Request};
+use crate::proto::memory::Ticket;
 use crate::proto::{Accept, Core};
 use crate::time::Moment;
 
 pub(super) enum Event {
     Wake(NodeIndex),
+    /// What was on its way to a node's disk when this began is there.
     Commit {
         node: NodeIndex,
         starts: u64,
+        through: Ticket,
     },
     Deliver {
         pipe: PipeId,
@@ -262,7 +265,7 @@ impl Sim {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Wake(node) => self.wake(node),
-            Event::Commit { node, starts } => self.commit(node, starts),
+            Event::Commit { node, starts, through } => self.commit(node, starts, through),
             Event::Deliver { pipe, end, input } => self.deliver(pipe, end, input),
             Event::Release { pipe, end } => self.release(pipe, end),
             Event::Arrive { dialler, starts, dial, addr, expect } => self.arrive(dialler, starts, dial, addr, expect),
@@ -302,12 +305,12 @@ impl Sim {
         }
     }
 
-    fn commit(&mut self, index: NodeIndex, starts: u64) {
+    fn commit(&mut self, index: NodeIndex, starts: u64, through: Ticket) {
         if self.nodes[index].starts != starts || !self.nodes[index].is_on() {
             return;
         }
         self.nodes[index].committing = false;
-        let (through, refused) = self.nodes[index].disk.commit();
+        let (through, refused) = self.nodes[index].disk.commit(through);
         if !refused.is_empty() {
             let refused = refused.iter().map(|row| row.id).collect();
             self.feed(index, Input::StoreFailed { refused, error: "no space left".to_owned() });

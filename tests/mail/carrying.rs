@@ -45,6 +45,32 @@ fn a_line_goes_through_a_relay_and_its_receipt_comes_back() {
     }
 }
 
+/// Each start of a program writes under another epoch, a receipt speaks only of the epochs that it is for, and the next one
+/// to the same session goes a moment later.
+#[test]
+fn whenever_the_reader_dies_the_receipts_for_what_it_had_stored_come() {
+    for seed in 0..200 {
+        let mut sim = with_relays(seed, 2);
+        sim.settings.queued_commits = true;
+        bootstrap(&mut sim, &[ALICE, BOB], &[PI, PI + 1]);
+        sim.cut(ALICE, BOB);
+        for (line, relay) in ["0", "1"].into_iter().zip([PI, PI + 1]) {
+            [ALICE, relay].into_iter().for_each(|node| sim.start(node));
+            sim.run(Duration::from_secs(2));
+            say(&mut sim, ALICE, BOB, line);
+            sim.run(Duration::from_secs(2));
+            part(&mut sim, &[ALICE, relay]);
+        }
+        [PI, PI + 1, BOB].into_iter().for_each(|node| sim.start(node));
+        assert!(sim.run_until(SOON, |sim| !shown(sim, BOB).is_empty()), "seed {seed}");
+        sim.run(Duration::from_millis(seed % 60));
+        sim.crash(BOB);
+        [ALICE, BOB].into_iter().for_each(|node| sim.start(node));
+        let done = sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Delivered).len() == 2);
+        assert!(done, "seed {seed}: {:?}", in_state(&sim, ALICE, Delivery::Delivered));
+    }
+}
+
 #[test]
 fn strangers_on_two_islands_find_each_other_through_a_relay_and_both_can_answer() {
     for seed in 0..20 {

@@ -9,6 +9,7 @@ use super::{Event, Sim};
 use crate::id::ConnId;
 use crate::proto::Core;
 use crate::proto::event::{Input, Output};
+use crate::proto::memory::Ticket;
 use crate::proto::view::Notice;
 use crate::sim::net::{IDLE, NodeIndex, PipeId};
 use crate::sim::post::{Frame, Post};
@@ -22,6 +23,7 @@ impl Sim {
             self.carry_out(index, output, &mut post);
         }
         self.transmit(index, post.take_all());
+        self.begin_commit(index);
         let node = &mut self.nodes[index];
         let wants = node.core.as_ref().and_then(Core::poll_timeout);
         let sooner = wants.filter(|at| node.woken_for.is_none_or(|planned| *at < planned));
@@ -32,15 +34,22 @@ impl Sim {
         }
     }
 
+    /// The disk begins its next turn.
+    fn begin_commit(&mut self, index: NodeIndex) {
+        let node = &mut self.nodes[index];
+        let Some(last) = node.disk.last_pending().filter(|_| !node.committing) else { return };
+        let through = if self.settings.queued_commits { last } else { Ticket(u64::MAX) };
+        node.committing = true;
+        let starts = node.starts;
+        self.plan(self.settings.commit, Event::Commit { node: index, starts, through });
+    }
+
     fn carry_out(&mut self, index: NodeIndex, output: Output, post: &mut Post) {
         let starts = self.nodes[index].starts;
         match output {
             Output::Store { ticket, op } => {
                 self.trace.mark(self.now, index, 1);
                 self.nodes[index].disk.write(ticket, op);
-                if !std::mem::replace(&mut self.nodes[index].committing, true) {
-                    self.plan(self.settings.commit, Event::Commit { node: index, starts });
-                }
             }
             Output::Control { conn, message } => {
                 self.rumour.iter_mut().for_each(|rumour| rumour.sent(index, &message));
