@@ -128,6 +128,9 @@ pub const SEALED_ANEW_BURST: u32 = 2 * HANDOVER_WINDOW as u32;
 pub const SEALED_ANEW_REFILL: Duration = Duration::from_secs(60);
 /// Envelopes of mine to one user that nobody has taken yet; what is typed meanwhile goes into the next one together.
 pub const MAIL_WINDOW: usize = 4;
+/// Receipts under way to people whom I have not linked myself: an eighth of the envelopes that a relay takes of one
+/// stranger. Beyond it they are owed.
+pub const MAX_RECEIPTS_TO_STRANGERS: usize = 64;
 /// Bytes of envelopes that I keep of my own: what is over it waits in the outbox.
 pub const MAX_OWN_CUSTODY: usize = 32 << 20;
 /// And of receipts among them, which strangers can make me write: a quarter, as of what strangers may deposit. Beyond it

@@ -12,7 +12,7 @@ use super::view::{Delivery, MessageView, Notice};
 use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Checked;
 use crate::identity::seal::{Opened, Unopened, envelope_id, open};
-use crate::time::Wall;
+use crate::time::{Moment, Wall};
 use crate::wire::chat::{Chat, Parcel, Release, Unopenable, custody_state};
 use crate::wire::codec::Fixed;
 use crate::wire::content::{Content, LinkBody, ReceiptBody, kind};
@@ -147,7 +147,9 @@ impl Core {
         if let Some(neighbour) = self.neighbours.get_mut(&conn) {
             neighbour.handed_back = 0;
         }
-        self.sessions.hear(opened.session, opened.user, self.now.moment);
+        let written = if carried { age } else { Duration::ZERO };
+        let heard = Moment(self.now.moment.0.saturating_sub(written.as_millis() as u64));
+        self.sessions.hear(opened.session, opened.user, heard);
         if let Some(card) = opened.card.as_ref().and_then(|card| Checked::open(card, &self.verifier).ok()) {
             self.take_authors_card(opened.user, &card, age);
         }

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Core;
-use super::limits::{ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, MAX_OWN_RECEIPTS, SPRAY};
-use super::memory::{CustodyRow, Mine, Op};
+use super::limits::{ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, MAX_OWN_RECEIPTS, MAX_RECEIPTS_TO_STRANGERS, SPRAY};
+use super::memory::{CustodyRow, LinkState, Mine, Op};
 use super::ranges::Ranges;
 use super::view::{Delivery, Notice, WarningCode};
 use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
@@ -111,7 +111,8 @@ impl Core {
 
     /// A receipt for somebody who is not connected. If nobody can bring it, it is owed until somebody can.
     pub(super) fn mail_receipt(&mut self, user: UserId, session: SessionId, body: &ReceiptBody) {
-        if !self.has_mail_way(&user) || self.custody.my_receipts() >= MAX_OWN_RECEIPTS {
+        let full = self.custody.my_receipts() >= MAX_OWN_RECEIPTS || !self.may_mail_receipt(&user);
+        if full || !self.has_mail_way(&user) {
             return;
         }
         if let Some(sealed) = self.seal_receipt(&user, body) {
@@ -123,6 +124,16 @@ impl Core {
             }
             before.iter().for_each(|id| self.withdraw(id));
         }
+    }
+
+    /// Receipts take my share of a relay's room from my lines, and strangers can make me owe any number of them.
+    fn may_mail_receipt(&self, user: &UserId) -> bool {
+        let is_stranger = |user: &UserId| self.links.mine(user) != LinkState::Linked;
+        let of_strangers = || {
+            let mine = self.custody.mine().filter(|(row, mine)| mine.load.is_empty() && !row.bytes.is_empty());
+            mine.filter(|(row, _)| is_stranger(&row.address.user())).count()
+        };
+        !is_stranger(user) || of_strangers() < MAX_RECEIPTS_TO_STRANGERS
     }
 
     pub(super) fn seal_receipt(&mut self, user: &UserId, body: &ReceiptBody) -> Option<Sealed> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use darknode::identity::Scheme;
-use darknode::proto::limits::{HANDOVER_FULL, HANDOVER_WINDOW, STRANGER_ITEMS};
+use darknode::proto::event::Command;
+use darknode::proto::limits::{HANDOVER_FULL, HANDOVER_WINDOW, MAX_RECEIPTS_TO_STRANGERS, STRANGER_ITEMS};
 use darknode::proto::view::{Delivery, Notice, WarningCode};
 use darknode::sim::{Settings, Sim};
 
@@ -106,4 +107,35 @@ fn a_stranger_who_fills_its_share_is_told_pushes_out_nobody_and_gets_its_mail_th
     sim.start(BOB);
     let all = texts(TYPED).into_iter().chain([("of a member".to_owned(), 1)]).collect();
     assert!(sim.run_until(HANDOVER_FULL * 2, |sim| shown(sim, BOB) == all), "{} are there", shown(&sim, BOB).len());
+}
+
+#[test]
+fn strangers_who_make_me_owe_receipts_do_not_use_up_my_room_at_a_relay() {
+    let strangers_there = MAX_RECEIPTS_TO_STRANGERS + 20;
+    let names: Vec<String> = (0..strangers_there).map(|n| format!("s{n}")).collect();
+    let people: Vec<&str> = ["alice", "bob"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let settings = Settings { seed: 5, scheme: Scheme::Cheap, ..Settings::default() };
+    let mut sim = strangers(settings, &people, 1);
+    let relay = people.len();
+    let pairs: Vec<(usize, usize)> = (2..relay).map(|stranger| (stranger, ALICE)).collect();
+    link(&mut sim, &[&pairs[..], &[(ALICE, BOB)]].concat());
+    let everybody: Vec<usize> = (0..relay).collect();
+    bootstrap(&mut sim, &everybody, &[relay]);
+    for (one, other) in pairs.iter().chain(&[(ALICE, BOB)]) {
+        sim.cut(*one, *other);
+        sim.befriend(ALICE, *one, true);
+    }
+    sim.befriend(ALICE, BOB, false);
+    sim.start(relay);
+    for stranger in 2..relay {
+        sim.start(stranger);
+        say(&mut sim, stranger, ALICE, "hello");
+    }
+    sim.run(Duration::from_secs(10));
+    (2..relay).for_each(|stranger| sim.command(stranger, 0, Command::Quit));
+    sim.run(Duration::from_secs(1));
+    sim.start(ALICE);
+    assert!(sim.run_until(SOON, |sim| shown(sim, ALICE).get("hello") == Some(&strangers_there)));
+    sim.run(SOON);
+    assert_eq!(envelopes(&sim, ALICE).len(), MAX_RECEIPTS_TO_STRANGERS, "the others are owed");
 }

@@ -212,7 +212,7 @@ proptest! {
             // Nobody types the same message twice.
             batch.retain(|op| !matches!(op, Op::Typed(row) if !typed.insert(row.id)));
             batch.iter().cloned().for_each(|op| disk.write(Ticket(1), op));
-            disk.commit();
+            disk.commit(Ticket(1));
             for op in batch {
                 store.put(op);
             }

@@ -173,7 +173,7 @@ impl Life {
         let mut disk = Disk::default();
         let put = |disk: &mut Disk, op: &Op| {
             disk.write(Ticket(1), op.clone());
-            disk.commit();
+            disk.commit(Ticket(1));
         };
         self.ops[..self.stored].iter().for_each(|op| put(&mut disk, op));
         let at_least = sorted(disk.load());
