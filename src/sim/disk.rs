@@ -1,5 +1,5 @@
 //! A store in memory: the same ops as the real one, and a crash that loses what was not committed. A crash can fall between
-//! any two ops, and in a world of queued commits what comes while one is under way waits for the next, as in the real one.
+//! any two ops, and what comes while a commit is under way waits for the next, as in the real one.
 
 use std::collections::{BTreeMap, VecDeque};
 

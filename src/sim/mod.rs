@@ -43,10 +43,8 @@ pub struct Settings {
     pub loss: u8,
     /// Of a hundred frames so many come twice, hellos apart: no cable does that, but a peer may say a thing again.
     pub twice: u8,
-    /// From a write to its commit.
+    /// What a commit takes; what is written meanwhile waits for the next.
     pub commit: Duration,
-    /// What comes while a commit is under way waits for the next. Else it is in it.
-    pub queued_commits: bool,
     /// What a dial into nothing takes.
     pub dial_timeout: Duration,
     pub network: NetworkId,
@@ -65,7 +63,6 @@ impl Default for Settings {
             loss: 0,
             twice: 0,
             commit: Duration::from_millis(2),
-            queued_commits: false,
             dial_timeout: Duration::from_secs(4),
             network: NetworkId::OPEN,
             record: true,

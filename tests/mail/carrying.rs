@@ -51,7 +51,6 @@ fn a_line_goes_through_a_relay_and_its_receipt_comes_back() {
 fn whenever_the_reader_dies_the_receipts_for_what_it_had_stored_come() {
     for seed in 0..200 {
         let mut sim = with_relays(seed, 2);
-        sim.settings.queued_commits = true;
         bootstrap(&mut sim, &[ALICE, BOB], &[PI, PI + 1]);
         sim.cut(ALICE, BOB);
         for (line, relay) in ["0", "1"].into_iter().zip([PI, PI + 1]) {

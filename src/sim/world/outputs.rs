@@ -37,8 +37,7 @@ impl Sim {
     /// The disk begins its next turn.
     fn begin_commit(&mut self, index: NodeIndex) {
         let node = &mut self.nodes[index];
-        let Some(last) = node.disk.last_pending().filter(|_| !node.committing) else { return };
-        let through = if self.settings.queued_commits { last } else { Ticket(u64::MAX) };
+        let Some(through) = node.disk.last_pending().filter(|_| !node.committing) else { return };
         node.committing = true;
         let starts = node.starts;
         self.plan(self.settings.commit, Event::Commit { node: index, starts, through });
@@ -96,6 +95,8 @@ impl Sim {
     fn switch_off(&mut self, index: NodeIndex) {
         let node = &mut self.nodes[index];
         node.core = None;
+        // As the shell does, which waits for its store before it ends.
+        node.disk.commit(Ticket(u64::MAX));
         node.announcing += 1;
         let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
         for pipe in self.net.of_node(index).collect::<Vec<_>>() {
