@@ -153,6 +153,11 @@ impl Directory {
         nearer.into_iter().map(|(_, neighbour)| neighbour).collect()
     }
 
+    /// How far a user is from a neighbour, by its own word.
+    pub fn distance_by(&self, neighbour: &SessionId, user: &ShortId) -> u8 {
+        self.announced.get(user).and_then(|all| all.get(neighbour)).copied().unwrap_or(UNREACHABLE)
+    }
+
     pub fn is_reachable(&self, user: &ShortId) -> bool {
         self.here.contains(user) || self.announced.contains_key(user)
     }

@@ -145,6 +145,14 @@ pub const MAX_OFFERED_AT_ONCE: usize = 16_384;
 pub const MAX_OWED: usize = 4_096;
 /// Carriers of one stream that are remembered.
 pub const MAX_CARRIERS: usize = 16;
+/// Whoever took mail to somebody who is said to be near is to show the first release within so long: a chain of ten relays
+/// takes a second of it (`docs/mail.md`), a slow link most of the rest.
+pub const WATCH: Duration = Duration::from_secs(10);
+/// A carrier by whom mail did not arrive is doubted for so long.
+pub const DOUBT: Duration = Duration::from_secs(600);
+/// Envelopes that are watched of those that one neighbour took to one user; and pairs of neighbour and user. 640 bytes each.
+pub const MAX_WATCHED_MAIL: usize = 16;
+pub const MAX_WATCHED_WAYS: usize = 4_096;
 /// Sessions remembered that have a certain envelope: four copies are sprayed, and whoever claims to have it takes 32 bytes.
 pub const MAX_HOLDERS: usize = 16;
 

@@ -10,7 +10,8 @@
 //! ([`neighbours`]), and the faces are told who is there ([`presence`]). What is typed waits in the [`outbox`] until receipts
 //! say that every session of the addressee has it; what comes is taken once by the [`inbox`], stored, and only then
 //! receipted and shown. Keys to which others seal live in [`prekeys`]. Whoever is not connected gets mail ([`on_mail`]):
-//! envelopes that friends pass on and carriers keep in [`custody`] and hand on ([`on_custody`], [`handover`], [`on_handover`]).
+//! envelopes that friends pass on and carriers keep in [`custody`] and hand on ([`on_custody`], [`handover`], [`on_handover`]),
+//! another way too where it does not arrive ([`watchdog`]).
 //!
 //! Everybody within two links is kept in sight ([`horizon`]): who meets, compares what each holds ([`on_digest`]); what
 //! changes is passed on by one common friend and offered by the others ([`offers`], [`on_presence`]), link lists in turn ([`pushes`]); who is missing is
@@ -79,6 +80,7 @@ mod trails;
 mod users;
 pub mod view;
 mod views;
+mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -122,6 +124,7 @@ use sessions::Sessions;
 use trails::Trails;
 use users::Users;
 use view::{Drops, Notice};
+use watchdog::Watchdog;
 
 /// Who this node is and how it behaves; fixed for its life.
 #[derive(Clone)]
@@ -195,6 +198,7 @@ pub struct Core {
     custody: Custody,
     handover: Handover,
     forwards: Forwards,
+    watchdog: Watchdog,
     early: Early,
     /// My messages that are on their way to the disk, with the line that typed each.
     typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
@@ -317,6 +321,7 @@ impl Core {
             inbox: Inbox::new(memory.received, memory.owed),
             custody: Custody::new(memory.custody, memory.tombstones),
             handover: Handover::default(),
+            watchdog: Watchdog::default(),
             forwards: Forwards::default(),
             early: Early::default(),
             typed: VecDeque::new(),

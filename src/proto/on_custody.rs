@@ -63,6 +63,11 @@ impl Core {
             mine: None,
             unopenable: None,
         };
+        let user = row.address.user();
+        // Whoever is nearer and yet hands it to me has found that it does not arrive there.
+        if self.nearer(&user).contains(&conn) {
+            self.watchdog.doubt(user, from, self.now.moment);
+        }
         self.hold(row);
         self.answer(conn, id, custody_state::HELD);
         self.route(&id);
@@ -171,6 +176,7 @@ impl Core {
             self.out.store(Op::ForgetTombstone(oldest));
         }
         let Some(row) = self.custody.forget(id) else { return };
+        self.watchdog.arrived(row.address.user(), id, by, self.now.moment);
         let mine = row.mine.is_some().then(|| row.address.user());
         self.let_go(row);
         for conn in tell.iter().filter_map(|session| self.neighbours.up(session)).collect::<Vec<_>>() {
@@ -208,6 +214,7 @@ impl Core {
         if roster.user != addressee || card.user != addressee || !roster.admits(&card.session) {
             return self.drop_counted("word about somebody else's envelope");
         }
+        self.watchdog.arrived(addressee, &id, Some(by), self.now.moment);
         if self.custody.get(&id).is_some_and(|held| held.row.mine.is_some()) {
             self.seal_anew(conn, &id, roster, card);
         } else {

@@ -10,6 +10,7 @@ use super::Core;
 use super::event::Output;
 use super::limits::MAX_OFFERED_AT_ONCE;
 use super::memory::Op;
+use super::on_presence::short;
 use crate::id::{Address, ConnId, EnvelopeId, SessionId, UserId};
 use crate::wire::chat::{Ask, Chat, Custody, MAX_OFFERED, Offer, Parcel, Unopenable, custody_state};
 use crate::wire::codec::{Bytes, List};
@@ -37,9 +38,59 @@ impl Core {
             ways.extend(self.best_carrier(id, &user, is_mine));
             ways.extend(self.own_carrier(id).filter(|_| is_mine));
         }
+        let nobody_here = there.is_empty();
         for session in ways {
             self.handover.put(&session, *id);
             self.hand_over(session);
+        }
+        if nobody_here {
+            self.watch(id, &user);
+            if let Some(session) = self.detour(id, &user) {
+                self.handover.put(&session, *id);
+                self.hand_over(session);
+            }
+        }
+    }
+
+    /// Whoever has mail to somebody who is said to be near is to show its release.
+    fn watch(&mut self, id: &EnvelopeId, user: &UserId) {
+        if !self.is_said_near(user) {
+            return;
+        }
+        let Some(held) = self.custody.get(id) else { return };
+        let carries = |holder: &&SessionId| self.neighbours.up(holder).is_some_and(|conn| self.is_super_client(conn));
+        let holders: Vec<SessionId> = held.holders.iter().filter(carries).copied().collect();
+        for holder in holders {
+            if !self.watchdog.took(*user, holder, *id, self.now.moment) {
+                self.drop_counted("way of mail beyond those that are watched");
+            }
+        }
+    }
+
+    fn is_said_near(&self, user: &UserId) -> bool {
+        if self.is_super() { !self.nearer(user).is_empty() } else { !self.presence.witnesses_of(user).is_empty() }
+    }
+
+    /// The carrier that is to have an envelope as well, since it has not arrived by those that are nearer.
+    fn detour(&self, id: &EnvelopeId, user: &UserId) -> Option<SessionId> {
+        let held = self.custody.get(id).filter(|_| self.watchdog.doubts(user))?;
+        let has = |session: &SessionId| held.holders.contains(session) || self.handover.is_going(session, id);
+        let mut believed = self.carriers_for(user);
+        believed.retain(|session| !self.watchdog.is_doubted(user, session));
+        believed.sort_by_key(|session| self.directory.distance_by(session, &short(&user.0)));
+        if believed.iter().any(has) {
+            return None;
+        }
+        believed.into_iter().find(|session| self.handover.has_room(session, self.now.moment))
+    }
+
+    /// Ways by which mail did not arrive in time: it goes another way as well.
+    pub(super) fn keep_watch(&mut self) {
+        let late = self.watchdog.overdue(self.now.moment, |id| self.custody.get(id).is_some());
+        for (user, by) in late.into_iter().filter(|(user, _)| self.is_said_near(user)).collect::<Vec<_>>() {
+            self.drop_counted("carrier by whom mail did not arrive in time");
+            self.watchdog.doubt(user, by, self.now.moment);
+            self.route_custody_for(&user);
         }
     }
 
@@ -128,7 +179,7 @@ impl Core {
         let is_mine = held.row.mine.is_some();
         let to_own = || is_mine && self.own_carrier(id) == Some(session);
         match () {
-            () if nearer.contains(&conn) => Some(whole),
+            () if nearer.contains(&conn) || self.detour(id, &addressee) == Some(session) => Some(whole),
             () if !nearer.is_empty() => to_own().then_some(whole),
             () if copies > 1 => Some(Share { label: half, cost: half }),
             () if to_own() || is_mine && self.best_carrier(id, &addressee, true).is_some() => Some(whole),
@@ -245,11 +296,14 @@ impl Core {
     fn hear_held(&mut self, by: SessionId, id: &EnvelopeId) {
         if self.custody.is_held_by(id, by) {
             self.show_carried(by, id);
+            let addressee = self.custody.get(id).map(|held| held.row.address.user());
+            addressee.into_iter().for_each(|user| self.watch(id, &user));
         }
     }
 
     /// A neighbour is gone: what was on its way there, or was only with it, goes another way.
     pub(super) fn part_with_mail(&mut self, session: &SessionId) {
+        self.watchdog.forget(session);
         let mut undone = self.handover.close(session);
         let known = self.sessions.get(session).and_then(|known| known.declaration());
         if known.is_some_and(|declaration| declaration.roles != 0) && !self.custody.is_empty() {

@@ -57,6 +57,7 @@ impl Core {
             self.sealing.want_lines(user);
         }
         self.keep_custody();
+        self.keep_watch();
         if self.inbox.next().is_some_and(|at| at <= now) {
             self.sealing.want_receipts();
         }
@@ -90,6 +91,7 @@ impl Core {
             self.inbox.next(),
             self.custody.next(),
             self.handover.next(),
+            self.watchdog.next(),
             self.wanted.next(),
             self.bootstrap.next(),
             self.wanted.missing().next().map(|_| self.glance),

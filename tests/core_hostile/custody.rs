@@ -20,15 +20,15 @@ use sha2::{Digest, Sha256};
 use crate::adversary::{Person, id_of, known_list, linked, receipt, seal_raw, text};
 use crate::victim::Victim;
 
-const R: [u8; 32] = [7; 32];
+pub const R: [u8; 32] = [7; 32];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn relay() -> Victim {
+pub fn relay() -> Victim {
     Victim::with_roles(Accept::Auto, roles::RELAY)
 }
 
 /// An envelope that nobody can open and whose release is [`R`], each number another one.
-fn dud(to: UserId, number: u32) -> Vec<u8> {
+pub fn dud(to: UserId, number: u32) -> Vec<u8> {
     let wrap =
         Wrap(Fixed([number.to_be_bytes(), [0xff; 4]].concat().try_into().unwrap()), Fixed([1; 32]), Fixed([2; 48]));
     let (address, lock) = (Address::from(to), Fixed(Sha256::digest(R).into()));
@@ -39,15 +39,15 @@ fn labelled(envelope: Vec<u8>, life: Duration, copies: u8) -> Chat {
     Chat::Parcel(Parcel { envelope: Bytes(envelope), life_ms: life.as_millis() as u64, copies })
 }
 
-fn fresh(envelope: Vec<u8>) -> Chat {
+pub fn fresh(envelope: Vec<u8>) -> Chat {
     labelled(envelope, ENVELOPE_LIFE, 4)
 }
 
-fn said(envelope: EnvelopeId, state: u8) -> Chat {
+pub fn said(envelope: EnvelopeId, state: u8) -> Chat {
     Chat::Custody(Custody { envelope, state })
 }
 
-fn release(envelope: EnvelopeId, r: [u8; 32]) -> Chat {
+pub fn release(envelope: EnvelopeId, r: [u8; 32]) -> Chat {
     Chat::Release(Release { envelope, r: Fixed(r) })
 }
 
@@ -62,7 +62,7 @@ fn rotated(person: &Person, number: u32) -> Person {
     Person { user: person.user.clone(), session: person.session.clone(), ..other }
 }
 
-fn parcels(victim: &Victim, to: ConnId) -> Vec<EnvelopeId> {
+pub fn parcels(victim: &Victim, to: ConnId) -> Vec<EnvelopeId> {
     victim.parcels(to).into_iter().map(id_of).collect()
 }
 

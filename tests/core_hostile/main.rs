@@ -14,3 +14,4 @@ mod records;
 mod relays;
 mod sealed;
 mod victim;
+mod watched;

@@ -19,7 +19,7 @@ use darknode::wire::{Fixed, List, Text};
 use crate::adversary::Person;
 use crate::victim::{Victim, memory};
 
-fn short(id: &[u8; 32]) -> ShortId {
+pub fn short(id: &[u8; 32]) -> ShortId {
     Fixed(id[..8].try_into().unwrap())
 }
 
@@ -27,7 +27,7 @@ fn relay() -> Victim {
     Victim::with_roles(Accept::Auto, roles::RELAY)
 }
 
-fn announce(users: impl IntoIterator<Item = ShortId>, distance: u8) -> Control {
+pub fn announce(users: impl IntoIterator<Item = ShortId>, distance: u8) -> Control {
     let mark = |user| UserMark { user, version: None, sessions: List(Vec::new()), distance: Some(distance) };
     Control::Digest(Digest { users: List(users.into_iter().map(mark).collect()) })
 }
