@@ -178,6 +178,7 @@ impl Core {
         let Some(row) = self.custody.forget(id) else { return };
         self.watchdog.arrived(row.address.user(), id, by, self.now.moment);
         let mine = row.mine.is_some().then(|| row.address.user());
+        let receipt = mine.filter(|_| row.mine.as_ref().is_some_and(|mine| mine.load.is_empty()));
         self.let_go(row);
         for conn in tell.iter().filter_map(|session| self.neighbours.up(session)).collect::<Vec<_>>() {
             let item = Chat::Release(Release { envelope: *id, r: Fixed(r) });
@@ -185,6 +186,7 @@ impl Core {
         }
         freed.into_iter().for_each(|session| self.hand_over(session));
         mine.iter().for_each(|user| self.entrust(user));
+        receipt.iter().for_each(|user| self.mail_next_receipt(user));
     }
 
     /// What is left of an envelope that was opened: of mine, that its messages need not be sealed again before its end.

@@ -128,12 +128,24 @@ impl Core {
 
     /// Receipts take my share of a relay's room from my lines, and strangers can make me owe any number of them.
     fn may_mail_receipt(&self, user: &UserId) -> bool {
-        let is_stranger = |user: &UserId| self.links.mine(user) != LinkState::Linked;
         let of_strangers = || {
             let mine = self.custody.mine().filter(|(row, mine)| mine.load.is_empty() && !row.bytes.is_empty());
-            mine.filter(|(row, _)| is_stranger(&row.address.user())).count()
+            mine.filter(|(row, _)| self.is_stranger(&row.address.user())).count()
         };
-        !is_stranger(user) || of_strangers() < MAX_RECEIPTS_TO_STRANGERS
+        !self.is_stranger(user) || of_strangers() < MAX_RECEIPTS_TO_STRANGERS
+    }
+
+    fn is_stranger(&self, user: &UserId) -> bool {
+        self.links.mine(user) != LinkState::Linked
+    }
+
+    /// A receipt to a stranger is under way no more: there is room for the next that is owed.
+    pub(super) fn mail_next_receipt(&mut self, after: &UserId) {
+        let may_go = |(session, user): &(SessionId, UserId)| {
+            self.is_stranger(user) && self.neighbours.up(session).is_none() && self.has_prekey(user)
+        };
+        let next = Some(after).filter(|user| self.is_stranger(user)).and_then(|_| self.inbox.unanswered().find(may_go));
+        next.iter().for_each(|(_, user)| self.mail_receipts(user));
     }
 
     pub(super) fn seal_receipt(&mut self, user: &UserId, body: &ReceiptBody) -> Option<Sealed> {
@@ -281,7 +293,8 @@ impl Core {
         let Some(mine) = row.mine else { return };
         let user = row.address.user();
         if mine.load.is_empty() && !row.bytes.is_empty() {
-            return self.owe_again(user);
+            self.owe_again(user);
+            return self.mail_next_receipt(&user);
         }
         self.outbox.set_entrusted(&mine.load, false);
         self.entrust(&user);

@@ -1,7 +1,9 @@
 //! One who says nothing, or too much, and everybody else.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use darknode::id::UserId;
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
 use darknode::proto::limits::{HANDOVER_FULL, HANDOVER_WINDOW, MAX_RECEIPTS_TO_STRANGERS, STRANGER_ITEMS};
@@ -137,5 +139,13 @@ fn strangers_who_make_me_owe_receipts_do_not_use_up_my_room_at_a_relay() {
     sim.start(ALICE);
     assert!(sim.run_until(SOON, |sim| shown(sim, ALICE).get("hello") == Some(&strangers_there)));
     sim.run(SOON);
-    assert_eq!(envelopes(&sim, ALICE).len(), MAX_RECEIPTS_TO_STRANGERS, "the others are owed");
+    let served = |sim: &Sim| {
+        let addressees: BTreeSet<UserId> = sim.nodes[ALICE].disk.custody().map(|row| row.address.user()).collect();
+        (2..relay).filter(|node| addressees.contains(&sim.nodes[*node].user)).collect::<Vec<_>>()
+    };
+    let first = served(&sim);
+    assert_eq!(first.len(), MAX_RECEIPTS_TO_STRANGERS, "the others are owed");
+    first.iter().for_each(|stranger| sim.start(*stranger));
+    let others = |sim: &Sim| served(sim).len() == 20 && served(sim).iter().all(|node| !first.contains(node));
+    assert!(sim.run_until(SOON, others), "each that is opened makes room for one that is owed: {:?}", served(&sim));
 }
