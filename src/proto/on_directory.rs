@@ -50,7 +50,7 @@ impl Core {
         }
         match self.directory.announce(user, by, distance, self.now.moment) {
             Announced::Nearer => self.user_like(user.0).into_iter().for_each(|user| self.on_reachable(&user)),
-            Announced::Noted => {}
+            Announced::Noted => self.user_like(user.0).into_iter().for_each(|user| self.lose_ways(&user)),
             Announced::Refused => self.drop_counted("announcement of one user too many"),
         }
     }
@@ -84,6 +84,7 @@ impl Core {
         }
         for user in changed.iter().filter_map(|(user, _)| self.user_like(user.0)).collect::<Vec<_>>() {
             self.route_custody_for(&user);
+            self.lose_ways(&user);
         }
         let up = self.neighbours.iter_up().map(|(to, conn, _)| (to, conn));
         for (to, conn) in up.filter(|(_, conn)| self.is_super_client(*conn)).collect::<Vec<_>>() {

@@ -262,6 +262,15 @@ impl Core {
         anew.iter().for_each(|target| self.pass_questions(target));
     }
 
+    /// What relays said of somebody counts no more once none of them knows where they are.
+    pub(super) fn lose_ways(&mut self, user: &UserId) {
+        if self.directory.is_reachable(&short(&user.0)) {
+            return;
+        }
+        let gone = self.trails.lose_ways(user);
+        self.tell_gone(gone);
+    }
+
     fn tell_gone(&mut self, gone: Vec<Gone>) {
         for Gone { to, user, session } in gone {
             let mark =

@@ -225,6 +225,21 @@ impl Trails {
         (gone, anew)
     }
 
+    /// Nobody beside me is nearer to a user any more. Neighbours may still say that a session is there, and each have it from
+    /// the next, in a circle: no word counts but a session's own, and all are asked again when somebody is nearer.
+    pub fn lose_ways(&mut self, target: &UserId) -> Vec<Gone> {
+        let mut gone = Vec::new();
+        for ((user, _), trail) in self.open.range_mut(of(target)) {
+            trail.onward.retain(|to| trail.answers.contains_key(to));
+            for session in trail.answers.keys().copied().collect::<Vec<_>>() {
+                let others: Vec<SessionId> =
+                    trail.answers[&session].by.iter().filter(|by| **by != session).copied().collect();
+                gone.extend(others.iter().filter_map(|by| trail.lose(*user, session, by)));
+            }
+        }
+        gone
+    }
+
     /// Forgets what nobody wants to know any more.
     pub fn expire(&mut self, now: Moment) {
         if self.sweep.is_some_and(|at| at <= now) {

@@ -297,3 +297,36 @@ fn the_word_of_a_relay_about_somebody_it_was_not_asked_for_counts_nothing() {
     assert!(!shown_online(&alice, &bob));
     assert!(alice.drops("word for somebody it is not linked with") > 0);
 }
+
+/// Whether a connection was told that somebody's sessions are there no more.
+fn was_told_gone(victim: &Victim, conn: ConnId, person: &Person) -> bool {
+    let is_gone = |mark: &UserMark| {
+        mark.user == short(&person.user_id().0) && mark.sessions.iter().any(|session| session.live == Some(false))
+    };
+    victim
+        .said(conn)
+        .iter()
+        .any(|message| matches!(message, Control::Digest(digest) if digest.users.iter().any(is_gone)))
+}
+
+#[test]
+fn relays_that_vouch_for_one_another_do_not_keep_somebody_online_whom_none_of_them_reaches() {
+    let mut relay = relay();
+    let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
+    let bobs = relay.meet(&bob);
+    relay.part(bobs);
+    let (asker, other) = (relay.meet(&alice), relay.meet_relay(&Person::new(3, "pi")));
+    let near = |distance| announce([short(&bob.user_id().0)], distance);
+    relay.say(other, near(0));
+    relay.say(asker, Control::RequestPing(asks(&alice, bob.user_id(), 7)));
+    relay.say(other, answer(&bob, 7, 5));
+    assert!(was_told_of(&relay, asker, &bob) && !was_told_gone(&relay, asker, &bob));
+    relay.say(other, near(16));
+    relay.pass(ANNOUNCE_PAUSE);
+    assert!(was_told_gone(&relay, asker, &bob), "it never takes back its word, for it has it from me");
+    relay.out.clear();
+    relay.say(other, near(0));
+    assert_eq!(questions(&relay, other).len(), 1, "it is asked anew");
+    relay.say(other, answer(&bob, 7, 5));
+    assert!(was_told_of(&relay, asker, &bob));
+}
