@@ -24,7 +24,10 @@ fn act(action: Action) -> Result<ExitCode, Refusal> {
     match action {
         Action::Run(config) => return run(*config),
         Action::NetworkNew => ui::print(&NetworkKey::generate(random()).to_text()),
-        Action::IdentityWords(place) => ui::identity::show_words(&*Home::user_seed(&place.dir)?),
+        Action::IdentityWords(place) => {
+            let asked = place.named.then_some(&place.name);
+            ui::identity::show_words(&*Home::user_seed(&place.dir, asked)?)
+        }
         Action::IdentityRestore(place) => {
             let seed = ui::identity::ask_words()?;
             let restored = Home::open(&place.dir)?.restore(&place.name, &seed, random)?;

@@ -111,7 +111,7 @@ impl Home {
         let user = UserId(SecretKey::from_seed(Scheme::Ed25519, user_seed).public());
         let owner = self.owner()?;
         if let Some(owner) = &owner {
-            self.refuse_another_name(owner, name)?;
+            refuse_another_name(&self.dir, owner, name)?;
             if owner.user != user {
                 return Err(HomeError::OtherWords { dir: self.dir.clone(), owner: owner.name.clone() });
             }
@@ -134,9 +134,10 @@ impl Home {
     }
 
     /// The seed of the user key in a directory, for its recovery words. Takes no lock and changes nothing, so it can be
-    /// asked while a node runs.
-    pub fn user_seed(dir: &Path) -> Result<Zeroizing<[u8; 32]>, HomeError> {
+    /// asked while a node runs. Whoever is asked for by name must be the owner: words handed out for another open nothing.
+    pub fn user_seed(dir: &Path, asked: Option<&Name>) -> Result<Zeroizing<[u8; 32]>, HomeError> {
         let owner = read_owner(dir)?.ok_or_else(|| HomeError::Nobody(dir.to_owned()))?;
+        asked.map_or(Ok(()), |name| refuse_another_name(dir, &owner, name))?;
         match read_user(dir, &owner)? {
             Some(key) => Ok(Zeroizing::new(key.seed())),
             None => Err(HomeError::NoUserKey(dir.to_owned())),
@@ -144,7 +145,7 @@ impl Home {
     }
 
     fn known(&self, owner: &Owner, name: &Name) -> Result<Identity, HomeError> {
-        self.refuse_another_name(owner, name)?;
+        refuse_another_name(&self.dir, owner, name)?;
         let session_key = self.session_of(owner)?;
         let user_key = read_user(&self.dir, owner)?;
         if user_key.is_some() && !owner.user_key {
@@ -195,13 +196,6 @@ impl Home {
         Ok(key)
     }
 
-    fn refuse_another_name(&self, owner: &Owner, name: &Name) -> Result<(), HomeError> {
-        if owner.name == *name {
-            return Ok(());
-        }
-        Err(HomeError::SomebodyElses { dir: self.dir.clone(), owner: owner.name.clone(), asked: name.clone() })
-    }
-
     fn refuse_lost_keys(&self) -> Result<(), HomeError> {
         match disk::begins_with(&self.dir, STORE_PREFIX)? {
             Some(found) => Err(HomeError::LostKeys { dir: self.dir.clone(), found }),
@@ -233,6 +227,13 @@ fn read_owner(dir: &Path) -> Result<Option<Owner>, HomeError> {
         Some(owner) => Ok(Some(owner)),
         None => Err(HomeError::BadOwner(path)),
     }
+}
+
+fn refuse_another_name(dir: &Path, owner: &Owner, name: &Name) -> Result<(), HomeError> {
+    if owner.name == *name {
+        return Ok(());
+    }
+    Err(HomeError::SomebodyElses { dir: dir.to_owned(), owner: owner.name.clone(), asked: name.clone() })
 }
 
 fn read_user(dir: &Path, owner: &Owner) -> Result<Option<SecretKey>, HomeError> {

@@ -171,7 +171,7 @@ fn a_store_without_keys_gets_no_new_ones() {
 #[test]
 fn words_make_the_user_again_in_an_empty_directory_with_a_new_session() {
     let old = lived_in();
-    let seed = Home::user_seed(old.path()).unwrap();
+    let seed = Home::user_seed(old.path(), None).unwrap();
     let user = start(old.path(), never).unwrap().user;
     let dir = tempfile::tempdir().unwrap();
     let restored = Home::open(dir.path()).unwrap().restore(&name("alice"), &seed, bytes(50)).unwrap();
@@ -214,7 +214,7 @@ fn a_session_without_the_user_key_starts_and_takes_the_key_when_words_bring_it()
     put(dir.path(), OWNER_FILE, owner.replace("user-key yes", "user-key no").as_bytes());
     fs::remove_file(dir.path().join(USER_FILE)).unwrap();
     assert!(start(dir.path(), never).unwrap().user_key.is_none());
-    assert!(matches!(Home::user_seed(dir.path()), Err(HomeError::NoUserKey(_))));
+    assert!(matches!(Home::user_seed(dir.path(), None), Err(HomeError::NoUserKey(_))));
     let home = Home::open(dir.path()).unwrap();
     assert!(home.restore(&name("alice"), &[1; 32], never).unwrap().user_key.is_some());
     assert_eq!(fs::read_to_string(dir.path().join(OWNER_FILE)).unwrap(), owner);
@@ -224,9 +224,12 @@ fn a_session_without_the_user_key_starts_and_takes_the_key_when_words_bring_it()
 fn the_user_seed_is_read_while_a_node_runs_and_nothing_is_made_for_it() {
     let dir = lived_in();
     let _held = Home::open(dir.path()).unwrap();
-    assert_eq!(*Home::user_seed(dir.path()).unwrap(), [1; 32]);
+    assert_eq!(*Home::user_seed(dir.path(), None).unwrap(), [1; 32]);
+    assert!(Home::user_seed(dir.path(), Some(&name("alice"))).is_ok());
+    let asked = Home::user_seed(dir.path(), Some(&name("bob")));
+    assert!(matches!(asked, Err(HomeError::SomebodyElses { .. })), "words of another are no words of his");
     let absent = dir.path().join("nobody");
-    assert!(matches!(Home::user_seed(&absent), Err(HomeError::Nobody(_))));
+    assert!(matches!(Home::user_seed(&absent, None), Err(HomeError::Nobody(_))));
     assert!(!absent.exists());
 }
 
