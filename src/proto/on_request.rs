@@ -108,7 +108,8 @@ impl Core {
             self.say_link(id, LinkState::Linked);
         }
         let with = self.users.handle(&id);
-        self.notice_after_store(line, Notice::Chat { with, id });
+        let online = !self.neighbours.of_user(&id).is_empty() || !self.presence.of_user(&id).is_empty();
+        self.notice_after_store(line, Notice::Chat { with, id, online });
         Ok(())
     }
 

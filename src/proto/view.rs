@@ -56,6 +56,8 @@ pub enum Notice {
     Chat {
         with: String,
         id: UserId,
+        /// One of their sessions is connected, or said to be.
+        online: bool,
     },
     Queued {
         message: MessageId,

@@ -293,7 +293,7 @@ impl<'a> Body<'a> {
             Notice::Offline { user, id, session, reason } => {
                 Body::Offline { user, id: Shown(*id), session: Shown(*session), reason: absence(*reason) }
             }
-            Notice::Chat { with, id } => Body::Chat { with, id: Shown(*id) },
+            Notice::Chat { with, id, .. } => Body::Chat { with, id: Shown(*id) },
             Notice::Queued { message, to, text } => Body::Queued { message: message.token(), to, text },
             Notice::State { message, to, session, state, by, .. } => Body::State {
                 message: message.token(),

@@ -96,7 +96,10 @@ fn arrival(ready: &Ready) -> String {
 
 fn told(style: Style, notice: &Notice) -> String {
     match notice {
-        Notice::Chat { with, .. } => style.happened(&format!("what you type goes to {with}")),
+        Notice::Chat { with, online: true, .. } => style.happened(&format!("what you type goes to {with}")),
+        Notice::Chat { with, .. } => {
+            style.happened(&format!("what you type goes to {with}, who is not in reach now: it waits, or is carried"))
+        }
         Notice::Queued { to, text, .. } => said(style, "you", Some(to), text),
         Notice::State { to, state, holder, .. } => style.happened(&match state {
             Delivery::Queued => format!("waiting for {to}"),

@@ -266,7 +266,7 @@ impl<S: Screen> Session<S> {
         self.unstored.remove(&line);
         if self.waiting == Some(Waiting::Chat(line)) {
             self.conversation = match notice {
-                Notice::Chat { with, id } => Some((*id, with.clone())),
+                Notice::Chat { with, id, .. } => Some((*id, with.clone())),
                 _ => None,
             };
         } else if self.waiting != Some(Waiting::Store(line)) {

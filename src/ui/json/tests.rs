@@ -124,7 +124,7 @@ fn who_comes_and_goes() {
 #[test]
 fn what_is_said_and_who_has_it() {
     let token = message_id().token();
-    is(Notice::Chat { with: user(), id: ID }, json!({"event": "chat", "with": "bob", "id": id()}));
+    is(Notice::Chat { with: user(), id: ID, online: true }, json!({"event": "chat", "with": "bob", "id": id()}));
     is(
         Notice::Queued { message: message_id(), to: user(), text: "hi".into() },
         json!({"event": "queued", "message": token, "to": "bob", "text": "hi"}),

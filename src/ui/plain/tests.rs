@@ -121,7 +121,8 @@ fn every_happening_has_its_sentence() {
         Notice::Path { user: user(), session, via: Via::Direct },
         Notice::Path { user: user(), session, via: Via::Relayed },
         Notice::Offline { user: user(), id, session, reason: Absence::Lost },
-        Notice::Chat { with: user(), id },
+        Notice::Chat { with: user(), id, online: true },
+        Notice::Chat { with: user(), id, online: false },
         Notice::Pong { addr, user: user(), id, session, rtt_ms: 1.5 },
     ] {
         let text = printed(notice.clone());

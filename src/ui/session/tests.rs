@@ -79,7 +79,7 @@ impl Bench {
     }
 
     fn answer_chat(&self, line: u64) {
-        self.tell(Some(line), Notice::Chat { with: "bob".into(), id: BOB });
+        self.tell(Some(line), Notice::Chat { with: "bob".into(), id: BOB, online: true });
     }
 
     /// Ends the node, and gives how the session ended and what it printed.
