@@ -6,6 +6,7 @@
 //! | `user.pem` | the user key, PKCS#8 PEM | 0600 |
 //! | `session.pem` | the session key, PKCS#8 PEM, also the TLS key | 0600 |
 //! | `owner` | name, user id, session id, whether the user key is here | 0600 |
+//! | `network` | the id of the closed network, from the first start in one | 0600 |
 //!
 //! A first start writes `user.pem`, then `session.pem`, then `owner`. Each is written beside itself as `….new`, synced,
 //! renamed, and the directory synced, so at every moment a file is there whole or not at all. `owner` is the commit
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::id::{SessionId, UserId};
+use crate::id::{NetworkId, SessionId, UserId};
 use crate::identity::{Name, Scheme, SecretKey};
 
 pub use error::HomeError;
@@ -43,6 +44,8 @@ pub const USER_FILE: &str = "user.pem";
 pub const SESSION_FILE: &str = "session.pem";
 /// Who the directory belongs to; written last.
 pub const OWNER_FILE: &str = "owner";
+/// The closed network that the directory belongs to, if it does.
+pub const NETWORK_FILE: &str = "network";
 /// The file a running node holds locked.
 pub const LOCK_FILE: &str = "lock";
 /// What the names of the store, and of a store that was set aside, begin with. Where such a file is, keys were.
@@ -96,8 +99,25 @@ impl Home {
             Some(owner) => self.known(&owner, name)?,
             None => self.first_start(name, random)?,
         };
-        disk::sweep(&self.dir, &[USER_FILE, SESSION_FILE, OWNER_FILE]);
+        disk::sweep(&self.dir, &[USER_FILE, SESSION_FILE, OWNER_FILE, NETWORK_FILE]);
         Ok(identity)
+    }
+
+    /// Holds the directory to its network, once that is a closed one: what it remembers of members is not for others, and
+    /// whoever forgets the key once must not talk where everybody listens. An open one may join a closed network.
+    pub fn enter(&self, network: NetworkId) -> Result<(), HomeError> {
+        let path = self.dir.join(NETWORK_FILE);
+        let closed = network != NetworkId::OPEN;
+        match disk::read(&path)? {
+            Some(bytes) => {
+                let there = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
+                let there: NetworkId = there.ok_or(HomeError::BadNetwork(path))?;
+                let same = there == network;
+                if same { Ok(()) } else { Err(HomeError::OtherNetwork { dir: self.dir.clone(), closed }) }
+            }
+            None if closed => disk::write_whole(&self.dir, NETWORK_FILE, format!("{network}\n").as_bytes()),
+            None => Ok(()),
+        }
     }
 
     /// The keys of a user made again from the seed that recovery words stand for: in an empty directory with a new

@@ -70,6 +70,7 @@ pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError>
     let socket = endpoint::bind(config.port)?;
     let home = Home::open(&config.data_dir)?;
     let identity = home.identity(&config.name, random)?;
+    home.enter(config.network.id())?;
     let me = Me { id: identity.user, name: identity.name.as_str().to_owned() };
     let store = Store::open(&config.data_dir, me)?;
     let (to_node, from_face) = mpsc::channel(REQUESTS);

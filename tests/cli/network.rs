@@ -72,3 +72,17 @@ fn a_new_key_before_the_old_lets_members_change_one_after_the_other_and_the_lost
         node.quits();
     }
 }
+
+#[test]
+fn who_forgets_the_key_does_not_talk_in_the_open_network() {
+    let stage = Stage::new();
+    stage.network_key("field.key");
+    stage.start("alice").quits();
+    member(&stage, "alice", "field.key").quits();
+    let output = stage.bare().args(["-u", "alice", "--data-dir", "alice", "-p", "0", "--no-lan"]).output();
+    let output = output.expect("the program starts");
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{why}");
+    assert!(why.lines().count() == 1 && why.contains("--network-key"), "{why}");
+    member(&stage, "alice", "field.key").quits();
+}

@@ -29,6 +29,13 @@ pub enum HomeError {
         .dir.display(), .asked.as_str(), owner = .owner.as_str()
     )]
     SomebodyElses { dir: PathBuf, owner: Name, asked: Name },
+    #[error(
+        "{dir} belongs to a closed network{}; start with its --network-key, or take another --data-dir",
+        if *.closed { ", not to that of this key" } else { "" }, dir = .dir.display()
+    )]
+    OtherNetwork { dir: PathBuf, closed: bool },
+    #[error("{path} is damaged; put it back from a backup, or remove it if the network is the right one", path = .0.display())]
+    BadNetwork(PathBuf),
     #[error("{} is missing; {remedy}", .path.display())]
     Missing { path: PathBuf, remedy: &'static str },
     #[error("{} {why}; move it away and {remedy}", .path.display())]

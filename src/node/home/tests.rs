@@ -327,3 +327,20 @@ mod modes {
         assert!(refusal(start(dir.path(), never)).contains("it is not a file"));
     }
 }
+
+#[test]
+fn what_has_been_in_a_closed_network_starts_in_no_other_and_not_in_the_open_one() {
+    let dir = lived_in();
+    let home = Home::open(dir.path()).unwrap();
+    let [field, other] = [1, 2].map(|byte| NetworkId([byte; 32]));
+    home.enter(NetworkId::OPEN).unwrap();
+    assert!(!dir.path().join(NETWORK_FILE).exists());
+    home.enter(field).unwrap();
+    home.enter(field).unwrap();
+    for (network, says) in [(other, "not to that of this key"), (NetworkId::OPEN, "start with its --network-key")] {
+        let text = home.enter(network).unwrap_err().to_string();
+        assert!(text.contains(says) && text.lines().count() == 1, "{text}");
+    }
+    put(dir.path(), NETWORK_FILE, b"field");
+    assert!(matches!(home.enter(field), Err(HomeError::BadNetwork(_))));
+}
