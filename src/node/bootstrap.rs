@@ -62,11 +62,12 @@ pub async fn resolve(places: Vec<Place>, events: mpsc::Sender<Event>) {
     }
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut unknown = BTreeSet::new();
     loop {
         ticks.tick().await;
         for place in &places {
             let (addrs, whom) = match place {
-                Place::Host { host, port } => (look_up(host, *port).await, None),
+                Place::Host { host, port } => (look_up(host, *port, &mut unknown).await, None),
                 Place::Address(address) => (address.places.clone(), Some(address.user)),
             };
             if !addrs.is_empty() && events.send(Event::Input(Input::Bootstrap { addrs, whom })).await.is_err() {
@@ -76,11 +77,18 @@ pub async fn resolve(places: Vec<Place>, events: mpsc::Sender<Event>) {
     }
 }
 
-async fn look_up(host: &str, port: u16) -> Vec<SocketAddr> {
-    match timeout(LOOKUP, lookup_host((host, port))).await {
-        Ok(Ok(addrs)) => return addrs.take(MAX_ADDRS).map(canonical).collect::<BTreeSet<_>>().into_iter().collect(),
-        Ok(Err(error)) => tracing::info!(host, %error, "a bootstrap name is not found; trying on"),
-        Err(_) => tracing::info!(host, "no answer about a bootstrap name; trying on"),
+/// Warns of a name that is not found, once until it is: it may be mistyped, and nobody else would say so.
+async fn look_up(host: &str, port: u16, unknown: &mut BTreeSet<String>) -> Vec<SocketAddr> {
+    let why = match timeout(LOOKUP, lookup_host((host, port))).await {
+        Ok(Ok(addrs)) => {
+            unknown.remove(host);
+            return addrs.take(MAX_ADDRS).map(canonical).collect::<BTreeSet<_>>().into_iter().collect();
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer".to_owned(),
+    };
+    if unknown.insert(host.to_owned()) {
+        tracing::warn!(host, why, "a --bootstrap name is not found; it is looked up again every minute");
     }
     Vec::new()
 }
@@ -104,6 +112,6 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_is_its_own_answer() {
-        assert_eq!(look_up("127.0.0.1", 5).await, ["127.0.0.1:5".parse().unwrap()]);
+        assert_eq!(look_up("127.0.0.1", 5, &mut BTreeSet::new()).await, ["127.0.0.1:5".parse().unwrap()]);
     }
 }
