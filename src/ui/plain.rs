@@ -57,6 +57,9 @@ impl Style {
     }
 }
 
+/// People listed for a person; a network may have thousands, and anybody may add to them. The nearest are the first.
+const MAX_PEOPLE: usize = 200;
+
 /// A stranger's text for the middle of a line.
 pub fn inline(text: &str) -> String {
     harmless(text).replace(['\n', '\t'], " ")
@@ -194,7 +197,16 @@ fn people(style: Style, filter: Filter, users: &[UserView]) -> String {
         1 => format!("one user{which}"),
         n => format!("{n} users{which}"),
     };
-    users.iter().fold(style.happened(&title), |mut text, user| {
+    let mut shown: Vec<&UserView> = users.iter().collect();
+    if shown.len() > MAX_PEOPLE {
+        shown.sort_by_key(|user| (user.distance.is_none(), !user.online));
+        shown.truncate(MAX_PEOPLE);
+    }
+    let more = match users.len() - shown.len() {
+        0 => String::new(),
+        n => format!("    and {n} more; \\whois USER shows one\n"),
+    };
+    shown.into_iter().fold(style.happened(&title), |mut text, user| {
         let marks = [
             Some(if user.online { "online" } else { "offline" }),
             match user.distance {
@@ -210,7 +222,7 @@ fn people(style: Style, filter: Filter, users: &[UserView]) -> String {
         text.push_str(&format!("    {}  {}\n", style.name(&user.user), marks.join(", ")));
         user.sessions.iter().for_each(|session| text.push_str(&whereabouts(session)));
         text
-    })
+    }) + &more
 }
 
 fn whereabouts(session: &SessionView) -> String {
@@ -234,7 +246,7 @@ fn person(style: Style, profile: &Profile) -> String {
     let sessions: Vec<String> = profile.sessions.iter().map(|session| session.short()).collect();
     writeln!(text, "    {:<8} {}", "sessions", sessions.join(", ")).expect("a string takes all");
     for (reason, count) in &profile.drops {
-        writeln!(text, "    {:<8} {count} × {reason}", "dropped").expect("a string takes all");
+        writeln!(text, "    {:<8} {count} × {}", "dropped", reason.replace('_', " ")).expect("a string takes all");
     }
     text + &qr::render(&profile.address).unwrap_or_default()
 }

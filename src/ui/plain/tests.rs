@@ -205,3 +205,19 @@ fn colours_change_nothing_but_colours() {
 fn help_has_a_line_for_every_macro() {
     assert_eq!(render(PLAIN, Event::Help).lines().count(), MACROS.len());
 }
+
+#[test]
+fn of_thousands_of_people_the_nearest_are_listed_and_the_others_counted() {
+    let user = |n: usize| UserView {
+        user: format!("user{n}"),
+        id: UserId([3; 32]),
+        online: false,
+        distance: (n == 2_999).then_some(1),
+        nearby: false,
+        verified: false,
+        sessions: vec![],
+    };
+    let text = printed(Notice::Users { filter: Filter::All, users: (0..3_000).map(user).collect() });
+    assert!(text.starts_with("* 3000 users\n") && text.contains("    user2999  offline, linked\n"), "{text}");
+    assert!(text.ends_with("    and 2800 more; \\whois USER shows one\n"), "{text}");
+}
