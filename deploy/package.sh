@@ -53,8 +53,8 @@ packages
 mkdir -p target/package
 exec {alone}>target/package/lock
 flock "$alone"
-stage=$PWD/target/package/$architecture
-rm -rf "$stage"
+stage=$PWD/target/package/$architecture/darknode
+rm -rf "$(dirname "$stage")"
 mkdir -p "$stage/doc"
 cp -r deploy/debian "$stage/debian"
 cp deploy/darknode.service "$stage/debian/"
@@ -63,3 +63,5 @@ cp deploy/darknode.1 "$stage/"
 cp README.md CHANGELOG.md "$stage/doc/"
 cp deploy/README.md "$stage/doc/SERVER.md"
 (cd "$stage" && dpkg-buildpackage --host-arch "$architecture" -b -uc -us -d)
+# At once: whoever reads the package made before goes on reading a whole one.
+mv -f "$stage"/../*.deb target/package/
