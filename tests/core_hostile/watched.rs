@@ -41,7 +41,7 @@ impl Scene {
     }
 
     /// Eve takes a letter.
-    fn to_eve(&mut self) -> EnvelopeId {
+    fn eve_takes(&mut self) -> EnvelopeId {
         let id = self.letter(self.alice);
         assert!(self.has(self.eve, id), "it goes to who is nearest");
         self.relay.hand(self.eve, said(id, HELD));
@@ -56,12 +56,12 @@ impl Scene {
 #[test]
 fn mail_that_does_not_arrive_by_who_says_to_be_near_goes_another_way_too() {
     let mut scene = Scene::new();
-    let first = scene.to_eve();
+    let first = scene.eve_takes();
     assert!(!scene.has(scene.carol, first));
     scene.relay.pass(WATCH);
     assert!(scene.has(scene.carol, first), "she did not show that he has it");
     assert_eq!(scene.relay.drops("carrier by whom mail did not arrive in time"), 1);
-    let second = scene.to_eve();
+    let second = scene.eve_takes();
     assert!(scene.has(scene.carol, second), "nothing waits for her a second time");
 }
 
@@ -69,7 +69,7 @@ fn mail_that_does_not_arrive_by_who_says_to_be_near_goes_another_way_too() {
 fn a_way_by_which_mail_arrives_is_the_only_one_it_goes() {
     let mut scene = Scene::new();
     for _ in 0..20 {
-        let id = scene.to_eve();
+        let id = scene.eve_takes();
         scene.relay.pass(WATCH * 9 / 10);
         scene.relay.hand(scene.eve, release(id, R));
     }
@@ -80,7 +80,7 @@ fn a_way_by_which_mail_arrives_is_the_only_one_it_goes() {
 #[test]
 fn a_long_queue_by_a_slow_way_is_not_taken_for_a_lie_while_its_head_moves_on() {
     let mut scene = Scene::new();
-    let letters: Vec<EnvelopeId> = (0..MAX_WATCHED_MAIL).map(|_| scene.to_eve()).collect();
+    let letters: Vec<EnvelopeId> = (0..MAX_WATCHED_MAIL).map(|_| scene.eve_takes()).collect();
     for id in letters {
         scene.relay.pass(WATCH * 9 / 10);
         scene.relay.hand(scene.eve, release(id, R));
@@ -91,9 +91,9 @@ fn a_long_queue_by_a_slow_way_is_not_taken_for_a_lie_while_its_head_moves_on() {
 #[test]
 fn who_lets_some_pass_and_drops_the_rest_is_found_out() {
     let mut scene = Scene::new();
-    let dropped = scene.to_eve();
+    let dropped = scene.eve_takes();
     for _ in 0..10 {
-        let passed = scene.to_eve();
+        let passed = scene.eve_takes();
         scene.relay.pass(WATCH / 10);
         scene.relay.hand(scene.eve, release(passed, R));
     }
@@ -110,21 +110,21 @@ fn who_is_nearer_and_hands_mail_to_somebody_farther_has_given_up_its_own_way() {
 #[test]
 fn a_carrier_that_shows_what_was_opened_is_believed_again() {
     let mut scene = Scene::new();
-    let late = scene.to_eve();
+    let late = scene.eve_takes();
     scene.relay.pass(WATCH);
     assert!(scene.has(scene.carol, late));
     scene.relay.hand(scene.eve, release(late, R));
-    let next = scene.to_eve();
+    let next = scene.eve_takes();
     assert!(!scene.has(scene.carol, next));
 }
 
 #[test]
 fn nobody_is_doubted_for_ever_nor_for_mail_to_somebody_who_is_gone() {
     let mut scene = Scene::new();
-    scene.to_eve();
+    scene.eve_takes();
     scene.relay.pass(WATCH);
     scene.relay.pass(DOUBT);
-    let next = scene.to_eve();
+    let next = scene.eve_takes();
     assert!(!scene.has(scene.carol, next));
     let gone = scene.relay.drops("carrier by whom mail did not arrive in time");
     scene.relay.say(scene.eve, announce([short(&scene.bob.user_id().0)], 16));
@@ -135,7 +135,7 @@ fn nobody_is_doubted_for_ever_nor_for_mail_to_somebody_who_is_gone() {
 #[test]
 fn a_chain_of_liars_costs_a_pause_each_and_not_the_mail() {
     let mut scene = Scene::new();
-    let mail = scene.to_eve();
+    let mail = scene.eve_takes();
     let liars: Vec<ConnId> = (10..15).map(|n| scene.relay.meet_relay(&Person::new(n, "liar"))).collect();
     for conn in &liars {
         scene.relay.say(*conn, announce([short(&scene.bob.user_id().0)], 0));
