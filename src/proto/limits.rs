@@ -153,6 +153,8 @@ pub const DOUBT: Duration = Duration::from_secs(600);
 /// Envelopes that are watched of those that one neighbour took to one user; and pairs of neighbour and user. 640 bytes each.
 pub const MAX_WATCHED_MAIL: usize = 16;
 pub const MAX_WATCHED_WAYS: usize = 4_096;
+/// Carriers that are doubted about everybody, for they had most of the ways when those were too many to watch.
+pub const MAX_DISTRUSTED: usize = 128;
 /// Sessions remembered that have a certain envelope: four copies are sprayed, and whoever claims to have it takes 32 bytes.
 pub const MAX_HOLDERS: usize = 16;
 

@@ -61,9 +61,7 @@ impl Core {
         let carries = |holder: &&SessionId| self.neighbours.up(holder).is_some_and(|conn| self.is_super_client(conn));
         let holders: Vec<SessionId> = held.holders.iter().filter(carries).copied().collect();
         for holder in holders {
-            if !self.watchdog.took(*user, holder, *id, self.now.moment) {
-                self.drop_counted("way of mail beyond those that are watched");
-            }
+            self.watchdog.took(*user, holder, *id, self.now.moment);
         }
     }
 
@@ -73,8 +71,12 @@ impl Core {
 
     /// The carrier that is to have an envelope as well, since it has not arrived by those that are nearer.
     fn detour(&self, id: &EnvelopeId, user: &UserId) -> Option<SessionId> {
-        let held = self.custody.get(id).filter(|_| self.watchdog.doubts(user))?;
+        let held = self.custody.get(id)?;
         let has = |session: &SessionId| held.holders.contains(session) || self.handover.is_going(session, id);
+        let is_lost = || self.watchdog.distrusted().any(has) && self.is_said_near(user);
+        if !self.watchdog.doubts(user) && !is_lost() {
+            return None;
+        }
         let mut believed = self.carriers_for(user);
         believed.retain(|session| !self.watchdog.is_doubted(user, session));
         believed.sort_by_key(|session| self.directory.distance_by(session, &short(&user.0)));
@@ -88,7 +90,11 @@ impl Core {
     pub(super) fn keep_watch(&mut self) {
         let late = self.watchdog.overdue(self.now.moment, |id| self.custody.get(id).is_some());
         for (user, by) in late.into_iter().filter(|(user, _)| self.is_said_near(user)).collect::<Vec<_>>() {
-            self.drop_counted("carrier by whom mail did not arrive in time");
+            self.drop_counted(if self.watchdog.distrusts(&by) {
+                "way of mail given up with a carrier that had too many to watch"
+            } else {
+                "carrier by whom mail did not arrive in time"
+            });
             self.watchdog.doubt(user, by, self.now.moment);
             self.route_custody_for(&user);
         }

@@ -7,11 +7,14 @@
 //! once, whoever says to be nearer than I am and yet hands me the mail: it has its own doubts. Who is doubted keeps what it
 //! has and is given more, for it may only be slow; but another carrier is given the same mail as well, if need be one that
 //! knows of no way. A lie costs time and copies, and no mail.
+//!
+//! Nobody hides a lie behind mail to a crowd: at [`MAX_WATCHED_WAYS`] the neighbour that has most of the ways is distrusted,
+//! that is doubted about everybody, for [`DOUBT`]. Its ways need not be watched then and make room for others.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::limits::{DOUBT, MAX_WATCHED_MAIL, MAX_WATCHED_WAYS, WATCH};
+use super::limits::{DOUBT, MAX_DISTRUSTED, MAX_WATCHED_MAIL, MAX_WATCHED_WAYS, WATCH};
 use crate::id::{EnvelopeId, SessionId, UserId};
 use crate::time::Moment;
 
@@ -39,20 +42,23 @@ impl Way {
 #[derive(Debug, Default)]
 pub struct Watchdog {
     ways: BTreeMap<(UserId, SessionId), Way>,
+    /// Who is doubted about everybody, until then.
+    distrusted: BTreeMap<SessionId, Moment>,
+    /// Ways that were given up with mail under way, when their neighbour came to be distrusted.
+    given_up: Vec<(UserId, SessionId)>,
     /// No deadline is before.
     look: Option<Moment>,
 }
 
 impl Watchdog {
-    /// A neighbour has an envelope to a user who is said to be near. False if that is one way too many to watch.
-    pub fn took(&mut self, user: UserId, by: SessionId, envelope: EnvelopeId, now: Moment) -> bool {
-        let Some(way) = self.way(user, by, now) else { return false };
+    /// A neighbour has an envelope to a user who is said to be near.
+    pub fn took(&mut self, user: UserId, by: SessionId, envelope: EnvelopeId, now: Moment) {
+        let Some(way) = self.way(user, by, now) else { return };
         let known = way.taken.iter().any(|(_, id)| *id == envelope);
         if !known && way.doubted.is_none() && way.taken.len() < MAX_WATCHED_MAIL {
             way.taken.push_back((now, envelope));
             self.look_at(now + WATCH);
         }
-        true
     }
 
     /// A neighbour is doubted from now on.
@@ -63,12 +69,31 @@ impl Watchdog {
         self.look_at(now + DOUBT);
     }
 
+    /// None if the neighbour is distrusted anyway.
     fn way(&mut self, user: UserId, by: SessionId, now: Moment) -> Option<&mut Way> {
         if self.ways.len() >= MAX_WATCHED_WAYS && !self.ways.contains_key(&(user, by)) {
+            self.distrust_the_greatest(now);
+        }
+        if self.distrusts(&by) {
             return None;
         }
         let new = || Way { taken: VecDeque::new(), progress: now, doubted: None };
         Some(self.ways.entry((user, by)).or_insert_with(new))
+    }
+
+    fn distrust_the_greatest(&mut self, now: Moment) {
+        let mut ways_by: BTreeMap<SessionId, usize> = BTreeMap::new();
+        self.ways.keys().for_each(|(_, by)| *ways_by.entry(*by).or_default() += 1);
+        let Some((greatest, _)) = ways_by.into_iter().max_by_key(|(_, ways)| *ways) else { return };
+        if self.distrusted.len() >= MAX_DISTRUSTED {
+            let oldest = self.distrusted.iter().min_by_key(|(_, until)| **until).map(|(session, _)| *session);
+            oldest.map(|session| self.distrusted.remove(&session));
+        }
+        self.distrusted.insert(greatest, now + DOUBT);
+        let given_up = self.ways.extract_if(.., |(_, by), _| *by == greatest);
+        let under_way = given_up.filter(|(_, way)| !way.taken.is_empty());
+        self.given_up.extend(under_way.map(|(way, _)| way));
+        self.look_at(now);
     }
 
     fn look_at(&mut self, at: Moment) {
@@ -98,7 +123,17 @@ impl Watchdog {
     }
 
     pub fn is_doubted(&self, user: &UserId, by: &SessionId) -> bool {
-        self.ways.get(&(*user, *by)).is_some_and(|way| way.doubted.is_some())
+        self.distrusts(by) || self.ways.get(&(*user, *by)).is_some_and(|way| way.doubted.is_some())
+    }
+
+    /// Whether a neighbour is doubted about everybody.
+    pub fn distrusts(&self, by: &SessionId) -> bool {
+        self.distrusted.contains_key(by)
+    }
+
+    /// Who is doubted about everybody.
+    pub fn distrusted(&self) -> impl Iterator<Item = &SessionId> {
+        self.distrusted.keys()
     }
 
     /// A neighbour is gone. What was doubted about it stays so.
@@ -116,7 +151,8 @@ impl Watchdog {
         if self.look.is_none_or(|look| look > now) {
             return Vec::new();
         }
-        let mut late = Vec::new();
+        self.distrusted.retain(|_, until| *until > now);
+        let mut late = std::mem::take(&mut self.given_up);
         for (way, watched) in &mut self.ways {
             watched.doubted = watched.doubted.filter(|until| *until > now);
             while watched.taken.front().is_some_and(|(_, id)| !is_held(id)) {
@@ -128,7 +164,8 @@ impl Watchdog {
             }
         }
         self.ways.retain(|_, way| way.deadline().is_some());
-        self.look = self.ways.values().filter_map(Way::deadline).min().map(|first| first.max(now + LOOK));
+        let deadlines = self.ways.values().filter_map(Way::deadline).chain(self.distrusted.values().copied());
+        self.look = deadlines.min().map(|first| first.max(now + LOOK));
         late
     }
 

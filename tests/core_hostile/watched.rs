@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use darknode::id::{ConnId, EnvelopeId};
+use darknode::id::{ConnId, EnvelopeId, UserId};
 use darknode::identity::seal::envelope_id;
-use darknode::proto::limits::{DOUBT, MAX_WATCHED_MAIL, WATCH};
+use darknode::proto::limits::{DOUBT, MAX_WATCHED_MAIL, MAX_WATCHED_WAYS, STRANGER_ITEMS, WATCH};
 use darknode::wire::chat::custody_state::HELD;
 
 use crate::adversary::Person;
@@ -46,6 +46,19 @@ impl Scene {
         assert!(self.has(self.eve, id), "it goes to who is nearest");
         self.relay.hand(self.eve, said(id, HELD));
         id
+    }
+
+    /// Carol takes what she is given, as an honest carrier does.
+    fn carol_takes_all(&mut self) {
+        let mut taken = 0;
+        loop {
+            let given = parcels(&self.relay, self.carol).split_off(taken);
+            if given.is_empty() {
+                return;
+            }
+            taken += given.len();
+            given.into_iter().for_each(|id| self.relay.hand(self.carol, said(id, HELD)));
+        }
     }
 
     fn has(&self, carrier: ConnId, id: EnvelopeId) -> bool {
@@ -147,4 +160,47 @@ fn a_chain_of_liars_costs_a_pause_each_and_not_the_mail() {
         }
     }
     assert!(scene.has(scene.carol, mail));
+}
+
+fn nobody(n: usize) -> UserId {
+    let mut id = [0xee; 32];
+    id[..8].copy_from_slice(&n.to_be_bytes());
+    UserId(id)
+}
+
+/// Somebody has the relay watch mail to as many as it can, who do not exist, by two carriers.
+fn distract(scene: &mut Scene, until_late: bool) {
+    let liars = [scene.eve, scene.relay.meet_relay(&Person::new(5, "liar"))];
+    let crowd: Vec<UserId> = (0..MAX_WATCHED_WAYS + 8).map(nobody).collect();
+    for (part, liar) in crowd.chunks(crowd.len().div_ceil(2)).zip(liars) {
+        part.chunks(500).for_each(|some| scene.relay.say(liar, announce(some.iter().map(|user| short(&user.0)), 0)));
+        for (n, some) in part.chunks(STRANGER_ITEMS).enumerate() {
+            let depositor = scene.relay.meet(&Person::new(100 + n as u32, "depositor"));
+            for user in some {
+                let envelope = dud(*user, 1);
+                let id = envelope_id(&envelope);
+                scene.relay.hand(depositor, fresh(envelope));
+                scene.relay.hand(liar, said(id, HELD));
+            }
+            scene.relay.part(depositor);
+        }
+    }
+    if until_late {
+        scene.relay.pass(WATCH + Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn mail_to_a_crowd_that_does_not_exist_hides_no_lie_about_somebody_who_does() {
+    for until_late in [false, true] {
+        let mut scene = Scene::new();
+        distract(&mut scene, until_late);
+        let mail = scene.eve_takes();
+        scene.relay.pass(WATCH);
+        scene.carol_takes_all();
+        assert!(scene.has(scene.carol, mail), "the crowd was late before: {until_late}");
+        let second = scene.eve_takes();
+        scene.carol_takes_all();
+        assert!(scene.has(scene.carol, second), "who is doubted is doubted at once");
+    }
 }
