@@ -54,10 +54,11 @@ async fn idle(lan: bool) {
     tokio::time::sleep(WATCH).await;
     let seconds = begin.elapsed().as_secs_f64();
     let cpu = (program.cpu() - cpu) / seconds * 100.0;
-    let wire = (bytes(&nodes) - wire) as f64 / seconds;
-    let what = if lan { "with mDNS" } else { "without mDNS" };
+    let wire = format!(", {:.0} B/s of QUIC both ways", (bytes(&nodes) - wire) as f64 / seconds);
+    // Who finds the other on the local link speaks past the counters.
+    let (what, wire) = if lan { ("with mDNS", String::new()) } else { ("without mDNS", wire) };
     println!(
-        "{:42} {cpu:8.3} % of a core, {:.1} MB, {wire:.0} B/s of QUIC both ways",
+        "{:42} {cpu:8.3} % of a core, {:.1} MB{wire}",
         format!("idle, {NEIGHBOURS} neighbours, {what}"),
         program.rss_kib() as f64 * 1024.0 / 1e6
     );

@@ -1,7 +1,8 @@
 //! The program itself in a process of its own, and what the system says of it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -26,7 +27,9 @@ impl Program {
     /// A relay in this network, two worker threads, not talking to anybody.
     pub fn start(dir: &Path, key: &NetworkKey, lan: bool) -> Program {
         let key_file = dir.join("network.key");
-        fs::write(&key_file, key.to_text()).expect("the directory can be written");
+        let mut private = fs::OpenOptions::new();
+        let file = private.write(true).create(true).truncate(true).mode(0o600).open(&key_file);
+        file.and_then(|mut file| file.write_all(key.to_text().as_bytes())).expect("the directory can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_darknode"));
         command.args(["-u", "hub", "-p", "0", "-t", "2", "--relay", "--headless", "--json", "--data-dir"]);
         command.arg(dir.join("hub")).arg("--network-key").arg(key_file);

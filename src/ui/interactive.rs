@@ -21,7 +21,9 @@ use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
 use rustyline::{Context, Editor, ExternalPrinter, Helper};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::crowd::Crowd;
 use super::input::Line;
 use super::macros::MACROS;
 use super::plain::{self, Style};
@@ -43,6 +45,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// The screen of a line editor.
 pub struct Terminal {
     style: Style,
+    crowd: Crowd,
     /// Taken when the session ends.
     texts: Option<std_mpsc::Sender<(String, Option<u64>)>>,
     /// Closed when everything is printed.
@@ -72,7 +75,15 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
     let (prompts, to_prompt) = std_mpsc::channel();
     std::thread::spawn(move || edit(editor, lines, to_prompt));
     Ok((
-        Terminal { style: Style::of_stdout(), texts: Some(texts), all_printed, prompts, names, last_word: None },
+        Terminal {
+            style: Style::of_stdout(),
+            crowd: Crowd::new(Instant::now()),
+            texts: Some(texts),
+            all_printed,
+            prompts,
+            names,
+            last_word: None,
+        },
         receiver,
     ))
 }
@@ -132,7 +143,7 @@ fn prompt_of(conversation: Option<&str>) -> String {
 impl Screen for Terminal {
     fn show(&mut self, _line: Option<u64>, event: Event<'_>) -> io::Result<()> {
         let mut arrival = None;
-        let mut text = plain::render(self.style, event);
+        let mut text = self.crowd.render(self.style, event, Instant::now());
         match event {
             // What was typed is on the screen already.
             Event::Notice(Notice::Queued { .. }) => return Ok(()),
@@ -149,6 +160,9 @@ impl Screen for Terminal {
             }
             Event::Ready(_) | Event::Help => {}
         }
+        if text.is_empty() {
+            return Ok(());
+        }
         let sent = self.texts.as_ref().is_some_and(|texts| texts.send((text, arrival)).is_ok());
         if sent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
@@ -158,6 +172,7 @@ impl Screen for Terminal {
     }
 
     fn go_on(&mut self, conversation: Option<&str>) {
+        self.crowd.turn_to(conversation);
         // The editor is gone only when the input has ended.
         let _ = self.prompts.send(prompt_of(conversation));
     }

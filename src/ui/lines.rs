@@ -3,7 +3,9 @@
 use std::io::{self, BufWriter, Write};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::crowd::Crowd;
 use super::{Event, Screen, json, plain};
 use crate::proto::view::Notice;
 
@@ -18,6 +20,7 @@ pub enum Render {
 pub struct Lines<W: Write> {
     out: BufWriter<W>,
     render: Render,
+    crowd: Crowd,
     printed: mpsc::UnboundedSender<u64>,
     /// The last message in the buffer.
     arrival: Option<u64>,
@@ -26,7 +29,8 @@ pub struct Lines<W: Write> {
 impl<W: Write> Lines<W> {
     /// Arrivals of messages that were written and flushed go to `printed`.
     pub fn new(out: W, render: Render, printed: mpsc::UnboundedSender<u64>) -> Lines<W> {
-        Lines { out: BufWriter::with_capacity(64 * 1024, out), render, printed, arrival: None }
+        let crowd = Crowd::new(Instant::now());
+        Lines { out: BufWriter::with_capacity(64 * 1024, out), render, crowd, printed, arrival: None }
     }
 }
 
@@ -37,7 +41,10 @@ impl<W: Write> Screen for Lines<W> {
                 self.out.write_all(json::render(line, event).as_bytes())?;
                 self.out.write_all(b"\n")?;
             }
-            Render::Plain(style) => self.out.write_all(plain::render(style, event).as_bytes())?,
+            Render::Plain(style) => {
+                let text = self.crowd.render(style, event, Instant::now());
+                self.out.write_all(text.as_bytes())?;
+            }
         }
         match event {
             Event::Notice(Notice::Message(message)) => self.arrival = Some(message.arrival),
@@ -58,7 +65,9 @@ impl<W: Write> Screen for Lines<W> {
         Ok(())
     }
 
-    fn go_on(&mut self, _conversation: Option<&str>) {}
+    fn go_on(&mut self, conversation: Option<&str>) {
+        self.crowd.turn_to(conversation);
+    }
 
     fn waits_for_store(&self) -> bool {
         false

@@ -48,7 +48,7 @@ impl Style {
         self.paint("1", &inline(name))
     }
 
-    fn happened(self, text: &str) -> String {
+    pub fn happened(self, text: &str) -> String {
         self.paint("2", &format!("* {}", inline(text))) + "\n"
     }
 
