@@ -1,6 +1,7 @@
-//! A crowd that comes and goes. A person is told of each in turn, until that would push everything else off the screen:
-//! of [`TOLD`] within [`WHILE`], and then only that there are more, and how many, when somebody comes or goes afterwards.
-//! Whoever the conversation is with is always told of. Programs, which read JSON, are told everything.
+//! A crowd that comes near and goes away. Anybody on the local link can make one, so a person is told of each in turn only
+//! until that would push everything else off the screen: of [`TOLD`] within [`WHILE`], and then only that there are more,
+//! and how many, when somebody comes or goes afterwards. No crowd hides whoever the conversation is with, nor that friends
+//! are online, lost, or reached in another way. Programs, which read JSON, are told everything.
 
 use std::time::Duration;
 
@@ -51,20 +52,16 @@ impl Crowd {
         }
         self.untold += 1;
         if self.untold == 1 {
-            text = style.happened(r"many come and go: they are not shown for a moment; \users lists them");
+            text = style.happened(r"many come near and go away: they are not shown for a moment; \users lists them");
         }
         text
     }
 }
 
-/// Who comes or goes, or is reached in another way.
+/// Who comes near or goes away.
 fn coming_or_going(notice: &Notice) -> Option<&String> {
     match notice {
-        Notice::Nearby { user, .. }
-        | Notice::Away { user, .. }
-        | Notice::Online { user, .. }
-        | Notice::Path { user, .. }
-        | Notice::Offline { user, .. } => Some(user),
+        Notice::Nearby { user, .. } | Notice::Away { user, .. } => Some(user),
         _ => None,
     }
 }
@@ -73,6 +70,7 @@ fn coming_or_going(notice: &Notice) -> Option<&String> {
 mod tests {
     use super::*;
     use crate::id::{SessionId, UserId};
+    use crate::proto::view::Absence;
 
     /// How many lines somebody sees of so many others who go away at a moment.
     fn lines(crowd: &mut Crowd, others: u32, now: Instant) -> Vec<String> {
@@ -89,7 +87,7 @@ mod tests {
         let mut crowd = Crowd::new(begin);
         assert_eq!(lines(&mut crowd, TOLD, begin).len() as u32, TOLD);
         let rest = lines(&mut crowd, 1000, begin);
-        assert_eq!(rest, ["* many come and go: they are not shown for a moment; \\users lists them\n"]);
+        assert_eq!(rest, ["* many come near and go away: they are not shown for a moment; \\users lists them\n"]);
     }
 
     #[test]
@@ -100,6 +98,17 @@ mod tests {
         let later = lines(&mut crowd, 2, begin + WHILE);
         assert_eq!(later[0], "* 1000 comings and goings were not shown\n* user0 is not nearby any more\n");
         assert_eq!(later[1], "* user1 is not nearby any more\n");
+    }
+
+    #[test]
+    fn friends_are_told_of_in_any_crowd() {
+        let begin = Instant::now();
+        let mut crowd = Crowd::new(begin);
+        lines(&mut crowd, TOLD + 1000, begin);
+        let (user, id, session) = ("dora".into(), UserId([1; 32]), SessionId([1; 32]));
+        let dora = Notice::Offline { user, id, session, reason: Absence::Lost };
+        let text = crowd.render(Style::default(), Event::Notice(&dora), begin);
+        assert_eq!(text, "* dora is lost; looking for them\n");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! One session drives them all ([`session`]): it numbers the lines that come in, hands them to the node and shows what
 //! comes back. A face is where lines come from ([`input`], or the line editor of [`interactive`]) and a [`Screen`] that
-//! shows events: JSON ([`json`]) or sentences ([`plain`], fewer of them in a [`crowd`]) on standard output ([`lines`]), or sentences above the prompt.
+//! shows events: JSON ([`json`]) or sentences ([`plain`], fewer of them in a [`crowd`]) on standard output ([`lines`]), or
+//! sentences above the prompt.
 //! Nothing here decides anything about the network; the node is only known through its [`Handle`].
 
 pub mod crowd;
