@@ -10,7 +10,7 @@ use std::time::Duration;
 use darknode::id::{BootId, NetworkId, SessionId, UserId};
 use darknode::identity::record::{Checked, Record};
 use darknode::identity::{Name, Scheme, SecretKey};
-use darknode::proto::memory::{AddressRow, ListRow, Memory, Provenance, SessionRow, UserRow};
+use darknode::proto::persist::{AddressRow, ListRow, Memory, Provenance, SessionRow, UserRow};
 use darknode::proto::{Accept, Config, Core};
 use darknode::time::{Moment, Now, Wall};
 use darknode::wire::addr::Addr;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use darknode::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use darknode::node::store::{Event, Job, Me, Store};
 use darknode::proto::limits::{CUSTODY_BYTES, CUSTODY_ITEMS};
-use darknode::proto::memory::{AddressRow, CustodyRow, MessageRow, Op, Provenance, SessionRow, Ticket, UserRow};
+use darknode::proto::persist::{AddressRow, CustodyRow, MessageRow, Op, Provenance, SessionRow, Ticket, UserRow};
 use darknode::time::{Moment, Wall};
 use darknode::wire::content::kind;
 use darknode::wire::record::Signed;

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::id::{NetworkId, SessionId, UserId};
 use crate::proto::event::Request;
-use crate::proto::view::Notice;
+use crate::proto::notice::Notice;
 
 /// Requests that may wait for the node: a face that types faster than the disk stores waits here.
 pub const REQUESTS: usize = 1024;

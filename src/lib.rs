@@ -35,7 +35,7 @@
 //! ```
 //!
 //! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and `ui`
-//! meet only at `handle`; of the core the faces see `proto::event` and `proto::view`. Inside the core a room names no
+//! meet only at `handle`; of the core the faces see `proto::event` and `proto::notice`. Inside the core a room names no
 //! other room: the files `on_*.rs`, `statements.rs`, `views.rs` and `mod.rs` carry facts from one to the next. `id` to
 //! `sim` do no I/O, read no clock, hold no hash map and draw no randomness but what they are given. `tests/arrows.rs`
 //! fails when one of these breaks.
@@ -45,10 +45,10 @@
 //! 1. `ui::input` or `ui::interactive` reads it, `ui::macros` says what it means, `ui::session` numbers it and hands it
 //!    over.
 //! 2. `node::node_loop` feeds it to [`proto::Core::handle`]; the outbox takes it, and the first output is
-//!    [`Op::Typed`](proto::memory::Op::Typed) for the store.
+//!    [`Op::Typed`](proto::persist::Op::Typed) for the store.
 //! 3. `node::store::writer` commits what is queued as one transaction; [`Input::Stored`](proto::event::Input::Stored)
 //!    opens the gate: `queued` is shown, and what was sealed may leave.
-//! 4. Meanwhile `proto::on_outbox` has taken what waits, and [`identity::seal`] has signed and sealed it to the addressee's
+//! 4. Meanwhile `proto::chat::on_outbox` has taken what waits, and [`identity::seal`] has signed and sealed it to the addressee's
 //!    prekeys; `node::connection` writes it on the chat stream, if a session of the addressee is connected. If none is, it waits, [`proto`]
 //!    seeks them, and whoever may bring it on gets it as mail.
 //! 5. Over there [`wire`] refuses or decodes, the seal is opened, the inbox takes each message once, the store commits,
@@ -57,22 +57,22 @@
 //!
 //! # A line over islands
 //!
-//! 1. Bob is not connected. `proto::on_mail` seals what waits for him, keeps the envelope in `proto::custody`, and gives it
+//! 1. Bob is not connected. `proto::mail::on_mail` seals what waits for him, keeps the envelope in `proto::mail::custody`, and gives it
 //!    to a friend who is connected with him and to a relay or server.
-//! 2. The relay (`proto::on_custody`) has room for it, stores it, and says so: `carried`. It hands it to Bob, or to a relay
-//!    that has announced him nearer (`proto::directory`); where nobody has, to whomever it meets next, half of the copies.
+//! 2. The relay (`proto::mail::on_custody`) has room for it, stores it, and says so: `carried`. It hands it to Bob, or to a relay
+//!    that has announced him nearer (`proto::relays::directory`); where nobody has, to whomever it meets next, half of the copies.
 //! 3. Bob's session opens it, stores what was in it, and shows its release: each carrier drops the envelope, keeps the
 //!    release as a tombstone, and tells those who have a copy.
 //! 4. His receipt travels back as mail, too: `delivered`. Whatever copy is left is withdrawn.
 //!
 //! # A word about somebody, over two links
 //!
-//! 1. Bob's session declares itself to its neighbours; `proto::on_presence` takes the record in and shows him.
-//! 2. The link lists in `proto::horizon` say whose friends may hear of it, `proto::offers` who tells them: one passes the
+//! 1. Bob's session declares itself to its neighbours; `proto::presence::on_presence` takes the record in and shows him.
+//! 2. The link lists in `proto::presence::online::horizon` say whose friends may hear of it, `proto::presence::offers` who tells them: one passes the
 //!    declaration on, the others offer marks.
-//! 3. Over there Bob counts as online while a friend in the middle is connected with him (`proto::presence`).
-//! 4. What a push lost, the next meeting repairs: `proto::on_digest` compares marks and asks for what is lacking.
-//! 5. Whoever misses Bob asks those in the middle (`proto::on_ping`), who remember the question (`proto::interest`).
+//! 3. Over there Bob counts as online while a friend in the middle is connected with him (`proto::presence::online`).
+//! 4. What a push lost, the next meeting repairs: `proto::presence::on_digest` compares marks and asks for what is lacking.
+//! 5. Whoever misses Bob asks those in the middle (`proto::search::on_ping`), who remember the question (`proto::search::interest`).
 //!
 //! `docs/horizon.md` tells all of it, with figures.
 //!

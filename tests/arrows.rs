@@ -50,10 +50,10 @@ const WET_WORDS: &[&str] = &[
 ];
 
 /// In the core: what every room may name. All else there is a room or a router.
-const COMMON_GROUND: &[&str] = &["event", "view", "limits", "memory", "ranges"];
+const COMMON_GROUND: &[&str] = &["event", "notice", "limits", "persist", "ranges"];
 
 /// What the faces may name of the core.
-const SEEN_BY_FACES: &[&str] = &["event", "view", "Accept"];
+const SEEN_BY_FACES: &[&str] = &["event", "notice", "Accept"];
 
 #[test]
 fn imports_run_one_way() {
@@ -96,16 +96,20 @@ fn whoever_breaks_an_arrow_is_told_the_file_and_the_path() {
     for (module, text, told) in [
         ("id", "use crate::time::Moment;", "crate::time"),
         ("wire::frame", "use crate::identity::Name;", "crate::identity"),
-        ("proto::links", "use crate::node::clock::Clock;", "crate::node"),
-        ("proto::links", "use crate::{id::UserId, ui};", "crate::ui"),
-        ("proto::links", "use super::outbox::Outbox;", "crate::proto::outbox"),
-        ("proto::links", "use super::{limits::MAX_DIALS, users::{Meant, Users}};", "crate::proto::users"),
-        ("proto::links", "fn f() { super::super::proto::seek::go() }", "crate::proto::seek"),
-        ("proto::links", "use super::Core;", "crate::proto::Core"),
+        ("proto::people::links", "use crate::node::clock::Clock;", "crate::node"),
+        ("proto::people::links", "use crate::{id::UserId, ui};", "crate::ui"),
+        ("proto::people::links", "use crate::proto::chat::outbox::Outbox;", "crate::proto::chat::outbox"),
+        (
+            "proto::people::links",
+            "use super::{users::{Meant, Users}};\nuse crate::proto::limits;",
+            "crate::proto::people::users",
+        ),
+        ("proto::people::links", "fn f() { super::super::peers::seek::go() }", "crate::proto::peers::seek"),
+        ("proto::people::links", "use crate::proto::Core;", "crate::proto::Core"),
         ("node::lan", "use crate::ui::plain;", "crate::ui"),
         ("node::lan", "use crate::config::Config;", "crate::config"),
         ("ui::json", "use crate::node::start;", "crate::node"),
-        ("ui::json", "use crate::proto::memory::Op;", "crate::proto::memory"),
+        ("ui::json", "use crate::proto::persist::Op;", "crate::proto::persist"),
         ("sim::net", "use super::super::node::tls;", "crate::node"),
     ] {
         let found = offences(&path(module), text);
@@ -124,7 +128,7 @@ fn whoever_makes_a_dry_module_wet_is_told() {
         "let n = rand::rng().next_u64();",
         "tokio::spawn(async {});",
     ] {
-        for module in ["proto::seek", "sim", "identity::seal", "wire::codec", "time"] {
+        for module in ["proto::peers::seek", "sim", "identity::seal", "wire::codec", "time"] {
             assert_eq!(offences(&path(module), text).len(), 1, "{module}: {text}");
         }
         assert!(offences(&path("node::lan"), text).is_empty(), "{text}");
@@ -135,17 +139,17 @@ fn whoever_makes_a_dry_module_wet_is_told() {
 fn what_the_map_allows_is_left_alone() {
     for (module, text) in [
         (
-            "proto::links",
-            "use super::view::By;\nuse super::{limits::MAX_DIALS, memory::LinkRow};\nuse crate::id::UserId;",
+            "proto::people::links",
+            "use crate::proto::notice::By;\nuse super::super::{limits::MAX_DIALS, persist::LinkRow};\nuse crate::id::UserId;",
         ),
-        ("proto::on_link", "use super::Core;\nuse super::links::Links;"),
+        ("proto::people::on_link", "use crate::proto::Core;\nuse super::links::Links;"),
         ("proto", "use crate::identity::Name;\nuse outbox::Outbox;"),
         (
-            "proto::links",
-            "// use crate::node::tls;\n/// [`crate::ui`]\n#[cfg(test)]\nmod tests { use super::super::seek::Seek; }",
+            "proto::people::links",
+            "// use crate::node::tls;\n/// [`crate::ui`]\n#[cfg(test)]\nmod tests { use crate::proto::peers::seek::Seek; }",
         ),
-        ("ui::json", "use crate::proto::view::Notice;\nuse super::plain;"),
-        ("node::home::disk", "use super::super::clock::random;\nuse crate::proto::memory::Op;"),
+        ("ui::json", "use crate::proto::notice::Notice;\nuse super::plain;"),
+        ("node::home::disk", "use super::super::clock::random;\nuse crate::proto::persist::Op;"),
         ("wire::codec", "use $crate::wire::codec::Field;"),
     ] {
         assert_eq!(offences(&path(module), text), Vec::<String>::new(), "{text}");
@@ -168,8 +172,11 @@ fn offences(module: &[String], text: &str) -> Vec<String> {
             ["crate", "proto", item, ..] if top == "ui" && !SEEN_BY_FACES.contains(&item) => {
                 wrong.insert(format!("crate::proto::{item}: faces see only events and views"));
             }
-            ["crate", "proto", room, ..] if is_room(module) && !COMMON_GROUND.contains(&room) && room != module[1] => {
-                wrong.insert(format!("crate::proto::{room}: rooms do not name each other, the core routes"));
+            ["crate", "proto", group, ..]
+                if is_room(module) && !COMMON_GROUND.contains(&group) && !is_inside(&named, module) =>
+            {
+                let path = named[..named.len().min(4)].join("::");
+                wrong.insert(format!("{path}: rooms do not name each other, the core routes"));
             }
             [first, second, ..] if dry && WET_PATHS.contains(&format!("{first}::{second}").as_str()) => {
                 wrong.insert(format!("{first}::{second}: it is to do no I/O and to be the same every time"));
@@ -221,9 +228,13 @@ fn allowed(top: &str) -> &'static [&'static str] {
 
 /// A file of the core that is neither common ground nor a router.
 fn is_room(module: &[String]) -> bool {
-    let [top, file, ..] = module else { return false };
-    let router = file.starts_with("on_") || ["statements", "views"].contains(&file.as_str());
-    top == "proto" && !router && !COMMON_GROUND.contains(&file.as_str())
+    let [top, _, file, ..] = module else { return false };
+    top == "proto" && !file.starts_with("on_") && file != "snapshot"
+}
+
+/// Whether a path leads into a file itself or what it holds.
+fn is_inside(named: &[String], module: &[String]) -> bool {
+    named.get(1..4).is_some_and(|inner| inner == &module[..3])
 }
 
 /// Without comments and without the test module at its end.

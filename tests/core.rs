@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use darknode::proto::Accept;
 use darknode::proto::event::{Command, Input};
-use darknode::proto::view::Filter;
-use darknode::proto::view::{Absence, By, Delivery, ErrorCode, Notice};
+use darknode::proto::notice::Filter;
+use darknode::proto::notice::{Absence, By, Delivery, ErrorCode, Notice};
 use darknode::sim::{Settings, Sim};
 
 const SOON: Duration = Duration::from_secs(20);

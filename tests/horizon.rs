@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use darknode::proto::Accept;
 use darknode::proto::event::Command;
-use darknode::proto::view::{Absence, Filter, Notice, UserView, Via};
+use darknode::proto::notice::{Absence, Filter, Notice, UserView, Via};
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 use darknode::wire::record::roles;

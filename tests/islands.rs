@@ -6,7 +6,7 @@ use std::time::Duration;
 use darknode::identity::Scheme;
 use darknode::proto::Accept;
 use darknode::proto::event::Command;
-use darknode::proto::view::{Absence, Delivery, Notice, Via};
+use darknode::proto::notice::{Absence, Delivery, Notice, Via};
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 
@@ -41,7 +41,7 @@ fn finds(sim: &mut Sim, node: usize, whom: usize) -> bool {
 
 /// Whether a node has stored how to seal to another.
 fn has_card(sim: &Sim, node: usize, whom: usize) -> bool {
-    let of_them = |row: &darknode::proto::memory::SessionRow| row.session == sim.nodes[whom].session;
+    let of_them = |row: &darknode::proto::persist::SessionRow| row.session == sim.nodes[whom].session;
     sim.nodes[node].disk.load().sessions.iter().any(|row| of_them(row) && row.card.is_some())
 }
 

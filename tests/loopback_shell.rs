@@ -11,7 +11,7 @@ use darknode::identity::network::NetworkKey;
 use darknode::node::{NodeConfig, StartError, start};
 use darknode::proto::Accept;
 use darknode::proto::event::{Command, Request};
-use darknode::proto::view::{Delivery, MessageView, Notice};
+use darknode::proto::notice::{Delivery, MessageView, Notice};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 

@@ -10,7 +10,7 @@ use darknode::identity::network::NetworkKey;
 use darknode::node::{NodeConfig, lan::MDNS_PORT, start};
 use darknode::proto::Accept;
 use darknode::proto::event::{Command, Request};
-use darknode::proto::view::Notice;
+use darknode::proto::notice::Notice;
 
 use super::program::Program;
 

@@ -12,7 +12,7 @@ use darknode::identity::network::NetworkKey;
 use darknode::node::{NodeConfig, start};
 use darknode::proto::Accept;
 use darknode::proto::event::{Command, Request};
-use darknode::proto::view::{Delivery, Notice};
+use darknode::proto::notice::{Delivery, Notice};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

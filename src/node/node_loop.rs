@@ -26,8 +26,8 @@ use crate::handle::{FaceMessage, NodeMessage, STOPS_WITHIN};
 use crate::id::{DialId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
-use crate::proto::memory::{MessageRow, Ticket};
-use crate::proto::view::{Drops, MessageView, Notice, Profile};
+use crate::proto::notice::{Drops, MessageView, Notice, Profile};
+use crate::proto::persist::{MessageRow, Ticket};
 
 /// Frames and other news that may wait for the loop: at most a few MiB, and enough that it never runs dry.
 pub const EVENTS: usize = 256;

@@ -24,7 +24,7 @@ use crate::id::BootId;
 use crate::identity::Name;
 use crate::identity::network::NetworkKey;
 use crate::proto::event::Input;
-use crate::proto::view::{Notice, WarningCode};
+use crate::proto::notice::{Notice, WarningCode};
 use crate::proto::{Accept, Config, Core};
 use crate::wire::record::roles;
 

@@ -1,8 +1,8 @@
 //! Numbers that must never go back. Those that every message moves are stored ahead in blocks: a crash leaves a gap, never
 //! a number used twice.
 
-use super::limits::COUNTER_BLOCK;
-use super::memory::Counters;
+use crate::proto::limits::COUNTER_BLOCK;
+use crate::proto::persist::Counters;
 use crate::time::Wall;
 
 /// The counters in use and what the store has of them.
@@ -59,7 +59,7 @@ impl Count {
 
     /// Somebody else's counter, at most `MAX_LAMPORT_JUMP` ahead of mine: returns what it counts as.
     pub fn hear_lamport(&mut self, heard: u64) -> u64 {
-        let counted = heard.min(self.now.lamport.saturating_add(super::limits::MAX_LAMPORT_JUMP));
+        let counted = heard.min(self.now.lamport.saturating_add(crate::proto::limits::MAX_LAMPORT_JUMP));
         self.now.lamport = self.now.lamport.max(counted);
         counted
     }
@@ -118,6 +118,6 @@ mod tests {
     #[test]
     fn a_lamport_counter_from_afar_moves_mine_by_a_bounded_jump() {
         let mut count = Count::new(Counters::default());
-        assert_eq!(count.hear_lamport(u64::MAX), super::super::limits::MAX_LAMPORT_JUMP);
+        assert_eq!(count.hear_lamport(u64::MAX), crate::proto::limits::MAX_LAMPORT_JUMP);
     }
 }

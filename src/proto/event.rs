@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::memory::{Op, Ticket};
-use super::view::{Filter, Notice};
 use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
 use crate::identity::address::Address;
+use crate::proto::notice::{Filter, Notice};
+use crate::proto::persist::{Op, Ticket};
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 

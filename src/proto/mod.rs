@@ -3,84 +3,42 @@
 //! Whoever drives it calls [`Core::handle`], takes every [`Core::poll_output`], and comes back at [`Core::poll_timeout`].
 //! The async shell, the simulator and the tests drive this very type.
 //!
-//! The algorithm, room by room. Every node is a user's *session*. It says of itself who and where it is ([`myself`]), knows
-//! the names others go by ([`users`]) and where they were ([`sessions`]). Two users are linked when both link lists name each
-//! other ([`links`]). Whoever is linked and has no live session is sought for ever ([`seek`]) by dialling ([`dials`]) where
-//! they were last; whoever shows up on the local link is met ([`nearby`]). Of two connections to one session one is kept
-//! ([`neighbours`]), and the faces are told who is there ([`presence`]). What is typed waits in the [`outbox`] until receipts
-//! say that every session of the addressee has it; what comes is taken once by the [`inbox`], stored, and only then
-//! receipted and shown. Keys to which others seal live in [`prekeys`]. Whoever is not connected gets mail ([`on_mail`]):
-//! envelopes that friends pass on and carriers keep in [`custody`] and hand on ([`on_custody`], [`handover`], [`on_handover`]),
-//! another way too where it does not arrive ([`watchdog`]).
+//! The algorithm, room by room. Every node is a user's *session*. It says of itself who and where it is ([`people::myself`]), knows
+//! the names others go by ([`people::users`]) and where they were ([`people::sessions`]). Two users are linked when both link lists name each
+//! other ([`people::links`]). Whoever is linked and has no live session is sought for ever ([`peers::seek`]) by dialling ([`peers::dials`]) where
+//! they were last; whoever shows up on the local link is met ([`peers::nearby`]). Of two connections to one session one is kept
+//! ([`peers::connections`]), and the faces are told who is there ([`presence::online`]). What is typed waits in the [`chat::outbox`] until receipts
+//! say that every session of the addressee has it; what comes is taken once by the [`chat::inbox`], stored, and only then
+//! receipted and shown. Keys to which others seal live in [`people::prekeys`]. Whoever is not connected gets mail ([`mail::on_mail`]):
+//! envelopes that friends pass on and carriers keep in [`mail::custody`] and hand on ([`mail::on_custody`], [`mail::handover`], [`mail::on_handover`]),
+//! another way too where it does not arrive ([`mail::watchdog`]).
 //!
-//! Everybody within two links is kept in sight ([`horizon`]): who meets, compares what each holds ([`on_digest`]); what
-//! changes is passed on by one common friend and offered by the others ([`offers`], [`on_presence`]), link lists in turn ([`pushes`]); who is missing is
-//! asked for ([`on_ping`], [`interest`]), over chains of relays too ([`questions`], [`trails`]), and names that nobody knows are looked for ([`finds`]). Relays and servers keep of
-//! everybody how many relays away they are ([`directory`]). Some neighbours are chosen
-//! at random ([`members`]), and `\explode` floods ([`floods`]).
+//! Everybody within two links is kept in sight ([`presence::horizon`]): who meets, compares what each holds ([`presence::on_digest`]); what
+//! changes is passed on by one common friend and offered by the others ([`presence::offers`], [`presence::on_presence`]), link lists in turn ([`presence::pushes`]); who is missing is
+//! asked for ([`search::on_ping`], [`search::interest`]), over chains of relays too ([`relays::questions`], [`relays::trails`]), and names that nobody knows are looked for ([`search::finds`]). Relays and servers keep of
+//! everybody how many relays away they are ([`relays::directory`]). Some neighbours are chosen
+//! at random ([`search::members`]), and `\explode` floods ([`search::floods`]).
 //!
 //! Rooms never call each other: each returns facts, and the files beside them (`on_*`) carry these from room to room.
 
 mod budget;
+mod chat;
+mod commands;
 mod counters;
-mod custody;
-mod dials;
-mod directory;
-mod early;
 pub mod event;
-mod finds;
-mod floods;
-mod handover;
-mod horizon;
-mod inbox;
-mod interest;
 pub mod limits;
-mod links;
-mod lookup;
-mod members;
-pub mod memory;
-mod myself;
-mod nearby;
-mod neighbours;
-mod offers;
-mod on_chat;
-mod on_connection;
+mod mail;
+pub mod notice;
 mod on_control;
-mod on_custody;
-mod on_dial;
-mod on_digest;
-mod on_directory;
-mod on_explode;
-mod on_find;
-mod on_handover;
-mod on_link;
-mod on_local_link;
-mod on_mail;
-mod on_outbox;
-mod on_ping;
-mod on_presence;
-mod on_record;
-mod on_request;
-mod on_sample;
-mod on_store;
-mod on_time;
-mod on_trail;
 mod out;
-mod outbox;
-mod prekeys;
+mod peers;
+mod people;
+pub mod persist;
 mod presence;
-mod pushes;
-mod questions;
 pub mod ranges;
-mod sealing;
-mod seek;
-mod sessions;
-mod statements;
-mod trails;
-mod users;
-pub mod view;
-mod views;
-mod watchdog;
+mod relays;
+mod search;
+mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -92,39 +50,39 @@ use crate::id::{BootId, ConnId, MessageId, NetworkId, SessionId, UserId};
 use crate::identity::{Name, SecretKey, Verifier};
 use crate::time::{Moment, Now};
 use budget::Budget;
+use chat::early::Early;
+use chat::inbox::Inbox;
+use chat::outbox::Outbox;
+use chat::sealing::Sealing;
+use commands::lookup::Lookups;
 use counters::Count;
-use custody::Custody;
-use dials::{Dials, Pings};
-use directory::Directory;
-use early::Early;
 use event::{CloseReason, Input, Output};
-use finds::Finds;
-use floods::Floods;
-use handover::{Forwards, Handover};
-use horizon::Horizon;
-use inbox::Inbox;
-use interest::Interest;
-use links::Links;
-use lookup::Lookups;
-use members::Members;
-use memory::{Memory, Op, Ticket};
-use myself::Myself;
-use nearby::Nearby;
-use neighbours::Neighbours;
-use offers::Offers;
+use mail::custody::Custody;
+use mail::handover::{Forwards, Handover};
+use mail::watchdog::Watchdog;
+use notice::{Drops, Notice};
 use out::Outputs;
-use outbox::Outbox;
-use prekeys::Prekeys;
-use presence::Presence;
-use pushes::Pushes;
-use questions::Questions;
-use sealing::Sealing;
-use seek::Seek;
-use sessions::Sessions;
-use trails::Trails;
-use users::Users;
-use view::{Drops, Notice};
-use watchdog::Watchdog;
+use peers::connections::Neighbours;
+use peers::dials::{Dials, Pings};
+use peers::nearby::Nearby;
+use peers::seek::Seek;
+use people::links::Links;
+use people::myself::Myself;
+use people::prekeys::Prekeys;
+use people::sessions::Sessions;
+use people::users::Users;
+use persist::{Memory, Op, Ticket};
+use presence::horizon::Horizon;
+use presence::offers::Offers;
+use presence::online::Presence;
+use presence::pushes::Pushes;
+use relays::directory::Directory;
+use relays::questions::Questions;
+use relays::trails::Trails;
+use search::finds::Finds;
+use search::floods::Floods;
+use search::interest::Interest;
+use search::members::Members;
 
 /// Who this node is and how it behaves; fixed for its life.
 #[derive(Clone)]
@@ -209,7 +167,7 @@ pub struct Core {
     /// Sessions that the last pruning could not but keep.
     left_by_prune: usize,
     /// Users the faces were warned about, by what.
-    warned: BTreeSet<(UserId, view::WarningCode)>,
+    warned: BTreeSet<(UserId, notice::WarningCode)>,
     /// Until when nothing new is taken in, because the disk refuses.
     disk_trouble: Option<Moment>,
     /// Until when a node that woke without links asks what it has forgotten.
@@ -282,7 +240,7 @@ impl Core {
         if let Some(prekey) = prekeys.rotate(&mut rng, now.moment) {
             out.store(Op::Prekey(prekey.clone()));
         }
-        let myself = statements::first(&config, &mut count, &mut users, &prekeys, &links, now);
+        let myself = people::on_myself::first(&config, &mut count, &mut users, &prekeys, &links, now);
         count.unsaved().map(|counters| out.store(Op::Counters(counters)));
         users.keep(config.user);
         users.row(&config.user).map(|row| out.store(Op::User(row)));
@@ -424,7 +382,7 @@ impl Core {
         self.out.after_store(Output::Notice { line, notice });
     }
 
-    fn warn_once(&mut self, user: UserId, code: view::WarningCode, message: String) {
+    fn warn_once(&mut self, user: UserId, code: notice::WarningCode, message: String) {
         if self.warned.len() >= limits::MAX_WARNED && user != self.config.user {
             return self.drop_counted("warning beyond the bound");
         }

@@ -1,12 +1,12 @@
 //! The control stream: each message to where it is dealt with.
 
-use super::Core;
-use super::event::CloseReason;
 use crate::id::ConnId;
+use crate::proto::Core;
+use crate::proto::event::CloseReason;
 use crate::wire::control::Control;
 
 impl Core {
-    pub(super) fn on_control(&mut self, conn: ConnId, batch: Vec<Control>) {
+    pub(in crate::proto) fn on_control(&mut self, conn: ConnId, batch: Vec<Control>) {
         for message in batch {
             let Some(neighbour) = self.neighbours.get(&conn) else { return };
             if neighbour.user.is_none() && !matches!(message, Control::Hello(_)) {

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::event::Output;
-use super::memory::{Op, Ticket};
+use crate::proto::event::Output;
+use crate::proto::persist::{Op, Ticket};
 
 /// Outputs that a queue keeps room for: some 90 KiB, and enough for most turns of a busy loop. A burst takes room for
 /// thousands.
@@ -110,7 +110,7 @@ impl Outputs {
 mod tests {
     use super::*;
     use crate::id::{ConnId, UserId};
-    use crate::proto::memory::Counters;
+    use crate::proto::persist::Counters;
     use crate::wire::control::Control;
 
     #[test]

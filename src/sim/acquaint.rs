@@ -10,7 +10,7 @@ use super::world::Sim;
 use crate::id::{BootId, ConnId, SessionId};
 use crate::proto::Core;
 use crate::proto::event::{Connected, Input, Output};
-use crate::proto::memory::{AddressRow, Entry, LinkRow, LinkState, Op, Provenance, SessionRow, Ticket, UserRow};
+use crate::proto::persist::{AddressRow, Entry, LinkRow, LinkState, Op, Provenance, SessionRow, Ticket, UserRow};
 use crate::wire::control::{Control, Hello};
 
 impl Sim {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::id::{EnvelopeId, SessionId, StreamId, UserId};
-use crate::proto::memory::{
+use crate::proto::persist::{
     Counters, CustodyRow, LinkRow, ListRow, Memory, MessageRow, Op, SessionRow, Ticket, TombstoneRow, UserRow,
 };
 use crate::proto::ranges::Ranges;

@@ -11,8 +11,8 @@ use crate::proto::limits::{
     CUSTODY_BYTES, CUSTODY_ITEMS, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_OWN_CUSTODY, MAX_SESSIONS,
     MAX_SESSIONS_RELAY, MAX_SESSIONS_SERVER, MAX_TOMBSTONES, STRANGER_BYTES, STRANGER_ITEMS,
 };
-use crate::proto::memory::CustodyRow;
-use crate::proto::view::{Delivery, Notice};
+use crate::proto::notice::{Delivery, Notice};
+use crate::proto::persist::CustodyRow;
 use crate::time::Moment;
 use crate::wire::envelope::MAX_ENVELOPE;
 use crate::wire::record::{Declaration, roles};

@@ -20,7 +20,7 @@ use super::trace::Trace;
 use super::traffic::Traffic;
 use crate::id::{BootId, DialId, SessionId, UserId};
 use crate::proto::event::{Command, Input, Request};
-use crate::proto::memory::Ticket;
+use crate::proto::persist::Ticket;
 use crate::proto::{Accept, Core};
 use crate::time::Moment;
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Event;
 use super::plain::{Style, render};
-use crate::proto::view::Notice;
+use crate::proto::notice::Notice;
 
 /// Comings and goings told within [`WHILE`].
 const TOLD: u32 = 40;
@@ -70,7 +70,7 @@ fn coming_or_going(notice: &Notice) -> Option<&String> {
 mod tests {
     use super::*;
     use crate::id::{SessionId, UserId};
-    use crate::proto::view::Absence;
+    use crate::proto::notice::Absence;
 
     /// How many lines somebody sees of so many others who go away at a moment.
     fn lines(crowd: &mut Crowd, others: u32, now: Instant) -> Vec<String> {

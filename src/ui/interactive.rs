@@ -28,7 +28,7 @@ use super::input::Line;
 use super::macros::MACROS;
 use super::plain::{self, Style};
 use super::{Event, Screen};
-use crate::proto::view::Notice;
+use crate::proto::notice::Notice;
 
 /// Names offered for completion: more than anybody tells apart.
 const MAX_NAMES: usize = 1000;

@@ -14,8 +14,8 @@ use super::macros::MACROS;
 use crate::handle::Ready;
 use crate::id::{SessionId, UserId};
 use crate::identity::name::harmless;
-use crate::proto::view::Drops;
-use crate::proto::view::{Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView};
+use crate::proto::notice::Drops;
+use crate::proto::notice::{Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView};
 use crate::time::Wall;
 use words::{absence, delivery, error_code, path, side, status, warning_code, which};
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::crowd::Crowd;
 use super::{Event, Screen, json, plain};
-use crate::proto::view::Notice;
+use crate::proto::notice::Notice;
 
 /// What the lines look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use crate::identity::address::{BadAddress, SCHEME};
 use crate::proto::event::Command;
-use crate::proto::view::ErrorCode;
-use crate::proto::view::Filter;
+use crate::proto::notice::ErrorCode;
+use crate::proto::notice::Filter;
 use crate::wire::content::MAX_TEXT;
 
 /// Lines of history when no number is given: a screen's worth.

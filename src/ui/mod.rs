@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, Face};
 use crate::handle::{Handle, Ready};
-use crate::proto::view::Notice;
+use crate::proto::notice::Notice;
 use lines::{Lines, Render};
 use session::{Ending, Session};
 

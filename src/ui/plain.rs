@@ -21,8 +21,8 @@ use super::{Event, qr};
 use crate::handle::Ready;
 use crate::identity::name::harmless;
 use crate::identity::words;
-use crate::proto::view::Filter;
-use crate::proto::view::{
+use crate::proto::notice::Filter;
+use crate::proto::notice::{
     Absence, By, Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView, Via,
 };
 

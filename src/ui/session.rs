@@ -25,7 +25,7 @@ use super::{Event, Screen};
 use crate::handle::{FaceMessage, Handle, NodeMessage, STOPS_WITHIN};
 use crate::id::UserId;
 use crate::proto::event::{Command, Request};
-use crate::proto::view::{ErrorCode, Notice};
+use crate::proto::notice::{ErrorCode, Notice};
 
 /// What the node gets to declare itself offline, and to say that it has: more than it takes, and less than the two seconds
 /// of the command line's contract.

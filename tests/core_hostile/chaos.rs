@@ -3,7 +3,7 @@
 use darknode::id::UserId;
 use darknode::proto::Accept;
 use darknode::proto::event::{Command, Input};
-use darknode::proto::view::Notice;
+use darknode::proto::notice::Notice;
 use darknode::wire::chat::{Chat, Items, Release, Unopenable};
 use darknode::wire::control::{Batch, Control, Hello, RequestPing, RequestUserList};
 use darknode::wire::record::{Prekey, link_state};

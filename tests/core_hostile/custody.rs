@@ -9,8 +9,8 @@ use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::limits::{
     ENVELOPE_LIFE, HANDOVER_FULL, HANDOVER_WINDOW, MAX_HANDED_BACK, MAX_OFFERED_AT_ONCE, MAX_OWN_RECEIPTS, SPRAY,
 };
-use darknode::proto::memory::Op;
-use darknode::proto::view::{Delivery, Notice, WarningCode};
+use darknode::proto::notice::{Delivery, Notice, WarningCode};
+use darknode::proto::persist::Op;
 use darknode::wire::chat::{Ask, Chat, Custody, MAX_OFFERED, Offer, Parcel, Release, Unopenable, custody_state};
 use darknode::wire::envelope::{Envelope, Wrap};
 use darknode::wire::record::{Prekey, roles};

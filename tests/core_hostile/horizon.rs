@@ -7,7 +7,7 @@ use darknode::id::{ConnId, NetworkId, UserId};
 use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::limits::{EXPLODE_PAUSE, FIND_BURST, MAX_INTERESTS_PER_ASKER, PING_BURST};
-use darknode::proto::view::Notice;
+use darknode::proto::notice::Notice;
 use darknode::wire::addr::Addr;
 use darknode::wire::control::{
     Control, Digest, Explode, Exploded, Find, RequestPing, RequestUserList, Sample, SessionMark, SessionWant, ShortId,

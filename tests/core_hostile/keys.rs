@@ -6,7 +6,7 @@ use darknode::id::NetworkId;
 use darknode::identity::seal::{PrekeySecret, open};
 use darknode::proto::Accept;
 use darknode::proto::limits::{CARD_LIFE, ENVELOPE_LIFE, PREKEY_LIFE, PREKEY_ROTATION};
-use darknode::proto::memory::Op;
+use darknode::proto::persist::Op;
 use darknode::wire::Bytes;
 use darknode::wire::chat::{Chat, Parcel};
 

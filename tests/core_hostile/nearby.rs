@@ -7,7 +7,7 @@ use darknode::id::{BootId, ConnId};
 use darknode::proto::Accept;
 use darknode::proto::event::{Connected, Input, Output};
 use darknode::proto::limits::MAX_SIGHTINGS;
-use darknode::proto::view::Notice;
+use darknode::proto::notice::Notice;
 
 use crate::adversary::Person;
 use crate::victim::{Victim, memory};

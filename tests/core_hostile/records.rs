@@ -4,7 +4,7 @@ use darknode::id::NetworkId;
 use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::limits::MAX_STRIKES;
-use darknode::proto::view::{Notice, WarningCode};
+use darknode::proto::notice::{Notice, WarningCode};
 use darknode::wire::control::{Control, Hello, RequestUserList};
 use darknode::wire::record::{Signed, link_state};
 use darknode::wire::{Bytes, Fixed};

@@ -9,7 +9,7 @@ use darknode::proto::limits::{
     ANNOUNCE_PAUSE, ANNOUNCED_AT_ONCE, ANNOUNCEMENT_BURST, MAX_ANNOUNCED_PER_NEIGHBOUR, MAX_TRAILS_PER_RELAY,
     RELAYED_BURST,
 };
-use darknode::proto::view::{Notice, Via};
+use darknode::proto::notice::{Notice, Via};
 use darknode::wire::control::{
     Control, DeliverKnownList, Digest, Find, KnownDeclaration, KnownUser, RequestPing, SessionMark, ShortId, UserMark,
 };

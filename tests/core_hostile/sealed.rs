@@ -136,7 +136,7 @@ fn receipts_count_only_for_what_the_receipter_was_to_have() {
         .ops
         .iter()
         .filter_map(|op| match op {
-            darknode::proto::memory::Op::Typed(row) => Some(row.id.stream.epoch),
+            darknode::proto::persist::Op::Typed(row) => Some(row.id.stream.epoch),
             _ => None,
         })
         .collect();

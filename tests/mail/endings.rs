@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use darknode::id::MessageId;
 use darknode::proto::event::Command;
-use darknode::proto::view::{Delivery, Notice};
+use darknode::proto::notice::{Delivery, Notice};
 use darknode::sim::Sim;
 
 use crate::scene::*;

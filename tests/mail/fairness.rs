@@ -7,7 +7,7 @@ use darknode::id::UserId;
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
 use darknode::proto::limits::{HANDOVER_FULL, HANDOVER_WINDOW, MAX_RECEIPTS_TO_STRANGERS, STRANGER_ITEMS};
-use darknode::proto::view::{Delivery, Notice, WarningCode};
+use darknode::proto::notice::{Delivery, Notice, WarningCode};
 use darknode::sim::{Settings, Sim};
 
 use crate::scene::*;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use darknode::id::EnvelopeId;
 use darknode::proto::limits::ENVELOPE_LIFE;
-use darknode::proto::view::Delivery;
+use darknode::proto::notice::Delivery;
 use darknode::sim::Sim;
 
 use crate::scene::*;

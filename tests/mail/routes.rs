@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
-use darknode::proto::view::Delivery;
+use darknode::proto::notice::Delivery;
 use darknode::sim::{Settings, Sim};
 
 use crate::scene::*;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use darknode::id::{EnvelopeId, MessageId, NetworkId};
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
-use darknode::proto::view::{Delivery, Notice};
+use darknode::proto::notice::{Delivery, Notice};
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 use darknode::wire::record::roles;

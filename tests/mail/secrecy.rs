@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use darknode::proto::view::Delivery;
+use darknode::proto::notice::Delivery;
 
 use crate::scene::*;
 
@@ -39,7 +39,7 @@ fn what_a_carrier_keeps_names_the_addressee_and_the_giver_and_nothing_else() {
 }
 
 /// The bytes of all that is signed or sealed in what a node has on its disk.
-fn bytes_of(kept: &darknode::proto::memory::Memory) -> Vec<u8> {
+fn bytes_of(kept: &darknode::proto::persist::Memory) -> Vec<u8> {
     let envelopes = kept.custody.iter().flat_map(|row| row.bytes.iter().chain(row.unopenable.iter().flatten()));
     let sessions = kept.sessions.iter().flat_map(|row| row.card.iter().chain(&row.declaration));
     let signed = sessions.chain(kept.lists.iter().flat_map(|row| &row.pages));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use darknode::proto::event::Command;
-use darknode::proto::view::Delivery;
+use darknode::proto::notice::Delivery;
 use darknode::sim::Sim;
 
 use crate::scene::*;

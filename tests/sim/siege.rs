@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use darknode::identity::Scheme;
 use darknode::proto::Accept;
-use darknode::proto::view::{Notice, WarningCode};
+use darknode::proto::notice::{Notice, WarningCode};
 use darknode::sim::node::Plan;
 use darknode::sim::scenario::{Order, Progress, Scenario, Stage};
 use darknode::sim::topology::pieces;

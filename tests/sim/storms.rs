@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
-use darknode::proto::view::Notice;
+use darknode::proto::notice::Notice;
 use darknode::sim::invariants::Invariants;
 use darknode::sim::node::Plan;
 use darknode::sim::topology::{Graph, Topology};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use darknode::identity::Scheme;
 use darknode::proto::Accept;
 use darknode::proto::event::Command;
-use darknode::proto::view::{Absence, Notice};
+use darknode::proto::notice::{Absence, Notice};
 use darknode::sim::node::Plan;
 use darknode::sim::scenario::{Order, Scenario, play};
 use darknode::sim::{Settings, Sim};

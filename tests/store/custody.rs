@@ -5,7 +5,7 @@ use std::fs;
 
 use darknode::id::{Address, EnvelopeId, MessageId, SessionId, StreamId};
 use darknode::node::store::Store;
-use darknode::proto::memory::{CustodyRow, Memory, MessageRow, Mine, Op, Ticket, TombstoneRow};
+use darknode::proto::persist::{CustodyRow, Memory, MessageRow, Mine, Op, Ticket, TombstoneRow};
 use darknode::proto::ranges::Ranges;
 use darknode::sim::disk::Disk;
 use darknode::time::Moment;

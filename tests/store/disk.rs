@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use darknode::node::store::{Options, Store};
-use darknode::proto::memory::{Memory, MessageRow, Op};
+use darknode::proto::persist::{Memory, MessageRow, Op};
 
 use crate::support::*;
 

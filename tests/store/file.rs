@@ -5,8 +5,8 @@ use std::path::Path;
 
 use darknode::node::store::{Store, StoreError};
 use darknode::proto::event::Query;
-use darknode::proto::memory::{Counters, Memory, Op};
-use darknode::proto::view::{ErrorCode, Notice};
+use darknode::proto::notice::{ErrorCode, Notice};
+use darknode::proto::persist::{Counters, Memory, Op};
 
 use crate::memory::everything;
 use crate::support::*;

@@ -1,8 +1,8 @@
 //! What faces ask for.
 
 use darknode::id::SessionId;
-use darknode::proto::memory::{MessageRow, Op};
-use darknode::proto::view::{Delivery, HeldBy, Holder, MessageView};
+use darknode::proto::notice::{Delivery, HeldBy, Holder, MessageView};
+use darknode::proto::persist::{MessageRow, Op};
 use darknode::wire::content::kind;
 
 use crate::support::*;

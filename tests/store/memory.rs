@@ -3,7 +3,7 @@
 use darknode::id::{Address, SessionId, StreamId};
 use darknode::identity::seal::PrekeySecret;
 use darknode::node::store::{Job, Store};
-use darknode::proto::memory::*;
+use darknode::proto::persist::*;
 use darknode::proto::ranges::Ranges;
 use darknode::time::{Moment, Now, Wall};
 use darknode::wire::record::Signed;

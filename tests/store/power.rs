@@ -11,7 +11,7 @@ use darknode::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use darknode::identity::seal::PrekeySecret;
 use darknode::node::clock::random;
 use darknode::node::store::{Event, Store};
-use darknode::proto::memory::*;
+use darknode::proto::persist::*;
 use darknode::sim::disk::Disk;
 use darknode::time::Moment;
 use rand_chacha::ChaCha20Rng;

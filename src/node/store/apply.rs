@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBe
 use super::names::Names;
 use super::{custody, int, lamport, packed};
 use crate::id::{MessageId, StreamId};
-use crate::proto::memory::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
+use crate::proto::persist::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
 use crate::time::Now;
 

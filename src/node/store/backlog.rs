@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::id::{EnvelopeId, MessageId, SessionId, StreamId, UserId};
-use crate::proto::memory::{Op, Ticket};
+use crate::proto::persist::{Op, Ticket};
 
 /// Ops held before the backlog is gone through for the first time.
 const THIN_AT: usize = 8192;
@@ -133,7 +133,7 @@ fn subject(op: &Op) -> Option<Subject> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::memory::{Counters, CustodyRow, UserRow};
+    use crate::proto::persist::{Counters, CustodyRow, UserRow};
     use crate::time::Moment;
 
     fn user(n: u8, verified: bool) -> Op {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Result, Row, params};
 use super::columns::{id, number, rows, unreadable};
 use super::{int, packed};
 use crate::id::{Address, EnvelopeId, SessionId, UserId};
-use crate::proto::memory::{CustodyRow, Mine, TombstoneRow};
+use crate::proto::persist::{CustodyRow, Mine, TombstoneRow};
 use crate::time::Moment;
 
 /// One that is held already keeps its place.

@@ -7,7 +7,7 @@ use super::columns::{id, number, ranges, rows, signed, stream, unreadable};
 use super::{Me, custody, packed, uint};
 use crate::id::{MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
-use crate::proto::memory::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
+use crate::proto::persist::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Now, Wall};
 

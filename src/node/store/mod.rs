@@ -32,8 +32,8 @@ use rusqlite::Connection;
 
 use crate::id::{MessageId, UserId};
 use crate::proto::event::Query;
-use crate::proto::memory::{Memory, MessageRow, Op, Ticket};
-use crate::proto::view::Notice;
+use crate::proto::notice::Notice;
+use crate::proto::persist::{Memory, MessageRow, Op, Ticket};
 use crate::time::{Moment, Now};
 use backlog::Backlog;
 use file::{Header, StoreFile};

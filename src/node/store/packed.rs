@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::id::{Address, SessionId, StreamId};
-use crate::proto::memory::{AddressRow, Provenance};
+use crate::proto::persist::{AddressRow, Provenance};
 use crate::proto::ranges::Ranges;
 use crate::time::Moment;
 use crate::wire::record::{MAX_RECORD, Signed};

@@ -11,9 +11,9 @@ use super::names::find_key;
 use super::{Me, int};
 use crate::id::{SessionId, StreamId, UserId};
 use crate::proto::event::{Query, StatusOf};
-use crate::proto::memory::MessageRow;
+use crate::proto::notice::{Delivery, HeldBy, Holder, MessageView, Notice, StatusView};
+use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
-use crate::proto::view::{Delivery, HeldBy, Holder, MessageView, Notice, StatusView};
 use crate::wire::content::kind;
 
 /// Messages in one answer: more than a person reads, and at 16,000 bytes each not more than 160 MB for a moment.

@@ -22,8 +22,8 @@ use super::mark::Mark;
 use super::names::Names;
 use super::{Event, Job, Me, Options, query, schema};
 use crate::proto::event::Query;
-use crate::proto::memory::{Op, Ticket};
-use crate::proto::view::{ErrorCode, Notice};
+use crate::proto::notice::{ErrorCode, Notice};
+use crate::proto::persist::{Op, Ticket};
 use crate::time::Moment;
 
 /// Ops in one transaction: more would win nothing against the cost of a commit, and make a question wait.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::stage::Stage;
 use crate::proto::event::Command;
-use crate::proto::view::Notice;
+use crate::proto::notice::Notice;
 use crate::sim::net::NodeIndex;
 use crate::sim::report::Report;
 

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::id::{Address, MessageId, NetworkId, StreamId};
-use crate::proto::view::{Absence, By, ErrorCode, Filter, Holder, Via, WarningCode};
+use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, Via, WarningCode};
 
 const ID: UserId = UserId([1; 32]);
 const SESSION: SessionId = SessionId([2; 32]);

@@ -1,6 +1,6 @@
 //! The words of the contract for what is one of a few.
 
-use crate::proto::view::{Absence, By, Delivery, ErrorCode, Filter, Via, WarningCode};
+use crate::proto::notice::{Absence, By, Delivery, ErrorCode, Filter, Via, WarningCode};
 
 pub fn side(by: By) -> &'static str {
     match by {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
-use crate::proto::view::{ErrorCode, Holder, WarningCode};
+use crate::proto::notice::{ErrorCode, Holder, WarningCode};
 use crate::time::Wall;
 
 const PLAIN: Style = Style { colours: false };

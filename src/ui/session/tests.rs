@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::id::{Address, MessageId, SessionId, StreamId};
-use crate::proto::view::{ErrorCode, MessageView, WarningCode};
+use crate::proto::notice::{ErrorCode, MessageView, WarningCode};
 use crate::time::Wall;
 use crate::ui::lines::{Lines, Render};
 

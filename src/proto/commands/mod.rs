@@ -1,0 +1,3 @@
+pub mod lookup;
+mod on_request;
+mod snapshot;

@@ -1,0 +1,93 @@
+//! Copies of what is known, for the faces.
+
+use std::net::SocketAddr;
+
+use crate::id::{SessionId, UserId};
+use crate::identity::address::{Address, MAX_PLACES};
+use crate::identity::words;
+use crate::proto::Core;
+use crate::proto::notice::{Filter, Profile, SessionView, UserView, Via};
+
+impl Core {
+    /// Who is known, as `\users`, `\online` and `\offline` show them.
+    pub fn view(&self, filter: Filter) -> Vec<UserView> {
+        let wanted = |view: &UserView| match filter {
+            Filter::All => true,
+            Filter::Online => view.online,
+            Filter::Offline => !view.online,
+        };
+        self.users.iter().map(|user| self.view_user(user)).filter(wanted).collect()
+    }
+
+    fn view_user(&self, id: UserId) -> UserView {
+        let me = id == self.config.user;
+        let sessions: Vec<SessionView> = self.known_sessions(&id).into_iter().map(|s| self.view_session(s)).collect();
+        let distance = match () {
+            () if me => Some(0),
+            () if self.links.is_link(&id) => Some(1),
+            () => self.horizon.reaches(&id).then_some(2),
+        };
+        UserView {
+            user: self.users.handle(&id),
+            id,
+            online: me || sessions.iter().any(|session| session.online),
+            distance,
+            nearby: self.nearby.shows(&id) || self.known_sessions(&id).iter().any(|s| self.nearby.announces(s)),
+            verified: self.users.is_verified(&id),
+            sessions,
+        }
+    }
+
+    /// Sessions of a user: those heard of, and those on the roster.
+    fn known_sessions(&self, user: &UserId) -> Vec<SessionId> {
+        let mut all: Vec<SessionId> = self.sessions.of_user(user).chain(self.users.audience(user)).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    fn view_session(&self, id: SessionId) -> SessionView {
+        if id == self.session {
+            let addrs = self.myself.addrs.clone();
+            return SessionView { session: id, online: true, via: Some(Via::Direct), heard_s: 0, addrs };
+        }
+        let known = self.sessions.get(&id);
+        let online = self.neighbours.up(&id).is_some() || self.presence.is_online(&id);
+        let heard = known.map(|session| self.now.moment.since(session.heard).as_secs()).unwrap_or(0);
+        SessionView {
+            session: id,
+            online,
+            via: online.then(|| self.via(&id)),
+            heard_s: if self.neighbours.up(&id).is_some() { 0 } else { heard },
+            addrs: known.map(|session| session.addresses()).unwrap_or_default(),
+        }
+    }
+
+    fn via(&self, session: &SessionId) -> Via {
+        if self.neighbours.up(session).is_some() { Via::Direct } else { Via::Relayed }
+    }
+
+    pub(in crate::proto) fn view_profile(&self, id: &UserId) -> Profile {
+        let me = *id == self.config.user;
+        let sessions = self.known_sessions(id);
+        let addrs = if me {
+            self.myself.addrs.clone()
+        } else {
+            sessions.iter().filter_map(|s| self.sessions.get(s)).flat_map(|s| s.addresses()).collect()
+        };
+        // Others are not where this machine is, unless I am: then nobody else can be met.
+        let leads_there =
+            |addr: &&SocketAddr| crate::proto::people::sessions::may_travel(addr) && (me || !addr.ip().is_loopback());
+        let places = addrs.iter().filter(leads_there).take(MAX_PLACES).copied().collect();
+        Profile {
+            user: self.users.handle(id),
+            id: *id,
+            words: words::fingerprint(id),
+            address: Address { user: *id, places }.to_string(),
+            session: me.then_some(self.session),
+            sessions,
+            verified: self.users.is_verified(id),
+            drops: if me { self.drops.clone() } else { crate::proto::Drops::new() },
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! My prekeys: a new one every day, the newest three on the key card, private halves deleted after 29 days, so that a
+//! stolen laptop cannot open older radio traffic.
+
+use rand_core::CryptoRng;
+
+use crate::identity::seal::PrekeySecret;
+use crate::proto::limits::{PREKEY_LIFE, PREKEY_ROTATION};
+use crate::time::Moment;
+use crate::wire::record::Prekey;
+
+/// Prekeys a card offers.
+const OFFERED: usize = 3;
+
+/// The private halves that are still alive, oldest first.
+#[derive(Debug)]
+pub struct Prekeys {
+    alive: Vec<PrekeySecret>,
+}
+
+impl Prekeys {
+    pub fn new(mut alive: Vec<PrekeySecret>) -> Prekeys {
+        alive.sort_by_key(|prekey| prekey.made);
+        Prekeys { alive }
+    }
+
+    /// Makes a new one if the newest is a day old.
+    pub fn rotate(&mut self, rng: &mut impl CryptoRng, now: Moment) -> Option<&PrekeySecret> {
+        if self.alive.last().is_some_and(|newest| now < newest.made + PREKEY_ROTATION) {
+            return None;
+        }
+        self.alive.push(PrekeySecret::generate(rng, now));
+        self.alive.last()
+    }
+
+    /// Takes out those that are too old to keep; returns their ids.
+    pub fn expire(&mut self, now: Moment) -> Vec<[u8; 8]> {
+        self.alive.extract_if(.., |prekey| now >= prekey.made + PREKEY_LIFE).map(|prekey| prekey.id).collect()
+    }
+
+    /// What a key card offers, newest first.
+    pub fn offered(&self) -> Vec<Prekey> {
+        self.alive.iter().rev().take(OFFERED).map(PrekeySecret::public).collect()
+    }
+
+    pub fn find(&self, id: &[u8; 8]) -> Option<&PrekeySecret> {
+        self.alive.iter().rev().find(|prekey| prekey.id == *id)
+    }
+
+    pub fn next(&self) -> Option<Moment> {
+        let rotation = self.alive.last().map(|newest| newest.made + PREKEY_ROTATION);
+        let expiry = self.alive.first().map(|oldest| oldest.made + PREKEY_LIFE);
+        rotation.into_iter().chain(expiry).min()
+    }
+}

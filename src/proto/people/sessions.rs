@@ -1,0 +1,289 @@
+//! Sessions: where people were. Each with its last declaration and key card, when it was last heard, and its addresses with
+//! their provenance. "Even offline nodes are remembered" (the paper, 3.2), and pruned on demand or at a limit: online ones
+//! always stay, then the most recently heard; the last one of somebody who matters is never forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::id::{SessionId, UserId};
+use crate::identity::{Checked, Kept};
+use crate::proto::limits::{CARD_LIFE, MAX_ADDRESSES};
+use crate::proto::persist::{AddressRow, Provenance, SessionRow};
+use crate::time::Moment;
+use crate::wire::record::{Declaration, KeyCard, Prekey, Signed};
+
+/// What is known of a session. A server holds a hundred thousand: nothing here takes more room than it needs.
+#[derive(Debug)]
+pub struct Session {
+    pub user: UserId,
+    declaration: Option<Declared>,
+    card: Option<Card>,
+    pub heard: Moment,
+    addresses: Box<[AddressRow]>,
+}
+
+/// What a session said last of itself.
+#[derive(Debug)]
+pub struct Declared {
+    pub seq: u64,
+    pub online: bool,
+    /// Bits of [`roles`](crate::wire::record::roles).
+    pub roles: u32,
+    record: Kept<Declaration>,
+}
+
+/// Its newest key card.
+#[derive(Debug)]
+pub struct Card {
+    pub seq: u64,
+    /// Until when it may be used: for [`CARD_LIFE`] from when its session gave it away.
+    until: Moment,
+    record: Kept<KeyCard>,
+}
+
+/// Every session that is remembered.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    known: BTreeMap<SessionId, Session>,
+    by_user: BTreeSet<(UserId, SessionId)>,
+}
+
+impl Sessions {
+    pub fn new(rows: Vec<SessionRow>) -> Sessions {
+        let known: BTreeMap<_, _> = rows.into_iter().map(|row| (row.session, Session::from_row(row))).collect();
+        Sessions { by_user: known.iter().map(|(id, session)| (session.user, *id)).collect(), known }
+    }
+
+    /// Notes a session of a user that was heard now. A session that has signed for two users is the latter's.
+    pub fn hear(&mut self, id: SessionId, user: UserId, now: Moment) {
+        if self.known.get(&id).is_some_and(|known| known.user != user) {
+            self.forget(&id);
+        }
+        if let Some(session) = self.known.get_mut(&id) {
+            session.heard = session.heard.max(now);
+            return;
+        }
+        self.known.insert(id, Session { user, declaration: None, card: None, heard: now, addresses: Box::default() });
+        self.by_user.insert((user, id));
+    }
+
+    /// Takes in the declaration of a session that is known. False if it is no newer than the one held.
+    pub fn declare(&mut self, declaration: &Checked<Declaration>, heard: Moment) -> bool {
+        let Some(session) = self.known.get_mut(&declaration.session) else { return false };
+        if session.declaration.as_ref().is_some_and(|held| held.seq >= declaration.seq) {
+            return false;
+        }
+        for addr in declaration.addrs.iter().filter(|addr| may_travel(&addr.0)) {
+            note(&mut session.addresses, addr.0, Provenance::Declared, heard);
+        }
+        session.heard = session.heard.max(heard);
+        session.declaration = Some(Declared::from(declaration));
+        true
+    }
+
+    /// Takes in the key card of a session that is known, which gave it away so long ago. False if it is no newer than the one
+    /// held, or too old to be used: whoever lies about its age must not take away a good one. Of several words on the age
+    /// of one card the youngest counts.
+    pub fn take_card(&mut self, card: &Checked<KeyCard>, age: Duration, now: Moment) -> bool {
+        let Some(session) = self.known.get_mut(&card.session).filter(|_| age <= CARD_LIFE) else { return false };
+        let until = now + (CARD_LIFE - age);
+        if let Some(held) = session.card.as_mut().filter(|held| held.seq >= card.seq) {
+            let was_over = held.until < now;
+            if held.seq > card.seq || held.record.signed() != *card.signed() {
+                return false;
+            }
+            held.until = held.until.max(until);
+            return was_over;
+        }
+        session.card = Some(Card::of(card, until));
+        true
+    }
+
+    /// Notes where a session is or may be. True if it is news.
+    pub fn note_address(&mut self, id: &SessionId, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
+        self.known.get_mut(id).is_some_and(|session| note(&mut session.addresses, addr, provenance, now))
+    }
+
+    pub fn get(&self, id: &SessionId) -> Option<&Session> {
+        self.known.get(id)
+    }
+
+    pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = SessionId> + '_ {
+        self.by_user.range((*user, SessionId([0; 32]))..=(*user, SessionId([255; 32]))).map(|(_, session)| *session)
+    }
+
+    /// Prekey to seal to, unless the card is too old or there is none. The first of a card is its newest.
+    pub fn prekey(&self, id: &SessionId, now: Moment) -> Option<Prekey> {
+        let card = self.known.get(id)?.card.as_ref().filter(|card| now <= card.until)?;
+        card.record.value().prekeys.first().cloned()
+    }
+
+    /// The highest seq seen of a session.
+    pub fn seq(&self, id: &SessionId) -> Option<u64> {
+        let session = self.known.get(id)?;
+        let declared = session.declaration.as_ref().map(|declaration| declaration.seq);
+        declared.max(session.card.as_ref().map(|card| card.seq))
+    }
+
+    /// Whether its last word was that it is there.
+    pub fn says_online(&self, id: &SessionId) -> bool {
+        let declaration = self.known.get(id).and_then(Session::declaration);
+        declaration.is_some_and(|declaration| declaration.online)
+    }
+
+    /// When the last of a user's sessions was heard of.
+    pub fn last_heard(&self, user: &UserId) -> Moment {
+        self.of_user(user).filter_map(|session| Some(self.known.get(&session)?.heard)).max().unwrap_or_default()
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.known.keys().copied()
+    }
+
+    pub fn count(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Forgets sessions until `keep` are left, the longest unheard first, and never one that must stay. Returns the
+    /// forgotten, each with its user.
+    pub fn prune(
+        &mut self,
+        keep: usize,
+        must_stay: impl Fn(&SessionId, &Session, bool) -> bool,
+    ) -> Vec<(SessionId, UserId)> {
+        let mut by_age: Vec<(Moment, SessionId)> =
+            self.known.iter().map(|(id, session)| (session.heard, *id)).collect();
+        by_age.sort();
+        let mut forgotten = Vec::new();
+        for (_, id) in by_age {
+            if self.known.len() <= keep {
+                break;
+            }
+            let session = &self.known[&id];
+            let user = session.user;
+            let last = self.of_user(&session.user).nth(1).is_none();
+            if !must_stay(&id, session, last) {
+                self.forget(&id);
+                forgotten.push((id, user));
+            }
+        }
+        forgotten
+    }
+
+    pub fn forget(&mut self, id: &SessionId) {
+        if let Some(session) = self.known.remove(id) {
+            self.by_user.remove(&(session.user, *id));
+        }
+    }
+
+    /// What the store keeps of a session. Link-local addresses stay out: their scope is of this start of this machine.
+    pub fn row(&self, id: &SessionId) -> Option<SessionRow> {
+        let session = self.known.get(id)?;
+        Some(SessionRow {
+            session: *id,
+            user: session.user,
+            declaration: session.declaration.as_ref().map(Declared::signed),
+            card: session.card.as_ref().map(Card::signed),
+            card_until: session.card.as_ref().map_or(Moment(0), |card| card.until),
+            heard: session.heard,
+            addresses: session.addresses.iter().filter(|row| may_travel(&row.addr)).copied().collect(),
+        })
+    }
+}
+
+impl Declared {
+    /// The bytes that were signed, to pass on.
+    pub fn signed(&self) -> Signed {
+        self.record.signed()
+    }
+}
+
+impl From<&Checked<Declaration>> for Declared {
+    fn from(said: &Checked<Declaration>) -> Declared {
+        Declared { seq: said.seq, online: said.online, roles: said.roles, record: Kept::from(said) }
+    }
+}
+
+impl Card {
+    fn of(card: &Checked<KeyCard>, until: Moment) -> Card {
+        Card { seq: card.seq, until, record: Kept::from(card) }
+    }
+
+    /// The bytes that were signed, to pass on.
+    pub fn signed(&self) -> Signed {
+        self.record.signed()
+    }
+
+    /// How long ago its session gave it away, by all who had it since; `None` when it is too old to be used.
+    pub fn age(&self, now: Moment) -> Option<Duration> {
+        (now <= self.until).then(|| CARD_LIFE.saturating_sub(self.until.since(now)))
+    }
+}
+
+impl Session {
+    fn from_row(row: SessionRow) -> Session {
+        let declaration = row.declaration.and_then(|signed| Checked::from_store(&signed).ok());
+        let card = row.card.and_then(|signed| Checked::from_store(&signed).ok());
+        Session {
+            user: row.user,
+            declaration: declaration.as_ref().map(Declared::from),
+            card: card.as_ref().map(|card| Card::of(card, row.card_until)),
+            heard: row.heard,
+            addresses: row.addresses.into(),
+        }
+    }
+
+    pub fn declaration(&self) -> Option<&Declared> {
+        self.declaration.as_ref()
+    }
+
+    pub fn card(&self) -> Option<&Card> {
+        self.card.as_ref()
+    }
+
+    /// Whether it was met at an address, or seen there on the local link.
+    pub fn has_answered_at(&self, addr: &SocketAddr) -> bool {
+        self.addresses.iter().any(|row| row.addr == *addr && row.provenance <= Provenance::Lan)
+    }
+
+    /// Addresses worth a dial, most trusted first, newest first among equals.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let mut rows: Vec<&AddressRow> = self.addresses.iter().filter(|row| can_be_dialled(&row.addr)).collect();
+        rows.sort_by(|a, b| a.provenance.cmp(&b.provenance).then(b.at.cmp(&a.at)));
+        rows.iter().map(|row| row.addr).collect()
+    }
+}
+
+/// Adds or refreshes an address; at the limit the least trusted and oldest goes. True if it was not known so well before.
+fn note(addresses: &mut Box<[AddressRow]>, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
+    if !can_be_dialled(&addr) {
+        return false;
+    }
+    if let Some(row) = addresses.iter_mut().find(|row| row.addr == addr) {
+        let better = provenance < row.provenance;
+        row.provenance = row.provenance.min(provenance);
+        row.at = row.at.max(now);
+        return better;
+    }
+    let mut rows = std::mem::take(addresses).into_vec();
+    rows.push(AddressRow { addr, provenance, at: now });
+    if rows.len() > MAX_ADDRESSES {
+        rows.sort_by(|a, b| a.provenance.cmp(&b.provenance).then(b.at.cmp(&a.at)));
+        rows.truncate(MAX_ADDRESSES);
+    }
+    *addresses = rows.into();
+    true
+}
+
+/// Whether a dial there could ever make sense.
+fn can_be_dialled(addr: &SocketAddr) -> bool {
+    let ip = addr.ip();
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
+
+/// Link-local IPv6 addresses live only in this machine's scope.
+pub fn may_travel(addr: &SocketAddr) -> bool {
+    !matches!(addr.ip(), IpAddr::V6(v6) if v6.is_unicast_link_local())
+}

@@ -1,0 +1,5 @@
+pub mod directory;
+mod on_directory;
+mod on_trail;
+pub mod questions;
+pub mod trails;

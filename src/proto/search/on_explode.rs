@@ -1,0 +1,135 @@
+//! explode: the paper's flood of a declaration over all short paths. It goes to every neighbour, and from each to every
+//! neighbour of its own, forwarded once by each node. Answers are merged on the way back; they count users and sessions by
+//! hashes and name nobody.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::id::ConnId;
+use crate::proto::Core;
+use crate::proto::notice::{ErrorCode, Notice};
+use crate::wire::codec::{Fixed, List};
+use crate::wire::control::{Control, Explode, Exploded, Reached, ShortId};
+use crate::wire::record::{Declaration, Roster};
+
+/// Hops behind the first (design §5: distance 2).
+const HOPS: u8 = 1;
+/// Sessions in one answer (`wire::control`).
+const MAX_REACHED: usize = 256;
+
+impl Core {
+    /// `\explode`.
+    pub(in crate::proto) fn explode(&mut self, line: Option<u64>) -> Result<(), (ErrorCode, String)> {
+        if let Err(seconds) = self.floods.allow(self.config.user, self.now.moment) {
+            return Err((ErrorCode::BadArgument, format!("once in ten minutes; again in {seconds} s")));
+        }
+        let flood = rand_core::Rng::next_u64(&mut self.rng);
+        self.floods.open(flood, None, line, HOPS, self.now.moment);
+        let message = Explode {
+            flood,
+            declaration: self.myself.declaration.signed().clone(),
+            roster: Some(self.myself.roster.signed().clone()),
+            hops: HOPS,
+        };
+        self.flood(message, None);
+        self.answer_floods();
+        Ok(())
+    }
+
+    fn flood(&mut self, message: Explode, but: Option<ConnId>) {
+        let conns: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
+        for conn in conns.into_iter().filter(|conn| Some(*conn) != but) {
+            self.floods.sent(message.flood, conn);
+            self.send_control(conn, Control::Explode(message.clone()));
+        }
+    }
+
+    pub(in crate::proto) fn on_explode(&mut self, conn: ConnId, explode: Explode) {
+        if let Some(roster) = &explode.roster {
+            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            if self.concerns(&roster.user) {
+                self.learn_roster(roster);
+            }
+        }
+        let Some(declaration) = self.checked::<Declaration>(conn, &explode.declaration) else { return };
+        let (origin, session) = (declaration.user, declaration.session);
+        let Some((by, _)) = self.speaker(conn) else { return };
+        if explode.hops >= HOPS && session != by {
+            self.drop_counted("explode in the name of another");
+            return self.answer_flood(conn, explode.flood, Vec::new(), 0);
+        }
+        let hops = explode.hops.min(HOPS);
+        if session == self.session {
+            return self.answer_flood(conn, explode.flood, Vec::new(), 0);
+        }
+        if !self.floods.open(explode.flood, Some(conn), None, hops, self.now.moment) {
+            return self.on_known_flood(conn, explode, hops);
+        }
+        if self.floods.allow(origin, self.now.moment).is_err() {
+            self.drop_counted("explode too soon");
+            return self.answer_floods();
+        }
+        if self.concerns(&origin) && self.take_declaration(declaration, self.now.moment) {
+            self.wanted.news(&origin, self.now.moment);
+        }
+        if hops > 0 {
+            self.flood(Explode { hops: hops - 1, ..explode }, Some(conn));
+        }
+        self.answer_floods();
+    }
+
+    /// A copy over two hops may overtake the one that came straight, which goes further.
+    fn on_known_flood(&mut self, conn: ConnId, explode: Explode, hops: u8) {
+        let flood = explode.flood;
+        let Some(before) = self.floods.widen(flood, conn, hops, self.now.moment) else {
+            return self.answer_flood(conn, flood, Vec::new(), 0);
+        };
+        if let Some(before) = before {
+            self.answer_flood(before, flood, Vec::new(), 0);
+        }
+        self.flood(Explode { hops: hops - 1, ..explode }, Some(conn));
+        self.answer_floods();
+    }
+
+    pub(in crate::proto) fn on_exploded(&mut self, conn: ConnId, exploded: Exploded) {
+        if !self.floods.heard(exploded.flood, &conn, &exploded.reached, exploded.messages) {
+            return self.drop_counted("answer to no flood of mine");
+        }
+        self.answer_floods();
+    }
+
+    /// Floods that all have answered, or that have waited long enough.
+    pub(in crate::proto) fn answer_floods(&mut self) {
+        let done: Vec<_> = self
+            .floods
+            .done(self.now.moment)
+            .into_iter()
+            .map(|(id, flood)| (id, flood.from, flood.line, flood.began, flood.reached.clone(), flood.messages))
+            .collect();
+        for (id, from, line, began, mut reached, messages) in done {
+            if let Some(conn) = from {
+                reached.insert(self.reached(id));
+                self.answer_flood(conn, id, reached.into_iter().take(MAX_REACHED).collect(), messages);
+                continue;
+            }
+            reached.remove(&self.reached(id));
+            let users: std::collections::BTreeSet<ShortId> = reached.iter().map(|reached| reached.0).collect();
+            let elapsed_ms = self.now.moment.since(began).as_millis() as u64;
+            let (users, sessions) = (users.len(), reached.len());
+            self.notice(line, Notice::Exploded { users, sessions, messages, elapsed_ms });
+        }
+    }
+
+    fn answer_flood(&mut self, conn: ConnId, flood: u64, reached: Vec<Reached>, messages: u64) {
+        self.send_control(conn, Control::Exploded(Exploded { flood, reached: List(reached), messages }));
+    }
+
+    /// Myself, as an answer to a flood counts me.
+    fn reached(&self, flood: u64) -> Reached {
+        let hash = |id: &[u8; 32]| -> ShortId {
+            let hash = Sha256::new().chain_update(b"darknode/explode/1\0").chain_update(flood.to_be_bytes());
+            let hash = hash.chain_update(id).finalize();
+            Fixed(hash[..8].try_into().expect("SHA-256 has 32 bytes"))
+        };
+        Reached(hash(&self.config.user.0), hash(&self.session.0))
+    }
+}
