@@ -153,8 +153,8 @@ pub struct MessageId {
 }
 
 impl MessageId {
-    /// The opaque string of `cli.md`: the first 128 bits of SHA-256 over all that makes the id, so that nobody can find
-    /// another message with the same one.
+    /// The message id of `docs/json.md`: the first 128 bits of a SHA-256 hash of all parts of the id, so that nobody can
+    /// create another message with the same one.
     pub fn token(&self) -> String {
         let hash = Sha256::new()
             .chain_update(b"darknode/message/1\0")

@@ -273,7 +273,8 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
 
 /// The session is named if there are several.
 fn state(style: Style, held: &HeldBy, named: bool) -> String {
-    let session = |word: &str| if named { format!(" {word} {}", held.session.short()) } else { String::new() };
+    let session =
+        |preposition: &str| if named { format!(" {preposition} {}", held.session.short()) } else { String::new() };
     match held.state {
         Delivery::Queued => format!("waiting{}", session("for")),
         Delivery::Carried => {

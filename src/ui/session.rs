@@ -225,7 +225,7 @@ impl<S: Screen> Session<S> {
         }
     }
 
-    /// Handles a message and those that are already queued behind it. `Some` if one of them was the last.
+    /// Handles a message and those already queued after it. `Some` if one of them was the last.
     fn on_messages(&mut self, first: NodeMessage) -> Option<Ending> {
         let mut ending = self.on_message(first);
         for _ in 1..BATCH {
