@@ -19,7 +19,7 @@ pub const STOPS_WITHIN: Duration = Duration::from_millis(1600);
 
 /// From a user interface to the node.
 #[derive(Debug)]
-pub enum FaceMessage {
+pub enum UiMessage {
     Request(Request),
     /// Every `message` notice up to this arrival number has been written and flushed. The store records this.
     Printed {
@@ -55,6 +55,6 @@ pub struct Ready {
 
 /// The user interface's ends of the channels.
 pub struct Handle {
-    pub to_node: mpsc::Sender<FaceMessage>,
+    pub to_node: mpsc::Sender<UiMessage>,
     pub from_node: mpsc::UnboundedReceiver<NodeMessage>,
 }

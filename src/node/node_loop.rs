@@ -22,7 +22,7 @@ use super::connection::{self, Common, Event, code};
 use super::printer::{Fetch, Printer};
 use super::store::{self, Job};
 use super::switchboard::Switchboard;
-use crate::handle::{FaceMessage, NodeMessage, STOPS_WITHIN};
+use crate::handle::{NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
@@ -52,7 +52,7 @@ const _: () = assert!(FAREWELL.as_millis() + LAST_CLOSES.as_millis() < STOPS_WIT
 
 /// How the loop hears of things.
 pub struct Ways {
-    pub from_face: mpsc::Receiver<FaceMessage>,
+    pub from_face: mpsc::Receiver<UiMessage>,
     pub from_tasks: mpsc::Receiver<Event>,
     pub from_store: mpsc::UnboundedReceiver<store::Event>,
 }
@@ -179,10 +179,10 @@ impl Node {
         }
     }
 
-    fn on_face(&mut self, message: FaceMessage) {
+    fn on_face(&mut self, message: UiMessage) {
         match message {
-            FaceMessage::Request(request) => self.handle(Input::Request(request)),
-            FaceMessage::Printed { arrival } => {
+            UiMessage::Request(request) => self.handle(Input::Request(request)),
+            UiMessage::Printed { arrival } => {
                 self.printer.printed(arrival);
                 self.store.send(Job::Printed { arrival }).ok();
             }

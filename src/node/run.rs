@@ -102,7 +102,7 @@ impl Parts {
     /// Puts it together. From here on the world sees us.
     fn assemble(
         mut self,
-        from_face: mpsc::Receiver<crate::handle::FaceMessage>,
+        from_face: mpsc::Receiver<crate::handle::UiMessage>,
         to_face: mpsc::UnboundedSender<NodeMessage>,
     ) -> std::io::Result<(Node, Ways, Leaving)> {
         let clock = Clock::new(self.store.alive);

@@ -22,7 +22,7 @@ use tokio::time::{Sleep, sleep};
 use super::input::Line;
 use super::macros::{self, InputError, Typed};
 use super::{Event, Screen};
-use crate::handle::{FaceMessage, Handle, NodeMessage, STOPS_WITHIN};
+use crate::handle::{Handle, NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::UserId;
 use crate::proto::event::{Command, Request};
 use crate::proto::notice::{ErrorCode, Notice};
@@ -64,7 +64,7 @@ enum Step<'a> {
     FromNode(NodeMessage),
     Printed(u64),
     /// The node can take one more message; `None` if it takes no more.
-    CanSend(Option<mpsc::Permit<'a, FaceMessage>>),
+    CanSend(Option<mpsc::Permit<'a, UiMessage>>),
     Line(Line),
     Stop,
     GraceOver,
@@ -166,7 +166,7 @@ impl<S: Screen> Session<S> {
         }
     }
 
-    async fn next<'a>(&mut self, to_node: &'a mpsc::Sender<FaceMessage>) -> Step<'a> {
+    async fn next<'a>(&mut self, to_node: &'a mpsc::Sender<UiMessage>) -> Step<'a> {
         let reads = !self.input_ended && self.quit == Quit::No && self.waiting.is_none() && self.request.is_none();
         let sends = !self.node_gone && self.has_outgoing();
         let grace = async {
@@ -193,16 +193,16 @@ impl<S: Screen> Session<S> {
 
     /// The print position goes first: it is small, and what it covers need not be shown again after a crash. `\quit` goes
     /// last.
-    fn next_outgoing(&mut self) -> Option<FaceMessage> {
+    fn next_outgoing(&mut self) -> Option<UiMessage> {
         if let Some(arrival) = self.printed_up_to.take() {
-            return Some(FaceMessage::Printed { arrival });
+            return Some(UiMessage::Printed { arrival });
         }
         if let Some(request) = self.request.take() {
-            return Some(FaceMessage::Request(request));
+            return Some(UiMessage::Request(request));
         }
         let Quit::Requested(line) = self.quit else { return None };
         self.quit = Quit::Sent;
-        Some(FaceMessage::Request(Request { line, command: Command::Quit }))
+        Some(UiMessage::Request(Request { line, command: Command::Quit }))
     }
 
     fn request_quit(&mut self, line: Option<u64>) {

@@ -35,7 +35,7 @@ impl Write for Output {
 
 /// A session and the other ends of its channels.
 struct Fixture {
-    requests: mpsc::Receiver<FaceMessage>,
+    requests: mpsc::Receiver<UiMessage>,
     node: mpsc::UnboundedSender<NodeMessage>,
     input: mpsc::Sender<Line>,
     stop: Arc<Notify>,
@@ -62,14 +62,14 @@ impl Fixture {
     }
 
     /// The next message to the node.
-    async fn next(&mut self) -> FaceMessage {
+    async fn next(&mut self) -> UiMessage {
         let next = timeout(Duration::from_secs(20), self.requests.recv()).await;
         next.expect("the session sends something").expect("the session runs")
     }
 
     async fn request(&mut self) -> (Option<u64>, Command) {
         match self.next().await {
-            FaceMessage::Request(request) => (request.line, request.command),
+            UiMessage::Request(request) => (request.line, request.command),
             other => panic!("a request was expected, not {other:?}"),
         }
     }
@@ -254,7 +254,7 @@ async fn a_message_is_reported_as_printed_after_it_is_written() {
     let mut fixture = fixture(true, false);
     fixture.tell(None, message(7));
     match fixture.next().await {
-        FaceMessage::Printed { arrival } => assert_eq!(arrival, 7),
+        UiMessage::Printed { arrival } => assert_eq!(arrival, 7),
         other => panic!("a print position was expected, not {other:?}"),
     }
     let (_, printed) = fixture.stop().await;
