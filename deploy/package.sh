@@ -60,7 +60,7 @@ cp -r deploy/debian "$stage/debian"
 cp deploy/darknode.service "$stage/debian/"
 cp "$program" "$stage/darknode"
 cp deploy/darknode.1 "$stage/"
-cp README.md CHANGELOG.md "$stage/doc/"
+cp README.md CHANGELOG.md docs/json.md "$stage/doc/"
 cp deploy/README.md "$stage/doc/SERVER.md"
 (cd "$stage" && dpkg-buildpackage --host-arch "$architecture" -b -uc -us -d)
 # Renamed atomically, so that a process that reads the previous package is not disturbed.
