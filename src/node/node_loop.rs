@@ -238,7 +238,7 @@ impl Node {
 
     /// What was refused, dropped or cut off, by reason, in the core and around it.
     fn counts(&self) -> Drops {
-        let mut counts = self.core.drops().clone();
+        let mut counts = self.core.drops();
         counts.extend(self.common.counters.seen());
         counts
     }

@@ -2,15 +2,16 @@
 
 use crate::id::ConnId;
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::event::CloseReason;
 use crate::wire::control::Control;
 
 impl Core {
     pub(in crate::proto) fn on_control(&mut self, conn: ConnId, batch: Vec<Control>) {
         for message in batch {
-            let Some(neighbour) = self.neighbours.get(&conn) else { return };
+            let Some(neighbour) = self.peers.connections.get(&conn) else { return };
             if neighbour.user.is_none() && !matches!(message, Control::Hello(_)) {
-                self.drop_counted("message before hello");
+                self.cx.dropped(DropReason::MessageBeforeHello);
                 return self.close(conn, CloseReason::Protocol);
             }
             match message {
@@ -25,7 +26,7 @@ impl Core {
                 Control::Sample(sample) => self.on_sample(conn, sample),
                 Control::Explode(explode) => self.on_explode(conn, explode),
                 Control::Exploded(exploded) => self.on_exploded(conn, exploded),
-                Control::Unknown(_) => self.drop_counted("message of an unknown kind"),
+                Control::Unknown(_) => self.cx.dropped(DropReason::UnknownMessage),
             }
         }
     }

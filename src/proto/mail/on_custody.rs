@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::id::{ConnId, EnvelopeId, NetworkId, SessionId, UserId};
 use crate::identity::seal::envelope_id;
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::event::Output;
 use crate::proto::limits::{ENVELOPE_LIFE, SPRAY};
 use crate::proto::mail::handover::Passed;
@@ -30,23 +31,25 @@ impl Core {
         if self.show_release(conn, &id) {
             return;
         }
-        let member = self.config.network != NetworkId::OPEN || self.links.is_link(&depositor);
+        let member = self.cx.config.network != NetworkId::OPEN || self.people.links.is_link(&depositor);
         let life = ENVELOPE_LIFE.as_millis().min(u128::from(parcel.life_ms)) as u64;
-        let until = self.now.moment + Duration::from_millis(life);
-        if let Some(held) = self.custody.get(&id) {
+        let until = self.cx.now.moment + Duration::from_millis(life);
+        if let Some(held) = self.mail.custody.get(&id) {
             let row = CustodyRow { depositor, from, member, until, ..held.row.clone() };
             return self.carry_still(conn, row);
         }
-        let Ok(envelope) = decode::<Envelope>(&parcel.envelope) else { return self.strike(conn, "malformed envelope") };
+        let Ok(envelope) = decode::<Envelope>(&parcel.envelope) else {
+            return self.strike(conn, DropReason::MalformedEnvelope);
+        };
         if parcel.life_ms == 0 {
-            self.drop_counted("envelope at the end of its life");
+            self.cx.dropped(DropReason::EnvelopeExpired);
             return self.answer(conn, id, custody_state::NO_CARRIER);
         }
-        if !self.is_super() || self.disk_trouble.is_some() {
+        if !self.cx.is_carrier() || self.cx.disk_trouble.is_some() {
             return self.pass_parcel(conn, id, &envelope, parcel);
         }
-        let Ok(evicted) = self.custody.make_room(&depositor, member, parcel.envelope.len()) else {
-            self.drop_counted("envelope beyond the quota");
+        let Ok(evicted) = self.mail.custody.make_room(&depositor, member, parcel.envelope.len()) else {
+            self.cx.dropped(DropReason::EnvelopeOverQuota);
             return self.answer(conn, id, custody_state::FULL);
         };
         evicted.iter().for_each(|id| self.evict(id));
@@ -66,7 +69,7 @@ impl Core {
         let user = row.address.user();
         // Whoever is nearer and yet hands it to me has found that it does not arrive there.
         if self.nearer(&user).contains(&conn) {
-            self.watchdog.doubt(user, from, self.now.moment);
+            self.mail.watchdog.doubt(user, from, self.cx.now.moment);
         }
         self.hold(row);
         self.answer(conn, id, custody_state::HELD);
@@ -77,15 +80,15 @@ impl Core {
     /// member's mail is a stranger's.
     fn carry_still(&mut self, conn: ConnId, again: CustodyRow) {
         let (id, from) = (again.envelope, again.from);
-        self.custody.is_held_by(&id, from);
-        let Some(held) = self.custody.get(&id).filter(|held| held.row.mine.is_none()) else {
+        self.mail.custody.is_held_by(&id, from);
+        let Some(held) = self.mail.custody.get(&id).filter(|held| held.row.mine.is_none()) else {
             return self.answer(conn, id, custody_state::HELD);
         };
         let mut row = held.row.clone();
         row.until = row.until.max(again.until);
         if again.member && !row.member {
-            let Ok(evicted) = self.custody.make_room(&again.depositor, true, row.bytes.len()) else {
-                self.drop_counted("envelope beyond the quota");
+            let Ok(evicted) = self.mail.custody.make_room(&again.depositor, true, row.bytes.len()) else {
+                self.cx.dropped(DropReason::EnvelopeOverQuota);
                 return self.answer(conn, id, custody_state::FULL);
             };
             evicted.iter().filter(|evicted| **evicted != id).for_each(|id| self.evict(id));
@@ -93,57 +96,57 @@ impl Core {
         } else if row.until.since(held.row.until) < LONGER {
             return self.answer(conn, id, custody_state::HELD);
         }
-        self.out.store(Op::Custody(Box::new(row.clone())));
-        self.custody.change(row);
+        self.cx.out.store(Op::Custody(Box::new(row.clone())));
+        self.mail.custody.change(row);
         self.answer(conn, id, custody_state::HELD);
     }
 
     /// Keeps an envelope.
     pub(in crate::proto) fn hold(&mut self, row: CustodyRow) {
-        self.out.store(Op::Custody(Box::new(row.clone())));
-        self.custody.take(row);
+        self.cx.out.store(Op::Custody(Box::new(row.clone())));
+        self.mail.custody.take(row);
     }
 
     /// About somebody's envelope, once what it says is durable.
     pub(in crate::proto) fn answer(&mut self, conn: ConnId, envelope: EnvelopeId, state: u8) {
         let item = Chat::Custody(Custody { envelope, state });
-        self.out.after_store(Output::Chat { conn, item });
+        self.cx.out.after_store(Output::Chat { conn, item });
     }
 
     /// Who comes with a copy of what was opened is shown so.
     pub(in crate::proto) fn show_release(&mut self, conn: ConnId, id: &EnvelopeId) -> bool {
-        let Some(stone) = self.custody.tombstone(id) else { return false };
+        let Some(stone) = self.mail.custody.tombstone(id) else { return false };
         let item = Chat::Release(Release { envelope: *id, r: Fixed(stone.r) });
-        self.out.after_store(Output::Chat { conn, item });
+        self.cx.out.after_store(Output::Chat { conn, item });
         true
     }
 
     /// A friend's envelope to somebody who is connected here, by a node that keeps nothing for others, or cannot now.
     fn pass_parcel(&mut self, conn: ConnId, id: EnvelopeId, envelope: &Envelope, parcel: Parcel) {
         let Some((from, giver)) = self.speaker(conn) else { return };
-        let there = self.neighbours.of_user(&envelope.address.user());
-        if there.is_empty() || !(self.links.is_link(&giver) || self.is_super()) {
-            self.drop_counted("envelope to somebody else");
-            let state = if self.is_super() { custody_state::FULL } else { custody_state::NO_CARRIER };
+        let there = self.peers.connections.of_user(&envelope.address.user());
+        if there.is_empty() || !(self.people.links.is_link(&giver) || self.cx.is_carrier()) {
+            self.cx.dropped(DropReason::EnvelopeToSomebodyElse);
+            let state = if self.cx.is_carrier() { custody_state::FULL } else { custody_state::NO_CARRIER };
             return self.answer(conn, id, state);
         }
-        self.forwards.put(id, Passed { giver: from, address: envelope.address, lock: envelope.lock.0 });
+        self.mail.forwards.put(id, Passed { giver: from, address: envelope.address, lock: envelope.lock.0 });
         for (_, conn) in there {
             let parcel = Parcel { copies: 1, ..parcel.clone() };
-            self.out.push(Output::Chat { conn, item: Chat::Parcel(parcel) });
+            self.cx.out.push(Output::Chat { conn, item: Chat::Parcel(parcel) });
         }
     }
 
     /// A stranger's envelope makes room.
     fn evict(&mut self, id: &EnvelopeId) {
-        self.drop_counted("envelope of a stranger that made room for others");
-        self.handover.stop(id);
-        let holders = self.custody.get(id).map(|held| held.holders.clone()).unwrap_or_default();
-        if self.custody.forget(id).is_none() {
+        self.cx.dropped(DropReason::EnvelopeEvicted);
+        self.mail.handover.stop(id);
+        let holders = self.mail.custody.get(id).map(|held| held.holders.clone()).unwrap_or_default();
+        if self.mail.custody.forget(id).is_none() {
             return;
         }
-        self.out.store(Op::ForgetCustody(*id));
-        for conn in holders.iter().filter_map(|session| self.neighbours.up(session)).collect::<Vec<_>>() {
+        self.cx.out.store(Op::ForgetCustody(*id));
+        for conn in holders.iter().filter_map(|session| self.peers.connections.up(session)).collect::<Vec<_>>() {
             self.answer(conn, *id, custody_state::EVICTED);
         }
     }
@@ -151,38 +154,38 @@ impl Core {
     /// A release, if it fits an envelope that is held, or was passed on. False if it fits nothing.
     pub(in crate::proto) fn release_mail(&mut self, by: SessionId, release: &Release) -> bool {
         let id = release.envelope;
-        if self.custody.fits(&id, &release.r.0) {
+        if self.mail.custody.fits(&id, &release.r.0) {
             self.bury(&id, release.r.0, Some(by));
             return true;
         }
-        if self.custody.tombstone(&id).is_some_and(|stone| stone.r == release.r.0) {
+        if self.mail.custody.tombstone(&id).is_some_and(|stone| stone.r == release.r.0) {
             return true;
         }
-        let giver = self.forwards.giver(&id, &release.r.0);
-        let Some(conn) = giver.and_then(|giver| self.neighbours.up(&giver)) else { return false };
-        self.out.push(Output::Chat { conn, item: Chat::Release(release.clone()) });
+        let giver = self.mail.forwards.giver(&id, &release.r.0);
+        let Some(conn) = giver.and_then(|giver| self.peers.connections.up(&giver)) else { return false };
+        self.cx.out.push(Output::Chat { conn, item: Chat::Release(release.clone()) });
         true
     }
 
     /// An envelope was opened: it goes, its tombstone stays, and whoever has a copy is shown so.
     pub(in crate::proto) fn bury(&mut self, id: &EnvelopeId, r: [u8; 32], by: Option<SessionId>) {
-        let Some(held) = self.custody.get(id) else { return };
+        let Some(held) = self.mail.custody.get(id) else { return };
         let (mut tell, until) = (held.holders.clone(), held.row.until);
         tell.retain(|session| Some(*session) != by);
-        let freed = self.handover.stop(id);
+        let freed = self.mail.handover.stop(id);
         let stone = TombstoneRow { envelope: *id, r, until };
-        self.out.store(Op::Tombstone(stone));
-        if let Some(oldest) = self.custody.bury(stone) {
-            self.out.store(Op::ForgetTombstone(oldest));
+        self.cx.out.store(Op::Tombstone(stone));
+        if let Some(oldest) = self.mail.custody.bury(stone) {
+            self.cx.out.store(Op::ForgetTombstone(oldest));
         }
-        let Some(row) = self.custody.forget(id) else { return };
-        self.watchdog.arrived(row.address.user(), id, by, self.now.moment);
+        let Some(row) = self.mail.custody.forget(id) else { return };
+        self.mail.watchdog.arrived(row.address.user(), id, by, self.cx.now.moment);
         let mine = row.mine.is_some().then(|| row.address.user());
         let receipt = mine.filter(|_| row.mine.as_ref().is_some_and(|mine| mine.load.is_empty()));
         self.let_go(row);
-        for conn in tell.iter().filter_map(|session| self.neighbours.up(session)).collect::<Vec<_>>() {
+        for conn in tell.iter().filter_map(|session| self.peers.connections.up(session)).collect::<Vec<_>>() {
             let item = Chat::Release(Release { envelope: *id, r: Fixed(r) });
-            self.out.after_store(Output::Chat { conn, item });
+            self.cx.out.after_store(Output::Chat { conn, item });
         }
         freed.into_iter().for_each(|session| self.hand_over(session));
         mine.iter().for_each(|user| self.entrust(user));
@@ -191,10 +194,10 @@ impl Core {
 
     /// What is left of an envelope that was opened: of mine, that its messages need not be sealed again before its end.
     fn let_go(&mut self, row: CustodyRow) {
-        if row.mine.as_ref().is_some_and(|mine| self.outbox.waits_any(&mine.load)) {
+        if row.mine.as_ref().is_some_and(|mine| self.chat.outbox.waits_any(&mine.load)) {
             self.hold(CustodyRow { bytes: Vec::new(), ..row });
         } else {
-            self.out.store(Op::ForgetCustody(row.envelope));
+            self.cx.out.store(Op::ForgetCustody(row.envelope));
         }
     }
 
@@ -202,22 +205,22 @@ impl Core {
     pub(in crate::proto) fn unopenable_mail(&mut self, conn: ConnId, said: Unopenable) {
         let Some((by, by_user)) = self.speaker(conn) else { return };
         let id = said.envelope;
-        let given = self.handover.answered(&by, &id, self.now.moment).is_some();
-        let Some(held) = self.custody.get(&id) else { return self.pass_back(by_user, said) };
+        let given = self.mail.handover.answered(&by, &id, self.cx.now.moment).is_some();
+        let Some(held) = self.mail.custody.get(&id) else { return self.pass_back(by_user, said) };
         let addressee = held.row.address.user();
         if by_user != addressee && !given && !held.holders.contains(&by) {
-            return self.drop_counted("word about an envelope that it was not given");
+            return self.cx.dropped(DropReason::ClaimAboutForeignEnvelope);
         }
-        if !self.budgets.unopenables.draw(by, self.now.moment) {
-            return self.drop_counted("unopenable over the budget of its neighbour");
+        if !self.mail.budgets.unopenables.draw(by, self.cx.now.moment) {
+            return self.cx.dropped(DropReason::UnopenableOverBudget);
         }
         let Some(roster) = self.checked::<Roster>(conn, &said.roster) else { return };
         let Some(card) = self.checked::<KeyCard>(conn, &said.card) else { return };
         if roster.user != addressee || card.user != addressee || !roster.admits(&card.session) {
-            return self.drop_counted("word about somebody else's envelope");
+            return self.cx.dropped(DropReason::UnopenableOfAnother);
         }
-        self.watchdog.arrived(addressee, &id, Some(by), self.now.moment);
-        if self.custody.get(&id).is_some_and(|held| held.row.mine.is_some()) {
+        self.mail.watchdog.arrived(addressee, &id, Some(by), self.cx.now.moment);
+        if self.mail.custody.get(&id).is_some_and(|held| held.row.mine.is_some()) {
             self.seal_anew(conn, &id, roster, card);
         } else {
             self.keep_unopenable(by, by_user, said);
@@ -229,52 +232,52 @@ impl Core {
     /// others of the addressee may yet open it.
     fn keep_unopenable(&mut self, by: SessionId, by_user: UserId, said: Unopenable) {
         let id = said.envelope;
-        if self.custody.get(&id).is_some_and(|held| held.row.address.user() == by_user) {
-            self.custody.is_held_by(&id, by);
+        if self.mail.custody.get(&id).is_some_and(|held| held.row.address.user() == by_user) {
+            self.mail.custody.is_held_by(&id, by);
         }
         let bytes = encode(&said);
-        if self.custody.get(&id).is_none_or(|held| held.row.unopenable.as_ref() == Some(&bytes)) {
+        if self.mail.custody.get(&id).is_none_or(|held| held.row.unopenable.as_ref() == Some(&bytes)) {
             return;
         }
-        let Some(row) = self.custody.set_unopenable(&id, bytes).cloned() else { return };
-        let back = self.neighbours.up(&row.from);
-        self.out.store(Op::Custody(Box::new(row)));
+        let Some(row) = self.mail.custody.set_unopenable(&id, bytes).cloned() else { return };
+        let back = self.peers.connections.up(&row.from);
+        self.cx.out.store(Op::Custody(Box::new(row)));
         if let Some(conn) = back {
-            self.out.after_store(Output::Chat { conn, item: Chat::Unopenable(said) });
+            self.cx.out.after_store(Output::Chat { conn, item: Chat::Unopenable(said) });
         }
     }
 
     /// About an envelope that was passed on, by the addressee itself.
     fn pass_back(&mut self, by_user: UserId, said: Unopenable) {
-        let passed = self.forwards.get(&said.envelope).filter(|passed| passed.address.user() == by_user);
-        match passed.and_then(|passed| self.neighbours.up(&passed.giver)) {
-            Some(conn) => self.out.push(Output::Chat { conn, item: Chat::Unopenable(said) }),
-            None => self.drop_counted("word about no envelope of mine"),
+        let passed = self.mail.forwards.get(&said.envelope).filter(|passed| passed.address.user() == by_user);
+        match passed.and_then(|passed| self.peers.connections.up(&passed.giver)) {
+            Some(conn) => self.cx.out.push(Output::Chat { conn, item: Chat::Unopenable(said) }),
+            None => self.cx.dropped(DropReason::UnopenableUnknown),
         }
     }
 
     /// Lives that are over, tombstones that no copy outlives, and what has not been answered for too long.
     pub(in crate::proto) fn keep_custody(&mut self) {
-        let now = self.now.moment;
-        for id in self.custody.over(now) {
-            self.drop_counted("envelope at the end of its life");
-            self.handover.stop(&id);
-            let Some(row) = self.custody.forget(&id) else { continue };
-            self.out.store(Op::ForgetCustody(id));
+        let now = self.cx.now.moment;
+        for id in self.mail.custody.over(now) {
+            self.cx.dropped(DropReason::EnvelopeExpired);
+            self.mail.handover.stop(&id);
+            let Some(row) = self.mail.custody.forget(&id) else { continue };
+            self.cx.out.store(Op::ForgetCustody(id));
             self.begin_again(row);
         }
-        for id in self.custody.crumble(now) {
-            self.out.store(Op::ForgetTombstone(id));
+        for id in self.mail.custody.crumble(now) {
+            self.cx.out.store(Op::ForgetTombstone(id));
         }
-        for session in self.handover.resend(now) {
-            self.drop_counted("envelope in custody without an answer, sent anew");
+        for session in self.mail.handover.resend(now) {
+            self.cx.dropped(DropReason::CustodyUnanswered);
             self.hand_over(session);
         }
-        for session in self.handover.try_again(now) {
+        for session in self.mail.handover.try_again(now) {
             self.hand_over(session);
         }
-        if self.handover.has_room_again(now) {
-            self.custody.newest().iter().rev().for_each(|id| self.route(id));
+        if self.mail.handover.has_room_again(now) {
+            self.mail.custody.newest().iter().rev().for_each(|id| self.route(id));
             self.entrust_all();
         }
     }

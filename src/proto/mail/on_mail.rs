@@ -13,6 +13,7 @@ use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, Use
 use crate::identity::Checked;
 use crate::identity::seal::Sealed;
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::limits::{
     ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, MAX_OWN_RECEIPTS, MAX_RECEIPTS_TO_STRANGERS, SPRAY,
 };
@@ -28,27 +29,32 @@ use crate::wire::{decode, encode};
 impl Core {
     /// At the start: what was under way still is.
     pub(in crate::proto) fn remember_mail(&mut self) {
-        for (_, mine) in self.custody.mine() {
-            self.outbox.set_entrusted(&mine.load, true);
+        for (_, mine) in self.mail.custody.mine() {
+            self.chat.outbox.set_entrusted(&mine.load, true);
         }
     }
 
     /// Seals what waits for a user and is not under way, if they are not connected and somebody is who may bring it on.
     pub(in crate::proto) fn entrust(&mut self, user: &UserId) {
         self.mail_receipts(user);
-        if !self.neighbours.of_user(user).is_empty() || !self.outbox.may_entrust(user) || !self.has_mail_way(user) {
+        if !self.peers.connections.of_user(user).is_empty()
+            || !self.chat.outbox.may_entrust(user)
+            || !self.has_mail_way(user)
+        {
             return;
         }
         if !self.has_prekey(user) {
             return self.warn_no_key(*user);
         }
-        while self.custody.untaken(&Address::from(*user)) < MAIL_WINDOW && self.custody.my_bytes() < MAX_OWN_CUSTODY {
-            let (contents, load) = self.outbox.entrust(user);
+        while self.mail.custody.untaken(&Address::from(*user)) < MAIL_WINDOW
+            && self.mail.custody.my_bytes() < MAX_OWN_CUSTODY
+        {
+            let (contents, load) = self.chat.outbox.entrust(user);
             if contents.is_empty() {
                 return;
             }
             let Some(sealed) = self.seal_to(user, contents) else {
-                return self.drop_counted("content too long to seal");
+                return self.cx.dropped(DropReason::ContentTooLong);
             };
             self.hold_mine(user, sealed, load);
         }
@@ -56,41 +62,45 @@ impl Core {
 
     /// Everybody for whom something waits: a way for mail has opened.
     pub(in crate::proto) fn entrust_all(&mut self) {
-        let owing = self.inbox.unanswered().map(|(_, user)| user);
-        let users: BTreeSet<UserId> = self.outbox.addressees().chain(owing).collect();
+        let owing = self.chat.inbox.unanswered().map(|(_, user)| user);
+        let users: BTreeSet<UserId> = self.chat.outbox.addressees().chain(owing).collect();
         users.iter().for_each(|user| self.entrust(user));
-        let mine: Vec<EnvelopeId> = self.custody.mine().map(|(row, _)| row.envelope).collect();
+        let mine: Vec<EnvelopeId> = self.mail.custody.mine().map(|(row, _)| row.envelope).collect();
         mine.iter().for_each(|id| self.route(id));
     }
 
     /// Receipts for a user that nobody could bring so far, or that were lost with a connection.
     fn mail_receipts(&mut self, user: &UserId) {
-        let owing = self.inbox.unanswered().filter(|(_, whose)| whose == user).map(|(session, _)| session);
-        let away: Vec<SessionId> = owing.filter(|session| self.neighbours.up(session).is_none()).collect();
+        let owing = self.chat.inbox.unanswered().filter(|(_, whose)| whose == user).map(|(session, _)| session);
+        let away: Vec<SessionId> = owing.filter(|session| self.peers.connections.up(session).is_none()).collect();
         if away.is_empty() || !self.has_mail_way(user) {
             return;
         }
-        away.into_iter().for_each(|session| self.inbox.owe_all(*user, session, self.config.user));
+        away.into_iter().for_each(|session| self.chat.inbox.owe_all(*user, session, self.cx.config.user));
         self.send_receipts();
     }
 
     fn has_prekey(&self, user: &UserId) -> bool {
-        self.users.audience(user).iter().any(|session| self.sessions.prekey(session, self.now.moment).is_some())
+        self.people
+            .users
+            .audience(user)
+            .iter()
+            .any(|session| self.people.sessions.prekey(session, self.cx.now.moment).is_some())
     }
 
     /// Whether anybody is connected who may bring mail to a user.
     fn has_mail_way(&self, user: &UserId) -> bool {
-        let has_room = |session: &SessionId| self.handover.has_room(session, self.now.moment);
+        let has_room = |session: &SessionId| self.mail.handover.has_room(session, self.cx.now.moment);
         !self.friends_between(user).is_empty() || self.carriers_for(user).iter().any(has_room)
     }
 
     /// Friends who say that they are connected with a user.
     pub(in crate::proto) fn friends_between(&self, user: &UserId) -> Vec<SessionId> {
         let is_friend = |session: &SessionId| {
-            let conn = self.neighbours.up(session).filter(|conn| !self.is_super_client(*conn));
-            conn.and_then(|conn| self.speaker(conn)).is_some_and(|(_, friend)| self.links.is_link(&friend))
+            let conn = self.peers.connections.up(session).filter(|conn| !self.is_super_client(*conn));
+            conn.and_then(|conn| self.speaker(conn)).is_some_and(|(_, friend)| self.people.links.is_link(&friend))
         };
-        self.presence.witnesses_of(user).into_iter().filter(is_friend).collect()
+        self.presence.online.witnesses_of(user).into_iter().filter(is_friend).collect()
     }
 
     fn hold_mine(&mut self, user: &UserId, sealed: Sealed, load: Vec<(StreamId, Ranges)>) {
@@ -99,10 +109,10 @@ impl Core {
             envelope: id,
             address: Address::from(*user),
             lock: sealed.lock,
-            depositor: self.config.user,
-            from: self.session,
+            depositor: self.cx.config.user,
+            from: self.cx.me,
             member: true,
-            until: self.now.moment + ENVELOPE_LIFE,
+            until: self.cx.now.moment + ENVELOPE_LIFE,
             copies: SPRAY,
             bytes: sealed.bytes,
             mine: Some(Mine { r: sealed.r, load }),
@@ -113,15 +123,15 @@ impl Core {
 
     /// A receipt for somebody who is not connected. If nobody can bring it, it is owed until somebody can.
     pub(in crate::proto) fn mail_receipt(&mut self, user: UserId, session: SessionId, body: &ReceiptBody) {
-        let full = self.custody.my_receipts() >= MAX_OWN_RECEIPTS || !self.may_mail_receipt(&user);
+        let full = self.mail.custody.my_receipts() >= MAX_OWN_RECEIPTS || !self.may_mail_receipt(&user);
         if full || !self.has_mail_way(&user) {
             return;
         }
         if let Some(sealed) = self.seal_receipt(&user, body) {
-            let before = self.inbox.is_mailed(session, sealed.id, body);
+            let before = self.chat.inbox.is_mailed(session, sealed.id, body);
             self.hold_mine(&user, sealed, Vec::new());
             // What came since is not in it: should I die before its turn, it must still be known that it is owed.
-            if !self.inbox.owes(&user, &session) {
+            if !self.chat.inbox.owes(&user, &session) {
                 self.receipt_is_sent(&session);
             }
             before.iter().for_each(|id| self.withdraw(id));
@@ -131,51 +141,52 @@ impl Core {
     /// Receipts take my share of a relay's room from my lines, and strangers can make me owe any number of them.
     fn may_mail_receipt(&self, user: &UserId) -> bool {
         let of_strangers = || {
-            let mine = self.custody.mine().filter(|(row, mine)| mine.load.is_empty() && !row.bytes.is_empty());
+            let mine = self.mail.custody.mine().filter(|(row, mine)| mine.load.is_empty() && !row.bytes.is_empty());
             mine.filter(|(row, _)| self.is_stranger(&row.address.user())).count()
         };
         !self.is_stranger(user) || of_strangers() < MAX_RECEIPTS_TO_STRANGERS
     }
 
     fn is_stranger(&self, user: &UserId) -> bool {
-        self.links.mine(user) != LinkState::Linked
+        self.people.links.mine(user) != LinkState::Linked
     }
 
     /// A receipt to a stranger is under way no more: there is room for the next that is owed.
     pub(in crate::proto) fn mail_next_receipt(&mut self, after: &UserId) {
         let may_go = |(session, user): &(SessionId, UserId)| {
-            self.is_stranger(user) && self.neighbours.up(session).is_none() && self.has_prekey(user)
+            self.is_stranger(user) && self.peers.connections.up(session).is_none() && self.has_prekey(user)
         };
-        let next = Some(after).filter(|user| self.is_stranger(user)).and_then(|_| self.inbox.unanswered().find(may_go));
+        let next =
+            Some(after).filter(|user| self.is_stranger(user)).and_then(|_| self.chat.inbox.unanswered().find(may_go));
         next.iter().for_each(|(_, user)| self.mail_receipts(user));
     }
 
     pub(in crate::proto) fn seal_receipt(&mut self, user: &UserId, body: &ReceiptBody) -> Option<Sealed> {
-        let (wall, body) = (self.now.wall.0, Bytes(encode(body)));
+        let (wall, body) = (self.cx.now.wall.0, Bytes(encode(body)));
         self.seal_to(user, vec![Content { kind: kind::RECEIPT, epoch: 0, n: 0, lamport: 0, wall, body }])
     }
 
     /// That a receipt is owed outlives connections and restarts: until it is sealed as mail, or was released.
     pub(in crate::proto) fn owe_by_mail(&mut self, user: UserId, session: SessionId) {
-        if self.inbox.knows(&session) && self.inbox.leave_unanswered(user, session) {
-            self.out.store(Op::Owed { user, session, owed: true });
+        if self.chat.inbox.knows(&session) && self.chat.inbox.leave_unanswered(user, session) {
+            self.cx.out.store(Op::Owed { user, session, owed: true });
         }
     }
 
     pub(in crate::proto) fn receipt_is_sent(&mut self, session: &SessionId) {
-        if let Some(user) = self.inbox.answer(session) {
-            self.out.store(Op::Owed { user, session: *session, owed: false });
+        if let Some(user) = self.chat.inbox.answer(session) {
+            self.cx.out.store(Op::Owed { user, session: *session, owed: false });
         }
     }
 
     /// A carrier has an envelope of mine: who waits for the messages in it is told.
     pub(in crate::proto) fn show_carried(&mut self, by: SessionId, id: &EnvelopeId) {
-        let Some(held) = self.custody.get(id) else { return };
+        let Some(held) = self.mail.custody.get(id) else { return };
         let Some(mine) = &held.row.mine else { return };
         let (user, load) = (held.row.address.user(), mine.load.clone());
-        let audience = self.users.audience(&user);
-        for (stream, ranges, lines) in self.outbox.carried(by, &load) {
-            self.out.store(Op::Carried { stream, by, ranges });
+        let audience = self.people.users.audience(&user);
+        for (stream, ranges, lines) in self.chat.outbox.carried(by, &load) {
+            self.cx.out.store(Op::Carried { stream, by, ranges });
             for message in lines {
                 for session in &audience {
                     self.tell_carried(message, *session, by, &user);
@@ -186,25 +197,25 @@ impl Core {
     }
 
     fn tell_carried(&mut self, message: MessageId, session: SessionId, by: SessionId, user: &UserId) {
-        if self.outbox.is_delivered(&message, &session) {
+        if self.chat.outbox.is_delivered(&message, &session) {
             return;
         }
-        let (to, state) = (self.users.handle(user), Delivery::Carried);
+        let (to, state) = (self.people.users.handle(user), Delivery::Carried);
         let holder = self.name_of_carrier(by);
-        self.notice_after_store(None, Notice::State { message, to, session, state, by, holder });
+        self.cx.notice_after_store(None, Notice::State { message, to, session, state, by, holder });
     }
 
     pub(in crate::proto) fn name_of_carrier(&self, by: SessionId) -> String {
-        self.sessions.get(&by).map_or_else(|| by.short(), |known| self.users.handle(&known.user))
+        self.people.sessions.get(&by).map_or_else(|| by.short(), |known| self.people.users.handle(&known.user))
     }
 
     /// A carrier does not take, or does not keep, an envelope.
     pub(in crate::proto) fn hear_refused(&mut self, by: SessionId, id: &EnvelopeId) {
-        let Some(is_mine) = self.custody.get(id).map(|held| held.row.mine.is_some()) else { return };
-        if let Some(user) = self.sessions.get(&by).map(|known| known.user).filter(|_| is_mine) {
-            let name = self.users.handle(&user);
+        let Some(is_mine) = self.mail.custody.get(id).map(|held| held.row.mine.is_some()) else { return };
+        if let Some(user) = self.people.sessions.get(&by).map(|known| known.user).filter(|_| is_mine) {
+            let name = self.people.users.handle(&user);
             let message = format!("{name} has no room for more mail of yours; it waits here and goes another way");
-            self.warn_once(user, WarningCode::CustodyRefused, message);
+            self.people.warn_once(&mut self.cx, user, WarningCode::CustodyRefused, message);
         }
         self.route(id);
     }
@@ -214,15 +225,16 @@ impl Core {
         let address = Address::from(*user);
         let done = |held: &&crate::proto::mail::custody::Held| {
             let mine = held.row.mine.as_ref();
-            mine.is_some_and(|mine| !mine.load.is_empty() && !self.outbox.waits_any(&mine.load))
+            mine.is_some_and(|mine| !mine.load.is_empty() && !self.chat.outbox.waits_any(&mine.load))
         };
-        let over: Vec<EnvelopeId> = self.custody.mine_to(&address).filter(done).map(|held| held.row.envelope).collect();
+        let over: Vec<EnvelopeId> =
+            self.mail.custody.mine_to(&address).filter(done).map(|held| held.row.envelope).collect();
         over.iter().for_each(|id| self.withdraw(id));
     }
 
     /// An envelope of mine is not to be delivered any more, for I can show its release as well.
     fn withdraw(&mut self, id: &EnvelopeId) {
-        let Some(r) = self.custody.get(id).and_then(|held| Some(held.row.mine.as_ref()?.r)) else { return };
+        let Some(r) = self.mail.custody.get(id).and_then(|held| Some(held.row.mine.as_ref()?.r)) else { return };
         self.bury(id, r, None);
     }
 
@@ -234,7 +246,7 @@ impl Core {
             load.any(|(stream, ranges)| *stream == message.stream && ranges.contains(message.n))
         };
         let with_it: Vec<EnvelopeId> =
-            self.custody.mine_to(&message.stream.to).filter(has_it).map(|held| held.row.envelope).collect();
+            self.mail.custody.mine_to(&message.stream.to).filter(has_it).map(|held| held.row.envelope).collect();
         for id in with_it {
             self.give_back(&id);
         }
@@ -243,12 +255,12 @@ impl Core {
 
     /// Withdraws an envelope of mine; what is in it waits again.
     fn give_back(&mut self, id: &EnvelopeId) {
-        let Some(mine) = self.custody.get(id).and_then(|held| held.row.mine.clone()) else { return };
+        let Some(mine) = self.mail.custody.get(id).and_then(|held| held.row.mine.clone()) else { return };
         self.bury(id, mine.r, None);
-        if self.custody.forget(id).is_some() {
-            self.out.store(Op::ForgetCustody(*id));
+        if self.mail.custody.forget(id).is_some() {
+            self.cx.out.store(Op::ForgetCustody(*id));
         }
-        self.outbox.set_entrusted(&mine.load, false);
+        self.chat.outbox.set_entrusted(&mine.load, false);
     }
 
     /// A session of the addressee could not open an envelope of mine. What was in it is sealed anew, unless it is sealed to
@@ -261,23 +273,23 @@ impl Core {
         card: Checked<KeyCard>,
     ) {
         let (user, session) = (card.user, card.session);
-        let Some(held) = self.custody.get(id) else { return };
+        let Some(held) = self.mail.custody.get(id) else { return };
         // By whatever carriers it came, it was said since the envelope was sealed.
         let in_person = self.speaker(conn).is_some_and(|(by, _)| by == session);
-        let since_sealed = ENVELOPE_LIFE.saturating_sub(held.row.until.since(self.now.moment));
+        let since_sealed = ENVELOPE_LIFE.saturating_sub(held.row.until.since(self.cx.now.moment));
         let age = if in_person { Duration::ZERO } else { since_sealed };
         self.learn_roster(roster);
         self.learn_card(card, age);
-        let Some(held) = self.custody.get(id) else { return };
-        let newest = self.sessions.prekey(&session, self.now.moment);
+        let Some(held) = self.mail.custody.get(id) else { return };
+        let newest = self.people.sessions.prekey(&session, self.cx.now.moment);
         if newest.is_none_or(|prekey| is_sealed_to(&held.row.bytes, &prekey)) {
-            return self.drop_counted("envelope that a known key should open");
+            return self.cx.dropped(DropReason::UnopenableDisbelieved);
         }
-        if !self.budgets.sealed_anew.draw(user, self.now.moment) {
-            return self.drop_counted("mail sealed anew too often");
+        if !self.mail.budgets.sealed_anew.draw(user, self.cx.now.moment) {
+            return self.cx.dropped(DropReason::SealedAnewTooOften);
         }
         let is_receipt =
-            self.custody.get(id).and_then(|held| held.row.mine.as_ref()).is_some_and(|m| m.load.is_empty());
+            self.mail.custody.get(id).and_then(|held| held.row.mine.as_ref()).is_some_and(|m| m.load.is_empty());
         self.give_back(id);
         if is_receipt {
             self.owe_again(user);
@@ -290,7 +302,7 @@ impl Core {
 
     /// A receipt did not arrive.
     fn owe_again(&mut self, user: UserId) {
-        for session in self.sessions.of_user(&user).collect::<Vec<_>>() {
+        for session in self.people.sessions.of_user(&user).collect::<Vec<_>>() {
             self.owe_by_mail(user, session);
         }
         self.mail_receipts(&user);
@@ -304,7 +316,7 @@ impl Core {
             self.owe_again(user);
             return self.mail_next_receipt(&user);
         }
-        self.outbox.set_entrusted(&mine.load, false);
+        self.chat.outbox.set_entrusted(&mine.load, false);
         self.entrust(&user);
     }
 }

@@ -60,7 +60,7 @@ pub struct Probe {
 
 /// Every connection.
 #[derive(Debug)]
-pub struct Neighbours {
+pub struct Connections {
     me: SessionId,
     conns: BTreeMap<ConnId, Neighbour>,
     /// All connections, by session.
@@ -82,9 +82,9 @@ pub enum Verdict {
     Duplicate,
 }
 
-impl Neighbours {
-    pub fn new(me: SessionId) -> Neighbours {
-        Neighbours {
+impl Connections {
+    pub fn new(me: SessionId) -> Connections {
+        Connections {
             me,
             conns: BTreeMap::new(),
             by_session: BTreeSet::new(),
@@ -355,7 +355,7 @@ mod tests {
     }
 
     /// Admits a connection whose hello follows at once; what is closed.
-    fn meets(neighbours: &mut Neighbours, conn: u64, new: Neighbour) -> Vec<u64> {
+    fn meets(neighbours: &mut Connections, conn: u64, new: Neighbour) -> Vec<u64> {
         match neighbours.admit(ConnId(conn), new) {
             Verdict::Duplicate => vec![conn],
             Verdict::Keep(mut closed) => {
@@ -371,8 +371,8 @@ mod tests {
     #[test]
     fn crossing_dials_leave_the_one_of_the_smaller_session_on_both_sides_in_any_order() {
         for low_first in [true, false] {
-            let mut low = Neighbours::new(LOW);
-            let mut high = Neighbours::new(HIGH);
+            let mut low = Connections::new(LOW);
+            let mut high = Connections::new(HIGH);
             let mut closed = Vec::new();
             let order = if low_first { [(1, true), (2, false)] } else { [(2, false), (1, true)] };
             for (conn, by_low) in order {
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_redial_by_the_other_side_replaces_a_connection_that_only_i_believe_in() {
-        let mut low = Neighbours::new(LOW);
+        let mut low = Connections::new(LOW);
         low.admit(ConnId(1), neighbour(HIGH, 7, true, Moment(0)));
         let later = Moment(0) + CROSSING + Duration::from_secs(1);
         assert_eq!(low.admit(ConnId(2), neighbour(HIGH, 7, false, later)), Verdict::Keep(Vec::new()));
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_newer_boot_replaces_the_old_connection_at_once() {
-        let mut high = Neighbours::new(HIGH);
+        let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         let verdict = high.admit(ConnId(2), neighbour(LOW, 8, false, Moment(1)));
         assert_eq!(verdict, Verdict::Keep(vec![ConnId(1)]));
@@ -402,14 +402,14 @@ mod tests {
 
     #[test]
     fn of_several_addresses_that_answer_the_first_stays() {
-        let mut high = Neighbours::new(HIGH);
+        let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         assert_eq!(high.admit(ConnId(2), neighbour(LOW, 7, true, Moment(1))), Verdict::Duplicate);
     }
 
     #[test]
     fn a_connection_that_owes_an_answer_makes_room_for_one_that_has_just_answered() {
-        let mut high = Neighbours::new(HIGH);
+        let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         assert!(high.probe(&ConnId(1), Moment(1)));
         assert_eq!(meets(&mut high, 2, neighbour(LOW, 7, true, Moment(2))), [1]);
@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn who_owes_an_answer_is_dialled_less_and_less_and_never_given_up_for_it() {
-        let mut high = Neighbours::new(HIGH);
+        let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         high.set_up(ConnId(1), UserId([3; 32]));
         high.probe(&ConnId(1), Moment(0));

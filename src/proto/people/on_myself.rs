@@ -15,7 +15,6 @@ use crate::proto::people::links::Links;
 use crate::proto::people::myself::Myself;
 use crate::proto::people::prekeys::Prekeys;
 use crate::proto::people::users::Users;
-use crate::proto::persist::Op;
 use crate::proto::presence::on_presence::short;
 use crate::proto::{Config, Core};
 use crate::time::Now;
@@ -147,35 +146,36 @@ impl Core {
     /// A roster of my own that I do not know: I lost my memory, or another session of mine signed it. Where the user key is,
     /// a new one is signed above it.
     pub(in crate::proto) fn meet_own_roster(&mut self, met: Checked<Roster>) {
-        if met.version < self.myself.roster.version {
+        if met.version < self.people.myself.roster.version {
             return;
         }
-        self.count.know_roster_version(met.version);
+        self.cx.count.know_roster_version(met.version);
         let sessions = met.sessions.0.clone();
-        self.users.learn(&met);
-        if self.config.user_key.is_some() {
-            self.myself.roster = sign_above(&self.config, &mut self.count, &mut self.users, &sessions, self.now);
-        } else if let Some(known) = self.users.roster(&self.config.user) {
-            self.myself.roster = known;
+        self.people.users.learn(&met);
+        if self.cx.config.user_key.is_some() {
+            self.people.myself.roster =
+                sign_above(&self.cx.config, &mut self.cx.count, &mut self.people.users, &sessions, self.cx.now);
+        } else if let Some(known) = self.people.users.roster(&self.cx.config.user) {
+            self.people.myself.roster = known;
         }
-        self.save_counters();
-        let user = self.config.user;
-        self.save_user(&user);
+        self.cx.save_counters();
+        let user = self.cx.config.user;
+        self.people.save_user(&mut self.cx, &user);
         self.declare(true);
     }
 
     /// Signs a new declaration and pushes it to every neighbour.
     pub(in crate::proto) fn declare(&mut self, online: bool) {
-        let seq = self.count.next_seq(self.now.wall);
-        self.save_counters();
-        self.myself.declaration = declaration(&self.config, seq, &self.myself.addrs, online);
-        let spread = self.rng.next_u64() % REFRESH.as_millis() as u64;
-        self.myself.refresh_at = self.now.moment + REFRESH / 2 + Duration::from_millis(spread);
-        let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
+        let seq = self.cx.count.next_seq(self.cx.now.wall);
+        self.cx.save_counters();
+        self.people.myself.declaration = declaration(&self.cx.config, seq, &self.people.myself.addrs, online);
+        let spread = self.cx.rng.next_u64() % REFRESH.as_millis() as u64;
+        self.people.myself.refresh_at = self.cx.now.moment + REFRESH / 2 + Duration::from_millis(spread);
+        let up: Vec<(ConnId, UserId)> = self.peers.connections.iter_up().map(|(_, conn, user)| (conn, user)).collect();
         let users: BTreeSet<UserId> = up.iter().map(|(_, user)| *user).collect();
         let told: Vec<ShortId> = users.iter().take(MAX_TOLD).map(|user| short(&user.0)).collect();
-        let news = (self.myself.roster.version, self.myself.card.seq);
-        let records = std::mem::replace(&mut self.myself.pushed, news) != news;
+        let news = (self.people.myself.roster.version, self.people.myself.card.seq);
+        let records = std::mem::replace(&mut self.people.myself.pushed, news) != news;
         for (conn, _) in up {
             self.send_declaration(conn, &told, records);
         }
@@ -183,30 +183,34 @@ impl Core {
 
     /// Signs a new key card and pushes it to every neighbour.
     pub(in crate::proto) fn renew_card(&mut self) {
-        let seq = self.count.next_seq(self.now.wall);
-        self.save_counters();
-        self.myself.card = card(&self.config, seq, &self.prekeys);
+        let seq = self.cx.count.next_seq(self.cx.now.wall);
+        self.cx.save_counters();
+        self.people.myself.card = card(&self.cx.config, seq, &self.people.prekeys);
         self.declare(true);
     }
 
     /// Signs a new link list and pushes it to linked neighbours and my servers.
     pub(in crate::proto) fn renew_links(&mut self) {
-        let version = self.count.next_link_version(self.now.wall);
-        self.save_counters();
-        self.myself.links = link_pages(&self.config, version, &self.links);
-        self.horizon.say(self.session, &self.myself.links);
-        let up = self.neighbours.iter_up();
+        let version = self.cx.count.next_link_version(self.cx.now.wall);
+        self.cx.save_counters();
+        self.people.myself.links = link_pages(&self.cx.config, version, &self.people.links);
+        self.presence.horizon.say(self.cx.me, &self.people.myself.links);
+        let up = self.peers.connections.iter_up();
         let concerned: Vec<SessionId> =
             up.filter(|(session, _, user)| self.links_concern(session, user)).map(|(session, _, _)| session).collect();
-        self.pushes.owe(concerned.into_iter());
+        self.presence.pushes.owe(concerned.into_iter());
         self.push_links();
     }
 
     /// My link list for those who are owed it, as many as may have it now.
     pub(in crate::proto) fn push_links(&mut self) {
-        let bytes = self.myself.links.iter().map(|page| page.signed().0.0.len()).sum();
-        for session in self.pushes.due(bytes, self.now.moment) {
-            let conn = self.neighbours.up(&session).and_then(|conn| Some((conn, self.neighbours.get(&conn)?.user?)));
+        let bytes = self.people.myself.links.iter().map(|page| page.signed().0.0.len()).sum();
+        for session in self.presence.pushes.due(bytes, self.cx.now.moment) {
+            let conn = self
+                .peers
+                .connections
+                .up(&session)
+                .and_then(|conn| Some((conn, self.peers.connections.get(&conn)?.user?)));
             if let Some((conn, _)) = conn.filter(|(_, user)| self.links_concern(&session, user)) {
                 self.send_links(conn, 0, false);
             }
@@ -214,22 +218,22 @@ impl Core {
     }
 
     fn links_concern(&self, session: &SessionId, user: &UserId) -> bool {
-        self.links.wants(user) || self.is_my_server(session)
+        self.people.links.wants(user) || self.is_my_server(session)
     }
 
     /// My declaration as it is, to one neighbour; with roster and key card if these are news.
     pub(in crate::proto) fn send_declaration(&mut self, conn: ConnId, told: &[ShortId], records: bool) {
-        let declaration = self.myself.declaration.signed().clone();
+        let declaration = self.people.myself.declaration.signed().clone();
         let message = Declare {
             declaration,
-            roster: records.then(|| self.myself.roster.signed().clone()),
-            card: records.then(|| self.myself.card.signed().clone()),
+            roster: records.then(|| self.people.myself.roster.signed().clone()),
+            card: records.then(|| self.people.myself.card.signed().clone()),
             age_ms: 0,
             hops: 1,
-            flood: self.myself.declaration.seq,
+            flood: self.people.myself.declaration.seq,
             told: List(told.to_vec()),
         };
-        let online = self.myself.declaration.online;
+        let online = self.people.myself.declaration.online;
         self.send_control(
             conn,
             if online { Control::DeclareOnline(message) } else { Control::DeclareOffline(message) },
@@ -238,11 +242,11 @@ impl Core {
 
     /// My link list, a page a message: each fits a frame with room to spare.
     pub(in crate::proto) fn send_links(&mut self, conn: ConnId, id: u64, complete: bool) {
-        let pages: Vec<_> = self.myself.links.iter().map(|page| page.signed().clone()).collect();
+        let pages: Vec<_> = self.people.myself.links.iter().map(|page| page.signed().clone()).collect();
         let count = pages.len();
         for (n, page) in pages.into_iter().enumerate() {
             let user = KnownUser {
-                user: self.config.user,
+                user: self.cx.config.user,
                 roster: None,
                 links: List(vec![page]),
                 cards: List(Vec::new()),
@@ -256,24 +260,17 @@ impl Core {
 
     pub(in crate::proto) fn send_hello(&mut self, conn: ConnId, session: &SessionId, observed: SocketAddr) {
         let hello = Hello {
-            declaration: self.myself.declaration.signed().clone(),
-            roster: self.myself.roster.signed().clone(),
-            card: Some(self.myself.card.signed().clone()),
+            declaration: self.people.myself.declaration.signed().clone(),
+            roster: self.people.myself.roster.signed().clone(),
+            card: Some(self.people.myself.card.signed().clone()),
             observed: Addr(observed),
-            known_seq: self.sessions.seq(session),
-            agent: Text(self.config.agent.clone()),
+            known_seq: self.people.sessions.seq(session),
+            agent: Text(self.cx.config.agent.clone()),
         };
         self.send_control(conn, Control::Hello(hello));
     }
 
     pub(in crate::proto) fn send_control(&mut self, conn: ConnId, message: Control) {
-        self.out.after_own(Output::Control { conn, message });
-    }
-
-    /// What the store keeps of my own word about a link, and of theirs.
-    pub(in crate::proto) fn save_link(&mut self, user: &crate::id::UserId) {
-        if let Some(row) = self.links.row(user) {
-            self.out.store(Op::Link(row));
-        }
+        self.cx.out.after_own(Output::Control { conn, message });
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::presence::on_presence::short;
 use crate::time::Moment;
 use crate::wire::addr::Addr;
@@ -29,8 +30,8 @@ impl Core {
     /// Marks about myself, and about everybody a neighbour may know about.
     pub(in crate::proto) fn send_digest(&mut self, conn: ConnId) {
         let Some((_, to)) = self.speaker(conn) else { return };
-        let known = self.horizon.around(&to);
-        let about = known.iter().filter(|user| **user != self.config.user);
+        let known = self.presence.horizon.around(&to);
+        let about = known.iter().filter(|user| **user != self.cx.config.user);
         let mut marks: Vec<UserMark> = vec![self.own_mark(&to)];
         marks.extend(about.map(|user| self.mark(user, &to)).filter(|mark| !mark.sessions.is_empty()));
         if self.shares_directory(conn) {
@@ -43,46 +44,58 @@ impl Core {
     }
 
     fn own_mark(&self, to: &UserId) -> UserMark {
-        let version = self.myself.links.first().map(|page| page.version);
+        let version = self.people.myself.links.first().map(|page| page.version);
         let session = SessionMark {
-            session: short(&self.session.0),
-            seq: Some(self.myself.declaration.seq),
-            card: Some(self.myself.card.seq),
-            links: version.filter(|_| self.may_know_links(to, &self.config.user)),
+            session: short(&self.cx.me.0),
+            seq: Some(self.people.myself.declaration.seq),
+            card: Some(self.people.myself.card.seq),
+            links: version.filter(|_| self.may_know_links(to, &self.cx.config.user)),
             live: None,
         };
-        let user = short(&self.config.user.0);
-        UserMark { user, version: Some(self.myself.roster.version), sessions: List(vec![session]), distance: None }
+        let user = short(&self.cx.config.user.0);
+        UserMark {
+            user,
+            version: Some(self.people.myself.roster.version),
+            sessions: List(vec![session]),
+            distance: None,
+        }
     }
 
     /// Link lists are for those within two links, mine also for whom I want to reach and for my servers. A node that woke
     /// without links keeps its own back: what others hold of it is better.
     fn may_know_links(&self, asker: &UserId, user: &UserId) -> bool {
-        if *user == self.config.user {
-            let concerned = self.links.wants(asker) || self.horizon.reaches(asker) || self.speaks_for_my_server(asker);
+        if *user == self.cx.config.user {
+            let concerned = self.people.links.wants(asker)
+                || self.presence.horizon.reaches(asker)
+                || self.speaks_for_my_server(asker);
             return concerned && !self.recovering();
         }
-        self.horizon.may_know(asker, user)
+        self.presence.horizon.may_know(asker, user)
     }
 
     fn speaks_for_my_server(&self, user: &UserId) -> bool {
-        self.neighbours.of_user(user).iter().any(|(session, _)| self.is_my_server(session))
+        self.peers.connections.of_user(user).iter().any(|(session, _)| self.is_my_server(session))
     }
 
     fn mark(&self, user: &UserId, to: &UserId) -> UserMark {
-        let linked = self.horizon.mutual(user, to);
+        let linked = self.presence.horizon.mutual(user, to);
         let mark = |session: SessionId| {
-            let known = self.sessions.get(&session);
+            let known = self.people.sessions.get(&session);
             SessionMark {
                 session: short(&session.0),
                 seq: known.and_then(|known| known.declaration()).map(|declaration| declaration.seq),
                 card: known.and_then(|known| known.card()).map(|card| card.seq),
-                links: self.horizon.version(user, &session).filter(|_| linked),
+                links: self.presence.horizon.version(user, &session).filter(|_| linked),
                 live: self.vouches_for(&session).then_some(true),
             }
         };
-        let sessions = self.sessions.of_user(user).take(16).map(mark).collect();
-        UserMark { user: short(&user.0), version: self.users.version(user), sessions: List(sessions), distance: None }
+        let sessions = self.people.sessions.of_user(user).take(16).map(mark).collect();
+        UserMark {
+            user: short(&user.0),
+            version: self.people.users.version(user),
+            sessions: List(sessions),
+            distance: None,
+        }
     }
 
     /// What is held of a neighbour's users that I lack is asked for.
@@ -102,7 +115,7 @@ impl Core {
         }
         match mark.distance {
             Some(distance) if directory => self.hear_distance(conn, mark.user, distance),
-            Some(_) => self.drop_counted("announcement of no relay"),
+            Some(_) => self.cx.dropped(DropReason::AnnouncementOfNonRelay),
             None => {}
         }
         let user = self.user_like(mark.user.0).or_else(|| (short(&by_user.0) == mark.user).then_some(by_user));
@@ -112,14 +125,14 @@ impl Core {
                 return Some(everything(mark));
             }
             if !directory || mark.distance.is_none() {
-                self.drop_counted("mark of nobody I know");
+                self.cx.dropped(DropReason::UnknownSummary);
             }
             return None;
         };
-        if user == self.config.user {
+        if user == self.cx.config.user {
             return None;
         }
-        let held = self.users.version(&user);
+        let held = self.people.users.version(&user);
         let sessions: Vec<SessionWant> =
             mark.sessions.iter().filter_map(|mark| self.consider_session(mark, user, by, by_user)).collect();
         let roster = mark.version > held || (held.is_none() && !sessions.is_empty());
@@ -133,11 +146,11 @@ impl Core {
         by: SessionId,
         by_user: UserId,
     ) -> Option<SessionWant> {
-        let known = self.sessions.of_user(&user).find(|session| short(&session.0) == mark.session);
-        let session = known.and_then(|session| self.sessions.get(&session));
+        let known = self.people.sessions.of_user(&user).find(|session| short(&session.0) == mark.session);
+        let session = known.and_then(|session| self.people.sessions.get(&session));
         let held = session.and_then(|session| session.declaration()).map(|declaration| declaration.seq);
         let card = session.and_then(|session| session.card()).map(|card| card.seq);
-        let links = known.and_then(|session| self.horizon.version(&user, &session));
+        let links = known.and_then(|session| self.presence.horizon.version(&user, &session));
         let declaration = mark.seq > held;
         if let (Some(live), Some(session)) = (mark.live, known)
             && !declaration
@@ -152,17 +165,17 @@ impl Core {
     /// A neighbour is, or is not any more, connected with a session whose declaration is at hand.
     fn hear_live(&mut self, session: SessionId, user: UserId, live: bool, by: SessionId, by_user: UserId) {
         if !live {
-            self.presence.unvouched(&session, &by, self.now.moment);
-        } else if self.sessions.says_online(&session) {
+            self.presence.online.unvouched(&session, &by, self.cx.now.moment);
+        } else if self.people.sessions.says_online(&session) {
             self.vouch(session, user, by, by_user);
         }
     }
 
     /// Asks somebody between us for users: of whom nothing is known, for everything; of the others, for what has changed.
     pub(in crate::proto) fn ask_about<'a>(&mut self, conn: ConnId, users: impl Iterator<Item = &'a UserId>) {
-        let is_unknown = |user: &UserId| self.sessions.of_user(user).next().is_none();
+        let is_unknown = |user: &UserId| self.people.sessions.of_user(user).next().is_none();
         let wants: Vec<UserWant> = users
-            .filter(|user| self.horizon.reaches(user))
+            .filter(|user| self.presence.horizon.reaches(user))
             .map(|user| UserWant { user: short(&user.0), roster: is_unknown(user), sessions: List(Vec::new()) })
             .collect();
         for page in wants.chunks(MAX_MARKS) {
@@ -208,7 +221,7 @@ impl Core {
 
     fn marked(&self, want: &UserWant, asker: &UserId) -> Option<UserMark> {
         let user = self.user_like(want.user.0).filter(|_| !want.roster && want.sessions.is_empty())?;
-        let may = user != self.config.user && self.may_know_where(asker, &user);
+        let may = user != self.cx.config.user && self.may_know_where(asker, &user);
         may.then(|| self.mark(&user, asker)).filter(|mark| !mark.sessions.is_empty())
     }
 
@@ -228,7 +241,8 @@ impl Core {
     /// Everything that is held of a user and that an asker may know.
     pub(in crate::proto) fn known_user(&self, user: &UserId, asker: &UserId, links: bool) -> KnownUser {
         let mut known = KnownUser { roster: self.roster_of(user), ..nothing_of(user) };
-        let sessions: BTreeSet<SessionId> = self.sessions.of_user(user).chain(self.horizon.sessions_of(user)).collect();
+        let sessions: BTreeSet<SessionId> =
+            self.people.sessions.of_user(user).chain(self.presence.horizon.sessions_of(user)).collect();
         for session in sessions.iter().take(16) {
             let want = SessionWant { session: short(&session.0), declaration: true, card: true, links };
             self.add_session(&mut known, session, &want, asker);
@@ -238,25 +252,25 @@ impl Core {
 
     /// Declarations are for those within two links; members of a closed network may know all (design §3).
     pub(in crate::proto) fn may_know_where(&self, asker: &UserId, user: &UserId) -> bool {
-        self.config.network != NetworkId::OPEN
-            || self.horizon.may_know(asker, user)
-            || (*user == self.config.user && self.links.wants(asker))
+        self.cx.config.network != NetworkId::OPEN
+            || self.presence.horizon.may_know(asker, user)
+            || (*user == self.cx.config.user && self.people.links.wants(asker))
     }
 
     fn roster_of(&self, user: &UserId) -> Option<Signed> {
-        if *user == self.config.user {
-            return Some(self.myself.roster.signed().clone());
+        if *user == self.cx.config.user {
+            return Some(self.people.myself.roster.signed().clone());
         }
-        self.users.signed_roster(user)
+        self.people.users.signed_roster(user)
     }
 
     fn declaration_of(&self, session: &SessionId) -> Option<KnownDeclaration> {
-        let declaration = if *session == self.session {
-            self.myself.declaration.signed().clone()
+        let declaration = if *session == self.cx.me {
+            self.people.myself.declaration.signed().clone()
         } else {
-            self.sessions.get(session)?.declaration()?.signed()
+            self.people.sessions.get(session)?.declaration()?.signed()
         };
-        let conn = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn));
+        let conn = self.peers.connections.up(session).and_then(|conn| self.peers.connections.get(&conn));
         let observed = conn
             .map(|neighbour| Addr(neighbour.addr))
             .filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
@@ -266,25 +280,25 @@ impl Core {
 
     /// The key card of a session that may be used, and how old it is.
     fn card_of(&self, session: &SessionId) -> Option<(Signed, Duration)> {
-        if *session == self.session {
-            return Some((self.myself.card.signed().clone(), Duration::ZERO));
+        if *session == self.cx.me {
+            return Some((self.people.myself.card.signed().clone(), Duration::ZERO));
         }
-        let card = self.sessions.get(session)?.card()?;
-        Some((card.signed(), card.age(self.now.moment)?))
+        let card = self.people.sessions.get(session)?.card()?;
+        Some((card.signed(), card.age(self.cx.now.moment)?))
     }
 
     fn pages_of(&self, user: &UserId, session: &SessionId) -> Vec<Signed> {
-        let mine = self.myself.links.iter().map(|page| page.signed().clone());
-        if *session == self.session { mine.collect() } else { self.horizon.pages(user, session) }
+        let mine = self.people.myself.links.iter().map(|page| page.signed().clone());
+        if *session == self.cx.me { mine.collect() } else { self.presence.horizon.pages(user, session) }
     }
 
     pub(in crate::proto) fn user_like(&self, short: [u8; 8]) -> Option<UserId> {
-        self.users.like(short).or_else(|| self.horizon.named_like(short))
+        self.people.users.like(short).or_else(|| self.presence.horizon.named_like(short))
     }
 
     fn session_like(&self, user: &UserId, wanted: [u8; 8]) -> Option<SessionId> {
-        let mine = (*user == self.config.user).then_some(self.session);
-        let all = self.sessions.of_user(user).chain(self.horizon.sessions_of(user)).chain(mine);
+        let mine = (*user == self.cx.config.user).then_some(self.cx.me);
+        let all = self.people.sessions.of_user(user).chain(self.presence.horizon.sessions_of(user)).chain(mine);
         all.into_iter().find(|session| session.0[..8] == wanted)
     }
 
@@ -314,19 +328,20 @@ impl Core {
     /// it may know; what it said itself, so that it can sign above it. About me, if we are linked: my list.
     pub(in crate::proto) fn on_request_user_list(&mut self, conn: ConnId, request: RequestUserList) {
         let Some((_, asker)) = self.speaker(conn) else { return };
-        if request.user == self.config.user && self.links.wants(&asker) {
+        if request.user == self.cx.config.user && self.people.links.wants(&asker) {
             return self.send_links(conn, request.id, true);
         }
         if request.user != asker {
             return self.send_known(conn, request.id, Vec::new(), false);
         }
         let mut users = vec![self.known_user(&asker, &asker, true)];
-        let naming: BTreeSet<UserId> = self.horizon.naming(&asker).chain(self.horizon.names(&asker)).collect();
+        let naming: BTreeSet<UserId> =
+            self.presence.horizon.naming(&asker).chain(self.presence.horizon.names(&asker)).collect();
         users.extend(
-            naming.iter().filter(|user| **user != self.config.user).map(|user| self.known_user(user, &asker, true)),
+            naming.iter().filter(|user| **user != self.cx.config.user).map(|user| self.known_user(user, &asker, true)),
         );
-        self.send_known(conn, request.id, users, self.is_server());
-        if self.links.wants(&asker) {
+        self.send_known(conn, request.id, users, self.cx.is_server());
+        if self.people.links.wants(&asker) {
             self.send_links(conn, 0, false);
         }
     }
@@ -363,20 +378,21 @@ impl Core {
         for held in &known.declarations.0 {
             let Some(declaration) = self.checked::<Declaration>(conn, &held.declaration) else { return };
             let (session, user, online) = (declaration.session, declaration.user, declaration.online);
-            let heard = Moment(self.now.moment.0.saturating_sub(held.age_ms));
+            let heard = Moment(self.cx.now.moment.0.saturating_sub(held.age_ms));
             let mut news = self.take_declaration(declaration, heard);
-            if held.live == Some(true) && online && self.sessions.says_online(&session) {
+            if held.live == Some(true) && online && self.people.sessions.says_online(&session) {
                 if let Some(Addr(observed)) = held.observed {
-                    news |= self.sessions.get(&session).is_some_and(|known| !known.addresses().contains(&observed));
+                    news |=
+                        self.people.sessions.get(&session).is_some_and(|known| !known.addresses().contains(&observed));
                     self.note_observed(&session, observed);
                 }
                 self.vouch(session, user, by, by_user);
             }
             if news {
-                self.wanted.news(&user, self.now.moment);
+                self.peers.sought.news(&user, self.cx.now.moment);
             }
         }
-        if self.shares_directory(conn) && self.sessions.of_user(&known.user).next().is_some() {
+        if self.shares_directory(conn) && self.people.sessions.of_user(&known.user).next().is_some() {
             self.keep_if_far(&known.user);
             self.answer_open_finds(&known.user);
         }
