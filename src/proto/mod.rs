@@ -33,6 +33,7 @@ mod mail;
 pub mod notice;
 mod on_control;
 mod out;
+mod peer;
 mod peers;
 mod people;
 pub mod persist;

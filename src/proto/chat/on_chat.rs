@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, ConnId, EnvelopeId, MessageId, StreamId, UserId};
 use crate::identity::Checked;
 use crate::identity::seal::{Opened, Unopened, envelope_id, open};
 use crate::proto::Core;
@@ -11,6 +11,7 @@ use crate::proto::drops::DropReason;
 use crate::proto::event::Output;
 use crate::proto::limits::{ENVELOPE_LIFE, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BACK, MAX_UNSTORED};
 use crate::proto::notice::{Delivery, MessageView, Notice};
+use crate::proto::peer::Peer;
 use crate::proto::persist::{Entry, MessageRow, Op};
 use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Wall};
@@ -23,28 +24,40 @@ use crate::wire::record::{KeyCard, Roster};
 impl Core {
     pub(in crate::proto) fn on_chat(&mut self, conn: ConnId, items: Vec<Chat>) {
         for item in items {
-            // Not that of a connection that was closed here, however much of it had come before.
+            // An item before this one may have ended the connection.
             if self.peers.connections.get(&conn).is_none() {
                 return;
             }
-            self.on_item(conn, item);
+            match self.peers.connections.peer(&conn) {
+                Some(peer) => self.on_item(peer, item),
+                None => self.on_early_item(conn, item),
+            }
         }
     }
 
-    fn on_item(&mut self, conn: ConnId, item: Chat) {
+    fn on_item(&mut self, peer: Peer, item: Chat) {
         match item {
-            Chat::Parcel(parcel) => self.on_parcel(conn, parcel),
-            Chat::Release(release) => self.on_release(conn, release),
-            Chat::Unopenable(unopenable) => self.on_unopenable(conn, unopenable),
-            Chat::Custody(said) => self.on_custody(conn, said),
-            Chat::Offer(offer) => self.on_offer(conn, offer),
-            Chat::Ask(ask) => self.on_ask(conn, ask),
+            Chat::Parcel(parcel) => self.on_parcel(peer.conn, Some(peer), parcel),
+            Chat::Release(release) => self.on_release(peer, release),
+            Chat::Unopenable(unopenable) => self.on_unopenable(peer, unopenable),
+            Chat::Custody(said) => self.on_custody(peer, said),
+            Chat::Offer(offer) => self.on_offer(peer, offer),
+            Chat::Ask(ask) => self.on_ask(peer, ask),
             Chat::Unknown(_) => self.cx.dropped(DropReason::UnknownChatItem),
         }
     }
 
-    /// The chat stream may overtake the hello. What it takes a name to judge waits for it.
-    pub(in crate::proto) fn wait_for_hello(&mut self, conn: ConnId, item: Chat) {
+    /// The chat stream may overtake the hello. An envelope that can be opened proves its author by itself; what needs to know
+    /// who speaks waits.
+    fn on_early_item(&mut self, conn: ConnId, item: Chat) {
+        match item {
+            Chat::Parcel(parcel) => self.on_parcel(conn, None, parcel),
+            Chat::Offer(_) => self.wait_for_hello(conn, item),
+            _ => {}
+        }
+    }
+
+    fn wait_for_hello(&mut self, conn: ConnId, item: Chat) {
         if self.chat.early.put(conn, item).is_err() {
             self.cx.dropped(DropReason::ChatBeforeHello);
         }
@@ -56,7 +69,7 @@ impl Core {
         self.on_chat(conn, early);
     }
 
-    fn on_parcel(&mut self, conn: ConnId, parcel: Parcel) {
+    fn on_parcel(&mut self, conn: ConnId, peer: Option<Peer>, parcel: Parcel) {
         if self.cx.out.unstored() > MAX_UNSTORED {
             return self.cx.dropped(DropReason::EnvelopeWhileDiskBehind);
         }
@@ -68,7 +81,10 @@ impl Core {
                 self.cx.dropped(DropReason::EnvelopeWhileDiskRefuses);
             }
             Ok(opened) => self.on_opened(conn, opened, age_of(&parcel)),
-            Err(Unopened::NoKey(address)) if address != Address::from(self.cx.config.user) => self.carry(conn, parcel),
+            Err(Unopened::NoKey(address)) if address != Address::from(self.cx.config.user) => match peer {
+                Some(peer) => self.carry(peer, parcel),
+                None => self.wait_for_hello(conn, Chat::Parcel(parcel)),
+            },
             Err(Unopened::NoKey(_)) => self.hand_back(conn, &parcel.envelope),
             Err(Unopened::Malformed(_)) => self.strike(conn, DropReason::MalformedEnvelope),
             Err(Unopened::Broken) => self.refuse_sealed(conn, &parcel, DropReason::BrokenSeal),
@@ -88,7 +104,8 @@ impl Core {
 
     /// Whether somebody may bring what others have sealed.
     fn may_carry(&self, conn: ConnId) -> bool {
-        self.is_super_client(conn) || self.speaker(conn).is_some_and(|(_, user)| self.people.links.is_link(&user))
+        let peer = self.peers.connections.peer(&conn);
+        self.is_carrier(conn) || peer.is_some_and(|peer| self.people.links.is_link(&peer.user))
     }
 
     /// A carrier is told that an envelope was not taken, so that it goes on with the others.
@@ -284,11 +301,10 @@ impl Core {
         self.withdraw_mail(&opened.user);
     }
 
-    fn on_release(&mut self, conn: ConnId, release: Release) {
-        let Some((session, user)) = self.speaker(conn) else { return };
-        if self.chat.outbox.released(&user, &session, &release, self.cx.now.moment) {
-            self.chat.sealing.want_lines(user);
-        } else if !self.release_mail(session, &release) && !self.is_receipt_released(conn) {
+    fn on_release(&mut self, peer: Peer, release: Release) {
+        if self.chat.outbox.released(&peer.user, &peer.session, &release, self.cx.now.moment) {
+            self.chat.sealing.want_lines(peer.user);
+        } else if !self.release_mail(peer.session, &release) && !self.is_receipt_released(peer.conn) {
             self.cx.dropped(DropReason::ReleaseFitsNoLock);
         }
     }
@@ -306,22 +322,16 @@ impl Core {
         true
     }
 
-    fn on_unopenable(&mut self, conn: ConnId, unopenable: Unopenable) {
-        let Some((session, user)) = self.speaker(conn) else { return };
-        if !self.chat.outbox.is_on_its_way(&user, &session, &unopenable.envelope) {
-            return self.unopenable_mail(conn, unopenable);
+    fn on_unopenable(&mut self, peer: Peer, unopenable: Unopenable) {
+        if !self.chat.outbox.is_on_its_way(&peer.user, &peer.session, &unopenable.envelope) {
+            return self.unopenable_mail(peer, unopenable);
         }
-        let before = self.people.sessions.prekey(&session, self.cx.now.moment);
-        self.take_card(conn, &unopenable.card, Duration::ZERO);
-        let news = self.people.sessions.prekey(&session, self.cx.now.moment) != before;
-        if self.chat.outbox.unopenable(&user, &session, &unopenable.envelope) && news {
-            self.chat.sealing.want_lines(user);
+        let before = self.people.sessions.prekey(&peer.session, self.cx.now.moment);
+        self.take_card(peer.conn, &unopenable.card, Duration::ZERO);
+        let news = self.people.sessions.prekey(&peer.session, self.cx.now.moment) != before;
+        if self.chat.outbox.unopenable(&peer.user, &peer.session, &unopenable.envelope) && news {
+            self.chat.sealing.want_lines(peer.user);
         }
-    }
-
-    pub(in crate::proto) fn speaker(&self, conn: ConnId) -> Option<(SessionId, UserId)> {
-        let neighbour = self.peers.connections.get(&conn)?;
-        Some((neighbour.session, neighbour.user?))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::proto::drops::DropReason;
 use crate::proto::event::Output;
 use crate::proto::limits::ENVELOPE_LIFE;
 use crate::proto::notice::WarningCode;
+use crate::proto::peer::Peer;
 use crate::proto::persist::{MessageRow, Op};
 use crate::proto::ranges::Ranges;
 use crate::wire::chat::{Chat, Parcel};
@@ -52,7 +53,7 @@ impl Core {
 
     /// Sends what a user's live sessions lack.
     pub(in crate::proto) fn pump(&mut self, user: &UserId) {
-        for (session, _) in self.peers.connections.of_user(user) {
+        for Peer { session, .. } in self.peers.connections.of_user(user) {
             self.pump_session(*user, session);
         }
         self.entrust(user);

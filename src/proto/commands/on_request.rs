@@ -9,6 +9,7 @@ use crate::proto::commands::lookup::Lookup;
 use crate::proto::event::{CloseReason, Command, Output, Query, Request, StatusOf};
 use crate::proto::limits::{MAX_PLACES_EXPECTED, STATUS_RECENT};
 use crate::proto::notice::{ErrorCode, Filter, Notice, WarningCode};
+use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::people::users::Meant;
 use crate::proto::persist::{LinkState, Op};
@@ -128,7 +129,7 @@ impl Core {
             self.say_link(id, state);
         }
         if state == LinkState::Blocked {
-            for (_, conn) in self.peers.connections.of_user(&id) {
+            for Peer { conn, .. } in self.peers.connections.of_user(&id) {
                 self.close(conn, CloseReason::Blocked);
             }
         }

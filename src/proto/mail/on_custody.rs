@@ -11,6 +11,7 @@ use crate::proto::drops::DropReason;
 use crate::proto::event::Output;
 use crate::proto::limits::{ENVELOPE_LIFE, SPRAY};
 use crate::proto::mail::handover::Passed;
+use crate::proto::peer::Peer;
 use crate::proto::persist::{CustodyRow, Op, TombstoneRow};
 use crate::wire::chat::{Chat, Custody, Parcel, Release, Unopenable, custody_state};
 use crate::wire::codec::Fixed;
@@ -23,42 +24,39 @@ const LONGER: Duration = Duration::from_secs(3600);
 
 impl Core {
     /// An envelope to somebody else: kept, if I carry for others; passed on, if a friend gives it and the addressee is here.
-    pub(in crate::proto) fn carry(&mut self, conn: ConnId, parcel: Parcel) {
-        let Some((from, depositor)) = self.speaker(conn) else {
-            return self.wait_for_hello(conn, Chat::Parcel(parcel));
-        };
+    pub(in crate::proto) fn carry(&mut self, peer: Peer, parcel: Parcel) {
         let id = envelope_id(&parcel.envelope);
-        if self.show_release(conn, &id) {
+        if self.show_release(peer.conn, &id) {
             return;
         }
-        let member = self.cx.config.network != NetworkId::OPEN || self.people.links.is_link(&depositor);
+        let member = self.cx.config.network != NetworkId::OPEN || self.people.links.is_link(&peer.user);
         let life = ENVELOPE_LIFE.as_millis().min(u128::from(parcel.life_ms)) as u64;
         let until = self.cx.now.moment + Duration::from_millis(life);
         if let Some(held) = self.mail.custody.get(&id) {
-            let row = CustodyRow { depositor, from, member, until, ..held.row.clone() };
-            return self.carry_still(conn, row);
+            let row = CustodyRow { depositor: peer.user, from: peer.session, member, until, ..held.row.clone() };
+            return self.carry_still(peer.conn, row);
         }
         let Ok(envelope) = decode::<Envelope>(&parcel.envelope) else {
-            return self.strike(conn, DropReason::MalformedEnvelope);
+            return self.strike(peer.conn, DropReason::MalformedEnvelope);
         };
         if parcel.life_ms == 0 {
             self.cx.dropped(DropReason::EnvelopeExpired);
-            return self.answer(conn, id, custody_state::NO_CARRIER);
+            return self.answer(peer.conn, id, custody_state::NO_CARRIER);
         }
         if !self.cx.is_carrier() || self.cx.disk_trouble.is_some() {
-            return self.pass_parcel(conn, id, &envelope, parcel);
+            return self.pass_parcel(peer, id, &envelope, parcel);
         }
-        let Ok(evicted) = self.mail.custody.make_room(&depositor, member, parcel.envelope.len()) else {
+        let Ok(evicted) = self.mail.custody.make_room(&peer.user, member, parcel.envelope.len()) else {
             self.cx.dropped(DropReason::EnvelopeOverQuota);
-            return self.answer(conn, id, custody_state::FULL);
+            return self.answer(peer.conn, id, custody_state::FULL);
         };
         evicted.iter().for_each(|id| self.evict(id));
         let row = CustodyRow {
             envelope: id,
             address: envelope.address,
             lock: envelope.lock.0,
-            depositor,
-            from,
+            depositor: peer.user,
+            from: peer.session,
             member,
             until,
             copies: parcel.copies.clamp(1, SPRAY),
@@ -68,11 +66,11 @@ impl Core {
         };
         let user = row.address.user();
         // Whoever is nearer and yet hands it to me has found that it does not arrive there.
-        if self.nearer(&user).contains(&conn) {
-            self.mail.watchdog.doubt(user, from, self.cx.now.moment);
+        if self.nearer(&user).contains(&peer.conn) {
+            self.mail.watchdog.doubt(user, peer.session, self.cx.now.moment);
         }
         self.hold(row);
-        self.answer(conn, id, custody_state::HELD);
+        self.answer(peer.conn, id, custody_state::HELD);
         self.route(&id);
     }
 
@@ -122,16 +120,15 @@ impl Core {
     }
 
     /// A friend's envelope to somebody who is connected here, by a node that keeps nothing for others, or cannot now.
-    fn pass_parcel(&mut self, conn: ConnId, id: EnvelopeId, envelope: &Envelope, parcel: Parcel) {
-        let Some((from, giver)) = self.speaker(conn) else { return };
+    fn pass_parcel(&mut self, peer: Peer, id: EnvelopeId, envelope: &Envelope, parcel: Parcel) {
         let there = self.peers.connections.of_user(&envelope.address.user());
-        if there.is_empty() || !(self.people.links.is_link(&giver) || self.cx.is_carrier()) {
+        if there.is_empty() || !(self.people.links.is_link(&peer.user) || self.cx.is_carrier()) {
             self.cx.dropped(DropReason::EnvelopeToSomebodyElse);
             let state = if self.cx.is_carrier() { custody_state::FULL } else { custody_state::NO_CARRIER };
-            return self.answer(conn, id, state);
+            return self.answer(peer.conn, id, state);
         }
-        self.mail.forwards.put(id, Passed { giver: from, address: envelope.address, lock: envelope.lock.0 });
-        for (_, conn) in there {
+        self.mail.forwards.put(id, Passed { giver: peer.session, address: envelope.address, lock: envelope.lock.0 });
+        for Peer { conn, .. } in there {
             let parcel = Parcel { copies: 1, ..parcel.clone() };
             self.cx.out.push(Output::Chat { conn, item: Chat::Parcel(parcel) });
         }
@@ -202,30 +199,29 @@ impl Core {
     }
 
     /// A session of the addressee cannot open an envelope that I hold or passed on: back the way it came.
-    pub(in crate::proto) fn unopenable_mail(&mut self, conn: ConnId, said: Unopenable) {
-        let Some((by, by_user)) = self.speaker(conn) else { return };
+    pub(in crate::proto) fn unopenable_mail(&mut self, peer: Peer, said: Unopenable) {
         let id = said.envelope;
-        let given = self.mail.handover.answered(&by, &id, self.cx.now.moment).is_some();
-        let Some(held) = self.mail.custody.get(&id) else { return self.pass_back(by_user, said) };
+        let given = self.mail.handover.answered(&peer.session, &id, self.cx.now.moment).is_some();
+        let Some(held) = self.mail.custody.get(&id) else { return self.pass_back(peer.user, said) };
         let addressee = held.row.address.user();
-        if by_user != addressee && !given && !held.holders.contains(&by) {
+        if peer.user != addressee && !given && !held.holders.contains(&peer.session) {
             return self.cx.dropped(DropReason::ClaimAboutForeignEnvelope);
         }
-        if !self.mail.budgets.unopenables.draw(by, self.cx.now.moment) {
+        if !self.mail.budgets.unopenables.draw(peer.session, self.cx.now.moment) {
             return self.cx.dropped(DropReason::UnopenableOverBudget);
         }
-        let Some(roster) = self.checked::<Roster>(conn, &said.roster) else { return };
-        let Some(card) = self.checked::<KeyCard>(conn, &said.card) else { return };
+        let Some(roster) = self.checked::<Roster>(peer.conn, &said.roster) else { return };
+        let Some(card) = self.checked::<KeyCard>(peer.conn, &said.card) else { return };
         if roster.user != addressee || card.user != addressee || !roster.admits(&card.session) {
             return self.cx.dropped(DropReason::UnopenableOfAnother);
         }
-        self.mail.watchdog.arrived(addressee, &id, Some(by), self.cx.now.moment);
+        self.mail.watchdog.arrived(addressee, &id, Some(peer.session), self.cx.now.moment);
         if self.mail.custody.get(&id).is_some_and(|held| held.row.mine.is_some()) {
-            self.seal_anew(conn, &id, roster, card);
+            self.seal_anew(peer, &id, roster, card);
         } else {
-            self.keep_unopenable(by, by_user, said);
+            self.keep_unopenable(peer.session, peer.user, said);
         }
-        self.hand_over(by);
+        self.hand_over(peer.session);
     }
 
     /// It is kept with the envelope until it can be handed back. The session that said it is not given the envelope again;

@@ -6,11 +6,12 @@
 //! Two carriers who meet offer each other what they hold, by id; each asks for what it lacks and shows the release of what
 //! was opened meanwhile. An author's own envelopes go the same way, and at least one connected carrier is to have each.
 
-use crate::id::{Address, ConnId, EnvelopeId, SessionId, UserId};
+use crate::id::{Address, EnvelopeId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::Output;
 use crate::proto::limits::MAX_OFFERED_AT_ONCE;
+use crate::proto::peer::Peer;
 use crate::proto::persist::Op;
 use crate::proto::presence::on_presence::short;
 use crate::wire::chat::{Ask, Chat, Custody, MAX_OFFERED, Offer, Parcel, Unopenable, custody_state};
@@ -31,7 +32,7 @@ impl Core {
         let Some(held) = self.mail.custody.get(id) else { return };
         let (user, is_mine) = (held.row.address.user(), held.row.mine.is_some());
         let there = self.peers.connections.of_user(&user);
-        let mut ways: Vec<SessionId> = there.iter().map(|(session, _)| *session).collect();
+        let mut ways: Vec<SessionId> = there.iter().map(|peer| peer.session).collect();
         if ways.is_empty() {
             if is_mine {
                 ways.extend(self.friends_between(&user));
@@ -59,8 +60,7 @@ impl Core {
             return;
         }
         let Some(held) = self.mail.custody.get(id) else { return };
-        let carries =
-            |holder: &&SessionId| self.peers.connections.up(holder).is_some_and(|conn| self.is_super_client(conn));
+        let carries = |holder: &&SessionId| self.peers.connections.up(holder).is_some_and(|conn| self.is_carrier(conn));
         let holders: Vec<SessionId> = held.holders.iter().filter(carries).copied().collect();
         for holder in holders {
             self.mail.watchdog.took(*user, holder, *id, self.cx.now.moment);
@@ -139,19 +139,20 @@ impl Core {
 
     /// Relays and servers that are connected, with those in front who say that they are connected with a user.
     pub(in crate::proto) fn carriers_for(&self, user: &UserId) -> Vec<SessionId> {
-        let up = self.peers.connections.iter_up().filter(|(_, conn, _)| self.is_super_client(*conn));
+        let up = self.peers.connections.iter_up().filter(|peer| self.is_carrier(peer.conn));
         let witnesses = self.presence.online.witnesses_of(user);
         let (mut first, others): (Vec<_>, Vec<_>) =
-            up.map(|(session, ..)| session).partition(|session| witnesses.contains(session));
+            up.map(|peer| peer.session).partition(|session| witnesses.contains(session));
         first.extend(others);
         first
     }
 
     /// Sends what waits for a neighbour, as far as its window goes.
     pub(in crate::proto) fn hand_over(&mut self, session: SessionId) {
-        let Some(conn) = self.peers.connections.up(&session) else { return };
+        let Some(peer) = self.peers.connections.up_peer(&session) else { return };
+        let conn = peer.conn;
         while let Some(id) = self.mail.handover.take(&session) {
-            let Some(share) = self.share(conn, session, &id) else { continue };
+            let Some(share) = self.share(peer, &id) else { continue };
             let Some(held) = self.mail.custody.get(&id) else { continue };
             let life_ms = held.row.until.since(self.cx.now.moment).as_millis() as u64;
             let envelope = Bytes(held.row.bytes.clone());
@@ -167,9 +168,9 @@ impl Core {
     }
 
     /// What a neighbour is to get of an envelope.
-    fn share(&self, conn: ConnId, session: SessionId, id: &EnvelopeId) -> Option<Share> {
+    fn share(&self, peer: Peer, id: &EnvelopeId) -> Option<Share> {
         let held = self.mail.custody.get(id).filter(|held| !held.row.bytes.is_empty())?;
-        let (_, user) = self.speaker(conn)?;
+        let Peer { session, user, .. } = peer;
         let addressee = held.row.address.user();
         let whole = Share { label: 1, cost: 0 };
         if addressee == user {
@@ -180,7 +181,7 @@ impl Core {
         if held.holders.contains(&session) || !self.peers.connections.of_user(&addressee).is_empty() {
             return None;
         }
-        if !self.is_super_client(conn) {
+        if !self.is_carrier(peer.conn) {
             return (held.row.mine.is_some() && self.people.links.is_link(&user)).then_some(whole);
         }
         if !self.mail.handover.has_room(&session, self.cx.now.moment) {
@@ -192,7 +193,7 @@ impl Core {
         let is_mine = held.row.mine.is_some();
         let to_own = || is_mine && self.own_carrier(id) == Some(session);
         match () {
-            () if nearer.contains(&conn) || self.detour(id, &addressee) == Some(session) => Some(whole),
+            () if nearer.contains(&peer.conn) || self.detour(id, &addressee) == Some(session) => Some(whole),
             () if !nearer.is_empty() => to_own().then_some(whole),
             () if copies > 1 => Some(Share { label: half, cost: half }),
             () if to_own() || is_mine && self.best_carrier(id, &addressee, true).is_some() => Some(whole),
@@ -201,10 +202,11 @@ impl Core {
     }
 
     /// A neighbour is here: what is for it goes, and what I hold and it may have, or may have had, is offered.
-    pub(in crate::proto) fn offer_mail(&mut self, conn: ConnId, session: SessionId, user: UserId) {
+    pub(in crate::proto) fn offer_mail(&mut self, peer: Peer) {
+        let Peer { conn, session, user } = peer;
         let theirs: Vec<EnvelopeId> = self.mail.custody.to(&Address::from(user)).collect();
         theirs.into_iter().for_each(|id| self.mail.handover.put(&session, id));
-        for page in self.worth_offering(conn, session, &user).chunks(MAX_OFFERED) {
+        for page in self.worth_offering(peer).chunks(MAX_OFFERED) {
             let item = Chat::Offer(Offer { envelopes: List(page.to_vec()) });
             self.cx.out.after_store(Output::Chat { conn, item });
         }
@@ -212,82 +214,79 @@ impl Core {
     }
 
     /// What a carrier may be given, and what a neighbour gave or was given: it may be released, here or there.
-    fn worth_offering(&self, conn: ConnId, session: SessionId, user: &UserId) -> Vec<EnvelopeId> {
-        if !self.is_super_client(conn) {
-            // The many. What they gave is found without looking at all that others gave.
-            return self.mail.custody.deposited_by(user);
+    fn worth_offering(&self, peer: Peer) -> Vec<EnvelopeId> {
+        if !self.is_carrier(peer.conn) {
+            // Most neighbours. What they gave is found without looking at everything that others gave.
+            return self.mail.custody.deposited_by(&peer.user);
         }
         let worth = |id: &EnvelopeId| {
-            let has = |held: &crate::proto::mail::custody::Held| held.holders.contains(&session);
-            self.mail.custody.get(id).is_some_and(has) || self.share(conn, session, id).is_some()
+            let has = |held: &crate::proto::mail::custody::Held| held.holders.contains(&peer.session);
+            self.mail.custody.get(id).is_some_and(has) || self.share(peer, id).is_some()
         };
         self.mail.custody.newest().into_iter().filter(worth).take(MAX_OFFERED_AT_ONCE).collect()
     }
 
     /// What a neighbour holds: released here, known, or asked for.
-    pub(in crate::proto) fn on_offer(&mut self, conn: ConnId, offer: Offer) {
-        let Some((by, _)) = self.speaker(conn) else { return self.wait_for_hello(conn, Chat::Offer(offer)) };
-        let Some(neighbour) = self.peers.connections.get_mut(&conn) else { return };
+    pub(in crate::proto) fn on_offer(&mut self, peer: Peer, offer: Offer) {
+        let Some(neighbour) = self.peers.connections.get_mut(&peer.conn) else { return };
         neighbour.offered += offer.envelopes.len();
         if neighbour.offered > MAX_OFFERED_AT_ONCE {
             return self.cx.dropped(DropReason::OfferTooLong);
         }
         let mut lacking = Vec::new();
         for id in offer.envelopes.0 {
-            if self.show_release(conn, &id) {
+            if self.show_release(peer.conn, &id) {
                 continue;
             }
             let Some(held) = self.mail.custody.get(&id) else {
                 lacking.push(id);
                 continue;
             };
-            let news = !held.holders.contains(&by);
-            let (gave, unopenable) = (held.row.from == by, held.row.unopenable.clone());
+            let news = !held.holders.contains(&peer.session);
+            let (gave, unopenable) = (held.row.from == peer.session, held.row.unopenable.clone());
             if let Some(said) = unopenable.filter(|_| gave).and_then(|said| decode::<Unopenable>(&said).ok()) {
-                self.cx.out.after_store(Output::Chat { conn, item: Chat::Unopenable(said) });
+                self.cx.out.after_store(Output::Chat { conn: peer.conn, item: Chat::Unopenable(said) });
             } else if gave || news {
-                self.answer(conn, id, custody_state::HELD);
+                self.answer(peer.conn, id, custody_state::HELD);
             }
-            self.hear_held(by, &id);
+            self.hear_held(peer.session, &id);
         }
         if self.cx.is_carrier() && self.cx.disk_trouble.is_none() && !lacking.is_empty() {
-            self.cx.out.push(Output::Chat { conn, item: Chat::Ask(Ask { envelopes: List(lacking) }) });
+            self.cx.out.push(Output::Chat { conn: peer.conn, item: Chat::Ask(Ask { envelopes: List(lacking) }) });
         }
     }
 
-    pub(in crate::proto) fn on_ask(&mut self, conn: ConnId, ask: Ask) {
-        let Some((by, _)) = self.speaker(conn) else { return };
+    pub(in crate::proto) fn on_ask(&mut self, peer: Peer, ask: Ask) {
         for id in ask.envelopes.iter().filter(|id| self.mail.custody.get(id).is_some()).copied().collect::<Vec<_>>() {
-            self.mail.handover.put(&by, id);
+            self.mail.handover.put(&peer.session, id);
         }
-        self.hand_over(by);
+        self.hand_over(peer.session);
     }
 
     /// What became of an envelope with a neighbour.
-    pub(in crate::proto) fn on_custody(&mut self, conn: ConnId, said: Custody) {
-        let Some((by, _)) = self.speaker(conn) else { return };
+    pub(in crate::proto) fn on_custody(&mut self, peer: Peer, said: Custody) {
         let (id, now) = (said.envelope, self.cx.now.moment);
-        let given = self.mail.handover.answered(&by, &id, now);
+        let given = self.mail.handover.answered(&peer.session, &id, now);
         match said.state {
             // It may be asked about what it was given before I started anew; whoever is no carrier holds nothing.
-            custody_state::HELD if given.is_some() || self.is_super_client(conn) => {
-                self.mail.handover.is_taken(&by);
+            custody_state::HELD if given.is_some() || self.is_carrier(peer.conn) => {
+                self.mail.handover.is_taken(&peer.session);
                 self.give_copies_away(&id, given.unwrap_or(0));
-                // One that was opened meanwhile is known here only by its release.
-                if !self.show_release(conn, &id) {
-                    self.hear_held(by, &id);
+                // One that was opened meanwhile is known here only peer.session its release.
+                if !self.show_release(peer.conn, &id) {
+                    self.hear_held(peer.session, &id);
                 }
             }
             custody_state::FULL if given.is_some() => {
-                self.mail.handover.is_full(&by, now);
-                self.hear_refused(by, &id);
+                self.mail.handover.is_full(&peer.session, now);
+                self.hear_refused(peer.session, &id);
             }
-            custody_state::EVICTED if self.mail.custody.is_not_held_by(&id, &by) => {
-                self.mail.handover.is_full(&by, now);
-                self.hear_refused(by, &id);
+            custody_state::EVICTED if self.mail.custody.is_not_held_by(&id, &peer.session) => {
+                self.mail.handover.is_full(&peer.session, now);
+                self.hear_refused(peer.session, &id);
             }
             custody_state::NO_CARRIER if given.is_some() => {
-                self.mail.handover.is_declined(&by, &id, now);
+                self.mail.handover.is_declined(&peer.session, &id, now);
                 self.route(&id);
             }
             custody_state::HELD..=custody_state::EVICTED => {
@@ -295,7 +294,7 @@ impl Core {
             }
             _ => self.cx.dropped(DropReason::UnknownCustodyAnswer),
         }
-        self.hand_over(by);
+        self.hand_over(peer.session);
     }
 
     fn give_copies_away(&mut self, id: &EnvelopeId, given: u8) {

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Checked;
 use crate::identity::seal::Sealed;
 use crate::proto::Core;
@@ -18,6 +18,7 @@ use crate::proto::limits::{
     ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, MAX_OWN_RECEIPTS, MAX_RECEIPTS_TO_STRANGERS, SPRAY,
 };
 use crate::proto::notice::{Delivery, Notice, WarningCode};
+use crate::proto::peer::Peer;
 use crate::proto::persist::{CustodyRow, LinkState, Mine, Op};
 use crate::proto::ranges::Ranges;
 use crate::wire::codec::Bytes;
@@ -97,8 +98,9 @@ impl Core {
     /// Friends who say that they are connected with a user.
     pub(in crate::proto) fn friends_between(&self, user: &UserId) -> Vec<SessionId> {
         let is_friend = |session: &SessionId| {
-            let conn = self.peers.connections.up(session).filter(|conn| !self.is_super_client(*conn));
-            conn.and_then(|conn| self.speaker(conn)).is_some_and(|(_, friend)| self.people.links.is_link(&friend))
+            let conn = self.peers.connections.up(session).filter(|conn| !self.is_carrier(*conn));
+            conn.and_then(|conn| self.peers.connections.peer(&conn))
+                .is_some_and(|peer| self.people.links.is_link(&peer.user))
         };
         self.presence.online.witnesses_of(user).into_iter().filter(is_friend).collect()
     }
@@ -267,7 +269,7 @@ impl Core {
     /// the session's newest prekey already, or was released.
     pub(in crate::proto) fn seal_anew(
         &mut self,
-        conn: ConnId,
+        peer: Peer,
         id: &EnvelopeId,
         roster: Checked<Roster>,
         card: Checked<KeyCard>,
@@ -275,7 +277,7 @@ impl Core {
         let (user, session) = (card.user, card.session);
         let Some(held) = self.mail.custody.get(id) else { return };
         // By whatever carriers it came, it was said since the envelope was sealed.
-        let in_person = self.speaker(conn).is_some_and(|(by, _)| by == session);
+        let in_person = peer.session == session;
         let since_sealed = ENVELOPE_LIFE.saturating_sub(held.row.until.since(self.cx.now.moment));
         let age = if in_person { Duration::ZERO } else { since_sealed };
         self.learn_roster(roster);
@@ -295,9 +297,7 @@ impl Core {
             self.owe_again(user);
         }
         self.entrust(&user);
-        if let Some((session, _)) = self.speaker(conn) {
-            self.hand_over(session);
-        }
+        self.hand_over(peer.session);
     }
 
     /// A receipt did not arrive.

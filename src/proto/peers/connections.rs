@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 
 use crate::id::{BootId, ConnId, SessionId, UserId};
 use crate::proto::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION, PROBE_PATIENCE};
+use crate::proto::peer::Peer;
 use crate::time::Moment;
 
 /// A connection whose proofs hold.
@@ -231,15 +232,28 @@ impl Connections {
         self.conns.values().find(|conn| conn.boot == *boot && conn.addr == *addr).map(|conn| conn.session)
     }
 
-    /// Sessions of a user that are up, each with its connection.
-    pub fn of_user(&self, user: &UserId) -> Vec<(SessionId, ConnId)> {
+    /// Whom a connection speaks for, once its hello has been read.
+    pub fn peer(&self, conn: &ConnId) -> Option<Peer> {
+        let neighbour = self.conns.get(conn)?;
+        Some(Peer { conn: *conn, session: neighbour.session, user: neighbour.user? })
+    }
+
+    /// A session that is up, on the connection that is spoken on.
+    pub fn up_peer(&self, session: &SessionId) -> Option<Peer> {
+        self.up.get(session).map(|(conn, user)| Peer { conn: *conn, session: *session, user: *user })
+    }
+
+    /// Sessions of a user that are up.
+    pub fn of_user(&self, user: &UserId) -> Vec<Peer> {
         let sessions = self.by_user.range((*user, SessionId([0; 32]))..=(*user, SessionId([255; 32])));
-        sessions.filter_map(|(_, session)| Some((*session, self.up(session)?))).collect()
+        sessions
+            .filter_map(|(user, session)| Some(Peer { conn: self.up(session)?, session: *session, user: *user }))
+            .collect()
     }
 
     /// Everybody who is up.
-    pub fn iter_up(&self) -> impl Iterator<Item = (SessionId, ConnId, UserId)> + '_ {
-        self.up.iter().map(|(session, (conn, user))| (*session, *conn, *user))
+    pub fn iter_up(&self) -> impl Iterator<Item = Peer> + '_ {
+        self.up.iter().map(|(session, (conn, user))| Peer { conn: *conn, session: *session, user: *user })
     }
 
     pub fn count(&self) -> usize {

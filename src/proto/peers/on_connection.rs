@@ -12,6 +12,7 @@ use crate::proto::limits::{
     AWAY, HELLO_DEADLINE, LOST_GRACE, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED,
 };
 use crate::proto::notice::{Absence, WarningCode};
+use crate::proto::peer::Peer;
 use crate::proto::peers::connections::{Left, Neighbour, Verdict};
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::persist::{Op, Provenance};
@@ -135,7 +136,7 @@ impl Core {
         self.people.save_session(&mut self.cx, &session);
         let replaced = self.peers.connections.set_up(conn, user);
         self.heed_seq(hello.known_seq, &user);
-        self.come_up(conn, session, user);
+        self.come_up(Peer { conn, session, user });
         replaced.into_iter().for_each(|conn| self.close(conn, CloseReason::Duplicate));
         if was_away {
             self.seek_others_too();
@@ -183,53 +184,62 @@ impl Core {
     }
 
     /// A session can be talked to: everybody it concerns learns of it.
-    fn come_up(&mut self, conn: ConnId, session: SessionId, user: UserId) {
-        self.peers.sought.found(&user, self.cx.now.moment);
-        self.answer_pings(&session);
-        self.chat.outbox.open_lane(user, session, self.cx.now.moment);
-        self.mail.handover.open(session, self.cx.now.moment);
-        self.chat.inbox.owe_all(user, session, self.cx.config.user);
+    fn come_up(&mut self, peer: Peer) {
+        self.open_ways(peer);
         self.retry_lookups();
-        self.tell_interested(session, &user);
-        self.pass_questions(&user);
-        self.show_nearby(conn);
-        if self.let_go_of_surplus(conn) {
+        self.tell_interested(peer.session, &peer.user);
+        self.pass_questions(&peer.user);
+        self.show_nearby(peer.conn);
+        if self.let_go_of_surplus(peer.conn) {
             return;
         }
-        if self.recovering() && user != self.cx.config.user {
-            let message = RequestUserList { id: self.people.myself.declaration.seq, user: self.cx.config.user };
-            self.send_control(conn, Control::RequestUserList(message));
-        }
-        if self.compares_with(conn, session, user) {
-            self.send_digest(conn);
-        }
-        self.note_here(&user);
-        self.show_online(session, user);
-        self.ask_newcomer(conn, session, user);
-        self.ask_newcomer_for_names(conn);
-        self.answer_open_finds(&user);
-        self.keep_if_far(&user);
-        self.meet_member(conn, session);
-        if self.people.links.wants(&user) {
-            self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
-        }
-        self.chat.sealing.want_receipts();
-        self.chat.sealing.want_lines(user);
-        self.offer_mail(conn, session, user);
-        self.take_early(conn);
-        if self.is_super_client(conn) {
+        self.compare_with(peer);
+        self.ask_newcomer(peer);
+        self.offer_mail(peer);
+        self.take_early(peer.conn);
+        if self.is_carrier(peer.conn) {
             self.entrust_all();
         }
     }
 
+    /// Whatever waits for a session may go there from now on.
+    fn open_ways(&mut self, peer: Peer) {
+        let Peer { session, user, .. } = peer;
+        self.peers.sought.found(&user, self.cx.now.moment);
+        self.answer_pings(&session);
+        self.mail.handover.open(session, self.cx.now.moment);
+        self.open_lane(session, user);
+    }
+
+    /// Lines and receipts for a session go on its connection, from the first that it lacks.
+    fn open_lane(&mut self, session: SessionId, user: UserId) {
+        self.chat.outbox.open_lane(user, session, self.cx.now.moment);
+        self.chat.inbox.owe_all(user, session, self.cx.config.user);
+        self.chat.sealing.want_receipts();
+        self.chat.sealing.want_lines(user);
+    }
+
+    /// Exchanges what both may know, and shows the session as online.
+    fn compare_with(&mut self, peer: Peer) {
+        if self.recovering() && peer.user != self.cx.config.user {
+            let message = RequestUserList { id: self.people.myself.declaration.seq, user: self.cx.config.user };
+            self.send_control(peer.conn, Control::RequestUserList(message));
+        }
+        if self.compares_with(peer) {
+            self.send_digest(peer);
+        }
+        self.note_here(&peer.user);
+        self.show_online(peer.session, peer.user);
+    }
+
     /// With whom what is known is compared at every meeting: linked users, my own sessions, my servers, and among relays and
     /// servers.
-    fn compares_with(&self, conn: ConnId, session: SessionId, user: UserId) -> bool {
-        self.people.links.wants(&user)
-            || user == self.cx.config.user
-            || self.is_my_server(&session)
+    fn compares_with(&self, peer: Peer) -> bool {
+        self.people.links.wants(&peer.user)
+            || peer.user == self.cx.config.user
+            || self.is_my_server(&peer.session)
             || self.cx.is_server()
-            || self.shares_directory(conn)
+            || self.shares_directory(peer.conn)
     }
 
     /// Whether this node woke without links and still asks what it has forgotten.
@@ -240,11 +250,9 @@ impl Core {
     /// Whatever I have forgotten has come back: from now on my link list counts.
     pub(in crate::proto) fn recovered(&mut self) {
         if self.people.recovery.take().is_some() {
-            for (_, conn, user) in self.peers.connections.iter_up().collect::<Vec<_>>() {
-                if self.people.links.wants(&user)
-                    || self.peers.connections.of_user(&user).iter().any(|(s, _)| self.is_my_server(s))
-                {
-                    self.send_digest(conn);
+            for peer in self.peers.connections.iter_up().collect::<Vec<_>>() {
+                if self.people.links.wants(&peer.user) || self.speaks_for_my_server(&peer.user) {
+                    self.send_digest(peer);
                 }
             }
         }
@@ -288,24 +296,20 @@ impl Core {
         // It may have shown that whoever is connected by another way is on the link.
         let Some(user) = gone.user else { return self.show_nearby_session(&gone.session) };
         match left {
-            Left::Spare => self.compare_again(gone.session, user),
+            Left::Spare => self.compare_again(gone.session),
             Left::Other => {
-                self.chat.outbox.open_lane(user, gone.session, self.cx.now.moment);
+                self.open_lane(gone.session, user);
                 self.resume_mail(gone.session);
-                self.chat.inbox.owe_all(user, gone.session, self.cx.config.user);
-                self.chat.sealing.want_receipts();
-                self.chat.sealing.want_lines(user);
-                self.compare_again(gone.session, user);
+                self.compare_again(gone.session);
             }
             Left::None => self.go_missing(gone.session, user, gone.since),
         }
     }
 
     /// Of two connections one is gone, with what was under way on it.
-    fn compare_again(&mut self, session: SessionId, user: UserId) {
-        if let Some(conn) = self.peers.connections.up(&session).filter(|conn| self.compares_with(*conn, session, user))
-        {
-            self.send_digest(conn);
+    fn compare_again(&mut self, session: SessionId) {
+        if let Some(peer) = self.peers.connections.up_peer(&session).filter(|peer| self.compares_with(*peer)) {
+            self.send_digest(peer);
         }
         self.ask_again(&session);
     }
@@ -346,7 +350,7 @@ impl Core {
     /// A user is not within two links any more: a connection that was there by chance ends, and they are forgotten.
     pub(in crate::proto) fn fall_out(&mut self, user: &UserId) {
         if !self.is_remembered(user) && !self.peers.nearby.shows(user) && !self.cx.is_carrier() {
-            for (session, conn) in self.peers.connections.of_user(user) {
+            for Peer { conn, session, .. } in self.peers.connections.of_user(user) {
                 if !self.peers.bootstrapped.values().any(|kept| *kept == session) {
                     self.close(conn, CloseReason::Surplus);
                 }

@@ -7,6 +7,7 @@ use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::{DialFailure, Output};
 use crate::proto::notice::{ErrorCode, Notice};
+use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::persist::Provenance;
 use crate::wire::control::{Control, RequestPing};
@@ -138,8 +139,8 @@ impl Core {
     /// A QUIC connection follows the side that dialled to a new address, not the side that accepted: where I accepted, I
     /// dial.
     fn redial_accepted(&mut self) {
-        let up: Vec<(ConnId, UserId)> = self.peers.connections.iter_up().map(|(_, conn, user)| (conn, user)).collect();
-        for (conn, user) in up {
+        let up: Vec<Peer> = self.peers.connections.iter_up().collect();
+        for Peer { conn, user, .. } in up {
             let accepted = self.peers.connections.get(&conn).is_some_and(|neighbour| !neighbour.mine);
             if accepted && self.people.links.wants(&user) {
                 self.dial_user(&user);
@@ -159,7 +160,7 @@ impl Core {
     }
 
     fn probe_neighbours(&mut self) {
-        let up: Vec<ConnId> = self.peers.connections.iter_up().map(|(_, conn, _)| conn).collect();
+        let up: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
         up.into_iter().for_each(|conn| self.probe(conn));
     }
 

@@ -32,7 +32,7 @@ impl Core {
     /// chose the newcomer, of the youngest that I did not choose. Whoever dials much must not push out whom I chose. True
     /// if it was the newcomer's.
     pub(in crate::proto) fn let_go_of_surplus(&mut self, newcomer: ConnId) -> bool {
-        let carrier = self.is_super_client(newcomer);
+        let carrier = self.is_carrier(newcomer);
         let strangers = if carrier { self.strange_carriers() } else { self.strangers() };
         let most = if carrier { MAX_CARRIERS_KEPT } else { MAX_NEARBY_KEPT };
         if self.cx.is_carrier() || strangers.len() <= most {
@@ -50,16 +50,16 @@ impl Core {
 
     /// Connections to those with whom I am not linked, and who claim to be neither relay nor server.
     pub(in crate::proto) fn strangers(&self) -> Vec<(ConnId, UserId)> {
-        self.not_linked().filter(|(conn, _)| !self.is_super_client(*conn)).collect()
+        self.not_linked().filter(|(conn, _)| !self.is_carrier(*conn)).collect()
     }
 
     /// Connections to relays and servers with whom I am not linked.
     fn strange_carriers(&self) -> Vec<(ConnId, UserId)> {
-        self.not_linked().filter(|(conn, _)| self.is_super_client(*conn)).collect()
+        self.not_linked().filter(|(conn, _)| self.is_carrier(*conn)).collect()
     }
 
     fn not_linked(&self) -> impl Iterator<Item = (ConnId, UserId)> + '_ {
-        let up = self.peers.connections.iter_up().map(|(_, conn, user)| (conn, user));
+        let up = self.peers.connections.iter_up().map(|peer| (peer.conn, peer.user));
         up.filter(|(_, user)| !self.people.links.wants(user) && *user != self.cx.config.user)
     }
 

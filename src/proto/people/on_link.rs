@@ -4,6 +4,7 @@ use crate::id::{NetworkId, UserId};
 use crate::proto::event::Output;
 use crate::proto::limits::MAX_AUTO_LINKS;
 use crate::proto::notice::Notice;
+use crate::proto::peer::Peer;
 use crate::proto::people::links::{Change, to_wire};
 use crate::proto::persist::{Entry, LinkState};
 use crate::proto::{Accept, Core};
@@ -79,11 +80,11 @@ impl Core {
             return named.iter().for_each(|named| self.fall_out(named));
         }
         let named = self.presence.horizon.names(user);
-        for (session, conn) in self.peers.connections.of_user(user) {
+        for peer in self.peers.connections.of_user(user) {
             // Their list may have come before they were a friend.
-            self.ask_about(conn, named.iter());
-            self.send_digest(conn);
-            self.spread(session, *user, &[]);
+            self.ask_about(peer.conn, named.iter());
+            self.send_digest(peer);
+            self.spread(peer.session, *user, &[]);
         }
     }
 
@@ -101,7 +102,7 @@ impl Core {
             Change::Linked { by, auto } => {
                 self.cx.notice_after_store(None, Notice::Linked { user: handle, id: user, by, auto });
                 self.ask_relays_anew(&user);
-                for (session, conn) in self.peers.connections.of_user(&user) {
+                for Peer { conn, session, .. } in self.peers.connections.of_user(&user) {
                     self.show_online(session, user);
                     self.send_links(conn, 0, false);
                     self.presence.pushes.served(&session);
@@ -116,7 +117,7 @@ impl Core {
                 for session in self.presence.online.of_user(&user) {
                     self.presence.online.gone(&session);
                 }
-                for (_, conn) in self.peers.connections.of_user(&user) {
+                for Peer { conn, .. } in self.peers.connections.of_user(&user) {
                     self.show_nearby(conn);
                     self.let_go_of_surplus(conn);
                 }

@@ -11,6 +11,7 @@ use crate::identity::Checked;
 use crate::proto::counters::Count;
 use crate::proto::event::Output;
 use crate::proto::limits::REFRESH;
+use crate::proto::peer::Peer;
 use crate::proto::people::links::Links;
 use crate::proto::people::myself::Myself;
 use crate::proto::people::prekeys::Prekeys;
@@ -171,12 +172,12 @@ impl Core {
         self.people.myself.declaration = declaration(&self.cx.config, seq, &self.people.myself.addrs, online);
         let spread = self.cx.rng.next_u64() % REFRESH.as_millis() as u64;
         self.people.myself.refresh_at = self.cx.now.moment + REFRESH / 2 + Duration::from_millis(spread);
-        let up: Vec<(ConnId, UserId)> = self.peers.connections.iter_up().map(|(_, conn, user)| (conn, user)).collect();
-        let users: BTreeSet<UserId> = up.iter().map(|(_, user)| *user).collect();
+        let up: Vec<Peer> = self.peers.connections.iter_up().collect();
+        let users: BTreeSet<UserId> = up.iter().map(|peer| peer.user).collect();
         let told: Vec<ShortId> = users.iter().take(MAX_TOLD).map(|user| short(&user.0)).collect();
         let news = (self.people.myself.roster.version, self.people.myself.card.seq);
         let records = std::mem::replace(&mut self.people.myself.pushed, news) != news;
-        for (conn, _) in up {
+        for Peer { conn, .. } in up {
             self.send_declaration(conn, &told, records);
         }
     }
@@ -197,7 +198,7 @@ impl Core {
         self.presence.horizon.say(self.cx.me, &self.people.myself.links);
         let up = self.peers.connections.iter_up();
         let concerned: Vec<SessionId> =
-            up.filter(|(session, _, user)| self.links_concern(session, user)).map(|(session, _, _)| session).collect();
+            up.filter(|peer| self.links_concern(&peer.session, &peer.user)).map(|peer| peer.session).collect();
         self.presence.pushes.owe(concerned.into_iter());
         self.push_links();
     }

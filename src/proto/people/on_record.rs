@@ -12,6 +12,7 @@ use crate::proto::drops::DropReason;
 use crate::proto::event::CloseReason;
 use crate::proto::limits::{MAX_FAR_USERS, MAX_STRIKES};
 use crate::proto::notice::{Absence, Notice, WarningCode};
+use crate::proto::peer::Peer;
 use crate::proto::people::links::from_wire;
 use crate::proto::people::users::Learned;
 use crate::proto::persist::{Entry, Op};
@@ -66,17 +67,17 @@ impl Core {
             self.fall_out(gone);
         }
         // Whoever brought the list may know; the one whose list it is stands between us, and their word must be had.
-        let own = self.peers.connections.of_user(&user).into_iter().map(|(_, conn)| conn);
+        let own = self.peers.connections.of_user(&user).into_iter().map(|peer| peer.conn);
         for conn in own.chain([conn]).collect::<BTreeSet<_>>() {
             self.ask_about(conn, after.difference(&before));
         }
         for named in after.difference(&before) {
-            for (session, _) in self.peers.connections.of_user(named) {
+            for Peer { session, .. } in self.peers.connections.of_user(named) {
                 self.show_online(session, *named);
             }
         }
-        for (_, conn) in self.peers.connections.of_user(&user) {
-            self.send_digest(conn);
+        for peer in self.peers.connections.of_user(&user) {
+            self.send_digest(peer);
         }
     }
 
@@ -240,7 +241,7 @@ impl Core {
 
     /// Sessions that a user's newest roster does not admit speak for nobody any more.
     fn part_with_unlisted(&mut self, user: &UserId) {
-        for (session, conn) in self.peers.connections.of_user(user) {
+        for Peer { conn, session, .. } in self.peers.connections.of_user(user) {
             if !self.people.users.admits(user, &session) {
                 self.close(conn, CloseReason::Protocol);
             }

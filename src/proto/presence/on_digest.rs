@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
+use crate::proto::peer::Peer;
 use crate::proto::presence::on_presence::short;
 use crate::time::Moment;
 use crate::wire::addr::Addr;
@@ -28,18 +29,17 @@ const PAGE_USERS: usize = 64;
 
 impl Core {
     /// Marks about myself, and about everybody a neighbour may know about.
-    pub(in crate::proto) fn send_digest(&mut self, conn: ConnId) {
-        let Some((_, to)) = self.speaker(conn) else { return };
-        let known = self.presence.horizon.around(&to);
+    pub(in crate::proto) fn send_digest(&mut self, peer: Peer) {
+        let known = self.presence.horizon.around(&peer.user);
         let about = known.iter().filter(|user| **user != self.cx.config.user);
-        let mut marks: Vec<UserMark> = vec![self.own_mark(&to)];
-        marks.extend(about.map(|user| self.mark(user, &to)).filter(|mark| !mark.sessions.is_empty()));
-        if self.shares_directory(conn) {
+        let mut marks: Vec<UserMark> = vec![self.own_mark(&peer.user)];
+        marks.extend(about.map(|user| self.mark(user, &peer.user)).filter(|mark| !mark.sessions.is_empty()));
+        if self.shares_directory(peer.conn) {
             marks.extend(self.directory_marks(&known));
-            marks.iter_mut().for_each(|mark| mark.distance = self.distance_for(conn, mark.user));
+            marks.iter_mut().for_each(|mark| mark.distance = self.distance_for(peer, mark.user));
         }
         for page in marks.chunks(MAX_MARKS) {
-            self.send_control(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
+            self.send_control(peer.conn, Control::Digest(Digest { users: List(page.to_vec()) }));
         }
     }
 
@@ -73,8 +73,8 @@ impl Core {
         self.presence.horizon.may_know(asker, user)
     }
 
-    fn speaks_for_my_server(&self, user: &UserId) -> bool {
-        self.peers.connections.of_user(user).iter().any(|(session, _)| self.is_my_server(session))
+    pub(in crate::proto) fn speaks_for_my_server(&self, user: &UserId) -> bool {
+        self.peers.connections.of_user(user).iter().any(|peer| self.is_my_server(&peer.session))
     }
 
     fn mark(&self, user: &UserId, to: &UserId) -> UserMark {
@@ -99,26 +99,24 @@ impl Core {
     }
 
     /// What is held of a neighbour's users that I lack is asked for.
-    pub(in crate::proto) fn on_digest(&mut self, conn: ConnId, digest: Digest) {
-        let Some((by, by_user)) = self.speaker(conn) else { return };
-        let wants: Vec<UserWant> =
-            digest.users.iter().filter_map(|mark| self.consider_mark(conn, mark, by, by_user)).collect();
+    pub(in crate::proto) fn on_digest(&mut self, peer: Peer, digest: Digest) {
+        let wants: Vec<UserWant> = digest.users.iter().filter_map(|mark| self.consider_mark(peer, mark)).collect();
         if !wants.is_empty() {
-            self.send_control(conn, Control::Want(Want { users: List(wants) }));
+            self.send_control(peer.conn, Control::Want(Want { users: List(wants) }));
         }
     }
 
-    fn consider_mark(&mut self, conn: ConnId, mark: &UserMark, by: SessionId, by_user: UserId) -> Option<UserWant> {
-        let directory = self.shares_directory(conn);
+    fn consider_mark(&mut self, peer: Peer, mark: &UserMark) -> Option<UserWant> {
+        let directory = self.shares_directory(peer.conn);
         if directory {
-            self.hear_gone(by, mark);
+            self.hear_gone(peer.session, mark);
         }
         match mark.distance {
-            Some(distance) if directory => self.hear_distance(conn, mark.user, distance),
+            Some(distance) if directory => self.hear_distance(peer, mark.user, distance),
             Some(_) => self.cx.dropped(DropReason::AnnouncementOfNonRelay),
             None => {}
         }
-        let user = self.user_like(mark.user.0).or_else(|| (short(&by_user.0) == mark.user).then_some(by_user));
+        let user = self.user_like(mark.user.0).or_else(|| (short(&peer.user.0) == mark.user).then_some(peer.user));
         let user = user.filter(|user| self.concerns(user));
         let Some(user) = user else {
             if directory && mark.version.is_some() {
@@ -134,18 +132,12 @@ impl Core {
         }
         let held = self.people.users.version(&user);
         let sessions: Vec<SessionWant> =
-            mark.sessions.iter().filter_map(|mark| self.consider_session(mark, user, by, by_user)).collect();
+            mark.sessions.iter().filter_map(|mark| self.consider_session(peer, mark, user)).collect();
         let roster = mark.version > held || (held.is_none() && !sessions.is_empty());
         (roster || !sessions.is_empty()).then(|| UserWant { user: short(&user.0), roster, sessions: List(sessions) })
     }
 
-    fn consider_session(
-        &mut self,
-        mark: &SessionMark,
-        user: UserId,
-        by: SessionId,
-        by_user: UserId,
-    ) -> Option<SessionWant> {
+    fn consider_session(&mut self, peer: Peer, mark: &SessionMark, user: UserId) -> Option<SessionWant> {
         let known = self.people.sessions.of_user(&user).find(|session| short(&session.0) == mark.session);
         let session = known.and_then(|session| self.people.sessions.get(&session));
         let held = session.and_then(|session| session.declaration()).map(|declaration| declaration.seq);
@@ -155,7 +147,7 @@ impl Core {
         if let (Some(live), Some(session)) = (mark.live, known)
             && !declaration
         {
-            self.hear_live(session, user, live, by, by_user);
+            self.hear_live(peer, session, user, live);
         }
         let links = mark.links > links && (self.keeps_list_of(&user) || self.recovering());
         let want = SessionWant { session: mark.session, declaration, card: mark.card > card, links };
@@ -163,11 +155,11 @@ impl Core {
     }
 
     /// A neighbour is, or is not any more, connected with a session whose declaration is at hand.
-    fn hear_live(&mut self, session: SessionId, user: UserId, live: bool, by: SessionId, by_user: UserId) {
+    fn hear_live(&mut self, peer: Peer, session: SessionId, user: UserId, live: bool) {
         if !live {
-            self.presence.online.unvouched(&session, &by, self.cx.now.moment);
+            self.presence.online.unvouched(&session, &peer.session, self.cx.now.moment);
         } else if self.people.sessions.says_online(&session) {
-            self.vouch(session, user, by, by_user);
+            self.vouch(session, user, peer.session, peer.user);
         }
     }
 
@@ -192,15 +184,14 @@ impl Core {
     }
 
     /// Sends what is asked for, as far as the asker may know it.
-    pub(in crate::proto) fn on_want(&mut self, conn: ConnId, want: Want) {
-        let Some((_, asker)) = self.speaker(conn) else { return };
-        let known: Vec<KnownUser> = want.users.iter().filter_map(|want| self.answer_want(want, &asker)).collect();
+    pub(in crate::proto) fn on_want(&mut self, peer: Peer, want: Want) {
+        let known: Vec<KnownUser> = want.users.iter().filter_map(|want| self.answer_want(want, &peer.user)).collect();
         if !known.is_empty() {
-            self.send_known(conn, 0, known, false);
+            self.send_known(peer.conn, 0, known, false);
         }
-        let marks: Vec<UserMark> = want.users.iter().filter_map(|want| self.marked(want, &asker)).collect();
+        let marks: Vec<UserMark> = want.users.iter().filter_map(|want| self.marked(want, &peer.user)).collect();
         if !marks.is_empty() {
-            self.send_control(conn, Control::Digest(Digest { users: List(marks) }));
+            self.send_control(peer.conn, Control::Digest(Digest { users: List(marks) }));
         }
     }
 
@@ -326,57 +317,58 @@ impl Core {
 
     /// requestUserList: "whom is this user linked to?" About the asker itself: everybody whose list names it, with all that
     /// it may know; what it said itself, so that it can sign above it. About me, if we are linked: my list.
-    pub(in crate::proto) fn on_request_user_list(&mut self, conn: ConnId, request: RequestUserList) {
-        let Some((_, asker)) = self.speaker(conn) else { return };
-        if request.user == self.cx.config.user && self.people.links.wants(&asker) {
-            return self.send_links(conn, request.id, true);
+    pub(in crate::proto) fn on_request_user_list(&mut self, peer: Peer, request: RequestUserList) {
+        if request.user == self.cx.config.user && self.people.links.wants(&peer.user) {
+            return self.send_links(peer.conn, request.id, true);
         }
-        if request.user != asker {
-            return self.send_known(conn, request.id, Vec::new(), false);
+        if request.user != peer.user {
+            return self.send_known(peer.conn, request.id, Vec::new(), false);
         }
-        let mut users = vec![self.known_user(&asker, &asker, true)];
+        let mut users = vec![self.known_user(&peer.user, &peer.user, true)];
         let naming: BTreeSet<UserId> =
-            self.presence.horizon.naming(&asker).chain(self.presence.horizon.names(&asker)).collect();
+            self.presence.horizon.naming(&peer.user).chain(self.presence.horizon.names(&peer.user)).collect();
         users.extend(
-            naming.iter().filter(|user| **user != self.cx.config.user).map(|user| self.known_user(user, &asker, true)),
+            naming
+                .iter()
+                .filter(|user| **user != self.cx.config.user)
+                .map(|user| self.known_user(user, &peer.user, true)),
         );
-        self.send_known(conn, request.id, users, self.cx.is_server());
-        if self.people.links.wants(&asker) {
-            self.send_links(conn, 0, false);
+        self.send_known(peer.conn, request.id, users, self.cx.is_server());
+        if self.people.links.wants(&peer.user) {
+            self.send_links(peer.conn, 0, false);
         }
     }
 
     /// deliverKnownList: signed records about users that concern me.
-    pub(in crate::proto) fn on_known_list(&mut self, conn: ConnId, list: DeliverKnownList) {
-        if self.pass_found(conn, &list) || self.pass_answer(conn, &list) {
+    pub(in crate::proto) fn on_known_list(&mut self, peer: Peer, list: DeliverKnownList) {
+        if self.pass_found(peer.conn, &list) || self.pass_answer(peer, &list) {
             return;
         }
         let id = list.id;
         for known in list.users.0 {
-            self.on_known_user(conn, id, known);
+            self.on_known_user(peer, id, known);
         }
-        if list.complete && !list.more && self.speaker(conn).is_some_and(|(by, _)| self.is_my_server(&by)) {
+        if list.complete && !list.more && self.is_my_server(&peer.session) {
             self.recovered();
         }
     }
 
-    fn on_known_user(&mut self, conn: ConnId, id: u64, known: KnownUser) {
-        let Some((by, by_user)) = self.speaker(conn) else { return };
+    fn on_known_user(&mut self, peer: Peer, id: u64, known: KnownUser) {
         if let Some(roster) = &known.roster {
-            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
-            let directory = self.shares_directory(conn) && self.has_room_in_directory(&roster.user);
+            let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
+            let directory = self.shares_directory(peer.conn) && self.has_room_in_directory(&roster.user);
             if self.concerns(&roster.user) || directory || self.is_found(id, &roster) || self.recovering() {
                 self.learn_roster(roster);
                 self.learn_announced(&known.user);
             }
         }
         for links in &known.links.0 {
-            let Some(links) = self.checked::<LinkList>(conn, links) else { return };
-            self.on_link_list(conn, links);
+            let Some(links) = self.checked::<LinkList>(peer.conn, links) else { return };
+            self.on_link_list(peer.conn, links);
         }
-        self.take_cards(conn, &known);
+        self.take_cards(peer.conn, &known);
         for held in &known.declarations.0 {
-            let Some(declaration) = self.checked::<Declaration>(conn, &held.declaration) else { return };
+            let Some(declaration) = self.checked::<Declaration>(peer.conn, &held.declaration) else { return };
             let (session, user, online) = (declaration.session, declaration.user, declaration.online);
             let heard = Moment(self.cx.now.moment.0.saturating_sub(held.age_ms));
             let mut news = self.take_declaration(declaration, heard);
@@ -386,13 +378,13 @@ impl Core {
                         self.people.sessions.get(&session).is_some_and(|known| !known.addresses().contains(&observed));
                     self.note_observed(&session, observed);
                 }
-                self.vouch(session, user, by, by_user);
+                self.vouch(session, user, peer.session, peer.user);
             }
             if news {
                 self.peers.sought.news(&user, self.cx.now.moment);
             }
         }
-        if self.shares_directory(conn) && self.people.sessions.of_user(&known.user).next().is_some() {
+        if self.shares_directory(peer.conn) && self.people.sessions.of_user(&known.user).next().is_some() {
             self.keep_if_far(&known.user);
             self.answer_open_finds(&known.user);
         }

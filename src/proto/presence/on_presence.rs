@@ -8,6 +8,7 @@ use crate::id::{ConnId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::notice::{Absence, Notice, Via};
+use crate::proto::peer::Peer;
 use crate::proto::persist::Provenance;
 use crate::proto::presence::offers::rank;
 use crate::proto::presence::online::Change;
@@ -17,26 +18,25 @@ use crate::wire::record::{Declaration, Roster};
 
 impl Core {
     /// declareOnline, declareOffline: a signed statement of the session itself, whoever brings it.
-    pub(in crate::proto) fn on_declare(&mut self, conn: ConnId, declare: Declare) {
-        let Some((by, by_user)) = self.speaker(conn) else { return };
+    pub(in crate::proto) fn on_declare(&mut self, peer: Peer, declare: Declare) {
         if let Some(roster) = &declare.roster {
-            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
             if self.concerns(&roster.user) {
                 self.learn_roster(roster);
             }
         }
-        let Some(declaration) = self.checked::<Declaration>(conn, &declare.declaration) else { return };
+        let Some(declaration) = self.checked::<Declaration>(peer.conn, &declare.declaration) else { return };
         let (session, user, online) = (declaration.session, declaration.user, declaration.online);
-        let age = Duration::from_millis(if session == by { 0 } else { declare.age_ms });
+        let age = Duration::from_millis(if session == peer.session { 0 } else { declare.age_ms });
         if let Some(card) = &declare.card {
-            self.take_card(conn, card, age);
+            self.take_card(peer.conn, card, age);
         }
-        if session != by && !self.people.users.has_roster(&user) && self.presence.horizon.reaches(&user) {
-            return self.ask_about(conn, [user].iter());
+        if session != peer.session && !self.people.users.has_roster(&user) && self.presence.horizon.reaches(&user) {
+            return self.ask_about(peer.conn, [user].iter());
         }
         let news = self.take_declaration(declaration, self.cx.now.moment - age);
-        if session == by {
-            self.peers.connections.answered(&conn);
+        if session == peer.session {
+            self.peers.connections.answered(&peer.conn);
             if news {
                 self.spread(session, user, &declare.told);
                 self.tell_trails(&session, &user);
@@ -47,7 +47,7 @@ impl Core {
             self.peers.sought.news(&user, self.cx.now.moment);
         }
         if online && self.people.sessions.says_online(&session) {
-            self.vouch(session, user, by, by_user);
+            self.vouch(session, user, peer.session, peer.user);
         }
     }
 
@@ -58,7 +58,7 @@ impl Core {
         };
         let between = self.presence.horizon.names(&user);
         let tellers: Vec<UserId> = between.iter().copied().filter(|other| self.was_told(other, told)).collect();
-        for (to_session, conn, to) in self.peers.connections.iter_up().collect::<Vec<_>>() {
+        for Peer { conn, session: to_session, user: to } in self.peers.connections.iter_up().collect::<Vec<_>>() {
             if to == user || !self.presence.horizon.is_friend(&to) || told.contains(&short(&to.0)) {
                 continue;
             }
@@ -161,7 +161,7 @@ impl Core {
     fn is_between(&self, by: &UserId, user: &UserId) -> bool {
         *by == self.cx.config.user
             || self.presence.horizon.is_through(user, by)
-            || self.peers.connections.of_user(by).iter().any(|(session, _)| self.is_my_server(session))
+            || self.peers.connections.of_user(by).iter().any(|peer| self.is_my_server(&peer.session))
     }
 
     /// A relay or server may speak of those I am linked with and asked it for.
@@ -175,8 +175,8 @@ impl Core {
             return;
         }
         let friends =
-            self.peers.connections.iter_up().filter(|(_, _, to)| *to != user && self.presence.horizon.is_friend(to));
-        for (to, _, _) in friends.collect::<Vec<_>>() {
+            self.peers.connections.iter_up().filter(|to| to.user != user && self.presence.horizon.is_friend(&to.user));
+        for Peer { session: to, .. } in friends.collect::<Vec<_>>() {
             if !self.presence.offers.put(0, to, session, self.cx.now.moment) {
                 self.cx.dropped(DropReason::TooManyOffers);
             }

@@ -7,6 +7,7 @@ use crate::id::{ConnId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_ANNOUNCED_PER_NEIGHBOUR, MAX_KEPT_USERS, MAX_SESSIONS_RELAY};
+use crate::proto::peer::Peer;
 use crate::proto::presence::on_presence::short;
 use crate::proto::relays::directory::{Announced, Route, UNREACHABLE};
 use crate::time::Moment;
@@ -40,12 +41,15 @@ impl Core {
 
     /// Both ends of a connection keep a directory.
     pub(in crate::proto) fn shares_directory(&self, conn: ConnId) -> bool {
-        self.cx.is_carrier() && self.is_super_client(conn)
+        self.cx.is_carrier() && self.is_carrier(conn)
     }
 
     /// A neighbour's word on how far somebody is from it. That they are out of reach is always heard.
-    pub(in crate::proto) fn hear_distance(&mut self, conn: ConnId, user: ShortId, distance: u8) {
-        let Some((by, _)) = self.speaker(conn).filter(|_| user != short(&self.cx.config.user.0)) else { return };
+    pub(in crate::proto) fn hear_distance(&mut self, peer: Peer, user: ShortId, distance: u8) {
+        if user == short(&self.cx.config.user.0) {
+            return;
+        }
+        let by = peer.session;
         if distance < UNREACHABLE && !self.relays.announcements.draw(by, self.cx.now.moment) {
             return self.cx.dropped(DropReason::AnnouncementOverBudget);
         }
@@ -72,9 +76,8 @@ impl Core {
     }
 
     /// How far a user is, as one neighbour is told when it comes up.
-    pub(in crate::proto) fn distance_for(&self, conn: ConnId, user: ShortId) -> Option<u8> {
-        let (to, _) = self.speaker(conn)?;
-        Some(self.relays.directory.route(&user).told_to(to)).filter(|distance| *distance < UNREACHABLE)
+    pub(in crate::proto) fn distance_for(&self, peer: Peer, user: ShortId) -> Option<u8> {
+        Some(self.relays.directory.route(&user).told_to(peer.session)).filter(|distance| *distance < UNREACHABLE)
     }
 
     /// Tells relays and servers whose distance has changed. Mail for them may have another way from now on.
@@ -87,8 +90,8 @@ impl Core {
             self.route_custody_for(&user);
             self.lose_ways(&user);
         }
-        let up = self.peers.connections.iter_up().map(|(to, conn, _)| (to, conn));
-        for (to, conn) in up.filter(|(_, conn)| self.is_super_client(*conn)).collect::<Vec<_>>() {
+        let up = self.peers.connections.iter_up();
+        for Peer { conn, session: to, .. } in up.filter(|peer| self.is_carrier(peer.conn)).collect::<Vec<_>>() {
             let marks: Vec<UserMark> =
                 changed.iter().filter_map(|(user, before)| self.announcement(to, *user, before)).collect();
             for page in marks.chunks(MAX_MARKS) {

@@ -11,6 +11,7 @@ use crate::identity::{Checked, Domain};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{ASK_HOPS, MAX_INTERESTS_PER_ASKER, MAX_TRAILS_PER_RELAY};
+use crate::proto::peer::Peer;
 use crate::proto::presence::on_digest::nothing_of;
 use crate::proto::presence::on_presence::short;
 use crate::proto::relays::trails::{Asked, Gone, Key};
@@ -29,8 +30,8 @@ impl Core {
             return;
         }
         let fresh = rand_core::Rng::next_u64(&mut self.cx.rng) | 1;
-        let up = self.peers.connections.iter_up().map(|(session, conn, _)| (session, conn));
-        for (session, conn) in up.filter(|(_, conn)| self.is_super_client(*conn)).collect::<Vec<_>>() {
+        let up = self.peers.connections.iter_up();
+        for Peer { conn, session, .. } in up.filter(|peer| self.is_carrier(peer.conn)).collect::<Vec<_>>() {
             if let Some(id) = self.relays.questions.ask(session, *target, fresh, self.cx.now.moment) {
                 self.ask_over(conn, id, *target);
             }
@@ -57,7 +58,7 @@ impl Core {
         for key in self.relays.trails.unpass(neighbour) {
             self.pass_question(&key);
         }
-        self.peers.connections.up(neighbour).into_iter().for_each(|conn| self.ask_newcomer_for_names(conn));
+        self.peers.connections.up_peer(neighbour).into_iter().for_each(|peer| self.ask_newcomer_for_names(peer));
     }
 
     /// Asks again for those whose turn it is; who has come by another way is asked for no more.
@@ -97,17 +98,16 @@ impl Core {
     }
 
     /// A question comes to me, a relay or server: it is remembered, and goes on.
-    pub(in crate::proto) fn follow(&mut self, conn: ConnId, request: &RequestPing, asker: SessionId) {
-        let Some((by, _)) = self.speaker(conn) else { return };
-        let most = if self.shares_directory(conn) { MAX_TRAILS_PER_RELAY } else { MAX_INTERESTS_PER_ASKER };
+    pub(in crate::proto) fn follow(&mut self, peer: Peer, request: &RequestPing, asker: SessionId) {
+        let most = if self.shares_directory(peer.conn) { MAX_TRAILS_PER_RELAY } else { MAX_INTERESTS_PER_ASKER };
         let key = (request.target, request.id);
-        match self.relays.trails.ask(request, asker, by, most, self.cx.now.moment) {
+        match self.relays.trails.ask(request, asker, peer.session, most, self.cx.now.moment) {
             Asked::New => self.pass_question(&key),
             Asked::Known => {}
             Asked::Circle => return self.cx.dropped(DropReason::PingSeen),
             Asked::Refused => return self.cx.dropped(DropReason::TooManyPings),
         }
-        self.tell_answers(&key, by);
+        self.tell_answers(&key, peer.session);
     }
 
     /// The questions after a user who has come here, or nearer.
@@ -130,7 +130,7 @@ impl Core {
                 .and_then(|conn| self.peers.connections.get(&conn))
                 .map(|n| Addr(n.addr));
             let observed = observed.filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
-            for (session, conn) in here {
+            for Peer { conn, session, .. } in here {
                 if self.relays.trails.pass(key, session) {
                     let request = RequestPing { hops: 0, observed, ..request.clone() };
                     self.send_control(conn, Control::RequestPing(request));
@@ -140,7 +140,8 @@ impl Core {
         }
         let hops = request.hops.min(ASK_HOPS).saturating_sub(1);
         for conn in if hops > 0 { self.nearer(&key.0) } else { Vec::new() } {
-            let Some((session, _)) = self.speaker(conn).filter(|(session, _)| *session != asker) else { continue };
+            let session = self.peers.connections.peer(&conn).map(|peer| peer.session);
+            let Some(session) = session.filter(|session| *session != asker) else { continue };
             if self.relays.trails.pass(key, session) {
                 self.send_control(conn, Control::RequestPing(RequestPing { hops, observed: None, ..request.clone() }));
             }
@@ -175,14 +176,13 @@ impl Core {
     }
 
     /// Answers to questions that I passed on go back to where these came from. True if it was one.
-    pub(in crate::proto) fn pass_answer(&mut self, conn: ConnId, list: &DeliverKnownList) -> bool {
-        let Some((by, _)) = self.speaker(conn) else { return false };
+    pub(in crate::proto) fn pass_answer(&mut self, peer: Peer, list: &DeliverKnownList) -> bool {
         let mut passed = false;
         for known in list.users.iter() {
             let key = (known.user, list.id);
-            if self.relays.trails.awaits(&key, &by) {
+            if self.relays.trails.awaits(&key, &peer.session) {
                 passed = true;
-                self.take_answer(conn, &key, known, by);
+                self.take_answer(peer.conn, &key, known, peer.session);
             }
         }
         passed

@@ -8,6 +8,7 @@ use crate::id::ConnId;
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::notice::{ErrorCode, Notice};
+use crate::proto::peer::Peer;
 use crate::wire::codec::{Fixed, List};
 use crate::wire::control::{Control, Explode, Exploded, Reached, ShortId};
 use crate::wire::record::{Declaration, Roster};
@@ -37,33 +38,32 @@ impl Core {
     }
 
     fn flood(&mut self, message: Explode, but: Option<ConnId>) {
-        let conns: Vec<ConnId> = self.peers.connections.iter_up().map(|(_, conn, _)| conn).collect();
+        let conns: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
         for conn in conns.into_iter().filter(|conn| Some(*conn) != but) {
             self.search.floods.sent(message.flood, conn);
             self.send_control(conn, Control::Explode(message.clone()));
         }
     }
 
-    pub(in crate::proto) fn on_explode(&mut self, conn: ConnId, explode: Explode) {
+    pub(in crate::proto) fn on_explode(&mut self, peer: Peer, explode: Explode) {
         if let Some(roster) = &explode.roster {
-            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
             if self.concerns(&roster.user) {
                 self.learn_roster(roster);
             }
         }
-        let Some(declaration) = self.checked::<Declaration>(conn, &explode.declaration) else { return };
+        let Some(declaration) = self.checked::<Declaration>(peer.conn, &explode.declaration) else { return };
         let (origin, session) = (declaration.user, declaration.session);
-        let Some((by, _)) = self.speaker(conn) else { return };
-        if explode.hops >= HOPS && session != by {
+        if explode.hops >= HOPS && session != peer.session {
             self.cx.dropped(DropReason::ExplodeOfAnother);
-            return self.answer_flood(conn, explode.flood, Vec::new(), 0);
+            return self.answer_flood(peer.conn, explode.flood, Vec::new(), 0);
         }
         let hops = explode.hops.min(HOPS);
         if session == self.cx.me {
-            return self.answer_flood(conn, explode.flood, Vec::new(), 0);
+            return self.answer_flood(peer.conn, explode.flood, Vec::new(), 0);
         }
-        if !self.search.floods.open(explode.flood, Some(conn), None, hops, self.cx.now.moment) {
-            return self.on_known_flood(conn, explode, hops);
+        if !self.search.floods.open(explode.flood, Some(peer.conn), None, hops, self.cx.now.moment) {
+            return self.on_known_flood(peer.conn, explode, hops);
         }
         if self.search.floods.allow(origin, self.cx.now.moment).is_err() {
             self.cx.dropped(DropReason::ExplodeTooSoon);
@@ -73,7 +73,7 @@ impl Core {
             self.peers.sought.news(&origin, self.cx.now.moment);
         }
         if hops > 0 {
-            self.flood(Explode { hops: hops - 1, ..explode }, Some(conn));
+            self.flood(Explode { hops: hops - 1, ..explode }, Some(peer.conn));
         }
         self.answer_floods();
     }

@@ -7,6 +7,7 @@ use crate::identity::{Checked, Name};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{FIND_HOPS, FIND_NEIGHBOURS};
+use crate::proto::peer::Peer;
 use crate::proto::search::finds::Opened;
 use crate::wire::codec::{List, Text};
 use crate::wire::control::{Control, DeliverKnownList, Find, KnownUser};
@@ -28,19 +29,18 @@ impl Core {
         if self.search.finds.open(find.clone(), folded, None, self.cx.now.moment) == Opened::Refused {
             return self.cx.dropped(DropReason::TooManyFinds);
         }
-        let mut conns: Vec<ConnId> = self.peers.connections.iter_up().map(|(_, conn, _)| conn).collect();
-        conns.sort_by_key(|conn| !self.is_super_client(*conn));
+        let mut conns: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
+        conns.sort_by_key(|conn| !self.is_carrier(*conn));
         for conn in conns.into_iter().take(FIND_NEIGHBOURS) {
             self.send_control(conn, Control::Find(find.clone()));
         }
     }
 
     /// A relay or server has come up: it is asked what is open still.
-    pub(in crate::proto) fn ask_newcomer_for_names(&mut self, conn: ConnId) {
-        let newcomer = self.speaker(conn).map(|(session, _)| session).filter(|_| self.is_super_client(conn));
-        if let Some(newcomer) = newcomer {
-            for find in self.search.finds.for_newcomer(newcomer, self.cx.now.moment) {
-                self.send_control(conn, Control::Find(find));
+    pub(in crate::proto) fn ask_newcomer_for_names(&mut self, peer: Peer) {
+        if self.is_carrier(peer.conn) {
+            for find in self.search.finds.for_newcomer(peer.session, self.cx.now.moment) {
+                self.send_control(peer.conn, Control::Find(find));
             }
         }
     }
@@ -51,8 +51,8 @@ impl Core {
             return;
         };
         for (id, asker) in self.search.finds.answered_by(&name.folded(), user, self.cx.now.moment) {
-            let Some(conn) = self.peers.connections.up(&asker) else { continue };
-            let Some((_, asker)) = self.speaker(conn).filter(|(_, asker)| asker != user) else { continue };
+            let asker = self.peers.connections.up_peer(&asker).filter(|asker| asker.user != *user);
+            let Some(Peer { conn, user: asker, .. }) = asker else { continue };
             if self.search.finds.answer(id, *user) {
                 let known = self.known_user(user, &asker, false);
                 self.send_known(conn, id, vec![known], false);
@@ -61,30 +61,29 @@ impl Core {
     }
 
     /// Somebody asks for a name: answer with whom I know, and pass it on if I am a relay or server.
-    pub(in crate::proto) fn on_find(&mut self, conn: ConnId, find: Find) {
-        let Some((asker, asker_user)) = self.speaker(conn) else { return };
-        let relayed = self.shares_directory(conn);
+    pub(in crate::proto) fn on_find(&mut self, peer: Peer, find: Find) {
+        let relayed = self.shares_directory(peer.conn);
         let budget = if relayed { &mut self.search.budgets.relayed_finds } else { &mut self.search.budgets.finds };
-        if !budget.draw(asker, self.cx.now.moment) {
+        if !budget.draw(peer.session, self.cx.now.moment) {
             return self.cx.dropped(DropReason::FindOverBudget);
         }
         let name = find.name.as_ref().and_then(|name| Name::parse(name).ok()).map(|name| name.folded());
         let hops = if self.cx.is_carrier() { find.hops.min(FIND_HOPS).saturating_sub(1) } else { 0 };
         let onward = Find { hops, ..find.clone() };
-        let opened = self.search.finds.open(onward.clone(), name.clone(), Some(asker), self.cx.now.moment);
+        let opened = self.search.finds.open(onward.clone(), name.clone(), Some(peer.session), self.cx.now.moment);
         if opened == Opened::Refused {
             return self.cx.dropped(DropReason::FindSeen);
         }
         let mut meant = self.people.users.called_or_is(name.as_ref(), find.user.as_ref());
-        meant.retain(|user| *user != asker_user && self.search.finds.answer(find.id, *user));
-        let known: Vec<KnownUser> = meant.iter().map(|user| self.known_user(user, &asker_user, false)).collect();
+        meant.retain(|user| *user != peer.user && self.search.finds.answer(find.id, *user));
+        let known: Vec<KnownUser> = meant.iter().map(|user| self.known_user(user, &peer.user, false)).collect();
         if !known.is_empty() {
-            self.send_known(conn, find.id, known, false);
+            self.send_known(peer.conn, find.id, known, false);
         }
         if self.cx.is_carrier() && find.hops > 0 && opened == Opened::New {
             let others =
-                self.peers.connections.iter_up().filter(|(other, _, _)| *other != asker).map(|(_, conn, _)| conn);
-            for other in others.filter(|other| self.is_super_client(*other)).collect::<Vec<_>>() {
+                self.peers.connections.iter_up().filter(|other| other.session != peer.session).map(|other| other.conn);
+            for other in others.filter(|other| self.is_carrier(*other)).collect::<Vec<_>>() {
                 self.send_control(other, Control::Find(onward.clone()));
             }
         }
@@ -119,7 +118,7 @@ impl Core {
     }
 
     /// Whether a neighbour says it is a relay or a server.
-    pub(in crate::proto) fn is_super_client(&self, conn: ConnId) -> bool {
+    pub(in crate::proto) fn is_carrier(&self, conn: ConnId) -> bool {
         let session: Option<SessionId> = self.peers.connections.get(&conn).map(|neighbour| neighbour.session);
         let declaration =
             session.and_then(|session| self.people.sessions.get(&session)).and_then(|known| known.declaration());

@@ -4,7 +4,7 @@
 //! asker only where the one who introduced it sees it, or in a network of its own: nobody may use us to knock on a third
 //! party's door.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::id::{ConnId, NetworkId, SessionId, UserId};
@@ -12,6 +12,7 @@ use crate::identity::Checked;
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{ASKED_AT_FIRST, ASKED_FRIENDS, ASKED_SERVERS, MAX_STANDING_IN};
+use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::people::People;
 use crate::proto::persist::Provenance;
@@ -24,17 +25,17 @@ use crate::wire::record::{Declaration, Roster, roles};
 impl Core {
     /// Asks a few who may know where a missing user is. False if nobody of whom that can be said is connected.
     pub(in crate::proto) fn ask_around(&mut self, target: &UserId) -> bool {
-        let up = self.peers.connections.iter_up().filter(|(_, _, user)| self.presence.horizon.is_near(user, target));
+        let up = self.peers.connections.iter_up().filter(|peer| self.presence.horizon.is_near(&peer.user, target));
         let friends = self.asked_at_once(target);
-        let mut asked: BTreeSet<ConnId> = up.map(|(_, conn, _)| conn).take(friends).collect();
+        let mut asked: BTreeMap<ConnId, Peer> = up.map(|peer| (peer.conn, peer)).take(friends).collect();
         if asked.is_empty() {
             self.dial_friends_of(target, friends);
         }
         let nobody_near = asked.is_empty();
         let servers = self.my_servers();
-        asked.extend(servers.into_iter().take(ASKED_SERVERS));
-        for conn in asked {
-            self.ask_for_ping(conn, *target);
+        asked.extend(servers.into_iter().take(ASKED_SERVERS).map(|peer| (peer.conn, peer)));
+        for peer in asked.into_values() {
+            self.ask_for_ping(peer, *target);
         }
         self.ask_relays(target);
         !nobody_near
@@ -46,10 +47,9 @@ impl Core {
     }
 
     /// Who was asked remembers that for a while, and need not be asked again, but once if they come anew.
-    fn ask_for_ping(&mut self, conn: ConnId, target: UserId) {
-        let Some((asked, _)) = self.speaker(conn) else { return };
-        let over_relays = self.is_super_client(conn) && self.people.links.wants(&target);
-        if over_relays || !self.search.budgets.asked.draw((asked, target), self.cx.now.moment) {
+    fn ask_for_ping(&mut self, peer: Peer, target: UserId) {
+        let over_relays = self.is_carrier(peer.conn) && self.people.links.wants(&target);
+        if over_relays || !self.search.budgets.asked.draw((peer.session, target), self.cx.now.moment) {
             return;
         }
         let request = RequestPing {
@@ -61,7 +61,7 @@ impl Core {
             observed: None,
             signature: None,
         };
-        self.send_control(conn, Control::RequestPing(request));
+        self.send_control(peer.conn, Control::RequestPing(request));
     }
 
     /// In a closed network any member may know where somebody is: a few, chosen at random, are asked for what they have
@@ -70,7 +70,7 @@ impl Core {
         if self.cx.config.network == NetworkId::OPEN || missing.is_empty() {
             return;
         }
-        let up: Vec<ConnId> = self.peers.connections.iter_up().map(|(_, conn, _)| conn).collect();
+        let up: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
         let members = missing.iter().map(|target| self.asked_at_once(target)).max().unwrap_or(0);
         for conn in pick(up, members, &mut self.cx.rng, |_| true) {
             self.ask_for_marks(conn, missing);
@@ -95,23 +95,35 @@ impl Core {
         }
     }
 
+    /// Asks somebody who has come up what this node has been looking for, and is ready for their questions.
+    pub(in crate::proto) fn ask_newcomer(&mut self, peer: Peer) {
+        self.ask_newcomer_for_missing(peer);
+        self.ask_newcomer_for_names(peer);
+        self.answer_open_finds(&peer.user);
+        self.keep_if_far(&peer.user);
+        self.meet_member(peer);
+        if self.people.links.wants(&peer.user) {
+            self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
+        }
+    }
+
     /// Somebody has come who may know those I miss: they are asked at once, and remember that I asked.
-    pub(in crate::proto) fn ask_newcomer(&mut self, conn: ConnId, session: SessionId, user: UserId) {
-        let server = self.is_my_server(&session);
-        let near = |target: &UserId| server || self.presence.horizon.is_near(&user, target);
+    fn ask_newcomer_for_missing(&mut self, peer: Peer) {
+        let server = self.is_my_server(&peer.session);
+        let near = |target: &UserId| server || self.presence.horizon.is_near(&peer.user, target);
         let missing: Vec<UserId> = self.peers.sought.missing().filter(near).collect();
         for target in missing {
-            self.ask_for_ping(conn, target);
+            self.ask_for_ping(peer, target);
         }
-        if self.is_super_client(conn) {
+        if self.is_carrier(peer.conn) {
             self.peers.sought.missing().collect::<Vec<_>>().iter().for_each(|target| self.ask_relays(target));
         }
     }
 
     /// Connections to the servers I was told to use, or am linked with.
-    fn my_servers(&self) -> Vec<ConnId> {
+    fn my_servers(&self) -> Vec<Peer> {
         let up = self.peers.connections.iter_up();
-        up.filter(|(session, _, _)| self.is_my_server(session)).map(|(_, conn, _)| conn).collect()
+        up.filter(|peer| self.is_my_server(&peer.session)).collect()
     }
 
     /// A server that I was told to use, or that belongs to somebody I am linked with. Claiming the role alone gives nothing.
@@ -121,34 +133,32 @@ impl Core {
         claims && (self.peers.bootstrapped.values().any(|kept| kept == session) || self.people.links.wants(&known.user))
     }
 
-    pub(in crate::proto) fn on_request_ping(&mut self, conn: ConnId, request: RequestPing) {
-        let Some((by, _)) = self.speaker(conn) else { return };
-        let Some(declaration) = self.checked::<Declaration>(conn, &request.declaration) else { return };
+    pub(in crate::proto) fn on_request_ping(&mut self, peer: Peer, request: RequestPing) {
+        let Some(declaration) = self.checked::<Declaration>(peer.conn, &request.declaration) else { return };
         if request.target != self.cx.config.user {
-            self.on_ping_for_another(conn, request, declaration);
-        } else if declaration.session == by {
-            self.send_declaration(conn, &[], false);
+            self.on_ping_for_another(peer, request, declaration);
+        } else if declaration.session == peer.session {
+            self.send_declaration(peer.conn, &[], false);
         } else if request.hops == 0 {
-            self.on_introduced(conn, request, declaration);
+            self.on_introduced(peer, request, declaration);
         }
     }
 
     /// Somebody asks for another: pass it on, answer, remember.
-    fn on_ping_for_another(&mut self, conn: ConnId, request: RequestPing, declaration: Checked<Declaration>) {
-        let Some((by, _)) = self.speaker(conn) else { return };
+    fn on_ping_for_another(&mut self, peer: Peer, request: RequestPing, declaration: Checked<Declaration>) {
         let (asker, asker_user, target) = (declaration.session, declaration.user, request.target);
         if request.hops == 0 || target == asker_user {
             return self.cx.dropped(DropReason::PingNotToBePassedOn);
         }
-        if !self.may_ask(conn, by, &asker, &request) {
+        if !self.may_ask(peer.conn, peer.session, &asker, &request) {
             return;
         }
         if self.cx.is_carrier() {
-            self.follow(conn, &request, asker);
+            self.follow(peer, &request, asker);
         } else {
-            self.introduce(conn, &request);
+            self.introduce(peer.conn, &request);
         }
-        if asker != by || !self.may_know_where(&asker_user, &target) {
+        if asker != peer.session || !self.may_know_where(&asker_user, &target) {
             return;
         }
         if !self.search.interest.remember(target, asker, self.cx.now.moment) {
@@ -156,7 +166,7 @@ impl Core {
         }
         if self.people.users.has_roster(&target) {
             let known = self.known_user(&target, &asker_user, false);
-            self.send_known(conn, request.id, vec![known], false);
+            self.send_known(peer.conn, request.id, vec![known], false);
         }
     }
 
@@ -189,7 +199,7 @@ impl Core {
     fn introduce(&mut self, asker: ConnId, request: &RequestPing) {
         let Some(addr) = self.peers.connections.get(&asker).map(|neighbour| neighbour.addr) else { return };
         let observed = Some(Addr(addr)).filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
-        for (_, conn) in self.peers.connections.of_user(&request.target) {
+        for Peer { conn, .. } in self.peers.connections.of_user(&request.target) {
             let request = RequestPing { hops: 0, observed, ..request.clone() };
             self.send_control(conn, Control::RequestPing(request));
         }
@@ -197,21 +207,20 @@ impl Core {
 
     /// Somebody I am linked with looks for me, says a neighbour of both: I look for them where the neighbour sees them, and
     /// in the networks that I am in myself.
-    fn on_introduced(&mut self, conn: ConnId, request: RequestPing, declaration: Checked<Declaration>) {
-        let Some((introducer, _)) = self.speaker(conn) else { return };
+    fn on_introduced(&mut self, peer: Peer, request: RequestPing, declaration: Checked<Declaration>) {
         if let Some(roster) = &request.roster {
-            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
             if self.concerns(&roster.user) {
                 self.learn_roster(roster);
             }
         }
         let (asker, user) = (declaration.session, declaration.user);
         let linked = self.people.links.wants(&user) && self.people.users.admits(&user, &asker);
-        if !linked && !self.welcomes(&user, &introducer) {
+        if !linked && !self.welcomes(&user, &peer.session) {
             return self.cx.dropped(DropReason::PingOfUnlinked);
         }
-        if linked && self.is_super_client(conn) && self.may_answer(introducer, &asker) {
-            self.answer_question(conn, request.id);
+        if linked && self.is_carrier(peer.conn) && self.may_answer(peer.session, &asker) {
+            self.answer_question(peer.conn, request.id);
         }
         let near =
             declaration.addrs.iter().map(|addr| addr.0).filter(|addr| linked && self.is_in_my_networks(&addr.ip()));
@@ -222,7 +231,7 @@ impl Core {
         if self.peers.connections.up(&asker).is_some() || places.is_empty() {
             return;
         }
-        if !self.peers.introductions.draw(introducer, self.cx.now.moment) {
+        if !self.peers.introductions.draw(peer.session, self.cx.now.moment) {
             return self.cx.dropped(DropReason::IntroductionOverBudget);
         }
         for addr in places {
@@ -261,7 +270,7 @@ impl Core {
     pub(in crate::proto) fn tell_interested(&mut self, session: SessionId, user: &UserId) {
         for asker in self.search.interest.answered(user, self.cx.now.moment) {
             let Some(conn) = self.peers.connections.up(&asker).filter(|_| asker != session) else { continue };
-            let Some((_, asker_user)) = self.speaker(conn) else { continue };
+            let Some(asker_user) = self.peers.connections.peer(&conn).map(|peer| peer.user) else { continue };
             if self.may_know_where(&asker_user, user) {
                 let known = self.known_user(user, &asker_user, false);
                 self.send_known(conn, 0, vec![known], false);

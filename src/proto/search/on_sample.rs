@@ -7,6 +7,7 @@ use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::event::CloseReason;
 use crate::proto::limits::{MAX_MEMBERS, MAX_MEMBERS_SERVER, RANDOM_TRIES, SAMPLE, SAMPLE_FRESH, SETTLED};
+use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::people::People;
 use crate::proto::search::members::{pick, share};
@@ -21,13 +22,13 @@ impl Core {
     }
 
     /// Two members have met: each remembers the other, and the one who dialled begins to exchange samples.
-    pub(in crate::proto) fn meet_member(&mut self, conn: ConnId, session: SessionId) {
+    pub(in crate::proto) fn meet_member(&mut self, peer: Peer) {
         if !self.is_closed() {
             return;
         }
-        self.remember_member(session);
-        if self.peers.connections.get(&conn).is_some_and(|neighbour| neighbour.mine) {
-            self.send_sample(conn, true);
+        self.remember_member(peer.session);
+        if self.peers.connections.get(&peer.conn).is_some_and(|neighbour| neighbour.mine) {
+            self.send_sample(peer, true);
         }
     }
 
@@ -55,32 +56,31 @@ impl Core {
     }
 
     /// Members that were heard of lately, chosen at random. Who is dead is not passed on.
-    fn send_sample(&mut self, conn: ConnId, answer: bool) {
-        let Some((to, to_user)) = self.speaker(conn) else { return };
+    fn send_sample(&mut self, peer: Peer, answer: bool) {
         let Core { cx: Context { rng, now, .. }, people: People { sessions, .. }, peers, search, .. } = self;
         let chosen = search.members.choose(SAMPLE, rng, |session| {
             let age = sessions.get(session).map(|known| now.moment.since(known.heard));
-            *session != to && (peers.connections.up(session).is_some() || age.is_some_and(|age| age < SAMPLE_FRESH))
+            *session != peer.session
+                && (peers.connections.up(session).is_some() || age.is_some_and(|age| age < SAMPLE_FRESH))
         });
         let users: Vec<UserId> =
             chosen.iter().filter_map(|session| Some(self.people.sessions.get(session)?.user)).collect();
-        let members = users.iter().map(|user| self.known_user(user, &to_user, false)).collect();
-        self.send_control(conn, Control::Sample(Sample { members: List(members), answer }));
+        let members = users.iter().map(|user| self.known_user(user, &peer.user, false)).collect();
+        self.send_control(peer.conn, Control::Sample(Sample { members: List(members), answer }));
     }
 
-    pub(in crate::proto) fn on_sample(&mut self, conn: ConnId, sample: Sample) {
+    pub(in crate::proto) fn on_sample(&mut self, peer: Peer, sample: Sample) {
         if !self.is_closed() {
             return self.cx.dropped(DropReason::SampleInOpenNetwork);
         }
-        let Some((by, _)) = self.speaker(conn) else { return };
-        if !self.search.budgets.samples.draw(by, self.cx.now.moment) {
+        if !self.search.budgets.samples.draw(peer.session, self.cx.now.moment) {
             return self.cx.dropped(DropReason::SampleOverBudget);
         }
         if sample.answer {
-            self.send_sample(conn, false);
+            self.send_sample(peer, false);
         }
         for known in sample.members.0 {
-            self.on_member(conn, known);
+            self.on_member(peer.conn, known);
         }
         self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
     }
@@ -140,7 +140,7 @@ impl Core {
         let spare = |conn: &ConnId| {
             let neighbour = self.peers.connections.get(conn);
             neighbour.is_some_and(|neighbour| self.cx.now.moment.since(neighbour.since) > SETTLED)
-                && self.speaker(*conn).is_some_and(|(_, user)| !self.is_needed(conn, &user))
+                && self.peers.connections.peer(conn).is_some_and(|peer| !self.is_needed(conn, &peer.user))
         };
         let spare: Vec<ConnId> = chosen.iter().copied().filter(spare).collect();
         if let Some(conn) = pick(spare, 1, &mut self.cx.rng, |_| true).pop() {
