@@ -50,7 +50,7 @@ const WET_WORDS: &[&str] = &[
 ];
 
 /// In the core: what every room may name. All else there is a room or a router.
-const COMMON_GROUND: &[&str] = &["event", "notice", "limits", "persist", "ranges"];
+const COMMON_GROUND: &[&str] = &["event", "notice", "limits", "peer", "persist", "ranges"];
 
 /// What the faces may name of the core.
 const SEEN_BY_FACES: &[&str] = &["event", "notice", "Accept"];
