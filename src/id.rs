@@ -117,10 +117,9 @@ impl From<UserId> for Address {
     }
 }
 
-impl Address {
-    /// The user of this address.
-    pub fn user(&self) -> UserId {
-        UserId(self.0)
+impl From<&UserId> for Address {
+    fn from(user: &UserId) -> Address {
+        Address(user.0)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 use super::connection::Event;
 use super::endpoint::{DEFAULT_PORT, canonical};
-use crate::identity::address::{Address, SCHEME};
+use crate::identity::address::{ContactAddress, SCHEME};
 use crate::proto::event::Input;
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ const MAX_ADDRS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     Host { host: String, port: u16 },
-    Address(Address),
+    ContactAddress(ContactAddress),
 }
 
 /// A text that names no place.
@@ -39,7 +39,7 @@ impl Place {
     pub fn parse(text: &str) -> Result<Place, BadPlace> {
         let bad = || BadPlace(text.to_owned());
         if text.starts_with(SCHEME) {
-            return text.parse().map(Place::Address).map_err(|_| bad());
+            return text.parse().map(Place::ContactAddress).map_err(|_| bad());
         }
         if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
             return Ok(Place::Host { host: ip.to_string(), port: DEFAULT_PORT });
@@ -68,7 +68,7 @@ pub async fn resolve(places: Vec<Place>, events: mpsc::Sender<Event>) {
         for place in &places {
             let (addrs, whom) = match place {
                 Place::Host { host, port } => (look_up(host, *port, &mut unknown).await, None),
-                Place::Address(address) => (address.places.clone(), Some(address.user)),
+                Place::ContactAddress(address) => (address.places.clone(), Some(address.user)),
             };
             if !addrs.is_empty() && events.send(Event::Input(Input::Bootstrap { addrs, whom })).await.is_err() {
                 return;

@@ -305,7 +305,7 @@ impl Node {
             message: row.id,
             from: self.core.handle_of(&row.from),
             from_id: row.from,
-            with: self.core.handle_of(&row.with),
+            with: self.core.handle_at(&row.with),
             text: String::from_utf8_lossy(&row.body).into_owned(),
             sent: row.wall,
             order: row.lamport,

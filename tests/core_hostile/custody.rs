@@ -434,7 +434,7 @@ fn relays_that_swallow_mail_do_not_keep_it_from_the_one_its_author_chose() {
     alice.part(to_pi);
     let liars: Vec<ConnId> = (0..4).map(|n| alice.meet_relay(&Person::new(100 + n, "liar"))).collect();
     alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
-    let id = alice.held().into_values().find(|row| row.address.user() == bob.user_id()).unwrap().envelope;
+    let id = alice.held().into_values().find(|row| row.address == Address::from(bob.user_id())).unwrap().envelope;
     for liar in liars {
         alice.hand(liar, Chat::Ask(Ask { envelopes: List(vec![id]) }));
         alice.hand(liar, said(id, custody_state::HELD));

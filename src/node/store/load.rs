@@ -5,7 +5,7 @@ use rusqlite::{Connection, Error, Result, Row};
 
 use super::columns::{id, number, ranges, rows, signed, stream, unreadable};
 use super::{Me, custody, packed, uint};
-use crate::id::{MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::persist::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
@@ -142,7 +142,7 @@ pub fn message(row: &Row<'_>) -> Result<MessageRow> {
         arrival: number(row, 0)?,
         id: MessageId { stream: stream(row, 1)?, n: number(row, 4)? },
         kind: number(row, 5)?,
-        with: UserId(id(row, 6)?),
+        with: Address(id(row, 6)?),
         from: UserId(id(row, 7)?),
         lamport: number(row, 8)?,
         wall: Wall(row.get(9)?),
