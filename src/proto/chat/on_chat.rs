@@ -259,7 +259,8 @@ impl Core {
         let Ok(body) = decode::<ReceiptBody>(&content.body) else { return self.drop_counted("malformed receipt") };
         let audience = self.users.audience(&opened.user);
         let me = self.session;
-        for said in body.streams.0.iter().filter(|said| said.author == me) {
+        // Epochs are shared by all addresses: numbers of another one would be taken for lines to this user.
+        for said in body.streams.0.iter().filter(|said| said.author == me && said.address.is_none()) {
             let stream = StreamId { author: me, epoch: said.epoch, to: Address::from(opened.user) };
             let ranges: Ranges = said.ranges.iter().map(|range| (range.0, range.1)).collect();
             let result = self.outbox.receipt(&opened.user, opened.session, stream, &ranges, &audience);

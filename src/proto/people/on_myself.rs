@@ -262,6 +262,7 @@ impl Core {
             observed: Addr(observed),
             known_seq: self.sessions.seq(session),
             agent: Text(self.config.agent.clone()),
+            features: None,
         };
         self.send_control(conn, Control::Hello(hello));
     }
