@@ -12,7 +12,7 @@ pub const MAX_BATCH: usize = 64;
 pub type Batch = List<Control, MAX_BATCH>;
 
 kinds! {
-    /// A protocol message. Number 11 is kept for linking a session.
+    /// A protocol message. 11 and 14 to 17 are reserved (`docs/protocol.md`).
     pub enum Control {
         1 => Hello(Hello),
         2 => DeclareOnline(Declare),
@@ -41,6 +41,8 @@ record! {
         4 => known_seq: Option<u64>,
         /// Program and version, for people.
         5 => agent: Text<64>,
+        /// Bits for what the sender understands beyond this version; absent is none. This version says none and uses none.
+        6 => features: Option<u64>,
     }
 }
 

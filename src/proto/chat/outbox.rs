@@ -24,10 +24,7 @@ use crate::proto::ranges::Ranges;
 use crate::time::Moment;
 use crate::wire::chat::Release;
 use crate::wire::codec::Bytes;
-use crate::wire::content::{Content, MAX_CONTENTS, kind};
-
-/// Bytes that a content takes beside its body, at most.
-const OVERHEAD: usize = 48;
+use crate::wire::content::{CONTENT_OVERHEAD, CONTENTS_OVERHEAD, Content, MAX_CONTENTS, kind};
 
 /// Place in a queue: which epoch (in the order they were opened), and the number in it.
 type Place = (u32, u64);
@@ -190,10 +187,10 @@ impl Outbox {
         let Some(lane) = self.lanes.get_mut(&(*to, *session)).filter(|lane| lane.flights.len() < WINDOW) else {
             return (contents, Load(places));
         };
-        let mut room = ROOM;
+        let mut room = ROOM - CONTENTS_OVERHEAD;
         let mut epochs = BTreeSet::new();
         for (place, item) in queue.items.range(lane.cursor..) {
-            let size = item.row.body.len() + OVERHEAD;
+            let size = item.row.body.len() + CONTENT_OVERHEAD;
             epochs.insert(place.0);
             let full = contents.len() == MAX_CONTENTS || size > room || epochs.len() > MAX_EPOCHS_PER_ENVELOPE;
             if full {
@@ -232,10 +229,10 @@ impl Outbox {
         let mut contents = Vec::new();
         let mut load: BTreeMap<StreamId, Ranges> = BTreeMap::new();
         let Some(queue) = self.queues.get_mut(to) else { return (contents, Vec::new()) };
-        let mut room = ROOM;
+        let mut room = ROOM - CONTENTS_OVERHEAD;
         let mut next = queue.mail;
         for (place, item) in queue.items.range_mut(queue.mail..) {
-            let size = item.row.body.len() + OVERHEAD;
+            let size = item.row.body.len() + CONTENT_OVERHEAD;
             let epochs = load.len() + usize::from(!load.contains_key(&item.row.id.stream));
             let full = contents.len() == MAX_CONTENTS || size > room || epochs > MAX_EPOCHS_PER_ENVELOPE;
             if !item.durable || (full && !item.entrusted) {

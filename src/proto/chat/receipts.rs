@@ -138,7 +138,8 @@ impl Core {
         };
         let (to, me) = (Address::from(opened.user), self.cx.me);
         let audience = self.people.audience(&to);
-        for said in body.streams.0.iter().filter(|said| said.author == me) {
+        // Epochs are shared by all addresses: numbers of another one would be taken for lines to this user.
+        for said in body.streams.0.iter().filter(|said| said.author == me && said.address.is_none()) {
             let stream = StreamId { author: me, epoch: said.epoch, to };
             let ranges: Ranges = said.ranges.iter().map(|range| (range.0, range.1)).collect();
             let result = self.chat.outbox.receipt(opened.session, stream, &ranges, &audience);

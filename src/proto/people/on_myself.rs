@@ -267,6 +267,7 @@ impl Core {
             observed: Addr(observed),
             known_seq: self.people.sessions.seq(session),
             agent: Text(self.cx.config.agent.clone()),
+            features: None,
         };
         self.send_control(conn, Control::Hello(hello));
     }
