@@ -52,6 +52,7 @@ fn error_codes() -> Vec<ErrorCode> {
         Unreachable,
         Blocked,
         Disk,
+        TooMany,
         Internal,
     })
 }
