@@ -31,7 +31,8 @@ const TIMERS: &str = "timer";
 /// A running responder. Dropping it ends it with a goodbye.
 pub struct Responder {
     daemon: ServiceDaemon,
-    metrics: Option<Receiver<Metrics>>,
+    /// Asked for, and not heard yet.
+    metrics: Option<Result<Receiver<Metrics>, mdns_sd::Error>>,
     unseen: usize,
 }
 
@@ -59,23 +60,27 @@ impl Responder {
         matches!(timeout(FAREWELL, ended.recv_async()).await, Ok(Ok(_)))
     }
 
-    /// So many packets have come. Asks for its memory once there are enough.
+    /// So many packets have come. Asks for its memory once there are enough; in the place of an answer that is not here yet,
+    /// for from one that has died there comes none.
     pub fn count(&mut self, packets: usize) {
         self.unseen += packets;
-        if self.unseen >= LOOK_AFTER && self.metrics.is_none() {
+        if self.unseen >= LOOK_AFTER {
             self.unseen = 0;
-            self.metrics = self.daemon.get_metrics().ok();
+            self.metrics = Some(self.daemon.get_metrics());
         }
     }
 
     /// Waits until it is known how much the responder remembers, if that was asked for. True if it must be restarted: it
-    /// remembers too much, or has died.
+    /// remembers too much, has died, or does not come to what it is told.
     pub async fn fills(responder: &mut Option<Responder>) -> bool {
         let Some(it) = responder else { return pending().await };
-        let Some(metrics) = &it.metrics else { return pending().await };
-        let answer = metrics.recv_async().await;
+        let answer = match &it.metrics {
+            Some(Ok(metrics)) => metrics.recv_async().await.ok(),
+            Some(Err(_)) => None,
+            None => return pending().await,
+        };
         it.metrics = None;
-        answer.map_or(true, |metrics| is_too_much(&metrics))
+        answer.is_none_or(|metrics| is_too_much(&metrics))
     }
 }
 
@@ -100,3 +105,6 @@ fn is_too_much(metrics: &Metrics) -> bool {
     let count = |name: &str| metrics.get(name).copied().unwrap_or(0);
     REMEMBERED.into_iter().map(count).sum::<i64>() > MAX_REMEMBERED || count(TIMERS) > MAX_TIMERS
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ fn a_question_says_what_is_asked_and_whether_any_library_understands_it() {
 #[test]
 fn the_first_question_is_given_back_as_it_was_asked_and_only_if_it_names_the_service_in_full() {
     let odd = question("_dArkchat._UDP.local", kind::PTR);
-    assert_eq!(Packet::read(&packet_of(&[odd.clone()], &[])).unwrap().first_question(), Some(&odd[..]));
+    assert_eq!(Packet::read(&packet_of(std::slice::from_ref(&odd), &[])).unwrap().first_question(), Some(&odd[..]));
     for other in [question("_other._udp.local", kind::PTR), vec![0xc0, 4, 0, 12, 0, 1], vec![9], vec![]] {
         assert_eq!(Packet::read(&packet_of(&[other], &[])).unwrap().first_question(), None);
     }
