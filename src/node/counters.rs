@@ -47,6 +47,8 @@ counters! {
     mdns_from_elsewhere,
     /// Packets of mDNS that make no sense.
     mdns_garbled,
+    /// Times that the mDNS responder was stopped because too many packets came, or made it remember too much.
+    mdns_storms,
 }
 
 /// One counter.
