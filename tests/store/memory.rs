@@ -6,6 +6,7 @@ use darknode::node::store::{Job, Store};
 use darknode::proto::persist::*;
 use darknode::proto::ranges::Ranges;
 use darknode::time::{Moment, Now, Wall};
+use darknode::wire::content::kind;
 use darknode::wire::record::Signed;
 use darknode::wire::{Bytes, Fixed};
 
@@ -229,4 +230,38 @@ fn one_address_space_holds_many_streams_apart() {
     store.put_all(rows.iter().cloned().map(|(stream, ranges)| Op::Seen { stream, ranges }));
     store.stop();
     assert_eq!(Store::open(dir.path(), me()).unwrap().memory.received, rows);
+}
+
+/// What an older version knows: takes a kind out of those that have taken effect.
+fn unlearn(dir: &std::path::Path) {
+    let raw = rusqlite::Connection::open(dir.join("darknode.db")).unwrap();
+    raw.execute("DELETE FROM kinds WHERE kind = ?1", [kind::LINK as i64]).unwrap();
+}
+
+#[test]
+fn rows_of_a_kind_that_is_new_to_the_program_are_replayed_until_they_have_taken_effect() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = MessageRow { kind: kind::LINK, ..theirs(1, 5, "as it came") };
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Received(row.clone()), Op::Received(theirs(2, 6, "a line"))]);
+    store.stop();
+    unlearn(dir.path());
+    for _ in 0..2 {
+        assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, [row.clone()]);
+    }
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Learned { kinds: kind::KNOWN.to_vec() }]);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, []);
+}
+
+#[test]
+fn a_kind_of_which_nothing_was_stored_is_known_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    Running::open(dir.path()).stop();
+    unlearn(dir.path());
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Received(MessageRow { kind: kind::LINK, ..theirs(1, 5, "later") })]);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, []);
 }

@@ -86,7 +86,7 @@ struct Entries {
 
 impl Entries {
     /// What two rosters of one user say together. Revoked sessions stay revoked; beyond the bound the oldest of them goes, for a
-    /// higher version without the session excludes it as well. Beyond the bound of sessions the ones of `other` are refused.
+    /// higher version without the session excludes it as well. Beyond the bound of sessions those only on `other` are refused.
     fn union(one: &Roster, other: &Roster) -> Entries {
         let mut revoked = one.revoked.0.clone();
         revoked.extend(other.revoked.iter().filter(|id| !one.revoked.contains(id)));
@@ -194,7 +194,7 @@ impl Core {
             Ordering::Less => lacks_revoked(&mine, &met).then(|| Entries::union(&mine, &met)),
             Ordering::Equal => Some(Entries::union(&mine, &met).sorted()),
             Ordering::Greater => {
-                let wanted = Entries::union(&mine, &met).with_this(&self.cx.config);
+                let wanted = Entries::union(&met, &mine).with_this(&self.cx.config);
                 (!wanted.is_said_by(&met)).then_some(wanted)
             }
         };
