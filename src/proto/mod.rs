@@ -45,7 +45,7 @@ mod timers;
 
 use rand_core::Rng;
 
-use crate::id::{BootId, ConnId, NetworkId, UserId};
+use crate::id::{Address, BootId, ConnId, NetworkId, UserId};
 use crate::identity::{Name, SecretKey};
 use crate::time::{Moment, Now};
 use chat::Chat;
@@ -187,6 +187,11 @@ impl Core {
     /// What to call a user: their name, or `name#abc123` where two share one.
     pub fn handle_of(&self, user: &UserId) -> String {
         self.people.users.handle(user)
+    }
+
+    /// What to call whoever an address belongs to.
+    pub fn handle_at(&self, address: &Address) -> String {
+        self.people.handle(address)
     }
 
     /// What was dropped or refused since the start, by reason.

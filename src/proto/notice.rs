@@ -258,5 +258,7 @@ pub enum ErrorCode {
     Unreachable,
     Blocked,
     Disk,
+    /// More waits than the outbox holds.
+    TooMany,
     Internal,
 }

@@ -141,7 +141,7 @@ pub struct MessageRow {
     pub id: MessageId,
     pub kind: u64,
     /// The other side of the conversation.
-    pub with: UserId,
+    pub with: Address,
     pub from: UserId,
     pub lamport: u64,
     pub wall: Wall,

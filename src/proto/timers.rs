@@ -53,13 +53,11 @@ impl Core {
         if self.people.myself.refresh_at <= now {
             self.declare(true);
         }
-        for (user, session) in self.chat.outbox.resend(now) {
+        for to in self.chat.outbox.resend(now) {
             self.cx.dropped(DropReason::LinesUnanswered);
-            let _ = session;
-            self.chat.sealing.want_lines(user);
+            self.chat.sealing.want_lines(to);
         }
-        self.keep_custody();
-        self.keep_watch();
+        self.with_mail(|mail, cx, near| mail.on_time(cx, near));
         if self.chat.inbox.next().is_some_and(|at| at <= now) {
             self.chat.sealing.want_receipts();
         }
@@ -91,9 +89,7 @@ impl Core {
             Some(self.people.myself.refresh_at),
             self.chat.outbox.next(),
             self.chat.inbox.next(),
-            self.mail.custody.next(),
-            self.mail.handover.next(),
-            self.mail.watchdog.next(),
+            self.mail.next(),
             self.peers.sought.next(),
             self.peers.bootstrap.next(),
             self.peers.sought.missing().next().map(|_| self.peers.probe_at),
@@ -129,7 +125,7 @@ impl Core {
         let now = self.cx.now.moment;
         let mut nobody_near = Vec::new();
         for user in self.peers.sought.due(&mut self.cx.rng, now) {
-            let still = self.people.links.wants(&user) || self.chat.outbox.waits_for(&user);
+            let still = self.people.links.wants(&user) || self.chat.waits_for(&user);
             if !still || self.people.links.is_blocked(&user) || !self.peers.connections.of_user(&user).is_empty() {
                 self.peers.sought.forget(&user);
                 continue;
@@ -195,7 +191,7 @@ impl Core {
     /// Forgets sessions until this many are left. Returns how many went.
     pub(in crate::proto) fn prune(&mut self, keep: usize) -> usize {
         let forgotten = self.people.sessions.prune(keep, |id, session, last| {
-            let matters = self.people.links.wants(&session.user) || self.chat.outbox.waits_for(&session.user);
+            let matters = self.people.links.wants(&session.user) || self.chat.waits_for(&session.user);
             self.peers.connections.up(id).is_some() || self.presence.online.is_online(id) || (last && matters)
         });
         for (session, user) in &forgotten {

@@ -12,9 +12,9 @@ use darknode::proto::limits::{
 use darknode::proto::notice::{Delivery, Notice, WarningCode};
 use darknode::proto::persist::Op;
 use darknode::wire::chat::{Ask, Chat, Custody, MAX_OFFERED, Offer, Parcel, Release, Unopenable, custody_state};
-use darknode::wire::envelope::{Envelope, Wrap};
+use darknode::wire::envelope::{Envelope, MAX_ENVELOPE, MAX_PADDED, MAX_WRAPS, Wrap};
 use darknode::wire::record::{Prekey, roles};
-use darknode::wire::{Bytes, Fixed, List, encode};
+use darknode::wire::{Bytes, Fixed, List, decode, encode};
 use sha2::{Digest, Sha256};
 
 use crate::adversary::{Person, id_of, known_list, linked, receipt, seal_raw, text};
@@ -108,6 +108,23 @@ fn what_is_no_envelope_or_has_no_life_is_not_held_and_labels_are_taken_within_th
     }
     assert_eq!((relay.drops("malformed envelope"), relay.closed(conn)), (3, Some(CloseReason::Protocol)));
     assert_eq!(relay.held().len(), 0);
+}
+
+#[test]
+fn an_envelope_to_128_sessions_is_carried_and_one_to_129_is_none() {
+    let Scene { mut relay, mallory, bob } = scene();
+    let conn = relay.meet(&mallory);
+    let wide = |wraps: usize| {
+        let mut envelope: Envelope = decode(&dud(bob.user_id(), 1)).unwrap();
+        envelope.sealed = Bytes(vec![0; MAX_PADDED + 16]);
+        envelope.wraps = List(vec![envelope.wraps[0].clone(); wraps]);
+        encode(&envelope)
+    };
+    assert!((33_000..=MAX_ENVELOPE).contains(&wide(MAX_WRAPS).len()));
+    relay.hand(conn, fresh(wide(MAX_WRAPS)));
+    assert_eq!((relay.states(conn), relay.held().len()), (vec![custody_state::HELD], 1));
+    relay.hand(conn, fresh(wide(MAX_WRAPS + 1)));
+    assert_eq!((relay.drops("malformed envelope"), relay.held().len()), (1, 1));
 }
 
 #[test]
@@ -434,7 +451,7 @@ fn relays_that_swallow_mail_do_not_keep_it_from_the_one_its_author_chose() {
     alice.part(to_pi);
     let liars: Vec<ConnId> = (0..4).map(|n| alice.meet_relay(&Person::new(100 + n, "liar"))).collect();
     alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
-    let id = alice.held().into_values().find(|row| row.address.user() == bob.user_id()).unwrap().envelope;
+    let id = alice.held().into_values().find(|row| row.address == Address::from(bob.user_id())).unwrap().envelope;
     for liar in liars {
         alice.hand(liar, Chat::Ask(Ask { envelopes: List(vec![id]) }));
         alice.hand(liar, said(id, custody_state::HELD));
@@ -448,7 +465,7 @@ fn relays_that_swallow_mail_do_not_keep_it_from_the_one_its_author_chose() {
 
 /// Like [`dud`], as long as an envelope may be.
 fn long_dud(to: UserId, number: u32) -> Vec<u8> {
-    let sealed = Bytes([vec![0; 20_492], number.to_be_bytes().to_vec()].concat());
+    let sealed = Bytes([vec![0; 21_516], number.to_be_bytes().to_vec()].concat());
     encode(&Envelope { address: Address::from(to), lock: Fixed([0; 32]), wraps: List(vec![]), sealed })
 }
 

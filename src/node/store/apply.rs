@@ -1,23 +1,24 @@
-//! How ops change the tables. A batch is one transaction.
+//! Applies ops to the tables. A batch is one transaction.
 //!
-//! Ops that replace a whole value and come with every message (counters, seen, delivered, carried) are written once per batch,
-//! at its end. Every op may be applied twice, so that a batch whose outcome is unknown can be tried again.
+//! Ops that replace a whole value and accompany every message (counters, seen, delivered, carried) are written once
+//! per batch, at its end. Applying an op twice has the same result as once, so a batch whose outcome is unknown can
+//! be retried.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
-use super::names::Names;
+use super::row_ids::RowIds;
 use super::{custody, int, lamport, packed};
 use crate::id::{MessageId, StreamId};
 use crate::proto::persist::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
 use crate::time::Now;
 
-/// A transaction under way. Dropped, it leaves nothing behind.
+/// An open transaction. Dropping it rolls it back.
 pub struct Batch<'a> {
     tx: Transaction<'a>,
-    names: &'a mut Names,
+    row_ids: &'a mut RowIds,
     counters: Option<Counters>,
     seen: BTreeMap<i64, Ranges>,
     delivered: BTreeMap<(i64, i64), &'a Ranges>,
@@ -25,10 +26,10 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub fn begin(conn: &'a Connection, names: &'a mut Names) -> Result<Batch<'a>> {
+    pub fn begin(conn: &'a Connection, row_ids: &'a mut RowIds) -> Result<Batch<'a>> {
         let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
         let (seen, delivered, carried) = Default::default();
-        Ok(Batch { tx, names, counters: None, seen, delivered, carried })
+        Ok(Batch { tx, row_ids, counters: None, seen, delivered, carried })
     }
 
     pub fn apply(&mut self, op: &'a Op) -> Result<()> {
@@ -53,19 +54,19 @@ impl<'a> Batch<'a> {
             Op::Typed(row) => self.typed(row),
             Op::Received(row) => self.received(row),
             Op::Seen { stream, ranges } => {
-                let stream = self.names.stream(&self.tx, stream)?;
+                let stream = self.row_ids.stream(&self.tx, stream)?;
                 self.seen.insert(stream, ranges.clone());
                 Ok(())
             }
             Op::Delivered { stream, session, ranges } => {
-                let stream = self.names.stream(&self.tx, stream)?;
-                let session = self.names.key(&self.tx, &session.0)?;
+                let stream = self.row_ids.stream(&self.tx, stream)?;
+                let session = self.row_ids.key(&self.tx, &session.0)?;
                 self.delivered.insert((stream, session), ranges);
                 Ok(())
             }
             Op::Carried { stream, by, ranges } => {
-                let stream = self.names.stream(&self.tx, stream)?;
-                let by = self.names.key(&self.tx, &by.0)?;
+                let stream = self.row_ids.stream(&self.tx, stream)?;
+                let by = self.row_ids.key(&self.tx, &by.0)?;
                 self.carried.insert((stream, by), ranges);
                 Ok(())
             }
@@ -89,8 +90,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Up to where was printed, and when this was.
-    pub fn mark(&mut self, printed: u64, alive: Now) -> Result<()> {
+    /// Writes the print position and the current moment.
+    pub fn progress(&mut self, printed: u64, alive: Now) -> Result<()> {
         run(
             &self.tx,
             "UPDATE mark SET printed = ?1, moment = ?2, wall = ?3",
@@ -98,7 +99,7 @@ impl<'a> Batch<'a> {
         )
     }
 
-    /// Writes what was put off and commits.
+    /// Writes the deferred values and commits.
     pub fn commit(self) -> Result<()> {
         if let Some(counters) = self.counters {
             put_counters(&self.tx, &counters)?;
@@ -124,8 +125,8 @@ impl<'a> Batch<'a> {
         run(&self.tx, "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3)", values)
     }
 
-    /// A message and the word that it was seen never part, whatever batch the `Seen` behind it falls into: else a crash
-    /// between the two would let it in twice.
+    /// A message and the fact that it was seen are stored in one transaction, whichever batch the following `Seen` op
+    /// falls into. Otherwise a crash between the two would let the message in twice.
     fn received(&mut self, row: &MessageRow) -> Result<()> {
         let stream = self.message(row)?;
         if row.id.n == 0 {
@@ -143,9 +144,9 @@ impl<'a> Batch<'a> {
     }
 
     fn message(&mut self, row: &MessageRow) -> Result<i64> {
-        let stream = self.names.stream(&self.tx, &row.id.stream)?;
-        let user = self.names.key(&self.tx, &row.with.0)?;
-        let author = self.names.key(&self.tx, &row.from.0)?;
+        let stream = self.row_ids.stream(&self.tx, &row.id.stream)?;
+        let user = self.row_ids.key(&self.tx, &row.with.0)?;
+        let author = self.row_ids.key(&self.tx, &row.from.0)?;
         run(
             &self.tx,
             "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -165,9 +166,9 @@ impl<'a> Batch<'a> {
     }
 
     fn settled(&mut self, stream: &StreamId, ranges: &Ranges) -> Result<()> {
-        let stream = self.names.stream(&self.tx, stream)?;
+        let stream = self.row_ids.stream(&self.tx, stream)?;
         for (first, last) in ranges.iter() {
-            // My own numbers are small; a range may end anywhere.
+            // Stored numbers are small, but a range may end anywhere.
             let values = params![stream, lamport(first), lamport(last)];
             run(&self.tx, "DELETE FROM outbox WHERE stream = ?1 AND n BETWEEN ?2 AND ?3", values)?;
         }
@@ -175,7 +176,7 @@ impl<'a> Batch<'a> {
     }
 
     fn cancelled(&mut self, id: &MessageId) -> Result<()> {
-        let stream = self.names.stream(&self.tx, &id.stream)?;
+        let stream = self.row_ids.stream(&self.tx, &id.stream)?;
         let arrival: Option<i64> = self
             .tx
             .prepare_cached("SELECT arrival FROM outbox WHERE stream = ?1 AND n = ?2")?

@@ -1,11 +1,10 @@
-//! From the tables back to what the core starts from. Signatures are not checked again: records were checked before
-//! they went in.
+//! Loads what the core starts from. Signatures are not checked again: records were checked before they were stored.
 
 use rusqlite::{Connection, Error, Result, Row};
 
 use super::columns::{id, number, ranges, rows, signed, stream, unreadable};
 use super::{Me, custody, packed, uint};
-use crate::id::{MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::persist::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
@@ -50,7 +49,7 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
     })
 }
 
-/// Of streams that have waiting messages: what sessions have, by this table.
+/// For streams with waiting messages: which sessions have which numbers, according to `table`.
 fn of_waiting(conn: &Connection, table: &str) -> Result<Vec<(StreamId, SessionId, Ranges)>> {
     let sql = format!(
         "SELECT a.key, s.epoch, t.key, k.key, d.ranges FROM {table} d JOIN streams s ON s.id = d.stream
@@ -60,16 +59,16 @@ fn of_waiting(conn: &Connection, table: &str) -> Result<Vec<(StreamId, SessionId
     rows(conn, &sql, |row| Ok((stream(row, 0)?, SessionId(id(row, 3)?), ranges(row, 4)?)))
 }
 
-/// Up to where was printed, and when the last process was last seen alive.
-pub fn mark(conn: &Connection) -> Result<(u64, Now)> {
+/// The print position, and the last moment stored by the previous process.
+pub fn progress(conn: &Connection) -> Result<(u64, Now)> {
     conn.query_row("SELECT printed, moment, wall FROM mark", [], |row| {
         let now = Now { moment: Moment(number(row, 1)?), wall: Wall(row.get(2)?) };
         Ok((number(row, 0)?, now))
     })
 }
 
-/// The counters, moved over messages that were committed without the `Counters` behind them: an arrival given out twice
-/// would overwrite a message.
+/// The counters, advanced past messages that were committed before the `Counters` op that followed them: an arrival
+/// number used twice would overwrite a message.
 fn counters(conn: &Connection, me: &Me) -> Result<Counters> {
     let mut counters =
         conn.query_row("SELECT seq, roster_version, link_version, lamport, arrival FROM counters", [], |row| {
@@ -142,7 +141,7 @@ pub fn message(row: &Row<'_>) -> Result<MessageRow> {
         arrival: number(row, 0)?,
         id: MessageId { stream: stream(row, 1)?, n: number(row, 4)? },
         kind: number(row, 5)?,
-        with: UserId(id(row, 6)?),
+        with: Address(id(row, 6)?),
         from: UserId(id(row, 7)?),
         lamport: number(row, 8)?,
         wall: Wall(row.get(9)?),

@@ -10,11 +10,12 @@ mod on_chat;
 mod on_outbox;
 mod on_store;
 pub mod outbox;
+mod receipts;
 pub mod sealing;
 
 use std::collections::VecDeque;
 
-use crate::id::MessageId;
+use crate::id::{Address, MessageId, UserId};
 use crate::proto::persist::Ticket;
 use early::Early;
 use inbox::Inbox;
@@ -32,6 +33,11 @@ pub struct Chat {
 }
 
 impl Chat {
+    /// Whether anything waits for a user.
+    pub fn waits_for(&self, user: &UserId) -> bool {
+        self.outbox.waits_for(&Address::from(user))
+    }
+
     pub fn new(outbox: Outbox, inbox: Inbox) -> Chat {
         Chat { outbox, inbox, sealing: Sealing::default(), early: Early::default(), typed: VecDeque::new() }
     }

@@ -10,14 +10,13 @@ use crate::proto::chat::inbox::Taken;
 use crate::proto::drops::DropReason;
 use crate::proto::event::Output;
 use crate::proto::limits::{ENVELOPE_LIFE, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BACK, MAX_UNSTORED};
-use crate::proto::notice::{Delivery, MessageView, Notice};
+use crate::proto::notice::{MessageView, Notice};
 use crate::proto::peer::Peer;
 use crate::proto::persist::{Entry, MessageRow, Op};
-use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Wall};
 use crate::wire::chat::{Chat, Parcel, Release, Unopenable, custody_state};
 use crate::wire::codec::Fixed;
-use crate::wire::content::{Content, LinkBody, ReceiptBody, kind};
+use crate::wire::content::{Content, LinkBody, kind};
 use crate::wire::decode;
 use crate::wire::record::{KeyCard, Roster};
 
@@ -40,9 +39,9 @@ impl Core {
             Chat::Parcel(parcel) => self.on_parcel(peer.conn, Some(peer), parcel),
             Chat::Release(release) => self.on_release(peer, release),
             Chat::Unopenable(unopenable) => self.on_unopenable(peer, unopenable),
-            Chat::Custody(said) => self.on_custody(peer, said),
-            Chat::Offer(offer) => self.on_offer(peer, offer),
-            Chat::Ask(ask) => self.on_ask(peer, ask),
+            Chat::Custody(said) => self.with_mail(|mail, cx, near| mail.on_custody(cx, near, peer, &said)),
+            Chat::Offer(offer) => self.with_mail(|mail, cx, near| mail.on_offer(cx, near, peer, offer)),
+            Chat::Ask(ask) => self.with_mail(|mail, cx, near| mail.on_ask(cx, near, peer.session, &ask)),
             Chat::Unknown(_) => self.cx.dropped(DropReason::UnknownChatItem),
         }
     }
@@ -82,7 +81,7 @@ impl Core {
             }
             Ok(opened) => self.on_opened(conn, opened, age_of(&parcel)),
             Err(Unopened::NoKey(address)) if address != Address::from(self.cx.config.user) => match peer {
-                Some(peer) => self.carry(peer, parcel),
+                Some(peer) => self.with_mail(|mail, cx, near| mail.carry(cx, near, peer, parcel)),
                 None => self.wait_for_hello(conn, Chat::Parcel(parcel)),
             },
             Err(Unopened::NoKey(_)) => self.hand_back(conn, &parcel.envelope),
@@ -111,7 +110,7 @@ impl Core {
     /// A carrier is told that an envelope was not taken, so that it goes on with the others.
     fn decline(&mut self, conn: ConnId, envelope: EnvelopeId) {
         if self.may_carry(conn) {
-            self.answer(conn, envelope, custody_state::NO_CARRIER);
+            self.mail.answer(&mut self.cx, conn, envelope, custody_state::NO_CARRIER);
         }
     }
 
@@ -239,7 +238,7 @@ impl Core {
             arrival,
             id,
             kind: content.kind,
-            with: from,
+            with: Address::from(from),
             from,
             lamport,
             wall: Wall(content.wall),
@@ -273,64 +272,27 @@ impl Core {
         self.hear_link(from, Entry { state, lamport: body.lamport });
     }
 
-    /// A session of the addressee says what it has of my streams to it.
-    fn on_receipt(&mut self, opened: &Opened, content: &Content) {
-        let Ok(body) = decode::<ReceiptBody>(&content.body) else {
-            return self.cx.dropped(DropReason::MalformedReceipt);
-        };
-        let audience = self.people.users.audience(&opened.user);
-        let me = self.cx.me;
-        for said in body.streams.0.iter().filter(|said| said.author == me) {
-            let stream = StreamId { author: me, epoch: said.epoch, to: Address::from(opened.user) };
-            let ranges: Ranges = said.ranges.iter().map(|range| (range.0, range.1)).collect();
-            let result = self.chat.outbox.receipt(&opened.user, opened.session, stream, &ranges, &audience);
-            let Some(has) = result.ranges else { continue };
-            self.cx.out.store(Op::Delivered { stream, session: opened.session, ranges: has });
-            if !result.settled.is_empty() {
-                self.cx.out.store(Op::Settled { stream, ranges: result.settled });
-            }
-            let to = self.people.users.handle(&opened.user);
-            for message in result.delivered {
-                let (to, session, state) = (to.clone(), opened.session, Delivery::Delivered);
-                self.cx.notice_after_store(
-                    None,
-                    Notice::State { message, holder: to.clone(), to, session, state, by: session },
-                );
-            }
-        }
-        self.withdraw_mail(&opened.user);
-    }
-
     fn on_release(&mut self, peer: Peer, release: Release) {
-        if self.chat.outbox.released(&peer.user, &peer.session, &release, self.cx.now.moment) {
-            self.chat.sealing.want_lines(peer.user);
-        } else if !self.release_mail(peer.session, &release) && !self.is_receipt_released(peer.conn) {
+        let to = Address::from(peer.user);
+        if self.chat.outbox.released(&to, &peer.session, &release, self.cx.now.moment) {
+            self.chat.sealing.want_lines(to);
+        } else if !self.with_mail(|mail, cx, near| mail.on_release(cx, near, peer.session, &release))
+            && !self.is_receipt_released(peer.conn)
+        {
             self.cx.dropped(DropReason::ReleaseFitsNoLock);
         }
     }
 
-    /// Receipts on their way are counted and not remembered: of each the release is expected once.
-    fn is_receipt_released(&mut self, conn: ConnId) -> bool {
-        let Some(neighbour) = self.peers.connections.get_mut(&conn).filter(|neighbour| neighbour.receipts > 0) else {
-            return false;
-        };
-        neighbour.receipts -= 1;
-        let (left, session, user) = (neighbour.receipts, neighbour.session, neighbour.user);
-        if left == 0 && user.is_some_and(|user| !self.chat.inbox.owes(&user, &session)) {
-            self.receipt_is_sent(&session);
-        }
-        true
-    }
-
     fn on_unopenable(&mut self, peer: Peer, unopenable: Unopenable) {
-        if !self.chat.outbox.is_on_its_way(&peer.user, &peer.session, &unopenable.envelope) {
-            return self.unopenable_mail(peer, unopenable);
+        let to = Address::from(peer.user);
+        if !self.chat.outbox.is_on_its_way(&to, &peer.session, &unopenable.envelope) {
+            return self.with_mail(|mail, cx, near| mail.on_unopenable(cx, near, peer, unopenable));
         }
         let before = self.people.sessions.prekey(&peer.session, self.cx.now.moment);
         self.take_card(peer.conn, &unopenable.card, Duration::ZERO);
         let news = self.people.sessions.prekey(&peer.session, self.cx.now.moment) != before;
-        if self.chat.outbox.unopenable(&peer.user, &peer.session, &unopenable.envelope) && news {
-            self.chat.sealing.want_lines(peer.user);
+        if self.chat.outbox.unopenable(&to, &peer.session, &unopenable.envelope) && news {
+            self.chat.sealing.want_lines(to);
         }
     }
 }

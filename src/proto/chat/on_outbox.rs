@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, ConnId, EnvelopeId, MessageId};
 use crate::identity::seal::{Author, Sealed, envelope_id, seal};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
@@ -15,7 +15,6 @@ use crate::proto::limits::ENVELOPE_LIFE;
 use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
 use crate::proto::persist::{MessageRow, Op};
-use crate::proto::ranges::Ranges;
 use crate::wire::chat::{Chat, Parcel};
 use crate::wire::codec::Bytes;
 use crate::wire::content::Content;
@@ -30,15 +29,22 @@ impl Core {
         if self.chat.sealing.take_receipts() {
             self.send_receipts();
         }
-        while let Some(user) = self.chat.sealing.take_user() {
-            self.pump(&user);
+        while let Some(to) = self.chat.sealing.take_address() {
+            self.pump(&to);
         }
         self.deadline = self.next_timeout();
     }
 
-    /// Puts a content of mine into the outbox and the store. It is sealed
-    /// when there is time, and sent when it is durable.
-    pub(in crate::proto) fn post(&mut self, to: UserId, kind: u64, body: Vec<u8>, lamport: u64) -> MessageId {
+    /// Puts a content of mine into the outbox and the store. It is sealed when there is time, and sent when it is durable. Should
+    /// the disk refuse it, whoever typed it at `line` is told.
+    pub(in crate::proto) fn post(
+        &mut self,
+        to: Address,
+        kind: u64,
+        body: Vec<u8>,
+        lamport: u64,
+        line: Option<u64>,
+    ) -> MessageId {
         let id = self.chat.outbox.next_id(to);
         let arrival = self.cx.count.next_arrival();
         self.cx.save_counters();
@@ -46,38 +52,38 @@ impl Core {
         let row = MessageRow { arrival, id, kind, with, from, lamport, wall, body };
         self.chat.outbox.push(row.clone(), false);
         let ticket = self.cx.out.store(Op::Typed(row));
-        self.chat.typed.push_back((ticket, id, None));
+        self.chat.typed.push_back((ticket, id, line));
         self.chat.sealing.want_lines(to);
         id
     }
 
-    /// Sends what a user's live sessions lack.
-    pub(in crate::proto) fn pump(&mut self, user: &UserId) {
-        for Peer { session, .. } in self.peers.connections.of_user(user) {
-            self.pump_session(*user, session);
+    /// Sends what the live sessions of an address lack.
+    fn pump(&mut self, to: &Address) {
+        for peer in self.near().at(to) {
+            self.pump_session(to, peer);
         }
-        self.entrust(user);
+        self.entrust(to);
     }
 
-    fn pump_session(&mut self, user: UserId, session: SessionId) {
-        let Some(conn) = self.peers.connections.up(&session) else { return };
-        if !self.chat.outbox.waits_for(&user) {
+    fn pump_session(&mut self, to: &Address, peer: Peer) {
+        let Peer { conn, session, .. } = peer;
+        if !self.chat.outbox.waits_for(to) {
             return;
         }
         if self.people.sessions.prekey(&session, self.cx.now.moment).is_none() {
-            return self.warn_no_key(user);
+            return self.warn_no_key(to);
         }
         loop {
-            let (contents, load) = self.chat.outbox.take(&user, &session);
+            let (contents, load) = self.chat.outbox.take(to, &session);
             if contents.is_empty() {
                 return;
             }
-            let Some(sealed) = self.seal_to(&user, contents) else {
+            let Some(sealed) = self.seal_to(to, contents) else {
                 return self.cx.dropped(DropReason::ContentTooLong);
             };
-            self.chat.outbox.sealed(&user, &session, &sealed, load);
+            self.chat.outbox.sealed(to, &session, &sealed, load);
             if self.cx.out.unstored() > 0 {
-                self.chat.sealing.sealed_early(self.cx.out.issued(), user, sealed.id);
+                self.chat.sealing.sealed_early(self.cx.out.issued(), *to, sealed.id);
             }
             self.send_envelope(conn, sealed);
         }
@@ -89,20 +95,20 @@ impl Core {
         refused.iter().for_each(|id| {
             self.chat.outbox.remove(id);
         });
-        let users: BTreeSet<UserId> = refused.iter().map(|id| id.stream.to.user()).collect();
-        let envelopes: BTreeSet<EnvelopeId> = self.chat.sealing.take_back(&users);
+        let addresses: BTreeSet<Address> = refused.iter().map(|id| id.stream.to).collect();
+        let envelopes: BTreeSet<EnvelopeId> = self.chat.sealing.take_back(&addresses);
         self.cx.out.revoke(|output| match output {
             Output::Chat { item: Chat::Parcel(parcel), .. } => envelopes.contains(&envelope_id(&parcel.envelope)),
             _ => false,
         });
-        for user in users {
-            self.chat.outbox.rewind(&user, &envelopes);
-            self.chat.sealing.want_lines(user);
+        for to in addresses {
+            self.chat.outbox.rewind(&to, &envelopes);
+            self.chat.sealing.want_lines(to);
         }
     }
 
-    pub(in crate::proto) fn warn_no_key(&mut self, user: UserId) {
-        let name = self.people.users.handle(&user);
+    pub(in crate::proto) fn warn_no_key(&mut self, to: &Address) {
+        let (user, name) = (self.people.user_at(to), self.people.handle(to));
         self.people.warn_once(
             &mut self.cx,
             user,
@@ -111,28 +117,12 @@ impl Core {
         );
     }
 
-    /// The receipts that are owed and durable: directly to those authors who are connected, to the others by mail.
-    pub(in crate::proto) fn send_receipts(&mut self) {
-        for (user, session, body) in self.chat.inbox.due(self.cx.out.durable(), self.cx.now.moment) {
-            let Some(conn) = self.peers.connections.up(&session) else {
-                self.mail_receipt(user, session, &body);
-                continue;
-            };
-            if let Some(sealed) = self.seal_receipt(&user, &body) {
-                self.send_envelope(conn, sealed);
-                if let Some(neighbour) = self.peers.connections.get_mut(&conn) {
-                    neighbour.receipts += 1;
-                }
-            }
-        }
-    }
-
-    /// Seals to every session of a user whose key card is known. A stranger gets my roster and key card along.
-    pub(in crate::proto) fn seal_to(&mut self, user: &UserId, contents: Vec<Content>) -> Option<Sealed> {
-        let audience = self.people.users.audience(user);
+    /// Seals to every session of an address whose key card is known. A stranger gets my roster and key card along.
+    pub(in crate::proto) fn seal_to(&mut self, to: &Address, contents: Vec<Content>) -> Option<Sealed> {
+        let audience = self.people.audience(to);
         let prekeys: Vec<Prekey> =
             audience.iter().filter_map(|id| self.people.sessions.prekey(id, self.cx.now.moment)).collect();
-        let stranger = !self.people.links.is_link(user);
+        let stranger = !self.people.links.is_link(&self.people.user_at(to));
         let author = Author {
             user: self.cx.config.user,
             key: &self.cx.config.session_key,
@@ -143,32 +133,12 @@ impl Core {
         if prekeys.is_empty() {
             return None;
         }
-        seal(&mut self.cx.rng, &author, Address::from(*user), &prekeys, contents)
+        seal(&mut self.cx.rng, &author, *to, &prekeys, contents)
     }
 
-    fn send_envelope(&mut self, conn: ConnId, sealed: Sealed) {
+    pub(in crate::proto) fn send_envelope(&mut self, conn: ConnId, sealed: Sealed) {
         let life_ms = ENVELOPE_LIFE.as_millis() as u64;
         let parcel = Parcel { envelope: Bytes(sealed.bytes), life_ms, copies: 1 };
         self.cx.out.after_store(Output::Chat { conn, item: Chat::Parcel(parcel) });
-    }
-
-    /// At the start: a crash may have come between the word that everybody has a message and the one that it left.
-    pub(in crate::proto) fn settle_everybody(&mut self) {
-        let addressees: Vec<UserId> = self.chat.outbox.addressees().collect();
-        addressees.iter().for_each(|user| self.settle(user));
-    }
-
-    /// Messages that all sessions of a user have leave the outbox, here and in the store.
-    pub(in crate::proto) fn settle(&mut self, user: &UserId) {
-        let audience = self.people.users.audience(user).into_iter().collect();
-        let settled = self.chat.outbox.settle(user, &audience);
-        let mut by_stream: std::collections::BTreeMap<StreamId, Ranges> = Default::default();
-        for id in settled {
-            by_stream.entry(id.stream).or_default().insert(id.n);
-        }
-        for (stream, ranges) in by_stream {
-            self.cx.out.store(Op::Settled { stream, ranges });
-        }
-        self.withdraw_mail(user);
     }
 }

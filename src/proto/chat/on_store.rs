@@ -20,7 +20,7 @@ impl Core {
         while self.chat.typed.front().is_some_and(|(ticket, ..)| *ticket <= through) {
             let Some((_, id, _)) = self.chat.typed.pop_front() else { break };
             self.chat.outbox.stored(&id);
-            self.chat.sealing.want_lines(id.stream.to.user());
+            self.chat.sealing.want_lines(id.stream.to);
         }
         self.chat.sealing.want_receipts();
     }

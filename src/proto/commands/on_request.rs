@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::id::UserId;
-use crate::identity::address::{Address, SCHEME};
+use crate::id::{Address, UserId};
+use crate::identity::address::{ContactAddress, SCHEME};
 use crate::proto::Core;
 use crate::proto::commands::lookup::Lookup;
 use crate::proto::event::{CloseReason, Command, Output, Query, Request, StatusOf};
@@ -59,7 +59,7 @@ impl Core {
         if typed.starts_with(SCHEME) {
             return typed
                 .parse()
-                .map(|address: Address| address.user)
+                .map(|address: ContactAddress| address.user)
                 .map_err(|why| (ErrorCode::BadAddress, why.to_string()));
         }
         match self.people.users.meant(typed) {
@@ -146,16 +146,13 @@ impl Core {
         self.refuse_blocked(&to)?;
         if !self.chat.outbox.has_room(text.len()) {
             let message = "too much is waiting to be delivered; \\cancel some of it or wait".to_owned();
-            return Err((ErrorCode::Disk, message));
+            return Err((ErrorCode::TooMany, message));
         }
         if self.people.links.mine(&to) != LinkState::Linked {
             self.say_link(to, LinkState::Linked);
         }
         let lamport = self.cx.count.next_lamport();
-        let message = self.post(to, kind::TEXT, text.clone().into_bytes(), lamport);
-        if let Some(typed) = self.chat.typed.back_mut() {
-            typed.2 = line;
-        }
+        let message = self.post(Address::from(to), kind::TEXT, text.clone().into_bytes(), lamport, line);
         let handle = self.people.users.handle(&to);
         self.cx.notice_after_store(line, Notice::Queued { message, to: handle, text });
         if self
@@ -164,7 +161,7 @@ impl Core {
             .of_user(&to)
             .all(|session| self.people.sessions.prekey(&session, self.cx.now.moment).is_none())
         {
-            self.warn_no_key(to);
+            self.warn_no_key(&Address::from(to));
         }
         Ok(())
     }
@@ -183,8 +180,8 @@ impl Core {
     }
 
     /// Whoever of the places answers first with that user's key answers the line.
-    fn ping_address(&mut self, line: Option<u64>, address: Address) -> Result<(), Failed> {
-        let Address { user: whom, places } = address;
+    fn ping_address(&mut self, line: Option<u64>, address: ContactAddress) -> Result<(), Failed> {
+        let ContactAddress { user: whom, places } = address;
         self.refuse_myself(&whom)?;
         if places.is_empty() {
             return Err((ErrorCode::BadAddress, "this address says who, and not where".to_owned()));
@@ -198,7 +195,7 @@ impl Core {
 
     /// Where an address says that somebody is, they are looked for like a node given by `--bootstrap`.
     fn go_to(&mut self, typed: &str) {
-        let Ok(Address { user, places }) = typed.parse() else { return };
+        let Ok(ContactAddress { user, places }) = typed.parse() else { return };
         if self.peers.expected.len() + places.len() <= MAX_PLACES_EXPECTED {
             self.on_bootstrap(places, Some(user));
         }
@@ -220,13 +217,19 @@ impl Core {
     fn ask_status(&mut self, line: Option<u64>, typed: Option<&str>) -> Result<(), Failed> {
         let (users, recent) = match typed {
             Some(typed) => (vec![self.find(typed)?], STATUS_RECENT),
-            None => (self.chat.outbox.addressees().collect(), 0),
+            None => (self.chat.outbox.addressees().map(|to| self.people.user_at(&to)).collect(), 0),
         };
         let of = |with: UserId| StatusOf {
             with,
             handle: self.people.users.handle(&with),
             sessions: self.people.users.audience(&with),
-            carriers: self.chat.outbox.carriers(&with).into_iter().map(|by| (by, self.name_of_carrier(by))).collect(),
+            carriers: self
+                .chat
+                .outbox
+                .carriers(&Address::from(with))
+                .into_iter()
+                .map(|by| (by, self.people.name_of(&by)))
+                .collect(),
         };
         let conversations = users.into_iter().map(of).collect();
         self.cx.out.push(Output::Query { line, query: Query::Status { conversations, recent } });

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::id::{SessionId, UserId};
-use crate::identity::address::{Address, MAX_PLACES};
+use crate::identity::address::{ContactAddress, MAX_PLACES};
 use crate::identity::words;
 use crate::proto::Core;
 use crate::proto::notice::{Filter, Profile, SessionView, UserView, Via};
@@ -85,7 +85,7 @@ impl Core {
             user: self.people.users.handle(id),
             id: *id,
             words: words::fingerprint(id),
-            address: Address { user: *id, places }.to_string(),
+            address: ContactAddress { user: *id, places }.to_string(),
             session: me.then_some(self.cx.me),
             sessions,
             verified: self.people.users.is_verified(id),

@@ -46,8 +46,6 @@ pub struct Neighbour {
     pub handed_back: u32,
     /// Receipts sent to it that it has not released.
     pub receipts: u32,
-    /// Envelopes it has offered.
-    pub offered: usize,
 }
 
 /// A question whether somebody is still there. No answer is no proof that they are not: they may have stopped for a
@@ -364,7 +362,6 @@ mod tests {
             replaces: Vec::new(),
             handed_back: 0,
             receipts: 0,
-            offered: 0,
         }
     }
 

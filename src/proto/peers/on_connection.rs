@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::id::{ConnId, SessionId, UserId};
+use crate::id::{Address, ConnId, SessionId, UserId};
 use crate::identity::{Checked, Refused};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
@@ -62,7 +62,6 @@ impl Core {
             replaces: Vec::new(),
             handed_back: 0,
             receipts: 0,
-            offered: 0,
         };
         match self.peers.connections.admit(new.conn, neighbour) {
             Verdict::Duplicate => {
@@ -195,7 +194,7 @@ impl Core {
         }
         self.compare_with(peer);
         self.ask_newcomer(peer);
-        self.offer_mail(peer);
+        self.with_mail(|mail, cx, near| mail.on_up(cx, near, peer));
         self.take_early(peer.conn);
         if self.is_carrier(peer.conn) {
             self.entrust_all();
@@ -207,16 +206,17 @@ impl Core {
         let Peer { session, user, .. } = peer;
         self.peers.sought.found(&user, self.cx.now.moment);
         self.answer_pings(&session);
-        self.mail.handover.open(session, self.cx.now.moment);
+        self.mail.open(&self.cx, session);
         self.open_lane(session, user);
     }
 
     /// Lines and receipts for a session go on its connection, from the first that it lacks.
     fn open_lane(&mut self, session: SessionId, user: UserId) {
-        self.chat.outbox.open_lane(user, session, self.cx.now.moment);
+        let to = Address::from(user);
+        self.chat.outbox.open_lane(to, session, self.cx.now.moment);
         self.chat.inbox.owe_all(user, session, self.cx.config.user);
         self.chat.sealing.want_receipts();
-        self.chat.sealing.want_lines(user);
+        self.chat.sealing.want_lines(to);
     }
 
     /// Exchanges what both may know, and shows the session as online.
@@ -299,7 +299,7 @@ impl Core {
             Left::Spare => self.compare_again(gone.session),
             Left::Other => {
                 self.open_lane(gone.session, user);
-                self.resume_mail(gone.session);
+                self.with_mail(|mail, cx, near| mail.resume(cx, near, gone.session));
                 self.compare_again(gone.session);
             }
             Left::None => self.go_missing(gone.session, user, gone.since),
@@ -316,12 +316,13 @@ impl Core {
 
     /// A session cannot be reached any more.
     fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
-        self.chat.outbox.close_lane(&user, &session);
+        let to = Address::from(user);
+        self.chat.outbox.close_lane(&to, &session);
         self.relays.directory.forget(session, self.cx.now.moment);
         self.note_here(&user);
-        self.part_with_mail(&session);
-        self.entrust(&user);
-        self.route_custody_for(&user);
+        self.with_mail(|mail, cx, near| mail.on_gone(cx, near, &session));
+        self.entrust(&to);
+        self.route_all_to(&to);
         self.lose_trails(&session);
         // One that has answered a handshake meanwhile is there, and has the time to say hello.
         let grace = if self.peers.connections.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
@@ -389,7 +390,7 @@ impl Core {
             || self.people.users.is_pinned(user)
             || self.people.users.is_verified(user)
             || self.presence.horizon.reaches(user)
-            || self.chat.outbox.waits_for(user)
+            || self.chat.waits_for(user)
             || self.commands.lookups.found(user)
             || (self.cx.is_carrier() && self.people.sessions.of_user(user).next().is_some())
             || self

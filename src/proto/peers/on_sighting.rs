@@ -68,7 +68,7 @@ impl Core {
     pub(in crate::proto) fn is_needed(&self, conn: &ConnId, user: &UserId) -> bool {
         let Some(session) = self.peers.connections.get(conn).map(|neighbour| neighbour.session) else { return false };
         self.peers.bootstrapped.values().any(|kept| *kept == session)
-            || self.chat.outbox.waits_for(user)
+            || self.chat.waits_for(user)
             || (self.presence.online.is_online(&session) && !self.presence.online.is_vouched_for(&session))
     }
 

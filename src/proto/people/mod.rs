@@ -8,14 +8,14 @@ pub mod links;
 pub mod myself;
 mod on_link;
 mod on_myself;
-mod on_record;
+pub mod on_record;
 pub mod prekeys;
 pub mod sessions;
 pub mod users;
 
 use std::collections::BTreeSet;
 
-use crate::id::{SessionId, UserId};
+use crate::id::{Address, SessionId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
@@ -23,6 +23,7 @@ use crate::proto::limits::{MAX_KEPT_USERS, MAX_WARNED, RECOVERY};
 use crate::proto::notice::{Notice, WarningCode};
 use crate::proto::persist::{LinkRow, Op, SessionRow, UserRow};
 use crate::time::Moment;
+use crate::wire::record::roles;
 use links::Links;
 use myself::Myself;
 use prekeys::Prekeys;
@@ -74,6 +75,32 @@ impl People {
             recovery,
             left_by_prune: 0,
         }
+    }
+
+    /// Whom an address belongs to. In this version every address is a user's.
+    pub fn user_at(&self, address: &Address) -> UserId {
+        UserId(address.0)
+    }
+
+    /// The sessions that are to have everything sent to an address.
+    pub fn audience(&self, address: &Address) -> Vec<SessionId> {
+        self.users.audience(&self.user_at(address))
+    }
+
+    /// What to call an address.
+    pub fn handle(&self, address: &Address) -> String {
+        self.users.handle(&self.user_at(address))
+    }
+
+    /// What to call whoever a session belongs to.
+    pub fn name_of(&self, session: &SessionId) -> String {
+        self.sessions.get(session).map_or_else(|| session.short(), |known| self.users.handle(&known.user))
+    }
+
+    /// Whether a session says it is a relay or a server.
+    pub fn is_carrier(&self, session: &SessionId) -> bool {
+        let declaration = self.sessions.get(session).and_then(|known| known.declaration());
+        declaration.is_some_and(|declaration| declaration.roles & (roles::RELAY | roles::SERVER) != 0)
     }
 
     /// Whether there is room for one more user in the store.

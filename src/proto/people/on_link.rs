@@ -1,6 +1,6 @@
 //! Words about links: mine, typed; theirs, in a sealed content or in their link list.
 
-use crate::id::{NetworkId, UserId};
+use crate::id::{Address, NetworkId, UserId};
 use crate::proto::event::Output;
 use crate::proto::limits::MAX_AUTO_LINKS;
 use crate::proto::notice::Notice;
@@ -30,7 +30,7 @@ impl Core {
         self.renew_links();
         if state != LinkState::Blocked {
             let body = encode(&LinkBody { state: to_wire(state), lamport });
-            self.post(user, kind::LINK, body, lamport);
+            self.post(Address::from(user), kind::LINK, body, lamport, None);
         }
         self.tell_link(user, change);
         self.seek_if_wanted(user);
@@ -128,7 +128,7 @@ impl Core {
 
     /// Starts to seek a user who is wanted and cannot be reached.
     pub(in crate::proto) fn seek_if_wanted(&mut self, user: UserId) {
-        let wanted = self.people.links.wants(&user) || self.chat.outbox.waits_for(&user);
+        let wanted = self.people.links.wants(&user) || self.chat.waits_for(&user);
         let wanted = wanted && !self.people.links.is_blocked(&user);
         if wanted && user != self.cx.config.user && self.peers.connections.of_user(&user).is_empty() {
             self.peers.sought.want(user, self.cx.now.moment);
@@ -137,7 +137,12 @@ impl Core {
 
     /// At the start: everybody who is wanted.
     pub(in crate::proto) fn seek_everybody(&mut self) {
-        let wanted: Vec<UserId> = self.people.links.wanted().chain(self.chat.outbox.addressees()).collect();
+        let wanted: Vec<UserId> = self
+            .people
+            .links
+            .wanted()
+            .chain(self.chat.outbox.addressees().map(|to| self.people.user_at(&to)))
+            .collect();
         wanted.into_iter().for_each(|user| self.seek_if_wanted(user));
     }
 }

@@ -16,11 +16,11 @@ use crate::proto::people::links::Links;
 use crate::proto::people::myself::Myself;
 use crate::proto::people::prekeys::Prekeys;
 use crate::proto::people::users::Users;
-use crate::proto::presence::on_presence::short;
 use crate::proto::{Config, Core};
 use crate::time::Now;
 use crate::wire::addr::Addr;
 use crate::wire::codec::{List, Text};
+use crate::wire::control::short;
 use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser, ShortId};
 use crate::wire::record::{Declaration, KeyCard, LinkList, Roster, RosterSession};
 
@@ -267,6 +267,7 @@ impl Core {
             observed: Addr(observed),
             known_seq: self.people.sessions.seq(session),
             agent: Text(self.cx.config.agent.clone()),
+            features: None,
         };
         self.send_control(conn, Control::Hello(hello));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::id::{ConnId, NetworkId, SessionId, UserId};
+use crate::id::{Address, ConnId, NetworkId, SessionId, UserId};
 use crate::identity::record::Record;
 use crate::identity::{Checked, Refused};
 use crate::proto::Core;
@@ -133,7 +133,7 @@ impl Core {
         if self.people.sessions.take_card(&card, age, self.cx.now.moment) {
             self.people.save_session(&mut self.cx, &session);
             self.renew_directory(&user);
-            self.chat.sealing.want_lines(user);
+            self.chat.sealing.want_lines(Address::from(user));
         }
     }
 
@@ -199,7 +199,7 @@ impl Core {
         match Checked::open(signed, &self.cx.verifier) {
             Ok(record) => Some(record),
             Err(refused) => {
-                self.strike(conn, reason(&refused));
+                self.strike(conn, reason_of(&refused));
                 None
             }
         }
@@ -233,7 +233,7 @@ impl Core {
                 // Who was only known by a session that is gone now was forgotten with it.
                 self.people.users.learn(&roster);
                 self.warn_of_clash(user);
-                self.settle(&user);
+                self.settle(&Address::from(user));
                 self.renew_directory(&user);
             }
         }
@@ -284,7 +284,8 @@ impl Core {
     }
 }
 
-fn reason(refused: &Refused) -> DropReason {
+/// Why a record was refused.
+pub fn reason_of(refused: &Refused) -> DropReason {
     match refused {
         Refused::TooLong(_) => DropReason::OversizedRecord,
         Refused::BadSignature => DropReason::BadSignature,

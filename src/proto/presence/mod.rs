@@ -6,8 +6,8 @@
 
 pub mod horizon;
 pub mod offers;
-pub mod on_digest;
-pub mod on_presence;
+mod on_digest;
+mod on_presence;
 pub mod online;
 pub mod pushes;
 

@@ -12,10 +12,10 @@ use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::peer::Peer;
-use crate::proto::presence::on_presence::short;
 use crate::time::Moment;
 use crate::wire::addr::Addr;
 use crate::wire::codec::List;
+use crate::wire::control::short;
 use crate::wire::control::{
     Control, DeliverKnownList, Digest, KnownDeclaration, KnownUser, MAX_MARKS, RequestUserList, SessionMark,
     SessionWant, UserMark, UserWant, Want,
@@ -202,7 +202,8 @@ impl Core {
             (false, true) => return None,
             _ => {}
         }
-        let mut known = KnownUser { roster: want.roster.then(|| self.roster_of(&user)).flatten(), ..nothing_of(&user) };
+        let mut known =
+            KnownUser { roster: want.roster.then(|| self.roster_of(&user)).flatten(), ..KnownUser::empty(user) };
         for want in want.sessions.iter() {
             let Some(session) = self.session_like(&user, want.session.0) else { continue };
             self.add_session(&mut known, &session, want, asker);
@@ -231,7 +232,7 @@ impl Core {
 
     /// Everything that is held of a user and that an asker may know.
     pub(in crate::proto) fn known_user(&self, user: &UserId, asker: &UserId, links: bool) -> KnownUser {
-        let mut known = KnownUser { roster: self.roster_of(user), ..nothing_of(user) };
+        let mut known = KnownUser { roster: self.roster_of(user), ..KnownUser::empty(*user) };
         let sessions: BTreeSet<SessionId> =
             self.people.sessions.of_user(user).chain(self.presence.horizon.sessions_of(user)).collect();
         for session in sessions.iter().take(16) {
@@ -392,12 +393,6 @@ impl Core {
     }
 }
 
-/// What is known of a user of whom nothing is known yet.
-pub(in crate::proto) fn nothing_of(user: &UserId) -> KnownUser {
-    let (links, cards, declarations) = (List(Vec::new()), List(Vec::new()), List(Vec::new()));
-    KnownUser { user: *user, roster: None, links, cards, declarations, card_ages: List(Vec::new()) }
-}
-
 fn everything(mark: &UserMark) -> UserWant {
     let all = |mark: &SessionMark| SessionWant { session: mark.session, declaration: false, card: true, links: false };
     UserWant { user: mark.user, roster: true, sessions: List(mark.sessions.iter().map(all).collect()) }
@@ -412,7 +407,7 @@ fn size_of(user: &KnownUser) -> usize {
 /// A user with more pages of links than a message holds goes in several.
 fn in_parts(mut user: KnownUser) -> Vec<KnownUser> {
     let rest = user.links.0.split_off(user.links.len().min(4));
-    let parts = rest.chunks(4).map(|links| KnownUser { links: List(links.to_vec()), ..nothing_of(&user.user) });
+    let parts = rest.chunks(4).map(|links| KnownUser { links: List(links.to_vec()), ..KnownUser::empty(user.user) });
     let parts: Vec<KnownUser> = parts.collect();
     std::iter::once(user).chain(parts).collect()
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::id::{ConnId, SessionId, UserId};
+use crate::id::{Address, ConnId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::notice::{Absence, Notice, Via};
@@ -12,8 +12,8 @@ use crate::proto::peer::Peer;
 use crate::proto::persist::Provenance;
 use crate::proto::presence::offers::rank;
 use crate::proto::presence::online::Change;
-use crate::wire::codec::{Fixed, List};
-use crate::wire::control::{Control, Declare, Digest, SessionMark, ShortId, UserMark};
+use crate::wire::codec::List;
+use crate::wire::control::{Control, Declare, Digest, SessionMark, ShortId, UserMark, short};
 use crate::wire::record::{Declaration, Roster};
 
 impl Core {
@@ -150,8 +150,8 @@ impl Core {
         }
         let change = self.presence.online.vouched(session, user, by, self.cx.now.moment);
         self.tell_presence(session, user, change);
-        self.entrust(&user);
-        self.route_custody_for(&user);
+        self.entrust(&Address::from(user));
+        self.route_all_to(&Address::from(user));
         if matches!(change, Change::Came(_)) && self.presence.online.came_together(self.cx.now.moment) {
             self.seek_others_too();
         }
@@ -239,9 +239,4 @@ impl Core {
     pub(in crate::proto) fn note_observed(&mut self, session: &SessionId, addr: std::net::SocketAddr) {
         self.people.sessions.note_address(session, addr, Provenance::Hinted, self.cx.now.moment);
     }
-}
-
-/// The first eight bytes of an id.
-pub fn short(id: &[u8; 32]) -> ShortId {
-    Fixed(id[..8].try_into().expect("an id has 32 bytes"))
 }

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::id::{ConnId, SessionId, UserId};
+use crate::id::{Address, ConnId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_ANNOUNCED_PER_NEIGHBOUR, MAX_KEPT_USERS, MAX_SESSIONS_RELAY};
 use crate::proto::peer::Peer;
-use crate::proto::presence::on_presence::short;
 use crate::proto::relays::directory::{Announced, Route, UNREACHABLE};
 use crate::time::Moment;
 use crate::wire::codec::List;
+use crate::wire::control::short;
 use crate::wire::control::{Control, Digest, MAX_MARKS, SessionMark, ShortId, UserMark};
 
 impl Core {
@@ -21,14 +21,13 @@ impl Core {
     }
 
     /// Connected relays and servers to which a user is nearer than to me, nearest first.
-    pub(in crate::proto) fn nearer(&self, user: &UserId) -> Vec<ConnId> {
-        let nearer = self.relays.directory.nearer(&short(&user.0));
-        nearer.iter().filter_map(|session| self.peers.connections.up(session)).collect()
+    pub(in crate::proto) fn nearer(&self, user: &UserId) -> Vec<Peer> {
+        self.near().nearer(&Address::from(user))
     }
 
     /// A user is there, or nearer than before, by way of a relay or server.
     pub(in crate::proto) fn on_reachable(&mut self, user: &UserId) {
-        self.route_custody_for(user);
+        self.route_all_to(&Address::from(user));
         self.pass_questions(user);
     }
 
@@ -87,7 +86,7 @@ impl Core {
             return;
         }
         for user in changed.iter().filter_map(|(user, _)| self.user_like(user.0)).collect::<Vec<_>>() {
-            self.route_custody_for(&user);
+            self.route_all_to(&Address::from(user));
             self.lose_ways(&user);
         }
         let up = self.peers.connections.iter_up();

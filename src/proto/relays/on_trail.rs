@@ -12,12 +12,11 @@ use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{ASK_HOPS, MAX_INTERESTS_PER_ASKER, MAX_TRAILS_PER_RELAY};
 use crate::proto::peer::Peer;
-use crate::proto::presence::on_digest::nothing_of;
-use crate::proto::presence::on_presence::short;
 use crate::proto::relays::trails::{Asked, Gone, Key};
 use crate::time::Moment;
 use crate::wire::addr::Addr;
 use crate::wire::codec::{Fixed, List};
+use crate::wire::control::short;
 use crate::wire::control::{
     Control, DeliverKnownList, Digest, KnownDeclaration, KnownUser, RequestPing, SessionMark, UserMark,
 };
@@ -139,10 +138,8 @@ impl Core {
             return;
         }
         let hops = request.hops.min(ASK_HOPS).saturating_sub(1);
-        for conn in if hops > 0 { self.nearer(&key.0) } else { Vec::new() } {
-            let session = self.peers.connections.peer(&conn).map(|peer| peer.session);
-            let Some(session) = session.filter(|session| *session != asker) else { continue };
-            if self.relays.trails.pass(key, session) {
+        for Peer { conn, session, .. } in if hops > 0 { self.nearer(&key.0) } else { Vec::new() } {
+            if session != asker && self.relays.trails.pass(key, session) {
                 self.send_control(conn, Control::RequestPing(RequestPing { hops, observed: None, ..request.clone() }));
             }
         }
@@ -158,7 +155,7 @@ impl Core {
             .collect();
         if !declarations.is_empty() {
             let roster = self.people.users.roster(&key.0).map(|roster| roster.signed().clone());
-            let user = KnownUser { roster, declarations: List(declarations), ..nothing_of(&key.0) };
+            let user = KnownUser { roster, declarations: List(declarations), ..KnownUser::empty(key.0) };
             self.send_known(conn, key.1, vec![user], false);
         }
     }
@@ -170,7 +167,7 @@ impl Core {
             roster: Some(self.people.myself.roster.signed().clone()),
             cards: List(vec![self.people.myself.card.signed().clone()]),
             declarations: List(vec![KnownDeclaration { declaration, age_ms: 0, observed: None, live: Some(true) }]),
-            ..nothing_of(&self.cx.config.user)
+            ..KnownUser::empty(self.cx.config.user)
         };
         self.send_known(conn, id, vec![answer], false);
     }
@@ -251,7 +248,7 @@ impl Core {
         let declaration = declared.and_then(|declared| Checked::<Declaration>::from_store(&declared.signed()).ok());
         for key in self.relays.trails.answered_by(user, session) {
             if let Some(declaration) = declaration.clone() {
-                self.tell_trail(&key, declaration, self.cx.now.moment, *session, nothing_of(user));
+                self.tell_trail(&key, declaration, self.cx.now.moment, *session, KnownUser::empty(*user));
             }
         }
     }

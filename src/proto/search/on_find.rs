@@ -2,7 +2,7 @@
 //! most sixteen hops; answers find back the way it came. Rosters and key cards are for anyone in the network; where
 //! somebody is stays with those who may know it.
 
-use crate::id::{ConnId, SessionId, UserId};
+use crate::id::{ConnId, UserId};
 use crate::identity::{Checked, Name};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
@@ -11,7 +11,7 @@ use crate::proto::peer::Peer;
 use crate::proto::search::finds::Opened;
 use crate::wire::codec::{List, Text};
 use crate::wire::control::{Control, DeliverKnownList, Find, KnownUser};
-use crate::wire::record::{Roster, roles};
+use crate::wire::record::Roster;
 
 impl Core {
     /// Asks neighbours for somebody I do not know: relays and servers first.
@@ -119,9 +119,6 @@ impl Core {
 
     /// Whether a neighbour says it is a relay or a server.
     pub(in crate::proto) fn is_carrier(&self, conn: ConnId) -> bool {
-        let session: Option<SessionId> = self.peers.connections.get(&conn).map(|neighbour| neighbour.session);
-        let declaration =
-            session.and_then(|session| self.people.sessions.get(&session)).and_then(|known| known.declaration());
-        declaration.is_some_and(|declaration| declaration.roles & (roles::RELAY | roles::SERVER) != 0)
+        self.peers.connections.get(&conn).is_some_and(|neighbour| self.people.is_carrier(&neighbour.session))
     }
 }

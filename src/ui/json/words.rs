@@ -68,6 +68,7 @@ pub fn error_code(code: ErrorCode) -> &'static str {
         ErrorCode::Unreachable => "unreachable",
         ErrorCode::Blocked => "blocked",
         ErrorCode::Disk => "disk",
+        ErrorCode::TooMany => "too-many",
         ErrorCode::Internal => "internal",
     }
 }
