@@ -17,7 +17,7 @@ const CALLS: Table = &[
     ("relays", &["people", "presence", "search", "mail"]),
     ("search", &["people", "peers", "presence", "relays", "proto"]),
     ("chat", &["people", "peers", "search", "mail", "timers"]),
-    ("mail", &["people", "relays", "search", "chat"]),
+    ("mail", &["people", "chat"]),
     ("commands", &["people", "peers", "search", "chat", "mail", "timers", "proto"]),
     ("timers", &["people", "peers", "presence", "relays", "search", "mail", "commands", "proto"]),
     ("on_control", &["peers", "presence", "search", "proto"]),
@@ -32,6 +32,7 @@ const READS: Table = &[
     ("presence", &["relays"]),
     ("relays", &["presence"]),
     ("search", &["presence"]),
+    ("chat", &["mail"]),
     ("mail", &["presence", "relays", "chat"]),
     ("commands", &["presence", "chat"]),
     ("timers", &["presence", "relays", "search", "chat", "mail", "commands"]),
@@ -41,12 +42,12 @@ const READS: Table = &[
 #[rustfmt::skip]
 const CHANGES: Table = &[
     ("people", &["peers", "presence", "chat"]),
-    ("peers", &["people", "presence", "relays", "search", "chat", "mail"]),
+    ("peers", &["people", "presence", "relays", "search", "chat"]),
     ("presence", &["people", "peers"]),
     ("relays", &["presence"]),
     ("search", &["people", "peers", "commands"]),
     ("chat", &["people", "peers", "proto"]),
-    ("mail", &["peers", "chat"]),
+    ("mail", &["chat"]),
     ("commands", &["people", "peers", "chat"]),
     ("timers", &["people", "peers", "presence", "relays", "search", "chat", "commands"]),
 ];
@@ -82,10 +83,8 @@ const RULES: Rules = Rules { calls: CALLS, reads: READS, changes: CHANGES };
 fn modules_of_the_core_use_each_other_as_the_tables_say() {
     let (uses, unclear) = uses(&sources());
     assert!(unclear.is_empty(), "{}", unclear.join("\n"));
-    let found = RULES.offences(&uses);
+    let found = [RULES.offences(&uses), RULES.unused(&uses)].concat();
     assert!(found.is_empty(), "tests/arrows/calls.rs says otherwise:\n{}", found.join("\n"));
-    let unused = RULES.unused(&uses);
-    assert!(unused.is_empty(), "tests/arrows/calls.rs allows too much:\n{}", unused.join("\n"));
 }
 
 #[test]
@@ -255,6 +254,7 @@ fn example(file: &str, function: &str) -> Vec<Source> {
             "proto::mail",
             "pub struct Mail { pub held: BTreeMap<u8, u8>, pub budgets: Budgets } impl Mail { fn take(&mut self) {} }",
         ),
+        ("proto::mail::near", "pub struct Near<'a> { pub chat: &'a Chat } impl Near<'_> { fn at(&self) {} }"),
         ("proto::mail::on_mail", "impl Core { fn send_mail(&mut self) { self.mail.take() } }"),
     ];
     let add = |(name, text): (&str, &str)| (path(name), format!("{text} {}", if name == file { function } else { "" }));
@@ -276,6 +276,8 @@ fn whoever_calls_where_no_arrow_goes_is_told_the_function_and_the_method() {
         ("people", "impl People { fn f(&self, mail: &mut Mail) { mail.take() } }", "calls mail::take"),
         ("people", "impl Core { fn f(&self) { let mail = &mut self.mail; mail.take() } }", "calls mail::take"),
         ("people", "impl Core { fn f(&mut self) { let Core { mail, .. } = self; mail.take() } }", "calls mail::take"),
+        ("people", "impl Core { fn f(&mut self) { g(|mail, cx| mail.take()) } }", "calls mail::take"),
+        ("people", "fn f(near: &Near) { near.at() }", "calls mail::at"),
         ("people", "fn f() { let mut core = Core { due }; core.on_chat() }", "calls chat::on_chat"),
         ("mail", "impl Mail { fn f(&self, people: &mut People) { people.keep() } }", "calls people::keep"),
     ] {
@@ -298,6 +300,7 @@ fn whoever_reaches_into_the_state_of_another_module_is_told_what_it_reads_or_cha
         ("fn f(&mut self) { self.chat.seen = true }", "changes chat::seen"),
         ("fn f(&mut self) { self.due = None }", "changes proto::due"),
         ("fn f(&mut self) { self.people.users.add() }", "changes people::users.add"),
+        ("fn f(&self, near: &Near) { near.chat.early.len() }", "reads chat::early.len"),
         ("fn f(people: &People, mail: &mail::Mail) { mail.held.get(1) }", "reads mail::held.get"),
     ] {
         let found = EXAMPLE.offences(&uses(&example("proto::peers", &format!("impl Core {{ {function} }}"))).0);

@@ -49,7 +49,10 @@ const IMPURE_WORDS: &[&str] = &[
     "eprintln",
 ];
 
-/// What every file of the core may name. All other files there hold state or are handlers (`on_*.rs`).
+/// Files of the core that work on the state of a whole module or of several, beside `on_*.rs`. All others there hold state.
+const HANDLERS: &[&str] = &["chat::receipts", "commands::snapshot", "mail::carry", "mail::near", "mail::route"];
+
+/// What every file of the core may name.
 const SHARED: &[&str] = &["event", "notice", "limits", "peer", "persist", "ranges"];
 
 /// What the interfaces may name of the core.
@@ -228,10 +231,10 @@ fn allowed(top: &str) -> &'static [&'static str] {
     ARROWS.iter().find(|(name, _)| *name == top).map_or(&[], |(_, allowed)| allowed)
 }
 
-/// A file of the core in a module's folder that is no handler.
+/// A file in the folder of a module of the core that is no handler.
 fn holds_state(module: &[String]) -> bool {
-    let [top, _, file, ..] = module else { return false };
-    top == "proto" && !file.starts_with("on_") && file != "snapshot"
+    let [top, folder, file, ..] = module else { return false };
+    top == "proto" && !file.starts_with("on_") && !HANDLERS.contains(&format!("{folder}::{file}").as_str())
 }
 
 /// Whether a path leads into a file itself or what it holds.

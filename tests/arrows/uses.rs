@@ -1,7 +1,8 @@
 //! What the functions of the core use of other modules: the methods they call and the state they reach.
 //!
 //! A chain such as `self.mail.custody.take(…)` is followed from a name whose type is known, field by field, up to the first
-//! method. Types are known of `self`, of parameters, and of locals that are such a struct or one of its fields.
+//! method. Types are known of `self`, of parameters, and of locals that are such a struct or one of its fields. Free
+//! functions are not followed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,9 @@ pub const ROOT: &str = "Core";
 
 /// Files whose structs every module uses as its own: they are no state of a module.
 const SHARED: &[&str] = &["cx"];
+
+/// How many tokens the parameters of a closure have at most.
+const MAX_PARAMETERS: usize = 12;
 
 /// Methods of the standard library that change what they are called on, beside those that end in `_mut`.
 #[rustfmt::skip]
@@ -72,6 +76,8 @@ struct Program {
     methods: BTreeMap<(usize, String), Vec<usize>>,
     /// Indexes of the root and of every struct that is reached from it through fields.
     state: BTreeSet<usize>,
+    /// Indexes of the root and of the structs that borrow the state of whole modules, as it does.
+    views: BTreeSet<usize>,
 }
 
 impl Program {
@@ -87,6 +93,7 @@ impl Program {
                 reached.extend(program.items.structs[at].fields.keys().filter_map(|name| program.field(at, name)));
             }
         }
+        program.views = (0..program.items.structs.len()).filter(|at| program.is_view(*at)).collect();
         for (at, function) in program.items.functions.iter().enumerate() {
             let owner = function.owner.as_ref().and_then(|owner| program.struct_named(owner, &function.file));
             if let Some(owner) = owner {
@@ -113,9 +120,9 @@ impl Program {
         self.struct_named(of.fields.get(name)?, &of.file)
     }
 
-    /// Like [`Program::struct_named`], for structs that are part of the state.
+    /// Like [`Program::struct_named`], for structs that are part of the state or give access to it.
     fn state_named(&self, name: &str, file: &[String]) -> Option<usize> {
-        self.struct_named(name, file).filter(|at| self.state.contains(at))
+        self.struct_named(name, file).filter(|at| self.state.contains(at) || self.views.contains(at))
     }
 
     fn method(&self, of: usize, name: &str) -> Option<&Function> {
@@ -127,11 +134,21 @@ impl Program {
         self.structs.get(ROOT)?.first().copied()
     }
 
-    /// Whether a struct is the root or one of its fields: its methods are those of a module.
+    fn is_view(&self, at: usize) -> bool {
+        let mut fields = self.items.structs[at].fields.keys();
+        Some(at) == self.root() || fields.any(|name| self.field(at, name).is_some_and(|of| self.is_state_of_module(of)))
+    }
+
+    /// Whether a struct is a field of the root: all the state of one module.
     fn is_state_of_module(&self, at: usize) -> bool {
         let Some(root) = self.root() else { return false };
         let mut fields = self.items.structs[root].fields.keys();
-        self.state.contains(&at) && (at == root || fields.any(|name| self.field(root, name) == Some(at)))
+        self.state.contains(&at) && fields.any(|name| self.field(root, name) == Some(at))
+    }
+
+    /// Whether the methods of a struct are those of a module.
+    fn has_methods_of_module(&self, at: usize) -> bool {
+        self.views.contains(&at) || self.is_state_of_module(at)
     }
 
     /// Methods of one name on the same struct, in different modules.
@@ -139,7 +156,7 @@ impl Program {
         let mut found = Vec::new();
         for ((of, name), at) in &self.methods {
             let files: Vec<&Vec<String>> = at.iter().map(|at| &self.items.functions[*at].file).collect();
-            if self.is_state_of_module(*of) && files.iter().any(|file| module_of(file) != module_of(files[0])) {
+            if self.has_methods_of_module(*of) && files.iter().any(|file| module_of(file) != module_of(files[0])) {
                 let files: Vec<String> = files.iter().map(|file| file.join("::")).collect();
                 let of = &self.items.structs[*of].name;
                 found.push(format!("{of}::{name} is defined in {}: give them different names", files.join(" and ")));
@@ -163,6 +180,9 @@ impl Reader<'_> {
         for at in 0..body.len() {
             if text(at) == "let" {
                 self.learn_local(function, at, &mut known);
+            }
+            if text(at) == "|" {
+                self.learn_closure(function, at, &mut known);
             }
             let before = at.checked_sub(1).map_or("", text);
             if text(at + 1) == "::" && before != "::" && (text(at) == "Self" || text(at) == ROOT) {
@@ -225,18 +245,28 @@ impl Reader<'_> {
         }
     }
 
+    /// The parameters of a closure have no types: those called like a field of the root are taken to be it.
+    fn learn_closure(&self, function: &Function, at: usize, known: &mut BTreeMap<String, usize>) {
+        let Some(root) = self.program.root() else { return };
+        let parameters = function.body[at + 1..].iter().take_while(|token| *token != "|").take(MAX_PARAMETERS);
+        for name in parameters {
+            let state = self.program.field(root, name).filter(|of| self.program.state.contains(of));
+            known.extend(state.map(|of| (name.clone(), of)));
+        }
+    }
+
     /// `Self::method` and `Core::method`, called or passed on.
     fn read_path(&mut self, function: &Function, of: &str, name: &str) {
         let of = if of == "Self" { function.owner.as_deref().unwrap_or_default() } else { of };
         let Some(of) = self.program.state_named(of, &function.file) else { return };
-        if self.program.is_state_of_module(of)
+        if self.program.has_methods_of_module(of)
             && let Some(method) = self.program.method(of, name)
         {
             self.note(function, Kind::Calls, module_of(&method.file), name);
         }
     }
 
-    fn read_chain(&mut self, function: &Function, start: usize, mut root: usize) {
+    fn read_chain(&mut self, function: &Function, start: usize, root: usize) {
         let program = self.program;
         let body = &function.body;
         let text = |at: usize| body.get(at).map_or("", String::as_str);
@@ -252,14 +282,14 @@ impl Reader<'_> {
             fields.push(name);
             of = of.and_then(|of| program.field(of, name));
             // A field of the root is all the state of one module. One that is no struct is the root's own.
-            if program.root() == Some(root)
-                && let (1, Some(state)) = (fields.len(), of)
+            if program.views.contains(&owner)
+                && let Some(state) = of
             {
                 if !program.state.contains(&state) {
                     return;
                 }
                 fields.clear();
-                (owner, root) = (state, state);
+                owner = state;
             }
             at = behind_name;
             while text(at) == "[" {
@@ -282,9 +312,9 @@ impl Reader<'_> {
         name: &str,
         fields: &[&str],
     ) {
-        match (of.filter(|of| self.program.is_state_of_module(*of)), method) {
+        match (of.filter(|of| self.program.has_methods_of_module(*of)), method) {
             (Some(of), Some(method)) => {
-                let only_reads = Some(of) != self.program.root() && !method.takes_mut_self();
+                let only_reads = self.program.is_state_of_module(of) && !method.takes_mut_self();
                 let kind = if only_reads { Kind::Reads } else { Kind::Calls };
                 self.note(function, kind, module_of(&method.file), name);
             }
