@@ -1,8 +1,8 @@
 //! What the functions of the core use of other modules: the methods they call and the state they reach.
 //!
 //! A chain such as `self.mail.custody.take(…)` is followed from a name whose type is known, field by field, up to the first
-//! method. Types are known of `self`, of parameters, and of locals that are such a struct or one of its fields. Free
-//! functions are not followed.
+//! method. Types are known of `self`, of parameters, and of locals that are such a struct or one of its fields. The parameter
+//! of a closure is known if it is called like a module. Calls of free functions are not followed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +19,8 @@ const SHARED: &[&str] = &["cx"];
 /// How many tokens the parameters of a closure have at most.
 const MAX_PARAMETERS: usize = 12;
 
+const ASSIGNMENTS: &[&str] = &["=", "+=", "-=", "*=", "/=", "%=", "|=", "&=", "^="];
+
 /// Methods of the standard library that change what they are called on, beside those that end in `_mut`.
 #[rustfmt::skip]
 const CHANGING: &[&str] = &[
@@ -29,11 +31,11 @@ const CHANGING: &[&str] = &[
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Calls a method of [`ROOT`], or of the struct that holds a module's state.
+    /// Calls a method of [`ROOT`], or one that may change the struct with all the state of a module.
     Calls,
-    /// Reads state that is not behind such a method.
+    /// Calls a method of such a struct that takes `&self`, or reads what is in it.
     Reads,
-    /// Changes it.
+    /// Changes what is in such a struct by other means than its methods.
     Changes,
 }
 
@@ -296,10 +298,8 @@ impl Reader<'_> {
                 at = behind(body, at);
             }
         }
-        let is_assigned = text(at) == "=" || (text(at).len() == 2 && text(at).ends_with('=') && text(at) != "==");
-        let is_assigned = is_assigned && !["!=", "<=", ">="].contains(&text(at));
         let is_lent = start >= 2 && text(start - 2) == "&" && text(start - 1) == "mut";
-        let kind = if is_assigned || is_lent { Kind::Changes } else { Kind::Reads };
+        let kind = if is_lent || ASSIGNMENTS.contains(&text(at)) { Kind::Changes } else { Kind::Reads };
         self.note_state(function, kind, owner, &fields);
     }
 
