@@ -162,6 +162,7 @@ fn row(n: u64, from: UserId, with: UserId) -> MessageRow {
         lamport: n,
         wall: Wall(n as i64),
         body: TEXT.to_vec(),
+        since: Moment(0),
     }
 }
 

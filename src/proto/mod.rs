@@ -135,6 +135,8 @@ impl Core {
         core.settle_everybody();
         core.remember_who_was_there();
         core.seek_everybody();
+        core.replay(&memory.replay);
+        core.warn_if_unlisted();
         core
     }
 

@@ -57,6 +57,9 @@ impl Core {
             self.cx.dropped(DropReason::LinesUnanswered);
             self.chat.sealing.want_lines(to);
         }
+        if self.chat.settle_at <= now {
+            self.settle_everybody();
+        }
         self.with_mail(|mail, cx, near| mail.on_time(cx, near));
         if self.chat.inbox.next().is_some_and(|at| at <= now) {
             self.chat.sealing.want_receipts();
@@ -90,6 +93,7 @@ impl Core {
             self.chat.outbox.next(),
             self.chat.inbox.next(),
             self.mail.next(),
+            self.chat.outbox.addressees().next().map(|_| self.chat.settle_at),
             self.peers.sought.next(),
             self.peers.bootstrap.next(),
             self.peers.sought.missing().next().map(|_| self.peers.probe_at),

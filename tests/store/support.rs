@@ -176,6 +176,7 @@ pub fn mine(n: u64, arrival: u64, text: &str) -> MessageRow {
         lamport: arrival,
         wall: Wall(1_700_000_000_000 + arrival as i64),
         body: text.as_bytes().to_vec(),
+        since: Moment(0),
     }
 }
 

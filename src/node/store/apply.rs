@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
 use super::row_ids::RowIds;
-use super::{custody, int, lamport, packed};
+use super::{custody, int, ordered, packed};
 use crate::id::{MessageId, StreamId};
 use crate::proto::persist::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
@@ -87,6 +87,7 @@ impl<'a> Batch<'a> {
             Op::Owed { session, owed: false, .. } => run(&self.tx, "DELETE FROM owed WHERE session = ?1", [&session.0]),
             Op::Settled { stream, ranges } => self.settled(stream, ranges),
             Op::Cancelled(id) => self.cancelled(id),
+            Op::Learned { kinds } => kinds.iter().try_for_each(|kind| learn(&self.tx, *kind)),
         }
     }
 
@@ -121,8 +122,8 @@ impl<'a> Batch<'a> {
 
     fn typed(&mut self, row: &MessageRow) -> Result<()> {
         let stream = self.message(row)?;
-        let values = params![stream, int(row.id.n), int(row.arrival)];
-        run(&self.tx, "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3)", values)
+        let values = params![stream, int(row.id.n), int(row.arrival), int(row.since.0)];
+        run(&self.tx, "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4)", values)
     }
 
     /// A message and the fact that it was seen are stored in one transaction, whichever batch the following `Seen` op
@@ -157,7 +158,7 @@ impl<'a> Batch<'a> {
                 int(row.kind),
                 user,
                 author,
-                lamport(row.lamport),
+                ordered(row.lamport),
                 row.wall.0,
                 row.body
             ],
@@ -169,7 +170,7 @@ impl<'a> Batch<'a> {
         let stream = self.row_ids.stream(&self.tx, stream)?;
         for (first, last) in ranges.iter() {
             // Stored numbers are small, but a range may end anywhere.
-            let values = params![stream, lamport(first), lamport(last)];
+            let values = params![stream, saturated(first), saturated(last)];
             run(&self.tx, "DELETE FROM outbox WHERE stream = ?1 AND n BETWEEN ?2 AND ?3", values)?;
         }
         Ok(())
@@ -255,6 +256,15 @@ fn stored_seen(conn: &Connection, stream: i64) -> Result<Ranges> {
         .query_row([stream], |row| super::columns::ranges(row, 0))
         .optional()?;
     Ok(found.unwrap_or_default())
+}
+
+/// Stored messages of a kind have taken effect.
+pub fn learn(conn: &Connection, kind: u64) -> Result<()> {
+    run(conn, "INSERT OR IGNORE INTO kinds VALUES (?1)", [int(kind)])
+}
+
+fn saturated(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn run(conn: &Connection, sql: &str, values: impl rusqlite::Params) -> Result<()> {

@@ -127,7 +127,8 @@ fn subject(op: &Op) -> Option<Subject> {
         | Op::Typed(_)
         | Op::Received(_)
         | Op::Settled { .. }
-        | Op::Cancelled(_) => None,
+        | Op::Cancelled(_)
+        | Op::Learned { .. } => None,
     }
 }
 

@@ -225,6 +225,11 @@ impl Store {
         }
         let read = || Ok((load::memory(&conn, me)?, load::progress(&conn)?));
         let (memory, (printed, alive)) = read().map_err(|e| file.error(e))?;
+        if memory.replay.is_empty() {
+            // Nothing of a newly known kind waits to take effect.
+            let learn = || load::unlearned(&conn)?.into_iter().try_for_each(|kind| apply::learn(&conn, kind));
+            learn().map_err(|e| file.error(e))?;
+        }
         options.impose(&conn).map_err(|e| file.error(e))?;
         let (file, me, options) = (file.clone(), me.clone(), options.clone());
         Ok(Store { memory, alive, printed, set_aside: None, conn, file, me, options })
@@ -275,7 +280,12 @@ fn uint(number: i64) -> u64 {
     number.cast_unsigned()
 }
 
-/// A `u64` whose order must be preserved; saturates.
-fn lamport(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// A `u64` whose order must be preserved: 2^63 less.
+fn ordered(number: u64) -> i64 {
+    int(number ^ 1 << 63)
+}
+
+/// What [`ordered`] stored.
+fn from_ordered(number: i64) -> u64 {
+    uint(number) ^ 1 << 63
 }

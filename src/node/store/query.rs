@@ -99,7 +99,7 @@ fn status_view(
     of: &StatusOf,
 ) -> Result<StatusView> {
     let (stream, n) = (&row.id.stream, row.id.n);
-    let has = if settled { of.sessions.clone() } else { delivered.holders(stream, n)? };
+    let has = delivered.holders(stream, n)?;
     let carriers = if settled { Vec::new() } else { carried.holders(stream, n)? };
     let carrier =
         |by: &SessionId| Holder { session: *by, name: of.carriers.get(by).cloned().unwrap_or_else(|| by.short()) };
@@ -114,7 +114,8 @@ fn status_view(
         let (state, by) = held(session);
         HeldBy { session: *session, state, by }
     };
-    let sessions = of.sessions.iter().map(held_by).collect();
+    // A settled message waits for nobody: a session that does not have it will not get it this way.
+    let sessions = of.sessions.iter().filter(|session| !settled || has.contains(session)).map(held_by).collect();
     Ok(StatusView { message: row.id, to: of.handle.clone(), text: text(row.body), sessions })
 }
 

@@ -6,8 +6,11 @@
 //! `lists`, `custody`, `tombstones` and `owed` mirror exactly what the core remembers, by full key, so that
 //! forgetting an item deletes one row.
 //!
-//! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except `lamport`, which orders
-//! history and therefore saturates at `i64::MAX`.
+//! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except the `lamport` of a message, which
+//! orders history and is therefore stored 2^63 smaller.
+//!
+//! Contents of kinds that this version does not know are stored like all others. `kinds` lists those that have taken
+//! effect; a version that learns a kind finds the older rows in [`Memory::replay`](crate::proto::persist::Memory::replay).
 
 use std::time::Duration;
 
@@ -86,6 +89,14 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE owed(session BLOB PRIMARY KEY, user BLOB NOT NULL) STRICT, WITHOUT ROWID;
     ALTER TABLE sessions RENAME COLUMN card_heard TO card_until;
     UPDATE sessions SET card_until = card_until + 14 * 24 * 3600 * 1000 WHERE card_until BETWEEN 0 AND 1 << 60;
+",
+    // Lamport numbers are kept as signed: 2^63 less, so that all of a u64 orders as SQLite's integers do.
+    "
+    UPDATE messages SET lamport = lamport - 9223372036854775807 - 1;
+    ALTER TABLE outbox ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+    UPDATE outbox SET since = (SELECT moment FROM mark);
+    CREATE TABLE kinds(kind INTEGER PRIMARY KEY) STRICT;
+    INSERT INTO kinds VALUES (1), (2), (3);
 ",
 ];
 

@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 
 use crate::id::{Address, MessageId, UserId};
 use crate::proto::persist::Ticket;
+use crate::time::Moment;
 use early::Early;
 use inbox::Inbox;
 use outbox::Outbox;
@@ -30,6 +31,8 @@ pub struct Chat {
     pub early: Early,
     /// Messages of mine on their way to the disk, with the line that typed each.
     pub typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
+    /// When to look next for messages that nobody has to wait for any more.
+    pub settle_at: Moment,
 }
 
 impl Chat {
@@ -39,6 +42,13 @@ impl Chat {
     }
 
     pub fn new(outbox: Outbox, inbox: Inbox) -> Chat {
-        Chat { outbox, inbox, sealing: Sealing::default(), early: Early::default(), typed: VecDeque::new() }
+        Chat {
+            outbox,
+            inbox,
+            sealing: Sealing::default(),
+            early: Early::default(),
+            typed: VecDeque::new(),
+            settle_at: Moment(0),
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::proto::event::Output;
 use crate::proto::limits::{ENVELOPE_LIFE, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BACK, MAX_UNSTORED};
 use crate::proto::notice::{MessageView, Notice};
 use crate::proto::peer::Peer;
-use crate::proto::persist::{Entry, MessageRow, Op};
+use crate::proto::persist::{Entry, LinkState, MessageRow, Op};
 use crate::time::{Moment, Wall};
 use crate::wire::chat::{Chat, Parcel, Release, Unopenable, custody_state};
 use crate::wire::codec::Fixed;
@@ -225,48 +225,62 @@ impl Core {
         }
     }
 
-    /// A content seen for the first time.
+    /// A content seen for the first time. It keeps the Lamport number that its author signed; only my own counter moves by a
+    /// bounded jump.
     fn take_content(&mut self, from: UserId, id: MessageId, content: &Content) {
-        let lamport = self.cx.count.hear_lamport(content.lamport);
-        let arrival = self.cx.count.next_arrival();
-        self.cx.save_counters();
-        self.people.keep(&mut self.cx, from);
-        if content.kind == kind::LINK {
-            return self.take_link(from, content);
-        }
+        self.cx.count.hear_lamport(content.lamport);
         let row = MessageRow {
-            arrival,
+            arrival: self.cx.count.next_arrival(),
             id,
             kind: content.kind,
             with: Address::from(from),
             from,
-            lamport,
+            lamport: content.lamport,
             wall: Wall(content.wall),
             body: content.body.0.clone(),
+            since: self.cx.now.moment,
         };
-        let text = (content.kind == kind::TEXT).then(|| String::from_utf8_lossy(&content.body).into_owned());
+        self.cx.save_counters();
+        self.people.keep(&mut self.cx, from);
+        if row.kind == kind::LINK {
+            return self.take_link(from, &row.body);
+        }
+        let view = (row.kind == kind::TEXT).then(|| self.view_message(&row));
         self.cx.out.store(Op::Received(row));
-        if let Some(text) = text {
-            let handle = self.people.users.handle(&from);
-            let view = MessageView {
-                arrival,
-                message: id,
-                from: handle.clone(),
-                from_id: from,
-                with: handle,
-                text,
-                sent: Wall(content.wall),
-                order: lamport,
-                own: false,
-                again: false,
-            };
+        if let Some(view) = view {
             self.cx.notice_after_store(None, Notice::Message(Box::new(view)));
         }
     }
 
-    fn take_link(&mut self, from: UserId, content: &Content) {
-        let Ok(body) = decode::<LinkBody>(&content.body) else { return self.cx.dropped(DropReason::MalformedLink) };
-        let Some(state) = crate::proto::people::links::from_wire(body.state) else {
+    fn view_message(&self, row: &MessageRow) -> MessageView {
+        let handle = self.people.users.handle(&row.from);
+        MessageView {
+            arrival: row.arrival,
+            message: row.id,
+            from: handle.clone(),
+            from_id: row.from,
+            with: handle,
+            text: String::from_utf8_lossy(&row.body).into_owned(),
+            sent: row.wall,
+            order: row.lamport,
+            own: false,
+            again: false,
+        }
+    }
+
+    /// At the start: contents that were stored by a version that did not know their kind take effect now.
+    pub(in crate::proto) fn replay(&mut self, rows: &[MessageRow]) {
+        for row in rows.iter().filter(|row| row.kind == kind::LINK) {
+            self.take_link(row.from, &row.body);
+        }
+        if !rows.is_empty() {
+            self.cx.out.store(Op::Learned { kinds: kind::KNOWN.to_vec() });
+        }
+    }
+
+    fn take_link(&mut self, from: UserId, body: &[u8]) {
+        let Ok(body) = decode::<LinkBody>(body) else { return self.cx.dropped(DropReason::MalformedLink) };
+        let Some(state) = LinkState::from_wire(body.state) else {
             return self.cx.dropped(DropReason::UnknownLinkState);
         };
         self.hear_link(from, Entry { state, lamport: body.lamport });

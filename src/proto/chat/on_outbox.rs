@@ -49,7 +49,7 @@ impl Core {
         let arrival = self.cx.count.next_arrival();
         self.cx.save_counters();
         let (with, from, wall) = (to, self.cx.config.user, self.cx.now.wall);
-        let row = MessageRow { arrival, id, kind, with, from, lamport, wall, body };
+        let row = MessageRow { arrival, id, kind, with, from, lamport, wall, body, since: self.cx.now.moment };
         self.chat.outbox.push(row.clone(), false);
         let ticket = self.cx.out.store(Op::Typed(row));
         self.chat.typed.push_back((ticket, id, line));

@@ -17,7 +17,7 @@ use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId};
 use crate::identity::seal::{ROOM, Sealed, fits};
 use crate::proto::limits::{
     MAX_CARRIERS, MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST,
-    WINDOW,
+    SETTLED_AFTER, WINDOW,
 };
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
@@ -365,7 +365,14 @@ impl Outbox {
     }
 
     /// A session of a user has these of a stream of mine. `audience`: the sessions that are to have every message.
-    pub fn receipt(&mut self, session: SessionId, stream: StreamId, has: &Ranges, audience: &[SessionId]) -> Receipted {
+    pub fn receipt(
+        &mut self,
+        session: SessionId,
+        stream: StreamId,
+        has: &Ranges,
+        audience: &[SessionId],
+        now: Moment,
+    ) -> Receipted {
         let mut result = Receipted::default();
         // Others name any epoch: one that nothing waits in is not worth a note.
         let Some(ordinal) = self.epochs.get(&stream.epoch).copied() else { return result };
@@ -389,8 +396,7 @@ impl Outbox {
         let is_text = |n: &u64| queue.items.get(&(ordinal, *n)).is_some_and(|item| item.row.kind == kind::TEXT);
         result.delivered = waiting.iter().copied().filter(is_text).map(|n| MessageId { stream, n }).collect();
         for n in waiting {
-            let held = |session: &SessionId| queue.delivered.get(&(stream, *session)).is_some_and(|r| r.contains(n));
-            if audience.iter().all(held) {
+            if queue.items.get(&(ordinal, n)).is_some_and(|item| is_settled(&queue.delivered, item, audience, now)) {
                 if let Some(item) = queue.items.remove(&(ordinal, n)) {
                     self.count -= 1;
                     self.bytes -= item.row.body.len();
@@ -445,14 +451,12 @@ impl Outbox {
             .find(|id| id.token() == token)
     }
 
-    /// Sessions that a user had and has no more are no reason to wait.
-    pub fn settle(&mut self, to: &Address, audience: &BTreeSet<SessionId>) -> Vec<MessageId> {
+    /// Takes out what nobody has to wait for any more: what all sessions of an address have, those that it had and has no more
+    /// aside, and what one has for [`SETTLED_AFTER`].
+    pub fn settle(&mut self, to: &Address, audience: &[SessionId], now: Moment) -> Vec<MessageId> {
         let Some(queue) = self.queues.get_mut(to) else { return Vec::new() };
-        let held = |id: &MessageId, session: &SessionId| {
-            queue.delivered.get(&(id.stream, *session)).is_some_and(|ranges| ranges.contains(id.n))
-        };
-        let done = |id: &MessageId| !audience.is_empty() && audience.iter().all(|session| held(id, session));
-        let settled: Vec<MessageId> = queue.items.values().map(|item| item.row.id).filter(done).collect();
+        let done = |item: &&Item| is_settled(&queue.delivered, item, audience, now);
+        let settled: Vec<MessageId> = queue.items.values().filter(done).map(|item| item.row.id).collect();
         settled.iter().for_each(|id| {
             self.remove(id);
         });
@@ -472,6 +476,21 @@ impl Outbox {
         let next = self.epochs.len() as u32;
         *self.epochs.entry(epoch).or_insert(next)
     }
+}
+
+/// Whether nobody has to wait for a message any more: every session that is to have it has it, or one has and a fortnight has
+/// passed. A friend's session that is never seen again must not keep every line for ever; should it return, it asks its sisters
+/// or the history.
+fn is_settled(
+    delivered: &BTreeMap<(StreamId, SessionId), Ranges>,
+    item: &Item,
+    audience: &[SessionId],
+    now: Moment,
+) -> bool {
+    let id = &item.row.id;
+    let has = |session: &SessionId| delivered.get(&(id.stream, *session)).is_some_and(|ranges| ranges.contains(id.n));
+    let all = !audience.is_empty() && audience.iter().all(has);
+    all || now.since(item.row.since) >= SETTLED_AFTER && audience.iter().any(has)
 }
 
 /// What is in an envelope that is being sealed.

@@ -8,7 +8,7 @@ use crate::id::{Address, ConnId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::{Opened, Sealed};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
-use crate::proto::limits::{MAX_OWN_RECEIPTS, MAX_RECEIPTS_TO_STRANGERS};
+use crate::proto::limits::{MAX_OWN_RECEIPTS, MAX_RECEIPTS_TO_STRANGERS, SETTLE_EVERY};
 use crate::proto::notice::{Delivery, Notice};
 use crate::proto::persist::{LinkState, Op};
 use crate::proto::ranges::Ranges;
@@ -142,7 +142,7 @@ impl Core {
         for said in body.streams.0.iter().filter(|said| said.author == me && said.address.is_none()) {
             let stream = StreamId { author: me, epoch: said.epoch, to };
             let ranges: Ranges = said.ranges.iter().map(|range| (range.0, range.1)).collect();
-            let result = self.chat.outbox.receipt(opened.session, stream, &ranges, &audience);
+            let result = self.chat.outbox.receipt(opened.session, stream, &ranges, &audience, self.cx.now.moment);
             let Some(has) = result.ranges else { continue };
             self.cx.out.store(Op::Delivered { stream, session: opened.session, ranges: has });
             if !result.settled.is_empty() {
@@ -161,16 +161,17 @@ impl Core {
         self.cx.notice_after_store(None, Notice::State { message, holder, to, session, state, by: session });
     }
 
-    /// At the start: a crash may have come between a message being delivered everywhere and its leaving the outbox.
+    /// At the start, because a crash may have come between a message being delivered everywhere and its leaving the outbox; and
+    /// every hour, because what one session has for long enough leaves too.
     pub(in crate::proto) fn settle_everybody(&mut self) {
+        self.chat.settle_at = self.cx.now.moment + SETTLE_EVERY;
         let addressees: Vec<Address> = self.chat.outbox.addressees().collect();
         addressees.iter().for_each(|to| self.settle(to));
     }
 
-    /// Messages that all sessions of an address have leave the outbox, here and in the store.
+    /// Messages that nobody has to wait for any more leave the outbox, here and in the store.
     pub(in crate::proto) fn settle(&mut self, to: &Address) {
-        let audience = self.people.audience(to).into_iter().collect();
-        let settled = self.chat.outbox.settle(to, &audience);
+        let settled = self.chat.outbox.settle(to, &self.people.audience(to), self.cx.now.moment);
         let mut by_stream: std::collections::BTreeMap<StreamId, Ranges> = Default::default();
         for id in settled {
             by_stream.entry(id.stream).or_default().insert(id.n);

@@ -5,7 +5,7 @@ use crate::proto::event::Output;
 use crate::proto::limits::MAX_AUTO_LINKS;
 use crate::proto::notice::Notice;
 use crate::proto::peer::Peer;
-use crate::proto::people::links::{Change, to_wire};
+use crate::proto::people::links::Change;
 use crate::proto::persist::{Entry, LinkState};
 use crate::proto::{Accept, Core};
 use crate::wire::content::{LinkBody, kind};
@@ -14,7 +14,9 @@ use crate::wire::encode;
 impl Core {
     /// Writes a word of mine into my link list and sends it, sealed.
     pub(in crate::proto) fn say_link(&mut self, user: UserId, state: LinkState) {
-        let lamport = self.cx.count.next_lamport();
+        // Above what another session of mine has said, however far that is ahead of my counter.
+        let before = self.people.links.row(&user).map_or(0, |row| row.mine.lamport);
+        let lamport = self.cx.count.next_lamport().max(before.saturating_add(1));
         self.cx.save_counters();
         let change = self.people.links.say(user, state, lamport);
         self.people.users.note(user);
@@ -29,7 +31,7 @@ impl Core {
         self.befriend(&user);
         self.renew_links();
         if state != LinkState::Blocked {
-            let body = encode(&LinkBody { state: to_wire(state), lamport });
+            let body = encode(&LinkBody { state: state.to_wire(), lamport });
             self.post(Address::from(user), kind::LINK, body, lamport, None);
         }
         self.tell_link(user, change);

@@ -13,9 +13,8 @@ use crate::proto::event::CloseReason;
 use crate::proto::limits::{MAX_FAR_USERS, MAX_STRIKES};
 use crate::proto::notice::{Absence, Notice, WarningCode};
 use crate::proto::peer::Peer;
-use crate::proto::people::links::from_wire;
 use crate::proto::people::users::Learned;
-use crate::proto::persist::{Entry, Op};
+use crate::proto::persist::{Entry, LinkState, Op};
 use crate::proto::presence::horizon::Heard;
 use crate::time::Moment;
 use crate::wire::control::KnownUser;
@@ -35,7 +34,9 @@ impl Core {
             return self.cx.dropped(DropReason::ListOfStranger);
         }
         let about_me = list.entries.iter().find(|entry| entry.user == self.cx.config.user);
-        if let Some((state, lamport)) = about_me.and_then(|entry| Some((from_wire(entry.state)?, entry.lamport))) {
+        if let Some((state, lamport)) =
+            about_me.and_then(|entry| Some((LinkState::from_wire(entry.state)?, entry.lamport)))
+        {
             self.hear_link(user, Entry { state, lamport });
         }
         if self.keeps_list_of(&user) {
@@ -88,9 +89,11 @@ impl Core {
         }
         let mut adopted = false;
         for entry in &list.entries.0 {
-            let Some(state) = from_wire(entry.state).filter(|_| entry.user != self.cx.config.user) else { continue };
-            let lamport = self.cx.count.hear_lamport(entry.lamport);
-            if self.people.links.adopt(entry.user, Entry { state, lamport }) {
+            let Some(state) = LinkState::from_wire(entry.state).filter(|_| entry.user != self.cx.config.user) else {
+                continue;
+            };
+            self.cx.count.hear_lamport(entry.lamport);
+            if self.people.links.adopt(entry.user, Entry { state, lamport: entry.lamport }) {
                 adopted = true;
                 self.people.users.note(entry.user);
                 self.people.keep(&mut self.cx, entry.user);

@@ -58,7 +58,7 @@ fn error_codes() -> Vec<ErrorCode> {
 }
 
 fn warning_codes() -> Vec<WarningCode> {
-    all_of!(WarningCode { NameClash, ClonedKey, RosterFork, NoKey, CustodyRefused, Disk, Multicast })
+    all_of!(WarningCode { NameClash, ClonedKey, RosterFork, Unlisted, NoKey, CustodyRefused, Disk, Multicast })
 }
 
 /// Every notice once.
