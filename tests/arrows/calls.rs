@@ -19,7 +19,7 @@ const CALLS: Table = &[
     ("chat", &["people", "peers", "search", "mail", "timers"]),
     ("mail", &["people", "chat"]),
     ("commands", &["people", "peers", "search", "chat", "mail", "timers", "proto"]),
-    ("timers", &["people", "peers", "presence", "relays", "search", "mail", "commands", "proto"]),
+    ("timers", &["people", "peers", "presence", "relays", "search", "chat", "mail", "commands", "proto"]),
     ("on_control", &["peers", "presence", "search", "proto"]),
     ("proto", &["people", "peers", "presence", "search", "chat", "mail", "commands", "timers", "on_control"]),
 ];
