@@ -8,6 +8,8 @@ mod targets;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use darknode::wire::content::{Content, kind};
+use darknode::wire::{Bytes, List, encode};
 use data_encoding::HEXLOWER;
 use targets::TARGETS;
 
@@ -20,6 +22,12 @@ fn vectors(file: &str) -> Vec<(String, Vec<u8>)> {
     let text = std::fs::read_to_string(root().join("tests/vectors").join(file)).expect("the vectors are there");
     let pairs = text.lines().filter_map(|line| line.split_once(" = "));
     pairs.filter_map(|(name, hex)| Some((name.to_owned(), HEXLOWER.decode(hex.as_bytes()).ok()?))).collect()
+}
+
+/// Contents of one receipt with this body.
+fn contents_with(body: &[u8]) -> Vec<u8> {
+    let body = Bytes(body.to_vec());
+    encode(&List::<_, 1>(vec![Content { kind: kind::RECEIPT, epoch: 7, n: 0, lamport: 4, wall: 0, body }]))
 }
 
 /// The files of the corpus that the vectors make, by target.
@@ -47,6 +55,13 @@ fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
     }
     for (name, frame) in vectors("proof.txt").into_iter().filter(|(name, _)| name.ends_with("-frame")) {
         add("proof", name, frame[4..].to_vec());
+    }
+    for (name, bytes) in vectors("later.txt") {
+        match name.as_str() {
+            "control-reserved" | "hello-features" => add("control_frame", name, bytes[4..].to_vec()),
+            "chat-reserved" | "parcel-targets" => add("chat_frame", name, bytes[4..].to_vec()),
+            _ => add("bundle", name, contents_with(&bytes)),
+        }
     }
     for (name, bytes) in vectors("refused.txt") {
         for target in ["scan", "control_frame", "chat_frame", "records"] {

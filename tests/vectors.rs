@@ -151,7 +151,7 @@ fn addr(text: &str) -> Addr {
 fn contents() -> Vec<Content> {
     let link = LinkBody { state: link_state::LINKED, lamport: 4 };
     let ranges = List(vec![Range(1, 4), Range(6, 6)]);
-    let stream = StreamRanges { author: Person::bob().session_id(), epoch: 99, ranges };
+    let stream = StreamRanges { author: Person::bob().session_id(), epoch: 99, ranges, address: None };
     let receipt = ReceiptBody { streams: List(vec![stream]) };
     let content =
         |kind, n, body| Content { kind, epoch: 7, n, lamport: 4 + n, wall: 1_700_000_000_003, body: Bytes(body) };
@@ -248,6 +248,7 @@ fn control_messages() -> Vec<(&'static str, Control)> {
         observed: addr("198.51.100.2:4711"),
         known_seq: Some(5),
         agent: Text("darknode/0.1.0".to_owned()),
+        features: None,
     };
     let declare = |online| Declare {
         declaration: alice.declaration(online),
@@ -404,6 +405,64 @@ fn seals_are_as_in_the_files() {
     let opened = open(&NetworkId::OPEN, &sealed.bytes, |_| Some(&bob.prekey)).expect("sealed to this prekey");
     assert_eq!((&opened.r[..], opened.contents), (&drawn[..32], contents()));
     vectors.settle("seal.txt");
+}
+
+/// `[number, {0: 1}]`.
+fn of_a_later_version(number: u8) -> Vec<u8> {
+    vec![0x82, number, 0xa1, 0x00, 0x01]
+}
+
+/// A frame of these items.
+fn framed(items: &[Vec<u8>]) -> Vec<u8> {
+    let body = [vec![0x80 | items.len() as u8], items.concat()].concat();
+    [&(body.len() as u32).to_be_bytes()[..], &body].concat()
+}
+
+/// The bytes of a record with one more key behind its own.
+fn with_key(record: &impl serde::Serialize, key: u8, value: &[u8]) -> Vec<u8> {
+    let mut bytes = encode(record);
+    bytes[0] += 1;
+    [bytes, vec![key], value.to_vec()].concat()
+}
+
+#[test]
+fn what_a_later_version_may_say_is_read_as_the_page_says() {
+    let mut vectors = Vectors::default();
+    vectors
+        .note("What a later version may say. Each is well formed, and this version passes over what it does not know.");
+    let request = Control::RequestUserList(RequestUserList { id: 2, user: Person::bob().user_id() });
+    let reserved = [11, 14, 15, 16, 17];
+    let messages: Vec<_> = reserved.map(of_a_later_version).into_iter().chain([encode(&request)]).collect();
+    let batch = framed(&messages);
+    let mut read = reserved.map(|number| Control::Unknown(number.into())).to_vec();
+    read.push(request);
+    assert_eq!(decode::<Batch>(&batch[4..]), Ok(List(read)));
+    vectors.note("Control messages 11 and 14 to 17, then request-user-list of control.txt.");
+    vectors.hex("control-reserved", &batch);
+    let (_, Control::Hello(hello)) = control_messages().remove(0) else { panic!("the first is a hello") };
+    let features = Hello { features: Some(0xff), ..hello };
+    vectors.note("The hello of control.txt with features 255.");
+    vectors.hex("hello-features", &framed(&[encode(&Control::Hello(features))]));
+    let sealed = sealed();
+    let release = Chat::Release(Release { envelope: sealed.id, r: Fixed([3; 32]) });
+    let items = framed(&[of_a_later_version(7), encode(&release)]);
+    assert_eq!(decode::<Items>(&items[4..]), Ok(List(vec![Chat::Unknown(7), release])));
+    vectors.note("Chat item 7, then release of chat.txt.");
+    vectors.hex("chat-reserved", &items);
+    let parcel = Parcel { envelope: Bytes(sealed.bytes), life_ms: 1_209_600_000, copies: 1 };
+    let targets = with_key(&parcel, 3, &[&[0x81, 0x48][..], &[2; 8]].concat());
+    let items = framed(&[[vec![0x82, 1], targets].concat()]);
+    assert_eq!(decode::<Items>(&items[4..]), Ok(List(vec![Chat::Parcel(parcel)])));
+    vectors.note("Parcel of chat.txt with targets.");
+    vectors.hex("parcel-targets", &items);
+    let stream = |address| {
+        let author = Person::bob().session_id();
+        StreamRanges { author, epoch: 99, ranges: List(vec![Range(1, 4)]), address }
+    };
+    let body = ReceiptBody { streams: List(vec![stream(Some(Address([5; 32]))), stream(None)]) };
+    vectors.note("The body of a receipt: a stream to another address, which counts for no line, and one that does.");
+    vectors.hex("receipt-address", &encode(&body));
+    vectors.settle("later.txt");
 }
 
 #[test]

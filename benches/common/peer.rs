@@ -69,6 +69,7 @@ fn hello(seed: u64, network: &NetworkKey) -> Hello {
         observed: Addr(([127, 0, 0, 1], 1).into()),
         known_seq: None,
         agent: Text("peer/1".to_owned()),
+        features: None,
     }
 }
 

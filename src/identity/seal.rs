@@ -2,7 +2,7 @@
 //!
 //! One content key per envelope, wrapped by HPKE (RFC 9180, base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305, one context
 //! each) to one prekey of every session of the addressee, bound to network, address and lock. The plaintext is a
-//! [`Bundle`] behind a `u32` length, padded with zeros to 256 B, 1, 4 or 20 KiB.
+//! [`Bundle`] behind a `u32` length, padded with zeros to one of [`PADDED`].
 //!
 //! - HPKE's `info` is `"darknode/seal/1\0"`, network, address, lock, prekey id; its associated data is empty.
 //! - The content key seals one plaintext in its life, so the nonce is zero; the associated data are network, address, lock.
@@ -26,16 +26,27 @@ use super::record::Verifier;
 use super::sign::{Domain, SecretKey, verify};
 use crate::id::{Address, EnvelopeId, NetworkId, SessionId, UserId};
 use crate::time::Moment;
-use crate::wire::content::{Bundle, Content, Contents, MAX_BUNDLE, MAX_CONTENTS, MAX_TEXT};
-use crate::wire::envelope::{Envelope, MAX_WRAPS, Wrap};
-use crate::wire::record::{Prekey, Signed};
+use crate::wire::content::{
+    Bundle, CONTENT_OVERHEAD, CONTENTS_OVERHEAD, Content, Contents, MAX_BODY, MAX_BUNDLE, MAX_CONTENTS,
+};
+use crate::wire::envelope::{Envelope, MAX_PADDED, MAX_WRAPS, Wrap};
+use crate::wire::record::{LONGEST_CARD, LONGEST_ROSTER, Prekey, SIGNED_OVERHEAD, Signed};
 use crate::wire::{Bytes, Fixed, List, Malformed, decode, encode};
 
-/// The encoded size of contents that always fits one envelope together with a roster of one session and a key card.
-pub const ROOM: usize = 18 * 1024;
+/// The encoded size of contents that always fits one envelope, whoever wrote it and to however many sessions: beside them
+/// there is place for the longest roster and key card.
+pub const ROOM: usize = MAX_PADDED
+    - LENGTH
+    - BUNDLE_OVERHEAD
+    - (1 + SIGNED_OVERHEAD + LONGEST_ROSTER)
+    - (1 + SIGNED_OVERHEAD + LONGEST_CARD);
+const _: () = assert!(CONTENTS_OVERHEAD + CONTENT_OVERHEAD + MAX_BODY <= ROOM);
 
 /// The lengths that a plaintext is padded to.
-const RUNGS: [usize; 4] = [256, 1024, 4096, 20 * 1024];
+pub const PADDED: [usize; 5] = [256, 512, 1024, 4096, MAX_PADDED];
+
+/// Bytes of a bundle beside contents, roster and key card: a map, `r`, two ids, the head of the contents, and the signature.
+const BUNDLE_OVERHEAD: usize = 1 + 3 * 35 + 4 + 67;
 
 /// Bytes of a Poly1305 tag.
 const TAG: usize = 16;
@@ -167,7 +178,7 @@ pub fn seal(
 
 /// The padded plaintext of these contents.
 fn bundle(author: &Author<'_>, address: Address, r: [u8; 32], contents: Vec<Content>) -> Option<Vec<u8>> {
-    if contents.len() > MAX_CONTENTS || contents.iter().any(|content| content.body.len() > MAX_TEXT) {
+    if contents.len() > MAX_CONTENTS || !contents.iter().all(Content::fits) {
         return None;
     }
     let contents: Contents = List(contents);
@@ -185,18 +196,18 @@ fn bundle(author: &Author<'_>, address: Address, r: [u8; 32], contents: Vec<Cont
         roster: author.roster.cloned(),
         card: author.card.cloned(),
     });
-    let rung = RUNGS.into_iter().find(|rung| LENGTH + bundle.len() <= *rung)?;
-    let mut plaintext = Vec::with_capacity(rung + TAG);
+    let padded = PADDED.into_iter().find(|padded| LENGTH + bundle.len() <= *padded)?;
+    let mut plaintext = Vec::with_capacity(padded + TAG);
     plaintext.extend_from_slice(&(bundle.len() as u32).to_be_bytes());
     plaintext.extend_from_slice(&bundle);
-    plaintext.resize(rung, 0);
+    plaintext.resize(padded, 0);
     Some(plaintext)
 }
 
 fn seal_body(key: &[u8; 32], binding: &[u8], mut plaintext: Vec<u8>) -> Vec<u8> {
     ChaCha20Poly1305::new(key.into())
         .encrypt_in_place(&Default::default(), binding, &mut plaintext)
-        .expect("20 KiB are far below what ChaCha20 can seal");
+        .expect("21 KiB are far below what ChaCha20 can seal");
     plaintext
 }
 
@@ -232,7 +243,7 @@ pub fn open<'k>(
     find: impl Fn(&[u8; 8]) -> Option<&'k PrekeySecret>,
 ) -> Result<Opened, Unopened> {
     let Envelope { address, lock, wraps, sealed } = decode(bytes)?;
-    if !RUNGS.iter().any(|rung| rung + TAG == sealed.len()) {
+    if !PADDED.iter().any(|padded| padded + TAG == sealed.len()) {
         return Err(Malformed::Shape(format!("sealed content of {} bytes", sealed.len())).into());
     }
     let held = |wrap: &Wrap| find(&wrap.0.0).map(|secret| (secret, wrap.clone()));
@@ -247,6 +258,9 @@ pub fn open<'k>(
         return Err(Unopened::WrongLock);
     }
     let contents: Contents = decode(&bundle.contents)?;
+    if !contents.iter().all(Content::fits) {
+        return Err(Malformed::Shape("a text over its cap".to_owned()).into());
+    }
     Ok(Opened {
         id: envelope_id(bytes),
         address,

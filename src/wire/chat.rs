@@ -15,7 +15,7 @@ pub const MAX_OFFERED: usize = 256;
 pub type Items = List<Chat, MAX_ITEMS>;
 
 kinds! {
-    /// An item of the chat stream.
+    /// An item of the chat stream. 7 is reserved (`docs/protocol.md`).
     pub enum Chat {
         1 => Parcel(Parcel),
         2 => Release(Release),

@@ -3,17 +3,25 @@
 use serde::{Deserialize, Serialize};
 
 use super::codec::{Bytes, Field, Fixed, List, record};
-use super::record::Signed;
-use crate::id::{SessionId, UserId};
+use super::record::{NUMBER, Signed};
+use crate::id::{Address, SessionId, UserId};
 
 /// A line of chat, in bytes of UTF-8 (design §6).
 pub const MAX_TEXT: usize = 16_000;
+/// The body of any content. Longer than a text by what a later kind needs around one: a copy of a line for another session
+/// of its user, or a piece of a file.
+pub const MAX_BODY: usize = 17 * 1024;
+/// Bytes that a content takes beside its body, at most: a map of six keys, a kind below 24, four numbers, and the head of
+/// the body.
+pub const CONTENT_OVERHEAD: usize = 1 + 2 + 4 * (1 + NUMBER) + 4;
+/// Bytes in front of the contents of a bundle, at most.
+pub const CONTENTS_OVERHEAD: usize = 3;
 /// The bytes of the contents of one bundle.
 pub const MAX_BUNDLE: usize = 20 * 1024;
 /// Contents that one bundle may hold.
 pub const MAX_CONTENTS: usize = 512;
 
-/// What a content is. Unknown kinds are stored and acknowledged.
+/// What a content is. Unknown kinds are stored and acknowledged; 4 to 10 are reserved (`docs/protocol.md`).
 pub mod kind {
     /// UTF-8 text, the body as it is.
     pub const TEXT: u64 = 1;
@@ -21,6 +29,8 @@ pub mod kind {
     pub const LINK: u64 = 2;
     /// [`ReceiptBody`](super::ReceiptBody); has `n` 0 and is never receipted.
     pub const RECEIPT: u64 = 3;
+    /// Every kind that this version acts on.
+    pub const KNOWN: [u64; 3] = [TEXT, LINK, RECEIPT];
 }
 
 record! {
@@ -53,7 +63,14 @@ record! {
         3 => lamport: u64,
         /// The author's clock, unix milliseconds; only printed.
         4 => wall: i64,
-        5 => body: Bytes<MAX_TEXT>,
+        5 => body: Bytes<MAX_BODY>,
+    }
+}
+
+impl Content {
+    /// Whether the body is no longer than its kind allows.
+    pub fn fits(&self) -> bool {
+        self.body.len() <= if self.kind == kind::TEXT { MAX_TEXT } else { MAX_BODY }
     }
 }
 
@@ -79,6 +96,8 @@ record! {
         0 => author: SessionId,
         1 => epoch: u64,
         2 => ranges: List<Range, 128>,
+        /// Where the stream goes, if that is not the user who signs. Such streams count for no conversation of two users.
+        3 => address: Option<Address>,
     }
 }
 

@@ -12,7 +12,7 @@ pub const MAX_BATCH: usize = 64;
 pub type Batch = List<Control, MAX_BATCH>;
 
 kinds! {
-    /// A protocol message. Number 11 is kept for linking a session.
+    /// A protocol message. 11 and 14 to 17 are reserved (`docs/protocol.md`).
     pub enum Control {
         1 => Hello(Hello),
         2 => DeclareOnline(Declare),
@@ -41,6 +41,8 @@ record! {
         4 => known_seq: Option<u64>,
         /// Program and version, for people.
         5 => agent: Text<64>,
+        /// Bits for what the sender understands beyond this version; absent is none. This version says none and uses none.
+        6 => features: Option<u64>,
     }
 }
 
@@ -123,8 +125,22 @@ record! {
     }
 }
 
+impl KnownUser {
+    /// A user of whom nothing is said but the id.
+    pub fn empty(user: UserId) -> KnownUser {
+        let (links, cards, declarations) = (List(Vec::new()), List(Vec::new()), List(Vec::new()));
+        KnownUser { user, roster: None, links, cards, declarations, card_ages: List(Vec::new()) }
+    }
+}
+
 /// Session and user ids in digests: their first eight bytes.
 pub type ShortId = Fixed<8>;
+
+/// The first eight bytes of an id.
+pub fn short(id: &[u8; 32]) -> ShortId {
+    let [a, b, c, d, e, f, g, h, ..] = *id;
+    Fixed([a, b, c, d, e, f, g, h])
+}
 
 record! {
     /// "Who is called `name`, or has this id?" Answered by a known list with the same id, once by everybody who knows.

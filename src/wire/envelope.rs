@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 use super::codec::{Bytes, Field, Fixed, List, record};
 use crate::id::Address;
 
+/// The longest padded content: the largest body with the largest roster and key card (`identity::seal`).
+pub const MAX_PADDED: usize = 21 * 1024;
 /// Padded content and the tag of its seal.
-pub const MAX_SEALED: usize = 20 * 1024 + 16;
-/// Wraps that one envelope may hold: the sessions of three full rosters.
-pub const MAX_WRAPS: usize = 48;
-/// The longest envelope: 20 KiB of padded content, 48 wraps of about 95 bytes, and what holds them together.
-pub const MAX_ENVELOPE: usize = 26 * 1024;
+pub const MAX_SEALED: usize = MAX_PADDED + 16;
+/// Wraps that one envelope may hold: the sessions of eight full rosters.
+pub const MAX_WRAPS: usize = 128;
+/// The longest envelope: 21 KiB of padded content, 128 wraps of 94 bytes, what holds them together, and 162 bytes for keys
+/// of later versions.
+pub const MAX_ENVELOPE: usize = 33 * 1024;
 
 record! {
     /// Its id is the SHA-256 of its bytes.

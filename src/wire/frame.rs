@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::Malformed;
 use super::codec::encode_behind;
 
-/// The first byte of a stream. A type this version does not know is reset, never fatal: later versions add types.
+/// The first byte of a stream. A type this version does not know is stopped, never fatal: later versions add types, and 3 is
+/// reserved for large payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamType {
     Control = 1,

@@ -101,6 +101,7 @@ impl Person {
             observed: Addr(([127, 0, 0, 1], 1).into()),
             known_seq: None,
             agent: Text("mallory\u{1b}[2J".to_owned()),
+            features: Some(u64::MAX),
         }
     }
 
@@ -152,7 +153,7 @@ pub fn seal_raw(network: &NetworkId, to: UserId, prekey: &Prekey, bundle: &Bundl
     let (key, binding) = ([5u8; 32], [network.0, to.0, lock].concat());
     let bundle = encode(bundle);
     let mut sealed = [&(bundle.len() as u32).to_be_bytes(), &bundle[..]].concat();
-    sealed.resize([256, 1024, 4096, 20480].into_iter().find(|rung| *rung >= sealed.len()).unwrap(), 0);
+    sealed.resize([256, 512, 1024, 4096, 21504].into_iter().find(|padded| *padded >= sealed.len()).unwrap(), 0);
     ChaCha20Poly1305::new((&key).into()).encrypt_in_place(&Default::default(), &binding, &mut sealed).unwrap();
     let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(&prekey.key.0).unwrap();
     let info = [b"darknode/seal/1\0", &network.0[..], &to.0, &lock, &prekey.id.0].concat();
@@ -198,8 +199,13 @@ pub fn linked(n: u64) -> Content {
 
 /// "I have all numbers of this stream of yours."
 pub fn receipt(author: SessionId, epoch: u64) -> Content {
+    receipt_of(author, epoch, None)
+}
+
+/// The same of a stream to somewhere else.
+pub fn receipt_of(author: SessionId, epoch: u64, address: Option<Address>) -> Content {
     let ranges = List(vec![Range(0, u64::MAX)]);
-    let body = ReceiptBody { streams: List(vec![StreamRanges { author, epoch, ranges }]) };
+    let body = ReceiptBody { streams: List(vec![StreamRanges { author, epoch, ranges, address }]) };
     content(kind::RECEIPT, 0, 0, encode(&body))
 }
 

@@ -12,9 +12,9 @@ use darknode::proto::limits::{
 use darknode::proto::notice::{Delivery, Notice, WarningCode};
 use darknode::proto::persist::Op;
 use darknode::wire::chat::{Ask, Chat, Custody, MAX_OFFERED, Offer, Parcel, Release, Unopenable, custody_state};
-use darknode::wire::envelope::{Envelope, Wrap};
+use darknode::wire::envelope::{Envelope, MAX_ENVELOPE, MAX_PADDED, MAX_WRAPS, Wrap};
 use darknode::wire::record::{Prekey, roles};
-use darknode::wire::{Bytes, Fixed, List, encode};
+use darknode::wire::{Bytes, Fixed, List, decode, encode};
 use sha2::{Digest, Sha256};
 
 use crate::adversary::{Person, id_of, known_list, linked, receipt, seal_raw, text};
@@ -111,6 +111,23 @@ fn what_is_no_envelope_or_has_no_life_is_not_held_and_labels_are_taken_within_th
 }
 
 #[test]
+fn an_envelope_to_128_sessions_is_carried_and_one_to_129_is_none() {
+    let Scene { mut relay, mallory, bob } = scene();
+    let conn = relay.meet(&mallory);
+    let wide = |wraps: usize| {
+        let mut envelope: Envelope = decode(&dud(bob.user_id(), 1)).unwrap();
+        envelope.sealed = Bytes(vec![0; MAX_PADDED + 16]);
+        envelope.wraps = List(vec![envelope.wraps[0].clone(); wraps]);
+        encode(&envelope)
+    };
+    assert!((33_000..=MAX_ENVELOPE).contains(&wide(MAX_WRAPS).len()));
+    relay.hand(conn, fresh(wide(MAX_WRAPS)));
+    assert_eq!((relay.states(conn), relay.held().len()), (vec![custody_state::HELD], 1));
+    relay.hand(conn, fresh(wide(MAX_WRAPS + 1)));
+    assert_eq!((relay.drops("malformed envelope"), relay.held().len()), (1, 1));
+}
+
+#[test]
 fn nobody_releases_what_they_have_not_opened() {
     let Scene { mut relay, mallory, bob } = scene();
     let conn = relay.meet(&mallory);
@@ -155,7 +172,7 @@ fn words_about_envelopes_that_were_not_given_change_nothing() {
     for envelope in [id, EnvelopeId([5; 32])] {
         states.into_iter().for_each(|state| alice.hand(to_mallory, said(envelope, state)));
     }
-    assert_eq!(alice.drops("word about an envelope that it was not given"), 8);
+    assert_eq!(alice.drops("claim about an envelope that it was not given"), 8);
     let carried = |notice: &Notice| matches!(notice, Notice::State { state: Delivery::Carried, .. });
     assert!(!alice.notices().any(carried));
     assert_eq!(warnings(&alice, WarningCode::CustodyRefused), 0);
@@ -235,12 +252,12 @@ fn nobody_keeps_mail_from_its_addressee_by_saying_that_it_cannot_be_opened() {
     relay.hand(giver, fresh(letter.bytes.clone()));
     // Rosters and key cards are for everybody: these are bob's own.
     relay.hand(liar, unopenable(letter.id, &bob, 1));
-    assert_eq!(relay.drops("word about an envelope that it was not given"), 1);
+    assert_eq!(relay.drops("claim about an envelope that it was not given"), 1);
     let taker = relay.meet_relay(&eve);
     relay.hand(taker, Chat::Ask(Ask { envelopes: List(vec![letter.id]) }));
     assert_eq!(parcels(&relay, taker), [letter.id]);
     relay.hand(taker, unopenable(letter.id, &mallory, 1));
-    assert_eq!(relay.drops("word about somebody else's envelope"), 1);
+    assert_eq!(relay.drops("claim about somebody else's envelope"), 1);
     relay.hand(taker, unopenable(letter.id, &bob, 1));
     let to_bob = relay.meet(&bob);
     assert_eq!(parcels(&relay, to_bob), [letter.id], "bob is given it all the same");
@@ -434,7 +451,7 @@ fn relays_that_swallow_mail_do_not_keep_it_from_the_one_its_author_chose() {
     alice.part(to_pi);
     let liars: Vec<ConnId> = (0..4).map(|n| alice.meet_relay(&Person::new(100 + n, "liar"))).collect();
     alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
-    let id = alice.held().into_values().find(|row| row.address.user() == bob.user_id()).unwrap().envelope;
+    let id = alice.held().into_values().find(|row| row.address == Address::from(bob.user_id())).unwrap().envelope;
     for liar in liars {
         alice.hand(liar, Chat::Ask(Ask { envelopes: List(vec![id]) }));
         alice.hand(liar, said(id, custody_state::HELD));
@@ -448,7 +465,7 @@ fn relays_that_swallow_mail_do_not_keep_it_from_the_one_its_author_chose() {
 
 /// Like [`dud`], as long as an envelope may be.
 fn long_dud(to: UserId, number: u32) -> Vec<u8> {
-    let sealed = Bytes([vec![0; 20_492], number.to_be_bytes().to_vec()].concat());
+    let sealed = Bytes([vec![0; 21_516], number.to_be_bytes().to_vec()].concat());
     encode(&Envelope { address: Address::from(to), lock: Fixed([0; 32]), wraps: List(vec![]), sealed })
 }
 

@@ -5,6 +5,7 @@ use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::limits::MAX_STRIKES;
 use darknode::proto::notice::{Notice, WarningCode};
+use darknode::wire::chat::Chat;
 use darknode::wire::control::{Control, Hello, RequestUserList};
 use darknode::wire::record::{Signed, link_state};
 use darknode::wire::{Bytes, Fixed};
@@ -42,6 +43,22 @@ fn a_session_that_its_users_roster_does_not_admit_is_refused() {
     is_refused(Hello { roster: unlisted, ..mallory.hello() }, &mallory);
     let revoked = mallory.roster_of(1, &[mallory.session_id()], &[mallory.session_id()]);
     is_refused(Hello { roster: revoked, ..mallory.hello() }, &mallory);
+}
+
+#[test]
+fn numbers_of_later_versions_are_passed_over_and_what_stands_beside_them_is_heard() {
+    let (mallory, _) = two();
+    let mut alice = Victim::new(Accept::Auto);
+    let conn = alice.meet(&mallory);
+    let before = alice.said(conn).len();
+    for number in [11, 14, 15, 16, 17, u64::MAX] {
+        alice.say(conn, Control::Unknown(number));
+    }
+    alice.hand(conn, Chat::Unknown(7));
+    assert_eq!(alice.said(conn).len(), before);
+    assert_eq!((alice.drops("message of an unknown kind"), alice.drops("chat item of an unknown kind")), (6, 1));
+    alice.say(conn, Control::RequestUserList(RequestUserList { id: 3, user: mallory.user_id() }));
+    assert_eq!((alice.said(conn).len(), alice.closed(conn)), (before + 1, None));
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! Envelopes that are not what they seem.
 
-use darknode::id::{EnvelopeId, SessionId};
+use darknode::id::{Address, EnvelopeId, SessionId};
 use darknode::identity::seal::envelope_id;
 use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::limits::WINDOW;
+use darknode::proto::persist::Op;
 use darknode::wire::Fixed;
 use darknode::wire::chat::{Chat, Release, Unopenable, custody_state};
+use darknode::wire::content::{MAX_BODY, MAX_TEXT};
 use darknode::wire::record::{Prekey, link_state};
 
-use crate::adversary::{Person, id_of, link, parcel, receipt, seal_raw, text};
+use crate::adversary::{EPOCH, Person, content, id_of, link, parcel, receipt, receipt_of, seal_raw, text};
 use crate::victim::Victim;
 
 struct Scene {
@@ -148,6 +150,40 @@ fn receipts_count_only_for_what_the_receipter_was_to_have() {
     let from_bob = alice.meet(&bob);
     alice.hand(from_bob, bob.parcel(alice.user, &prekey, vec![receipt(alice.session, epochs[0])]));
     assert_eq!(alice.delivered(), 1, "bob's own counts");
+}
+
+#[test]
+fn a_receipt_for_a_stream_to_somewhere_else_is_none_for_a_line() {
+    let Scene { mut alice, bob, prekey, .. } = scene();
+    alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
+    let epoch = alice.ops.iter().find_map(|op| if let Op::Typed(row) = op { Some(row.id.stream.epoch) } else { None });
+    let epoch = epoch.expect("a line was stored");
+    let conn = alice.meet(&bob);
+    for address in [Address([7; 32]), Address::from(bob.user_id())] {
+        let elsewhere = receipt_of(alice.session, epoch, Some(address));
+        alice.hand(conn, bob.parcel(alice.user, &prekey, vec![elsewhere]));
+    }
+    assert_eq!(alice.delivered(), 0);
+    alice.hand(conn, bob.parcel(alice.user, &prekey, vec![receipt(alice.session, epoch)]));
+    assert_eq!(alice.delivered(), 1);
+}
+
+#[test]
+fn a_text_over_its_cap_is_refused_and_a_longer_body_of_another_kind_is_stored_and_receipted() {
+    let Scene { mut alice, bob, prekey, .. } = scene();
+    let conn = alice.meet(&bob);
+    let stored = |alice: &Victim| alice.ops.iter().filter(|op| matches!(op, Op::Received(_))).count();
+    let before = stored(&alice);
+    let long = bob.bundle(alice.user, vec![text(5, &"x".repeat(MAX_TEXT + 1))]);
+    alice.hand(conn, parcel(seal_raw(&bob.network, alice.user, &prekey, &long, true)));
+    assert_eq!((alice.drops("malformed envelope"), stored(&alice)), (1, before));
+    for kind in 4..=10 {
+        alice.hand(conn, bob.parcel(alice.user, &prekey, vec![content(kind, EPOCH, kind, vec![7; MAX_BODY])]));
+    }
+    assert_eq!(stored(&alice), before + 7);
+    assert!(alice.shown().is_empty() && alice.closed(conn).is_none());
+    let released = alice.items(conn).into_iter().filter(|item| matches!(item, Chat::Release(_)));
+    assert!(released.count() >= 7);
 }
 
 /// Alice has much to say to a mallory who is there.

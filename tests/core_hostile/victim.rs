@@ -42,13 +42,28 @@ impl Victim {
     }
 
     pub fn with_roles(accept: Accept, roles: u32) -> Victim {
+        Victim::start(accept, roles, 0xa2, Memory::default())
+    }
+
+    /// Another session of the same user, that holds the user key as well.
+    pub fn twin(session: u8) -> Victim {
+        Victim::start(Accept::Auto, 0, session, Memory::default())
+    }
+
+    /// One that starts with this memory.
+    pub fn remembering(memory: Memory) -> Victim {
+        Victim::start(Accept::Auto, 0, 0xa2, memory)
+    }
+
+    fn start(accept: Accept, roles: u32, session: u8, memory: Memory) -> Victim {
         let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
-        let (user, session) = (UserId(key(0xa1).public()), SessionId(key(0xa2).public()));
+        let session_key = key(session);
+        let (user, session) = (UserId(key(0xa1).public()), SessionId(session_key.public()));
         let config = Config {
             name: Name::parse("alice").unwrap(),
             user_key: Some(key(0xa1)),
             user,
-            session_key: key(0xa2),
+            session_key,
             label: "laptop".to_owned(),
             network: NetworkId::OPEN,
             roles,
@@ -59,7 +74,7 @@ impl Victim {
             seed: [8; 32],
         };
         let now = Now { moment: Moment(1_000), wall: Wall(1_800_000_000_000) };
-        let core = Core::new(config, Memory::default(), now);
+        let core = Core::new(config, memory, now);
         let (out, ops) = (Vec::new(), Vec::new());
         let mut victim = Victim { core, user, session, out, ops, keeps: true, now, conns: 0 };
         victim.drain();

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from mnemonic import Mnemonic
 
 import cbor
+import peer
 import records
 import seal
 
@@ -131,6 +132,23 @@ class Frames(unittest.TestCase):
             self.assertEqual((items[0][0], cbor.frame(items)), (kind, said[name]))
         self.assertEqual(framed(said["parcel"])[0][1][0], sealed["envelope"])
         self.assertEqual(framed(said["release"])[0][1][0], sealed["envelope-id"])
+
+    def test_what_a_later_version_says_is_passed_over(self):
+        said, chat, control = hexed("later"), hexed("chat"), hexed("control")
+        known = [message for message in framed(said["control-reserved"]) if message[0] in range(1, 11)]
+        self.assertEqual(known, framed(control["request-user-list"]))
+        hello, features = framed(control["hello"])[0], framed(said["hello-features"])[0]
+        self.assertEqual(features[1].pop(6), 255)
+        self.assertEqual(features, hello)
+        self.assertEqual(framed(said["chat-reserved"])[1:], framed(chat["release"]))
+        parcel = framed(said["parcel-targets"])[0][1]
+        self.assertEqual({key: parcel[key] for key in range(3)}, framed(chat["parcel"])[0][1])
+        elsewhere, here = cbor.decode(said["receipt-address"])[0]
+        receipt = seal.content(seal.RECEIPT, 0, 0, said["receipt-address"], 0)
+        self.assertEqual((len(elsewhere[3]), 3 in here), (32, False))
+        self.assertTrue(peer.holds(receipt, here[0], 99, 4))
+        only = seal.content(seal.RECEIPT, 0, 0, cbor.encode({0: [elsewhere]}), 0)
+        self.assertFalse(peer.holds(only, here[0], 99, 4))
 
     def test_what_is_to_be_refused_is_refused(self):
         for name, data in hexed("refused").items():

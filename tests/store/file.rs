@@ -6,7 +6,8 @@ use std::path::Path;
 use darknode::node::store::{Store, StoreError};
 use darknode::proto::event::Query;
 use darknode::proto::notice::{ErrorCode, Notice};
-use darknode::proto::persist::{Counters, Memory, Op};
+use darknode::proto::persist::{Counters, Memory, MessageRow, Op};
+use darknode::time::Moment;
 
 use crate::memory::everything;
 use crate::support::*;
@@ -52,6 +53,7 @@ fn a_newer_version_that_is_only_in_the_log_is_refused_with_nothing_lost() {
 /// A store of each version before this with everything in it that it could hold, as `.dump` of SQLite writes it.
 const VERSION_1: &str = include_str!("version-1.sql");
 const VERSION_2: &str = include_str!("version-2.sql");
+const VERSION_3: &str = include_str!("version-3.sql");
 
 /// Brings a store forward that had `kept` of everything there is now.
 fn brings_forward(version: &str, kept: impl Fn(Memory) -> Memory) {
@@ -68,7 +70,14 @@ fn brings_forward(version: &str, kept: impl Fn(Memory) -> Memory) {
     assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "what is new is kept from now on");
 }
 
+/// When waiting messages were typed is not known: it counts from when the node was last alive.
+fn typed_at(moment: u64, memory: Memory) -> Memory {
+    let since = |row: &MessageRow| MessageRow { since: Moment(moment), ..row.clone() };
+    Memory { waiting: memory.waiting.iter().map(since).collect(), ..memory }
+}
+
 fn without_custody(memory: Memory) -> Memory {
+    let memory = typed_at(0, memory);
     Memory { carried: Vec::new(), custody: Vec::new(), tombstones: Vec::new(), owed: Vec::new(), ..memory }
 }
 
@@ -80,6 +89,11 @@ fn a_store_of_version_1_is_brought_forward_with_nothing_lost() {
 #[test]
 fn a_store_of_version_2_is_brought_forward_with_nothing_lost() {
     brings_forward(VERSION_2, without_custody);
+}
+
+#[test]
+fn a_store_of_version_3_is_brought_forward_with_nothing_lost() {
+    brings_forward(VERSION_3, |memory| typed_at(5_000, memory));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What faces ask for.
 
-use darknode::id::SessionId;
+use darknode::id::{Address, SessionId};
 use darknode::proto::notice::{Delivery, HeldBy, Holder, MessageView};
 use darknode::proto::persist::{MessageRow, Op};
 use darknode::wire::content::kind;
@@ -18,7 +18,7 @@ fn history_is_ordered_by_lamport_then_author_then_arrival() {
         Op::Typed(at(5, mine(2, 3, "alice again at 5"))),
         Op::Received(at(4, theirs(2, 4, "late, at 4"))),
         Op::Received(at(u64::MAX, theirs(3, 5, "the end of time"))),
-        Op::Received(MessageRow { with: CAROL, from: CAROL, ..theirs(4, 6, "carol, elsewhere") }),
+        Op::Received(MessageRow { with: Address::from(CAROL), from: CAROL, ..theirs(4, 6, "carol, elsewhere") }),
         Op::Received(MessageRow { kind: 99, ..theirs(5, 7, "not a text") }),
     ]);
     let all = ["late, at 4", "alice at 5", "alice again at 5", "bob at 5", "the end of time"];
@@ -98,7 +98,10 @@ fn status_names_every_carrier_until_the_session_itself_has_it() {
     ];
     assert_eq!(shown, expected);
 
-    store.put_all([Op::Settled { stream: to_bob(), ranges: ranges([(1, 4)]) }]);
+    store.put_all([
+        Op::Delivered { stream: to_bob(), session: BOBS, ranges: ranges([(1, 4)]) },
+        Op::Settled { stream: to_bob(), ranges: ranges([(1, 4)]) },
+    ]);
     assert_eq!(store.status(1)[0].sessions, held(Delivery::Delivered, &[BOBS]));
 }
 
@@ -116,4 +119,34 @@ fn unprinted_are_texts_by_others_behind_the_mark() {
     ]);
     assert_eq!(store.unprinted(1, 2), [theirs(3, 4, "first"), theirs(4, 5, "second")]);
     assert_eq!(store.unprinted(6, 2), []);
+}
+
+#[test]
+fn history_is_ordered_over_the_whole_range_of_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let at = |lamport, n, text| MessageRow { lamport, ..theirs(n, n, text) };
+    store.put_all([
+        Op::Received(at(u64::MAX, 1, "last")),
+        Op::Received(at(1 << 63, 2, "third")),
+        Op::Received(at((1 << 63) - 1, 3, "second")),
+        Op::Received(at(7, 4, "first")),
+    ]);
+    let order: Vec<(String, u64)> = store.history(10).into_iter().map(|view| (view.text, view.order)).collect();
+    let expected = [("first", 7), ("second", (1 << 63) - 1), ("third", 1 << 63), ("last", u64::MAX)];
+    assert_eq!(order, expected.map(|(text, order)| (text.to_owned(), order)));
+    store.stop();
+}
+
+#[test]
+fn who_never_got_a_settled_line_is_not_said_to_have_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all([
+        Op::Typed(mine(1, 1, "hello")),
+        Op::Delivered { stream: to_bob(), session: BOBS_OTHER, ranges: ranges([(1, 1)]) },
+        Op::Settled { stream: to_bob(), ranges: ranges([(1, 1)]) },
+    ]);
+    assert_eq!(store.status(10)[0].sessions, [], "the session that is asked about does not have it");
+    store.stop();
 }

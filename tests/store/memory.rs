@@ -6,6 +6,7 @@ use darknode::node::store::{Job, Store};
 use darknode::proto::persist::*;
 use darknode::proto::ranges::Ranges;
 use darknode::time::{Moment, Now, Wall};
+use darknode::wire::content::kind;
 use darknode::wire::record::Signed;
 use darknode::wire::{Bytes, Fixed};
 
@@ -37,6 +38,10 @@ fn list(session: u8, pages: u8) -> ListRow {
     ListRow { session: SessionId([session; 32]), pages: (1..=pages).map(signed).collect() }
 }
 
+fn typed(at: u64, row: MessageRow) -> MessageRow {
+    MessageRow { since: Moment(at), ..row }
+}
+
 /// A memory with everything in it, and the ops that make it.
 pub fn everything() -> (Memory, Vec<Op>) {
     let counters = Counters { seq: u64::MAX, roster_version: 2, link_version: 3, lamport: 40, arrival: 50 };
@@ -53,12 +58,13 @@ pub fn everything() -> (Memory, Vec<Op>) {
         lists: vec![list(2, 3), list(9, 1)],
         prekeys: vec![PrekeySecret { id: [1; 8], secret: [2; 32], made: Moment(3) }],
         received: vec![(from_bob(), ranges([(1, 3), (7, u64::MAX)]))],
-        waiting: vec![mine(1, 10, "one"), mine(2, 11, "two")],
+        waiting: vec![typed(1_000, mine(1, 10, "one")), typed(2_000, mine(2, 11, "two"))],
         delivered: vec![(to_bob(), BOBS, ranges([(1, 1)]))],
         carried: vec![(to_bob(), SessionId([9; 32]), ranges([(1, 2)]))],
         custody: vec![custody::held(9), custody::held_for_me(2), custody::released(5)],
         tombstones: vec![custody::tombstone(1), custody::tombstone(8)],
         owed: vec![(CAROL, SessionId([3; 32])), (BOB, BOBS_OTHER)],
+        replay: Vec::new(),
     };
     let mut ops = vec![Op::Counters(memory.counters)];
     ops.extend(memory.users.iter().cloned().map(Op::User));
@@ -224,4 +230,38 @@ fn one_address_space_holds_many_streams_apart() {
     store.put_all(rows.iter().cloned().map(|(stream, ranges)| Op::Seen { stream, ranges }));
     store.stop();
     assert_eq!(Store::open(dir.path(), me()).unwrap().memory.received, rows);
+}
+
+/// What an older version knows: takes a kind out of those that have taken effect.
+fn unlearn(dir: &std::path::Path) {
+    let raw = rusqlite::Connection::open(dir.join("darknode.db")).unwrap();
+    raw.execute("DELETE FROM kinds WHERE kind = ?1", [kind::LINK as i64]).unwrap();
+}
+
+#[test]
+fn rows_of_a_kind_that_is_new_to_the_program_are_replayed_until_they_have_taken_effect() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = MessageRow { kind: kind::LINK, ..theirs(1, 5, "as it came") };
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Received(row.clone()), Op::Received(theirs(2, 6, "a line"))]);
+    store.stop();
+    unlearn(dir.path());
+    for _ in 0..2 {
+        assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, [row.clone()]);
+    }
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Learned { kinds: kind::KNOWN.to_vec() }]);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, []);
+}
+
+#[test]
+fn a_kind_of_which_nothing_was_stored_is_known_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    Running::open(dir.path()).stop();
+    unlearn(dir.path());
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Received(MessageRow { kind: kind::LINK, ..theirs(1, 5, "later") })]);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, []);
 }

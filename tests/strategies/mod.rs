@@ -100,14 +100,16 @@ pub fn link_list() -> impl Strategy<Value = LinkList> {
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
-    (signed(), signed(), option::of(signed()), addr(), option::of(any::<u64>()), text()).prop_map(
-        |(declaration, roster, card, observed, known_seq, agent)| Hello {
+    let number = || option::of(any::<u64>());
+    (signed(), signed(), option::of(signed()), addr(), number(), text(), number()).prop_map(
+        |(declaration, roster, card, observed, known_seq, agent, features)| Hello {
             declaration,
             roster,
             card,
             observed,
             known_seq,
             agent,
+            features,
         },
     )
 }
@@ -273,11 +275,8 @@ pub fn contents() -> impl Strategy<Value = Contents> {
 
 pub fn receipt() -> impl Strategy<Value = ReceiptBody> {
     let range = (any::<u64>(), any::<u64>()).prop_map(|(first, last)| Range(first, last));
-    let stream = (session(), any::<u64>(), list(range, 10)).prop_map(|(author, epoch, ranges)| StreamRanges {
-        author,
-        epoch,
-        ranges,
-    });
+    let stream = (session(), any::<u64>(), list(range, 10), option::of(address()))
+        .prop_map(|(author, epoch, ranges, address)| StreamRanges { author, epoch, ranges, address });
     list(stream, 5).prop_map(|streams| ReceiptBody { streams })
 }
 

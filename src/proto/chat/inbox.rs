@@ -198,7 +198,7 @@ impl Inbox {
         let newest: Vec<(u64, u64)> =
             durable.map(|ranges| ranges.iter().rev().take(MAX_RECEIPT_RANGES).collect()).unwrap_or_default();
         let ranges = newest.into_iter().rev().map(|(first, last)| Range(first, last)).collect();
-        StreamRanges { author: stream.author, epoch: stream.epoch, ranges: List(ranges) }
+        StreamRanges { author: stream.author, epoch: stream.epoch, ranges: List(ranges), address: None }
     }
 }
 

@@ -52,12 +52,13 @@ fn error_codes() -> Vec<ErrorCode> {
         Unreachable,
         Blocked,
         Disk,
+        TooMany,
         Internal,
     })
 }
 
 fn warning_codes() -> Vec<WarningCode> {
-    all_of!(WarningCode { NameClash, ClonedKey, RosterFork, NoKey, CustodyRefused, Disk, Multicast })
+    all_of!(WarningCode { NameClash, ClonedKey, RosterFork, Unlisted, NoKey, CustodyRefused, Disk, Multicast })
 }
 
 /// Every notice once.

@@ -278,6 +278,7 @@ fn codes_are_those_of_the_contract() {
         WarningCode::NameClash,
         WarningCode::ClonedKey,
         WarningCode::RosterFork,
+        WarningCode::Unlisted,
         WarningCode::CustodyRefused,
         WarningCode::NoKey,
         WarningCode::Disk,
@@ -285,7 +286,7 @@ fn codes_are_those_of_the_contract() {
     ];
     assert_eq!(
         codes.map(warning_code).join(" "),
-        "name-clash cloned-key roster-fork custody-refused no-key disk multicast"
+        "name-clash cloned-key roster-fork unlisted custody-refused no-key disk multicast"
     );
 }
 
