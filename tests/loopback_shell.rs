@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use darknode::handle::{FaceMessage, Handle, NodeMessage, Ready};
+use darknode::handle::{Handle, NodeMessage, Ready, UiMessage};
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
 use darknode::node::{NodeConfig, StartError, start};
@@ -58,7 +58,7 @@ impl Node {
     }
 
     async fn say(&self, command: Command) {
-        self.handle.to_node.send(FaceMessage::Request(Request { line: Some(1), command })).await.unwrap();
+        self.handle.to_node.send(UiMessage::Request(Request { line: Some(1), command })).await.unwrap();
     }
 
     async fn next<T>(&mut self, what: &str, mut find: impl FnMut(&Notice) -> Option<T>) -> T {
@@ -86,7 +86,7 @@ impl Node {
     }
 
     async fn printed(&self, arrival: u64) {
-        self.handle.to_node.send(FaceMessage::Printed { arrival }).await.unwrap();
+        self.handle.to_node.send(UiMessage::Printed { arrival }).await.unwrap();
     }
 
     async fn quit(mut self) {

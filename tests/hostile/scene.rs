@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use darknode::handle::{FaceMessage, Handle, NodeMessage, Ready};
+use darknode::handle::{Handle, NodeMessage, Ready, UiMessage};
 use darknode::id::BootId;
 use darknode::identity::network::{NetworkKey, Role};
 use darknode::identity::{Name, Scheme, SecretKey};
@@ -70,7 +70,7 @@ impl Node {
     }
 
     pub async fn say(&self, command: Command) {
-        self.handle.to_node.send(FaceMessage::Request(Request { line: Some(1), command })).await.unwrap();
+        self.handle.to_node.send(UiMessage::Request(Request { line: Some(1), command })).await.unwrap();
     }
 
     async fn next<T>(&mut self, what: &str, find: impl Fn(&Notice) -> Option<T>) -> T {

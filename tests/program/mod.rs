@@ -73,7 +73,15 @@ impl Stage {
 
     /// A node for `name` that speaks JSON, alone: no mDNS, any free port, a data directory of that name.
     pub fn cast(&self, name: &str) -> Cast<'_> {
-        Cast { stage: self, name: name.into(), dir: name.into(), port: 0, lan: false, face: "--json", more: Vec::new() }
+        Cast {
+            stage: self,
+            name: name.into(),
+            dir: name.into(),
+            port: 0,
+            lan: false,
+            interface: "--json",
+            more: Vec::new(),
+        }
     }
 
     /// Starts a node as [`Stage::cast`] makes it.
@@ -186,7 +194,7 @@ pub struct Cast<'a> {
     dir: String,
     port: u16,
     lan: bool,
-    face: &'static str,
+    interface: &'static str,
     more: Vec<String>,
 }
 
@@ -209,13 +217,13 @@ impl Cast<'_> {
     }
 
     pub fn plain(mut self) -> Self {
-        self.face = "--plain";
+        self.interface = "--plain";
         self
     }
 
-    /// With the face that the program chooses itself.
-    pub fn faceless(mut self) -> Self {
-        self.face = "";
+    /// With the interface that the program chooses itself.
+    pub fn interactive(mut self) -> Self {
+        self.interface = "";
         self
     }
 
@@ -228,7 +236,7 @@ impl Cast<'_> {
     pub fn args(&self) -> Vec<String> {
         let mut args = vec!["-u".into(), self.name.clone(), "--data-dir".into(), self.dir.clone()];
         args.extend(["--port".into(), self.port.to_string()]);
-        args.extend((!self.face.is_empty()).then(|| self.face.into()));
+        args.extend((!self.interface.is_empty()).then(|| self.interface.into()));
         args.extend((!self.lan).then(|| "--no-lan".into()));
         args.extend(self.more.iter().cloned());
         args
@@ -251,7 +259,7 @@ impl Cast<'_> {
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Node {
         let mut node = self.stage.run(self.command(), &self.name);
-        match self.face {
+        match self.interface {
             "--json" => node.ready = node.event("ready"),
             _ => {
                 node.line_with("you are");
