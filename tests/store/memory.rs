@@ -247,7 +247,7 @@ fn rows_of_a_kind_that_is_new_to_the_program_are_replayed_until_they_have_taken_
     store.stop();
     unlearn(dir.path());
     for _ in 0..2 {
-        assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, [row.clone()]);
+        assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, std::slice::from_ref(&row));
     }
     let mut store = Running::open(dir.path());
     store.put_all([Op::Learned { kinds: kind::KNOWN.to_vec() }]);
