@@ -148,11 +148,11 @@ fn two_who_both_moved_find_each_other_through_one_common_friend() {
 fn served(seed: u64, names: &[&str]) -> Sim {
     println!("seed {seed}");
     let mut sim = Sim::new(Settings { seed, ..Settings::default() });
-    let server = sim.place(Plan { roles: roles::SERVER | roles::RELAY, ..Plan::client("server") });
+    let server = sim.add_node(Plan { roles: roles::SERVER | roles::RELAY, ..Plan::client("server") });
     let bootstrap = vec![sim.nodes[server].addr];
     sim.start(server);
     for name in names {
-        let node = sim.place(Plan { bootstrap: bootstrap.clone(), ..Plan::client(*name) });
+        let node = sim.add_node(Plan { bootstrap: bootstrap.clone(), ..Plan::client(*name) });
         sim.start(node);
     }
     sim
@@ -245,7 +245,7 @@ fn two_who_share_nothing_but_a_server_link_and_talk() {
 fn whoever_asks_before_accepting_is_dialled_back_by_no_strangers() {
     let mut sim = served(66, &["alice"]);
     let bootstrap = vec![sim.nodes[0].addr];
-    let bob = sim.place(Plan { accept: Accept::Ask, bootstrap, ..Plan::client("bob") });
+    let bob = sim.add_node(Plan { accept: Accept::Ask, bootstrap, ..Plan::client("bob") });
     sim.start(bob);
     sim.run(Duration::from_secs(5));
     sim.command(1, 2, Command::Add { user: "bob".to_owned() });
@@ -257,9 +257,9 @@ fn whoever_asks_before_accepting_is_dialled_back_by_no_strangers() {
 fn a_name_is_found_through_two_servers() {
     let mut sim = served(64, &["alice"]);
     let first = sim.nodes[0].addr;
-    let second = sim.place(Plan { roles: roles::SERVER, bootstrap: vec![first], ..Plan::client("other") });
+    let second = sim.add_node(Plan { roles: roles::SERVER, bootstrap: vec![first], ..Plan::client("other") });
     sim.start(second);
-    let carol = sim.place(Plan { bootstrap: vec![sim.nodes[second].addr], ..Plan::client("carol") });
+    let carol = sim.add_node(Plan { bootstrap: vec![sim.nodes[second].addr], ..Plan::client("carol") });
     sim.start(carol);
     sim.run(Duration::from_secs(5));
     sim.command(1, 2, Command::Chat { user: "carol".to_owned() });

@@ -17,9 +17,9 @@ fn chain(seed: u64, hosts: u32) -> Sim {
     println!("seed {seed}, {hosts} hosts");
     let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
     for island in 0..hosts {
-        sim.place(Plan::islander(format!("host{island}"), island));
+        sim.add_node(Plan::islander(format!("host{island}"), island));
         if island + 1 < hosts {
-            sim.place(Plan::relay(format!("relay{island}"), &[island, island + 1]));
+            sim.add_node(Plan::relay(format!("relay{island}"), &[island, island + 1]));
         }
     }
     (0..sim.nodes.len()).for_each(|node| sim.start(node));
@@ -67,10 +67,10 @@ fn a_name_is_found_though_the_relays_have_only_just_been_plugged_in() {
 
 /// Two people who linked elsewhere, and know each other's keys, and no way to each other.
 fn link(sim: &mut Sim, a: usize, b: usize) {
-    let hellos = [sim.hello_of(a), sim.hello_of(b)];
+    let hellos = [sim.first_hello(a), sim.first_hello(b)];
     for (one, other, hello) in [(a, b, &hellos[1]), (b, a, &hellos[0])] {
-        sim.know(one, other, hello);
-        sim.befriend(one, other, false);
+        sim.preload_user(one, other, hello);
+        sim.preload_link(one, other, false);
     }
 }
 
@@ -79,9 +79,9 @@ fn linked_chain(seed: u64, hosts: u32) -> Sim {
     println!("seed {seed}, {hosts} hosts");
     let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
     for island in 0..hosts {
-        sim.place(Plan::islander(format!("host{island}"), island));
+        sim.add_node(Plan::islander(format!("host{island}"), island));
         if island + 1 < hosts {
-            sim.place(Plan::relay(format!("relay{island}"), &[island, island + 1]));
+            sim.add_node(Plan::relay(format!("relay{island}"), &[island, island + 1]));
         }
     }
     link(&mut sim, 0, 2 * (hosts as usize - 1));
@@ -90,7 +90,7 @@ fn linked_chain(seed: u64, hosts: u32) -> Sim {
 }
 
 fn sees(sim: &Sim, node: usize, whom: usize) -> bool {
-    sim.nodes[node].shows.contains(&sim.nodes[whom].session)
+    sim.nodes[node].shown_online.contains(&sim.nodes[whom].session)
 }
 
 fn see_each_other(sim: &Sim, a: usize, b: usize) -> bool {
@@ -144,7 +144,7 @@ fn a_relay_that_is_unplugged_takes_presence_along_and_another_in_its_place_bring
     assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)));
     sim.crash(middle);
     assert!(sim.run_until(Duration::from_secs(14), |sim| !sees(sim, first, last) && !sees(sim, last, first)));
-    let spare = sim.place(Plan::relay("spare", &[1, 2]));
+    let spare = sim.add_node(Plan::relay("spare", &[1, 2]));
     sim.start(spare);
     assert!(sim.run_until(SOON, |sim| see_each_other(sim, first, last)), "the questions that wait go on by it");
 }
@@ -154,11 +154,11 @@ fn with_two_relays_side_by_side_one_may_go_and_presence_heals() {
     for (seed, loudly) in (0..15).flat_map(|seed| [(seed, true), (seed, false)]) {
         let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
         for (name, island) in [("alice", 0), ("bob", 3)] {
-            sim.place(Plan::islander(name, island));
+            sim.add_node(Plan::islander(name, island));
         }
         for island in 0..3 {
             for beside in 0..2 {
-                sim.place(Plan::relay(format!("relay{island}{beside}"), &[island, island + 1]));
+                sim.add_node(Plan::relay(format!("relay{island}{beside}"), &[island, island + 1]));
             }
         }
         link(&mut sim, 0, 1);
@@ -181,13 +181,13 @@ fn with_two_relays_side_by_side_one_may_go_and_presence_heals() {
 fn a_relay_that_is_carried_from_one_island_to_the_next_takes_names_and_keys_along() {
     let mut sim = Sim::new(Settings { seed: 40, ..Settings::default() });
     for (name, island) in [("alice", 0), ("bob", 1)] {
-        sim.place(Plan::islander(name, island));
+        sim.add_node(Plan::islander(name, island));
     }
-    let mule = sim.place(Plan::relay("mule", &[0]));
+    let mule = sim.add_node(Plan::relay("mule", &[0]));
     (0..3).for_each(|node| sim.start(node));
     sim.run(Duration::from_secs(30));
     sim.crash(mule);
-    sim.carry(mule, &[1]);
+    sim.move_to_islands(mule, &[1]);
     sim.run(Duration::from_secs(3600));
     sim.start(mule);
     sim.run(Duration::from_secs(10));
@@ -258,11 +258,11 @@ fn two_who_never_met_link_see_each_other_and_talk_over_a_chain() {
 fn in_a_hall_full_of_strangers_everybody_keeps_the_relay_and_the_relay_everybody() {
     let mut sim = Sim::new(Settings { seed: 70, scheme: Scheme::Cheap, ..Settings::default() });
     for n in 0..30 {
-        sim.place(Plan { accept: Accept::Ask, ..Plan::islander(format!("stranger{n}"), 0) });
+        sim.add_node(Plan { accept: Accept::Ask, ..Plan::islander(format!("stranger{n}"), 0) });
     }
-    let relay = sim.place(Plan::relay("relay", &[0, 1]));
-    let behind = sim.place(Plan::relay("behind", &[1, 2]));
-    let bob = sim.place(Plan::islander("bob", 2));
+    let relay = sim.add_node(Plan::relay("relay", &[0, 1]));
+    let behind = sim.add_node(Plan::relay("behind", &[1, 2]));
+    let bob = sim.add_node(Plan::islander("bob", 2));
     (0..sim.nodes.len()).for_each(|node| sim.start(node));
     sim.run(Duration::from_secs(120));
     let keep = |sim: &Sim, one: usize| !sim.net().between(one, relay).is_empty();
@@ -275,12 +275,12 @@ fn forty_people_on_four_islands_see_all_their_friends_and_no_relay_drops_a_quest
     const EACH: usize = 10;
     let mut sim = Sim::new(Settings { seed: 80, scheme: Scheme::Cheap, ..Settings::default() });
     for n in 0..4 * EACH {
-        sim.place(Plan { accept: Accept::Ask, ..Plan::islander(format!("n{n}"), (n / EACH) as u32) });
+        sim.add_node(Plan { accept: Accept::Ask, ..Plan::islander(format!("n{n}"), (n / EACH) as u32) });
     }
     let friends = |n: usize| (1..=3).map(move |step| (n, (n + step * (EACH + 7)) % (4 * EACH)));
     let pairs: Vec<(usize, usize)> = (0..4 * EACH).flat_map(friends).filter(|(a, b)| a / EACH != b / EACH).collect();
     pairs.iter().for_each(|(a, b)| link(&mut sim, *a, *b));
-    let relays: Vec<usize> = (0..3).map(|n| sim.place(Plan::relay(format!("relay{n}"), &[n, n + 1]))).collect();
+    let relays: Vec<usize> = (0..3).map(|n| sim.add_node(Plan::relay(format!("relay{n}"), &[n, n + 1]))).collect();
     (0..sim.nodes.len()).for_each(|node| sim.start(node));
     let all = |sim: &Sim| pairs.iter().all(|(a, b)| see_each_other(sim, *a, *b));
     assert!(sim.run_until(SOON, all));

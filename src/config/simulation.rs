@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::args::SimArgs;
 use super::{Unusable, unusable};
 use crate::identity::name::harmless;
-use crate::sim::scenario::{Order, Parts, Scenario};
+use crate::sim::scenario::{Params, Parts, Scenario};
 use crate::sim::topology::Topology;
 
 /// The nodes of figure 3 that have a name, and those beside them.
@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// A run of the simulator; everything in it has been checked.
 pub struct Simulation {
-    pub order: Order,
+    pub order: Params,
     /// The scenario and the topology by the names they were asked for.
     pub scenario: &'static str,
     pub topology: &'static str,
@@ -38,8 +38,8 @@ pub fn resolve(args: &SimArgs) -> Result<Simulation, Unusable> {
     if args.span.is_some_and(|span| span > LONGEST) {
         return Err(unusable("--span is at most 400days"));
     }
-    let plain = Order::new(which, nodes, args.seed);
-    let order = Order {
+    let plain = Params::new(which, nodes, args.seed);
+    let order = Params {
         topology: shape,
         degree: args.degree.into(),
         closed: !args.open,

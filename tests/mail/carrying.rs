@@ -75,9 +75,9 @@ fn strangers_on_two_islands_find_each_other_through_a_relay_and_both_can_answer(
     for seed in 0..20 {
         let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
         for name in ["alice", "bob"] {
-            sim.place(Plan::client(name));
+            sim.add_node(Plan::client(name));
         }
-        sim.place(Plan { roles: roles::RELAY, ..Plan::client("pi") });
+        sim.add_node(Plan { roles: roles::RELAY, ..Plan::client("pi") });
         bootstrap(&mut sim, &[ALICE, BOB], &[PI]);
         sim.cut(ALICE, BOB);
         [ALICE, BOB, PI].into_iter().for_each(|node| sim.start(node));

@@ -125,9 +125,9 @@ fn strangers_who_make_me_owe_receipts_do_not_use_up_my_room_at_a_relay() {
     bootstrap(&mut sim, &everybody, &[relay]);
     for (one, other) in pairs.iter().chain(&[(ALICE, BOB)]) {
         sim.cut(*one, *other);
-        sim.befriend(ALICE, *one, true);
+        sim.preload_link(ALICE, *one, true);
     }
-    sim.befriend(ALICE, BOB, false);
+    sim.preload_link(ALICE, BOB, false);
     sim.start(relay);
     for stranger in 2..relay {
         sim.start(stranger);

@@ -37,20 +37,20 @@ fn in_network(network: NetworkId, seed: u64, relays: usize) -> Sim {
 pub fn strangers(settings: Settings, people: &[&str], relays: usize) -> Sim {
     let mut sim = Sim::new(settings);
     for name in people {
-        sim.place(Plan::client(*name));
+        sim.add_node(Plan::client(*name));
     }
     for n in 0..relays {
-        sim.place(Plan { roles: roles::RELAY, ..Plan::client(format!("pi{n}")) });
+        sim.add_node(Plan { roles: roles::RELAY, ..Plan::client(format!("pi{n}")) });
     }
     sim
 }
 
 /// Pairs of nodes are linked and know each other's keys. To be said once of a world.
 pub fn link(sim: &mut Sim, pairs: &[(usize, usize)]) {
-    let hellos: Vec<_> = (0..sim.nodes.len()).map(|node| sim.hello_of(node)).collect();
+    let hellos: Vec<_> = (0..sim.nodes.len()).map(|node| sim.first_hello(node)).collect();
     for (one, other) in pairs.iter().flat_map(|(one, other)| [(*one, *other), (*other, *one)]) {
-        sim.remember(one, other, &hellos[other]);
-        sim.befriend(one, other, false);
+        sim.preload_session(one, other, &hellos[other]);
+        sim.preload_link(one, other, false);
     }
 }
 

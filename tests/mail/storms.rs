@@ -58,7 +58,7 @@ enum Sky {
 #[test]
 fn after_any_storm_every_line_was_shown_once_and_nothing_is_left_on_the_way() {
     let failed: Vec<String> =
-        seeds().filter_map(|seed| Storm::new(seed).play().err().map(|why| format!("seed {seed}: {why}"))).collect();
+        seeds().filter_map(|seed| Storm::new(seed).run().err().map(|why| format!("seed {seed}: {why}"))).collect();
     assert!(failed.is_empty(), "{} storms left damage: {failed:#?}", failed.len());
 }
 
@@ -80,14 +80,14 @@ impl Storm {
         let twice = (below(2) * 10) as u8;
         let mut sim = Sim::new(Settings { seed, loss, twice, scheme: Scheme::Cheap, ..Settings::default() });
         for node in 0..people {
-            sim.place(Plan::client(format!("n{node}")));
+            sim.add_node(Plan::client(format!("n{node}")));
         }
         for nth in 0..relays {
             let server = if nth == 3 { roles::SERVER } else { 0 };
-            sim.place(Plan { roles: roles::RELAY | server, ..Plan::client(format!("pi{nth}")) });
+            sim.add_node(Plan { roles: roles::RELAY | server, ..Plan::client(format!("pi{nth}")) });
         }
         let nodes = people + relays;
-        let hellos: Vec<_> = (0..nodes).map(|node| sim.hello_of(node)).collect();
+        let hellos: Vec<_> = (0..nodes).map(|node| sim.first_hello(node)).collect();
         let mut links = BTreeSet::new();
         for other in 0..nodes {
             for one in 0..other {
@@ -99,8 +99,8 @@ impl Storm {
             }
         }
         for (one, other) in &links {
-            sim.remember(*one, *other, &hellos[*other]);
-            sim.befriend(*one, *other, false);
+            sim.preload_session(*one, *other, &hellos[*other]);
+            sim.preload_link(*one, *other, false);
         }
         let addrs: Vec<_> = (people..nodes).map(|relay| sim.nodes[relay].addr).collect();
         for (node, plan) in sim.nodes.iter_mut().map(|node| &mut node.plan).enumerate() {
@@ -125,7 +125,7 @@ impl Storm {
         storm
     }
 
-    fn play(mut self) -> Result<(), String> {
+    fn run(mut self) -> Result<(), String> {
         for _ in 0..STEPS {
             self.misfortune()?;
             let pause = self.pause();
@@ -174,7 +174,7 @@ impl Storm {
                 self.sim.stall(one, span);
             }
             10 | 11 => self.carry(one),
-            12 => self.sim.nodes[one].wall_ahead = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
+            12 => self.sim.nodes[one].wall_offset = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
             13 => self.back_up(one)?,
             14 => self.restore(one)?,
             15 => self.cancel(),
@@ -210,7 +210,7 @@ impl Storm {
         self.sim.crash(node);
         self.sim.nodes[node].disk.restore(memory);
         self.forgiven.extend(queued_by(&self.sim, node).into_keys().filter(|id| !known.contains(id)));
-        self.invariants.excuse(node);
+        self.invariants.allow_reset(node);
         self.sim.start(node);
         Ok(())
     }

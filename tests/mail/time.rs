@@ -58,18 +58,18 @@ fn clocks_that_are_wrong_and_jump_let_nothing_expire_before_its_time() {
         assert!(sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Carried).len() == 5), "seed {seed}");
         visit(&mut sim, ALICE);
         for turn in 0..13 * 4 {
-            sim.nodes[PI].wall_ahead = WRONG[(turn + seed as usize) % WRONG.len()];
+            sim.nodes[PI].wall_offset = WRONG[(turn + seed as usize) % WRONG.len()];
             if turn % 7 == 0 {
                 sim.crash(PI);
                 sim.start(PI);
             }
             sim.run(6 * HOUR);
         }
-        sim.nodes[BOB].wall_ahead = WRONG[seed as usize + 1];
+        sim.nodes[BOB].wall_offset = WRONG[seed as usize + 1];
         sim.start(BOB);
         assert!(sim.run_until(SOON, |sim| shown(sim, BOB) == texts(5)), "seed {seed}: {:?}", shown(&sim, BOB));
         visit(&mut sim, BOB);
-        sim.nodes[ALICE].wall_ahead = WRONG[2];
+        sim.nodes[ALICE].wall_offset = WRONG[2];
         sim.start(ALICE);
         assert!(sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Delivered).len() == 5), "seed {seed}");
         sim.run(2 * DAY);
@@ -84,17 +84,17 @@ fn a_sender_a_day_ahead_a_relay_at_1970_and_a_receiver_who_jumps_a_month_lose_an
         sim.start(BOB);
         visit(&mut sim, BOB);
         [ALICE, PI].into_iter().for_each(|node| sim.start(node));
-        sim.nodes[ALICE].wall_ahead = WRONG[0];
+        sim.nodes[ALICE].wall_offset = WRONG[0];
         (0..5).for_each(|n| say(&mut sim, ALICE, BOB, &n.to_string()));
         assert!(sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Carried).len() == 5), "seed {seed}");
         visit(&mut sim, ALICE);
-        sim.nodes[PI].wall_ahead = WRONG[2];
+        sim.nodes[PI].wall_offset = WRONG[2];
         sim.run(DAY);
         visit(&mut sim, PI);
         // The keys that the lines are sealed to are a day old, whatever his clock says.
         sim.start(BOB);
         sim.run(HOUR);
-        sim.nodes[BOB].wall_ahead = 31 * DAY.as_millis() as i64;
+        sim.nodes[BOB].wall_offset = 31 * DAY.as_millis() as i64;
         sim.run(HOUR);
         sim.start(PI);
         assert!(sim.run_until(HOUR, |sim| shown(sim, BOB) == texts(5)), "seed {seed}: {:?}", shown(&sim, BOB));
@@ -113,7 +113,7 @@ fn lines_flow_while_all_clocks_jump() {
         [ALICE, BOB, PI].into_iter().for_each(|node| sim.start(node));
         for n in 0..20 {
             for node in [ALICE, BOB, PI] {
-                sim.nodes[node].wall_ahead = WRONG[(n + 2 * node) % WRONG.len()];
+                sim.nodes[node].wall_offset = WRONG[(n + 2 * node) % WRONG.len()];
             }
             say(&mut sim, ALICE, BOB, &n.to_string());
             sim.run(Duration::from_secs(2));

@@ -54,13 +54,13 @@ impl Storm {
         let twice = (rng.next_u64() % 2 * 10) as u8;
         let mut sim = Sim::new(Settings { seed, loss, twice, scheme: Scheme::Cheap, ..Settings::default() });
         for node in 0..nodes {
-            sim.place(Plan::client(format!("n{node}")));
+            sim.add_node(Plan::client(format!("n{node}")));
         }
-        let hellos: Vec<_> = (0..nodes).map(|node| sim.hello_of(node)).collect();
+        let hellos: Vec<_> = (0..nodes).map(|node| sim.first_hello(node)).collect();
         for (a, b) in graph.links() {
             for (one, other) in [(a, b), (b, a)] {
-                sim.remember(one, other, &hellos[other]);
-                sim.befriend(one, other, false);
+                sim.preload_session(one, other, &hellos[other]);
+                sim.preload_link(one, other, false);
             }
         }
         (0..nodes).for_each(|node| sim.start(node));
@@ -94,7 +94,7 @@ impl Storm {
                 let edge = self.below(2) as u32;
                 self.sim.split(|node| u32::from(node <= one) * edge);
             }
-            9 => self.sim.nodes[one].wall_ahead = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
+            9 => self.sim.nodes[one].wall_offset = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
             _ => self.say(one, other),
         }
     }
@@ -147,7 +147,7 @@ impl Storm {
 }
 
 fn sees(sim: &Sim, one: usize, other: usize) -> bool {
-    sim.nodes[one].shows.contains(&sim.nodes[other].session)
+    sim.nodes[one].shown_online.contains(&sim.nodes[other].session)
 }
 
 /// Lines whose prompt has returned.

@@ -7,7 +7,7 @@ use darknode::proto::Accept;
 use darknode::proto::event::Command;
 use darknode::proto::notice::{Absence, Notice};
 use darknode::sim::node::Plan;
-use darknode::sim::scenario::{Order, Scenario, play};
+use darknode::sim::scenario::{Params, Scenario, run};
 use darknode::sim::{Settings, Sim};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -16,13 +16,13 @@ const SOON: Duration = Duration::from_secs(20);
 fn friends(seed: u64, count: usize, settings: Settings) -> Sim {
     let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..settings });
     for node in 0..count {
-        sim.place(Plan::client(format!("n{node}")));
+        sim.add_node(Plan::client(format!("n{node}")));
     }
-    let hellos: Vec<_> = (0..count).map(|node| sim.hello_of(node)).collect();
+    let hellos: Vec<_> = (0..count).map(|node| sim.first_hello(node)).collect();
     for one in 0..count {
         for other in (0..count).filter(|other| *other != one) {
-            sim.remember(one, other, &hellos[other]);
-            sim.befriend(one, other, false);
+            sim.preload_session(one, other, &hellos[other]);
+            sim.preload_link(one, other, false);
         }
     }
     (0..count).for_each(|node| sim.start(node));
@@ -31,7 +31,7 @@ fn friends(seed: u64, count: usize, settings: Settings) -> Sim {
 }
 
 fn sees(sim: &Sim, one: usize, other: usize) -> bool {
-    sim.nodes[one].shows.contains(&sim.nodes[other].session)
+    sim.nodes[one].shown_online.contains(&sim.nodes[other].session)
 }
 
 fn all_see_each_other(sim: &Sim) -> bool {
@@ -47,9 +47,9 @@ fn told(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> usize {
 fn a_seed_gives_one_trace_and_another_seed_another() {
     for (name, scenario) in Scenario::ALL {
         let trace = |seed| {
-            let plain = Order::new(scenario, 10, seed);
-            let order = Order { span: Duration::from_secs(120), degree: 4, signed: false, ..plain };
-            play(&order, &mut |_| {}).trace
+            let plain = Params::new(scenario, 10, seed);
+            let order = Params { span: Duration::from_secs(120), degree: 4, signed: false, ..plain };
+            run(&order, &mut |_| {}).trace
         };
         assert_eq!(trace(3), trace(3), "{name}");
         assert_ne!(trace(3), trace(4), "{name}");
@@ -105,7 +105,10 @@ fn over_a_link_that_passes_one_way_nobody_comes_and_goes_for_ever() {
         sim.cut_one_way(0, 1);
         sim.run(Duration::from_secs(1200));
         let changes = |notice: &Notice| matches!(notice, Notice::Online { .. } | Notice::Offline { .. });
-        assert!((0..2).all(|node| told(&sim, node, changes) <= 2 && sim.nodes[node].shows.is_empty()), "seed {seed}");
+        assert!(
+            (0..2).all(|node| told(&sim, node, changes) <= 2 && sim.nodes[node].shown_online.is_empty()),
+            "seed {seed}"
+        );
         sim.mend(0, 1);
         assert!(sim.run_until(Duration::from_secs(400), all_see_each_other), "seed {seed}");
     }
@@ -132,7 +135,7 @@ fn wall_clocks_may_show_1970_or_be_days_apart() {
         let day = 24 * 3600 * 1000;
         for (node, ahead) in [(0, day), (1, -day), (2, -1_790_000_000_000)] {
             sim.crash(node);
-            sim.nodes[node].wall_ahead = ahead;
+            sim.nodes[node].wall_offset = ahead;
         }
         sim.run(SOON);
         (0..3).for_each(|node| sim.start(node));
@@ -166,7 +169,7 @@ fn a_disk_from_an_old_backup_makes_nobody_mute() {
         let backup = sim.nodes[0].disk.load();
         for day in 0..3 {
             sim.run(Duration::from_secs(24 * 3600));
-            sim.restate(0, ([11, 0, 0, day], 27272).into());
+            sim.add_address(0, ([11, 0, 0, day], 27272).into());
         }
         sim.crash(0);
         sim.nodes[0].disk.restore(backup);
@@ -185,7 +188,7 @@ fn strangers_meet_when_their_links_are_joined_and_are_away_some_time_after_they_
     for seed in 0..10 {
         let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
         for (name, segment) in [("anna", 1), ("berta", 2)] {
-            let node = sim.place(Plan { accept: Accept::Ask, segment: Some(segment), ..Plan::client(name) });
+            let node = sim.add_node(Plan { accept: Accept::Ask, segment: Some(segment), ..Plan::client(name) });
             sim.start(node);
         }
         sim.run(SOON);
