@@ -45,7 +45,7 @@ pub fn over_a_relay(field: &Field, seed: u64, lines: u64) -> Outcome {
     assert_eq!(alice.asks(r"\chat bob")["event"], "chat");
     bob.event_with("linked", "id", &id);
     let mut people = [Person::new("alice", "bob", alice, lines), Person::new("bob", "alice", bob, lines)];
-    people.iter_mut().for_each(Person::turn_to_the_other);
+    people.iter_mut().for_each(Person::open_chat);
     let rng = ChaCha20Rng::seed_from_u64(seed);
     Play { field, rng, people, relay: Some(relay), kills: 0 }.act()
 }
@@ -71,9 +71,9 @@ impl Play<'_> {
                 self.kill();
             }
         }
-        promise::fall_quiet(&mut self.people);
+        promise::settle(&mut self.people);
         let lines = self.people.iter().map(|person| person.shown.len()).sum();
-        promise::is_kept(self.people);
+        promise::check(self.people);
         Outcome { lines, kills: self.kills }
     }
 

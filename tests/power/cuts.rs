@@ -39,7 +39,7 @@ impl Play {
         alice.chats_with(&mut bob);
         let ports = [alice.port(), bob.port()];
         let mut people = [Person::new("alice", "bob", alice, LINES), Person::new("bob", "alice", bob, LINES)];
-        people.iter_mut().for_each(Person::turn_to_the_other);
+        people.iter_mut().for_each(Person::open_chat);
         Play { stage, rng: ChaCha20Rng::seed_from_u64(seed), people, disks, ports }
     }
 
@@ -59,11 +59,11 @@ impl Play {
                 self.cut();
             }
         }
-        promise::fall_quiet(&mut self.people);
+        promise::settle(&mut self.people);
         let cuts: u32 = self.people.iter().map(|person| person.restarts).sum();
         let shown: usize = self.people.iter().map(|person| person.shown.len()).sum();
         eprintln!("{shown} lines shown, {cuts} power cuts");
-        promise::is_kept(self.people);
+        promise::check(self.people);
     }
 
     /// At one of them, or both at once; now and then also while starting.
