@@ -1,4 +1,4 @@
-//! A crowd in one hand, and two nodes with one key.
+//! A Sybil attack, and two nodes with one key.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use darknode::sim::topology::components;
 use darknode::sim::{Settings, Sim};
 
 const HONEST: usize = 16;
-/// Four to one.
+/// Four sybils per honest node.
 const SYBILS: usize = 4 * HONEST;
 
-/// A closed network whose key has leaked: everybody of the crowd is linked with others of it, names all honest nodes in its
-/// list, knows where they are, and never stops dialling them.
-fn besieged<'a>(order: &'a Params, quiet: &'a mut dyn FnMut(Progress)) -> Harness<'a> {
+/// A closed network whose key has leaked: all sybils are linked with others of them, name all honest nodes in their
+/// lists, know their addresses, and never stop dialling them.
+fn under_sybil_attack<'a>(order: &'a Params, quiet: &'a mut dyn FnMut(Progress)) -> Harness<'a> {
     let mut stage = Harness::new(order, quiet);
     let sim = &mut stage.sim;
     sim.nodes.iter_mut().for_each(|node| node.plan.accept = Accept::Ask);
@@ -39,30 +39,30 @@ fn besieged<'a>(order: &'a Params, quiet: &'a mut dyn FnMut(Progress)) -> Harnes
 }
 
 #[test]
-fn a_crowd_in_one_hand_parts_no_friends_and_leaves_everybody_honest_neighbours_by_lot() {
+fn a_sybil_attack_separates_no_friends_and_leaves_honest_nodes_random_honest_neighbours() {
     for seed in 0..2 {
         let plain = Params::new(Scenario::Crash, HONEST, seed);
         let order = Params { degree: 6, signed: false, ..plain };
         let mut quiet = |_| {};
-        let mut stage = besieged(&order, &mut quiet);
+        let mut stage = under_sybil_attack(&order, &mut quiet);
         stage.run(Duration::from_secs(300));
-        let sights = stage.visibility();
-        assert!(sights.missing.is_empty() && sights.wrong.is_empty(), "seed {seed}: {:?}", sights.missing);
+        let found = stage.visibility();
+        assert!(found.missing.is_empty() && found.wrong.is_empty(), "seed {seed}: {:?}", found.missing);
         let honest = |ends: &[usize; 2]| ends.iter().all(|node| *node < HONEST);
         let live: Vec<[usize; 2]> = stage.sim.net().live().filter(honest).collect();
-        let by_lot = live.iter().filter(|[a, b]| !stage.graph.is_link(*a, *b)).count();
-        assert!(by_lot >= HONEST / 2, "seed {seed}: {by_lot} connections of honest nodes are by lot");
+        let random = live.iter().filter(|[a, b]| !stage.graph.is_link(*a, *b)).count();
+        assert!(random >= HONEST / 2, "seed {seed}: {random} connections between honest nodes are random");
         assert_eq!(components(0..HONEST, live.into_iter()).len(), 1, "seed {seed}");
         (HONEST..HONEST + SYBILS).for_each(|sybil| stage.sim.crash(sybil));
         stage.run(Duration::from_secs(60));
-        assert!(stage.visibility_is_correct(), "seed {seed}: the crowd is gone, and took somebody along");
+        assert!(stage.visibility_is_correct(), "seed {seed}: visibility is wrong after the sybils are gone");
         let report = stage.finish();
         assert!(report.broken.is_empty(), "seed {seed}: {:?}", report.broken);
     }
 }
 
 #[test]
-fn two_nodes_with_one_key_both_say_so_and_friends_go_on_with_each_other() {
+fn two_nodes_with_one_key_both_warn_and_their_friends_keep_working() {
     for seed in 0..4 {
         let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
         for node in 0..4 {
@@ -93,6 +93,6 @@ fn two_nodes_with_one_key_both_say_so_and_friends_go_on_with_each_other() {
                 sim.nodes[friend].shown_online.contains(&one) && sim.nodes[0].shown_online.contains(&other)
             })
         });
-        assert!(friends, "seed {seed}: the copy is gone, and the other one is not found");
+        assert!(friends, "seed {seed}: the original is not found after the copy is gone");
     }
 }

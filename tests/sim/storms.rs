@@ -1,5 +1,5 @@
-//! Storms: small worlds in which anything goes wrong at any moment, by seed; then the sky clears, and everything that was
-//! promised must come true.
+//! Randomized fault injection: small worlds in which anything fails at any moment, by seed. Then everything is
+//! repaired, and all guarantees must hold.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use rand_core::{Rng, SeedableRng};
 
 const SEEDS: u64 = 200;
 const STEPS: u64 = 40;
-/// The longest pause between two rounds of seeking, and a little.
+/// The longest interval between two rounds of seeking, and a little more.
 const CLEAR: Duration = Duration::from_secs(400);
 
-/// A small world, and what was done to it.
+/// A small world and the history of its faults.
 struct Storm {
     seed: u64,
     sim: Sim,
@@ -32,16 +32,16 @@ struct Storm {
 }
 
 #[test]
-fn after_any_storm_friends_see_each_other_and_every_line_typed_was_shown_once() {
+fn after_random_faults_friends_see_each_other_and_every_message_was_shown_once() {
     for seed in 0..SEEDS {
         let mut storm = Storm::new(seed);
         for _ in 0..STEPS {
-            storm.misfortune();
+            storm.inject_fault();
             let pause = storm.below(8_000);
             storm.sim.run(Duration::from_millis(pause));
             storm.check();
         }
-        storm.clear();
+        storm.recover();
     }
 }
 
@@ -76,7 +76,7 @@ impl Storm {
         self.below(self.graph.nodes() as u64) as usize
     }
 
-    fn misfortune(&mut self) {
+    fn inject_fault(&mut self) {
         let (one, other) = (self.node(), self.node());
         match self.below(11) {
             0 if self.sim.nodes[one].is_on() => self.sim.crash(one),
@@ -99,7 +99,8 @@ impl Storm {
         }
     }
 
-    /// A node turns up somewhere else, unless a friend of it has: of two friends one can be found where it was.
+    /// Moves a node to a new address, unless a friend of it has moved: one of two friends must be where it was known
+    /// to be.
     fn wander(&mut self, node: usize) {
         if self.graph.friends(node).all(|friend| !self.moved.contains(&friend)) {
             self.moved.insert(node);
@@ -122,10 +123,10 @@ impl Storm {
         assert!(broken.is_empty(), "seed {}: {broken:?}", self.seed);
     }
 
-    /// Everybody is on, at a known place, and reaches everybody.
-    fn clear(mut self) {
+    /// Restarts all nodes at known addresses with full connectivity, and checks the outcome.
+    fn recover(mut self) {
         self.sim.join();
-        // Whoever was told to quit while it stood still does so when it moves again.
+        // A node that was asked to quit while stalled does so when it resumes.
         self.sim.run(Duration::from_secs(60));
         for one in 0..self.graph.nodes() {
             (0..one).for_each(|other| self.sim.mend(one, other));
@@ -141,7 +142,7 @@ impl Storm {
         let done = self.sim.run_until(CLEAR, |sim| queued.is_subset(&stored(sim)));
         assert!(done, "seed {seed}: lines lost: {:?}", queued.difference(&stored(&self.sim)).collect::<Vec<_>>());
         let settled = self.sim.run_until(CLEAR, |sim| sim.nodes.iter().all(|node| node.disk.waiting() == 0));
-        assert!(settled, "seed {seed}: what arrived still waits");
+        assert!(settled, "seed {seed}: delivered messages are still queued");
         self.check();
     }
 }
@@ -150,7 +151,7 @@ fn sees(sim: &Sim, one: usize, other: usize) -> bool {
     sim.nodes[one].shown_online.contains(&sim.nodes[other].session)
 }
 
-/// Lines whose prompt has returned.
+/// Messages that were reported as queued.
 fn queued(sim: &Sim) -> BTreeSet<String> {
     let all = sim.nodes.iter().flat_map(|node| &node.notices);
     let queued = all.filter_map(|(_, notice)| match notice {
@@ -160,7 +161,7 @@ fn queued(sim: &Sim) -> BTreeSet<String> {
     queued.collect()
 }
 
-/// Lines that somebody else than their author has on disk.
+/// Messages that another node than their author has on disk.
 fn stored(sim: &Sim) -> BTreeSet<String> {
     let rows = sim.nodes.iter().flat_map(|node| node.disk.history.iter().filter(|row| row.from != node.user));
     rows.map(|row| String::from_utf8_lossy(&row.body).into_owned()).collect()
