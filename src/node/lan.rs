@@ -194,10 +194,10 @@ impl Station {
         }
     }
 
-    /// From now on this node announces itself, at once to begin with.
+    /// From now on this node announces itself, soon to begin with.
     fn silence_responder(&mut self, now: Instant) {
         self.listener.storm.rage(now);
-        self.next_round = now;
+        self.next_round = now + breath();
         if let Some(responder) = self.responder.take() {
             responder.silence();
             self.counters.mdns_storms.add();
@@ -305,7 +305,7 @@ impl Station {
         if batch.storm {
             self.silence_responder(now);
         } else if let Some(responder) = &mut self.responder {
-            responder.count(batch.packets);
+            responder.count(batch.weight);
         }
         self.tell(batch.news);
         batch.questions.into_iter().for_each(|(from, asked)| self.hear_question(from, &asked, now));
