@@ -60,10 +60,11 @@ impl Core {
             return self.drop_counted("envelope while the disk is behind");
         }
         match open(&self.config.network, &parcel.envelope, |id| self.prekeys.find(id)) {
-            Ok(opened) if opened.address != Address::from(self.config.user) => {
-                self.drop_counted("envelope to somebody else");
-            }
-            Ok(_) | Err(Unopened::Broken | Unopened::WrongLock) if self.disk_trouble.is_some() => {
+            // Whatever its wraps name, it is to be brought to where its address says.
+            Ok(opened) if opened.address != Address::from(self.config.user) => self.carry(conn, parcel),
+            Ok(_) | Err(Unopened::Broken | Unopened::WrongLock | Unopened::Unsound(_))
+                if self.disk_trouble.is_some() =>
+            {
                 self.drop_counted("envelope while the disk refuses");
             }
             Ok(opened) => self.on_opened(conn, opened, age_of(&parcel)),
@@ -72,6 +73,7 @@ impl Core {
             Err(Unopened::Malformed(_)) => self.strike(conn, "malformed envelope"),
             Err(Unopened::Broken) => self.refuse_sealed(conn, &parcel, "envelope with a broken seal"),
             Err(Unopened::WrongLock) => self.refuse_sealed(conn, &parcel, "envelope with a wrong lock"),
+            Err(Unopened::Unsound(_)) => self.refuse_sealed(conn, &parcel, "envelope with unsound contents"),
         }
     }
 
