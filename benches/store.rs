@@ -153,7 +153,17 @@ fn me() -> Me {
 fn row(n: u64, from: UserId, with: UserId) -> MessageRow {
     let stream = StreamId { author: SessionId(from.0), epoch: 1, to: with.into() };
     let id = MessageId { stream, n };
-    MessageRow { arrival: n, id, kind: kind::TEXT, with, from, lamport: n, wall: Wall(n as i64), body: TEXT.to_vec() }
+    MessageRow {
+        arrival: n,
+        id,
+        kind: kind::TEXT,
+        with: with.into(),
+        from,
+        lamport: n,
+        wall: Wall(n as i64),
+        body: TEXT.to_vec(),
+        since: Moment(0),
+    }
 }
 
 /// 32 bytes that look as random as a key and differ for every `n`.

@@ -8,7 +8,7 @@ use darknode::identity::record::{Checked, Record};
 use darknode::identity::seal::{PrekeySecret, open};
 use darknode::identity::{Name, Scheme, Verifier};
 use darknode::node::home::from_pem;
-use darknode::node::lan::packet::{self, Data, Item, MAX_ITEMS, Packet, text};
+use darknode::node::lan::packet::{Data, Item, MAX_ITEMS, Packet, text};
 use darknode::proto::ranges::Ranges;
 use darknode::time::Moment;
 use darknode::wire::chat::Items;
@@ -149,10 +149,10 @@ pub fn scan_only(bytes: &[u8]) {
 /// A packet of the local link.
 pub fn mdns(bytes: &[u8]) {
     let Ok(packet) = Packet::read(bytes) else { return };
-    let service = packet::Name::new("_darkchat._udp.local");
+    assert!(packet.first_question().is_none_or(|question| question.len() < 32));
     let items = packet.items().inspect(|item| {
         if let Ok(Item::Record(record)) = item {
-            shown(record.name.label_under(&service));
+            assert!((1..64).contains(&record.instance.len()));
             if let Data::Txt(data) = record.data {
                 shown(text(data, "b"));
             }

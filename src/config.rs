@@ -20,7 +20,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use tracing_subscriber::filter::Targets;
 
 use crate::identity::Name;
-use crate::identity::address::{Address, SCHEME};
+use crate::identity::address::{ContactAddress, SCHEME};
 use crate::identity::name::harmless;
 use crate::identity::network::NetworkKey;
 use crate::proto::Accept;
@@ -277,7 +277,10 @@ fn normal_address(text: &str) -> Result<String, Unusable> {
         unusable(format!("`{shown}` is no address for --bootstrap; write host, host:port or [2001:db8::1]:port"))
     };
     if text.starts_with(SCHEME) {
-        return text.parse().map(|address: Address| address.to_string()).map_err(|why| unusable(why.to_string()));
+        return text
+            .parse()
+            .map(|address: ContactAddress| address.to_string())
+            .map_err(|why| unusable(why.to_string()));
     }
     if let Ok(ip) = text.parse::<Ipv6Addr>() {
         return Ok(format!("[{ip}]:{DEFAULT_PORT}"));

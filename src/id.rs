@@ -1,4 +1,4 @@
-//! Names for things: newtypes over bytes and integers, so that a user cannot be passed where a session is meant.
+//! Identifiers: newtypes over bytes and integers, so that a user id cannot be passed where a session id is expected.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use data_encoding::{BitOrder, Encoding, Specification};
 use sha2::{Digest, Sha256};
 
-/// RFC 4648 base32 without padding, in lower case: what people see of a key (52 characters for 32 bytes).
+/// RFC 4648 base32 without padding, in lower case: the textual form of keys (52 characters for 32 bytes).
 pub static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     let mut spec = Specification::new();
     spec.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
@@ -17,7 +17,7 @@ pub static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     spec.encoding().expect("the alphabet above has 32 distinct symbols")
 });
 
-/// A text that is not an id of the kind asked for.
+/// A text that is not an id of the expected kind. Holds the expected number of characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an id is {0} lower-case base32 characters")]
 pub struct BadId(pub usize);
@@ -29,7 +29,7 @@ macro_rules! id32 {
         pub struct $name(pub [u8; 32]);
 
         impl $name {
-            /// The first six base32 characters: enough to tell apart two of the same name.
+            /// The first six base32 characters: enough to distinguish users of the same name.
             pub fn short(&self) -> String {
                 let mut text = BASE32.encode(&self.0[..4]);
                 text.truncate(6);
@@ -37,8 +37,8 @@ macro_rules! id32 {
             }
         }
 
-        // The order of the bytes. Two ids differ in their first eight, unless somebody means them not to: as numbers these are
-        // compared without a call, and maps by id do little else.
+        // The order of the bytes. Unless chosen on purpose, two ids differ in their first eight bytes. Comparing
+        // these as integers avoids a call to memcmp, and lookups by id do little else.
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
                 let first = |id: &Self| u64::from_be_bytes(id.0[..8].try_into().expect("an id has 32 bytes"));
@@ -76,19 +76,19 @@ macro_rules! id32 {
 }
 
 id32!(
-    /// A person: the bytes of their Ed25519 user key.
+    /// A user (a person): the bytes of their Ed25519 user key.
     UserId
 );
 id32!(
-    /// One running node of a user: the bytes of its Ed25519 session key, which is also its TLS key.
+    /// A session (one running node of a user): the bytes of its Ed25519 session key, which is also its TLS key.
     SessionId
 );
 id32!(
-    /// The network whose members share a key; all zero for the open network.
+    /// A network, whose members share a key; all zero for the open network.
     NetworkId
 );
 id32!(
-    /// Where an envelope goes: a user today, a room later.
+    /// The addressee of an envelope: a user.
     Address
 );
 id32!(
@@ -97,12 +97,12 @@ id32!(
 );
 
 impl NetworkId {
-    /// Everybody without a network key.
+    /// The open network: all nodes without a network key.
     pub const OPEN: NetworkId = NetworkId([0; 32]);
 }
 
 impl UserId {
-    /// All ids that begin with these bytes.
+    /// The range of all ids that start with these bytes.
     pub fn beginning(short: [u8; 8]) -> RangeInclusive<UserId> {
         let (mut first, mut last) = ([0; 32], [255; 32]);
         first[..8].copy_from_slice(&short);
@@ -117,44 +117,48 @@ impl From<UserId> for Address {
     }
 }
 
-impl Address {
-    /// The user of this address.
-    pub fn user(&self) -> UserId {
-        UserId(self.0)
+impl From<&UserId> for Address {
+    fn from(user: &UserId) -> Address {
+        Address(user.0)
     }
 }
 
-/// Random per start of a node: a connection from a newer start replaces the old one.
+/// A random number per start of a node. A connection from a newer start replaces the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootId(pub u64);
 
-/// A connection of this process; never travels.
+/// A connection of this process; never sent to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
-/// A dial of this process; never travels.
+/// A dial of this process; never sent to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub u64);
 
-/// One conversation's counter in one start of one session: every start opens a new random epoch, so that a
-/// restored backup can never use a number twice.
+/// The message counter of one conversation during one run of one session. Every start uses a new random epoch, so
+/// that a restored backup can never use a number twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId {
+    /// The session that numbers the messages.
     pub author: SessionId,
+    /// Random per start of the session.
     pub epoch: u64,
+    /// The addressee.
     pub to: Address,
 }
 
-/// A message, the same on every session that has it. `n` counts from 1 in its stream.
+/// The id of a message, the same on every session that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId {
+    /// The stream of the message.
     pub stream: StreamId,
+    /// The number in its stream, from 1.
     pub n: u64,
 }
 
 impl MessageId {
-    /// The opaque string of `cli.md`: the first 128 bits of SHA-256 over all that makes the id, so that nobody can find
-    /// another message with the same one.
+    /// The opaque string that represents the id in user interfaces: the first 128 bits of SHA-256 over all parts of
+    /// the id, so that nobody can craft another message with the same one.
     pub fn token(&self) -> String {
         let hash = Sha256::new()
             .chain_update(b"darknode/message/1\0")
@@ -172,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_52_characters_and_reads_back() {
+    fn an_id_has_52_characters_and_round_trips() {
         let id = UserId([7; 32]);
         assert_eq!(id.to_string().len(), 52);
         assert_eq!(id.to_string().parse(), Ok(id));

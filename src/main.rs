@@ -9,18 +9,21 @@ use darknode::node::{NodeConfig, lan, start};
 use darknode::sim::scenario::play;
 use darknode::time::Now;
 use darknode::ui;
+use darknode::ui::exit::Exit;
 
 /// What cannot work, as one line; nothing was changed.
 type Refusal = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    config::read(std::env::args_os()).map_err(Refusal::from).and_then(act).unwrap_or_else(|why| {
+    let done = config::read(std::env::args_os()).map_err(Refusal::from).and_then(act);
+    let exit = done.unwrap_or_else(|why| {
         eprintln!("darknode: {}", ui::plain::inline(&why.to_string()));
-        ExitCode::from(2)
-    })
+        Exit::Usage
+    });
+    exit.into()
 }
 
-fn act(action: Action) -> Result<ExitCode, Refusal> {
+fn act(action: Action) -> Result<Exit, Refusal> {
     match action {
         Action::Run(config) => return run(*config),
         Action::NetworkNew => ui::print(&NetworkKey::generate(random()).to_text()),
@@ -36,11 +39,11 @@ fn act(action: Action) -> Result<ExitCode, Refusal> {
         Action::Simulate(simulation) => return Ok(simulate(&simulation)),
         Action::Tell(text) => ui::print(&text),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
 /// Exit code 1 if something did not hold that should.
-fn simulate(simulation: &Simulation) -> ExitCode {
+fn simulate(simulation: &Simulation) -> Exit {
     let clock = Clock::new(Now::default());
     let began = clock.now().moment;
     let mut progress = ui::sim::Progress::default();
@@ -48,10 +51,10 @@ fn simulate(simulation: &Simulation) -> ExitCode {
     progress.clear();
     let took = clock.now().moment.since(began);
     ui::print(&ui::sim::render(simulation, &report, took));
-    if report.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.broken.is_empty() { Exit::Success } else { Exit::Failure }
 }
 
-fn run(config: Config) -> Result<ExitCode, Refusal> {
+fn run(config: Config) -> Result<Exit, Refusal> {
     config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
     ui::log::start(&config);
     let runtime =

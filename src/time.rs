@@ -1,16 +1,16 @@
-//! Time as plain integers. The one clock lives in `node/clock.rs`; everything else is told.
+//! Time as plain integers. The only clock is in `node/clock.rs`; all other code receives the time as an argument.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// Milliseconds that this node has lived: monotonic while it runs, saved by the store and carried on over restarts
-/// (time spent switched off is added where the wall clock is believable, and left out where it is not, so that what
-/// ages by it expires late, never early). Two machines' moments have nothing to do with each other.
+/// Milliseconds that this node has existed: monotonic while it runs, saved by the store and continued after a
+/// restart. Time spent switched off is added if the wall clock is believable and left out otherwise, so that whatever
+/// ages by it expires late, never early. The moments of two machines are unrelated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(pub u64);
 
 impl Moment {
-    /// How long after `earlier` this is; zero if it is not.
+    /// The time since `earlier`; zero if that is later.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -32,14 +32,16 @@ impl Sub<Duration> for Moment {
     }
 }
 
-/// Milliseconds since 1970 by somebody's wall clock: printed, and used to make sequence numbers grow; never compared
+/// Milliseconds since 1970 by the local wall clock: displayed, and used to make sequence numbers grow. Never compared
 /// between machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Wall(pub i64);
 
-/// What the one clock says: the moment to reckon with, and the wall time to print.
+/// A reading of the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
+    /// The moment, for all calculations.
     pub moment: Moment,
+    /// The wall time, for display.
     pub wall: Wall,
 }

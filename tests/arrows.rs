@@ -50,7 +50,7 @@ const WET_WORDS: &[&str] = &[
 ];
 
 /// In the core: what every room may name. All else there is a room or a router.
-const COMMON_GROUND: &[&str] = &["event", "notice", "limits", "persist", "ranges"];
+const COMMON_GROUND: &[&str] = &["event", "notice", "limits", "peer", "persist", "ranges"];
 
 /// What the faces may name of the core.
 const SEEN_BY_FACES: &[&str] = &["event", "notice", "Accept"];
@@ -173,7 +173,7 @@ fn offences(module: &[String], text: &str) -> Vec<String> {
                 wrong.insert(format!("crate::proto::{item}: faces see only events and views"));
             }
             ["crate", "proto", group, ..]
-                if is_room(module) && !COMMON_GROUND.contains(&group) && !is_inside(&named, module) =>
+                if is_room(module) && !COMMON_GROUND.contains(&group) && !is_inside(named, module) =>
             {
                 let path = named[..named.len().min(4)].join("::");
                 wrong.insert(format!("{path}: rooms do not name each other, the core routes"));

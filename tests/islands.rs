@@ -285,7 +285,7 @@ fn forty_people_on_four_islands_see_all_their_friends_and_no_relay_drops_a_quest
     let all = |sim: &Sim| pairs.iter().all(|(a, b)| see_each_other(sim, *a, *b));
     assert!(sim.run_until(SOON, all));
     for relay in relays {
-        let drops = sim.core(relay).map(|core| core.drops().clone()).unwrap_or_default();
+        let drops = sim.core(relay).map(|core| core.drops()).unwrap_or_default();
         assert!(drops.is_empty(), "{drops:?}");
     }
 }

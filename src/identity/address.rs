@@ -14,7 +14,7 @@ pub const MAX_PLACES: usize = 8;
 
 /// A user, and where they may be met, the likeliest place first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub struct ContactAddress {
     pub user: UserId,
     pub places: Vec<SocketAddr>,
 }
@@ -24,10 +24,10 @@ pub struct Address {
 #[error("this is no address; \\me shows one: darkchat:USER@IP:PORT")]
 pub struct BadAddress;
 
-impl FromStr for Address {
+impl FromStr for ContactAddress {
     type Err = BadAddress;
 
-    fn from_str(text: &str) -> Result<Address, BadAddress> {
+    fn from_str(text: &str) -> Result<ContactAddress, BadAddress> {
         let rest = text.strip_prefix(SCHEME).ok_or(BadAddress)?;
         let (user, places) = rest.split_once('@').unwrap_or((rest, ""));
         let user = user.parse().map_err(|_| BadAddress)?;
@@ -39,11 +39,11 @@ impl FromStr for Address {
         if places.len() > MAX_PLACES || !places.iter().all(can_be_dialled) {
             return Err(BadAddress);
         }
-        Ok(Address { user, places })
+        Ok(ContactAddress { user, places })
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ContactAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places: Vec<String> = self.places.iter().map(SocketAddr::to_string).collect();
         write!(f, "{SCHEME}{}@{}", self.user, places.join(","))
@@ -58,7 +58,7 @@ mod tests {
     fn what_is_shown_can_be_typed() {
         for places in [vec![], vec!["10.0.0.1:5"], vec!["10.0.0.1:5", "[2001:db8::1]:6"]] {
             let places = places.iter().map(|place| place.parse().unwrap()).collect();
-            let address = Address { user: UserId([7; 32]), places };
+            let address = ContactAddress { user: UserId([7; 32]), places };
             assert_eq!(address.to_string().parse(), Ok(address));
         }
     }
@@ -69,10 +69,10 @@ mod tests {
         for places in
             ["10.0.0.1", "10.0.0.1:0", "0.0.0.0:5", "224.0.0.1:5", "host:5", "10.0.0.1:5;", &"10.0.0.1:5,".repeat(9)]
         {
-            assert_eq!(format!("darkchat:{user}@{places}").parse::<Address>(), Err(BadAddress), "{places}");
+            assert_eq!(format!("darkchat:{user}@{places}").parse::<ContactAddress>(), Err(BadAddress), "{places}");
         }
         for text in ["", "darkchat:", "darkchat:bob@10.0.0.1:5", &format!("{user}@10.0.0.1:5")] {
-            assert_eq!(text.parse::<Address>(), Err(BadAddress), "{text}");
+            assert_eq!(text.parse::<ContactAddress>(), Err(BadAddress), "{text}");
         }
     }
 }

@@ -1,18 +1,18 @@
-//! The one clock, and the operating system's randomness: nothing else in the program asks for either.
+//! The only clock of the program, and the operating system's randomness. Nothing else asks for either.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::time::{Moment, Now, Wall};
 
-/// 2026-01-01, in unix milliseconds: a wall clock before it was never set (a Raspberry Pi has none).
+/// 2026-01-01 in Unix milliseconds. An earlier wall clock was never set (a Raspberry Pi has no battery-backed clock).
 const BELIEVABLE: Wall = Wall(1_767_225_600_000);
-/// The longest time switched off that is believed: beyond it, it is rather the clock that is wrong.
+/// The longest time switched off that is believed. Beyond it, a wrong clock is more likely.
 const LONGEST_OFF: Duration = Duration::from_secs(400 * 24 * 3600);
-/// How far the wall may run ahead of the time lived before we say that the machine slept: more than a scheduler's
-/// hiccup, less than a nap that costs connections.
-const NAP: Duration = Duration::from_secs(5);
+/// How far the wall clock may run ahead of monotonic time before it counts as a suspend: more than a scheduling
+/// delay, less than a suspend that costs connections.
+const MIN_SUSPEND: Duration = Duration::from_secs(5);
 
-/// Moments that go on from where the last process stopped. Copies agree.
+/// A clock whose moments continue from where the last process stopped. Copies agree.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
@@ -20,37 +20,38 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Goes on from `saved`; the time switched off is added where both wall clocks are believable, so that ages never
-    /// run ahead of the truth.
+    /// Continues from `saved`. The time switched off is added if both wall clocks are believable; otherwise it is
+    /// left out, so that ages never run ahead of the truth.
     pub fn new(saved: Now) -> Clock {
         Clock { started: instant(), base: saved.moment + switched_off(saved.wall, wall()) }
     }
 
+    /// The current moment and wall time.
     pub fn now(&self) -> Now {
-        let lived = instant().saturating_duration_since(self.started);
-        Now { moment: self.base + lived, wall: wall() }
+        let elapsed = instant().saturating_duration_since(self.started);
+        Now { moment: self.base + elapsed, wall: wall() }
     }
 }
 
-/// Notices that the machine slept: monotonic time stands still then, and the wall does not. A clock that is merely set
-/// forward looks the same, and costs a round of dialling.
+/// Detects that the machine was suspended: monotonic time stands still meanwhile, and wall time does not. A clock
+/// that is set forward looks the same, and costs one round of dialling.
 #[derive(Debug)]
-pub struct SleepWatch {
+pub struct SuspendWatch {
     last: Now,
 }
 
-impl SleepWatch {
-    /// Begins to watch.
-    pub fn new(now: Now) -> SleepWatch {
-        SleepWatch { last: now }
+impl SuspendWatch {
+    /// Starts watching at `now`.
+    pub fn new(now: Now) -> SuspendWatch {
+        SuspendWatch { last: now }
     }
 
-    /// Whether the machine slept since the last call.
+    /// Whether the machine was suspended since the last call.
     pub fn woke(&mut self, now: Now) -> bool {
-        let lived = now.moment.since(self.last.moment).as_millis() as i64;
+        let elapsed = now.moment.since(self.last.moment).as_millis() as i64;
         let passed = now.wall.0.saturating_sub(self.last.wall.0);
         self.last = now;
-        passed.saturating_sub(lived) > NAP.as_millis() as i64
+        passed.saturating_sub(elapsed) > MIN_SUSPEND.as_millis() as i64
     }
 }
 
@@ -102,12 +103,12 @@ mod tests {
         assert_eq!(
             switched_off(saved, Wall(saved.0 + 74 * 365 * day)),
             Duration::ZERO,
-            "started in 2100: nothing dies"
+            "started in 2100: nothing expires"
         );
     }
 
     #[test]
-    fn moments_go_on_from_the_saved_one_and_never_back() {
+    fn moments_continue_from_the_saved_one_and_never_go_back() {
         let clock = Clock::new(at(77_000, 0));
         let first = clock.now();
         assert!(first.moment >= Moment(77_000));
@@ -115,11 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_that_outran_the_time_lived_means_that_the_machine_slept() {
-        let mut watch = SleepWatch::new(at(0, 0));
+    fn a_wall_clock_far_ahead_of_monotonic_time_means_a_suspend() {
+        let mut watch = SuspendWatch::new(at(0, 0));
         assert!(!watch.woke(at(1000, 1000)));
         assert!(watch.woke(at(2000, 9000)));
         assert!(!watch.woke(at(3000, 10_000)));
-        assert!(!watch.woke(at(4000, 2000)), "set back: nothing happened");
+        assert!(!watch.woke(at(4000, 2000)), "the clock was set back, which is no suspend");
     }
 }

@@ -1,15 +1,15 @@
-//! What was refused, dropped or cut off at a bound: counted here, so that it can be seen.
+//! Counters of what was refused, dropped or cut off at a bound.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// Counts since the start. Any task counts, anybody reads.
+        /// Counts since the start, shared by all tasks.
         #[derive(Debug, Default)]
         pub struct Counters { $($(#[$doc])* pub $name: Count),* }
 
         impl Counters {
-            /// Every count that is not zero, by name.
+            /// Every non-zero count, by name.
             pub fn seen(&self) -> Vec<(&'static str, u64)> {
                 let all = [$((stringify!($name), self.$name.get())),*];
                 all.into_iter().filter(|(_, count)| *count > 0).collect()
@@ -19,25 +19,25 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Handshakes that had to prove their address first because many were pending.
+    /// Handshakes answered with a QUIC retry because many were pending.
     handshakes_retried,
-    /// Handshakes refused because too many were pending in all.
+    /// Handshakes refused because too many were pending overall.
     handshakes_refused,
-    /// Handshakes ignored because too many of one IP were pending.
+    /// Handshakes ignored because too many from one IP were pending.
     handshakes_ignored,
-    /// Handshakes that failed or ran into their deadline.
+    /// Handshakes that failed or timed out.
     handshakes_failed,
-    /// Connections without a proof of this network or without a common version.
+    /// Connections without a proof of this network or without a shared version.
     strangers,
-    /// Connections closed for bytes that make no sense.
+    /// Connections closed for malformed data.
     protocol,
-    /// Connections closed for too much, too fast or too slow.
+    /// Connections closed for sending too much or too fast, or for reading too slowly.
     limits,
-    /// Streams of a type this version does not know.
+    /// Streams of an unknown type.
     unknown_streams,
-    /// Messages of ours that no frame could hold.
+    /// Outgoing messages that fit no frame.
     oversized,
-    /// Dials given up at once because too many were under way.
+    /// Dials dropped because too many were under way.
     dials_dropped,
     /// Announcements on the local link beyond what is remembered.
     sightings_dropped,
@@ -47,17 +47,21 @@ counters! {
     mdns_from_elsewhere,
     /// Packets of mDNS that make no sense.
     mdns_garbled,
+    /// Times that the mDNS responder was stopped because too many packets came, or made it remember too much.
+    mdns_storms,
 }
 
-/// One count.
+/// One counter.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
 impl Count {
+    /// Adds one.
     pub fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The one UDP socket and the QUIC endpoint on it, for dialling and accepting.
+//! The UDP socket and the QUIC endpoint on it, used for dialling and accepting.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -11,53 +11,63 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::socket::BoundedSocket;
 use crate::proto::limits::LOST_GRACE;
 
-/// Where others try first: `cli.md`.
+/// The default UDP port, which others assume when none is given.
 pub const DEFAULT_PORT: u16 = 27272;
 
-/// Handshakes that may wait for this node at once (design §7).
+/// Incoming handshakes that may be pending at once.
 pub const MAX_PENDING: usize = 256;
-/// Streams of one kind that a peer may have open: one of control, one of chat, and room for later types. Each costs idle
+/// Unidirectional streams a peer may have open: one control, one chat, and spare for later types. Each costs idle
 /// memory from the start (`docs/decisions.md`, numbers).
 const UNI_STREAMS: u32 = 8;
+/// Bidirectional streams a peer may have open. None is used yet.
 const BIDI_STREAMS: u32 = 4;
-/// One chat frame in flight is enough to keep the pipe full, and what a hostile peer can make us hold is four of them.
+/// Bytes in flight per stream: one chat frame, which is enough to keep the connection busy.
 const STREAM_WINDOW: u32 = 256 * 1024;
+/// Bytes in flight per connection: what a hostile peer can make this node hold.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Kernel buffers: at 2 MiB loopback loses nothing where the default loses thousands of packets.
-/// The kernel may grant less.
+/// Kernel buffers, in bytes. At 2 MiB loopback loses nothing where the default loses thousands of packets. The kernel
+/// may grant less.
 const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
-/// From the last packet heard, or from the first one sent behind it, to giving a peer up. Who hangs for 8 s and was heard
-/// up to one [`KEEP_ALIVE`] before finds its connections alive; who is killed is given up 13.5 s later at most, so that
-/// with the core's grace it is lost within 15 s.
+/// Idle timeout: counted from the last packet received, or from the first packet sent after it. A peer that hangs for
+/// 8 s and was heard up to one [`KEEP_ALIVE`] before keeps its connections. A peer that is killed is given up 13.5 s
+/// later at most, so that with the core's grace period it is reported lost within 15 s.
 const IDLE: Duration = Duration::from_millis(10_800);
-/// Between two packets on a connection on which nothing else is said: by the side that dialled.
+/// Keep-alive interval of the side that dialled.
 const KEEP_ALIVE: Duration = Duration::from_millis(2500);
-/// The same for the side that accepted. It only ever speaks when the other side's packets stay away, and so a quiet
-/// connection costs one packet each way and not two.
+/// Keep-alive interval of the side that accepted. It is longer, so that this side only sends when the dialler's
+/// packets stay away, and an idle connection costs one packet each way per interval instead of two.
 const KEEP_ALIVE_ACCEPTED: Duration = Duration::from_millis(2700);
-/// A hang that costs nobody a connection, and the time in which a dead peer must be shown as lost (`docs/decisions.md`).
+/// A hang that connections must survive, and the time within which a dead peer must be reported lost
+/// (`docs/decisions.md`).
 const HANG: Duration = Duration::from_secs(8);
 const MISSED_WITHIN: Duration = Duration::from_secs(15);
 const _: () = assert!(HANG.as_millis() + KEEP_ALIVE.as_millis() < IDLE.as_millis());
 const _: () =
     assert!(KEEP_ALIVE_ACCEPTED.as_millis() + IDLE.as_millis() + LOST_GRACE.as_millis() < MISSED_WITHIN.as_millis());
-/// A third of the usual guess: at 30 % loss a handshake takes 0.3 s instead of 1 s (`docs/decisions.md`, numbers).
+/// A third of quinn's default: at 30 % loss a handshake takes 0.3 s instead of 1 s (`docs/decisions.md`, numbers).
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// Why there is no socket.
+/// Why the UDP socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     #[error(
         "UDP port {0} is taken: stop the program that has it, or choose another with --port (0 takes any free one)"
     )]
+    /// Another program uses the port.
     Taken(u16),
     #[error("UDP port {0} is reserved for the system: choose one above 1023 with --port")]
+    /// The port needs privileges.
     Reserved(u16),
     #[error("no UDP socket could be opened: {0}")]
+    /// Any other error.
     Io(#[from] io::Error),
 }
 
-/// Opens the socket. Without a port: [`DEFAULT_PORT`], or any free one if that is taken. Port 0 is any free one.
+/// Opens the socket, dual-stack where the system has IPv6. Without a port: [`DEFAULT_PORT`], or any free one if that
+/// is taken. Port 0 is any free one.
+///
+/// # Errors
+/// See [`BindError`].
 pub fn bind(port: Option<u16>) -> Result<UdpSocket, BindError> {
     let wanted = port.unwrap_or(DEFAULT_PORT);
     match bind_to(wanted) {
@@ -71,26 +81,32 @@ pub fn bind(port: Option<u16>) -> Result<UdpSocket, BindError> {
     }
 }
 
-/// Makes the endpoint. Must be called inside a tokio runtime.
+/// Creates the endpoint.
+///
+/// # Errors
+/// The socket cannot be registered with the runtime.
+///
+/// # Panics
+/// Outside a tokio runtime.
 pub fn open(socket: UdpSocket, server: ServerConfig) -> io::Result<Endpoint> {
     let socket = Arc::new(BoundedSocket(TokioRuntime.wrap_udp_socket(socket)?));
     Endpoint::new_with_abstract_socket(EndpointConfig::default(), Some(server), socket, Arc::new(TokioRuntime))
 }
 
-/// How this node accepts: the limits of the transport around whom it believes.
+/// Adds the transport limits for accepting to a configuration with credentials.
 pub fn server_config(mut config: ServerConfig) -> ServerConfig {
     config.transport_config(transport(KEEP_ALIVE_ACCEPTED)).max_incoming(MAX_PENDING);
     config.incoming_buffer_size(64 * 1024).incoming_buffer_size_total(1024 * 1024);
     config
 }
 
-/// How this node dials, likewise.
+/// Adds the transport limits for dialling to a configuration with credentials.
 pub fn client_config(mut config: ClientConfig) -> ClientConfig {
     config.transport_config(transport(KEEP_ALIVE));
     config
 }
 
-/// An address as everybody else writes it: a dual-stack socket shows IPv4 peers as IPv6.
+/// The canonical form of an address: a dual-stack socket shows IPv4 peers as mapped IPv6.
 pub fn canonical(addr: SocketAddr) -> SocketAddr {
     match addr.ip().to_canonical() {
         ip if ip == addr.ip() => addr,
@@ -119,7 +135,7 @@ fn bind_to(port: u16) -> io::Result<UdpSocket> {
     }
 }
 
-/// Whether IPv4 alone would fare no better: every other error may mean a system without IPv6.
+/// Whether IPv4 alone would fail too. Any other error may mean a system without IPv6.
 fn is_final(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
@@ -143,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_given_by_hand_that_is_taken_is_an_error_that_names_it() {
+    fn an_explicit_port_in_use_is_an_error_that_names_the_port() {
         let first = bind(Some(0)).unwrap();
         let port = first.local_addr().unwrap().port();
         let error = bind(Some(port)).unwrap_err();
@@ -152,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_port_a_taken_default_gives_way_to_a_free_one() {
+    fn a_default_port_in_use_is_replaced_by_a_free_one() {
         let (first, second) = (bind(None).unwrap(), bind(None).unwrap());
         assert_ne!(first.local_addr().unwrap().port(), second.local_addr().unwrap().port());
     }
 
     #[test]
-    fn mapped_addresses_become_plain_ones_and_scopes_are_kept() {
+    fn mapped_addresses_become_ipv4_and_scopes_are_kept() {
         let mapped: SocketAddr = "[::ffff:10.0.0.1]:5".parse().unwrap();
         assert_eq!(canonical(mapped).to_string(), "10.0.0.1:5");
         let scoped: SocketAddr = "[fe80::1%3]:5".parse().unwrap();

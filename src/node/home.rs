@@ -1,23 +1,22 @@
-//! The data directory: one process at a time, one user, key files written whole or not at all.
+//! The data directory: used by one process at a time, owned by one user, with key files written atomically.
 //!
 //! | file | holds | mode |
 //! |---|---|---|
-//! | `lock` | nothing; the running node holds an exclusive lock on it | 0600 |
+//! | `lock` | empty; the running node holds an exclusive lock on it | 0600 |
 //! | `user.pem` | the user key, PKCS#8 PEM | 0600 |
 //! | `session.pem` | the session key, PKCS#8 PEM, also the TLS key | 0600 |
-//! | `owner` | name, user id, session id, whether the user key is here | 0600 |
-//! | `network` | the id of the closed network, from the first start in one | 0600 |
+//! | `owner` | name, user id, session id, whether the user key is present | 0600 |
+//! | `network` | the id of the closed network, once the node was started in one | 0600 |
 //!
-//! A first start writes `user.pem`, then `session.pem`, then `owner`. Each is written beside itself as `….new`, synced,
-//! renamed, and the directory synced, so at every moment a file is there whole or not at all. `owner` is the commit
-//! point: once it is there, both keys were complete, and a key that is missing, damaged or another than `owner` says is
-//! an error, never a reason for a new one. Before that, the next start goes on where the last one stopped and keeps what
-//! is there. The user key comes first so that a directory into which somebody puts only a saved `user.pem` gets
-//! a new session of that user; were the session first, a lone `session.pem` would be given a new person.
-//! Keys are only ever made where no store is: a store without keys is a directory that lost them.
+//! A first start writes `user.pem`, then `session.pem`, then `owner`. Each is written to a temporary file `….new`,
+//! synced and renamed, and the directory is synced, so that a file either exists completely or not at all. `owner` is
+//! the commit point: once it exists, both keys were complete, and a key that is missing, damaged or different from
+//! `owner` is an error, never a reason to create a new one. Before that, the next start resumes where the last one
+//! stopped and keeps existing keys. The user key comes first so that a directory into which somebody copied only a
+//! saved `user.pem` gets a new session of that user. If the session key came first, a lone `session.pem` would get a
+//! new user. Keys are created only where there is no store: a store without keys is a directory that lost them.
 //!
-//! Whether the directory is somebody else's is asked before anything in it is changed.
-
+//! The owner's name is checked before anything in the directory is changed.
 mod disk;
 mod error;
 mod keyfile;
@@ -38,74 +37,80 @@ pub(crate) use keyfile::pkcs8;
 pub use keyfile::{BadKey, from_pem};
 pub use owner::Owner;
 
-/// The user key's file.
+/// File name of the user key.
 pub const USER_FILE: &str = "user.pem";
-/// The session key's file.
+/// File name of the session key.
 pub const SESSION_FILE: &str = "session.pem";
-/// Who the directory belongs to; written last.
+/// File name of the owner record; written last.
 pub const OWNER_FILE: &str = "owner";
-/// The closed network that the directory belongs to, if it does.
+/// File name of the closed network's id, if the directory belongs to one.
 pub const NETWORK_FILE: &str = "network";
-/// The file a running node holds locked.
+/// File name of the lock that a running node holds.
 pub const LOCK_FILE: &str = "lock";
-/// What the names of the store, and of a store that was set aside, begin with. Where such a file is, keys were.
+/// Prefix of the store's files, including damaged ones that were renamed. Where one exists, keys existed.
 pub const STORE_PREFIX: &str = "darknode.db";
 
-/// A data directory that this process holds, until it is dropped.
+/// A data directory locked by this process until the value is dropped.
 #[derive(Debug)]
 pub struct Home {
     dir: PathBuf,
     _lock: File,
 }
 
-/// The keys of this session and its user.
+/// The identity in a data directory: the keys of this session and its user.
 pub struct Identity {
+    /// The user's name.
     pub name: Name,
+    /// The user's id.
     pub user: UserId,
     /// `None` on a session that does not hold the user key.
     pub user_key: Option<SecretKey>,
+    /// The session's id.
     pub session: SessionId,
+    /// The session key, also the TLS key.
     pub session_key: SecretKey,
-    /// The directory got its owner just now.
+    /// Whether this call gave the directory its owner.
     pub fresh: bool,
 }
 
 impl Home {
-    /// Takes the directory for this process, making it (mode 0700, with its parents) if it is not there. An empty one is
-    /// closed to others; one that holds something keeps its mode, and is refused if others can write in it, for they
-    /// could exchange the keys.
+    /// Locks the directory for this process, creating it (mode 0700, with its parents) if needed. An empty directory
+    /// is restricted to its owner. A non-empty one keeps its mode, and is refused if others can write in it, as they
+    /// could replace the keys.
     pub fn open(dir: &Path) -> Result<Home, HomeError> {
         disk::make_dir(dir)?;
         disk::refuse_unfit(dir)?;
         let lock = disk::lock(dir)?;
-        disk::close_empty(dir)?;
+        disk::restrict_empty(dir)?;
         Ok(Home { dir: dir.to_owned(), _lock: lock })
     }
 
+    /// The path of the directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Whom the directory belongs to; `None` before the first start. A server without a name of its own takes this one,
+    /// The owner of the directory; `None` before the first start. A server without a configured name uses this one,
     /// so that a changed host name does not lock it out.
     pub fn owner(&self) -> Result<Option<Owner>, HomeError> {
         read_owner(&self.dir)
     }
 
-    /// The keys: read, or made from `random` (the system's random bytes, asked for only when a key is made) at the
+    /// The identity: read, or created from `random` (the system's random bytes, called only to create a key) at the
     /// first start.
     pub fn identity(&self, name: &Name, random: impl FnMut() -> [u8; 32]) -> Result<Identity, HomeError> {
         let identity = match self.owner()? {
-            Some(owner) => self.known(&owner, name)?,
+            Some(owner) => self.existing(&owner, name)?,
             None => self.first_start(name, random)?,
         };
-        disk::sweep(&self.dir, &[USER_FILE, SESSION_FILE, OWNER_FILE, NETWORK_FILE]);
+        disk::remove_leftovers(&self.dir, &[USER_FILE, SESSION_FILE, OWNER_FILE, NETWORK_FILE]);
         Ok(identity)
     }
 
-    /// Holds the directory to its network, once that is a closed one: what it remembers of members is not for others, and
-    /// whoever forgets the key once must not talk where everybody listens. An open one may join a closed network.
-    pub fn enter(&self, network: NetworkId) -> Result<(), HomeError> {
+    /// Binds the directory to its network once that is a closed one: its data about members must not leak into
+    /// another network, and a forgotten `--network-key` must not make the node talk in the open network. A directory
+    /// of the open network may join a closed one.
+    pub fn join_network(&self, network: NetworkId) -> Result<(), HomeError> {
         let path = self.dir.join(NETWORK_FILE);
         let closed = network != NetworkId::OPEN;
         match disk::read(&path)? {
@@ -115,13 +120,13 @@ impl Home {
                 let same = there == network;
                 if same { Ok(()) } else { Err(HomeError::OtherNetwork { dir: self.dir.clone(), closed }) }
             }
-            None if closed => disk::write_whole(&self.dir, NETWORK_FILE, format!("{network}\n").as_bytes()),
+            None if closed => disk::write_atomic(&self.dir, NETWORK_FILE, format!("{network}\n").as_bytes()),
             None => Ok(()),
         }
     }
 
-    /// The keys of a user made again from the seed that recovery words stand for: in an empty directory with a new
-    /// session, or as the missing `user.pem` of a directory that belongs to that user. Never over another user key.
+    /// Restores a user key from the seed that recovery words encode: in an empty directory with a new session, or as
+    /// the missing `user.pem` of a directory that belongs to that user. Never replaces another user key.
     pub fn restore(
         &self,
         name: &Name,
@@ -133,15 +138,15 @@ impl Home {
         if let Some(owner) = &owner {
             refuse_another_name(&self.dir, owner, name)?;
             if owner.user != user {
-                return Err(HomeError::OtherWords { dir: self.dir.clone(), owner: owner.name.clone() });
+                return Err(HomeError::WrongWords { dir: self.dir.clone(), owner: owner.name.clone() });
             }
             if self.holds(USER_FILE) {
-                return Err(HomeError::KeyThere(self.dir.join(USER_FILE)));
+                return Err(HomeError::KeyExists(self.dir.join(USER_FILE)));
             }
             self.session_of(owner)?;
         }
         match self.read_key(USER_FILE)? {
-            Some(there) if there.public() != user.0 => return Err(HomeError::KeyThere(self.dir.join(USER_FILE))),
+            Some(there) if there.public() != user.0 => return Err(HomeError::KeyExists(self.dir.join(USER_FILE))),
             Some(_) => {}
             None => {
                 if !self.holds(SESSION_FILE) {
@@ -153,10 +158,11 @@ impl Home {
         self.identity(name, random)
     }
 
-    /// The seed of the user key in a directory, for its recovery words. Takes no lock and changes nothing, so it can be
-    /// asked while a node runs. Whoever is asked for by name must be the owner: words handed out for another open nothing.
+    /// The seed of the user key, for its recovery words. Takes no lock and changes nothing, so it works while a node
+    /// runs. If `asked` is given, it must be the owner's name, so that the words of another user are never shown by
+    /// mistake.
     pub fn user_seed(dir: &Path, asked: Option<&Name>) -> Result<Zeroizing<[u8; 32]>, HomeError> {
-        let owner = read_owner(dir)?.ok_or_else(|| HomeError::Nobody(dir.to_owned()))?;
+        let owner = read_owner(dir)?.ok_or_else(|| HomeError::NoOwner(dir.to_owned()))?;
         asked.map_or(Ok(()), |name| refuse_another_name(dir, &owner, name))?;
         match read_user(dir, &owner)? {
             Some(key) => Ok(Zeroizing::new(key.seed())),
@@ -164,7 +170,7 @@ impl Home {
         }
     }
 
-    fn known(&self, owner: &Owner, name: &Name) -> Result<Identity, HomeError> {
+    fn existing(&self, owner: &Owner, name: &Name) -> Result<Identity, HomeError> {
         refuse_another_name(&self.dir, owner, name)?;
         let session_key = self.session_of(owner)?;
         let user_key = read_user(&self.dir, owner)?;
@@ -189,14 +195,14 @@ impl Home {
         } else if user.is_none() {
             return Err(missing(&self.dir, USER_FILE));
         }
-        let user_key = self.keep_or_make(USER_FILE, user, &mut random)?;
-        let session_key = self.keep_or_make(SESSION_FILE, session, &mut random)?;
+        let user_key = self.key_or_new(USER_FILE, user, &mut random)?;
+        let session_key = self.key_or_new(SESSION_FILE, session, &mut random)?;
         let (user, session) = (UserId(user_key.public()), SessionId(session_key.public()));
         self.write_owner(&Owner { name: name.clone(), user, session, user_key: true })?;
         Ok(Identity { name: name.clone(), user, user_key: Some(user_key), session, session_key, fresh: true })
     }
 
-    fn keep_or_make(
+    fn key_or_new(
         &self,
         file: &'static str,
         there: Option<SecretKey>,
@@ -217,7 +223,7 @@ impl Home {
     }
 
     fn refuse_lost_keys(&self) -> Result<(), HomeError> {
-        match disk::begins_with(&self.dir, STORE_PREFIX)? {
+        match disk::first_with_prefix(&self.dir, STORE_PREFIX)? {
             Some(found) => Err(HomeError::LostKeys { dir: self.dir.clone(), found }),
             None => Ok(()),
         }
@@ -232,11 +238,11 @@ impl Home {
     }
 
     fn write_key(&self, file: &'static str, seed: &[u8; 32]) -> Result<(), HomeError> {
-        disk::write_whole(&self.dir, file, keyfile::to_pem(seed).as_bytes())
+        disk::write_atomic(&self.dir, file, keyfile::to_pem(seed).as_bytes())
     }
 
     fn write_owner(&self, owner: &Owner) -> Result<(), HomeError> {
-        disk::write_whole(&self.dir, OWNER_FILE, owner.to_text().as_bytes())
+        disk::write_atomic(&self.dir, OWNER_FILE, owner.to_text().as_bytes())
     }
 }
 
@@ -253,7 +259,7 @@ fn refuse_another_name(dir: &Path, owner: &Owner, name: &Name) -> Result<(), Hom
     if owner.name == *name {
         return Ok(());
     }
-    Err(HomeError::SomebodyElses { dir: dir.to_owned(), owner: owner.name.clone(), asked: name.clone() })
+    Err(HomeError::OtherOwner { dir: dir.to_owned(), owner: owner.name.clone(), asked: name.clone() })
 }
 
 fn read_user(dir: &Path, owner: &Owner) -> Result<Option<SecretKey>, HomeError> {
@@ -286,8 +292,8 @@ fn missing(dir: &Path, file: &'static str) -> HomeError {
 
 fn remedy(file: &str) -> &'static str {
     if file == USER_FILE {
-        "put it back from a backup, or run `darknode identity restore` where no user.pem is"
+        "restore it from a backup, or run `darknode identity restore` where no user.pem is"
     } else {
-        "put it back from a backup, or run `darknode identity restore` in an empty directory"
+        "restore it from a backup, or run `darknode identity restore` in an empty directory"
     }
 }

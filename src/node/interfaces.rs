@@ -1,4 +1,4 @@
-//! Where this machine can be reached: the addresses of its interfaces, looked at often, told when they change.
+//! The addresses of this machine's interfaces, polled, and reported when they change.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
@@ -10,37 +10,36 @@ use tokio::time::MissedTickBehavior;
 use super::connection::Event;
 use crate::proto::event::Input;
 
-/// A look costs a twentieth of a millisecond; who changes address is missed for half of this and the dials that follow.
+/// Polling interval. One poll costs 50 µs; a changed address is noticed after half the interval on average.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// All interfaces, with an entry for each address.
+/// All interfaces, one entry per address. Empty if the system refuses, which is logged.
 pub fn list() -> Vec<Interface> {
     if_addrs::get_if_addrs().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the interfaces of this machine cannot be listed");
+        tracing::warn!(%error, "cannot list the network interfaces");
         Vec::new()
     })
 }
 
-/// All addresses of interfaces that are up, with the port, the most useful first: those others can reach, then those of
-/// one link (with their scope), then loopback.
+/// All addresses of interfaces that are up, with the port, the most useful first: globally usable ones, then
+/// link-local ones with their scope, then loopback.
 pub fn all(interfaces: &[Interface], port: u16, with_ipv6: bool) -> Vec<SocketAddr> {
     let found = interfaces.iter().map(|interface| (interface.ip(), interface.index.unwrap_or(0)));
     in_order(found, port, with_ipv6)
 }
 
-/// What others may be told: no address that means something only on one link, and loopback only where there is nothing
-/// else.
+/// The addresses to declare to others: no link-local address, and loopback only if there is nothing else.
 pub fn dialable(all: &[SocketAddr]) -> Vec<SocketAddr> {
     let real: Vec<SocketAddr> = all.iter().filter(|addr| rank(&addr.ip()) < Rank::Link).copied().collect();
     if real.is_empty() { all.iter().filter(|addr| addr.ip().is_loopback()).copied().collect() } else { real }
 }
 
-/// Tells the local link of every change of the interfaces, and the loop of what [`dialable`] yields, now and after every
-/// change of that, until the loop is gone.
+/// Publishes every change of the interfaces to `seen`, and sends the loop the [`dialable`] addresses now and whenever
+/// they change, until the loop is gone.
 pub async fn watch(port: u16, with_ipv6: bool, seen: watch::Sender<Vec<Interface>>, events: mpsc::Sender<Event>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = None;
+    let mut reported = None;
     loop {
         ticks.tick().await;
         let interfaces = list();
@@ -50,10 +49,10 @@ pub async fn watch(port: u16, with_ipv6: bool, seen: watch::Sender<Vec<Interface
             *before = interfaces;
             changed
         });
-        if told.as_ref() == Some(&addrs) {
+        if reported.as_ref() == Some(&addrs) {
             continue;
         }
-        told = Some(addrs.clone());
+        reported = Some(addrs.clone());
         if events.send(Event::Input(Input::Interfaces { addrs })).await.is_err() {
             return;
         }
@@ -90,7 +89,7 @@ fn in_order(found: impl Iterator<Item = (IpAddr, u32)>, port: u16, with_ipv6: bo
     ranked.into_iter().map(|(_, addr)| addr).collect()
 }
 
-/// An address one can dial: link-local ones name their interface.
+/// A dialable address: link-local ones carry the index of their interface as scope.
 pub fn with_scope(ip: IpAddr, port: u16, index: u32) -> SocketAddr {
     match ip {
         IpAddr::V6(ip) if Ipv6Addr::is_unicast_link_local(&ip) => SocketAddrV6::new(ip, port, 0, index).into(),
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn real_addresses_come_first_and_wildcards_never() {
+    fn routable_addresses_come_first_and_wildcards_are_left_out() {
         assert_eq!(
             order(&["::1", "fe80::1", "127.0.0.1", "2001:db8::1", "0.0.0.0", "169.254.7.7", "10.0.0.1"]),
             ["10.0.0.1:5", "169.254.7.7:5", "[2001:db8::1]:5", "[fe80::1%3]:5", "127.0.0.1:5", "[::1]:5"]
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_told_neither_of_fe80_nor_of_loopback_unless_there_is_nothing_else() {
+    fn neither_link_local_nor_loopback_is_declared_unless_loopback_is_all_there_is() {
         let parse = |text: &str| text.parse::<SocketAddr>().unwrap();
         let (real, link, own) = (parse("10.0.0.1:5"), parse("[fe80::1%3]:5"), parse("127.0.0.1:5"));
         assert_eq!(dialable(&[real, link, own]), [real]);

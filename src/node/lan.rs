@@ -4,20 +4,26 @@
 //! Instance and host names are random per boot; the TXT record holds only a version, the boot id, and the network's tag,
 //! which only members can recognise.
 //!
-//! A link that has come up is told of us and asked who is there at once, and twice more within three seconds, for a slow
-//! one loses the first packets. Then all links are asked every few seconds, for a switch that joins two groups of nodes
-//! tells nobody (`docs/decisions.md`, the local link). Whoever hears somebody else ask what they would have asked leaves it
-//! at that, so a hall asks about once a round and not once for each node; and who is known need not answer.
+//! The [`responder`], which is the crate mdns-sd, announces this node, answers whoever asks, and says goodbye. The
+//! [`listener`] reads the same groups beside it: it knows from where a packet came, has bounds for everything, and charges
+//! what a stranger says to their address: packets ([`budget`]), announcements ([`sightings`]). So one who shouts is not
+//! heard at the cost of another. When more packets come than mdns-sd stands ([`storm`]) it is stopped, and until it is
+//! calm again this node announces itself.
 //!
-//! Everything that strangers can make grow has a bound, and what a stranger says is charged to their address: packets
-//! ([`budget`]), announcements ([`sightings`]). So one who shouts is not heard at the cost of another.
+//! A link that has come up is asked who is there at once, and twice more within three seconds, for a slow one loses the
+//! first packets. Then all links are asked every few seconds, for a switch that joins two groups of nodes tells nobody
+//! (`docs/decisions.md`, the local link). Whoever hears somebody else ask what they would have asked leaves it at that, so a
+//! hall asks about once a round and not once for each node; and who is known need not answer.
 
 mod announcement;
 mod budget;
 mod hearing;
 mod links;
+mod listener;
 pub mod packet;
+mod responder;
 mod sightings;
+mod storm;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -34,11 +40,11 @@ use super::counters::Counters;
 use crate::id::BootId;
 use crate::identity::network::NetworkKey;
 use crate::proto::event::Input;
-use announcement::{Announcement, TTL, Wanted};
-use budget::{Bucket, Budget};
-use hearing::Hearing;
+use announcement::Announcement;
+use budget::Bucket;
 use links::{Index, Links};
-use packet::{Data, Item, Packet, Question};
+use listener::{Listener, Question};
+use responder::Responder;
 use sightings::Sightings;
 
 /// The port of mDNS.
@@ -48,27 +54,23 @@ const VERSION: &str = "1";
 /// Between two rounds on a quiet link: half of the design's, by IPv4 and IPv6 in turns. For the same bytes two switches
 /// that are joined become one link twice as soon.
 const ROUND: Duration = Duration::from_millis(3500);
+/// And while this node announces itself: packets are lost in a storm, and nobody who joins it hears an answer.
+const STORM_ROUND: Duration = Duration::from_secs(2);
 /// Every round asks everybody: so many nodes on the link make it this much slower again.
 const CROWD: u32 = 8;
 const LONGEST_ROUND: Duration = Duration::from_secs(60);
 /// Rounds that may be left to others, who might be liars that want nobody asked: a liar gains 20 s, and among ten nodes
 /// there is one question in three seconds and not one a second.
 const MOST_SKIPPED: u32 = 5;
-/// On a new link, after the first word: the second, which RFC 6762 §8.3 wants, and one for a link that takes IPv6 addresses
-/// into use only now.
+/// On a new link, after the first question: one for a link that loses the first packets, and one for a link that takes
+/// IPv6 addresses into use only now.
 const REPEATS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 /// The same is not said to one link twice within (RFC 6762 §6).
 const BREATH: Duration = Duration::from_secs(1);
-/// Answers to old resolvers in a second, and at once: they go to whatever address asked.
+/// Answers of ours to old resolvers in a second, and at once: they go to whatever address asked.
 const ALONE_PER_SECOND: f64 = 10.0;
 /// Without sockets for mDNS, another attempt after this.
 const RETRY: Duration = Duration::from_secs(30);
-/// The longest packet of mDNS (RFC 6762 §17).
-const LONGEST_PACKET: usize = 9000;
-/// Packets read of a socket before timers have their turn.
-const BATCH: usize = 32;
-/// Questions that an old resolver gets back.
-const MAX_ECHOED: usize = 8;
 /// News that may wait for the loop before nothing more is read; sightings beyond it come again with the next round.
 const MAX_NEWS: usize = 2048;
 
@@ -103,10 +105,10 @@ impl Lan {
 /// What is to be said to one link, and when.
 #[derive(Default)]
 struct Turn {
-    /// The announcement and the question, and how often they were said since the link came up.
+    /// The question, and how often it was asked since the link came up.
     burst: Option<(Instant, usize)>,
-    /// Answers to what others ask.
-    answer: Option<(Instant, Wanted)>,
+    /// An answer of ours, in the place of the responder.
+    answer: Option<Instant>,
     said: Option<Instant>,
     /// Somebody else has asked what we would ask.
     asked: bool,
@@ -115,27 +117,15 @@ struct Turn {
     by_ipv6: bool,
 }
 
-/// What a packet of questions asks of us.
-#[derive(Default)]
-struct Asked {
-    /// Those about us.
-    questions: Vec<Question>,
-    wanted: Wanted,
-    /// We need not say who we are.
-    knows_me: bool,
-    /// Somebody is known there whom we do not know.
-    knows_more: bool,
-}
-
 /// Speaks and listens.
 struct Station {
     me: Announcement,
     mdns_port: u16,
     links: Links,
     turns: BTreeMap<Index, Turn>,
-    sightings: Sightings,
-    hearing: Hearing,
-    budget: Budget,
+    listener: Listener,
+    /// None in a storm.
+    responder: Option<Responder>,
     alone: Bucket,
     next_round: Instant,
     news: VecDeque<Input>,
@@ -146,16 +136,16 @@ struct Station {
 impl Station {
     fn new(lan: Lan, links: Links, counters: Arc<Counters>) -> Station {
         let now = Instant::now();
+        let me = Announcement::new(lan.boot, &lan.network, lan.port);
         Station {
-            me: Announcement::new(lan.boot, &lan.network, lan.port),
+            me,
             mdns_port: lan.mdns_port,
             links,
             turns: BTreeMap::new(),
-            sightings: Sightings::new(lan.boot, lan.network),
-            hearing: Hearing::default(),
-            budget: Budget::new(now),
+            listener: Listener::new(Sightings::new(lan.boot, lan.network), counters.clone(), now),
+            responder: None,
             alone: Bucket::new(ALONE_PER_SECOND, ALONE_PER_SECOND, now),
-            next_round: now + round(0),
+            next_round: now + round(ROUND, 0),
             news: VecDeque::new(),
             interfaces: lan.interfaces,
             counters,
@@ -163,8 +153,8 @@ impl Station {
     }
 
     async fn run(mut self, events: mpsc::Sender<Event>, mut leave: oneshot::Receiver<()>) {
-        let mut packet = vec![0; LONGEST_PACKET];
         self.follow_interfaces();
+        self.start_responder();
         loop {
             let wake = self.next();
             tokio::select! {
@@ -178,11 +168,40 @@ impl Station {
                     Err(_) => break,
                 },
                 () = sleep_until(wake) => self.on_time(Instant::now()),
-                () = self.links.readable(), if self.news.len() < MAX_NEWS => self.listen(&mut packet),
+                too_much = Responder::fills(&mut self.responder) => if too_much {
+                    self.silence_responder(Instant::now());
+                },
+                () = self.links.readable(), if self.news.len() < MAX_NEWS => self.listen(),
             }
         }
-        for (index, link) in self.links.all() {
-            self.links.say(index, &self.me.goodbye(&link.addrs()));
+        self.say_goodbye().await;
+    }
+
+    async fn say_goodbye(mut self) {
+        let said = match self.responder.take() {
+            Some(responder) => responder.leave().await,
+            None => false,
+        };
+        if !said {
+            self.links.all().for_each(|(index, _)| self.links.say(index, &self.me.goodbye()));
+        }
+    }
+
+    fn start_responder(&mut self) {
+        match Responder::start(&self.me, self.mdns_port) {
+            Ok(responder) => self.responder = Some(responder),
+            Err(error) => tracing::warn!(%error, "the mDNS responder does not start; trying again"),
+        }
+    }
+
+    /// From now on this node announces itself, at once to begin with.
+    fn silence_responder(&mut self, now: Instant) {
+        self.listener.storm.rage(now);
+        self.next_round = now;
+        if let Some(responder) = self.responder.take() {
+            responder.silence();
+            self.counters.mdns_storms.add();
+            tracing::debug!("a storm of mDNS: the responder is stopped");
         }
     }
 
@@ -194,64 +213,73 @@ impl Station {
             self.turns.entry(index).or_default().burst = Some((now + breath(), 0));
         }
         if self.links.all().all(|(_, link)| link.loopback) {
-            self.hearing.no_link();
+            self.listener.hearing.no_link();
         }
-        let news = self.sightings.keep(|sender| !self.links.of(sender).is_empty(), now);
+        let news = self.listener.sightings.keep(|sender| !self.links.of(sender).is_empty(), now);
         self.tell(news);
     }
 
     /// When something is to be done next.
     fn next(&self) -> Instant {
-        let of = |turn: &Turn| [turn.burst.map(|(at, _)| at), turn.answer.map(|(at, _)| at)];
+        let of = |turn: &Turn| [turn.burst.map(|(at, _)| at), turn.answer];
         let turns = self.turns.values().flat_map(of);
-        turns.chain([self.hearing.next()]).flatten().fold(self.next_round, Instant::min)
+        turns.chain([self.listener.next()]).flatten().fold(self.next_round, Instant::min)
     }
 
     fn on_time(&mut self, now: Instant) {
-        let due = |at: Instant| at <= now;
-        let mut to_say = Vec::new();
+        if self.listener.storm.is_newly_over(now) {
+            self.start_responder();
+        }
+        let (mut to_say, mut to_ask) = (Vec::new(), Vec::new());
         for (index, turn) in &mut self.turns {
-            if let Some((_, wanted)) = turn.answer.take_if(|(at, _)| due(*at)) {
-                to_say.push((*index, wanted, false));
-            }
-            if let Some((_, times)) = turn.burst.take_if(|(at, _)| due(*at)) {
+            to_say.extend(turn.answer.take_if(|at| *at <= now).map(|_| *index));
+            if let Some((_, times)) = turn.burst.take_if(|(at, _)| *at <= now) {
                 turn.burst = REPEATS.get(times).map(|pause| (now + *pause, times + 1));
-                to_say.push((*index, Wanted::ALL, true));
+                to_ask.push(*index);
             }
         }
-        for (index, wanted, ask) in to_say {
-            self.say(index, wanted, now);
-            if ask {
-                self.ask(index, None, now);
-            }
+        if self.responder.is_none() {
+            to_say.extend(&to_ask);
         }
-        if due(self.next_round) {
+        to_say.into_iter().for_each(|index| self.say(index, now));
+        to_ask.into_iter().for_each(|index| self.ask(index, None, now));
+        if self.next_round <= now {
             self.on_round(now);
         }
-        if self.hearing.is_newly_deaf(now) {
+        if self.listener.hearing.is_newly_deaf(now) {
             self.news.push_back(Input::MulticastDeaf);
         }
     }
 
     fn on_round(&mut self, now: Instant) {
+        if self.responder.is_none() && !self.listener.storm.rages() {
+            self.start_responder();
+        }
+        let alone = self.responder.is_none();
         let mut to_ask = Vec::new();
         for (index, turn) in &mut self.turns {
-            let left_to_others = std::mem::take(&mut turn.asked) && turn.skipped < MOST_SKIPPED;
+            let left_to_others = std::mem::take(&mut turn.asked) && turn.skipped < MOST_SKIPPED && !alone;
             turn.skipped = if left_to_others { turn.skipped + 1 } else { 0 };
             if !left_to_others {
                 turn.by_ipv6 = !turn.by_ipv6;
                 to_ask.push((*index, turn.by_ipv6));
             }
         }
-        let news = self.sightings.round(now);
+        let news = self.listener.sightings.round(now);
         self.tell(news);
-        to_ask.into_iter().for_each(|(index, by_ipv6)| self.ask(index, Some(by_ipv6), now));
-        self.next_round = now + round(self.sightings.instances());
+        for (index, by_ipv6) in to_ask {
+            if alone {
+                self.say(index, now);
+            }
+            self.ask(index, (!alone).then_some(by_ipv6), now);
+        }
+        let whole = if alone { STORM_ROUND } else { ROUND };
+        self.next_round = now + round(whole, self.listener.sightings.instances());
     }
 
-    fn say(&mut self, index: Index, wanted: Wanted, now: Instant) {
-        let Some(link) = self.links.get(index) else { return };
-        self.links.say(index, &self.me.say(wanted, &link.addrs()));
+    /// Announces this node, where the responder does not.
+    fn say(&mut self, index: Index, now: Instant) {
+        self.links.say(index, &self.me.say());
         if let Some(turn) = self.turns.get_mut(&index) {
             turn.said = Some(now);
         }
@@ -259,114 +287,62 @@ impl Station {
 
     fn ask(&mut self, index: Index, by_ipv6: Option<bool>, now: Instant) {
         let Some(link) = self.links.get(index) else { return };
-        let mut known = self.sightings.known(now);
-        known.retain(|(label, _)| !self.me.is_mine(label.as_bytes()));
-        let question = self.me.ask(&self.sightings.missing(), &known);
+        let mut known = self.listener.sightings.known(now);
+        known.retain(|label| !self.me.is_mine(label.as_bytes()));
+        let question = self.me.ask(&self.listener.sightings.missing(), &known);
         match by_ipv6 {
             Some(by_ipv6) => self.links.say_by_one(index, by_ipv6, &question),
             None => self.links.say(index, &question),
         }
         if !link.loopback {
-            self.hearing.said(now);
+            self.listener.hearing.said(now);
         }
     }
 
-    fn listen(&mut self, packet: &mut [u8]) {
+    fn listen(&mut self) {
         let now = Instant::now();
-        let mut heard = Vec::new();
-        self.links.read(BATCH, packet, |from, bytes| {
-            if self.links.of(&from).is_empty() {
-                self.counters.mdns_from_elsewhere.add();
-            } else if !self.budget.admits(from.ip(), now) {
-                self.counters.mdns_beyond_budget.add();
-            } else {
-                heard.push((from, bytes.to_vec()));
-            }
-        });
-        for (from, bytes) in heard {
-            self.hear(from, &bytes, now);
+        let batch = self.listener.listen(&self.links, &self.me, now);
+        if batch.storm {
+            self.silence_responder(now);
+        } else if let Some(responder) = &mut self.responder {
+            responder.count(batch.packets);
         }
+        self.tell(batch.news);
+        batch.questions.into_iter().for_each(|(from, asked)| self.hear_question(from, &asked, now));
     }
 
-    fn hear(&mut self, from: SocketAddr, bytes: &[u8], now: Instant) {
-        let heard = match Packet::read(bytes) {
-            Ok(packet) if packet.response => self.hear_answer(packet, from, now),
-            Ok(packet) => self.hear_question(packet, from, now),
-            Err(garbled) => Err(garbled),
-        };
-        if heard.is_err() {
-            self.counters.mdns_garbled.add();
-        }
-    }
-
-    /// What comes before something garbled counts.
-    fn hear_answer(&mut self, packet: Packet<'_>, from: SocketAddr, now: Instant) -> Result<(), packet::Garbled> {
-        for item in packet.items() {
-            if let Item::Record(record) = item? {
-                let news = self.sightings.hear(&record, &self.me.service, from, now, &self.counters);
-                self.tell(news);
-            }
-        }
-        Ok(())
-    }
-
-    fn hear_question(&mut self, packet: Packet<'_>, from: SocketAddr, now: Instant) -> Result<(), packet::Garbled> {
-        let mut asked = self.read_question(packet)?;
-        let asks_who_is_there = asked.wanted.pointer;
-        asked.wanted.pointer &= !asked.knows_me;
+    fn hear_question(&mut self, from: SocketAddr, asked: &Question, now: Instant) {
         let (of, mine) = (self.links.of(&from), self.links.is_mine(from.ip()));
-        if mine && asked.knows_me && self.is_real(&of) {
-            self.hearing.heard();
+        if mine && asked.knows_us && self.is_real(&of) {
+            self.listener.hearing.heard();
         }
+        let unanswered = asked.wants_us && (self.responder.is_none() || asked.is_odd);
         if from.port() != self.mdns_port {
-            self.answer_alone(packet.id, &asked, from, now);
-            return Ok(());
+            if unanswered {
+                self.answer_alone(from, asked, now);
+            }
+            return;
         }
         for index in of {
             let Some(turn) = self.turns.get_mut(&index) else { continue };
-            turn.asked |= asks_who_is_there && !asked.knows_more && !mine;
-            if !asked.wanted.is_empty() {
+            turn.asked |= asked.who_is_there && !asked.knows_more && !mine;
+            if unanswered {
                 let at = (now + breath()).max(turn.said.map_or(now, |said| said + BREATH));
-                turn.answer.get_or_insert((at, asked.wanted)).1.add(asked.wanted);
+                turn.answer.get_or_insert(at);
             }
         }
-        Ok(())
-    }
-
-    fn read_question(&self, packet: Packet<'_>) -> Result<Asked, packet::Garbled> {
-        let mut asked = Asked::default();
-        for item in packet.items() {
-            match item? {
-                Item::Question(question) => {
-                    let about_us = self.me.wanted_by(&question);
-                    if !about_us.is_empty() && asked.questions.len() < MAX_ECHOED {
-                        asked.questions.push(question);
-                    }
-                    asked.wanted.add(about_us);
-                }
-                Item::Record(record) if record.answer => {
-                    let Data::Ptr(target) = &record.data else { continue };
-                    let Some(label) = target.label_under(&self.me.service) else { continue };
-                    let mine = self.me.is_mine(label);
-                    asked.knows_me |= mine && record.ttl >= TTL / 2;
-                    asked.knows_more |= !mine && !self.sightings.knows(label);
-                }
-                Item::Record(_) => {}
-            }
-        }
-        Ok(asked)
     }
 
     fn is_real(&self, of: &[Index]) -> bool {
         of.iter().filter_map(|index| self.links.get(*index)).any(|link| !link.loopback)
     }
 
-    fn answer_alone(&mut self, id: u16, asked: &Asked, from: SocketAddr, now: Instant) {
-        let link = self.links.of(&from).first().and_then(|index| self.links.get(*index));
-        let Some(link) = link.filter(|_| !asked.wanted.is_empty() && from.port() != 0) else { return };
+    fn answer_alone(&mut self, from: SocketAddr, asked: &Question, now: Instant) {
+        if asked.spelled.is_empty() || from.port() == 0 {
+            return;
+        }
         if self.alone.take(now) {
-            let answer = self.me.answer_alone(id, &asked.questions, asked.wanted, &link.addrs());
-            self.links.say_to(from, &answer);
+            self.links.say_to(from, &self.me.answer_alone(asked.id, &asked.spelled));
         } else {
             self.counters.mdns_beyond_budget.add();
         }
@@ -384,7 +360,7 @@ impl Station {
     }
 }
 
-/// Before an answer that others may give too, and before the first word on a new link: so that not all speak at once (RFC
+/// Before an answer that others may give too, and before the first question on a new link: so that not all speak at once (RFC
 /// 6762 §6).
 fn breath() -> Duration {
     let [chance] = random::<1>();
@@ -392,8 +368,8 @@ fn breath() -> Duration {
 }
 
 /// Until the next round: longer in a crowd, and never quite the same, so that nodes do not ask in chorus.
-fn round(known: usize) -> Duration {
-    let whole = (ROUND + ROUND * known as u32 / CROWD).min(LONGEST_ROUND);
+fn round(whole: Duration, known: usize) -> Duration {
+    let whole = (whole + whole * known as u32 / CROWD).min(LONGEST_ROUND);
     let [chance] = random::<1>();
     whole * (205 + u32::from(chance) / 5) / 256
 }
@@ -403,4 +379,4 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

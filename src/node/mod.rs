@@ -1,25 +1,28 @@
-//! The async shell: everything that touches the world, around the core that does not.
+//! The asynchronous shell around the core: network, disk, clock and configuration.
 //!
-//! One loop ([`node_loop`]) owns the core, takes what happened in batches, and does what the core wants done. Everything else
-//! is a task of its own that reaches the loop through one bounded channel: [`connection`]s (one task each, made by
-//! [`admission`] or by a dial), the [`lan`], the [`interfaces`], the [`bootstrap`] names, and the store's thread. The loop
-//! never waits for any of them: what a connection does not take in time costs that connection.
+//! One loop ([`node_loop`]) owns the core. It hands events to the core in batches and carries out the outputs.
+//! Everything else runs in tasks of its own that reach the loop through one bounded channel: one task per connection
+//! (`connection`, spawned by `admission` or by a dial), the [`lan`] discovery, the `interfaces` watcher, the
+//! `bootstrap` resolver, and the store's thread. The loop never waits for any of them: a connection whose queue is
+//! full is closed.
 
-pub mod admission;
-pub mod bootstrap;
+mod admission;
+mod bootstrap;
 pub mod clock;
-pub mod connection;
-pub mod counters;
+mod connection;
+mod connections;
+mod counters;
 pub mod endpoint;
 pub mod home;
-pub mod interfaces;
+mod interfaces;
 pub mod lan;
-pub mod node_loop;
-pub mod printer;
-pub mod run;
+mod node_loop;
+mod printer;
+mod run;
 mod socket;
 pub mod store;
-pub mod switchboard;
 pub mod tls;
 
+pub use bootstrap::BadBootstrap;
+pub use endpoint::BindError;
 pub use run::{NodeConfig, StartError, start};

@@ -1,12 +1,17 @@
-//! The loop that alone owns the core.
+//! The loop that owns the core.
 //!
-//! It takes what happened in batches, hands each to the core, and then does what the core wants done, so that what many
-//! events led to shares commits and frames. It waits for nothing but the next event. What bounds each way in: faces, a
-//! queue that is not read while the store is far behind; the network, a queue of [`EVENTS`], which is not read then either,
-//! and in it one longest frame of each connection, which makes readers wait and QUIC slow the senders; the store's answers, the number of its jobs, which the others bound.
+//! It takes events in batches, hands each to the core, and then carries out the core's outputs, so that the results
+//! of many events share commits and frames. It waits only for the next event.
 //!
-//! Stopping takes [`STOPS_WITHIN`] at most: connections say what is queued, the store commits, the local link hears a
-//! goodbye, all at once.
+//! Every input is bounded:
+//!
+//! - Requests: a bounded queue, not read while the store is far behind.
+//! - Network: a queue of [`EVENTS`], also not read while the store is behind. Each connection may have frames of at
+//!   most the longest frame's size in it; beyond that its readers wait and QUIC slows the sender.
+//! - Store answers: at most one per job, and jobs are bounded by the other two.
+//!
+//! Stopping takes at most [`STOPS_WITHIN`]: connections flush their queues, the store commits, and mDNS sends its
+//! goodbye, all concurrently.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,11 +22,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::clock::SleepWatch;
-use super::connection::{self, Common, Event, code};
+use super::clock::SuspendWatch;
+use super::connection::{self, Event, Shared, code};
+use super::connections::Connections;
 use super::printer::{Fetch, Printer};
 use super::store::{self, Job};
-use super::switchboard::Switchboard;
 use crate::handle::{FaceMessage, NodeMessage, STOPS_WITHIN};
 use crate::id::{DialId, SessionId, UserId};
 use crate::proto::Core;
@@ -29,56 +34,57 @@ use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Requ
 use crate::proto::notice::{Drops, MessageView, Notice, Profile};
 use crate::proto::persist::{MessageRow, Ticket};
 
-/// Frames and other news that may wait for the loop: at most a few MiB, and enough that it never runs dry.
+/// Events that may wait for the loop. With the per-connection bound on frames this is a few MiB at most, and enough
+/// that the loop never runs dry.
 pub const EVENTS: usize = 256;
-/// Taken at once.
+/// Events taken from one queue at a time.
 const BATCH: usize = 256;
-/// Changes that may wait for the disk before faces have to.
+/// Ops that may wait for the disk before requests and network events are held back.
 const BACKLOG: u64 = 4096;
-/// Dials at once; the core wants up to 32 in a round of seeking, and a person some more.
+/// Concurrent dials. The core starts up to 32 in a round of seeking, and commands add some.
 const MAX_DIALS: usize = 128;
-/// Between two looks at whether the machine slept.
-const LOOK: Duration = Duration::from_secs(5);
-/// Looks between two notes of the moment in the store: what is lost by a kill ages this much later.
-const LOOKS_PER_NOTE: u32 = 12;
-/// For connections to say what is queued: their own farewell, and a little for the closes to go out.
+/// Interval between checks whether the machine was suspended.
+const TICK: Duration = Duration::from_secs(5);
+/// Ticks between saves of the current moment. What a kill loses ages this much later.
+const TICKS_PER_SAVE: u32 = 12;
+/// Time for connections to flush: their own farewell limit, and a little more for the close packets.
 const FAREWELL: Duration = Duration::from_millis(1200);
-/// For the last closes, once everything was cut short.
+/// Time for the close packets after the endpoint was closed.
 const LAST_CLOSES: Duration = Duration::from_millis(300);
-/// For the store and the local link.
+/// Time for the store's last commit and the mDNS goodbye.
 const LAST_COMMIT: Duration = Duration::from_millis(1500);
 const _: () = assert!(LAST_COMMIT.as_millis() < STOPS_WITHIN.as_millis());
 const _: () = assert!(FAREWELL.as_millis() + LAST_CLOSES.as_millis() < STOPS_WITHIN.as_millis());
 
-/// How the loop hears of things.
-pub struct Ways {
-    pub from_face: mpsc::Receiver<FaceMessage>,
+/// The receiving ends of the loop's queues.
+pub struct Receivers {
+    pub from_ui: mpsc::Receiver<FaceMessage>,
     pub from_tasks: mpsc::Receiver<Event>,
     pub from_store: mpsc::UnboundedReceiver<store::Event>,
 }
 
-/// What must end in good order.
-pub struct Leaving {
-    /// Accepting, interfaces, names: just dropped.
+/// What must be shut down when the loop ends.
+pub struct Background {
+    /// Admission, interface watcher and bootstrap resolver. These are aborted.
     pub tasks: JoinSet<()>,
     pub lan: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     pub store_thread: std::thread::JoinHandle<()>,
 }
 
-/// The core, and the ways out.
+/// The core and everything its outputs go to.
 pub struct Node {
     core: Core,
     me: UserId,
     printer: Printer,
-    fetching: Option<Fetch>,
+    fetch: Option<Fetch>,
     store: std::sync::mpsc::Sender<Job>,
     issued: Ticket,
     stored: Ticket,
     disk_refuses: bool,
-    face: mpsc::UnboundedSender<NodeMessage>,
-    switchboard: Switchboard,
+    ui: mpsc::UnboundedSender<NodeMessage>,
+    connections: Connections,
     endpoint: Endpoint,
-    common: Arc<Common>,
+    shared: Arc<Shared>,
     dials: Arc<Semaphore>,
     stopping: bool,
 }
@@ -89,97 +95,98 @@ impl Node {
         me: UserId,
         printer: Printer,
         store: std::sync::mpsc::Sender<Job>,
-        face: mpsc::UnboundedSender<NodeMessage>,
+        ui: mpsc::UnboundedSender<NodeMessage>,
         endpoint: Endpoint,
-        common: Arc<Common>,
+        shared: Arc<Shared>,
     ) -> Node {
         Node {
             core,
             me,
             printer,
-            fetching: None,
+            fetch: None,
             store,
             issued: Ticket::default(),
             stored: Ticket::default(),
             disk_refuses: false,
-            face,
-            switchboard: Switchboard::default(),
+            ui,
+            connections: Connections::default(),
             endpoint,
-            common,
+            shared,
             dials: Arc::new(Semaphore::new(MAX_DIALS)),
             stopping: false,
         }
     }
 
-    /// Until the core says stop.
-    pub async fn run(mut self, mut ways: Ways, leaving: Leaving) {
-        let mut watch = SleepWatch::new(self.common.clock.now());
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut from_face, mut from_tasks, mut from_store) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut face_there, mut look) = (true, 0u32);
+    /// Runs until the core outputs `Stop`, then shuts down.
+    pub async fn run(mut self, mut receivers: Receivers, background: Background) {
+        let mut watch = SuspendWatch::new(self.shared.clock.now());
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut from_ui, mut from_tasks, mut from_store) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ui_connected, mut tick) = (true, 0u32);
         self.drain();
         while !self.stopping {
             tokio::select! {
-                _ = ways.from_store.recv_many(&mut from_store, BATCH) => {
+                _ = receivers.from_store.recv_many(&mut from_store, BATCH) => {
                     from_store.drain(..).for_each(|event| self.on_store(event));
                 }
-                _ = ways.from_tasks.recv_many(&mut from_tasks, BATCH), if !self.store_is_behind() => {
+                _ = receivers.from_tasks.recv_many(&mut from_tasks, BATCH), if !self.store_is_behind() => {
                     from_tasks.drain(..).for_each(|event| self.on_event(event));
                 }
-                count = ways.from_face.recv_many(&mut from_face, BATCH), if face_there && !self.store_is_behind() => {
-                    face_there = count > 0;
-                    from_face.drain(..).for_each(|message| self.on_face(message));
-                    if !face_there {
+                count = receivers.from_ui.recv_many(&mut from_ui, BATCH), if ui_connected && !self.store_is_behind() => {
+                    ui_connected = count > 0;
+                    from_ui.drain(..).for_each(|message| self.on_ui(message));
+                    if !ui_connected {
                         self.handle(Input::Request(Request { line: None, command: Command::Quit }));
                     }
                 }
                 () = sleep(self.until_timeout()) => self.handle(Input::Timeout),
-                _ = looks.tick() => {
-                    self.on_look(&mut watch, look);
-                    look = look.wrapping_add(1);
+                _ = ticks.tick() => {
+                    self.on_tick(&mut watch, tick);
+                    tick = tick.wrapping_add(1);
                 }
             }
             self.drain();
         }
-        self.stop(leaving).await;
+        self.stop(background).await;
     }
 
     fn handle(&mut self, input: Input) {
-        self.core.handle(self.common.clock.now(), input);
+        self.core.handle(self.shared.clock.now(), input);
     }
 
-    /// A day when the core wants nothing: any event wakes us earlier.
+    /// The time until the core's next timeout; a day if there is none, as any event wakes the loop earlier.
     fn until_timeout(&self) -> Duration {
-        let now = self.common.clock.now().moment;
+        let now = self.shared.clock.now().moment;
         self.core.poll_timeout().map_or(Duration::from_secs(86_400), |at| at.since(now))
     }
 
-    /// A disk that refuses answers at once, so nobody has to wait for it.
+    /// Whether too many ops wait for the disk. While the disk fails, the store answers at once, so there is no reason
+    /// to hold anything back.
     fn store_is_behind(&self) -> bool {
         !self.disk_refuses && self.issued.0.saturating_sub(self.stored.0) > BACKLOG
     }
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Up { connected, line } => {
-                self.switchboard.open(connected.conn, line);
+            Event::Up { connected, handle } => {
+                self.connections.open(connected.conn, handle);
                 self.handle(Input::Connected(connected));
             }
-            Event::Heard { input, room } => {
+            Event::Received { input, budget } => {
                 self.handle(input);
-                drop(room);
+                drop(budget);
             }
             Event::Input(input) => {
                 if let Input::Closed { conn } = input {
-                    self.switchboard.gone(conn);
+                    self.connections.gone(conn);
                 }
                 self.handle(input);
             }
         }
     }
 
-    fn on_face(&mut self, message: FaceMessage) {
+    fn on_ui(&mut self, message: FaceMessage) {
         match message {
             FaceMessage::Request(request) => self.handle(Input::Request(request)),
             FaceMessage::Printed { arrival } => {
@@ -213,17 +220,17 @@ impl Node {
                 self.tell(None, Notice::Message(Box::new(view)));
             }
         }
-        if let Some(Fetch { limit, .. }) = self.fetching.take() {
+        if let Some(Fetch { limit, .. }) = self.fetch.take() {
             self.printer.fetch_done(count, limit);
         }
     }
 
-    fn on_look(&mut self, watch: &mut SleepWatch, look: u32) {
-        let now = self.common.clock.now();
+    fn on_tick(&mut self, watch: &mut SuspendWatch, tick: u32) {
+        let now = self.shared.clock.now();
         if watch.woke(now) {
             self.handle(Input::Woke);
         }
-        if look.is_multiple_of(LOOKS_PER_NOTE) {
+        if tick.is_multiple_of(TICKS_PER_SAVE) {
             self.store.send(Job::Alive(now)).ok();
             self.log_counts();
         }
@@ -236,14 +243,14 @@ impl Node {
         }
     }
 
-    /// What was refused, dropped or cut off, by reason, in the core and around it.
+    /// What was refused, dropped or cut off, by reason, in the core and in the shell.
     fn counts(&self) -> Drops {
-        let mut counts = self.core.drops().clone();
-        counts.extend(self.common.counters.seen());
+        let mut counts = self.core.drops();
+        counts.extend(self.shared.counters.seen());
         counts
     }
 
-    /// Does everything the core wants done.
+    /// Carries out all outputs of the core.
     fn drain(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
@@ -251,10 +258,10 @@ impl Node {
                     self.issued = ticket;
                     self.store.send(Job::Op { ticket, op }).ok();
                 }
-                Output::Control { conn, message } => self.switchboard.control(conn, message),
-                Output::Chat { conn, item } => self.switchboard.chat(conn, item),
+                Output::Control { conn, message } => self.connections.control(conn, message),
+                Output::Chat { conn, item } => self.connections.chat(conn, item),
                 Output::Dial { dial, addr, expect } => self.dial(dial, addr, expect),
-                Output::Close { conn, reason } => self.switchboard.close(conn, reason),
+                Output::Close { conn, reason } => self.connections.close(conn, reason),
                 Output::Notice { line, notice } => self.notice(line, notice),
                 Output::Query { line, query } => {
                     self.store.send(Job::Query { line, query }).ok();
@@ -263,22 +270,22 @@ impl Node {
             }
         }
         if let Some(fetch) = self.printer.fetch() {
-            self.fetching = Some(fetch);
+            self.fetch = Some(fetch);
             self.store.send(Job::Unprinted { after: fetch.after, limit: fetch.limit }).ok();
         }
     }
 
-    /// Too many dials at once fail by the next turn of the loop, as any other dial does.
+    /// Starts a dial. One beyond [`MAX_DIALS`] fails through the event queue, like any other failed dial.
     fn dial(&self, dial: DialId, addr: SocketAddr, expect: Option<SessionId>) {
-        let (endpoint, common, permit) =
-            (self.endpoint.clone(), self.common.clone(), self.dials.clone().try_acquire_owned());
+        let (endpoint, shared, permit) =
+            (self.endpoint.clone(), self.shared.clone(), self.dials.clone().try_acquire_owned());
         tokio::spawn(async move {
             match permit {
-                Ok(permit) => connection::dial(endpoint, common, dial, addr, expect, permit).await,
+                Ok(permit) => connection::dial(endpoint, shared, dial, addr, expect, permit).await,
                 Err(_) => {
-                    common.counters.dials_dropped.add();
+                    shared.counters.dials_dropped.add();
                     let failed = Input::DialFailed { dial, failure: DialFailure::Unreachable };
-                    common.events.send(Event::Input(failed)).await.ok();
+                    shared.events.send(Event::Input(failed)).await.ok();
                 }
             }
         });
@@ -296,7 +303,7 @@ impl Node {
     }
 
     fn tell(&self, line: Option<u64>, notice: Notice) {
-        self.face.send(NodeMessage::Notice { line, notice }).ok();
+        self.ui.send(NodeMessage::Notice { line, notice }).ok();
     }
 
     fn view(&self, row: MessageRow, again: bool) -> MessageView {
@@ -305,7 +312,7 @@ impl Node {
             message: row.id,
             from: self.core.handle_of(&row.from),
             from_id: row.from,
-            with: self.core.handle_of(&row.with),
+            with: self.core.handle_at(&row.with),
             text: String::from_utf8_lossy(&row.body).into_owned(),
             sent: row.wall,
             order: row.lamport,
@@ -314,13 +321,13 @@ impl Node {
         }
     }
 
-    async fn stop(mut self, mut leaving: Leaving) {
+    async fn stop(mut self, mut background: Background) {
         self.log_counts();
-        self.switchboard.close_all(CloseReason::Bye);
-        leaving.tasks.abort_all();
-        self.store.send(Job::Alive(self.common.clock.now())).ok();
+        self.connections.close_all(CloseReason::Bye);
+        background.tasks.abort_all();
+        self.store.send(Job::Alive(self.shared.clock.now())).ok();
         self.store.send(Job::Stop).ok();
-        let stored = tokio::task::spawn_blocking(move || leaving.store_thread.join().ok());
+        let stored = tokio::task::spawn_blocking(move || background.store_thread.join().ok());
         let endpoint = self.endpoint;
         let connections = async {
             timeout(FAREWELL, endpoint.wait_idle()).await.ok();
@@ -328,7 +335,7 @@ impl Node {
             timeout(LAST_CLOSES, endpoint.wait_idle()).await.ok();
         };
         let lan = async {
-            if let Some((leave, task)) = leaving.lan {
+            if let Some((leave, task)) = background.lan {
                 leave.send(()).ok();
                 timeout(LAST_COMMIT, task).await.ok();
             }
@@ -336,7 +343,7 @@ impl Node {
         let (_, stored, ()) = tokio::join!(connections, timeout(LAST_COMMIT, stored), lan);
         if stored.is_err() {
             tracing::error!(
-                "the disk did not take the last changes in time; what was typed is safe, receipts may be asked for again"
+                "the disk did not take the last changes in time; typed messages are safe, some receipts may be requested again"
             );
         }
     }

@@ -1,26 +1,26 @@
-//! Which messages go to the face, so that each is printed once (`cli.md`, "Printed once").
+//! Which messages go to the user interface, so that each is printed once.
 //!
-//! The store keeps a mark: everything up to it was printed. At the start, what lies behind the mark is fetched and shown
-//! first; live messages that come meanwhile are not kept, for they are in the store and the next fetch brings them. The
-//! same happens when the face falls behind: beyond [`WINDOW`] unprinted messages nothing more is handed out until half
-//! of them are printed, and then the store is asked for the rest. So memory is bounded, and the order is that of arrival
-//! in either case.
+//! The store keeps a print position: everything up to it was printed. At the start, the messages after it are
+//! fetched and shown first. Live messages that arrive meanwhile are not kept: they are in the store, and the next
+//! fetch returns them. The same happens when the interface falls behind: beyond [`WINDOW`] unprinted messages nothing
+//! more is handed out until half of them are printed; then the rest is fetched from the store. So memory is bounded,
+//! and messages are shown in order of arrival in either case.
 
 use std::collections::VecDeque;
 
-/// Messages that the face may have and not yet have printed.
+/// Messages that the interface may hold unprinted.
 pub const WINDOW: usize = 1000;
 
-/// Where a message comes from does not matter to the face; only what it has and has not.
+/// Tracks what the interface was given and what it has printed.
 #[derive(Debug)]
 pub struct Printer {
-    /// Handed to the face and not printed, ascending.
+    /// Arrivals handed out and not yet printed, ascending.
     unprinted: VecDeque<u64>,
-    /// The newest that was handed out; before the first, the mark.
+    /// The newest arrival handed out; initially the print position.
     shown: u64,
-    /// The newest from before this start: those may have been printed before a crash.
+    /// The newest arrival from before this start. Those may have been printed before a crash.
     before: u64,
-    /// The newest we know to be in the store, now and when the store was last asked.
+    /// The newest arrival known to be in the store, now and at the time of the last fetch.
     newest: u64,
     newest_when_asked: u64,
     source: Source,
@@ -28,11 +28,11 @@ pub struct Printer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// Messages go out as they come.
+    /// Messages are handed out as they arrive.
     Live,
-    /// The store has some that the face lacks.
+    /// The store holds messages that the interface lacks.
     Behind,
-    /// As before, and the store was asked.
+    /// Like `Behind`, and a fetch is under way.
     Asked,
 }
 
@@ -44,11 +44,11 @@ pub struct Fetch {
 }
 
 impl Printer {
-    /// `mark` is what the store says was printed; `before` the newest arrival it holds.
-    pub fn new(mark: u64, before: u64) -> Printer {
+    /// `printed` is the print position in the store; `before` is the newest arrival it holds.
+    pub fn new(printed: u64, before: u64) -> Printer {
         Printer {
             unprinted: VecDeque::new(),
-            shown: mark,
+            shown: printed,
             before,
             newest: before,
             newest_when_asked: before,
@@ -56,7 +56,7 @@ impl Printer {
         }
     }
 
-    /// Whether a message that just came goes to the face now.
+    /// Whether to hand out a message that has just arrived.
     pub fn live(&mut self, arrival: u64) -> bool {
         self.newest = self.newest.max(arrival);
         if self.source != Source::Live || arrival <= self.shown {
@@ -70,7 +70,7 @@ impl Printer {
         true
     }
 
-    /// Whether a fetched message goes to the face, and if so, whether it may have been printed before.
+    /// Whether to hand out a fetched message, and if so, whether it may have been printed before.
     pub fn fetched(&mut self, arrival: u64) -> Option<bool> {
         if arrival <= self.shown {
             return None;
@@ -80,21 +80,22 @@ impl Printer {
         Some(arrival <= self.before)
     }
 
-    /// The rows of a fetch are through: `rows` of them, of at most `limit`.
+    /// Ends a fetch that returned `rows` rows of at most `limit`.
     pub fn fetch_done(&mut self, rows: usize, limit: u32) {
         let all = rows < limit as usize;
         let nothing_since = self.newest <= self.shown.max(self.newest_when_asked);
         self.source = if all && nothing_since { Source::Live } else { Source::Behind };
     }
 
-    /// The face has written out everything up to here.
+    /// Records that everything up to `arrival` was printed.
     pub fn printed(&mut self, arrival: u64) {
         while self.unprinted.front().is_some_and(|first| *first <= arrival) {
             self.unprinted.pop_front();
         }
     }
 
-    /// What to ask the store now, if anything. The answer must come before this is asked again.
+    /// The next request to the store, if one is due. [`fetch_done`](Self::fetch_done) must be called before the next
+    /// one.
     pub fn fetch(&mut self) -> Option<Fetch> {
         if self.source != Source::Behind || self.unprinted.len() > WINDOW / 2 {
             return None;
@@ -114,7 +115,7 @@ impl Printer {
 mod tests {
     use super::*;
 
-    /// A store that holds texts by others at these arrivals.
+    /// Answers all fetches from a store that holds messages at these arrivals.
     fn answer(printer: &mut Printer, store: &[u64]) -> Vec<(u64, bool)> {
         let mut shown = Vec::new();
         while let Some(Fetch { after, limit }) = printer.fetch() {
@@ -126,33 +127,33 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_the_mark_comes_first_and_says_again() {
+    fn unprinted_messages_come_first_and_are_flagged_as_possible_repeats() {
         let mut printer = Printer::new(3, 6);
         assert_eq!(answer(&mut printer, &[1, 2, 4, 6]), [(4, true), (6, true)]);
         assert!(printer.live(7));
-        assert!(!printer.live(7), "no doubles");
+        assert!(!printer.live(7), "no duplicates");
     }
 
     #[test]
     fn live_messages_wait_behind_the_fetched_ones() {
         let mut printer = Printer::new(0, 2);
         let Fetch { limit, .. } = printer.fetch().unwrap();
-        assert!(!printer.live(3), "the fetch is under way");
+        assert!(!printer.live(3), "a fetch is under way");
         assert_eq!(printer.fetched(1), Some(true));
         printer.fetch_done(1, limit);
-        assert_eq!(answer(&mut printer, &[1, 3]), [(3, false)], "it came too late for the first fetch");
+        assert_eq!(answer(&mut printer, &[1, 3]), [(3, false)], "it arrived too late for the first fetch");
         assert!(printer.live(4));
     }
 
     #[test]
-    fn a_face_that_falls_behind_gets_everything_once_in_order() {
+    fn a_slow_interface_gets_everything_once_in_order() {
         let mut printer = Printer::new(0, 0);
         assert!(answer(&mut printer, &[]).is_empty());
         let store: Vec<u64> = (1..=5000).collect();
         let mut shown: Vec<u64> = store.iter().copied().filter(|arrival| printer.live(*arrival)).collect();
         assert_eq!(shown.len(), WINDOW);
         while shown.len() < 5000 {
-            assert!(answer(&mut printer, &store).is_empty(), "the face has its hands full");
+            assert!(answer(&mut printer, &store).is_empty(), "the interface is at its limit");
             printer.printed(*shown.last().unwrap());
             let more = answer(&mut printer, &store);
             assert!(!more.is_empty() && more.iter().all(|(_, again)| !again));

@@ -1,5 +1,5 @@
-//! Starting a node: everything that can fail, in an order in which a failure leaves as little behind as it can; then its
-//! tasks.
+//! Starting a node. Steps that can fail are ordered so that a failure leaves as little behind as possible; the tasks
+//! are spawned last.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::admission::admit;
-use super::bootstrap::{self, BadPlace, Place};
+use super::bootstrap::{self, BadBootstrap, Bootstrap};
 use super::clock::{Clock, random};
-use super::connection::Common;
+use super::connection::Shared;
 use super::endpoint::{self, BindError};
 use super::home::{Home, HomeError, Identity};
 use super::interfaces;
 use super::lan::Lan;
-use super::node_loop::{EVENTS, Leaving, Node, Ways};
+use super::node_loop::{Background, EVENTS, Node, Receivers};
 use super::printer::Printer;
 use super::store::{Me, Store, StoreError};
 use super::tls::Credentials;
@@ -28,108 +28,120 @@ use crate::proto::notice::{Notice, WarningCode};
 use crate::proto::{Accept, Config, Core};
 use crate::wire::record::roles;
 
-/// Bytes of a session's label, the host's name.
+/// Longest session label, in bytes. The label is the host's name.
 const MAX_LABEL: usize = 64;
 
-/// How a node is to be.
+/// The configuration of a node.
 #[derive(Clone)]
 pub struct NodeConfig {
+    /// The user's name. Must match the owner of the data directory, if there is one.
     pub name: Name,
+    /// The data directory; created if missing. One running node per directory.
     pub data_dir: PathBuf,
-    /// `None`: the default, or any free one if that is taken.
+    /// The UDP port. `None` uses the default port, or any free one if that is taken.
     pub port: Option<u16>,
+    /// The key of the closed network, or the open network.
     pub network: NetworkKey,
     /// Bits of [`roles`].
     pub roles: u32,
+    /// How to answer link requests.
     pub accept: Accept,
-    /// Each `host[:port]`.
+    /// Nodes to dial at the start and every minute: each `host[:port]`, or an address as `\me` shows it.
     pub bootstrap: Vec<String>,
-    /// The port of mDNS ([`MDNS_PORT`](super::lan::MDNS_PORT)); `None`: no mDNS.
+    /// The UDP port of mDNS ([`MDNS_PORT`](super::lan::MDNS_PORT)); `None` switches mDNS off.
     pub lan: Option<u16>,
 }
 
-/// Why a node cannot start: a configuration that cannot work. One line each, saying what to do.
+/// Why a node cannot start. The text is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Place(#[from] BadPlace),
+    /// A `--bootstrap` argument cannot be parsed.
+    Bootstrap(#[from] BadBootstrap),
     #[error(transparent)]
+    /// The UDP socket cannot be opened.
     Bind(#[from] BindError),
     #[error(transparent)]
+    /// The data directory cannot be used.
     Home(#[from] HomeError),
     #[error(transparent)]
+    /// The store cannot be used.
     Store(#[from] StoreError),
     #[error("the network cannot be used: {0}")]
+    /// The endpoint or the store's thread cannot be started.
     Endpoint(#[from] std::io::Error),
 }
 
-/// Starts a node, as tasks of the runtime that this is called in. It runs until somebody asks it to quit, or until its
-/// handle is dropped; the task that is returned then ends, and the data directory is free again.
+/// Starts a node as tasks of the current tokio runtime. It runs until it is asked to quit or its handle is dropped.
+/// When the returned task ends, the data directory is free again.
+///
+/// # Errors
+/// See [`StartError`]. Nothing keeps running after an error.
 pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError> {
-    let places = config.bootstrap.iter().map(|place| Place::parse(place)).collect::<Result<Vec<_>, _>>()?;
+    let bootstrap = config.bootstrap.iter().map(|target| Bootstrap::parse(target)).collect::<Result<Vec<_>, _>>()?;
     let socket = endpoint::bind(config.port)?;
     let home = Home::open(&config.data_dir)?;
     let identity = home.identity(&config.name, random)?;
-    home.enter(config.network.id())?;
+    home.join_network(config.network.id())?;
     let me = Me { id: identity.user, name: identity.name.as_str().to_owned() };
     let store = Store::open(&config.data_dir, me)?;
-    let (to_node, from_face) = mpsc::channel(REQUESTS);
-    let (to_face, from_node) = mpsc::unbounded_channel();
-    let parts = Parts { config, places, socket, identity, store };
-    let (node, ways, leaving) = parts.assemble(from_face, to_face.clone())?;
+    let (to_node, from_ui) = mpsc::channel(REQUESTS);
+    let (to_ui, from_node) = mpsc::unbounded_channel();
+    let parts = Parts { config, bootstrap, socket, identity, store };
+    let (node, receivers, background) = parts.assemble(from_ui, to_ui.clone())?;
     let task = tokio::spawn(async move {
-        let outcome = tokio::spawn(node.run(ways, leaving)).await;
+        let outcome = tokio::spawn(node.run(receivers, background)).await;
         drop(home);
         let last = match outcome {
             Ok(()) => NodeMessage::Stopped,
-            Err(error) => NodeMessage::Failed(format!("the node stopped by an error of its own: {error}")),
+            Err(error) => NodeMessage::Failed(format!("internal error: {error}")),
         };
-        to_face.send(last).ok();
+        to_ui.send(last).ok();
     });
     Ok((Handle { to_node, from_node }, task))
 }
 
-/// Everything that was opened.
+/// The resources opened by [`start`].
 struct Parts {
     config: NodeConfig,
-    places: Vec<Place>,
+    bootstrap: Vec<Bootstrap>,
     socket: std::net::UdpSocket,
     identity: Identity,
     store: Store,
 }
 
 impl Parts {
-    /// Puts it together. From here on the world sees us.
+    /// Builds the core and spawns the tasks. From here on, other nodes can reach this one.
     fn assemble(
         mut self,
-        from_face: mpsc::Receiver<crate::handle::FaceMessage>,
-        to_face: mpsc::UnboundedSender<NodeMessage>,
-    ) -> std::io::Result<(Node, Ways, Leaving)> {
+        from_ui: mpsc::Receiver<crate::handle::FaceMessage>,
+        to_ui: mpsc::UnboundedSender<NodeMessage>,
+    ) -> std::io::Result<(Node, Receivers, Background)> {
         let clock = Clock::new(self.store.alive);
         let boot = BootId(u64::from_be_bytes(random()));
         let credentials = Credentials::new(&self.identity.session_key);
         let endpoint = endpoint::open(self.socket, endpoint::server_config(credentials.server_config()))?;
         let local = endpoint.local_addr()?;
         let (events, from_tasks) = mpsc::channel(EVENTS);
-        let common = Common::new(credentials, self.config.network.clone(), boot, clock, events.clone());
-        let common = Arc::new(common);
+        let shared = Shared::new(credentials, self.config.network.clone(), boot, clock, events.clone());
+        let shared = Arc::new(shared);
 
         let memory = std::mem::take(&mut self.store.memory);
         let printer = Printer::new(self.store.printed, memory.counters.arrival);
         let set_aside = self.store.set_aside.take();
         let (see, seen) = watch::channel(interfaces::list());
         let ready = ready(&self.config, &self.identity, interfaces::all(&seen.borrow(), local.port(), local.is_ipv6()));
-        to_face.send(NodeMessage::Ready(Box::new(ready))).ok();
+        to_ui.send(NodeMessage::Ready(Box::new(ready))).ok();
         if let Some(path) = set_aside {
-            let message = format!("the store was damaged; it was put aside as {} and a new one begun", path.display());
+            let message = format!("the store was damaged; it was moved to {} and a new one created", path.display());
             let notice = Notice::Warning { code: WarningCode::Disk, message, user: None };
-            to_face.send(NodeMessage::Notice { line: None, notice }).ok();
+            to_ui.send(NodeMessage::Notice { line: None, notice }).ok();
         }
         let user = self.identity.user;
         let listen = interfaces::all(&seen.borrow(), local.port(), local.is_ipv6());
         let config = core_config(&self.config, self.identity, local.port(), boot);
         let mut core = Core::new(config, memory, clock.now());
-        // Before anybody can ask for them.
+        // The core must know its addresses before the first request.
         core.handle(clock.now(), Input::Interfaces { addrs: interfaces::dialable(&listen) });
         let (store_events, from_store) = mpsc::unbounded_channel();
         let tell = move |event| {
@@ -138,16 +150,16 @@ impl Parts {
         let (store, store_thread) = self.store.start(move || clock.now().moment, tell)?;
 
         let mut tasks = JoinSet::new();
-        tasks.spawn(admit(endpoint.clone(), common.clone()));
+        tasks.spawn(admit(endpoint.clone(), shared.clone()));
         tasks.spawn(interfaces::watch(local.port(), local.is_ipv6(), see, events.clone()));
-        tasks.spawn(bootstrap::resolve(self.places, events.clone()));
+        tasks.spawn(bootstrap::resolve(self.bootstrap, events.clone()));
         let lan = self.config.lan.map(|mdns_port| {
             let lan = Lan { boot, network: self.config.network, port: local.port(), mdns_port, interfaces: seen };
             let (leave, left) = oneshot::channel();
-            (leave, tokio::spawn(lan.run(events, common.counters.clone(), left)))
+            (leave, tokio::spawn(lan.run(events, shared.counters.clone(), left)))
         });
-        let node = Node::new(core, user, printer, store, to_face, endpoint, common);
-        Ok((node, Ways { from_face, from_tasks, from_store }, Leaving { tasks, lan, store_thread }))
+        let node = Node::new(core, user, printer, store, to_ui, endpoint, shared);
+        Ok((node, Receivers { from_ui, from_tasks, from_store }, Background { tasks, lan, store_thread }))
     }
 }
 
@@ -181,7 +193,7 @@ fn core_config(config: &NodeConfig, identity: Identity, port: u16, boot: BootId)
     }
 }
 
-/// What people call this session: the host's name, as far as it fits.
+/// The label of this session: the host's name, cut to [`MAX_LABEL`] bytes.
 fn label() -> String {
     let mut label = gethostname::gethostname().to_string_lossy().into_owned();
     while label.len() > MAX_LABEL {

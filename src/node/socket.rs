@@ -1,7 +1,7 @@
-//! The socket as quinn sees it: with a bound on how much of a burst one system call takes.
+//! The UDP socket handed to quinn, with a bound on the segments per system call.
 //!
-//! Each connection keeps for good what its longest one took. With quinn's own bound that is ten packets, 15 KiB, for
-//! everybody who was ever told of two hundred friends.
+//! quinn keeps, for every connection, a buffer as large as the longest burst that connection ever sent. With quinn's
+//! own bound of ten packets that is 15 KiB for every peer that was once sent a long list.
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use std::task::{Context, Poll};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
-/// Packets in one call: with more, lines are no faster (`docs/decisions.md`, numbers).
+/// Packets per call. More does not make chat faster (`docs/decisions.md`, numbers).
 const SEGMENTS: usize = 4;
 
-/// Another socket, to which it leaves everything but the bound.
+/// Delegates everything to the inner socket, except for the bound.
 #[derive(Debug)]
 pub struct BoundedSocket(pub Arc<dyn AsyncUdpSocket>);
 

@@ -1,17 +1,16 @@
-//! TLS as identity: a handshake proves a session key, and nothing else is asked of it.
+//! TLS as identity: a handshake proves the possession of a session key, and nothing else is required of it.
 //!
-//! Both sides show a self-signed X.509 certificate of their session key. The verifier takes any certificate that is
-//! Ed25519 throughout (key, signature algorithm, signature by that very key), alone, and whole; it looks at no date, no
-//! name, no authority, for clocks are wrong, names are in the roster, and authorities are servers. Whoever signs
-//! the handshake with that key *is* that session. A dial that expects a session fails closed when another answers, and
-//! can be asked whom it met.
+//! Both sides present a self-signed X.509 certificate of their session key. The verifier accepts any single,
+//! well-formed certificate that is Ed25519 throughout (key, signature algorithm, signature by that key). It ignores
+//! dates, names and authorities: clocks are wrong, names are in the roster, and there are no authorities. Whoever
+//! signs the handshake with that key *is* that session. A dial that expects a session fails closed when another one
+//! answers, and reports which one did.
 //!
-//! TLS 1.3 with ring, ALPN [`ALPN`], a constant server name that is not sent, no resumption, no tickets, no early data:
-//! every connection is a full handshake, so that its exporter is fresh and nothing can be replayed.
+//! TLS 1.3 with ring, ALPN [`ALPN`], a constant server name that is not sent, no resumption, no tickets, no early
+//! data: every connection is a full handshake, so its exporter is fresh and nothing can be replayed.
 //!
-//! A client's handshake may end well although the server goes on to refuse its certificate: only the proofs and hellos
-//! after it say that a connection is up.
-
+//! A client's handshake may succeed although the server goes on to refuse its certificate. Only the proofs and hellos
+//! that follow establish a connection.
 use std::sync::{Arc, OnceLock};
 
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -33,51 +32,56 @@ use super::home::pkcs8;
 use crate::id::SessionId;
 use crate::identity::SecretKey;
 
-/// What both sides must speak; a wire that cannot be read by this one has another number.
+/// The ALPN protocol id. An incompatible wire format gets another number.
 pub const ALPN: &[u8] = b"darknode/1";
 
-/// The server name of every dial: a name that resolves nowhere (RFC 2606) and is not sent.
+/// The server name used for every dial. It resolves nowhere (RFC 2606) and is not sent.
 pub const SERVER_NAME: &str = "darknode.invalid";
 
-/// The label of the exported bytes that network proofs are bound to.
+/// The exporter label of the bytes that network proofs are bound to.
 const EXPORTER: &[u8] = b"EXPORTER-darknode";
 
-/// Ours have under 300 bytes. Room for extensions, none for a flood.
+/// Largest certificate accepted, in bytes. Ours have under 300; the rest allows for extensions.
 const MAX_CERTIFICATE: usize = 1024;
 
-/// Why a certificate proves no session.
+/// Why a certificate is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadCertificate {
-    #[error("certificate of {0} bytes is over the cap")]
+    /// Longer than this program reads; holds the length in bytes.
+    #[error("the certificate has {0} bytes, more than allowed")]
     TooLong(usize),
-    #[error("it is not one whole certificate")]
+    /// The bytes are not exactly one DER certificate.
+    #[error("malformed certificate")]
     Malformed,
-    #[error("its key or signature is not Ed25519")]
+    /// The key or a signature algorithm is not Ed25519.
+    #[error("the certificate's key or signature is not Ed25519")]
     NotEd25519,
-    #[error("it is not signed by its own key")]
+    /// The signature was not made by the certificate's own key.
+    #[error("the certificate is not self-signed")]
     NotSelfSigned,
-    #[error("other certificates came with it")]
+    /// The peer sent more than one certificate.
+    #[error("the peer sent a certificate chain")]
     Chain,
 }
 
-/// Another session answered than the one that was dialled.
+/// A session other than the dialled one answered.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} answered, not the session that was dialled")]
-struct Stranger(SessionId);
+struct UnexpectedSession(SessionId);
 
-/// Who answered a dial: known once that session's key has signed the handshake, also when the dial then failed because
-/// another was expected.
+/// The session that answered a dial. Set once its key has signed the handshake, even if the dial then failed because
+/// another session was expected.
 #[derive(Debug, Clone, Default)]
-pub struct Met(Arc<OnceLock<SessionId>>);
+pub struct PeerSession(Arc<OnceLock<SessionId>>);
 
-impl Met {
-    /// The session whose key answered, if one did.
+impl PeerSession {
+    /// The session that answered, if the handshake got that far.
     pub fn session(&self) -> Option<SessionId> {
         self.0.get().copied()
     }
 }
 
-/// What this session shows of itself on every connection.
+/// The certificate and key that this session presents on every connection.
 pub struct Credentials {
     provider: Arc<CryptoProvider>,
     certificate: CertificateDer<'static>,
@@ -86,7 +90,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The certificate of an Ed25519 session key.
+    /// Creates the self-signed certificate of an Ed25519 session key.
     pub fn new(session_key: &SecretKey) -> Credentials {
         let key = PrivatePkcs8KeyDer::from(pkcs8(&session_key.seed()).to_vec());
         let certificate = self_signed(&key);
@@ -95,12 +99,12 @@ impl Credentials {
         Credentials { provider, certificate, key, client }
     }
 
-    /// For the accepting side of the endpoint. Transport limits are the caller's.
+    /// The configuration for accepting. The caller sets transport limits.
     pub fn server_config(&self) -> quinn::ServerConfig {
         let mut config = rustls::ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&TLS13])
             .expect("ring speaks TLS 1.3")
-            .with_client_cert_verifier(Arc::new(SessionVerifier::new(&self.provider, None, Met::default())))
+            .with_client_cert_verifier(Arc::new(SessionVerifier::new(&self.provider, None, PeerSession::default())))
             .with_single_cert(vec![self.certificate.clone()], PrivateKeyDer::Pkcs8(self.key.clone_key()))
             .expect("the certificate was made of this key");
         config.alpn_protocols = vec![ALPN.to_vec()];
@@ -110,27 +114,27 @@ impl Credentials {
         quinn::ServerConfig::with_crypto(Arc::new(crypto))
     }
 
-    /// For one dial, with [`SERVER_NAME`]: to `expect` and nobody else, or to whoever answers. Transport limits are the
-    /// caller's.
-    pub fn client_config(&self, expect: Option<SessionId>) -> (quinn::ClientConfig, Met) {
-        let met = Met::default();
+    /// The configuration for one dial, to be made with [`SERVER_NAME`]: to the session `expect`, or to whichever
+    /// answers. The caller sets transport limits.
+    pub fn client_config(&self, expect: Option<SessionId>) -> (quinn::ClientConfig, PeerSession) {
+        let answered = PeerSession::default();
         let mut config = self.client.clone();
-        let verifier = SessionVerifier::new(&self.provider, expect, met.clone());
+        let verifier = SessionVerifier::new(&self.provider, expect, answered.clone());
         config.dangerous().set_certificate_verifier(Arc::new(verifier));
         let crypto = QuicClientConfig::try_from(config).expect("ring has the cipher suite that QUIC begins with");
-        (quinn::ClientConfig::new(Arc::new(crypto)), met)
+        (quinn::ClientConfig::new(Arc::new(crypto)), answered)
     }
 }
 
-/// The session at the other end of a connection.
+/// The session at the other end of a connection; `None` if the peer showed no valid certificate.
 pub fn session_of(connection: &quinn::Connection) -> Option<SessionId> {
     let identity = connection.peer_identity()?;
     let chain = identity.downcast_ref::<Vec<CertificateDer<'static>>>()?;
-    // Its own signature was checked before there was a connection.
+    // The certificate's signature was checked during the handshake.
     read(chain.first()?).ok().map(|(_, session)| session)
 }
 
-/// 32 bytes that only the two ends of this connection know, the same at both.
+/// 32 bytes exported from TLS, known only to the two ends of this connection and the same at both.
 pub fn exporter(connection: &quinn::Connection) -> [u8; 32] {
     let mut bytes = [0; 32];
     connection
@@ -139,7 +143,10 @@ pub fn exporter(connection: &quinn::Connection) -> [u8; 32] {
     bytes
 }
 
-/// The session whose certificate these bytes are.
+/// Checks a DER certificate and returns its session.
+///
+/// # Errors
+/// See [`BadCertificate`].
 pub fn session_of_certificate(der: &[u8]) -> Result<SessionId, BadCertificate> {
     let (certificate, session) = read(der)?;
     let signature: [u8; 64] = whole_bytes(&certificate.signature_value).ok_or(BadCertificate::NotEd25519)?;
@@ -149,7 +156,7 @@ pub fn session_of_certificate(der: &[u8]) -> Result<SessionId, BadCertificate> {
     Ok(session)
 }
 
-/// A certificate that is Ed25519 throughout, and whose it claims to be.
+/// Parses a certificate that is Ed25519 throughout. Its signature is not checked.
 fn read(der: &[u8]) -> Result<(X509Certificate<'_>, SessionId), BadCertificate> {
     if der.len() > MAX_CERTIFICATE {
         return Err(BadCertificate::TooLong(der.len()));
@@ -195,7 +202,7 @@ fn client(
         .with_protocol_versions(&[&TLS13])
         .expect("ring speaks TLS 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(SessionVerifier::new(provider, None, Met::default())))
+        .with_custom_certificate_verifier(Arc::new(SessionVerifier::new(provider, None, PeerSession::default())))
         .with_client_auth_cert(vec![certificate.clone()], PrivateKeyDer::Pkcs8(key.clone_key()))
         .expect("the certificate was made of this key");
     config.alpn_protocols = vec![ALPN.to_vec()];
@@ -205,29 +212,29 @@ fn client(
     config
 }
 
-/// Judges the other side's certificate, and that its key signed this handshake.
+/// Checks the peer's certificate, and that its key signed the handshake.
 #[derive(Debug)]
 struct SessionVerifier {
     provider: Arc<CryptoProvider>,
     expect: Option<SessionId>,
-    met: Met,
+    answered: PeerSession,
 }
 
 impl SessionVerifier {
-    fn new(provider: &Arc<CryptoProvider>, expect: Option<SessionId>, met: Met) -> SessionVerifier {
-        SessionVerifier { provider: provider.clone(), expect, met }
+    fn new(provider: &Arc<CryptoProvider>, expect: Option<SessionId>, answered: PeerSession) -> SessionVerifier {
+        SessionVerifier { provider: provider.clone(), expect, answered }
     }
 
-    fn judge(&self, certificate: &[u8], others: &[CertificateDer<'_>]) -> Result<SessionId, Error> {
+    fn check_certificate(&self, certificate: &[u8], others: &[CertificateDer<'_>]) -> Result<SessionId, Error> {
         if !others.is_empty() {
             return Err(refused(BadCertificate::Chain));
         }
         session_of_certificate(certificate).map_err(refused)
     }
 
-    // rustls has had the certificate judged before it asks for this. Whether it is the expected session is asked here and
-    // not there, because anybody may copy a certificate: only now is it sure who was met.
-    fn prove(
+    // rustls checks the certificate before it calls this. The expected session is compared here and not there,
+    // because anybody can copy a certificate: only the signature proves who answered.
+    fn check_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
@@ -239,9 +246,9 @@ impl SessionVerifier {
         let algorithms = &self.provider.signature_verification_algorithms;
         let valid = verify_tls13_signature(message, certificate, signed, algorithms)?;
         let (_, session) = read(certificate).map_err(refused)?;
-        let _ = self.met.0.set(session);
+        let _ = self.answered.0.set(session);
         match self.expect {
-            Some(expected) if expected != session => Err(refused(Stranger(session))),
+            Some(expected) if expected != session => Err(refused(UnexpectedSession(session))),
             _ => Ok(valid),
         }
     }
@@ -264,7 +271,7 @@ impl ServerCertVerifier for SessionVerifier {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.judge(certificate, others).map(|_| ServerCertVerified::assertion())
+        self.check_certificate(certificate, others).map(|_| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -282,7 +289,7 @@ impl ServerCertVerifier for SessionVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.prove(message, certificate, signed)
+        self.check_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -301,7 +308,7 @@ impl ClientCertVerifier for SessionVerifier {
         others: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.judge(certificate, others).map(|_| ClientCertVerified::assertion())
+        self.check_certificate(certificate, others).map(|_| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -319,7 +326,7 @@ impl ClientCertVerifier for SessionVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.prove(message, certificate, signed)
+        self.check_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
-use crate::identity::address::Address;
+use crate::identity::address::ContactAddress;
 use crate::proto::notice::{Filter, Notice};
 use crate::proto::persist::{Op, Ticket};
 use crate::wire::chat::Chat;
@@ -113,7 +113,7 @@ pub enum Command {
     Explode,
     /// Dials every place of an address, until that user answers at one.
     PingAddress {
-        address: Address,
+        address: ContactAddress,
     },
     Me,
     Whois {

@@ -83,6 +83,11 @@ pub const PREKEY_ROTATION: Duration = Duration::from_secs(24 * 3600);
 pub const CARD_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Envelopes live this long at most (design §6).
 pub const ENVELOPE_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// What one session of an addressee has leaves the outbox after this, though another session still lacks it. An envelope to
+/// that session would have ended as well.
+pub const SETTLED_AFTER: Duration = ENVELOPE_LIFE;
+/// Between two looks for such messages.
+pub const SETTLE_EVERY: Duration = Duration::from_secs(3600);
 /// Private halves of prekeys are deleted after validity, envelope life and one day of skew (design §6).
 pub const PREKEY_LIFE: Duration = Duration::from_secs(29 * 24 * 3600);
 

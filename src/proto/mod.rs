@@ -25,12 +25,15 @@ mod budget;
 mod chat;
 mod commands;
 mod counters;
+mod cx;
+mod drops;
 pub mod event;
 pub mod limits;
 mod mail;
 pub mod notice;
 mod on_control;
 mod out;
+mod peer;
 mod peers;
 mod people;
 pub mod persist;
@@ -40,49 +43,27 @@ mod relays;
 mod search;
 mod timers;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use rand_core::Rng;
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng, SeedableRng};
-
-use crate::id::{BootId, ConnId, MessageId, NetworkId, SessionId, UserId};
-use crate::identity::{Name, SecretKey, Verifier};
+use crate::id::{Address, BootId, ConnId, NetworkId, UserId};
+use crate::identity::{Name, SecretKey};
 use crate::time::{Moment, Now};
-use budget::Budget;
-use chat::early::Early;
+use chat::Chat;
 use chat::inbox::Inbox;
 use chat::outbox::Outbox;
-use chat::sealing::Sealing;
-use commands::lookup::Lookups;
-use counters::Count;
+use commands::Commands;
+use cx::Context;
 use event::{CloseReason, Input, Output};
+use mail::Mail;
 use mail::custody::Custody;
-use mail::handover::{Forwards, Handover};
-use mail::watchdog::Watchdog;
-use notice::{Drops, Notice};
-use out::Outputs;
-use peers::connections::Neighbours;
-use peers::dials::{Dials, Pings};
-use peers::nearby::Nearby;
-use peers::seek::Seek;
-use people::links::Links;
-use people::myself::Myself;
-use people::prekeys::Prekeys;
-use people::sessions::Sessions;
-use people::users::Users;
-use persist::{Memory, Op, Ticket};
+use notice::Drops;
+use peers::Peers;
+use people::People;
+use persist::Memory;
+use presence::Presence;
 use presence::horizon::Horizon;
-use presence::offers::Offers;
-use presence::online::Presence;
-use presence::pushes::Pushes;
-use relays::directory::Directory;
-use relays::questions::Questions;
-use relays::trails::Trails;
-use search::finds::Finds;
-use search::floods::Floods;
-use search::interest::Interest;
-use search::members::Members;
+use relays::Relays;
+use search::Search;
 
 /// Who this node is and how it behaves; fixed for its life.
 #[derive(Clone)]
@@ -116,186 +97,37 @@ pub enum Accept {
 
 /// The state machine.
 pub struct Core {
-    config: Config,
-    session: SessionId,
-    verifier: Verifier,
-    rng: ChaCha20Rng,
-    now: Now,
-    out: Outputs,
-    count: Count,
-    myself: Myself,
-    users: Users,
-    sessions: Sessions,
-    links: Links,
-    neighbours: Neighbours,
-    nearby: Nearby,
+    cx: Context,
+    people: People,
+    peers: Peers,
     presence: Presence,
-    horizon: Horizon,
-    offers: Offers,
-    pushes: Pushes,
-    interest: Interest,
-    directory: Directory,
-    questions: Questions,
-    trails: Trails,
-    members: Members,
-    finds: Finds,
-    floods: Floods,
-    budgets: Budgets,
-    wanted: Seek<UserId>,
-    bootstrap: Seek<SocketAddr>,
-    bootstrapped: BTreeMap<SocketAddr, SessionId>,
-    /// Who must answer at an address that was given with a user.
-    expected: BTreeMap<SocketAddr, UserId>,
-    dials: Dials,
-    pings: Pings,
-    lookups: Lookups,
-    prekeys: Prekeys,
-    outbox: Outbox,
-    sealing: Sealing,
-    inbox: Inbox,
-    custody: Custody,
-    handover: Handover,
-    forwards: Forwards,
-    watchdog: Watchdog,
-    early: Early,
-    /// My messages that are on their way to the disk, with the line that typed each.
-    typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
-    /// When all who are missing were last sought anew because one of them came back.
-    sought_all: Option<Moment>,
-    /// When to look next where one of the missing was.
-    glance: Moment,
-    /// Sessions that the last pruning could not but keep.
-    left_by_prune: usize,
-    /// Users the faces were warned about, by what.
-    warned: BTreeSet<(UserId, notice::WarningCode)>,
-    /// Until when nothing new is taken in, because the disk refuses.
-    disk_trouble: Option<Moment>,
-    /// Until when a node that woke without links asks what it has forgotten.
-    recovery: Option<Moment>,
-    drops: Drops,
-    stopping: bool,
+    search: Search,
+    relays: Relays,
+    chat: Chat,
+    mail: Mail,
+    commands: Commands,
     /// When something is due at the latest.
     deadline: Option<Moment>,
 }
 
-/// How often others may make this node do something.
-struct Budgets {
-    /// Ping requests of mine, by who is asked and target.
-    asked: Budget<(SessionId, UserId)>,
-    /// Ping requests, by who brings them and asker.
-    pings: Budget<(SessionId, SessionId)>,
-    /// Ping requests passed on, by who brings them, asker and target.
-    pairs: Budget<(SessionId, SessionId, UserId)>,
-    /// Ping requests of others, by the relay that passes them on.
-    relayed_pings: Budget<SessionId>,
-    /// Dials where an introducer sees somebody, by introducer.
-    introductions: Budget<SessionId>,
-    /// Dials to where nobody's key ever answered.
-    unproven: Budget<IpAddr>,
-    /// Questions for names, by asker, and by relay that passes them on.
-    finds: Budget<SessionId>,
-    relayed_finds: Budget<SessionId>,
-    /// Samples, by sender.
-    samples: Budget<SessionId>,
-    /// Announcements of who is how far, by relay.
-    announcements: Budget<SessionId>,
-    /// Words that an envelope cannot be opened, by who says so.
-    unopenables: Budget<SessionId>,
-    /// Mail sealed anew, by addressee.
-    sealed_anew: Budget<UserId>,
-}
-
-impl Budgets {
-    fn new() -> Budgets {
-        use limits::*;
-        Budgets {
-            asked: Budget::new(2, INTEREST / 2),
-            pings: Budget::new(PING_BURST, PING_REFILL),
-            pairs: Budget::new(PING_PAIR_BURST, PING_PAIR),
-            relayed_pings: Budget::new(RELAYED_BURST, RELAYED_REFILL),
-            introductions: Budget::new(FAILED_INTRODUCTIONS, INTRODUCTION_REFILL),
-            unproven: Budget::new(UNPROVEN_DIALS_PER_IP, UNPROVEN_REFILL),
-            finds: Budget::new(FIND_BURST, FIND_REFILL),
-            relayed_finds: Budget::new(RELAYED_BURST, RELAYED_REFILL),
-            samples: Budget::new(SAMPLE_BURST, SAMPLE_REFILL),
-            announcements: Budget::new(ANNOUNCEMENT_BURST, ANNOUNCEMENT_REFILL),
-            unopenables: Budget::new(UNOPENABLE_BURST, UNOPENABLE_REFILL),
-            sealed_anew: Budget::new(SEALED_ANEW_BURST, SEALED_ANEW_REFILL),
-        }
-    }
-}
-
 impl Core {
-    /// A node that wakes with this memory. Its first outputs are what it has to store before it may speak.
+    /// A node that starts with this memory. Its first outputs are what it has to store before it may speak.
     pub fn new(config: Config, memory: Memory, now: Now) -> Core {
-        let mut rng = ChaCha20Rng::from_seed(config.seed);
-        let epoch = rng.next_u64();
-        let session = SessionId(config.session_key.public());
-        let verifier = Verifier { scheme: config.session_key.scheme(), network: config.network };
-        let mut count = Count::new(memory.counters);
-        let mut prekeys = Prekeys::new(memory.prekeys);
-        let mut out = Outputs::default();
-        let mut users = Users::new(memory.users);
-        let links = Links::new(&memory.links);
-        if let Some(prekey) = prekeys.rotate(&mut rng, now.moment) {
-            out.store(Op::Prekey(prekey.clone()));
-        }
-        let myself = people::on_myself::first(&config, &mut count, &mut users, &prekeys, &links, now);
-        count.unsaved().map(|counters| out.store(Op::Counters(counters)));
-        users.keep(config.user);
-        users.row(&config.user).map(|row| out.store(Op::User(row)));
+        let mut cx = Context::new(config, memory.counters, now);
+        let epoch = cx.rng.next_u64();
+        let people = People::new(&mut cx, memory.users, memory.sessions, &memory.links, memory.prekeys);
+        let outbox = Outbox::new(cx.me, epoch, memory.waiting, memory.delivered, memory.carried);
         let mut core = Core {
-            session,
-            verifier,
-            now,
-            out,
-            count,
-            myself,
-            links,
-            neighbours: Neighbours::new(session),
-            nearby: Nearby::default(),
-            presence: Presence::default(),
-            horizon: Horizon::new(config.user, memory.lists),
-            offers: Offers::default(),
-            pushes: Pushes::default(),
-            interest: Interest::default(),
-            directory: Directory::default(),
-            questions: Questions::default(),
-            trails: Trails::default(),
-            members: Members::default(),
-            finds: Finds::default(),
-            floods: Floods::default(),
-            budgets: Budgets::new(),
-            wanted: Seek::new(),
-            bootstrap: Seek::new(),
-            bootstrapped: BTreeMap::new(),
-            expected: BTreeMap::new(),
-            dials: Dials::default(),
-            pings: Pings::default(),
-            lookups: Lookups::default(),
-            prekeys,
-            outbox: Outbox::new(session, epoch, memory.waiting, memory.delivered, memory.carried),
-            sealing: Sealing::default(),
-            inbox: Inbox::new(memory.received, memory.owed),
-            custody: Custody::new(memory.custody, memory.tombstones),
-            handover: Handover::default(),
-            watchdog: Watchdog::default(),
-            forwards: Forwards::default(),
-            early: Early::default(),
-            typed: VecDeque::new(),
-            sessions: Sessions::new(memory.sessions),
-            users,
-            sought_all: None,
-            glance: now.moment + limits::GLANCE,
-            left_by_prune: 0,
-            warned: BTreeSet::new(),
-            disk_trouble: None,
-            recovery: memory.links.is_empty().then_some(now.moment + limits::RECOVERY),
-            drops: Drops::new(),
-            stopping: false,
+            peers: Peers::new(cx.me, now.moment),
+            presence: Presence::new(Horizon::new(cx.config.user, memory.lists)),
+            search: Search::default(),
+            relays: Relays::default(),
+            chat: Chat::new(outbox, Inbox::new(memory.received, memory.owed)),
+            mail: Mail::new(Custody::new(memory.custody, memory.tombstones)),
+            commands: Commands::default(),
             deadline: Some(now.moment),
-            rng,
-            config,
+            people,
+            cx,
         };
         core.remember_members();
         core.remember_friends();
@@ -303,12 +135,14 @@ impl Core {
         core.settle_everybody();
         core.remember_who_was_there();
         core.seek_everybody();
+        core.replay(&memory.replay);
+        core.warn_if_unlisted();
         core
     }
 
     /// Takes an input in. Outputs wait in [`Core::poll_output`].
     pub fn handle(&mut self, now: Now, input: Input) {
-        self.now = now;
+        self.cx.now = now;
         match input {
             Input::Timeout => {}
             Input::Request(request) => self.on_request(request),
@@ -332,7 +166,7 @@ impl Core {
     /// Does what is due, and finds out when the next is.
     fn heed_time(&mut self) {
         self.deadline = self.next_timeout();
-        if self.deadline.is_some_and(|at| at <= self.now.moment) {
+        if self.deadline.is_some_and(|at| at <= self.cx.now.moment) {
             self.on_time();
             self.deadline = self.next_timeout();
         }
@@ -341,9 +175,9 @@ impl Core {
 
     /// The next thing to do, in order. What must be sealed for it comes last: until then everything else is under way.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.poll().or_else(|| {
+        self.cx.out.poll().or_else(|| {
             self.seal_what_waits();
-            self.out.poll()
+            self.cx.out.poll()
         })
     }
 
@@ -354,78 +188,22 @@ impl Core {
 
     /// What to call a user: their name, or `name#abc123` where two share one.
     pub fn handle_of(&self, user: &UserId) -> String {
-        self.users.handle(user)
+        self.people.users.handle(user)
     }
 
-    /// What was dropped or refused, by reason.
-    pub fn drops(&self) -> &Drops {
-        &self.drops
+    /// What to call whoever an address belongs to.
+    pub fn handle_at(&self, address: &Address) -> String {
+        self.people.handle(address)
     }
 
-    fn drop_counted(&mut self, reason: &'static str) {
-        *self.drops.entry(reason).or_insert(0) += 1;
-    }
-
-    /// Stores the counters if they moved, before whatever uses them.
-    fn save_counters(&mut self) {
-        if let Some(counters) = self.count.unsaved() {
-            self.out.store(Op::Counters(counters));
-        }
-    }
-
-    fn notice(&mut self, line: Option<u64>, notice: Notice) {
-        self.out.push(Output::Notice { line, notice });
-    }
-
-    /// Tells the faces once everything it speaks of is durable.
-    fn notice_after_store(&mut self, line: Option<u64>, notice: Notice) {
-        self.out.after_store(Output::Notice { line, notice });
-    }
-
-    fn warn_once(&mut self, user: UserId, code: notice::WarningCode, message: String) {
-        if self.warned.len() >= limits::MAX_WARNED && user != self.config.user {
-            return self.drop_counted("warning beyond the bound");
-        }
-        if self.warned.insert((user, code)) {
-            let user = Some(self.users.handle(&user));
-            self.notice(None, Notice::Warning { code, message, user });
-        }
+    /// What was dropped or refused since the start, by reason.
+    pub fn drops(&self) -> Drops {
+        self.cx.drops.by_text()
     }
 
     /// Ends a connection from this side.
     fn close(&mut self, conn: ConnId, reason: CloseReason) {
-        self.out.push(Output::Close { conn, reason });
+        self.cx.out.push(Output::Close { conn, reason });
         self.on_closed(conn);
-    }
-
-    /// Whether there is room for one more user in the store.
-    fn may_keep(&self, user: &UserId) -> bool {
-        self.users.is_kept(user) || self.users.kept() < limits::MAX_KEPT_USERS
-    }
-
-    /// Keeps a user over restarts, with their sessions.
-    fn keep(&mut self, user: UserId) {
-        if !self.users.keep(user) {
-            return;
-        }
-        self.save_user(&user);
-        for session in self.sessions.of_user(&user).collect::<Vec<_>>() {
-            self.save_session(&session);
-        }
-    }
-
-    fn save_user(&mut self, user: &UserId) {
-        if self.users.is_kept(user)
-            && let Some(row) = self.users.row(user)
-        {
-            self.out.store(Op::User(row));
-        }
-    }
-
-    fn save_session(&mut self, session: &SessionId) {
-        let row = self.sessions.row(session).filter(|row| self.users.is_kept(&row.user));
-        if let Some(row) = row {
-            self.out.store(Op::Session(Box::new(row)));
-        }
     }
 }

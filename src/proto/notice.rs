@@ -239,6 +239,8 @@ pub enum WarningCode {
     NameClash,
     ClonedKey,
     RosterFork,
+    /// This session is not on its own user's roster.
+    Unlisted,
     NoKey,
     CustodyRefused,
     Disk,
@@ -258,5 +260,7 @@ pub enum ErrorCode {
     Unreachable,
     Blocked,
     Disk,
+    /// More waits than the outbox holds.
+    TooMany,
     Internal,
 }

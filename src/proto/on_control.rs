@@ -1,32 +1,44 @@
-//! The control stream: each message to where it is dealt with.
+//! The control stream: who sent a message is resolved once, then each message goes to the module that handles it.
 
 use crate::id::ConnId;
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::event::CloseReason;
+use crate::proto::peer::Peer;
 use crate::wire::control::Control;
 
 impl Core {
     pub(in crate::proto) fn on_control(&mut self, conn: ConnId, batch: Vec<Control>) {
         for message in batch {
-            let Some(neighbour) = self.neighbours.get(&conn) else { return };
-            if neighbour.user.is_none() && !matches!(message, Control::Hello(_)) {
-                self.drop_counted("message before hello");
-                return self.close(conn, CloseReason::Protocol);
+            // A message before this one may have ended the connection.
+            if self.peers.connections.get(&conn).is_none() {
+                return;
             }
-            match message {
-                Control::Hello(hello) => self.on_hello(conn, hello),
-                Control::DeclareOnline(declare) | Control::DeclareOffline(declare) => self.on_declare(conn, declare),
-                Control::RequestPing(request) => self.on_request_ping(conn, request),
-                Control::RequestUserList(request) => self.on_request_user_list(conn, request),
-                Control::DeliverKnownList(list) => self.on_known_list(conn, list),
-                Control::Find(find) => self.on_find(conn, find),
-                Control::Digest(digest) => self.on_digest(conn, digest),
-                Control::Want(want) => self.on_want(conn, want),
-                Control::Sample(sample) => self.on_sample(conn, sample),
-                Control::Explode(explode) => self.on_explode(conn, explode),
-                Control::Exploded(exploded) => self.on_exploded(conn, exploded),
-                Control::Unknown(_) => self.drop_counted("message of an unknown kind"),
+            match (self.peers.connections.peer(&conn), message) {
+                (Some(peer), message) => self.on_message(peer, message),
+                (None, Control::Hello(hello)) => self.on_hello(conn, hello),
+                (None, _) => {
+                    self.cx.dropped(DropReason::MessageBeforeHello);
+                    return self.close(conn, CloseReason::Protocol);
+                }
             }
+        }
+    }
+
+    fn on_message(&mut self, peer: Peer, message: Control) {
+        match message {
+            Control::Hello(hello) => self.on_hello(peer.conn, hello),
+            Control::DeclareOnline(declare) | Control::DeclareOffline(declare) => self.on_declare(peer, declare),
+            Control::RequestPing(request) => self.on_request_ping(peer, request),
+            Control::RequestUserList(request) => self.on_request_user_list(peer, request),
+            Control::DeliverKnownList(list) => self.on_known_list(peer, list),
+            Control::Find(find) => self.on_find(peer, find),
+            Control::Digest(digest) => self.on_digest(peer, digest),
+            Control::Want(want) => self.on_want(peer, want),
+            Control::Sample(sample) => self.on_sample(peer, sample),
+            Control::Explode(explode) => self.on_explode(peer, explode),
+            Control::Exploded(exploded) => self.on_exploded(peer.conn, exploded),
+            Control::Unknown(_) => self.cx.dropped(DropReason::UnknownMessage),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Wall};
-use crate::wire::record::Signed;
+use crate::wire::record::{Signed, link_state};
 
 /// Counts what was handed to the store; what waits for durability waits for a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -36,6 +36,8 @@ pub struct Memory {
     pub tombstones: Vec<TombstoneRow>,
     /// Sessions that are owed a receipt which no direct connection has brought them.
     pub owed: Vec<(UserId, SessionId)>,
+    /// Messages of kinds that this program knows and the one that stored them did not, in the order they came.
+    pub replay: Vec<MessageRow>,
 }
 
 /// Numbers that must never go back.
@@ -115,11 +117,19 @@ pub struct LinkRow {
     pub theirs: Entry,
 }
 
-/// One side's word about a link. The higher lamport wins.
+/// One side's statement about a link. The higher Lamport number wins; of equal ones the stricter state, so that two sessions of
+/// one user come to the same and a block never yields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Entry {
     pub state: LinkState,
     pub lamport: u64,
+}
+
+impl Entry {
+    /// Whether this statement replaces another one by the same user.
+    pub fn replaces(&self, other: &Entry) -> bool {
+        (self.lamport, self.state.strictness()) > (other.lamport, other.state.strictness())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -134,6 +144,41 @@ pub enum LinkState {
     Auto = 4,
 }
 
+impl LinkState {
+    /// The number of this state on the wire.
+    pub fn to_wire(self) -> u8 {
+        match self {
+            LinkState::None => 0,
+            LinkState::Linked => link_state::LINKED,
+            LinkState::Removed => link_state::REMOVED,
+            LinkState::Blocked => link_state::BLOCKED,
+            LinkState::Auto => link_state::AUTO,
+        }
+    }
+
+    /// The state of a number on the wire; `None` for one of a later version.
+    pub fn from_wire(state: u8) -> Option<LinkState> {
+        match state {
+            link_state::LINKED => Some(LinkState::Linked),
+            link_state::REMOVED => Some(LinkState::Removed),
+            link_state::BLOCKED => Some(LinkState::Blocked),
+            link_state::AUTO => Some(LinkState::Auto),
+            _ => None,
+        }
+    }
+
+    /// Blocked before removed before linked before accepted.
+    pub fn strictness(self) -> u8 {
+        match self {
+            LinkState::None => 0,
+            LinkState::Auto => 1,
+            LinkState::Linked => 2,
+            LinkState::Removed => 3,
+            LinkState::Blocked => 4,
+        }
+    }
+}
+
 /// A content in history or on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRow {
@@ -141,11 +186,14 @@ pub struct MessageRow {
     pub id: MessageId,
     pub kind: u64,
     /// The other side of the conversation.
-    pub with: UserId,
+    pub with: Address,
     pub from: UserId,
+    /// As its author signed it, so that every session orders a conversation alike.
     pub lamport: u64,
     pub wall: Wall,
     pub body: Vec<u8>,
+    /// When it was typed, on this node's own clock. Kept only while it waits in the outbox.
+    pub since: Moment,
 }
 
 /// An envelope that is held until its addressee has opened it or its life is over.
@@ -260,4 +308,8 @@ pub enum Op {
     },
     /// Withdrawn by the user: out of outbox and history.
     Cancelled(MessageId),
+    /// What was in [`Memory::replay`] has taken effect: stored messages of these kinds are not replayed again.
+    Learned {
+        kinds: Vec<u64>,
+    },
 }

@@ -205,6 +205,7 @@ impl Disk {
             Op::Settled { stream, ranges } => {
                 memory.waiting.retain(|row| row.id.stream != stream || !ranges.contains(row.id.n));
             }
+            Op::Learned { .. } => memory.replay.clear(),
             Op::Cancelled(id) => {
                 memory.waiting.retain(|row| row.id != id);
                 self.history.retain(|row| row.id != id);

@@ -411,4 +411,6 @@ impl From<&HeldBy> for MessageState {
 }
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod tests;

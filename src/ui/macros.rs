@@ -219,7 +219,7 @@ pub(super) fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::address::Address;
+    use crate::identity::address::ContactAddress;
 
     fn is(line: &str) -> Typed {
         parse(line).expect("it is understood").expect("it is not empty")
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_address_is_pinged_whole_or_refused() {
-        let address = Address { user: crate::id::UserId([7; 32]), places: vec![([192, 0, 2, 1], 9).into()] };
+        let address = ContactAddress { user: crate::id::UserId([7; 32]), places: vec![([192, 0, 2, 1], 9).into()] };
         assert_eq!(is(&format!(r"\ping {address}")), Typed::Command(Command::PingAddress { address }));
         assert_eq!(code(r"\ping darkchat:bob@192.0.2.1:9"), ErrorCode::BadAddress);
     }

@@ -7,6 +7,7 @@
 //! Nothing here decides anything about the network; the node is only known through its [`Handle`].
 
 pub mod crowd;
+pub mod exit;
 pub mod identity;
 pub mod input;
 pub mod interactive;
@@ -21,13 +22,13 @@ pub mod signals;
 pub mod sim;
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Face};
 use crate::handle::{Handle, Ready};
 use crate::proto::notice::Notice;
+use exit::Exit;
 use lines::{Lines, Render};
 use session::{Ending, Session};
 
@@ -57,7 +58,7 @@ pub trait Screen {
 }
 
 /// Runs the face of `config` on a node until one of them ends. Exit codes: 0 for a graceful end, 1 for a failure.
-pub async fn run(config: &Config, handle: Handle) -> ExitCode {
+pub async fn run(config: &Config, handle: Handle) -> Exit {
     let stop = signals::watch();
     let (printed_to, printed) = mpsc::unbounded_channel();
     if config.face == Face::Interactive
@@ -65,12 +66,12 @@ pub async fn run(config: &Config, handle: Handle) -> ExitCode {
     {
         let ending = Session::new(handle, screen, lines, printed, stop).run().await;
         interactive::restore_terminal();
-        return exit_code(ending);
+        return exit(ending);
     }
     let render = if config.face == Face::Json { Render::Json } else { Render::Plain(plain::Style::of_stdout()) };
     let screen = Lines::new(io::stdout(), render, printed_to);
     let session = Session::new(handle, screen, input::stdin(), printed, stop);
-    exit_code(session.headless(config.headless).run().await)
+    exit(session.headless(config.headless).run().await)
 }
 
 /// Prints an answer on standard output. A reader who has gone needs none.
@@ -79,12 +80,12 @@ pub fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn exit_code(ending: Ending) -> ExitCode {
+fn exit(ending: Ending) -> Exit {
     match ending {
-        Ending::Stopped => ExitCode::SUCCESS,
+        Ending::Stopped => Exit::Success,
         Ending::Failed(why) => {
             eprintln!("darknode: {}", plain::inline(&why));
-            ExitCode::FAILURE
+            Exit::Failure
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::exit::Exit;
 use super::interactive;
 
 /// Behind the session's own patience, and still within the two seconds of the command line's contract.
@@ -22,7 +23,7 @@ pub fn watch() -> Arc<Notify> {
         std::thread::spawn(|| {
             std::thread::sleep(PATIENCE);
             interactive::restore_terminal();
-            std::process::exit(0);
+            Exit::Success.now();
         });
     });
     stop

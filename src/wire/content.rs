@@ -29,6 +29,8 @@ pub mod kind {
     pub const LINK: u64 = 2;
     /// [`ReceiptBody`](super::ReceiptBody); has `n` 0 and is never receipted.
     pub const RECEIPT: u64 = 3;
+    /// Every kind that this version acts on.
+    pub const KNOWN: [u64; 3] = [TEXT, LINK, RECEIPT];
 }
 
 record! {

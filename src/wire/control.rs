@@ -125,8 +125,22 @@ record! {
     }
 }
 
+impl KnownUser {
+    /// A user of whom nothing is said but the id.
+    pub fn empty(user: UserId) -> KnownUser {
+        let (links, cards, declarations) = (List(Vec::new()), List(Vec::new()), List(Vec::new()));
+        KnownUser { user, roster: None, links, cards, declarations, card_ages: List(Vec::new()) }
+    }
+}
+
 /// Session and user ids in digests: their first eight bytes.
 pub type ShortId = Fixed<8>;
+
+/// The first eight bytes of an id.
+pub fn short(id: &[u8; 32]) -> ShortId {
+    let [a, b, c, d, e, f, g, h, ..] = *id;
+    Fixed([a, b, c, d, e, f, g, h])
+}
 
 record! {
     /// "Who is called `name`, or has this id?" Answered by a known list with the same id, once by everybody who knows.

@@ -15,9 +15,17 @@ pub const MAX_SMALL_RECORD: usize = 1024;
 const ID: usize = 34;
 pub(super) const NUMBER: usize = 9;
 
+/// Sessions on one roster.
+pub const MAX_SESSIONS: usize = 16;
+/// Revoked sessions on one roster.
+pub const MAX_REVOKED: usize = 32;
 /// The longest roster that this version writes: the longest name, 16 sessions with the longest labels, 32 revoked.
-pub const LONGEST_ROSTER: usize =
-    1 + (1 + ID) + (1 + 2 + 128) + (1 + NUMBER) + (1 + 1 + 16 * (1 + 1 + ID + 1 + 2 + 64)) + (1 + 2 + 32 * ID);
+pub const LONGEST_ROSTER: usize = 1
+    + (1 + ID)
+    + (1 + 2 + 128)
+    + (1 + NUMBER)
+    + (1 + 1 + MAX_SESSIONS * (1 + 1 + ID + 1 + 2 + 64))
+    + (1 + 2 + MAX_REVOKED * ID);
 /// The longest key card that this version writes: three prekeys.
 pub const LONGEST_CARD: usize = 1 + 2 * (1 + ID) + (1 + NUMBER) + (1 + 1 + 3 * (1 + 1 + 9 + 1 + ID));
 /// Bytes of a signed record beside its payload, at most.
@@ -36,9 +44,9 @@ record! {
         1 => name: Text<128>,
         /// `max(known + 1, unix ms)`; the highest wins.
         2 => version: u64,
-        3 => sessions: List<RosterSession, 16>,
+        3 => sessions: List<RosterSession, MAX_SESSIONS>,
         /// Only grows.
-        4 => revoked: List<SessionId, 32>,
+        4 => revoked: List<SessionId, MAX_REVOKED>,
     }
 }
 

@@ -172,7 +172,7 @@ fn words_about_envelopes_that_were_not_given_change_nothing() {
     for envelope in [id, EnvelopeId([5; 32])] {
         states.into_iter().for_each(|state| alice.hand(to_mallory, said(envelope, state)));
     }
-    assert_eq!(alice.drops("word about an envelope that it was not given"), 8);
+    assert_eq!(alice.drops("claim about an envelope that it was not given"), 8);
     let carried = |notice: &Notice| matches!(notice, Notice::State { state: Delivery::Carried, .. });
     assert!(!alice.notices().any(carried));
     assert_eq!(warnings(&alice, WarningCode::CustodyRefused), 0);
@@ -252,12 +252,12 @@ fn nobody_keeps_mail_from_its_addressee_by_saying_that_it_cannot_be_opened() {
     relay.hand(giver, fresh(letter.bytes.clone()));
     // Rosters and key cards are for everybody: these are bob's own.
     relay.hand(liar, unopenable(letter.id, &bob, 1));
-    assert_eq!(relay.drops("word about an envelope that it was not given"), 1);
+    assert_eq!(relay.drops("claim about an envelope that it was not given"), 1);
     let taker = relay.meet_relay(&eve);
     relay.hand(taker, Chat::Ask(Ask { envelopes: List(vec![letter.id]) }));
     assert_eq!(parcels(&relay, taker), [letter.id]);
     relay.hand(taker, unopenable(letter.id, &mallory, 1));
-    assert_eq!(relay.drops("word about somebody else's envelope"), 1);
+    assert_eq!(relay.drops("claim about somebody else's envelope"), 1);
     relay.hand(taker, unopenable(letter.id, &bob, 1));
     let to_bob = relay.meet(&bob);
     assert_eq!(parcels(&relay, to_bob), [letter.id], "bob is given it all the same");
@@ -451,7 +451,7 @@ fn relays_that_swallow_mail_do_not_keep_it_from_the_one_its_author_chose() {
     alice.part(to_pi);
     let liars: Vec<ConnId> = (0..4).map(|n| alice.meet_relay(&Person::new(100 + n, "liar"))).collect();
     alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
-    let id = alice.held().into_values().find(|row| row.address.user() == bob.user_id()).unwrap().envelope;
+    let id = alice.held().into_values().find(|row| row.address == Address::from(bob.user_id())).unwrap().envelope;
     for liar in liars {
         alice.hand(liar, Chat::Ask(Ask { envelopes: List(vec![id]) }));
         alice.hand(liar, said(id, custody_state::HELD));

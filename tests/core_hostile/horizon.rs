@@ -283,7 +283,7 @@ fn digests_that_never_end_are_answered_one_by_one_and_leave_nothing() {
     let before = memory();
     (20..500).for_each(|n| alice.say(conn, digest(n)));
     assert!(memory() - before < 16 * 1024, "{} bytes", memory() - before);
-    assert_eq!(alice.drops("mark of nobody I know"), 50_000);
+    assert_eq!(alice.drops("version summary of an unknown user"), 50_000);
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn a_word_for_somebody_the_speaker_is_not_linked_with_puts_nobody_online() {
     alice.say(liar, carol.declare(carol.declaration(7, true, &[])));
     let online = |alice: &mut Victim| alice.users().iter().any(|user| user.id == carol.user_id() && user.online);
     assert!(!online(&mut alice));
-    assert_eq!(alice.drops("word for somebody it is not linked with"), 1);
+    assert_eq!(alice.drops("claim about somebody it is not linked with"), 1);
     alice.say(conn, carol.declare(carol.declaration(8, true, &[])));
     assert!(online(&mut alice), "bob is between them");
 }

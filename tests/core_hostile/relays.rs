@@ -123,7 +123,7 @@ fn nobody_but_relays_is_told_distances_or_heard_about_them() {
     let (bob, alice) = (Person::new(1, "bob"), Person::new(2, "alice"));
     let client = relay.meet(&bob);
     relay.say(client, announce([nobody(1)], 0));
-    assert_eq!(relay.drops("announcement of no relay"), 1);
+    assert_eq!(relay.drops("announcement of somebody who is no relay"), 1);
     relay.meet(&alice);
     relay.pass(Duration::from_secs(1));
     assert!(!relay.said(client).iter().any(|message| matches!(message, Control::Digest(_))));
@@ -131,7 +131,7 @@ fn nobody_but_relays_is_told_distances_or_heard_about_them() {
     let mut client = Victim::new(Accept::Auto);
     let liar = client.meet_relay(&Person::new(3, "mallory"));
     client.say(liar, announce([nobody(1)], 0));
-    assert_eq!(client.drops("announcement of no relay"), 1);
+    assert_eq!(client.drops("announcement of somebody who is no relay"), 1);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn the_word_of_a_relay_about_somebody_it_was_not_asked_for_counts_nothing() {
     assert!(questions(&alice, late).is_empty(), "bob is here");
     alice.say(late, answer(&bob, 1, 99));
     assert!(!shown_online(&alice, &bob));
-    assert!(alice.drops("word for somebody it is not linked with") > 0);
+    assert!(alice.drops("claim about somebody it is not linked with") > 0);
 }
 
 /// Whether a connection was told that somebody's sessions are there no more.

@@ -88,7 +88,7 @@ async fn a_flood_of_envelopes_does_not_keep_others_from_chatting() {
     let one = parcel(seal_raw(&mallory.network, node.ready.id, &prekey, &bundle, true));
     let frame = encode_frame(StreamType::Chat, &List::<Chat, 64>(vec![one; 64])).unwrap();
     let flood = tokio::spawn(async move { while chat.write_all(&frame).await.is_ok() {} });
-    node.counts("content of no session of its user").await;
+    node.counts("content of a session that its user's roster does not list").await;
     node.is_well().await;
     peer.conn.close(VarInt::from_u32(0), b"");
     flood.await.unwrap();

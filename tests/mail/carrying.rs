@@ -33,7 +33,7 @@ fn a_line_goes_through_a_relay_and_its_receipt_comes_back() {
             done,
             "seed {seed}: {:?} {:?}",
             in_state(&sim, ALICE, Delivery::Delivered).len(),
-            sim.core(ALICE).map(|c| c.drops().clone())
+            sim.core(ALICE).map(|c| c.drops())
         );
         assert_eq!(shown(&sim, BOB), texts(20), "seed {seed}");
         sim.run(Duration::from_secs(5));

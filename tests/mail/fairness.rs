@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use darknode::id::UserId;
+use darknode::id::Address;
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
 use darknode::proto::limits::{HANDOVER_FULL, HANDOVER_WINDOW, MAX_RECEIPTS_TO_STRANGERS, STRANGER_ITEMS};
@@ -140,8 +140,8 @@ fn strangers_who_make_me_owe_receipts_do_not_use_up_my_room_at_a_relay() {
     assert!(sim.run_until(SOON, |sim| shown(sim, ALICE).get("hello") == Some(&strangers_there)));
     sim.run(SOON);
     let served = |sim: &Sim| {
-        let addressees: BTreeSet<UserId> = sim.nodes[ALICE].disk.custody().map(|row| row.address.user()).collect();
-        (2..relay).filter(|node| addressees.contains(&sim.nodes[*node].user)).collect::<Vec<_>>()
+        let addressees: BTreeSet<Address> = sim.nodes[ALICE].disk.custody().map(|row| row.address).collect();
+        (2..relay).filter(|node| addressees.contains(&Address::from(sim.nodes[*node].user))).collect::<Vec<_>>()
     };
     let first = served(&sim);
     assert_eq!(first.len(), MAX_RECEIPTS_TO_STRANGERS, "the others are owed");

@@ -1,6 +1,6 @@
 //! What faces ask for.
 
-use darknode::id::SessionId;
+use darknode::id::{Address, SessionId};
 use darknode::proto::notice::{Delivery, HeldBy, Holder, MessageView};
 use darknode::proto::persist::{MessageRow, Op};
 use darknode::wire::content::kind;
@@ -18,7 +18,7 @@ fn history_is_ordered_by_lamport_then_author_then_arrival() {
         Op::Typed(at(5, mine(2, 3, "alice again at 5"))),
         Op::Received(at(4, theirs(2, 4, "late, at 4"))),
         Op::Received(at(u64::MAX, theirs(3, 5, "the end of time"))),
-        Op::Received(MessageRow { with: CAROL, from: CAROL, ..theirs(4, 6, "carol, elsewhere") }),
+        Op::Received(MessageRow { with: Address::from(CAROL), from: CAROL, ..theirs(4, 6, "carol, elsewhere") }),
         Op::Received(MessageRow { kind: 99, ..theirs(5, 7, "not a text") }),
     ]);
     let all = ["late, at 4", "alice at 5", "alice again at 5", "bob at 5", "the end of time"];

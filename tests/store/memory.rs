@@ -37,6 +37,10 @@ fn list(session: u8, pages: u8) -> ListRow {
     ListRow { session: SessionId([session; 32]), pages: (1..=pages).map(signed).collect() }
 }
 
+fn typed(at: u64, row: MessageRow) -> MessageRow {
+    MessageRow { since: Moment(at), ..row }
+}
+
 /// A memory with everything in it, and the ops that make it.
 pub fn everything() -> (Memory, Vec<Op>) {
     let counters = Counters { seq: u64::MAX, roster_version: 2, link_version: 3, lamport: 40, arrival: 50 };
@@ -53,12 +57,13 @@ pub fn everything() -> (Memory, Vec<Op>) {
         lists: vec![list(2, 3), list(9, 1)],
         prekeys: vec![PrekeySecret { id: [1; 8], secret: [2; 32], made: Moment(3) }],
         received: vec![(from_bob(), ranges([(1, 3), (7, u64::MAX)]))],
-        waiting: vec![mine(1, 10, "one"), mine(2, 11, "two")],
+        waiting: vec![typed(1_000, mine(1, 10, "one")), typed(2_000, mine(2, 11, "two"))],
         delivered: vec![(to_bob(), BOBS, ranges([(1, 1)]))],
         carried: vec![(to_bob(), SessionId([9; 32]), ranges([(1, 2)]))],
         custody: vec![custody::held(9), custody::held_for_me(2), custody::released(5)],
         tombstones: vec![custody::tombstone(1), custody::tombstone(8)],
         owed: vec![(CAROL, SessionId([3; 32])), (BOB, BOBS_OTHER)],
+        replay: Vec::new(),
     };
     let mut ops = vec![Op::Counters(memory.counters)];
     ops.extend(memory.users.iter().cloned().map(Op::User));

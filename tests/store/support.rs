@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use darknode::id::{MessageId, SessionId, StreamId, UserId};
+use darknode::id::{Address, MessageId, SessionId, StreamId, UserId};
 use darknode::node::store::{Event, Job, Me, Options, Store};
 use darknode::proto::event::{Query, StatusOf};
 use darknode::proto::notice::{MessageView, Notice, StatusView};
@@ -171,11 +171,12 @@ pub fn mine(n: u64, arrival: u64, text: &str) -> MessageRow {
         arrival,
         id: MessageId { stream: to_bob(), n },
         kind: kind::TEXT,
-        with: BOB,
+        with: Address::from(BOB),
         from: ALICE,
         lamport: arrival,
         wall: Wall(1_700_000_000_000 + arrival as i64),
         body: text.as_bytes().to_vec(),
+        since: Moment(0),
     }
 }
 

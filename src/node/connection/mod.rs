@@ -1,17 +1,16 @@
-//! One connection, from the end of its TLS handshake to its close: one task, and one more for each stream.
+//! One connection, from the end of its TLS handshake to its close: one task for it, and one for each stream.
 //!
-//! Each side opens the control stream first and sends its `Proof` on it; nothing else is sent or read before the other's
-//! proof holds ([`proving`]). From then on the loop hears of the connection (`Connected`), and of its end exactly once
-//! (`Closed`). Readers ([`reading`]) hand whole frames to the loop and wait when it is busy, so that QUIC's flow control
-//! slows the sender; writers ([`writing`]) put everything that waits into one frame. The loop itself waits for nobody: a
-//! queue that is full is the end of its connection.
+//! Each side opens the control stream first and sends its `Proof` on it. Nothing else is sent or read before the
+//! other side's proof holds ([`proving`]). From then on the loop is notified of the connection (`Connected`), and of
+//! its end exactly once (`Closed`). Readers ([`reading`]) pass whole frames to the loop and wait while it is busy, so
+//! that QUIC's flow control slows the sender. Writers ([`writing`]) put all queued messages into one frame. The loop
+//! never waits: a connection whose queue is full is closed.
 //!
-//! An asked close sends what is queued, waits until the peer's transport has it, and then closes: a QUIC close alone
-//! throws away what is under way.
-
+//! A requested close sends what is queued, waits until the peer's transport has received it, and then closes. A QUIC
+//! close alone would discard data in flight.
 mod dialling;
-mod pace;
 mod proving;
+mod rate;
 mod reading;
 mod writing;
 
@@ -35,30 +34,30 @@ use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 use crate::wire::frame::StreamType;
 pub use dialling::dial;
-use pace::Pace;
 use proving::Proved;
+use rate::RateLimit;
 use reading::Frames;
 
-/// Messages that may wait for one peer. The chat stream's own bound is the core's window, which is far below.
+/// Messages that may be queued per peer and stream. Chat is bounded more tightly by the core's window.
 pub const QUEUE: usize = 1024;
-/// Streams of one connection being read at once: the peer's limit, both kinds.
+/// Streams of one connection read concurrently: the sum of the peer's stream limits.
 const MAX_STREAMS: usize = 12;
 
-/// Bytes of frames of one connection that may wait for the loop: the longest frame.
-const ROOM: usize = 256 * 1024;
+/// Bytes of received frames per connection that may wait for the loop: the longest frame.
+const READ_BUDGET: usize = 256 * 1024;
 
-/// How long a peer may take.
+/// Time limits for a peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For the TLS handshake and, again, for the proof.
+    /// For the TLS handshake, and again for the proof.
     pub handshake: Duration,
-    /// For a dial to be answered.
+    /// For a dial, until the TLS handshake is complete.
     pub dial: Duration,
-    /// For a frame, from its first byte to its last.
+    /// For receiving one frame, from its first byte to its last.
     pub frame: Duration,
-    /// For a peer to take any more bytes at all: far beyond a hang that it may survive.
+    /// For a peer to accept any more bytes: far longer than a hang it may survive.
     pub stall: Duration,
-    /// For what is queued to be sent before an asked close.
+    /// For sending what is queued before a requested close.
     pub farewell: Duration,
 }
 
@@ -74,168 +73,168 @@ impl Default for Limits {
     }
 }
 
-/// What all connections of this node share.
-pub struct Common {
+/// State shared by all connections of this node.
+pub struct Shared {
     pub credentials: Credentials,
     pub network: NetworkKey,
     pub boot: BootId,
     pub clock: Clock,
     pub limits: Limits,
     pub counters: Arc<Counters>,
-    /// To the loop. Full means: wait.
+    /// The queue to the loop. Senders wait while it is full.
     pub events: mpsc::Sender<Event>,
     next: AtomicU64,
 }
 
-impl Common {
+impl Shared {
     pub fn new(
         credentials: Credentials,
         network: NetworkKey,
         boot: BootId,
         clock: Clock,
         events: mpsc::Sender<Event>,
-    ) -> Common {
+    ) -> Shared {
         let (limits, counters) = (Limits::default(), Arc::default());
-        Common { credentials, network, boot, clock, limits, counters, events, next: AtomicU64::new(1) }
+        Shared { credentials, network, boot, clock, limits, counters, events, next: AtomicU64::new(1) }
     }
 }
 
-/// What tasks tell the loop.
+/// An event from a task to the loop.
 #[derive(Debug)]
 pub enum Event {
-    /// Straight to the core.
+    /// An input for the core.
     Input(Input),
-    /// A frame of a neighbour. Taken in, it makes room for that neighbour's next.
-    Heard { input: Input, room: OwnedSemaphorePermit },
-    /// A proved connection, and the way to it. Comes before any input about it.
-    Up { connected: Connected, line: Line },
+    /// A frame from a neighbour. Dropping `budget` lets that neighbour's next frame be read.
+    Received { input: Input, budget: OwnedSemaphorePermit },
+    /// A proved connection and the handle to it. Precedes any input about it.
+    Up { connected: Connected, handle: ConnHandle },
 }
 
-/// The loop's end of a connection. Dropped, the connection says what is queued and goes.
+/// The loop's end of a connection. When it is dropped, the connection sends what is queued and closes.
 #[derive(Debug)]
-pub struct Line {
+pub struct ConnHandle {
     pub control: mpsc::Sender<Box<Control>>,
-    /// Made for the first item: most connections of a relay never carry one.
+    /// Created with the first item: most connections of a relay never carry one.
     chat: Option<mpsc::Sender<Box<Chat>>>,
-    begin_chat: Option<oneshot::Sender<ChatQueue>>,
+    start_chat: Option<oneshot::Sender<ChatQueue>>,
     pub close: oneshot::Sender<CloseReason>,
 }
 
 type ChatQueue = mpsc::Receiver<Box<Chat>>;
 
-/// The connection's end of a [`Line`].
-struct LineEnd {
+/// The connection's end of a [`ConnHandle`].
+struct ConnQueues {
     control: mpsc::Receiver<Box<Control>>,
     chat: oneshot::Receiver<ChatQueue>,
     close: oneshot::Receiver<CloseReason>,
 }
 
-impl Line {
-    fn new() -> (Line, LineEnd) {
+impl ConnHandle {
+    fn new() -> (ConnHandle, ConnQueues) {
         let (control, control_end) = mpsc::channel(QUEUE);
-        let (begin_chat, chat_end) = oneshot::channel();
+        let (start_chat, chat_end) = oneshot::channel();
         let (close, close_end) = oneshot::channel();
-        let line = Line { control, chat: None, begin_chat: Some(begin_chat), close };
-        (line, LineEnd { control: control_end, chat: chat_end, close: close_end })
+        let handle = ConnHandle { control, chat: None, start_chat: Some(start_chat), close };
+        (handle, ConnQueues { control: control_end, chat: chat_end, close: close_end })
     }
 
-    /// The queue of the chat stream.
+    /// The queue of the chat stream, created on first use.
     pub fn chat(&mut self) -> &mpsc::Sender<Box<Chat>> {
         self.chat.get_or_insert_with(|| {
             let (queue, queue_end) = mpsc::channel(QUEUE);
-            // A connection that is gone takes nothing.
-            self.begin_chat.take().map(|begin| begin.send(queue_end));
+            // A failure means that the connection is gone.
+            self.start_chat.take().map(|begin| begin.send(queue_end));
             queue
         })
     }
 }
 
-/// Why a connection is not, or no longer, wanted.
+/// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Ending {
+enum CloseCause {
     #[error("the connection is lost")]
     Lost,
-    #[error("the peer's bytes make no sense")]
+    #[error("the peer sent malformed data")]
     Protocol,
-    #[error("the peer is over its limits")]
+    #[error("the peer exceeded its limits")]
     Limits,
-    #[error("the peer is no member of this network")]
+    #[error("the peer is not a member of this network")]
     Stranger,
-    #[error("closed at our wish")]
-    Asked(CloseReason),
+    #[error("closed on request")]
+    Requested(CloseReason),
     #[error("the node is stopping")]
     Stopping,
 }
 
-/// Proves an accepted connection; `None` when it came to nothing, which was then counted.
-pub async fn greet(conn: Connection, common: &Common) -> Option<Arrival> {
-    let proved = prove_or_close(&conn, common, Role::Acceptor).await.ok()?;
-    Some(Arrival { conn, proved, dial: None })
+/// Exchanges proofs on an accepted connection. A failure is counted and yields `None`.
+pub async fn accept_proved(conn: Connection, shared: &Shared) -> Option<NewConnection> {
+    let proved = prove_or_close(&conn, shared, Role::Acceptor).await.ok()?;
+    Some(NewConnection { conn, proved, dial: None })
 }
 
-async fn prove_or_close(conn: &Connection, common: &Common, role: Role) -> Result<Proved, Ending> {
-    let outcome = timeout(common.limits.handshake, proving::prove(conn, common, role)).await;
-    let ending = match outcome {
+async fn prove_or_close(conn: &Connection, shared: &Shared, role: Role) -> Result<Proved, CloseCause> {
+    let outcome = timeout(shared.limits.handshake, proving::prove(conn, shared, role)).await;
+    let cause = match outcome {
         Ok(Ok(proved)) => return Ok(proved),
-        Ok(Err(ending)) => ending,
-        Err(_) => Ending::Stranger,
+        Ok(Err(cause)) => cause,
+        Err(_) => CloseCause::Stranger,
     };
-    conclude(conn, common, ending);
-    Err(ending)
+    close_with(conn, shared, cause);
+    Err(cause)
 }
 
-/// Closes with the reason's code and counts it.
-fn conclude(conn: &Connection, common: &Common, ending: Ending) {
-    let reason = match ending {
-        Ending::Lost => return,
-        Ending::Protocol => CloseReason::Protocol,
-        Ending::Limits | Ending::Asked(CloseReason::Limits) => CloseReason::Limits,
-        Ending::Stranger => CloseReason::Stranger,
-        Ending::Asked(reason) => reason,
-        Ending::Stopping => CloseReason::Bye,
+/// Closes with the code of `cause` and counts it.
+fn close_with(conn: &Connection, shared: &Shared, cause: CloseCause) {
+    let reason = match cause {
+        CloseCause::Lost => return,
+        CloseCause::Protocol => CloseReason::Protocol,
+        CloseCause::Limits | CloseCause::Requested(CloseReason::Limits) => CloseReason::Limits,
+        CloseCause::Stranger => CloseReason::Stranger,
+        CloseCause::Requested(reason) => reason,
+        CloseCause::Stopping => CloseReason::Bye,
     };
     match reason {
-        CloseReason::Protocol => common.counters.protocol.add(),
-        CloseReason::Limits => common.counters.limits.add(),
-        CloseReason::Stranger => common.counters.strangers.add(),
+        CloseReason::Protocol => shared.counters.protocol.add(),
+        CloseReason::Limits => shared.counters.limits.add(),
+        CloseReason::Stranger => shared.counters.strangers.add(),
         CloseReason::Bye
         | CloseReason::Duplicate
         | CloseReason::Myself
         | CloseReason::Surplus
         | CloseReason::Blocked => {}
     }
-    tracing::debug!(addr = %conn.remote_address(), ?reason, "closing a connection: {ending}");
+    tracing::debug!(addr = %conn.remote_address(), ?reason, "closing a connection: {cause}");
     conn.close(code(reason), b"");
 }
 
-/// The application code of a close.
+/// The QUIC application error code of a close reason.
 pub fn code(reason: CloseReason) -> VarInt {
     VarInt::from_u32(reason as u32)
 }
 
-/// A proved connection of which the loop has not yet heard.
-pub struct Arrival {
+/// A proved connection that was not yet reported to the loop.
+pub struct NewConnection {
     conn: Connection,
     proved: Proved,
     dial: Option<DialId>,
 }
 
-impl Arrival {
-    /// Lives until the connection ends. A relay has a thousand of these, so what is not needed behind a wait is given up
-    /// before it, and waits borrow instead of taking over.
-    pub async fn live(self, common: Arc<Common>) {
-        let mut life = match common.events.reserve().await {
-            Ok(place) => self.begin(place, &common),
-            Err(_) => return conclude(&self.conn, &common, Ending::Stopping),
+impl NewConnection {
+    /// Runs until the connection ends. A relay has a thousand of these futures, so whatever is not needed across a
+    /// wait is dropped before it, and waits borrow instead of moving.
+    pub async fn run(self, shared: Arc<Shared>) {
+        let mut task = match shared.events.reserve().await {
+            Ok(slot) => self.start(slot, &shared),
+            Err(_) => return close_with(&self.conn, &shared, CloseCause::Stopping),
         };
-        life.run().await;
-        let closed = Event::Input(Input::Closed { conn: life.id });
-        common.events.send(closed).await.ok();
+        task.run().await;
+        let closed = Event::Input(Input::Closed { conn: task.id });
+        shared.events.send(closed).await.ok();
     }
 
-    /// Tells the loop, and begins to read and write.
-    fn begin(self, place: mpsc::Permit<'_, Event>, common: &Arc<Common>) -> Life {
-        let id = ConnId(common.next.fetch_add(1, Ordering::Relaxed));
+    /// Reports the connection to the loop and starts its readers and writers.
+    fn start(self, slot: mpsc::Permit<'_, Event>, shared: &Arc<Shared>) -> ConnectionTask {
+        let id = ConnId(shared.next.fetch_add(1, Ordering::Relaxed));
         let connected = Connected {
             conn: id,
             session: self.proved.session,
@@ -244,90 +243,90 @@ impl Arrival {
             dial: self.dial,
             rtt: self.conn.rtt(),
         };
-        let (line, LineEnd { control, chat, close }) = Line::new();
-        place.send(Event::Up { connected, line });
+        let (handle, ConnQueues { control, chat, close }) = ConnHandle::new();
+        slot.send(Event::Up { connected, handle });
         let mut writers = JoinSet::new();
-        writers.spawn(writing::control(control, self.proved.control_out, common.clone()));
-        let mut life = Life {
+        writers.spawn(writing::control(control, self.proved.control_out, shared.clone()));
+        let mut task = ConnectionTask {
             id,
             conn: self.conn,
-            common: common.clone(),
+            shared: shared.clone(),
             readers: JoinSet::new(),
             writers,
-            room: Arc::new(Semaphore::new(ROOM)),
+            budget: Arc::new(Semaphore::new(READ_BUDGET)),
             chat,
             chat_written: false,
             chat_read: false,
             close,
         };
-        life.read_control(self.proved.control_in);
-        life
+        task.read_control(self.proved.control_in);
+        task
     }
 }
 
-/// What a stream's task came to.
+/// The result of a stream's reader.
 enum Read {
-    /// A chat stream, its type byte read.
+    /// A chat stream whose type byte was read.
     Chat(RecvStream),
-    /// A stream of a type this version does not know, stopped.
+    /// A stream of an unknown type, which was stopped.
     Unknown,
-    Ended(Ending),
+    Ended(CloseCause),
 }
 
-/// A connection of which the loop knows.
-struct Life {
+/// A connection that was reported to the loop.
+struct ConnectionTask {
     id: ConnId,
     conn: Connection,
-    common: Arc<Common>,
+    shared: Arc<Shared>,
     readers: JoinSet<Read>,
-    writers: JoinSet<Result<(), Ending>>,
-    room: Arc<Semaphore>,
-    /// The queue of the chat stream, once there is one.
+    writers: JoinSet<Result<(), CloseCause>>,
+    budget: Arc<Semaphore>,
+    /// Yields the queue of the chat stream once it exists.
     chat: oneshot::Receiver<ChatQueue>,
     chat_written: bool,
     chat_read: bool,
     close: oneshot::Receiver<CloseReason>,
 }
 
-impl Life {
+impl ConnectionTask {
     async fn run(&mut self) {
-        let ending = self.attend().await;
-        match ending {
-            Ending::Lost => self.hear_out().await,
-            Ending::Asked(_) | Ending::Stopping => self.say_out().await,
-            Ending::Protocol | Ending::Limits | Ending::Stranger => {}
+        let cause = self.serve().await;
+        match cause {
+            CloseCause::Lost => self.drain_readers().await,
+            CloseCause::Requested(_) | CloseCause::Stopping => self.flush_writers().await,
+            CloseCause::Protocol | CloseCause::Limits | CloseCause::Stranger => {}
         }
-        conclude(&self.conn, &self.common, ending);
+        close_with(&self.conn, &self.shared, cause);
         self.readers.shutdown().await;
     }
 
-    /// Until something ends the connection.
-    async fn attend(&mut self) -> Ending {
-        let mut pace = Pace::new();
+    /// Serves the connection until something ends it.
+    async fn serve(&mut self) -> CloseCause {
+        let mut rate = RateLimit::new();
         loop {
             tokio::select! {
-                reason = &mut self.close => return reason.map_or(Ending::Stopping, Ending::Asked),
+                reason = &mut self.close => return reason.map_or(CloseCause::Stopping, CloseCause::Requested),
                 queue = &mut self.chat, if !self.chat_written => self.write_chat(queue.ok()),
                 stream = self.conn.accept_uni(), if self.readers.len() < MAX_STREAMS => match stream {
                     Ok(stream) => self.read_type(stream),
-                    Err(_) => return Ending::Lost,
+                    Err(_) => return CloseCause::Lost,
                 },
                 stream = self.conn.accept_bi() => match stream {
                     Ok((mut send, mut recv)) => {
                         send.reset(VarInt::from_u32(0)).ok();
                         recv.stop(VarInt::from_u32(0)).ok();
-                        if let Err(ending) = self.unknown_stream(&mut pace) {
-                            return ending;
+                        if let Err(cause) = self.unknown_stream(&mut rate) {
+                            return cause;
                         }
                     }
-                    Err(_) => return Ending::Lost,
+                    Err(_) => return CloseCause::Lost,
                 },
                 Some(read) = self.readers.join_next() => {
-                    if let Err(ending) = self.after(read, &mut pace) {
-                        return ending;
+                    if let Err(cause) = self.after(read, &mut rate) {
+                        return cause;
                     }
                 }
-                Some(Ok(Err(ending))) = self.writers.join_next() => return ending,
+                Some(Ok(Err(cause))) = self.writers.join_next() => return cause,
             }
         }
     }
@@ -335,62 +334,62 @@ impl Life {
     fn write_chat(&mut self, queue: Option<ChatQueue>) {
         self.chat_written = true;
         if let Some(queue) = queue {
-            self.writers.spawn(writing::chat(queue, self.conn.clone(), self.common.clone()));
+            self.writers.spawn(writing::chat(queue, self.conn.clone(), self.shared.clone()));
         }
     }
 
-    /// What is queued is still said, also what was queued a moment ago on a chat stream that has not begun.
-    async fn say_out(&mut self) {
+    /// Sends what is queued, including items queued a moment ago for a chat stream that was not opened yet.
+    async fn flush_writers(&mut self) {
         if !self.chat_written {
             let queue = self.chat.try_recv().ok();
             self.write_chat(queue);
         }
-        let said = async { while self.writers.join_next().await.is_some() {} };
-        timeout(self.common.limits.farewell, said).await.ok();
+        let flushed = async { while self.writers.join_next().await.is_some() {} };
+        timeout(self.shared.limits.farewell, flushed).await.ok();
     }
 
-    /// What had come before the connection was lost is still read.
-    async fn hear_out(&mut self) {
-        let mut pace = Pace::new();
+    /// Reads what was received before the connection was lost.
+    async fn drain_readers(&mut self) {
+        let mut rate = RateLimit::new();
         while let Some(read) = self.readers.join_next().await {
-            self.after(read, &mut pace).ok();
+            self.after(read, &mut rate).ok();
         }
     }
 
-    fn after(&mut self, read: Result<Read, tokio::task::JoinError>, pace: &mut Pace) -> Result<(), Ending> {
+    fn after(&mut self, read: Result<Read, tokio::task::JoinError>, rate: &mut RateLimit) -> Result<(), CloseCause> {
         match read {
-            Ok(Read::Chat(_)) if self.chat_read => Err(Ending::Protocol),
+            Ok(Read::Chat(_)) if self.chat_read => Err(CloseCause::Protocol),
             Ok(Read::Chat(stream)) => {
                 self.chat_read = true;
                 self.read_chat(stream);
                 Ok(())
             }
-            Ok(Read::Unknown) => self.unknown_stream(pace),
-            Ok(Read::Ended(ending)) => Err(ending),
-            Err(_) => Err(Ending::Lost),
+            Ok(Read::Unknown) => self.unknown_stream(rate),
+            Ok(Read::Ended(cause)) => Err(cause),
+            Err(_) => Err(CloseCause::Lost),
         }
     }
 
-    /// Later versions may open a few, and at the pace of messages; more is an attack.
-    fn unknown_stream(&mut self, pace: &mut Pace) -> Result<(), Ending> {
-        self.common.counters.unknown_streams.add();
-        let wait = pace.charge(1, self.common.clock.now().moment)?;
-        if wait.is_zero() { Ok(()) } else { Err(Ending::Limits) }
+    /// Tolerates a few unknown streams, which later versions may open, at the rate of messages. More is an attack.
+    fn unknown_stream(&mut self, rate: &mut RateLimit) -> Result<(), CloseCause> {
+        self.shared.counters.unknown_streams.add();
+        let wait = rate.charge(1, self.shared.clock.now().moment)?;
+        if wait.is_zero() { Ok(()) } else { Err(CloseCause::Limits) }
     }
 
     fn read_type(&mut self, mut stream: RecvStream) {
-        let deadline = self.common.limits.frame;
+        let deadline = self.shared.limits.frame;
         self.readers.spawn(async move {
             let mut first = [0];
             match timeout(deadline, stream.read_exact(&mut first)).await {
-                Err(_) => Read::Ended(Ending::Limits),
+                Err(_) => Read::Ended(CloseCause::Limits),
                 Ok(Err(quinn::ReadExactError::ReadError(quinn::ReadError::ConnectionLost(_)))) => {
-                    Read::Ended(Ending::Lost)
+                    Read::Ended(CloseCause::Lost)
                 }
                 Ok(Err(_)) => Read::Unknown,
                 Ok(Ok(())) => match StreamType::from_byte(first[0]) {
                     Some(StreamType::Chat) => Read::Chat(stream),
-                    Some(StreamType::Control) => Read::Ended(Ending::Protocol),
+                    Some(StreamType::Control) => Read::Ended(CloseCause::Protocol),
                     None => {
                         stream.stop(VarInt::from_u32(0)).ok();
                         Read::Unknown
@@ -401,32 +400,32 @@ impl Life {
     }
 
     fn read_control(&mut self, stream: RecvStream) {
-        let frames = Frames::new(stream, StreamType::Control, self.common.limits.frame);
-        let (id, conn, room, common) = (self.id, self.conn.clone(), self.room.clone(), self.common.clone());
+        let frames = Frames::new(stream, StreamType::Control, self.shared.limits.frame);
+        let (id, conn, budget, shared) = (self.id, self.conn.clone(), self.budget.clone(), self.shared.clone());
         self.readers.spawn(async move {
-            let ending = reading::control(id, frames, &room, &common).await;
-            finished(ending, &conn, &common).await
+            let cause = reading::control(id, frames, &budget, &shared).await;
+            finished(cause, &conn, &shared).await
         });
     }
 
     fn read_chat(&mut self, stream: RecvStream) {
-        let frames = Frames::new(stream, StreamType::Chat, self.common.limits.frame);
-        let (id, conn, room, common) = (self.id, self.conn.clone(), self.room.clone(), self.common.clone());
+        let frames = Frames::new(stream, StreamType::Chat, self.shared.limits.frame);
+        let (id, conn, budget, shared) = (self.id, self.conn.clone(), self.budget.clone(), self.shared.clone());
         self.readers.spawn(async move {
-            let ending = reading::chat(id, frames, &room, &common).await;
-            finished(ending, &conn, &common).await
+            let cause = reading::chat(id, frames, &budget, &shared).await;
+            finished(cause, &conn, &shared).await
         });
     }
 }
 
-/// Control and chat streams live as long as their connection: one that is finished is followed by its close.
-async fn finished(outcome: Result<(), Ending>, conn: &Connection, common: &Common) -> Read {
+/// Control and chat streams last as long as their connection, so the end of one must be followed by a close.
+async fn finished(outcome: Result<(), CloseCause>, conn: &Connection, shared: &Shared) -> Read {
     match outcome {
-        Ok(()) => match timeout(common.limits.frame, conn.closed()).await {
-            Ok(_) => Read::Ended(Ending::Lost),
-            Err(_) => Read::Ended(Ending::Protocol),
+        Ok(()) => match timeout(shared.limits.frame, conn.closed()).await {
+            Ok(_) => Read::Ended(CloseCause::Lost),
+            Err(_) => Read::Ended(CloseCause::Protocol),
         },
-        Err(ending) => Read::Ended(ending),
+        Err(cause) => Read::Ended(cause),
     }
 }
 

@@ -1,7 +1,7 @@
-//! From a stream's bytes to frames, and from frames to inputs.
+//! Reading: bytes of a stream to frames, and frames to inputs.
 //!
-//! Bytes are taken in chunks as large as they come, so that many small frames cost one wake-up; what is held is never
-//! more than one frame's cap and one chunk. A frame that begins must end within its deadline.
+//! Data is read in chunks as large as available, so that many small frames cost one wake-up. At most one frame's cap
+//! and one chunk is held. A frame must be complete within its deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,27 +10,33 @@ use quinn::{ReadError, RecvStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
-use super::pace::Pace;
-use super::{Common, Ending, Event};
+use super::rate::RateLimit;
+use super::{CloseCause, Event, Shared};
 use crate::id::ConnId;
 use crate::proto::event::Input;
 use crate::wire::frame::{FrameBuf, StreamType};
 use crate::wire::{chat, control as ctl, decode};
 
-/// Bytes asked of QUIC at once.
+/// Largest chunk read from QUIC, in bytes.
 const CHUNK: usize = 64 * 1024;
-/// Bytes that count as one message: a frame full of signed records costs as much as many messages to check.
+/// Bytes that count as one message for the rate limit: a frame full of signed records costs as much to check as many
+/// messages.
 const MESSAGE: usize = 1024;
 
-/// Reads a control stream to its end.
-pub async fn control(conn: ConnId, mut frames: Frames, room: &Arc<Semaphore>, common: &Common) -> Result<(), Ending> {
-    let mut pace = Pace::new();
+/// Reads a control stream to its end, at a limited rate.
+pub async fn control(
+    conn: ConnId,
+    mut frames: Frames,
+    budget: &Arc<Semaphore>,
+    shared: &Shared,
+) -> Result<(), CloseCause> {
+    let mut rate = RateLimit::new();
     while let Some(frame) = frames.next().await? {
-        let place = Place::free(frame, room, common).await?;
-        let batch: ctl::Batch = decode(frame).map_err(|_| Ending::Protocol)?;
+        let slot = QueueSlot::reserve(frame, budget, shared).await?;
+        let batch: ctl::Batch = decode(frame).map_err(|_| CloseCause::Protocol)?;
         let weight = batch.len().max(frame.len() / MESSAGE).max(1);
-        let wait = pace.charge(weight, common.clock.now().moment)?;
-        place.fill(Input::Control { conn, batch: batch.0 });
+        let wait = rate.charge(weight, shared.clock.now().moment)?;
+        slot.send(Input::Control { conn, batch: batch.0 });
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -38,38 +44,43 @@ pub async fn control(conn: ConnId, mut frames: Frames, room: &Arc<Semaphore>, co
     Ok(())
 }
 
-/// Reads a chat stream to its end. Its pace is kept by acknowledgement, in the core.
-pub async fn chat(conn: ConnId, mut frames: Frames, room: &Arc<Semaphore>, common: &Common) -> Result<(), Ending> {
+/// Reads a chat stream to its end. Its rate is limited by acknowledgements, in the core.
+pub async fn chat(
+    conn: ConnId,
+    mut frames: Frames,
+    budget: &Arc<Semaphore>,
+    shared: &Shared,
+) -> Result<(), CloseCause> {
     while let Some(frame) = frames.next().await? {
-        let place = Place::free(frame, room, common).await?;
-        let items: chat::Items = decode(frame).map_err(|_| Ending::Protocol)?;
-        place.fill(Input::Chat { conn, items: items.0 });
+        let slot = QueueSlot::reserve(frame, budget, shared).await?;
+        let items: chat::Items = decode(frame).map_err(|_| CloseCause::Protocol)?;
+        slot.send(Input::Chat { conn, items: items.0 });
     }
     Ok(())
 }
 
-/// Where what a frame says may wait for the loop.
-struct Place<'a> {
+/// A reserved slot in the loop's queue for the content of one frame.
+struct QueueSlot<'a> {
     queue: mpsc::Permit<'a, Event>,
-    room: OwnedSemaphorePermit,
+    budget: OwnedSemaphorePermit,
 }
 
-impl<'a> Place<'a> {
-    /// Waits until enough of what this connection has brought was taken by the loop: who talks much must not fill the queue
-    /// that others stand in. The frame is read only then, so that what it becomes is held over no wait.
-    async fn free(frame: &[u8], room: &Arc<Semaphore>, common: &'a Common) -> Result<Place<'a>, Ending> {
+impl<'a> QueueSlot<'a> {
+    /// Waits until the loop has processed enough of this connection's frames, so that one connection cannot fill the
+    /// queue for all. The frame is decoded only then, so that no wait holds the decoded form.
+    async fn reserve(frame: &[u8], budget: &Arc<Semaphore>, shared: &'a Shared) -> Result<QueueSlot<'a>, CloseCause> {
         let bytes = u32::try_from(frame.len()).expect("a frame is below its cap");
-        let room = room.clone().acquire_many_owned(bytes).await.map_err(|_| Ending::Stopping)?;
-        let queue = common.events.reserve().await.map_err(|_| Ending::Stopping)?;
-        Ok(Place { queue, room })
+        let budget = budget.clone().acquire_many_owned(bytes).await.map_err(|_| CloseCause::Stopping)?;
+        let queue = shared.events.reserve().await.map_err(|_| CloseCause::Stopping)?;
+        Ok(QueueSlot { queue, budget })
     }
 
-    fn fill(self, input: Input) {
-        self.queue.send(Event::Heard { input, room: self.room });
+    fn send(self, input: Input) {
+        self.queue.send(Event::Received { input, budget: self.budget });
     }
 }
 
-/// A stream of frames, behind its type byte.
+/// A stream of frames, after its type byte.
 pub struct Frames {
     stream: RecvStream,
     deadline: Duration,
@@ -77,46 +88,46 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// `deadline` is for one frame, from its first byte to its last.
+    /// `deadline` bounds one frame, from its first byte to its last.
     pub fn new(stream: RecvStream, kind: StreamType, deadline: Duration) -> Frames {
         Frames { stream, deadline, buffer: FrameBuf::new(kind) }
     }
 
-    /// The next frame, without its header; `None` at the end of the stream.
-    pub async fn next(&mut self) -> Result<Option<&[u8]>, Ending> {
+    /// The next frame without its header; `None` at the end of the stream.
+    pub async fn next(&mut self) -> Result<Option<&[u8]>, CloseCause> {
         if !self.has_frame()? {
             if !self.buffer.is_inside() && !self.fill().await? {
                 return Ok(None);
             }
             let deadline = self.deadline;
-            timeout(deadline, self.complete()).await.map_err(|_| Ending::Limits)??;
+            timeout(deadline, self.complete()).await.map_err(|_| CloseCause::Limits)??;
         }
-        self.buffer.next_frame().map_err(|_| Ending::Protocol)
+        self.buffer.next_frame().map_err(|_| CloseCause::Protocol)
     }
 
-    async fn complete(&mut self) -> Result<(), Ending> {
+    async fn complete(&mut self) -> Result<(), CloseCause> {
         while !self.has_frame()? {
             if !self.fill().await? {
-                return Err(Ending::Protocol);
+                return Err(CloseCause::Protocol);
             }
         }
         Ok(())
     }
 
-    fn has_frame(&mut self) -> Result<bool, Ending> {
-        self.buffer.has_frame().map_err(|_| Ending::Protocol)
+    fn has_frame(&mut self) -> Result<bool, CloseCause> {
+        self.buffer.has_frame().map_err(|_| CloseCause::Protocol)
     }
 
-    /// Takes what has come, or waits for it; false at the end of the stream.
-    async fn fill(&mut self) -> Result<bool, Ending> {
+    /// Reads the next chunk; false at the end of the stream.
+    async fn fill(&mut self) -> Result<bool, CloseCause> {
         match self.stream.read_chunk(CHUNK, true).await {
             Ok(Some(chunk)) => {
                 self.buffer.push(&chunk.bytes);
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(ReadError::ConnectionLost(_)) => Err(Ending::Lost),
-            Err(_) => Err(Ending::Protocol),
+            Err(ReadError::ConnectionLost(_)) => Err(CloseCause::Lost),
+            Err(_) => Err(CloseCause::Protocol),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Two ends on loopback, and strangers who behave badly.
+//! Two nodes on loopback, and peers that violate the protocol.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use super::*;
 use crate::id::SessionId;
 use crate::identity::{Scheme, SecretKey};
 use crate::node::admission::admit;
+use crate::node::connections::Connections;
 use crate::node::endpoint::{client_config, open, server_config};
-use crate::node::switchboard::Switchboard;
 use crate::node::tls;
 use crate::proto::event::DialFailure;
 use crate::wire::chat::{Parcel, Release};
@@ -22,30 +22,30 @@ use crate::wire::{Bytes, Fixed, List, encode};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub fn common(seed: [u8; 32], network: NetworkKey) -> (Common, mpsc::Receiver<Event>) {
+pub fn shared(seed: [u8; 32], network: NetworkKey) -> (Shared, mpsc::Receiver<Event>) {
     let (events, inputs) = mpsc::channel(64);
     let credentials = Credentials::new(&SecretKey::from_seed(Scheme::Ed25519, &seed));
     let boot = BootId(u64::from(seed[0]));
-    (Common::new(credentials, network, boot, Clock::new(Default::default()), events), inputs)
+    (Shared::new(credentials, network, boot, Clock::new(Default::default()), events), inputs)
 }
 
 /// A node without a core.
 pub struct End {
-    pub common: Arc<Common>,
+    pub shared: Arc<Shared>,
     pub endpoint: Endpoint,
     inputs: mpsc::Receiver<Event>,
-    switchboard: Switchboard,
+    connections: Connections,
 }
 
 impl End {
     pub fn new(seed: u8, network: NetworkKey, shape: impl FnOnce(&mut Limits)) -> End {
-        let (mut common, inputs) = common([seed; 32], network);
-        shape(&mut common.limits);
+        let (mut shared, inputs) = shared([seed; 32], network);
+        shape(&mut shared.limits);
         let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let endpoint = open(socket, server_config(common.credentials.server_config())).unwrap();
-        let common = Arc::new(common);
-        tokio::spawn(admit(endpoint.clone(), common.clone()));
-        End { common, endpoint, inputs, switchboard: Switchboard::default() }
+        let endpoint = open(socket, server_config(shared.credentials.server_config())).unwrap();
+        let shared = Arc::new(shared);
+        tokio::spawn(admit(endpoint.clone(), shared.clone()));
+        End { shared, endpoint, inputs, connections: Connections::default() }
     }
 
     pub fn open(seed: u8) -> End {
@@ -57,21 +57,21 @@ impl End {
     }
 
     fn session(&self) -> SessionId {
-        SessionId(SecretKey::from_seed(Scheme::Ed25519, &[self.common.boot.0 as u8; 32]).public())
+        SessionId(SecretKey::from_seed(Scheme::Ed25519, &[self.shared.boot.0 as u8; 32]).public())
     }
 
     pub fn dial(&self, n: u64, addr: SocketAddr, expect: Option<SessionId>) {
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        tokio::spawn(dial(self.endpoint.clone(), self.common.clone(), DialId(n), addr, expect, permit));
+        tokio::spawn(dial(self.endpoint.clone(), self.shared.clone(), DialId(n), addr, expect, permit));
     }
 
     pub async fn next(&mut self) -> Input {
-        match timeout(PATIENCE, self.inputs.recv()).await.expect("something happens").unwrap() {
-            Event::Up { connected, line } => {
-                self.switchboard.open(connected.conn, line);
+        match timeout(PATIENCE, self.inputs.recv()).await.expect("an event arrives").unwrap() {
+            Event::Up { connected, handle } => {
+                self.connections.open(connected.conn, handle);
                 Input::Connected(connected)
             }
-            Event::Input(input) | Event::Heard { input, .. } => input,
+            Event::Input(input) | Event::Received { input, .. } => input,
         }
     }
 
@@ -82,16 +82,16 @@ impl End {
         }
     }
 
-    /// The raw QUIC connection of somebody with this end's certificate.
+    /// A raw QUIC connection with the certificate of this end.
     async fn raw(&self, addr: SocketAddr) -> Connection {
-        let (config, _) = self.common.credentials.client_config(None);
+        let (config, _) = self.shared.credentials.client_config(None);
         self.endpoint.connect_with(client_config(config), addr, tls::SERVER_NAME).unwrap().await.unwrap()
     }
 
-    /// As `raw`, and behind the proofs.
+    /// Like `raw`, with the proofs exchanged.
     async fn raw_and_proved(&self, addr: SocketAddr) -> (Connection, Proved) {
         let conn = self.raw(addr).await;
-        let proved = proving::prove(&conn, &self.common, Role::Dialler).await.unwrap_or_else(|error| panic!("{error}"));
+        let proved = proving::prove(&conn, &self.shared, Role::Dialler).await.unwrap_or_else(|error| panic!("{error}"));
         (conn, proved)
     }
 }
@@ -114,12 +114,12 @@ fn frame(bytes: &[u8]) -> Vec<u8> {
 async fn close_code(conn: &Connection) -> u64 {
     match timeout(PATIENCE, conn.closed()).await.expect("closed") {
         quinn::ConnectionError::ApplicationClosed(close) => close.error_code.into_inner(),
-        other => panic!("not closed by the other's program: {other}"),
+        other => panic!("not an application close: {other}"),
     }
 }
 
 #[tokio::test]
-async fn two_ends_prove_each_other_and_know_who_dialled() {
+async fn both_ends_prove_themselves_and_know_who_dialled() {
     let (a, to_b, b, to_a) = two().await;
     assert_eq!((to_b.session, to_b.boot, to_b.dial), (b.session(), BootId(2), Some(DialId(7))));
     assert_eq!((to_a.session, to_a.boot, to_a.dial), (a.session(), BootId(1), None));
@@ -127,16 +127,16 @@ async fn two_ends_prove_each_other_and_know_who_dialled() {
 }
 
 #[tokio::test]
-async fn what_is_queued_arrives_in_order_before_an_asked_close() {
+async fn queued_messages_arrive_in_order_before_a_requested_close() {
     let (mut a, to_b, mut b, to_a) = two().await;
     for id in 0..150 {
-        a.switchboard.control(to_b.conn, request(id));
+        a.connections.control(to_b.conn, request(id));
     }
     let parcel = |n: u8| Chat::Parcel(Parcel { envelope: Bytes(vec![n; 20_000]), life_ms: 1, copies: 1 });
     for n in 0..60 {
-        a.switchboard.chat(to_b.conn, parcel(n));
+        a.connections.chat(to_b.conn, parcel(n));
     }
-    a.switchboard.close(to_b.conn, CloseReason::Bye);
+    a.connections.close(to_b.conn, CloseReason::Bye);
     let (mut control, mut chat) = (Vec::new(), Vec::new());
     loop {
         match b.next().await {
@@ -152,7 +152,7 @@ async fn what_is_queued_arrives_in_order_before_an_asked_close() {
 }
 
 #[tokio::test]
-async fn a_dial_that_meets_another_session_says_whom() {
+async fn a_dial_answered_by_another_session_reports_that_session() {
     let (mut a, b, c) = (End::open(1), End::open(2), End::open(3));
     a.dial(1, b.addr(), Some(c.session()));
     let failure = DialFailure::Met(b.session());
@@ -160,7 +160,7 @@ async fn a_dial_that_meets_another_session_says_whom() {
 }
 
 #[tokio::test]
-async fn a_dial_that_nobody_answers_fails_by_its_deadline() {
+async fn an_unanswered_dial_fails_at_its_deadline() {
     let mut a = End::new(1, NetworkKey::open(), |limits| limits.dial = Duration::from_millis(50));
     let silent = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     a.dial(1, silent.local_addr().unwrap(), None);
@@ -168,7 +168,7 @@ async fn a_dial_that_nobody_answers_fails_by_its_deadline() {
 }
 
 #[tokio::test]
-async fn without_the_network_key_nothing_is_said_and_no_connection_exists() {
+async fn without_the_network_key_no_connection_is_reported() {
     let mut inside = End::new(1, NetworkKey::generate([5; 64]), |_| {});
     let mut outside = End::open(2);
     outside.dial(1, inside.addr(), None);
@@ -176,24 +176,24 @@ async fn without_the_network_key_nothing_is_said_and_no_connection_exists() {
     inside.dial(1, outside.addr(), None);
     assert_eq!(inside.next().await, Input::DialFailed { dial: DialId(1), failure: DialFailure::Stranger });
     assert!(inside.inputs.try_recv().is_err() && outside.inputs.try_recv().is_err());
-    assert!(inside.common.counters.strangers.get() + outside.common.counters.strangers.get() >= 2);
+    assert!(inside.shared.counters.strangers.get() + outside.shared.counters.strangers.get() >= 2);
 }
 
 #[tokio::test]
-async fn who_speaks_no_version_of_ours_is_a_stranger() {
+async fn a_peer_without_a_common_version_is_a_stranger() {
     let (a, b) = (End::open(1), End::open(2));
     let conn = a.raw(b.addr()).await;
-    let mut proof: Proof = a.common.network.prove(&tls::exporter(&conn), Role::Dialler, a.common.boot);
+    let mut proof: Proof = a.shared.network.prove(&tls::exporter(&conn), Role::Dialler, a.shared.boot);
     proof.versions = List(vec![99]);
     let mut control = conn.open_uni().await.unwrap();
     control.write_all(&[StreamType::Control as u8]).await.unwrap();
     control.write_all(&frame(&encode(&proof))).await.unwrap();
     assert_eq!(close_code(&conn).await, CloseReason::Stranger as u64);
-    assert_eq!(b.common.counters.strangers.get(), 1);
+    assert_eq!(b.shared.counters.strangers.get(), 1);
 }
 
 #[tokio::test]
-async fn who_never_proves_anything_is_closed_by_the_deadline() {
+async fn a_peer_without_a_proof_is_closed_at_the_deadline() {
     let a = End::open(1);
     let b = End::new(2, NetworkKey::open(), |limits| limits.handshake = Duration::from_millis(300));
     let conn = a.raw(b.addr()).await;
@@ -201,28 +201,28 @@ async fn who_never_proves_anything_is_closed_by_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_client_without_a_certificate_never_becomes_a_connection() {
+async fn a_client_without_a_certificate_is_never_reported_as_connected() {
     let mut b = End::open(2);
     let mut bare = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Credulous))
+        .with_custom_certificate_verifier(Arc::new(TrustAnyServer))
         .with_no_client_auth();
     bare.alpn_protocols = vec![tls::ALPN.to_vec()];
     let bare = quinn::crypto::rustls::QuicClientConfig::try_from(bare).unwrap();
     let config = quinn::ClientConfig::new(Arc::new(bare));
     let conn = b.endpoint.connect_with(config, b.addr(), tls::SERVER_NAME).unwrap().await;
-    let conn = conn.expect("the client's own handshake ends well");
+    let conn = conn.expect("the handshake succeeds on the client side");
     timeout(PATIENCE, conn.closed()).await.expect("refused");
     assert!(b.inputs.try_recv().is_err());
 }
 
-/// Believes every server.
+/// Accepts every server certificate.
 #[derive(Debug)]
-struct Credulous;
+struct TrustAnyServer;
 
-impl rustls::client::danger::ServerCertVerifier for Credulous {
+impl rustls::client::danger::ServerCertVerifier for TrustAnyServer {
     fn verify_server_cert(
         &self,
         _: &rustls::pki_types::CertificateDer<'_>,
@@ -258,18 +258,18 @@ impl rustls::client::danger::ServerCertVerifier for Credulous {
 }
 
 #[tokio::test]
-async fn a_frame_of_two_to_the_31_closes_the_connection_and_costs_nothing() {
+async fn a_frame_of_two_gibibytes_closes_the_connection_without_an_allocation() {
     let (a, mut b) = (End::open(1), End::open(2));
     let (conn, mut proved) = a.raw_and_proved(b.addr()).await;
     let connected = b.connected().await;
     proved.control_out.write_all(&(1u32 << 31).to_be_bytes()).await.unwrap();
     assert_eq!(close_code(&conn).await, CloseReason::Protocol as u64);
     assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
-    assert_eq!(b.common.counters.protocol.get(), 1);
+    assert_eq!(b.shared.counters.protocol.get(), 1);
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_frame_close_the_connection_and_what_came_before_counts() {
+async fn malformed_frames_close_the_connection_after_earlier_frames_were_handled() {
     let (a, mut b) = (End::open(1), End::open(2));
     let (conn, mut proved) = a.raw_and_proved(b.addr()).await;
     let connected = b.connected().await;
@@ -281,18 +281,18 @@ async fn bytes_that_are_no_frame_close_the_connection_and_what_came_before_count
 }
 
 #[tokio::test]
-async fn a_frame_that_never_ends_is_closed_by_the_deadline() {
+async fn an_incomplete_frame_closes_the_connection_at_the_deadline() {
     let a = End::open(1);
     let mut b = End::new(2, NetworkKey::open(), |limits| limits.frame = Duration::from_millis(200));
     let (conn, mut proved) = a.raw_and_proved(b.addr()).await;
     b.connected().await;
     proved.control_out.write_all(&[0, 0, 0, 9, 1]).await.unwrap();
     assert_eq!(close_code(&conn).await, CloseReason::Limits as u64);
-    assert_eq!(b.common.counters.limits.get(), 1);
+    assert_eq!(b.shared.counters.limits.get(), 1);
 }
 
 #[tokio::test]
-async fn unknown_streams_are_stopped_and_the_rest_goes_on() {
+async fn unknown_streams_are_stopped_and_the_connection_continues() {
     let (a, mut b) = (End::open(1), End::open(2));
     let (conn, mut proved) = a.raw_and_proved(b.addr()).await;
     let connected = b.connected().await;
@@ -320,14 +320,14 @@ async fn a_thousand_streams_at_once_are_too_many() {
         }
         1000
     };
-    let opened = timeout(PATIENCE, flood).await.expect("streams are stopped, or the connection is");
+    let opened = timeout(PATIENCE, flood).await.expect("the connection is closed or all streams are stopped");
     assert!(opened < 1000);
     assert_eq!(close_code(&conn).await, CloseReason::Limits as u64);
     assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
 }
 
 #[tokio::test]
-async fn a_stream_that_never_says_its_type_is_closed_by_the_deadline() {
+async fn a_stream_without_a_type_closes_the_connection_at_the_deadline() {
     let a = End::open(1);
     let mut b = End::new(2, NetworkKey::open(), |limits| limits.frame = Duration::from_millis(200));
     let (conn, _proved) = a.raw_and_proved(b.addr()).await;
@@ -339,7 +339,7 @@ async fn a_stream_that_never_says_its_type_is_closed_by_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_second_control_or_chat_stream_is_against_the_protocol() {
+async fn a_second_control_or_chat_stream_violates_the_protocol() {
     for kind in [StreamType::Control, StreamType::Chat] {
         let (a, mut b) = (End::open(1), End::open(2));
         let (conn, _proved) = a.raw_and_proved(b.addr()).await;
@@ -355,25 +355,25 @@ async fn a_second_control_or_chat_stream_is_against_the_protocol() {
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_nothing_loses_its_connection_and_nobody_waits_for_it() {
+async fn a_peer_that_reads_nothing_is_closed_and_never_waited_for() {
     let (a, mut b) = (End::open(1), End::open(2));
     let (conn, _proved) = a.raw_and_proved(b.addr()).await;
     let connected = b.connected().await;
     let release = || Chat::Release(Release { envelope: crate::id::EnvelopeId([1; 32]), r: Fixed([2; 32]) });
     let parcel = || Chat::Parcel(Parcel { envelope: Bytes(vec![1; 20_000]), life_ms: 1, copies: 1 });
     for _ in 0..QUEUE {
-        b.switchboard.chat(connected.conn, parcel());
-        b.switchboard.chat(connected.conn, release());
+        b.connections.chat(connected.conn, parcel());
+        b.connections.chat(connected.conn, release());
     }
     assert_eq!(close_code(&conn).await, CloseReason::Limits as u64);
     assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
 }
 
 #[tokio::test]
-async fn a_connection_that_is_killed_is_closed_once() {
+async fn a_connection_closed_by_the_peer_is_reported_closed_once() {
     let (mut a, to_b, b, _) = two().await;
     b.endpoint.close(VarInt::from_u32(0), b"\x1b[2J");
     assert_eq!(a.next().await, Input::Closed { conn: to_b.conn });
-    a.switchboard.control(to_b.conn, request(1));
+    a.connections.control(to_b.conn, request(1));
     assert!(a.inputs.try_recv().is_err());
 }

@@ -1,4 +1,4 @@
-//! From queues to frames: everything that waits for a peer goes into one frame, as far as its caps allow.
+//! Writing: all queued messages for a peer share frames, as far as the caps allow.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,76 +8,80 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{Common, Ending};
+use super::{CloseCause, Shared};
 use crate::wire::chat::{Chat, MAX_ITEMS};
 use crate::wire::control::{Control, MAX_BATCH};
 use crate::wire::encode;
 use crate::wire::frame::{HEADER, StreamType};
 
-/// What a frame of ours holds at most, also on the chat stream: a thin link must bring it over within the deadline for
-/// one frame. One item may be longer by itself.
+/// Target size of a frame in bytes, also on the chat stream: a slow link must transfer it within the frame deadline.
+/// A single longer item is sent in a frame of its own.
 const FRAME: usize = 64 * 1024;
-/// Bytes handed to QUIC at once.
+/// Bytes collected before they are passed to QUIC.
 const WRITE: usize = 64 * 1024;
 
 /// Writes the control stream until its queue ends.
 pub async fn control(
     queue: mpsc::Receiver<Box<Control>>,
     stream: SendStream,
-    common: Arc<Common>,
-) -> Result<(), Ending> {
-    let mut sheaf = Sheaf::new(StreamType::Control, MAX_BATCH);
-    drain(queue, stream, &mut sheaf, &common).await
+    shared: Arc<Shared>,
+) -> Result<(), CloseCause> {
+    let mut frames = FrameBuilder::new(StreamType::Control, MAX_BATCH);
+    drain(queue, stream, &mut frames, &shared).await
 }
 
 /// Writes the chat stream, which is opened by the first item, until its queue ends.
-pub async fn chat(mut queue: mpsc::Receiver<Box<Chat>>, conn: Connection, common: Arc<Common>) -> Result<(), Ending> {
+pub async fn chat(
+    mut queue: mpsc::Receiver<Box<Chat>>,
+    conn: Connection,
+    shared: Arc<Shared>,
+) -> Result<(), CloseCause> {
     let Some(first) = queue.recv().await else { return Ok(()) };
-    let stream = conn.open_uni().await.map_err(|_| Ending::Lost)?;
-    let mut sheaf = Sheaf::new(StreamType::Chat, MAX_ITEMS);
-    sheaf.bytes.push(StreamType::Chat as u8);
-    sheaf.add(&first, &common);
-    drain(queue, stream, &mut sheaf, &common).await
+    let stream = conn.open_uni().await.map_err(|_| CloseCause::Lost)?;
+    let mut frames = FrameBuilder::new(StreamType::Chat, MAX_ITEMS);
+    frames.bytes.push(StreamType::Chat as u8);
+    frames.add(&first, &shared);
+    drain(queue, stream, &mut frames, &shared).await
 }
 
 async fn drain<T: Serialize>(
     mut queue: mpsc::Receiver<Box<T>>,
     mut stream: SendStream,
-    sheaf: &mut Sheaf,
-    common: &Common,
-) -> Result<(), Ending> {
+    frames: &mut FrameBuilder,
+    shared: &Shared,
+) -> Result<(), CloseCause> {
     loop {
-        while sheaf.bytes.len() < WRITE {
+        while frames.bytes.len() < WRITE {
             let Ok(item) = queue.try_recv() else { break };
-            sheaf.add(&item, common);
+            frames.add(&item, shared);
         }
-        sheaf.seal();
-        write(&mut stream, &sheaf.bytes, common.limits.stall).await?;
-        sheaf.clear();
+        frames.seal();
+        write(&mut stream, &frames.bytes, shared.limits.stall).await?;
+        frames.clear();
         let Some(item) = queue.recv().await else { break };
-        sheaf.add(&item, common);
+        frames.add(&item, shared);
     }
     stream.finish().ok();
     stream.stopped().await.ok();
     Ok(())
 }
 
-/// Writes all of it; a peer that takes nothing for `stall` is over its limits.
-async fn write(stream: &mut SendStream, mut bytes: &[u8], stall: Duration) -> Result<(), Ending> {
+/// Writes all bytes. A peer that accepts nothing for `stall` exceeds its limits.
+async fn write(stream: &mut SendStream, mut bytes: &[u8], stall: Duration) -> Result<(), CloseCause> {
     while !bytes.is_empty() {
-        let written = timeout(stall, stream.write(bytes)).await.map_err(|_| Ending::Limits)?;
+        let written = timeout(stall, stream.write(bytes)).await.map_err(|_| CloseCause::Limits)?;
         match written {
             Ok(taken) => bytes = &bytes[taken..],
-            Err(quinn::WriteError::Stopped(_)) => return Err(Ending::Protocol),
-            Err(_) => return Err(Ending::Lost),
+            Err(quinn::WriteError::Stopped(_)) => return Err(CloseCause::Protocol),
+            Err(_) => return Err(CloseCause::Lost),
         }
     }
     Ok(())
 }
 
-/// Frames under way: whole ones, and behind them the items of one that is still open. An item is encoded once; how many
-/// there are is known only when the frame is sealed, so the head of its list is written then.
-struct Sheaf {
+/// Builds frames: complete ones in `bytes`, followed by the items of the open frame. Each item is encoded once. The
+/// header of the item list is written when the frame is sealed, as the number of items is known only then.
+struct FrameBuilder {
     kind: StreamType,
     max_items: usize,
     bytes: Vec<u8>,
@@ -85,16 +89,16 @@ struct Sheaf {
     count: usize,
 }
 
-impl Sheaf {
-    fn new(kind: StreamType, max_items: usize) -> Sheaf {
-        Sheaf { kind, max_items, bytes: Vec::new(), items: Vec::new(), count: 0 }
+impl FrameBuilder {
+    fn new(kind: StreamType, max_items: usize) -> FrameBuilder {
+        FrameBuilder { kind, max_items, bytes: Vec::new(), items: Vec::new(), count: 0 }
     }
 
-    fn add<T: Serialize>(&mut self, item: &T, common: &Common) {
+    fn add<T: Serialize>(&mut self, item: &T, shared: &Shared) {
         let item = encode(item);
         if item.len() + 2 > self.kind.cap() {
-            common.counters.oversized.add();
-            tracing::error!(bytes = item.len(), "a message that fits no frame was not sent");
+            shared.counters.oversized.add();
+            tracing::error!(bytes = item.len(), "dropping an outgoing message that fits no frame");
             return;
         }
         if self.count == self.max_items || self.items.len() + item.len() + 2 > FRAME {
@@ -104,7 +108,7 @@ impl Sheaf {
         self.count += 1;
     }
 
-    /// Ends the open frame, if it holds anything. A list's head is one byte for fewer than 24 items, else two.
+    /// Completes the open frame if it is not empty. A list's CBOR head is one byte for fewer than 24 items, else two.
     fn seal(&mut self) {
         if self.count == 0 {
             return;
@@ -131,8 +135,8 @@ mod tests {
     use crate::wire::control::RequestUserList;
     use crate::wire::{control as ctl, decode};
 
-    fn common() -> Common {
-        super::super::tests::common([1; 32], crate::identity::network::NetworkKey::open()).0
+    fn shared() -> Shared {
+        super::super::tests::shared([1; 32], crate::identity::network::NetworkKey::open()).0
     }
 
     fn request(id: u64) -> Control {
@@ -140,16 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_shares_frames_that_decode_in_order() {
-        let common = common();
-        let mut sheaf = Sheaf::new(StreamType::Control, MAX_BATCH);
-        (0..200).for_each(|id| sheaf.add(&request(id), &common));
-        sheaf.seal();
-        let (mut rest, mut read, mut frames) = (&sheaf.bytes[..], Vec::new(), 0);
+    fn queued_messages_share_frames_that_decode_in_order() {
+        let shared = shared();
+        let mut frames = FrameBuilder::new(StreamType::Control, MAX_BATCH);
+        (0..200).for_each(|id| frames.add(&request(id), &shared));
+        frames.seal();
+        let (mut rest, mut read, mut frames) = (&frames.bytes[..], Vec::new(), 0);
         while let Some((header, body)) = rest.split_first_chunk::<HEADER>() {
             let len = StreamType::Control.frame_len(*header).unwrap();
             let batch: ctl::Batch = decode(&body[..len]).unwrap();
-            assert_eq!(encode(&batch), body[..len], "as the codec itself writes it");
+            assert_eq!(encode(&batch), body[..len], "the bytes are those of the codec");
             read.extend(batch.0);
             rest = &body[len..];
             frames += 1;

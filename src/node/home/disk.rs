@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all, and a directory that one process holds.
+//! Atomic file writes and the lock on a data directory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -9,28 +9,28 @@ use zeroize::Zeroizing;
 use super::error::HomeError;
 use super::{LOCK_FILE, OWNER_FILE};
 
-/// A key file has 119 bytes and an owner file under 400; more is neither.
+/// Largest file read, in bytes: a key file has 119 and an owner file under 400.
 const MAX_FILE: u64 = 4096;
 
-/// Makes the directory, closed to others, if it is not there.
+/// Creates the directory, accessible to its owner only, if it does not exist.
 pub fn make_dir(dir: &Path) -> Result<(), HomeError> {
     match fs::metadata(dir) {
         Ok(meta) if meta.is_dir() => return Ok(()),
         Ok(_) => return Err(HomeError::NotADirectory(dir.to_owned())),
-        Err(_) => rights::create_dir(dir).map_err(|error| HomeError::writing(dir, error))?,
+        Err(_) => permissions::create_dir(dir).map_err(|error| HomeError::writing(dir, error))?,
     }
-    // The parent may be closed to this user; then it is the system that keeps the new directory.
-    let _ = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map(rights::sync_dir);
+    // The parent may be unreadable to this user; then the new directory is not synced explicitly.
+    let _ = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map(permissions::sync_dir);
     Ok(())
 }
 
-/// Refuses a directory that this process cannot write in, or that holds something and others can write in.
+/// Refuses a directory that this process cannot write in, or that is not empty and writable by others.
 pub fn refuse_unfit(dir: &Path) -> Result<(), HomeError> {
-    let probe = beside(dir, LOCK_FILE);
+    let probe = temporary(dir, LOCK_FILE);
     let written = new_file(&probe).and_then(|_| fs::remove_file(&probe));
     written.map_err(|error| HomeError::writing(dir, error))?;
     let meta = fs::metadata(dir).map_err(|error| HomeError::reading(dir, error))?;
-    if rights::others_write(&meta) && !is_empty(dir)? {
+    if permissions::others_write(&meta) && !is_empty(dir)? {
         return Err(HomeError::OpenDirectory(dir.to_owned()));
     }
     Ok(())
@@ -46,11 +46,11 @@ fn is_empty(dir: &Path) -> Result<bool, HomeError> {
     Ok(true)
 }
 
-/// The exclusive lock on a directory, held as long as the file is open.
+/// Takes the exclusive lock on a directory. It is held while the file is open.
 pub fn lock(dir: &Path) -> Result<File, HomeError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    rights::private(&mut options);
+    permissions::private(&mut options);
     let file = options.open(dir.join(LOCK_FILE)).map_err(|error| HomeError::writing(dir, error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -59,17 +59,17 @@ pub fn lock(dir: &Path) -> Result<File, HomeError> {
     }
 }
 
-/// Closes a directory to others, if nothing but the lock is in it.
-pub fn close_empty(dir: &Path) -> Result<(), HomeError> {
+/// Restricts a directory to its owner if it contains nothing but the lock.
+pub fn restrict_empty(dir: &Path) -> Result<(), HomeError> {
     if !is_empty(dir)? {
         return Ok(());
     }
-    rights::close_dir(dir).map_err(|error| HomeError::writing(dir, error))
+    permissions::restrict_dir(dir).map_err(|error| HomeError::writing(dir, error))
 }
 
-/// Writes a file beside its place, syncs it, and puts it there.
-pub fn write_whole(dir: &Path, file: &str, bytes: &[u8]) -> Result<(), HomeError> {
-    let new = beside(dir, file);
+/// Writes a file atomically: to a temporary file, which is synced and renamed.
+pub fn write_atomic(dir: &Path, file: &str, bytes: &[u8]) -> Result<(), HomeError> {
+    let new = temporary(dir, file);
     let written = write_new(&new, bytes).and_then(|()| fs::rename(&new, dir.join(file)));
     if let Err(error) = written {
         let _ = fs::remove_file(&new);
@@ -84,7 +84,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A file that was not there, in place of what a write that was cut off may have left.
+/// Creates a file, replacing what an interrupted write may have left.
 fn new_file(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -92,30 +92,30 @@ fn new_file(path: &Path) -> io::Result<File> {
     }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    rights::private(&mut options);
+    permissions::private(&mut options);
     options.open(path)
 }
 
-/// Removes what a write that was cut off left beside these files.
-pub fn sweep(dir: &Path, files: &[&str]) {
+/// Removes the temporary files that interrupted writes may have left.
+pub fn remove_leftovers(dir: &Path, files: &[&str]) {
     for file in files {
-        let _ = fs::remove_file(beside(dir, file));
+        let _ = fs::remove_file(temporary(dir, file));
     }
 }
 
-fn beside(dir: &Path, file: &str) -> PathBuf {
+fn temporary(dir: &Path, file: &str) -> PathBuf {
     dir.join(format!("{file}.new"))
 }
 
 fn sync(dir: &Path) -> Result<(), HomeError> {
-    match rights::sync_dir(dir) {
-        // A file system that cannot sync a directory has nothing better to offer.
+    match permissions::sync_dir(dir) {
+        // Some file systems cannot sync a directory.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
         other => other.map_err(|error| HomeError::writing(dir, error)),
     }
 }
 
-/// The bytes of a small file; `None` where nothing is.
+/// The bytes of a small file; `None` if it does not exist.
 pub fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, HomeError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -125,28 +125,28 @@ pub fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, HomeError> {
     read_small(path).map(Some).map_err(|error| HomeError::reading(path, error))
 }
 
-/// The bytes of a small file that nobody else may read; `None` where nothing is.
+/// The bytes of a small file that must not be accessible to others; `None` if it does not exist.
 pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, HomeError> {
     match fs::metadata(path) {
-        Ok(meta) if rights::others_read(&meta) => Err(HomeError::OpenKey(path.to_owned())),
+        Ok(meta) if permissions::others_read(&meta) => Err(HomeError::OpenKey(path.to_owned())),
         _ => read(path),
     }
 }
 
 fn read_small(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
+        return Err(io::Error::other("not a regular file"));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
     File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::other(format!("it is over {MAX_FILE} bytes, which no {OWNER_FILE} or key file is")));
+        return Err(io::Error::other(format!("it has over {MAX_FILE} bytes, too many for {OWNER_FILE} or a key file")));
     }
     Ok(bytes)
 }
 
-/// The first name in a directory that begins with `prefix`, by the order of names.
-pub fn begins_with(dir: &Path, prefix: &str) -> Result<Option<String>, HomeError> {
+/// The alphabetically first name in a directory that starts with `prefix`.
+pub fn first_with_prefix(dir: &Path, prefix: &str) -> Result<Option<String>, HomeError> {
     let entries = fs::read_dir(dir).map_err(|error| HomeError::reading(dir, error))?;
     let mut found = None;
     for entry in entries {
@@ -160,8 +160,8 @@ pub fn begins_with(dir: &Path, prefix: &str) -> Result<Option<String>, HomeError
 }
 
 #[cfg(unix)]
-mod rights {
-    //! Who may do what, where files have modes.
+mod permissions {
+    //! File permissions on Unix.
 
     use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, metadata, set_permissions};
     use std::io;
@@ -172,7 +172,7 @@ mod rights {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)
     }
 
-    /// Or write, or enter.
+    /// Whether anyone but the owner has any access.
     pub fn others_read(meta: &Metadata) -> bool {
         meta.permissions().mode() & 0o077 != 0
     }
@@ -181,7 +181,7 @@ mod rights {
         meta.permissions().mode() & 0o022 != 0
     }
 
-    pub fn close_dir(dir: &Path) -> io::Result<()> {
+    pub fn restrict_dir(dir: &Path) -> io::Result<()> {
         let meta = metadata(dir)?;
         match others_read(&meta) {
             true => set_permissions(dir, Permissions::from_mode(meta.permissions().mode() & 0o700)),
@@ -199,9 +199,9 @@ mod rights {
 }
 
 #[cfg(not(unix))]
-mod rights {
-    //! Elsewhere a directory in the user's profile is closed to others by inheritance, and a rename is as durable as
-    //! the system makes it.
+mod permissions {
+    //! File permissions elsewhere: a directory in the user's profile is private by inheritance, and a rename is as
+    //! durable as the system makes it.
 
     use std::fs::{Metadata, OpenOptions, create_dir_all};
     use std::io;
@@ -219,7 +219,7 @@ mod rights {
         false
     }
 
-    pub fn close_dir(_dir: &Path) -> io::Result<()> {
+    pub fn restrict_dir(_dir: &Path) -> io::Result<()> {
         Ok(())
     }
 

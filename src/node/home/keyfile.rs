@@ -1,5 +1,5 @@
-//! A key as a file that ordinary tools read: an Ed25519 private key in PKCS#8 (RFC 8410), PEM (RFC 7468), exactly as
-//! `openssl genpkey -algorithm ed25519` writes it.
+//! The key file format: an Ed25519 private key in PKCS#8 (RFC 8410), PEM-encoded (RFC 7468), exactly as `openssl
+//! genpkey -algorithm ed25519` writes it.
 
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
@@ -10,22 +10,27 @@ const END: &str = "-----END PRIVATE KEY-----";
 /// RFC 8410 section 7: a version 0 `PrivateKeyInfo` of algorithm 1.3.101.112, up to the 32 bytes of the seed.
 const PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
-/// What is wrong with a key file; reads on after its path.
+/// What is wrong with a key file. The text continues a sentence that starts with the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
+    /// No content but white space.
     #[error("is empty")]
     Empty,
-    #[error("is locked with a passphrase, which darknode cannot ask for")]
+    /// An encrypted PKCS#8 key.
+    #[error("is encrypted with a passphrase, which darknode does not support")]
     Encrypted,
-    #[error("is no private key in PEM, or is damaged")]
+    /// Not a PEM private key.
+    #[error("is not a private key in PEM, or is damaged")]
     NotPem,
-    #[error("ends in the middle")]
+    /// The end line is missing.
+    #[error("is truncated")]
     Truncated,
-    #[error("holds no plain Ed25519 key, or is damaged")]
+    /// A PEM private key of another kind.
+    #[error("is not an Ed25519 key, or is damaged")]
     NotEd25519,
 }
 
-/// The PKCS#8 DER of a seed's key.
+/// The PKCS#8 DER encoding of the key with this seed.
 pub(crate) fn pkcs8(seed: &[u8; 32]) -> Zeroizing<[u8; 48]> {
     let mut der = Zeroizing::new([0; 48]);
     der[..16].copy_from_slice(&PREFIX);
@@ -39,7 +44,11 @@ pub fn to_pem(seed: &[u8; 32]) -> Zeroizing<String> {
     Zeroizing::new(format!("{BEGIN}\n{}\n{END}\n", *body))
 }
 
-/// The seed in the bytes of a key file. White space around lines does not matter; nothing else may be there.
+/// Parses a key file and returns the seed. White space around lines is ignored; nothing else may precede or follow
+/// the key.
+///
+/// # Errors
+/// See [`BadKey`].
 pub fn from_pem(bytes: &[u8]) -> Result<Zeroizing<[u8; 32]>, BadKey> {
     let text = std::str::from_utf8(bytes).map_err(|_| BadKey::NotPem)?.trim();
     if text.is_empty() {
@@ -64,14 +73,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_file_reads_back_also_with_other_line_ends() {
+    fn a_key_file_round_trips_with_any_line_endings() {
         let pem = to_pem(&[7; 32]);
         assert_eq!(*from_pem(pem.as_bytes()).unwrap(), [7; 32]);
         assert_eq!(*from_pem(pem.replace('\n', "\r\n").as_bytes()).unwrap(), [7; 32]);
     }
 
     #[test]
-    fn no_part_of_a_key_file_is_taken_for_a_key() {
+    fn a_truncated_key_file_is_refused() {
         let pem = to_pem(&[7; 32]);
         for end in 0..pem.trim_end().len() {
             let why = from_pem(&pem.as_bytes()[..end]).unwrap_err();
@@ -83,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_keys_are_told_apart() {
+    fn each_kind_of_wrong_key_file_has_its_own_error() {
         let p256 = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEH\n-----END PRIVATE KEY-----\n";
         assert_eq!(from_pem(p256.as_bytes()), Err(BadKey::NotEd25519));
         assert_eq!(from_pem(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), Err(BadKey::Encrypted));

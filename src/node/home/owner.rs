@@ -1,4 +1,4 @@
-//! Who a data directory belongs to, as text a person can read:
+//! The owner record of a data directory, as human-readable text:
 //!
 //! ```text
 //! darknode owner 1
@@ -13,11 +13,14 @@ use crate::identity::Name;
 
 const FIRST_LINE: &str = "darknode owner 1";
 
-/// Who a data directory belongs to. The ids make a damaged or exchanged key file known.
+/// The owner of a data directory. The ids reveal damaged or exchanged key files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
+    /// The user's name.
     pub name: Name,
+    /// The user's id.
     pub user: UserId,
+    /// The session's id.
     pub session: SessionId,
     /// Whether this session holds the user key.
     pub user_key: bool,
@@ -34,7 +37,7 @@ impl Owner {
         )
     }
 
-    /// Exactly what [`Owner::to_text`] writes; anything else is damage, or from a newer version.
+    /// Parses exactly what [`Owner::to_text`] writes; anything else is damaged or from a newer version.
     pub(super) fn parse(bytes: &[u8]) -> Option<Owner> {
         let mut lines = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?.split('\n');
         let mut value = |key: &str| lines.next()?.strip_prefix(key);
@@ -68,14 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_reads_back_and_no_part_of_it_does() {
+    fn an_owner_round_trips_and_a_truncated_one_is_refused() {
         let text = owner().to_text();
         assert_eq!(Owner::parse(text.as_bytes()), Some(owner()));
         (0..text.len()).for_each(|end| assert_eq!(Owner::parse(&text.as_bytes()[..end]), None));
     }
 
     #[test]
-    fn an_owner_is_read_strictly() {
+    fn owner_records_are_parsed_strictly() {
         let text = owner().to_text();
         for damaged in [
             format!("{text}x\n"),

@@ -7,7 +7,7 @@ fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-/// Random bytes for tests: the same every time, all different.
+/// Deterministic, distinct "random" bytes.
 fn bytes(first: u8) -> impl FnMut() -> [u8; 32] {
     let mut next = first;
     move || {
@@ -17,7 +17,7 @@ fn bytes(first: u8) -> impl FnMut() -> [u8; 32] {
 }
 
 fn never() -> [u8; 32] {
-    panic!("a key was made where none may be");
+    panic!("a key was created where none may be");
 }
 
 fn start(dir: &Path, random: impl FnMut() -> [u8; 32]) -> Result<Identity, HomeError> {
@@ -40,20 +40,20 @@ fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// A directory after a first start, not held by anybody.
-fn lived_in() -> tempfile::TempDir {
+/// An unlocked directory after a first start.
+fn initialised() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     start(dir.path(), bytes(0)).unwrap();
     dir
 }
 
-/// A key file of its own mode in `dir`.
+/// Writes a key file with its usual mode.
 fn put(dir: &Path, file: &str, contents: &[u8]) {
-    disk::write_whole(dir, file, contents).unwrap();
+    disk::write_atomic(dir, file, contents).unwrap();
 }
 
 #[test]
-fn a_first_start_makes_both_keys_and_every_later_one_reads_them() {
+fn a_first_start_creates_both_keys_and_later_ones_read_them() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("darknode").join("alice");
     let first = start(&dir, bytes(0)).unwrap();
@@ -69,7 +69,7 @@ fn a_first_start_makes_both_keys_and_every_later_one_reads_them() {
 }
 
 #[test]
-fn a_second_holder_is_refused_until_the_first_lets_go() {
+fn a_second_process_is_refused_until_the_first_releases_the_lock() {
     let dir = tempfile::tempdir().unwrap();
     let first = Home::open(dir.path()).unwrap();
     assert!(matches!(Home::open(dir.path()), Err(HomeError::InUse(_))));
@@ -79,7 +79,7 @@ fn a_second_holder_is_refused_until_the_first_lets_go() {
 
 #[test]
 fn another_name_is_refused_before_anything_is_changed() {
-    let dir = lived_in();
+    let dir = initialised();
     let before = contents(dir.path());
     let home = Home::open(dir.path()).unwrap();
     let text = refusal(home.identity(&name("bob"), never));
@@ -90,8 +90,8 @@ fn another_name_is_refused_before_anything_is_changed() {
 }
 
 #[test]
-fn a_first_start_cut_off_anywhere_is_finished_by_the_next_and_keeps_what_was_there() {
-    let whole = lived_in();
+fn an_interrupted_first_start_is_completed_by_the_next_and_keeps_existing_keys() {
+    let whole = initialised();
     let file = |name: &str| fs::read(whole.path().join(name)).unwrap();
     let (user, session, owner) = (file(USER_FILE), file(SESSION_FILE), file(OWNER_FILE));
     let steps = [(USER_FILE, &user), (SESSION_FILE, &session), (OWNER_FILE, &owner)];
@@ -115,16 +115,16 @@ fn a_first_start_cut_off_anywhere_is_finished_by_the_next_and_keeps_what_was_the
 }
 
 #[test]
-fn a_key_that_is_missing_empty_cut_damaged_or_foreign_is_never_made_anew() {
+fn a_key_that_is_missing_empty_truncated_damaged_or_foreign_is_never_replaced() {
     for file in [USER_FILE, SESSION_FILE] {
-        let whole = fs::read(lived_in().path().join(file)).unwrap();
+        let whole = fs::read(initialised().path().join(file)).unwrap();
         let mut flipped = whole.clone();
         flipped[60] ^= 1;
         let foreign = keyfile::to_pem(&[99; 32]).as_bytes().to_vec();
         let bad =
             [None, Some(vec![]), Some(whole[..50].to_vec()), Some(flipped), Some(foreign), Some(vec![b'x'; 9999])];
         for contents_of_file in bad {
-            let dir = lived_in();
+            let dir = initialised();
             fs::remove_file(dir.path().join(file)).unwrap();
             if let Some(bytes) = &contents_of_file {
                 put(dir.path(), file, bytes);
@@ -138,7 +138,7 @@ fn a_key_that_is_missing_empty_cut_damaged_or_foreign_is_never_made_anew() {
 }
 
 #[test]
-fn damaged_keys_of_an_unfinished_first_start_are_kept_for_a_person_to_see() {
+fn damaged_keys_of_an_interrupted_first_start_are_kept_and_reported() {
     let dir = tempfile::tempdir().unwrap();
     drop(Home::open(dir.path()).unwrap());
     put(dir.path(), USER_FILE, b"");
@@ -150,8 +150,8 @@ fn damaged_keys_of_an_unfinished_first_start_are_kept_for_a_person_to_see() {
 }
 
 #[test]
-fn a_damaged_owner_file_is_refused_and_can_be_written_again_from_the_keys() {
-    let dir = lived_in();
+fn a_damaged_owner_file_is_refused_and_can_be_rebuilt_from_the_keys() {
+    let dir = initialised();
     put(dir.path(), OWNER_FILE, b"darknode owner 1\nname \x1b[2J\n");
     assert!(refusal(start(dir.path(), never)).contains("owner is damaged"));
     fs::remove_file(dir.path().join(OWNER_FILE)).unwrap();
@@ -169,8 +169,8 @@ fn a_store_without_keys_gets_no_new_ones() {
 }
 
 #[test]
-fn words_make_the_user_again_in_an_empty_directory_with_a_new_session() {
-    let old = lived_in();
+fn recovery_words_restore_the_user_in_an_empty_directory_with_a_new_session() {
+    let old = initialised();
     let seed = Home::user_seed(old.path(), None).unwrap();
     let user = start(old.path(), never).unwrap().user;
     let dir = tempfile::tempdir().unwrap();
@@ -178,12 +178,12 @@ fn words_make_the_user_again_in_an_empty_directory_with_a_new_session() {
     assert_eq!((restored.user, restored.fresh), (user, true));
     assert_eq!(restored.session_key.seed(), [51; 32]);
     let text = refusal(Home::open(dir.path()).unwrap().restore(&name("alice"), &seed, never));
-    assert!(text.contains("is there already"), "{text}");
+    assert!(text.contains("already exists"), "{text}");
 }
 
 #[test]
-fn words_put_back_a_lost_user_key_and_no_other() {
-    let dir = lived_in();
+fn recovery_words_restore_a_lost_user_key_and_no_other() {
+    let dir = initialised();
     fs::remove_file(dir.path().join(USER_FILE)).unwrap();
     let home = Home::open(dir.path()).unwrap();
     let text = refusal(home.restore(&name("alice"), &[9; 32], never));
@@ -193,7 +193,7 @@ fn words_put_back_a_lost_user_key_and_no_other() {
 }
 
 #[test]
-fn a_restore_cut_off_after_the_user_key_is_finished_by_the_next_start_or_restore() {
+fn an_interrupted_restore_is_completed_by_the_next_start_or_restore() {
     for again in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::open(dir.path()).unwrap();
@@ -208,8 +208,8 @@ fn a_restore_cut_off_after_the_user_key_is_finished_by_the_next_start_or_restore
 }
 
 #[test]
-fn a_session_without_the_user_key_starts_and_takes_the_key_when_words_bring_it() {
-    let dir = lived_in();
+fn a_session_without_the_user_key_starts_and_accepts_the_restored_key() {
+    let dir = initialised();
     let owner = fs::read_to_string(dir.path().join(OWNER_FILE)).unwrap();
     put(dir.path(), OWNER_FILE, owner.replace("user-key yes", "user-key no").as_bytes());
     fs::remove_file(dir.path().join(USER_FILE)).unwrap();
@@ -221,20 +221,20 @@ fn a_session_without_the_user_key_starts_and_takes_the_key_when_words_bring_it()
 }
 
 #[test]
-fn the_user_seed_is_read_while_a_node_runs_and_nothing_is_made_for_it() {
-    let dir = lived_in();
+fn the_user_seed_can_be_read_while_a_node_runs_and_nothing_is_created() {
+    let dir = initialised();
     let _held = Home::open(dir.path()).unwrap();
     assert_eq!(*Home::user_seed(dir.path(), None).unwrap(), [1; 32]);
     assert!(Home::user_seed(dir.path(), Some(&name("alice"))).is_ok());
     let asked = Home::user_seed(dir.path(), Some(&name("bob")));
-    assert!(matches!(asked, Err(HomeError::SomebodyElses { .. })), "words of another are no words of his");
+    assert!(matches!(asked, Err(HomeError::OtherOwner { .. })), "the words of another user are not shown");
     let absent = dir.path().join("nobody");
-    assert!(matches!(Home::user_seed(&absent, None), Err(HomeError::Nobody(_))));
+    assert!(matches!(Home::user_seed(&absent, None), Err(HomeError::NoOwner(_))));
     assert!(!absent.exists());
 }
 
 #[test]
-fn a_file_is_no_data_directory() {
+fn a_file_is_refused_as_data_directory() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, b"").unwrap();
@@ -257,7 +257,7 @@ mod modes {
     }
 
     #[test]
-    fn nobody_else_may_read_what_is_made() {
+    fn created_files_are_private() {
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("alice");
         start(&dir, bytes(0)).unwrap();
@@ -270,7 +270,7 @@ mod modes {
     #[test]
     fn a_key_that_others_can_read_is_refused() {
         for file in [USER_FILE, SESSION_FILE] {
-            let dir = lived_in();
+            let dir = initialised();
             set_mode(&dir.path().join(file), 0o640);
             let text = refusal(start(dir.path(), never));
             assert!(text.contains("chmod 600") && text.contains(file), "{text}");
@@ -278,7 +278,7 @@ mod modes {
     }
 
     #[test]
-    fn an_empty_directory_is_closed_to_others() {
+    fn an_empty_directory_is_made_private() {
         let dir = tempfile::tempdir().unwrap();
         set_mode(dir.path(), 0o777);
         drop(Home::open(dir.path()).unwrap());
@@ -286,7 +286,7 @@ mod modes {
     }
 
     #[test]
-    fn a_directory_with_something_in_it_is_refused_only_if_others_can_write_there() {
+    fn a_non_empty_directory_is_refused_only_if_others_can_write_in_it() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("field.key"), b"").unwrap();
         set_mode(dir.path(), 0o775);
@@ -299,12 +299,12 @@ mod modes {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_written_is_refused_as_such() {
+    fn a_read_only_directory_is_reported_as_read_only() {
         let read_only = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
         assert!(matches!(HomeError::writing(Path::new("x"), read_only), HomeError::ReadOnly { .. }));
-        let dir = lived_in();
+        let dir = initialised();
         set_mode(dir.path(), 0o500);
-        // The superuser writes where the mode says nobody may.
+        // Root can write regardless of the mode.
         let allowed = fs::write(dir.path().join("probe"), b"").is_ok();
         let opened = Home::open(dir.path());
         assert!(allowed || matches!(opened, Err(HomeError::ReadOnly { .. })));
@@ -313,34 +313,34 @@ mod modes {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_directory_in_which_not_even_the_superuser_can_write_is_refused() {
+    fn a_directory_that_even_root_cannot_write_is_refused() {
         assert!(matches!(Home::open(Path::new("/sys/kernel")), Err(HomeError::ReadOnly { .. })));
         assert!(matches!(Home::open(Path::new("/sys/kernel/alice")), Err(HomeError::ReadOnly { .. })));
     }
 
     #[test]
-    fn a_directory_in_the_place_of_a_key_is_refused() {
-        let dir = lived_in();
+    fn a_directory_in_place_of_a_key_is_refused() {
+        let dir = initialised();
         fs::remove_file(dir.path().join(SESSION_FILE)).unwrap();
         fs::create_dir(dir.path().join(SESSION_FILE)).unwrap();
         set_mode(&dir.path().join(SESSION_FILE), 0o700);
-        assert!(refusal(start(dir.path(), never)).contains("it is not a file"));
+        assert!(refusal(start(dir.path(), never)).contains("not a regular file"));
     }
 }
 
 #[test]
-fn what_has_been_in_a_closed_network_starts_in_no_other_and_not_in_the_open_one() {
-    let dir = lived_in();
+fn a_directory_of_a_closed_network_starts_neither_in_another_nor_in_the_open_one() {
+    let dir = initialised();
     let home = Home::open(dir.path()).unwrap();
     let [field, other] = [1, 2].map(|byte| NetworkId([byte; 32]));
-    home.enter(NetworkId::OPEN).unwrap();
+    home.join_network(NetworkId::OPEN).unwrap();
     assert!(!dir.path().join(NETWORK_FILE).exists());
-    home.enter(field).unwrap();
-    home.enter(field).unwrap();
+    home.join_network(field).unwrap();
+    home.join_network(field).unwrap();
     for (network, says) in [(other, "not to that of this key"), (NetworkId::OPEN, "start with its --network-key")] {
-        let text = home.enter(network).unwrap_err().to_string();
+        let text = home.join_network(network).unwrap_err().to_string();
         assert!(text.contains(says) && text.lines().count() == 1, "{text}");
     }
     put(dir.path(), NETWORK_FILE, b"field");
-    assert!(matches!(home.enter(field), Err(HomeError::BadNetwork(_))));
+    assert!(matches!(home.join_network(field), Err(HomeError::BadNetwork(_))));
 }

@@ -34,10 +34,6 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn addrs(&self) -> Vec<IpAddr> {
-        self.addrs.iter().map(|(addr, _)| *addr).collect()
-    }
-
     fn holds(&self, ip: IpAddr) -> bool {
         self.addrs.iter().any(|(addr, len)| share_prefix(*addr, ip, *len))
     }

@@ -1,36 +1,32 @@
-//! Packets of mDNS (RFC 1035, RFC 6762): as much of them as discovery needs.
+//! What a packet of mDNS (RFC 1035, RFC 6762) says about our service. Everything else in it is stepped over.
 //!
-//! Anybody on the link writes them, so a packet is walked, not built: nothing is allocated by a count it claims, names are
-//! copied one at a time and end after 255 bytes, a pointer leads only backwards, and after [`MAX_ITEMS`] the rest is not
-//! looked at.
+//! Anybody on the link writes packets, so a packet is walked, not built: nothing is allocated, no count it claims is
+//! trusted, a name ends after 255 bytes, a pointer leads only backwards, and after [`MAX_ITEMS`] the rest is not looked at.
 
 /// Questions and records read of one packet: an announcement has six, a question of ours at most forty.
 pub const MAX_ITEMS: usize = 128;
-/// Bytes of a packet that we write: fits an Ethernet frame with either IP.
-pub const MAX_WRITTEN: usize = 1440;
+/// Our service, label by label.
+pub const SERVICE: [&str; 3] = ["_darkchat", "_udp", "local"];
 /// Bytes of a name without its root (RFC 1035).
 const MAX_NAME: usize = 254;
-const MAX_LABEL: usize = 63;
 const HEADER: usize = 12;
 
 /// Types of records.
 pub mod kind {
-    pub const A: u16 = 1;
     pub const PTR: u16 = 12;
     pub const TXT: u16 = 16;
-    pub const AAAA: u16 = 28;
     pub const SRV: u16 = 33;
     pub const ANY: u16 = 255;
 }
 
 /// The class of the Internet, and in a question any class.
-const IN: u16 = 1;
+pub const IN: u16 = 1;
 const ANY_CLASS: u16 = 255;
 /// The top bit of a class: in a record "this is all there is", in a question "answer me alone".
-const TOP: u16 = 0x8000;
-/// An answer, and one with authority.
-const RESPONSE: u16 = 0x8000;
-const AUTHORITY: u16 = 0x0400;
+pub const TOP: u16 = 0x8000;
+/// Flags: an answer, and one with authority.
+pub const RESPONSE: u16 = 0x8000;
+pub const AUTHORITY: u16 = 0x0400;
 const OPCODE: u16 = 0x7800;
 
 /// Bytes that are no packet.
@@ -38,34 +34,16 @@ const OPCODE: u16 = 0x7800;
 #[error("garbled")]
 pub struct Garbled;
 
-/// A name as it travels, without its root: each label behind its length. Case does not matter.
-#[derive(Debug, Clone)]
-pub struct Name(Vec<u8>);
-
-impl PartialEq for Name {
-    fn eq(&self, other: &Name) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
-    }
-}
-
-impl Name {
-    /// Of labels that are ours: none is empty, too long or has a dot.
-    pub fn new(dotted: &str) -> Name {
-        let mut bytes = Vec::new();
-        for label in dotted.split('.').map(str::as_bytes) {
-            debug_assert!((1..=MAX_LABEL).contains(&label.len()));
-            bytes.push(label.len() as u8);
-            bytes.extend_from_slice(label);
-        }
-        Name(bytes)
-    }
-
-    /// The first label, if what follows it is this name.
-    pub fn label_under(&self, parent: &Name) -> Option<&[u8]> {
-        let len = usize::from(*self.0.first()?);
-        let (label, rest) = self.0.get(1..)?.split_at_checked(len)?;
-        rest.eq_ignore_ascii_case(&parent.0).then_some(label)
-    }
+/// A name, as far as it concerns us. Case does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name<'a> {
+    /// Our service; `plain` if it is spelled as [`SERVICE`] is.
+    Service {
+        plain: bool,
+    },
+    /// An instance of our service, by its label.
+    Instance(&'a [u8]),
+    Other,
 }
 
 /// A packet whose header is whole.
@@ -80,33 +58,25 @@ pub struct Packet<'a> {
 }
 
 /// One thing in a packet.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item<'a> {
-    Question(Question),
+    /// Which instances of the service are there?
+    WhoIsThere {
+        /// Asked for as the RFC has it. mDNS libraries overlook other spellings.
+        plain: bool,
+    },
+    /// What about this instance?
+    WhatOf(&'a [u8]),
     Record(Record<'a>),
+    /// Nothing about our service.
+    Other,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct Question {
-    pub name: Name,
-    pub kind: u16,
-    class: u16,
-}
-
-impl Question {
-    pub fn new(name: Name, kind: u16) -> Question {
-        Question { name, kind, class: IN }
-    }
-
-    /// Whether it is about the Internet, as everything here.
-    pub fn is_ours(&self) -> bool {
-        matches!(self.class & !TOP, IN | ANY_CLASS)
-    }
-}
-
-#[derive(Debug)]
+/// A record of one instance of our service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
-    pub name: Name,
+    /// The label of the instance.
+    pub instance: &'a [u8],
     /// Seconds.
     pub ttl: u32,
     /// In the section of answers: in a question these are what the asker knows.
@@ -114,15 +84,11 @@ pub struct Record<'a> {
     pub data: Data<'a>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data<'a> {
-    Ptr(Name),
-    Srv {
-        port: u16,
-    },
+    Ptr,
+    Srv { port: u16 },
     Txt(&'a [u8]),
-    /// Anything else.
-    Other,
 }
 
 impl<'a> Packet<'a> {
@@ -139,6 +105,15 @@ impl<'a> Packet<'a> {
         Ok(Packet { id, response: flags & RESPONSE != 0, bytes, questions, answers, records })
     }
 
+    /// The bytes of its first question, if that names our service in full.
+    pub fn first_question(&self) -> Option<&'a [u8]> {
+        let mut cursor = Cursor { bytes: self.bytes, at: HEADER };
+        let asked = matches!(cursor.question()?, Item::WhoIsThere { .. }) && self.questions > 0;
+        let question = self.bytes.get(HEADER..cursor.at)?;
+        let len: usize = SERVICE.iter().map(|label| 1 + label.len()).sum();
+        (asked && question.len() == len + 5).then_some(question)
+    }
+
     /// What is in it, up to [`MAX_ITEMS`] or to the first thing that makes no sense, which is an error.
     pub fn items(self) -> impl Iterator<Item = Result<Item<'a>, Garbled>> {
         let mut cursor = Cursor { bytes: self.bytes, at: HEADER };
@@ -148,11 +123,8 @@ impl<'a> Packet<'a> {
             if garbled {
                 return None;
             }
-            let item = if n < self.questions {
-                cursor.question().map(Item::Question)
-            } else {
-                cursor.record(n - self.questions < self.answers).map(Item::Record)
-            };
+            let item =
+                if n < self.questions { cursor.question() } else { cursor.record(n - self.questions < self.answers) };
             garbled = item.is_none();
             Some(item.ok_or(Garbled))
         })
@@ -177,20 +149,25 @@ impl<'a> Cursor<'a> {
     }
 
     /// Every pointer leads before the place where the last one led, so there is an end.
-    fn name(&mut self) -> Option<Name> {
-        let mut name = Vec::new();
+    fn name(&mut self) -> Option<Name<'a>> {
+        let mut labels: [&[u8]; SERVICE.len() + 1] = Default::default();
+        let (mut count, mut len) = (0, 0);
         let (mut at, mut before, mut end) = (self.at, self.at, None);
         loop {
             let first = *self.bytes.get(at)?;
             match first {
                 0 => break,
                 1..=63 => {
-                    let label = self.bytes.get(at..=at + usize::from(first))?;
-                    if name.len() + label.len() > MAX_NAME {
+                    let label = self.bytes.get(at + 1..=at + usize::from(first))?;
+                    at += 1 + label.len();
+                    len += 1 + label.len();
+                    if len > MAX_NAME {
                         return None;
                     }
-                    name.extend_from_slice(label);
-                    at += label.len();
+                    if let Some(place) = labels.get_mut(count) {
+                        *place = label;
+                    }
+                    count += 1;
                 }
                 0xc0.. => {
                     let target = usize::from(first & 0x3f) << 8 | usize::from(*self.bytes.get(at + 1)?);
@@ -204,27 +181,57 @@ impl<'a> Cursor<'a> {
             }
         }
         self.at = end.unwrap_or(at + 1);
-        Some(Name(name))
+        Some(Name::of(labels.get(..count).unwrap_or_default()))
     }
 
-    fn question(&mut self) -> Option<Question> {
-        Some(Question { name: self.name()?, kind: self.u16()?, class: self.u16()? })
+    fn question(&mut self) -> Option<Item<'a>> {
+        let (name, kind, class) = (self.name()?, self.u16()?, self.u16()?);
+        Some(match name {
+            _ if !matches!(class & !TOP, IN | ANY_CLASS) => Item::Other,
+            Name::Service { plain } if matches!(kind, kind::PTR | kind::ANY) => {
+                Item::WhoIsThere { plain: plain && kind == kind::PTR }
+            }
+            Name::Instance(label) if matches!(kind, kind::SRV | kind::TXT | kind::ANY) => Item::WhatOf(label),
+            _ => Item::Other,
+        })
     }
 
-    fn record(&mut self, answer: bool) -> Option<Record<'a>> {
+    fn record(&mut self, answer: bool) -> Option<Item<'a>> {
         let (name, kind, class) = (self.name()?, self.u16()?, self.u16()?);
         let ttl = u32::from(self.u16()?) << 16 | u32::from(self.u16()?);
         let len = usize::from(self.u16()?);
         let mut inside = *self;
         let data = self.take(len)?;
-        let data = match kind {
-            _ if class & !TOP != IN => Data::Other,
-            kind::PTR => Data::Ptr(inside.name()?),
-            kind::SRV => Data::Srv { port: u16::from_be_bytes(data.get(4..6)?.try_into().ok()?) },
-            kind::TXT => Data::Txt(data),
-            _ => Data::Other,
+        let (of, data) = match kind {
+            _ if class & !TOP != IN => (Name::Other, Data::Ptr),
+            kind::PTR => {
+                let target = inside.name()?;
+                (if matches!(name, Name::Service { .. }) { target } else { Name::Other }, Data::Ptr)
+            }
+            kind::SRV => (name, Data::Srv { port: u16::from_be_bytes(data.get(4..6)?.try_into().ok()?) }),
+            kind::TXT => (name, Data::Txt(data)),
+            _ => (Name::Other, Data::Ptr),
         };
-        Some(Record { name, ttl, answer, data })
+        Some(match of {
+            Name::Instance(instance) => Item::Record(Record { instance, ttl, answer, data }),
+            _ => Item::Other,
+        })
+    }
+}
+
+impl<'a> Name<'a> {
+    fn of(labels: &[&'a [u8]]) -> Name<'a> {
+        let is_service = |labels: &[&[u8]]| {
+            labels.len() == SERVICE.len()
+                && labels.iter().zip(SERVICE).all(|(label, ours)| label.eq_ignore_ascii_case(ours.as_bytes()))
+        };
+        match labels {
+            labels if is_service(labels) => {
+                Name::Service { plain: labels.iter().zip(SERVICE).all(|(label, ours)| *label == ours.as_bytes()) }
+            }
+            [instance, service @ ..] if is_service(service) => Name::Instance(instance),
+            _ => Name::Other,
+        }
     }
 }
 
@@ -243,103 +250,5 @@ pub fn text<'a>(mut data: &'a [u8], key: &str) -> Option<&'a [u8]> {
     None
 }
 
-/// A packet being written. Never longer than [`MAX_WRITTEN`] but by the last record.
-#[derive(Debug)]
-pub struct Writer {
-    bytes: Vec<u8>,
-    /// Questions, answers, authorities, more: in this order they must come.
-    counts: [u16; 4],
-    /// Ends of names that were written, and where.
-    written: Vec<(Vec<u8>, u16)>,
-}
-
-impl Writer {
-    pub fn question() -> Writer {
-        Writer { bytes: vec![0; HEADER], counts: [0; 4], written: Vec::new() }
-    }
-
-    pub fn response(id: u16) -> Writer {
-        let mut writer = Writer::question();
-        writer.bytes[..2].copy_from_slice(&id.to_be_bytes());
-        writer.bytes[2..4].copy_from_slice(&(RESPONSE | AUTHORITY).to_be_bytes());
-        writer
-    }
-
-    pub fn ask(&mut self, question: &Question) {
-        self.counts[0] += 1;
-        self.name(&question.name);
-        self.u16(question.kind);
-        self.u16(question.class);
-    }
-
-    /// Whether something is in it.
-    pub fn is_empty(&self) -> bool {
-        self.counts == [0; 4]
-    }
-
-    /// Whether it is full enough that a record more might be too much.
-    pub fn is_full(&self) -> bool {
-        self.bytes.len() + 2 * MAX_LABEL > MAX_WRITTEN
-    }
-
-    /// Adds a record: an answer, or one that comes along. `flush`: nobody else has records of this name.
-    pub fn record(
-        &mut self,
-        more: bool,
-        name: &Name,
-        kind: u16,
-        flush: bool,
-        ttl: u32,
-        data: impl FnOnce(&mut Writer),
-    ) {
-        self.counts[if more { 3 } else { 1 }] += 1;
-        self.name(name);
-        self.u16(kind);
-        self.u16(if flush { IN | TOP } else { IN });
-        self.bytes(&ttl.to_be_bytes());
-        let before = self.bytes.len();
-        self.u16(0);
-        data(self);
-        let len = (self.bytes.len() - before - 2) as u16;
-        self.bytes[before..before + 2].copy_from_slice(&len.to_be_bytes());
-    }
-
-    pub fn bytes(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    pub fn u16(&mut self, value: u16) {
-        self.bytes(&value.to_be_bytes());
-    }
-
-    /// Writes a name; where its end was written before, a pointer to there.
-    pub fn name(&mut self, name: &Name) {
-        let mut rest = &name.0[..];
-        while let Some(len) = rest.first() {
-            if let Some((_, at)) = self.written.iter().find(|(end, _)| end == rest) {
-                return self.u16(0xc000 | at);
-            }
-            self.written.push((rest.to_vec(), self.bytes.len() as u16));
-            let (label, after) = rest.split_at(1 + usize::from(*len));
-            self.bytes.extend_from_slice(label);
-            rest = after;
-        }
-        self.bytes.push(0);
-    }
-
-    /// Writes a name in full, as old resolvers want it in SRV.
-    pub fn whole_name(&mut self, name: &Name) {
-        self.bytes(&name.0);
-        self.bytes.push(0);
-    }
-
-    pub fn finish(mut self) -> Vec<u8> {
-        for (n, count) in self.counts.iter().enumerate() {
-            self.bytes[4 + 2 * n..6 + 2 * n].copy_from_slice(&count.to_be_bytes());
-        }
-        self.bytes
-    }
-}
-
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -17,7 +17,7 @@ use super::super::interfaces::with_scope;
 use super::VERSION;
 use super::announcement::TTL;
 use super::budget::Bucket;
-use super::packet::{Data, Name, Record, text};
+use super::packet::{Data, Record, text};
 use crate::id::BootId;
 use crate::identity::network::NetworkKey;
 use crate::proto::event::Input;
@@ -88,8 +88,8 @@ impl Sightings {
         readable(label).is_some_and(|label| self.labels.contains_key(&label))
     }
 
-    /// Announcements that need no repeating, with the seconds for which they are remembered: the surest first.
-    pub fn known(&self, now: Instant) -> Vec<(&str, u32)> {
+    /// Announcements that need no repeating: the surest first.
+    pub fn known(&self, now: Instant) -> Vec<&str> {
         let mut longest = BTreeMap::<&str, u32>::new();
         for (label, announced) in self.senders.values().flat_map(|said| &said.announcements) {
             if announced.is_whole() && announced.left(now) > TTL / 2 {
@@ -99,7 +99,7 @@ impl Sightings {
         }
         let mut known: Vec<(&str, u32)> = longest.into_iter().collect();
         known.sort_by_key(|(_, left)| Reverse(*left));
-        known
+        known.into_iter().map(|(label, _)| label).collect()
     }
 
     /// Announcements of which something was not heard yet, at most one of each sender.
@@ -114,20 +114,8 @@ impl Sightings {
     }
 
     /// Takes in a record of an announcement. `from` is where the packet came from.
-    pub fn hear(
-        &mut self,
-        record: &Record<'_>,
-        service: &Name,
-        from: SocketAddr,
-        now: Instant,
-        counters: &Counters,
-    ) -> News {
-        let (name, sender) = match &record.data {
-            Data::Ptr(target) if record.name == *service => (target, sender(from)),
-            Data::Srv { .. } | Data::Txt(_) => (&record.name, sender(from)),
-            _ => return News::new(),
-        };
-        let Some(label) = name.label_under(service).and_then(readable) else { return News::new() };
+    pub fn hear(&mut self, record: &Record<'_>, from: SocketAddr, now: Instant, counters: &Counters) -> News {
+        let (Some(label), sender) = (readable(record.instance), sender(from)) else { return News::new() };
         if record.ttl == 0 {
             return self.remove(&sender, &label).into_iter().collect();
         }

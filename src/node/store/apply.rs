@@ -1,23 +1,24 @@
-//! How ops change the tables. A batch is one transaction.
+//! Applies ops to the tables. A batch is one transaction.
 //!
-//! Ops that replace a whole value and come with every message (counters, seen, delivered, carried) are written once per batch,
-//! at its end. Every op may be applied twice, so that a batch whose outcome is unknown can be tried again.
+//! Ops that replace a whole value and accompany every message (counters, seen, delivered, carried) are written once
+//! per batch, at its end. Applying an op twice has the same result as once, so a batch whose outcome is unknown can
+//! be retried.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
-use super::names::Names;
-use super::{custody, int, lamport, packed};
+use super::row_ids::RowIds;
+use super::{custody, int, ordered, packed};
 use crate::id::{MessageId, StreamId};
 use crate::proto::persist::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
 use crate::time::Now;
 
-/// A transaction under way. Dropped, it leaves nothing behind.
+/// An open transaction. Dropping it rolls it back.
 pub struct Batch<'a> {
     tx: Transaction<'a>,
-    names: &'a mut Names,
+    row_ids: &'a mut RowIds,
     counters: Option<Counters>,
     seen: BTreeMap<i64, Ranges>,
     delivered: BTreeMap<(i64, i64), &'a Ranges>,
@@ -25,10 +26,10 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub fn begin(conn: &'a Connection, names: &'a mut Names) -> Result<Batch<'a>> {
+    pub fn begin(conn: &'a Connection, row_ids: &'a mut RowIds) -> Result<Batch<'a>> {
         let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
         let (seen, delivered, carried) = Default::default();
-        Ok(Batch { tx, names, counters: None, seen, delivered, carried })
+        Ok(Batch { tx, row_ids, counters: None, seen, delivered, carried })
     }
 
     pub fn apply(&mut self, op: &'a Op) -> Result<()> {
@@ -53,19 +54,19 @@ impl<'a> Batch<'a> {
             Op::Typed(row) => self.typed(row),
             Op::Received(row) => self.received(row),
             Op::Seen { stream, ranges } => {
-                let stream = self.names.stream(&self.tx, stream)?;
+                let stream = self.row_ids.stream(&self.tx, stream)?;
                 self.seen.insert(stream, ranges.clone());
                 Ok(())
             }
             Op::Delivered { stream, session, ranges } => {
-                let stream = self.names.stream(&self.tx, stream)?;
-                let session = self.names.key(&self.tx, &session.0)?;
+                let stream = self.row_ids.stream(&self.tx, stream)?;
+                let session = self.row_ids.key(&self.tx, &session.0)?;
                 self.delivered.insert((stream, session), ranges);
                 Ok(())
             }
             Op::Carried { stream, by, ranges } => {
-                let stream = self.names.stream(&self.tx, stream)?;
-                let by = self.names.key(&self.tx, &by.0)?;
+                let stream = self.row_ids.stream(&self.tx, stream)?;
+                let by = self.row_ids.key(&self.tx, &by.0)?;
                 self.carried.insert((stream, by), ranges);
                 Ok(())
             }
@@ -86,11 +87,12 @@ impl<'a> Batch<'a> {
             Op::Owed { session, owed: false, .. } => run(&self.tx, "DELETE FROM owed WHERE session = ?1", [&session.0]),
             Op::Settled { stream, ranges } => self.settled(stream, ranges),
             Op::Cancelled(id) => self.cancelled(id),
+            Op::Learned { kinds } => kinds.iter().try_for_each(|kind| learn(&self.tx, *kind)),
         }
     }
 
-    /// Up to where was printed, and when this was.
-    pub fn mark(&mut self, printed: u64, alive: Now) -> Result<()> {
+    /// Writes the print position and the current moment.
+    pub fn progress(&mut self, printed: u64, alive: Now) -> Result<()> {
         run(
             &self.tx,
             "UPDATE mark SET printed = ?1, moment = ?2, wall = ?3",
@@ -98,7 +100,7 @@ impl<'a> Batch<'a> {
         )
     }
 
-    /// Writes what was put off and commits.
+    /// Writes the deferred values and commits.
     pub fn commit(self) -> Result<()> {
         if let Some(counters) = self.counters {
             put_counters(&self.tx, &counters)?;
@@ -120,12 +122,12 @@ impl<'a> Batch<'a> {
 
     fn typed(&mut self, row: &MessageRow) -> Result<()> {
         let stream = self.message(row)?;
-        let values = params![stream, int(row.id.n), int(row.arrival)];
-        run(&self.tx, "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3)", values)
+        let values = params![stream, int(row.id.n), int(row.arrival), int(row.since.0)];
+        run(&self.tx, "INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4)", values)
     }
 
-    /// A message and the word that it was seen never part, whatever batch the `Seen` behind it falls into: else a crash
-    /// between the two would let it in twice.
+    /// A message and the fact that it was seen are stored in one transaction, whichever batch the following `Seen` op
+    /// falls into. Otherwise a crash between the two would let the message in twice.
     fn received(&mut self, row: &MessageRow) -> Result<()> {
         let stream = self.message(row)?;
         if row.id.n == 0 {
@@ -143,9 +145,9 @@ impl<'a> Batch<'a> {
     }
 
     fn message(&mut self, row: &MessageRow) -> Result<i64> {
-        let stream = self.names.stream(&self.tx, &row.id.stream)?;
-        let user = self.names.key(&self.tx, &row.with.0)?;
-        let author = self.names.key(&self.tx, &row.from.0)?;
+        let stream = self.row_ids.stream(&self.tx, &row.id.stream)?;
+        let user = self.row_ids.key(&self.tx, &row.with.0)?;
+        let author = self.row_ids.key(&self.tx, &row.from.0)?;
         run(
             &self.tx,
             "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -156,7 +158,7 @@ impl<'a> Batch<'a> {
                 int(row.kind),
                 user,
                 author,
-                lamport(row.lamport),
+                ordered(row.lamport),
                 row.wall.0,
                 row.body
             ],
@@ -165,17 +167,17 @@ impl<'a> Batch<'a> {
     }
 
     fn settled(&mut self, stream: &StreamId, ranges: &Ranges) -> Result<()> {
-        let stream = self.names.stream(&self.tx, stream)?;
+        let stream = self.row_ids.stream(&self.tx, stream)?;
         for (first, last) in ranges.iter() {
-            // My own numbers are small; a range may end anywhere.
-            let values = params![stream, lamport(first), lamport(last)];
+            // Stored numbers are small, but a range may end anywhere.
+            let values = params![stream, saturated(first), saturated(last)];
             run(&self.tx, "DELETE FROM outbox WHERE stream = ?1 AND n BETWEEN ?2 AND ?3", values)?;
         }
         Ok(())
     }
 
     fn cancelled(&mut self, id: &MessageId) -> Result<()> {
-        let stream = self.names.stream(&self.tx, &id.stream)?;
+        let stream = self.row_ids.stream(&self.tx, &id.stream)?;
         let arrival: Option<i64> = self
             .tx
             .prepare_cached("SELECT arrival FROM outbox WHERE stream = ?1 AND n = ?2")?
@@ -254,6 +256,15 @@ fn stored_seen(conn: &Connection, stream: i64) -> Result<Ranges> {
         .query_row([stream], |row| super::columns::ranges(row, 0))
         .optional()?;
     Ok(found.unwrap_or_default())
+}
+
+/// Stored messages of a kind have taken effect.
+pub fn learn(conn: &Connection, kind: u64) -> Result<()> {
+    run(conn, "INSERT OR IGNORE INTO kinds VALUES (?1)", [int(kind)])
+}
+
+fn saturated(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn run(conn: &Connection, sql: &str, values: impl rusqlite::Params) -> Result<()> {

@@ -1,26 +1,26 @@
-//! Ops that were taken and are not on the disk yet. In good times a batch; in bad times everything since the disk
-//! refused, kept to the last word about each thing.
+//! Ops that were accepted and are not on the disk yet: usually one batch, and while the disk fails everything since
+//! then, compacted to the last op about each subject.
 //!
-//! The whole backlog is one transaction, so dropping all but the last of the ops that replace each other changes
-//! nothing. What then still grows are received messages; how many of those it takes without an answer is the core's to
-//! bound.
+//! The whole backlog is one transaction, so dropping all but the last of several ops that replace each other does not
+//! change the result. Only received messages then still accumulate; the core bounds how many of those it accepts
+//! without an answer from the store.
 
 use std::collections::BTreeSet;
 
 use crate::id::{EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::proto::persist::{Op, Ticket};
 
-/// Ops held before the backlog is gone through for the first time.
-const THIN_AT: usize = 8192;
+/// Number of ops at which the backlog is compacted for the first time.
+const COMPACT_AT: usize = 8192;
 
 #[derive(Debug)]
 pub struct Backlog {
     ops: Vec<Op>,
     through: Ticket,
-    thin_at: usize,
+    compact_at: usize,
 }
 
-/// What an op is the last word about.
+/// The subject of an op: a later op about the same subject replaces it.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Subject {
     Counters,
@@ -39,18 +39,19 @@ enum Subject {
 
 impl Backlog {
     pub fn new() -> Backlog {
-        Backlog { ops: Vec::new(), through: Ticket::default(), thin_at: THIN_AT }
+        Backlog { ops: Vec::new(), through: Ticket::default(), compact_at: COMPACT_AT }
     }
 
+    /// Appends an op.
     pub fn push(&mut self, ticket: Ticket, op: Op) {
         self.skip(ticket);
         self.ops.push(op);
-        if self.ops.len() >= self.thin_at {
-            self.thin();
+        if self.ops.len() >= self.compact_at {
+            self.compact();
         }
     }
 
-    /// Counts a ticket whose op was refused.
+    /// Records the ticket of an op that was refused.
     pub fn skip(&mut self, ticket: Ticket) {
         self.through = self.through.max(ticket);
     }
@@ -59,20 +60,20 @@ impl Backlog {
         &self.ops
     }
 
-    /// The last ticket taken.
+    /// The last ticket accepted.
     pub fn through(&self) -> Ticket {
         self.through
     }
 
-    /// Everything is on the disk.
+    /// Empties the backlog after a commit.
     pub fn clear(&mut self) {
         self.ops.clear();
-        self.thin_at = THIN_AT;
+        self.compact_at = COMPACT_AT;
     }
 
-    /// Gives up what was typed, and says what. A commit that failed late may yet be found in the log when the file is
-    /// opened again; therefore each becomes its own withdrawal.
-    pub fn give_up(&mut self) -> Vec<MessageId> {
+    /// Withdraws typed messages and returns their ids. A commit that failed late may still turn up in the log when
+    /// the file is reopened; therefore each is replaced by its cancellation.
+    pub fn withdraw_typed(&mut self) -> Vec<MessageId> {
         let mut refused = Vec::new();
         for op in &mut self.ops {
             if let Op::Typed(row) = op {
@@ -83,22 +84,22 @@ impl Backlog {
         refused
     }
 
-    fn thin(&mut self) {
-        let mut said = BTreeSet::new();
+    fn compact(&mut self) {
+        let mut seen = BTreeSet::new();
         let mut kept: Vec<Op> = Vec::with_capacity(self.ops.len());
-        kept.extend(self.ops.drain(..).rev().filter(|op| is_last(op, &mut said)));
+        kept.extend(self.ops.drain(..).rev().filter(|op| is_last(op, &mut seen)));
         kept.reverse();
         self.ops = kept;
-        self.thin_at = THIN_AT.max(self.ops.len() * 2);
+        self.compact_at = COMPACT_AT.max(self.ops.len() * 2);
     }
 }
 
-/// Whether nothing behind it, of which `said` tells, replaces it.
-fn is_last(op: &Op, said: &mut BTreeSet<Subject>) -> bool {
+/// Whether no later op, of the subjects in `seen`, replaces this one.
+fn is_last(op: &Op, seen: &mut BTreeSet<Subject>) -> bool {
     match op {
-        // A whole row says how many copies, too.
-        Op::Copies { envelope, .. } if said.contains(&Subject::Custody(*envelope)) => false,
-        op => subject(op).is_none_or(|subject| said.insert(subject)),
+        // A custody row includes the number of copies.
+        Op::Copies { envelope, .. } if seen.contains(&Subject::Custody(*envelope)) => false,
+        op => subject(op).is_none_or(|subject| seen.insert(subject)),
     }
 }
 
@@ -126,7 +127,8 @@ fn subject(op: &Op) -> Option<Subject> {
         | Op::Typed(_)
         | Op::Received(_)
         | Op::Settled { .. }
-        | Op::Cancelled(_) => None,
+        | Op::Cancelled(_)
+        | Op::Learned { .. } => None,
     }
 }
 
@@ -141,24 +143,24 @@ mod tests {
     }
 
     #[test]
-    fn of_ops_about_one_thing_the_last_is_kept_in_its_place() {
+    fn only_the_last_op_about_a_subject_is_kept_in_its_place() {
         let mut backlog = Backlog::new();
         let forget = Op::ForgetPrekey([1; 8]);
         let ops = [user(1, false), Op::Counters(Counters::default()), forget.clone(), user(2, true), user(1, true)];
         ops.into_iter().enumerate().for_each(|(n, op)| backlog.push(Ticket(n as u64), op));
-        backlog.thin();
+        backlog.compact();
         assert_eq!(backlog.ops(), [Op::Counters(Counters::default()), forget, user(2, true), user(1, true)]);
         assert_eq!(backlog.through(), Ticket(4));
     }
 
     #[test]
-    fn a_number_of_copies_replaces_another_and_never_the_envelope_itself() {
+    fn a_number_of_copies_replaces_another_but_never_the_envelope() {
         let envelope = EnvelopeId([1; 32]);
         let copies = |copies| Op::Copies { envelope, copies };
         let held = |ops: Vec<Op>| {
             let mut backlog = Backlog::new();
             ops.into_iter().for_each(|op| backlog.push(Ticket(1), op));
-            backlog.thin();
+            backlog.compact();
             backlog.ops().to_vec()
         };
         let row = Op::Custody(Box::new(CustodyRow {
@@ -180,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn a_week_of_a_full_disk_holds_no_more_than_there_are_things() {
+    fn a_long_outage_holds_no_more_ops_than_there_are_subjects() {
         let mut backlog = Backlog::new();
         for n in 0..200_000u64 {
             backlog.push(Ticket(n), user(n as u8, false));
         }
-        assert!(backlog.ops().len() < 2 * THIN_AT);
+        assert!(backlog.ops().len() < 2 * COMPACT_AT);
     }
 }

@@ -1,4 +1,4 @@
-//! Single columns of a row, as what they hold. One that cannot be read means that the file is damaged.
+//! Decodes single columns. A column that cannot be decoded means that the file is damaged.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, Result, Row};

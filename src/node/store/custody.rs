@@ -1,7 +1,7 @@
-//! Envelopes in custody, tombstones and owed receipts: to the tables and back.
+//! Reads and writes envelopes in custody, tombstones and owed receipts.
 //!
-//! `r` stands before what can be long, so that it lies in the page of its row and never in one of the pages a long row
-//! continues on: `secure_delete = FAST` overwrites the first and only gives back the second.
+//! Column `r` precedes the long columns, so that it lies in the row's own page and never in an overflow page:
+//! `secure_delete = FAST` overwrites deleted content in the former, but only frees the latter.
 
 use rusqlite::{Connection, Result, Row, params};
 
@@ -11,7 +11,7 @@ use crate::id::{Address, EnvelopeId, SessionId, UserId};
 use crate::proto::persist::{CustodyRow, Mine, TombstoneRow};
 use crate::time::Moment;
 
-/// One that is held already keeps its place.
+/// Inserts or updates an envelope. An existing row keeps its position.
 pub fn put(conn: &Connection, row: &CustodyRow) -> Result<()> {
     conn.prepare_cached(
         "INSERT INTO custody(envelope, address, lock, depositor, session, member, until, copies, r, load, unopenable, bytes)
@@ -36,7 +36,7 @@ pub fn put(conn: &Connection, row: &CustodyRow) -> Result<()> {
     .map(drop)
 }
 
-/// In the order they came.
+/// All envelopes, in order of arrival.
 pub fn all(conn: &Connection) -> Result<Vec<CustodyRow>> {
     rows(
         conn,

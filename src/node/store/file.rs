@@ -1,7 +1,7 @@
-//! The file itself: where it is, who may read it, whether it is ours, and how it is set aside.
+//! The store's file: its path, permissions, format check, and how a damaged one is moved aside.
 //!
-//! What the first hundred bytes say is read without SQLite, so that a store from a newer version is left as it is to
-//! the last byte. Format of the header: <https://www.sqlite.org/fileformat.html>, section 1.3.
+//! The first hundred bytes are read without SQLite, so that a store from a newer version is left untouched. Format of
+//! the header: <https://www.sqlite.org/fileformat.html>, section 1.3.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -14,31 +14,31 @@ use super::StoreError;
 use super::schema::{APPLICATION_ID, VERSION};
 
 const NAME: &str = "darknode.db";
-/// Left beside the file when it was found damaged while in use: the next start reads all of it.
+/// A flag file, created when the store was found damaged while in use. The next start then checks the whole file.
 const SUSPECT: &str = "darknode.db.suspect";
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// The write-ahead log beside the file.
+/// File name suffix of the write-ahead log.
 const LOG: &str = "-wal";
-/// What a new file is made with, before it has a log.
+/// File name suffix of the rollback journal, used while a new file is created.
 const JOURNAL: &str = "-journal";
-/// Bytes of the log that are written again at a time.
+/// Bytes of the log that are rewritten at a time.
 const CHUNK: usize = 256 * 1024;
 const USER_VERSION_AT: usize = 60;
 const APPLICATION_ID_AT: usize = 68;
 
-/// A store's file in its data directory.
+/// The store's file in a data directory.
 #[derive(Debug, Clone)]
 pub struct StoreFile {
     pub path: PathBuf,
     dir: PathBuf,
 }
 
-/// What the first bytes of a file say.
+/// The result of checking the file's header.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Header {
-    /// No store yet, or ours, or SQLite is to say.
+    /// No store yet, or ours, or for SQLite to decide.
     Usable,
-    /// No SQLite file at all.
+    /// Not a SQLite file.
     Damaged,
 }
 
@@ -47,7 +47,7 @@ impl StoreFile {
         StoreFile { path: dir.join(NAME), dir: dir.to_owned() }
     }
 
-    /// Looks at the file without changing anything.
+    /// Checks the header without changing anything.
     pub fn inspect(&self) -> Result<Header, StoreError> {
         let mut header = Vec::new();
         match File::open(&self.path) {
@@ -59,9 +59,9 @@ impl StoreFile {
             return Ok(Header::Usable);
         }
         if header.len() < 100 || !header.starts_with(MAGIC) {
-            // A first write that the power cut short is taken back by SQLite itself.
-            let cut_short = with_suffix(&self.path, JOURNAL).exists();
-            return Ok(if cut_short { Header::Usable } else { Header::Damaged });
+            // SQLite itself rolls back a first write that was interrupted.
+            let interrupted = with_suffix(&self.path, JOURNAL).exists();
+            return Ok(if interrupted { Header::Usable } else { Header::Damaged });
         }
         let number = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         match (number(APPLICATION_ID_AT), number(USER_VERSION_AT)) {
@@ -71,8 +71,8 @@ impl StoreFile {
         }
     }
 
-    /// Makes the file if it is not there, readable by its owner alone: it holds private keys. SQLite gives its
-    /// companions the same mode.
+    /// Creates the file if it does not exist, readable by its owner only, as it holds private keys. SQLite gives its
+    /// companion files the same mode.
     pub fn claim(&self) -> Result<(), StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -102,11 +102,11 @@ impl StoreFile {
         Ok(())
     }
 
-    /// Writes the log's bytes over themselves and syncs them. After a failed sync the kernel shows pages that never reached
-    /// the disk and holds them for clean: no later sync would write them, and what is appended behind them would be lost
-    /// with them when the power fails.
-    pub fn save_log_again(&self) -> rusqlite::Result<()> {
-        match self.copy_log_onto_itself() {
+    /// Rewrites the log in place and syncs it. After a failed sync the kernel may treat pages as clean that never
+    /// reached the disk: no later sync would write them, and a power failure would lose them together with everything
+    /// appended after them.
+    pub fn rewrite_log(&self) -> rusqlite::Result<()> {
+        match self.rewrite_and_sync_log() {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
                 Err(rusqlite::Error::SqliteFailure(code, Some(error.to_string())))
@@ -115,7 +115,7 @@ impl StoreFile {
         }
     }
 
-    fn copy_log_onto_itself(&self) -> io::Result<()> {
+    fn rewrite_and_sync_log(&self) -> io::Result<()> {
         let mut log = OpenOptions::new().read(true).write(true).open(with_suffix(&self.path, LOG))?;
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -128,7 +128,7 @@ impl StoreFile {
         }
     }
 
-    /// Renames the file and its companions to the first free `darknode.db.damaged-N`, and says where.
+    /// Renames the file and its companions to the first unused `darknode.db.damaged-N`, and returns that path.
     pub fn set_aside(&self) -> Result<PathBuf, StoreError> {
         let aside = (1u32..)
             .map(|n| with_suffix(&self.path, &format!(".damaged-{n}")))
@@ -141,12 +141,13 @@ impl StoreFile {
                 _ => {}
             }
         }
-        self.acquit();
+        self.clear_suspect();
         Ok(aside)
     }
 
-    /// Remembers that a page could not be made sense of. Where even that cannot be written, it will be found again.
-    pub fn suspect(&self) {
+    /// Creates the flag file that makes the next start check everything. If that fails, the damage will be found
+    /// again later.
+    pub fn mark_suspect(&self) {
         let _ = fs::write(self.dir.join(SUSPECT), "");
     }
 
@@ -154,7 +155,7 @@ impl StoreFile {
         self.dir.join(SUSPECT).exists()
     }
 
-    pub fn acquit(&self) {
+    pub fn clear_suspect(&self) {
         let _ = fs::remove_file(self.dir.join(SUSPECT));
     }
 
@@ -166,7 +167,7 @@ impl StoreFile {
         StoreError::Foreign { path: self.path.clone() }
     }
 
-    /// Sorts what SQLite says into what the file lacks and what the world around it lacks.
+    /// Classifies an SQLite error: either the file is damaged, or its environment is at fault.
     pub fn error(&self, error: rusqlite::Error) -> StoreError {
         let path = self.path.clone();
         if is_damage(&error) { StoreError::Damaged { path } } else { StoreError::Unusable { path, why: why(&error) } }
@@ -177,7 +178,7 @@ impl StoreFile {
     }
 }
 
-/// Whether an error means that the bytes in the file are wrong.
+/// Whether an error means that the file's content is damaged.
 pub fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows};
     match error {
@@ -186,13 +187,13 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
         }
         other => matches!(
             other.sqlite_error_code(),
-            // `Unknown` is what a missing table or column gives.
+            // SQLite reports a missing table or column as `Unknown`.
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
         ),
     }
 }
 
-/// What happened to the disk and what to do about it, in one line.
+/// Describes an error and what to do about it, in one line.
 pub fn why(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full; free some space".to_owned(),
@@ -200,10 +201,10 @@ pub fn why(error: &rusqlite::Error) -> String {
             "it cannot be written; check its permissions and whether the disk is mounted read-only".to_owned()
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds it; close that program".to_owned()
+            "another program has it locked; close that program".to_owned()
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "it is damaged; restart darknode, which sets it aside and goes on with a new one".to_owned()
+            "it is damaged; restart darknode, which moves it aside and creates a new one".to_owned()
         }
         _ => format!("{error}; check the disk"),
     }

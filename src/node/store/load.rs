@@ -1,22 +1,42 @@
-//! From the tables back to what the core starts from. Signatures are not checked again: records were checked before
-//! they went in.
+//! Loads what the core starts from. Signatures are not checked again: records were checked before they were stored.
 
 use rusqlite::{Connection, Error, Result, Row};
 
 use super::columns::{id, number, ranges, rows, signed, stream, unreadable};
-use super::{Me, custody, packed, uint};
-use crate::id::{MessageId, SessionId, StreamId, UserId};
+use super::{Me, custody, from_ordered, int, packed, uint};
+use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::persist::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Now, Wall};
+use crate::wire::content::kind;
 
 /// The columns of a [`MessageRow`], in the order that [`message`] reads them.
-pub const MESSAGE: &str =
-    "SELECT m.arrival, sa.key, s.epoch, ta.key, m.n, m.kind, u.key, f.key, m.lamport, m.wall, m.body
-    FROM messages m
-    JOIN streams s ON s.id = m.stream JOIN keys sa ON sa.id = s.author JOIN keys ta ON ta.id = s.address
-    JOIN keys u ON u.id = m.user JOIN keys f ON f.id = m.author";
+macro_rules! columns {
+    () => {
+        "m.arrival, sa.key, s.epoch, ta.key, m.n, m.kind, u.key, f.key, m.lamport, m.wall, m.body"
+    };
+}
+
+/// The tables that they come from, beside `messages m`.
+macro_rules! joined {
+    () => {
+        "JOIN streams s ON s.id = m.stream JOIN keys sa ON sa.id = s.author JOIN keys ta ON ta.id = s.address
+         JOIN keys u ON u.id = m.user JOIN keys f ON f.id = m.author"
+    };
+}
+
+/// Selects messages.
+pub const MESSAGE: &str = concat!("SELECT ", columns!(), " FROM messages m ", joined!());
+
+/// Selects messages that wait in the outbox, each with when it was typed.
+const WAITING: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", o.since FROM outbox o JOIN messages m ON m.arrival = o.arrival ",
+    joined!(),
+    " ORDER BY m.arrival"
+);
 
 /// Everything the core starts from.
 pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
@@ -37,20 +57,33 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
              JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address ORDER BY seen.stream",
             |row| Ok((stream(row, 0)?, ranges(row, 3)?)),
         )?,
-        waiting: rows(
-            conn,
-            &format!("{MESSAGE} WHERE m.arrival IN (SELECT arrival FROM outbox) ORDER BY m.arrival"),
-            message,
-        )?,
+        waiting: rows(conn, WAITING, |row| Ok(MessageRow { since: Moment(number(row, 11)?), ..message(row)? }))?,
         delivered: of_waiting(conn, "delivered")?,
         carried: of_waiting(conn, "carried")?,
         custody: custody::all(conn)?,
         tombstones: custody::tombstones(conn)?,
         owed: custody::owed(conn)?,
+        replay: replay(conn)?,
     })
 }
 
-/// Of streams that have waiting messages: what sessions have, by this table.
+/// Stored messages of kinds that are known now and have not taken effect, in the order they came.
+fn replay(conn: &Connection) -> Result<Vec<MessageRow>> {
+    let mut replay = Vec::new();
+    for kind in unlearned(conn)? {
+        replay.extend(rows(conn, &format!("{MESSAGE} WHERE m.kind = {}", int(kind)), message)?);
+    }
+    replay.sort_by_key(|row: &MessageRow| row.arrival);
+    Ok(replay)
+}
+
+/// Kinds that this version knows and that no version before it, in this store, did.
+pub fn unlearned(conn: &Connection) -> Result<Vec<u64>> {
+    let learned: Vec<u64> = rows(conn, "SELECT kind FROM kinds", |row| number(row, 0))?;
+    Ok(kind::KNOWN.into_iter().filter(|kind| !learned.contains(kind)).collect())
+}
+
+/// For streams with waiting messages: which sessions have which numbers, according to `table`.
 fn of_waiting(conn: &Connection, table: &str) -> Result<Vec<(StreamId, SessionId, Ranges)>> {
     let sql = format!(
         "SELECT a.key, s.epoch, t.key, k.key, d.ranges FROM {table} d JOIN streams s ON s.id = d.stream
@@ -60,16 +93,16 @@ fn of_waiting(conn: &Connection, table: &str) -> Result<Vec<(StreamId, SessionId
     rows(conn, &sql, |row| Ok((stream(row, 0)?, SessionId(id(row, 3)?), ranges(row, 4)?)))
 }
 
-/// Up to where was printed, and when the last process was last seen alive.
-pub fn mark(conn: &Connection) -> Result<(u64, Now)> {
+/// The print position, and the last moment stored by the previous process.
+pub fn progress(conn: &Connection) -> Result<(u64, Now)> {
     conn.query_row("SELECT printed, moment, wall FROM mark", [], |row| {
         let now = Now { moment: Moment(number(row, 1)?), wall: Wall(row.get(2)?) };
         Ok((number(row, 0)?, now))
     })
 }
 
-/// The counters, moved over messages that were committed without the `Counters` behind them: an arrival given out twice
-/// would overwrite a message.
+/// The counters, advanced past messages that were committed before the `Counters` op that followed them: an arrival
+/// number used twice would overwrite a message.
 fn counters(conn: &Connection, me: &Me) -> Result<Counters> {
     let mut counters =
         conn.query_row("SELECT seq, roster_version, link_version, lamport, arrival FROM counters", [], |row| {
@@ -87,7 +120,7 @@ fn counters(conn: &Connection, me: &Me) -> Result<Counters> {
         Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
     })?;
     counters.arrival = counters.arrival.max(arrival.map_or(0, uint));
-    counters.lamport = counters.lamport.max(lamport.map_or(0, uint));
+    counters.lamport = counters.lamport.max(lamport.map_or(0, from_ordered));
     Ok(counters)
 }
 
@@ -142,10 +175,11 @@ pub fn message(row: &Row<'_>) -> Result<MessageRow> {
         arrival: number(row, 0)?,
         id: MessageId { stream: stream(row, 1)?, n: number(row, 4)? },
         kind: number(row, 5)?,
-        with: UserId(id(row, 6)?),
+        with: Address(id(row, 6)?),
         from: UserId(id(row, 7)?),
-        lamport: number(row, 8)?,
+        lamport: from_ordered(row.get(8)?),
         wall: Wall(row.get(9)?),
         body: row.get(10)?,
+        since: Moment(0),
     })
 }

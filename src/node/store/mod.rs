@@ -1,12 +1,12 @@
-//! What is remembered, in SQLite: one writer thread with group commit.
+//! The persistent store, in SQLite: one writer thread with group commit.
 //!
-//! [`Store::open`] reads everything the core starts from and [`Store::start`] hands the file to a thread (`writer.rs`)
-//! that takes jobs and says when they are durable. Ops that are queued together are committed together, in one
-//! transaction and one `fdatasync` (`apply.rs`); what waits for durability waits for [`Event::Stored`]. The tables are
-//! in `schema.rs`.
+//! [`Store::open`] reads everything the core starts from, and [`Store::start`] hands the file to a thread
+//! (`writer.rs`) that executes jobs and reports when they are durable. Ops that are queued together are committed
+//! together, in one transaction with one `fdatasync` (`apply.rs`); [`Event::Stored`] reports durability. The tables
+//! are in `schema.rs`.
 //!
-//! A file from a newer version is refused and left as it is; a damaged one is renamed, never deleted, and a new one
-//! made (`file.rs`). A disk that refuses costs only what was being typed (`backlog.rs`).
+//! A file from a newer version is refused and left untouched. A damaged one is renamed, never deleted, and replaced
+//! by a new one (`file.rs`). While the disk fails, only newly typed messages are refused (`backlog.rs`).
 
 mod apply;
 mod backlog;
@@ -14,10 +14,10 @@ mod columns;
 mod custody;
 mod file;
 mod load;
-mod mark;
-mod names;
 mod packed;
+mod progress;
 mod query;
+mod row_ids;
 mod schema;
 mod writer;
 
@@ -37,85 +37,125 @@ use crate::proto::persist::{Memory, MessageRow, Op, Ticket};
 use crate::time::{Moment, Now};
 use backlog::Backlog;
 use file::{Header, StoreFile};
-use mark::Mark;
-use names::Names;
+use progress::Progress;
+use row_ids::RowIds;
 use writer::{Db, Writer};
 
-/// Work for the writer, done in order; what is queued together is committed together.
+/// A job for the writer thread. Jobs are executed in order; ops that are queued together are committed together.
 #[derive(Debug)]
 pub enum Job {
+    /// A change to commit.
     Op {
+        /// The ticket of the op.
         ticket: Ticket,
+        /// The change.
         op: Op,
     },
-    /// Answered by `Event::Answer`.
+    /// A query, answered by [`Event::Answer`] with the same `line`.
     Query {
+        /// The line of the request, returned with the answer.
         line: Option<u64>,
+        /// The query.
         query: Query,
     },
-    /// A face has printed every message up to here. Durable with the next commit, or soon by itself.
+    /// The user interface has printed every message up to `arrival`. Durable with the next commit, or soon after on
+    /// its own.
     Printed {
+        /// The newest arrival printed.
         arrival: u64,
     },
-    /// Answered by `Event::Unprinted`: texts by others that arrived after `after`, at most `limit`, in order.
+    /// Asks for texts by others that arrived after `after`, at most `limit`, in order. Answered by
+    /// [`Event::Unprinted`].
     Unprinted {
+        /// Only newer arrivals are returned.
         after: u64,
+        /// The most rows to return.
         limit: u32,
     },
-    /// The node's moment now, so that it goes on from here after a restart.
+    /// The node's current moment, from which it continues after a restart.
     Alive(Now),
-    /// Commit what is queued and end the thread.
+    /// Commits what is queued and ends the thread.
     Stop,
 }
 
-/// What the writer says.
+/// A report of the writer thread.
 #[derive(Debug)]
 pub enum Event {
-    /// Everything up to this ticket is on the disk.
+    /// Every op up to `through` is on the disk.
     Stored {
+        /// The last ticket that is durable.
         through: Ticket,
     },
-    /// The disk refuses. See `Input::StoreFailed`.
+    /// The disk failed. See [`Input::StoreFailed`](crate::proto::event::Input::StoreFailed).
     Failed {
+        /// Typed messages that were not stored.
         refused: Vec<MessageId>,
+        /// The reason, in one line.
         error: String,
     },
+    /// The answer to [`Job::Query`].
     Answer {
+        /// The line of the request, returned with the answer.
         line: Option<u64>,
+        /// The answer.
         notice: Notice,
     },
+    /// The answer to [`Job::Unprinted`].
     Unprinted {
+        /// The messages, in order of arrival.
         rows: Vec<MessageRow>,
     },
 }
 
-/// Why a store cannot be used. The file is as it was.
+/// Why a store cannot be used. The file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Written by a newer version.
     #[error(
         "{} is from a newer darknode (store version {found}, known {known}); update darknode, or choose another \
          --data-dir", path.display()
     )]
-    Newer { path: PathBuf, found: i32, known: i32 },
+    Newer {
+        /// The store's file.
+        path: PathBuf,
+        /// The schema version of the file.
+        found: i32,
+        /// The newest schema version this program knows.
+        known: i32,
+    },
+    /// An SQLite file of another program.
     #[error("{} belongs to another program; move it away, or choose another --data-dir", path.display())]
-    Foreign { path: PathBuf },
+    Foreign {
+        /// The store's file.
+        path: PathBuf,
+    },
+    /// An error of the file system or of SQLite.
     #[error("{} cannot be used: {why}", path.display())]
-    Unusable { path: PathBuf, why: String },
-    /// Seen from outside only if a file that was made just now is damaged too.
-    #[error("{} is damaged as soon as it is written; check the disk", path.display())]
-    Damaged { path: PathBuf },
+    Unusable {
+        /// The store's file.
+        path: PathBuf,
+        /// The error and what to do about it.
+        why: String,
+    },
+    /// The content is damaged. Callers see this only if a newly created file is damaged, too.
+    #[error("{} is damaged although it was just created; check the disk", path.display())]
+    Damaged {
+        /// The store's file.
+        path: PathBuf,
+    },
 }
 
-/// Whose store it is.
+/// The user whose store it is.
 #[derive(Debug, Clone)]
 pub struct Me {
+    /// The user's id.
     pub id: UserId,
-    /// What my own messages are shown under.
+    /// The name under which the user's own messages are shown.
     pub name: String,
 }
 
-/// For tests: how large the file may grow, in pages of 4 KiB, changeable while the store runs; 0 is no limit. A lower
-/// limit than before takes effect at the next connection.
+/// For tests: the maximum size of the file in pages of 4 KiB, changeable while the store runs; 0 is no limit. A lower
+/// limit takes effect at the next connection.
 #[doc(hidden)]
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -124,12 +164,13 @@ pub struct Options {
 
 /// An opened store, not yet running.
 pub struct Store {
+    /// What the core starts from.
     pub memory: Memory,
-    /// When the last process was last seen alive.
+    /// The last moment stored by the previous process.
     pub alive: Now,
-    /// Everything up to this arrival was printed.
+    /// The print position: everything up to this arrival was printed.
     pub printed: u64,
-    /// Where a damaged predecessor was put.
+    /// The new path of a damaged predecessor.
     pub set_aside: Option<PathBuf>,
     conn: Connection,
     file: StoreFile,
@@ -138,8 +179,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or makes the store in a data directory; migrates an older one, refuses a newer one, sets a damaged one
-    /// aside. Nobody else may use the directory meanwhile.
+    /// Opens or creates the store in a data directory. An older one is migrated, a newer one refused, a damaged one
+    /// moved aside. The caller must hold the directory's lock.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
     pub fn open(dir: &Path, me: Me) -> Result<Store, StoreError> {
         Store::open_with(dir, me, Options::default())
     }
@@ -168,29 +212,34 @@ impl Store {
         match schema::version(&conn).map_err(|e| file.error(e))? {
             None => return Err(file.foreign()),
             Some(version) if version > schema::VERSION => return Err(file.newer(version)),
-            // Whoever wrote the log may have died of what the disk did to it.
+            // The previous process may have ended because of a disk failure.
             Some(version) => {
-                file.save_log_again().and_then(|()| schema::adopt(&mut conn, version)).map_err(|e| file.error(e))?;
+                file.rewrite_log().and_then(|()| schema::adopt(&mut conn, version)).map_err(|e| file.error(e))?;
             }
         }
         if file.is_suspect() {
             if !schema::is_whole(&conn).map_err(|e| file.error(e))? {
                 return Err(StoreError::Damaged { path: file.path.clone() });
             }
-            file.acquit();
+            file.clear_suspect();
         }
-        let read = || Ok((load::memory(&conn, me)?, load::mark(&conn)?));
+        let read = || Ok((load::memory(&conn, me)?, load::progress(&conn)?));
         let (memory, (printed, alive)) = read().map_err(|e| file.error(e))?;
+        if memory.replay.is_empty() {
+            // Nothing of a newly known kind waits to take effect.
+            let learn = || load::unlearned(&conn)?.into_iter().try_for_each(|kind| apply::learn(&conn, kind));
+            learn().map_err(|e| file.error(e))?;
+        }
         options.impose(&conn).map_err(|e| file.error(e))?;
         let (file, me, options) = (file.clone(), me.clone(), options.clone());
         Ok(Store { memory, alive, printed, set_aside: None, conn, file, me, options })
     }
 
-    /// Starts the writer thread. `clock` is the node's moment; by it marks fall due and retries are spaced. The thread
-    /// ends at [`Job::Stop`], or when the last sender is gone.
+    /// Starts the writer thread. `clock` returns the node's moment, which times deferred writes and retries. The
+    /// thread ends at [`Job::Stop`], or when the last sender is dropped.
     ///
     /// # Errors
-    /// The system refuses another thread.
+    /// The system cannot create another thread.
     pub fn start(
         self,
         clock: impl FnMut() -> Moment + Send + 'static,
@@ -198,13 +247,13 @@ impl Store {
     ) -> io::Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
         let (sender, jobs) = mpsc::channel();
         let writer = Writer {
-            mark: Mark::new(self.printed, self.alive),
+            progress: Progress::new(self.printed, self.alive),
             file: self.file,
             me: self.me,
             options: self.options,
-            db: Some(Db { conn: self.conn, names: Names::default() }),
+            db: Some(Db { conn: self.conn, row_ids: RowIds::default() }),
             backlog: Backlog::new(),
-            trouble: None,
+            outage: None,
             clock,
             events,
         };
@@ -222,7 +271,7 @@ impl Options {
     }
 }
 
-/// A `u64` as SQLite keeps it: the same 64 bits.
+/// A `u64` as SQLite stores it: the same 64 bits.
 fn int(number: u64) -> i64 {
     number.cast_signed()
 }
@@ -231,7 +280,12 @@ fn uint(number: i64) -> u64 {
     number.cast_unsigned()
 }
 
-/// A `u64` whose order matters.
-fn lamport(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// A `u64` whose order must be preserved: 2^63 less.
+fn ordered(number: u64) -> i64 {
+    int(number ^ 1 << 63)
+}
+
+/// What [`ordered`] stored.
+fn from_ordered(number: i64) -> u64 {
+    uint(number) ^ 1 << 63
 }

@@ -1,5 +1,6 @@
-//! Values that fill one column: ranges, addresses, signed records, lists of them, what an envelope holds. Numbers are LEB128, seven bits a byte, lowest first.
-//! Every reader answers `None` to bytes that no writer here made; the store is damaged then.
+//! Encodings of values that fill one column: ranges, addresses, signed records, lists of them, the content of an
+//! envelope. Numbers are LEB128: seven bits per byte, least significant first. Decoders return `None` for anything no
+//! encoder here produces; the store is then damaged.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -13,7 +14,8 @@ use crate::wire::{Bytes, Fixed};
 /// Bytes of an Ed25519 signature.
 const SIGNATURE: usize = 64;
 
-/// For each range the distance of its first number from the end of the one before, and how many follow the first.
+/// For each range: the distance of its first number from the end of the previous range, and how many numbers follow
+/// the first.
 pub fn ranges_to_bytes(ranges: &Ranges) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(ranges.pieces() * 4);
     let mut end = 0;
@@ -36,7 +38,7 @@ pub fn ranges_from_bytes(mut bytes: &[u8]) -> Option<Ranges> {
     Some(pairs.into_iter().collect())
 }
 
-/// For each address its provenance, when, 4 or 16, the bytes of the IP, the port, and for IPv6 the scope.
+/// For each address: its provenance, the moment, 4 or 16, the bytes of the IP, the port, and for IPv6 the scope.
 pub fn addresses_to_bytes(rows: &[AddressRow]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(rows.len() * 16);
     for row in rows {
@@ -92,7 +94,7 @@ fn socket_addr(bytes: &mut &[u8]) -> Option<SocketAddr> {
     }
 }
 
-/// The signature, then what was signed.
+/// The signature, followed by the signed bytes.
 pub fn signed_to_bytes(signed: &Signed) -> Vec<u8> {
     [&signed.1.0[..], &signed.0].concat()
 }
@@ -102,7 +104,7 @@ pub fn signed_from_bytes(bytes: &[u8]) -> Option<Signed> {
     (payload.len() <= MAX_RECORD).then(|| Signed(Bytes(payload.to_vec()), Fixed(*signature)))
 }
 
-/// For each page its length, then the page as [`signed_to_bytes`] has it.
+/// For each page: its length, then the page as [`signed_to_bytes`] encodes it.
 pub fn pages_to_bytes(pages: &[Signed]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for page in pages {
@@ -124,7 +126,7 @@ pub fn pages_from_bytes(mut bytes: &[u8]) -> Option<Vec<Signed>> {
     Some(pages)
 }
 
-/// For each stream its author, its epoch, its address, the length of its ranges, and these as [`ranges_to_bytes`] has
+/// For each stream: its author, epoch and address, the length of its ranges, and these as [`ranges_to_bytes`] encodes
 /// them.
 pub fn load_to_bytes(load: &[(StreamId, Ranges)]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -191,13 +193,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ranges_read_back(pairs in prop::collection::vec((any::<u64>(), any::<u64>()), 0..20)) {
+        fn ranges_round_trip(pairs in prop::collection::vec((any::<u64>(), any::<u64>()), 0..20)) {
             let ranges: Ranges = pairs.into_iter().collect();
             prop_assert_eq!(ranges_from_bytes(&ranges_to_bytes(&ranges)), Some(ranges));
         }
 
         #[test]
-        fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = ranges_from_bytes(&bytes);
             let _ = addresses_from_bytes(&bytes);
             let _ = signed_from_bytes(&bytes);
@@ -206,7 +208,7 @@ mod tests {
         }
 
         #[test]
-        fn pages_read_back(lengths in prop::collection::vec(0..=MAX_RECORD, 0..5)) {
+        fn pages_round_trip(lengths in prop::collection::vec(0..=MAX_RECORD, 0..5)) {
             let pages: Vec<Signed> =
                 lengths.iter().map(|length| Signed(Bytes(vec![7; *length]), Fixed([*length as u8; SIGNATURE]))).collect();
             let bytes = pages_to_bytes(&pages);
@@ -215,14 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn what_an_envelope_holds_reads_back() {
+    fn the_content_of_an_envelope_round_trips() {
         let stream = |epoch| StreamId { author: SessionId([1; 32]), epoch, to: Address([2; 32]) };
         let load = vec![(stream(u64::MAX), [(1, 3), (9, u64::MAX)].into_iter().collect()), (stream(0), Ranges::new())];
         assert_eq!(load_from_bytes(&load_to_bytes(&load)), Some(load));
     }
 
     #[test]
-    fn the_first_and_the_last_number_fit_in_a_range() {
+    fn the_smallest_and_the_largest_number_fit_in_a_range() {
         for pair in [(0, 0), (0, u64::MAX), (u64::MAX, u64::MAX)] {
             let ranges: Ranges = [pair].into_iter().collect();
             assert_eq!(ranges_from_bytes(&ranges_to_bytes(&ranges)), Some(ranges));
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_read_back_with_their_scope() {
+    fn addresses_round_trip_with_their_scope() {
         let rows: Vec<AddressRow> = ["10.0.0.1:27272", "[2001:db8::1]:1", "[fe80::1%3]:65535"]
             .into_iter()
             .zip([Provenance::Answered, Provenance::Hinted, Provenance::Lan])

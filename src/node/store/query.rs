@@ -1,5 +1,5 @@
-//! What faces ask of history: what was said, who has it, what was not printed yet. Only texts are shown; other kinds
-//! stay where they are.
+//! Queries about history: conversations, delivery status, unprinted messages. Only texts are returned; messages of
+//! other kinds are never shown.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, Params, Result, params};
 
 use super::columns::{id, ranges};
 use super::load::{MESSAGE, message};
-use super::names::find_key;
+use super::row_ids::find_key;
 use super::{Me, int};
 use crate::id::{SessionId, StreamId, UserId};
 use crate::proto::event::{Query, StatusOf};
@@ -16,12 +16,14 @@ use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
 use crate::wire::content::kind;
 
-/// Messages in one answer: more than a person reads, and at 16,000 bytes each not more than 160 MB for a moment.
-const MOST: u32 = 10_000;
+/// Maximum of messages in one answer: more than a person reads, and at 16,000 bytes each not more than 160 MB for a
+/// moment.
+const MAX_MESSAGES: u32 = 10_000;
 
-/// Place in history: Lamport counter, then author, the same on every session; what is left is told apart by arrival.
+/// The order of history: Lamport counter, then author, which is the same on every session. Arrival breaks ties.
 const NEWEST_FIRST: &str = "ORDER BY m.lamport DESC, sa.key DESC, m.arrival DESC LIMIT";
 
+/// Answers a query of the core.
 pub fn answer(conn: &Connection, me: &Me, query: &Query) -> Result<Notice> {
     match query {
         Query::History { with, handle, n } => history(conn, me, with, handle, *n),
@@ -40,7 +42,7 @@ fn history(conn: &Connection, me: &Me, with: &UserId, handle: &str, n: u32) -> R
     let mut rows = Vec::new();
     if let Some(user) = find_key(conn, &with.0)? {
         let sql = format!("{MESSAGE} WHERE m.user = ?1 AND m.kind = 1 {NEWEST_FIRST} ?2");
-        rows = messages(conn, &sql, params![user, n.min(MOST)])?;
+        rows = messages(conn, &sql, params![user, n.min(MAX_MESSAGES)])?;
     }
     let messages = rows.into_iter().rev().map(|row| view(row, me, handle)).collect();
     Ok(Notice::History { with: handle.to_owned(), messages })
@@ -81,8 +83,8 @@ fn status_of(conn: &Connection, mine: i64, user: i64, of: &StatusOf, recent: u32
     let waiting = format!(
         "{MESSAGE} WHERE m.arrival IN (SELECT arrival FROM outbox) AND m.user = ?1 AND m.kind = 1 {NEWEST_FIRST} ?2"
     );
-    let settled = messages(conn, &settled, params![user, mine, recent.min(MOST)])?;
-    let waiting = messages(conn, &waiting, params![user, MOST])?;
+    let settled = messages(conn, &settled, params![user, mine, recent.min(MAX_MESSAGES)])?;
+    let waiting = messages(conn, &waiting, params![user, MAX_MESSAGES])?;
     let mut all: Vec<(MessageRow, bool)> =
         settled.into_iter().map(|row| (row, true)).chain(waiting.into_iter().map(|row| (row, false))).collect();
     all.sort_by_key(|(row, _)| (row.lamport, row.id.stream.author, row.arrival));
@@ -97,7 +99,7 @@ fn status_view(
     of: &StatusOf,
 ) -> Result<StatusView> {
     let (stream, n) = (&row.id.stream, row.id.n);
-    let has = if settled { of.sessions.clone() } else { delivered.holders(stream, n)? };
+    let has = delivered.holders(stream, n)?;
     let carriers = if settled { Vec::new() } else { carried.holders(stream, n)? };
     let carrier =
         |by: &SessionId| Holder { session: *by, name: of.carriers.get(by).cloned().unwrap_or_else(|| by.short()) };
@@ -112,11 +114,12 @@ fn status_view(
         let (state, by) = held(session);
         HeldBy { session: *session, state, by }
     };
-    let sessions = of.sessions.iter().map(held_by).collect();
+    // A settled message waits for nobody: a session that does not have it will not get it this way.
+    let sessions = of.sessions.iter().filter(|session| !settled || has.contains(session)).map(held_by).collect();
     Ok(StatusView { message: row.id, to: of.handle.clone(), text: text(row.body), sessions })
 }
 
-/// Who has what of my streams, by one table: what each session has, read once for each stream.
+/// Which sessions have which messages of my streams, according to one table. Each stream is read once.
 struct Held<'a> {
     conn: &'a Connection,
     table: &'static str,
@@ -128,7 +131,7 @@ impl<'a> Held<'a> {
         Held { conn, table, known: BTreeMap::new() }
     }
 
-    /// The sessions that have number `n`, in the order their keys came here.
+    /// The sessions that have number `n`, in the order in which their keys were stored.
     fn holders(&mut self, stream: &StreamId, n: u64) -> Result<Vec<SessionId>> {
         if !self.known.contains_key(stream) {
             self.known.insert(*stream, self.read(stream)?);
@@ -156,10 +159,10 @@ fn messages(conn: &Connection, sql: &str, values: impl Params) -> Result<Vec<Mes
     conn.prepare_cached(sql)?.query_map(values, message)?.collect()
 }
 
-/// Whoever prints makes it harmless.
+/// The text of a message. Callers must escape it before they print it.
 fn text(body: Vec<u8>) -> String {
     String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// The queries above and the `history` index write the kind of texts as a literal, so that the index serves them.
+/// The queries above and the `history` index contain the kind of texts as a literal, so that SQLite uses the index.
 const _: () = assert!(kind::TEXT == 1);

@@ -1,12 +1,16 @@
-//! The tables, how they came to be, and how a connection behaves.
+//! The tables, their migrations, and the settings of a connection.
 //!
-//! A message row is written into two b-trees (`messages`, `history`), one that somebody still lacks into a third
-//! (`outbox`). The 32-byte keys that history names stand once in `keys`, streams once in `streams`; rows carry their
-//! integers. `keys` and `streams` are never emptied, as history is not; `users`, `sessions`, `lists`, `custody`, `tombstones`
-//! and `owed` hold exactly what the core remembers, by their full keys, so that forgetting one is deleting one row.
+//! A message row is written into two b-trees (`messages`, `history`), and one that still waits for a receipt into a
+//! third (`outbox`). The 32-byte keys that history refers to are stored once in `keys`, streams once in `streams`;
+//! other rows use their row ids. `keys` and `streams` are never emptied, as history is not. `users`, `sessions`,
+//! `lists`, `custody`, `tombstones` and `owed` mirror exactly what the core remembers, by full key, so that
+//! forgetting an item deletes one row.
 //!
-//! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except `lamport`, which orders
-//! history and therefore stops at `i64::MAX`.
+//! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except the `lamport` of a message, which
+//! orders history and is therefore stored 2^63 smaller.
+//!
+//! Contents of kinds that this version does not know are stored like all others. `kinds` lists those that have taken
+//! effect; a version that learns a kind finds the older rows in [`Memory::replay`](crate::proto::persist::Memory::replay).
 
 use std::time::Duration;
 
@@ -17,10 +21,10 @@ use rusqlite::{Connection, Result, TransactionBehavior};
 
 use crate::wire::content::kind;
 
-/// "dark" in ASCII: tells a darknode store from any other SQLite file.
+/// "dark" in ASCII: distinguishes a darknode store from any other SQLite file.
 pub const APPLICATION_ID: i32 = 0x6461_726b;
 
-/// Step n brings a store from version n to n + 1. A released step is never changed.
+/// Step n migrates a store from version n to n + 1. A released step is never changed.
 const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE counters(
@@ -86,36 +90,43 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE sessions RENAME COLUMN card_heard TO card_until;
     UPDATE sessions SET card_until = card_until + 14 * 24 * 3600 * 1000 WHERE card_until BETWEEN 0 AND 1 << 60;
 ",
+    // Lamport numbers are kept as signed: 2^63 less, so that all of a u64 orders as SQLite's integers do.
+    "
+    UPDATE messages SET lamport = lamport - 9223372036854775807 - 1;
+    ALTER TABLE outbox ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+    UPDATE outbox SET since = (SELECT moment FROM mark);
+    CREATE TABLE kinds(kind INTEGER PRIMARY KEY) STRICT;
+    INSERT INTO kinds VALUES (1), (2), (3);
+",
 ];
 
-/// The `history` index of the schema and the queries that use it write the kind of texts as a literal.
+/// The `history` index and the queries that use it contain the kind of texts as a literal.
 const _: () = assert!(kind::TEXT == 1);
 
-/// The version this program writes.
+/// The schema version of this program.
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
 
-/// How long another program that looks into the file may hold us up.
-const BUSY: Duration = Duration::from_secs(2);
+/// How long to wait for another program that has the file locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Pages in the WAL before a commit also carries them into the file: 8 MiB, two `fdatasync` more each time.
+/// Pages in the WAL before a commit also checkpoints it: 8 MiB, at the cost of two more `fdatasync`.
 const CHECKPOINT_PAGES: i64 = 2048;
 
-/// To what the WAL is cut back once it is empty. As long as its file stays, a commit overwrites, and `fdatasync` need
-/// not write a new length.
+/// The size to which an empty WAL is truncated. While its file keeps its size, a commit overwrites, and `fdatasync`
+/// need not write a new length.
 const WAL_KEPT: i64 = 16 * 1024 * 1024;
 
-/// KiB of page cache: of a thousand sessions at a relay each pays for half a KiB of it. What it has no room for is in the
-/// kernel's.
+/// Page cache in KiB: half a KiB per session at a relay with a thousand. Other pages are in the kernel's cache.
 const CACHE_KIB: i64 = 512;
 
-/// Statements kept prepared; there are about fifty.
+/// Capacity of the cache of prepared statements, of which there are about fifty.
 const STATEMENTS: usize = 64;
 
-/// Opens the file as it is. Nothing is written, not even by closing, until [`adopt`].
+/// Opens the file. Nothing is written, not even on close, until [`adopt`].
 pub fn connect(path: &Path) -> Result<Connection> {
     let conn = Connection::open(path)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    conn.busy_timeout(BUSY)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.pragma_update(None, "foreign_keys", false)?;
     conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
@@ -123,41 +134,41 @@ pub fn connect(path: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
-/// The version the file says it is of; `None` if it is of no version and holds something.
+/// The schema version of the file; `None` if it has none and is not empty.
 pub fn version(conn: &Connection) -> Result<Option<i32>> {
     let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok((version != 0 || is_empty(conn)?).then_some(version))
 }
 
-/// Makes the store this program's: write-ahead log, full durability, newest schema.
+/// Prepares the store for this program: write-ahead log, full durability, newest schema.
 pub fn adopt(conn: &mut Connection, version: i32) -> Result<()> {
     configure(conn)?;
     migrate(conn, version)
 }
 
-/// What every connection that writes needs.
+/// The settings of every connection that writes.
 pub fn configure(conn: &Connection) -> Result<()> {
     conn.pragma_update(None, "journal_mode", "WAL")?;
     set_durable(conn, true)?;
     conn.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
-    // The private half of a prekey, and what releases an envelope of mine, are to be gone when they are deleted.
+    // Deleted private prekeys and release secrets must not remain readable in the file.
     conn.pragma_update(None, "secure_delete", "FAST")
 }
 
-/// Whether a commit waits for the disk. One that does not leaves the log to the next that does: SQLite does not tell when
-/// the sync before a checkpoint fails, and what was not synced before would be lost without a word.
+/// Sets whether commits wait for the disk. Commits that do not wait leave checkpoints to the next one that does:
+/// SQLite does not report a failed sync before a checkpoint, and data not synced before would be lost silently.
 pub fn set_durable(conn: &Connection, durable: bool) -> Result<()> {
     conn.pragma_update(None, "wal_autocheckpoint", if durable { CHECKPOINT_PAGES } else { 0 })?;
     conn.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })
 }
 
-/// Carries the WAL into the file. Closing the last connection then removes it.
+/// Checkpoints the WAL. Closing the last connection then removes it.
 pub fn checkpoint(conn: &Connection) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
-/// Whether every page and row can be read. Reads all of the file.
+/// Whether every page and row is readable. Reads the whole file.
 pub fn is_whole(conn: &Connection) -> Result<bool> {
     conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).map(|answer| answer == "ok")
 }
@@ -166,7 +177,7 @@ fn is_empty(conn: &Connection) -> Result<bool> {
     conn.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
 }
 
-/// Takes the write lock even if there is nothing to migrate: a file that cannot be written is found out here.
+/// Takes the write lock even if there is nothing to migrate, so that an unwritable file is detected here.
 fn migrate(conn: &mut Connection, from: i32) -> Result<()> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if from == VERSION {

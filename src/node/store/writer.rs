@@ -1,14 +1,13 @@
-//! The writer thread: takes everything that is queued, commits it as one transaction, says so.
+//! The writer thread: takes all queued jobs, commits them as one transaction, and reports it.
 //!
-//! While the disk takes its time over one commit, the next batch gathers in the channel: the slower the disk, the
-//! larger the batch, and one `fdatasync` pays for all of it. A question is answered from what is committed, so a batch
-//! ends before it.
+//! During a commit the next batch accumulates in the channel: the slower the disk, the larger the batch, and one
+//! `fdatasync` pays for all of it. Queries are answered from committed data, so a batch ends before a query.
 //!
-//! When the disk refuses, what was typed is given up and said to be; everything else is kept in order and tried again,
-//! after 200 ms and then ever later up to 5 s, on a connection opened anew: after a failed `fdatasync` the kernel may
-//! hold pages clean that never reached the disk, so the old connection's idea of the file is worth nothing, and the log is
-//! first written again. Until a retry has gone in, new typing is refused at once, so that nothing typed later overtakes
-//! something typed before.
+//! When the disk fails, typed messages are withdrawn and reported as refused. All other ops are kept in order and
+//! retried, after 200 ms and then with growing intervals up to 5 s, on a new connection: after a failed `fdatasync`
+//! the kernel may treat pages as clean that never reached the disk, so the old connection's view of the file is
+//! unreliable, and the log is rewritten first. Until a retry has succeeded, new messages are refused at once, so that
+//! nothing typed later overtakes something typed earlier.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -18,18 +17,19 @@ use rusqlite::{Connection, Result};
 use super::apply::Batch;
 use super::backlog::Backlog;
 use super::file::{StoreFile, is_damage, why};
-use super::mark::Mark;
-use super::names::Names;
+use super::progress::Progress;
+use super::row_ids::RowIds;
 use super::{Event, Job, Me, Options, query, schema};
 use crate::proto::event::Query;
 use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::persist::{Op, Ticket};
 use crate::time::Moment;
 
-/// Ops in one transaction: more would win nothing against the cost of a commit, and make a question wait.
+/// Ops per transaction: more would gain nothing against the cost of a commit, and delay queries.
 const BATCH: usize = 4096;
-/// Until the first retry after the disk refused; doubled each time.
+/// Delay of the first retry after a failure; doubled each time.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
+/// Longest delay between retries.
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
 pub struct Writer<C, E> {
@@ -39,26 +39,26 @@ pub struct Writer<C, E> {
     /// `None` after a failure.
     pub db: Option<Db>,
     pub backlog: Backlog,
-    pub mark: Mark,
-    pub trouble: Option<Trouble>,
+    pub progress: Progress,
+    pub outage: Option<Outage>,
     pub clock: C,
     pub events: E,
 }
 
-/// A connection and what is known of its file.
+/// A connection and its cache of row ids.
 pub struct Db {
     pub conn: Connection,
-    pub names: Names,
+    pub row_ids: RowIds,
 }
 
-/// The disk refuses.
-pub struct Trouble {
+/// The state while the disk fails.
+pub struct Outage {
     again_at: Moment,
     wait: Duration,
     error: String,
 }
 
-/// Why the thread woke up with nothing more to take.
+/// Why gathering a batch ended.
 enum Pause {
     /// The channel is empty, or the batch is full.
     Rest,
@@ -87,7 +87,7 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         }
     }
 
-    /// Waits for a job or for what is due, and takes all jobs there are. True if something fell due.
+    /// Waits for a job or a deadline, and takes all available jobs. True if a deadline has passed.
     fn gather(&mut self, jobs: &Receiver<Job>) -> (Pause, bool) {
         let first = match self.wake_at() {
             None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -113,8 +113,8 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
     fn take(&mut self, job: Job) -> Option<Pause> {
         match job {
             Job::Op { ticket, op } => self.admit(ticket, op),
-            Job::Printed { arrival } => self.mark.printed(arrival, (self.clock)()),
-            Job::Alive(now) => self.mark.alive(now, (self.clock)()),
+            Job::Printed { arrival } => self.progress.printed(arrival, (self.clock)()),
+            Job::Alive(now) => self.progress.alive(now, (self.clock)()),
             Job::Query { line, query } => return Some(Pause::Ask(Question::Query { line, query })),
             Job::Unprinted { after, limit } => return Some(Pause::Ask(Question::Unprinted { after, limit })),
             Job::Stop => return Some(Pause::End),
@@ -123,9 +123,9 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
     }
 
     fn admit(&mut self, ticket: Ticket, op: Op) {
-        match (&self.trouble, op) {
-            (Some(trouble), Op::Typed(row)) => {
-                let error = trouble.error.clone();
+        match (&self.outage, op) {
+            (Some(outage), Op::Typed(row)) => {
+                let error = outage.error.clone();
                 self.backlog.skip(ticket);
                 (self.events)(Event::Failed { refused: vec![row.id], error });
             }
@@ -134,25 +134,25 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
     }
 
     fn wake_at(&self) -> Option<Moment> {
-        match &self.trouble {
-            Some(trouble) => Some(trouble.again_at),
-            None => self.mark.due(),
+        match &self.outage {
+            Some(outage) => Some(outage.again_at),
+            None => self.progress.due(),
         }
     }
 
     fn is_due(&mut self, forced: bool) -> bool {
-        if self.trouble.is_none() && !self.backlog.ops().is_empty() {
+        if self.outage.is_none() && !self.backlog.ops().is_empty() {
             return true;
         }
         match self.wake_at() {
             Some(at) => forced || (self.clock)() >= at,
-            None => forced && self.mark.is_unsaved(),
+            None => forced && self.progress.is_unsaved(),
         }
     }
 
     fn commit(&mut self, ending: bool) {
-        let alone = self.trouble.is_none() && self.backlog.ops().is_empty();
-        let durable = !alone || ending || self.mark.must_last((self.clock)());
+        let alone = self.outage.is_none() && self.backlog.ops().is_empty();
+        let durable = !alone || ending || self.progress.must_sync((self.clock)());
         match self.write(durable) {
             Ok(()) => self.succeed(durable),
             Err(error) => self.fail(&error),
@@ -165,19 +165,19 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         if !durable {
             schema::set_durable(&db.conn, false)?;
         }
-        let mut batch = Batch::begin(&db.conn, &mut db.names)?;
+        let mut batch = Batch::begin(&db.conn, &mut db.row_ids)?;
         self.backlog.ops().iter().try_for_each(|op| batch.apply(op))?;
-        // A retry always writes something, to know whether the disk takes it.
-        if self.trouble.is_some() || self.mark.is_unsaved() {
-            batch.mark(self.mark.printed_through(), self.mark.now())?;
+        // A retry always writes something, to find out whether the disk works again.
+        if self.outage.is_some() || self.progress.is_unsaved() {
+            batch.progress(self.progress.printed_through(), self.progress.now())?;
         }
         batch.commit()?;
         if durable { Ok(()) } else { schema::set_durable(&db.conn, true) }
     }
 
     fn succeed(&mut self, durable: bool) {
-        self.mark.saved(durable);
-        let had_tickets = self.trouble.take().is_some() || !self.backlog.ops().is_empty();
+        self.progress.saved(durable);
+        let had_tickets = self.outage.take().is_some() || !self.backlog.ops().is_empty();
         self.backlog.clear();
         if had_tickets && self.backlog.through() > Ticket::default() {
             (self.events)(Event::Stored { through: self.backlog.through() });
@@ -187,27 +187,27 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
     fn fail(&mut self, error: &rusqlite::Error) {
         self.db = None;
         if is_damage(error) {
-            self.file.suspect();
+            self.file.mark_suspect();
         }
-        let wait = match &self.trouble {
+        let wait = match &self.outage {
             None => FIRST_RETRY,
-            Some(trouble) => (trouble.wait * 2).min(LAST_RETRY),
+            Some(outage) => (outage.wait * 2).min(LAST_RETRY),
         };
         let message = format!("{} cannot be written: {}", self.file.path.display(), why(error));
-        let refused = self.backlog.give_up();
-        if self.trouble.is_none() {
+        let refused = self.backlog.withdraw_typed();
+        if self.outage.is_none() {
             (self.events)(Event::Failed { refused, error: message.clone() });
         }
-        self.trouble = Some(Trouble { again_at: (self.clock)() + wait, wait, error: message });
+        self.outage = Some(Outage { again_at: (self.clock)() + wait, wait, error: message });
     }
 
     fn connect(&mut self) -> Result<()> {
         if self.db.is_none() {
-            self.file.save_log_again()?;
+            self.file.rewrite_log()?;
             let conn = schema::connect(&self.file.path)?;
             schema::configure(&conn)?;
             self.options.impose(&conn)?;
-            self.db = Some(Db { conn, names: Names::default() });
+            self.db = Some(Db { conn, row_ids: RowIds::default() });
         }
         Ok(())
     }
@@ -232,7 +232,7 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         let db = self.db.as_ref().expect("connect() has just opened it");
         let answer = question(&db.conn, &self.me);
         if answer.as_ref().is_err_and(is_damage) {
-            self.file.suspect();
+            self.file.mark_suspect();
         }
         answer
     }
@@ -242,9 +242,9 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         Notice::Error { code: ErrorCode::Disk, message }
     }
 
-    /// What could not be carried over here is carried over at the next start.
+    /// Checkpoints the log. If that fails, the next start does it.
     fn close(self) {
-        if let (Some(db), None) = (self.db, self.trouble) {
+        if let (Some(db), None) = (self.db, self.outage) {
             let _ = schema::checkpoint(&db.conn);
         }
     }

@@ -28,16 +28,16 @@ fn params() -> rcgen::CertificateParams {
     rcgen::CertificateParams::new(vec![SERVER_NAME.to_owned()]).unwrap()
 }
 
-/// What somebody shows who does not play by the rules: any certificates, any key, any ALPN.
-struct Mask {
+/// The TLS configuration of a misbehaving peer: any certificates, any key, any ALPN.
+struct Impostor {
     chain: Vec<CertificateDer<'static>>,
     key: PrivatePkcs8KeyDer<'static>,
     alpn: &'static [u8],
 }
 
-impl Mask {
-    fn new(chain: Vec<CertificateDer<'static>>, pair: &rcgen::KeyPair) -> Mask {
-        Mask { chain, key: pair.serialize_der().into(), alpn: ALPN }
+impl Impostor {
+    fn new(chain: Vec<CertificateDer<'static>>, pair: &rcgen::KeyPair) -> Impostor {
+        Impostor { chain, key: pair.serialize_der().into(), alpn: ALPN }
     }
 
     fn shown(&self, provider: &CryptoProvider) -> Arc<SingleCertAndKey> {
@@ -47,7 +47,7 @@ impl Mask {
 
     fn server(&self) -> quinn::ServerConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = SessionVerifier::new(&provider, None, Met::default());
+        let verifier = SessionVerifier::new(&provider, None, PeerSession::default());
         let mut config = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13])
             .unwrap()
@@ -59,7 +59,7 @@ impl Mask {
 
     fn client(&self) -> quinn::ClientConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = SessionVerifier::new(&provider, None, Met::default());
+        let verifier = SessionVerifier::new(&provider, None, PeerSession::default());
         let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13])
             .unwrap()
@@ -74,72 +74,72 @@ impl Mask {
     }
 }
 
-/// How a handshake ended for either side.
-struct Meeting {
+/// The result of a handshake on each side.
+struct Handshake {
     dialled: Result<Connection, ConnectionError>,
     accepted: Result<Connection, ConnectionError>,
     _endpoints: [Endpoint; 2],
 }
 
-async fn meet(server: quinn::ServerConfig, client: quinn::ClientConfig) -> Meeting {
+async fn handshake(server: quinn::ServerConfig, client: quinn::ClientConfig) -> Handshake {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let acceptor = Endpoint::server(server, any).unwrap();
     let dialler = Endpoint::client(any).unwrap();
     let dial = dialler.connect_with(client, acceptor.local_addr().unwrap(), SERVER_NAME).unwrap();
     let both = async { tokio::join!(dial, async { acceptor.accept().await.unwrap().await }) };
     let (dialled, accepted) = tokio::time::timeout(Duration::from_secs(20), both).await.expect("the handshake ends");
-    Meeting { dialled, accepted, _endpoints: [acceptor, dialler] }
+    Handshake { dialled, accepted, _endpoints: [acceptor, dialler] }
 }
 
-/// Whether an honest server, and an honest client, turn this mask away.
-async fn refused_both_ways(mask: &Mask) -> bool {
-    let (client, met) = credentials(1).client_config(None);
-    let as_server = meet(mask.server(), client).await;
-    let as_client = meet(credentials(2).server_config(), mask.client()).await;
-    as_server.dialled.is_err() && met.session().is_none() && as_client.accepted.is_err()
+/// Whether both a correct client and a correct server refuse this impostor.
+async fn refused_both_ways(impostor: &Impostor) -> bool {
+    let (client, answered) = credentials(1).client_config(None);
+    let as_server = handshake(impostor.server(), client).await;
+    let as_client = handshake(credentials(2).server_config(), impostor.client()).await;
+    as_server.dialled.is_err() && answered.session().is_none() && as_client.accepted.is_err()
 }
 
 #[tokio::test]
-async fn both_ends_learn_who_the_other_is_and_export_the_same_bytes() {
-    let (client, met) = credentials(1).client_config(Some(session(2)));
-    let meeting = meet(credentials(2).server_config(), client).await;
-    let (dialled, accepted) = (meeting.dialled.unwrap(), meeting.accepted.unwrap());
+async fn both_ends_learn_the_session_of_the_other_and_export_the_same_bytes() {
+    let (client, answered) = credentials(1).client_config(Some(session(2)));
+    let handshake = handshake(credentials(2).server_config(), client).await;
+    let (dialled, accepted) = (handshake.dialled.unwrap(), handshake.accepted.unwrap());
     assert_eq!(session_of(&dialled), Some(session(2)));
     assert_eq!(session_of(&accepted), Some(session(1)));
-    assert_eq!(met.session(), Some(session(2)));
+    assert_eq!(answered.session(), Some(session(2)));
     assert_eq!(exporter(&dialled), exporter(&accepted));
     assert_ne!(exporter(&dialled), [0; 32]);
 }
 
 #[tokio::test]
-async fn every_connection_exports_other_bytes() {
+async fn every_connection_exports_different_bytes() {
     let (server, (client, _)) = (credentials(2).server_config(), credentials(1).client_config(None));
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..3 {
-        let meeting = meet(server.clone(), client.clone()).await;
-        seen.insert(exporter(&meeting.dialled.unwrap()));
+        let handshake = handshake(server.clone(), client.clone()).await;
+        seen.insert(exporter(&handshake.dialled.unwrap()));
     }
     assert_eq!(seen.len(), 3);
 }
 
 #[tokio::test]
-async fn a_dial_that_meets_another_fails_and_says_whom_it_met() {
-    let (client, met) = credentials(1).client_config(Some(session(3)));
-    let meeting = meet(credentials(2).server_config(), client).await;
-    assert!(meeting.dialled.is_err() && meeting.accepted.is_err());
-    assert_eq!(met.session(), Some(session(2)));
+async fn a_dial_answered_by_another_session_fails_and_reports_that_session() {
+    let (client, answered) = credentials(1).client_config(Some(session(3)));
+    let handshake = handshake(credentials(2).server_config(), client).await;
+    assert!(handshake.dialled.is_err() && handshake.accepted.is_err());
+    assert_eq!(answered.session(), Some(session(2)));
 }
 
 #[tokio::test]
-async fn somebody_with_a_copied_certificate_and_another_key_is_nobody() {
+async fn a_copied_certificate_without_its_key_is_refused() {
     let copied = credentials(3).certificate.clone();
-    assert!(refused_both_ways(&Mask::new(vec![copied], &pair(4))).await);
+    assert!(refused_both_ways(&Impostor::new(vec![copied], &pair(4))).await);
 }
 
 #[tokio::test]
 async fn a_client_without_a_certificate_is_refused() {
-    let meeting = meet(credentials(2).server_config(), Mask::new(vec![], &pair(4)).client()).await;
-    assert!(meeting.accepted.is_err());
+    let handshake = handshake(credentials(2).server_config(), Impostor::new(vec![], &pair(4)).client()).await;
+    assert!(handshake.accepted.is_err());
 }
 
 #[tokio::test]
@@ -147,26 +147,26 @@ async fn an_ecdsa_certificate_is_refused() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let certificate = params().self_signed(&pair).unwrap().der().clone();
     assert_eq!(session_of_certificate(&certificate), Err(BadCertificate::NotEd25519));
-    assert!(refused_both_ways(&Mask::new(vec![certificate], &pair)).await);
+    assert!(refused_both_ways(&Impostor::new(vec![certificate], &pair)).await);
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_as_good_as_any() {
+async fn an_expired_certificate_is_accepted() {
     let mut expired = params();
     expired.not_before = rcgen::date_time_ymd(1980, 1, 1);
     expired.not_after = rcgen::date_time_ymd(1981, 1, 1);
-    let mask = Mask::new(vec![expired.self_signed(&pair(4)).unwrap().der().clone()], &pair(4));
-    let as_server = meet(mask.server(), credentials(1).client_config(Some(session(4))).0).await;
+    let impostor = Impostor::new(vec![expired.self_signed(&pair(4)).unwrap().der().clone()], &pair(4));
+    let as_server = handshake(impostor.server(), credentials(1).client_config(Some(session(4))).0).await;
     assert_eq!(session_of(&as_server.dialled.unwrap()), Some(session(4)));
-    let as_client = meet(credentials(2).server_config(), mask.client()).await;
+    let as_client = handshake(credentials(2).server_config(), impostor.client()).await;
     assert_eq!(session_of(&as_client.accepted.unwrap()), Some(session(4)));
 }
 
 #[tokio::test]
 async fn another_alpn_is_refused() {
     let own = params().self_signed(&pair(4)).unwrap().der().clone();
-    let mask = Mask { alpn: b"darknode/0", ..Mask::new(vec![own], &pair(4)) };
-    assert!(refused_both_ways(&mask).await);
+    let impostor = Impostor { alpn: b"darknode/0", ..Impostor::new(vec![own], &pair(4)) };
+    assert!(refused_both_ways(&impostor).await);
 }
 
 #[tokio::test]
@@ -174,32 +174,32 @@ async fn a_certificate_issued_by_another_key_is_refused() {
     let issuer = rcgen::Issuer::new(params(), pair(5));
     let issued = params().signed_by(&pair(4), &issuer).unwrap().der().clone();
     assert_eq!(session_of_certificate(&issued), Err(BadCertificate::NotSelfSigned));
-    assert!(refused_both_ways(&Mask::new(vec![issued], &pair(4))).await);
+    assert!(refused_both_ways(&Impostor::new(vec![issued], &pair(4))).await);
 }
 
 #[tokio::test]
-async fn a_certificate_with_company_is_refused() {
+async fn a_certificate_chain_is_refused() {
     let chain = vec![credentials(4).certificate.clone(), credentials(5).certificate.clone()];
-    assert!(refused_both_ways(&Mask::new(chain, &pair(4))).await);
+    assert!(refused_both_ways(&Impostor::new(chain, &pair(4))).await);
 }
 
 #[test]
-fn the_certificate_of_a_session_names_nothing_but_its_key() {
+fn a_session_certificate_is_small_and_yields_its_session() {
     assert_eq!(session_of_certificate(&credentials(1).certificate), Ok(session(1)));
     assert!(credentials(1).certificate.len() <= 320);
 }
 
 #[test]
-fn bytes_behind_a_certificate_or_cut_from_it_are_refused() {
+fn a_certificate_with_trailing_or_missing_bytes_is_refused() {
     let der = credentials(1).certificate.to_vec();
     assert_eq!(session_of_certificate(&[&der[..], &[0]].concat()), Err(BadCertificate::Malformed));
     (0..der.len()).for_each(|end| assert!(session_of_certificate(&der[..end]).is_err()));
 }
 
 #[test]
-fn a_changed_bit_is_refused_where_it_was_signed_and_makes_nobody_else_of_the_session_anywhere() {
+fn a_flipped_bit_is_refused_in_the_signed_part_and_never_yields_another_session() {
     let der = credentials(1).certificate.to_vec();
-    // Behind the signed part come the algorithm (7 bytes), and the signature in a bit string (3 and 64 bytes).
+    // After the signed part come the algorithm (7 bytes) and the signature as a bit string (3 + 64 bytes).
     let signed = 4..der.len() - 74;
     for (at, bit) in (0..der.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
         let mut changed = der.clone();
@@ -212,7 +212,7 @@ fn a_changed_bit_is_refused_where_it_was_signed_and_makes_nobody_else_of_the_ses
 }
 
 #[test]
-fn a_key_of_small_order_for_which_anybody_can_sign_is_refused() {
+fn a_key_of_small_order_is_refused() {
     let mut der = credentials(1).certificate.to_vec();
     let own = session(1).0;
     let mut neutral = [0; 32];
@@ -226,7 +226,7 @@ fn a_key_of_small_order_for_which_anybody_can_sign_is_refused() {
 }
 
 #[test]
-fn a_certificate_over_the_cap_is_not_even_read() {
+fn a_certificate_over_the_size_limit_is_not_parsed() {
     let mut long = params();
     long.subject_alt_names = vec![rcgen::SanType::DnsName("a".repeat(60).try_into().unwrap()); 40];
     let der = long.self_signed(&pair(1)).unwrap().der().clone();

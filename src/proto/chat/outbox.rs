@@ -13,11 +13,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId};
 use crate::identity::seal::{ROOM, Sealed, fits};
 use crate::proto::limits::{
     MAX_CARRIERS, MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST,
-    WINDOW,
+    SETTLED_AFTER, WINDOW,
 };
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
@@ -74,10 +74,10 @@ pub struct Outbox {
     me: SessionId,
     epoch: u64,
     epochs: BTreeMap<u64, u32>,
-    next: BTreeMap<UserId, u64>,
-    queues: BTreeMap<UserId, Queue>,
+    next: BTreeMap<Address, u64>,
+    queues: BTreeMap<Address, Queue>,
     /// Of every session that is connected, whether anything waits for its user or not.
-    lanes: BTreeMap<(UserId, SessionId), Lane>,
+    lanes: BTreeMap<(Address, SessionId), Lane>,
     count: usize,
     bytes: usize,
 }
@@ -115,11 +115,11 @@ impl Outbox {
             outbox.push(row, true);
         }
         for (stream, session, ranges) in delivered {
-            let queue = outbox.queues.entry(stream.to.user()).or_default();
+            let queue = outbox.queues.entry(stream.to).or_default();
             queue.delivered.insert((stream, session), ranges);
         }
         for (stream, by, ranges) in carried {
-            outbox.queues.entry(stream.to.user()).or_default().carried.insert((stream, by), ranges);
+            outbox.queues.entry(stream.to).or_default().carried.insert((stream, by), ranges);
         }
         outbox
     }
@@ -130,10 +130,10 @@ impl Outbox {
     }
 
     /// The id of the next message to a user.
-    pub fn next_id(&mut self, to: UserId) -> MessageId {
+    pub fn next_id(&mut self, to: Address) -> MessageId {
         let n = self.next.entry(to).or_insert(0);
         *n += 1;
-        MessageId { stream: StreamId { author: self.me, epoch: self.epoch, to: Address::from(to) }, n: *n }
+        MessageId { stream: StreamId { author: self.me, epoch: self.epoch, to }, n: *n }
     }
 
     /// Takes a message in.
@@ -147,7 +147,7 @@ impl Outbox {
     /// A message is durable and may be entrusted to others.
     pub fn stored(&mut self, id: &MessageId) {
         let place = (self.ordinal(id.stream.epoch), id.n);
-        let queue = self.queues.get_mut(&id.stream.to.user());
+        let queue = self.queues.get_mut(&id.stream.to);
         if let Some(item) = queue.and_then(|queue| queue.items.get_mut(&place)) {
             item.durable = true;
         }
@@ -156,35 +156,35 @@ impl Outbox {
     /// Takes a message out: the user withdrew it, or the disk refused it.
     pub fn remove(&mut self, id: &MessageId) -> Option<MessageRow> {
         let place = (self.ordinal(id.stream.epoch), id.n);
-        let item = self.queues.get_mut(&id.stream.to.user())?.items.remove(&place)?;
+        let item = self.queues.get_mut(&id.stream.to)?.items.remove(&place)?;
         self.count -= 1;
         self.bytes -= item.row.body.len();
         Some(item.row)
     }
 
     /// A session of a user can be reached: what it lacks goes from the front.
-    pub fn open_lane(&mut self, user: UserId, session: SessionId, now: Moment) {
+    pub fn open_lane(&mut self, to: Address, session: SessionId, now: Moment) {
         let (flights, resend) = (BTreeMap::new(), now + RESEND_FIRST);
         let lane = Lane { cursor: (0, 0), flights, unopened: 0, resend, pause: RESEND_FIRST };
-        self.lanes.insert((user, session), lane);
+        self.lanes.insert((to, session), lane);
     }
 
     /// Its connection is gone, and with it whatever was in flight.
-    pub fn close_lane(&mut self, user: &UserId, session: &SessionId) {
-        self.lanes.remove(&(*user, *session));
+    pub fn close_lane(&mut self, to: &Address, session: &SessionId) {
+        self.lanes.remove(&(*to, *session));
         let is_done = |queue: &Queue| queue.items.is_empty() && queue.delivered.is_empty() && queue.carried.is_empty();
-        if !self.has_lane(user) && self.queues.get(user).is_some_and(is_done) {
-            self.queues.remove(user);
+        if !self.has_lane(to) && self.queues.get(to).is_some_and(is_done) {
+            self.queues.remove(to);
         }
     }
 
     /// What goes into the next envelope for a session, be it on the disk or on its way there; empty if nothing waits or too
     /// much is in flight. `sealed` must follow with the envelope's id.
-    pub fn take(&mut self, user: &UserId, session: &SessionId) -> (Vec<Content>, Load) {
+    pub fn take(&mut self, to: &Address, session: &SessionId) -> (Vec<Content>, Load) {
         let mut contents = Vec::new();
         let mut places = Vec::new();
-        let Some(queue) = self.queues.get_mut(user) else { return (contents, Load(places)) };
-        let Some(lane) = self.lanes.get_mut(&(*user, *session)).filter(|lane| lane.flights.len() < WINDOW) else {
+        let Some(queue) = self.queues.get_mut(to) else { return (contents, Load(places)) };
+        let Some(lane) = self.lanes.get_mut(&(*to, *session)).filter(|lane| lane.flights.len() < WINDOW) else {
             return (contents, Load(places));
         };
         let mut room = ROOM - CONTENTS_OVERHEAD;
@@ -208,15 +208,15 @@ impl Outbox {
     }
 
     /// What `take` gave is on its way.
-    pub fn sealed(&mut self, user: &UserId, session: &SessionId, sealed: &Sealed, load: Load) {
-        if let Some(lane) = self.lanes.get_mut(&(*user, *session)) {
+    pub fn sealed(&mut self, to: &Address, session: &SessionId, sealed: &Sealed, load: Load) {
+        if let Some(lane) = self.lanes.get_mut(&(*to, *session)) {
             lane.flights.insert(sealed.id, Flight { places: load.0, lock: sealed.lock });
         }
     }
 
     /// These envelopes never left: what was in them goes again.
-    pub fn rewind(&mut self, user: &UserId, envelopes: &BTreeSet<EnvelopeId>) {
-        let of_user = (*user, SessionId([0; 32]))..=(*user, SessionId([255; 32]));
+    pub fn rewind(&mut self, to: &Address, envelopes: &BTreeSet<EnvelopeId>) {
+        let of_user = (*to, SessionId([0; 32]))..=(*to, SessionId([255; 32]));
         for (_, lane) in self.lanes.range_mut(of_user) {
             for flight in envelopes.iter().filter_map(|envelope| lane.flights.remove(envelope)) {
                 lane.cursor = flight.places.first().map_or(lane.cursor, |first| lane.cursor.min(*first));
@@ -225,10 +225,10 @@ impl Outbox {
     }
 
     /// What goes into the next envelope to a user as mail, and is entrusted from now on; empty if nothing waits that is not.
-    pub fn entrust(&mut self, user: &UserId) -> (Vec<Content>, Vec<(StreamId, Ranges)>) {
+    pub fn entrust(&mut self, to: &Address) -> (Vec<Content>, Vec<(StreamId, Ranges)>) {
         let mut contents = Vec::new();
         let mut load: BTreeMap<StreamId, Ranges> = BTreeMap::new();
-        let Some(queue) = self.queues.get_mut(user) else { return (contents, Vec::new()) };
+        let Some(queue) = self.queues.get_mut(to) else { return (contents, Vec::new()) };
         let mut room = ROOM - CONTENTS_OVERHEAD;
         let mut next = queue.mail;
         for (place, item) in queue.items.range_mut(queue.mail..) {
@@ -250,8 +250,8 @@ impl Outbox {
     }
 
     /// Whether something waits for a user that is not entrusted.
-    pub fn may_entrust(&self, user: &UserId) -> bool {
-        let Some(queue) = self.queues.get(user) else { return false };
+    pub fn may_entrust(&self, to: &Address) -> bool {
+        let Some(queue) = self.queues.get(to) else { return false };
         queue.items.range(queue.mail..).any(|(_, item)| item.durable && !item.entrusted)
     }
 
@@ -259,7 +259,7 @@ impl Outbox {
     pub fn set_entrusted(&mut self, load: &[(StreamId, Ranges)], entrusted: bool) {
         for (stream, ranges) in load {
             let Some(ordinal) = self.epochs.get(&stream.epoch).copied() else { continue };
-            let Some(queue) = self.queues.get_mut(&stream.to.user()) else { continue };
+            let Some(queue) = self.queues.get_mut(&stream.to) else { continue };
             for (first, last) in ranges.iter() {
                 for (place, item) in queue.items.range_mut((ordinal, first)..=(ordinal, last)) {
                     item.entrusted = entrusted;
@@ -275,7 +275,7 @@ impl Outbox {
     pub fn waits_any(&self, load: &[(StreamId, Ranges)]) -> bool {
         load.iter().any(|(stream, ranges)| {
             let ordinal = self.epochs.get(&stream.epoch).copied();
-            let queue = self.queues.get(&stream.to.user());
+            let queue = self.queues.get(&stream.to);
             ordinal.zip(queue).is_some_and(|(ordinal, queue)| {
                 ranges
                     .iter()
@@ -296,7 +296,7 @@ impl Outbox {
         has: &Ranges,
     ) -> Option<(StreamId, Ranges, Vec<MessageId>)> {
         let ordinal = self.epochs.get(&stream.epoch).copied()?;
-        let queue = self.queues.get_mut(&stream.to.user())?;
+        let queue = self.queues.get_mut(&stream.to)?;
         let others = queue.carried.keys().filter(|(known, other)| *known == stream && *other != by).count();
         if others >= MAX_CARRIERS {
             return None;
@@ -315,21 +315,21 @@ impl Outbox {
     }
 
     /// Who carries or carried something for a user.
-    pub fn carriers(&self, user: &UserId) -> BTreeSet<SessionId> {
-        let queue = self.queues.get(user);
+    pub fn carriers(&self, to: &Address) -> BTreeSet<SessionId> {
+        let queue = self.queues.get(to);
         queue.into_iter().flat_map(|queue| queue.carried.keys()).map(|(_, by)| *by).collect()
     }
 
     /// Whether a session of the addressee has a message.
     pub fn is_delivered(&self, id: &MessageId, session: &SessionId) -> bool {
-        let queue = self.queues.get(&id.stream.to.user());
+        let queue = self.queues.get(&id.stream.to);
         let has = queue.and_then(|queue| queue.delivered.get(&(id.stream, *session)));
         has.is_some_and(|ranges| ranges.contains(id.n))
     }
 
     /// A session says that it has opened an envelope and stored what was in it: true if it shows what was inside.
-    pub fn released(&mut self, user: &UserId, session: &SessionId, release: &Release, now: Moment) -> bool {
-        let lane = self.lanes.get_mut(&(*user, *session));
+    pub fn released(&mut self, to: &Address, session: &SessionId, release: &Release, now: Moment) -> bool {
+        let lane = self.lanes.get_mut(&(*to, *session));
         let Some(lane) = lane else { return false };
         if !lane.flights.get(&release.envelope).is_some_and(|flight| fits(&flight.lock, &release.r.0)) {
             return false;
@@ -342,15 +342,15 @@ impl Outbox {
     }
 
     /// Whether an envelope is on its way to a session, as lines.
-    pub fn is_on_its_way(&self, user: &UserId, session: &SessionId, envelope: &EnvelopeId) -> bool {
-        let lane = self.lanes.get(&(*user, *session));
+    pub fn is_on_its_way(&self, to: &Address, session: &SessionId, envelope: &EnvelopeId) -> bool {
+        let lane = self.lanes.get(&(*to, *session));
         lane.is_some_and(|lane| lane.flights.contains_key(envelope))
     }
 
     /// A session could not open an envelope: what was in it goes again. False if that envelope is not on its way there, and
     /// when this happens so often that only the next resend may help.
-    pub fn unopenable(&mut self, user: &UserId, session: &SessionId, envelope: &EnvelopeId) -> bool {
-        let lane = self.lanes.get_mut(&(*user, *session));
+    pub fn unopenable(&mut self, to: &Address, session: &SessionId, envelope: &EnvelopeId) -> bool {
+        let lane = self.lanes.get_mut(&(*to, *session));
         // Beyond the bound it keeps its place in the window, so that nothing takes that place.
         let lane = lane.filter(|lane| lane.unopened < MAX_UNOPENED);
         let Some((lane, flight)) = lane.and_then(|lane| lane.flights.remove(envelope).map(|flight| (lane, flight)))
@@ -367,16 +367,16 @@ impl Outbox {
     /// A session of a user has these of a stream of mine. `audience`: the sessions that are to have every message.
     pub fn receipt(
         &mut self,
-        user: &UserId,
         session: SessionId,
         stream: StreamId,
         has: &Ranges,
         audience: &[SessionId],
+        now: Moment,
     ) -> Receipted {
         let mut result = Receipted::default();
         // Others name any epoch: one that nothing waits in is not worth a note.
         let Some(ordinal) = self.epochs.get(&stream.epoch).copied() else { return result };
-        let Some(queue) = self.queues.get_mut(user) else { return result };
+        let Some(queue) = self.queues.get_mut(&stream.to) else { return result };
         let before = queue.delivered.get(&(stream, session)).cloned().unwrap_or_default();
         // Only numbers that wait count: a receipt for what was never written changes nothing.
         let waiting: Vec<u64> = has
@@ -396,8 +396,7 @@ impl Outbox {
         let is_text = |n: &u64| queue.items.get(&(ordinal, *n)).is_some_and(|item| item.row.kind == kind::TEXT);
         result.delivered = waiting.iter().copied().filter(is_text).map(|n| MessageId { stream, n }).collect();
         for n in waiting {
-            let held = |session: &SessionId| queue.delivered.get(&(stream, *session)).is_some_and(|r| r.contains(n));
-            if audience.iter().all(held) {
+            if queue.items.get(&(ordinal, n)).is_some_and(|item| is_settled(&queue.delivered, item, audience, now)) {
                 if let Some(item) = queue.items.remove(&(ordinal, n)) {
                     self.count -= 1;
                     self.bytes -= item.row.body.len();
@@ -413,16 +412,16 @@ impl Outbox {
     }
 
     /// Lanes whose messages have waited for a release or receipt for too long: they start again from the front.
-    pub fn resend(&mut self, now: Moment) -> Vec<(UserId, SessionId)> {
+    pub fn resend(&mut self, now: Moment) -> Vec<Address> {
         let mut due = Vec::new();
-        for ((user, session), lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.resend <= now) {
+        for ((to, _), lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.resend <= now) {
             lane.pause = (lane.pause * 2).min(SEEK_LONGEST);
             lane.resend = now + lane.pause;
             lane.cursor = (0, 0);
             lane.flights.clear();
             lane.unopened = 0;
-            if self.queues.get(user).is_some_and(|queue| !queue.items.is_empty()) {
-                due.push((*user, *session));
+            if self.queues.get(to).is_some_and(|queue| !queue.items.is_empty()) {
+                due.push(*to);
             }
         }
         due
@@ -431,16 +430,16 @@ impl Outbox {
     /// When something must be sent anew; only while something waits.
     pub fn next(&self) -> Option<Moment> {
         let busy = self.queues.iter().filter(|(_, queue)| !queue.items.is_empty());
-        busy.flat_map(|(user, _)| self.lanes_of(user)).map(|lane| lane.resend).min()
+        busy.flat_map(|(to, _)| self.lanes_of(to)).map(|lane| lane.resend).min()
     }
 
-    /// Users for whom something waits.
-    pub fn addressees(&self) -> impl Iterator<Item = UserId> + '_ {
-        self.queues.iter().filter(|(_, queue)| !queue.items.is_empty()).map(|(user, _)| *user)
+    /// Addresses for which something waits.
+    pub fn addressees(&self) -> impl Iterator<Item = Address> + '_ {
+        self.queues.iter().filter(|(_, queue)| !queue.items.is_empty()).map(|(to, _)| *to)
     }
 
-    pub fn waits_for(&self, user: &UserId) -> bool {
-        self.queues.get(user).is_some_and(|queue| !queue.items.is_empty())
+    pub fn waits_for(&self, to: &Address) -> bool {
+        self.queues.get(to).is_some_and(|queue| !queue.items.is_empty())
     }
 
     /// The waiting message of a token.
@@ -452,33 +451,46 @@ impl Outbox {
             .find(|id| id.token() == token)
     }
 
-    /// Sessions that a user had and has no more are no reason to wait.
-    pub fn settle(&mut self, user: &UserId, audience: &BTreeSet<SessionId>) -> Vec<MessageId> {
-        let Some(queue) = self.queues.get_mut(user) else { return Vec::new() };
-        let held = |id: &MessageId, session: &SessionId| {
-            queue.delivered.get(&(id.stream, *session)).is_some_and(|ranges| ranges.contains(id.n))
-        };
-        let done = |id: &MessageId| !audience.is_empty() && audience.iter().all(|session| held(id, session));
-        let settled: Vec<MessageId> = queue.items.values().map(|item| item.row.id).filter(done).collect();
+    /// Takes out what nobody has to wait for any more: what all sessions of an address have, those that it had and has no more
+    /// aside, and what one has for [`SETTLED_AFTER`].
+    pub fn settle(&mut self, to: &Address, audience: &[SessionId], now: Moment) -> Vec<MessageId> {
+        let Some(queue) = self.queues.get_mut(to) else { return Vec::new() };
+        let done = |item: &&Item| is_settled(&queue.delivered, item, audience, now);
+        let settled: Vec<MessageId> = queue.items.values().filter(done).map(|item| item.row.id).collect();
         settled.iter().for_each(|id| {
             self.remove(id);
         });
         settled
     }
 
-    fn lanes_of(&self, user: &UserId) -> impl Iterator<Item = &Lane> {
-        let of_user = (*user, SessionId([0; 32]))..=(*user, SessionId([255; 32]));
+    fn lanes_of(&self, to: &Address) -> impl Iterator<Item = &Lane> {
+        let of_user = (*to, SessionId([0; 32]))..=(*to, SessionId([255; 32]));
         self.lanes.range(of_user).map(|(_, lane)| lane)
     }
 
-    fn has_lane(&self, user: &UserId) -> bool {
-        self.lanes_of(user).next().is_some()
+    fn has_lane(&self, to: &Address) -> bool {
+        self.lanes_of(to).next().is_some()
     }
 
     fn ordinal(&mut self, epoch: u64) -> u32 {
         let next = self.epochs.len() as u32;
         *self.epochs.entry(epoch).or_insert(next)
     }
+}
+
+/// Whether nobody has to wait for a message any more: every session that is to have it has it, or one has and a fortnight has
+/// passed. A friend's session that is never seen again must not keep every line for ever; should it return, it asks its sisters
+/// or the history.
+fn is_settled(
+    delivered: &BTreeMap<(StreamId, SessionId), Ranges>,
+    item: &Item,
+    audience: &[SessionId],
+    now: Moment,
+) -> bool {
+    let id = &item.row.id;
+    let has = |session: &SessionId| delivered.get(&(id.stream, *session)).is_some_and(|ranges| ranges.contains(id.n));
+    let all = !audience.is_empty() && audience.iter().all(has);
+    all || now.since(item.row.since) >= SETTLED_AFTER && audience.iter().any(has)
 }
 
 /// What is in an envelope that is being sealed.

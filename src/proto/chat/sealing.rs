@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::id::{EnvelopeId, UserId};
+use crate::id::{Address, EnvelopeId};
 use crate::proto::persist::Ticket;
 
 /// Sealing that waits, and envelopes that wait for the disk.
 #[derive(Debug, Default)]
 pub struct Sealing {
     receipts: bool,
-    lines: BTreeSet<UserId>,
+    lines: BTreeSet<Address>,
     /// At most a window for each lane, and only as long as the disk takes.
-    early: VecDeque<Early>,
+    early: VecDeque<SealedEarly>,
 }
 
 /// An envelope that waits for the disk.
 #[derive(Debug)]
-struct Early {
+struct SealedEarly {
     after: Ticket,
-    to: UserId,
+    to: Address,
     envelope: EnvelopeId,
 }
 
@@ -29,8 +29,8 @@ impl Sealing {
     }
 
     /// Something may wait for a user.
-    pub fn want_lines(&mut self, user: UserId) {
-        self.lines.insert(user);
+    pub fn want_lines(&mut self, to: Address) {
+        self.lines.insert(to);
     }
 
     /// Whether receipts may be owed, asked once.
@@ -39,7 +39,7 @@ impl Sealing {
     }
 
     /// The next user for whom something may wait.
-    pub fn take_user(&mut self) -> Option<UserId> {
+    pub fn take_address(&mut self) -> Option<Address> {
         self.lines.pop_first()
     }
 
@@ -49,8 +49,8 @@ impl Sealing {
     }
 
     /// Lines were sealed that leave once the disk has everything through this ticket.
-    pub fn sealed_early(&mut self, after: Ticket, to: UserId, envelope: EnvelopeId) {
-        self.early.push_back(Early { after, to, envelope });
+    pub fn sealed_early(&mut self, after: Ticket, to: Address, envelope: EnvelopeId) {
+        self.early.push_back(SealedEarly { after, to, envelope });
     }
 
     /// The disk has everything through this ticket.
@@ -61,9 +61,10 @@ impl Sealing {
     }
 
     /// The disk has refused lines to these users: the envelopes in which they may be.
-    pub fn take_back(&mut self, users: &BTreeSet<UserId>) -> BTreeSet<EnvelopeId> {
-        let back = self.early.iter().filter(|early| users.contains(&early.to)).map(|early| early.envelope).collect();
-        self.early.retain(|early| !users.contains(&early.to));
+    pub fn take_back(&mut self, addresses: &BTreeSet<Address>) -> BTreeSet<EnvelopeId> {
+        let back =
+            self.early.iter().filter(|early| addresses.contains(&early.to)).map(|early| early.envelope).collect();
+        self.early.retain(|early| !addresses.contains(&early.to));
         back
     }
 }

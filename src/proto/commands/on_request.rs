@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::id::UserId;
-use crate::identity::address::{Address, SCHEME};
+use crate::id::{Address, UserId};
+use crate::identity::address::{ContactAddress, SCHEME};
 use crate::proto::Core;
 use crate::proto::commands::lookup::Lookup;
 use crate::proto::event::{CloseReason, Command, Output, Query, Request, StatusOf};
 use crate::proto::limits::{MAX_PLACES_EXPECTED, STATUS_RECENT};
 use crate::proto::notice::{ErrorCode, Filter, Notice, WarningCode};
+use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::people::users::Meant;
 use crate::proto::persist::{LinkState, Op};
@@ -21,7 +22,7 @@ impl Core {
     pub(in crate::proto) fn on_request(&mut self, request: Request) {
         let Request { line, command } = request;
         if let Err((code, message)) = self.carry_out(line, command) {
-            self.notice(line, Notice::Error { code, message });
+            self.cx.notice(line, Notice::Error { code, message });
         }
     }
 
@@ -58,17 +59,17 @@ impl Core {
         if typed.starts_with(SCHEME) {
             return typed
                 .parse()
-                .map(|address: Address| address.user)
+                .map(|address: ContactAddress| address.user)
                 .map_err(|why| (ErrorCode::BadAddress, why.to_string()));
         }
-        match self.users.meant(typed) {
+        match self.people.users.meant(typed) {
             Meant::One(id) => Ok(id),
             Meant::Nobody => {
                 Err((ErrorCode::UnknownUser, format!("nobody called {typed} is known; \\users lists who is")))
             }
             Meant::NoName(why) => Err((ErrorCode::BadName, why.to_string())),
             Meant::Several(ids) => {
-                let handles: Vec<String> = ids.iter().map(|id| self.users.handle(id)).collect();
+                let handles: Vec<String> = ids.iter().map(|id| self.people.users.handle(id)).collect();
                 Err((ErrorCode::AmbiguousUser, format!("{typed} may be {}; type one of these", handles.join(" or "))))
             }
         }
@@ -78,7 +79,7 @@ impl Core {
     fn look_up(&mut self, line: Option<u64>, command: Command, failed: Failed) -> Result<(), Failed> {
         let (Command::Chat { user } | Command::Add { user }) = &command else { return Err(failed) };
         let user = user.clone();
-        if failed.0 != ErrorCode::UnknownUser || !self.lookups.wait(line, command, self.now.moment) {
+        if failed.0 != ErrorCode::UnknownUser || !self.commands.lookups.wait(line, command, self.cx.now.moment) {
             return Err(failed);
         }
         self.ask_for(&user);
@@ -87,7 +88,7 @@ impl Core {
 
     /// Somebody new is known: what waits for a name is tried again.
     pub(in crate::proto) fn retry_lookups(&mut self) {
-        let waiting = self.lookups.retry();
+        let waiting = self.commands.lookups.retry();
         self.try_lookups(waiting);
     }
 
@@ -95,7 +96,7 @@ impl Core {
         for lookup in lookups {
             let (Command::Chat { user } | Command::Add { user }) = &lookup.command else { continue };
             match self.find(user) {
-                Err((ErrorCode::UnknownUser, _)) => self.lookups.put_back(lookup),
+                Err((ErrorCode::UnknownUser, _)) => self.commands.lookups.put_back(lookup),
                 _ => self.on_request(Request { line: lookup.line, command: lookup.command }),
             }
         }
@@ -104,36 +105,36 @@ impl Core {
     fn chat(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
         self.refuse_myself(&id)?;
         self.refuse_blocked(&id)?;
-        if self.links.can_ask(&id) {
+        if self.people.links.can_ask(&id) {
             self.say_link(id, LinkState::Linked);
         }
-        let with = self.users.handle(&id);
-        let online = !self.neighbours.of_user(&id).is_empty() || !self.presence.of_user(&id).is_empty();
-        self.notice_after_store(line, Notice::Chat { with, id, online });
+        let with = self.people.users.handle(&id);
+        let online = !self.peers.connections.of_user(&id).is_empty() || !self.presence.online.of_user(&id).is_empty();
+        self.cx.notice_after_store(line, Notice::Chat { with, id, online });
         Ok(())
     }
 
     fn add(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
         self.refuse_myself(&id)?;
-        if self.links.can_ask(&id) {
+        if self.people.links.can_ask(&id) {
             self.say_link(id, LinkState::Linked);
         }
-        self.done(line, format!("added {}", self.users.handle(&id)))
+        self.done(line, format!("added {}", self.people.users.handle(&id)))
     }
 
     fn unlink(&mut self, line: Option<u64>, typed: &str, state: LinkState) -> Result<(), Failed> {
         let id = self.find(typed)?;
         self.refuse_myself(&id)?;
-        if self.links.mine(&id) != state {
+        if self.people.links.mine(&id) != state {
             self.say_link(id, state);
         }
         if state == LinkState::Blocked {
-            for (_, conn) in self.neighbours.of_user(&id) {
+            for Peer { conn, .. } in self.peers.connections.of_user(&id) {
                 self.close(conn, CloseReason::Blocked);
             }
         }
         let verb = if state == LinkState::Blocked { "blocked" } else { "removed" };
-        self.done(line, format!("{verb} {}", self.users.handle(&id)))
+        self.done(line, format!("{verb} {}", self.people.users.handle(&id)))
     }
 
     fn say(&mut self, line: Option<u64>, to: UserId, text: String) -> Result<(), Failed> {
@@ -143,32 +144,34 @@ impl Core {
         }
         self.refuse_myself(&to)?;
         self.refuse_blocked(&to)?;
-        if !self.outbox.has_room(text.len()) {
+        if !self.chat.outbox.has_room(text.len()) {
             let message = "too much is waiting to be delivered; \\cancel some of it or wait".to_owned();
-            return Err((ErrorCode::Disk, message));
+            return Err((ErrorCode::TooMany, message));
         }
-        if self.links.mine(&to) != LinkState::Linked {
+        if self.people.links.mine(&to) != LinkState::Linked {
             self.say_link(to, LinkState::Linked);
         }
-        let lamport = self.count.next_lamport();
-        let message = self.post(to, kind::TEXT, text.clone().into_bytes(), lamport);
-        if let Some(typed) = self.typed.back_mut() {
-            typed.2 = line;
-        }
-        let handle = self.users.handle(&to);
-        self.notice_after_store(line, Notice::Queued { message, to: handle, text });
-        if self.sessions.of_user(&to).all(|session| self.sessions.prekey(&session, self.now.moment).is_none()) {
-            self.warn_no_key(to);
+        let lamport = self.cx.count.next_lamport();
+        let message = self.post(Address::from(to), kind::TEXT, text.clone().into_bytes(), lamport, line);
+        let handle = self.people.users.handle(&to);
+        self.cx.notice_after_store(line, Notice::Queued { message, to: handle, text });
+        if self
+            .people
+            .sessions
+            .of_user(&to)
+            .all(|session| self.people.sessions.prekey(&session, self.cx.now.moment).is_none())
+        {
+            self.warn_no_key(&Address::from(to));
         }
         Ok(())
     }
 
     fn ping(&mut self, line: Option<u64>, ip: IpAddr, port: Option<u16>) -> Result<(), Failed> {
-        let addr = SocketAddr::new(ip.to_canonical(), port.unwrap_or(self.config.port));
+        let addr = SocketAddr::new(ip.to_canonical(), port.unwrap_or(self.cx.config.port));
         if addr.port() == 0 || ip.is_unspecified() || ip.is_multicast() {
             return Err((ErrorCode::BadAddress, format!("{addr} cannot be dialled")));
         }
-        if self.myself.addrs.contains(&addr) {
+        if self.people.myself.addrs.contains(&addr) {
             return Err((ErrorCode::BadAddress, format!("{addr} is my own address")));
         }
         let dial = Dial { addr, purpose: Purpose::Ping { line, whom: None } };
@@ -177,13 +180,13 @@ impl Core {
     }
 
     /// Whoever of the places answers first with that user's key answers the line.
-    fn ping_address(&mut self, line: Option<u64>, address: Address) -> Result<(), Failed> {
-        let Address { user: whom, places } = address;
+    fn ping_address(&mut self, line: Option<u64>, address: ContactAddress) -> Result<(), Failed> {
+        let ContactAddress { user: whom, places } = address;
         self.refuse_myself(&whom)?;
         if places.is_empty() {
             return Err((ErrorCode::BadAddress, "this address says who, and not where".to_owned()));
         }
-        self.pings.await_user(line, whom, self.now.moment);
+        self.peers.pings.await_user(line, whom, self.cx.now.moment);
         for addr in places {
             self.dial(Dial { addr, purpose: Purpose::Ping { line, whom: Some(whom) } }, None);
         }
@@ -192,21 +195,21 @@ impl Core {
 
     /// Where an address says that somebody is, they are looked for like a node given by `--bootstrap`.
     fn go_to(&mut self, typed: &str) {
-        let Ok(Address { user, places }) = typed.parse() else { return };
-        if self.expected.len() + places.len() <= MAX_PLACES_EXPECTED {
+        let Ok(ContactAddress { user, places }) = typed.parse() else { return };
+        if self.peers.expected.len() + places.len() <= MAX_PLACES_EXPECTED {
             self.on_bootstrap(places, Some(user));
         }
     }
 
     fn verify(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {
         let id = self.find(typed)?;
-        self.users.pin(&id);
-        self.users.verify(&id);
-        self.keep(id);
-        self.save_user(&id);
-        self.warned.remove(&(id, WarningCode::NameClash));
-        let handle = self.users.handle(&id);
-        self.notice_after_store(line, Notice::Done { what: format!("verified {handle}") });
+        self.people.users.pin(&id);
+        self.people.users.verify(&id);
+        self.people.keep(&mut self.cx, id);
+        self.people.save_user(&mut self.cx, &id);
+        self.people.warned.remove(&(id, WarningCode::NameClash));
+        let handle = self.people.users.handle(&id);
+        self.cx.notice_after_store(line, Notice::Done { what: format!("verified {handle}") });
         Ok(())
     }
 
@@ -214,87 +217,93 @@ impl Core {
     fn ask_status(&mut self, line: Option<u64>, typed: Option<&str>) -> Result<(), Failed> {
         let (users, recent) = match typed {
             Some(typed) => (vec![self.find(typed)?], STATUS_RECENT),
-            None => (self.outbox.addressees().collect(), 0),
+            None => (self.chat.outbox.addressees().map(|to| self.people.user_at(&to)).collect(), 0),
         };
         let of = |with: UserId| StatusOf {
             with,
-            handle: self.users.handle(&with),
-            sessions: self.users.audience(&with),
-            carriers: self.outbox.carriers(&with).into_iter().map(|by| (by, self.name_of_carrier(by))).collect(),
+            handle: self.people.users.handle(&with),
+            sessions: self.people.users.audience(&with),
+            carriers: self
+                .chat
+                .outbox
+                .carriers(&Address::from(with))
+                .into_iter()
+                .map(|by| (by, self.people.name_of(&by)))
+                .collect(),
         };
         let conversations = users.into_iter().map(of).collect();
-        self.out.push(Output::Query { line, query: Query::Status { conversations, recent } });
+        self.cx.out.push(Output::Query { line, query: Query::Status { conversations, recent } });
         Ok(())
     }
 
     fn ask_history(&mut self, line: Option<u64>, typed: &str, n: u32) -> Result<(), Failed> {
         let with = self.find(typed)?;
-        let handle = self.users.handle(&with);
-        self.out.push(Output::Query { line, query: Query::History { with, handle, n } });
+        let handle = self.people.users.handle(&with);
+        self.cx.out.push(Output::Query { line, query: Query::History { with, handle, n } });
         Ok(())
     }
 
     fn cancel(&mut self, line: Option<u64>, token: &str) -> Result<(), Failed> {
-        let Some(id) = self.outbox.find(token) else {
+        let Some(id) = self.chat.outbox.find(token) else {
             let message = "no message that waits has this id; \\status lists those that do".to_owned();
             return Err((ErrorCode::BadArgument, message));
         };
-        self.outbox.remove(&id);
-        self.out.store(Op::Cancelled(id));
+        self.chat.outbox.remove(&id);
+        self.cx.out.store(Op::Cancelled(id));
         self.cancel_mail(&id);
-        self.notice_after_store(line, Notice::Done { what: format!("cancelled {token}") });
+        self.cx.notice_after_store(line, Notice::Done { what: format!("cancelled {token}") });
         Ok(())
     }
 
     fn prune_by_hand(&mut self, line: Option<u64>, keep: u32) -> Result<(), Failed> {
         let gone = self.prune(keep as usize);
-        self.done(line, format!("forgot {gone} sessions, {} are left", self.sessions.count()))
+        self.done(line, format!("forgot {gone} sessions, {} are left", self.people.sessions.count()))
     }
 
     /// Declares offline to everybody and stops.
     fn quit(&mut self) -> Result<(), Failed> {
-        if !self.stopping {
+        if !self.cx.stopping {
             self.declare(false);
-            self.stopping = true;
-            self.out.after_store(Output::Stop);
+            self.cx.stopping = true;
+            self.cx.out.after_store(Output::Stop);
         }
         Ok(())
     }
 
     fn tell_users(&mut self, line: Option<u64>, filter: Filter) -> Result<(), Failed> {
         let users = self.view(filter);
-        self.notice(line, Notice::Users { filter, users });
+        self.cx.notice(line, Notice::Users { filter, users });
         Ok(())
     }
 
     fn tell_me(&mut self, line: Option<u64>) -> Result<(), Failed> {
-        let profile = self.view_profile(&self.config.user);
-        self.notice(line, Notice::Me(Box::new(profile)));
+        let profile = self.view_profile(&self.cx.config.user);
+        self.cx.notice(line, Notice::Me(Box::new(profile)));
         Ok(())
     }
 
     fn tell_whois(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {
         let id = self.find(typed)?;
         let profile = self.view_profile(&id);
-        self.notice(line, Notice::Whois(Box::new(profile)));
+        self.cx.notice(line, Notice::Whois(Box::new(profile)));
         Ok(())
     }
 
     fn done(&mut self, line: Option<u64>, what: String) -> Result<(), Failed> {
-        self.notice_after_store(line, Notice::Done { what });
+        self.cx.notice_after_store(line, Notice::Done { what });
         Ok(())
     }
 
     fn refuse_myself(&self, id: &UserId) -> Result<(), Failed> {
-        if *id == self.config.user {
+        if *id == self.cx.config.user {
             return Err((ErrorCode::BadArgument, "that is you".to_owned()));
         }
         Ok(())
     }
 
     fn refuse_blocked(&self, id: &UserId) -> Result<(), Failed> {
-        if self.links.is_blocked(id) {
-            let name = self.users.handle(id);
+        if self.people.links.is_blocked(id) {
+            let name = self.people.users.handle(id);
             return Err((ErrorCode::Blocked, format!("you blocked {name}; \\add {name} undoes it")));
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::id::{SessionId, UserId};
-use crate::identity::address::{Address, MAX_PLACES};
+use crate::identity::address::{ContactAddress, MAX_PLACES};
 use crate::identity::words;
 use crate::proto::Core;
 use crate::proto::notice::{Filter, Profile, SessionView, UserView, Via};
@@ -16,78 +16,80 @@ impl Core {
             Filter::Online => view.online,
             Filter::Offline => !view.online,
         };
-        self.users.iter().map(|user| self.view_user(user)).filter(wanted).collect()
+        self.people.users.iter().map(|user| self.view_user(user)).filter(wanted).collect()
     }
 
     fn view_user(&self, id: UserId) -> UserView {
-        let me = id == self.config.user;
+        let me = id == self.cx.config.user;
         let sessions: Vec<SessionView> = self.known_sessions(&id).into_iter().map(|s| self.view_session(s)).collect();
         let distance = match () {
             () if me => Some(0),
-            () if self.links.is_link(&id) => Some(1),
-            () => self.horizon.reaches(&id).then_some(2),
+            () if self.people.links.is_link(&id) => Some(1),
+            () => self.presence.horizon.reaches(&id).then_some(2),
         };
         UserView {
-            user: self.users.handle(&id),
+            user: self.people.users.handle(&id),
             id,
             online: me || sessions.iter().any(|session| session.online),
             distance,
-            nearby: self.nearby.shows(&id) || self.known_sessions(&id).iter().any(|s| self.nearby.announces(s)),
-            verified: self.users.is_verified(&id),
+            nearby: self.peers.nearby.shows(&id)
+                || self.known_sessions(&id).iter().any(|s| self.peers.nearby.announces(s)),
+            verified: self.people.users.is_verified(&id),
             sessions,
         }
     }
 
     /// Sessions of a user: those heard of, and those on the roster.
     fn known_sessions(&self, user: &UserId) -> Vec<SessionId> {
-        let mut all: Vec<SessionId> = self.sessions.of_user(user).chain(self.users.audience(user)).collect();
+        let mut all: Vec<SessionId> =
+            self.people.sessions.of_user(user).chain(self.people.users.audience(user)).collect();
         all.sort();
         all.dedup();
         all
     }
 
     fn view_session(&self, id: SessionId) -> SessionView {
-        if id == self.session {
-            let addrs = self.myself.addrs.clone();
+        if id == self.cx.me {
+            let addrs = self.people.myself.addrs.clone();
             return SessionView { session: id, online: true, via: Some(Via::Direct), heard_s: 0, addrs };
         }
-        let known = self.sessions.get(&id);
-        let online = self.neighbours.up(&id).is_some() || self.presence.is_online(&id);
-        let heard = known.map(|session| self.now.moment.since(session.heard).as_secs()).unwrap_or(0);
+        let known = self.people.sessions.get(&id);
+        let online = self.peers.connections.up(&id).is_some() || self.presence.online.is_online(&id);
+        let heard = known.map(|session| self.cx.now.moment.since(session.heard).as_secs()).unwrap_or(0);
         SessionView {
             session: id,
             online,
             via: online.then(|| self.via(&id)),
-            heard_s: if self.neighbours.up(&id).is_some() { 0 } else { heard },
+            heard_s: if self.peers.connections.up(&id).is_some() { 0 } else { heard },
             addrs: known.map(|session| session.addresses()).unwrap_or_default(),
         }
     }
 
     fn via(&self, session: &SessionId) -> Via {
-        if self.neighbours.up(session).is_some() { Via::Direct } else { Via::Relayed }
+        if self.peers.connections.up(session).is_some() { Via::Direct } else { Via::Relayed }
     }
 
     pub(in crate::proto) fn view_profile(&self, id: &UserId) -> Profile {
-        let me = *id == self.config.user;
+        let me = *id == self.cx.config.user;
         let sessions = self.known_sessions(id);
         let addrs = if me {
-            self.myself.addrs.clone()
+            self.people.myself.addrs.clone()
         } else {
-            sessions.iter().filter_map(|s| self.sessions.get(s)).flat_map(|s| s.addresses()).collect()
+            sessions.iter().filter_map(|s| self.people.sessions.get(s)).flat_map(|s| s.addresses()).collect()
         };
         // Others are not where this machine is, unless I am: then nobody else can be met.
         let leads_there =
             |addr: &&SocketAddr| crate::proto::people::sessions::may_travel(addr) && (me || !addr.ip().is_loopback());
         let places = addrs.iter().filter(leads_there).take(MAX_PLACES).copied().collect();
         Profile {
-            user: self.users.handle(id),
+            user: self.people.users.handle(id),
             id: *id,
             words: words::fingerprint(id),
-            address: Address { user: *id, places }.to_string(),
-            session: me.then_some(self.session),
+            address: ContactAddress { user: *id, places }.to_string(),
+            session: me.then_some(self.cx.me),
             sessions,
-            verified: self.users.is_verified(id),
-            drops: if me { self.drops.clone() } else { crate::proto::Drops::new() },
+            verified: self.people.users.is_verified(id),
+            drops: if me { self.drops() } else { Default::default() },
         }
     }
 }

@@ -9,15 +9,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::id::{Address, EnvelopeId, SessionId};
-use crate::identity::seal::fits;
+use crate::id::{EnvelopeId, SessionId};
 use crate::proto::limits::{
-    DECLINED_LONGEST, HANDOVER_FULL, HANDOVER_WINDOW, MAX_DECLINED, MAX_FORWARDED, RESEND_FIRST, SEEK_LONGEST,
+    DECLINED_LONGEST, HANDOVER_FULL, HANDOVER_WINDOW, MAX_DECLINED, MAX_OFFERED_AT_ONCE, RESEND_FIRST, SEEK_LONGEST,
 };
 use crate::time::Moment;
 
 #[derive(Debug)]
-struct Lane {
+struct Window {
     queue: VecDeque<EnvelopeId>,
     queued: BTreeSet<EnvelopeId>,
     /// With the copies that were given.
@@ -30,17 +29,19 @@ struct Lane {
     declined: BTreeSet<EnvelopeId>,
     again: Moment,
     patience: Duration,
+    /// Envelopes it has offered since its connection came up.
+    offered: usize,
 }
 
 /// The ways to all neighbours that are up.
 #[derive(Debug, Default)]
 pub struct Handover {
-    lanes: BTreeMap<SessionId, Lane>,
+    lanes: BTreeMap<SessionId, Window>,
 }
 
 impl Handover {
     pub fn open(&mut self, session: SessionId, now: Moment) {
-        let lane = Lane {
+        let lane = Window {
             queue: VecDeque::new(),
             queued: BTreeSet::new(),
             flights: BTreeMap::new(),
@@ -50,6 +51,7 @@ impl Handover {
             declined: BTreeSet::new(),
             again: now,
             patience: HANDOVER_FULL,
+            offered: 0,
         };
         self.lanes.insert(session, lane);
     }
@@ -58,6 +60,14 @@ impl Handover {
     pub fn close(&mut self, session: &SessionId) -> Vec<EnvelopeId> {
         let Some(lane) = self.lanes.remove(session) else { return Vec::new() };
         lane.queue.into_iter().chain(lane.flights.into_keys()).collect()
+    }
+
+    /// A neighbour offers so many envelopes. False if it has offered too many since its connection came up.
+    pub fn may_offer(&mut self, session: &SessionId, count: usize) -> bool {
+        self.lanes.get_mut(session).is_some_and(|lane| {
+            lane.offered += count;
+            lane.offered <= MAX_OFFERED_AT_ONCE
+        })
     }
 
     /// Lets an envelope go to a neighbour. Once, however often it is said.
@@ -71,7 +81,7 @@ impl Handover {
 
     /// The next envelope for a neighbour, if its window has room. `sent` must follow unless it is not to go after all.
     pub fn take(&mut self, session: &SessionId) -> Option<EnvelopeId> {
-        let has_room = |lane: &&mut Lane| lane.flights.len() < HANDOVER_WINDOW && lane.declined.len() < MAX_DECLINED;
+        let has_room = |lane: &&mut Window| lane.flights.len() < HANDOVER_WINDOW && lane.declined.len() < MAX_DECLINED;
         let lane = self.lanes.get_mut(session).filter(has_room)?;
         let envelope = lane.queue.pop_front()?;
         lane.queued.remove(&envelope);
@@ -176,7 +186,7 @@ impl Handover {
 
     /// Neighbours that had no room a while ago.
     pub fn has_room_again(&mut self, now: Moment) -> bool {
-        let over = |lane: &&mut Lane| lane.full.is_some_and(|until| until <= now);
+        let over = |lane: &&mut Window| lane.full.is_some_and(|until| until <= now);
         self.lanes.values_mut().filter(over).map(|lane| lane.full = None).count() > 0
     }
 
@@ -200,49 +210,11 @@ impl Handover {
 
     /// When something must be sent anew; only while something is on its way, or was declined.
     pub fn next(&self) -> Option<Moment> {
-        let next = |lane: &Lane| {
+        let next = |lane: &Window| {
             let resend = (!lane.flights.is_empty()).then_some(lane.resend);
             let again = (!lane.declined.is_empty()).then_some(lane.again);
             resend.into_iter().chain(again).chain(lane.full).min()
         };
         self.lanes.values().filter_map(next).min()
-    }
-}
-
-/// Envelopes passed on between two others, who are both connected, by a node that keeps nothing for others: the answer goes
-/// back the way the envelope came.
-#[derive(Debug, Default)]
-pub struct Forwards {
-    passed: BTreeMap<EnvelopeId, Passed>,
-    order: VecDeque<EnvelopeId>,
-}
-
-/// An envelope that was passed on.
-#[derive(Debug, Clone, Copy)]
-pub struct Passed {
-    pub giver: SessionId,
-    pub address: Address,
-    /// What its release fits.
-    pub lock: [u8; 32],
-}
-
-impl Forwards {
-    /// Remembers who gave an envelope. At the bound the oldest is forgotten: its giver will send it anew.
-    pub fn put(&mut self, envelope: EnvelopeId, passed: Passed) {
-        if self.passed.insert(envelope, passed).is_none() {
-            self.order.push_back(envelope);
-        }
-        if self.order.len() > MAX_FORWARDED {
-            self.order.pop_front().map(|oldest| self.passed.remove(&oldest));
-        }
-    }
-
-    pub fn get(&self, envelope: &EnvelopeId) -> Option<Passed> {
-        self.passed.get(envelope).copied()
-    }
-
-    /// Who is to see a release, if it fits.
-    pub fn giver(&self, envelope: &EnvelopeId, r: &[u8; 32]) -> Option<SessionId> {
-        self.get(envelope).filter(|passed| fits(&passed.lock, r)).map(|passed| passed.giver)
     }
 }

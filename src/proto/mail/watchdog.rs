@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::id::{EnvelopeId, SessionId, UserId};
+use crate::id::{Address, EnvelopeId, SessionId};
 use crate::proto::limits::{DOUBT, MAX_DISTRUSTED, MAX_WATCHED_MAIL, MAX_WATCHED_WAYS, WATCH};
 use crate::time::Moment;
 
@@ -41,19 +41,19 @@ impl Way {
 
 #[derive(Debug, Default)]
 pub struct Watchdog {
-    ways: BTreeMap<(UserId, SessionId), Way>,
+    ways: BTreeMap<(Address, SessionId), Way>,
     /// Who is doubted about everybody, until then.
     distrusted: BTreeMap<SessionId, Moment>,
     /// Ways that were given up with mail under way, when their neighbour came to be distrusted.
-    given_up: Vec<(UserId, SessionId)>,
+    given_up: Vec<(Address, SessionId)>,
     /// No deadline is before.
     look: Option<Moment>,
 }
 
 impl Watchdog {
     /// A neighbour has an envelope to a user who is said to be near.
-    pub fn took(&mut self, user: UserId, by: SessionId, envelope: EnvelopeId, now: Moment) {
-        let Some(way) = self.way(user, by, now) else { return };
+    pub fn took(&mut self, to: Address, by: SessionId, envelope: EnvelopeId, now: Moment) {
+        let Some(way) = self.way(to, by, now) else { return };
         let known = way.taken.iter().any(|(_, id)| *id == envelope);
         if !known && way.doubted.is_none() && way.taken.len() < MAX_WATCHED_MAIL {
             way.taken.push_back((now, envelope));
@@ -62,23 +62,23 @@ impl Watchdog {
     }
 
     /// A neighbour is doubted from now on.
-    pub fn doubt(&mut self, user: UserId, by: SessionId, now: Moment) {
-        let Some(way) = self.way(user, by, now) else { return };
+    pub fn doubt(&mut self, to: Address, by: SessionId, now: Moment) {
+        let Some(way) = self.way(to, by, now) else { return };
         way.taken.clear();
         way.doubted = Some(now + DOUBT);
         self.look_at(now + DOUBT);
     }
 
     /// None if the neighbour is distrusted anyway.
-    fn way(&mut self, user: UserId, by: SessionId, now: Moment) -> Option<&mut Way> {
-        if self.ways.len() >= MAX_WATCHED_WAYS && !self.ways.contains_key(&(user, by)) {
+    fn way(&mut self, to: Address, by: SessionId, now: Moment) -> Option<&mut Way> {
+        if self.ways.len() >= MAX_WATCHED_WAYS && !self.ways.contains_key(&(to, by)) {
             self.distrust_the_greatest(now);
         }
         if self.distrusts(&by) {
             return None;
         }
         let new = || Way { taken: VecDeque::new(), progress: now, doubted: None };
-        Some(self.ways.entry((user, by)).or_insert_with(new))
+        Some(self.ways.entry((to, by)).or_insert_with(new))
     }
 
     fn distrust_the_greatest(&mut self, now: Moment) {
@@ -101,8 +101,8 @@ impl Watchdog {
     }
 
     /// An envelope to a user was opened, or came back with the word that it cannot be. Who showed it is believed.
-    pub fn arrived(&mut self, user: UserId, envelope: &EnvelopeId, by: Option<SessionId>, now: Moment) {
-        for ((_, session), way) in self.of_user_mut(user) {
+    pub fn arrived(&mut self, to: Address, envelope: &EnvelopeId, by: Option<SessionId>, now: Moment) {
+        for ((_, session), way) in self.ways_to(to) {
             let place = way.taken.iter().position(|(_, id)| id == envelope);
             place.map(|place| way.taken.remove(place));
             if Some(*session) == by {
@@ -112,18 +112,18 @@ impl Watchdog {
         }
     }
 
-    fn of_user_mut(&mut self, user: UserId) -> impl Iterator<Item = (&(UserId, SessionId), &mut Way)> {
-        self.ways.range_mut((user, SessionId([0; 32]))..=(user, SessionId([255; 32])))
+    fn ways_to(&mut self, to: Address) -> impl Iterator<Item = (&(Address, SessionId), &mut Way)> {
+        self.ways.range_mut((to, SessionId([0; 32]))..=(to, SessionId([255; 32])))
     }
 
     /// Whether any way to a user is doubted.
-    pub fn doubts(&self, user: &UserId) -> bool {
-        let mut ways = self.ways.range((*user, SessionId([0; 32]))..=(*user, SessionId([255; 32])));
+    pub fn doubts(&self, to: &Address) -> bool {
+        let mut ways = self.ways.range((*to, SessionId([0; 32]))..=(*to, SessionId([255; 32])));
         ways.any(|(_, way)| way.doubted.is_some())
     }
 
-    pub fn is_doubted(&self, user: &UserId, by: &SessionId) -> bool {
-        self.distrusts(by) || self.ways.get(&(*user, *by)).is_some_and(|way| way.doubted.is_some())
+    pub fn is_doubted(&self, to: &Address, by: &SessionId) -> bool {
+        self.distrusts(by) || self.ways.get(&(*to, *by)).is_some_and(|way| way.doubted.is_some())
     }
 
     /// Whether a neighbour is doubted about everybody.
@@ -147,7 +147,7 @@ impl Watchdog {
     }
 
     /// Ways by which something has not arrived that is still held. They start anew, unless they are doubted now.
-    pub fn overdue(&mut self, now: Moment, is_held: impl Fn(&EnvelopeId) -> bool) -> Vec<(UserId, SessionId)> {
+    pub fn overdue(&mut self, now: Moment, is_held: impl Fn(&EnvelopeId) -> bool) -> Vec<(Address, SessionId)> {
         if self.look.is_none_or(|look| look > now) {
             return Vec::new();
         }

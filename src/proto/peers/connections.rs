@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 
 use crate::id::{BootId, ConnId, SessionId, UserId};
 use crate::proto::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION, PROBE_PATIENCE};
+use crate::proto::peer::Peer;
 use crate::time::Moment;
 
 /// A connection whose proofs hold.
@@ -45,8 +46,6 @@ pub struct Neighbour {
     pub handed_back: u32,
     /// Receipts sent to it that it has not released.
     pub receipts: u32,
-    /// Envelopes it has offered.
-    pub offered: usize,
 }
 
 /// A question whether somebody is still there. No answer is no proof that they are not: they may have stopped for a
@@ -60,7 +59,7 @@ pub struct Probe {
 
 /// Every connection.
 #[derive(Debug)]
-pub struct Neighbours {
+pub struct Connections {
     me: SessionId,
     conns: BTreeMap<ConnId, Neighbour>,
     /// All connections, by session.
@@ -82,9 +81,9 @@ pub enum Verdict {
     Duplicate,
 }
 
-impl Neighbours {
-    pub fn new(me: SessionId) -> Neighbours {
-        Neighbours {
+impl Connections {
+    pub fn new(me: SessionId) -> Connections {
+        Connections {
             me,
             conns: BTreeMap::new(),
             by_session: BTreeSet::new(),
@@ -231,15 +230,28 @@ impl Neighbours {
         self.conns.values().find(|conn| conn.boot == *boot && conn.addr == *addr).map(|conn| conn.session)
     }
 
-    /// Sessions of a user that are up, each with its connection.
-    pub fn of_user(&self, user: &UserId) -> Vec<(SessionId, ConnId)> {
+    /// Whom a connection speaks for, once its hello has been read.
+    pub fn peer(&self, conn: &ConnId) -> Option<Peer> {
+        let neighbour = self.conns.get(conn)?;
+        Some(Peer { conn: *conn, session: neighbour.session, user: neighbour.user? })
+    }
+
+    /// A session that is up, on the connection that is spoken on.
+    pub fn up_peer(&self, session: &SessionId) -> Option<Peer> {
+        self.up.get(session).map(|(conn, user)| Peer { conn: *conn, session: *session, user: *user })
+    }
+
+    /// Sessions of a user that are up.
+    pub fn of_user(&self, user: &UserId) -> Vec<Peer> {
         let sessions = self.by_user.range((*user, SessionId([0; 32]))..=(*user, SessionId([255; 32])));
-        sessions.filter_map(|(_, session)| Some((*session, self.up(session)?))).collect()
+        sessions
+            .filter_map(|(user, session)| Some(Peer { conn: self.up(session)?, session: *session, user: *user }))
+            .collect()
     }
 
     /// Everybody who is up.
-    pub fn iter_up(&self) -> impl Iterator<Item = (SessionId, ConnId, UserId)> + '_ {
-        self.up.iter().map(|(session, (conn, user))| (*session, *conn, *user))
+    pub fn iter_up(&self) -> impl Iterator<Item = Peer> + '_ {
+        self.up.iter().map(|(session, (conn, user))| Peer { conn: *conn, session: *session, user: *user })
     }
 
     pub fn count(&self) -> usize {
@@ -350,12 +362,11 @@ mod tests {
             replaces: Vec::new(),
             handed_back: 0,
             receipts: 0,
-            offered: 0,
         }
     }
 
     /// Admits a connection whose hello follows at once; what is closed.
-    fn meets(neighbours: &mut Neighbours, conn: u64, new: Neighbour) -> Vec<u64> {
+    fn meets(neighbours: &mut Connections, conn: u64, new: Neighbour) -> Vec<u64> {
         match neighbours.admit(ConnId(conn), new) {
             Verdict::Duplicate => vec![conn],
             Verdict::Keep(mut closed) => {
@@ -371,8 +382,8 @@ mod tests {
     #[test]
     fn crossing_dials_leave_the_one_of_the_smaller_session_on_both_sides_in_any_order() {
         for low_first in [true, false] {
-            let mut low = Neighbours::new(LOW);
-            let mut high = Neighbours::new(HIGH);
+            let mut low = Connections::new(LOW);
+            let mut high = Connections::new(HIGH);
             let mut closed = Vec::new();
             let order = if low_first { [(1, true), (2, false)] } else { [(2, false), (1, true)] };
             for (conn, by_low) in order {
@@ -385,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_redial_by_the_other_side_replaces_a_connection_that_only_i_believe_in() {
-        let mut low = Neighbours::new(LOW);
+        let mut low = Connections::new(LOW);
         low.admit(ConnId(1), neighbour(HIGH, 7, true, Moment(0)));
         let later = Moment(0) + CROSSING + Duration::from_secs(1);
         assert_eq!(low.admit(ConnId(2), neighbour(HIGH, 7, false, later)), Verdict::Keep(Vec::new()));
@@ -394,7 +405,7 @@ mod tests {
 
     #[test]
     fn a_newer_boot_replaces_the_old_connection_at_once() {
-        let mut high = Neighbours::new(HIGH);
+        let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         let verdict = high.admit(ConnId(2), neighbour(LOW, 8, false, Moment(1)));
         assert_eq!(verdict, Verdict::Keep(vec![ConnId(1)]));
@@ -402,14 +413,14 @@ mod tests {
 
     #[test]
     fn of_several_addresses_that_answer_the_first_stays() {
-        let mut high = Neighbours::new(HIGH);
+        let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         assert_eq!(high.admit(ConnId(2), neighbour(LOW, 7, true, Moment(1))), Verdict::Duplicate);
     }
 
     #[test]
     fn a_connection_that_owes_an_answer_makes_room_for_one_that_has_just_answered() {
-        let mut high = Neighbours::new(HIGH);
+        let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         assert!(high.probe(&ConnId(1), Moment(1)));
         assert_eq!(meets(&mut high, 2, neighbour(LOW, 7, true, Moment(2))), [1]);
@@ -417,7 +428,7 @@ mod tests {
 
     #[test]
     fn who_owes_an_answer_is_dialled_less_and_less_and_never_given_up_for_it() {
-        let mut high = Neighbours::new(HIGH);
+        let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         high.set_up(ConnId(1), UserId([3; 32]));
         high.probe(&ConnId(1), Moment(0));

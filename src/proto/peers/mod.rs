@@ -1,3 +1,9 @@
+//! Peers: connections, and how they come about.
+//!
+//! [`connections`] keeps one of several connections to a session, [`seek`] schedules the search for missing users and bootstrap
+//! addresses, [`dials`] bounds what is dialled, [`nearby`] keeps who is seen on the local link. A connection comes up, is
+//! introduced and ends in `on_connection`; `on_dial` and `on_sighting` handle dials and sightings.
+
 pub mod connections;
 pub mod dials;
 pub mod nearby;
@@ -5,3 +11,58 @@ mod on_connection;
 mod on_dial;
 mod on_sighting;
 pub mod seek;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::id::{SessionId, UserId};
+use crate::proto::budget::Budget;
+use crate::proto::limits;
+use crate::time::Moment;
+use connections::Connections;
+use dials::{Dials, Pings};
+use nearby::Nearby;
+use seek::Seek;
+
+/// Connections, dials, and who is being looked for.
+pub struct Peers {
+    pub connections: Connections,
+    pub nearby: Nearby,
+    pub dials: Dials,
+    pub pings: Pings,
+    /// Missing users who are wanted.
+    pub sought: Seek<UserId>,
+    /// Addresses given by `--bootstrap` that do not answer.
+    pub bootstrap: Seek<SocketAddr>,
+    /// Which session answered at a bootstrap address.
+    pub bootstrapped: BTreeMap<SocketAddr, SessionId>,
+    /// Who must answer at an address that was given together with a user.
+    pub expected: BTreeMap<SocketAddr, UserId>,
+    /// When all missing users were last retried because one of them came back.
+    pub sought_all: Option<Moment>,
+    /// When the last known address of one missing user is probed next.
+    pub probe_at: Moment,
+    /// Dials where an introducer sees somebody, by introducer.
+    pub introductions: Budget<SessionId>,
+    /// Dials to addresses where no key has answered before.
+    pub unproven: Budget<IpAddr>,
+}
+
+impl Peers {
+    pub fn new(me: SessionId, now: Moment) -> Peers {
+        Peers {
+            connections: Connections::new(me),
+            nearby: Nearby::default(),
+            dials: Dials::default(),
+            pings: Pings::default(),
+            sought: Seek::new(),
+            bootstrap: Seek::new(),
+            bootstrapped: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            sought_all: None,
+            probe_at: now + limits::GLANCE,
+            introductions: Budget::new(limits::FAILED_INTRODUCTIONS, limits::INTRODUCTION_REFILL),
+            unproven: Budget::new(limits::UNPROVEN_DIALS_PER_IP, limits::UNPROVEN_REFILL),
+        }
+    }
+}

@@ -3,55 +3,57 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::id::{ConnId, SessionId, UserId};
+use crate::id::{Address, ConnId, SessionId, UserId};
 use crate::identity::{Checked, Refused};
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::event::{CloseReason, Connected, Output};
 use crate::proto::limits::{
     AWAY, HELLO_DEADLINE, LOST_GRACE, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED,
 };
 use crate::proto::notice::{Absence, WarningCode};
+use crate::proto::peer::Peer;
 use crate::proto::peers::connections::{Left, Neighbour, Verdict};
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::persist::{Op, Provenance};
 use crate::time::Moment;
 use crate::wire::control::{Control, Hello, RequestUserList};
-use crate::wire::record::{Declaration, KeyCard, Roster, roles};
+use crate::wire::record::{Declaration, KeyCard, Roster};
 
 /// What a hello says of who says it.
 type Introduction = (Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>);
 
 impl Core {
     pub(in crate::proto) fn on_connected(&mut self, new: Connected) {
-        let dial = new.dial.and_then(|id| self.dials.finish(&id));
-        if new.session == self.session {
-            self.out.push(Output::Close { conn: new.conn, reason: CloseReason::Myself });
+        let dial = new.dial.and_then(|id| self.peers.dials.finish(&id));
+        if new.session == self.cx.me {
+            self.cx.out.push(Output::Close { conn: new.conn, reason: CloseReason::Myself });
             self.fail_ping(dial.as_ref(), "that address is my own");
             return;
         }
-        if self.stopping || !self.has_room_for(&new.session) {
-            self.out.push(Output::Close { conn: new.conn, reason: CloseReason::Surplus });
+        if self.cx.stopping || !self.has_room_for(&new.session) {
+            self.cx.out.push(Output::Close { conn: new.conn, reason: CloseReason::Surplus });
             return;
         }
         let rtt_ms = new.rtt.as_secs_f64() * 1000.0;
         let mut whom = None;
         if let Some(Dial { purpose: Purpose::Ping { line, whom: user }, .. }) = &dial {
             whom = *user;
-            self.pings.answered((*line, whom), new.addr, new.session, rtt_ms, self.now.moment);
+            self.peers.pings.answered((*line, whom), new.addr, new.session, rtt_ms, self.cx.now.moment);
         }
         if let Some(Dial { purpose: Purpose::Bootstrap, addr, .. }) = &dial {
-            whom = self.expected.get(addr).copied();
-            self.bootstrapped.insert(*addr, new.session);
-            self.bootstrap.found(addr, self.now.moment);
+            whom = self.peers.expected.get(addr).copied();
+            self.peers.bootstrapped.insert(*addr, new.session);
+            self.peers.bootstrap.found(addr, self.cx.now.moment);
         }
         let reached = dial.as_ref().map_or(new.addr, |dial| dial.addr);
-        self.nearby.meet(&(new.boot, reached), new.session);
+        self.peers.nearby.meet(&(new.boot, reached), new.session);
         let neighbour = Neighbour {
             session: new.session,
             boot: new.boot,
             addr: new.addr,
             mine: new.dial.is_some(),
-            since: self.now.moment,
+            since: self.cx.now.moment,
             user: None,
             whom,
             chosen: matches!(dial, Some(Dial { purpose: Purpose::Random(_), .. })),
@@ -60,11 +62,10 @@ impl Core {
             replaces: Vec::new(),
             handed_back: 0,
             receipts: 0,
-            offered: 0,
         };
-        match self.neighbours.admit(new.conn, neighbour) {
+        match self.peers.connections.admit(new.conn, neighbour) {
             Verdict::Duplicate => {
-                self.out.push(Output::Close { conn: new.conn, reason: CloseReason::Duplicate });
+                self.cx.out.push(Output::Close { conn: new.conn, reason: CloseReason::Duplicate });
                 self.answer_pings(&new.session);
                 self.show_nearby_session(&new.session);
             }
@@ -79,13 +80,14 @@ impl Core {
 
     /// At the bound, who has not said hello makes room for somebody known to be wanted, the oldest first; then a stranger does.
     fn has_room_for(&mut self, session: &SessionId) -> bool {
-        if self.neighbours.count() < self.max_neighbours() {
+        if self.peers.connections.count() < self.max_neighbours() {
             return true;
         }
-        let wanted = self.sessions.get(session).is_some_and(|known| self.links.wants(&known.user));
-        let dispensable = self.neighbours.dispensable(|user| self.links.wants(user) || *user == self.config.user);
+        let wanted = self.people.sessions.get(session).is_some_and(|known| self.people.links.wants(&known.user));
+        let dispensable =
+            self.peers.connections.dispensable(|user| self.people.links.wants(user) || *user == self.cx.config.user);
         let Some(conn) = dispensable.filter(|_| wanted) else {
-            self.drop_counted("connection beyond the bound");
+            self.cx.dropped(DropReason::TooManyConnections);
             return false;
         };
         self.close(conn, CloseReason::Surplus);
@@ -94,18 +96,18 @@ impl Core {
 
     /// The other side has said who it is.
     pub(in crate::proto) fn on_hello(&mut self, conn: ConnId, hello: Hello) {
-        let Some(neighbour) = self.neighbours.get(&conn) else { return };
+        let Some(neighbour) = self.peers.connections.get(&conn) else { return };
         if neighbour.user.is_some() {
-            self.drop_counted("second hello");
+            self.cx.dropped(DropReason::SecondHello);
             return self.close(conn, CloseReason::Protocol);
         }
         let (session, addr, mine, whom) = (neighbour.session, neighbour.addr, neighbour.mine, neighbour.whom);
         let Ok((roster, declaration, card)) = self.check_hello(&hello, &session) else {
-            self.drop_counted("bad hello");
+            self.cx.dropped(DropReason::BadHello);
             return self.close(conn, CloseReason::Protocol);
         };
         let user = roster.user;
-        if self.links.is_blocked(&user) {
+        if self.people.links.is_blocked(&user) {
             return self.close(conn, CloseReason::Blocked);
         }
         if let Some(whom) = whom.filter(|whom| *whom != user) {
@@ -113,27 +115,27 @@ impl Core {
         }
         self.learn_roster(roster);
         // A newer one may be known than the hello brings.
-        if !self.users.admits(&user, &session) {
-            self.drop_counted("bad hello");
+        if !self.people.users.admits(&user, &session) {
+            self.cx.dropped(DropReason::BadHello);
             return self.close(conn, CloseReason::Protocol);
         }
         // A session that has spoken for somebody else does so no more.
-        for other in self.neighbours.speaking_for_another(&session, &user) {
+        for other in self.peers.connections.speaking_for_another(&session, &user) {
             self.close(other, CloseReason::Duplicate);
         }
         let was_away = self.was_away(&session, &user);
-        self.sessions.hear(session, user, self.now.moment);
-        self.sessions.declare(&declaration, self.now.moment);
-        card.map(|card| self.sessions.take_card(&card, Duration::ZERO, self.now.moment));
+        self.people.sessions.hear(session, user, self.cx.now.moment);
+        self.people.sessions.declare(&declaration, self.cx.now.moment);
+        card.map(|card| self.people.sessions.take_card(&card, Duration::ZERO, self.cx.now.moment));
         let provenance = if mine { Provenance::Answered } else { Provenance::Observed };
-        self.sessions.note_address(&session, addr, provenance, self.now.moment);
-        for addr in self.nearby.addresses(&session) {
-            self.sessions.note_address(&session, addr, Provenance::Lan, self.now.moment);
+        self.people.sessions.note_address(&session, addr, provenance, self.cx.now.moment);
+        for addr in self.peers.nearby.addresses(&session) {
+            self.people.sessions.note_address(&session, addr, Provenance::Lan, self.cx.now.moment);
         }
-        self.save_session(&session);
-        let replaced = self.neighbours.set_up(conn, user);
+        self.people.save_session(&mut self.cx, &session);
+        let replaced = self.peers.connections.set_up(conn, user);
         self.heed_seq(hello.known_seq, &user);
-        self.come_up(conn, session, user);
+        self.come_up(Peer { conn, session, user });
         replaced.into_iter().for_each(|conn| self.close(conn, CloseReason::Duplicate));
         if was_away {
             self.seek_others_too();
@@ -143,35 +145,36 @@ impl Core {
     /// Whether somebody is sought, or was lost, and has not been heard of for a while. Who merely had no connection with me
     /// is no news.
     fn was_away(&self, session: &SessionId, user: &UserId) -> bool {
-        let missed = self.wanted.is_missing(user) || self.presence.has_lost(session);
-        let known = self.sessions.get(session).filter(|_| missed);
-        known.is_some_and(|known| self.now.moment.since(known.heard) > AWAY)
+        let missed = self.peers.sought.is_missing(user) || self.presence.online.has_lost(session);
+        let known = self.people.sessions.get(session).filter(|_| missed);
+        known.is_some_and(|known| self.cx.now.moment.since(known.heard) > AWAY)
     }
 
     /// Somebody who was away is there again. So may others be: two parts of a network that touch grow together
     /// from there, as each who finds one tries all.
     pub(in crate::proto) fn seek_others_too(&mut self) {
-        if self.sought_all.is_none_or(|at| self.now.moment.since(at) > AWAY / 10) {
-            self.sought_all = Some(self.now.moment);
-            self.wanted.news_for_all(&mut self.rng, self.now.moment);
+        if self.peers.sought_all.is_none_or(|at| self.cx.now.moment.since(at) > AWAY / 10) {
+            self.peers.sought_all = Some(self.cx.now.moment);
+            self.peers.sought.news_for_all(&mut self.cx.rng, self.cx.now.moment);
         }
     }
 
     /// Only one user will do at that address, and another one answers.
     fn refuse_another(&mut self, conn: ConnId, session: &SessionId, addr: SocketAddr, whom: UserId) {
-        self.pings.take(session).iter().for_each(|ping| self.pings.meet_another(ping.line));
-        if self.expected.contains_key(&addr) {
-            let message = format!("somebody else answers at {addr}, where {} was to be", self.users.handle(&whom));
-            self.warn_once(whom, WarningCode::NameClash, message);
+        self.peers.pings.take(session).iter().for_each(|ping| self.peers.pings.meet_another(ping.line));
+        if self.peers.expected.contains_key(&addr) {
+            let message =
+                format!("somebody else answers at {addr}, where {} was to be", self.people.users.handle(&whom));
+            self.people.warn_once(&mut self.cx, whom, WarningCode::NameClash, message);
         }
         self.close(conn, CloseReason::Surplus);
     }
 
     fn check_hello(&mut self, hello: &Hello, session: &SessionId) -> Result<Introduction, Refused> {
-        let roster: Checked<Roster> = Checked::open(&hello.roster, &self.verifier)?;
-        let declaration: Checked<Declaration> = Checked::open(&hello.declaration, &self.verifier)?;
+        let roster: Checked<Roster> = Checked::open(&hello.roster, &self.cx.verifier)?;
+        let declaration: Checked<Declaration> = Checked::open(&hello.declaration, &self.cx.verifier)?;
         let card: Option<Checked<KeyCard>> =
-            hello.card.as_ref().map(|card| Checked::open(card, &self.verifier)).transpose()?;
+            hello.card.as_ref().map(|card| Checked::open(card, &self.cx.verifier)).transpose()?;
         let whole = declaration.session == *session
             && declaration.user == roster.user
             && card.as_ref().is_none_or(|card| card.session == *session && card.user == roster.user)
@@ -180,66 +183,76 @@ impl Core {
     }
 
     /// A session can be talked to: everybody it concerns learns of it.
-    fn come_up(&mut self, conn: ConnId, session: SessionId, user: UserId) {
-        self.wanted.found(&user, self.now.moment);
-        self.answer_pings(&session);
-        self.outbox.open_lane(user, session, self.now.moment);
-        self.handover.open(session, self.now.moment);
-        self.inbox.owe_all(user, session, self.config.user);
+    fn come_up(&mut self, peer: Peer) {
+        self.open_ways(peer);
         self.retry_lookups();
-        self.tell_interested(session, &user);
-        self.pass_questions(&user);
-        self.show_nearby(conn);
-        if self.let_go_of_surplus(conn) {
+        self.tell_interested(peer.session, &peer.user);
+        self.pass_questions(&peer.user);
+        self.show_nearby(peer.conn);
+        if self.let_go_of_surplus(peer.conn) {
             return;
         }
-        if self.recovering() && user != self.config.user {
-            let message = RequestUserList { id: self.myself.declaration.seq, user: self.config.user };
-            self.send_control(conn, Control::RequestUserList(message));
-        }
-        if self.compares_with(conn, session, user) {
-            self.send_digest(conn);
-        }
-        self.note_here(&user);
-        self.show_online(session, user);
-        self.ask_newcomer(conn, session, user);
-        self.ask_newcomer_for_names(conn);
-        self.answer_open_finds(&user);
-        self.keep_if_far(&user);
-        self.meet_member(conn, session);
-        if self.links.wants(&user) {
-            self.members.news(&mut self.rng, self.now.moment);
-        }
-        self.sealing.want_receipts();
-        self.sealing.want_lines(user);
-        self.offer_mail(conn, session, user);
-        self.take_early(conn);
-        if self.is_super_client(conn) {
+        self.compare_with(peer);
+        self.ask_newcomer(peer);
+        self.with_mail(|mail, cx, near| mail.on_up(cx, near, peer));
+        self.take_early(peer.conn);
+        if self.is_carrier(peer.conn) {
             self.entrust_all();
         }
     }
 
+    /// Whatever waits for a session may go there from now on.
+    fn open_ways(&mut self, peer: Peer) {
+        let Peer { session, user, .. } = peer;
+        self.peers.sought.found(&user, self.cx.now.moment);
+        self.answer_pings(&session);
+        self.mail.open(&self.cx, session);
+        self.open_lane(session, user);
+    }
+
+    /// Lines and receipts for a session go on its connection, from the first that it lacks.
+    fn open_lane(&mut self, session: SessionId, user: UserId) {
+        let to = Address::from(user);
+        self.chat.outbox.open_lane(to, session, self.cx.now.moment);
+        self.chat.inbox.owe_all(user, session, self.cx.config.user);
+        self.chat.sealing.want_receipts();
+        self.chat.sealing.want_lines(to);
+    }
+
+    /// Exchanges what both may know, and shows the session as online.
+    fn compare_with(&mut self, peer: Peer) {
+        if self.recovering() && peer.user != self.cx.config.user {
+            let message = RequestUserList { id: self.people.myself.declaration.seq, user: self.cx.config.user };
+            self.send_control(peer.conn, Control::RequestUserList(message));
+        }
+        if self.compares_with(peer) {
+            self.send_digest(peer);
+        }
+        self.note_here(&peer.user);
+        self.show_online(peer.session, peer.user);
+    }
+
     /// With whom what is known is compared at every meeting: linked users, my own sessions, my servers, and among relays and
     /// servers.
-    fn compares_with(&self, conn: ConnId, session: SessionId, user: UserId) -> bool {
-        self.links.wants(&user)
-            || user == self.config.user
-            || self.is_my_server(&session)
-            || self.is_server()
-            || self.shares_directory(conn)
+    fn compares_with(&self, peer: Peer) -> bool {
+        self.people.links.wants(&peer.user)
+            || peer.user == self.cx.config.user
+            || self.is_my_server(&peer.session)
+            || self.cx.is_server()
+            || self.shares_directory(peer.conn)
     }
 
     /// Whether this node woke without links and still asks what it has forgotten.
     pub(in crate::proto) fn recovering(&self) -> bool {
-        self.recovery.is_some()
+        self.people.recovery.is_some()
     }
 
     /// Whatever I have forgotten has come back: from now on my link list counts.
     pub(in crate::proto) fn recovered(&mut self) {
-        if self.recovery.take().is_some() {
-            for (_, conn, user) in self.neighbours.iter_up().collect::<Vec<_>>() {
-                if self.links.wants(&user) || self.neighbours.of_user(&user).iter().any(|(s, _)| self.is_my_server(s)) {
-                    self.send_digest(conn);
+        if self.people.recovery.take().is_some() {
+            for peer in self.peers.connections.iter_up().collect::<Vec<_>>() {
+                if self.people.links.wants(&peer.user) || self.speaks_for_my_server(&peer.user) {
+                    self.send_digest(peer);
                 }
             }
         }
@@ -248,83 +261,82 @@ impl Core {
     /// Somebody knows a higher seq of mine: a restored backup jumps over it; if it repeats, somebody else has my key. It is
     /// a mere claim, so a jump is bounded, and strangers raise no alarm.
     fn heed_seq(&mut self, known: Option<u64>, user: &UserId) {
-        let Some(known) = known.filter(|known| *known > self.count.seq()) else { return };
-        if known - self.count.seq() > MAX_SEQ_JUMP {
-            return self.drop_counted("seq too far ahead");
+        let Some(known) = known.filter(|known| *known > self.cx.count.seq()) else { return };
+        if known - self.cx.count.seq() > MAX_SEQ_JUMP {
+            return self.cx.dropped(DropReason::SeqTooFarAhead);
         }
-        if !self.links.wants(user) && *user != self.config.user {
-            self.myself.strange_seq_jumps += 1;
-            if self.myself.strange_seq_jumps >= MAX_SEQ_JUMPS {
-                return self.drop_counted("seq claimed by a stranger");
+        if !self.people.links.wants(user) && *user != self.cx.config.user {
+            self.people.myself.strange_seq_jumps += 1;
+            if self.people.myself.strange_seq_jumps >= MAX_SEQ_JUMPS {
+                return self.cx.dropped(DropReason::SeqClaimedByStranger);
             }
         } else {
-            self.myself.seq_jumps += 1;
+            self.people.myself.seq_jumps += 1;
         }
-        if self.myself.seq_jumps >= MAX_SEQ_JUMPS {
-            let name = self.users.handle(user);
+        if self.people.myself.seq_jumps >= MAX_SEQ_JUMPS {
+            let name = self.people.users.handle(user);
             let message = format!("{name} has heard somebody else speak with this session's key; make a new session");
-            self.warn_once(self.config.user, WarningCode::ClonedKey, message);
+            let me = self.cx.config.user;
+            self.people.warn_once(&mut self.cx, me, WarningCode::ClonedKey, message);
         }
         // The last jump is for the other one, who may have seen one less.
-        if self.myself.seq_jumps > MAX_SEQ_JUMPS {
+        if self.people.myself.seq_jumps > MAX_SEQ_JUMPS {
             return;
         }
-        self.count.jump_seq(known);
+        self.cx.count.jump_seq(known);
         self.renew_card();
     }
 
     pub(in crate::proto) fn on_closed(&mut self, conn: ConnId) {
-        let Some((gone, left)) = self.neighbours.remove(&conn) else { return };
+        let Some((gone, left)) = self.peers.connections.remove(&conn) else { return };
         self.bootstrap_again(&gone.session);
-        self.early.take(&conn);
-        self.floods.forget(&conn);
+        self.chat.early.take(&conn);
+        self.search.floods.forget(&conn);
         self.answer_floods();
         // It may have shown that whoever is connected by another way is on the link.
         let Some(user) = gone.user else { return self.show_nearby_session(&gone.session) };
         match left {
-            Left::Spare => self.compare_again(gone.session, user),
+            Left::Spare => self.compare_again(gone.session),
             Left::Other => {
-                self.outbox.open_lane(user, gone.session, self.now.moment);
-                self.resume_mail(gone.session);
-                self.inbox.owe_all(user, gone.session, self.config.user);
-                self.sealing.want_receipts();
-                self.sealing.want_lines(user);
-                self.compare_again(gone.session, user);
+                self.open_lane(gone.session, user);
+                self.with_mail(|mail, cx, near| mail.resume(cx, near, gone.session));
+                self.compare_again(gone.session);
             }
             Left::None => self.go_missing(gone.session, user, gone.since),
         }
     }
 
     /// Of two connections one is gone, with what was under way on it.
-    fn compare_again(&mut self, session: SessionId, user: UserId) {
-        if let Some(conn) = self.neighbours.up(&session).filter(|conn| self.compares_with(*conn, session, user)) {
-            self.send_digest(conn);
+    fn compare_again(&mut self, session: SessionId) {
+        if let Some(peer) = self.peers.connections.up_peer(&session).filter(|peer| self.compares_with(*peer)) {
+            self.send_digest(peer);
         }
         self.ask_again(&session);
     }
 
     /// A session cannot be reached any more.
     fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
-        self.outbox.close_lane(&user, &session);
-        self.directory.forget(session, self.now.moment);
+        let to = Address::from(user);
+        self.chat.outbox.close_lane(&to, &session);
+        self.relays.directory.forget(session, self.cx.now.moment);
         self.note_here(&user);
-        self.part_with_mail(&session);
-        self.entrust(&user);
-        self.route_custody_for(&user);
+        self.with_mail(|mail, cx, near| mail.on_gone(cx, near, &session));
+        self.entrust(&to);
+        self.route_all_to(&to);
         self.lose_trails(&session);
         // One that has answered a handshake meanwhile is there, and has the time to say hello.
-        let grace = if self.neighbours.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
-        self.presence.missing(&session, self.now.moment + grace);
-        self.presence.witness_gone(&session, self.now.moment);
-        if self.now.moment.since(since) > SETTLED {
-            self.members.news(&mut self.rng, self.now.moment);
+        let grace = if self.peers.connections.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
+        self.presence.online.missing(&session, self.cx.now.moment + grace);
+        self.presence.online.witness_gone(&session, self.cx.now.moment);
+        if self.cx.now.moment.since(since) > SETTLED {
+            self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
         }
-        self.sessions.hear(session, user, self.now.moment);
-        self.save_session(&session);
-        if self.nearby.announces(&session) {
-            let places = self.nearby.lose(&session, self.now.moment);
+        self.people.sessions.hear(session, user, self.cx.now.moment);
+        self.people.save_session(&mut self.cx, &session);
+        if self.peers.nearby.announces(&session) {
+            let places = self.peers.nearby.lose(&session, self.cx.now.moment);
             // A door that was closed at once is not knocked at again before the link shows it again.
-            if self.now.moment.since(since) > SETTLED {
+            if self.cx.now.moment.since(since) > SETTLED {
                 for (boot, addr) in places {
                     self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
                 }
@@ -338,9 +350,9 @@ impl Core {
 
     /// A user is not within two links any more: a connection that was there by chance ends, and they are forgotten.
     pub(in crate::proto) fn fall_out(&mut self, user: &UserId) {
-        if !self.is_remembered(user) && !self.nearby.shows(user) && !self.is_super() {
-            for (session, conn) in self.neighbours.of_user(user) {
-                if !self.bootstrapped.values().any(|kept| *kept == session) {
+        if !self.is_remembered(user) && !self.peers.nearby.shows(user) && !self.cx.is_carrier() {
+            for Peer { conn, session, .. } in self.peers.connections.of_user(user) {
+                if !self.peers.bootstrapped.values().any(|kept| *kept == session) {
                     self.close(conn, CloseReason::Surplus);
                 }
             }
@@ -351,48 +363,44 @@ impl Core {
     /// Users who have fallen out of the horizon, of the sample, or off the local link are forgotten, unless there is more to
     /// remember of them.
     pub(in crate::proto) fn forget_if_strange(&mut self, user: &UserId) {
-        if self.is_remembered(user) || !self.neighbours.of_user(user).is_empty() || self.nearby.shows(user) {
+        if self.is_remembered(user) || !self.peers.connections.of_user(user).is_empty() || self.peers.nearby.shows(user)
+        {
             return;
         }
-        let kept = self.users.is_kept(user);
-        for session in self.sessions.of_user(user).collect::<Vec<_>>() {
+        let kept = self.people.users.is_kept(user);
+        for session in self.people.sessions.of_user(user).collect::<Vec<_>>() {
             self.show_offline(&session, Absence::Lost);
-            self.sessions.forget(&session);
-            self.members.forget(&session);
-            self.presence.forget(&session);
-            kept.then(|| self.out.store(Op::ForgetSession(session)));
+            self.people.sessions.forget(&session);
+            self.search.members.forget(&session);
+            self.presence.online.forget(&session);
+            kept.then(|| self.cx.out.store(Op::ForgetSession(session)));
         }
-        for session in self.horizon.forget(user) {
-            self.out.store(Op::ForgetList(session));
+        for session in self.presence.horizon.forget(user) {
+            self.cx.out.store(Op::ForgetList(session));
         }
-        self.users.forget(user);
-        kept.then(|| self.out.store(Op::ForgetUser(*user)));
+        self.people.users.forget(user);
+        kept.then(|| self.cx.out.store(Op::ForgetUser(*user)));
     }
 
     /// Whether a user is to be remembered when they are not here.
     fn is_remembered(&self, user: &UserId) -> bool {
-        *user == self.config.user
-            || self.is_server()
-            || self.links.row(user).is_some()
-            || self.users.is_pinned(user)
-            || self.users.is_verified(user)
-            || self.horizon.reaches(user)
-            || self.outbox.waits_for(user)
-            || self.lookups.found(user)
-            || (self.is_super() && self.sessions.of_user(user).next().is_some())
-            || self.sessions.of_user(user).any(|session| self.inbox.knows(&session) || self.members.has(&session))
+        *user == self.cx.config.user
+            || self.cx.is_server()
+            || self.people.links.row(user).is_some()
+            || self.people.users.is_pinned(user)
+            || self.people.users.is_verified(user)
+            || self.presence.horizon.reaches(user)
+            || self.chat.waits_for(user)
+            || self.commands.lookups.found(user)
+            || (self.cx.is_carrier() && self.people.sessions.of_user(user).next().is_some())
+            || self
+                .people
+                .sessions
+                .of_user(user)
+                .any(|session| self.chat.inbox.knows(&session) || self.search.members.has(&session))
     }
 
     fn max_neighbours(&self) -> usize {
-        if self.is_super() { MAX_NEIGHBOURS_RELAY } else { MAX_NEIGHBOURS }
-    }
-
-    pub(in crate::proto) fn is_server(&self) -> bool {
-        self.config.roles & roles::SERVER != 0
-    }
-
-    /// A relay or a server.
-    pub(in crate::proto) fn is_super(&self) -> bool {
-        self.config.roles & (roles::RELAY | roles::SERVER) != 0
+        if self.cx.is_carrier() { MAX_NEIGHBOURS_RELAY } else { MAX_NEIGHBOURS }
     }
 }

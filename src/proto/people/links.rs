@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::id::UserId;
 use crate::proto::notice::By;
 use crate::proto::persist::{Entry, LinkRow, LinkState};
-use crate::wire::record::{LinkEntry, link_state};
+use crate::wire::record::LinkEntry;
 
 /// My link list, and what others say of me in theirs.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Links {
     /// Takes back a word of mine that I had forgotten, or that another session of mine said. False if it is no newer.
     pub fn adopt(&mut self, user: UserId, word: Entry) -> bool {
         let row = self.row_mut(user);
-        if word.lamport <= row.mine.lamport {
+        if !word.replaces(&row.mine) {
             return false;
         }
         row.mine = word;
@@ -71,7 +71,7 @@ impl Links {
     pub fn hear(&mut self, user: UserId, entry: Entry) -> Change {
         let before = self.is_link(&user);
         let row = self.row_mut(user);
-        if entry.lamport <= row.theirs.lamport {
+        if !entry.replaces(&row.theirs) {
             return Change::Nothing;
         }
         let anew = asks_anew(row.theirs, row.mine);
@@ -138,7 +138,7 @@ impl Links {
     /// My link list.
     pub fn entries(&self) -> Vec<LinkEntry> {
         let said = self.rows.values().filter(|row| row.mine.state != LinkState::None);
-        said.map(|row| LinkEntry { user: row.user, state: to_wire(row.mine.state), lamport: row.mine.lamport })
+        said.map(|row| LinkEntry { user: row.user, state: row.mine.state.to_wire(), lamport: row.mine.lamport })
             .collect()
     }
 
@@ -159,28 +159,6 @@ fn asks_anew(last: Entry, other: Entry) -> bool {
 
 fn is_wanted(row: &LinkRow) -> bool {
     says_yes(row.mine.state) && !matches!(row.theirs.state, LinkState::Removed | LinkState::Blocked)
-}
-
-/// The number of a state on the wire.
-pub fn to_wire(state: LinkState) -> u8 {
-    match state {
-        LinkState::None => 0,
-        LinkState::Linked => link_state::LINKED,
-        LinkState::Removed => link_state::REMOVED,
-        LinkState::Blocked => link_state::BLOCKED,
-        LinkState::Auto => link_state::AUTO,
-    }
-}
-
-/// The state of a number; `None` for one of a later version.
-pub fn from_wire(state: u8) -> Option<LinkState> {
-    match state {
-        link_state::LINKED => Some(LinkState::Linked),
-        link_state::REMOVED => Some(LinkState::Removed),
-        link_state::BLOCKED => Some(LinkState::Blocked),
-        link_state::AUTO => Some(LinkState::Auto),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

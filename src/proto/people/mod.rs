@@ -1,8 +1,156 @@
+//! People: who is known, by which name and keys, where their sessions were, and who is linked with whom.
+//!
+//! [`users`] holds rosters and names, [`sessions`] declarations, key cards and addresses, [`links`] both sides' statements about
+//! each link, [`myself`] and [`prekeys`] what this session states about itself. Signed records arrive in `on_record`, statements
+//! about links in `on_link`; `on_myself` signs this session's own records and pushes them when they change.
+
 pub mod links;
 pub mod myself;
 mod on_link;
-pub mod on_myself;
-mod on_record;
+mod on_myself;
+pub mod on_record;
 pub mod prekeys;
 pub mod sessions;
 pub mod users;
+
+use std::collections::BTreeSet;
+
+use crate::id::{Address, SessionId, UserId};
+use crate::identity::seal::PrekeySecret;
+use crate::proto::cx::Context;
+use crate::proto::drops::DropReason;
+use crate::proto::limits::{MAX_KEPT_USERS, MAX_WARNED, RECOVERY};
+use crate::proto::notice::{Notice, WarningCode};
+use crate::proto::persist::{LinkRow, Op, SessionRow, UserRow};
+use crate::time::Moment;
+use crate::wire::record::roles;
+use links::Links;
+use myself::Myself;
+use prekeys::Prekeys;
+use sessions::Sessions;
+use users::Users;
+
+/// Everything known about people, this user included.
+pub struct People {
+    pub users: Users,
+    pub sessions: Sessions,
+    pub links: Links,
+    pub myself: Myself,
+    pub prekeys: Prekeys,
+    /// Users the interfaces were warned about, by what; at most [`MAX_WARNED`](super::limits::MAX_WARNED).
+    pub warned: BTreeSet<(UserId, WarningCode)>,
+    /// Until when a node that started without links asks others for what it has forgotten.
+    pub recovery: Option<Moment>,
+    /// How many sessions the last pruning had to keep.
+    pub left_by_prune: usize,
+}
+
+impl People {
+    /// Starts from what was stored, and signs what this session states about itself from now on.
+    pub fn new(
+        cx: &mut Context,
+        users: Vec<UserRow>,
+        sessions: Vec<SessionRow>,
+        links: &[LinkRow],
+        prekeys: Vec<PrekeySecret>,
+    ) -> People {
+        let mut prekeys = Prekeys::new(prekeys);
+        let mut users = Users::new(users);
+        let recovery = links.is_empty().then_some(cx.now.moment + RECOVERY);
+        let links = Links::new(links);
+        if let Some(prekey) = prekeys.rotate(&mut cx.rng, cx.now.moment) {
+            cx.out.store(Op::Prekey(prekey.clone()));
+        }
+        let myself = on_myself::first(&cx.config, &mut cx.count, &mut users, &prekeys, &links, cx.now);
+        cx.save_counters();
+        users.keep(cx.config.user);
+        users.row(&cx.config.user).map(|row| cx.out.store(Op::User(row)));
+        People {
+            users,
+            sessions: Sessions::new(sessions),
+            links,
+            myself,
+            prekeys,
+            warned: BTreeSet::new(),
+            recovery,
+            left_by_prune: 0,
+        }
+    }
+
+    /// Whom an address belongs to. In this version every address is a user's.
+    pub fn user_at(&self, address: &Address) -> UserId {
+        UserId(address.0)
+    }
+
+    /// The sessions that are to have everything sent to an address.
+    pub fn audience(&self, address: &Address) -> Vec<SessionId> {
+        self.users.audience(&self.user_at(address))
+    }
+
+    /// What to call an address.
+    pub fn handle(&self, address: &Address) -> String {
+        self.users.handle(&self.user_at(address))
+    }
+
+    /// What to call whoever a session belongs to.
+    pub fn name_of(&self, session: &SessionId) -> String {
+        self.sessions.get(session).map_or_else(|| session.short(), |known| self.users.handle(&known.user))
+    }
+
+    /// Whether a session says it is a relay or a server.
+    pub fn is_carrier(&self, session: &SessionId) -> bool {
+        let declaration = self.sessions.get(session).and_then(|known| known.declaration());
+        declaration.is_some_and(|declaration| declaration.roles & (roles::RELAY | roles::SERVER) != 0)
+    }
+
+    /// Whether there is room for one more user in the store.
+    pub fn may_keep(&self, user: &UserId) -> bool {
+        self.users.is_kept(user) || self.users.kept() < MAX_KEPT_USERS
+    }
+
+    /// Keeps a user over restarts, with their sessions.
+    pub fn keep(&mut self, cx: &mut Context, user: UserId) {
+        if !self.users.keep(user) {
+            return;
+        }
+        self.save_user(cx, &user);
+        for session in self.sessions.of_user(&user).collect::<Vec<_>>() {
+            self.save_session(cx, &session);
+        }
+    }
+
+    /// Stores what is known of a user who is kept.
+    pub fn save_user(&self, cx: &mut Context, user: &UserId) {
+        if self.users.is_kept(user)
+            && let Some(row) = self.users.row(user)
+        {
+            cx.out.store(Op::User(row));
+        }
+    }
+
+    /// Stores what is known of a session whose user is kept.
+    pub fn save_session(&self, cx: &mut Context, session: &SessionId) {
+        let row = self.sessions.row(session).filter(|row| self.users.is_kept(&row.user));
+        if let Some(row) = row {
+            cx.out.store(Op::Session(Box::new(row)));
+        }
+    }
+
+    /// Stores both sides' statements about a link.
+    pub fn save_link(&self, cx: &mut Context, user: &UserId) {
+        if let Some(row) = self.links.row(user) {
+            cx.out.store(Op::Link(row));
+        }
+    }
+
+    /// Warns about a user, once for each code.
+    pub fn warn_once(&mut self, cx: &mut Context, user: UserId, code: WarningCode, message: String) {
+        if self.warned.len() >= MAX_WARNED && user != cx.config.user {
+            return cx.dropped(DropReason::TooManyWarnings);
+        }
+        if self.warned.insert((user, code)) {
+            let user = Some(self.users.handle(&user));
+            cx.notice(None, Notice::Warning { code, message, user });
+        }
+    }
+}

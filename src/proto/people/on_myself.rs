@@ -1,5 +1,6 @@
 //! Making what I say of myself, and pushing it to those it concerns when it changes.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,20 +10,22 @@ use rand_core::Rng;
 use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::proto::counters::Count;
+use crate::proto::cx::Context;
 use crate::proto::event::Output;
 use crate::proto::limits::REFRESH;
+use crate::proto::notice::WarningCode;
+use crate::proto::peer::Peer;
 use crate::proto::people::links::Links;
 use crate::proto::people::myself::Myself;
 use crate::proto::people::prekeys::Prekeys;
 use crate::proto::people::users::Users;
-use crate::proto::persist::Op;
-use crate::proto::presence::on_presence::short;
 use crate::proto::{Config, Core};
 use crate::time::Now;
 use crate::wire::addr::Addr;
 use crate::wire::codec::{List, Text};
+use crate::wire::control::short;
 use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser, ShortId};
-use crate::wire::record::{Declaration, KeyCard, LinkList, Roster, RosterSession};
+use crate::wire::record::{Declaration, KeyCard, LinkList, MAX_REVOKED, MAX_SESSIONS, Roster, RosterSession};
 
 /// Entries of one page of a link list.
 const PAGE: usize = 64;
@@ -61,47 +64,84 @@ fn roster(config: &Config, count: &mut Count, users: &mut Users, now: Now) -> Ch
     if let Some(known) = &known {
         count.know_roster_version(known.version);
         let same_name = &*known.name == config.name.as_str();
-        let signs = config.user_key.is_some();
-        if !signs || (same_name && known.admits(&session)) {
+        if config.user_key.is_none() || (same_name && !may_enter(known, &session)) {
             return known.clone();
         }
     }
-    sign_above(config, count, users, &[], now)
+    let sessions = known.as_ref().map(|known| known.sessions.0.clone()).unwrap_or_default();
+    let revoked = known.map(|known| known.revoked.0.clone()).unwrap_or_default();
+    sign_above(config, count, users, Entries { sessions, revoked }.with_this(config), now)
 }
 
-/// A new roster with this session and `others` on it, above every one that is known. The user key must be here.
-fn sign_above(
-    config: &Config,
-    count: &mut Count,
-    users: &mut Users,
-    others: &[RosterSession],
-    now: Now,
-) -> Checked<Roster> {
-    let session = SessionId(config.session_key.public());
-    let known = users.roster(&config.user);
-    let mut sessions = known.as_ref().map(|known| known.sessions.0.clone()).unwrap_or_default();
-    others.iter().for_each(|other| add_session(&mut sessions, other.clone()));
-    add_session(&mut sessions, RosterSession { id: session, label: Text(config.label.clone()) });
+/// Whether a session can and has to be written into a roster.
+fn may_enter(roster: &Roster, session: &SessionId) -> bool {
+    !roster.admits(session) && !roster.revoked.contains(session) && roster.sessions.len() < MAX_SESSIONS
+}
+
+/// What a roster says of sessions.
+struct Entries {
+    sessions: Vec<RosterSession>,
+    revoked: Vec<SessionId>,
+}
+
+impl Entries {
+    /// What two rosters of one user say together. Revoked sessions stay revoked; beyond the bound the oldest of them goes, for a
+    /// higher version without the session excludes it as well. Beyond the bound of sessions the ones of `other` are refused.
+    fn union(one: &Roster, other: &Roster) -> Entries {
+        let mut revoked = one.revoked.0.clone();
+        revoked.extend(other.revoked.iter().filter(|id| !one.revoked.contains(id)));
+        let surplus = revoked.len().saturating_sub(MAX_REVOKED);
+        revoked.drain(..surplus);
+        let listed = |id: &SessionId| one.sessions.iter().any(|entry| entry.id == *id);
+        let mut sessions = one.sessions.0.clone();
+        sessions.extend(other.sessions.iter().filter(|entry| !listed(&entry.id)).cloned());
+        sessions.retain(|entry| !revoked.contains(&entry.id));
+        sessions.truncate(MAX_SESSIONS);
+        Entries { sessions, revoked }
+    }
+
+    /// With this session, unless it is revoked or there is no room for it.
+    fn with_this(mut self, config: &Config) -> Entries {
+        let id = SessionId(config.session_key.public());
+        let listed = self.sessions.iter().any(|entry| entry.id == id);
+        if !listed && !self.revoked.contains(&id) && self.sessions.len() < MAX_SESSIONS {
+            self.sessions.push(RosterSession { id, label: Text(config.label.clone()) });
+        }
+        self
+    }
+
+    /// In an order that does not depend on who unites: two that resolve a fork at once sign the same bytes.
+    fn sorted(mut self) -> Entries {
+        self.sessions.sort_by_key(|entry| entry.id);
+        self.revoked.sort();
+        self
+    }
+
+    /// Whether a roster says all of this, in whatever order.
+    fn is_said_by(&self, roster: &Roster) -> bool {
+        let listed = |id: &SessionId| roster.sessions.iter().any(|entry| entry.id == *id);
+        self.sessions.iter().all(|entry| listed(&entry.id)) && self.revoked.iter().all(|id| roster.revoked.contains(id))
+    }
+}
+
+/// Whether an older roster names a revoked session that a newer one lacks, for another reason than the bound.
+fn lacks_revoked(newer: &Roster, older: &Roster) -> bool {
+    newer.revoked.len() < MAX_REVOKED && older.revoked.iter().any(|id| !newer.revoked.contains(id))
+}
+
+/// A new roster above every one that is known. The user key must be here.
+fn sign_above(config: &Config, count: &mut Count, users: &mut Users, entries: Entries, now: Now) -> Checked<Roster> {
     let value = Roster {
         user: config.user,
         name: Text(config.name.as_str().to_owned()),
         version: count.next_roster_version(now.wall),
-        sessions: List(sessions),
-        revoked: known.map(|known| known.revoked.clone()).unwrap_or(List(Vec::new())),
+        sessions: List(entries.sessions),
+        revoked: List(entries.revoked),
     };
     let key = config.user_key.as_ref().expect("a session without the user key is on a roster already");
     let roster = Checked::sign(value, key, &config.network);
     users.learn(&roster);
     roster
-}
-
-/// At the limit the oldest entry makes room.
-fn add_session(sessions: &mut Vec<RosterSession>, new: RosterSession) {
-    if sessions.iter().all(|entry| entry.id != new.id) {
-        sessions.push(new);
-    }
-    let surplus = sessions.len().saturating_sub(16);
-    sessions.drain(..surplus);
 }
 
 fn declaration(config: &Config, seq: u64, addrs: &[SocketAddr], online: bool) -> Checked<Declaration> {
@@ -144,69 +184,110 @@ fn link_pages(config: &Config, version: u64, links: &Links) -> Vec<Checked<LinkL
 }
 
 impl Core {
-    /// A roster of my own that I do not know: I lost my memory, or another session of mine signed it. Where the user key is,
-    /// a new one is signed above it.
+    /// A roster of my own user that I do not know: I lost my memory, or another session signed it. Where the user key is, a new
+    /// one is signed above both, but only if something is missing in the one that was met: two nodes with the user key would
+    /// answer each other for ever otherwise. Both come to the same roster in a few signatures.
     pub(in crate::proto) fn meet_own_roster(&mut self, met: Checked<Roster>) {
-        if met.version < self.myself.roster.version {
+        let mine = self.people.myself.roster.clone();
+        self.cx.count.know_roster_version(met.version);
+        let wanted = match met.version.cmp(&mine.version) {
+            Ordering::Less => lacks_revoked(&mine, &met).then(|| Entries::union(&mine, &met)),
+            Ordering::Equal => Some(Entries::union(&mine, &met).sorted()),
+            Ordering::Greater => {
+                let wanted = Entries::union(&mine, &met).with_this(&self.cx.config);
+                (!wanted.is_said_by(&met)).then_some(wanted)
+            }
+        };
+        let me = self.cx.config.user;
+        self.people.myself.roster = match wanted {
+            Some(wanted) if self.cx.config.user_key.is_some() => {
+                let Context { config, count, now, .. } = &mut self.cx;
+                sign_above(config, count, &mut self.people.users, wanted, *now)
+            }
+            _ if met.version > mine.version => {
+                self.people.users.learn(&met);
+                met
+            }
+            _ => return self.warn_of_fork(&met),
+        };
+        self.cx.save_counters();
+        self.people.save_user(&mut self.cx, &me);
+        self.warn_if_unlisted();
+        self.declare(true);
+    }
+
+    /// Whoever has no user key cannot resolve a fork of the own roster.
+    fn warn_of_fork(&mut self, met: &Roster) {
+        if met.version == self.people.myself.roster.version {
+            let message = "there are two lists of your sessions with one version; the session that holds your user key must \
+                           come online to sign a newer one";
+            let me = self.cx.config.user;
+            self.people.warn_once(&mut self.cx, me, WarningCode::RosterFork, message.to_owned());
+        }
+    }
+
+    /// A roster without this session means that nobody accepts it any more.
+    pub(in crate::proto) fn warn_if_unlisted(&mut self) {
+        let roster = &self.people.myself.roster;
+        if roster.admits(&self.cx.me) {
             return;
         }
-        self.count.know_roster_version(met.version);
-        let sessions = met.sessions.0.clone();
-        self.users.learn(&met);
-        if self.config.user_key.is_some() {
-            self.myself.roster = sign_above(&self.config, &mut self.count, &mut self.users, &sessions, self.now);
-        } else if let Some(known) = self.users.roster(&self.config.user) {
-            self.myself.roster = known;
-        }
-        self.save_counters();
-        let user = self.config.user;
-        self.save_user(&user);
-        self.declare(true);
+        let message = if roster.revoked.contains(&self.cx.me) {
+            "this session was unlinked from your others; nobody accepts it any more".to_owned()
+        } else {
+            format!("you have {MAX_SESSIONS} sessions already and this one is not among them; unlink one first")
+        };
+        let me = self.cx.config.user;
+        self.people.warn_once(&mut self.cx, me, WarningCode::Unlisted, message);
     }
 
     /// Signs a new declaration and pushes it to every neighbour.
     pub(in crate::proto) fn declare(&mut self, online: bool) {
-        let seq = self.count.next_seq(self.now.wall);
-        self.save_counters();
-        self.myself.declaration = declaration(&self.config, seq, &self.myself.addrs, online);
-        let spread = self.rng.next_u64() % REFRESH.as_millis() as u64;
-        self.myself.refresh_at = self.now.moment + REFRESH / 2 + Duration::from_millis(spread);
-        let up: Vec<(ConnId, UserId)> = self.neighbours.iter_up().map(|(_, conn, user)| (conn, user)).collect();
-        let users: BTreeSet<UserId> = up.iter().map(|(_, user)| *user).collect();
+        let seq = self.cx.count.next_seq(self.cx.now.wall);
+        self.cx.save_counters();
+        self.people.myself.declaration = declaration(&self.cx.config, seq, &self.people.myself.addrs, online);
+        let spread = self.cx.rng.next_u64() % REFRESH.as_millis() as u64;
+        self.people.myself.refresh_at = self.cx.now.moment + REFRESH / 2 + Duration::from_millis(spread);
+        let up: Vec<Peer> = self.peers.connections.iter_up().collect();
+        let users: BTreeSet<UserId> = up.iter().map(|peer| peer.user).collect();
         let told: Vec<ShortId> = users.iter().take(MAX_TOLD).map(|user| short(&user.0)).collect();
-        let news = (self.myself.roster.version, self.myself.card.seq);
-        let records = std::mem::replace(&mut self.myself.pushed, news) != news;
-        for (conn, _) in up {
+        let news = (self.people.myself.roster.version, self.people.myself.card.seq);
+        let records = std::mem::replace(&mut self.people.myself.pushed, news) != news;
+        for Peer { conn, .. } in up {
             self.send_declaration(conn, &told, records);
         }
     }
 
     /// Signs a new key card and pushes it to every neighbour.
     pub(in crate::proto) fn renew_card(&mut self) {
-        let seq = self.count.next_seq(self.now.wall);
-        self.save_counters();
-        self.myself.card = card(&self.config, seq, &self.prekeys);
+        let seq = self.cx.count.next_seq(self.cx.now.wall);
+        self.cx.save_counters();
+        self.people.myself.card = card(&self.cx.config, seq, &self.people.prekeys);
         self.declare(true);
     }
 
     /// Signs a new link list and pushes it to linked neighbours and my servers.
     pub(in crate::proto) fn renew_links(&mut self) {
-        let version = self.count.next_link_version(self.now.wall);
-        self.save_counters();
-        self.myself.links = link_pages(&self.config, version, &self.links);
-        self.horizon.say(self.session, &self.myself.links);
-        let up = self.neighbours.iter_up();
+        let version = self.cx.count.next_link_version(self.cx.now.wall);
+        self.cx.save_counters();
+        self.people.myself.links = link_pages(&self.cx.config, version, &self.people.links);
+        self.presence.horizon.say(self.cx.me, &self.people.myself.links);
+        let up = self.peers.connections.iter_up();
         let concerned: Vec<SessionId> =
-            up.filter(|(session, _, user)| self.links_concern(session, user)).map(|(session, _, _)| session).collect();
-        self.pushes.owe(concerned.into_iter());
+            up.filter(|peer| self.links_concern(&peer.session, &peer.user)).map(|peer| peer.session).collect();
+        self.presence.pushes.owe(concerned.into_iter());
         self.push_links();
     }
 
     /// My link list for those who are owed it, as many as may have it now.
     pub(in crate::proto) fn push_links(&mut self) {
-        let bytes = self.myself.links.iter().map(|page| page.signed().0.0.len()).sum();
-        for session in self.pushes.due(bytes, self.now.moment) {
-            let conn = self.neighbours.up(&session).and_then(|conn| Some((conn, self.neighbours.get(&conn)?.user?)));
+        let bytes = self.people.myself.links.iter().map(|page| page.signed().0.0.len()).sum();
+        for session in self.presence.pushes.due(bytes, self.cx.now.moment) {
+            let conn = self
+                .peers
+                .connections
+                .up(&session)
+                .and_then(|conn| Some((conn, self.peers.connections.get(&conn)?.user?)));
             if let Some((conn, _)) = conn.filter(|(_, user)| self.links_concern(&session, user)) {
                 self.send_links(conn, 0, false);
             }
@@ -214,22 +295,22 @@ impl Core {
     }
 
     fn links_concern(&self, session: &SessionId, user: &UserId) -> bool {
-        self.links.wants(user) || self.is_my_server(session)
+        self.people.links.wants(user) || self.is_my_server(session)
     }
 
     /// My declaration as it is, to one neighbour; with roster and key card if these are news.
     pub(in crate::proto) fn send_declaration(&mut self, conn: ConnId, told: &[ShortId], records: bool) {
-        let declaration = self.myself.declaration.signed().clone();
+        let declaration = self.people.myself.declaration.signed().clone();
         let message = Declare {
             declaration,
-            roster: records.then(|| self.myself.roster.signed().clone()),
-            card: records.then(|| self.myself.card.signed().clone()),
+            roster: records.then(|| self.people.myself.roster.signed().clone()),
+            card: records.then(|| self.people.myself.card.signed().clone()),
             age_ms: 0,
             hops: 1,
-            flood: self.myself.declaration.seq,
+            flood: self.people.myself.declaration.seq,
             told: List(told.to_vec()),
         };
-        let online = self.myself.declaration.online;
+        let online = self.people.myself.declaration.online;
         self.send_control(
             conn,
             if online { Control::DeclareOnline(message) } else { Control::DeclareOffline(message) },
@@ -238,11 +319,11 @@ impl Core {
 
     /// My link list, a page a message: each fits a frame with room to spare.
     pub(in crate::proto) fn send_links(&mut self, conn: ConnId, id: u64, complete: bool) {
-        let pages: Vec<_> = self.myself.links.iter().map(|page| page.signed().clone()).collect();
+        let pages: Vec<_> = self.people.myself.links.iter().map(|page| page.signed().clone()).collect();
         let count = pages.len();
         for (n, page) in pages.into_iter().enumerate() {
             let user = KnownUser {
-                user: self.config.user,
+                user: self.cx.config.user,
                 roster: None,
                 links: List(vec![page]),
                 cards: List(Vec::new()),
@@ -256,25 +337,18 @@ impl Core {
 
     pub(in crate::proto) fn send_hello(&mut self, conn: ConnId, session: &SessionId, observed: SocketAddr) {
         let hello = Hello {
-            declaration: self.myself.declaration.signed().clone(),
-            roster: self.myself.roster.signed().clone(),
-            card: Some(self.myself.card.signed().clone()),
+            declaration: self.people.myself.declaration.signed().clone(),
+            roster: self.people.myself.roster.signed().clone(),
+            card: Some(self.people.myself.card.signed().clone()),
             observed: Addr(observed),
-            known_seq: self.sessions.seq(session),
-            agent: Text(self.config.agent.clone()),
+            known_seq: self.people.sessions.seq(session),
+            agent: Text(self.cx.config.agent.clone()),
             features: None,
         };
         self.send_control(conn, Control::Hello(hello));
     }
 
     pub(in crate::proto) fn send_control(&mut self, conn: ConnId, message: Control) {
-        self.out.after_own(Output::Control { conn, message });
-    }
-
-    /// What the store keeps of my own word about a link, and of theirs.
-    pub(in crate::proto) fn save_link(&mut self, user: &crate::id::UserId) {
-        if let Some(row) = self.links.row(user) {
-            self.out.store(Op::Link(row));
-        }
+        self.cx.out.after_own(Output::Control { conn, message });
     }
 }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::{SessionId, UserId};
 use crate::identity::{Checked, Kept};
 use crate::proto::limits::{MAX_HORIZON, MAX_LIST_PAGES};
-use crate::proto::persist::ListRow;
+use crate::proto::persist::{Entry, LinkState, ListRow};
 use crate::wire::record::{LinkEntry, LinkList, Signed, link_state};
 use naming::Naming;
 
@@ -262,11 +262,20 @@ impl Horizon {
 fn maximum<'a>(pages: impl IntoIterator<Item = &'a [LinkEntry]>) -> impl Iterator<Item = &'a LinkEntry> {
     let mut newest: BTreeMap<UserId, &LinkEntry> = BTreeMap::new();
     for entry in pages.into_iter().flatten() {
-        if newest.get(&entry.user).is_none_or(|held| entry.lamport > held.lamport) {
+        if newest.get(&entry.user).is_none_or(|held| replaces(entry, held)) {
             newest.insert(entry.user, entry);
         }
     }
     newest.into_values()
+}
+
+/// Whether an entry replaces another one of the same user's sessions, as [`Entry::replaces`] has it.
+fn replaces(entry: &LinkEntry, other: &LinkEntry) -> bool {
+    let read = |entry: &LinkEntry| {
+        let state = LinkState::from_wire(entry.state).unwrap_or_default();
+        Entry { state, lamport: entry.lamport }
+    };
+    read(entry).replaces(&read(other))
 }
 
 fn is_linked(entry: &LinkEntry) -> bool {

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::proto::Core;
-use crate::proto::presence::on_presence::short;
+use crate::proto::drops::DropReason;
+use crate::proto::peer::Peer;
 use crate::time::Moment;
 use crate::wire::addr::Addr;
 use crate::wire::codec::List;
+use crate::wire::control::short;
 use crate::wire::control::{
     Control, DeliverKnownList, Digest, KnownDeclaration, KnownUser, MAX_MARKS, RequestUserList, SessionMark,
     SessionWant, UserMark, UserWant, Want,
@@ -27,122 +29,125 @@ const PAGE_USERS: usize = 64;
 
 impl Core {
     /// Marks about myself, and about everybody a neighbour may know about.
-    pub(in crate::proto) fn send_digest(&mut self, conn: ConnId) {
-        let Some((_, to)) = self.speaker(conn) else { return };
-        let known = self.horizon.around(&to);
-        let about = known.iter().filter(|user| **user != self.config.user);
-        let mut marks: Vec<UserMark> = vec![self.own_mark(&to)];
-        marks.extend(about.map(|user| self.mark(user, &to)).filter(|mark| !mark.sessions.is_empty()));
-        if self.shares_directory(conn) {
+    pub(in crate::proto) fn send_digest(&mut self, peer: Peer) {
+        let known = self.presence.horizon.around(&peer.user);
+        let about = known.iter().filter(|user| **user != self.cx.config.user);
+        let mut marks: Vec<UserMark> = vec![self.own_mark(&peer.user)];
+        marks.extend(about.map(|user| self.mark(user, &peer.user)).filter(|mark| !mark.sessions.is_empty()));
+        if self.shares_directory(peer.conn) {
             marks.extend(self.directory_marks(&known));
-            marks.iter_mut().for_each(|mark| mark.distance = self.distance_for(conn, mark.user));
+            marks.iter_mut().for_each(|mark| mark.distance = self.distance_for(peer, mark.user));
         }
         for page in marks.chunks(MAX_MARKS) {
-            self.send_control(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
+            self.send_control(peer.conn, Control::Digest(Digest { users: List(page.to_vec()) }));
         }
     }
 
     fn own_mark(&self, to: &UserId) -> UserMark {
-        let version = self.myself.links.first().map(|page| page.version);
+        let version = self.people.myself.links.first().map(|page| page.version);
         let session = SessionMark {
-            session: short(&self.session.0),
-            seq: Some(self.myself.declaration.seq),
-            card: Some(self.myself.card.seq),
-            links: version.filter(|_| self.may_know_links(to, &self.config.user)),
+            session: short(&self.cx.me.0),
+            seq: Some(self.people.myself.declaration.seq),
+            card: Some(self.people.myself.card.seq),
+            links: version.filter(|_| self.may_know_links(to, &self.cx.config.user)),
             live: None,
         };
-        let user = short(&self.config.user.0);
-        UserMark { user, version: Some(self.myself.roster.version), sessions: List(vec![session]), distance: None }
+        let user = short(&self.cx.config.user.0);
+        UserMark {
+            user,
+            version: Some(self.people.myself.roster.version),
+            sessions: List(vec![session]),
+            distance: None,
+        }
     }
 
     /// Link lists are for those within two links, mine also for whom I want to reach and for my servers. A node that woke
     /// without links keeps its own back: what others hold of it is better.
     fn may_know_links(&self, asker: &UserId, user: &UserId) -> bool {
-        if *user == self.config.user {
-            let concerned = self.links.wants(asker) || self.horizon.reaches(asker) || self.speaks_for_my_server(asker);
+        if *user == self.cx.config.user {
+            let concerned = self.people.links.wants(asker)
+                || self.presence.horizon.reaches(asker)
+                || self.speaks_for_my_server(asker);
             return concerned && !self.recovering();
         }
-        self.horizon.may_know(asker, user)
+        self.presence.horizon.may_know(asker, user)
     }
 
-    fn speaks_for_my_server(&self, user: &UserId) -> bool {
-        self.neighbours.of_user(user).iter().any(|(session, _)| self.is_my_server(session))
+    pub(in crate::proto) fn speaks_for_my_server(&self, user: &UserId) -> bool {
+        self.peers.connections.of_user(user).iter().any(|peer| self.is_my_server(&peer.session))
     }
 
     fn mark(&self, user: &UserId, to: &UserId) -> UserMark {
-        let linked = self.horizon.mutual(user, to);
+        let linked = self.presence.horizon.mutual(user, to);
         let mark = |session: SessionId| {
-            let known = self.sessions.get(&session);
+            let known = self.people.sessions.get(&session);
             SessionMark {
                 session: short(&session.0),
                 seq: known.and_then(|known| known.declaration()).map(|declaration| declaration.seq),
                 card: known.and_then(|known| known.card()).map(|card| card.seq),
-                links: self.horizon.version(user, &session).filter(|_| linked),
+                links: self.presence.horizon.version(user, &session).filter(|_| linked),
                 live: self.vouches_for(&session).then_some(true),
             }
         };
-        let sessions = self.sessions.of_user(user).take(16).map(mark).collect();
-        UserMark { user: short(&user.0), version: self.users.version(user), sessions: List(sessions), distance: None }
+        let sessions = self.people.sessions.of_user(user).take(16).map(mark).collect();
+        UserMark {
+            user: short(&user.0),
+            version: self.people.users.version(user),
+            sessions: List(sessions),
+            distance: None,
+        }
     }
 
     /// What is held of a neighbour's users that I lack is asked for.
-    pub(in crate::proto) fn on_digest(&mut self, conn: ConnId, digest: Digest) {
-        let Some((by, by_user)) = self.speaker(conn) else { return };
-        let wants: Vec<UserWant> =
-            digest.users.iter().filter_map(|mark| self.consider_mark(conn, mark, by, by_user)).collect();
+    pub(in crate::proto) fn on_digest(&mut self, peer: Peer, digest: Digest) {
+        let wants: Vec<UserWant> = digest.users.iter().filter_map(|mark| self.consider_mark(peer, mark)).collect();
         if !wants.is_empty() {
-            self.send_control(conn, Control::Want(Want { users: List(wants) }));
+            self.send_control(peer.conn, Control::Want(Want { users: List(wants) }));
         }
     }
 
-    fn consider_mark(&mut self, conn: ConnId, mark: &UserMark, by: SessionId, by_user: UserId) -> Option<UserWant> {
-        let directory = self.shares_directory(conn);
+    fn consider_mark(&mut self, peer: Peer, mark: &UserMark) -> Option<UserWant> {
+        let directory = self.shares_directory(peer.conn);
         if directory {
-            self.hear_gone(by, mark);
+            self.hear_gone(peer.session, mark);
         }
         match mark.distance {
-            Some(distance) if directory => self.hear_distance(conn, mark.user, distance),
-            Some(_) => self.drop_counted("announcement of no relay"),
+            Some(distance) if directory => self.hear_distance(peer, mark.user, distance),
+            Some(_) => self.cx.dropped(DropReason::AnnouncementOfNonRelay),
             None => {}
         }
-        let user = self.user_like(mark.user.0).or_else(|| (short(&by_user.0) == mark.user).then_some(by_user));
+        let user = self.user_like(mark.user.0).or_else(|| (short(&peer.user.0) == mark.user).then_some(peer.user));
         let user = user.filter(|user| self.concerns(user));
         let Some(user) = user else {
             if directory && mark.version.is_some() {
                 return Some(everything(mark));
             }
             if !directory || mark.distance.is_none() {
-                self.drop_counted("mark of nobody I know");
+                self.cx.dropped(DropReason::UnknownSummary);
             }
             return None;
         };
-        if user == self.config.user {
+        if user == self.cx.config.user {
             return None;
         }
-        let held = self.users.version(&user);
+        let held = self.people.users.version(&user);
         let sessions: Vec<SessionWant> =
-            mark.sessions.iter().filter_map(|mark| self.consider_session(mark, user, by, by_user)).collect();
+            mark.sessions.iter().filter_map(|mark| self.consider_session(peer, mark, user)).collect();
         let roster = mark.version > held || (held.is_none() && !sessions.is_empty());
         (roster || !sessions.is_empty()).then(|| UserWant { user: short(&user.0), roster, sessions: List(sessions) })
     }
 
-    fn consider_session(
-        &mut self,
-        mark: &SessionMark,
-        user: UserId,
-        by: SessionId,
-        by_user: UserId,
-    ) -> Option<SessionWant> {
-        let known = self.sessions.of_user(&user).find(|session| short(&session.0) == mark.session);
-        let session = known.and_then(|session| self.sessions.get(&session));
+    fn consider_session(&mut self, peer: Peer, mark: &SessionMark, user: UserId) -> Option<SessionWant> {
+        let known = self.people.sessions.of_user(&user).find(|session| short(&session.0) == mark.session);
+        let session = known.and_then(|session| self.people.sessions.get(&session));
         let held = session.and_then(|session| session.declaration()).map(|declaration| declaration.seq);
         let card = session.and_then(|session| session.card()).map(|card| card.seq);
-        let links = known.and_then(|session| self.horizon.version(&user, &session));
+        let links = known.and_then(|session| self.presence.horizon.version(&user, &session));
         let declaration = mark.seq > held;
         if let (Some(live), Some(session)) = (mark.live, known)
             && !declaration
         {
-            self.hear_live(session, user, live, by, by_user);
+            self.hear_live(peer, session, user, live);
         }
         let links = mark.links > links && (self.keeps_list_of(&user) || self.recovering());
         let want = SessionWant { session: mark.session, declaration, card: mark.card > card, links };
@@ -150,19 +155,19 @@ impl Core {
     }
 
     /// A neighbour is, or is not any more, connected with a session whose declaration is at hand.
-    fn hear_live(&mut self, session: SessionId, user: UserId, live: bool, by: SessionId, by_user: UserId) {
+    fn hear_live(&mut self, peer: Peer, session: SessionId, user: UserId, live: bool) {
         if !live {
-            self.presence.unvouched(&session, &by, self.now.moment);
-        } else if self.sessions.says_online(&session) {
-            self.vouch(session, user, by, by_user);
+            self.presence.online.unvouched(&session, &peer.session, self.cx.now.moment);
+        } else if self.people.sessions.says_online(&session) {
+            self.vouch(session, user, peer.session, peer.user);
         }
     }
 
     /// Asks somebody between us for users: of whom nothing is known, for everything; of the others, for what has changed.
     pub(in crate::proto) fn ask_about<'a>(&mut self, conn: ConnId, users: impl Iterator<Item = &'a UserId>) {
-        let is_unknown = |user: &UserId| self.sessions.of_user(user).next().is_none();
+        let is_unknown = |user: &UserId| self.people.sessions.of_user(user).next().is_none();
         let wants: Vec<UserWant> = users
-            .filter(|user| self.horizon.reaches(user))
+            .filter(|user| self.presence.horizon.reaches(user))
             .map(|user| UserWant { user: short(&user.0), roster: is_unknown(user), sessions: List(Vec::new()) })
             .collect();
         for page in wants.chunks(MAX_MARKS) {
@@ -179,15 +184,14 @@ impl Core {
     }
 
     /// Sends what is asked for, as far as the asker may know it.
-    pub(in crate::proto) fn on_want(&mut self, conn: ConnId, want: Want) {
-        let Some((_, asker)) = self.speaker(conn) else { return };
-        let known: Vec<KnownUser> = want.users.iter().filter_map(|want| self.answer_want(want, &asker)).collect();
+    pub(in crate::proto) fn on_want(&mut self, peer: Peer, want: Want) {
+        let known: Vec<KnownUser> = want.users.iter().filter_map(|want| self.answer_want(want, &peer.user)).collect();
         if !known.is_empty() {
-            self.send_known(conn, 0, known, false);
+            self.send_known(peer.conn, 0, known, false);
         }
-        let marks: Vec<UserMark> = want.users.iter().filter_map(|want| self.marked(want, &asker)).collect();
+        let marks: Vec<UserMark> = want.users.iter().filter_map(|want| self.marked(want, &peer.user)).collect();
         if !marks.is_empty() {
-            self.send_control(conn, Control::Digest(Digest { users: List(marks) }));
+            self.send_control(peer.conn, Control::Digest(Digest { users: List(marks) }));
         }
     }
 
@@ -198,7 +202,8 @@ impl Core {
             (false, true) => return None,
             _ => {}
         }
-        let mut known = KnownUser { roster: want.roster.then(|| self.roster_of(&user)).flatten(), ..nothing_of(&user) };
+        let mut known =
+            KnownUser { roster: want.roster.then(|| self.roster_of(&user)).flatten(), ..KnownUser::empty(user) };
         for want in want.sessions.iter() {
             let Some(session) = self.session_like(&user, want.session.0) else { continue };
             self.add_session(&mut known, &session, want, asker);
@@ -208,7 +213,7 @@ impl Core {
 
     fn marked(&self, want: &UserWant, asker: &UserId) -> Option<UserMark> {
         let user = self.user_like(want.user.0).filter(|_| !want.roster && want.sessions.is_empty())?;
-        let may = user != self.config.user && self.may_know_where(asker, &user);
+        let may = user != self.cx.config.user && self.may_know_where(asker, &user);
         may.then(|| self.mark(&user, asker)).filter(|mark| !mark.sessions.is_empty())
     }
 
@@ -227,8 +232,9 @@ impl Core {
 
     /// Everything that is held of a user and that an asker may know.
     pub(in crate::proto) fn known_user(&self, user: &UserId, asker: &UserId, links: bool) -> KnownUser {
-        let mut known = KnownUser { roster: self.roster_of(user), ..nothing_of(user) };
-        let sessions: BTreeSet<SessionId> = self.sessions.of_user(user).chain(self.horizon.sessions_of(user)).collect();
+        let mut known = KnownUser { roster: self.roster_of(user), ..KnownUser::empty(*user) };
+        let sessions: BTreeSet<SessionId> =
+            self.people.sessions.of_user(user).chain(self.presence.horizon.sessions_of(user)).collect();
         for session in sessions.iter().take(16) {
             let want = SessionWant { session: short(&session.0), declaration: true, card: true, links };
             self.add_session(&mut known, session, &want, asker);
@@ -238,25 +244,25 @@ impl Core {
 
     /// Declarations are for those within two links; members of a closed network may know all (design §3).
     pub(in crate::proto) fn may_know_where(&self, asker: &UserId, user: &UserId) -> bool {
-        self.config.network != NetworkId::OPEN
-            || self.horizon.may_know(asker, user)
-            || (*user == self.config.user && self.links.wants(asker))
+        self.cx.config.network != NetworkId::OPEN
+            || self.presence.horizon.may_know(asker, user)
+            || (*user == self.cx.config.user && self.people.links.wants(asker))
     }
 
     fn roster_of(&self, user: &UserId) -> Option<Signed> {
-        if *user == self.config.user {
-            return Some(self.myself.roster.signed().clone());
+        if *user == self.cx.config.user {
+            return Some(self.people.myself.roster.signed().clone());
         }
-        self.users.signed_roster(user)
+        self.people.users.signed_roster(user)
     }
 
     fn declaration_of(&self, session: &SessionId) -> Option<KnownDeclaration> {
-        let declaration = if *session == self.session {
-            self.myself.declaration.signed().clone()
+        let declaration = if *session == self.cx.me {
+            self.people.myself.declaration.signed().clone()
         } else {
-            self.sessions.get(session)?.declaration()?.signed()
+            self.people.sessions.get(session)?.declaration()?.signed()
         };
-        let conn = self.neighbours.up(session).and_then(|conn| self.neighbours.get(&conn));
+        let conn = self.peers.connections.up(session).and_then(|conn| self.peers.connections.get(&conn));
         let observed = conn
             .map(|neighbour| Addr(neighbour.addr))
             .filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
@@ -266,25 +272,25 @@ impl Core {
 
     /// The key card of a session that may be used, and how old it is.
     fn card_of(&self, session: &SessionId) -> Option<(Signed, Duration)> {
-        if *session == self.session {
-            return Some((self.myself.card.signed().clone(), Duration::ZERO));
+        if *session == self.cx.me {
+            return Some((self.people.myself.card.signed().clone(), Duration::ZERO));
         }
-        let card = self.sessions.get(session)?.card()?;
-        Some((card.signed(), card.age(self.now.moment)?))
+        let card = self.people.sessions.get(session)?.card()?;
+        Some((card.signed(), card.age(self.cx.now.moment)?))
     }
 
     fn pages_of(&self, user: &UserId, session: &SessionId) -> Vec<Signed> {
-        let mine = self.myself.links.iter().map(|page| page.signed().clone());
-        if *session == self.session { mine.collect() } else { self.horizon.pages(user, session) }
+        let mine = self.people.myself.links.iter().map(|page| page.signed().clone());
+        if *session == self.cx.me { mine.collect() } else { self.presence.horizon.pages(user, session) }
     }
 
     pub(in crate::proto) fn user_like(&self, short: [u8; 8]) -> Option<UserId> {
-        self.users.like(short).or_else(|| self.horizon.named_like(short))
+        self.people.users.like(short).or_else(|| self.presence.horizon.named_like(short))
     }
 
     fn session_like(&self, user: &UserId, wanted: [u8; 8]) -> Option<SessionId> {
-        let mine = (*user == self.config.user).then_some(self.session);
-        let all = self.sessions.of_user(user).chain(self.horizon.sessions_of(user)).chain(mine);
+        let mine = (*user == self.cx.config.user).then_some(self.cx.me);
+        let all = self.people.sessions.of_user(user).chain(self.presence.horizon.sessions_of(user)).chain(mine);
         all.into_iter().find(|session| session.0[..8] == wanted)
     }
 
@@ -312,82 +318,79 @@ impl Core {
 
     /// requestUserList: "whom is this user linked to?" About the asker itself: everybody whose list names it, with all that
     /// it may know; what it said itself, so that it can sign above it. About me, if we are linked: my list.
-    pub(in crate::proto) fn on_request_user_list(&mut self, conn: ConnId, request: RequestUserList) {
-        let Some((_, asker)) = self.speaker(conn) else { return };
-        if request.user == self.config.user && self.links.wants(&asker) {
-            return self.send_links(conn, request.id, true);
+    pub(in crate::proto) fn on_request_user_list(&mut self, peer: Peer, request: RequestUserList) {
+        if request.user == self.cx.config.user && self.people.links.wants(&peer.user) {
+            return self.send_links(peer.conn, request.id, true);
         }
-        if request.user != asker {
-            return self.send_known(conn, request.id, Vec::new(), false);
+        if request.user != peer.user {
+            return self.send_known(peer.conn, request.id, Vec::new(), false);
         }
-        let mut users = vec![self.known_user(&asker, &asker, true)];
-        let naming: BTreeSet<UserId> = self.horizon.naming(&asker).chain(self.horizon.names(&asker)).collect();
+        let mut users = vec![self.known_user(&peer.user, &peer.user, true)];
+        let naming: BTreeSet<UserId> =
+            self.presence.horizon.naming(&peer.user).chain(self.presence.horizon.names(&peer.user)).collect();
         users.extend(
-            naming.iter().filter(|user| **user != self.config.user).map(|user| self.known_user(user, &asker, true)),
+            naming
+                .iter()
+                .filter(|user| **user != self.cx.config.user)
+                .map(|user| self.known_user(user, &peer.user, true)),
         );
-        self.send_known(conn, request.id, users, self.is_server());
-        if self.links.wants(&asker) {
-            self.send_links(conn, 0, false);
+        self.send_known(peer.conn, request.id, users, self.cx.is_server());
+        if self.people.links.wants(&peer.user) {
+            self.send_links(peer.conn, 0, false);
         }
     }
 
     /// deliverKnownList: signed records about users that concern me.
-    pub(in crate::proto) fn on_known_list(&mut self, conn: ConnId, list: DeliverKnownList) {
-        if self.pass_found(conn, &list) || self.pass_answer(conn, &list) {
+    pub(in crate::proto) fn on_known_list(&mut self, peer: Peer, list: DeliverKnownList) {
+        if self.pass_found(peer.conn, &list) || self.pass_answer(peer, &list) {
             return;
         }
         let id = list.id;
         for known in list.users.0 {
-            self.on_known_user(conn, id, known);
+            self.on_known_user(peer, id, known);
         }
-        if list.complete && !list.more && self.speaker(conn).is_some_and(|(by, _)| self.is_my_server(&by)) {
+        if list.complete && !list.more && self.is_my_server(&peer.session) {
             self.recovered();
         }
     }
 
-    fn on_known_user(&mut self, conn: ConnId, id: u64, known: KnownUser) {
-        let Some((by, by_user)) = self.speaker(conn) else { return };
+    fn on_known_user(&mut self, peer: Peer, id: u64, known: KnownUser) {
         if let Some(roster) = &known.roster {
-            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
-            let directory = self.shares_directory(conn) && self.has_room_in_directory(&roster.user);
+            let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
+            let directory = self.shares_directory(peer.conn) && self.has_room_in_directory(&roster.user);
             if self.concerns(&roster.user) || directory || self.is_found(id, &roster) || self.recovering() {
                 self.learn_roster(roster);
                 self.learn_announced(&known.user);
             }
         }
         for links in &known.links.0 {
-            let Some(links) = self.checked::<LinkList>(conn, links) else { return };
-            self.on_link_list(conn, links);
+            let Some(links) = self.checked::<LinkList>(peer.conn, links) else { return };
+            self.on_link_list(peer.conn, links);
         }
-        self.take_cards(conn, &known);
+        self.take_cards(peer.conn, &known);
         for held in &known.declarations.0 {
-            let Some(declaration) = self.checked::<Declaration>(conn, &held.declaration) else { return };
+            let Some(declaration) = self.checked::<Declaration>(peer.conn, &held.declaration) else { return };
             let (session, user, online) = (declaration.session, declaration.user, declaration.online);
-            let heard = Moment(self.now.moment.0.saturating_sub(held.age_ms));
+            let heard = Moment(self.cx.now.moment.0.saturating_sub(held.age_ms));
             let mut news = self.take_declaration(declaration, heard);
-            if held.live == Some(true) && online && self.sessions.says_online(&session) {
+            if held.live == Some(true) && online && self.people.sessions.says_online(&session) {
                 if let Some(Addr(observed)) = held.observed {
-                    news |= self.sessions.get(&session).is_some_and(|known| !known.addresses().contains(&observed));
+                    news |=
+                        self.people.sessions.get(&session).is_some_and(|known| !known.addresses().contains(&observed));
                     self.note_observed(&session, observed);
                 }
-                self.vouch(session, user, by, by_user);
+                self.vouch(session, user, peer.session, peer.user);
             }
             if news {
-                self.wanted.news(&user, self.now.moment);
+                self.peers.sought.news(&user, self.cx.now.moment);
             }
         }
-        if self.shares_directory(conn) && self.sessions.of_user(&known.user).next().is_some() {
+        if self.shares_directory(peer.conn) && self.people.sessions.of_user(&known.user).next().is_some() {
             self.keep_if_far(&known.user);
             self.answer_open_finds(&known.user);
         }
         self.forget_if_strange(&known.user);
     }
-}
-
-/// What is known of a user of whom nothing is known yet.
-pub(in crate::proto) fn nothing_of(user: &UserId) -> KnownUser {
-    let (links, cards, declarations) = (List(Vec::new()), List(Vec::new()), List(Vec::new()));
-    KnownUser { user: *user, roster: None, links, cards, declarations, card_ages: List(Vec::new()) }
 }
 
 fn everything(mark: &UserMark) -> UserWant {
@@ -404,7 +407,7 @@ fn size_of(user: &KnownUser) -> usize {
 /// A user with more pages of links than a message holds goes in several.
 fn in_parts(mut user: KnownUser) -> Vec<KnownUser> {
     let rest = user.links.0.split_off(user.links.len().min(4));
-    let parts = rest.chunks(4).map(|links| KnownUser { links: List(links.to_vec()), ..nothing_of(&user.user) });
+    let parts = rest.chunks(4).map(|links| KnownUser { links: List(links.to_vec()), ..KnownUser::empty(user.user) });
     let parts: Vec<KnownUser> = parts.collect();
     std::iter::once(user).chain(parts).collect()
 }

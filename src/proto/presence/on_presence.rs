@@ -4,38 +4,39 @@
 
 use std::time::Duration;
 
-use crate::id::{ConnId, SessionId, UserId};
+use crate::id::{Address, ConnId, SessionId, UserId};
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::notice::{Absence, Notice, Via};
+use crate::proto::peer::Peer;
 use crate::proto::persist::Provenance;
 use crate::proto::presence::offers::rank;
 use crate::proto::presence::online::Change;
-use crate::wire::codec::{Fixed, List};
-use crate::wire::control::{Control, Declare, Digest, SessionMark, ShortId, UserMark};
+use crate::wire::codec::List;
+use crate::wire::control::{Control, Declare, Digest, SessionMark, ShortId, UserMark, short};
 use crate::wire::record::{Declaration, Roster};
 
 impl Core {
     /// declareOnline, declareOffline: a signed statement of the session itself, whoever brings it.
-    pub(in crate::proto) fn on_declare(&mut self, conn: ConnId, declare: Declare) {
-        let Some((by, by_user)) = self.speaker(conn) else { return };
+    pub(in crate::proto) fn on_declare(&mut self, peer: Peer, declare: Declare) {
         if let Some(roster) = &declare.roster {
-            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
             if self.concerns(&roster.user) {
                 self.learn_roster(roster);
             }
         }
-        let Some(declaration) = self.checked::<Declaration>(conn, &declare.declaration) else { return };
+        let Some(declaration) = self.checked::<Declaration>(peer.conn, &declare.declaration) else { return };
         let (session, user, online) = (declaration.session, declaration.user, declaration.online);
-        let age = Duration::from_millis(if session == by { 0 } else { declare.age_ms });
+        let age = Duration::from_millis(if session == peer.session { 0 } else { declare.age_ms });
         if let Some(card) = &declare.card {
-            self.take_card(conn, card, age);
+            self.take_card(peer.conn, card, age);
         }
-        if session != by && !self.users.has_roster(&user) && self.horizon.reaches(&user) {
-            return self.ask_about(conn, [user].iter());
+        if session != peer.session && !self.people.users.has_roster(&user) && self.presence.horizon.reaches(&user) {
+            return self.ask_about(peer.conn, [user].iter());
         }
-        let news = self.take_declaration(declaration, self.now.moment - age);
-        if session == by {
-            self.neighbours.answered(&conn);
+        let news = self.take_declaration(declaration, self.cx.now.moment - age);
+        if session == peer.session {
+            self.peers.connections.answered(&peer.conn);
             if news {
                 self.spread(session, user, &declare.told);
                 self.tell_trails(&session, &user);
@@ -43,30 +44,32 @@ impl Core {
             return;
         }
         if news && online {
-            self.wanted.news(&user, self.now.moment);
+            self.peers.sought.news(&user, self.cx.now.moment);
         }
-        if online && self.sessions.says_online(&session) {
-            self.vouch(session, user, by, by_user);
+        if online && self.people.sessions.says_online(&session) {
+            self.vouch(session, user, peer.session, peer.user);
         }
     }
 
     /// Passes what a connected friend has said to my other friends: they are within two links of it.
     pub(in crate::proto) fn spread(&mut self, session: SessionId, user: UserId, told: &[ShortId]) {
-        let Some(number) = self.sessions.seq(&session).filter(|_| self.horizon.is_friend(&user)) else { return };
-        let between = self.horizon.names(&user);
+        let Some(number) = self.people.sessions.seq(&session).filter(|_| self.presence.horizon.is_friend(&user)) else {
+            return;
+        };
+        let between = self.presence.horizon.names(&user);
         let tellers: Vec<UserId> = between.iter().copied().filter(|other| self.was_told(other, told)).collect();
-        for (to_session, conn, to) in self.neighbours.iter_up().collect::<Vec<_>>() {
-            if to == user || !self.horizon.is_friend(&to) || told.contains(&short(&to.0)) {
+        for Peer { conn, session: to_session, user: to } in self.peers.connections.iter_up().collect::<Vec<_>>() {
+            if to == user || !self.presence.horizon.is_friend(&to) || told.contains(&short(&to.0)) {
                 continue;
             }
             // Who is linked with it itself hears of it directly, and needs me only as a witness.
             let linked = between.binary_search(&to).is_ok();
-            let others = tellers.iter().copied().filter(|other| *other != to && self.horizon.says(&to, other));
-            let rank = rank(number, &to, &self.config.user, others) + usize::from(linked);
+            let others = tellers.iter().copied().filter(|other| *other != to && self.presence.horizon.says(&to, other));
+            let rank = rank(number, &to, &self.cx.config.user, others) + usize::from(linked);
             if rank == 0 {
                 self.pass_on(conn, &session);
-            } else if !self.offers.put(rank, to_session, session, self.now.moment) {
-                self.drop_counted("offer beyond the bound");
+            } else if !self.presence.offers.put(rank, to_session, session, self.cx.now.moment) {
+                self.cx.dropped(DropReason::TooManyOffers);
             }
         }
     }
@@ -75,7 +78,7 @@ impl Core {
     /// know.
     fn was_told(&self, other: &UserId, told: &[ShortId]) -> bool {
         if told.is_empty() {
-            self.sessions.of_user(other).any(|session| self.presence.via(&session) == Some(Via::Direct))
+            self.people.sessions.of_user(other).any(|session| self.presence.online.via(&session) == Some(Via::Direct))
         } else {
             told.contains(&short(&other.0))
         }
@@ -83,7 +86,7 @@ impl Core {
 
     /// The declaration of a session as I have it, on its last hop.
     fn pass_on(&mut self, conn: ConnId, session: &SessionId) {
-        let Some(known) = self.sessions.get(session) else { return };
+        let Some(known) = self.people.sessions.get(session) else { return };
         let Some(declaration) = known.declaration() else { return };
         let message = Declare {
             declaration: declaration.signed(),
@@ -103,16 +106,16 @@ impl Core {
 
     /// Milliseconds since a session was heard of, by anybody on the way to here.
     pub(in crate::proto) fn age_of(&self, session: &SessionId) -> u64 {
-        if self.neighbours.up(session).is_some() {
+        if self.peers.connections.up(session).is_some() {
             return 0;
         }
-        self.sessions.get(session).map_or(0, |known| self.now.moment.since(known.heard).as_millis() as u64)
+        self.people.sessions.get(session).map_or(0, |known| self.cx.now.moment.since(known.heard).as_millis() as u64)
     }
 
     /// The offers that are due, one digest for each neighbour.
     pub(in crate::proto) fn make_offers(&mut self) {
-        for (to, about) in self.offers.due(self.now.moment) {
-            let Some(conn) = self.neighbours.up(&to) else { continue };
+        for (to, about) in self.presence.offers.due(self.cx.now.moment) {
+            let Some(conn) = self.peers.connections.up(&to) else { continue };
             let marks: Vec<UserMark> = about.iter().filter_map(|session| self.offer(session)).collect();
             for marks in marks.chunks(crate::wire::control::MAX_MARKS) {
                 self.send_control(conn, Control::Digest(Digest { users: List(marks.to_vec()) }));
@@ -121,7 +124,7 @@ impl Core {
     }
 
     fn offer(&self, session: &SessionId) -> Option<UserMark> {
-        let known = self.sessions.get(session)?;
+        let known = self.people.sessions.get(session)?;
         let mark = SessionMark {
             session: short(&session.0),
             seq: known.declaration().map(|declaration| declaration.seq),
@@ -134,58 +137,59 @@ impl Core {
 
     /// Whether I tell others that I am connected with a session.
     pub(in crate::proto) fn vouches_for(&self, session: &SessionId) -> bool {
-        self.neighbours.up(session).is_some() || self.presence.is_in_grace(session)
+        self.peers.connections.up(session).is_some() || self.presence.online.is_in_grace(session)
     }
 
     /// A neighbour says that it is connected with a session.
     pub(in crate::proto) fn vouch(&mut self, session: SessionId, user: UserId, by: SessionId, by_user: UserId) {
-        if session == self.session || !self.shows(&user) {
+        if session == self.cx.me || !self.shows(&user) {
             return;
         }
         if !self.is_between(&by_user, &user) && !self.was_asked(&by, &user) {
-            return self.drop_counted("word for somebody it is not linked with");
+            return self.cx.dropped(DropReason::UnlinkedWitness);
         }
-        let change = self.presence.vouched(session, user, by, self.now.moment);
+        let change = self.presence.online.vouched(session, user, by, self.cx.now.moment);
         self.tell_presence(session, user, change);
-        self.entrust(&user);
-        self.route_custody_for(&user);
-        if matches!(change, Change::Came(_)) && self.presence.came_together(self.now.moment) {
+        self.entrust(&Address::from(user));
+        self.route_all_to(&Address::from(user));
+        if matches!(change, Change::Came(_)) && self.presence.online.came_together(self.cx.now.moment) {
             self.seek_others_too();
         }
     }
 
     /// Whose word counts: friends of both, sessions of my own, and my servers.
     fn is_between(&self, by: &UserId, user: &UserId) -> bool {
-        *by == self.config.user
-            || self.horizon.is_through(user, by)
-            || self.neighbours.of_user(by).iter().any(|(session, _)| self.is_my_server(session))
+        *by == self.cx.config.user
+            || self.presence.horizon.is_through(user, by)
+            || self.peers.connections.of_user(by).iter().any(|peer| self.is_my_server(&peer.session))
     }
 
     /// A relay or server may speak of those I am linked with and asked it for.
     fn was_asked(&self, by: &SessionId, user: &UserId) -> bool {
-        self.links.is_link(user) && self.questions.has(by, user)
+        self.people.links.is_link(user) && self.relays.questions.has(by, user)
     }
 
     /// A friend's connection has been dead for a grace: my other friends are told that I do not reach it.
     fn take_word_back(&mut self, session: SessionId, user: UserId) {
-        if !self.horizon.is_friend(&user) {
+        if !self.presence.horizon.is_friend(&user) {
             return;
         }
-        let friends = self.neighbours.iter_up().filter(|(_, _, to)| *to != user && self.horizon.is_friend(to));
-        for (to, _, _) in friends.collect::<Vec<_>>() {
-            if !self.offers.put(0, to, session, self.now.moment) {
-                self.drop_counted("offer beyond the bound");
+        let friends =
+            self.peers.connections.iter_up().filter(|to| to.user != user && self.presence.horizon.is_friend(&to.user));
+        for Peer { session: to, .. } in friends.collect::<Vec<_>>() {
+            if !self.presence.offers.put(0, to, session, self.cx.now.moment) {
+                self.cx.dropped(DropReason::TooManyOffers);
             }
         }
     }
 
     /// A neighbour is connected: faces and friends are told.
     pub(in crate::proto) fn show_online(&mut self, session: SessionId, user: UserId) {
-        if !self.shows(&user) || self.neighbours.up(&session).is_none() {
+        if !self.shows(&user) || self.peers.connections.up(&session).is_none() {
             return;
         }
-        self.nearby.hide(&session);
-        let change = self.presence.came(session, user, self.now.moment);
+        self.peers.nearby.hide(&session);
+        let change = self.presence.online.came(session, user, self.cx.now.moment);
         self.tell_presence(session, user, change);
         if change != Change::Nothing {
             self.spread(session, user, &[]);
@@ -194,27 +198,28 @@ impl Core {
 
     /// At the start, everybody who would be shown and is remembered may have gone while I was away.
     pub(in crate::proto) fn remember_who_was_there(&mut self) {
-        let shown = |session: &SessionId| self.sessions.get(session).is_some_and(|known| self.shows(&known.user));
-        let shown: Vec<SessionId> = self.sessions.ids().filter(shown).collect();
-        self.presence.remember(shown.into_iter());
+        let shown =
+            |session: &SessionId| self.people.sessions.get(session).is_some_and(|known| self.shows(&known.user));
+        let shown: Vec<SessionId> = self.people.sessions.ids().filter(shown).collect();
+        self.presence.online.remember(shown.into_iter());
     }
 
     /// Whose coming and going the faces are told: of those I am linked with, of the horizon, of my own sessions.
     pub(in crate::proto) fn shows(&self, user: &UserId) -> bool {
-        self.links.is_link(user) || self.horizon.reaches(user) || *user == self.config.user
+        self.people.links.is_link(user) || self.presence.horizon.reaches(user) || *user == self.cx.config.user
     }
 
     fn tell_presence(&mut self, session: SessionId, id: UserId, change: Change) {
         if change == Change::Nothing {
             return;
         }
-        let user = self.users.handle(&id);
+        let user = self.people.users.handle(&id);
         match change {
-            Change::Came(via) => self.notice_after_store(None, Notice::Online { user, id, session, via }),
-            Change::Path(via) => self.notice_after_store(None, Notice::Path { user, session, via }),
+            Change::Came(via) => self.cx.notice_after_store(None, Notice::Online { user, id, session, via }),
+            Change::Path(via) => self.cx.notice_after_store(None, Notice::Path { user, session, via }),
             Change::Lost => {
                 let reason = Absence::Lost;
-                self.notice(None, Notice::Offline { user, id, session, reason });
+                self.cx.notice(None, Notice::Offline { user, id, session, reason });
             }
             Change::Nothing => {}
         }
@@ -222,9 +227,9 @@ impl Core {
 
     /// Whose grace is over.
     pub(in crate::proto) fn settle_presence(&mut self) {
-        for (session, user, change) in self.presence.overdue(self.now.moment) {
+        for (session, user, change) in self.presence.online.overdue(self.cx.now.moment) {
             self.tell_presence(session, user, change);
-            if self.presence.owes_word(&session) {
+            if self.presence.online.owes_word(&session) {
                 self.take_word_back(session, user);
             }
         }
@@ -232,11 +237,6 @@ impl Core {
 
     /// Where a witness sees a session is worth a dial.
     pub(in crate::proto) fn note_observed(&mut self, session: &SessionId, addr: std::net::SocketAddr) {
-        self.sessions.note_address(session, addr, Provenance::Hinted, self.now.moment);
+        self.people.sessions.note_address(session, addr, Provenance::Hinted, self.cx.now.moment);
     }
-}
-
-/// The first eight bytes of an id.
-pub fn short(id: &[u8; 32]) -> ShortId {
-    Fixed(id[..8].try_into().expect("an id has 32 bytes"))
 }

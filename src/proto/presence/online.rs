@@ -12,8 +12,8 @@ use crate::proto::notice::Via;
 use crate::time::Moment;
 
 #[derive(Debug, Default)]
-pub struct Presence {
-    online: BTreeMap<SessionId, Online>,
+pub struct Online {
+    online: BTreeMap<SessionId, Reached>,
     missing: BTreeMap<SessionId, Moment>,
     /// Of those that are missing: who was connected with me, so that others count on my word.
     mine: BTreeSet<SessionId>,
@@ -25,7 +25,7 @@ pub struct Presence {
 }
 
 #[derive(Debug)]
-struct Online {
+struct Reached {
     user: UserId,
     since: Moment,
     direct: bool,
@@ -35,7 +35,7 @@ struct Online {
     told: Via,
 }
 
-impl Online {
+impl Reached {
     fn via(&self) -> Option<Via> {
         match (self.direct, self.witnesses.is_empty()) {
             (true, _) => Some(Via::Direct),
@@ -54,7 +54,7 @@ pub enum Change {
     Nothing,
 }
 
-impl Presence {
+impl Online {
     /// At the start: nobody is there yet whom the memory knows.
     pub fn remember(&mut self, sessions: impl Iterator<Item = SessionId>) {
         self.lost.extend(sessions);
@@ -89,10 +89,10 @@ impl Presence {
         })
     }
 
-    fn change(&mut self, session: SessionId, user: UserId, now: Moment, how: impl FnOnce(&mut Online)) -> Change {
+    fn change(&mut self, session: SessionId, user: UserId, now: Moment, how: impl FnOnce(&mut Reached)) -> Change {
         let new = !self.online.contains_key(&session);
         self.lost.remove(&session);
-        let fresh = || Online { user, since: now, direct: false, witnesses: BTreeSet::new(), told: Via::Relayed };
+        let fresh = || Reached { user, since: now, direct: false, witnesses: BTreeSet::new(), told: Via::Relayed };
         let online = self.online.entry(session).or_insert_with(fresh);
         how(online);
         let Some(via) = online.via() else { return Change::Nothing };
@@ -140,7 +140,7 @@ impl Presence {
 
     /// A neighbour is gone, and its word with it.
     pub fn witness_gone(&mut self, by: &SessionId, now: Moment) {
-        let of_it = |(session, online): (&SessionId, &Online)| online.witnesses.contains(by).then_some(*session);
+        let of_it = |(session, online): (&SessionId, &Reached)| online.witnesses.contains(by).then_some(*session);
         for session in self.online.iter().filter_map(of_it).collect::<Vec<_>>() {
             self.unvouched(&session, by, now);
         }
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn who_is_vouched_for_stays_when_the_own_connection_dies_and_goes_with_the_last_witness() {
-        let mut presence = Presence::default();
+        let mut presence = Online::default();
         assert_eq!(presence.came(BOB, USER, Moment(0)), Change::Came(Via::Direct));
         assert_eq!(presence.vouched(BOB, USER, CAROL, Moment(0)), Change::Nothing);
         presence.missing(&BOB, Moment(0));
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_witness_who_changes_its_mind_within_the_grace_is_not_noticed() {
-        let mut presence = Presence::default();
+        let mut presence = Online::default();
         presence.vouched(BOB, USER, CAROL, Moment(0));
         presence.unvouched(&BOB, &CAROL, Moment(0));
         assert_eq!(presence.vouched(BOB, USER, CAROL, Moment(0)), Change::Nothing);
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn who_was_there_and_went_is_lost_and_who_went_a_moment_after_they_came_is_not() {
         for (stay, lost) in [(SETTLED, true), (LOST_GRACE, false)] {
-            let mut presence = Presence::default();
+            let mut presence = Online::default();
             presence.came(BOB, USER, Moment(0));
             let gone = Moment(0) + stay + LOST_GRACE;
             presence.missing(&BOB, gone);

@@ -9,13 +9,14 @@ use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::sign::verify;
 use crate::identity::{Checked, Domain};
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::limits::{ASK_HOPS, MAX_INTERESTS_PER_ASKER, MAX_TRAILS_PER_RELAY};
-use crate::proto::presence::on_digest::nothing_of;
-use crate::proto::presence::on_presence::short;
+use crate::proto::peer::Peer;
 use crate::proto::relays::trails::{Asked, Gone, Key};
 use crate::time::Moment;
 use crate::wire::addr::Addr;
 use crate::wire::codec::{Fixed, List};
+use crate::wire::control::short;
 use crate::wire::control::{
     Control, DeliverKnownList, Digest, KnownDeclaration, KnownUser, RequestPing, SessionMark, UserMark,
 };
@@ -24,13 +25,13 @@ use crate::wire::record::{Declaration, KeyCard, Roster};
 impl Core {
     /// Asks relays and servers beside me for a missing user, to whom I am linked as far as I know.
     pub(in crate::proto) fn ask_relays(&mut self, target: &UserId) {
-        if !self.links.wants(target) || self.is_here(target) {
+        if !self.people.links.wants(target) || self.is_here(target) {
             return;
         }
-        let fresh = rand_core::Rng::next_u64(&mut self.rng) | 1;
-        let up = self.neighbours.iter_up().map(|(session, conn, _)| (session, conn));
-        for (session, conn) in up.filter(|(_, conn)| self.is_super_client(*conn)).collect::<Vec<_>>() {
-            if let Some(id) = self.questions.ask(session, *target, fresh, self.now.moment) {
+        let fresh = rand_core::Rng::next_u64(&mut self.cx.rng) | 1;
+        let up = self.peers.connections.iter_up();
+        for Peer { conn, session, .. } in up.filter(|peer| self.is_carrier(peer.conn)).collect::<Vec<_>>() {
+            if let Some(id) = self.relays.questions.ask(session, *target, fresh, self.cx.now.moment) {
                 self.ask_over(conn, id, *target);
             }
         }
@@ -39,29 +40,29 @@ impl Core {
     /// Asks anew, under another id: two have become linked, and answers that could not be had before may be had now; or it is
     /// time. Who is not asked any more is not counted on.
     pub(in crate::proto) fn ask_relays_anew(&mut self, target: &UserId) {
-        let before = self.questions.forget(target);
+        let before = self.relays.questions.forget(target);
         self.ask_relays(target);
-        for relay in before.iter().filter(|relay| !self.questions.has(relay, target)) {
-            for session in self.presence.of_user(target) {
-                self.presence.unvouched(&session, relay, self.now.moment);
+        for relay in before.iter().filter(|relay| !self.relays.questions.has(relay, target)) {
+            for session in self.presence.online.of_user(target) {
+                self.presence.online.unvouched(&session, relay, self.cx.now.moment);
             }
         }
     }
 
     /// What was under way to a neighbour on one of two connections may be lost: it is asked again.
     pub(in crate::proto) fn ask_again(&mut self, neighbour: &SessionId) {
-        let targets = self.questions.asked_of(neighbour);
-        self.questions.lose(neighbour);
+        let targets = self.relays.questions.asked_of(neighbour);
+        self.relays.questions.lose(neighbour);
         targets.iter().for_each(|target| self.ask_relays(target));
-        for key in self.trails.unpass(neighbour) {
+        for key in self.relays.trails.unpass(neighbour) {
             self.pass_question(&key);
         }
-        self.neighbours.up(neighbour).into_iter().for_each(|conn| self.ask_newcomer_for_names(conn));
+        self.peers.connections.up_peer(neighbour).into_iter().for_each(|peer| self.ask_newcomer_for_names(peer));
     }
 
     /// Asks again for those whose turn it is; who has come by another way is asked for no more.
     pub(in crate::proto) fn keep_questions(&mut self) {
-        for target in self.questions.due(self.now.moment) {
+        for target in self.relays.questions.due(self.cx.now.moment) {
             self.ask_relays_anew(&target);
         }
     }
@@ -72,11 +73,15 @@ impl Core {
         let request = RequestPing {
             id,
             target,
-            declaration: self.myself.declaration.signed().clone(),
-            roster: Some(self.myself.roster.signed().clone()),
+            declaration: self.people.myself.declaration.signed().clone(),
+            roster: Some(self.people.myself.roster.signed().clone()),
             hops: ASK_HOPS,
             observed: None,
-            signature: Some(Fixed(self.config.session_key.sign(Domain::RequestPing, &self.config.network, &parts))),
+            signature: Some(Fixed(self.cx.config.session_key.sign(
+                Domain::RequestPing,
+                &self.cx.config.network,
+                &parts,
+            ))),
         };
         self.send_control(conn, Control::RequestPing(request));
     }
@@ -85,43 +90,47 @@ impl Core {
     pub(in crate::proto) fn is_askers_own(&self, request: &RequestPing, asker: &SessionId) -> bool {
         let parts: [&[u8]; 2] = [&request.id.to_be_bytes(), &request.target.0];
         let holds = |signature: &Fixed<64>| {
-            let (scheme, network) = (self.verifier.scheme, &self.verifier.network);
+            let (scheme, network) = (self.cx.verifier.scheme, &self.cx.verifier.network);
             verify(scheme, &asker.0, Domain::RequestPing, network, &parts, &signature.0)
         };
         request.signature.as_ref().is_some_and(holds)
     }
 
     /// A question comes to me, a relay or server: it is remembered, and goes on.
-    pub(in crate::proto) fn follow(&mut self, conn: ConnId, request: &RequestPing, asker: SessionId) {
-        let Some((by, _)) = self.speaker(conn) else { return };
-        let most = if self.shares_directory(conn) { MAX_TRAILS_PER_RELAY } else { MAX_INTERESTS_PER_ASKER };
+    pub(in crate::proto) fn follow(&mut self, peer: Peer, request: &RequestPing, asker: SessionId) {
+        let most = if self.shares_directory(peer.conn) { MAX_TRAILS_PER_RELAY } else { MAX_INTERESTS_PER_ASKER };
         let key = (request.target, request.id);
-        match self.trails.ask(request, asker, by, most, self.now.moment) {
+        match self.relays.trails.ask(request, asker, peer.session, most, self.cx.now.moment) {
             Asked::New => self.pass_question(&key),
             Asked::Known => {}
-            Asked::Circle => return self.drop_counted("ping request seen before"),
-            Asked::Refused => return self.drop_counted("ping request beyond the bound"),
+            Asked::Circle => return self.cx.dropped(DropReason::PingSeen),
+            Asked::Refused => return self.cx.dropped(DropReason::TooManyPings),
         }
-        self.tell_answers(&key, by);
+        self.tell_answers(&key, peer.session);
     }
 
     /// The questions after a user who has come here, or nearer.
     pub(in crate::proto) fn pass_questions(&mut self, target: &UserId) {
-        for key in self.trails.after(target) {
+        for key in self.relays.trails.after(target) {
             self.pass_question(&key);
         }
     }
 
     /// To the target's sessions, if they are here, with the place where I see the asker; else to relays and servers nearer.
     fn pass_question(&mut self, key: &Key) {
-        let Some(trail) = self.trails.get(key) else { return };
+        let Some(trail) = self.relays.trails.get(key) else { return };
         let (asker, request) = (trail.asker, trail.request.clone());
-        let here = self.neighbours.of_user(&key.0);
+        let here = self.peers.connections.of_user(&key.0);
         if !here.is_empty() {
-            let observed = self.neighbours.up(&asker).and_then(|conn| self.neighbours.get(&conn)).map(|n| Addr(n.addr));
+            let observed = self
+                .peers
+                .connections
+                .up(&asker)
+                .and_then(|conn| self.peers.connections.get(&conn))
+                .map(|n| Addr(n.addr));
             let observed = observed.filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
-            for (session, conn) in here {
-                if self.trails.pass(key, session) {
+            for Peer { conn, session, .. } in here {
+                if self.relays.trails.pass(key, session) {
                     let request = RequestPing { hops: 0, observed, ..request.clone() };
                     self.send_control(conn, Control::RequestPing(request));
                 }
@@ -129,9 +138,8 @@ impl Core {
             return;
         }
         let hops = request.hops.min(ASK_HOPS).saturating_sub(1);
-        for conn in if hops > 0 { self.nearer(&key.0) } else { Vec::new() } {
-            let Some((session, _)) = self.speaker(conn).filter(|(session, _)| *session != asker) else { continue };
-            if self.trails.pass(key, session) {
+        for Peer { conn, session, .. } in if hops > 0 { self.nearer(&key.0) } else { Vec::new() } {
+            if session != asker && self.relays.trails.pass(key, session) {
                 self.send_control(conn, Control::RequestPing(RequestPing { hops, observed: None, ..request.clone() }));
             }
         }
@@ -139,40 +147,39 @@ impl Core {
 
     /// What is known already, to somebody who brings a question anew.
     fn tell_answers(&mut self, key: &Key, to: SessionId) {
-        let Some((conn, trail)) = self.neighbours.up(&to).zip(self.trails.get(key)) else { return };
-        let known = |heard: Moment| self.now.moment.since(heard).as_millis() as u64;
+        let Some((conn, trail)) = self.peers.connections.up(&to).zip(self.relays.trails.get(key)) else { return };
+        let known = |heard: Moment| self.cx.now.moment.since(heard).as_millis() as u64;
         let answers = trail.answers().map(|answer| (answer.declaration.signed().clone(), known(answer.heard)));
         let declarations: Vec<KnownDeclaration> = answers
             .map(|(declaration, age_ms)| KnownDeclaration { declaration, age_ms, observed: None, live: Some(true) })
             .collect();
         if !declarations.is_empty() {
-            let roster = self.users.roster(&key.0).map(|roster| roster.signed().clone());
-            let user = KnownUser { roster, declarations: List(declarations), ..nothing_of(&key.0) };
+            let roster = self.people.users.roster(&key.0).map(|roster| roster.signed().clone());
+            let user = KnownUser { roster, declarations: List(declarations), ..KnownUser::empty(key.0) };
             self.send_known(conn, key.1, vec![user], false);
         }
     }
 
     /// Somebody I am linked with asks for me, over relays: what I say of myself, to whoever brought the question.
     pub(in crate::proto) fn answer_question(&mut self, conn: ConnId, id: u64) {
-        let declaration = self.myself.declaration.signed().clone();
+        let declaration = self.people.myself.declaration.signed().clone();
         let answer = KnownUser {
-            roster: Some(self.myself.roster.signed().clone()),
-            cards: List(vec![self.myself.card.signed().clone()]),
+            roster: Some(self.people.myself.roster.signed().clone()),
+            cards: List(vec![self.people.myself.card.signed().clone()]),
             declarations: List(vec![KnownDeclaration { declaration, age_ms: 0, observed: None, live: Some(true) }]),
-            ..nothing_of(&self.config.user)
+            ..KnownUser::empty(self.cx.config.user)
         };
         self.send_known(conn, id, vec![answer], false);
     }
 
     /// Answers to questions that I passed on go back to where these came from. True if it was one.
-    pub(in crate::proto) fn pass_answer(&mut self, conn: ConnId, list: &DeliverKnownList) -> bool {
-        let Some((by, _)) = self.speaker(conn) else { return false };
+    pub(in crate::proto) fn pass_answer(&mut self, peer: Peer, list: &DeliverKnownList) -> bool {
         let mut passed = false;
         for known in list.users.iter() {
             let key = (known.user, list.id);
-            if self.trails.awaits(&key, &by) {
+            if self.relays.trails.awaits(&key, &peer.session) {
                 passed = true;
-                self.take_answer(conn, &key, known, by);
+                self.take_answer(peer.conn, &key, known, peer.session);
             }
         }
         passed
@@ -183,13 +190,13 @@ impl Core {
             return;
         }
         let brought = known.roster.as_ref().and_then(|roster| Checked::<Roster>::from_store(roster).ok());
-        let roster = brought.or_else(|| self.users.roster(&key.0));
+        let roster = brought.or_else(|| self.people.users.roster(&key.0));
         for held in &known.declarations.0 {
             let Ok(declaration) = Checked::<Declaration>::from_store(&held.declaration) else { continue };
             if !roster.as_ref().is_some_and(|roster| roster.admits(&declaration.session)) {
-                return self.drop_counted("answer about somebody else");
+                return self.cx.dropped(DropReason::AnswerAboutAnother);
             }
-            let heard = Moment(self.now.moment.0.saturating_sub(held.age_ms));
+            let heard = Moment(self.cx.now.moment.0.saturating_sub(held.age_ms));
             self.tell_trail(key, declaration, heard, by, known.clone());
         }
     }
@@ -208,7 +215,7 @@ impl Core {
         }
         let sound = known.links.is_empty() && users.iter().all(|user| *user == Some(known.user));
         if !sound {
-            self.drop_counted("answer about somebody else");
+            self.cx.dropped(DropReason::AnswerAboutAnother);
         }
         sound
     }
@@ -223,13 +230,13 @@ impl Core {
         brought: KnownUser,
     ) {
         let live = declaration.online.then_some(true);
-        let age_ms = self.now.moment.since(heard).as_millis() as u64;
+        let age_ms = self.cx.now.moment.since(heard).as_millis() as u64;
         let said = KnownDeclaration { declaration: declaration.signed().clone(), age_ms, observed: None, live };
         let cards = brought.cards.iter().filter_map(|card| Checked::<KeyCard>::from_store(card).ok());
         let card = cards.filter(|card| card.session == declaration.session).map(|card| card.seq).max().unwrap_or(0);
         let known = KnownUser { declarations: List(vec![said]), ..brought };
-        for to in self.trails.answer(key, declaration, card, heard, by) {
-            if let Some(conn) = self.neighbours.up(&to) {
+        for to in self.relays.trails.answer(key, declaration, card, heard, by) {
+            if let Some(conn) = self.peers.connections.up(&to) {
                 self.send_known(conn, key.1, vec![known.clone()], false);
             }
         }
@@ -237,11 +244,11 @@ impl Core {
 
     /// Somebody who is here has declared something else: those whom it answered are told.
     pub(in crate::proto) fn tell_trails(&mut self, session: &SessionId, user: &UserId) {
-        let declared = self.sessions.get(session).and_then(|known| known.declaration());
+        let declared = self.people.sessions.get(session).and_then(|known| known.declaration());
         let declaration = declared.and_then(|declared| Checked::<Declaration>::from_store(&declared.signed()).ok());
-        for key in self.trails.answered_by(user, session) {
+        for key in self.relays.trails.answered_by(user, session) {
             if let Some(declaration) = declaration.clone() {
-                self.tell_trail(&key, declaration, self.now.moment, *session, nothing_of(user));
+                self.tell_trail(&key, declaration, self.cx.now.moment, *session, KnownUser::empty(*user));
             }
         }
     }
@@ -249,25 +256,25 @@ impl Core {
     /// A relay takes its word back.
     pub(in crate::proto) fn hear_gone(&mut self, by: SessionId, mark: &UserMark) {
         for session in mark.sessions.iter().filter(|session| session.live == Some(false)) {
-            let gone = self.trails.unsay(mark.user, session.session, &by);
+            let gone = self.relays.trails.unsay(mark.user, session.session, &by);
             self.tell_gone(gone);
         }
     }
 
     /// A neighbour is gone: what was known by it is taken back, and asked by another way.
     pub(in crate::proto) fn lose_trails(&mut self, neighbour: &SessionId) {
-        self.questions.lose(neighbour);
-        let (gone, anew) = self.trails.lose(neighbour);
+        self.relays.questions.lose(neighbour);
+        let (gone, anew) = self.relays.trails.lose(neighbour);
         self.tell_gone(gone);
         anew.iter().for_each(|target| self.pass_questions(target));
     }
 
     /// What relays said of somebody counts no more once none of them knows where they are.
     pub(in crate::proto) fn lose_ways(&mut self, user: &UserId) {
-        if self.directory.is_reachable(&short(&user.0)) {
+        if self.relays.directory.is_reachable(&short(&user.0)) {
             return;
         }
-        let gone = self.trails.lose_ways(user);
+        let gone = self.relays.trails.lose_ways(user);
         self.tell_gone(gone);
     }
 
@@ -276,7 +283,7 @@ impl Core {
             let mark =
                 SessionMark { session: short(&session.0), seq: None, card: None, links: None, live: Some(false) };
             let mark = UserMark { user: short(&user.0), version: None, sessions: List(vec![mark]), distance: None };
-            for conn in to.iter().filter_map(|to| self.neighbours.up(to)).collect::<Vec<_>>() {
+            for conn in to.iter().filter_map(|to| self.peers.connections.up(to)).collect::<Vec<_>>() {
                 self.send_control(conn, Control::Digest(Digest { users: List(vec![mark.clone()]) }));
             }
         }

@@ -6,7 +6,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::id::ConnId;
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::notice::{ErrorCode, Notice};
+use crate::proto::peer::Peer;
 use crate::wire::codec::{Fixed, List};
 use crate::wire::control::{Control, Explode, Exploded, Reached, ShortId};
 use crate::wire::record::{Declaration, Roster};
@@ -19,15 +21,15 @@ const MAX_REACHED: usize = 256;
 impl Core {
     /// `\explode`.
     pub(in crate::proto) fn explode(&mut self, line: Option<u64>) -> Result<(), (ErrorCode, String)> {
-        if let Err(seconds) = self.floods.allow(self.config.user, self.now.moment) {
+        if let Err(seconds) = self.search.floods.allow(self.cx.config.user, self.cx.now.moment) {
             return Err((ErrorCode::BadArgument, format!("once in ten minutes; again in {seconds} s")));
         }
-        let flood = rand_core::Rng::next_u64(&mut self.rng);
-        self.floods.open(flood, None, line, HOPS, self.now.moment);
+        let flood = rand_core::Rng::next_u64(&mut self.cx.rng);
+        self.search.floods.open(flood, None, line, HOPS, self.cx.now.moment);
         let message = Explode {
             flood,
-            declaration: self.myself.declaration.signed().clone(),
-            roster: Some(self.myself.roster.signed().clone()),
+            declaration: self.people.myself.declaration.signed().clone(),
+            roster: Some(self.people.myself.roster.signed().clone()),
             hops: HOPS,
         };
         self.flood(message, None);
@@ -36,43 +38,42 @@ impl Core {
     }
 
     fn flood(&mut self, message: Explode, but: Option<ConnId>) {
-        let conns: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
+        let conns: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
         for conn in conns.into_iter().filter(|conn| Some(*conn) != but) {
-            self.floods.sent(message.flood, conn);
+            self.search.floods.sent(message.flood, conn);
             self.send_control(conn, Control::Explode(message.clone()));
         }
     }
 
-    pub(in crate::proto) fn on_explode(&mut self, conn: ConnId, explode: Explode) {
+    pub(in crate::proto) fn on_explode(&mut self, peer: Peer, explode: Explode) {
         if let Some(roster) = &explode.roster {
-            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
             if self.concerns(&roster.user) {
                 self.learn_roster(roster);
             }
         }
-        let Some(declaration) = self.checked::<Declaration>(conn, &explode.declaration) else { return };
+        let Some(declaration) = self.checked::<Declaration>(peer.conn, &explode.declaration) else { return };
         let (origin, session) = (declaration.user, declaration.session);
-        let Some((by, _)) = self.speaker(conn) else { return };
-        if explode.hops >= HOPS && session != by {
-            self.drop_counted("explode in the name of another");
-            return self.answer_flood(conn, explode.flood, Vec::new(), 0);
+        if explode.hops >= HOPS && session != peer.session {
+            self.cx.dropped(DropReason::ExplodeOfAnother);
+            return self.answer_flood(peer.conn, explode.flood, Vec::new(), 0);
         }
         let hops = explode.hops.min(HOPS);
-        if session == self.session {
-            return self.answer_flood(conn, explode.flood, Vec::new(), 0);
+        if session == self.cx.me {
+            return self.answer_flood(peer.conn, explode.flood, Vec::new(), 0);
         }
-        if !self.floods.open(explode.flood, Some(conn), None, hops, self.now.moment) {
-            return self.on_known_flood(conn, explode, hops);
+        if !self.search.floods.open(explode.flood, Some(peer.conn), None, hops, self.cx.now.moment) {
+            return self.on_known_flood(peer.conn, explode, hops);
         }
-        if self.floods.allow(origin, self.now.moment).is_err() {
-            self.drop_counted("explode too soon");
+        if self.search.floods.allow(origin, self.cx.now.moment).is_err() {
+            self.cx.dropped(DropReason::ExplodeTooSoon);
             return self.answer_floods();
         }
-        if self.concerns(&origin) && self.take_declaration(declaration, self.now.moment) {
-            self.wanted.news(&origin, self.now.moment);
+        if self.concerns(&origin) && self.take_declaration(declaration, self.cx.now.moment) {
+            self.peers.sought.news(&origin, self.cx.now.moment);
         }
         if hops > 0 {
-            self.flood(Explode { hops: hops - 1, ..explode }, Some(conn));
+            self.flood(Explode { hops: hops - 1, ..explode }, Some(peer.conn));
         }
         self.answer_floods();
     }
@@ -80,7 +81,7 @@ impl Core {
     /// A copy over two hops may overtake the one that came straight, which goes further.
     fn on_known_flood(&mut self, conn: ConnId, explode: Explode, hops: u8) {
         let flood = explode.flood;
-        let Some(before) = self.floods.widen(flood, conn, hops, self.now.moment) else {
+        let Some(before) = self.search.floods.widen(flood, conn, hops, self.cx.now.moment) else {
             return self.answer_flood(conn, flood, Vec::new(), 0);
         };
         if let Some(before) = before {
@@ -91,8 +92,8 @@ impl Core {
     }
 
     pub(in crate::proto) fn on_exploded(&mut self, conn: ConnId, exploded: Exploded) {
-        if !self.floods.heard(exploded.flood, &conn, &exploded.reached, exploded.messages) {
-            return self.drop_counted("answer to no flood of mine");
+        if !self.search.floods.heard(exploded.flood, &conn, &exploded.reached, exploded.messages) {
+            return self.cx.dropped(DropReason::UnknownFlood);
         }
         self.answer_floods();
     }
@@ -100,8 +101,9 @@ impl Core {
     /// Floods that all have answered, or that have waited long enough.
     pub(in crate::proto) fn answer_floods(&mut self) {
         let done: Vec<_> = self
+            .search
             .floods
-            .done(self.now.moment)
+            .done(self.cx.now.moment)
             .into_iter()
             .map(|(id, flood)| (id, flood.from, flood.line, flood.began, flood.reached.clone(), flood.messages))
             .collect();
@@ -113,9 +115,9 @@ impl Core {
             }
             reached.remove(&self.reached(id));
             let users: std::collections::BTreeSet<ShortId> = reached.iter().map(|reached| reached.0).collect();
-            let elapsed_ms = self.now.moment.since(began).as_millis() as u64;
+            let elapsed_ms = self.cx.now.moment.since(began).as_millis() as u64;
             let (users, sessions) = (users.len(), reached.len());
-            self.notice(line, Notice::Exploded { users, sessions, messages, elapsed_ms });
+            self.cx.notice(line, Notice::Exploded { users, sessions, messages, elapsed_ms });
         }
     }
 
@@ -130,6 +132,6 @@ impl Core {
             let hash = hash.chain_update(id).finalize();
             Fixed(hash[..8].try_into().expect("SHA-256 has 32 bytes"))
         };
-        Reached(hash(&self.config.user.0), hash(&self.session.0))
+        Reached(hash(&self.cx.config.user.0), hash(&self.cx.me.0))
     }
 }

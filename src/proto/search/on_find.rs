@@ -2,14 +2,16 @@
 //! most sixteen hops; answers find back the way it came. Rosters and key cards are for anyone in the network; where
 //! somebody is stays with those who may know it.
 
-use crate::id::{ConnId, SessionId, UserId};
+use crate::id::{ConnId, UserId};
 use crate::identity::{Checked, Name};
 use crate::proto::Core;
+use crate::proto::drops::DropReason;
 use crate::proto::limits::{FIND_HOPS, FIND_NEIGHBOURS};
+use crate::proto::peer::Peer;
 use crate::proto::search::finds::Opened;
 use crate::wire::codec::{List, Text};
 use crate::wire::control::{Control, DeliverKnownList, Find, KnownUser};
-use crate::wire::record::{Roster, roles};
+use crate::wire::record::Roster;
 
 impl Core {
     /// Asks neighbours for somebody I do not know: relays and servers first.
@@ -20,37 +22,38 @@ impl Core {
         if user.is_none() && name.is_none() {
             return;
         }
-        let id = rand_core::Rng::next_u64(&mut self.rng) | 1;
+        let id = rand_core::Rng::next_u64(&mut self.cx.rng) | 1;
         let folded = name.as_ref().map(Name::folded);
         let name = name.map(|name| Text(name.as_str().to_owned()));
         let find = Find { id, name, user, hops: FIND_HOPS };
-        if self.finds.open(find.clone(), folded, None, self.now.moment) == Opened::Refused {
-            return self.drop_counted("find beyond the bound");
+        if self.search.finds.open(find.clone(), folded, None, self.cx.now.moment) == Opened::Refused {
+            return self.cx.dropped(DropReason::TooManyFinds);
         }
-        let mut conns: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
-        conns.sort_by_key(|conn| !self.is_super_client(*conn));
+        let mut conns: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
+        conns.sort_by_key(|conn| !self.is_carrier(*conn));
         for conn in conns.into_iter().take(FIND_NEIGHBOURS) {
             self.send_control(conn, Control::Find(find.clone()));
         }
     }
 
     /// A relay or server has come up: it is asked what is open still.
-    pub(in crate::proto) fn ask_newcomer_for_names(&mut self, conn: ConnId) {
-        let newcomer = self.speaker(conn).map(|(session, _)| session).filter(|_| self.is_super_client(conn));
-        if let Some(newcomer) = newcomer {
-            for find in self.finds.for_newcomer(newcomer, self.now.moment) {
-                self.send_control(conn, Control::Find(find));
+    pub(in crate::proto) fn ask_newcomer_for_names(&mut self, peer: Peer) {
+        if self.is_carrier(peer.conn) {
+            for find in self.search.finds.for_newcomer(peer.session, self.cx.now.moment) {
+                self.send_control(peer.conn, Control::Find(find));
             }
         }
     }
 
     /// Somebody has become known for whom others asked a moment ago.
     pub(in crate::proto) fn answer_open_finds(&mut self, user: &UserId) {
-        let Some(name) = self.users.roster(user).and_then(|roster| Name::parse(&roster.name).ok()) else { return };
-        for (id, asker) in self.finds.answered_by(&name.folded(), user, self.now.moment) {
-            let Some(conn) = self.neighbours.up(&asker) else { continue };
-            let Some((_, asker)) = self.speaker(conn).filter(|(_, asker)| asker != user) else { continue };
-            if self.finds.answer(id, *user) {
+        let Some(name) = self.people.users.roster(user).and_then(|roster| Name::parse(&roster.name).ok()) else {
+            return;
+        };
+        for (id, asker) in self.search.finds.answered_by(&name.folded(), user, self.cx.now.moment) {
+            let asker = self.peers.connections.up_peer(&asker).filter(|asker| asker.user != *user);
+            let Some(Peer { conn, user: asker, .. }) = asker else { continue };
+            if self.search.finds.answer(id, *user) {
                 let known = self.known_user(user, &asker, false);
                 self.send_known(conn, id, vec![known], false);
             }
@@ -58,29 +61,29 @@ impl Core {
     }
 
     /// Somebody asks for a name: answer with whom I know, and pass it on if I am a relay or server.
-    pub(in crate::proto) fn on_find(&mut self, conn: ConnId, find: Find) {
-        let Some((asker, asker_user)) = self.speaker(conn) else { return };
-        let relayed = self.shares_directory(conn);
-        let budget = if relayed { &mut self.budgets.relayed_finds } else { &mut self.budgets.finds };
-        if !budget.draw(asker, self.now.moment) {
-            return self.drop_counted("find over the budget of its asker");
+    pub(in crate::proto) fn on_find(&mut self, peer: Peer, find: Find) {
+        let relayed = self.shares_directory(peer.conn);
+        let budget = if relayed { &mut self.search.budgets.relayed_finds } else { &mut self.search.budgets.finds };
+        if !budget.draw(peer.session, self.cx.now.moment) {
+            return self.cx.dropped(DropReason::FindOverBudget);
         }
         let name = find.name.as_ref().and_then(|name| Name::parse(name).ok()).map(|name| name.folded());
-        let hops = if self.is_super() { find.hops.min(FIND_HOPS).saturating_sub(1) } else { 0 };
+        let hops = if self.cx.is_carrier() { find.hops.min(FIND_HOPS).saturating_sub(1) } else { 0 };
         let onward = Find { hops, ..find.clone() };
-        let opened = self.finds.open(onward.clone(), name.clone(), Some(asker), self.now.moment);
+        let opened = self.search.finds.open(onward.clone(), name.clone(), Some(peer.session), self.cx.now.moment);
         if opened == Opened::Refused {
-            return self.drop_counted("find seen before, or beyond the bound");
+            return self.cx.dropped(DropReason::FindSeen);
         }
-        let mut meant = self.users.called_or_is(name.as_ref(), find.user.as_ref());
-        meant.retain(|user| *user != asker_user && self.finds.answer(find.id, *user));
-        let known: Vec<KnownUser> = meant.iter().map(|user| self.known_user(user, &asker_user, false)).collect();
+        let mut meant = self.people.users.called_or_is(name.as_ref(), find.user.as_ref());
+        meant.retain(|user| *user != peer.user && self.search.finds.answer(find.id, *user));
+        let known: Vec<KnownUser> = meant.iter().map(|user| self.known_user(user, &peer.user, false)).collect();
         if !known.is_empty() {
-            self.send_known(conn, find.id, known, false);
+            self.send_known(peer.conn, find.id, known, false);
         }
-        if self.is_super() && find.hops > 0 && opened == Opened::New {
-            let others = self.neighbours.iter_up().filter(|(other, _, _)| *other != asker).map(|(_, conn, _)| conn);
-            for other in others.filter(|other| self.is_super_client(*other)).collect::<Vec<_>>() {
+        if self.cx.is_carrier() && find.hops > 0 && opened == Opened::New {
+            let others =
+                self.peers.connections.iter_up().filter(|other| other.session != peer.session).map(|other| other.conn);
+            for other in others.filter(|other| self.is_carrier(*other)).collect::<Vec<_>>() {
                 self.send_control(other, Control::Find(onward.clone()));
             }
         }
@@ -88,11 +91,11 @@ impl Core {
 
     /// An answer to a question that I passed on goes back to who asked me. True if it was one.
     pub(in crate::proto) fn pass_found(&mut self, conn: ConnId, list: &DeliverKnownList) -> bool {
-        let Some(asker) = self.finds.asker(list.id) else { return false };
-        let Some(asker) = self.neighbours.up(&asker) else { return true };
+        let Some(asker) = self.search.finds.asker(list.id) else { return false };
+        let Some(asker) = self.peers.connections.up(&asker) else { return true };
         let mut fresh = Vec::new();
         for known in list.users.iter() {
-            if self.is_sound(conn, known) && self.finds.answer(list.id, known.user) {
+            if self.is_sound(conn, known) && self.search.finds.answer(list.id, known.user) {
                 fresh.push(known.clone());
             }
         }
@@ -107,17 +110,15 @@ impl Core {
     /// same name may have answered too.
     pub(in crate::proto) fn is_found(&mut self, id: u64, roster: &Checked<Roster>) -> bool {
         let folded = Name::parse(&roster.name).map(|name| name.folded()).unwrap_or_default();
-        if !self.finds.asked_for(id, &folded, &roster.user) || !self.finds.answer(id, roster.user) {
+        if !self.search.finds.asked_for(id, &folded, &roster.user) || !self.search.finds.answer(id, roster.user) {
             return false;
         }
-        self.lookups.found_one(roster.user, self.now.moment);
+        self.commands.lookups.found_one(roster.user, self.cx.now.moment);
         true
     }
 
     /// Whether a neighbour says it is a relay or a server.
-    pub(in crate::proto) fn is_super_client(&self, conn: ConnId) -> bool {
-        let session: Option<SessionId> = self.neighbours.get(&conn).map(|neighbour| neighbour.session);
-        let declaration = session.and_then(|session| self.sessions.get(&session)).and_then(|known| known.declaration());
-        declaration.is_some_and(|declaration| declaration.roles & (roles::RELAY | roles::SERVER) != 0)
+    pub(in crate::proto) fn is_carrier(&self, conn: ConnId) -> bool {
+        self.peers.connections.get(&conn).is_some_and(|neighbour| self.people.is_carrier(&neighbour.session))
     }
 }

@@ -4,13 +4,17 @@
 //! asker only where the one who introduced it sees it, or in a network of its own: nobody may use us to knock on a third
 //! party's door.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::identity::Checked;
+use crate::proto::cx::Context;
+use crate::proto::drops::DropReason;
 use crate::proto::limits::{ASKED_AT_FIRST, ASKED_FRIENDS, ASKED_SERVERS, MAX_STANDING_IN};
+use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
+use crate::proto::people::People;
 use crate::proto::persist::Provenance;
 use crate::proto::search::members::pick;
 use crate::proto::{Accept, Core};
@@ -21,55 +25,54 @@ use crate::wire::record::{Declaration, Roster, roles};
 impl Core {
     /// Asks a few who may know where a missing user is. False if nobody of whom that can be said is connected.
     pub(in crate::proto) fn ask_around(&mut self, target: &UserId) -> bool {
-        let up = self.neighbours.iter_up().filter(|(_, _, user)| self.horizon.is_near(user, target));
+        let up = self.peers.connections.iter_up().filter(|peer| self.presence.horizon.is_near(&peer.user, target));
         let friends = self.asked_at_once(target);
-        let mut asked: BTreeSet<ConnId> = up.map(|(_, conn, _)| conn).take(friends).collect();
+        let mut asked: BTreeMap<ConnId, Peer> = up.map(|peer| (peer.conn, peer)).take(friends).collect();
         if asked.is_empty() {
             self.dial_friends_of(target, friends);
         }
         let nobody_near = asked.is_empty();
         let servers = self.my_servers();
-        asked.extend(servers.into_iter().take(ASKED_SERVERS));
-        for conn in asked {
-            self.ask_for_ping(conn, *target);
+        asked.extend(servers.into_iter().take(ASKED_SERVERS).map(|peer| (peer.conn, peer)));
+        for peer in asked.into_values() {
+            self.ask_for_ping(peer, *target);
         }
         self.ask_relays(target);
         !nobody_near
     }
 
     fn asked_at_once(&self, target: &UserId) -> usize {
-        let since = self.wanted.sought_since(target).unwrap_or(self.now.moment);
-        if self.now.moment.since(since) > ASKED_AT_FIRST { 1 } else { ASKED_FRIENDS }
+        let since = self.peers.sought.sought_since(target).unwrap_or(self.cx.now.moment);
+        if self.cx.now.moment.since(since) > ASKED_AT_FIRST { 1 } else { ASKED_FRIENDS }
     }
 
     /// Who was asked remembers that for a while, and need not be asked again, but once if they come anew.
-    fn ask_for_ping(&mut self, conn: ConnId, target: UserId) {
-        let Some((asked, _)) = self.speaker(conn) else { return };
-        let over_relays = self.is_super_client(conn) && self.links.wants(&target);
-        if over_relays || !self.budgets.asked.draw((asked, target), self.now.moment) {
+    fn ask_for_ping(&mut self, peer: Peer, target: UserId) {
+        let over_relays = self.is_carrier(peer.conn) && self.people.links.wants(&target);
+        if over_relays || !self.search.budgets.asked.draw((peer.session, target), self.cx.now.moment) {
             return;
         }
         let request = RequestPing {
-            id: self.myself.declaration.seq,
+            id: self.people.myself.declaration.seq,
             target,
-            declaration: self.myself.declaration.signed().clone(),
-            roster: Some(self.myself.roster.signed().clone()),
+            declaration: self.people.myself.declaration.signed().clone(),
+            roster: Some(self.people.myself.roster.signed().clone()),
             hops: 1,
             observed: None,
             signature: None,
         };
-        self.send_control(conn, Control::RequestPing(request));
+        self.send_control(peer.conn, Control::RequestPing(request));
     }
 
     /// In a closed network any member may know where somebody is: a few, chosen at random, are asked for what they have
     /// heard of all who are missing, in one message each.
     pub(in crate::proto) fn ask_members_about(&mut self, missing: &[UserId]) {
-        if self.config.network == NetworkId::OPEN || missing.is_empty() {
+        if self.cx.config.network == NetworkId::OPEN || missing.is_empty() {
             return;
         }
-        let up: Vec<ConnId> = self.neighbours.iter_up().map(|(_, conn, _)| conn).collect();
+        let up: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
         let members = missing.iter().map(|target| self.asked_at_once(target)).max().unwrap_or(0);
-        for conn in pick(up, members, &mut self.rng, |_| true) {
+        for conn in pick(up, members, &mut self.cx.rng, |_| true) {
             self.ask_for_marks(conn, missing);
         }
     }
@@ -80,103 +83,113 @@ impl Core {
         if self.strangers().len() >= MAX_STANDING_IN {
             return;
         }
-        let names = self.horizon.names(target);
-        let Core { sessions, neighbours, rng, session: me, .. } = self;
+        let names = self.presence.horizon.names(target);
+        let Core { cx: Context { me, rng, .. }, people: People { sessions, .. }, peers, .. } = self;
         let of_them = names.iter().flat_map(|user| sessions.of_user(user));
-        let chosen = pick(of_them, count, rng, |session| session != me && !neighbours.has(session));
+        let chosen = pick(of_them, count, rng, |session| session != me && !peers.connections.has(session));
         for session in chosen {
-            let addrs = self.sessions.get(&session).map(|known| known.addresses()).unwrap_or_default();
+            let addrs = self.people.sessions.get(&session).map(|known| known.addresses()).unwrap_or_default();
             for addr in addrs.into_iter().take(2) {
                 self.dial(Dial { addr, purpose: Purpose::Random(session) }, Some(session));
             }
         }
     }
 
-    /// Somebody has come who may know those I miss: they are asked at once, and remember that I asked.
-    pub(in crate::proto) fn ask_newcomer(&mut self, conn: ConnId, session: SessionId, user: UserId) {
-        let server = self.is_my_server(&session);
-        let near = |target: &UserId| server || self.horizon.is_near(&user, target);
-        let missing: Vec<UserId> = self.wanted.missing().filter(near).collect();
-        for target in missing {
-            self.ask_for_ping(conn, target);
+    /// Asks somebody who has come up what this node has been looking for, and is ready for their questions.
+    pub(in crate::proto) fn ask_newcomer(&mut self, peer: Peer) {
+        self.ask_newcomer_for_missing(peer);
+        self.ask_newcomer_for_names(peer);
+        self.answer_open_finds(&peer.user);
+        self.keep_if_far(&peer.user);
+        self.meet_member(peer);
+        if self.people.links.wants(&peer.user) {
+            self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
         }
-        if self.is_super_client(conn) {
-            self.wanted.missing().collect::<Vec<_>>().iter().for_each(|target| self.ask_relays(target));
+    }
+
+    /// Somebody has come who may know those I miss: they are asked at once, and remember that I asked.
+    fn ask_newcomer_for_missing(&mut self, peer: Peer) {
+        let server = self.is_my_server(&peer.session);
+        let near = |target: &UserId| server || self.presence.horizon.is_near(&peer.user, target);
+        let missing: Vec<UserId> = self.peers.sought.missing().filter(near).collect();
+        for target in missing {
+            self.ask_for_ping(peer, target);
+        }
+        if self.is_carrier(peer.conn) {
+            self.peers.sought.missing().collect::<Vec<_>>().iter().for_each(|target| self.ask_relays(target));
         }
     }
 
     /// Connections to the servers I was told to use, or am linked with.
-    fn my_servers(&self) -> Vec<ConnId> {
-        let up = self.neighbours.iter_up();
-        up.filter(|(session, _, _)| self.is_my_server(session)).map(|(_, conn, _)| conn).collect()
+    fn my_servers(&self) -> Vec<Peer> {
+        let up = self.peers.connections.iter_up();
+        up.filter(|peer| self.is_my_server(&peer.session)).collect()
     }
 
     /// A server that I was told to use, or that belongs to somebody I am linked with. Claiming the role alone gives nothing.
     pub(in crate::proto) fn is_my_server(&self, session: &SessionId) -> bool {
-        let Some(known) = self.sessions.get(session) else { return false };
+        let Some(known) = self.people.sessions.get(session) else { return false };
         let claims = known.declaration().is_some_and(|declaration| declaration.roles & roles::SERVER != 0);
-        claims && (self.bootstrapped.values().any(|kept| kept == session) || self.links.wants(&known.user))
+        claims && (self.peers.bootstrapped.values().any(|kept| kept == session) || self.people.links.wants(&known.user))
     }
 
-    pub(in crate::proto) fn on_request_ping(&mut self, conn: ConnId, request: RequestPing) {
-        let Some((by, _)) = self.speaker(conn) else { return };
-        let Some(declaration) = self.checked::<Declaration>(conn, &request.declaration) else { return };
-        if request.target != self.config.user {
-            self.on_ping_for_another(conn, request, declaration);
-        } else if declaration.session == by {
-            self.send_declaration(conn, &[], false);
+    pub(in crate::proto) fn on_request_ping(&mut self, peer: Peer, request: RequestPing) {
+        let Some(declaration) = self.checked::<Declaration>(peer.conn, &request.declaration) else { return };
+        if request.target != self.cx.config.user {
+            self.on_ping_for_another(peer, request, declaration);
+        } else if declaration.session == peer.session {
+            self.send_declaration(peer.conn, &[], false);
         } else if request.hops == 0 {
-            self.on_introduced(conn, request, declaration);
+            self.on_introduced(peer, request, declaration);
         }
     }
 
     /// Somebody asks for another: pass it on, answer, remember.
-    fn on_ping_for_another(&mut self, conn: ConnId, request: RequestPing, declaration: Checked<Declaration>) {
-        let Some((by, _)) = self.speaker(conn) else { return };
+    fn on_ping_for_another(&mut self, peer: Peer, request: RequestPing, declaration: Checked<Declaration>) {
         let (asker, asker_user, target) = (declaration.session, declaration.user, request.target);
         if request.hops == 0 || target == asker_user {
-            return self.drop_counted("ping request that may not be passed on");
+            return self.cx.dropped(DropReason::PingNotToBePassedOn);
         }
-        if !self.may_ask(conn, by, &asker, &request) {
+        if !self.may_ask(peer.conn, peer.session, &asker, &request) {
             return;
         }
-        if self.is_super() {
-            self.follow(conn, &request, asker);
+        if self.cx.is_carrier() {
+            self.follow(peer, &request, asker);
         } else {
-            self.introduce(conn, &request);
+            self.introduce(peer.conn, &request);
         }
-        if asker != by || !self.may_know_where(&asker_user, &target) {
+        if asker != peer.session || !self.may_know_where(&asker_user, &target) {
             return;
         }
-        if !self.interest.remember(target, asker, self.now.moment) {
-            self.drop_counted("ping request beyond the bound");
+        if !self.search.interest.remember(target, asker, self.cx.now.moment) {
+            self.cx.dropped(DropReason::TooManyPings);
         }
-        if self.users.has_roster(&target) {
+        if self.people.users.has_roster(&target) {
             let known = self.known_user(&target, &asker_user, false);
-            self.send_known(conn, request.id, vec![known], false);
+            self.send_known(peer.conn, request.id, vec![known], false);
         }
     }
 
     /// Whether a question may be brought, by the asker itself or from relay to relay, and is within the budgets.
     fn may_ask(&mut self, conn: ConnId, by: SessionId, asker: &SessionId, request: &RequestPing) -> bool {
-        let now = self.now.moment;
+        let now = self.cx.now.moment;
         let relayed = *asker != by;
-        if relayed && !(self.shares_directory(conn) && self.budgets.relayed_pings.draw(by, now)) {
+        if relayed && !(self.shares_directory(conn) && self.search.budgets.relayed_pings.draw(by, now)) {
             let relay = self.shares_directory(conn);
-            let over = "ping request over the budget of its relay";
-            self.drop_counted(if relay { over } else { "ping request in the name of another" });
+            let over = DropReason::PingOverRelayBudget;
+            self.cx.dropped(if relay { over } else { DropReason::PingOfAnother });
             return false;
         }
-        if !self.budgets.pings.draw((by, *asker), now) {
-            self.drop_counted("ping request over the budget of its asker");
+        if !self.search.budgets.pings.draw((by, *asker), now) {
+            self.cx.dropped(DropReason::PingOverBudget);
             return false;
         }
         if relayed && !self.is_askers_own(request, asker) {
-            self.strike(conn, "ping request in the name of another");
+            self.strike(conn, DropReason::PingOfAnother);
             return false;
         }
-        if !self.budgets.pairs.draw((by, *asker, request.target), now) {
-            self.drop_counted("ping request repeated too soon");
+        if !self.search.budgets.pairs.draw((by, *asker, request.target), now) {
+            self.cx.dropped(DropReason::PingRepeated);
             return false;
         }
         true
@@ -184,9 +197,9 @@ impl Core {
 
     /// To the target's live sessions, with the place where I see the asker.
     fn introduce(&mut self, asker: ConnId, request: &RequestPing) {
-        let Some(addr) = self.neighbours.get(&asker).map(|neighbour| neighbour.addr) else { return };
+        let Some(addr) = self.peers.connections.get(&asker).map(|neighbour| neighbour.addr) else { return };
         let observed = Some(Addr(addr)).filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
-        for (_, conn) in self.neighbours.of_user(&request.target) {
+        for Peer { conn, .. } in self.peers.connections.of_user(&request.target) {
             let request = RequestPing { hops: 0, observed, ..request.clone() };
             self.send_control(conn, Control::RequestPing(request));
         }
@@ -194,45 +207,44 @@ impl Core {
 
     /// Somebody I am linked with looks for me, says a neighbour of both: I look for them where the neighbour sees them, and
     /// in the networks that I am in myself.
-    fn on_introduced(&mut self, conn: ConnId, request: RequestPing, declaration: Checked<Declaration>) {
-        let Some((introducer, _)) = self.speaker(conn) else { return };
+    fn on_introduced(&mut self, peer: Peer, request: RequestPing, declaration: Checked<Declaration>) {
         if let Some(roster) = &request.roster {
-            let Some(roster) = self.checked::<Roster>(conn, roster) else { return };
+            let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
             if self.concerns(&roster.user) {
                 self.learn_roster(roster);
             }
         }
         let (asker, user) = (declaration.session, declaration.user);
-        let linked = self.links.wants(&user) && self.users.admits(&user, &asker);
-        if !linked && !self.welcomes(&user, &introducer) {
-            return self.drop_counted("ping request of somebody not linked");
+        let linked = self.people.links.wants(&user) && self.people.users.admits(&user, &asker);
+        if !linked && !self.welcomes(&user, &peer.session) {
+            return self.cx.dropped(DropReason::PingOfUnlinked);
         }
-        if linked && self.is_super_client(conn) && self.may_answer(introducer, &asker) {
-            self.answer_question(conn, request.id);
+        if linked && self.is_carrier(peer.conn) && self.may_answer(peer.session, &asker) {
+            self.answer_question(peer.conn, request.id);
         }
         let near =
             declaration.addrs.iter().map(|addr| addr.0).filter(|addr| linked && self.is_in_my_networks(&addr.ip()));
         let places: BTreeSet<SocketAddr> = request.observed.map(|addr| addr.0).into_iter().chain(near).collect();
         if linked {
-            self.take_declaration(declaration, self.now.moment);
+            self.take_declaration(declaration, self.cx.now.moment);
         }
-        if self.neighbours.up(&asker).is_some() || places.is_empty() {
+        if self.peers.connections.up(&asker).is_some() || places.is_empty() {
             return;
         }
-        if !self.budgets.introductions.draw(introducer, self.now.moment) {
-            return self.drop_counted("introduction over the budget of its introducer");
+        if !self.peers.introductions.draw(peer.session, self.cx.now.moment) {
+            return self.cx.dropped(DropReason::IntroductionOverBudget);
         }
         for addr in places {
-            self.sessions.note_address(&asker, addr, Provenance::Hinted, self.now.moment);
+            self.people.sessions.note_address(&asker, addr, Provenance::Hinted, self.cx.now.moment);
             self.dial(Dial { addr, purpose: Purpose::Seek(asker) }, Some(asker));
         }
     }
 
     /// Whether a question by one asker is answered where it came from, or was answered too often a moment ago.
     fn may_answer(&mut self, by: SessionId, asker: &SessionId) -> bool {
-        let may = self.budgets.pairs.draw((by, *asker, self.config.user), self.now.moment);
+        let may = self.search.budgets.pairs.draw((by, *asker, self.cx.config.user), self.cx.now.moment);
         if !may {
-            self.drop_counted("ping request repeated too soon");
+            self.cx.dropped(DropReason::PingRepeated);
         }
         may
     }
@@ -240,7 +252,9 @@ impl Core {
     /// Whether a stranger is met whom somebody introduces: if strangers' links are accepted here anyway, by a server that I
     /// was told to use. So two who share nothing but a server come together.
     fn welcomes(&self, stranger: &UserId, introducer: &SessionId) -> bool {
-        self.config.accept == Accept::Auto && self.is_my_server(introducer) && !self.links.is_blocked(stranger)
+        self.cx.config.accept == Accept::Auto
+            && self.is_my_server(introducer)
+            && !self.people.links.is_blocked(stranger)
     }
 
     /// The same /24, or /64, as one of my own addresses.
@@ -249,14 +263,14 @@ impl Core {
             IpAddr::V4(ip) => ip.octets()[..3].to_vec(),
             IpAddr::V6(ip) => ip.octets()[..8].to_vec(),
         };
-        self.myself.addrs.iter().any(|mine| prefix(&mine.ip()) == prefix(ip))
+        self.people.myself.addrs.iter().any(|mine| prefix(&mine.ip()) == prefix(ip))
     }
 
     /// Somebody declares themselves here: those who asked for them are told, if they may know.
     pub(in crate::proto) fn tell_interested(&mut self, session: SessionId, user: &UserId) {
-        for asker in self.interest.answered(user, self.now.moment) {
-            let Some(conn) = self.neighbours.up(&asker).filter(|_| asker != session) else { continue };
-            let Some((_, asker_user)) = self.speaker(conn) else { continue };
+        for asker in self.search.interest.answered(user, self.cx.now.moment) {
+            let Some(conn) = self.peers.connections.up(&asker).filter(|_| asker != session) else { continue };
+            let Some(asker_user) = self.peers.connections.peer(&conn).map(|peer| peer.user) else { continue };
             if self.may_know_where(&asker_user, user) {
                 let known = self.known_user(user, &asker_user, false);
                 self.send_known(conn, 0, vec![known], false);

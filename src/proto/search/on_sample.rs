@@ -3,9 +3,13 @@
 
 use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::proto::Core;
+use crate::proto::cx::Context;
+use crate::proto::drops::DropReason;
 use crate::proto::event::CloseReason;
 use crate::proto::limits::{MAX_MEMBERS, MAX_MEMBERS_SERVER, RANDOM_TRIES, SAMPLE, SAMPLE_FRESH, SETTLED};
+use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
+use crate::proto::people::People;
 use crate::proto::search::members::{pick, share};
 use crate::time::Moment;
 use crate::wire::codec::List;
@@ -14,71 +18,71 @@ use crate::wire::record::Declaration;
 
 impl Core {
     fn is_closed(&self) -> bool {
-        self.config.network != NetworkId::OPEN
+        self.cx.config.network != NetworkId::OPEN
     }
 
     /// Two members have met: each remembers the other, and the one who dialled begins to exchange samples.
-    pub(in crate::proto) fn meet_member(&mut self, conn: ConnId, session: SessionId) {
+    pub(in crate::proto) fn meet_member(&mut self, peer: Peer) {
         if !self.is_closed() {
             return;
         }
-        self.remember_member(session);
-        if self.neighbours.get(&conn).is_some_and(|neighbour| neighbour.mine) {
-            self.send_sample(conn, true);
+        self.remember_member(peer.session);
+        if self.peers.connections.get(&peer.conn).is_some_and(|neighbour| neighbour.mine) {
+            self.send_sample(peer, true);
         }
     }
 
     /// At the start: everybody remembered may be chosen.
     pub(in crate::proto) fn remember_members(&mut self) {
         if self.is_closed() {
-            for session in self.sessions.ids().collect::<Vec<_>>() {
-                self.members.learn(session, MAX_MEMBERS_SERVER, &mut self.rng);
+            for session in self.people.sessions.ids().collect::<Vec<_>>() {
+                self.search.members.learn(session, MAX_MEMBERS_SERVER, &mut self.cx.rng);
             }
         }
     }
 
     fn remember_member(&mut self, session: SessionId) {
-        let bound = if self.is_super() { MAX_MEMBERS_SERVER } else { MAX_MEMBERS };
-        if let Some(user) = self.sessions.get(&session).map(|known| known.user)
-            && self.may_keep(&user)
+        let bound = if self.cx.is_carrier() { MAX_MEMBERS_SERVER } else { MAX_MEMBERS };
+        if let Some(user) = self.people.sessions.get(&session).map(|known| known.user)
+            && self.people.may_keep(&user)
         {
-            self.keep(user);
+            self.people.keep(&mut self.cx, user);
         }
-        if let Some(out) = self.members.learn(session, bound, &mut self.rng)
-            && let Some(user) = self.sessions.get(&out).map(|known| known.user)
+        if let Some(out) = self.search.members.learn(session, bound, &mut self.cx.rng)
+            && let Some(user) = self.people.sessions.get(&out).map(|known| known.user)
         {
             self.forget_if_strange(&user);
         }
     }
 
     /// Members that were heard of lately, chosen at random. Who is dead is not passed on.
-    fn send_sample(&mut self, conn: ConnId, answer: bool) {
-        let Some((to, to_user)) = self.speaker(conn) else { return };
-        let Core { members, rng, sessions, neighbours, now, .. } = self;
-        let chosen = members.choose(SAMPLE, rng, |session| {
+    fn send_sample(&mut self, peer: Peer, answer: bool) {
+        let Core { cx: Context { rng, now, .. }, people: People { sessions, .. }, peers, search, .. } = self;
+        let chosen = search.members.choose(SAMPLE, rng, |session| {
             let age = sessions.get(session).map(|known| now.moment.since(known.heard));
-            *session != to && (neighbours.up(session).is_some() || age.is_some_and(|age| age < SAMPLE_FRESH))
+            *session != peer.session
+                && (peers.connections.up(session).is_some() || age.is_some_and(|age| age < SAMPLE_FRESH))
         });
-        let users: Vec<UserId> = chosen.iter().filter_map(|session| Some(self.sessions.get(session)?.user)).collect();
-        let members = users.iter().map(|user| self.known_user(user, &to_user, false)).collect();
-        self.send_control(conn, Control::Sample(Sample { members: List(members), answer }));
+        let users: Vec<UserId> =
+            chosen.iter().filter_map(|session| Some(self.people.sessions.get(session)?.user)).collect();
+        let members = users.iter().map(|user| self.known_user(user, &peer.user, false)).collect();
+        self.send_control(peer.conn, Control::Sample(Sample { members: List(members), answer }));
     }
 
-    pub(in crate::proto) fn on_sample(&mut self, conn: ConnId, sample: Sample) {
+    pub(in crate::proto) fn on_sample(&mut self, peer: Peer, sample: Sample) {
         if !self.is_closed() {
-            return self.drop_counted("sample in the open network");
+            return self.cx.dropped(DropReason::SampleInOpenNetwork);
         }
-        let Some((by, _)) = self.speaker(conn) else { return };
-        if !self.budgets.samples.draw(by, self.now.moment) {
-            return self.drop_counted("sample over the budget of its sender");
+        if !self.search.budgets.samples.draw(peer.session, self.cx.now.moment) {
+            return self.cx.dropped(DropReason::SampleOverBudget);
         }
         if sample.answer {
-            self.send_sample(conn, false);
+            self.send_sample(peer, false);
         }
         for known in sample.members.0 {
-            self.on_member(conn, known);
+            self.on_member(peer.conn, known);
         }
-        self.members.news(&mut self.rng, self.now.moment);
+        self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
     }
 
     fn on_member(&mut self, conn: ConnId, known: KnownUser) {
@@ -92,9 +96,9 @@ impl Core {
                 return;
             };
             let session = declaration.session;
-            let heard = Moment(self.now.moment.0.saturating_sub(held.age_ms));
+            let heard = Moment(self.cx.now.moment.0.saturating_sub(held.age_ms));
             self.take_declaration(declaration, heard);
-            if self.sessions.get(&session).is_some_and(|known| known.user == user) && session != self.session {
+            if self.people.sessions.get(&session).is_some_and(|known| known.user == user) && session != self.cx.me {
                 self.remember_member(session);
             }
         }
@@ -104,21 +108,21 @@ impl Core {
     /// Connections that are there by chance: to strangers who are not there because somebody is missing who is linked with
     /// them.
     fn random_neighbours(&self) -> Vec<ConnId> {
-        let missing: Vec<UserId> = self.wanted.missing().collect();
-        let stands_in = |user: &UserId| missing.iter().any(|target| self.horizon.is_near(user, target));
+        let missing: Vec<UserId> = self.peers.sought.missing().collect();
+        let stands_in = |user: &UserId| missing.iter().any(|target| self.presence.horizon.is_near(user, target));
         self.strangers().into_iter().filter(|(_, user)| !stands_in(user)).map(|(conn, _)| conn).collect()
     }
 
     /// Dials some at random when too few of the neighbours are, or too few of those I chose: whoever dials me chose me, and
     /// they may be many in one hand. Lets go of one that I chose when there are too many.
     pub(in crate::proto) fn keep_random_share(&mut self) {
-        let first = self.members.is_calm();
-        if !self.members.due(&mut self.rng, self.now.moment) {
+        let first = self.search.members.is_calm();
+        if !self.search.members.due(&mut self.cx.rng, self.cx.now.moment) {
             return;
         }
         let random = self.random_neighbours();
         let chosen: Vec<ConnId> = random.iter().copied().filter(|conn| self.is_chosen(conn)).collect();
-        let (all, own) = (share(self.neighbours.iter_up().count() - self.strangers().len()), chosen.len());
+        let (all, own) = (share(self.peers.connections.iter_up().count() - self.strangers().len()), chosen.len());
         let short = all.saturating_sub(random.len()).max(all.div_ceil(2).saturating_sub(own));
         if short > 0 {
             // At first as many as are needed; when that was not enough, many are dead.
@@ -129,17 +133,17 @@ impl Core {
     }
 
     fn is_chosen(&self, conn: &ConnId) -> bool {
-        self.neighbours.get(conn).is_some_and(|neighbour| neighbour.chosen)
+        self.peers.connections.get(conn).is_some_and(|neighbour| neighbour.chosen)
     }
 
     fn let_go_of_one(&mut self, chosen: &[ConnId]) {
         let spare = |conn: &ConnId| {
-            let neighbour = self.neighbours.get(conn);
-            neighbour.is_some_and(|neighbour| self.now.moment.since(neighbour.since) > SETTLED)
-                && self.speaker(*conn).is_some_and(|(_, user)| !self.is_needed(conn, &user))
+            let neighbour = self.peers.connections.get(conn);
+            neighbour.is_some_and(|neighbour| self.cx.now.moment.since(neighbour.since) > SETTLED)
+                && self.peers.connections.peer(conn).is_some_and(|peer| !self.is_needed(conn, &peer.user))
         };
         let spare: Vec<ConnId> = chosen.iter().copied().filter(spare).collect();
-        if let Some(conn) = pick(spare, 1, &mut self.rng, |_| true).pop() {
+        if let Some(conn) = pick(spare, 1, &mut self.cx.rng, |_| true).pop() {
             self.close(conn, CloseReason::Surplus);
         }
     }
@@ -147,7 +151,7 @@ impl Core {
     fn dial_at_random(&mut self, tries: usize) {
         let tries = tries.min(RANDOM_TRIES);
         for session in self.random_candidates(tries) {
-            let addrs = self.sessions.get(&session).map(|known| known.addresses()).unwrap_or_default();
+            let addrs = self.people.sessions.get(&session).map(|known| known.addresses()).unwrap_or_default();
             for addr in addrs.into_iter().take(2) {
                 self.dial(Dial { addr, purpose: Purpose::Random(session) }, Some(session));
             }
@@ -156,12 +160,14 @@ impl Core {
 
     fn random_candidates(&mut self, count: usize) -> Vec<SessionId> {
         let closed = self.is_closed();
-        let Core { session: me, members, rng, sessions, neighbours, horizon, .. } = self;
-        let fits = |session: &SessionId| session != me && !neighbours.has(session) && sessions.get(session).is_some();
+        let Core { cx: Context { me, rng, .. }, people: People { sessions, .. }, peers, presence, search, .. } = self;
+        let fits =
+            |session: &SessionId| session != me && !peers.connections.has(session) && sessions.get(session).is_some();
         if closed {
-            return members.choose(count, rng, fits);
+            return search.members.choose(count, rng, fits);
         }
-        let far = |session: &SessionId| sessions.get(session).is_some_and(|known| horizon.reaches(&known.user));
+        let far =
+            |session: &SessionId| sessions.get(session).is_some_and(|known| presence.horizon.reaches(&known.user));
         pick(sessions.ids(), count, rng, |session| fits(session) && far(session))
     }
 }

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::stage::Stage;
-use crate::id::UserId;
+use crate::id::Address;
 use crate::proto::event::Command;
 use crate::proto::limits::SPRAY;
 use crate::sim::meetings::{Meeting, Way, ideal, meetings};
@@ -86,16 +86,16 @@ fn meet(stage: &mut Stage, (one, other): (NodeIndex, NodeIndex)) {
 
 /// Which lines have arrived since, and how many nodes have each of the others.
 fn look(stage: &Stage, lines: &mut [Line], now: Duration) {
-    let mut copies: BTreeMap<UserId, usize> = BTreeMap::new();
+    let mut copies: BTreeMap<Address, usize> = BTreeMap::new();
     for row in stage.sim.nodes.iter().flat_map(|node| node.disk.custody()).filter(|row| !row.bytes.is_empty()) {
-        *copies.entry(row.address.user()).or_default() += 1;
+        *copies.entry(row.address).or_default() += 1;
     }
     for line in lines.iter_mut().filter(|line| line.arrived.is_none()) {
         let (author, reader) = (stage.sim.nodes[line.from].user, &stage.sim.nodes[line.to]);
         if reader.disk.history.iter().any(|row| row.from == author) {
             line.arrived = Some(now);
         } else {
-            line.copies = copies.get(&reader.user).copied().unwrap_or(1).max(1);
+            line.copies = copies.get(&Address::from(reader.user)).copied().unwrap_or(1).max(1);
         }
     }
 }

@@ -12,7 +12,7 @@ fn id() -> String {
     ID.to_string()
 }
 
-fn holder(session: SessionId) -> Holder {
+pub fn holder(session: SessionId) -> Holder {
     Holder { session, name: "pi".to_owned() }
 }
 
@@ -24,7 +24,7 @@ fn session() -> String {
     SESSION.to_string()
 }
 
-fn message_id() -> MessageId {
+pub fn message_id() -> MessageId {
     MessageId { stream: StreamId { author: SESSION, epoch: 9, to: Address([3; 32]) }, n: 1 }
 }
 
@@ -42,7 +42,7 @@ fn is(notice: Notice, expected: Value) {
     assert_eq!(value(None, Event::Notice(&notice)), expected);
 }
 
-fn view(text: &str) -> MessageView {
+pub fn view(text: &str) -> MessageView {
     MessageView {
         arrival: 5,
         message: message_id(),
@@ -275,6 +275,7 @@ fn codes_are_those_of_the_contract() {
         WarningCode::NameClash,
         WarningCode::ClonedKey,
         WarningCode::RosterFork,
+        WarningCode::Unlisted,
         WarningCode::CustodyRefused,
         WarningCode::NoKey,
         WarningCode::Disk,
@@ -282,7 +283,7 @@ fn codes_are_those_of_the_contract() {
     ];
     assert_eq!(
         codes.map(warning_code).join(" "),
-        "name-clash cloned-key roster-fork custody-refused no-key disk multicast"
+        "name-clash cloned-key roster-fork unlisted custody-refused no-key disk multicast"
     );
 }
 

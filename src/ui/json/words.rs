@@ -48,6 +48,7 @@ pub fn warning_code(code: WarningCode) -> &'static str {
         WarningCode::NameClash => "name-clash",
         WarningCode::ClonedKey => "cloned-key",
         WarningCode::RosterFork => "roster-fork",
+        WarningCode::Unlisted => "unlisted",
         WarningCode::NoKey => "no-key",
         WarningCode::CustodyRefused => "custody-refused",
         WarningCode::Disk => "disk",
@@ -68,6 +69,7 @@ pub fn error_code(code: ErrorCode) -> &'static str {
         ErrorCode::Unreachable => "unreachable",
         ErrorCode::Blocked => "blocked",
         ErrorCode::Disk => "disk",
+        ErrorCode::TooMany => "too-many",
         ErrorCode::Internal => "internal",
     }
 }

@@ -1,39 +1,87 @@
 use super::*;
 use proptest::prelude::*;
 
-fn all(bytes: &[u8]) -> Vec<Result<Item<'_>, Garbled>> {
+pub fn name(dotted: &str) -> Vec<u8> {
+    let labels = dotted.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat());
+    labels.chain([0]).collect()
+}
+
+pub fn record(of: &str, kind: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
+    let len = (data.len() as u16).to_be_bytes();
+    [&name(of), &kind.to_be_bytes()[..], &[0, 1], &ttl.to_be_bytes(), &len, data].concat()
+}
+
+fn question(of: &str, kind: u16) -> Vec<u8> {
+    [&name(of), &kind.to_be_bytes()[..], &[0, 1]].concat()
+}
+
+/// An answer if there is no question.
+pub fn packet_of(questions: &[Vec<u8>], answers: &[Vec<u8>]) -> Vec<u8> {
+    let flags = if questions.is_empty() { RESPONSE } else { 0 };
+    let counts = [7, flags, questions.len() as u16, answers.len() as u16, 0, 0];
+    let head: Vec<u8> = counts.iter().flat_map(|count: &u16| count.to_be_bytes()).collect();
+    [head, questions.concat(), answers.concat()].concat()
+}
+
+pub fn items(bytes: &[u8]) -> Vec<Result<Item<'_>, Garbled>> {
     Packet::read(bytes).map(|packet| packet.items().collect()).unwrap_or_default()
 }
 
-fn written() -> Vec<u8> {
-    let (service, instance) = (Name::new("_darkchat._udp.local"), Name::new("ab12._darkchat._udp.local"));
-    let mut writer = Writer::response(7);
-    writer.ask(&Question::new(service.clone(), kind::PTR));
-    writer.record(false, &service, kind::PTR, false, 120, |writer| writer.name(&instance));
-    writer.record(true, &instance, kind::SRV, true, 120, |writer| {
-        writer.bytes(&[0, 0, 0, 0, 0x6a, 0x88]);
-        writer.whole_name(&Name::new("ab12.local"));
-    });
-    writer.record(true, &instance, kind::TXT, true, 120, |writer| writer.bytes(b"\x03v=1\x04b=ff"));
-    writer.finish()
+const SERVICE_NAME: &str = "_darkchat._udp.local";
+const AB12: &str = "ab12._DARKCHAT._udp.local";
+
+fn announcement() -> Vec<u8> {
+    let srv = [&[0, 0, 0, 0, 0x6a, 0x88], &name("ab12.local")[..]].concat();
+    let records = [
+        record(SERVICE_NAME, kind::PTR, 120, &name(AB12)),
+        record(AB12, kind::SRV, 120, &srv),
+        record(AB12, kind::TXT, 120, b"\x03v=1\x04b=ff"),
+        record("ab12.local", 1, 120, &[10, 0, 0, 1]),
+    ];
+    packet_of(&[], &records)
 }
 
 #[test]
-fn what_is_written_is_read() {
-    let bytes = written();
+fn of_an_announcement_only_what_is_about_our_service_is_taken() {
+    let bytes = announcement();
     let packet = Packet::read(&bytes).unwrap();
     assert!(packet.response && packet.id == 7);
-    let items: Vec<Item> = packet.items().map(Result::unwrap).collect();
-    let service = Name::new("_DARKCHAT._udp.local");
-    let [Item::Question(question), Item::Record(ptr), Item::Record(srv), Item::Record(txt)] = &items[..] else {
-        panic!("{items:?}");
-    };
-    assert_eq!((&question.name, question.kind), (&service, kind::PTR), "case does not matter");
-    assert!(ptr.answer && !srv.answer);
-    assert!(matches!(&ptr.data, Data::Ptr(name) if name.label_under(&service) == Some(b"ab12")));
-    assert!(matches!(srv.data, Data::Srv { port: 27272 }));
-    let Data::Txt(data) = txt.data else { panic!("{txt:?}") };
+    let of = |data| Ok(Item::Record(Record { instance: b"ab12", ttl: 120, answer: true, data }));
+    let data = b"\x03v=1\x04b=ff";
+    assert_eq!(items(&bytes), [of(Data::Ptr), of(Data::Srv { port: 27272 }), of(Data::Txt(data)), Ok(Item::Other)]);
     assert_eq!((text(data, "b"), text(data, "V"), text(data, "x")), (Some(&b"ff"[..]), Some(&b"1"[..]), None));
+}
+
+#[test]
+fn other_services_and_what_is_under_an_instance_are_not_about_our_service() {
+    for of in ["_other._udp.local", "local", "x._darkchat._tcp.local", "a.b._darkchat._udp.local", "_darkchat._udp"] {
+        let records = [record(of, kind::PTR, 9, &name(AB12)), record(of, kind::TXT, 9, b""), record(of, 1, 9, b"")];
+        assert_eq!(items(&packet_of(&[], &records)), [Ok(Item::Other); 3], "{of}");
+    }
+    let elsewhere = record(SERVICE_NAME, kind::PTR, 9, &name("x._other._udp.local"));
+    let of_a_class = [&name(AB12)[..], &[0, 16, 0, 3, 0, 0, 0, 9, 0, 0]].concat();
+    assert_eq!(items(&packet_of(&[], &[elsewhere, of_a_class])), [Ok(Item::Other); 2]);
+}
+
+#[test]
+fn a_question_says_what_is_asked_and_whether_any_library_understands_it() {
+    let is = |of, kind, item| assert_eq!(items(&packet_of(&[question(of, kind)], &[])), [Ok(item)], "{of} {kind}");
+    is(SERVICE_NAME, kind::PTR, Item::WhoIsThere { plain: true });
+    is("_dArkchat._udp.local", kind::PTR, Item::WhoIsThere { plain: false });
+    is(SERVICE_NAME, kind::ANY, Item::WhoIsThere { plain: false });
+    is(SERVICE_NAME, kind::SRV, Item::Other);
+    is(AB12, kind::ANY, Item::WhatOf(b"ab12"));
+    is("ab12.local", kind::ANY, Item::Other);
+}
+
+#[test]
+fn the_first_question_is_given_back_as_it_was_asked_and_only_if_it_names_the_service_in_full() {
+    let odd = question("_dArkchat._UDP.local", kind::PTR);
+    assert_eq!(Packet::read(&packet_of(std::slice::from_ref(&odd), &[])).unwrap().first_question(), Some(&odd[..]));
+    for other in [question("_other._udp.local", kind::PTR), vec![0xc0, 4, 0, 12, 0, 1], vec![9], vec![]] {
+        assert_eq!(Packet::read(&packet_of(&[other], &[])).unwrap().first_question(), None);
+    }
+    assert_eq!(Packet::read(&announcement()).unwrap().first_question(), None);
 }
 
 #[test]
@@ -43,7 +91,7 @@ fn pointers_that_lead_forwards_or_in_circles_are_refused() {
         bytes[5] = 1;
         bytes.extend_from_slice(&(0xc000 | pointer).to_be_bytes());
         bytes.extend_from_slice(&[0, 12, 0, 1]);
-        assert!(matches!(all(&bytes)[..], [Err(Garbled)]), "{pointer}");
+        assert!(matches!(items(&bytes)[..], [Err(Garbled)]), "{pointer}");
     }
 }
 
@@ -56,30 +104,31 @@ fn a_name_longer_than_a_name_may_be_is_refused() {
         bytes.extend_from_slice(&[b'a'; 63]);
     }
     bytes.extend_from_slice(&[0, 0, 12, 0, 1]);
-    assert!(matches!(all(&bytes)[..], [Err(Garbled)]));
+    assert!(matches!(items(&bytes)[..], [Err(Garbled)]));
 }
 
 #[test]
-fn counts_that_claim_more_than_there_is_allocate_nothing() {
+fn counts_that_claim_more_than_there_is_are_refused() {
     let bytes = [0, 0, 0x84, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-    assert!(matches!(all(&bytes)[..], [Err(Garbled)]));
+    assert!(matches!(items(&bytes)[..], [Err(Garbled)]));
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-        assert!(all(&bytes).len() <= MAX_ITEMS);
+        assert!(items(&bytes).len() <= MAX_ITEMS);
+        Packet::read(&bytes).map(|packet| packet.first_question()).ok();
     }
 
     #[test]
     fn a_packet_with_a_byte_changed_or_cut_off_is_read_or_refused(at in 0..200usize, byte: u8, cut: bool) {
-        let mut bytes = written();
+        let mut bytes = announcement();
         let at = at % bytes.len();
         bytes[at] = byte;
         if cut {
             bytes.truncate(at);
         }
-        assert!(all(&bytes).len() <= MAX_ITEMS);
+        assert!(items(&bytes).len() <= MAX_ITEMS);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-use super::super::packet::{Item, Packet, Writer, kind};
+use super::super::packet::tests::{name, packet_of, record};
+use super::super::packet::{Item, Packet, kind};
 use super::*;
 
 const BOB: BootId = BootId(2);
@@ -18,10 +19,6 @@ fn scene() -> Scene {
     }
 }
 
-fn service() -> Name {
-    Name::new("_darkchat._udp.local")
-}
-
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
@@ -39,22 +36,14 @@ fn txt(boot: BootId, key: &NetworkKey) -> Vec<u8> {
 }
 
 fn packet(label: &str, port: u16, text: &[u8], what: u8, ttl: u32) -> Vec<u8> {
-    let (service, instance) = (service(), Name::new(&format!("{label}._darkchat._udp.local")));
-    let mut writer = Writer::response(0);
-    if what & PTR != 0 {
-        writer.record(false, &service, kind::PTR, false, ttl, |writer| writer.name(&instance));
-    }
-    if what & SRV != 0 {
-        writer.record(false, &instance, kind::SRV, true, ttl, |writer| {
-            writer.bytes(&[0; 4]);
-            writer.u16(port);
-            writer.whole_name(&Name::new("host.local"));
-        });
-    }
-    if what & TXT != 0 {
-        writer.record(false, &instance, kind::TXT, true, ttl, |writer| writer.bytes(text));
-    }
-    writer.finish()
+    let (service, instance) = ("_darkchat._udp.local", format!("{label}._darkchat._udp.local"));
+    let place = [&[0; 4], &port.to_be_bytes()[..], &name("host.local")].concat();
+    let all = [
+        (PTR, record(service, kind::PTR, ttl, &name(&instance))),
+        (SRV, record(&instance, kind::SRV, ttl, &place)),
+        (TXT, record(&instance, kind::TXT, ttl, text)),
+    ];
+    packet_of(&[], &all.into_iter().filter(|(one, _)| what & one != 0).map(|(_, record)| record).collect::<Vec<_>>())
 }
 
 impl Scene {
@@ -62,7 +51,7 @@ impl Scene {
         let mut news = News::new();
         for item in Packet::read(packet).unwrap().items() {
             let Item::Record(record) = item.unwrap() else { continue };
-            news.extend(self.sightings.hear(&record, &service(), addr(from), self.now, &self.counters));
+            news.extend(self.sightings.hear(&record, addr(from), self.now, &self.counters));
         }
         news
     }
@@ -105,7 +94,9 @@ fn records_that_come_one_by_one_make_an_announcement_and_what_is_missing_is_aske
     assert_eq!(scene.says("10.0.0.2:5353", "bob", BOB, SRV), [sighted(BOB, "10.0.0.2:27272")]);
     assert!(scene.sightings.missing().is_empty());
     scene.says("[fe80::2%3]:5353", "bob", BOB, ALL);
-    assert_eq!(scene.sightings.known(scene.now), [("bob", 120)], "once, from wherever it came");
+    assert_eq!(scene.sightings.known(scene.now), ["bob"], "once, from wherever it came");
+    scene.after(TTL as u64 / 2);
+    assert!(scene.sightings.known(scene.now).is_empty(), "it must be said again before it is over");
 }
 
 #[test]

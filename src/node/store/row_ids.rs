@@ -1,4 +1,4 @@
-//! The integers that stand for keys and streams in rows, remembered so that a message costs no look-ups.
+//! The row ids that represent keys and streams in other rows, cached so that a message needs no look-ups.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 use super::int;
 use crate::id::StreamId;
 
-/// Entries of each map, about 100 bytes each; beyond that the map starts anew from the file.
+/// Entries per map, about 100 bytes each. A full map is cleared and filled anew from the file.
 const KEPT: usize = 8192;
 
-/// What one connection knows of `keys` and `streams`. Thrown away with the connection when a batch fails, as the batch
-/// may have added rows that are then not there.
+/// The cached rows of `keys` and `streams`. Discarded with the connection when a batch fails, as rows the batch added
+/// are then gone.
 #[derive(Debug, Default)]
-pub struct Names {
+pub struct RowIds {
     keys: BTreeMap<[u8; 32], i64>,
     streams: BTreeMap<StreamId, i64>,
 }
 
-impl Names {
-    /// The integer of a key, given out now if it has none.
+impl RowIds {
+    /// The row id of a key, inserted if it is new.
     pub fn key(&mut self, conn: &Connection, key: &[u8; 32]) -> Result<i64> {
         if let Some(id) = self.keys.get(key) {
             return Ok(*id);
@@ -38,7 +38,7 @@ impl Names {
         Ok(id)
     }
 
-    /// The integer of a stream, given out now if it has none.
+    /// The row id of a stream, inserted if it is new.
     pub fn stream(&mut self, conn: &Connection, stream: &StreamId) -> Result<i64> {
         if let Some(id) = self.streams.get(stream) {
             return Ok(*id);
@@ -65,7 +65,7 @@ impl Names {
     }
 }
 
-/// The integer of a key, if history names it.
+/// The row id of a key, if it is in the table.
 pub fn find_key(conn: &Connection, key: &[u8; 32]) -> Result<Option<i64>> {
     conn.prepare_cached("SELECT id FROM keys WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
 }

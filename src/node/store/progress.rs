@@ -1,23 +1,23 @@
-//! Two numbers that are written along with other things: up to where a face has printed, and when this was.
+//! Two values that are usually written along with other changes: the print position and the node's current moment.
 //!
-//! Losing the first costs lines printed again. So it is written at once, though without waiting for the disk, which is
-//! enough for a kill, and made durable soon even when nothing else is, which is enough for a power cut. Losing the second
-//! makes ages come out late, which is allowed (`time.rs`): alone it is written rarely and without waiting for the disk,
-//! so that an idle node lets the disk sleep.
+//! Losing the print position makes messages print twice. So it is written promptly without waiting for the disk,
+//! which survives a kill, and is made durable soon even if nothing else is, which survives a power cut. Losing the
+//! moment makes ages come out too small, which is allowed (`time.rs`). Alone it is written rarely and without waiting
+//! for the disk, so that an idle node lets the disk sleep.
 
 use std::time::Duration;
 
 use crate::time::{Moment, Now};
 
-/// How long the print mark waits for other things to be written with, or for more lines to be printed.
+/// How long the print position waits for other writes, or for more messages to be printed.
 const PRINT_WAIT: Duration = Duration::from_millis(10);
-/// How long it then waits for other things to be made durable with.
+/// How long it then waits for another durable commit.
 const SYNC_WAIT: Duration = Duration::from_millis(200);
-/// How far the moment may run ahead of the one on the disk.
+/// How far the stored moment may lag behind.
 const ALIVE_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub struct Mark {
+pub struct Progress {
     printed: u64,
     alive: Now,
     saved_at: Moment,
@@ -27,9 +27,9 @@ pub struct Mark {
     unsaved: bool,
 }
 
-impl Mark {
-    pub fn new(printed: u64, alive: Now) -> Mark {
-        Mark {
+impl Progress {
+    pub fn new(printed: u64, alive: Now) -> Progress {
+        Progress {
             printed,
             alive,
             saved_at: alive.moment,
@@ -57,7 +57,7 @@ impl Mark {
         }
     }
 
-    /// When it is to be written even if nothing else is.
+    /// When to write the values even if nothing else is written.
     pub fn due(&self) -> Option<Moment> {
         [self.print_due, self.sync_due, self.alive_due].into_iter().flatten().min()
     }
@@ -66,12 +66,12 @@ impl Mark {
         self.unsaved || self.sync_due.is_some()
     }
 
-    /// Whether a commit of this alone must wait for the disk.
-    pub fn must_last(&self, now: Moment) -> bool {
+    /// Whether a commit of these values alone must wait for the disk.
+    pub fn must_sync(&self, now: Moment) -> bool {
         self.sync_due.is_some_and(|at| at <= now)
     }
 
-    /// It was written, and is on the disk if `durable`.
+    /// Records that the values were written, durably or not.
     pub fn saved(&mut self, durable: bool) {
         self.saved_at = self.alive.moment;
         self.print_due = None;

@@ -1,0 +1,70 @@
+use super::super::packet::tests::{items, name};
+use super::super::packet::{Data, Item, Packet, Record, text};
+use super::*;
+
+fn announcement() -> Announcement {
+    Announcement::new(BootId(7), &NetworkKey::open(), 27272)
+}
+
+fn records(bytes: &[u8]) -> Vec<Record<'_>> {
+    let items = items(bytes).into_iter().map(|item| item.expect("what we write is sound"));
+    items.filter_map(|item| if let Item::Record(record) = item { Some(record) } else { None }).collect()
+}
+
+#[test]
+fn what_is_said_to_the_link_names_boot_and_tag_and_fits_a_packet() {
+    let me = announcement();
+    let bytes = me.say();
+    assert!(bytes.len() < 300, "{}", bytes.len());
+    let records = records(&bytes);
+    assert!(records.iter().all(|record| me.is_mine(record.instance) && record.answer && record.ttl == TTL));
+    let [Data::Ptr, Data::Srv { port: 27272 }, Data::Txt(txt)] = [0, 1, 2].map(|n: usize| records[n].data) else {
+        panic!("{records:?}");
+    };
+    assert_eq!(text(txt, "v"), Some(&b"1"[..]));
+    assert_eq!(text(txt, "b"), Some(&b"0000000000000007"[..]));
+    assert_eq!(text(txt, "t").map(<[u8]>::len), Some(16));
+    assert_eq!(announcement().text, me.text);
+    assert_ne!(announcement().label, me.label, "another name at every start");
+}
+
+#[test]
+fn a_goodbye_ends_each_record_that_was_said() {
+    let me = announcement();
+    let (said, over) = (me.say(), me.goodbye());
+    for (said, over) in records(&said).into_iter().zip(records(&over)) {
+        assert_eq!(over, Record { ttl: 0, ..said });
+    }
+}
+
+#[test]
+fn an_old_resolver_gets_its_id_and_its_question_back() {
+    let me = announcement();
+    let question = [&name("_dArkchat._udp.local")[..], &[0, 12, 0, 1]].concat();
+    let bytes = me.answer_alone(0x1234, &question);
+    assert_eq!(Packet::read(&bytes).unwrap().id, 0x1234);
+    assert_eq!(bytes[12..12 + question.len()], question);
+    assert_eq!(items(&bytes)[0], Ok(Item::WhoIsThere { plain: false }));
+    let records = records(&bytes);
+    assert_eq!(records.len(), 3);
+    assert!(records.iter().all(|record| me.is_mine(record.instance) && record.ttl <= LEGACY_TTL));
+}
+
+#[test]
+fn a_question_says_whom_we_know_and_what_of_whom_is_missing() {
+    let me = announcement();
+    let bytes = me.ask(&["half"], &["whole"]);
+    let items = items(&bytes);
+    assert_eq!(items[..2], [Ok(Item::WhoIsThere { plain: true }), Ok(Item::WhatOf(b"half"))]);
+    let known: Vec<&[u8]> = records(&bytes).iter().map(|record| record.instance).collect();
+    assert_eq!(known, [me.label.as_bytes(), b"whole"]);
+}
+
+#[test]
+fn a_question_in_a_crowd_says_whom_we_know_as_far_as_a_packet_goes() {
+    let labels: Vec<String> = (0..1000).map(|n| format!("{n:016x}")).collect();
+    let known: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let bytes = announcement().ask(&["x"; 8], &known);
+    assert!(bytes.len() <= MAX_WRITTEN);
+    assert!(records(&bytes).len() > 30);
+}
