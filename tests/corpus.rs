@@ -56,6 +56,12 @@ fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
     for (name, frame) in vectors("proof.txt").into_iter().filter(|(name, _)| name.ends_with("-frame")) {
         add("proof", name, frame[4..].to_vec());
     }
+    for (name, bytes) in vectors("seal-refused.txt") {
+        add("envelope", name, bytes);
+    }
+    for (name, bytes) in vectors("names.txt") {
+        add("name", name, bytes);
+    }
     for (name, bytes) in vectors("later.txt") {
         match name.as_str() {
             "control-reserved" | "hello-features" => add("control_frame", name, bytes[4..].to_vec()),

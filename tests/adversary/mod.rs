@@ -150,11 +150,21 @@ impl Person {
 
 /// Seals any bundle to any user, with a lock that fits or not.
 pub fn seal_raw(network: &NetworkId, to: UserId, prekey: &Prekey, bundle: &Bundle, fits: bool) -> Vec<u8> {
-    let lock: [u8; 32] = if fits { Sha256::digest(bundle.r.0).into() } else { [3; 32] };
+    let r = if fits { bundle.r.0 } else { [3; 32] };
+    seal_bytes(network, to, prekey, &encode(bundle), &r)
+}
+
+/// Seals whatever bytes under the lock that `r` fits.
+pub fn seal_bytes(network: &NetworkId, to: UserId, prekey: &Prekey, bundle: &[u8], r: &[u8; 32]) -> Vec<u8> {
+    let lock: [u8; 32] = Sha256::digest(r).into();
+    let mut padded = [&(bundle.len() as u32).to_be_bytes(), bundle].concat();
+    padded.resize([256, 512, 1024, 4096, 21504].into_iter().find(|step| *step >= padded.len()).unwrap(), 0);
+    seal_padded(network, to, prekey, padded, lock)
+}
+
+/// Seals bytes that are padded, or are not.
+pub fn seal_padded(network: &NetworkId, to: UserId, prekey: &Prekey, mut sealed: Vec<u8>, lock: [u8; 32]) -> Vec<u8> {
     let (key, binding) = ([5u8; 32], [network.0, to.0, lock].concat());
-    let bundle = encode(bundle);
-    let mut sealed = [&(bundle.len() as u32).to_be_bytes(), &bundle[..]].concat();
-    sealed.resize([256, 512, 1024, 4096, 21504].into_iter().find(|padded| *padded >= sealed.len()).unwrap(), 0);
     ChaCha20Poly1305::new((&key).into()).encrypt_in_place(&Default::default(), &binding, &mut sealed).unwrap();
     let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(&prekey.key.0).unwrap();
     let info = [b"darknode/seal/1\0", &network.0[..], &to.0, &lock, &prekey.id.0].concat();

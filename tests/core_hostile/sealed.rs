@@ -6,12 +6,12 @@ use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::limits::WINDOW;
 use darknode::proto::persist::Op;
-use darknode::wire::Fixed;
 use darknode::wire::chat::{Chat, Release, Unopenable, custody_state};
 use darknode::wire::content::{MAX_BODY, MAX_TEXT};
-use darknode::wire::record::{Prekey, link_state};
+use darknode::wire::record::{Prekey, link_state, roles};
+use darknode::wire::{Bytes, Fixed};
 
-use crate::adversary::{EPOCH, Person, content, id_of, link, parcel, receipt, receipt_of, seal_raw, text};
+use crate::adversary::{EPOCH, Person, content, id_of, link, parcel, receipt, receipt_of, seal_bytes, seal_raw, text};
 use crate::victim::Victim;
 
 struct Scene {
@@ -79,6 +79,50 @@ fn an_envelope_with_a_wrong_lock_is_a_strike() {
     assert!(alice.shown().is_empty());
 }
 
+/// Envelopes of a person whose bundle, contents or text are none.
+fn unsound(alice: &Victim, author: &Person, prekey: &Prekey) -> [Chat; 3] {
+    let sound = author.bundle(alice.user, vec![text(5, "hello")]);
+    let long = author.bundle(alice.user, vec![text(5, &"x".repeat(MAX_TEXT + 1))]);
+    let mut no_list = sound.clone();
+    no_list.contents = Bytes(vec![0xa0]);
+    let raw = |bundle| parcel(seal_raw(&author.network, alice.user, prekey, bundle, true));
+    [raw(&long), raw(&no_list), parcel(seal_bytes(&author.network, alice.user, prekey, &[0xff; 40], &sound.r.0))]
+}
+
+#[test]
+fn who_carries_what_makes_no_sense_inside_its_seal_is_told_so_and_kept() {
+    let Scene { mut alice, mallory, prekey, .. } = scene();
+    let pi = Person::new(3, "pi");
+    let conn = alice.meet_relay(&pi);
+    for item in unsound(&alice, &mallory, &prekey) {
+        alice.hand(conn, item);
+    }
+    assert_eq!(alice.drops("envelope with unsound contents"), 3);
+    assert_eq!((alice.states(conn), alice.closed(conn)), (vec![custody_state::NO_CARRIER; 3], None));
+}
+
+#[test]
+fn a_stranger_who_seals_what_makes_no_sense_is_closed_at_the_third() {
+    let Scene { mut alice, mallory, prekey, .. } = scene();
+    let conn = alice.meet(&mallory);
+    for item in unsound(&alice, &mallory, &prekey) {
+        assert_eq!(alice.closed(conn), None);
+        alice.hand(conn, item);
+    }
+    assert_eq!((alice.items(conn).len(), alice.closed(conn)), (0, Some(CloseReason::Protocol)));
+}
+
+#[test]
+fn a_relay_holds_an_envelope_to_somebody_else_though_it_is_sealed_to_a_prekey_of_its_own() {
+    let mut relay = Victim::with_roles(Accept::Auto, roles::RELAY);
+    let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
+    let conn = relay.meet(&mallory);
+    let prekey = relay.prekey();
+    relay.hand(conn, mallory.parcel(bob.user_id(), &prekey, vec![text(6, "for bob, sealed to the relay")]));
+    assert_eq!((relay.states(conn), relay.held().len()), (vec![custody_state::HELD], 1));
+    assert!(relay.shown().is_empty());
+}
+
 #[test]
 fn a_strangers_envelope_to_another_user_is_refused() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
@@ -87,7 +131,7 @@ fn a_strangers_envelope_to_another_user_is_refused() {
     alice.hand(conn, mallory.parcel(bob.user_id(), &prekey, vec![text(6, "for bob, sealed to alice")]));
     assert_eq!(alice.drops("envelope to somebody else"), 2);
     let refused = |item: &Chat| matches!(item, Chat::Custody(said) if said.state == custody_state::NO_CARRIER);
-    assert!(alice.items(conn).iter().filter(|item| refused(item)).count() == 1 && alice.shown().is_empty());
+    assert!(alice.items(conn).iter().filter(|item| refused(item)).count() == 2 && alice.shown().is_empty());
 }
 
 #[test]
@@ -176,7 +220,7 @@ fn a_text_over_its_cap_is_refused_and_a_longer_body_of_another_kind_is_stored_an
     let before = stored(&alice);
     let long = bob.bundle(alice.user, vec![text(5, &"x".repeat(MAX_TEXT + 1))]);
     alice.hand(conn, parcel(seal_raw(&bob.network, alice.user, &prekey, &long, true)));
-    assert_eq!((alice.drops("malformed envelope"), stored(&alice)), (1, before));
+    assert_eq!((alice.drops("envelope with unsound contents"), stored(&alice)), (1, before));
     for kind in 4..=10 {
         alice.hand(conn, bob.parcel(alice.user, &prekey, vec![content(kind, EPOCH, kind, vec![7; MAX_BODY])]));
     }
