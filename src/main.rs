@@ -6,7 +6,7 @@ use darknode::identity::network::NetworkKey;
 use darknode::node::clock::{Clock, random};
 use darknode::node::home::{Home, HomeError};
 use darknode::node::{NodeConfig, lan, start};
-use darknode::sim::scenario::play;
+use darknode::sim::scenario;
 use darknode::time::Now;
 use darknode::ui;
 use darknode::ui::exit::Exit;
@@ -47,7 +47,7 @@ fn simulate(simulation: &Simulation) -> Exit {
     let clock = Clock::new(Now::default());
     let began = clock.now().moment;
     let mut progress = ui::sim::Progress::default();
-    let report = play(&simulation.order, &mut |now| progress.show(now));
+    let report = scenario::run(&simulation.order, &mut |now| progress.show(now));
     progress.clear();
     let elapsed = clock.now().moment.since(began);
     ui::print(&ui::sim::render(simulation, &report, elapsed));

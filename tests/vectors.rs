@@ -1,152 +1,30 @@
 //! The test vectors beside `docs/protocol.md`: made again here and compared with the files, byte for byte. Run with
 //! `DARKNODE_WRITE_VECTORS=1` to write the files anew, after a change of the protocol that is meant.
 
-use std::path::PathBuf;
+mod known;
 
-use darknode::id::{Address, BootId, EnvelopeId, MessageId, NetworkId, SessionId, StreamId, UserId};
+use chacha20poly1305::ChaCha20Poly1305;
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use darknode::id::{Address, EnvelopeId, MessageId, NetworkId, StreamId};
 use darknode::identity::network::{NetworkKey, Role};
-use darknode::identity::record::Checked;
-use darknode::identity::seal::{Author, PrekeySecret, Sealed, open, seal};
-use darknode::identity::{Domain, Scheme, SecretKey, words};
-use darknode::time::Moment;
-use darknode::wire::addr::Addr;
+use darknode::identity::seal::{Author, Sealed, open, seal};
+use darknode::identity::{Domain, words};
 use darknode::wire::chat::{Ask, Chat, Custody, Items, Offer, Parcel, Release, Unopenable, custody_state};
-use darknode::wire::content::{Content, Contents, LinkBody, Range, ReceiptBody, StreamRanges, kind};
+use darknode::wire::content::{Bundle, Content, Contents, LinkBody, Range, ReceiptBody, StreamRanges, kind};
 use darknode::wire::control::{
     Batch, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, Hello, KnownDeclaration, KnownUser,
     Reached, RequestPing, RequestUserList, Sample, SessionMark, SessionWant, ShortId, UserMark, UserWant, Want,
 };
 use darknode::wire::envelope::Envelope;
 use darknode::wire::frame::{StreamType, encode_frame};
-use darknode::wire::record::{
-    Declaration, KeyCard, LinkEntry, LinkList, Roster, RosterSession, Signed, link_state, roles,
-};
+use darknode::wire::record::link_state;
 use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
-use data_encoding::HEXLOWER;
+use known::{BOOT, EXPORTER, Person, Vectors, addr};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest as _, Sha256};
 
-const EXPORTER: [u8; 32] = [0x5e; 32];
-const BOOT: BootId = BootId(0x0102_0304_0506_0708);
 const SEAL_SEED: [u8; 32] = [0x5a; 32];
-
-/// Lines `name = value`, in the order in which they are told.
-#[derive(Default)]
-struct Vectors(String);
-
-impl Vectors {
-    fn note(&mut self, text: &str) {
-        self.0.push_str(&format!("# {text}\n"));
-    }
-
-    fn text(&mut self, name: &str, value: impl std::fmt::Display) {
-        self.0.push_str(&format!("{name} = {value}\n"));
-    }
-
-    fn hex(&mut self, name: &str, bytes: &[u8]) {
-        self.text(name, HEXLOWER.encode(bytes));
-    }
-
-    /// Compares with the file, or writes it if the environment says so.
-    fn settle(self, file: &str) {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(file);
-        if std::env::var_os("DARKNODE_WRITE_VECTORS").is_some() {
-            std::fs::write(&path, &self.0).expect("the directory of vectors can be written");
-        }
-        let kept = std::fs::read_to_string(&path).expect("every file of vectors is in the repository");
-        for (made, kept) in self.0.lines().zip(kept.lines()) {
-            assert_eq!(made, kept, "in {file}");
-        }
-        assert_eq!(self.0.lines().count(), kept.lines().count(), "lines in {file}");
-    }
-}
-
-/// Alice, her one session, and what they sign.
-struct Person {
-    user: SecretKey,
-    session: SecretKey,
-    prekey: PrekeySecret,
-}
-
-impl Person {
-    fn alice() -> Person {
-        Person::from_bytes(0x11, 0x12, 0x13)
-    }
-
-    fn bob() -> Person {
-        Person::from_bytes(0x21, 0x22, 0x23)
-    }
-
-    fn from_bytes(user: u8, session: u8, prekey: u8) -> Person {
-        let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
-        let prekey = PrekeySecret { id: [prekey; 8], secret: [prekey; 32], made: Moment(0) };
-        Person { user: key(user), session: key(session), prekey }
-    }
-
-    fn user_id(&self) -> UserId {
-        UserId(self.user.public())
-    }
-
-    fn session_id(&self) -> SessionId {
-        SessionId(self.session.public())
-    }
-
-    fn roster(&self, name: &str) -> Signed {
-        let session = RosterSession { id: self.session_id(), label: Text("laptop".to_owned()) };
-        let roster = Roster {
-            user: self.user_id(),
-            name: Text(name.to_owned()),
-            version: 1_700_000_000_000,
-            sessions: List(vec![session]),
-            revoked: List(vec![]),
-        };
-        Checked::sign(roster, &self.user, &NetworkId::OPEN).signed().clone()
-    }
-
-    fn declaration(&self, online: bool) -> Signed {
-        let declaration = Declaration {
-            user: self.user_id(),
-            session: self.session_id(),
-            seq: 1_700_000_000_001,
-            online,
-            addrs: List(vec![addr("192.0.2.7:27272"), addr("[2001:db8::7]:27272")]),
-            roles: roles::RELAY,
-        };
-        Checked::sign(declaration, &self.session, &NetworkId::OPEN).signed().clone()
-    }
-
-    fn asks(&self, id: u64, target: UserId) -> Fixed<64> {
-        let parts: [&[u8]; 2] = [&id.to_be_bytes(), &target.0];
-        Fixed(self.session.sign(Domain::RequestPing, &NetworkId::OPEN, &parts))
-    }
-
-    fn card(&self) -> Signed {
-        let card = KeyCard {
-            user: self.user_id(),
-            session: self.session_id(),
-            seq: 1_700_000_000_002,
-            prekeys: List(vec![self.prekey.public()]),
-        };
-        Checked::sign(card, &self.session, &NetworkId::OPEN).signed().clone()
-    }
-
-    fn links(&self, to: UserId) -> Signed {
-        let links = LinkList {
-            user: self.user_id(),
-            session: self.session_id(),
-            version: 3,
-            page: 0,
-            pages: 1,
-            entries: List(vec![LinkEntry { user: to, state: link_state::LINKED, lamport: 4 }]),
-        };
-        Checked::sign(links, &self.session, &NetworkId::OPEN).signed().clone()
-    }
-}
-
-fn addr(text: &str) -> Addr {
-    Addr(text.parse().expect("a literal address"))
-}
 
 fn contents() -> Vec<Content> {
     let link = LinkBody { state: link_state::LINKED, lamport: 4 };
@@ -393,10 +271,38 @@ fn seals_are_as_in_the_files() {
     vectors.hex("r", &drawn[..32]);
     vectors.hex("content-key", &drawn[32..64]);
     vectors.hex("ephemeral", &drawn[64..]);
-    vectors.note("The contents as signed, and the envelope.");
+    vectors.note(
+        "The contents as signed, what is signed, the bundle, and what is encrypted: bundle with length and padding.",
+    );
     let listed: Contents = List(contents());
-    vectors.hex("contents", &encode(&listed));
+    let listed = encode(&listed);
+    let signed = [Domain::Bundle.tag(), &NetworkId::OPEN.0, &bob.user_id().0, &alice.user_id().0, &listed].concat();
+    let parts: [&[u8]; 3] = [&bob.user_id().0, &alice.user_id().0, &listed];
+    let signature = alice.session.sign(Domain::Bundle, &NetworkId::OPEN, &parts);
+    let bundle = encode(&Bundle {
+        r: Fixed(drawn[..32].try_into().expect("32 bytes")),
+        user: alice.user_id(),
+        session: alice.session_id(),
+        contents: Bytes(listed.clone()),
+        signature: Fixed(signature),
+        roster: None,
+        card: None,
+    });
     let envelope: Envelope = decode(&sealed.bytes).expect("an envelope");
+    let mut plaintext = [&(bundle.len() as u32).to_be_bytes()[..], &bundle].concat();
+    plaintext.resize(envelope.sealed.len() - 16, 0);
+    vectors.hex("contents", &listed);
+    vectors.hex("signed", &signed);
+    vectors.hex("signature", &signature);
+    vectors.hex("bundle", &bundle);
+    vectors.hex("plaintext", &plaintext);
+    vectors.note("What binds the body and the wrap, and the envelope.");
+    let binding = [NetworkId::OPEN.0, bob.user_id().0, envelope.lock.0].concat();
+    vectors.hex("associated", &binding);
+    vectors.hex("info", &[b"darknode/seal/1\0", &binding[..], &bob.prekey.id].concat());
+    let cipher = ChaCha20Poly1305::new_from_slice(&drawn[32..64]).expect("a key of 32 bytes");
+    cipher.encrypt_in_place(&Default::default(), &binding, &mut plaintext).expect("it is short");
+    assert_eq!(plaintext, envelope.sealed.0, "the body is what is said to be in it");
     vectors.hex("lock", &envelope.lock.0);
     vectors.hex("encapsulated", &envelope.wraps[0].1.0);
     vectors.hex("wrapped", &envelope.wraps[0].2.0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::args::SimArgs;
 use super::{ConfigError, refuse};
 use crate::identity::name::harmless;
-use crate::sim::scenario::{Order, Parts, Scenario};
+use crate::sim::scenario::{Params, Parts, Scenario};
 use crate::sim::topology::Topology;
 
 /// Nodes in the network of figure 3 of DarkChat (Griffith and Aktay, 2010).
@@ -15,8 +15,8 @@ const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// A validated configuration of a run.
 pub struct Simulation {
-    pub order: Order,
-    /// The names of the scenario and the topology, as typed.
+    pub order: Params,
+    /// The scenario and the topology by the names they were asked for.
     pub scenario: &'static str,
     pub topology: &'static str,
     pub json: bool,
@@ -38,8 +38,8 @@ pub fn resolve(args: &SimArgs) -> Result<Simulation, ConfigError> {
     if args.span.is_some_and(|span| span > LONGEST) {
         return Err(refuse("--span is at most 400days"));
     }
-    let plain = Order::new(which, nodes, args.seed);
-    let order = Order {
+    let plain = Params::new(which, nodes, args.seed);
+    let order = Params {
         topology: shape,
         degree: args.degree.into(),
         closed: !args.open,

@@ -143,6 +143,9 @@ pub enum Unopened {
     Broken,
     #[error("the lock does not fit what is inside")]
     WrongLock,
+    /// The author's fault: a carrier cannot see it.
+    #[error("what is inside makes no sense: {0}")]
+    Unsound(Malformed),
 }
 
 /// The id of an envelope's bytes.
@@ -253,13 +256,13 @@ pub fn open<'k>(
     ChaCha20Poly1305::new((&*key).into())
         .decrypt_in_place(&Default::default(), &binding(network, &address, &lock.0), &mut plaintext)
         .map_err(|_| Unopened::Broken)?;
-    let bundle: Bundle = decode(unpad(&plaintext)?)?;
+    let bundle: Bundle = unpad(&plaintext).and_then(decode).map_err(Unopened::Unsound)?;
     if !fits(&lock.0, &bundle.r.0) {
         return Err(Unopened::WrongLock);
     }
-    let contents: Contents = decode(&bundle.contents)?;
+    let contents: Contents = decode(&bundle.contents).map_err(Unopened::Unsound)?;
     if !contents.iter().all(Content::fits) {
-        return Err(Malformed::Shape("a text over its cap".to_owned()).into());
+        return Err(Unopened::Unsound(Malformed::Shape("a text over its cap".to_owned())));
     }
     Ok(Opened {
         id: envelope_id(bytes),

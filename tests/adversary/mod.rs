@@ -1,6 +1,7 @@
-//! A person who may say anything: keys of their own, and whatever those can sign and seal, sound or not.
+//! A peer that can send anything: with keys of its own, and records and envelopes signed or sealed with them, valid
+//! or not.
 
-// Each test program that has this module needs another part of it.
+// Each test program uses a different part of this module.
 #![allow(dead_code)]
 
 use std::net::SocketAddr;
@@ -110,7 +111,7 @@ impl Person {
         Control::DeclareOnline(Declare { declaration, roster, card, age_ms: 0, hops: 0, flood: 1, told })
     }
 
-    /// Seals as an honest author does.
+    /// Seals like a correct author.
     pub fn seal(&self, to: UserId, prekey: &Prekey, contents: Vec<Content>) -> Sealed {
         let (roster, card) = (self.roster(), self.card(1));
         let author = Author {
@@ -129,7 +130,7 @@ impl Person {
         parcel(self.seal(to, prekey, contents).bytes)
     }
 
-    /// A bundle as this person signs it for an address.
+    /// A bundle signed by this person for an address.
     pub fn bundle(&self, to: UserId, contents: Vec<Content>) -> Bundle {
         let contents: Contents = List(contents);
         let contents = encode(&contents);
@@ -147,13 +148,23 @@ impl Person {
     }
 }
 
-/// Seals whatever bundle to whomever, under a lock that fits or does not.
+/// Seals any bundle to any user, with a lock that fits or not.
 pub fn seal_raw(network: &NetworkId, to: UserId, prekey: &Prekey, bundle: &Bundle, fits: bool) -> Vec<u8> {
-    let lock: [u8; 32] = if fits { Sha256::digest(bundle.r.0).into() } else { [3; 32] };
+    let r = if fits { bundle.r.0 } else { [3; 32] };
+    seal_bytes(network, to, prekey, &encode(bundle), &r)
+}
+
+/// Seals whatever bytes under the lock that `r` fits.
+pub fn seal_bytes(network: &NetworkId, to: UserId, prekey: &Prekey, bundle: &[u8], r: &[u8; 32]) -> Vec<u8> {
+    let lock: [u8; 32] = Sha256::digest(r).into();
+    let mut padded = [&(bundle.len() as u32).to_be_bytes(), bundle].concat();
+    padded.resize([256, 512, 1024, 4096, 21504].into_iter().find(|step| *step >= padded.len()).unwrap(), 0);
+    seal_padded(network, to, prekey, padded, lock)
+}
+
+/// Seals bytes that are padded, or are not.
+pub fn seal_padded(network: &NetworkId, to: UserId, prekey: &Prekey, mut sealed: Vec<u8>, lock: [u8; 32]) -> Vec<u8> {
     let (key, binding) = ([5u8; 32], [network.0, to.0, lock].concat());
-    let bundle = encode(bundle);
-    let mut sealed = [&(bundle.len() as u32).to_be_bytes(), &bundle[..]].concat();
-    sealed.resize([256, 512, 1024, 4096, 21504].into_iter().find(|padded| *padded >= sealed.len()).unwrap(), 0);
     ChaCha20Poly1305::new((&key).into()).encrypt_in_place(&Default::default(), &binding, &mut sealed).unwrap();
     let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(&prekey.key.0).unwrap();
     let info = [b"darknode/seal/1\0", &network.0[..], &to.0, &lock, &prekey.id.0].concat();
@@ -177,7 +188,7 @@ pub fn parcel(envelope: Vec<u8>) -> Chat {
 pub fn id_of(item: &Chat) -> darknode::id::EnvelopeId {
     match item {
         Chat::Parcel(parcel) => envelope_id(&parcel.envelope),
-        other => panic!("{other:?} is no parcel"),
+        other => panic!("{other:?} is not a parcel"),
     }
 }
 
@@ -197,7 +208,7 @@ pub fn linked(n: u64) -> Content {
     link(n, link_state::LINKED, n)
 }
 
-/// "I have all numbers of this stream of yours."
+/// A receipt for all numbers of a stream.
 pub fn receipt(author: SessionId, epoch: u64) -> Content {
     receipt_of(author, epoch, None)
 }

@@ -6,15 +6,19 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from mnemonic import Mnemonic
 
 import cbor
 import peer
+import quic
 import records
 import seal
 
+# The bytes of which the keys of the two are made.
+USERS = {"alice": 0x11, "bob": 0x21}
+PREKEYS = {"alice": 0x13, "bob": 0x23}
 VECTORS = Path(__file__).parent.parent / "vectors"
 
 
@@ -109,6 +113,30 @@ class Records(unittest.TestCase):
         self.assertIs(cbor.decode(said["declaration-payload"])[3], True)
 
 
+class Strict(unittest.TestCase):
+    def test_signatures_hold_or_are_refused_as_they_are_named(self):
+        said = lines("strict")
+        self.assertEqual(len(said), 21)
+        for name, value in said:
+            key, payload, signature = (bytes.fromhex(part) for part in value.split(" "))
+            signed = records.domain("roster") + records.OPEN + payload
+            with self.subTest(name):
+                if name.startswith("holds-"):
+                    records.check(key, signature, signed)
+                else:
+                    self.assertRaises(records.InvalidSignature, records.check, key, signature, signed)
+
+    def test_names_are_taken_refused_and_compared(self):
+        said = {name: value.decode() for name, value in hexed("names").items()}
+        for name, text in said.items():
+            kind, number = name.rsplit("-", 1)
+            with self.subTest(name):
+                if kind == "folded":
+                    self.assertEqual(records.folded(said[f"name-{number}"]), text)
+                else:
+                    self.assertEqual(records.is_name(text), kind == "name")
+
+
 class Frames(unittest.TestCase):
     def test_every_control_frame_is_read_and_spelt_again(self):
         requests = ["request-ping", "request-user-list", "deliver-known-list"]
@@ -171,6 +199,16 @@ class Seal(unittest.TestCase):
         self.assertEqual(seal.envelope_id(said["envelope"]), said["envelope-id"])
         self.assertEqual([content[0] for content in opened.contents], [seal.TEXT, seal.LINK, seal.RECEIPT])
 
+    def test_every_envelope_comes_to_what_its_name_says(self):
+        for name, envelope in hexed("seal-refused").items():
+            with self.subTest(name):
+                try:
+                    seal.open_envelope(envelope, records.OPEN, self.said["prekey-id"], self.prekey)
+                    outcome = "opened"
+                except seal.Unopened as unopened:
+                    outcome = unopened.outcome
+                self.assertTrue(name.startswith(outcome), outcome)
+
     def test_one_changed_byte_anywhere_and_it_does_not_open(self):
         for at in range(0, len(self.said["envelope"]), 97):
             envelope = bytearray(self.said["envelope"])
@@ -185,14 +223,61 @@ class Seal(unittest.TestCase):
         self.assertEqual(records.public(ephemeral), said["encapsulated"])
         opened = seal.open_envelope(said["envelope"], network, said["prekey-id"], self.prekey)
         session = seed(said["author-session-seed"])
+        self.assertEqual(seal.signed_by_author(network, address, opened.user, said["contents"]), said["signed"])
+        self.assertEqual(seal.info(network, address, lock, said["prekey-id"]), said["info"])
         signature = session.sign(seal.signed_by_author(network, address, opened.user, said["contents"]))
         bundle = {0: said["r"], 1: opened.user, 2: opened.session, 3: said["contents"], 4: signature}
         bundle |= {5: opened.roster} if opened.roster else {}
         bundle |= {6: opened.card} if opened.card else {}
+        self.assertEqual((cbor.encode(bundle), signature), (said["bundle"], said["signature"]))
+        self.assertEqual(seal.pad(said["bundle"]), said["plaintext"])
+        self.assertEqual(network + address + lock, said["associated"])
         cipher = seal.ChaCha20Poly1305(said["content-key"])
         body = cipher.encrypt(seal.NONCE, seal.pad(cbor.encode(bundle)), network + address + lock)
         wraps = [[said["prekey-id"], said["encapsulated"], said["wrapped"]]]
         self.assertEqual(cbor.encode({0: address, 1: lock, 2: wraps, 3: body}), said["envelope"])
+
+
+class Exchange(unittest.TestCase):
+    """The worked example of the page, from the secrets of TLS to a line that is delivered."""
+
+    def setUp(self):
+        self.said = hexed("exchange")
+        self.prekeys = {who: X25519PrivateKey.from_private_bytes(bytes([byte] * 32)) for who, byte in PREKEYS.items()}
+
+    def test_the_exporter_is_made_again(self):
+        for name, algorithm in [("sha256", SHA256()), ("sha384", SHA384())]:
+            said = hexed("exporter")
+            exporter = quic.export(algorithm, said[f"master-{name}"], quic.EXPORTER_LABEL, b"", 32)
+            self.assertEqual(exporter, said[f"exporter-{name}"])
+
+    def test_each_side_proves_that_it_is_a_member_and_says_who_it_is(self):
+        network, exporter = records.Network(), hexed("exporter")["exporter-sha256"]
+        for who, role in [("alice", records.DIALLER), ("bob", records.ACCEPTOR)]:
+            first = self.said[f"1-{who}-control"]
+            self.assertEqual(first[0], quic.CONTROL)
+            self.assertTrue(records.proof_holds(network, exporter, role, framed(first[1:])))
+            [[kind, hello]] = framed(self.said[f"2-{who}-control"])
+            roster = records.verify(records.public(seed(bytes([USERS[who]] * 32))), "roster", records.OPEN, hello[1])
+            session = roster[3][0][0]
+            declaration = records.verify(session, "declaration", records.OPEN, hello[0])
+            card = records.verify(session, "key-card", records.OPEN, hello[2])
+            self.assertEqual((kind, declaration[1], card[1], roster[1]), (peer.HELLO, session, session, who))
+
+    def test_every_envelope_opens_and_is_released_by_the_next_item(self):
+        released, texts = [], []
+        for name, data in self.said.items():
+            who, stream = name.split("-")[1:]
+            for kind, body in framed(data.removeprefix(b"\2")) if stream == "chat" else []:
+                if kind == peer.RELEASE:
+                    self.assertEqual((body[0], body[1]), released.pop())
+                    continue
+                to = {"alice": "bob", "bob": "alice"}[who]
+                prekey_id = bytes([PREKEYS[to]] * 8)
+                opened = seal.open_envelope(body[0], records.OPEN, prekey_id, self.prekeys[to])
+                released.append((seal.envelope_id(body[0]), opened.r))
+                texts += [content[5] for content in opened.contents if content[0] == seal.TEXT]
+        self.assertEqual((released, texts), ([], [b"hello, bob"]))
 
 
 def derive_key_pair(ikm):

@@ -1,4 +1,4 @@
-//! What faces ask for.
+//! Queries about history and status.
 
 use darknode::id::{Address, SessionId};
 use darknode::proto::notice::{Delivery, HeldBy, Holder, MessageView};
@@ -24,11 +24,11 @@ fn history_is_ordered_by_lamport_then_author_then_arrival() {
     let all = ["late, at 4", "alice at 5", "alice again at 5", "bob at 5", "the end of time"];
     assert_eq!(store.texts(), all);
     let last: Vec<String> = store.history(2).into_iter().map(|view| view.text).collect();
-    assert_eq!(last, all[3..], "the last ones, oldest first");
+    assert_eq!(last, all[3..], "the last messages, oldest first");
 }
 
 #[test]
-fn a_line_of_history_says_who_where_and_when() {
+fn a_history_entry_has_author_conversation_and_time() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all([Op::Typed(mine(1, 1, "hello")), Op::Received(theirs(1, 2, "\u{1b}[31mhello"))]);
@@ -52,13 +52,13 @@ fn a_line_of_history_says_who_where_and_when() {
 }
 
 #[test]
-fn nobody_written_to_has_an_empty_history() {
+fn an_unknown_conversation_has_an_empty_history() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(Running::open(dir.path()).texts(), [""; 0]);
 }
 
 #[test]
-fn status_shows_what_waits_and_the_last_that_do_not() {
+fn status_shows_queued_messages_and_the_last_settled_ones() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all((1..=6).map(|n| Op::Typed(mine(n, n, &n.to_string()))));
@@ -74,7 +74,7 @@ fn status_shows_what_waits_and_the_last_that_do_not() {
 }
 
 #[test]
-fn status_names_every_carrier_until_the_session_itself_has_it() {
+fn status_names_all_carriers_until_the_session_has_the_message() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     let (first, second) = (CARRIER, SessionId([6; 32]));
@@ -106,7 +106,7 @@ fn status_names_every_carrier_until_the_session_itself_has_it() {
 }
 
 #[test]
-fn unprinted_are_texts_by_others_behind_the_mark() {
+fn unprinted_messages_are_texts_by_others_after_the_print_position() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all([

@@ -72,22 +72,30 @@ impl Core {
         if self.cx.out.unstored() > MAX_UNSTORED {
             return self.cx.dropped(DropReason::EnvelopeWhileDiskBehind);
         }
+        let me = Address::from(self.cx.config.user);
         match open(&self.cx.config.network, &parcel.envelope, |id| self.people.prekeys.find(id)) {
-            Ok(opened) if opened.address != Address::from(self.cx.config.user) => {
-                self.cx.dropped(DropReason::EnvelopeToSomebodyElse);
-            }
-            Ok(_) | Err(Unopened::Broken | Unopened::WrongLock) if self.cx.disk_trouble.is_some() => {
+            // Whatever its wraps name, it is to be brought to where its address says.
+            Ok(opened) if opened.address != me => self.carry_parcel(conn, peer, parcel),
+            Ok(_) | Err(Unopened::Broken | Unopened::WrongLock | Unopened::Unsound(_))
+                if self.cx.disk_trouble.is_some() =>
+            {
                 self.cx.dropped(DropReason::EnvelopeWhileDiskRefuses);
             }
             Ok(opened) => self.on_opened(conn, opened, age_of(&parcel)),
-            Err(Unopened::NoKey(address)) if address != Address::from(self.cx.config.user) => match peer {
-                Some(peer) => self.with_mail(|mail, cx, near| mail.carry(cx, near, peer, parcel)),
-                None => self.wait_for_hello(conn, Chat::Parcel(parcel)),
-            },
+            Err(Unopened::NoKey(address)) if address != me => self.carry_parcel(conn, peer, parcel),
             Err(Unopened::NoKey(_)) => self.hand_back(conn, &parcel.envelope),
             Err(Unopened::Malformed(_)) => self.strike(conn, DropReason::MalformedEnvelope),
             Err(Unopened::Broken) => self.refuse_sealed(conn, &parcel, DropReason::BrokenSeal),
             Err(Unopened::WrongLock) => self.refuse_sealed(conn, &parcel, DropReason::WrongLock),
+            Err(Unopened::Unsound(_)) => self.refuse_sealed(conn, &parcel, DropReason::UnsoundContents),
+        }
+    }
+
+    /// An envelope to somebody else, once it is known who brings it.
+    fn carry_parcel(&mut self, conn: ConnId, peer: Option<Peer>, parcel: Parcel) {
+        match peer {
+            Some(peer) => self.with_mail(|mail, cx, near| mail.carry(cx, near, peer, parcel)),
+            None => self.wait_for_hello(conn, Chat::Parcel(parcel)),
         }
     }
 
