@@ -148,9 +148,9 @@ pub struct Progress {
 }
 
 /// Runs a scenario to its end.
-pub fn run(order: &Params, progress: &mut dyn FnMut(Progress)) -> Report {
-    let harness = Harness::new(order, progress);
-    match order.scenario {
+pub fn run(params: &Params, progress: &mut dyn FnMut(Progress)) -> Report {
+    let harness = Harness::new(params, progress);
+    match params.scenario {
         Scenario::Figure3 => figure3::run(harness),
         Scenario::Restart => restart::run(harness),
         Scenario::Partition => partition::run(harness),
