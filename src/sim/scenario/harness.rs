@@ -1,5 +1,5 @@
-//! The harness shared by all scenarios: a world of nodes that know each other, queries about it ([`visibility`]), and
-//! measurements ([`costs`]).
+//! The harness shared by all scenarios: a world of nodes that know each other, queries about it (`visibility`), and
+//! measurements (`costs`).
 
 mod costs;
 mod visibility;
