@@ -33,7 +33,7 @@ use tokio::time::sleep;
 /// The number of connections a relay is designed for.
 const STRANGERS: u64 = 1000;
 const FRIENDS: u64 = 200;
-/// This share of the connections is opened before memory is first measured, so that fixed costs (code pages, the
+/// One connection in this many is opened before memory is first measured, so that fixed costs (code pages, the
 /// store's pages) are not counted.
 const FIRST: u64 = 10;
 /// Time for activity started by the first connections to end.

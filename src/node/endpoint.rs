@@ -63,8 +63,8 @@ pub enum BindError {
     Io(#[from] io::Error),
 }
 
-/// Opens the socket, dual-stack where the system has IPv6. Without a port: 27272, or any free one if that
-/// is taken. Port 0 is any free one.
+/// Opens the socket, dual-stack where the system has IPv6. Without a port: 27272, or any free one if that is taken.
+/// Port 0 is any free one.
 ///
 /// # Errors
 /// See [`BindError`].

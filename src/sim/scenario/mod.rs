@@ -30,7 +30,7 @@ pub enum Scenario {
     Crash,
     /// All nodes start within one second and know a single address.
     Coldstart,
-    /// One node floods its declaration over all short paths.
+    /// One node floods its declaration to all nodes within two connections.
     Explode,
     /// One node in ten leaves every minute, and as many return.
     Churn,
