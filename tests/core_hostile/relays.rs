@@ -326,7 +326,7 @@ fn relays_that_only_repeat_each_other_do_not_keep_an_unreachable_user_online() {
     assert!(was_notified_gone(&relay, asker, &bob), "it never withdraws its claim, which it has from us");
     relay.out.clear();
     relay.say(other, near(0));
-    assert_eq!(queries(&relay, other).len(), 1, "it is asked anew");
+    assert_eq!(queries(&relay, other).len(), 1, "it is asked again");
     relay.say(other, answer(&bob, 7, 5));
     assert!(was_informed_about(&relay, asker, &bob));
 }

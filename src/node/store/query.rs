@@ -103,12 +103,14 @@ fn status_view(
     let carriers = if settled { Vec::new() } else { carried.holders(stream, n)? };
     let carrier =
         |by: &SessionId| Holder { session: *by, name: of.carriers.get(by).cloned().unwrap_or_else(|| by.short()) };
-    let held = |session: &SessionId| match () {
-        () if has.contains(session) => {
+    let held = |session: &SessionId| {
+        if has.contains(session) {
             (Delivery::Delivered, vec![Holder { session: *session, name: of.handle.clone() }])
+        } else if carriers.is_empty() {
+            (Delivery::Queued, Vec::new())
+        } else {
+            (Delivery::Carried, carriers.iter().map(carrier).collect())
         }
-        () if carriers.is_empty() => (Delivery::Queued, Vec::new()),
-        () => (Delivery::Carried, carriers.iter().map(carrier).collect()),
     };
     let held_by = |session: &SessionId| {
         let (state, by) = held(session);
