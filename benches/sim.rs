@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use darknode::sim::scenario::{Order, Scenario, Stage};
+use darknode::sim::scenario::{Harness, Params, Scenario};
 
 fn main() {
     let asked: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     for nodes in if asked.is_empty() { vec![100, 1_000, 10_000] } else { asked } {
-        let order = Order { signed: false, ..Order::new(Scenario::Crash, nodes, 1) };
+        let order = Params { signed: false, ..Params::new(Scenario::Crash, nodes, 1) };
         let mut quiet = |_| {};
-        let mut stage = Stage::new(&order, &mut quiet);
-        stage.acquaint();
+        let mut stage = Harness::new(&order, &mut quiet);
+        stage.preload_links();
         for (phase, span) in [("start", Duration::from_secs(60)), ("two hours", Duration::from_secs(7200))] {
             let (began, before) = (processor_time(), stage.sim.events);
             if phase == "start" {

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# darknode for 64-bit ARM (Raspberry Pi 3 and newer), built on a PC, and its tests under emulation.
+# Builds darknode for 64-bit ARM (Raspberry Pi 3 and newer) on a PC, and runs its tests under emulation.
 #
-#     deploy/aarch64.sh         all of it
+#     deploy/aarch64.sh         all steps
 #     deploy/aarch64.sh build   the program: target/aarch64-unknown-linux-gnu/release/darknode
-#     deploy/aarch64.sh core    the tests of bytes, records, seals and the core, in a build that needs no C
+#     deploy/aarch64.sh core    the tests of encoding, records, seals and the core, in a build that needs no C
 #     deploy/aarch64.sh nodes   the tests of whole nodes on loopback
-#     deploy/aarch64.sh chat    the tests of the command line, which run here and start the emulated program
+#     deploy/aarch64.sh chat    the tests of the command line, which run natively and start the emulated program
 #
-# Needs Debian or Ubuntu on x86-64, and the standard library by rustup or of Debian's Rust. Installs a cross compiler and
-# qemu; all else it makes is under target/.
+# Requires Debian or Ubuntu on x86-64, and the standard library from rustup or from Debian's Rust. Installs a cross compiler
+# and qemu. Everything else is created under target/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 target=aarch64-unknown-linux-gnu
 own=$PWD/target/aarch64
 
-# Commands and the Debian packages that have them.
+# Installs the Debian packages of missing commands.
 packages() {
     local missing=() pair
     for pair in cc:build-essential aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64-static:qemu-user-static; do
@@ -34,7 +34,7 @@ packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# The standard library for the target: rustup's, else that of Debian's newest Rust with its compiler.
+# The standard library for the target: from rustup, or else from Debian's newest Rust with its compiler.
 standard_library() {
     local rustc
     rustc=${RUSTC:-$(command -v rustc)}
@@ -48,7 +48,7 @@ standard_library() {
     export RUSTC=$own/rustc
 }
 
-# Debian's packages clash with rustup's, so they are unpacked and not installed.
+# Debian's packages would conflict with installed ones, so they are unpacked instead of installed.
 debian_rust() {
     [ ! -x "$own/rustc" ] || return 0
     echo "rustup has no standard library for $target: unpacking Debian's Rust"
@@ -60,7 +60,7 @@ Dir::State::Lists "$apt/lists";
 Dir::Cache "$apt/cache";
 EOF
     export APT_CONFIG=$apt/apt.conf
-    # One source that knows no arm64 must not hide the others.
+    # A source without arm64 makes this fail although the others work.
     apt-get update || true
     local library compiler
     library=$(apt-cache depends libstd-rust-web-dev | sed -n 's/.*Depends: \(libstd-rust-web-[0-9].*\)/\1/p' | head -n 1)
@@ -100,7 +100,7 @@ chat() {
     printf '#!/bin/sh\nexec %s %s "$@"\n' "${emulator[*]}" "$PWD/$program" >"$own/darknode"
     chmod +x "$own/darknode"
     "$own/darknode" --version
-    # The tests themselves are the host's, so the compiler is too.
+    # The tests run natively and need the native compiler.
     env -u RUSTC DARKNODE_TEST_PROGRAM="$own/darknode" cargo test --locked --test cli --test kill
 }
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes the Debian package of a program: target/package/darknode_VERSION_ARCHITECTURE.deb.
+# Builds the Debian package target/package/darknode_VERSION_ARCHITECTURE.deb.
 #
 #     deploy/package.sh                  for this machine; builds the program
 #     deploy/package.sh arm64            for 64-bit ARM; deploy/aarch64.sh builds the program
-#     deploy/package.sh program FILE     of a program for this machine that is built already
+#     deploy/package.sh program FILE     from a program for this machine that is already built
 #
-# Needs Debian or Ubuntu; installs debhelper if it is missing. Whatever else it makes is under target/.
+# Requires Debian or Ubuntu. Installs debhelper if it is missing. Everything else is created under target/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -49,7 +49,7 @@ if ! head -n 1 deploy/debian/changelog | grep -qF "($version)"; then
 fi
 packages
 
-# debhelper wants its files beside what it packs, and puts the package above them.
+# debhelper needs its files next to what it packages, and writes the package to the parent directory.
 mkdir -p target/package
 exec {alone}>target/package/lock
 flock "$alone"
@@ -60,8 +60,8 @@ cp -r deploy/debian "$stage/debian"
 cp deploy/darknode.service "$stage/debian/"
 cp "$program" "$stage/darknode"
 cp deploy/darknode.1 "$stage/"
-cp README.md CHANGELOG.md "$stage/doc/"
+cp README.md CHANGELOG.md docs/json.md "$stage/doc/"
 cp deploy/README.md "$stage/doc/SERVER.md"
 (cd "$stage" && dpkg-buildpackage --host-arch "$architecture" -b -uc -us -d)
-# At once: whoever reads the package made before goes on reading a whole one.
+# Renamed atomically, so that a process that reads the previous package is not disturbed.
 mv -f "$stage"/../*.deb target/package/

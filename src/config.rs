@@ -1,10 +1,10 @@
-//! What was asked for at the start: arguments and environment as typed ([`args`]), then resolved ([`Config`]).
+//! Configuration: arguments and environment variables as typed ([`args`]), then validated ([`Config`]).
 //!
-//! The paper's `-sip IP` and `-sp PORT` become one `--bootstrap` before anything else reads them ([`paper`]). Everything that cannot work is refused here,
-//! in one line that says what to do, before anything on the disk is touched.
+//! `-sip IP` and `-sp PORT` are rewritten as one `--bootstrap` before the option parser sees them ([`bootstrap`]). Everything
+//! that cannot work is refused here, with one line that says what to do, before anything on the disk is touched.
 
 mod args;
-mod paper;
+mod bootstrap;
 mod simulation;
 
 use std::ffi::OsString;
@@ -26,47 +26,47 @@ use crate::identity::network::NetworkKey;
 use crate::proto::Accept;
 use crate::wire::record::roles;
 use args::{AcceptArg, Args, IdentitySub, NetworkSub, Sub};
-use paper::paper_spelling;
+use bootstrap::merge_bootstrap_parts;
 pub use simulation::Simulation;
 
-/// The UDP port of a node unless told otherwise (cli.md).
+/// The default UDP port of a node, and of addresses given without a port.
 pub const DEFAULT_PORT: u16 = 27272;
-/// A network key file holds at most four keys of 64 characters; this leaves room for comments.
+/// A network key file holds at most four keys of 64 characters. The rest is for comments.
 const MAX_KEY_FILE: u64 = 64 * 1024;
-/// Nodes to start from: more than any list kept by hand.
+/// More bootstrap nodes than anybody lists by hand.
 const MAX_BOOTSTRAP: usize = 64;
-/// A filter that is logged by; what is asked for is stronger. Whoever dials remembered addresses from an island is told by
-/// the system, each minute, that there is no way there: that is the use of an island.
+/// The filter that `--log` is added to, and may override. On an isolated network, dialling remembered addresses fails with
+/// "network unreachable" every minute, which is not worth logging.
 const QUIET: &str = "quinn_udp=error";
 
-/// What the program is to do.
+/// What the program shall do.
 pub enum Action {
     Run(Box<Config>),
     /// Print a new network key file.
     NetworkNew,
-    /// Print the recovery words of the user whose directory this is.
-    IdentityWords(Place),
-    /// Make an empty directory that of the user whose recovery words are typed.
-    IdentityRestore(Place),
-    /// Play a scenario in the simulator.
+    /// Print the recovery words of the user who owns this directory.
+    IdentityWords(DataDir),
+    /// Restore a user from typed recovery words into an empty directory.
+    IdentityRestore(DataDir),
+    /// Run a scenario in the simulator.
     Simulate(Box<Simulation>),
-    /// `--help` or `--version`: print this and be done.
-    Tell(String),
+    /// Print this text: `--help` or `--version`.
+    Print(String),
 }
 
-/// Whose data, and where.
+/// A data directory and the name of its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct DataDir {
     pub name: Name,
-    /// The name was given by hand. One made from the host's name gives way to whoever the directory belongs to.
+    /// Whether the name was given. A name derived from the host name is replaced by that of the directory's owner.
     pub named: bool,
     pub dir: PathBuf,
 }
 
-/// A node as it is to run; everything in it has been checked.
+/// A validated configuration of a node.
 pub struct Config {
-    pub place: Place,
-    /// Given by hand, so that a taken one is an error; 0 is any free one. `None`: [`DEFAULT_PORT`], or any if that is taken.
+    pub data: DataDir,
+    /// If given, it must be free; 0 is any free port. `None`: [`DEFAULT_PORT`], or any free port if that is in use.
     pub port: Option<u16>,
     /// Worker threads.
     pub threads: NonZeroUsize,
@@ -75,94 +75,93 @@ pub struct Config {
     pub accept: Accept,
     /// Each `host:port`, an IPv6 address in brackets.
     pub bootstrap: Vec<String>,
-    /// Look for others on the local link by mDNS.
+    /// Find others on the local link by mDNS.
     pub lan: bool,
     pub network: NetworkKey,
-    pub face: Face,
-    /// Nobody sits here: the end of standard input is ignored.
+    pub interface: Interface,
+    /// Ignore the end of standard input.
     pub headless: bool,
     /// What is logged, by target and level.
     pub log: Targets,
-    /// What a person should know before the node starts, a line each.
+    /// Warnings to print before the node starts, one line each.
     pub warnings: Vec<String>,
 }
 
-/// How the node talks to whoever started it.
+/// The user interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
+pub enum Interface {
     /// A line editor on a terminal.
     Interactive,
-    /// Lines for people.
+    /// Sentences, one per line.
     Plain,
-    /// One JSON object a line.
+    /// JSON, one object per line.
     Json,
 }
 
-/// Arguments or a configuration that cannot work; the exit code is 2.
+/// Why the arguments or the configuration cannot work, as one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unusable(String);
+pub struct ConfigError(String);
 
 /// Reads the command line (the program's own name first) and the environment.
-pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, Unusable> {
-    let argv = paper_spelling(argv.into_iter().collect())?;
+pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, ConfigError> {
+    let argv = merge_bootstrap_parts(argv.into_iter().collect())?;
     let matches = match Args::command().try_get_matches_from(argv) {
         Ok(matches) => matches,
-        Err(error) if !error.use_stderr() => return Ok(Action::Tell(error.to_string())),
+        Err(error) if !error.use_stderr() => return Ok(Action::Print(error.to_string())),
         Err(error) => return Err(one_line(&error)),
     };
     let args = Args::from_arg_matches(&matches).map_err(|error| one_line(&error))?;
     match &args.command {
         None => Ok(Action::Run(Box::new(resolve(args, &matches)?))),
         Some(Sub::Network(NetworkSub::New)) => Ok(Action::NetworkNew),
-        Some(Sub::Identity(IdentitySub::Words)) => Ok(Action::IdentityWords(place(&args)?)),
-        Some(Sub::Identity(IdentitySub::Restore)) => Ok(Action::IdentityRestore(place(&args)?)),
+        Some(Sub::Identity(IdentitySub::Words)) => Ok(Action::IdentityWords(data_dir(&args)?)),
+        Some(Sub::Identity(IdentitySub::Restore)) => Ok(Action::IdentityRestore(data_dir(&args)?)),
         Some(Sub::Sim(sim)) => Ok(Action::Simulate(Box::new(simulation::resolve(sim)?))),
     }
 }
 
-fn unusable(text: impl Into<String>) -> Unusable {
-    Unusable(text.into())
+fn refuse(text: impl Into<String>) -> ConfigError {
+    ConfigError(text.into())
 }
 
-/// The parser's complaint without its usage block, as one line.
-fn one_line(error: &clap::Error) -> Unusable {
+/// The parser's error without the usage block, as one line.
+fn one_line(error: &clap::Error) -> ConfigError {
     if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))
     {
         let word = harmless(word);
-        return unusable(format!("there is no command `{word}`; a name stands behind -u, as in `darknode -u alice`"));
+        return refuse(format!("unknown command `{word}`; give your name with -u, as in `darknode -u alice`"));
     }
     let text = error.to_string();
-    let complaint =
-        text.split("\n\nUsage:").next().unwrap_or_default().split("\n\nFor more").next().unwrap_or_default();
-    let line = complaint.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
-    unusable(format!("{}; `darknode --help` lists the options", harmless(&line)))
+    let message = text.split("\n\nUsage:").next().unwrap_or_default().split("\n\nFor more").next().unwrap_or_default();
+    let line = message.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+    refuse(format!("{}; see `darknode --help`", harmless(&line)))
 }
 
-fn some_port(text: &str) -> Option<u16> {
+fn parse_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port != 0)
 }
 
-fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, Unusable> {
+fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, ConfigError> {
     let mut warnings = Vec::new();
-    let place = place(&args)?;
+    let data = data_dir(&args)?;
     let network = match &args.network_key {
         Some(file) => read_key(file, &mut warnings)?,
         None => NetworkKey::open(),
     };
-    let face = face(&args, matches)?;
+    let interface = interface(&args, matches)?;
     if args.bootstrap.len() > MAX_BOOTSTRAP {
-        return Err(unusable(format!("at most {MAX_BOOTSTRAP} nodes can be given by --bootstrap")));
+        return Err(refuse(format!("--bootstrap accepts at most {MAX_BOOTSTRAP} nodes")));
     }
     let bootstrap = args.bootstrap.iter().map(|text| normal_address(text)).collect::<Result<_, _>>()?;
     let log = format!("{QUIET},{}", args.log).parse().map_err(|_| {
-        unusable(format!("`{}` is no log filter; try --log debug or --log darknode=debug", harmless(&args.log)))
+        refuse(format!("`{}` is not a log filter; try --log debug or --log darknode=debug", harmless(&args.log)))
     })?;
     let server = if args.server { roles::SERVER } else { 0 };
     let relay = if args.server || args.relay { roles::RELAY } else { 0 };
     Ok(Config {
-        place,
+        data,
         port: args.port,
         threads: threads(args.threads),
         roles: server | relay,
@@ -173,7 +172,7 @@ fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, Unusable> {
         bootstrap,
         lan: !args.no_lan,
         network,
-        face,
+        interface,
         headless: args.headless || args.server,
         log,
         warnings,
@@ -185,33 +184,33 @@ fn threads(wanted: Option<u16>) -> NonZeroUsize {
     wanted.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn place(args: &Args) -> Result<Place, Unusable> {
+fn data_dir(args: &Args) -> Result<DataDir, ConfigError> {
     let name = match &args.username {
         Some(text) => {
-            Name::parse(text).map_err(|wrong| unusable(format!("`{}` cannot be your name: {wrong}", harmless(text))))?
+            Name::parse(text).map_err(|error| refuse(format!("`{}` cannot be your name: {error}", harmless(text))))?
         }
         None if args.server => server_name(&gethostname::gethostname().to_string_lossy()),
-        None => return Err(unusable("say who you are: darknode -u NAME")),
+        None => return Err(refuse("a name is required: darknode -u NAME")),
     };
     let dir = match &args.data_dir {
-        Some(dir) if dir.as_os_str().is_empty() => return Err(unusable("--data-dir needs a directory behind it")),
+        Some(dir) if dir.as_os_str().is_empty() => return Err(refuse("--data-dir needs a directory")),
         Some(dir) => dir.clone(),
         None => directories::BaseDirs::new()
             .map(|dirs| dirs.data_dir().join("darknode").join(file_safe(name.as_str())))
-            .ok_or_else(|| unusable("there is no home directory here; say where to keep data by --data-dir DIR"))?,
+            .ok_or_else(|| refuse("no home directory found; choose a directory with --data-dir DIR"))?,
     };
-    Ok(Place { name, named: args.username.is_some(), dir })
+    Ok(DataDir { name, named: args.username.is_some(), dir })
 }
 
-/// `server-HOSTNAME`, as far as it makes a name.
+/// `server-HOSTNAME`, without characters that a name cannot have.
 fn server_name(host: &str) -> Name {
     let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-' || *c == '.').take(25).collect();
     let text = if host.is_empty() { "server".to_owned() } else { format!("server-{host}") };
     Name::parse(&text).expect("1 to 32 ASCII letters, digits, hyphens and dots make a name")
 }
 
-/// A name as one component of a path; different names stay different. What a file system could take for something else
-/// is written as `%` and its code in hexadecimal.
+/// A name as one path component, distinct for each name. Characters that are special to a file system are written as `%`
+/// and their code in hexadecimal.
 fn file_safe(name: &str) -> String {
     let last = name.chars().count().saturating_sub(1);
     name.chars().enumerate().fold(String::new(), |mut safe, (i, c)| {
@@ -225,38 +224,40 @@ fn file_safe(name: &str) -> String {
     })
 }
 
-/// Which face; of `--plain` and `--json` the one on the command line wins over the one from the environment.
-fn face(args: &Args, matches: &ArgMatches) -> Result<Face, Unusable> {
+/// The interface. `--plain` or `--json` on the command line overrides the other one in the environment.
+fn interface(args: &Args, matches: &ArgMatches) -> Result<Interface, ConfigError> {
     let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
     match (args.plain, args.json) {
-        (true, true) if typed("plain") == typed("json") => Err(unusable("choose one of --plain and --json")),
-        (true, true) if typed("json") => Ok(Face::Json),
-        (false, true) => Ok(Face::Json),
-        (true, _) => Ok(Face::Plain),
+        (true, true) if typed("plain") == typed("json") => {
+            Err(refuse("--plain and --json exclude each other; give one of them"))
+        }
+        (true, true) if typed("json") => Ok(Interface::Json),
+        (false, true) => Ok(Interface::Json),
+        (true, _) => Ok(Interface::Plain),
         (false, false) => {
             let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-            let nobody = args.headless || args.server;
-            Ok(if terminal && !nobody { Face::Interactive } else { Face::Plain })
+            let headless = args.headless || args.server;
+            Ok(if terminal && !headless { Interface::Interactive } else { Interface::Plain })
         }
     }
 }
 
-fn read_key(file: &Path, warnings: &mut Vec<String>) -> Result<NetworkKey, Unusable> {
+fn read_key(file: &Path, warnings: &mut Vec<String>) -> Result<NetworkKey, ConfigError> {
     let shown = harmless(&file.to_string_lossy()).into_owned();
-    let wrong = |why: String| {
-        unusable(format!("the network key file {shown} cannot be used: {why}; `darknode network new` makes one"))
+    let error = |why: String| {
+        refuse(format!("the network key file {shown} cannot be used: {why}; `darknode network new` creates one"))
     };
-    let handle = File::open(file).map_err(|error| wrong(error.to_string()))?;
+    let handle = File::open(file).map_err(|cause| error(cause.to_string()))?;
     if others_may_read(&handle) {
-        warnings.push(format!("others on this machine can read the network key: chmod 600 {shown}"));
+        warnings.push(format!("other users of this machine can read the network key; run chmod 600 {shown}"));
     }
     let mut bytes = Vec::new();
-    handle.take(MAX_KEY_FILE + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+    handle.take(MAX_KEY_FILE + 1).read_to_end(&mut bytes).map_err(|cause| error(cause.to_string()))?;
     if bytes.len() as u64 > MAX_KEY_FILE {
-        return Err(wrong("it is too long for a key".to_owned()));
+        return Err(error("it is too long for a key file".to_owned()));
     }
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not text".to_owned()))?;
-    NetworkKey::parse(&text).map_err(|why| wrong(why.to_string()))
+    let text = String::from_utf8(bytes).map_err(|_| error("it is not text".to_owned()))?;
+    NetworkKey::parse(&text).map_err(|why| error(why.to_string()))
 }
 
 #[cfg(unix)]
@@ -270,33 +271,30 @@ fn others_may_read(_file: &File) -> bool {
     false
 }
 
-/// `host[:port]` with its port, an IPv6 address in brackets; or an address as `\me` shows it.
-fn normal_address(text: &str) -> Result<String, Unusable> {
-    let wrong = || {
+/// `host[:port]` with a port and with IPv6 addresses in brackets, or a `darkchat:` address.
+fn normal_address(text: &str) -> Result<String, ConfigError> {
+    let error = || {
         let shown = harmless(text);
-        unusable(format!("`{shown}` is no address for --bootstrap; write host, host:port or [2001:db8::1]:port"))
+        refuse(format!("`{shown}` is not an address for --bootstrap; write host, host:port or [2001:db8::1]:port"))
     };
     if text.starts_with(SCHEME) {
-        return text
-            .parse()
-            .map(|address: ContactAddress| address.to_string())
-            .map_err(|why| unusable(why.to_string()));
+        return text.parse().map(|address: ContactAddress| address.to_string()).map_err(|why| refuse(why.to_string()));
     }
     if let Ok(ip) = text.parse::<Ipv6Addr>() {
         return Ok(format!("[{ip}]:{DEFAULT_PORT}"));
     }
     if text.starts_with('[') {
         let whole = if text.ends_with(']') { format!("{text}:{DEFAULT_PORT}") } else { text.to_owned() };
-        let addr = whole.parse::<SocketAddrV6>().map_err(|_| wrong())?;
-        return if addr.port() == 0 { Err(wrong()) } else { Ok(addr.to_string()) };
+        let addr = whole.parse::<SocketAddrV6>().map_err(|_| error())?;
+        return if addr.port() == 0 { Err(error()) } else { Ok(addr.to_string()) };
     }
     let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, some_port(port).ok_or_else(wrong)?),
+        Some((host, port)) => (host, parse_port(port).ok_or_else(error)?),
         None => (text, DEFAULT_PORT),
     };
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
     if host.is_empty() || host.len() > 253 || host.starts_with('-') || !host.chars().all(fits) {
-        return Err(wrong());
+        return Err(error());
     }
     Ok(format!("{host}:{port}"))
 }
@@ -306,9 +304,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_types_a_bare_name_is_told_where_names_stand() {
-        let wrong = read(["darknode", "alice"].map(OsString::from)).err().expect("alice is no command").to_string();
-        assert_eq!(wrong, "there is no command `alice`; a name stands behind -u, as in `darknode -u alice`");
+    fn a_name_without_an_option_is_answered_with_the_option() {
+        let error = read(["darknode", "alice"].map(OsString::from)).err().expect("alice is not a command").to_string();
+        assert_eq!(error, "unknown command `alice`; give your name with -u, as in `darknode -u alice`");
     }
 
     #[test]
@@ -325,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn names_make_one_component_of_a_path_and_stay_different() {
+    fn names_become_distinct_path_components() {
         assert_eq!(file_safe("alice b.c"), "alice b.c");
         assert_eq!(file_safe(".."), "%2e%2e");
         assert_eq!(file_safe("."), "%2e");
@@ -334,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_called_after_its_host() {
+    fn a_server_is_named_after_its_host() {
         assert_eq!(server_name("pi-4.local").as_str(), "server-pi-4.local");
         assert_eq!(server_name("\u{1b}[1m").as_str(), "server-1m");
         assert_eq!(server_name("").as_str(), "server");

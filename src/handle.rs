@@ -1,4 +1,5 @@
-//! Where the node and its faces meet: requests in, notices out. Neither knows anything else of the other.
+//! The interface between the node and the user interfaces: requests in one direction, notices in the other. Neither depends on
+//! anything else of the other.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,37 +10,37 @@ use crate::id::{NetworkId, SessionId, UserId};
 use crate::proto::event::Request;
 use crate::proto::notice::Notice;
 
-/// Requests that may wait for the node: a face that types faster than the disk stores waits here.
+/// Requests that may wait for the node. If the disk is slower than the input, the user interface waits.
 pub const REQUESTS: usize = 1024;
 
-/// A node that was asked to quit has stopped after this long, unless its disk hangs. A face waits a little longer, and leaves
-/// the rest of the two seconds of `cli.md` for the process to end.
+/// How long a node takes to quit at most, unless its disk hangs. User interfaces wait a little longer, and leave the rest of
+/// the two seconds that `docs/json.md` promises for the process to exit.
 pub const STOPS_WITHIN: Duration = Duration::from_millis(1600);
 
-/// From a face to the node.
+/// From a user interface to the node.
 #[derive(Debug)]
-pub enum FaceMessage {
+pub enum UiMessage {
     Request(Request),
-    /// Every `message` notice up to this arrival has been written out and flushed: the store puts its mark there.
+    /// Every `message` notice up to this arrival number has been written and flushed. The store records this.
     Printed {
         arrival: u64,
     },
 }
 
-/// From the node to a face.
+/// From the node to a user interface.
 #[derive(Debug)]
 pub enum NodeMessage {
-    /// Once, first: the node accepts connections.
+    /// The first message, once: the node accepts connections.
     Ready(Box<Ready>),
-    /// `line` is the one of the request it answers.
+    /// `line` is that of the request it answers.
     Notice { line: Option<u64>, notice: Notice },
-    /// Last: everything is stored and said.
+    /// The last message: everything is stored and sent.
     Stopped,
-    /// Last: the node could not go on.
+    /// The last message: the node failed.
     Failed(String),
 }
 
-/// What the `ready` event says.
+/// The contents of the `ready` event.
 #[derive(Debug, Clone)]
 pub struct Ready {
     pub user: String,
@@ -48,12 +49,12 @@ pub struct Ready {
     pub listen: Vec<SocketAddr>,
     pub network: Option<NetworkId>,
     pub roles: Vec<&'static str>,
-    /// The identity was made just now: a face tells its fingerprint and how to keep it.
+    /// The identity was just created. User interfaces then show its fingerprint and how to back it up.
     pub fresh: bool,
 }
 
-/// A face's end.
+/// The user interface's ends of the channels.
 pub struct Handle {
-    pub to_node: mpsc::Sender<FaceMessage>,
+    pub to_node: mpsc::Sender<UiMessage>,
     pub from_node: mpsc::UnboundedReceiver<NodeMessage>,
 }

@@ -157,8 +157,8 @@ pub struct MessageId {
 }
 
 impl MessageId {
-    /// The opaque string that represents the id in user interfaces: the first 128 bits of SHA-256 over all parts of
-    /// the id, so that nobody can craft another message with the same one.
+    /// The message id of `docs/json.md`: the first 128 bits of a SHA-256 hash of all parts of the id, so that nobody can
+    /// create another message with the same one.
     pub fn token(&self) -> String {
         let hash = Sha256::new()
             .chain_update(b"darknode/message/1\0")

@@ -35,10 +35,10 @@
 //! ```
 //!
 //! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and `ui`
-//! meet only at `handle`; of the core the faces see `proto::event` and `proto::notice`. Inside the core a room names no
-//! other room: the files `on_*.rs`, `statements.rs`, `views.rs` and `mod.rs` carry facts from one to the next. `id` to
-//! `sim` do no I/O, read no clock, hold no hash map and draw no randomness but what they are given. `tests/arrows.rs`
-//! fails when one of these breaks.
+//! meet only at `handle`; of the core the interfaces see `proto::event` and `proto::notice`. Inside the core, files that hold
+//! state do not name each other: handlers (`on_*.rs`) pass on what they return. Which module of the core may call which, and
+//! read or change whose state, stands in the tables of `tests/arrows/calls.rs`. `id` to `sim` do no I/O, read no clock, hold
+//! no hash map and draw no randomness but what they are given. `tests/arrows` fails when one of these breaks.
 //!
 //! # A line of chat, from hand to hand
 //!

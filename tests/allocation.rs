@@ -1,6 +1,6 @@
-//! What strangers' bytes cost in memory while they are read. A test program of its own, for it counts every allocation.
+//! The memory used for decoding strangers' bytes. A test program of its own, as it counts every allocation.
 
-// A counting allocator cannot be written without.
+// A counting allocator needs unsafe code.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,7 +13,7 @@ use darknode::wire::decode;
 use darknode::wire::envelope::Envelope;
 use proptest::prelude::*;
 
-/// The system's allocator, which notes how much of this thread's memory is in use and was at most.
+/// The system's allocator, with the current and the peak memory use of this thread.
 struct Counting;
 
 thread_local! {
@@ -27,7 +27,7 @@ fn count(change: isize) {
     });
 }
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The most memory that reading `bytes` as each kind of frame took.
+/// The peak memory used to decode `bytes` as each kind of frame.
 fn cost(bytes: &[u8]) -> usize {
     IN_USE.set((0, 0));
     let _ = decode::<Batch>(bytes);
@@ -54,12 +54,12 @@ fn cost(bytes: &[u8]) -> usize {
     IN_USE.get().1 as usize
 }
 
-/// Lists of at most 512 small values take their own room, and strings take no more than they are long.
+/// The bound: lists of at most 512 small values have a fixed cost, and strings use no more than their length.
 fn bound(bytes: &[u8]) -> usize {
     128 * 1024 + 2 * bytes.len()
 }
 
-/// A head with a length in it, of the size that stands in its first byte.
+/// The shortest CBOR head with this major type and length.
 fn head(major: u8, length: u64) -> Vec<u8> {
     let bytes = length.to_be_bytes();
     match length {
@@ -75,7 +75,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_claim_takes_more_memory_than_its_bytes_do(
+    fn claimed_lengths_use_no_more_memory_than_the_bytes_present(
         claims in prop::collection::vec((2..6u8, prop_oneof![any::<u64>(), 0..70_000u64, 0..4u64]), 1..6),
         filling in any::<u8>(), length in 0..60_000usize,
     ) {
@@ -86,7 +86,7 @@ proptest! {
 }
 
 #[test]
-fn a_frame_full_of_the_smallest_messages_takes_little_memory() {
+fn a_frame_full_of_the_smallest_messages_uses_little_memory() {
     for items in [64, 65, 60_000u64] {
         let mut bytes = head(4, items);
         (0..items).for_each(|_| bytes.extend([0x81, 0x0c]));

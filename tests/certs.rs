@@ -1,6 +1,6 @@
-//! Ordinary tools read what darknode writes: openssl the keys and certificates, `certs/*.sh` the data directory.
+//! Standard tools can read darknode's files: openssl the keys and certificates, `certs/*.sh` the data directory.
 //!
-//! Without openssl these tests say so and pass; where `CI` is set they fail.
+//! Without openssl these tests report that they were skipped; if `CI` is set they fail.
 
 #![cfg(all(feature = "node", unix))]
 
@@ -15,12 +15,12 @@ use darknode::identity::Name;
 use darknode::node::home::{Home, Identity};
 use darknode::node::tls::{BadCertificate, session_of_certificate};
 
-fn openssl_is_here() -> bool {
+fn have_openssl() -> bool {
     if Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
         return true;
     }
     assert!(std::env::var_os("CI").is_none(), "openssl is needed for this test: install it");
-    // Not `eprintln!`, which the test harness keeps to itself while a test passes.
+    // Not `eprintln!`, whose output the test harness hides when a test passes.
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         let line = "SKIPPED: openssl is not installed, so what it makes of our keys was not tested";
@@ -69,7 +69,7 @@ fn refused(output: &Output) -> String {
 
 #[test]
 fn openssl_reads_the_key_files_and_sees_the_same_public_keys() {
-    if !openssl_is_here() {
+    if !have_openssl() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ fn openssl_reads_the_key_files_and_sees_the_same_public_keys() {
 
 #[test]
 fn a_key_made_by_openssl_becomes_a_user() {
-    if !openssl_is_here() {
+    if !have_openssl() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -98,8 +98,8 @@ fn a_key_made_by_openssl_becomes_a_user() {
 }
 
 #[test]
-fn a_certificate_that_openssl_makes_of_a_session_key_is_that_session_and_an_rsa_one_is_nobody() {
-    if !openssl_is_here() {
+fn a_certificate_that_openssl_creates_with_a_session_key_is_accepted_and_an_rsa_one_is_not() {
+    if !have_openssl() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -114,8 +114,8 @@ fn a_certificate_that_openssl_makes_of_a_session_key_is_that_session_and_an_rsa_
 }
 
 #[test]
-fn inspect_shows_whose_directory_it_is_and_finds_a_wrong_key() {
-    if !openssl_is_here() {
+fn inspect_shows_the_identity_and_detects_a_wrong_key() {
+    if !have_openssl() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -124,12 +124,12 @@ fn inspect_shows_whose_directory_it_is_and_finds_a_wrong_key() {
     assert_eq!(shown, format!("name     alice\nuser     {}\nsession  {}\n", identity.user, identity.session));
     fs::copy(dir.path().join("session.pem"), dir.path().join("user.pem")).unwrap();
     let text = refused(&script("inspect.sh", &[dir.path()], ""));
-    assert!(text.contains("user.pem holds the key"), "{text}");
+    assert!(text.contains("user.pem contains the key"), "{text}");
 }
 
 #[test]
-fn a_backup_is_sealed_and_restores_the_same_person() {
-    if !openssl_is_here() {
+fn a_backup_is_encrypted_and_restores_the_same_identity() {
+    if !have_openssl() {
         return;
     }
     let place = tempfile::tempdir().unwrap();
@@ -145,8 +145,8 @@ fn a_backup_is_sealed_and_restores_the_same_person() {
 }
 
 #[test]
-fn a_session_without_the_user_key_can_be_saved_too() {
-    if !openssl_is_here() {
+fn a_session_without_the_user_key_can_be_backed_up() {
+    if !have_openssl() {
         return;
     }
     let place = tempfile::tempdir().unwrap();
@@ -163,7 +163,7 @@ fn a_session_without_the_user_key_can_be_saved_too() {
 
 #[test]
 fn a_backup_overwrites_nothing_and_a_wrong_passphrase_leaves_nothing() {
-    if !openssl_is_here() {
+    if !have_openssl() {
         return;
     }
     let place = tempfile::tempdir().unwrap();
@@ -171,9 +171,9 @@ fn a_backup_overwrites_nothing_and_a_wrong_passphrase_leaves_nothing() {
     start(&dir);
     out(&backup("save", &dir, &file, "right"));
     let sealed = fs::read(&file).unwrap();
-    assert!(refused(&backup("save", &dir, &file, "right")).contains("is there already"));
+    assert!(refused(&backup("save", &dir, &file, "right")).contains("already exists"));
     assert_eq!(fs::read(&file).unwrap(), sealed);
-    assert!(refused(&backup("restore", &file, &dir, "right")).contains("is there already"));
+    assert!(refused(&backup("restore", &file, &dir, "right")).contains("already exists"));
     refused(&backup("restore", &file, &back, "wrong"));
     assert_eq!(fs::read_dir(&back).unwrap().count(), 0);
     fs::write(&file, &sealed[..sealed.len() / 2]).unwrap();

@@ -1,4 +1,4 @@
-//! The core in the simulator: two people and more, on a link, behind cuts, through crashes.
+//! The core in the simulator: two users and more, on a local link, behind cuts, through crashes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use darknode::sim::{Settings, Sim};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Alice and bob on one link, linked, both on.
+/// Alice and bob on one local link, linked and running.
 fn linked_pair(seed: u64) -> Sim {
     let mut sim = strangers(seed, Accept::Auto);
     sim.command(0, 1, Command::Add { user: "bob".to_owned() });
@@ -29,10 +29,10 @@ fn strangers(seed: u64, accept: Accept) -> Sim {
 }
 
 fn is_linked(sim: &Sim, node: usize) -> bool {
-    told(sim, node, |notice| matches!(notice, Notice::Linked { .. }))
+    has_notice(sim, node, |notice| matches!(notice, Notice::Linked { .. }))
 }
 
-fn told(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> bool {
+fn has_notice(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> bool {
     sim.nodes[node].notices.iter().any(|(_, notice)| is(notice))
 }
 
@@ -41,7 +41,7 @@ fn say(sim: &mut Sim, from: usize, to: usize, line: u64, text: &str) {
     sim.command(from, line, Command::Say { to, text: text.to_owned() });
 }
 
-/// Texts that a node has shown, with how often.
+/// Texts that a node has shown, and how often.
 fn shown(sim: &Sim, node: usize) -> BTreeMap<String, usize> {
     let mut shown = BTreeMap::new();
     for (_, notice) in &sim.nodes[node].notices {
@@ -59,36 +59,36 @@ fn texts(count: usize) -> BTreeMap<String, usize> {
 #[test]
 fn strangers_on_one_link_see_each_other() {
     let mut sim = strangers(1, Accept::Auto);
-    let nearby = |sim: &Sim, node| told(sim, node, |notice| matches!(notice, Notice::Nearby { .. }));
+    let nearby = |sim: &Sim, node| has_notice(sim, node, |notice| matches!(notice, Notice::Nearby { .. }));
     assert!(sim.run_until(SOON, |sim| nearby(sim, 0) && nearby(sim, 1)));
 }
 
 #[test]
 fn an_added_stranger_is_linked_on_both_sides_and_marked_auto_on_theirs() {
     let sim = linked_pair(2);
-    assert!(told(&sim, 0, |n| matches!(n, Notice::Linked { by: By::Me, auto: false, .. })));
-    assert!(told(&sim, 1, |n| matches!(n, Notice::Linked { by: By::Them, auto: true, .. })));
-    assert!(told(&sim, 0, |n| matches!(n, Notice::Online { .. })));
+    assert!(has_notice(&sim, 0, |n| matches!(n, Notice::Linked { by: By::Me, auto: false, .. })));
+    assert!(has_notice(&sim, 1, |n| matches!(n, Notice::Linked { by: By::Them, auto: true, .. })));
+    assert!(has_notice(&sim, 0, |n| matches!(n, Notice::Online { .. })));
 }
 
 #[test]
-fn a_name_that_turns_up_within_five_seconds_is_found() {
+fn a_name_that_appears_within_five_seconds_is_found() {
     let mut sim = Sim::new(Settings::default());
     sim.add("alice", Accept::Auto, true);
     sim.add("bob", Accept::Auto, true);
     sim.start(0);
     sim.command(0, 1, Command::Chat { user: "bob".to_owned() });
     sim.start(1);
-    assert!(sim.run_until(SOON, |sim| told(sim, 0, |n| matches!(n, Notice::Chat { .. }))));
+    assert!(sim.run_until(SOON, |sim| has_notice(sim, 0, |n| matches!(n, Notice::Chat { .. }))));
 }
 
 #[test]
-fn a_name_that_nobody_has_is_given_up_after_five_seconds() {
+fn an_unknown_name_is_given_up_after_five_seconds() {
     let mut sim = strangers(3, Accept::Auto);
     sim.command(0, 9, Command::Chat { user: "carol".to_owned() });
     let unknown = |n: &Notice| matches!(n, Notice::Error { code: ErrorCode::UnknownUser, .. });
-    assert!(!sim.run_until(Duration::from_secs(4), |sim| told(sim, 0, unknown)));
-    assert!(sim.run_until(Duration::from_secs(2), |sim| told(sim, 0, unknown)));
+    assert!(!sim.run_until(Duration::from_secs(4), |sim| has_notice(sim, 0, unknown)));
+    assert!(sim.run_until(Duration::from_secs(2), |sim| has_notice(sim, 0, unknown)));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_line_is_queued_then_shown_once_then_delivered() {
     let mut sim = linked_pair(4);
     say(&mut sim, 0, 1, 2, "hello");
     let delivered = |n: &Notice| matches!(n, Notice::State { state: Delivery::Delivered, .. });
-    assert!(sim.run_until(SOON, |sim| told(sim, 0, delivered)));
+    assert!(sim.run_until(SOON, |sim| has_notice(sim, 0, delivered)));
     assert_eq!(shown(&sim, 1), BTreeMap::from([("hello".to_owned(), 1)]));
     let queued =
         sim.nodes[0].notices.iter().position(|(line, n)| *line == Some(2) && matches!(n, Notice::Queued { .. }));
@@ -106,11 +106,11 @@ fn a_line_is_queued_then_shown_once_then_delivered() {
 }
 
 #[test]
-fn what_is_written_to_somebody_away_waits_and_arrives_when_they_return() {
+fn messages_to_an_absent_user_wait_and_arrive_when_they_return() {
     let mut sim = linked_pair(5);
     sim.command(1, 1, Command::Quit);
     let offline = |n: &Notice| matches!(n, Notice::Offline { reason: Absence::Declared, .. });
-    assert!(sim.run_until(SOON, |sim| told(sim, 0, offline)));
+    assert!(sim.run_until(SOON, |sim| has_notice(sim, 0, offline)));
     for n in 0..50 {
         say(&mut sim, 0, 1, 10 + n, &n.to_string());
     }
@@ -120,12 +120,12 @@ fn what_is_written_to_somebody_away_waits_and_arrives_when_they_return() {
 }
 
 #[test]
-fn they_find_each_other_again_without_the_link_by_remembered_addresses() {
+fn without_a_local_link_sessions_reconnect_by_remembered_addresses() {
     let mut sim = linked_pair(6);
     sim.crash(0);
     sim.crash(1);
     sim.run(Duration::from_secs(60));
-    // No local link any more: only memory.
+    // The local link is gone: only stored addresses are left.
     for node in [0, 1] {
         sim.set_lan(node, false);
         sim.start(node);
@@ -137,7 +137,7 @@ fn they_find_each_other_again_without_the_link_by_remembered_addresses() {
 #[test]
 fn a_killed_peer_is_lost_within_fifteen_seconds_and_a_stall_of_eight_is_not() {
     let mut sim = linked_pair(7);
-    let lost = |sim: &Sim| told(sim, 0, |n| matches!(n, Notice::Offline { reason: Absence::Lost, .. }));
+    let lost = |sim: &Sim| has_notice(sim, 0, |n| matches!(n, Notice::Offline { reason: Absence::Lost, .. }));
     sim.cut(0, 1);
     sim.run(Duration::from_secs(8));
     sim.mend(0, 1);
@@ -148,7 +148,7 @@ fn a_killed_peer_is_lost_within_fifteen_seconds_and_a_stall_of_eight_is_not() {
 }
 
 #[test]
-fn lines_typed_while_the_cable_is_cut_arrive_once_in_both_directions() {
+fn messages_typed_during_a_cut_arrive_once_in_both_directions() {
     let mut sim = linked_pair(8);
     sim.cut(0, 1);
     sim.run(Duration::from_secs(30));
@@ -162,20 +162,20 @@ fn lines_typed_while_the_cable_is_cut_arrive_once_in_both_directions() {
 }
 
 #[test]
-fn however_long_a_cable_was_cut_they_talk_again_as_soon_as_the_link_shows_them() {
+fn after_a_cut_of_any_length_chat_resumes_with_the_next_announcement() {
     for seconds in [60, 600, 7200] {
         let mut sim = linked_pair(seconds);
         sim.cut(0, 1);
         sim.run(Duration::from_secs(seconds));
         say(&mut sim, 0, 1, 7, "there?");
         sim.mend(0, 1);
-        // A round of announcements, and a little to connect.
+        // One interval of announcements, and time to connect.
         assert!(sim.run_until(Duration::from_secs(8), |sim| shown(sim, 1).contains_key("there?")), "{seconds} s");
     }
 }
 
 #[test]
-fn two_who_both_change_address_talk_again_as_soon_as_the_link_shows_where_they_are() {
+fn after_both_change_address_chat_resumes_with_the_next_announcement() {
     for seed in 0..20 {
         let mut sim = linked_pair(seed);
         sim.run(Duration::from_secs(60));
@@ -189,34 +189,34 @@ fn two_who_both_change_address_talk_again_as_soon_as_the_link_shows_where_they_a
         }
         say(&mut sim, 0, 1, 2, "0");
         say(&mut sim, 1, 0, 2, "0");
-        let heard = |sim: &Sim| shown(sim, 0) == texts(1) && shown(sim, 1) == texts(1);
-        assert!(sim.run_until(Duration::from_millis(500), heard), "seed {seed}");
+        let received = |sim: &Sim| shown(sim, 0) == texts(1) && shown(sim, 1) == texts(1);
+        assert!(sim.run_until(Duration::from_millis(500), received), "seed {seed}");
     }
 }
 
 #[test]
-fn whoever_hangs_is_not_given_up_because_the_link_shows_them_elsewhere() {
+fn a_stalled_session_is_not_reported_lost_because_another_address_is_announced() {
     let mut sim = linked_pair(32);
     sim.run(Duration::from_secs(60));
     let boot = sim.nodes[1].boot(1);
     sim.stall(1, Duration::from_secs(8));
     sim.feed(0, Input::Sighted { boot, addr: ([10, 0, 9, 9], 27272).into() });
     let lost = |n: &Notice| matches!(n, Notice::Offline { .. });
-    assert!(!sim.run_until(Duration::from_secs(20), |sim| told(sim, 0, lost)));
+    assert!(!sim.run_until(Duration::from_secs(20), |sim| has_notice(sim, 0, lost)));
 }
 
 #[test]
-fn a_stranger_of_the_link_whose_power_fails_is_away_long_before_the_announcement_ends() {
+fn a_crashed_stranger_on_the_link_is_reported_away_before_its_announcement_expires() {
     let mut sim = strangers(6, Accept::Auto);
     let nearby = |n: &Notice| matches!(n, Notice::Nearby { .. });
-    assert!(sim.run_until(SOON, |sim| told(sim, 0, nearby)));
+    assert!(sim.run_until(SOON, |sim| has_notice(sim, 0, nearby)));
     sim.crash(1);
     let away = |n: &Notice| matches!(n, Notice::Away { .. });
-    assert!(sim.run_until(Duration::from_secs(18), |sim| told(sim, 0, away)));
+    assert!(sim.run_until(Duration::from_secs(18), |sim| has_notice(sim, 0, away)));
 }
 
 #[test]
-fn whoever_crashes_at_any_moment_every_line_typed_arrives_once_and_none_waits_that_did() {
+fn after_crashes_at_any_moment_every_message_arrives_once_and_none_stays_queued() {
     for seed in 0..40 {
         let mut sim = linked_pair(100 + seed);
         let mut typed = 0;
@@ -232,16 +232,19 @@ fn whoever_crashes_at_any_moment_every_line_typed_arrives_once_and_none_waits_th
                 sim.start(victim);
             }
         }
-        // A line counts as typed once the prompt has returned.
+        // A line counts as typed once it was reported as queued.
         let accepted: Vec<String> = sim.nodes[0].notices.iter().filter_map(queued_text).collect();
-        // What a crash let into the store and not onto the screen, the shell shows at the next start.
+        // A message that was stored but not shown before a crash is shown by the shell at the next start.
         let all = |sim: &Sim| {
             let arrived: BTreeSet<&[u8]> = sim.nodes[1].disk.history.iter().map(|row| row.body.as_slice()).collect();
             accepted.iter().all(|text| arrived.contains(text.as_bytes()))
         };
         assert!(sim.run_until(Duration::from_secs(60), all), "seed {seed}: lines lost");
         let nothing_waits = |sim: &Sim| sim.nodes.iter().all(|node| node.disk.waiting() == 0);
-        assert!(sim.run_until(Duration::from_secs(60), nothing_waits), "seed {seed}: what arrived still waits");
+        assert!(
+            sim.run_until(Duration::from_secs(60), nothing_waits),
+            "seed {seed}: a delivered message is still queued"
+        );
         let stored = &sim.nodes[1].disk.history;
         let mut ids: Vec<_> = stored.iter().filter(|row| row.kind == 1).map(|row| row.id).collect();
         let before = ids.len();
@@ -259,7 +262,7 @@ fn queued_text((_, notice): &(Option<u64>, Notice)) -> Option<String> {
 }
 
 #[test]
-fn a_restored_backup_is_not_mute_and_opens_what_is_sealed_to_it_anew() {
+fn a_restored_backup_is_accepted_by_peers_and_opens_new_envelopes() {
     let mut sim = linked_pair(9);
     let backup = sim.nodes[1].disk.load();
     sim.run(Duration::from_secs(3 * 24 * 3600));
@@ -275,30 +278,30 @@ fn a_restored_backup_is_not_mute_and_opens_what_is_sealed_to_it_anew() {
 }
 
 #[test]
-fn a_full_disk_gives_the_line_back_and_loses_nothing_accepted() {
+fn a_full_disk_refuses_new_messages_and_loses_no_accepted_one() {
     let mut sim = linked_pair(10);
     say(&mut sim, 0, 1, 1, "0");
     sim.run(Duration::from_secs(1));
     sim.nodes[0].disk.full = true;
     say(&mut sim, 0, 1, 2, "refused");
     let refused = |n: &Notice| matches!(n, Notice::Error { code: ErrorCode::Disk, .. });
-    assert!(sim.run_until(SOON, |sim| told(sim, 0, refused)));
+    assert!(sim.run_until(SOON, |sim| has_notice(sim, 0, refused)));
     sim.nodes[0].disk.full = false;
     say(&mut sim, 0, 1, 3, "1");
     assert!(sim.run_until(SOON, |sim| shown(sim, 1) == texts(2)));
-    assert!(!told(&sim, 0, |n| matches!(n, Notice::Queued { text, .. } if text == "refused")));
+    assert!(!has_notice(&sim, 0, |n| matches!(n, Notice::Queued { text, .. } if text == "refused")));
 }
 
 #[test]
-fn a_removed_link_is_undone_on_both_sides() {
+fn a_removed_link_is_removed_on_both_sides() {
     let mut sim = linked_pair(11);
     sim.command(0, 5, Command::Remove { user: "bob".to_owned() });
-    let unlinked = |sim: &Sim, node| told(sim, node, |n| matches!(n, Notice::Unlinked { .. }));
+    let unlinked = |sim: &Sim, node| has_notice(sim, node, |n| matches!(n, Notice::Unlinked { .. }));
     assert!(sim.run_until(SOON, |sim| unlinked(sim, 0) && unlinked(sim, 1)));
 }
 
 #[test]
-fn nothing_of_somebody_blocked_is_shown() {
+fn messages_of_a_blocked_user_are_not_shown() {
     let mut sim = linked_pair(12);
     sim.command(0, 5, Command::Block { user: "bob".to_owned() });
     sim.run(Duration::from_secs(5));
@@ -308,10 +311,10 @@ fn nothing_of_somebody_blocked_is_shown() {
 }
 
 #[test]
-fn with_accept_ask_a_link_waits_for_a_word() {
+fn with_accept_ask_a_link_waits_for_the_users_decision() {
     let mut sim = strangers(13, Accept::Ask);
     sim.command(0, 1, Command::Add { user: "bob".to_owned() });
-    assert!(sim.run_until(SOON, |sim| told(sim, 1, |n| matches!(n, Notice::Asked { .. }))));
+    assert!(sim.run_until(SOON, |sim| has_notice(sim, 1, |n| matches!(n, Notice::Asked { .. }))));
     sim.run(Duration::from_secs(5));
     assert!(!is_linked(&sim, 0));
     sim.command(1, 1, Command::Add { user: "alice".to_owned() });
@@ -340,17 +343,17 @@ fn a_second_key_with_a_pinned_name_is_shown_with_its_id_and_gets_nothing_meant_f
     let mut sim = linked_pair(15);
     let impostor = sim.add("bob", Accept::Auto, true);
     sim.start(impostor);
-    assert!(sim.run_until(SOON, |sim| told(sim, 0, |n| matches!(n, Notice::Warning { .. }))));
+    assert!(sim.run_until(SOON, |sim| has_notice(sim, 0, |n| matches!(n, Notice::Warning { .. }))));
     sim.command(0, 7, Command::Whois { user: "bob".to_owned() });
     sim.run(Duration::from_secs(1));
     let bob = sim.nodes[1].user;
-    assert!(told(&sim, 0, |n| matches!(n, Notice::Whois(profile) if profile.id == bob)));
+    assert!(has_notice(&sim, 0, |n| matches!(n, Notice::Whois(profile) if profile.id == bob)));
     let short = format!("bob#{}", sim.nodes[impostor].user.short());
-    assert!(told(&sim, 0, |n| matches!(n, Notice::Nearby { user, .. } if *user == short)));
+    assert!(has_notice(&sim, 0, |n| matches!(n, Notice::Nearby { user, .. } if *user == short)));
 }
 
 #[test]
-fn twelve_nodes_that_start_at_once_all_meet() {
+fn twelve_nodes_that_start_at_once_all_discover_each_other() {
     let mut sim = Sim::new(Settings { seed: 16, ..Settings::default() });
     for n in 0..12 {
         let node = sim.add(&format!("user {n}"), Accept::Auto, true);
@@ -376,7 +379,7 @@ fn the_same_seed_gives_the_same_trace() {
 }
 
 #[test]
-fn an_idle_pair_says_little() {
+fn an_idle_pair_sends_few_frames() {
     let mut sim = linked_pair(19);
     sim.run(Duration::from_secs(60));
     let before = sim.nodes[0].sent_frames;
@@ -393,27 +396,27 @@ fn pruning_keeps_linked_and_live_sessions() {
     let bob = sim.nodes[1].user;
     let still =
         |n: &Notice| matches!(n, Notice::Users { users, .. } if users.iter().any(|user| user.id == bob && user.online));
-    assert!(told(&sim, 0, still));
+    assert!(has_notice(&sim, 0, still));
 }
 
 #[test]
-fn whoever_loses_its_memory_signs_above_the_roster_that_friends_hold() {
+fn a_session_that_lost_its_data_signs_a_newer_roster_than_its_friends_hold() {
     let mut sim = linked_pair(21);
     sim.run(Duration::from_secs(10));
     sim.crash(1);
     sim.nodes[1].disk = Default::default();
     sim.start(1);
     let linked = |sim: &Sim| sim.nodes[1].notices.iter().filter(|(_, n)| matches!(n, Notice::Linked { .. })).count();
-    assert!(sim.run_until(SOON, |sim| linked(sim) == 2), "the link is known again from alice's list");
+    assert!(sim.run_until(SOON, |sim| linked(sim) == 2), "the link is restored from alice's list");
     say(&mut sim, 0, 1, 5, "still there?");
     assert!(sim.run_until(SOON, |sim| shown(sim, 1).contains_key("still there?")));
 }
 
 #[test]
-fn somebody_who_was_removed_can_ask_again_and_is_linked_again() {
+fn a_removed_user_can_ask_again_and_is_linked_again() {
     let mut sim = linked_pair(22);
     sim.command(1, 5, Command::Remove { user: "alice".to_owned() });
-    assert!(sim.run_until(SOON, |sim| told(sim, 0, |n| matches!(n, Notice::Unlinked { .. }))));
+    assert!(sim.run_until(SOON, |sim| has_notice(sim, 0, |n| matches!(n, Notice::Unlinked { .. }))));
     sim.command(0, 6, Command::Chat { user: "bob".to_owned() });
     let links = |sim: &Sim, node: usize| {
         sim.nodes[node].notices.iter().filter(|(_, n)| matches!(n, Notice::Linked { .. })).count()

@@ -1,5 +1,5 @@
-//! Every file of the fuzzer's corpus goes through its target. The first files are made of the test vectors: run with
-//! `DARKNODE_WRITE_CORPUS=1` to write them anew.
+//! Runs every file of the fuzzing corpus through its target. The initial files are made from the test vectors;
+//! `DARKNODE_WRITE_CORPUS=1` writes them again.
 #![cfg(feature = "node")]
 
 #[path = "../fuzz/targets.rs"]
@@ -17,9 +17,9 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Name and bytes of every line of a file of vectors that is hex.
+/// The name and bytes of every hex line in a file of vectors.
 fn vectors(file: &str) -> Vec<(String, Vec<u8>)> {
-    let text = std::fs::read_to_string(root().join("tests/vectors").join(file)).expect("the vectors are there");
+    let text = std::fs::read_to_string(root().join("tests/vectors").join(file)).expect("the vectors exist");
     let pairs = text.lines().filter_map(|line| line.split_once(" = "));
     pairs.filter_map(|(name, hex)| Some((name.to_owned(), HEXLOWER.decode(hex.as_bytes()).ok()?))).collect()
 }
@@ -30,7 +30,7 @@ fn contents_with(body: &[u8]) -> Vec<u8> {
     encode(&List::<_, 1>(vec![Content { kind: kind::RECEIPT, epoch: 7, n: 0, lamport: 4, wall: 0, body }]))
 }
 
-/// The files of the corpus that the vectors make, by target.
+/// The corpus files made from the vectors, by target.
 fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
     let mut seeds = BTreeMap::<_, Vec<_>>::new();
     let mut add = |target, name: String, bytes: Vec<u8>| seeds.entry(target).or_default().push((name, bytes));
@@ -92,7 +92,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_file_of_the_corpus_is_read_or_refused() {
+fn every_file_of_the_corpus_is_decoded_or_refused() {
     for (name, target) in TARGETS {
         let files = files(&root().join("fuzz/corpus").join(name));
         assert!(!files.is_empty(), "{name} has a corpus");
@@ -101,7 +101,7 @@ fn every_file_of_the_corpus_is_read_or_refused() {
 }
 
 #[test]
-fn the_corpus_holds_what_the_vectors_say() {
+fn the_corpus_contains_all_test_vectors() {
     for (target, seeds) in seeds() {
         let dir = root().join("fuzz/corpus").join(target);
         for (name, bytes) in seeds {
@@ -110,7 +110,7 @@ fn the_corpus_holds_what_the_vectors_say() {
                 std::fs::write(dir.join(&name), &bytes).expect("the corpus can be written");
             }
             let kept = std::fs::read(dir.join(&name)).ok();
-            assert_eq!(kept.as_deref(), Some(&bytes[..]), "{target}/{name}: write it anew, and see why it changed");
+            assert_eq!(kept.as_deref(), Some(&bytes[..]), "{target}/{name}: write it again, and check why it changed");
         }
     }
 }

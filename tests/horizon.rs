@@ -1,4 +1,5 @@
-//! Two links far: what a node knows of the friends of its friends, who tells it, and who finds whom again.
+//! Horizon and seeking: what a node knows about users two links away, who notifies it, and how sessions find each
+//! other.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use darknode::wire::record::roles;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// So many nodes without a local link, switched on.
+/// Running nodes with these names, without a local link.
 fn world(seed: u64, names: &[&str]) -> Sim {
     println!("seed {seed}");
     let mut sim = Sim::new(Settings { seed, ..Settings::default() });
@@ -22,11 +23,11 @@ fn world(seed: u64, names: &[&str]) -> Sim {
     sim
 }
 
-/// Two people exchange addresses and add each other, on purpose on both sides.
+/// Two users exchange addresses and add each other explicitly.
 fn befriend(sim: &mut Sim, a: usize, b: usize) {
     let ip = sim.nodes[b].addr.ip();
     sim.command(a, 900, Command::Ping { ip, port: None });
-    let pong = |sim: &Sim| told(sim, a, |notice| matches!(notice, Notice::Pong { .. }));
+    let pong = |sim: &Sim| has_notice(sim, a, |notice| matches!(notice, Notice::Pong { .. }));
     assert!(sim.run_until(SOON, pong));
     for (from, to) in [(a, b), (b, a)] {
         let user = sim.nodes[to].user.to_string();
@@ -36,11 +37,11 @@ fn befriend(sim: &mut Sim, a: usize, b: usize) {
     sim.run(Duration::from_secs(1));
 }
 
-fn told(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> bool {
+fn has_notice(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> bool {
     sim.nodes[node].notices.iter().any(|(_, notice)| is(notice))
 }
 
-/// What a node shows of another's user.
+/// What a node shows about another node's user.
 fn sees(sim: &Sim, node: usize, whom: usize) -> Option<UserView> {
     let users = sim.core(node)?.view(Filter::All);
     users.into_iter().find(|user| user.id == sim.nodes[whom].user)
@@ -59,21 +60,21 @@ fn line(seed: u64) -> Sim {
 }
 
 #[test]
-fn a_friend_of_a_friend_is_two_steps_away_and_seen_online() {
+fn a_friend_of_a_friend_has_distance_two_and_is_shown_online() {
     let mut sim = line(1);
     let seen = |sim: &Sim| sees(sim, 0, 2).is_some_and(|seen| seen.distance == Some(2) && seen.online);
     assert!(sim.run_until(SOON, seen));
-    assert!(told(&sim, 0, |notice| matches!(notice, Notice::Online { user, .. } if user == "carol")));
+    assert!(has_notice(&sim, 0, |notice| matches!(notice, Notice::Online { user, .. } if user == "carol")));
 }
 
 #[test]
-fn who_goes_away_two_steps_off_is_shown_offline_by_their_own_word() {
+fn a_graceful_exit_two_links_away_is_shown_as_declared_offline() {
     let mut sim = line(2);
     assert!(sim.run_until(SOON, |sim| is_online(sim, 0, 2)));
     sim.command(2, 1, Command::Quit);
     let declared =
         |notice: &Notice| matches!(notice, Notice::Offline { user, reason: Absence::Declared, .. } if user == "carol");
-    assert!(sim.run_until(SOON, |sim| told(sim, 0, declared)));
+    assert!(sim.run_until(SOON, |sim| has_notice(sim, 0, declared)));
     sim.start(2);
     let ip = sim.nodes[1].addr.ip();
     sim.command(2, 2, Command::Ping { ip, port: None });
@@ -81,17 +82,17 @@ fn who_goes_away_two_steps_off_is_shown_offline_by_their_own_word() {
 }
 
 #[test]
-fn who_crashes_two_steps_off_is_lost_when_no_friend_between_hears_them() {
+fn a_crash_two_links_away_is_shown_as_lost_once_no_common_friend_hears_the_session() {
     let mut sim = line(3);
     assert!(sim.run_until(SOON, |sim| is_online(sim, 0, 2)));
     sim.crash(2);
     let lost =
         |notice: &Notice| matches!(notice, Notice::Offline { user, reason: Absence::Lost, .. } if user == "carol");
-    assert!(sim.run_until(Duration::from_secs(25), |sim| told(sim, 0, lost)));
+    assert!(sim.run_until(Duration::from_secs(25), |sim| has_notice(sim, 0, lost)));
 }
 
 #[test]
-fn a_stranger_accepted_by_itself_is_in_nobodys_horizon() {
+fn an_automatically_accepted_stranger_is_in_no_friends_horizon() {
     let mut sim = world(4, &["alice", "bob", "mallory"]);
     befriend(&mut sim, 0, 1);
     let ip = sim.nodes[1].addr.ip();
@@ -106,7 +107,7 @@ fn a_stranger_accepted_by_itself_is_in_nobodys_horizon() {
 }
 
 #[test]
-fn a_user_who_falls_out_of_the_horizon_is_forgotten() {
+fn a_user_who_leaves_the_horizon_is_forgotten() {
     let mut sim = line(5);
     assert!(sim.run_until(SOON, |sim| is_online(sim, 0, 2)));
     let user = sim.nodes[2].user.to_string();
@@ -118,7 +119,7 @@ fn a_user_who_falls_out_of_the_horizon_is_forgotten() {
 }
 
 #[test]
-fn two_who_both_moved_find_each_other_through_one_common_friend() {
+fn friends_who_both_moved_find_each_other_through_one_common_friend() {
     for common in [2, 3] {
         let mut sim = world(10 + common as u64, &["rita", "emil", "carl", "quin"]);
         for (a, b) in [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3)] {
@@ -144,15 +145,15 @@ fn two_who_both_moved_find_each_other_through_one_common_friend() {
     }
 }
 
-/// A server, and so many clients that were told of it.
+/// A server, and clients configured with its address.
 fn served(seed: u64, names: &[&str]) -> Sim {
     println!("seed {seed}");
     let mut sim = Sim::new(Settings { seed, ..Settings::default() });
-    let server = sim.place(Plan { roles: roles::SERVER | roles::RELAY, ..Plan::client("server") });
+    let server = sim.add_node(Plan { roles: roles::SERVER | roles::RELAY, ..Plan::client("server") });
     let bootstrap = vec![sim.nodes[server].addr];
     sim.start(server);
     for name in names {
-        let node = sim.place(Plan { bootstrap: bootstrap.clone(), ..Plan::client(*name) });
+        let node = sim.add_node(Plan { bootstrap: bootstrap.clone(), ..Plan::client(*name) });
         sim.start(node);
     }
     sim
@@ -170,7 +171,7 @@ fn move_away(sim: &mut Sim, node: usize) {
 }
 
 #[test]
-fn two_who_both_moved_and_have_no_common_friend_find_each_other_through_the_server() {
+fn friends_who_both_moved_without_a_common_friend_find_each_other_through_the_server() {
     let mut sim = served(60, &["rita", "emil"]);
     befriend(&mut sim, 1, 2);
     sim.run(Duration::from_secs(2));
@@ -185,7 +186,7 @@ fn two_who_both_moved_and_have_no_common_friend_find_each_other_through_the_serv
 }
 
 #[test]
-fn whoever_comes_later_is_met_by_the_one_who_asked_the_server_before() {
+fn a_returning_friend_is_dialled_by_the_one_who_asked_the_server_before() {
     let mut sim = served(61, &["rita", "emil"]);
     befriend(&mut sim, 1, 2);
     for node in [1, 2] {
@@ -199,7 +200,7 @@ fn whoever_comes_later_is_met_by_the_one_who_asked_the_server_before() {
 }
 
 #[test]
-fn the_servers_death_costs_nothing_to_those_who_reach_each_other() {
+fn a_server_crash_does_not_affect_sessions_that_reach_each_other() {
     let mut sim = served(62, &["alice", "bob", "carol"]);
     befriend(&mut sim, 1, 2);
     befriend(&mut sim, 2, 3);
@@ -207,11 +208,11 @@ fn the_servers_death_costs_nothing_to_those_who_reach_each_other() {
     sim.crash(0);
     sim.run(Duration::from_secs(120));
     assert!(is_online(&sim, 1, 2) && is_online(&sim, 1, 3) && is_online(&sim, 3, 1));
-    assert!(!told(&sim, 1, |notice| matches!(notice, Notice::Offline { user, .. } if user != "server")));
+    assert!(!has_notice(&sim, 1, |notice| matches!(notice, Notice::Offline { user, .. } if user != "server")));
 }
 
 #[test]
-fn a_session_that_lost_its_memory_gets_all_its_links_back_from_its_server_though_no_friend_is_there() {
+fn a_session_that_lost_its_data_gets_all_links_back_from_its_server_without_any_friend_online() {
     let mut sim = served(63, &["alice", "bob", "carol"]);
     befriend(&mut sim, 1, 2);
     befriend(&mut sim, 1, 3);
@@ -229,46 +230,47 @@ fn a_session_that_lost_its_memory_gets_all_its_links_back_from_its_server_though
 }
 
 #[test]
-fn two_who_share_nothing_but_a_server_link_and_talk() {
+fn users_with_only_a_server_in_common_link_and_chat() {
     let mut sim = served(65, &["alice", "bob"]);
     sim.run(Duration::from_secs(5));
     sim.command(1, 2, Command::Chat { user: "bob".to_owned() });
-    let found = |sim: &Sim| told(sim, 1, |notice| matches!(notice, Notice::Chat { with, .. } if with == "bob"));
+    let found = |sim: &Sim| has_notice(sim, 1, |notice| matches!(notice, Notice::Chat { with, .. } if with == "bob"));
     assert!(sim.run_until(SOON, found));
     let to = sim.nodes[2].user;
     sim.command(1, 3, Command::Say { to, text: "hello".to_owned() });
-    let heard = |sim: &Sim| told(sim, 2, |notice| matches!(notice, Notice::Message(line) if line.text == "hello"));
+    let heard =
+        |sim: &Sim| has_notice(sim, 2, |notice| matches!(notice, Notice::Message(line) if line.text == "hello"));
     assert!(sim.run_until(SOON, heard));
 }
 
 #[test]
-fn whoever_asks_before_accepting_is_dialled_back_by_no_strangers() {
+fn a_user_with_accept_ask_is_not_introduced_to_strangers() {
     let mut sim = served(66, &["alice"]);
     let bootstrap = vec![sim.nodes[0].addr];
-    let bob = sim.place(Plan { accept: Accept::Ask, bootstrap, ..Plan::client("bob") });
+    let bob = sim.add_node(Plan { accept: Accept::Ask, bootstrap, ..Plan::client("bob") });
     sim.start(bob);
     sim.run(Duration::from_secs(5));
     sim.command(1, 2, Command::Add { user: "bob".to_owned() });
     sim.run(Duration::from_secs(60));
-    assert!(!sees(&sim, 1, bob).is_some_and(|seen| seen.online), "where bob is, alice is not told");
+    assert!(!sees(&sim, 1, bob).is_some_and(|seen| seen.online), "alice is not given bob's address");
 }
 
 #[test]
 fn a_name_is_found_through_two_servers() {
     let mut sim = served(64, &["alice"]);
     let first = sim.nodes[0].addr;
-    let second = sim.place(Plan { roles: roles::SERVER, bootstrap: vec![first], ..Plan::client("other") });
+    let second = sim.add_node(Plan { roles: roles::SERVER, bootstrap: vec![first], ..Plan::client("other") });
     sim.start(second);
-    let carol = sim.place(Plan { bootstrap: vec![sim.nodes[second].addr], ..Plan::client("carol") });
+    let carol = sim.add_node(Plan { bootstrap: vec![sim.nodes[second].addr], ..Plan::client("carol") });
     sim.start(carol);
     sim.run(Duration::from_secs(5));
     sim.command(1, 2, Command::Chat { user: "carol".to_owned() });
-    let found = |sim: &Sim| told(sim, 1, |notice| matches!(notice, Notice::Chat { with, .. } if with == "carol"));
+    let found = |sim: &Sim| has_notice(sim, 1, |notice| matches!(notice, Notice::Chat { with, .. } if with == "carol"));
     assert!(sim.run_until(SOON, found));
 }
 
 #[test]
-fn a_session_that_lost_its_memory_gets_its_links_back_from_friends() {
+fn a_session_that_lost_its_data_gets_its_links_back_from_friends() {
     let mut sim = world(20, &["alice", "bob", "carol"]);
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         befriend(&mut sim, a, b);
@@ -287,7 +289,7 @@ fn a_session_that_lost_its_memory_gets_its_links_back_from_friends() {
 }
 
 #[test]
-fn explode_counts_everybody_within_two_hops_once() {
+fn explode_counts_every_user_within_two_hops_once() {
     let mut sim = world(30, &["alice", "bob", "carol", "dave", "erin"]);
     for (a, b) in [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3), (3, 4)] {
         befriend(&mut sim, a, b);
@@ -310,7 +312,7 @@ fn explode_counts_everybody_within_two_hops_once() {
 }
 
 #[test]
-fn an_idle_horizon_says_little() {
+fn an_idle_horizon_sends_few_frames() {
     let mut sim = line(40);
     sim.run(Duration::from_secs(60));
     let before: u64 = sim.nodes.iter().map(|node| node.sent_frames).sum();
@@ -327,6 +329,6 @@ fn a_name_known_to_a_neighbour_is_found() {
     sim.command(0, 1, Command::Ping { ip, port: None });
     sim.run(Duration::from_secs(2));
     sim.command(0, 2, Command::Chat { user: "carol".to_owned() });
-    let found = |sim: &Sim| told(sim, 0, |notice| matches!(notice, Notice::Chat { with, .. } if with == "carol"));
+    let found = |sim: &Sim| has_notice(sim, 0, |notice| matches!(notice, Notice::Chat { with, .. } if with == "carol"));
     assert!(sim.run_until(SOON, found));
 }

@@ -1,11 +1,12 @@
-//! Whole nodes on loopback: core, store, certificates and connections together, driven by what a face would say.
+//! Whole nodes on loopback: core, store, certificates and connections together, driven through the handle of the user
+//! interface.
 #![cfg(feature = "node")]
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use darknode::handle::{FaceMessage, Handle, NodeMessage, Ready};
+use darknode::handle::{Handle, NodeMessage, Ready, UiMessage};
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
 use darknode::node::{NodeConfig, StartError, start};
@@ -37,7 +38,7 @@ fn config(dir: &Path, name: &str) -> NodeConfig {
 }
 
 impl Node {
-    /// A node that stopped just now may hold its port for a moment longer.
+    /// Retries while a node that has just stopped still holds its port.
     async fn start(config: NodeConfig) -> Node {
         let restart = async {
             loop {
@@ -58,7 +59,7 @@ impl Node {
     }
 
     async fn say(&self, command: Command) {
-        self.handle.to_node.send(FaceMessage::Request(Request { line: Some(1), command })).await.unwrap();
+        self.handle.to_node.send(UiMessage::Request(Request { line: Some(1), command })).await.unwrap();
     }
 
     async fn next<T>(&mut self, what: &str, mut find: impl FnMut(&Notice) -> Option<T>) -> T {
@@ -70,7 +71,7 @@ impl Node {
                         Some(found) => return found,
                         None => seen.push(notice),
                     },
-                    other => panic!("{what} never came, but {other:?} after {seen:?}"),
+                    other => panic!("{what} did not arrive, but {other:?} after {seen:?}"),
                 }
             }
         };
@@ -86,7 +87,7 @@ impl Node {
     }
 
     async fn printed(&self, arrival: u64) {
-        self.handle.to_node.send(FaceMessage::Printed { arrival }).await.unwrap();
+        self.handle.to_node.send(UiMessage::Printed { arrival }).await.unwrap();
     }
 
     async fn quit(mut self) {
@@ -106,7 +107,7 @@ async fn chat_with(node: &mut Node, other: &Node) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_lines_arrive_once_and_in_order_and_the_author_knows() {
+async fn a_thousand_messages_arrive_once_in_order_and_are_receipted() {
     let dir = tempfile::tempdir().unwrap();
     let mut alice = Node::start(config(dir.path(), "alice")).await;
     let mut bob = Node::start(config(dir.path(), "bob")).await;
@@ -133,7 +134,7 @@ async fn a_thousand_lines_arrive_once_and_in_order_and_the_author_knows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_waits_for_a_node_that_is_away_and_finds_it_again() {
+async fn a_message_to_an_absent_node_waits_and_is_delivered_on_its_return() {
     let dir = tempfile::tempdir().unwrap();
     let mut alice = Node::start(config(dir.path(), "alice")).await;
     let mut bob = Node::start(config(dir.path(), "bob")).await;
@@ -153,7 +154,7 @@ async fn a_line_waits_for_a_node_that_is_away_and_finds_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_not_printed_is_shown_again_after_a_restart_and_before_anything_new() {
+async fn unprinted_messages_are_shown_again_after_a_restart_before_new_ones() {
     let dir = tempfile::tempdir().unwrap();
     let mut alice = Node::start(config(dir.path(), "alice")).await;
     let mut bob = Node::start(config(dir.path(), "bob")).await;
@@ -179,7 +180,7 @@ async fn what_was_not_printed_is_shown_again_after_a_restart_and_before_anything
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_that_share_a_link_meet_by_themselves() {
+async fn nodes_on_one_link_discover_each_other() {
     let mdns_port = 40_000 + u16::try_from(std::process::id() % 20_000).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let on_lan = |name| NodeConfig { lan: Some(mdns_port), ..config(dir.path(), name) };
@@ -197,7 +198,7 @@ async fn nodes_that_share_a_link_meet_by_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_or_port_in_use_is_one_clear_line() {
+async fn a_directory_or_port_in_use_is_reported_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let alice = Node::start(config(dir.path(), "alice")).await;
     let taken = NodeConfig { port: Some(alice.loopback().port()), ..config(dir.path(), "bob") };

@@ -1,4 +1,4 @@
-//! The program on a terminal: a pseudo-terminal in front of it, and a terminal emulator that says what a person would see.
+//! The program on a pseudo-terminal, with a terminal emulator that provides what a person would see.
 #![cfg(all(feature = "node", unix))]
 
 mod program;
@@ -18,7 +18,7 @@ use program::{Node, PATIENCE, Stage};
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 100;
 
-/// A person at a terminal.
+/// The program on a terminal, as a person uses it.
 struct Terminal {
     child: Option<Child>,
     keyboard: File,
@@ -27,18 +27,18 @@ struct Terminal {
     emulator: vt100::Parser,
     /// All that was printed.
     raw: Vec<u8>,
-    /// The program's end of the terminal.
+    /// The program's side of the pseudo-terminal.
     line: Option<OwnedFd>,
     before: Termios,
 }
 
 impl Terminal {
-    /// Starts alice's node in front of a person and waits for the prompt.
+    /// Starts alice's node and waits for the prompt.
     fn start(stage: &Stage, args: &[&str]) -> Terminal {
         let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(Some(&size), None).expect("the system has pseudo-terminals");
         let before = tcgetattr(&pair.slave).expect("it is a terminal");
-        let mut command = stage.cast("alice").faceless().with(args).command();
+        let mut command = stage.cast("alice").interactive().with(args).command();
         command.env("TERM", "xterm-256color").env_remove("NO_COLOR");
         let end = || pair.slave.try_clone().expect("it can be shared");
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("the program starts");
@@ -70,7 +70,7 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
 
-    /// The rows of the screen, and what stands before the cursor in its row.
+    /// The rows of the screen, and the text before the cursor in its row.
     fn screen(&self) -> (Vec<String>, String) {
         let screen = self.emulator.screen();
         let (row, column) = screen.cursor_position();
@@ -92,17 +92,17 @@ impl Terminal {
         }
     }
 
-    /// Waits for a row that is just this.
+    /// Waits for a row with exactly this text.
     fn sees_row(&mut self, row: &str) {
         self.sees(row, |rows, _| rows.iter().any(|seen| seen.trim_end() == row));
     }
 
-    /// Waits until this, and no more, stands before the cursor.
+    /// Waits until exactly this text is before the cursor.
     fn sees_typed(&mut self, line: &str) {
         self.sees(line, |_, cursor| cursor == line);
     }
 
-    /// Dials a node and begins to talk with it.
+    /// Dials a node and starts a conversation with it.
     fn chats_with(&mut self, bob: &mut Node) {
         self.types(&format!("\\ping 127.0.0.1 {}\r", bob.port()));
         bob.event("nearby");
@@ -113,7 +113,7 @@ impl Terminal {
         self.sees("the link", |rows, _| rows.iter().any(|row| row.contains("bob is online")));
     }
 
-    /// Waits for its end; the terminal must be as it was.
+    /// Waits for its end. The terminal mode must be restored.
     fn ends(mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it was not waited for");
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("process ids are small"));
@@ -129,12 +129,12 @@ impl Terminal {
         assert_eq!(after.local_flags, self.before.local_flags, "typing is shown again, and in lines");
         assert!(after.local_flags.contains(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG));
         assert_eq!((after.input_flags, after.output_flags), (self.before.input_flags, self.before.output_flags));
-        // Nobody has the other end any more, so the last of it is followed by the end.
+        // The other side is closed, so the remaining output is followed by the end.
         while let Ok(chunk) = self.output.recv_timeout(PATIENCE) {
             self.raw.extend(chunk);
         }
         let last = |mark: &[u8]| self.raw.windows(mark.len()).rposition(|bytes| bytes == mark);
-        assert!(last(b"\x1b[?2004h") <= last(b"\x1b[?2004l"), "pasted text is not marked any more");
+        assert!(last(b"\x1b[?2004h") <= last(b"\x1b[?2004l"), "bracketed paste is off");
         status.expect("it can be waited for")
     }
 }
@@ -146,14 +146,14 @@ impl Drop for Terminal {
             eprintln!("--- the screen ---\n{}\n---", self.screen().0.join("\n").trim_end());
         }
         if let Some(mut child) = self.child.take() {
-            // A test that failed leaves nothing behind.
+            // A failed test must not leave the process behind.
             let _ = child.kill().and_then(|()| child.wait());
         }
     }
 }
 
 #[test]
-fn a_person_talks_and_the_prompt_names_with_whom() {
+fn the_prompt_names_the_user_of_the_conversation() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");
     let mut alice = Terminal::start(&stage, &[]);
@@ -170,7 +170,7 @@ fn a_person_talks_and_the_prompt_names_with_whom() {
 }
 
 #[test]
-fn macros_and_names_are_completed_and_what_was_typed_comes_back() {
+fn macros_and_names_are_completed_and_typed_lines_can_be_recalled() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");
     let mut alice = Terminal::start(&stage, &[]);
@@ -195,7 +195,7 @@ fn macros_and_names_are_completed_and_what_was_typed_comes_back() {
 }
 
 #[test]
-fn lines_that_are_typed_faster_than_the_store_takes_them_are_all_sent() {
+fn lines_typed_faster_than_the_store_commits_are_all_sent() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");
     let mut alice = Terminal::start(&stage, &[]);
@@ -211,7 +211,7 @@ fn lines_that_are_typed_faster_than_the_store_takes_them_are_all_sent() {
 }
 
 #[test]
-fn a_half_typed_line_is_whole_after_a_message_came() {
+fn a_message_does_not_disturb_a_line_being_typed() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");
     let mut alice = Terminal::start(&stage, &[]);
@@ -231,7 +231,7 @@ fn a_half_typed_line_is_whole_after_a_message_came() {
 }
 
 #[test]
-fn nothing_that_a_stranger_writes_commands_the_terminal() {
+fn nothing_a_stranger_writes_controls_the_terminal() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");
     let mut alice = Terminal::start(&stage, &[]);
@@ -248,7 +248,7 @@ fn nothing_that_a_stranger_writes_commands_the_terminal() {
     alice.sees("the history", |rows, _| rows.iter().filter(|row| row.contains("7 begins")).count() > 1);
     for text in hostile {
         let found = alice.raw.windows(text.len()).any(|bytes| bytes == text.as_bytes());
-        // The editor itself goes back over what it has printed.
+        // The editor itself prints backspaces.
         assert!(!found || text == "\x08", "{text:?} has reached the terminal");
     }
     alice.types("\\quit\r");
@@ -257,7 +257,7 @@ fn nothing_that_a_stranger_writes_commands_the_terminal() {
 }
 
 #[test]
-fn ctrl_c_drops_a_line_and_leaves_from_an_empty_one_and_so_does_ctrl_d() {
+fn ctrl_c_clears_a_line_and_quits_on_an_empty_one_and_ctrl_d_quits() {
     let stage = Stage::new();
     for leave in ["\x03", "\x04"] {
         let mut bob = stage.start("bob");
@@ -279,7 +279,7 @@ fn ctrl_c_drops_a_line_and_leaves_from_an_empty_one_and_so_does_ctrl_d() {
 }
 
 #[test]
-fn a_signal_in_the_middle_of_a_line_leaves_gracefully_too() {
+fn a_signal_while_a_line_is_typed_ends_the_program_gracefully() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");
     let mut alice = Terminal::start(&stage, &[]);
@@ -294,7 +294,7 @@ fn a_signal_in_the_middle_of_a_line_leaves_gracefully_too() {
 }
 
 #[test]
-fn what_is_logged_goes_to_the_file_and_not_to_the_screen() {
+fn the_log_goes_to_the_file_and_not_to_the_screen() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");
     let mut alice = Terminal::start(&stage, &["--log", "trace"]);

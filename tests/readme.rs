@@ -1,4 +1,4 @@
-//! The README keeps its word: what it tells people to type exists, and the blocks it marks as tested run.
+//! Checks the README: the macros, options and files it names exist, and the code blocks marked as tested run.
 #![cfg(all(feature = "node", unix))]
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use darknode::ui::macros::MACROS;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_darknode");
 
 #[test]
-fn every_macro_of_the_readme_exists_and_none_is_missing() {
+fn the_readme_names_exactly_the_macros_that_exist() {
     let readme = readme();
     let named: BTreeSet<&str> = code(&readme)
         .flat_map(|text| text.match_indices('\\').map(|(at, _)| &text[at + 1..]))
@@ -23,12 +23,12 @@ fn every_macro_of_the_readme_exists_and_none_is_missing() {
 }
 
 #[test]
-fn every_option_of_the_readme_exists() {
+fn every_option_in_the_readme_exists() {
     let help = Command::new(PROGRAM).arg("--help").output().expect("it runs").stdout;
     let help = String::from_utf8(help).expect("help is text");
     let known: BTreeSet<&str> = help.split(|c: char| c.is_whitespace() || c == ',').collect();
     let readme = readme();
-    // A command ends where its output goes elsewhere.
+    // Options after a pipe belong to another command.
     let commands = code(&readme).filter_map(|text| {
         let own = if text.starts_with("--") { Some(text) } else { text.find("darknode ").map(|at| &text[at..]) };
         own.and_then(|text| text.split('|').next())
@@ -42,7 +42,7 @@ fn every_option_of_the_readme_exists() {
 }
 
 #[test]
-fn every_file_of_the_readme_is_there() {
+fn every_file_in_the_readme_exists() {
     let readme = readme();
     for link in readme.split("](").skip(1).map(|rest| rest.split(')').next().unwrap_or_default()) {
         assert!(link.contains("://") || link.starts_with('#') || root().join(link).exists(), "{link}");
@@ -73,7 +73,7 @@ fn the_tested_blocks_of_the_readme_run() {
 }
 
 #[test]
-fn the_commands_for_keys_do_what_the_readme_says() {
+fn the_key_commands_of_the_readme_work() {
     let home = tempfile::tempdir().expect("a directory");
     let key = quiet(PROGRAM, home.path()).args(["network", "new"]).output().expect("it runs");
     assert!(key.status.success() && key.stdout.starts_with(b"# "), "a key file that says how to use it");
@@ -82,7 +82,7 @@ fn the_commands_for_keys_do_what_the_readme_says() {
     assert_eq!(String::from_utf8_lossy(&words.stdout).split_whitespace().count(), 24);
 }
 
-/// `dora`, alone with whoever is given her address.
+/// `dora`, who can be reached only by her address.
 struct Node {
     child: Child,
     addr: String,
@@ -105,7 +105,7 @@ impl Node {
         Node { child, addr, out }
     }
 
-    /// Ends it by the end of its input; returns everything it said.
+    /// Ends it by closing its input; returns its remaining output.
     fn quit(&mut self) -> String {
         drop(self.child.stdin.take());
         let mut said = String::new();
@@ -122,7 +122,7 @@ impl Drop for Node {
     }
 }
 
-/// A command in a home of its own, where nodes keep off mDNS and take any port.
+/// A command in its own home directory, where nodes use no mDNS and any free port.
 fn quiet(program: &str, home: &Path) -> Command {
     let bin = Path::new(PROGRAM).parent().expect("it is in a directory");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
@@ -132,14 +132,14 @@ fn quiet(program: &str, home: &Path) -> Command {
     command
 }
 
-/// What stands in code spans and in indented or fenced code.
+/// The contents of code spans, and indented or fenced code lines.
 fn code(readme: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     readme.lines().flat_map(move |line| {
         if line.starts_with("```") {
             fenced = !fenced;
         }
-        // A line's code spans, or all of it.
+        // The whole line, or its code spans.
         let whole = fenced || line.starts_with("    ");
         let spans: Vec<&str> = if whole { vec![line] } else { line.split('`').skip(1).step_by(2).collect() };
         spans.into_iter().map(|text| text.split(" #").next().unwrap_or_default()).collect::<Vec<_>>()

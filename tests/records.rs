@@ -1,4 +1,4 @@
-//! Signed records from anywhere: which are believed, and which are not.
+//! Signed records: which are accepted, and which are refused.
 
 use darknode::id::{NetworkId, SessionId, UserId};
 use darknode::identity::{Checked, Refused, Scheme, SecretKey, Verifier};
@@ -39,7 +39,7 @@ fn signed(roster: Roster) -> Signed {
 }
 
 #[test]
-fn a_record_is_believed_when_its_subject_signed_it() {
+fn a_record_signed_by_its_subject_is_accepted() {
     let checked = Checked::<Roster>::open(&signed(roster("alice")), &VERIFIER).expect("signed by the user");
     assert_eq!(*checked, roster("alice"));
     assert!(checked.admits(&SessionId(key(2).public())));
@@ -57,7 +57,7 @@ fn forged_foreign_and_changed_records_are_refused() {
 }
 
 #[test]
-fn a_record_of_one_sort_is_none_of_another() {
+fn a_record_of_one_kind_is_not_accepted_as_another() {
     let declared = Checked::sign(declaration(), &key(2), &NETWORK).signed().clone();
     assert!(Checked::<Declaration>::open(&declared, &VERIFIER).is_ok());
     assert!(Checked::<KeyCard>::open(&declared, &VERIFIER).is_err());
@@ -66,7 +66,7 @@ fn a_record_of_one_sort_is_none_of_another() {
 }
 
 #[test]
-fn records_over_their_caps_are_refused_unread() {
+fn records_over_their_size_limit_are_refused_without_decoding() {
     let long = Signed(Bytes(vec![0; 1025]), signed(roster("alice")).1);
     assert_eq!(Checked::<Declaration>::open(&long, &VERIFIER), Err(Refused::TooLong(1025)));
     assert_eq!(Checked::<KeyCard>::open(&long, &VERIFIER), Err(Refused::TooLong(1025)));
@@ -102,7 +102,7 @@ fn a_signed_record_may_hold_keys_of_later_versions() {
 }
 
 #[test]
-fn a_payload_that_is_no_record_is_malformed() {
+fn a_payload_that_is_not_a_record_is_malformed() {
     let garbage = Signed(Bytes(vec![0xff; 40]), signed(roster("alice")).1);
     assert!(matches!(
         Checked::<Roster>::open(&garbage, &VERIFIER),

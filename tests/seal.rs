@@ -1,4 +1,4 @@
-//! Sealing and opening, between honest people and against everybody else.
+//! Sealing and opening of envelopes, and attacks on them.
 
 use darknode::id::{Address, NetworkId, SessionId, UserId};
 use darknode::identity::record::{Checked, Verifier};
@@ -23,7 +23,7 @@ const NETWORK: NetworkId = NetworkId([9; 32]);
 const TO: Address = Address([8; 32]);
 const VERIFIER: Verifier = Verifier { scheme: Scheme::Ed25519, network: NETWORK };
 
-/// An author who is a stranger, and the addressee's three prekeys.
+/// An author unknown to the addressee, and the addressee's three prekeys.
 struct World {
     rng: ChaCha20Rng,
     user: SecretKey,
@@ -111,7 +111,7 @@ fn encoded(contents: Vec<Content>) -> usize {
 }
 
 fn envelope(sealed: &Sealed) -> Envelope {
-    decode(&sealed.bytes).expect("what was sealed is an envelope")
+    decode(&sealed.bytes).expect("a sealed envelope can be decoded")
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn every_session_of_the_addressee_opens_what_was_sealed_to_it() {
 }
 
 #[test]
-fn a_line_of_16_000_bytes_fits_with_roster_and_key_card() {
+fn a_text_of_16_000_bytes_fits_together_with_roster_and_key_card() {
     let mut world = World::new();
     let sealed = world.seal(vec![text(&"x".repeat(MAX_TEXT))]).expect("it fits");
     assert_eq!(world.open(&sealed.bytes).expect("sealed to us").contents[0].body.len(), MAX_TEXT);
@@ -138,7 +138,7 @@ fn a_line_of_16_000_bytes_fits_with_roster_and_key_card() {
 }
 
 #[test]
-fn room_is_what_fits_beside_the_longest_roster_and_card_and_hardly_more() {
+fn contents_up_to_the_guaranteed_room_fit_and_much_larger_ones_do_not() {
     let mut world = World::new();
     assert_eq!((world.roster().0.len(), world.card().0.len()), (LONGEST_ROSTER, LONGEST_CARD));
     let pair = |second: usize| vec![text(&"x".repeat(MAX_TEXT)), text(&"x".repeat(second))];
@@ -205,7 +205,7 @@ fn lengths_are_hidden_on_five_steps() {
 }
 
 #[test]
-fn whoever_holds_no_prekey_of_it_opens_nothing() {
+fn without_a_matching_prekey_an_envelope_cannot_be_opened() {
     let mut world = World::new();
     let sealed = world.seal(vec![text("secret")]).expect("it fits");
     assert_eq!(open(&NETWORK, &sealed.bytes, |_| None), Err(Unopened::NoKey(TO)));
@@ -215,7 +215,7 @@ fn whoever_holds_no_prekey_of_it_opens_nothing() {
 }
 
 #[test]
-fn a_seal_holds_for_one_network_address_and_lock() {
+fn a_seal_is_bound_to_its_network_address_and_lock() {
     let mut world = World::new();
     let sealed = world.seal(vec![text("hello")]).expect("it fits");
     let elsewhere = open(&NetworkId::OPEN, &sealed.bytes, |_| Some(&world.prekeys[0]));
@@ -227,7 +227,7 @@ fn a_seal_holds_for_one_network_address_and_lock() {
 }
 
 #[test]
-fn contents_claimed_for_another_author_address_or_network_are_not_by_their_author() {
+fn contents_for_another_author_address_or_network_fail_verification() {
     let mut world = World::new();
     let sealed = world.seal(vec![text("hello")]).expect("it fits");
     let opened = world.open(&sealed.bytes).expect("sealed to us");
@@ -244,7 +244,7 @@ fn contents_claimed_for_another_author_address_or_network_are_not_by_their_autho
 }
 
 #[test]
-fn prekeys_of_small_order_are_passed_over() {
+fn prekeys_of_small_order_are_skipped() {
     let mut world = World::new();
     let bad = Prekey { id: Fixed([1; 8]), key: Fixed([0; 32]) };
     let good = world.prekeys[0].public();
@@ -265,7 +265,7 @@ fn an_encapsulated_key_of_small_order_opens_nothing() {
 }
 
 #[test]
-fn sealed_content_of_another_length_is_malformed() {
+fn sealed_content_of_another_size_is_malformed() {
     let mut world = World::new();
     let sealed = world.seal(vec![text("hello")]).expect("it fits");
     let mut envelope = envelope(&sealed);
@@ -276,7 +276,7 @@ fn sealed_content_of_another_length_is_malformed() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A change in a wrap that is somebody else's goes unnoticed by those who open; carriers see it by the id.
+    /// A changed wrap of another recipient is not noticed when opening; carriers notice it by the id.
     #[test]
     fn a_changed_envelope_opens_to_nothing_else(at in any::<prop::sample::Index>(), bit in 0..8u8) {
         let mut world = World::new();
@@ -294,7 +294,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_sealed_opens_again(bodies in prop::collection::vec(".{0,60}", 0..20)) {
+    fn sealed_contents_can_be_opened(bodies in prop::collection::vec(".{0,60}", 0..20)) {
         let mut world = World::new();
         let contents: Vec<Content> = bodies.iter().map(|body| text(body)).collect();
         let sealed = world.seal(contents.clone()).expect("it fits");

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use darknode::handle::{FaceMessage, Handle, NodeMessage};
+use darknode::handle::{Handle, NodeMessage, UiMessage};
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
 use darknode::node::{NodeConfig, lan::MDNS_PORT, start};
@@ -33,7 +33,7 @@ pub async fn link(handle: &mut Handle, program: &Program, port: u16) {
     let ip = Ipv4Addr::LOCALHOST.into();
     for command in [Command::Ping { ip, port: Some(port) }, Command::Chat { user: program.id.clone() }] {
         let request = Request { line: None, command };
-        handle.to_node.send(FaceMessage::Request(request)).await.expect("the node runs");
+        handle.to_node.send(UiMessage::Request(request)).await.expect("the node runs");
     }
     let linked = async {
         loop {

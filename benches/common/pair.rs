@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use darknode::handle::{FaceMessage, NodeMessage, Ready};
+use darknode::handle::{NodeMessage, Ready, UiMessage};
 use darknode::id::{MessageId, UserId};
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
@@ -34,7 +34,7 @@ enum Seen {
 
 /// One node and its face.
 pub struct Node {
-    to_node: mpsc::Sender<FaceMessage>,
+    to_node: mpsc::Sender<UiMessage>,
     seen: mpsc::UnboundedReceiver<Seen>,
     ready: Box<Ready>,
     face: JoinHandle<()>,
@@ -57,7 +57,7 @@ impl Node {
 
     pub async fn ask(&self, command: Command) {
         let request = Request { line: Some(1), command };
-        self.to_node.send(FaceMessage::Request(request)).await.expect("the node runs");
+        self.to_node.send(UiMessage::Request(request)).await.expect("the node runs");
     }
 
     pub async fn say(&self, to: UserId) {
@@ -154,7 +154,7 @@ async fn acknowledged(alice: &mut Node, mut ids: BTreeSet<MessageId>) -> usize {
 /// A face that shows everything at once and marks what it has shown.
 async fn watch(
     mut from_node: mpsc::UnboundedReceiver<NodeMessage>,
-    to_node: mpsc::Sender<FaceMessage>,
+    to_node: mpsc::Sender<UiMessage>,
     tell: mpsc::UnboundedSender<Seen>,
 ) {
     let mut batch = Vec::new();
@@ -174,7 +174,7 @@ async fn watch(
             tell.send(seen).ok();
         }
         if let Some(arrival) = shown {
-            to_node.send(FaceMessage::Printed { arrival }).await.ok();
+            to_node.send(UiMessage::Printed { arrival }).await.ok();
         }
     }
 }

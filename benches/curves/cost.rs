@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use darknode::sim::scenario::{Order, Progress, Scenario, Stage};
+use darknode::sim::scenario::{Harness, Params, Progress, Scenario};
 
 use super::Scale;
 use super::samples::{Found, Job};
@@ -22,25 +22,25 @@ pub fn jobs(scale: Scale) -> Vec<Job> {
     let mut jobs = Vec::new();
     for degree in DEGREES {
         for loss in LOSSES {
-            let order = Order { degree, loss, ..Order::new(Scenario::Crash, scale.large.0, 1) };
+            let order = Params { degree, loss, ..Params::new(Scenario::Crash, scale.large.0, 1) };
             jobs.push(Job::new(format!("changes, {degree} links, {loss} % loss"), move || change(&order)));
         }
-        let order = Order { degree, ..Order::new(Scenario::Crash, scale.middle.0, 1) };
+        let order = Params { degree, ..Params::new(Scenario::Crash, scale.middle.0, 1) };
         jobs.push(Job::new(format!("rest, {degree} links"), move || rest(&order)));
     }
     jobs
 }
 
-fn change(order: &Order) -> Found {
+fn change(order: &Params) -> Found {
     let mut quiet = |_: Progress| {};
-    let mut stage = Stage::new(order, &mut quiet);
+    let mut stage = Harness::new(order, &mut quiet);
     stage.warm_up();
     stage.run(SETTLE);
     let line = format!("{} % of the packets lost", order.loss);
     let links = order.degree as f64;
     let mut found = Found::default();
     for _ in 0..CHANGES {
-        let Some(origin) = stage.somebody() else { break };
+        let Some(origin) = stage.random_node() else { break };
         let before = stage.sim.traffic();
         let told = stage.broadcast(origin, SPREAD);
         let bytes = stage.sim.traffic().since(&before).bytes as f64;
@@ -54,9 +54,9 @@ fn change(order: &Order) -> Found {
     found
 }
 
-fn rest(order: &Order) -> Found {
+fn rest(order: &Params) -> Found {
     let mut quiet = |_: Progress| {};
-    let mut stage = Stage::new(order, &mut quiet);
+    let mut stage = Harness::new(order, &mut quiet);
     stage.warm_up();
     let (line, nodes) = (format!("{} links", order.degree), order.nodes as f64);
     let mut found = Found::default();

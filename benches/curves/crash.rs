@@ -1,6 +1,6 @@
 //! A share of the nodes is gone from one moment to the next, silently.
 
-use darknode::sim::scenario::{Order, Scenario, play};
+use darknode::sim::scenario::{Params, Scenario, run};
 use darknode::sim::topology::Topology;
 
 use super::Scale;
@@ -12,7 +12,7 @@ pub fn jobs(scale: Scale) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (nodes, seeds) in [scale.large, scale.small] {
         for (crash, seed) in pairs(seeds) {
-            let order = Order { crash, ..Order::new(Scenario::Crash, nodes, seed) };
+            let order = Params { crash, ..Params::new(Scenario::Crash, nodes, seed) };
             jobs.push(Job::new(format!("crash of {crash} % of {nodes}, seed {seed}"), move || survive(&order)));
         }
     }
@@ -20,7 +20,7 @@ pub fn jobs(scale: Scale) -> Vec<Job> {
     for (line, closed) in [("closed network", true), ("open network", false)] {
         for (crash, seed) in pairs(1) {
             let topology = Topology::Clustered;
-            let order = Order { crash, topology, closed, ..Order::new(Scenario::Crash, nodes, seed) };
+            let order = Params { crash, topology, closed, ..Params::new(Scenario::Crash, nodes, seed) };
             let about = format!("crash of {crash} % of {nodes}, {line}, seed {seed}");
             jobs.push(Job::new(about, move || shatter(&order, line)));
         }
@@ -33,7 +33,7 @@ fn pairs(seeds: u64) -> impl Iterator<Item = (u8, u64)> {
 }
 
 /// Members of a closed network whose friends are anybody.
-fn survive(order: &Order) -> Found {
+fn survive(order: &Params) -> Found {
     let line = format!("darknode, {} nodes", super::svg::number(order.nodes as f64));
     let line = line.as_str();
     take(
@@ -54,7 +54,7 @@ fn survive(order: &Order) -> Found {
 }
 
 /// People whose friends are friends of each other.
-fn shatter(order: &Order, line: &str) -> Found {
+fn shatter(order: &Params, line: &str) -> Found {
     let later = format!("{line}, 2 min later");
     take(
         order,
@@ -66,8 +66,8 @@ fn shatter(order: &Order, line: &str) -> Found {
 }
 
 /// Plays, and takes figures: for which chart and line, by which key, times how much.
-fn take(order: &Order, figures: &[(&'static str, &str, &str, f64)]) -> Found {
-    let report = play(order, &mut |_| {});
+fn take(order: &Params, figures: &[(&'static str, &str, &str, f64)]) -> Found {
+    let report = run(order, &mut |_| {});
     let mut found = Found::default();
     let which = format!("crash of {} % of {}, seed {}", order.crash, order.nodes, order.seed);
     for (figure, line, key, unit) in figures {

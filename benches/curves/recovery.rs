@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use darknode::sim::net::NodeIndex;
-use darknode::sim::scenario::{Order, Progress, Scenario, Stage};
+use darknode::sim::scenario::{Harness, Params, Progress, Scenario};
 use darknode::time::Moment;
 
 use super::Scale;
@@ -27,7 +27,7 @@ struct Story {
     charts: [&'static str; 5],
     large: bool,
     /// Returns who is to be started within a second from then on.
-    befall: fn(&mut Stage) -> Range<NodeIndex>,
+    befall: fn(&mut Harness) -> Range<NodeIndex>,
 }
 
 const STORIES: [Story; 3] = [
@@ -76,7 +76,7 @@ pub fn jobs(scale: Scale) -> Vec<Job> {
     jobs
 }
 
-fn part(stage: &mut Stage) -> Range<NodeIndex> {
+fn part(stage: &mut Harness) -> Range<NodeIndex> {
     stage.warm_up();
     let half = stage.sim.nodes.len() / 2;
     stage.sim.split(|node| u32::from(node >= half));
@@ -85,19 +85,19 @@ fn part(stage: &mut Stage) -> Range<NodeIndex> {
     0..0
 }
 
-fn restart(stage: &mut Stage) -> Range<NodeIndex> {
+fn restart(stage: &mut Harness) -> Range<NodeIndex> {
     let server = stage.add_server();
     stage.warm_up();
     (0..=server).for_each(|node| stage.sim.crash(node));
     stage.run(Duration::from_secs(60));
     let stay = stage.choose(TRUE_ADDRESSES, server);
-    (0..server).filter(|node| !stay.contains(node)).for_each(|node| stage.move_somewhere(node));
+    (0..server).filter(|node| !stay.contains(node)).for_each(|node| stage.move_to_new_address(node));
     0..server
 }
 
-fn start_cold(stage: &mut Stage) -> Range<NodeIndex> {
+fn start_cold(stage: &mut Harness) -> Range<NodeIndex> {
     let server = stage.add_server();
-    stage.acquaint_by_name();
+    stage.preload_links_by_name();
     stage.sim.start(server);
     0..server
 }
@@ -105,9 +105,9 @@ fn start_cold(stage: &mut Stage) -> Range<NodeIndex> {
 /// Plays a story, and looks again and again.
 fn watch(story: Story, nodes: usize, seed: u64) -> Found {
     let [chart, messages, bytes, all_seen, earlier] = story.charts;
-    let order = Order::new(Scenario::Partition, nodes, seed);
+    let order = Params::new(Scenario::Partition, nodes, seed);
     let mut quiet = |_: Progress| {};
-    let mut stage = Stage::new(&order, &mut quiet);
+    let mut stage = Harness::new(&order, &mut quiet);
     let mut waiting = (story.befall)(&mut stage);
     let line = format!("{} nodes", number(nodes as f64));
     let (begin, before) = (stage.sim.now(), stage.sim.traffic());
@@ -119,10 +119,10 @@ fn watch(story: Story, nodes: usize, seed: u64) -> Found {
         start_until(&mut stage, &mut waiting, begin, moment);
         if all.is_none() && waiting.is_empty() {
             let left = moment.since(stage.sim.now());
-            all = stage.until(left, |stage| stage.all_is_seen()).map(|_| stage.sim.now().since(begin));
+            all = stage.until(left, |stage| stage.visibility_is_correct()).map(|_| stage.sim.now().since(begin));
         }
         stage.run(moment.since(stage.sim.now()));
-        let (sights, spent) = (stage.sights(), stage.sim.traffic().since(&before));
+        let (sights, spent) = (stage.visibility(), stage.sim.traffic().since(&before));
         seen.push((look, sights.must - sights.missing.len() as u64, sights.must));
         found.note(messages, &line, look, spent.messages() as f64 / nodes as f64);
         found.note(bytes, &line, look, spent.bytes as f64 / nodes as f64);
@@ -139,7 +139,7 @@ fn watch(story: Story, nodes: usize, seed: u64) -> Found {
 }
 
 /// Starts those whose turn comes until a moment, all of them spread over a second.
-fn start_until(stage: &mut Stage, waiting: &mut Range<NodeIndex>, begin: Moment, moment: Moment) {
+fn start_until(stage: &mut Harness, waiting: &mut Range<NodeIndex>, begin: Moment, moment: Moment) {
     let second = Duration::from_secs(1);
     while let Some(due) = waiting.clone().next().map(|node| begin + second * node as u32 / waiting.end as u32) {
         if due > moment {

@@ -1,42 +1,42 @@
-//! Options as typed, each with its twin in the environment.
+//! The command line as typed. Each option of a node can also be given by an environment variable.
 
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-/// Options as typed.
+/// Options and commands.
 #[derive(Debug, Parser)]
 #[command(name = "darknode", version, about = "A chat node that needs no server", disable_help_subcommand = true)]
 pub struct Args {
     /// Your name: 1 to 32 characters; required unless --server
     #[arg(short = 'u', long, env = "DARKNODE_USERNAME", value_name = "NAME", global = true)]
     pub username: Option<String>,
-    /// UDP port for incoming; 27272, or any free one if that is taken; 0 is any free one
+    /// UDP port to listen on [default: 27272, or any free port if that is in use]; 0 is any free port
     #[arg(short, long, env = "DARKNODE_PORT", value_name = "PORT")]
     pub port: Option<u16>,
-    /// Worker threads; as many as the machine has cores
+    /// Worker threads [default: the number of cores]
     #[arg(short, long, env = "DARKNODE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Declare myself a server; implies --relay and --headless
+    /// Act as a server: remember everyone, introduce users, carry mail; implies --relay and --headless
     #[arg(short, long, env = "DARKNODE_SERVER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub server: bool,
-    /// Declare myself a relay
+    /// Act as a relay: carry mail for others
     #[arg(long, env = "DARKNODE_RELAY", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub relay: bool,
-    /// Nobody sits here: the end of standard input is ignored
+    /// Keep running at the end of standard input
     #[arg(long, env = "DARKNODE_HEADLESS", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub headless: bool,
-    /// HOST or HOST:PORT of any node to start from; repeatable; also spelt -sip IP -sp PORT
+    /// HOST or HOST:PORT of any node to join by; repeatable; also spelt -sip IP -sp PORT
     #[arg(long, env = "DARKNODE_BOOTSTRAP", value_name = "ADDR", value_delimiter = ',')]
     pub bootstrap: Vec<String>,
-    /// Where keys, history and memory are kept
+    /// Directory for keys, history and known users
     #[arg(long, env = "DARKNODE_DATA_DIR", value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
     /// The key of a closed network, as printed by `darknode network new`
     #[arg(long, env = "DARKNODE_NETWORK_KEY", value_name = "FILE")]
     pub network_key: Option<PathBuf>,
-    /// What happens to requests for a link
+    /// Accept requests for a link automatically, or ask
     #[arg(
         long,
         env = "DARKNODE_ACCEPT",
@@ -46,16 +46,16 @@ pub struct Args {
         hide_possible_values = true
     )]
     pub accept: AcceptArg,
-    /// No mDNS
+    /// Do not use mDNS to find others on the local link
     #[arg(long, env = "DARKNODE_NO_LAN", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub no_lan: bool,
-    /// Lines for people on standard output
+    /// Print sentences, one per line, on standard output
     #[arg(long, env = "DARKNODE_PLAIN", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub plain: bool,
-    /// One JSON object a line on standard output
+    /// Print JSON, one object per line, on standard output; docs/json.md describes it
     #[arg(long, env = "DARKNODE_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub json: bool,
-    /// What to log on standard error: error, warn, info, debug, or a filter such as darknode=debug
+    /// Log filter for standard error: error, warn, info, debug, or a filter such as darknode=debug
     #[arg(long, env = "DARKNODE_LOG", value_name = "FILTER", default_value = "warn")]
     pub log: String,
     #[command(subcommand)]
@@ -70,58 +70,58 @@ pub enum AcceptArg {
 
 #[derive(Debug, Subcommand)]
 pub enum Sub {
-    /// Closed networks
+    /// Manage keys of closed networks
     #[command(subcommand)]
     Network(NetworkSub),
-    /// The identity of -u NAME
+    /// Back up or restore the identity of -u NAME
     #[command(subcommand)]
     Identity(IdentitySub),
-    /// Many nodes in one process: a table of figures; docs/simulator.md explains them
+    /// Simulate many nodes in one process; docs/simulator.md explains the results
     Sim(SimArgs),
 }
 
-/// What to simulate, as typed.
+/// Options of `darknode sim`.
 #[derive(Debug, clap::Args)]
 pub struct SimArgs {
     /// figure3, restart, partition, crash, coldstart, explode, churn or mules
     pub scenario: String,
-    /// How many nodes, servers not counted; 10 for figure3, else 100
+    /// Number of nodes without servers [default: 10 for figure3, otherwise 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=100_000))]
     pub nodes: Option<u32>,
-    /// The same seed gives the same run
+    /// Seed of the random numbers; the same seed gives the same run
     #[arg(long, value_name = "S", default_value = "1")]
     pub seed: u64,
-    /// Who is linked to whom: random, clustered, islands, star, line, ring or figure3
+    /// Shape of the links: random, clustered, islands, star, line, ring or figure3
     #[arg(long, value_name = "SHAPE")]
     pub topology: Option<String>,
-    /// Links of a node, where the shape leaves it open
+    /// Links per node, for shapes that do not determine it
     #[arg(long, value_name = "D", default_value = "10", value_parser = clap::value_parser!(u8).range(2..=64))]
     pub degree: u8,
-    /// The open network instead of a closed one
+    /// Simulate the open network instead of a closed one
     #[arg(long)]
     pub open: bool,
-    /// Of a hundred packets so many are lost
+    /// Share of packets that are lost
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=90))]
     pub loss: u8,
-    /// Of a hundred frames so many come twice
+    /// Share of frames that are delivered twice
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=90))]
     pub twice: u8,
-    /// crash: of a hundred nodes so many are gone at once
+    /// crash: share of nodes that crash at once
     #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub crash: u8,
-    /// crash: connections end at once, instead of by the idle time-out
+    /// crash: close connections immediately instead of by the idle time-out
     #[arg(long)]
     pub loud: bool,
     /// partition: halves, thirds or flapping
     #[arg(long, value_name = "PARTS", default_value = "halves")]
     pub parts: String,
-    /// partition, churn: for how long, as in 90s, 1h or 7days
+    /// partition, churn, mules: duration, such as 90s, 1h or 7days
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub span: Option<std::time::Duration>,
-    /// restart: of a hundred nodes so many lose their memory
+    /// restart: share of nodes that lose their data
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub forget: u8,
-    /// One JSON object on standard output
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -136,6 +136,6 @@ pub enum NetworkSub {
 pub enum IdentitySub {
     /// Print the 24 recovery words
     Words,
-    /// Type the 24 recovery words, to be that user in an empty directory
+    /// Restore the identity from 24 typed recovery words into an empty directory
     Restore,
 }

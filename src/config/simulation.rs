@@ -1,28 +1,28 @@
-//! What `darknode sim` is to play.
+//! The configuration of `darknode sim`.
 
 use std::time::Duration;
 
 use super::args::SimArgs;
-use super::{Unusable, unusable};
+use super::{ConfigError, refuse};
 use crate::identity::name::harmless;
-use crate::sim::scenario::{Order, Parts, Scenario};
+use crate::sim::scenario::{Params, Parts, Scenario};
 use crate::sim::topology::Topology;
 
-/// The nodes of figure 3 that have a name, and those beside them.
+/// Nodes in the network of figure 3 of DarkChat (Griffith and Aktay, 2010).
 const FIGURE3: usize = 10;
-/// More simulated time than anybody waits for.
+/// The longest span of simulated time.
 const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
 
-/// A run of the simulator; everything in it has been checked.
+/// A validated configuration of a run.
 pub struct Simulation {
-    pub order: Order,
+    pub order: Params,
     /// The scenario and the topology by the names they were asked for.
     pub scenario: &'static str,
     pub topology: &'static str,
     pub json: bool,
 }
 
-pub fn resolve(args: &SimArgs) -> Result<Simulation, Unusable> {
+pub fn resolve(args: &SimArgs) -> Result<Simulation, ConfigError> {
     let (scenario, which) = one_of("scenario", &args.scenario, &Scenario::ALL)?;
     let figure3 = which == Scenario::Figure3;
     let shape = args.topology.as_deref().unwrap_or(if figure3 { "figure3" } else { "random" });
@@ -30,16 +30,16 @@ pub fn resolve(args: &SimArgs) -> Result<Simulation, Unusable> {
     let (_, parts) = one_of("parts", &args.parts, &Parts::ALL)?;
     let nodes = args.nodes.map_or(if figure3 { FIGURE3 } else { 100 }, |nodes| nodes as usize);
     if figure3 && shape != Topology::Figure3 {
-        return Err(unusable("figure3 is played on its own topology; leave --topology out"));
+        return Err(refuse("figure3 has its own topology; omit --topology"));
     }
     if shape == Topology::Figure3 && nodes < FIGURE3 {
-        return Err(unusable(format!("figure 3 has {FIGURE3} nodes at least; try --nodes {FIGURE3}")));
+        return Err(refuse(format!("figure 3 has at least {FIGURE3} nodes; try --nodes {FIGURE3}")));
     }
     if args.span.is_some_and(|span| span > LONGEST) {
-        return Err(unusable("--span is at most 400days"));
+        return Err(refuse("--span is at most 400days"));
     }
-    let plain = Order::new(which, nodes, args.seed);
-    let order = Order {
+    let plain = Params::new(which, nodes, args.seed);
+    let order = Params {
         topology: shape,
         degree: args.degree.into(),
         closed: !args.open,
@@ -55,10 +55,14 @@ pub fn resolve(args: &SimArgs) -> Result<Simulation, Unusable> {
     Ok(Simulation { order, scenario, topology, json: args.json })
 }
 
-/// What a word stands for, and the word itself.
-fn one_of<T: Copy>(what: &str, word: &str, all: &'static [(&'static str, T)]) -> Result<(&'static str, T), Unusable> {
-    all.iter().copied().find(|(name, _)| *name == word).ok_or_else(|| {
+/// The value that goes by a name, and the name.
+fn one_of<T: Copy>(
+    what: &str,
+    typed: &str,
+    all: &'static [(&'static str, T)],
+) -> Result<(&'static str, T), ConfigError> {
+    all.iter().copied().find(|(name, _)| *name == typed).ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-        unusable(format!("there is no {what} `{}`; there are {}", harmless(word), names.join(", ")))
+        refuse(format!("unknown {what} `{}`; choose one of {}", harmless(typed), names.join(", ")))
     })
 }

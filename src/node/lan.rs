@@ -10,8 +10,8 @@
 //! heard at the cost of another. When more packets come than mdns-sd stands ([`storm`]) it is stopped, and until it is
 //! calm again this node announces itself.
 //!
-//! A link that has come up is asked who is there at once, and twice more within three seconds, for a slow one loses the
-//! first packets. Then all links are asked every few seconds, for a switch that joins two groups of nodes tells nobody
+//! A link that has come up is told of us and asked who is there at once, and twice more within three seconds, for a slow
+//! one loses the first packets, and the responder notices it later. Then all links are asked every few seconds, for a switch that joins two groups of nodes tells nobody
 //! (`docs/decisions.md`, the local link). Whoever hears somebody else ask what they would have asked leaves it at that, so a
 //! hall asks about once a round and not once for each node; and who is known need not answer.
 
@@ -62,8 +62,8 @@ const LONGEST_ROUND: Duration = Duration::from_secs(60);
 /// Rounds that may be left to others, who might be liars that want nobody asked: a liar gains 20 s, and among ten nodes
 /// there is one question in three seconds and not one a second.
 const MOST_SKIPPED: u32 = 5;
-/// On a new link, after the first question: one for a link that loses the first packets, and one for a link that takes
-/// IPv6 addresses into use only now.
+/// On a new link, after the first word: the second, which RFC 6762 §8.3 wants, and one for a link that takes IPv6 addresses
+/// into use only now.
 const REPEATS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 /// The same is not said to one link twice within (RFC 6762 §6).
 const BREATH: Duration = Duration::from_secs(1);
@@ -105,7 +105,7 @@ impl Lan {
 /// What is to be said to one link, and when.
 #[derive(Default)]
 struct Turn {
-    /// The question, and how often it was asked since the link came up.
+    /// The announcement and the question, and how often they were said since the link came up.
     burst: Option<(Instant, usize)>,
     /// An answer of ours, in the place of the responder.
     answer: Option<Instant>,
@@ -194,10 +194,10 @@ impl Station {
         }
     }
 
-    /// From now on this node announces itself, at once to begin with.
+    /// From now on this node announces itself, soon to begin with.
     fn silence_responder(&mut self, now: Instant) {
         self.listener.storm.rage(now);
-        self.next_round = now;
+        self.next_round = now + breath();
         if let Some(responder) = self.responder.take() {
             responder.silence();
             self.counters.mdns_storms.add();
@@ -238,9 +238,8 @@ impl Station {
                 to_ask.push(*index);
             }
         }
-        if self.responder.is_none() {
-            to_say.extend(&to_ask);
-        }
+        // On a link that has come up in any case: the responder has not noticed it yet.
+        to_say.extend(&to_ask);
         to_say.into_iter().for_each(|index| self.say(index, now));
         to_ask.into_iter().for_each(|index| self.ask(index, None, now));
         if self.next_round <= now {
@@ -277,7 +276,7 @@ impl Station {
         self.next_round = now + round(whole, self.listener.sightings.instances());
     }
 
-    /// Announces this node, where the responder does not.
+    /// Announces this node, where the responder does not, or not yet.
     fn say(&mut self, index: Index, now: Instant) {
         self.links.say(index, &self.me.say());
         if let Some(turn) = self.turns.get_mut(&index) {
@@ -305,7 +304,7 @@ impl Station {
         if batch.storm {
             self.silence_responder(now);
         } else if let Some(responder) = &mut self.responder {
-            responder.count(batch.packets);
+            responder.count(batch.weight);
         }
         self.tell(batch.news);
         batch.questions.into_iter().for_each(|(from, asked)| self.hear_question(from, &asked, now));
@@ -360,7 +359,7 @@ impl Station {
     }
 }
 
-/// Before an answer that others may give too, and before the first question on a new link: so that not all speak at once (RFC
+/// Before an answer that others may give too, and before the first word on a new link: so that not all speak at once (RFC
 /// 6762 §6).
 fn breath() -> Duration {
     let [chance] = random::<1>();

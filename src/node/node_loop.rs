@@ -27,7 +27,7 @@ use super::connection::{self, Event, Shared, code};
 use super::connections::Connections;
 use super::printer::{Fetch, Printer};
 use super::store::{self, Job};
-use crate::handle::{FaceMessage, NodeMessage, STOPS_WITHIN};
+use crate::handle::{NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
@@ -58,7 +58,7 @@ const _: () = assert!(FAREWELL.as_millis() + LAST_CLOSES.as_millis() < STOPS_WIT
 
 /// The receiving ends of the loop's queues.
 pub struct Receivers {
-    pub from_ui: mpsc::Receiver<FaceMessage>,
+    pub from_ui: mpsc::Receiver<UiMessage>,
     pub from_tasks: mpsc::Receiver<Event>,
     pub from_store: mpsc::UnboundedReceiver<store::Event>,
 }
@@ -186,10 +186,10 @@ impl Node {
         }
     }
 
-    fn on_ui(&mut self, message: FaceMessage) {
+    fn on_ui(&mut self, message: UiMessage) {
         match message {
-            FaceMessage::Request(request) => self.handle(Input::Request(request)),
-            FaceMessage::Printed { arrival } => {
+            UiMessage::Request(request) => self.handle(Input::Request(request)),
+            UiMessage::Printed { arrival } => {
                 self.printer.printed(arrival);
                 self.store.send(Job::Printed { arrival }).ok();
             }

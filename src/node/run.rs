@@ -114,7 +114,7 @@ impl Parts {
     /// Builds the core and spawns the tasks. From here on, other nodes can reach this one.
     fn assemble(
         mut self,
-        from_ui: mpsc::Receiver<crate::handle::FaceMessage>,
+        from_ui: mpsc::Receiver<crate::handle::UiMessage>,
         to_ui: mpsc::UnboundedSender<NodeMessage>,
     ) -> std::io::Result<(Node, Receivers, Background)> {
         let clock = Clock::new(self.store.alive);

@@ -4,7 +4,7 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use crate::id::SessionId;
+use crate::id::{ConnId, SessionId};
 use crate::identity::Verifier;
 use crate::proto::Config;
 use crate::proto::counters::Count;
@@ -14,6 +14,7 @@ use crate::proto::notice::Notice;
 use crate::proto::out::Outputs;
 use crate::proto::persist::{Counters, Op};
 use crate::time::{Moment, Now};
+use crate::wire::control::Control;
 use crate::wire::record::roles;
 
 /// Shared by all modules of the core; none of them owns it.
@@ -58,6 +59,11 @@ impl Context {
         if let Some(counters) = self.count.unsaved() {
             self.out.store(Op::Counters(counters));
         }
+    }
+
+    /// Sends a control message once what this node states about itself is durable.
+    pub fn send(&mut self, conn: ConnId, message: Control) {
+        self.out.after_own(Output::Control { conn, message });
     }
 
     /// Tells the interfaces at once.

@@ -30,6 +30,7 @@ mod drops;
 pub mod event;
 pub mod limits;
 mod mail;
+mod near;
 pub mod notice;
 mod on_control;
 mod out;
@@ -45,7 +46,7 @@ mod timers;
 
 use rand_core::Rng;
 
-use crate::id::{Address, BootId, ConnId, NetworkId, UserId};
+use crate::id::{Address, BootId, NetworkId, UserId};
 use crate::identity::{Name, SecretKey};
 use crate::time::{Moment, Now};
 use chat::Chat;
@@ -53,7 +54,7 @@ use chat::inbox::Inbox;
 use chat::outbox::Outbox;
 use commands::Commands;
 use cx::Context;
-use event::{CloseReason, Input, Output};
+use event::{Input, Output};
 use mail::Mail;
 use mail::custody::Custody;
 use notice::Drops;
@@ -176,7 +177,9 @@ impl Core {
     /// The next thing to do, in order. What must be sealed for it comes last: until then everything else is under way.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.cx.out.poll().or_else(|| {
-            self.seal_what_waits();
+            if self.seal_what_waits() {
+                self.deadline = self.next_timeout();
+            }
             self.cx.out.poll()
         })
     }
@@ -199,11 +202,5 @@ impl Core {
     /// What was dropped or refused since the start, by reason.
     pub fn drops(&self) -> Drops {
         self.cx.drops.by_text()
-    }
-
-    /// Ends a connection from this side.
-    fn close(&mut self, conn: ConnId, reason: CloseReason) {
-        self.cx.out.push(Output::Close { conn, reason });
-        self.on_closed(conn);
     }
 }

@@ -1,5 +1,6 @@
-//! A store in memory: the same ops as the real one, and a crash that loses what was not committed. A crash can fall between
-//! any two ops, and what comes while a commit is under way waits for the next, as in the real one.
+//! An in-memory store for simulated nodes: it takes the same ops as the real one, and a crash loses what was not
+//! committed. A crash may fall between any two ops, and ops written during a commit wait for the next one, as in the
+//! real store.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,47 +10,48 @@ use crate::proto::persist::{
 };
 use crate::proto::ranges::Ranges;
 
-/// What one simulated node has on its disk, and what is on its way there.
+/// The disk of a simulated node: committed state and pending ops.
 #[derive(Debug, Default)]
 pub struct Disk {
-    /// Without what there may be thousands of.
+    /// The small tables. The large ones are kept as maps below.
     memory: Memory,
     users: BTreeMap<UserId, UserRow>,
     sessions: BTreeMap<SessionId, Box<SessionRow>>,
     links: BTreeMap<UserId, LinkRow>,
     lists: BTreeMap<SessionId, ListRow>,
-    /// Messages of others and of this node, in the order they were stored.
+    /// All messages, received and sent, in the order they were stored.
     pub history: Vec<MessageRow>,
     delivered: BTreeMap<(StreamId, SessionId), Ranges>,
     carried: BTreeMap<(StreamId, SessionId), Ranges>,
-    /// With the order in which they came.
+    /// With their order of arrival.
     custody: BTreeMap<EnvelopeId, (u64, CustodyRow)>,
     taken: u64,
     tombstones: BTreeMap<EnvelopeId, TombstoneRow>,
     owed: BTreeMap<SessionId, UserId>,
     pending: VecDeque<(Ticket, Op)>,
-    /// Typed messages are refused while this is set.
+    /// While set, typed messages are refused.
     pub full: bool,
-    hollow: bool,
+    discarding: bool,
 }
 
 impl Disk {
-    /// The disk of a node that will never be restarted: what it is given is committed and not kept.
-    pub fn hollow() -> Disk {
-        Disk { hollow: true, ..Disk::default() }
+    /// A disk that discards committed ops, for a node that is never restarted.
+    pub fn discarding() -> Disk {
+        Disk { discarding: true, ..Disk::default() }
     }
 
-    /// Takes an op; it is durable with a [`Disk::commit`] that begins later.
+    /// Adds a pending op. It becomes durable with a [`Disk::commit`] that begins later.
     pub fn write(&mut self, ticket: Ticket, op: Op) {
         self.pending.push_back((ticket, op));
     }
 
-    /// The last of what is pending.
+    /// The ticket of the last pending op.
     pub fn last_pending(&self) -> Option<Ticket> {
         self.pending.back().map(|(ticket, _)| *ticket)
     }
 
-    /// Makes what is pending durable, up to this ticket. The last one, and the typed messages that a full disk refused.
+    /// Commits pending ops up to `through`. Returns the last ticket committed, and the typed messages that a full
+    /// disk refused.
     pub fn commit(&mut self, through: Ticket) -> (Ticket, Vec<MessageRow>) {
         let (mut last, mut refused) = (Ticket(0), Vec::new());
         while let Some((ticket, op)) = self.pending.pop_front_if(|(ticket, _)| *ticket <= through) {
@@ -62,7 +64,7 @@ impl Disk {
         (last, refused)
     }
 
-    /// The power fails while the disk is writing: of what is on its way it has a first part, as `chance` has it.
+    /// A power failure: of the pending ops a prefix, whose length depends on `chance`, reaches the disk.
     pub fn crash(&mut self, chance: u64) {
         let written = chance % (self.pending.len() as u64 + 1);
         for (_, op) in std::mem::take(&mut self.pending).into_iter().take(written as usize) {
@@ -73,22 +75,22 @@ impl Disk {
         }
     }
 
-    /// The sessions remembered on it.
+    /// The stored sessions.
     pub fn sessions(&self) -> impl Iterator<Item = &SessionRow> {
         self.sessions.values().map(Box::as_ref)
     }
 
-    /// The numbers that must never go back.
+    /// The stored counters.
     pub fn counters(&self) -> Counters {
         self.memory.counters
     }
 
-    /// Messages of this node that somebody lacks.
+    /// Number of messages that wait for a receipt.
     pub fn waiting(&self) -> usize {
         self.memory.waiting.len()
     }
 
-    /// What a node starts from.
+    /// The state a node starts from.
     pub fn load(&self) -> Memory {
         let waits = |stream: &StreamId| self.memory.waiting.iter().any(|row| row.id.stream == *stream);
         let of_waiting = |known: &BTreeMap<(StreamId, SessionId), Ranges>| {
@@ -116,7 +118,7 @@ impl Disk {
         }
     }
 
-    /// Goes back to an older state of the disk, as a restored backup does.
+    /// Replaces the content by an older state, as restoring a backup does.
     pub fn restore(&mut self, mut backup: Memory) {
         self.pending.clear();
         self.users = std::mem::take(&mut backup.users).into_iter().map(|row| (row.user, row)).collect();
@@ -137,14 +139,14 @@ impl Disk {
         self.memory = backup;
     }
 
-    /// Envelopes held on it, in the order they came.
+    /// Envelopes in custody, in order of arrival.
     pub fn custody(&self) -> impl Iterator<Item = &CustodyRow> {
         let mut rows: Vec<&(u64, CustodyRow)> = self.custody.values().collect();
         rows.sort_by_key(|(n, _)| *n);
         rows.into_iter().map(|(_, row)| row)
     }
 
-    /// Releases remembered on it.
+    /// The stored tombstones.
     pub fn tombstones(&self) -> impl Iterator<Item = &TombstoneRow> {
         self.tombstones.values()
     }
@@ -156,7 +158,7 @@ impl Disk {
     }
 
     fn apply(&mut self, op: Op) {
-        if self.hollow {
+        if self.discarding {
             return;
         }
         let memory = &mut self.memory;
@@ -176,7 +178,7 @@ impl Disk {
                 self.history.push(row);
             }
             Op::Received(row) => {
-                // That it was seen is written with it.
+                // A received message is marked as seen in the same transaction.
                 let stream = row.id.stream;
                 match memory.received.iter_mut().find(|(known, _)| *known == stream) {
                     Some((_, ranges)) => drop(ranges.insert(row.id.n)),

@@ -1,4 +1,4 @@
-//! What can go wrong: power, cables, parts, addresses, links, processes that stand still.
+//! Fault injection: power failures, cut links, partitions, changed addresses, stalled processes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use super::net::{IDLE, NodeIndex, PipeId};
 use super::world::{Event, Sim};
 use crate::proto::event::Input;
 
-/// How long an announcement holds that is not renewed (mDNS: the life of its records).
+/// How long an announcement is valid if it is not renewed (mDNS: the TTL of its records).
 const ANNOUNCED: Duration = Duration::from_secs(120);
-/// A machine that stood still this long finds that it has slept.
+/// A stall of this length or longer counts as a suspend of the machine.
 const SLEPT: Duration = Duration::from_secs(30);
 
 impl Sim {
-    /// The power fails: nothing is said, and what the disk was writing is cut off somewhere. The others notice by their
-    /// idle time-out.
+    /// A power failure: the node sends nothing, and a pending commit is cut off at a random op. Peers notice by their
+    /// idle timeout.
     pub fn crash(&mut self, index: NodeIndex) {
         let chance = self.rng.next_u64();
         self.nodes[index].core = None;
         self.nodes[index].disk.crash(chance);
-        self.fall_silent(index);
+        self.stop_announcing(index);
         for (pipe, end) in self.pipes_of(index) {
             self.watch_idle(pipe);
-            self.net.let_go(pipe, end);
+            self.net.release_end(pipe, end);
         }
     }
 
-    /// As [`Sim::crash`], but everybody who is connected learns of it at once: the crash of published comparisons.
+    /// Like [`Sim::crash`], but all connected peers notice at once, as in published comparisons.
     pub fn crash_loudly(&mut self, index: NodeIndex) {
         for (pipe, end) in self.pipes_of(index) {
             self.send(pipe, 1 - end, Input::Closed { conn: pipe.conn(1 - end) });
@@ -36,31 +36,32 @@ impl Sim {
         self.crash(index);
     }
 
-    /// Cuts the cable between two nodes, silently.
+    /// Cuts the path between two nodes, silently.
     pub fn cut(&mut self, a: NodeIndex, b: NodeIndex) {
         self.cut_one_way(a, b);
         self.cut_one_way(b, a);
     }
 
-    /// Packets from one node no longer come to another; those the other way do.
+    /// Drops packets from one node to another, but not in the other direction.
     pub fn cut_one_way(&mut self, from: NodeIndex, to: NodeIndex) {
         self.net.cut(from, to);
         self.net.between(from, to).into_iter().for_each(|pipe| self.watch_idle(pipe));
     }
 
-    /// Mends it both ways; what QUIC held back arrives.
+    /// Repairs the path in both directions. What QUIC held back arrives.
     pub fn mend(&mut self, a: NodeIndex, b: NodeIndex) {
         self.net.mend(a, b);
         self.net.mend(b, a);
         self.net.between(a, b).into_iter().for_each(|pipe| self.mended(pipe));
     }
 
-    /// Splits the network: packets pass only between nodes of one part. All in part 0 is a whole network.
+    /// Partitions the network: packets pass only between nodes of the same part. If all are in part 0, the network is
+    /// whole.
     pub fn split(&mut self, part: impl Fn(NodeIndex) -> u32) {
         self.rewire(|sim| (0..sim.nodes.len()).for_each(|node| sim.net.set_part(node, part(node))));
     }
 
-    /// Changes who reaches whom; connections notice.
+    /// Changes reachability, and starts idle timeouts or resumes delivery on affected connections.
     fn rewire(&mut self, change: impl FnOnce(&mut Sim)) {
         let parted = |sim: &Sim, pipe| {
             let ends = sim.net.pipe(pipe).map(|pipe| pipe.ends);
@@ -78,15 +79,15 @@ impl Sim {
         }
     }
 
-    /// The network is whole again.
+    /// Ends a partition.
     pub fn join(&mut self) {
         self.split(|_| 0);
     }
 
-    /// A node gets another address. Its connections follow it where it dialled; where it was dialled they are dead.
+    /// Changes a node's address. Connections it dialled migrate; those it accepted are dead.
     pub fn move_to(&mut self, index: NodeIndex, addr: SocketAddr) {
         let links = if self.nodes[index].is_on() { self.nodes[index].plan.links() } else { Vec::new() };
-        links.into_iter().for_each(|link| self.forget_later(index, link));
+        links.into_iter().for_each(|link| self.expire_later(index, link));
         let old = std::mem::replace(&mut self.nodes[index].addr, addr);
         self.net.readdress(index, old, addr);
         for (pipe, end) in self.pipes_of(index) {
@@ -98,13 +99,13 @@ impl Sim {
         self.feed(index, Input::Interfaces { addrs: vec![addr] });
     }
 
-    /// A node gets one address more: a change to tell of, and nothing else.
-    pub fn restate(&mut self, index: NodeIndex, also: SocketAddr) {
+    /// Gives a node an additional address: a change to declare, without other effects.
+    pub fn add_address(&mut self, index: NodeIndex, also: SocketAddr) {
         let addrs = vec![self.nodes[index].addr, also];
         self.feed(index, Input::Interfaces { addrs });
     }
 
-    /// Puts a node on a local link, or takes it off all. Those it leaves forget its announcement after a while.
+    /// Moves a node to a local link, or takes it off. The nodes it leaves forget its announcement after a while.
     pub fn set_segment(&mut self, index: NodeIndex, segment: Option<u32>) {
         let left = std::mem::replace(&mut self.nodes[index].plan.segment, segment);
         if left == segment {
@@ -112,26 +113,26 @@ impl Sim {
         }
         if let Some(left) = left {
             self.segments.entry(left).or_default().remove(&index);
-            self.forget_later(index, left);
+            self.expire_later(index, left);
         }
         if let Some(segment) = segment {
             self.segments.entry(segment).or_default().insert(index);
         }
-        self.announce_anew(index);
+        self.restart_announcements(index);
     }
 
-    /// Plugs a node into other islands: its cables to those it leaves are out, silently.
-    pub fn carry(&mut self, index: NodeIndex, islands: &[u32]) {
+    /// Moves a node to other islands. Connections to nodes on the islands it leaves are cut silently.
+    pub fn move_to_islands(&mut self, index: NodeIndex, islands: &[u32]) {
         let left = std::mem::replace(&mut self.nodes[index].plan.islands, islands.to_vec());
         for link in left.iter().filter(|link| !islands.contains(link)) {
             self.segments.entry(*link).or_default().remove(&index);
-            self.forget_later(index, *link);
+            self.expire_later(index, *link);
         }
         for link in islands {
             self.segments.entry(*link).or_default().insert(index);
         }
-        self.rewire(|sim| sim.net.put_on(index, islands));
-        self.announce_anew(index);
+        self.rewire(|sim| sim.net.set_islands(index, islands));
+        self.restart_announcements(index);
     }
 
     /// Puts a node on the common local link, or takes it off.
@@ -139,7 +140,7 @@ impl Sim {
         self.set_segment(index, lan.then_some(0));
     }
 
-    /// A process stands still: it hears and does nothing for so long. A longer one finds that its machine has slept.
+    /// Stalls a process: it receives and does nothing for `span`. A long stall counts as a suspend of the machine.
     pub fn stall(&mut self, index: NodeIndex, span: Duration) {
         self.nodes[index].stalled = Some(self.now + span);
         for (pipe, _) in self.pipes_of(index) {
@@ -166,15 +167,15 @@ impl Sim {
         }
     }
 
-    /// Who hears nothing for the idle time-out closes; the other end hears nothing any more from then on.
+    /// Closes the ends that received nothing for the idle timeout. The other end then receives nothing either.
     pub(super) fn idle(&mut self, id: PipeId, mends: u32) {
         let Some(pipe) = self.net.pipe(id).filter(|pipe| pipe.mends == mends) else { return };
         let (ends, open, severed) = (pipe.ends, pipe.open, pipe.severed);
-        let speaks = |end: usize| open[end] && self.nodes[ends[end]].stalled.is_none();
-        let hears = |end: usize| !severed && speaks(1 - end) && self.net.passes(ends[1 - end], ends[end]);
-        let deaf: Vec<usize> = (0..2).filter(|end| open[*end] && !hears(*end)).collect();
-        deaf.iter().for_each(|end| self.close_silently(id, *end));
-        if !deaf.is_empty() {
+        let sends = |end: usize| open[end] && self.nodes[ends[end]].stalled.is_none();
+        let receives = |end: usize| !severed && sends(1 - end) && self.net.passes(ends[1 - end], ends[end]);
+        let silent: Vec<usize> = (0..2).filter(|end| open[*end] && !receives(*end)).collect();
+        silent.iter().for_each(|end| self.close_silently(id, *end));
+        if !silent.is_empty() {
             self.plan(IDLE, Event::Idle { pipe: id, mends });
         }
     }
@@ -183,26 +184,26 @@ impl Sim {
         let Some(pipe) = self.net.pipe_mut(id) else { return };
         let node = pipe.ends[end];
         let unread = pipe.held[end].pop_front().filter(|input| matches!(input, Input::Connected(_)));
-        self.net.let_go(id, end);
+        self.net.release_end(id, end);
         let (starts, closed) = (self.nodes[node].starts, Input::Closed { conn: id.conn(end) });
         match unread {
-            Some(connected) => self.come_to_nothing(node, connected),
+            Some(connected) => self.fail_undelivered(node, connected),
             None => self.plan(Duration::ZERO, Event::Feed { node, starts, input: closed }),
         }
     }
 
-    fn fall_silent(&mut self, index: NodeIndex) {
+    fn stop_announcing(&mut self, index: NodeIndex) {
         let links = self.nodes[index].plan.links();
-        links.into_iter().for_each(|link| self.forget_later(index, link));
+        links.into_iter().for_each(|link| self.expire_later(index, link));
         self.nodes[index].announcing += 1;
     }
 
-    fn forget_later(&mut self, index: NodeIndex, segment: u32) {
+    fn expire_later(&mut self, index: NodeIndex, segment: u32) {
         let (boot, addr) = (self.nodes[index].boot(index), self.nodes[index].addr);
-        self.plan(ANNOUNCED, Event::Vanish { node: index, boot, addr, segment });
+        self.plan(ANNOUNCED, Event::ExpireAnnouncement { node: index, boot, addr, segment });
     }
 
-    /// The connections of a node, and which end it is.
+    /// The connections of a node, with the end it holds.
     fn pipes_of(&self, index: NodeIndex) -> Vec<(PipeId, usize)> {
         let end = |pipe: PipeId| self.net.pipe(pipe).and_then(|pipe| pipe.ends.iter().position(|end| *end == index));
         self.net.of_node(index).filter_map(|pipe| Some((pipe, end(pipe)?))).collect()
@@ -213,7 +214,7 @@ impl Sim {
         self.plan(IDLE, Event::Idle { pipe, mends });
     }
 
-    /// What was held back comes after a delay, whatever was sent meanwhile behind it.
+    /// Resumes delivery: inputs held back arrive after a delay, in order.
     fn mended(&mut self, pipe: PipeId) {
         let Some(open) = self.net.pipe_mut(pipe) else { return };
         open.mends += 1;

@@ -1,4 +1,5 @@
-//! What must hold in every world at every moment (`check_often`) and when everything has come to rest (`check`).
+//! Invariants that must hold in every world: at every moment (`check_often`), and once everything has settled
+//! (`check`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,56 +18,55 @@ use crate::time::Moment;
 use crate::wire::envelope::MAX_ENVELOPE;
 use crate::wire::record::{Declaration, roles};
 
-/// What is over is forgotten, and that is on the disk, within this long.
+/// Within this time an expired item is removed, durably.
 const TIDY: Duration = Duration::from_secs(5);
 
-/// Looks at a world again and again, and remembers what must not go back.
+/// Checks a world repeatedly and remembers values that must never decrease.
 #[derive(Debug, Default)]
 pub struct Invariants {
     /// The highest declaration that a node has stored of a session.
     accepted: BTreeMap<(NodeIndex, SessionId), u64>,
-    /// The counter of a node's own declarations.
+    /// The sequence number of a node's own declarations.
     own: BTreeMap<NodeIndex, u64>,
-    /// How many notices were read.
+    /// Number of notices already checked.
     read: BTreeMap<NodeIndex, usize>,
     displayed: BTreeSet<(NodeIndex, MessageId)>,
     delivered: BTreeSet<(NodeIndex, MessageId, SessionId)>,
-    /// Envelopes that a node took from members, with the end of their lives.
+    /// Envelopes that a node accepted from members, and when they expire.
     entrusted: BTreeMap<(NodeIndex, EnvelopeId), Moment>,
-    /// A node whose disk was changed by hand may go back once.
-    excused: BTreeSet<NodeIndex>,
+    /// Nodes whose disk was erased or restored; their values may decrease once.
+    may_reset: BTreeSet<NodeIndex>,
 }
 
 impl Invariants {
-    /// The disk of a node was lost, or is that of a backup.
-    pub fn excuse(&mut self, node: NodeIndex) {
-        self.excused.insert(node);
+    /// Allows a node to go back once, as its disk was erased or restored from a backup.
+    pub fn allow_reset(&mut self, node: NodeIndex) {
+        self.may_reset.insert(node);
     }
 
-    /// What costs little. Each offence as a sentence.
+    /// Checks what is cheap to check. Returns each violation as a sentence.
     pub fn check_often(&mut self, sim: &Sim) -> Vec<String> {
         let mut broken = Vec::new();
         for node in sim.on() {
-            let is_super = sim.nodes[node].plan.roles != 0;
-            let most = if is_super { MAX_NEIGHBOURS_RELAY } else { MAX_NEIGHBOURS };
-            // Connections that are being refused count until their end has arrived.
+            let is_relay = sim.nodes[node].plan.roles != 0;
+            let most = if is_relay { MAX_NEIGHBOURS_RELAY } else { MAX_NEIGHBOURS };
+            // Connections that are being refused count until their close has arrived.
             let has = sim.net().of_node(node).count();
             if has > most * 2 {
                 broken.push(format!("node {node} has {has} connections, at most {most} are allowed"));
             }
-            let knocks = sim.nodes[node].knocks.beyond();
-            broken.extend(
-                knocks.first().map(|ip| format!("node {node} knocked at {ip}, where nobody answers, too often")),
-            );
+            let exceeded = sim.nodes[node].unproven_dials.exceeded();
+            broken
+                .extend(exceeded.first().map(|ip| format!("node {node} dialled the unproven address {ip} too often")));
         }
         broken
     }
 
-    /// Everything.
+    /// Checks all invariants. Returns each violation as a sentence.
     pub fn check(&mut self, sim: &Sim) -> Vec<String> {
         let mut broken = self.check_often(sim);
         for node in 0..sim.nodes.len() {
-            if self.excused.remove(&node) {
+            if self.may_reset.remove(&node) {
                 self.accepted.retain(|(whose, _), _| *whose != node);
                 self.own.remove(&node);
                 self.displayed.retain(|(whose, _)| *whose != node);
@@ -82,17 +82,17 @@ impl Invariants {
         broken
     }
 
-    /// What was accepted never goes back, also over a restart.
+    /// Sequence numbers never decrease, even across a restart.
     fn check_seqs(&mut self, sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
         let disk = &sim.nodes[node].disk;
         let own = disk.counters().seq;
         if self.own.insert(node, own).is_some_and(|before| before > own) {
-            broken.push(format!("the seq of node {node} went back to {own}"));
+            broken.push(format!("the sequence number of node {node} decreased to {own}"));
         }
         for row in disk.sessions() {
             let Some(declaration) = &row.declaration else { continue };
             let Ok(declaration) = Checked::<Declaration>::from_store(declaration) else {
-                broken.push(format!("node {node} stored a declaration that cannot be read"));
+                broken.push(format!("node {node} stored a declaration that cannot be decoded"));
                 continue;
             };
             let before = self.accepted.insert((node, row.session), declaration.seq);
@@ -102,7 +102,7 @@ impl Invariants {
         }
     }
 
-    /// What a member handed over stays until it was opened or its life is over.
+    /// Envelopes accepted from members stay until they are released or expire.
     fn check_members(&mut self, sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
         let disk = &sim.nodes[node].disk;
         let held: BTreeSet<EnvelopeId> = disk.custody().map(|row| row.envelope).collect();
@@ -112,7 +112,7 @@ impl Invariants {
         for (id, until) in gone {
             self.entrusted.remove(&(node, id));
             if until > sim.now() && !disk.tombstones().any(|stone| stone.envelope == id) {
-                broken.push(format!("node {node} let go of a member's envelope that nobody had opened"));
+                broken.push(format!("node {node} dropped a member's envelope that was never released"));
             }
         }
         for row in disk.custody().filter(|row| row.member && row.mine.is_none()) {
@@ -120,7 +120,8 @@ impl Invariants {
         }
     }
 
-    /// Whatever is shown as delivered is on the addressee's disk and stays delivered, and nothing is displayed twice.
+    /// A message shown as delivered is on the addressee's disk and stays delivered, and no message is displayed
+    /// twice.
     fn check_notices(&mut self, sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
         let notices = &sim.nodes[node].notices;
         let read = self.read.insert(node, notices.len()).unwrap_or(0);
@@ -128,13 +129,13 @@ impl Invariants {
             match notice {
                 Notice::State { message, session, state: Delivery::Delivered, .. } => {
                     let has = |other: NodeIndex| sim.nodes[other].disk.history.iter().any(|row| row.id == *message);
-                    if sim.settings.disks && !sim.who(session).is_some_and(has) {
-                        broken.push(format!("node {node} shows as delivered what {} lacks", session.short()));
+                    if sim.settings.disks && !sim.node_of_session(session).is_some_and(has) {
+                        broken.push(format!("node {node} shows as delivered a message that {} lacks", session.short()));
                     }
                     self.delivered.insert((node, *message, *session));
                 }
                 Notice::State { message, session, .. } if self.delivered.contains(&(node, *message, *session)) => {
-                    broken.push(format!("node {node} showed {} delivered and then not", message.token()));
+                    broken.push(format!("node {node} showed {} as delivered and later not", message.token()));
                 }
                 Notice::Message(view) if !view.again && !self.displayed.insert((node, view.message)) => {
                     broken.push(format!("node {node} displayed {} twice", view.message.token()));
@@ -145,7 +146,7 @@ impl Invariants {
     }
 }
 
-/// What is remembered stays within its bound.
+/// The number of stored sessions is bounded.
 fn check_memory(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
     let most = match sim.nodes[node].plan.roles {
         0 => MAX_SESSIONS,
@@ -153,28 +154,28 @@ fn check_memory(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
         _ => MAX_SESSIONS_RELAY,
     };
     let has = sim.nodes[node].disk.sessions().count();
-    // The last session of whoever is linked is never forgotten, and pruning waits for an eighth more.
-    if has > most + most / 8 && has > sim.nodes[node].shows.len() + most {
+    // The last session of a linked user is never forgotten, and pruning waits for an excess of one eighth.
+    if has > most + most / 8 && has > sim.nodes[node].shown_online.len() + most {
         broken.push(format!("node {node} remembers {has} sessions, at most {most} are allowed"));
     }
 }
 
-/// What is held for others stays within its quotas, and nothing is held beyond its life.
+/// Custody for others stays within its quotas, and nothing is held beyond its lifetime.
 fn check_custody(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
     let disk = &sim.nodes[node].disk;
     let (mine, others): (Vec<&CustodyRow>, Vec<&CustodyRow>) = disk.custody().partition(|row| row.mine.is_some());
     let bytes = |rows: &[&CustodyRow]| rows.iter().map(|row| row.bytes.len()).sum::<usize>();
-    let mut offend = |holds: bool, offence: &str| {
+    let mut require = |holds: bool, violation: &str| {
         if !holds {
-            broken.push(format!("node {node} {offence}"));
+            broken.push(format!("node {node} {violation}"));
         }
     };
-    offend(bytes(&mine) <= MAX_OWN_CUSTODY + MAX_ENVELOPE, "keeps too much of its own mail");
-    offend(others.is_empty() || sim.nodes[node].plan.roles != 0, "is no relay and keeps mail for others");
-    offend(bytes(&others) <= CUSTODY_BYTES && others.len() <= CUSTODY_ITEMS, "keeps more than its quota for others");
+    require(bytes(&mine) <= MAX_OWN_CUSTODY + MAX_ENVELOPE, "keeps too much of its own mail");
+    require(others.is_empty() || sim.nodes[node].plan.roles != 0, "is not a relay and keeps mail for others");
+    require(bytes(&others) <= CUSTODY_BYTES && others.len() <= CUSTODY_ITEMS, "keeps more than its quota for others");
     let mut strange = 0;
     for of_one in by_depositor(&others).values() {
-        // A depositor is what it was when the oldest of its envelopes came.
+        // A depositor counts as what it was when the oldest of its envelopes was accepted.
         let (taken, is_member) = (bytes(of_one), of_one[0].member);
         strange += if is_member { 0 } else { taken };
         let fair = if is_member {
@@ -182,13 +183,13 @@ fn check_custody(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
         } else {
             taken <= STRANGER_BYTES && of_one.len() <= STRANGER_ITEMS
         };
-        offend(fair, "keeps more than a depositor's quota");
+        require(fair, "keeps more than a depositor's quota");
     }
-    offend(strange <= CUSTODY_BYTES / 4, "keeps more than a quarter for strangers");
-    offend(disk.tombstones().count() <= MAX_TOMBSTONES, "keeps too many tombstones");
+    require(strange <= CUSTODY_BYTES / 4, "keeps more than a quarter for strangers");
+    require(disk.tombstones().count() <= MAX_TOMBSTONES, "keeps too many tombstones");
     if sim.nodes[node].is_on() && sim.nodes[node].stalled.is_none() {
         let ends = disk.custody().map(|row| row.until).chain(disk.tombstones().map(|stone| stone.until));
-        offend(ends.min().is_none_or(|end| end + TIDY > sim.now()), "keeps mail beyond its life");
+        require(ends.min().is_none_or(|end| end + TIDY > sim.now()), "keeps mail beyond its lifetime");
     }
 }
 

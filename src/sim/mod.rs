@@ -1,28 +1,28 @@
-//! The simulator: the product's own cores in one process, one queue of events by moment, one seed. The same seed gives the
-//! same trace, to the last byte sent.
+//! The simulator: many real cores in one process, driven by one event queue and one seed. Equal seeds give equal
+//! traces, to the last byte sent.
 //!
-//! A [`Sim`] is a world of [`node`]s. Each has a disk that commits after a while and loses the rest in a crash ([`disk`]),
-//! and connections with delay over cables that can be cut ([`net`]). What a core puts out in one go becomes frames as in the
-//! shell ([`post`]), and goes through the wire's encoder and decoder, so that what is counted ([`traffic`]) is what would
-//! travel. What can go wrong is in [`faults`].
+//! A [`Sim`] is a world of [`node`]s. Each has a simulated disk that commits after a delay and loses uncommitted ops
+//! in a crash ([`disk`]), and connections with latency over links that can be cut ([`net`]). The outputs of a core
+//! are grouped into frames as in the shell (`framing`) and pass through the real encoder and decoder, so that the
+//! [`traffic`] counted is what would be sent. [`faults`] injects failures.
 
-mod acquaint;
+pub mod contacts;
 pub mod disk;
+pub mod dissemination;
 pub mod faults;
+mod framing;
 pub mod invariants;
-pub mod knocks;
-pub mod meetings;
 pub mod net;
 pub mod node;
-mod post;
+pub mod oracle;
+mod preload;
 mod queue;
 pub mod report;
-pub mod rumour;
 pub mod scenario;
 pub mod topology;
 mod trace;
 pub mod traffic;
-pub mod truth;
+pub mod unproven_dials;
 mod world;
 
 pub use world::Sim;
@@ -32,25 +32,28 @@ use std::time::Duration;
 use crate::id::NetworkId;
 use crate::identity::Scheme;
 
-/// How the simulated world behaves.
+/// The parameters of a simulated world.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Seeds all randomness of the world and of its cores.
     pub seed: u64,
+    /// The signature scheme: real, or a cheap substitute for large worlds.
     pub scheme: Scheme,
-    /// One way, at least and at most.
+    /// Minimum and maximum one-way delay.
     pub delay: (Duration, Duration),
-    /// Of a hundred packets so many are lost; QUIC sends them again.
+    /// Packet loss in percent. QUIC retransmits, so loss shows as delay.
     pub loss: u8,
-    /// Of a hundred frames so many come twice, hellos apart: no cable does that, but a peer may say a thing again.
+    /// Percentage of frames that arrive twice, except hellos. QUIC does not duplicate, but a peer may repeat itself.
     pub twice: u8,
-    /// What a commit takes; what is written meanwhile waits for the next.
+    /// Duration of a commit. Ops written meanwhile wait for the next one.
     pub commit: Duration,
-    /// What a dial into nothing takes.
+    /// How long a dial to an address without a listener takes to fail.
     pub dial_timeout: Duration,
+    /// The network of all nodes.
     pub network: NetworkId,
-    /// Keep every notice; else only answers, and who is shown online.
+    /// Keep every notice of every node. Otherwise only answers to commands are kept, and who is shown online.
     pub record: bool,
-    /// Keep what is written to disks; without it a node cannot be started again.
+    /// Keep the content of disks. Without it a node cannot be restarted.
     pub disks: bool,
 }
 

@@ -1,9 +1,9 @@
-//! The simulated network: connections with delay, cables that are cut one way or both, parts that do not reach each other,
-//! and the idle time-out that notices.
+//! The simulated network: connections with latency, links that can be cut in one or both directions, partitions, and
+//! the idle timeout that detects them.
 //!
-//! It stands for QUIC, not for UDP: what is sent on a connection arrives once and in order, loss shows as delay, and an end
-//! that hears nothing for [`IDLE`] is closed. A connection needs both directions to be made; where one of them fails
-//! afterwards, the deaf end closes first and the other one a time-out later.
+//! It models QUIC, not UDP: what is sent on a connection arrives once and in order, loss shows as delay, and an end
+//! that receives nothing for [`IDLE`] is closed. Establishing a connection needs both directions. If one direction
+//! fails later, the end that receives nothing closes first, and the other one an idle timeout later.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -13,23 +13,23 @@ use crate::id::ConnId;
 use crate::proto::event::Input;
 use crate::time::Moment;
 
-/// Index of a node in its simulation.
+/// The index of a node in its simulation.
 pub type NodeIndex = usize;
 
-/// A connection, never used for another one: generation and slot.
+/// The unique id of a connection: generation and slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PipeId(u64);
 
-/// The idle time-out of connections, as in the shell.
+/// The idle timeout of connections, as in the shell.
 pub const IDLE: Duration = Duration::from_millis(10_800);
 
 impl PipeId {
-    /// The connection as one of its ends knows it.
+    /// The connection id used by one of the ends.
     pub fn conn(self, end: usize) -> ConnId {
         ConnId(self.0 << 1 | end as u64)
     }
 
-    /// Which end of which connection a node means.
+    /// The connection and end that a connection id denotes.
     pub fn of(conn: ConnId) -> (PipeId, usize) {
         (PipeId(conn.0 >> 1), (conn.0 & 1) as usize)
     }
@@ -39,23 +39,24 @@ impl PipeId {
     }
 }
 
-/// One connection: the end that dialled and the end that was dialled.
+/// A connection. End 0 dialled, end 1 accepted.
 #[derive(Debug)]
 pub struct Pipe {
+    /// The nodes at the two ends.
     pub ends: [NodeIndex; 2],
-    /// Whether that end still has it.
+    /// Whether each end still has the connection open.
     pub open: [bool; 2],
-    /// What cannot arrive now, by receiving end.
+    /// Inputs that cannot be delivered now, by receiving end.
     pub held: [VecDeque<Input>; 2],
-    /// What is sent now arrives after what was sent before, by receiving end.
+    /// The earliest arrival of the next input, by receiving end: inputs arrive in order.
     pub busy_until: [Moment; 2],
-    /// The end that was dialled has moved: nothing passes any more.
+    /// The accepting end has changed its address: nothing passes any more.
     pub severed: bool,
-    /// How often the way was mended: an idle time-out counts from the last time.
+    /// How often the path was repaired. Idle timeouts count from the last repair.
     pub mends: u32,
 }
 
-/// All connections and cables.
+/// All connections, addresses and cuts.
 #[derive(Debug, Default)]
 pub struct Net {
     slots: Vec<Option<(PipeId, Pipe)>>,
@@ -63,15 +64,15 @@ pub struct Net {
     generation: u64,
     of_node: Vec<BTreeSet<PipeId>>,
     at: BTreeMap<SocketAddr, NodeIndex>,
-    /// One-way: from, to.
+    /// Cut directions: from, to.
     cuts: BTreeSet<(NodeIndex, NodeIndex)>,
     part: Vec<u32>,
-    /// The islands a node is on; none in the routed world.
+    /// The islands of each node; none for a node in the routed network.
     islands: Vec<Vec<u32>>,
 }
 
 impl Net {
-    /// A node more, in the common part.
+    /// Adds a node, in part 0.
     pub fn join(&mut self, node: NodeIndex, addr: SocketAddr) {
         self.of_node.resize_with(node + 1, BTreeSet::new);
         self.part.resize(node + 1, 0);
@@ -79,7 +80,7 @@ impl Net {
         self.at.insert(addr, node);
     }
 
-    /// The node gives its address up for another; whoever has that one now stays there.
+    /// Changes a node's address. If another node already has the new one, that node keeps it.
     pub fn readdress(&mut self, node: NodeIndex, old: SocketAddr, new: SocketAddr) {
         if self.at.get(&old) == Some(&node) {
             self.at.remove(&old);
@@ -87,11 +88,12 @@ impl Net {
         self.at.entry(new).or_insert(node);
     }
 
-    /// Who has an address.
-    pub fn who(&self, addr: &SocketAddr) -> Option<NodeIndex> {
+    /// The node with this address.
+    pub fn node_of_session(&self, addr: &SocketAddr) -> Option<NodeIndex> {
         self.at.get(addr).copied()
     }
 
+    /// Opens a connection.
     pub fn open(&mut self, dialler: NodeIndex, acceptor: NodeIndex) -> PipeId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -114,20 +116,22 @@ impl Net {
         id
     }
 
+    /// A connection that at least one end has open.
     pub fn pipe(&self, id: PipeId) -> Option<&Pipe> {
         self.slots.get(id.slot())?.as_ref().filter(|(held, _)| *held == id).map(|(_, pipe)| pipe)
     }
 
+    /// The same, mutable.
     pub fn pipe_mut(&mut self, id: PipeId) -> Option<&mut Pipe> {
         self.slots.get_mut(id.slot())?.as_mut().filter(|(held, _)| *held == id).map(|(_, pipe)| pipe)
     }
 
-    /// An end lets go; a connection that no end has is forgotten. False if it had let go before.
-    pub fn let_go(&mut self, id: PipeId, end: usize) -> bool {
+    /// Closes one end. A connection with both ends closed is removed. False if that end was closed already.
+    pub fn release_end(&mut self, id: PipeId, end: usize) -> bool {
         let Some(pipe) = self.pipe_mut(id) else { return false };
         let had = std::mem::replace(&mut pipe.open[end], false);
         let (node, forgotten) = (pipe.ends[end], pipe.open == [false; 2]);
-        // Who dials an old address of its own has both ends.
+        // A node that dials its own former address holds both ends.
         let both = pipe.ends[0] == pipe.ends[1] && !forgotten;
         if had && !both {
             self.of_node[node].remove(&id);
@@ -139,17 +143,17 @@ impl Net {
         had
     }
 
-    /// The connections that a node has.
+    /// The connections of a node.
     pub fn of_node(&self, node: NodeIndex) -> impl Iterator<Item = PipeId> + '_ {
         self.of_node[node].iter().copied()
     }
 
-    /// Connections that both ends have, with their ends.
+    /// The ends of all connections that are open at both.
     pub fn live(&self) -> impl Iterator<Item = [NodeIndex; 2]> + '_ {
         self.slots.iter().flatten().map(|(_, pipe)| pipe).filter(|pipe| pipe.open == [true; 2]).map(|pipe| pipe.ends)
     }
 
-    /// Every connection.
+    /// All connections.
     pub fn all(&self) -> Vec<PipeId> {
         self.slots.iter().flatten().map(|(id, _)| *id).collect()
     }
@@ -160,30 +164,32 @@ impl Net {
         self.of_node[a].union(&self.of_node[b]).copied().filter(joins).collect()
     }
 
-    /// Packets from one node no longer come to another.
+    /// Drops packets from one node to another.
     pub fn cut(&mut self, from: NodeIndex, to: NodeIndex) {
         self.cuts.insert((from, to));
     }
 
+    /// Undoes [`cut`](Self::cut).
     pub fn mend(&mut self, from: NodeIndex, to: NodeIndex) {
         self.cuts.remove(&(from, to));
     }
 
-    /// Puts a node into a part; packets stay within one.
+    /// Puts a node into a part of a partitioned network. Packets pass only within a part.
     pub fn set_part(&mut self, node: NodeIndex, part: u32) {
         self.part[node] = part;
     }
 
+    /// The part of a node.
     pub fn part(&self, node: NodeIndex) -> u32 {
         self.part[node]
     }
 
-    /// Puts a node on islands, and takes it off all others.
-    pub fn put_on(&mut self, node: NodeIndex, islands: &[u32]) {
+    /// Sets the islands of a node.
+    pub fn set_islands(&mut self, node: NodeIndex, islands: &[u32]) {
         self.islands[node] = islands.to_vec();
     }
 
-    /// Whether two nodes have a link in common, or both a way through the routed world.
+    /// Whether two nodes share an island, or are both in the routed network.
     fn share_a_link(&self, a: NodeIndex, b: NodeIndex) -> bool {
         let (a, b) = (&self.islands[a], &self.islands[b]);
         a.iter().any(|island| b.contains(island)) || (a.is_empty() && b.is_empty())
@@ -196,7 +202,7 @@ impl Net {
             && (self.cuts.is_empty() || !self.cuts.contains(&(from, to)))
     }
 
-    /// Whether they pass both ways.
+    /// Whether packets pass in both directions.
     pub fn reaches(&self, a: NodeIndex, b: NodeIndex) -> bool {
         self.passes(a, b) && self.passes(b, a)
     }
@@ -207,13 +213,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_is_forgotten_when_both_ends_have_let_go_and_its_name_is_not_used_again() {
+    fn a_connection_is_removed_once_both_ends_are_closed_and_its_id_is_not_reused() {
         let mut net = Net::default();
         (0..2).for_each(|node| net.join(node, ([10, 0, 0, node as u8], 1).into()));
         let first = net.open(0, 1);
-        assert!(net.let_go(first, 0) && !net.let_go(first, 0));
+        assert!(net.release_end(first, 0) && !net.release_end(first, 0));
         assert!(net.pipe(first).is_some() && net.of_node(0).next().is_none());
-        assert!(net.let_go(first, 1) && net.pipe(first).is_none());
+        assert!(net.release_end(first, 1) && net.pipe(first).is_none());
         let second = net.open(1, 0);
         assert!(second != first && second.slot() == first.slot() && net.pipe(first).is_none());
         assert_eq!(PipeId::of(second.conn(1)), (second, 1));
@@ -223,11 +229,11 @@ mod tests {
     fn packets_pass_between_islands_only_where_a_node_has_an_interface_on_both() {
         let mut net = Net::default();
         (0..4).for_each(|node| net.join(node, ([10, 0, 0, node as u8], 1).into()));
-        net.put_on(0, &[1]);
-        net.put_on(1, &[1, 2]);
-        net.put_on(2, &[2]);
+        net.set_islands(0, &[1]);
+        net.set_islands(1, &[1, 2]);
+        net.set_islands(2, &[2]);
         assert!(net.reaches(0, 1) && net.reaches(1, 2) && !net.passes(0, 2));
-        assert!(!net.passes(3, 0) && !net.passes(1, 3), "and not into the routed world");
+        assert!(!net.passes(3, 0) && !net.passes(1, 3), "and not into the routed network");
     }
 
     #[test]

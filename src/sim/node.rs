@@ -1,12 +1,12 @@
-//! A simulated node: who it is, what it has on its disk, and what it has shown.
+//! A simulated node: its identity, its disk, and what it has reported.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::disk::Disk;
-use super::knocks::Knocks;
 use super::net::NodeIndex;
 use super::traffic::Traffic;
+use super::unproven_dials::UnprovenDials;
 use crate::id::{BootId, NetworkId, SessionId, UserId};
 use crate::identity::{Name, Scheme, SecretKey};
 use crate::proto::notice::Notice;
@@ -18,22 +18,24 @@ use crate::wire::record::roles;
 /// The UDP port of every simulated node.
 pub const PORT: u16 = 27272;
 
-/// Simulated wall clocks that go right show 2026.
+/// The wall time, in Unix milliseconds, at which simulations start: in 2026.
 const WALL: i64 = 1_790_000_000_000;
 
-/// A node to be.
+/// The configuration of a node.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// The user's name.
     pub name: String,
+    /// How to answer link requests.
     pub accept: Accept,
     /// Bits of [`roles`].
     pub roles: u32,
-    /// Which local link it is on.
+    /// The local link it is on, in the routed network.
     pub segment: Option<u32>,
-    /// Local links without a route out of them that it has an interface on: then packets pass only between nodes with one in
-    /// common. With none of these it is in the routed world.
+    /// The isolated local links (islands) it has an interface on. Packets then pass only between nodes that share
+    /// one. A node without any is in the routed network.
     pub islands: Vec<u32>,
-    /// As given by `--bootstrap`.
+    /// Addresses as given by `--bootstrap`.
     pub bootstrap: Vec<SocketAddr>,
 }
 
@@ -50,7 +52,7 @@ impl Plan {
         }
     }
 
-    /// A client with one interface, on an island.
+    /// A client on one island.
     pub fn islander(name: impl Into<String>, island: u32) -> Plan {
         Plan { islands: vec![island], ..Plan::client(name) }
     }
@@ -60,29 +62,39 @@ impl Plan {
         Plan { roles: roles::RELAY, islands: islands.to_vec(), ..Plan::client(name) }
     }
 
-    /// Every local link it is on.
+    /// All local links the node is on.
     pub fn links(&self) -> Vec<u32> {
         self.segment.into_iter().chain(self.islands.iter().copied()).collect()
     }
 }
 
-/// A simulated node. Its core is gone while it is switched off.
+/// A simulated node.
 pub struct Node {
+    /// The user's id.
     pub user: UserId,
+    /// The session's id.
     pub session: SessionId,
+    /// The current address.
     pub addr: SocketAddr,
+    /// The simulated disk.
     pub disk: Disk,
-    /// Everything it told its faces, in order, if the world records.
+    /// All notices in order, with the line they answer, if [`Settings::record`](super::Settings::record) is set;
+    /// otherwise answers only.
     pub notices: Vec<(Option<u64>, Notice)>,
+    /// Frames sent.
     pub sent_frames: u64,
+    /// Bytes sent, in frames with their headers.
     pub sent_bytes: u64,
+    /// Messages sent, by kind.
     pub traffic: Traffic,
-    pub knocks: Knocks,
-    /// Sessions its faces were told are online and not yet gone.
-    pub shows: BTreeSet<SessionId>,
+    /// Dials to addresses the node has no reason to trust.
+    pub unproven_dials: UnprovenDials,
+    /// Sessions that are currently shown as online.
+    pub shown_online: BTreeSet<SessionId>,
+    /// Its configuration.
     pub plan: Plan,
     /// Milliseconds by which its wall clock is ahead.
-    pub wall_ahead: i64,
+    pub wall_offset: i64,
     pub(super) core: Option<Core>,
     pub(super) name: Name,
     pub(super) user_key: SecretKey,
@@ -90,19 +102,21 @@ pub struct Node {
     pub(super) starts: u64,
     pub(super) committing: bool,
     pub(super) woken_for: Option<Moment>,
-    /// Its process stands still until then.
+    /// The process is stalled until then.
     pub(super) stalled: Option<Moment>,
-    /// Which round of announcements counts; an older one ends.
+    /// The current series of announcements; older ones end.
     pub(super) announcing: u64,
 }
 
-/// An address in a network of its own, so that nobody is near by accident: the first 65,536 of a block are in different /24.
+/// An address in a subnet of its own, so that no two nodes appear to be close: the first 65,536 of a block are in
+/// different /24 networks.
 pub fn address(block: u8, nth: u32) -> SocketAddr {
     let [_, host, over, network] = nth.to_be_bytes();
     SocketAddr::from(([block, over, network, host + 1], PORT))
 }
 
 impl Node {
+    /// A node that is not running, with keys from `seeds` (user, session).
     pub fn new(index: NodeIndex, plan: Plan, scheme: Scheme, seeds: [[u8; 32]; 2]) -> Node {
         let [user_key, session_key] = seeds.map(|seed| SecretKey::from_seed(scheme, &seed));
         Node {
@@ -114,11 +128,11 @@ impl Node {
             sent_frames: 0,
             sent_bytes: 0,
             traffic: Traffic::default(),
-            knocks: Knocks::default(),
-            shows: BTreeSet::new(),
-            wall_ahead: 0,
+            unproven_dials: UnprovenDials::default(),
+            shown_online: BTreeSet::new(),
+            wall_offset: 0,
             core: None,
-            name: Name::parse(&plan.name).expect("simulated nodes have good names"),
+            name: Name::parse(&plan.name).expect("simulated nodes have valid names"),
             user_key,
             session_key,
             starts: 0,
@@ -130,7 +144,7 @@ impl Node {
         }
     }
 
-    /// The same keys and what is on the disk, at an address of its own.
+    /// A copy with the same keys and disk, at an address of its own.
     pub(super) fn copy(&self, index: NodeIndex) -> Node {
         let mut copy = Node::new(index, self.plan.clone(), self.user_key.scheme(), [[0; 32]; 2]);
         (copy.user, copy.user_key) = (self.user, self.user_key.clone());
@@ -139,23 +153,29 @@ impl Node {
         copy
     }
 
+    /// Whether the node is running.
     pub fn is_on(&self) -> bool {
         self.core.is_some()
     }
 
-    /// It starts: where keys answered before, by its disk, and what it was given, it may dial at will.
-    pub(super) fn prove_what_is_known(&mut self) {
-        self.knocks.start();
-        let met = self.disk.sessions().flat_map(|row| &row.addresses).filter(|row| row.provenance <= Provenance::Lan);
-        met.map(|row| row.addr).chain(self.plan.bootstrap.iter().copied()).for_each(|addr| self.knocks.prove(addr));
+    /// At a start, the node may freely dial addresses at which keys answered before, according to its disk, and those
+    /// it was configured with.
+    pub(super) fn allow_known_addresses(&mut self) {
+        self.unproven_dials.reset();
+        let proven =
+            self.disk.sessions().flat_map(|row| &row.addresses).filter(|row| row.provenance <= Provenance::Lan);
+        proven
+            .map(|row| row.addr)
+            .chain(self.plan.bootstrap.iter().copied())
+            .for_each(|addr| self.unproven_dials.allow(addr));
     }
 
-    /// What its clocks show.
+    /// The reading of its clocks.
     pub fn clock(&self, now: Moment) -> Now {
-        Now { moment: now, wall: Wall(WALL + now.0 as i64 + self.wall_ahead) }
+        Now { moment: now, wall: Wall(WALL + now.0 as i64 + self.wall_offset) }
     }
 
-    /// Of this start of this node.
+    /// The boot id of the current run.
     pub fn boot(&self, index: NodeIndex) -> BootId {
         BootId((index as u64) << 32 | self.starts)
     }

@@ -1,11 +1,11 @@
-//! What is still to happen, in the order of moments and, within one moment, of planning.
+//! The event queue, ordered by moment and, within one moment, by insertion.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::time::Moment;
 
-/// Events by moment. The heap holds three words of each; the event itself stays in its slot until it is due.
+/// Events by moment. The heap holds three words per event; the event itself stays in its slot until it is due.
 #[derive(Debug)]
 pub struct Queue<E> {
     heap: BinaryHeap<Reverse<(Moment, u64, u32)>>,
@@ -21,6 +21,7 @@ impl<E> Default for Queue<E> {
 }
 
 impl<E> Queue<E> {
+    /// Schedules an event.
     pub fn plan(&mut self, at: Moment, event: E) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -31,11 +32,12 @@ impl<E> Queue<E> {
         self.heap.push(Reverse((at, self.planned, slot)));
     }
 
-    /// When the next one is due.
+    /// When the next event is due.
     pub fn next(&self) -> Option<Moment> {
         self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
+    /// Removes the next event.
     pub fn pop(&mut self) -> Option<(Moment, E)> {
         let Reverse((at, _, slot)) = self.heap.pop()?;
         self.free.push(slot);
@@ -48,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_come_by_moment_and_of_one_moment_as_planned() {
+    fn events_are_ordered_by_moment_and_within_one_moment_by_insertion() {
         let mut queue = Queue::default();
         for (at, event) in [(5, 'c'), (1, 'a'), (5, 'd'), (1, 'b')] {
             queue.plan(Moment(at), event);
@@ -56,6 +58,6 @@ mod tests {
         let order: String = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
         assert_eq!(order, "abcd");
         queue.plan(Moment(9), 'e');
-        assert_eq!((queue.next(), queue.slots.len()), (Some(Moment(9)), 4), "slots are used again");
+        assert_eq!((queue.next(), queue.slots.len()), (Some(Moment(9)), 4), "slots are reused");
     }
 }

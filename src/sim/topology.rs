@@ -1,4 +1,4 @@
-//! Who is linked to whom: the graphs that worlds are made of.
+//! Link graphs: who is linked to whom.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,10 +6,11 @@ use rand_core::Rng;
 
 use super::net::NodeIndex;
 
-/// Nodes of an island, and of a cluster of friends.
+/// Number of nodes in a cluster of [`Topology::Islands`].
 const ISLAND: usize = 20;
 
-/// Links between nodes. One that came about by accepting a stranger in an open network is `auto`.
+/// An undirected graph of links between nodes. A link that one side accepted from a stranger in an open network is
+/// `auto`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
     edges: Vec<BTreeMap<NodeIndex, Auto>>,
@@ -17,24 +18,27 @@ pub struct Graph {
 
 type Auto = bool;
 
-/// The shapes that a world can have.
+/// The shape of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topology {
-    /// Everybody has the same number of links, to anybody.
+    /// All nodes have the same number of links, to random others.
     Random,
-    /// A ring on which everybody is linked to the nearest; one link in ten leads anywhere else.
+    /// A ring in which each node is linked to the nearest ones; one link in ten leads to a random node.
     Clustered,
-    /// Random islands of twenty in a ring, one bridge between neighbours.
+    /// Random clusters of twenty in a ring, one link between neighbouring clusters.
     Islands,
-    /// Everybody is linked to the first.
+    /// All nodes are linked to the first.
     Star,
+    /// Each node is linked to the next.
     Line,
+    /// A line whose ends are linked.
     Ring,
-    /// The network of the paper's figure 3, its first ten nodes; more are linked to C alone.
+    /// The ten nodes of the paper's figure 3; additional nodes are linked to C only.
     Figure3,
 }
 
 impl Topology {
+    /// All topologies with their names on the command line.
     pub const ALL: [(&str, Topology); 7] = [
         ("random", Topology::Random),
         ("clustered", Topology::Clustered),
@@ -45,7 +49,7 @@ impl Topology {
         ("figure3", Topology::Figure3),
     ];
 
-    /// A graph of this shape; `degree` counts where the shape leaves it open.
+    /// Builds a graph of this shape. `degree` applies where the shape leaves it open.
     pub fn build(self, nodes: usize, degree: usize, rng: &mut impl Rng) -> Graph {
         let mut graph = Graph::empty(nodes);
         match self {
@@ -61,59 +65,68 @@ impl Topology {
     }
 }
 
-/// Of the paper's figure 3: R and E are linked, both with Q; C is linked with all but E.
+/// The nodes of the paper's figure 3: R and E are linked, both with Q; C is linked with all but E.
 pub mod figure3 {
+    /// Node R.
     pub const R: usize = 0;
+    /// Node E.
     pub const E: usize = 1;
+    /// Node Q.
     pub const Q: usize = 2;
+    /// Node C.
     pub const C: usize = 3;
+    /// The nodes without a name.
     pub const OTHERS: std::ops::Range<usize> = 4..10;
 }
 
 impl Graph {
+    /// A graph without links.
     pub fn empty(nodes: usize) -> Graph {
         Graph { edges: vec![BTreeMap::new(); nodes] }
     }
 
+    /// Number of nodes.
     pub fn nodes(&self) -> usize {
         self.edges.len()
     }
 
-    /// Links two nodes. Nobody is linked to themselves.
+    /// Links two nodes. A link of a node to itself is ignored.
     pub fn link(&mut self, a: NodeIndex, b: NodeIndex) {
         self.set(a, b, false);
     }
 
-    /// Links them by acceptance of a stranger.
+    /// Links two nodes, one of which was accepted as a stranger.
     pub fn link_auto(&mut self, a: NodeIndex, b: NodeIndex) {
         self.set(a, b, true);
     }
 
+    /// Removes a link.
     pub fn unlink(&mut self, a: NodeIndex, b: NodeIndex) {
         self.edges[a].remove(&b);
         self.edges[b].remove(&a);
     }
 
+    /// Whether two nodes are linked.
     pub fn is_link(&self, a: NodeIndex, b: NodeIndex) -> bool {
         self.edges[a].contains_key(&b)
     }
 
-    /// Whether they are linked and neither was accepted as a stranger.
+    /// Whether two nodes are linked and neither was accepted as a stranger.
     pub fn is_close(&self, a: NodeIndex, b: NodeIndex) -> bool {
         self.edges[a].get(&b) == Some(&false)
     }
 
-    /// Everybody linked to a node.
+    /// The nodes linked to a node.
     pub fn friends(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
         self.edges[node].keys().copied()
     }
 
-    /// Those whose friends are in the node's horizon.
+    /// The linked nodes whose own links extend the node's horizon: those not accepted as strangers.
     pub fn close_friends(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
         self.edges[node].iter().filter(|(_, auto)| !**auto).map(|(friend, _)| *friend)
     }
 
-    /// Everybody within two steps.
+    /// The nodes within two links.
     pub fn horizon(&self, node: NodeIndex) -> Vec<NodeIndex> {
         let further = self.close_friends(node).flat_map(|friend| self.close_friends(friend));
         let mut all: Vec<NodeIndex> = self.friends(node).chain(further).filter(|other| *other != node).collect();
@@ -122,7 +135,7 @@ impl Graph {
         all
     }
 
-    /// Every link once.
+    /// All links, each once.
     pub fn links(&self) -> impl Iterator<Item = (NodeIndex, NodeIndex)> + '_ {
         self.edges.iter().enumerate().flat_map(|(a, all)| all.keys().filter(move |b| a < **b).map(move |b| (a, *b)))
     }
@@ -134,8 +147,8 @@ impl Graph {
         }
     }
 
-    /// Links a range of nodes in rings of random order, so that it is in one piece and all have `degree` links (one less
-    /// where two rings agree).
+    /// Links a range of nodes in rings of random order, so that it is connected and all have `degree` links (fewer
+    /// where two rings coincide).
     fn mix(&mut self, range: std::ops::Range<NodeIndex>, degree: usize, rng: &mut impl Rng) {
         let mut order: Vec<NodeIndex> = range.collect();
         let count = order.len();
@@ -158,12 +171,12 @@ impl Graph {
 
     fn islands(&mut self, degree: usize, rng: &mut impl Rng) {
         let count = self.nodes();
-        let shores: Vec<usize> = (0..count).step_by(ISLAND).collect();
-        for shore in &shores {
-            self.mix(*shore..(shore + ISLAND).min(count), degree, rng);
+        let clusters: Vec<usize> = (0..count).step_by(ISLAND).collect();
+        for cluster in &clusters {
+            self.mix(*cluster..(cluster + ISLAND).min(count), degree, rng);
         }
-        for at in 0..shores.len() {
-            self.link(shores[at], shores[(at + 1) % shores.len()]);
+        for at in 0..clusters.len() {
+            self.link(clusters[at], clusters[(at + 1) % clusters.len()]);
         }
     }
 
@@ -174,45 +187,45 @@ impl Graph {
         self.link(R, Q);
         let count = self.nodes();
         (0..count).filter(|node| *node != E && *node != C).for_each(|node| self.link(C, node));
-        // The others are a chain beside Q.
+        // The others form a chain that starts at Q.
         self.link(Q, OTHERS.start);
         OTHERS.skip(1).filter(|node| *node < count).for_each(|node| self.link(node - 1, node));
     }
 }
 
-/// Puts a list into random order.
+/// Shuffles a list.
 pub fn shuffle<T>(list: &mut [T], rng: &mut impl Rng) {
     for at in (1..list.len()).rev() {
         list.swap(at, (rng.next_u64() % (at as u64 + 1)) as usize);
     }
 }
 
-/// The pieces of a graph on some of its nodes, largest first.
-pub fn pieces(
+/// The connected components of a graph restricted to `nodes`, largest first.
+pub fn components(
     nodes: impl IntoIterator<Item = NodeIndex>,
     edges: impl IntoIterator<Item = [NodeIndex; 2]>,
 ) -> Vec<Vec<NodeIndex>> {
-    let mut beside: BTreeMap<NodeIndex, Vec<NodeIndex>> = nodes.into_iter().map(|node| (node, Vec::new())).collect();
+    let mut adjacent: BTreeMap<NodeIndex, Vec<NodeIndex>> = nodes.into_iter().map(|node| (node, Vec::new())).collect();
     for [a, b] in edges {
-        if beside.contains_key(&a) && beside.contains_key(&b) {
-            beside.get_mut(&a).into_iter().for_each(|all| all.push(b));
-            beside.get_mut(&b).into_iter().for_each(|all| all.push(a));
+        if adjacent.contains_key(&a) && adjacent.contains_key(&b) {
+            adjacent.get_mut(&a).into_iter().for_each(|all| all.push(b));
+            adjacent.get_mut(&b).into_iter().for_each(|all| all.push(a));
         }
     }
-    let mut pieces = Vec::new();
-    while let Some(first) = beside.keys().next().copied() {
-        let mut piece = vec![first];
-        let mut waiting: VecDeque<NodeIndex> = beside.remove(&first).unwrap_or_default().into();
-        while let Some(node) = waiting.pop_front() {
-            if let Some(further) = beside.remove(&node) {
-                piece.push(node);
-                waiting.extend(further);
+    let mut components = Vec::new();
+    while let Some(first) = adjacent.keys().next().copied() {
+        let mut component = vec![first];
+        let mut pending: VecDeque<NodeIndex> = adjacent.remove(&first).unwrap_or_default().into();
+        while let Some(node) = pending.pop_front() {
+            if let Some(further) = adjacent.remove(&node) {
+                component.push(node);
+                pending.extend(further);
             }
         }
-        pieces.push(piece);
+        components.push(component);
     }
-    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
-    pieces
+    components.sort_by_key(|component| std::cmp::Reverse(component.len()));
+    components
 }
 
 #[cfg(test)]
@@ -222,18 +235,18 @@ mod tests {
     use rand_core::SeedableRng;
 
     #[test]
-    fn every_shape_is_in_one_piece_and_its_links_go_both_ways() {
+    fn every_topology_is_connected_and_its_links_are_symmetric() {
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         for (name, topology) in Topology::ALL {
             let graph = topology.build(60, 6, &mut rng);
             let links: Vec<[usize; 2]> = graph.links().map(|(a, b)| [a, b]).collect();
             assert!(links.iter().all(|[a, b]| a != b && graph.is_link(*b, *a)), "{name}");
-            assert_eq!(pieces(0..60, links).len(), 1, "{name}");
+            assert_eq!(components(0..60, links).len(), 1, "{name}");
         }
     }
 
     #[test]
-    fn figure_3_is_the_papers() {
+    fn figure_3_has_the_links_of_the_paper() {
         use figure3::{C, E, Q, R};
         let graph = Topology::Figure3.build(10, 0, &mut ChaCha20Rng::seed_from_u64(1));
         assert!(graph.is_link(E, R) && graph.is_link(E, Q) && graph.is_link(R, Q));
@@ -241,8 +254,8 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_counted_without_those_who_are_gone() {
+    fn components_leave_out_nodes_that_are_off() {
         let line = [[0, 1], [1, 2], [2, 3], [3, 4]];
-        assert_eq!(pieces([0, 1, 3, 4, 9], line), [vec![0, 1], vec![3, 4], vec![9]]);
+        assert_eq!(components([0, 1, 3, 4, 9], line), [vec![0, 1], vec![3, 4], vec![9]]);
     }
 }

@@ -1,58 +1,62 @@
-//! What is sent: messages by kind, frames and their bytes. QUIC's own packets, acknowledgements and keep-alives are not in it.
+//! Traffic counters: messages by kind, frames and bytes. QUIC's own packets, acknowledgements and keep-alives are not
+//! included.
 
 use std::collections::BTreeMap;
 
-/// Kinds that the wire knows, and one for all that it may ever know.
+/// Number of message kinds counted separately; the last one counts all kinds beyond.
 const KINDS: usize = 24;
 
-/// Counts since the start, or since another count.
+/// Traffic since the start, or between two readings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     control: [u64; KINDS],
     chat: [u64; KINDS],
+    /// Frames.
     pub frames: u64,
+    /// Bytes of frames, including headers.
     pub bytes: u64,
 }
 
 impl Traffic {
-    /// A control message as written: `[kind, body]`.
+    /// Counts an encoded control message, `[kind, body]`.
     pub fn control(&mut self, bytes: &[u8]) {
         self.control[kind(bytes)] += 1;
     }
 
-    /// An item of the chat stream as written.
+    /// Counts an encoded item of the chat stream.
     pub fn chat(&mut self, bytes: &[u8]) {
         self.chat[kind(bytes)] += 1;
     }
 
+    /// Counts a frame of this many bytes.
     pub fn frame(&mut self, bytes: usize) {
         self.frames += 1;
         self.bytes += bytes as u64;
     }
 
-    /// Messages of both streams.
+    /// Number of messages on both streams.
     pub fn messages(&self) -> u64 {
         self.control.iter().chain(&self.chat).sum()
     }
 
-    /// Control messages of one kind, by its number on the wire.
+    /// Number of control messages of one kind, by its number on the wire.
     pub fn of_kind(&self, kind: usize) -> u64 {
         self.control.get(kind).copied().unwrap_or(0)
     }
 
-    /// Messages by what they are, without those that were never sent.
+    /// Number of messages by the name of their kind; kinds that were never sent are left out.
     pub fn by_kind(&self) -> BTreeMap<String, u64> {
         let control = self.control.iter().enumerate().map(|(kind, count)| (control_name(kind), *count));
         let chat = self.chat.iter().enumerate().map(|(kind, count)| (chat_name(kind), *count));
         control.chain(chat).filter(|(_, count)| *count > 0).collect()
     }
 
-    /// What came after `earlier`.
+    /// The traffic after `earlier`.
     pub fn since(&self, earlier: &Traffic) -> Traffic {
         self.with(earlier, |now, then| now - then)
     }
 
-    /// Both together.
+    /// The sum of both.
     pub fn and(&self, other: &Traffic) -> Traffic {
         self.with(other, |one, other| one + other)
     }
@@ -67,7 +71,7 @@ impl Traffic {
     }
 }
 
-/// Small integers are written as themselves.
+/// The kind of an encoded message: CBOR encodes small integers as one byte.
 fn kind(bytes: &[u8]) -> usize {
     bytes.get(1).map_or(0, |kind| usize::from(*kind).min(KINDS - 1))
 }

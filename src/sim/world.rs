@@ -1,4 +1,5 @@
-//! A world of nodes, and what happens when. What comes to a node is in [`arrivals`], what it wants done in [`outputs`].
+//! The simulated world and its event loop. [`arrivals`] handles what reaches a node, [`outputs`] what a core puts
+//! out.
 
 mod arrivals;
 mod outputs;
@@ -12,10 +13,10 @@ use rand_core::{Rng, SeedableRng};
 
 use super::Settings;
 use super::disk::Disk;
+use super::dissemination::Dissemination;
 use super::net::{Net, NodeIndex, PipeId};
 use super::node::{Node, Plan};
 use super::queue::Queue;
-use super::rumour::Rumour;
 use super::trace::Trace;
 use super::traffic::Traffic;
 use crate::id::{BootId, DialId, SessionId, UserId};
@@ -26,7 +27,7 @@ use crate::time::Moment;
 
 pub(super) enum Event {
     Wake(NodeIndex),
-    /// What was on its way to a node's disk when this began is there.
+    /// The ops that were pending when this commit began become durable.
     Commit {
         node: NodeIndex,
         starts: u64,
@@ -37,7 +38,7 @@ pub(super) enum Event {
         end: usize,
         input: Input,
     },
-    /// What was held back arrives.
+    /// Delivers inputs that were held back.
     Release {
         pipe: PipeId,
         end: usize,
@@ -49,13 +50,13 @@ pub(super) enum Event {
         addr: SocketAddr,
         expect: Option<SessionId>,
     },
-    /// For one start of a node: one that has been restarted since does not get it.
+    /// An input for one particular run of a node. Dropped if the node was restarted meanwhile.
     Feed {
         node: NodeIndex,
         starts: u64,
         input: Input,
     },
-    /// An end may have heard nothing for an idle time-out.
+    /// Checks whether an end has received nothing for the idle timeout.
     Idle {
         pipe: PipeId,
         mends: u32,
@@ -64,7 +65,7 @@ pub(super) enum Event {
         node: NodeIndex,
         round: u64,
     },
-    Vanish {
+    ExpireAnnouncement {
         node: NodeIndex,
         boot: BootId,
         addr: SocketAddr,
@@ -76,14 +77,16 @@ pub(super) enum Event {
     },
 }
 
-/// A world of nodes.
+/// A simulated world of nodes.
 pub struct Sim {
+    /// The parameters of the world.
     pub settings: Settings,
+    /// All nodes, by index.
     pub nodes: Vec<Node>,
-    /// Inputs that cores have handled.
+    /// Number of inputs handled by all cores.
     pub events: u64,
-    /// A declaration that is followed.
-    pub rumour: Option<Rumour>,
+    /// Tracks the dissemination of one declaration, if set.
+    pub dissemination: Option<Dissemination>,
     pub(super) now: Moment,
     pub(super) rng: ChaCha20Rng,
     pub(super) net: Net,
@@ -95,13 +98,14 @@ pub struct Sim {
 }
 
 impl Sim {
+    /// An empty world.
     pub fn new(settings: Settings) -> Sim {
         Sim {
             rng: ChaCha20Rng::seed_from_u64(settings.seed),
             settings,
             nodes: Vec::new(),
             events: 0,
-            rumour: None,
+            dissemination: None,
             now: Moment(1),
             net: Net::default(),
             segments: BTreeMap::new(),
@@ -112,18 +116,18 @@ impl Sim {
         }
     }
 
-    /// Adds a client, switched off, on the common local link if `lan`.
+    /// Adds a client, not started, on the common local link if `lan`.
     pub fn add(&mut self, name: &str, accept: Accept, lan: bool) -> NodeIndex {
-        self.place(Plan { accept, segment: lan.then_some(0), ..Plan::client(name) })
+        self.add_node(Plan { accept, segment: lan.then_some(0), ..Plan::client(name) })
     }
 
-    /// Adds a node, switched off.
-    pub fn place(&mut self, plan: Plan) -> NodeIndex {
+    /// Adds a node, not started.
+    pub fn add_node(&mut self, plan: Plan) -> NodeIndex {
         let index = self.nodes.len();
         let links = plan.links();
         let node = Node::new(index, plan, self.settings.scheme, [self.random(), self.random()]);
         self.net.join(index, node.addr);
-        self.net.put_on(index, &node.plan.islands);
+        self.net.set_islands(index, &node.plan.islands);
         self.by_session.insert(node.session, index);
         self.by_user.insert(node.user, index);
         self.nodes.push(node);
@@ -133,91 +137,92 @@ impl Sim {
         index
     }
 
-    /// Adds a node that has the keys and the disk of another one, switched off: somebody copied a directory.
-    pub fn place_copy(&mut self, of: NodeIndex) -> NodeIndex {
+    /// Adds a node, not started, with the keys and disk of another one, as if its data directory had been copied.
+    pub fn add_copy(&mut self, of: NodeIndex) -> NodeIndex {
         let index = self.nodes.len();
         let node = self.nodes[of].copy(index);
         self.net.join(index, node.addr);
-        self.net.put_on(index, &node.plan.islands);
+        self.net.set_islands(index, &node.plan.islands);
         self.nodes.push(node);
         index
     }
 
-    /// Switches a node on with what its disk holds.
+    /// Starts a node from the content of its disk.
     pub fn start(&mut self, index: NodeIndex) {
         let (seed, network, now) = (self.random(), self.settings.network, self.now);
         let node = &mut self.nodes[index];
         node.starts += 1;
-        node.prove_what_is_known();
+        node.allow_known_addresses();
         node.core = Some(Core::new(node.config(index, network, seed), node.disk.load(), node.clock(now)));
         if !self.settings.disks {
-            node.disk = Disk::hollow();
+            node.disk = Disk::discarding();
         }
         (node.woken_for, node.stalled, node.committing) = (None, None, false);
-        node.shows.clear();
+        node.shown_online.clear();
         let (addr, bootstrap) = (node.addr, node.plan.bootstrap.clone());
         self.feed(index, Input::Interfaces { addrs: vec![addr] });
         if !bootstrap.is_empty() {
             self.feed(index, Input::Bootstrap { addrs: bootstrap, whom: None });
         }
-        self.announce_anew(index);
+        self.restart_announcements(index);
     }
 
-    /// Somebody types at a node.
+    /// Issues a command at a node, as line `line`.
     pub fn command(&mut self, index: NodeIndex, line: u64, command: Command) {
         self.feed(index, Input::Request(Request { line: Some(line), command }));
     }
 
-    /// Any other input.
+    /// Passes an input to a node's core. Ignored if the node is not running.
     pub fn feed(&mut self, index: NodeIndex, input: Input) {
         let node = &mut self.nodes[index];
         let clock = node.clock(self.now);
         let Some(core) = node.core.as_mut() else { return };
         self.events += 1;
         match &input {
-            Input::Connected(connected) => node.knocks.prove(connected.addr),
-            Input::Sighted { addr, .. } => node.knocks.prove(*addr),
+            Input::Connected(connected) => node.unproven_dials.allow(connected.addr),
+            Input::Sighted { addr, .. } => node.unproven_dials.allow(*addr),
             _ => {}
         }
         core.handle(clock, input);
         self.drain(index);
     }
 
-    /// The core of a node that is on.
+    /// The core of a node; `None` if it is not running.
     pub fn core(&self, index: NodeIndex) -> Option<&Core> {
         self.nodes[index].core.as_ref()
     }
 
+    /// The current moment.
     pub fn now(&self) -> Moment {
         self.now
     }
 
-    /// What all nodes have sent.
+    /// The traffic sent by all nodes.
     pub fn traffic(&self) -> Traffic {
         self.nodes.iter().fold(Traffic::default(), |sum, node| sum.and(&node.traffic))
     }
 
-    /// The network, to look at.
+    /// The simulated network.
     pub fn net(&self) -> &Net {
         &self.net
     }
 
-    /// Whose session this is.
-    pub fn who(&self, session: &SessionId) -> Option<NodeIndex> {
+    /// The node with this session.
+    pub fn node_of_session(&self, session: &SessionId) -> Option<NodeIndex> {
         self.by_session.get(session).copied()
     }
 
-    /// Which node a user has.
-    pub fn of_user(&self, user: &UserId) -> Option<NodeIndex> {
+    /// The node of this user.
+    pub fn node_of_user(&self, user: &UserId) -> Option<NodeIndex> {
         self.by_user.get(user).copied()
     }
 
-    /// Nodes that are on.
+    /// The nodes that are running.
     pub fn on(&self) -> impl Iterator<Item = NodeIndex> + '_ {
         self.nodes.iter().enumerate().filter(|(_, node)| node.is_on()).map(|(index, _)| index)
     }
 
-    /// Runs until `done` or until this much time has passed; true if `done`.
+    /// Runs until `done` returns true or `limit` has passed. Returns the last value of `done`.
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Sim) -> bool) -> bool {
         let end = self.now + limit;
         loop {
@@ -231,24 +236,24 @@ impl Sim {
         }
     }
 
-    /// Runs for a while.
+    /// Runs for `span` of simulated time.
     pub fn run(&mut self, span: Duration) {
         let end = self.now + span;
         while self.step(end) {}
         self.now = end;
     }
 
-    /// Everything that was put out so far, in order: equal for equal seeds.
+    /// A hash of all outputs so far, in order: equal for equal seeds.
     pub fn trace_hash(&self) -> [u8; 32] {
         self.trace.hash()
     }
 
-    /// A number below `below`, from the seed.
+    /// A random number below `below`.
     pub fn pick(&mut self, below: usize) -> usize {
         (self.rng.next_u64() % below.max(1) as u64) as usize
     }
 
-    /// The next event, if it is due by `end`.
+    /// Processes the next event if it is due by `end`; false if there is none.
     fn step(&mut self, end: Moment) -> bool {
         if self.queue.next().is_none_or(|at| at > end) {
             return false;
@@ -257,12 +262,12 @@ impl Sim {
         self.now = moment;
         match self.stalled_until(&event) {
             Some(later) => self.queue.plan(later, event),
-            None => self.happen(event),
+            None => self.process(event),
         }
         true
     }
 
-    fn happen(&mut self, event: Event) {
+    fn process(&mut self, event: Event) {
         match event {
             Event::Wake(node) => self.wake(node),
             Event::Commit { node, starts, through } => self.commit(node, starts, through),
@@ -272,12 +277,14 @@ impl Sim {
             Event::Feed { node, starts, input } => self.feed_start(node, starts, input),
             Event::Idle { pipe, mends } => self.idle(pipe, mends),
             Event::Announce { node, round } => self.announce(node, round),
-            Event::Vanish { node, boot, addr, segment } => self.vanish(node, boot, addr, segment),
+            Event::ExpireAnnouncement { node, boot, addr, segment } => {
+                self.expire_announcement(node, boot, addr, segment)
+            }
             Event::Resume { node, slept } => self.resume(node, slept),
         }
     }
 
-    /// Until when a node whose process stands still leaves its own affairs alone.
+    /// The moment until which an event is deferred because its node's process is stalled.
     fn stalled_until(&self, event: &Event) -> Option<Moment> {
         let node = match event {
             Event::Wake(node) | Event::Commit { node, .. } | Event::Feed { node, .. } => *node,
@@ -298,7 +305,7 @@ impl Sim {
     }
 
     fn wake(&mut self, index: NodeIndex) {
-        // A wake that was planned before a sooner one was has nothing to say.
+        // A wake-up that was superseded by an earlier one is ignored.
         if self.nodes[index].woken_for.is_some_and(|at| at <= self.now) {
             self.nodes[index].woken_for = None;
             self.feed(index, Input::Timeout);

@@ -1,26 +1,26 @@
-//! Lines from standard input, whatever stands there: bounded, and never fatal.
+//! Lines from standard input. Any input is accepted: lines are bounded, and invalid ones are reported, not fatal.
 
 use std::io::{self, BufRead, Read};
 
 use tokio::sync::mpsc;
 
-/// The longest line that is kept: more than any text or macro may hold, so that what is longer is too long for certain.
+/// The longest line that is kept. Every valid line is shorter.
 const MAX_LINE: usize = 64 * 1024;
-/// Lines that may wait for the session: with the longest ones 16 MiB.
+/// Lines that may wait for the session, at most 16 MiB.
 const WAITING: usize = 256;
 
 /// One line of input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// Without its line end.
+    /// Without its line ending.
     Text(String),
     TooLong,
     NotText,
-    /// There will be no more.
+    /// There are no more lines.
     End,
 }
 
-/// Reads standard input in a thread of its own: a blocked read holds up nothing, not even the end of the process.
+/// Reads standard input in its own thread, so that a blocked read delays nothing, not even the end of the process.
 pub fn stdin() -> mpsc::Receiver<Line> {
     let (lines, receiver) = mpsc::channel(WAITING);
     std::thread::spawn(move || {
@@ -36,7 +36,7 @@ pub fn stdin() -> mpsc::Receiver<Line> {
     receiver
 }
 
-/// The next line. An input that cannot be read any more has ended.
+/// The next line. A read error counts as the end of the input.
 pub fn next(input: &mut impl BufRead) -> Line {
     let mut bytes = Vec::new();
     match input.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut bytes) {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_text_spoils_only_itself() {
+    fn a_line_that_is_not_utf_8_does_not_affect_the_next() {
         assert_eq!(all(b"\xff\xfe\nnext\n"), [Line::NotText, Line::Text("next".into()), Line::End]);
     }
 }

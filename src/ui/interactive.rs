@@ -1,9 +1,9 @@
-//! The line editor on a terminal: editing, a history of what was typed (in memory: the words are in the store, sealed
-//! messages need no second copy on the disk), completion, and events printed above the prompt.
+//! The line editor on a terminal, with completion, a history of typed lines, and events printed above the prompt. The
+//! history is kept in memory only: the store already has the messages.
 //!
-//! Two threads serve it. One edits: it hands over a line and goes on when the session says so, with the prompt of the
-//! conversation then current. One prints: handing a text to the editor may have to wait until the editor listens, and the
-//! session must never wait for the editor while the editor waits for the session.
+//! It uses two threads. One edits: it sends a line to the session and continues when the session tells it the next prompt.
+//! The other prints, because passing text to the editor may block until the editor is ready. If the session waited for
+//! that, it could deadlock with the editor, which waits for the session.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -23,14 +23,14 @@ use rustyline::{Context, Editor, ExternalPrinter, Helper};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::crowd::Crowd;
 use super::input::Line;
+use super::limiter::Limiter;
 use super::macros::MACROS;
 use super::plain::{self, Style};
 use super::{Event, Screen};
 use crate::proto::notice::Notice;
 
-/// Names offered for completion: more than anybody tells apart.
+/// Names kept for completion.
 const MAX_NAMES: usize = 1000;
 
 type Names = Arc<Mutex<BTreeSet<String>>>;
@@ -39,24 +39,24 @@ fn lock(names: &Names) -> MutexGuard<'_, BTreeSet<String>> {
     names.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is left in the printer's queue when the session ends is shown within this time, or again at the next start.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How long to wait at the end for the printing thread. Messages that it does not print are shown at the next start.
+const LAST_PRINTS: Duration = Duration::from_millis(100);
 
-/// The screen of a line editor.
+/// The screen above the prompt of a line editor.
 pub struct Terminal {
     style: Style,
-    crowd: Crowd,
-    /// Taken when the session ends.
+    limiter: Limiter,
+    /// `None` once the session has ended.
     texts: Option<std_mpsc::Sender<(String, Option<u64>)>>,
     /// Closed when everything is printed.
     all_printed: std_mpsc::Receiver<Infallible>,
     prompts: std_mpsc::Sender<String>,
     names: Names,
-    /// Said when the terminal has been given back: the editor may not come to print it any more.
-    last_word: Option<String>,
+    /// Printed after the terminal has been restored, because the editor may no longer print it.
+    final_text: Option<String>,
 }
 
-/// Takes the terminal. Fails where there is none that can be edited on.
+/// Takes over the terminal. Fails if it does not support line editing.
 pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal, mpsc::Receiver<Line>)> {
     let config = rustyline::Config::builder().build();
     let history = MemHistory::with_config(&config);
@@ -77,23 +77,23 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
     Ok((
         Terminal {
             style: Style::of_stdout(),
-            crowd: Crowd::new(Instant::now()),
+            limiter: Limiter::new(Instant::now()),
             texts: Some(texts),
             all_printed,
             prompts,
             names,
-            last_word: None,
+            final_text: None,
         },
         receiver,
     ))
 }
 
-/// Gives the terminal back as it was before the editor took it, if it did.
+/// Restores the terminal's mode from before [`open`].
 pub fn restore_terminal() {
     terminal::restore();
 }
 
-/// Prints texts above the prompt and tells the arrivals of the messages among them.
+/// Prints texts above the prompt and reports the arrival numbers of the messages among them.
 fn print(
     mut printer: impl ExternalPrinter,
     texts: std_mpsc::Receiver<(String, Option<u64>)>,
@@ -116,7 +116,7 @@ fn edit(mut editor: Editor<Completion, MemHistory>, lines: mpsc::Sender<Line>, p
         }
         match editor.readline(&prompt) {
             Ok(line) => {
-                // What cannot be remembered was typed all the same.
+                // The line counts even if the history does not take it.
                 let _ = editor.add_history_entry(line.as_str());
                 if lines.blocking_send(Line::Text(line)).is_err() {
                     return;
@@ -128,7 +128,7 @@ fn edit(mut editor: Editor<Completion, MemHistory>, lines: mpsc::Sender<Line>, p
             }
             Err(ReadlineError::Interrupted) if editor.helper().is_some_and(|helper| !helper.empty.get()) => {}
             Err(_) => {
-                // The session may have ended by itself.
+                // Fails if the session has ended already.
                 let _ = lines.blocking_send(Line::End);
                 return;
             }
@@ -143,9 +143,9 @@ fn prompt_of(conversation: Option<&str>) -> String {
 impl Screen for Terminal {
     fn show(&mut self, _line: Option<u64>, event: Event<'_>) -> io::Result<()> {
         let mut arrival = None;
-        let mut text = self.crowd.render(self.style, event, Instant::now());
+        let mut text = self.limiter.render(self.style, event, Instant::now());
         match event {
-            // What was typed is on the screen already.
+            // The typed line is on the screen already.
             Event::Notice(Notice::Queued { .. }) => return Ok(()),
             Event::Notice(notice) => {
                 remember_names(&mut lock(&self.names), notice);
@@ -155,7 +155,7 @@ impl Screen for Terminal {
             }
             Event::Ready(ready) if ready.fresh => text = format!("{text}{}\n", plain::greeting(ready)),
             Event::Stopped => {
-                self.last_word = Some(text);
+                self.final_text = Some(text);
                 return Ok(());
             }
             Event::Ready(_) | Event::Help => {}
@@ -171,9 +171,9 @@ impl Screen for Terminal {
         Ok(())
     }
 
-    fn go_on(&mut self, conversation: Option<&str>) {
-        self.crowd.turn_to(conversation);
-        // The editor is gone only when the input has ended.
+    fn line_done(&mut self, conversation: Option<&str>) {
+        self.limiter.set_conversation(conversation);
+        // Fails only after the input has ended.
         let _ = self.prompts.send(prompt_of(conversation));
     }
 
@@ -185,12 +185,12 @@ impl Screen for Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.texts = None;
-        // Closed or late: either way this is the end.
-        let _ = self.all_printed.recv_timeout(LAST_WORDS);
+        // Returns when the printing thread has ended, or after the time-out.
+        let _ = self.all_printed.recv_timeout(LAST_PRINTS);
         terminal::restore();
-        if let Some(word) = self.last_word.take() {
-            // A terminal that is gone hears nothing.
-            let _ = stdout().write_all(word.as_bytes()).and_then(|()| stdout().flush());
+        if let Some(text) = self.final_text.take() {
+            // The terminal may be gone.
+            let _ = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
         }
     }
 }
@@ -214,10 +214,10 @@ fn remember_names(names: &mut BTreeSet<String>, notice: &Notice) {
     }
 }
 
-/// Completes macros, and names behind those that take a user.
+/// Completes macros, and user names after those that take one.
 struct Completion {
     names: Names,
-    /// Whether the line being edited is: Ctrl-C leaves an empty one, and drops another.
+    /// Whether the edited line is empty: Ctrl-C quits on an empty line and clears any other.
     empty: Cell<bool>,
 }
 
@@ -232,7 +232,7 @@ impl Completer for Completion {
 impl Hinter for Completion {
     type Hint = String;
 
-    /// Gives no hints: it is asked after every change of the line, and so knows whether there is one.
+    /// Gives no hints. It is called after every change, which is how `empty` is kept up to date.
     fn hint(&self, line: &str, _pos: usize, _: &Context<'_>) -> Option<String> {
         self.empty.set(line.is_empty());
         None
@@ -243,7 +243,7 @@ impl Highlighter for Completion {}
 impl Validator for Completion {}
 impl Helper for Completion {}
 
-/// Where the completed word begins, and what it may become.
+/// Where the completed word begins, and its completions.
 fn candidates(typed: &str, names: &BTreeSet<String>) -> (usize, Vec<String>) {
     let Some(name) = typed.strip_prefix('\\') else {
         return (0, Vec::new());
@@ -257,7 +257,7 @@ fn candidates(typed: &str, names: &BTreeSet<String>) -> (usize, Vec<String>) {
     (typed.len() - user.len(), fits.cloned().collect())
 }
 
-/// The terminal's mode before the editor changed it: an editor that is interrupted in a read leaves its own behind.
+/// Saves and restores the terminal's mode: an editor that is interrupted while reading leaves its own mode behind.
 #[cfg(unix)]
 mod terminal {
     use std::io::{Write, stdin, stdout};
@@ -274,10 +274,10 @@ mod terminal {
     pub fn restore() {
         if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let edited = tcgetattr(stdin()).is_ok_and(|now| now.local_flags != before.local_flags);
-            // A terminal that is gone needs nothing back.
+            // The terminal may be gone.
             let _ = tcsetattr(stdin(), SetArg::TCSANOW, &before);
             if edited {
-                // The editor stands in its line and has asked for pasted text to be marked.
+                // Leaves the edited line, and turns off bracketed paste.
                 let _ = stdout().write_all(b"\x1b[?2004l\n").and_then(|()| stdout().flush());
             }
         }
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_completed_only_where_a_user_belongs() {
+    fn names_are_completed_only_after_macros_that_take_a_user() {
         assert_eq!(complete(r"\chat b"), (6, vec!["bob".into(), "bob#k7q2mz".into()]));
         assert_eq!(complete(r"\ping b").1, Vec::<String>::new());
         assert_eq!(complete("b").1, Vec::<String>::new());

@@ -1,7 +1,7 @@
-//! Events as one JSON object a line, with the keys of the command line's contract. What could command a terminal or hide
-//! other text is escaped as JSON allows, so that a reader gets it back as it was.
+//! Events as JSON, one object per line, in the form that `docs/json.md` documents. Characters that could control a terminal
+//! or hide other text are written as `\u` escapes, so that parsers get the original text.
 
-mod words;
+mod values;
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write};
@@ -17,12 +17,12 @@ use crate::identity::name::harmless;
 use crate::proto::notice::Drops;
 use crate::proto::notice::{Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView};
 use crate::time::Wall;
-use words::{absence, delivery, error_code, path, side, status, warning_code, which};
+use values::{absence, delivery, error_code, status, warning_code};
 
-/// The last millisecond that RFC 3339 can write: the end of the year 9999.
+/// The last millisecond that RFC 3339 can represent: the end of the year 9999.
 const LAST_MILLISECOND: i64 = 253_402_300_799_999;
 
-/// The line (without its end) for an event that answers input line `line`.
+/// The line, without its line ending, for an event that answers input line `line`.
 pub fn render(line: Option<u64>, event: Event<'_>) -> String {
     let body = match event {
         Event::Ready(ready) => Body::ready(ready),
@@ -35,49 +35,49 @@ pub fn render(line: Option<u64>, event: Event<'_>) -> String {
     let mut text = serde_json::to_string(&body).expect("strings, numbers and lists have a JSON form");
     if let Some(line) = line {
         text.pop();
-        write!(text, ",\"line\":{line}}}").expect("a string takes all");
+        write!(text, ",\"line\":{line}}}").expect("writing to a string cannot fail");
     }
-    tame(text)
+    escaped(text)
 }
 
-/// A wall clock's time, clamped to what RFC 3339 can write.
+/// A wall-clock time, clamped to what RFC 3339 can represent.
 pub fn rfc3339(wall: Wall) -> String {
     let since_1970 = Duration::from_millis(wall.0.clamp(0, LAST_MILLISECOND) as u64);
     humantime::format_rfc3339_millis(UNIX_EPOCH + since_1970).to_string()
 }
 
-/// JSON with `\u` escapes for what is not harmless. Such characters stand only inside strings.
-fn tame(json: String) -> String {
+/// Escapes characters that are not harmless. They occur only inside strings.
+fn escaped(json: String) -> String {
     if matches!(harmless(&json), Cow::Borrowed(_)) {
         return json;
     }
-    json.chars().fold(String::with_capacity(json.len() + 64), |mut tamed, c| {
+    json.chars().fold(String::with_capacity(json.len() + 64), |mut text, c| {
         let mut buffer = [0; 4];
         if matches!(harmless(c.encode_utf8(&mut buffer)), Cow::Borrowed(_)) {
-            tamed.push(c);
+            text.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(tamed, "\\u{unit:04x}").expect("a string takes all");
+                write!(text, "\\u{unit:04x}").expect("writing to a string cannot fail");
             }
         }
-        tamed
+        text
     })
 }
 
-/// Written as people see it.
-struct Shown<T>(T);
+/// Serialized by its `Display` form.
+struct Text<T>(T);
 
-impl<T: Display> Serialize for Shown<T> {
+impl<T: Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
 }
 
-type Id = Shown<UserId>;
-type Session = Shown<SessionId>;
+type Id = Text<UserId>;
+type Session = Text<SessionId>;
 
-fn shown<T: Copy>(all: &[T]) -> Vec<Shown<T>> {
-    all.iter().copied().map(Shown).collect()
+fn texts<T: Copy>(all: &[T]) -> Vec<Text<T>> {
+    all.iter().copied().map(Text).collect()
 }
 
 #[derive(Serialize)]
@@ -87,8 +87,8 @@ enum Body<'a> {
         user: &'a str,
         id: Id,
         session: Session,
-        listen: Vec<Shown<std::net::SocketAddr>>,
-        network: Option<Shown<crate::id::NetworkId>>,
+        listen: Vec<Text<std::net::SocketAddr>>,
+        network: Option<Text<crate::id::NetworkId>>,
         roles: &'a [&'static str],
         version: &'static str,
     },
@@ -156,7 +156,7 @@ enum Body<'a> {
         users: Vec<User<'a>>,
     },
     Pong {
-        addr: Shown<std::net::SocketAddr>,
+        addr: Text<std::net::SocketAddr>,
         user: &'a str,
         id: Id,
         session: Session,
@@ -226,7 +226,7 @@ struct UserSession {
     status: &'static str,
     via: Option<&'static str>,
     heard_s: u64,
-    addrs: Vec<Shown<std::net::SocketAddr>>,
+    addrs: Vec<Text<std::net::SocketAddr>>,
 }
 
 #[derive(Serialize)]
@@ -254,7 +254,7 @@ struct Status<'a> {
 struct MessageState {
     session: Session,
     state: &'static str,
-    /// The first of those who have it.
+    /// The first session that has it.
     by: Option<Session>,
     carriers: Vec<Session>,
 }
@@ -270,10 +270,10 @@ impl<'a> Body<'a> {
     fn ready(ready: &'a Ready) -> Body<'a> {
         Body::Ready {
             user: &ready.user,
-            id: Shown(ready.id),
-            session: Shown(ready.session),
-            listen: shown(&ready.listen),
-            network: ready.network.map(Shown),
+            id: Text(ready.id),
+            session: Text(ready.session),
+            listen: texts(&ready.listen),
+            network: ready.network.map(Text),
             roles: &ready.roles,
             version: env!("CARGO_PKG_VERSION"),
         }
@@ -281,33 +281,35 @@ impl<'a> Body<'a> {
 
     fn notice(notice: &'a Notice) -> Body<'a> {
         match notice {
-            Notice::Nearby { user, id, session } => Body::Nearby { user, id: Shown(*id), session: Shown(*session) },
-            Notice::Away { user, id, session } => Body::Away { user, id: Shown(*id), session: Shown(*session) },
-            Notice::Linked { user, id, by, auto } => Body::Linked { user, id: Shown(*id), by: side(*by), auto: *auto },
-            Notice::Unlinked { user, id, by } => Body::Unlinked { user, id: Shown(*id), by: side(*by) },
-            Notice::Asked { user, id } => Body::Asked { user, id: Shown(*id) },
+            Notice::Nearby { user, id, session } => Body::Nearby { user, id: Text(*id), session: Text(*session) },
+            Notice::Away { user, id, session } => Body::Away { user, id: Text(*id), session: Text(*session) },
+            Notice::Linked { user, id, by, auto } => {
+                Body::Linked { user, id: Text(*id), by: values::by(*by), auto: *auto }
+            }
+            Notice::Unlinked { user, id, by } => Body::Unlinked { user, id: Text(*id), by: values::by(*by) },
+            Notice::Asked { user, id } => Body::Asked { user, id: Text(*id) },
             Notice::Online { user, id, session, via } => {
-                Body::Online { user, id: Shown(*id), session: Shown(*session), via: path(*via) }
+                Body::Online { user, id: Text(*id), session: Text(*session), via: values::via(*via) }
             }
-            Notice::Path { user, session, via } => Body::Path { user, session: Shown(*session), via: path(*via) },
+            Notice::Path { user, session, via } => Body::Path { user, session: Text(*session), via: values::via(*via) },
             Notice::Offline { user, id, session, reason } => {
-                Body::Offline { user, id: Shown(*id), session: Shown(*session), reason: absence(*reason) }
+                Body::Offline { user, id: Text(*id), session: Text(*session), reason: absence(*reason) }
             }
-            Notice::Chat { with, id, .. } => Body::Chat { with, id: Shown(*id) },
+            Notice::Chat { with, id, .. } => Body::Chat { with, id: Text(*id) },
             Notice::Queued { message, to, text } => Body::Queued { message: message.token(), to, text },
             Notice::State { message, to, session, state, by, .. } => Body::State {
                 message: message.token(),
                 to,
-                session: Shown(*session),
+                session: Text(*session),
                 state: delivery(*state),
-                by: Shown(*by),
+                by: Text(*by),
             },
             Notice::Message(message) => Body::Message(message.as_ref().into()),
             Notice::Users { filter, users } => {
-                Body::Users { filter: which(*filter), users: users.iter().map(User::from).collect() }
+                Body::Users { filter: values::filter(*filter), users: users.iter().map(User::from).collect() }
             }
             Notice::Pong { addr, user, id, session, rtt_ms } => {
-                Body::Pong { addr: Shown(*addr), user, id: Shown(*id), session: Shown(*session), rtt_ms: *rtt_ms }
+                Body::Pong { addr: Text(*addr), user, id: Text(*id), session: Text(*session), rtt_ms: *rtt_ms }
             }
             Notice::Exploded { users, sessions, messages, elapsed_ms } => {
                 Body::Exploded { users: *users, sessions: *sessions, messages: *messages, elapsed_ms: *elapsed_ms }
@@ -332,7 +334,7 @@ impl<'a> From<&'a MessageView> for Message<'a> {
         Message {
             message: view.message.token(),
             from: &view.from,
-            from_id: Shown(view.from_id),
+            from_id: Text(view.from_id),
             with: &view.with,
             text: &view.text,
             sent: rfc3339(view.sent),
@@ -347,7 +349,7 @@ impl<'a> From<&'a UserView> for User<'a> {
     fn from(view: &'a UserView) -> User<'a> {
         User {
             user: &view.user,
-            id: Shown(view.id),
+            id: Text(view.id),
             status: status(view.online),
             distance: view.distance,
             nearby: view.nearby,
@@ -360,11 +362,11 @@ impl<'a> From<&'a UserView> for User<'a> {
 impl From<&SessionView> for UserSession {
     fn from(view: &SessionView) -> UserSession {
         UserSession {
-            session: Shown(view.session),
+            session: Text(view.session),
             status: status(view.online),
-            via: view.via.map(path),
+            via: view.via.map(values::via),
             heard_s: view.heard_s,
-            addrs: shown(&view.addrs),
+            addrs: texts(&view.addrs),
         }
     }
 }
@@ -373,11 +375,11 @@ impl<'a> From<&'a Profile> for Person<'a> {
     fn from(profile: &'a Profile) -> Person<'a> {
         Person {
             user: &profile.user,
-            id: Shown(profile.id),
+            id: Text(profile.id),
             words: &profile.words,
             address: &profile.address,
-            session: profile.session.map(Shown),
-            sessions: shown(&profile.sessions),
+            session: profile.session.map(Text),
+            sessions: texts(&profile.sessions),
             verified: profile.verified,
             drops: &profile.drops,
         }
@@ -398,11 +400,11 @@ impl<'a> From<&'a StatusView> for Status<'a> {
 impl From<&HeldBy> for MessageState {
     fn from(held: &HeldBy) -> MessageState {
         MessageState {
-            session: Shown(held.session),
+            session: Text(held.session),
             state: delivery(held.state),
-            by: held.by.first().map(|by| Shown(by.session)),
+            by: held.by.first().map(|by| Text(by.session)),
             carriers: if held.state == Delivery::Carried {
-                held.by.iter().map(|by| Shown(by.session)).collect()
+                held.by.iter().map(|by| Text(by.session)).collect()
             } else {
                 Vec::new()
             },

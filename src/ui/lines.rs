@@ -5,32 +5,32 @@ use std::io::{self, BufWriter, Write};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::crowd::Crowd;
+use super::limiter::Limiter;
 use super::{Event, Screen, json, plain};
 use crate::proto::notice::Notice;
 
-/// What the lines look like.
+/// The form of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Render {
     Json,
     Plain(plain::Style),
 }
 
-/// A screen that never waits for anybody but its reader.
+/// A screen that writes lines.
 pub struct Lines<W: Write> {
     out: BufWriter<W>,
     render: Render,
-    crowd: Crowd,
+    limiter: Limiter,
     printed: mpsc::UnboundedSender<u64>,
-    /// The last message in the buffer.
+    /// The arrival number of the last message in the buffer.
     arrival: Option<u64>,
 }
 
 impl<W: Write> Lines<W> {
-    /// Arrivals of messages that were written and flushed go to `printed`.
+    /// `printed` gets the arrival numbers of messages that were written and flushed.
     pub fn new(out: W, render: Render, printed: mpsc::UnboundedSender<u64>) -> Lines<W> {
-        let crowd = Crowd::new(Instant::now());
-        Lines { out: BufWriter::with_capacity(64 * 1024, out), render, crowd, printed, arrival: None }
+        let limiter = Limiter::new(Instant::now());
+        Lines { out: BufWriter::with_capacity(64 * 1024, out), render, limiter, printed, arrival: None }
     }
 }
 
@@ -42,7 +42,7 @@ impl<W: Write> Screen for Lines<W> {
                 self.out.write_all(b"\n")?;
             }
             Render::Plain(style) => {
-                let text = self.crowd.render(style, event, Instant::now());
+                let text = self.limiter.render(style, event, Instant::now());
                 self.out.write_all(text.as_bytes())?;
             }
         }
@@ -59,14 +59,14 @@ impl<W: Write> Screen for Lines<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()?;
         if let Some(arrival) = self.arrival.take() {
-            // Nobody listens any more only when the session has ended.
+            // Fails only when the session has ended.
             let _ = self.printed.send(arrival);
         }
         Ok(())
     }
 
-    fn go_on(&mut self, conversation: Option<&str>) {
-        self.crowd.turn_to(conversation);
+    fn line_done(&mut self, conversation: Option<&str>) {
+        self.limiter.set_conversation(conversation);
     }
 
     fn waits_for_store(&self) -> bool {

@@ -1,8 +1,8 @@
-//! Where tracing goes: standard error, or `darknode.log` in the data directory while the line editor has the screen.
+//! The log: on standard error, or in `darknode.log` in the data directory while the line editor uses the terminal.
 //!
-//! What is logged may hold strings from strangers: every event is one line, and everything that could command a terminal
-//! is escaped. The file is made with the first line worth logging, holds at most 4 MiB, and then becomes
-//! `darknode.log.1` in place of the one before.
+//! Log events may contain strings from strangers. Each event is written as one line, with everything escaped that could
+//! control a terminal. The file is created with the first line. At 4 MiB it is renamed to `darknode.log.1`, replacing the
+//! previous one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,28 +13,28 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{Config, Face};
+use crate::config::{Config, Interface};
 use crate::identity::name::harmless;
 
-/// Enough for days of warnings; with its predecessor never more than twice this on a small disk.
+/// Enough for days of warnings. With the previous file, at most twice this is on the disk.
 const MAX_FILE: u64 = 4 << 20;
 
-/// Begins to log as `config` wants it. Only the first call of a process has an effect.
+/// Starts logging as configured. Only the first call in a process has an effect.
 pub fn start(config: &Config) {
     let builder = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
-    // Fails only where logging has begun before, as in tests.
-    let _ = if config.face == Face::Interactive {
-        let file = Arc::new(Mutex::new(LogFile::new(&config.place.dir)));
-        builder.with_writer(move || Tame(Shared(file.clone()))).finish().with(config.log.clone()).try_init()
+    // Fails only if logging was started before, as in tests.
+    let _ = if config.interface == Interface::Interactive {
+        let file = Arc::new(Mutex::new(LogFile::new(&config.data.dir)));
+        builder.with_writer(move || Escaped(Shared(file.clone()))).finish().with(config.log.clone()).try_init()
     } else {
-        builder.with_writer(|| Tame(io::stderr())).finish().with(config.log.clone()).try_init()
+        builder.with_writer(|| Escaped(io::stderr())).finish().with(config.log.clone()).try_init()
     };
 }
 
-/// Passes on each write as one harmless line.
-struct Tame<W>(W);
+/// Writes each event as one escaped line.
+struct Escaped<W>(W);
 
-impl<W: Write> Write for Tame<W> {
+impl<W: Write> Write for Escaped<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         let line = harmless(text.trim_end_matches('\n')).replace('\n', "\\n") + "\n";
@@ -105,12 +105,12 @@ mod tests {
     #[test]
     fn an_event_is_one_line() {
         let mut out = Vec::new();
-        Tame(&mut out).write_all(b"WARN bob says a\nb\n").unwrap();
+        Escaped(&mut out).write_all(b"WARN bob says a\nb\n").unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "WARN bob says a\\nb\n");
     }
 
     #[test]
-    fn the_file_is_made_with_its_first_line_and_put_away_when_it_is_full() {
+    fn the_file_is_created_with_its_first_line_and_renamed_when_it_is_full() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = LogFile::new(dir.path());
         assert!(!log.path.exists());

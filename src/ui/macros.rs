@@ -1,7 +1,7 @@
-//! What a person types: the table of macros, and a line made into a command.
+//! The table of macros, and the parser for input lines.
 //!
-//! A line that does not begin with `\` is text; `\\` at the beginning is text with one backslash. USER is everything
-//! behind the macro, because names may hold spaces; `\history` takes a last word that is a number as N.
+//! A line that does not begin with `\` is text; `\\` at the beginning stands for one backslash. USER is everything after
+//! the macro, because names may contain spaces; `\history` takes a last word that is a number as N.
 
 use std::net::IpAddr;
 
@@ -11,15 +11,15 @@ use crate::proto::notice::ErrorCode;
 use crate::proto::notice::Filter;
 use crate::wire::content::MAX_TEXT;
 
-/// Lines of history when no number is given: a screen's worth.
+/// Messages shown by `\history` by default: about one screen.
 const HISTORY: u32 = 20;
-/// Lines of history at most: with the longest texts still only 16 MB at once.
+/// Messages shown by `\history` at most: 16 MB with the longest texts.
 const MAX_HISTORY: u32 = 1000;
-/// Sessions kept by `\prune` when no number is given: a hundred remembered ones survive the crash of nine nodes in ten
-/// (design §5).
+/// Sessions kept by `\prune` by default. A network whose nodes remember a hundred survives a crash of 90 % (see
+/// `docs/decisions.md`, "Ten neighbours").
 const PRUNE: u32 = 100;
 
-/// A macro for `\help`.
+/// A macro, as `\help` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Macro {
     pub name: &'static str,
@@ -36,27 +36,27 @@ const fn entry(name: &'static str, usage: &'static str, text: &'static str) -> M
 /// Every macro, in the order in which `\help` shows them.
 pub const MACROS: &[Macro] = &[
     entry("help", r"\help", "lists the macros"),
-    entry("chat", r"\chat USER", "switches to the conversation with USER"),
+    entry("chat", r"\chat USER", "starts a conversation with USER"),
     entry("users", r"\users", "lists the users I know"),
-    entry("online", r"\online", "lists those who are online"),
-    entry("offline", r"\offline", "lists those who are offline"),
-    entry("add", r"\add USER", "links USER and me"),
-    entry("remove", r"\remove USER", "undoes the link with USER"),
-    entry("block", r"\block USER", "refuses USER for good"),
-    entry("ping", r"\ping IP [PORT]", r"dials that address, or one that \me shows, and says who is there"),
-    entry("explode", r"\explode", "tells all within two hops of me, and counts them"),
+    entry("online", r"\online", "lists the users who are online"),
+    entry("offline", r"\offline", "lists the users who are offline"),
+    entry("add", r"\add USER", "accepts or requests a link with USER"),
+    entry("remove", r"\remove USER", "removes the link with USER"),
+    entry("block", r"\block USER", "blocks USER"),
+    entry("ping", r"\ping IP [PORT]", r"dials an address, or one from \me, and shows who answers"),
+    entry("explode", r"\explode", "announces me to everyone within two hops and counts them"),
     entry("me", r"\me", "shows my fingerprint and address"),
     entry("whois", r"\whois USER", "shows the fingerprint and address of USER"),
-    entry("verify", r"\verify USER", "marks the fingerprint of USER as checked"),
-    entry("status", r"\status [USER]", "shows who has which message"),
-    entry("history", r"\history [USER] [N]", "shows what was said"),
-    entry("cancel", r"\cancel MESSAGE", "withdraws a message that waits"),
-    entry("prune", r"\prune [N]", "forgets sessions beyond N"),
-    entry("quit", r"\quit", "leaves gracefully"),
-    entry("exit", r"\exit", "leaves gracefully"),
+    entry("verify", r"\verify USER", "marks the fingerprint of USER as verified"),
+    entry("status", r"\status [USER]", "shows where my messages are"),
+    entry("history", r"\history [USER] [N]", "shows past messages"),
+    entry("cancel", r"\cancel MESSAGE", "withdraws an undelivered message"),
+    entry("prune", r"\prune [N]", "forgets remembered sessions beyond N"),
+    entry("quit", r"\quit", "goes offline and ends the program"),
+    entry("exit", r"\exit", r"same as \quit"),
 ];
 
-/// A line that means something.
+/// A valid line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Typed {
     /// For the current conversation.
@@ -69,34 +69,34 @@ pub enum Typed {
     Help,
 }
 
-/// A line that means nothing.
+/// Why a line is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
+pub struct InputError {
     pub code: ErrorCode,
     pub message: String,
 }
 
-impl Wrong {
-    /// For a line longer than any text may be.
-    pub fn too_long() -> Wrong {
-        let message = format!("a line holds at most {MAX_TEXT} bytes; send it in pieces");
-        Wrong { code: ErrorCode::TextTooLong, message }
+impl InputError {
+    /// For a line that is longer than a text may be.
+    pub fn too_long() -> InputError {
+        let message = format!("a line holds at most {MAX_TEXT} bytes; send several lines");
+        InputError { code: ErrorCode::TextTooLong, message }
     }
 
-    /// For bytes that are no text.
-    pub fn not_text() -> Wrong {
-        Wrong { code: ErrorCode::BadArgument, message: "this line is not UTF-8; nothing was sent".to_owned() }
+    /// For bytes that are not UTF-8.
+    pub fn not_text() -> InputError {
+        InputError { code: ErrorCode::BadArgument, message: "this line is not UTF-8; nothing was sent".to_owned() }
     }
 
-    /// For text without anybody to send it to.
-    pub fn no_conversation() -> Wrong {
-        let message = r"there is no conversation yet; begin one with \chat USER".to_owned();
-        Wrong { code: ErrorCode::NoConversation, message }
+    /// For text without a conversation.
+    pub fn no_conversation() -> InputError {
+        let message = r"no conversation is selected; start one with \chat USER".to_owned();
+        InputError { code: ErrorCode::NoConversation, message }
     }
 }
 
-/// What a line (without its line end) means; `None` for one that is empty or blank.
-pub fn parse(line: &str) -> Result<Option<Typed>, Wrong> {
+/// Parses a line, without its line ending. `None` if it is blank.
+pub fn parse(line: &str) -> Result<Option<Typed>, InputError> {
     if line.trim().is_empty() {
         return Ok(None);
     }
@@ -113,30 +113,30 @@ pub fn parse(line: &str) -> Result<Option<Typed>, Wrong> {
     command(entry, arguments.trim()).map(Some)
 }
 
-fn text(line: &str) -> Result<Typed, Wrong> {
-    if line.len() > MAX_TEXT { Err(Wrong::too_long()) } else { Ok(Typed::Text(line.to_owned())) }
+fn text(line: &str) -> Result<Typed, InputError> {
+    if line.len() > MAX_TEXT { Err(InputError::too_long()) } else { Ok(Typed::Text(line.to_owned())) }
 }
 
-/// Names the nearest macro. The typed name may be long: only its beginning is compared and shown.
-fn unknown(name: &str) -> Wrong {
+/// Suggests the most similar macro. Only the beginning of a long name is compared and shown.
+fn unknown(name: &str) -> InputError {
     let name: String = name.chars().take(32).collect();
     let near = |entry: &&Macro| strsim::damerau_levenshtein(&name.to_lowercase(), entry.name);
     let nearest = MACROS.iter().min_by_key(near).map_or("help", |entry| entry.name);
-    let message = format!(r"there is no \{name}; the nearest is \{nearest}, and \help lists all");
-    Wrong { code: ErrorCode::UnknownMacro, message }
+    let message = format!(r"unknown macro \{name}; did you mean \{nearest}? \help lists all macros");
+    InputError { code: ErrorCode::UnknownMacro, message }
 }
 
-fn command(entry: &Macro, arguments: &str) -> Result<Typed, Wrong> {
-    let user = || some(entry, arguments).map(str::to_owned);
+fn command(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
+    let user = || required(entry, arguments).map(str::to_owned);
     let command = match entry.name {
-        "help" => return nothing(entry, arguments).map(|()| Typed::Help),
+        "help" => return no_arguments(entry, arguments).map(|()| Typed::Help),
         "history" => return history(entry, arguments),
-        "quit" | "exit" => nothing(entry, arguments).map(|()| Command::Quit)?,
-        "users" => nothing(entry, arguments).map(|()| Command::Users { filter: Filter::All })?,
-        "online" => nothing(entry, arguments).map(|()| Command::Users { filter: Filter::Online })?,
-        "offline" => nothing(entry, arguments).map(|()| Command::Users { filter: Filter::Offline })?,
-        "me" => nothing(entry, arguments).map(|()| Command::Me)?,
-        "explode" => nothing(entry, arguments).map(|()| Command::Explode)?,
+        "quit" | "exit" => no_arguments(entry, arguments).map(|()| Command::Quit)?,
+        "users" => no_arguments(entry, arguments).map(|()| Command::Users { filter: Filter::All })?,
+        "online" => no_arguments(entry, arguments).map(|()| Command::Users { filter: Filter::Online })?,
+        "offline" => no_arguments(entry, arguments).map(|()| Command::Users { filter: Filter::Offline })?,
+        "me" => no_arguments(entry, arguments).map(|()| Command::Me)?,
+        "explode" => no_arguments(entry, arguments).map(|()| Command::Explode)?,
         "chat" => Command::Chat { user: user()? },
         "add" => Command::Add { user: user()? },
         "remove" => Command::Remove { user: user()? },
@@ -146,39 +146,39 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, Wrong> {
         "status" => Command::Status { user: user().ok() },
         "cancel" => Command::Cancel { message: user()? },
         "prune" if arguments.is_empty() => Command::Prune { keep: PRUNE },
-        "prune" => Command::Prune { keep: arguments.parse().map_err(|_| misused(entry, "N is a number"))? },
+        "prune" => Command::Prune { keep: arguments.parse().map_err(|_| bad_argument(entry, "N must be a number"))? },
         "ping" => ping(entry, arguments)?,
-        other => unreachable!("every macro of the table is understood, {other} too"),
+        other => unreachable!("every macro of the table is handled, {other} too"),
     };
     Ok(Typed::Command(command))
 }
 
-fn ping(entry: &Macro, arguments: &str) -> Result<Command, Wrong> {
-    if some(entry, arguments)?.starts_with(SCHEME) {
+fn ping(entry: &Macro, arguments: &str) -> Result<Command, InputError> {
+    if required(entry, arguments)?.starts_with(SCHEME) {
         let address = arguments.parse();
-        let wrong = |why: BadAddress| Wrong { code: ErrorCode::BadAddress, message: why.to_string() };
-        return address.map(|address| Command::PingAddress { address }).map_err(wrong);
+        let error = |why: BadAddress| InputError { code: ErrorCode::BadAddress, message: why.to_string() };
+        return address.map(|address| Command::PingAddress { address }).map_err(error);
     }
     let mut words = arguments.split_whitespace();
     let ip = words.next().unwrap_or_default();
     let ip: IpAddr = ip.trim_start_matches('[').trim_end_matches(']').parse().map_err(|_| {
-        let message = format!("{} is no IP address; type {}", shortened(ip), entry.usage);
-        Wrong { code: ErrorCode::BadAddress, message }
+        let message = format!("{} is not an IP address; usage: {}", truncated(ip), entry.usage);
+        InputError { code: ErrorCode::BadAddress, message }
     })?;
     let port = match words.next() {
         Some(port) => match port.parse() {
             Ok(port) if port != 0 => Some(port),
-            _ => return Err(misused(entry, "a port is a number from 1 to 65535")),
+            _ => return Err(bad_argument(entry, "PORT must be a number from 1 to 65535")),
         },
         None => None,
     };
     match words.next() {
-        Some(_) => Err(misused(entry, "there is too much behind it")),
+        Some(_) => Err(bad_argument(entry, "too many arguments")),
         None => Ok(Command::Ping { ip, port }),
     }
 }
 
-fn history(entry: &Macro, arguments: &str) -> Result<Typed, Wrong> {
+fn history(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
     let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty();
     let (user, n) = match arguments.rsplit_once(char::is_whitespace) {
         Some((user, n)) if number(n) => (user.trim_end(), Some(n)),
@@ -188,7 +188,7 @@ fn history(entry: &Macro, arguments: &str) -> Result<Typed, Wrong> {
     let n = match n.map(str::parse) {
         None => HISTORY,
         Some(Ok(n)) if (1..=MAX_HISTORY).contains(&n) => n,
-        Some(_) => return Err(misused(entry, &format!("N is a number from 1 to {MAX_HISTORY}"))),
+        Some(_) => return Err(bad_argument(entry, &format!("N must be a number from 1 to {MAX_HISTORY}"))),
     };
     Ok(match user {
         "" => Typed::HistoryHere { n },
@@ -196,20 +196,20 @@ fn history(entry: &Macro, arguments: &str) -> Result<Typed, Wrong> {
     })
 }
 
-fn some<'a>(entry: &Macro, arguments: &'a str) -> Result<&'a str, Wrong> {
-    if arguments.is_empty() { Err(misused(entry, "something is missing behind it")) } else { Ok(arguments) }
+fn required<'a>(entry: &Macro, arguments: &'a str) -> Result<&'a str, InputError> {
+    if arguments.is_empty() { Err(bad_argument(entry, "an argument is missing")) } else { Ok(arguments) }
 }
 
-fn nothing(entry: &Macro, arguments: &str) -> Result<(), Wrong> {
-    if arguments.is_empty() { Ok(()) } else { Err(misused(entry, "nothing belongs behind it")) }
+fn no_arguments(entry: &Macro, arguments: &str) -> Result<(), InputError> {
+    if arguments.is_empty() { Ok(()) } else { Err(bad_argument(entry, "it takes no argument")) }
 }
 
-fn misused(entry: &Macro, why: &str) -> Wrong {
-    Wrong { code: ErrorCode::BadArgument, message: format!("type {}: {why}", entry.usage) }
+fn bad_argument(entry: &Macro, why: &str) -> InputError {
+    InputError { code: ErrorCode::BadArgument, message: format!("usage: {} ({why})", entry.usage) }
 }
 
-/// Enough of a long text to recognise it.
-pub(super) fn shortened(text: &str) -> String {
+/// The beginning of a long text.
+pub(super) fn truncated(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -221,8 +221,8 @@ mod tests {
     use super::*;
     use crate::identity::address::ContactAddress;
 
-    fn is(line: &str) -> Typed {
-        parse(line).expect("it is understood").expect("it is not empty")
+    fn parsed(line: &str) -> Typed {
+        parse(line).expect("it is valid").expect("it is not empty")
     }
 
     fn code(line: &str) -> ErrorCode {
@@ -231,37 +231,37 @@ mod tests {
 
     #[test]
     fn a_line_without_a_backslash_is_text_as_it_is() {
-        assert_eq!(is("hello"), Typed::Text("hello".into()));
-        assert_eq!(is("  two  spaces "), Typed::Text("  two  spaces ".into()));
-        assert_eq!(is(" \\help"), Typed::Text(" \\help".into()));
-        assert_eq!(is(r"\\help"), Typed::Text(r"\help".into()));
-        assert_eq!(is(r"\\"), Typed::Text("\\".into()));
+        assert_eq!(parsed("hello"), Typed::Text("hello".into()));
+        assert_eq!(parsed("  two  spaces "), Typed::Text("  two  spaces ".into()));
+        assert_eq!(parsed(" \\help"), Typed::Text(" \\help".into()));
+        assert_eq!(parsed(r"\\help"), Typed::Text(r"\help".into()));
+        assert_eq!(parsed(r"\\"), Typed::Text("\\".into()));
     }
 
     #[test]
-    fn blank_lines_mean_nothing() {
+    fn blank_lines_are_ignored() {
         assert_eq!(parse(""), Ok(None));
         assert_eq!(parse(" \t"), Ok(None));
     }
 
     #[test]
-    fn text_ends_at_sixteen_thousand_bytes() {
-        assert_eq!(is(&"x".repeat(16_000)), Typed::Text("x".repeat(16_000)));
-        assert_eq!(is(&format!(r"\\{}", "x".repeat(15_999))), Typed::Text(format!(r"\{}", "x".repeat(15_999))));
+    fn text_has_at_most_sixteen_thousand_bytes() {
+        assert_eq!(parsed(&"x".repeat(16_000)), Typed::Text("x".repeat(16_000)));
+        assert_eq!(parsed(&format!(r"\\{}", "x".repeat(15_999))), Typed::Text(format!(r"\{}", "x".repeat(15_999))));
         assert_eq!(code(&"x".repeat(16_001)), ErrorCode::TextTooLong);
         assert_eq!(code(&"ä".repeat(8_001)), ErrorCode::TextTooLong);
-        assert!(Wrong::too_long().message.contains("16000"));
+        assert!(InputError::too_long().message.contains("16000"));
     }
 
     #[test]
-    fn an_address_is_pinged_whole_or_refused() {
+    fn an_invalid_address_is_not_pinged() {
         let address = ContactAddress { user: crate::id::UserId([7; 32]), places: vec![([192, 0, 2, 1], 9).into()] };
-        assert_eq!(is(&format!(r"\ping {address}")), Typed::Command(Command::PingAddress { address }));
+        assert_eq!(parsed(&format!(r"\ping {address}")), Typed::Command(Command::PingAddress { address }));
         assert_eq!(code(r"\ping darkchat:bob@192.0.2.1:9"), ErrorCode::BadAddress);
     }
 
     #[test]
-    fn every_macro_is_understood() {
+    fn every_macro_is_parsed() {
         let user = || "bob".to_owned();
         let all = Command::Users { filter: Filter::All };
         let ip = "192.0.2.1".parse().expect("an address");
@@ -290,11 +290,11 @@ mod tests {
             (r"\quit", Command::Quit),
             (r"\exit", Command::Quit),
         ] {
-            assert_eq!(is(line), Typed::Command(command), "{line}");
+            assert_eq!(parsed(line), Typed::Command(command), "{line}");
         }
-        assert_eq!(is(r"\help"), Typed::Help);
-        assert_eq!(is(r"\history"), Typed::HistoryHere { n: 20 });
-        assert_eq!(is(r"\history 7"), Typed::HistoryHere { n: 7 });
+        assert_eq!(parsed(r"\help"), Typed::Help);
+        assert_eq!(parsed(r"\history"), Typed::HistoryHere { n: 20 });
+        assert_eq!(parsed(r"\history 7"), Typed::HistoryHere { n: 7 });
     }
 
     #[test]
@@ -306,19 +306,19 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_macro_names_the_nearest() {
+    fn an_unknown_macro_suggests_the_most_similar() {
         for (line, nearest) in
             [(r"\usres", r"\users"), (r"\Chat bob", r"\chat"), (r"\expode", r"\explode"), (r"\", r"\me")]
         {
-            let wrong = parse(line).expect_err("there is no such macro");
-            assert_eq!(wrong.code, ErrorCode::UnknownMacro);
-            assert!(wrong.message.contains(&format!("nearest is {nearest}")), "{}", wrong.message);
+            let error = parse(line).expect_err("there is no such macro");
+            assert_eq!(error.code, ErrorCode::UnknownMacro);
+            assert!(error.message.contains(&format!("did you mean {nearest}?")), "{}", error.message);
         }
         assert!(parse(&format!(r"\{}", "x".repeat(60_000))).expect_err("unknown").message.len() < 200);
     }
 
     #[test]
-    fn a_misused_macro_says_how_it_is_typed() {
+    fn an_invalid_argument_is_answered_with_the_usage() {
         for line in [
             r"\chat",
             r"\add ",

@@ -1,17 +1,18 @@
-//! The faces: what a person types becomes requests to the node, what the node tells becomes lines or JSON.
+//! User interfaces: input lines become requests to the node, and notices from the node become text or JSON.
 //!
-//! One session drives them all ([`session`]): it numbers the lines that come in, hands them to the node and shows what
-//! comes back. A face is where lines come from ([`input`], or the line editor of [`interactive`]) and a [`Screen`] that
-//! shows events: JSON ([`json`]) or sentences ([`plain`], fewer of them in a [`crowd`]) on standard output ([`lines`]), or
-//! sentences above the prompt.
-//! Nothing here decides anything about the network; the node is only known through its [`Handle`].
+//! A [`session`] runs each of them. It numbers the input lines, passes them to the node and shows what comes back. An
+//! interface consists of a source of lines ([`input`], or the line editor of [`interactive`]) and a [`Screen`] that shows
+//! events: JSON ([`json`]) or sentences ([`plain`], limited by [`limiter`]) on standard output ([`lines`]), or sentences
+//! above the prompt. The form of the JSON is documented in `docs/json.md`.
+//!
+//! Nothing here makes decisions about the network. The node is only known through its [`Handle`].
 
-pub mod crowd;
 pub mod exit;
 pub mod identity;
 pub mod input;
 pub mod interactive;
 pub mod json;
+pub mod limiter;
 pub mod lines;
 pub mod log;
 pub mod macros;
@@ -25,7 +26,7 @@ use std::io::{self, Write};
 
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Face};
+use crate::config::{Config, Interface};
 use crate::handle::{Handle, Ready};
 use crate::proto::notice::Notice;
 use exit::Exit;
@@ -42,39 +43,40 @@ pub enum Event<'a> {
     Stopped,
 }
 
-/// What shows events. Whoever makes one gives it a sender for the arrivals of messages that were written out.
+/// Shows events. An implementation has a sender for the arrival numbers of messages that it has written.
 pub trait Screen {
-    /// Shows an event; it may stay in a buffer until `flush`. `line` is the one it answers.
+    /// Shows an event, which may stay in a buffer until `flush`. `line` is the input line it answers.
     fn show(&mut self, line: Option<u64>, event: Event<'_>) -> io::Result<()>;
 
-    /// Everything shown so far leaves this process.
+    /// Writes everything shown so far to the output.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// The last line that was typed is done with; the next goes to this conversation.
-    fn go_on(&mut self, conversation: Option<&str>);
+    /// The last input line has been dealt with. The next belongs to this conversation.
+    fn line_done(&mut self, conversation: Option<&str>);
 
-    /// Whether the next line is typed only after the store has the last one.
+    /// Whether the next line is read only after the store has committed the last one.
     fn waits_for_store(&self) -> bool;
 }
 
-/// Runs the face of `config` on a node until one of them ends. Exit codes: 0 for a graceful end, 1 for a failure.
+/// Runs the interface that `config` selects until it or the node ends.
 pub async fn run(config: &Config, handle: Handle) -> Exit {
     let stop = signals::watch();
     let (printed_to, printed) = mpsc::unbounded_channel();
-    if config.face == Face::Interactive
+    if config.interface == Interface::Interactive
         && let Ok((screen, lines)) = interactive::open(printed_to.clone())
     {
         let ending = Session::new(handle, screen, lines, printed, stop).run().await;
         interactive::restore_terminal();
         return exit(ending);
     }
-    let render = if config.face == Face::Json { Render::Json } else { Render::Plain(plain::Style::of_stdout()) };
+    let render =
+        if config.interface == Interface::Json { Render::Json } else { Render::Plain(plain::Style::of_stdout()) };
     let screen = Lines::new(io::stdout(), render, printed_to);
     let session = Session::new(handle, screen, input::stdin(), printed, stop);
     exit(session.headless(config.headless).run().await)
 }
 
-/// Prints an answer on standard output. A reader who has gone needs none.
+/// Prints on standard output. Errors are ignored: the reader may have closed it.
 pub fn print(text: &str) {
     let mut out = io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,15 +1,15 @@
-//! Events as sentences, one line each; what belongs together is indented below it.
+//! Events as sentences, one line each, with details indented below.
 //!
-//! | line | means |
+//! | line | meaning |
 //! |---|---|
-//! | `bob: hello` | bob wrote it to me; `bob (again): hello` may have been shown before a crash |
-//! | `you to bob: hello` | I wrote it, here or on another session of mine |
-//! | `* bob is online` | something happened, or was answered |
-//! | `! there is no user bob` | something is wrong |
+//! | `bob: hello` | a message from bob; `bob (again): hello` may have been shown before a crash |
+//! | `you to bob: hello` | a message of mine, from this session or another |
+//! | `* bob is online` | an event or an answer |
+//! | `! unknown user bob` | an error or a warning |
 //!
-//! No line but a continued one begins with a space, and the further lines of a text are indented, so that nobody's text can
-//! look like another event. Everything is made harmless before it is printed. On a terminal names are bold, what happened
-//! is dim and what is wrong is red, unless `NO_COLOR` is set.
+//! Only continuation lines begin with a space, and the further lines of a message are indented, so no message can look
+//! like another event. Everything is escaped before it is printed. On a terminal names are bold, events dim and errors
+//! red, unless `NO_COLOR` is set.
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
@@ -33,7 +33,7 @@ pub struct Style {
 }
 
 impl Style {
-    /// Colours if standard output is a terminal that knows them and nobody asked for none.
+    /// Uses colours if standard output is a terminal that supports them and `NO_COLOR` is not set.
     pub fn of_stdout() -> Style {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_some_and(|term| term == "dumb");
@@ -48,98 +48,98 @@ impl Style {
         self.paint("1", &inline(name))
     }
 
-    pub fn happened(self, text: &str) -> String {
+    pub fn event(self, text: &str) -> String {
         self.paint("2", &format!("* {}", inline(text))) + "\n"
     }
 
-    fn wrong(self, text: &str) -> String {
+    fn problem(self, text: &str) -> String {
         self.paint("31", &format!("! {}", inline(text))) + "\n"
     }
 }
 
-/// People listed for a person; a network may have thousands, and anybody may add to them. The nearest are the first.
-const MAX_PEOPLE: usize = 200;
+/// Users shown in one list, nearest first. A network may have thousands, and strangers can add to them.
+const MAX_USERS: usize = 200;
 
-/// A stranger's text for the middle of a line.
+/// Escapes a text for use within a line.
 pub fn inline(text: &str) -> String {
     harmless(text).replace(['\n', '\t'], " ")
 }
 
-/// What to print for an event, with a line end behind every line.
+/// The text for an event, with a line ending after every line.
 pub fn render(style: Style, event: Event<'_>) -> String {
     match event {
-        Event::Ready(ready) => style.happened(&arrival(ready)),
-        Event::Notice(notice) => told(style, notice),
+        Event::Ready(ready) => style.event(&ready_text(ready)),
+        Event::Notice(notice) => notice_text(style, notice),
         Event::Help => MACROS.iter().fold(String::new(), |text, m| text + &format!("{:<20} {}\n", m.usage, m.text)),
-        Event::Stopped => style.happened("stopped"),
+        Event::Stopped => style.event("stopped"),
     }
 }
 
-/// What somebody should be told who has an identity for the first time; without a line end.
+/// Shown after a new identity was created; without a line ending at the end.
 pub fn greeting(ready: &Ready) -> String {
     format!(
-        "You are new here. Your fingerprint, for others to check:\n    {}\nYour identity exists only in the data directory; \
-         the words that bring it back: darknode identity words -u {}",
+        "Created a new identity. Its fingerprint, for others to verify:\n    {}\nThe keys exist only in the data directory. To print \
+         the recovery words: darknode identity words -u {}",
         words::fingerprint(&ready.id),
         inline(&ready.user)
     )
 }
 
-fn arrival(ready: &Ready) -> String {
-    // What nobody else could dial would only make a newcomer's first line hard to read.
-    let elsewhere = |addr: &&SocketAddr| match addr.ip() {
+fn ready_text(ready: &Ready) -> String {
+    // Addresses that are of no use on other machines are left out.
+    let dialable = |addr: &&SocketAddr| match addr.ip() {
         IpAddr::V4(ip) => !ip.is_loopback(),
         IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
     };
-    let addresses: Vec<String> = ready.listen.iter().filter(elsewhere).map(ToString::to_string).collect();
+    let addresses: Vec<String> = ready.listen.iter().filter(dialable).map(ToString::to_string).collect();
     let at = if addresses.is_empty() { String::new() } else { format!(", at {}", addresses.join(", ")) };
     let network = if ready.network.is_some() { "a closed network" } else { "the open network" };
-    format!(r"you are {}, in {network}{at}; \help lists the macros", ready.user)
+    format!(r"you are {} in {network}{at}; \help lists the macros", ready.user)
 }
 
-fn told(style: Style, notice: &Notice) -> String {
+fn notice_text(style: Style, notice: &Notice) -> String {
     match notice {
-        Notice::Chat { with, online: true, .. } => style.happened(&format!("what you type goes to {with}")),
+        Notice::Chat { with, online: true, .. } => style.event(&format!("now talking to {with}")),
         Notice::Chat { with, .. } => {
-            style.happened(&format!("what you type goes to {with}, who is not in reach now: it waits, or is carried"))
+            style.event(&format!("now talking to {with}, who cannot be reached: messages will wait or be carried"))
         }
-        Notice::Queued { to, text, .. } => said(style, "you", Some(to), text),
-        Notice::State { to, state, holder, .. } => style.happened(&match state {
+        Notice::Queued { to, text, .. } => line(style, "you", Some(to), text),
+        Notice::State { to, state, holder, .. } => style.event(&match state {
             Delivery::Queued => format!("waiting for {to}"),
             Delivery::Carried => format!("carried for {to} by {holder}"),
             Delivery::Delivered => format!("delivered to {to}"),
         }),
         Notice::Message(view) => message(style, view),
-        Notice::Users { filter, users } => people(style, *filter, users),
-        Notice::Me(profile) | Notice::Whois(profile) => person(style, profile),
+        Notice::Users { filter, users } => user_list(style, *filter, users),
+        Notice::Me(profile) | Notice::Whois(profile) => profile_text(style, profile),
         Notice::Status { messages } => statuses(style, messages),
         Notice::History { with, messages } => history(style, with, messages),
-        Notice::Warning { message, .. } => style.wrong(&format!("warning: {message}")),
-        Notice::Error { message, .. } => style.wrong(message),
-        other => style.happened(&happening(other)),
+        Notice::Warning { message, .. } => style.problem(&format!("warning: {message}")),
+        Notice::Error { message, .. } => style.problem(message),
+        other => style.event(&sentence(other)),
     }
 }
 
-/// The sentence for what takes one; empty for what is shown in another way.
-fn happening(notice: &Notice) -> String {
+/// The sentence for a notice that is shown as one; empty for the others.
+fn sentence(notice: &Notice) -> String {
     match notice {
         Notice::Nearby { user, .. } => format!(r"{user} is nearby; \chat {user} to talk"),
-        Notice::Away { user, .. } => format!("{user} is not nearby any more"),
+        Notice::Away { user, .. } => format!("{user} is no longer nearby"),
         Notice::Linked { user, by: By::Me, .. } => format!("you are linked with {user}"),
         Notice::Linked { user, by: By::Them, auto: false, .. } => format!("{user} linked with you"),
         Notice::Linked { user, auto: true, .. } => {
             format!(r"{user} linked with you; \add {user} to let your friends see each other, \block {user} to refuse")
         }
-        Notice::Unlinked { user, by: By::Me, .. } => format!("you are not linked with {user} any more"),
-        Notice::Unlinked { user, by: By::Them, .. } => format!("{user} undid the link with you"),
-        Notice::Asked { user, .. } => format!(r"{user} asks for a link; \add {user} accepts, \block {user} refuses"),
-        Notice::Online { user, via, .. } => format!("{user} is online{}", way(*via)),
-        Notice::Path { user, via: Via::Direct, .. } => format!("{user} is reached directly now"),
-        Notice::Path { user, via: Via::Relayed, .. } => format!("{user} is reached through others now"),
+        Notice::Unlinked { user, by: By::Me, .. } => format!("you are no longer linked with {user}"),
+        Notice::Unlinked { user, by: By::Them, .. } => format!("{user} removed the link with you"),
+        Notice::Asked { user, .. } => format!(r"{user} requests a link; \add {user} accepts, \block {user} refuses"),
+        Notice::Online { user, via, .. } => format!("{user} is online{}", suffix(*via)),
+        Notice::Path { user, via: Via::Direct, .. } => format!("{user} is now reached directly"),
+        Notice::Path { user, via: Via::Relayed, .. } => format!("{user} is now reached through others"),
         Notice::Offline { user, reason: Absence::Declared, .. } => format!("{user} is offline"),
-        Notice::Offline { user, reason: Absence::Lost, .. } => format!("{user} is lost; looking for them"),
+        Notice::Offline { user, reason: Absence::Lost, .. } => format!("{user} is unreachable; looking for them"),
         Notice::Pong { addr, user, id, rtt_ms, .. } => {
-            format!("{addr} is {user} ({}), {rtt_ms:.1} ms away", id.short())
+            format!("{addr} is {user} ({}), round trip {rtt_ms:.1} ms", id.short())
         }
         Notice::Exploded { users, sessions, messages, elapsed_ms } => format!(
             "reached {} on {} with {} in {elapsed_ms} ms",
@@ -166,48 +166,47 @@ fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-fn way(via: Via) -> &'static str {
+fn suffix(via: Via) -> &'static str {
     match via {
         Via::Direct => "",
         Via::Relayed => ", through others",
     }
 }
 
-fn said(style: Style, from: &str, to: Option<&str>, text: &str) -> String {
+fn line(style: Style, from: &str, to: Option<&str>, text: &str) -> String {
     let to = to.map(|to| format!(" to {}", style.name(to))).unwrap_or_default();
     format!("{}{to}: {}\n", style.name(from), harmless(text).replace('\n', "\n    "))
 }
 
 fn message(style: Style, view: &MessageView) -> String {
     if view.own {
-        return said(style, "you", Some(&view.with), &view.text);
+        return line(style, "you", Some(&view.with), &view.text);
     }
     let from = if view.again { format!("{} (again)", view.from) } else { view.from.clone() };
-    said(style, &from, None, &view.text)
+    line(style, &from, None, &view.text)
 }
 
-fn people(style: Style, filter: Filter, users: &[UserView]) -> String {
+fn user_list(style: Style, filter: Filter, users: &[UserView]) -> String {
     let which = match filter {
         Filter::All => "",
         Filter::Online => " online",
         Filter::Offline => " offline",
     };
     let title = match users.len() {
-        0 => format!("nobody{which}"),
-        1 => format!("one user{which}"),
-        n => format!("{n} users{which}"),
+        0 => format!("no users{which}"),
+        n => format!("{}{which}", counted(n as u64, "user")),
     };
     let mut shown: Vec<&UserView> = users.iter().collect();
-    if shown.len() > MAX_PEOPLE {
+    if shown.len() > MAX_USERS {
         shown.sort_by_key(|user| (user.distance.is_none(), !user.online));
-        shown.truncate(MAX_PEOPLE);
+        shown.truncate(MAX_USERS);
     }
     let more = match users.len() - shown.len() {
         0 => String::new(),
-        n => format!("    and {n} more; \\whois USER shows one\n"),
+        n => format!("    and {n} more; \\whois USER shows one of them\n"),
     };
-    shown.into_iter().fold(style.happened(&title), |mut text, user| {
-        let marks = [
+    shown.into_iter().fold(style.event(&title), |mut text, user| {
+        let properties = [
             Some(if user.online { "online" } else { "offline" }),
             match user.distance {
                 Some(0) => Some("me"),
@@ -216,16 +215,16 @@ fn people(style: Style, filter: Filter, users: &[UserView]) -> String {
                 None => None,
             },
             user.nearby.then_some("nearby"),
-            user.verified.then_some("checked"),
+            user.verified.then_some("verified"),
         ];
-        let marks: Vec<&str> = marks.into_iter().flatten().collect();
-        text.push_str(&format!("    {}  {}\n", style.name(&user.user), marks.join(", ")));
-        user.sessions.iter().for_each(|session| text.push_str(&whereabouts(session)));
+        let properties: Vec<&str> = properties.into_iter().flatten().collect();
+        text.push_str(&format!("    {}  {}\n", style.name(&user.user), properties.join(", ")));
+        user.sessions.iter().for_each(|session| text.push_str(&session_text(session)));
         text
     }) + &more
 }
 
-fn whereabouts(session: &SessionView) -> String {
+fn session_text(session: &SessionView) -> String {
     let how = match (session.online, session.via) {
         (true, Some(Via::Relayed)) => "online through others",
         (true, _) => "online",
@@ -235,30 +234,34 @@ fn whereabouts(session: &SessionView) -> String {
     format!("        {}  {how}, heard {} s ago{addresses}\n", session.session.short(), session.heard_s)
 }
 
-fn person(style: Style, profile: &Profile) -> String {
-    let checked = if profile.verified { ", checked" } else { "" };
+fn profile_text(style: Style, profile: &Profile) -> String {
+    let checked = if profile.verified { ", verified" } else { "" };
     let mut text = format!("{}{}\n", style.paint("2", "* "), style.name(&profile.user) + checked);
     for (what, value) in
         [("id", profile.id.to_string()), ("words", profile.words.clone()), ("address", profile.address.clone())]
     {
-        writeln!(text, "    {what:<8} {}", inline(&value)).expect("a string takes all");
+        writeln!(text, "    {what:<8} {}", inline(&value)).expect("writing to a string cannot fail");
     }
     let sessions: Vec<String> = profile.sessions.iter().map(|session| session.short()).collect();
-    writeln!(text, "    {:<8} {}", "sessions", sessions.join(", ")).expect("a string takes all");
+    writeln!(text, "    {:<8} {}", "sessions", sessions.join(", ")).expect("writing to a string cannot fail");
     for (reason, count) in &profile.drops {
-        writeln!(text, "    {:<8} {count} × {}", "dropped", reason.replace('_', " ")).expect("a string takes all");
+        writeln!(text, "    {:<8} {count} × {}", "dropped", reason.replace('_', " "))
+            .expect("writing to a string cannot fail");
     }
     text + &qr::render(&profile.address).unwrap_or_default()
 }
 
 fn statuses(style: Style, messages: &[StatusView]) -> String {
-    let title =
-        if messages.is_empty() { "nothing waits" } else { r"messages; \cancel MESSAGE withdraws one that waits" };
-    messages.iter().fold(style.happened(title), |text, view| {
+    let title = if messages.is_empty() {
+        "no messages to show"
+    } else {
+        r"messages; \cancel MESSAGE withdraws an undelivered one"
+    };
+    messages.iter().fold(style.event(title), |text, view| {
         let states: Vec<String> =
             view.sessions.iter().map(|held| state(style, held, view.sessions.len() > 1)).collect();
         let states = if states.is_empty() { "waiting".to_owned() } else { states.join(", ") };
-        let begin = super::macros::shortened(&view.text);
+        let begin = super::macros::truncated(&view.text);
         text + &format!(
             "    {}  to {}: {}\n        {states}\n",
             view.message.token(),
@@ -268,9 +271,10 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
     })
 }
 
-/// A session is named where there are several.
+/// The session is named if there are several.
 fn state(style: Style, held: &HeldBy, named: bool) -> String {
-    let session = |word: &str| if named { format!(" {word} {}", held.session.short()) } else { String::new() };
+    let session =
+        |preposition: &str| if named { format!(" {preposition} {}", held.session.short()) } else { String::new() };
     match held.state {
         Delivery::Queued => format!("waiting{}", session("for")),
         Delivery::Carried => {
@@ -282,13 +286,13 @@ fn state(style: Style, held: &HeldBy, named: bool) -> String {
 }
 
 fn history(style: Style, with: &str, messages: &[MessageView]) -> String {
-    let title = if messages.is_empty() { "nothing was said with" } else { "what was said with" };
-    messages.iter().fold(style.happened(&format!("{title} {with}")), |text, view| {
+    let title = if messages.is_empty() { "no messages with" } else { "messages with" };
+    messages.iter().fold(style.event(&format!("{title} {with}")), |text, view| {
         let who = if view.own { "you" } else { &view.from };
         // To the minute: `2026-11-22T16:22:05.123Z`.
         let sent = rfc3339(view.sent);
-        let words = harmless(&view.text).replace('\n', "\n        ");
-        text + &format!("    {} {}  {}: {words}\n", &sent[..10], &sent[11..16], style.name(who))
+        let text_lines = harmless(&view.text).replace('\n', "\n        ");
+        text + &format!("    {} {}  {}: {text_lines}\n", &sent[..10], &sent[11..16], style.name(who))
     })
 }
 

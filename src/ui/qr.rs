@@ -1,12 +1,12 @@
-//! A text as a QR code of half blocks, two modules in one character, for a terminal with light letters on dark ground.
+//! Renders a text as a QR code of half-block characters, two modules each, for terminals with light text on dark.
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 
-/// The code, a line end behind every row; `None` for a text that no QR code can hold.
+/// The code, with a line ending after every row. `None` if the text is too long.
 pub fn render(text: &str) -> Option<String> {
     let code = QrCode::new(text).ok()?;
-    // The light modules are painted: what a terminal leaves empty is dark.
+    // Light modules are drawn, because empty cells are dark.
     let image = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     Some(image + "\n")
 }
@@ -26,7 +26,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_too_long_for_a_code_has_none() {
+    fn a_text_that_is_too_long_has_no_code() {
         assert_eq!(render(&"x".repeat(10_000)), None);
     }
 }

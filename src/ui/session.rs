@@ -1,13 +1,13 @@
-//! One run of a face on a node: lines in, events out.
+//! Connects an interface with a node: lines in, events out.
 //!
-//! Lines are numbered from 1, the empty ones too. They are handed to the node without waiting for answers, with two
-//! exceptions: what stands behind a `\chat` waits for its answer, because it goes to whoever that is; and a line editor
-//! waits until the store has what was typed. A `\chat` that fails leaves no conversation at all: what follows was not
-//! meant for the one before.
+//! Lines are numbered from 1, including empty ones. They are passed to the node without waiting for answers, with two
+//! exceptions. A line after a `\chat` waits for the answer to the `\chat`, which decides where it goes. A line editor waits
+//! until the store has committed the last line. A `\chat` that fails leaves no conversation selected, because the lines
+//! after it were not meant for the previous one.
 //!
-//! The end of the input is a `\quit`, unless nobody sits here. After it the node has two seconds, counted from when the
-//! store has everything that was typed before, or from the signal that asked for the end. A reader of the output who
-//! goes away is a quiet `\quit`.
+//! The end of the input acts as `\quit`, unless the node is headless. After a `\quit` the node has two seconds, counted
+//! from the moment the store has answered for every line typed before it, or from the signal that stopped it. When the
+//! reader closes the output, the session quits without an error.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -20,15 +20,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Sleep, sleep};
 
 use super::input::Line;
-use super::macros::{self, Typed, Wrong};
+use super::macros::{self, InputError, Typed};
 use super::{Event, Screen};
-use crate::handle::{FaceMessage, Handle, NodeMessage, STOPS_WITHIN};
+use crate::handle::{Handle, NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::UserId;
 use crate::proto::event::{Command, Request};
 use crate::proto::notice::{ErrorCode, Notice};
 
-/// What the node gets to declare itself offline, and to say that it has: more than it takes, and less than the two seconds
-/// of the command line's contract.
+/// How long the node may take to declare itself offline and to report that it has. Longer than it needs, and shorter than
+/// the two seconds that `docs/json.md` promises.
 const GRACE: Duration = STOPS_WITHIN.saturating_add(Duration::from_millis(200));
 /// Events shown before the output is flushed and input gets its turn.
 const BATCH: usize = 256;
@@ -36,41 +36,41 @@ const BATCH: usize = 256;
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It was asked to.
+    /// On request.
     Stopped,
-    /// The node or the output could not go on, for this reason.
+    /// The node or the output failed, for this reason.
     Failed(String),
 }
 
-/// What the next line waits for.
+/// What must happen before the next line is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     /// The answer to a `\chat` on this line.
     Chat(u64),
-    /// The store, for the text on this line.
+    /// The store's answer for the text on this line.
     Store(u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quit {
     No,
-    /// To be sent, as the answer to this line if somebody typed it.
-    Wanted(Option<u64>),
+    /// To be sent, for this line if it was typed.
+    Requested(Option<u64>),
     Sent,
 }
 
-/// What a session wakes up for.
+/// What a session waits for.
 enum Step<'a> {
-    Told(NodeMessage),
+    FromNode(NodeMessage),
     Printed(u64),
-    /// The node takes one more message, or none ever again.
-    Free(Option<mpsc::Permit<'a, FaceMessage>>),
-    Typed(Line),
+    /// The node can take one more message; `None` if it takes no more.
+    CanSend(Option<mpsc::Permit<'a, UiMessage>>),
+    Line(Line),
     Stop,
-    Over,
+    GraceOver,
 }
 
-/// A face at work.
+/// The state of a session.
 pub struct Session<S> {
     handle: Handle,
     screen: S,
@@ -82,20 +82,20 @@ pub struct Session<S> {
     number: u64,
     conversation: Option<(UserId, String)>,
     waiting: Option<Waiting>,
-    /// Lines of text that the store has not yet answered for.
+    /// Lines of text that the store has not answered for.
     unstored: BTreeSet<u64>,
     request: Option<Request>,
-    mark: Option<u64>,
+    printed_up_to: Option<u64>,
     quit: Quit,
     input_ended: bool,
-    node_deaf: bool,
+    node_gone: bool,
     grace: Option<Pin<Box<Sleep>>>,
-    /// Why the output cannot be written to any more.
-    broken: Option<io::Error>,
+    /// Why the output can no longer be written.
+    output_error: Option<io::Error>,
 }
 
 impl<S: Screen> Session<S> {
-    /// `printed` brings the arrivals of messages that `screen` has written out; `stop` asks for the end.
+    /// `printed` receives the arrival numbers of messages that `screen` has written; `stop` asks the session to end.
     pub fn new(
         handle: Handle,
         screen: S,
@@ -115,12 +115,12 @@ impl<S: Screen> Session<S> {
             waiting: None,
             unstored: BTreeSet::new(),
             request: None,
-            mark: None,
+            printed_up_to: None,
             quit: Quit::No,
             input_ended: false,
-            node_deaf: false,
+            node_gone: false,
             grace: None,
-            broken: None,
+            output_error: None,
         }
     }
 
@@ -130,34 +130,34 @@ impl<S: Screen> Session<S> {
         self
     }
 
-    /// Until the node has stopped, or its time is over.
+    /// Runs until the node has stopped or its time is over.
     pub async fn run(mut self) -> Ending {
         let to_node = self.handle.to_node.clone();
         loop {
             match self.next(&to_node).await {
-                Step::Told(message) => {
-                    if let Some(ending) = self.told(message) {
-                        return self.ended(ending);
+                Step::FromNode(message) => {
+                    if let Some(ending) = self.on_messages(message) {
+                        return self.finish(ending);
                     }
                 }
-                Step::Printed(arrival) => self.mark = self.mark.max(Some(arrival)),
-                Step::Free(permit) => match (permit, self.next_outgoing()) {
+                Step::Printed(arrival) => self.printed_up_to = self.printed_up_to.max(Some(arrival)),
+                Step::CanSend(permit) => match (permit, self.next_outgoing()) {
                     (Some(permit), Some(message)) => permit.send(message),
                     _ => {
-                        self.node_deaf = true;
+                        self.node_gone = true;
                         self.start_grace();
                     }
                 },
-                Step::Typed(line) => self.typed(line),
+                Step::Line(line) => self.on_line(line),
                 Step::Stop => {
-                    self.want_quit(None);
+                    self.request_quit(None);
                     self.start_grace();
                 }
-                Step::Over => {
-                    // Late or not, this is the end, and readers wait for its word.
+                Step::GraceOver => {
+                    // Readers wait for `stopped`, even if the node did not stop in time.
                     self.show(None, Event::Stopped);
                     self.flush();
-                    return self.ended(Ending::Stopped);
+                    return self.finish(Ending::Stopped);
                 }
             }
             if self.quit == Quit::Sent && self.unstored.is_empty() {
@@ -166,9 +166,9 @@ impl<S: Screen> Session<S> {
         }
     }
 
-    async fn next<'a>(&mut self, to_node: &'a mpsc::Sender<FaceMessage>) -> Step<'a> {
+    async fn next<'a>(&mut self, to_node: &'a mpsc::Sender<UiMessage>) -> Step<'a> {
         let reads = !self.input_ended && self.quit == Quit::No && self.waiting.is_none() && self.request.is_none();
-        let sends = !self.node_deaf && self.has_outgoing();
+        let sends = !self.node_gone && self.has_outgoing();
         let grace = async {
             match self.grace.as_mut() {
                 Some(grace) => grace.await,
@@ -177,36 +177,37 @@ impl<S: Screen> Session<S> {
         };
         tokio::select! {
             message = self.handle.from_node.recv() => {
-                Step::Told(message.unwrap_or_else(|| NodeMessage::Failed("the node ended without a word".to_owned())))
+                Step::FromNode(message.unwrap_or_else(|| NodeMessage::Failed("the node ended unexpectedly".to_owned())))
             }
             Some(arrival) = self.printed.recv() => Step::Printed(arrival),
-            permit = to_node.reserve(), if sends => Step::Free(permit.ok()),
-            line = self.lines.recv(), if reads => Step::Typed(line.unwrap_or(Line::End)),
+            permit = to_node.reserve(), if sends => Step::CanSend(permit.ok()),
+            line = self.lines.recv(), if reads => Step::Line(line.unwrap_or(Line::End)),
             () = self.stop.notified() => Step::Stop,
-            () = grace => Step::Over,
+            () = grace => Step::GraceOver,
         }
     }
 
     fn has_outgoing(&self) -> bool {
-        self.mark.is_some() || self.request.is_some() || matches!(self.quit, Quit::Wanted(_))
+        self.printed_up_to.is_some() || self.request.is_some() || matches!(self.quit, Quit::Requested(_))
     }
 
-    /// Marks go first: they are few, and what they stand for need not be shown again. The end goes last.
-    fn next_outgoing(&mut self) -> Option<FaceMessage> {
-        if let Some(arrival) = self.mark.take() {
-            return Some(FaceMessage::Printed { arrival });
+    /// The print position goes first: it is small, and what it covers need not be shown again after a crash. `\quit` goes
+    /// last.
+    fn next_outgoing(&mut self) -> Option<UiMessage> {
+        if let Some(arrival) = self.printed_up_to.take() {
+            return Some(UiMessage::Printed { arrival });
         }
         if let Some(request) = self.request.take() {
-            return Some(FaceMessage::Request(request));
+            return Some(UiMessage::Request(request));
         }
-        let Quit::Wanted(line) = self.quit else { return None };
+        let Quit::Requested(line) = self.quit else { return None };
         self.quit = Quit::Sent;
-        Some(FaceMessage::Request(Request { line, command: Command::Quit }))
+        Some(UiMessage::Request(Request { line, command: Command::Quit }))
     }
 
-    fn want_quit(&mut self, line: Option<u64>) {
+    fn request_quit(&mut self, line: Option<u64>) {
         if self.quit == Quit::No {
-            self.quit = Quit::Wanted(line);
+            self.quit = Quit::Requested(line);
         }
     }
 
@@ -214,22 +215,22 @@ impl<S: Screen> Session<S> {
         self.grace.get_or_insert_with(|| Box::pin(sleep(GRACE)));
     }
 
-    /// An output that failed for another reason than a reader who left is a failure of the whole run.
-    fn ended(self, ending: Ending) -> Ending {
-        match self.broken {
+    /// A failed output is a failure of the run, unless the reader closed it.
+    fn finish(self, ending: Ending) -> Ending {
+        match self.output_error {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Ending::Failed(format!("the output cannot be written: {error}"))
+                Ending::Failed(format!("cannot write the output: {error}"))
             }
             _ => ending,
         }
     }
 
-    /// What the node says, and whatever else it has said meanwhile; `Some` if that was the last.
-    fn told(&mut self, first: NodeMessage) -> Option<Ending> {
-        let mut ending = self.one(first);
+    /// Handles a message and those already queued after it. `Some` if one of them was the last.
+    fn on_messages(&mut self, first: NodeMessage) -> Option<Ending> {
+        let mut ending = self.on_message(first);
         for _ in 1..BATCH {
             match self.handle.from_node.try_recv() {
-                Ok(message) if ending.is_none() => ending = self.one(message),
+                Ok(message) if ending.is_none() => ending = self.on_message(message),
                 _ => break,
             }
         }
@@ -237,13 +238,13 @@ impl<S: Screen> Session<S> {
         ending
     }
 
-    fn one(&mut self, message: NodeMessage) -> Option<Ending> {
+    fn on_message(&mut self, message: NodeMessage) -> Option<Ending> {
         match message {
             NodeMessage::Ready(ready) => self.show(None, Event::Ready(&ready)),
             NodeMessage::Notice { line, notice } => {
                 self.show(line, Event::Notice(&notice));
                 if let Some(line) = line {
-                    self.answered(line, &notice);
+                    self.on_answer(line, &notice);
                 }
             }
             NodeMessage::Stopped => {
@@ -259,7 +260,7 @@ impl<S: Screen> Session<S> {
         None
     }
 
-    fn answered(&mut self, line: u64, notice: &Notice) {
+    fn on_answer(&mut self, line: u64, notice: &Notice) {
         if !matches!(notice, Notice::Chat { .. } | Notice::Queued { .. } | Notice::Error { .. }) {
             return;
         }
@@ -273,42 +274,42 @@ impl<S: Screen> Session<S> {
             return;
         }
         self.waiting = None;
-        self.go_on();
+        self.line_done();
     }
 
-    fn typed(&mut self, line: Line) {
+    fn on_line(&mut self, line: Line) {
         if line == Line::End {
             self.input_ended = true;
             if !self.headless {
-                self.want_quit(None);
+                self.request_quit(None);
             }
             return;
         }
         self.number += 1;
         let typed = match line {
             Line::Text(text) => macros::parse(&text),
-            Line::TooLong => Err(Wrong::too_long()),
-            Line::NotText => Err(Wrong::not_text()),
+            Line::TooLong => Err(InputError::too_long()),
+            Line::NotText => Err(InputError::not_text()),
             Line::End => Ok(None),
         };
-        if let Err(wrong) = typed.and_then(|typed| typed.map_or(Ok(()), |typed| self.obey(typed))) {
-            let notice = Notice::Error { code: wrong.code, message: wrong.message };
+        if let Err(error) = typed.and_then(|typed| typed.map_or(Ok(()), |typed| self.execute(typed))) {
+            let notice = Notice::Error { code: error.code, message: error.message };
             self.show(Some(self.number), Event::Notice(&notice));
         }
         self.flush();
         if self.waiting.is_none() {
-            self.go_on();
+            self.line_done();
         }
     }
 
-    fn obey(&mut self, typed: Typed) -> Result<(), Wrong> {
+    fn execute(&mut self, typed: Typed) -> Result<(), InputError> {
         let command = match typed {
             Typed::Help => {
                 self.show(Some(self.number), Event::Help);
                 return Ok(());
             }
             Typed::Command(Command::Quit) => {
-                self.want_quit(Some(self.number));
+                self.request_quit(Some(self.number));
                 return Ok(());
             }
             Typed::Command(command) => command,
@@ -327,32 +328,32 @@ impl<S: Screen> Session<S> {
         Ok(())
     }
 
-    fn current(&self) -> Result<UserId, Wrong> {
-        self.conversation.as_ref().map(|(id, _)| *id).ok_or_else(Wrong::no_conversation)
+    fn current(&self) -> Result<UserId, InputError> {
+        self.conversation.as_ref().map(|(id, _)| *id).ok_or_else(InputError::no_conversation)
     }
 
-    fn go_on(&mut self) {
-        self.screen.go_on(self.conversation.as_ref().map(|(_, name)| name.as_str()));
+    fn line_done(&mut self) {
+        self.screen.line_done(self.conversation.as_ref().map(|(_, name)| name.as_str()));
     }
 
     fn show(&mut self, line: Option<u64>, event: Event<'_>) {
-        if self.broken.is_none() {
+        if self.output_error.is_none() {
             let written = self.screen.show(line, event);
-            self.note(written);
+            self.check_output(written);
         }
     }
 
     fn flush(&mut self) {
-        if self.broken.is_none() {
+        if self.output_error.is_none() {
             let written = self.screen.flush();
-            self.note(written);
+            self.check_output(written);
         }
     }
 
-    fn note(&mut self, written: io::Result<()>) {
+    fn check_output(&mut self, written: io::Result<()>) {
         if let Err(error) = written {
-            self.broken = Some(error);
-            self.want_quit(None);
+            self.output_error = Some(error);
+            self.request_quit(None);
         }
     }
 }

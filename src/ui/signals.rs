@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: a graceful end within two seconds, whatever hangs.
+//! SIGINT and SIGTERM end the process gracefully, and within two seconds in any case.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use tokio::sync::Notify;
 use super::exit::Exit;
 use super::interactive;
 
-/// Behind the session's own patience, and still within the two seconds of the command line's contract.
-const PATIENCE: Duration = Duration::from_millis(1900);
+/// Later than the session's own time limit, and within the two seconds that `docs/json.md` promises.
+const DEADLINE: Duration = Duration::from_millis(1900);
 
-/// Tells of the first signal that asks this process to end. From then on the process ends in time even if its output is
-/// stuck: everything typed is in the store by then, or was never acknowledged.
+/// Notifies of the first signal that asks this process to end. The process then ends in time even if its output blocks:
+/// every line that was acknowledged is in the store.
 pub fn watch() -> Arc<Notify> {
     let stop = Arc::new(Notify::new());
-    let told = stop.clone();
+    let notify = stop.clone();
     let signal = signal();
     tokio::spawn(async move {
         signal.await;
-        told.notify_one();
+        notify.notify_one();
         std::thread::spawn(|| {
-            std::thread::sleep(PATIENCE);
+            std::thread::sleep(DEADLINE);
             interactive::restore_terminal();
             Exit::Success.now();
         });
@@ -29,15 +29,15 @@ pub fn watch() -> Arc<Notify> {
     stop
 }
 
-/// Catches signals from the call on, not from the first poll: nothing may be shown before, or whoever reads it and asks
-/// for the end at once would kill the program instead.
+/// Installs the handlers when called, not when first polled. They must be in place before the first output: a reader may
+/// send a signal as soon as it sees `ready`.
 #[cfg(unix)]
 fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let caught = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     async {
         let (Ok(mut interrupt), Ok(mut terminate)) = caught else {
-            tracing::warn!("signals cannot be caught here; they end the program at once");
+            tracing::warn!("cannot catch signals; they will end the program without leaving the network gracefully");
             return std::future::pending().await;
         };
         tokio::select! {

@@ -1,4 +1,4 @@
-//! What the simulator found: a table for people, or one JSON object; and how far it is, on a terminal.
+//! Output of the simulator: its figures as a table or one JSON object, and progress on a terminal.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -12,30 +12,30 @@ use crate::id::BASE32;
 use crate::sim::report::{Report, Value};
 use crate::sim::scenario;
 
-/// Inputs between two signs of life.
-const SIGN_OF_LIFE: u64 = 50_000;
+/// Events between two updates of the progress line.
+const PROGRESS_INTERVAL: u64 = 50_000;
 
-/// How far a run is: one line on a terminal's standard error that writes over itself.
+/// One line on standard error, if that is a terminal, which is overwritten as the run advances.
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: &'static str,
-    told: u64,
+    events: u64,
     shown: bool,
 }
 
 impl Progress {
     pub fn show(&mut self, now: scenario::Progress) {
-        let news = now.phase != self.phase || now.events >= self.told + SIGN_OF_LIFE;
-        if !news || !io::stderr().is_terminal() {
+        let changed = now.phase != self.phase || now.events >= self.events + PROGRESS_INTERVAL;
+        if !changed || !io::stderr().is_terminal() {
             return;
         }
-        (self.phase, self.told, self.shown) = (now.phase, now.events, true);
+        (self.phase, self.events, self.shown) = (now.phase, now.events, true);
         let simulated = humantime::format_duration(Duration::from_secs(now.simulated.as_secs()));
         eprint!("\r\x1b[K{}: {simulated} simulated, {} events", now.phase, now.events);
         let _ = io::stderr().flush();
     }
 
-    /// Leaves an empty line.
+    /// Removes the line.
     pub fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
             eprint!("\r\x1b[K");
@@ -43,9 +43,9 @@ impl Progress {
     }
 }
 
-/// The figures as they are printed.
-pub fn render(simulation: &Simulation, report: &Report, took: Duration) -> String {
-    let per_second = report.number("events").unwrap_or(0.0) / took.as_secs_f64().max(0.001);
+/// The report as it is printed.
+pub fn render(simulation: &Simulation, report: &Report, elapsed: Duration) -> String {
+    let per_second = report.number("events").unwrap_or(0.0) / elapsed.as_secs_f64().max(0.001);
     if simulation.json { object(simulation, report, per_second) } else { table(simulation, report, per_second) }
 }
 
@@ -65,7 +65,7 @@ fn table(simulation: &Simulation, report: &Report, per_second: f64) -> String {
         };
         let _ = writeln!(text, "{:>30}  {value:>12}  {}", figure.key, figure.about);
     }
-    let _ = writeln!(text, "{:>30}  {per_second:>12.0}  inputs handled in a second of this machine", "events_per_s");
+    let _ = writeln!(text, "{:>30}  {per_second:>12.0}  inputs handled per second on this machine", "events_per_s");
     for broken in &report.broken {
         let _ = writeln!(text, "broken: {}", plain::inline(broken));
     }

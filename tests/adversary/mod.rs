@@ -1,6 +1,7 @@
-//! A person who may say anything: keys of their own, and whatever those can sign and seal, sound or not.
+//! A peer that can send anything: with keys of its own, and records and envelopes signed or sealed with them, valid
+//! or not.
 
-// Each test program that has this module needs another part of it.
+// Each test program uses a different part of this module.
 #![allow(dead_code)]
 
 use std::net::SocketAddr;
@@ -110,7 +111,7 @@ impl Person {
         Control::DeclareOnline(Declare { declaration, roster, card, age_ms: 0, hops: 0, flood: 1, told })
     }
 
-    /// Seals as an honest author does.
+    /// Seals like a correct author.
     pub fn seal(&self, to: UserId, prekey: &Prekey, contents: Vec<Content>) -> Sealed {
         let (roster, card) = (self.roster(), self.card(1));
         let author = Author {
@@ -129,7 +130,7 @@ impl Person {
         parcel(self.seal(to, prekey, contents).bytes)
     }
 
-    /// A bundle as this person signs it for an address.
+    /// A bundle signed by this person for an address.
     pub fn bundle(&self, to: UserId, contents: Vec<Content>) -> Bundle {
         let contents: Contents = List(contents);
         let contents = encode(&contents);
@@ -147,7 +148,7 @@ impl Person {
     }
 }
 
-/// Seals whatever bundle to whomever, under a lock that fits or does not.
+/// Seals any bundle to any user, with a lock that fits or not.
 pub fn seal_raw(network: &NetworkId, to: UserId, prekey: &Prekey, bundle: &Bundle, fits: bool) -> Vec<u8> {
     let r = if fits { bundle.r.0 } else { [3; 32] };
     seal_bytes(network, to, prekey, &encode(bundle), &r)
@@ -187,7 +188,7 @@ pub fn parcel(envelope: Vec<u8>) -> Chat {
 pub fn id_of(item: &Chat) -> darknode::id::EnvelopeId {
     match item {
         Chat::Parcel(parcel) => envelope_id(&parcel.envelope),
-        other => panic!("{other:?} is no parcel"),
+        other => panic!("{other:?} is not a parcel"),
     }
 }
 
@@ -207,7 +208,7 @@ pub fn linked(n: u64) -> Content {
     link(n, link_state::LINKED, n)
 }
 
-/// "I have all numbers of this stream of yours."
+/// A receipt for all numbers of a stream.
 pub fn receipt(author: SessionId, epoch: u64) -> Content {
     receipt_of(author, epoch, None)
 }

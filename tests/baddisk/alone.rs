@@ -1,20 +1,21 @@
-//! A test in a mount namespace of its own, so that it needs no privilege and no mount outlives it.
+//! Runs a test in a mount namespace of its own, so that it needs no privilege and no mount outlives it.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Command;
 
-/// Set inside.
+/// An environment variable, set inside the namespace.
 const INSIDE: &str = "BAD_DISK_INSIDE";
-/// How namespaces can be had: as any user, else as root without a user namespace.
+/// The `unshare` flags to try: as any user, or as root without a user namespace.
 const WAYS: [&[&str]; 2] = [
     &["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
     &["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
 ];
-/// Seconds after which a test of one round hangs.
+/// Time limit of one round of a test, in seconds.
 const LONGEST: u64 = 240;
 
-/// Runs a test where it may mount; where the system forbids it, says so loudly, and fails if `CI` is set.
+/// Runs a test where it may mount. Where the system does not allow it, the test is skipped with a visible message,
+/// and fails if `CI` is set.
 pub fn alone<F: Fn()>(test: F) {
     if std::env::var_os(INSIDE).is_some() {
         return test();
@@ -22,11 +23,11 @@ pub fn alone<F: Fn()>(test: F) {
     let Some(way) = allowed() else { return };
     let name = std::any::type_name::<F>();
     let name = name.strip_suffix("::{{closure}}").expect("tests give closures");
-    let (_, name) = name.split_once("::").expect("tests stand in modules");
+    let (_, name) = name.split_once("::").expect("tests are in modules");
     let mut command = Command::new("timeout");
     let rounds = std::env::var("DARKNODE_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
     command.args(["--signal=KILL", &(LONGEST * rounds).to_string(), "unshare"]).args(way);
-    command.arg(std::env::current_exe().expect("a program knows itself")).env(INSIDE, "1");
+    command.arg(std::env::current_exe().expect("the path of the current program is known")).env(INSIDE, "1");
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     let output = command.output().expect("timeout is there, as unshare is");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -49,9 +50,9 @@ fn allowed() -> Option<&'static [&'static str]> {
             }
         }
     }
-    let skipped = format!("SKIPPED: no disk of the tests' own, needs FUSE and mount namespaces: {why}");
+    let skipped = format!("SKIPPED: no test disk, needs FUSE and mount namespaces: {why}");
     assert!(std::env::var_os("CI").is_none(), "{skipped}");
-    // Past the capture of the test harness: this must be seen.
+    // Written past the capture of the test harness, so that it is visible.
     writeln!(std::io::stderr(), "{skipped}").ok();
     None
 }

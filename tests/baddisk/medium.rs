@@ -1,9 +1,9 @@
-//! What a disk has, and what it will still have when the power fails.
+//! The content of a disk, and what of it survives a power cut.
 //!
-//! Programs see what they wrote. Of what was written since the last `fsync` of a file, a power cut keeps any part: whole
-//! writes are missing while later ones are there, and a write may be there by some of its sectors. The same holds for
-//! the names in a directory since its own `fsync`. When an `fsync` fails, what it was to save is still shown and never
-//! written by a later one, as Linux does.
+//! Programs see what they wrote. Of the writes since the last `fsync` of a file, a power cut keeps any subset: a
+//! write may be missing although later ones are there, and it may be torn at sector boundaries. The same holds for
+//! the names in a directory since its own `fsync`. When an `fsync` fails, the data it was to sync stays visible and
+//! is never written by a later one, as on Linux.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -15,17 +15,17 @@ use nix::unistd::Pid;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// The top directory.
+/// The inode of the root directory.
 pub const ROOT: u64 = 1;
-/// What a disk writes as a whole.
+/// The sector size in bytes: a sector is written atomically.
 const SECTOR: usize = 512;
 
-/// What the disk refuses.
+/// A fault of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fault {
     #[default]
     None,
-    /// There is room for this many more bytes and for no new file.
+    /// The disk is full after this many more bytes, and allows no new file.
     Full(u64),
     ReadOnly,
     /// Every write fails.
@@ -34,12 +34,12 @@ pub enum Fault {
     Syncs,
 }
 
-/// When the disk stops for good, until the next [`Medium::cut`].
+/// When the disk stops, until the next [`Medium::cut`].
 #[derive(Debug, Clone, Copy)]
 pub struct Stop {
-    /// What changes or saves something and is still done.
+    /// The number of changing or syncing operations still performed.
     pub after: u64,
-    /// Whoever asks for more is killed, as at a power cut; else it gets `EIO`.
+    /// Whether a process that attempts another one is killed, as by a power cut; otherwise it gets `EIO`.
     pub kills: bool,
 }
 
@@ -49,11 +49,11 @@ pub struct Medium {
     last: u64,
     pub fault: Fault,
     pub stop: Option<Stop>,
-    /// Operations that change or save something, without those on SQLite's shared memory.
+    /// Number of changing or syncing operations, without those on SQLite's shared memory.
     pub done: u64,
-    /// It has stopped.
+    /// Whether it has stopped.
     pub dead: bool,
-    /// Told when it does.
+    /// Notified when it stops.
     pub died: Arc<Condvar>,
 }
 
@@ -70,7 +70,7 @@ pub enum Kind {
 }
 
 type Names = BTreeMap<OsString, u64>;
-/// Names that change together, and what they name from then on.
+/// Names that change atomically, and their new targets.
 type Change = Vec<(OsString, Option<u64>)>;
 
 #[derive(Debug)]
@@ -85,9 +85,9 @@ impl Medium {
         Medium { nodes: [(ROOT, root)].into(), last: ROOT, ..Medium::default() }
     }
 
-    /// Counts an operation that changes or saves something, or refuses it. `who` is the process that asks.
+    /// Counts a changing or syncing operation, or refuses it. `who` is the requesting process.
     pub fn admit(&mut self, who: u32, name: Option<&OsStr>, change: bool) -> Result<(), Errno> {
-        // What maps SQLite's shared memory is written back by the kernel, whenever it likes.
+        // The kernel writes back the mapped shared memory of SQLite at any time.
         if name.is_some_and(|name| name.to_string_lossy().ends_with("-shm")) {
             return if self.dead { Err(Errno::EIO) } else { Ok(()) };
         }
@@ -95,7 +95,7 @@ impl Medium {
             self.dead = true;
             self.died.notify_all();
             if stop.kills && who != 0 {
-                // It may be dying already.
+                // The process may be exiting already.
                 let _ = kill(Pid::from_raw(who.cast_signed()), Signal::SIGKILL);
             }
             return Err(Errno::EIO);
@@ -126,7 +126,7 @@ impl Medium {
         self.names(dir)?.get(name).copied().ok_or(Errno::ENOENT)
     }
 
-    /// The name of a file, if it has one still.
+    /// The name of a file, if it still has one.
     pub fn name_of(&self, ino: u64) -> Option<OsString> {
         let named = |names: &Names| names.iter().find(|(_, is)| **is == ino).map(|(name, _)| name.clone());
         self.nodes.keys().filter_map(|dir| self.names(*dir).ok()).find_map(named)
@@ -197,14 +197,14 @@ impl Medium {
         if fails { Err(Errno::EIO) } else { Ok(()) }
     }
 
-    /// The power fails and comes back; `seed` says what is left of the unsaved. All inodes are new, so that nothing the
-    /// kernel still remembers is taken for what is there now.
+    /// A power cut. `seed` determines what of the unsynced data survives. All inodes get new numbers, so that no
+    /// kernel cache of the old content is used.
     pub fn cut(&mut self, seed: u64) {
         let mut chance = Chance::new(seed);
         self.end_with(|node| node.survive(&mut chance));
     }
 
-    /// The program was killed and the power stayed: all that was written is there.
+    /// The process was killed without a power cut: all writes are kept.
     pub fn settle(&mut self) {
         self.end_with(Node::settle);
     }
@@ -215,7 +215,7 @@ impl Medium {
         let mut old = std::mem::take(&mut self.nodes);
         let mut reached = vec![ROOT];
         while let Some(ino) = reached.pop() {
-            // The same file may have two names left by half of a rename.
+            // Half of a rename may leave a file with two names.
             let Some(mut node) = old.remove(&ino) else { continue };
             if let Kind::Dir { shown, saved, .. } = &mut node.kind {
                 reached.extend(shown.values());
@@ -231,12 +231,12 @@ impl Medium {
     }
 }
 
-/// What is left of the unsaved: nothing, all, or any part.
+/// The random choice of what survives: nothing, everything, or any subset.
 struct Chance {
     rng: ChaCha20Rng,
-    /// Of 256 writes so many are there.
+    /// The number of writes in 256 that survive.
     kept: u64,
-    /// Of 256 writes that are there so many are torn.
+    /// The number of surviving writes in 256 that are torn.
     torn: u64,
 }
 
@@ -312,7 +312,7 @@ impl Write {
             Write::Bytes { at, bytes } if chance.tears() => {
                 let mut begin = 0;
                 while begin < bytes.len() {
-                    // A sector ends where the file's sectors end.
+                    // Sectors are aligned to the start of the file.
                     let end = bytes.len().min(begin + SECTOR - (at + begin) % SECTOR);
                     if chance.rng.next_u64().is_multiple_of(2) {
                         Write::Bytes { at: at + begin, bytes: bytes[begin..end].to_vec() }.apply_to(file);

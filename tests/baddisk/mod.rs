@@ -1,4 +1,4 @@
-//! A disk that loses power, is full, is read-only or fails, as a file system of the tests' own.
+//! A FUSE file system that simulates a disk that loses power, is full, is read-only or fails.
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 mod alone;

@@ -9,11 +9,11 @@ use fuser::*;
 
 use super::medium::{Fault, Kind, Medium, Write, dir, file};
 
-/// Nothing may be remembered by the kernel: the next power cut changes it.
+/// Time to live of the kernel's caches: none, as the next power cut changes the content.
 const TTL: Duration = Duration::ZERO;
 const BLOCK: u32 = 4096;
 
-/// Mounts an empty disk; it is unmounted when the session is let go.
+/// Mounts an empty disk. It is unmounted when the session is dropped.
 pub fn mount(at: &Path) -> (Arc<Mutex<Medium>>, BackgroundSession) {
     let medium = Arc::new(Mutex::new(Medium::new()));
     let mut config = Config::default();
@@ -58,7 +58,7 @@ impl Mounted {
         })
     }
 
-    /// Does something that changes names in a directory.
+    /// Performs an operation that changes names in a directory.
     fn change<T>(
         &self,
         req: &Request,
@@ -70,7 +70,7 @@ impl Mounted {
         change(&mut medium)
     }
 
-    /// Does something that changes or saves a file.
+    /// Performs an operation that changes or syncs a file.
     fn reach<T>(
         &self,
         req: &Request,
@@ -79,7 +79,7 @@ impl Mounted {
         change: impl FnOnce(&mut Medium) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         let mut medium = lock(&self.medium);
-        // The kernel may write back what was mapped before a power cut.
+        // The kernel may write back pages that were mapped before a power cut.
         medium.node(ino.0)?;
         let name = medium.name_of(ino.0);
         medium.admit(req.pid(), name.as_deref(), changes)?;

@@ -1,7 +1,8 @@
-//! The disk's own process, and how a test commands it.
+//! The process that serves the disk, and the protocol by which a test controls it.
 //!
-//! A file system in the process that uses it would sooner or later wait for itself: a page of mapped memory is read
-//! while the memory map is locked. So the test's program runs once more for each disk, as one test that only serves.
+//! A file system served by the process that uses it would eventually deadlock: a page of mapped memory is read while
+//! the memory map is locked. So the test program is started once more for each disk, as a single test that only
+//! serves.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -15,12 +16,12 @@ use tempfile::TempDir;
 use super::medium::{Fault, Medium, Stop};
 use super::mounted::{lock, mount};
 
-/// Where the process that serves is to mount. Beside it is the socket on which it is commanded.
+/// The environment variable with the mount point for the serving process. The control socket is beside it.
 const SERVES: &str = "BAD_DISK_SERVES";
 const SOCKET: &str = "commands";
 const MOUNT: &str = "disk";
 
-/// A disk on a directory of its own.
+/// A disk mounted on a temporary directory.
 pub struct BadDisk {
     at: TempDir,
     commands: Mutex<BufReader<UnixStream>>,
@@ -32,8 +33,8 @@ impl BadDisk {
         let at = TempDir::new().expect("a temporary directory");
         std::fs::create_dir(at.path().join(MOUNT)).expect("a directory");
         let listener = UnixListener::bind(at.path().join(SOCKET)).expect("a socket");
-        let test = module_path!().split_once("::").expect("tests stand in modules").1.to_owned() + "::tests::" + SERVER;
-        let server = Command::new(std::env::current_exe().expect("a program knows itself"))
+        let test = module_path!().split_once("::").expect("tests are in modules").1.to_owned() + "::tests::" + SERVER;
+        let server = Command::new(std::env::current_exe().expect("the path of the current program is known"))
             .args(["--exact", &test, "--test-threads=1"])
             .env(SERVES, at.path())
             .stdout(Stdio::null())
@@ -41,16 +42,16 @@ impl BadDisk {
             .expect("the program starts");
         let (stream, _) = listener.accept().expect("it calls back");
         let disk = BadDisk { at, commands: Mutex::new(BufReader::new(stream)), server };
-        disk.tells("hello");
+        disk.command("hello");
         disk
     }
 
-    /// A place on it.
+    /// A path on the disk.
     pub fn dir(&self, name: &str) -> PathBuf {
         self.at.path().join(MOUNT).join(name)
     }
 
-    /// The same as text, for a program's argument.
+    /// The same as text, for a program argument.
     pub fn home(&self, name: &str) -> String {
         self.dir(name).to_str().expect("paths of tests are text").to_owned()
     }
@@ -63,39 +64,40 @@ impl BadDisk {
             Fault::Writes => ("writes", 0),
             Fault::Syncs => ("syncs", 0),
         };
-        self.tells(&format!("fails {what} {room}"));
+        self.command(&format!("fails {what} {room}"));
     }
 
-    /// How many operations have changed or saved something since the last power cut.
+    /// Number of changing or syncing operations since the last power cut.
     pub fn done(&self) -> u64 {
-        self.tells("done")
+        self.command("done")
     }
 
-    /// It stops after this many operations from now. Then whoever asks for more is killed, or gets `EIO`.
+    /// Makes the disk stop after this many more operations. A process that attempts another one is then killed, or
+    /// gets `EIO`.
     pub fn stop_after(&self, more: u64, kills: bool) {
-        self.tells(&format!("stop {more} {}", u64::from(kills)));
+        self.command(&format!("stop {more} {}", u64::from(kills)));
     }
 
     pub fn has_stopped(&self) -> bool {
         self.stops_within(Duration::ZERO)
     }
 
-    /// Waits until it stops, at most so long; whether it has.
+    /// Waits until it stops, for at most `time`. Returns whether it has.
     pub fn stops_within(&self, time: Duration) -> bool {
-        self.tells(&format!("await {}", time.as_millis())) == 1
+        self.command(&format!("await {}", time.as_millis())) == 1
     }
 
-    /// The power fails and comes back. Nobody may use the disk meanwhile.
+    /// A power cut. No process may use the disk meanwhile.
     pub fn cut(&self, seed: u64) {
-        self.tells(&format!("cut {seed}"));
+        self.command(&format!("cut {seed}"));
     }
 
-    /// Whoever used it was killed, and all that was written is there.
+    /// The process that used it was killed: all writes are kept.
     pub fn settle(&self) {
-        self.tells("settle");
+        self.command("settle");
     }
 
-    fn tells(&self, command: &str) -> u64 {
+    fn command(&self, command: &str) -> u64 {
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(commands.get_mut(), "{command}").expect("the disk's process runs");
         let mut answer = String::new();
@@ -107,13 +109,13 @@ impl BadDisk {
 impl Drop for BadDisk {
     fn drop(&mut self) {
         let commands = self.commands.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // It may be gone already.
+        // It may have exited already.
         let _ = commands.get_mut().shutdown(std::net::Shutdown::Both);
         let _ = self.server.wait();
     }
 }
 
-/// Mounts and obeys until nobody commands any more.
+/// Mounts the disk and executes commands until the connection ends.
 fn serve(at: &Path) {
     let stream = UnixStream::connect(at.join(SOCKET)).expect("the test listens");
     let (medium, session) = mount(&at.join(MOUNT));
@@ -121,13 +123,13 @@ fn serve(at: &Path) {
     for command in BufReader::new(stream).lines().map_while(Result::ok) {
         let answer = match command.strip_prefix("await ") {
             Some(millis) => stops_within(&medium, Duration::from_millis(millis.parse().expect("a number"))),
-            None => obey(&mut lock(&medium), &command),
+            None => execute(&mut lock(&medium), &command),
         };
         if writeln!(answers, "{answer}").is_err() {
             break;
         }
     }
-    // Where a test died, somebody may still have a file open.
+    // After a failed test some process may still have a file open.
     let _ = session.umount_and_join();
 }
 
@@ -138,7 +140,7 @@ fn stops_within(medium: &Mutex<Medium>, time: Duration) -> u64 {
     medium.dead.into()
 }
 
-fn obey(medium: &mut Medium, command: &str) -> u64 {
+fn execute(medium: &mut Medium, command: &str) -> u64 {
     let words: Vec<&str> = command.split(' ').collect();
     let number = |at: usize| words.get(at).and_then(|word| word.parse().ok()).expect("a number");
     match words[0] {
@@ -162,8 +164,8 @@ fn obey(medium: &mut Medium, command: &str) -> u64 {
     0
 }
 
-/// The test below that serves.
-const SERVER: &str = "a_disk_keeps_what_was_synced_and_of_the_rest_any_part";
+/// The name of the test below that serves.
+const SERVER: &str = "a_power_cut_keeps_synced_data_and_any_part_of_the_rest";
 
 mod tests {
     use std::fs::{self, File};
@@ -172,7 +174,7 @@ mod tests {
     use crate::baddisk::alone;
 
     #[test]
-    fn a_disk_keeps_what_was_synced_and_of_the_rest_any_part() {
+    fn a_power_cut_keeps_synced_data_and_any_part_of_the_rest() {
         if let Some(at) = std::env::var_os(SERVES) {
             return serve(Path::new(&at));
         }
@@ -189,7 +191,7 @@ mod tests {
             for seed in 0..20 {
                 fs::write(disk.dir("kept"), "never synced").unwrap();
                 fs::rename(disk.dir("old"), disk.dir("new")).unwrap();
-                assert_eq!(fs::read_to_string(disk.dir("new")).unwrap(), "old", "it is shown meanwhile");
+                assert_eq!(fs::read_to_string(disk.dir("new")).unwrap(), "old", "it is visible until then");
                 disk.cut(seed);
                 let name = if disk.dir("old").exists() { "old" } else { "new" };
                 assert_eq!(fs::read_to_string(disk.dir(name)).unwrap(), "old", "a rename is whole");

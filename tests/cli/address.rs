@@ -1,4 +1,4 @@
-//! The `darkchat:` address: what `\me` shows, others can type, and only that key will do.
+//! The `darkchat:` address: others can type what `\me` shows, and only that key is accepted.
 
 use crate::program::{Node, Stage};
 
@@ -9,7 +9,7 @@ fn address(node: &mut Node) -> String {
 }
 
 #[test]
-fn what_me_shows_as_its_first_answer_can_be_pinged_and_talked_to() {
+fn the_address_shown_by_me_can_be_pinged_and_talked_to() {
     let stage = Stage::new();
     let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
     let there = address(&mut bob);
@@ -28,7 +28,7 @@ fn what_me_shows_as_its_first_answer_can_be_pinged_and_talked_to() {
 }
 
 #[test]
-fn whom_one_has_never_met_is_linked_and_written_to_by_address_alone() {
+fn an_unknown_user_can_be_linked_and_written_to_by_address() {
     let stage = Stage::new();
     let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
     assert_eq!(alice.asks(&format!(r"\add {}", address(&mut bob)))["event"], "done");
@@ -38,7 +38,7 @@ fn whom_one_has_never_met_is_linked_and_written_to_by_address_alone() {
 }
 
 #[test]
-fn an_address_is_a_node_to_start_from() {
+fn an_address_can_be_used_as_bootstrap() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");
     let there = address(&mut bob);
@@ -66,7 +66,7 @@ fn another_key_that_answers_at_an_address_is_refused() {
 }
 
 #[test]
-fn what_is_no_address_is_refused_before_anything_is_dialled() {
+fn an_invalid_address_is_refused_before_anything_is_dialled() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let own = address(&mut alice);

@@ -1,4 +1,4 @@
-//! The real program and its arguments: what cannot work is one line and exit code 2, and changes nothing.
+//! The arguments: what cannot work is refused with one line and exit code 2, and changes nothing.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::program::tested;
 
-/// The program with no options from the environment, and a home of its own.
+/// Runs the program without options from the environment, in its own home directory.
 fn darknode(home: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(tested());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DARKNODE_")) {
@@ -56,7 +56,7 @@ fn bad_usage_is_one_line_that_says_what_to_do() {
 }
 
 #[test]
-fn the_papers_address_is_understood_and_checked() {
+fn sip_and_sp_are_validated() {
     refused(&["-u", "alice", "-sp", "5"], &[], "-sip");
     refused(&["-u", "alice", "-sip", "host"], &[], "--bootstrap");
     refused(&["-u", "alice", "-sip", "192.0.2.1", "-sp", "70000"], &[], "65535");
@@ -77,7 +77,7 @@ fn options_come_from_the_environment_too() {
 }
 
 #[test]
-fn a_network_key_that_is_none_is_refused() {
+fn an_invalid_network_key_is_refused() {
     let home = TempDir::new().expect("a directory");
     let file = |name: &str, bytes: &[u8]| {
         fs::write(home.path().join(name), bytes).expect("it can be written");
@@ -98,7 +98,7 @@ fn a_network_key_that_is_none_is_refused() {
 }
 
 #[test]
-fn help_and_version_are_no_errors() {
+fn help_and_version_succeed() {
     let home = TempDir::new().expect("a directory");
     for (args, says) in [(["--help"], "--bootstrap"), (["--version"], env!("CARGO_PKG_VERSION"))] {
         let output = darknode(home.path(), &args, &[]);
@@ -107,7 +107,7 @@ fn help_and_version_are_no_errors() {
     }
 }
 
-/// Starts a node, types nothing, and gives what it printed.
+/// Starts a node without input; returns the events it printed.
 fn run_once(home: &Path, dir: &str) -> Vec<serde_json::Value> {
     let args = ["-u", "alice", "--data-dir", dir, "--no-lan", "-p", "0", "--json"];
     let output = darknode(home, &args, &[]);
@@ -117,7 +117,7 @@ fn run_once(home: &Path, dir: &str) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn the_end_of_input_is_a_graceful_end() {
+fn the_end_of_input_ends_the_node_gracefully() {
     let home = TempDir::new().expect("a directory");
     let events = run_once(home.path(), "alice");
     assert_eq!(events.first().map(|first| &first["event"]), Some(&"ready".into()));
@@ -125,7 +125,7 @@ fn the_end_of_input_is_a_graceful_end() {
 }
 
 #[test]
-fn recovery_words_bring_a_user_back_in_an_empty_directory_only() {
+fn recovery_words_restore_a_user_into_an_empty_directory_only() {
     let home = TempDir::new().expect("a directory");
     let id = run_once(home.path(), "alice")[0]["id"].clone();
     let words = darknode(home.path(), &["identity", "words", "-u", "alice", "--data-dir", "alice"], &[]).stdout;
@@ -150,7 +150,7 @@ fn recovery_words_bring_a_user_back_in_an_empty_directory_only() {
 }
 
 #[test]
-fn a_new_network_key_is_one_that_is_taken() {
+fn a_new_network_key_is_accepted() {
     let home = TempDir::new().expect("a directory");
     let key = darknode(home.path(), &["network", "new"], &[]).stdout;
     fs::write(home.path().join("field.key"), key).expect("it can be written");

@@ -1,11 +1,11 @@
-//! Two people talk, go away and come back.
+//! Conversations between two users who go offline and come back.
 
 use serde_json::{Value, json};
 
 use crate::program::{Stage, assert_form};
 
 #[test]
-fn two_people_meet_link_and_talk_and_the_author_knows_what_arrived() {
+fn two_users_link_and_talk_and_the_author_learns_of_the_delivery() {
     let stage = Stage::new();
     let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
     assert_form(&alice.ready, "ready", &["user", "id", "session", "listen", "network", "roles", "version"]);
@@ -47,7 +47,7 @@ fn two_people_meet_link_and_talk_and_the_author_knows_what_arrived() {
 }
 
 #[test]
-fn a_line_to_somebody_who_is_away_waits_and_arrives_when_they_are_back() {
+fn a_line_to_an_offline_user_waits_and_arrives_when_they_are_back() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -66,7 +66,7 @@ fn a_line_to_somebody_who_is_away_waits_and_arrives_when_they_are_back() {
 }
 
 #[test]
-fn what_was_said_and_who_has_it_outlives_a_restart_of_both() {
+fn history_and_delivery_states_survive_a_restart_of_both() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -111,7 +111,7 @@ fn list<'a>(event: &'a Value, key: &str) -> &'a [Value] {
 }
 
 #[test]
-fn what_a_reader_missed_by_a_kill_is_printed_at_the_next_start() {
+fn messages_that_a_kill_kept_from_the_reader_are_printed_at_the_next_start() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -128,7 +128,7 @@ fn what_a_reader_missed_by_a_kill_is_printed_at_the_next_start() {
 }
 
 #[test]
-fn many_lines_at_once_are_answered_by_their_numbers_and_arrive_in_order() {
+fn many_lines_at_once_are_answered_by_number_and_arrive_in_order() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);

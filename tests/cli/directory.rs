@@ -1,4 +1,4 @@
-//! The data directory: whose it is, who uses it, and what is wrong with what it holds.
+//! The data directory: ownership, locking, and damaged or unsafe contents.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::program::{Stage, may_mount, refused};
 
-/// Every file of a directory with what it holds.
-fn holds(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+/// The files of a directory and their contents.
+fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(dir).expect("it is there").map(|entry| entry.expect("it can be listed"));
     entries
         .map(|entry| {
@@ -18,25 +18,25 @@ fn holds(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Alice's directory, after a first start that said nothing.
-fn lived_in(stage: &Stage) -> std::path::PathBuf {
+/// Alice's directory after a first start.
+fn used_directory(stage: &Stage) -> std::path::PathBuf {
     stage.start("alice").quits();
     stage.path("alice")
 }
 
 #[test]
-fn somebody_elses_directory_is_refused_with_the_owners_name_and_not_touched() {
+fn the_directory_of_another_user_is_refused_with_the_owners_name_and_not_changed() {
     let stage = Stage::new();
-    let dir = lived_in(&stage);
-    let before = holds(&dir);
+    let dir = used_directory(&stage);
+    let before = contents(&dir);
     let error = stage.cast("bob").dir("alice").refused();
     assert!(error.contains("-u alice"), "{error}");
-    assert_eq!(holds(&dir), before);
+    assert_eq!(contents(&dir), before);
     stage.start("alice").quits();
 }
 
 #[test]
-fn a_directory_in_use_is_refused_and_its_user_is_not_disturbed() {
+fn a_directory_in_use_is_refused_without_disturbing_its_node() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let error = stage.cast("alice").refused();
@@ -46,12 +46,12 @@ fn a_directory_in_use_is_refused_and_its_user_is_not_disturbed() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_refused_whether_it_was_used_before_or_not() {
+fn a_read_only_directory_is_refused_whether_it_was_used_before_or_not() {
     if !may_mount() {
         return;
     }
     let stage = Stage::new();
-    lived_in(&stage);
+    used_directory(&stage);
     fs::create_dir(stage.path("empty")).expect("it can be made");
     let read_only = r#"mount --bind "$DIR" "$DIR" && mount -o remount,bind,ro "$DIR" && exec "$0" "$@""#;
     for dir in ["alice", "empty"] {
@@ -60,12 +60,12 @@ fn a_directory_that_cannot_be_written_is_refused_whether_it_was_used_before_or_n
         let error = refused(command);
         assert!(error.contains("make it writable") || error.contains("read-only"), "{error}");
     }
-    assert!(holds(&stage.path("empty")).is_empty());
+    assert!(contents(&stage.path("empty")).is_empty());
     stage.start("alice").quits();
 }
 
 #[test]
-fn a_file_is_no_directory() {
+fn a_file_in_place_of_the_directory_is_refused() {
     let stage = Stage::new();
     fs::write(stage.path("file"), "mine").expect("it can be written");
     let error = stage.cast("alice").dir("file").refused();
@@ -75,17 +75,17 @@ fn a_file_is_no_directory() {
 }
 
 #[test]
-fn a_store_from_a_newer_version_is_refused_and_left_to_the_last_byte() {
+fn a_store_from_a_newer_version_is_refused_and_not_changed() {
     let stage = Stage::new();
-    let dir = lived_in(&stage);
+    let dir = used_directory(&stage);
     let store = rusqlite::Connection::open(dir.join("darknode.db")).expect("it is a store");
     store.pragma_update(None, "user_version", 9999).expect("it can be changed");
     store.pragma_update(None, "journal_mode", "DELETE").expect("it can be changed");
     drop(store);
-    let before = holds(&dir);
+    let before = contents(&dir);
     let error = stage.cast("alice").refused();
     assert!(error.contains("newer"), "{error}");
-    assert_eq!(holds(&dir), before);
+    assert_eq!(contents(&dir), before);
 }
 
 #[test]
@@ -126,16 +126,16 @@ fn a_damaged_store_is_set_aside_and_keys_and_friends_restore_the_rest() {
 }
 
 #[test]
-fn a_key_file_that_is_cut_missing_or_another_is_refused_and_never_made_anew() {
+fn a_truncated_missing_or_exchanged_key_file_is_refused_and_never_replaced() {
     let stage = Stage::new();
-    let dir = lived_in(&stage);
+    let dir = used_directory(&stage);
     stage.cast("bob").start().quits();
     for file in ["user.pem", "session.pem", "owner"] {
         let path = dir.join(file);
         let good = fs::read(&path).expect("it is there");
         let others = fs::read(stage.path("bob").join(file)).expect("it is there");
         for bad in [None, Some(&good[..0]), Some(&good[..good.len() / 2]), Some(&others[..])] {
-            // Without `owner` the keys alone say whose it is: the next test.
+            // Without `owner` the keys determine the user; the next test covers this.
             if bad.is_none() && file == "owner" {
                 continue;
             }
@@ -143,10 +143,10 @@ fn a_key_file_that_is_cut_missing_or_another_is_refused_and_never_made_anew() {
                 Some(bytes) => fs::write(&path, bytes).expect("it can be written"),
                 None => fs::remove_file(&path).expect("it can be removed"),
             }
-            let before = holds(&dir);
+            let before = contents(&dir);
             let error = stage.cast("alice").refused();
             assert!(error.contains("alice"), "it names the place: {error}");
-            assert_eq!(holds(&dir), before, "{file}");
+            assert_eq!(contents(&dir), before, "{file}");
             fs::write(&path, &good).expect("it can be written");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
         }
@@ -155,7 +155,7 @@ fn a_key_file_that_is_cut_missing_or_another_is_refused_and_never_made_anew() {
 }
 
 #[test]
-fn a_directory_that_lost_its_owner_file_is_still_that_of_its_keys() {
+fn a_directory_without_its_owner_file_belongs_to_its_keys() {
     let stage = Stage::new();
     let alice = stage.start("alice");
     let id = alice.id().to_owned();
@@ -167,9 +167,9 @@ fn a_directory_that_lost_its_owner_file_is_still_that_of_its_keys() {
 }
 
 #[test]
-fn a_key_that_others_can_read_is_refused_with_the_command_that_closes_it() {
+fn a_key_that_others_can_read_is_refused_with_the_command_that_protects_it() {
     let stage = Stage::new();
-    let dir = lived_in(&stage);
+    let dir = used_directory(&stage);
     fs::set_permissions(dir.join("user.pem"), fs::Permissions::from_mode(0o644)).expect("it is ours");
     let error = stage.cast("alice").refused();
     assert!(error.contains("chmod 600"), "{error}");

@@ -1,4 +1,4 @@
-//! A full disk stops new typing with an error and loses nothing already accepted.
+//! A full disk: new lines are refused with an error, and accepted ones are not lost.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::program::{Node, Stage, may_mount};
 
-/// Between two attempts to type on a disk that has room again: the store itself tries again no earlier.
+/// The time between two attempts to type after the disk has room again. The store retries no earlier.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// Fills the disk that a directory is on, to the last byte that a file can take.
+/// Fills the disk that contains a directory to the last byte.
 fn fill(dir: &Path) {
     let mut file = fs::File::create(dir.join("filler")).expect("there is some room");
     for size in [64 * 1024, 4096, 1] {
@@ -21,8 +21,8 @@ fn fill(dir: &Path) {
     }
 }
 
-/// Types a line until the disk takes it.
-fn says_at_last(node: &mut Node, text: &str) -> Value {
+/// Types a line repeatedly until it is accepted.
+fn says_when_accepted(node: &mut Node, text: &str) -> Value {
     loop {
         let answer = node.asks(text);
         if answer["event"] == "queued" {
@@ -34,7 +34,7 @@ fn says_at_last(node: &mut Node, text: &str) -> Value {
 }
 
 #[test]
-fn a_full_disk_refuses_what_is_typed_leaves_what_comes_with_its_author_and_goes_on_when_there_is_room() {
+fn a_full_disk_refuses_new_lines_and_takes_no_messages_and_the_node_recovers_when_there_is_room() {
     if !may_mount() {
         return;
     }
@@ -52,7 +52,7 @@ fn a_full_disk_refuses_what_is_typed_leaves_what_comes_with_its_author_and_goes_
     alice.knows_delivered(&before);
     bob.asks(r"\chat alice");
 
-    // Seen from inside its namespace.
+    // The path as seen from outside its mount namespace.
     let disk = Path::new("/proc")
         .join(alice.pid().to_string())
         .join("root")
@@ -66,7 +66,7 @@ fn a_full_disk_refuses_what_is_typed_leaves_what_comes_with_its_author_and_goes_
     bob.asks(r"\users");
     fs::remove_file(disk.join("filler")).expect("it is there");
 
-    let after = says_at_last(&mut alice, "after");
+    let after = says_when_accepted(&mut alice, "after");
     alice.knows_delivered(after["message"].as_str().expect("it has an id"));
     bob.knows_delivered(&waits);
     assert_eq!(alice.event("message")["message"], waits);
@@ -81,13 +81,13 @@ fn a_full_disk_refuses_what_is_typed_leaves_what_comes_with_its_author_and_goes_
 }
 
 #[test]
-fn where_files_may_not_grow_all_that_was_accepted_is_there_and_nothing_that_was_refused() {
+fn with_a_file_size_limit_accepted_lines_are_kept_and_refused_ones_are_not() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
     bob.quits();
     alice.quits();
-    // Without the signal a write beyond the limit is an error like any other.
+    // If the signal is ignored, a write beyond the limit fails with an ordinary error.
     let limited = r#"trap '' XFSZ; ulimit -f 512; exec "$0" "$@""#;
     let mut alice = stage.run(stage.cast("alice").by_shell(&["sh"], limited), "alice");
     alice.event("ready");

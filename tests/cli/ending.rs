@@ -1,4 +1,4 @@
-//! How it ends: always having said goodbye, always with the right code.
+//! Ways to end a node: it always declares itself offline and returns the documented exit code.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -26,7 +26,7 @@ fn bob_says_goodbye(bob: &mut crate::program::Node) -> String {
 }
 
 #[test]
-fn signals_end_gracefully_too_also_where_nobody_sits() {
+fn signals_end_a_node_gracefully_also_if_headless() {
     let stage = Stage::new();
     for (signal, more) in [(Signal::SIGINT, vec![]), (Signal::SIGTERM, vec![]), (Signal::SIGTERM, vec!["--headless"])] {
         let mut alice = stage.start("alice");
@@ -44,7 +44,7 @@ fn signals_end_gracefully_too_also_where_nobody_sits() {
 }
 
 #[test]
-fn where_nobody_sits_the_end_of_input_is_ignored_and_macros_before_it_are_obeyed() {
+fn a_headless_node_ignores_the_end_of_input_and_executes_macros_before_it() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let mut bob = stage.cast("bob").with(&["--headless"]).start();
@@ -60,7 +60,7 @@ fn where_nobody_sits_the_end_of_input_is_ignored_and_macros_before_it_are_obeyed
 }
 
 #[test]
-fn a_server_needs_no_name_and_ends_by_a_signal() {
+fn a_server_needs_no_name_and_ends_on_a_signal() {
     let stage = Stage::new();
     let mut command = stage.bare();
     command.args(["--server", "--no-lan", "-p", "0", "--json", "--data-dir", "server"]);
@@ -74,7 +74,7 @@ fn a_server_needs_no_name_and_ends_by_a_signal() {
 }
 
 #[test]
-fn a_reader_who_goes_away_is_a_quiet_end() {
+fn a_closed_output_ends_the_node_without_an_error() {
     let stage = Stage::new();
     let mut command = stage.cast("alice").command();
     let mut child = command
@@ -94,7 +94,7 @@ fn a_reader_who_goes_away_is_a_quiet_end() {
 }
 
 #[test]
-fn lines_before_the_end_are_all_stored_however_many() {
+fn all_lines_before_the_end_of_input_are_stored() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -113,7 +113,7 @@ fn lines_before_the_end_are_all_stored_however_many() {
 }
 
 #[test]
-fn options_from_the_environment_start_a_node_and_the_papers_address_finds_another() {
+fn options_come_from_the_environment_and_sip_and_sp_are_a_bootstrap_address() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let mut command = stage.bare();
@@ -132,7 +132,7 @@ fn options_from_the_environment_start_a_node_and_the_papers_address_finds_anothe
 }
 
 #[test]
-fn a_port_that_is_taken_is_refused_by_its_number() {
+fn a_port_in_use_is_refused_with_its_number() {
     let stage = Stage::new();
     let alice = stage.start("alice");
     let error = refused(stage.cast("bob").port(alice.port()).command());

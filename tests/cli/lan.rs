@@ -1,10 +1,10 @@
-//! Two nodes of one link, with nothing but mDNS between them.
+//! Two nodes on one link that can find each other only by mDNS.
 
 use crate::program::Stage;
 
-/// In a closed network of their own, so that whatever else runs on this link does not matter.
+/// They use their own closed network, so that other nodes on the link do not interfere.
 #[test]
-fn two_nodes_of_one_link_find_each_other_with_no_server_and_no_configuration() {
+fn two_nodes_on_one_link_find_each_other_without_server_or_configuration() {
     let stage = Stage::new();
     stage.network_key("key");
     let start = |name: &str| stage.cast(name).on_the_lan().with(&["--network-key", "key"]).start();

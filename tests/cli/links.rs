@@ -1,9 +1,9 @@
-//! Links: asked for, accepted, undone, refused.
+//! Links: requested, accepted, removed, blocked.
 
 use crate::program::{Stage, assert_form};
 
 #[test]
-fn who_wants_to_be_asked_is_asked_and_accepts_by_adding() {
+fn with_accept_ask_a_request_is_shown_and_accepted_by_add() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let mut bob = stage.cast("bob").with(&["--accept", "ask"]).start();
@@ -22,7 +22,7 @@ fn who_wants_to_be_asked_is_asked_and_accepts_by_adding() {
 }
 
 #[test]
-fn a_link_that_is_removed_is_gone_on_both_sides_and_can_be_made_again() {
+fn a_removed_link_is_gone_on_both_sides_and_can_be_added_again() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -39,7 +39,7 @@ fn a_link_that_is_removed_is_gone_on_both_sides_and_can_be_made_again() {
 }
 
 #[test]
-fn who_is_blocked_is_neither_heard_nor_written_to_until_added_again() {
+fn a_blocked_user_can_neither_send_nor_receive_until_added_again() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);

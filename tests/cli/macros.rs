@@ -1,4 +1,4 @@
-//! Every macro and the exact form of its answer.
+//! The macros and the form of their answers.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ fn named<'a>(users: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn explode_counts_whom_it_reached_and_rests_for_ten_minutes() {
+fn explode_counts_the_users_it_reached_and_is_limited_to_once_in_ten_minutes() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     let mut carol = stage.start("carol");
@@ -25,7 +25,7 @@ fn explode_counts_whom_it_reached_and_rests_for_ten_minutes() {
 }
 
 #[test]
-fn users_online_and_offline_list_who_is_known_and_how_far() {
+fn users_online_and_offline_list_users_with_status_and_distance() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -61,7 +61,7 @@ fn assert_form_of_user(user: &Value) {
 }
 
 #[test]
-fn me_whois_and_verify_are_about_fingerprints() {
+fn me_and_whois_show_the_same_fingerprint_and_verify_marks_it() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     let (me, whois) = (bob.asks(r"\me"), alice.asks(r"\whois bob"));
@@ -81,7 +81,7 @@ fn me_whois_and_verify_are_about_fingerprints() {
 }
 
 #[test]
-fn help_lists_every_macro_and_an_unknown_one_names_the_nearest() {
+fn help_lists_every_macro_and_an_unknown_one_suggests_the_nearest() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let help = alice.asks(r"\help");
@@ -100,7 +100,7 @@ fn help_lists_every_macro_and_an_unknown_one_names_the_nearest() {
 }
 
 #[test]
-fn what_cannot_be_done_says_why_by_its_code() {
+fn every_invalid_request_has_its_error_code() {
     let stage = Stage::new();
     let (mut alice, bob) = stage.two();
     assert_eq!(alice.fails("hello?"), "no-conversation");
@@ -133,7 +133,7 @@ fn what_cannot_be_done_says_why_by_its_code() {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_looked_for_and_then_unknown_and_leaves_no_conversation() {
+fn an_unknown_name_is_looked_up_and_leaves_no_conversation() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -144,7 +144,7 @@ fn a_name_that_nobody_has_is_looked_for_and_then_unknown_and_leaves_no_conversat
 }
 
 #[test]
-fn a_chat_with_somebody_who_comes_while_looked_for_begins() {
+fn a_chat_begins_when_the_user_comes_online_during_the_look_up() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let chat = alice.types(r"\chat bob");
@@ -159,7 +159,7 @@ fn a_chat_with_somebody_who_comes_while_looked_for_begins() {
 }
 
 #[test]
-fn a_ping_to_where_nobody_is_is_unreachable() {
+fn a_ping_without_an_answer_is_unreachable() {
     let stage = Stage::new();
     let (mut alice, bob) = (stage.start("alice"), stage.start("bob"));
     let port = bob.port();
@@ -169,7 +169,7 @@ fn a_ping_to_where_nobody_is_is_unreachable() {
 }
 
 #[test]
-fn what_waits_can_be_withdrawn_and_what_arrived_cannot() {
+fn an_undelivered_message_can_be_cancelled_and_a_delivered_one_cannot() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);

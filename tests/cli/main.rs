@@ -1,7 +1,7 @@
-//! The real program at its command line, as scripts and people meet it: what `cli.md` promises, event by event and key by
-//! key, and what becomes of bad input.
+//! The real program at its command line, as scripts and people use it: the events and keys that `docs/json.md` documents, and
+//! the treatment of bad input.
 //!
-//! The nodes are alone with each other: no mDNS but in [`lan`], ports and directories of their own.
+//! The nodes run without mDNS except in [`lan`], and have their own ports and directories.
 #![cfg(all(feature = "node", unix))]
 
 mod address;

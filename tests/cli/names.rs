@@ -1,9 +1,9 @@
-//! Names: two people of one name, and whose name is pinned.
+//! Names: several users with the same name, and pinning.
 
 use crate::program::Stage;
 
 #[test]
-fn of_two_who_share_a_name_each_can_be_named_and_neither_gets_the_others_words() {
+fn two_users_with_the_same_name_can_be_told_apart_and_get_only_their_own_messages() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let mut bob = stage.start("bob");
@@ -32,7 +32,7 @@ fn of_two_who_share_a_name_each_can_be_named_and_neither_gets_the_others_words()
 }
 
 #[test]
-fn who_was_written_to_first_keeps_the_name_over_a_restart_and_the_newcomer_is_warned_of() {
+fn the_first_user_written_to_keeps_the_name_across_a_restart_and_the_second_causes_a_warning() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -57,7 +57,7 @@ fn who_was_written_to_first_keeps_the_name_over_a_restart_and_the_newcomer_is_wa
 }
 
 #[test]
-fn a_name_of_many_letters_and_spaces_can_be_typed_back() {
+fn a_name_with_spaces_and_non_ascii_letters_can_be_typed() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let mut zoe = stage.cast("Zoë van der Ödland 張").dir("zoe").start();

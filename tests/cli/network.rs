@@ -1,4 +1,4 @@
-//! Closed networks: who has a key talks, who has none learns nothing.
+//! Closed networks: only those who have a key can talk, and others learn nothing.
 
 use crate::program::{Node, Stage};
 
@@ -16,7 +16,7 @@ fn cannot_meet(one: &mut Node, other: &mut Node) {
 }
 
 #[test]
-fn members_talk_and_neither_the_keyless_nor_those_of_another_key_learn_a_name() {
+fn members_talk_and_nodes_without_the_key_learn_no_name() {
     let stage = Stage::new();
     stage.network_key("field.key");
     stage.network_key("other.key");
@@ -39,7 +39,7 @@ fn members_talk_and_neither_the_keyless_nor_those_of_another_key_learn_a_name() 
 }
 
 #[test]
-fn a_new_key_before_the_old_lets_members_change_one_after_the_other_and_the_lost_laptop_stays_out() {
+fn keys_are_replaced_node_by_node_and_a_node_with_only_the_old_key_is_excluded() {
     let stage = Stage::new();
     let old = stage.network_key("old.key");
     let fresh = stage.network_key("fresh.key");
@@ -74,7 +74,7 @@ fn a_new_key_before_the_old_lets_members_change_one_after_the_other_and_the_lost
 }
 
 #[test]
-fn who_forgets_the_key_does_not_talk_in_the_open_network() {
+fn a_member_without_the_key_is_refused_instead_of_joining_the_open_network() {
     let stage = Stage::new();
     stage.network_key("field.key");
     stage.start("alice").quits();

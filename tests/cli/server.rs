@@ -1,11 +1,11 @@
-//! A node without a person: `--server` remembers whoever was there, over restarts, and tells who somebody is.
+//! Servers: `--server` remembers users across restarts and answers for names.
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::program::{Node, Stage};
 
-/// A server that nobody gave a name, in its own directory.
+/// A server without a given name, in its own directory.
 fn server(stage: &Stage, port: u16) -> Node {
     let mut command = stage.bare();
     let port = port.to_string();
@@ -16,7 +16,7 @@ fn server(stage: &Stage, port: u16) -> Node {
 }
 
 #[test]
-fn a_server_without_a_name_or_an_input_answers_and_remembers_its_people_over_a_restart() {
+fn a_server_without_name_or_input_answers_and_remembers_users_across_a_restart() {
     let stage = Stage::new();
     let mut first = server(&stage, 0);
     assert_eq!(first.ready["roles"], json!(["relay", "server"]));

@@ -1,4 +1,4 @@
-//! `darknode sim`: figures for people and for scripts.
+//! `darknode sim`: its output for people and for scripts.
 
 use std::process::{Command, Output};
 
@@ -16,7 +16,7 @@ fn refused(args: &[&str], says: &str) {
 }
 
 #[test]
-fn what_cannot_be_played_is_one_line_that_says_what_can() {
+fn an_invalid_simulation_is_refused_with_one_line_that_lists_the_choices() {
     refused(&[], "SCENARIO");
     refused(&["doom"], "figure3, restart, partition, crash, coldstart, explode, churn, mules");
     refused(&["crash", "--topology", "donut"], "random, clustered, islands");
@@ -33,7 +33,7 @@ fn what_cannot_be_played_is_one_line_that_says_what_can() {
 }
 
 #[test]
-fn the_same_seed_prints_the_same_object_but_for_the_speed_of_the_machine() {
+fn the_same_seed_prints_the_same_object_except_for_the_speed() {
     let run = || {
         let output = sim(&["crash", "--nodes", "20", "--seed", "7", "--json"]);
         assert!(output.stderr.is_empty(), "progress is for terminals");
@@ -50,7 +50,7 @@ fn the_same_seed_prints_the_same_object_but_for_the_speed_of_the_machine() {
 }
 
 #[test]
-fn people_get_a_table_with_the_trace_at_its_end() {
+fn the_default_output_is_a_table_that_ends_with_the_trace() {
     let output = sim(&["crash", "--nodes", "20"]);
     let text = String::from_utf8(output.stdout).expect("it is text");
     assert!(text.starts_with("crash: 20 nodes, random links, closed network, seed 1\n"), "{text}");

@@ -1,10 +1,10 @@
-//! What may be typed and what strangers may make others print.
+//! Which texts may be typed, and what strangers can make a node print.
 
 use crate::program::{Stage, read_all};
 use std::process::Stdio;
 
 #[test]
-fn a_line_holds_16000_bytes_and_not_one_more() {
+fn a_line_holds_at_most_16000_bytes() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -24,7 +24,7 @@ fn a_line_holds_16000_bytes_and_not_one_more() {
 }
 
 #[test]
-fn a_text_arrives_as_it_was_typed_whatever_it_is() {
+fn any_text_arrives_unchanged() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);
@@ -48,7 +48,7 @@ fn a_text_arrives_as_it_was_typed_whatever_it_is() {
 }
 
 #[test]
-fn neither_face_prints_a_strangers_commands_to_a_terminal() {
+fn no_interface_prints_a_strangers_terminal_control_characters() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let mut plain = stage.cast("bob").plain().start();
@@ -80,7 +80,7 @@ fn is_hostile(c: char) -> bool {
 }
 
 #[test]
-fn a_line_of_json_has_no_raw_control_character() {
+fn a_line_of_json_has_no_unescaped_control_characters() {
     let stage = Stage::new();
     let mut command = stage.cast("alice").command();
     let mut child =
@@ -95,7 +95,7 @@ fn a_line_of_json_has_no_raw_control_character() {
 }
 
 #[test]
-fn a_line_that_is_not_utf_8_spoils_only_itself() {
+fn a_line_that_is_not_utf_8_does_not_affect_the_next() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
     alice.chats_with(&mut bob);

@@ -1,4 +1,4 @@
-//! Key cards that come by others: how old they are counts, whoever says so.
+//! Key cards received from third parties: their declared age is respected.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn aged(person: &Person, card: Signed, age: u64) -> Control {
     Control::DeliverKnownList(DeliverKnownList { users: List(users), ..list })
 }
 
-/// Ages of a person's key cards, as somebody who asks is told.
+/// The ages of a person's key cards, as reported to `asker`.
 fn ages(victim: &mut Victim, asker: &Person, of: &Person) -> Vec<Duration> {
     let conn = victim.meet(asker);
     let user = Fixed(of.user_id().0[..8].try_into().unwrap());
@@ -39,7 +39,7 @@ fn ages(victim: &mut Victim, asker: &Person, of: &Person) -> Vec<Duration> {
     said.into_iter().map(Duration::from_millis).collect()
 }
 
-/// Alice, linked with somebody she has never met, and a relay beside her.
+/// Alice, linked with a user she has never met, and a connected relay.
 struct Scene {
     alice: Victim,
     relay: darknode::id::ConnId,
@@ -56,21 +56,21 @@ fn scene() -> Scene {
 }
 
 #[test]
-fn a_card_that_lay_elsewhere_is_sealed_to_for_what_is_left_of_its_fortnight() {
+fn a_relayed_card_is_used_only_for_the_rest_of_its_lifetime() {
     let Scene { mut alice, relay, bob, asker } = scene();
     alice.say(relay, aged(&bob, bob.card(1), (13 * DAY).as_millis() as u64));
-    assert!(!alice.parcels(relay).is_empty(), "the link goes to bob by mail");
+    assert!(!alice.parcels(relay).is_empty(), "the link request is sent to bob by mail");
     alice.pass(DAY / 2);
-    assert_eq!(ages(&mut alice, &asker, &bob), [13 * DAY + DAY / 2], "and is passed on as what it is");
+    assert_eq!(ages(&mut alice, &asker, &bob), [13 * DAY + DAY / 2], "it is passed on with its age");
     alice.pass(DAY);
     let sent = alice.parcels(relay).len();
     alice.command(Command::Say { to: bob.user_id(), text: "hello".to_owned() });
-    assert_eq!(alice.parcels(relay).len(), sent, "nothing is sealed to it any more");
-    assert!(ages(&mut alice, &asker, &bob).is_empty(), "nor is it passed on");
+    assert_eq!(alice.parcels(relay).len(), sent, "no more envelopes are sealed to it");
+    assert!(ages(&mut alice, &asker, &bob).is_empty(), "it is no longer passed on");
 }
 
 #[test]
-fn whoever_says_that_a_new_card_is_old_takes_no_good_one_away() {
+fn a_false_age_does_not_invalidate_a_known_card() {
     let Scene { mut alice, relay, bob, asker } = scene();
     alice.say(relay, aged(&bob, bob.card(1), 0));
     for age in [CARD_LIFE.as_millis() as u64 + 1, u64::MAX] {
@@ -81,14 +81,14 @@ fn whoever_says_that_a_new_card_is_old_takes_no_good_one_away() {
     assert_eq!(ages(&mut alice, &asker, &bob), [10 * DAY]);
     alice.say(relay, aged(&bob, bob.card(9), (2 * DAY).as_millis() as u64));
     alice.say(relay, aged(&bob, bob.card(9), (5 * DAY).as_millis() as u64));
-    assert_eq!(ages(&mut alice, &asker, &bob), [2 * DAY], "the youngest age said counts");
+    assert_eq!(ages(&mut alice, &asker, &bob), [2 * DAY], "the lowest age reported counts");
     let conn = alice.meet(&bob);
     alice.part(conn);
     assert_eq!(ages(&mut alice, &asker, &bob), [2 * DAY], "his older card changes nothing");
 }
 
 #[test]
-fn a_card_that_came_in_a_letter_is_as_old_as_the_letter() {
+fn a_card_inside_an_envelope_is_as_old_as_the_envelope() {
     let Scene { mut alice, relay, asker, .. } = scene();
     let carol = Person::new(4, "carol");
     let prekey = alice.prekey();

@@ -1,4 +1,4 @@
-//! Whatever two proved peers say, in whatever order and however damaged.
+//! Two proved peers send arbitrary messages, in any order and with damage.
 
 use darknode::id::UserId;
 use darknode::proto::Accept;
@@ -14,13 +14,13 @@ use proptest::sample::Index;
 use crate::adversary::{Person, known_list, link, receipt, seal_raw, text};
 use crate::victim::{Victim, memory};
 
-/// One thing that one of the two does.
+/// One action of one of the peers.
 #[derive(Debug, Clone)]
 struct Act {
     who: bool,
     what: u8,
     n: u64,
-    /// Where a byte of it is changed to what.
+    /// Which byte is changed, and to what.
     damage: Option<(Index, u8)>,
 }
 
@@ -30,7 +30,7 @@ fn act() -> impl Strategy<Value = Act> {
         .prop_map(|(who, what, n, damage)| Act { who, what, n, damage })
 }
 
-/// What an act says on the control stream.
+/// The control message of an action.
 fn control(act: &Act, me: &Person, other: &Person, alice: UserId) -> Option<Control> {
     let n = act.n;
     Some(match act.what {
@@ -59,7 +59,7 @@ fn control(act: &Act, me: &Person, other: &Person, alice: UserId) -> Option<Cont
     })
 }
 
-/// What an act says on the chat stream. Texts begin with their true author's name.
+/// The chat item of an action. Texts begin with their true author's name.
 fn chat(act: &Act, me: &Person, other: &Person, alice: &Victim, prekey: &Prekey) -> Chat {
     let n = act.n;
     match act.what {
@@ -85,7 +85,7 @@ fn chat(act: &Act, me: &Person, other: &Person, alice: &Victim, prekey: &Prekey)
     }
 }
 
-/// The bytes of it with one changed; nothing if the wire would refuse them.
+/// Decodes the bytes with one of them changed; `None` if the decoder refuses them.
 fn damaged<T: serde::de::DeserializeOwned>(mut bytes: Vec<u8>, damage: &Option<(Index, u8)>) -> Option<T> {
     if let Some((at, byte)) = damage {
         let at = at.index(bytes.len());
@@ -98,7 +98,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_shown_that_its_author_did_not_sign_and_nothing_breaks(acts in prop::collection::vec(act(), 1..80)) {
+    fn only_signed_content_is_shown_and_nothing_panics(acts in prop::collection::vec(act(), 1..80)) {
         let people = [Person::new(1, "mallory"), Person::new(2, "bob")];
         let mut alice = Victim::new(Accept::Auto);
         let mut conns = [alice.meet(&people[0]), alice.meet(&people[1])];

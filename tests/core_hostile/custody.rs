@@ -1,4 +1,4 @@
-//! Mail under siege: what carriers, authors and addressees are told that is not so, or far too often.
+//! Attacks on custody: false or excessive messages from carriers, authors and addressees.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub fn relay() -> Victim {
     Victim::with_roles(Accept::Auto, roles::RELAY)
 }
 
-/// An envelope that nobody can open and whose release is [`R`], each number another one.
+/// An envelope that cannot be opened and whose release is [`R`], different for each number.
 pub fn dud(to: UserId, number: u32) -> Vec<u8> {
     let wrap =
         Wrap(Fixed([number.to_be_bytes(), [0xff; 4]].concat().try_into().unwrap()), Fixed([1; 32]), Fixed([2; 48]));
@@ -51,7 +51,7 @@ pub fn release(envelope: EnvelopeId, r: [u8; 32]) -> Chat {
     Chat::Release(Release { envelope, r: Fixed(r) })
 }
 
-/// What a session of a person says who cannot open an envelope.
+/// The answer of a session that cannot open an envelope.
 fn unopenable(envelope: EnvelopeId, person: &Person, seq: u64) -> Chat {
     Chat::Unopenable(Unopenable { envelope, roster: person.roster(), card: person.card(seq) })
 }
@@ -82,7 +82,7 @@ fn scene() -> Scene {
 }
 
 #[test]
-fn what_is_no_envelope_or_has_no_life_is_not_held_and_labels_are_taken_within_their_bounds() {
+fn malformed_or_expired_envelopes_are_refused_and_labels_are_clamped() {
     let Scene { mut relay, mallory, bob } = scene();
     let conn = relay.meet(&mallory);
     relay.hand(conn, labelled(dud(bob.user_id(), 1), Duration::ZERO, 4));
@@ -95,7 +95,7 @@ fn what_is_no_envelope_or_has_no_life_is_not_held_and_labels_are_taken_within_th
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|row| (1..=SPRAY).contains(&row.copies)));
     relay.pass(ENVELOPE_LIFE);
-    assert_eq!(relay.held().len(), 0, "no label makes a life longer");
+    assert_eq!(relay.held().len(), 0, "no label extends a lifetime");
     let odd = Envelope {
         address: Address::from(bob.user_id()),
         lock: Fixed([0; 32]),
@@ -128,7 +128,7 @@ fn an_envelope_to_128_sessions_is_carried_and_one_to_129_is_none() {
 }
 
 #[test]
-fn nobody_releases_what_they_have_not_opened() {
+fn only_a_valid_release_ends_custody() {
     let Scene { mut relay, mallory, bob } = scene();
     let conn = relay.meet(&mallory);
     let envelope = dud(bob.user_id(), 1);
@@ -137,16 +137,16 @@ fn nobody_releases_what_they_have_not_opened() {
     relay.hand(conn, release(id, [8; 32]));
     relay.hand(conn, release(EnvelopeId([1; 32]), R));
     assert_eq!((relay.held().len(), relay.drops("release that fits no lock")), (1, 2));
-    assert!(!relay.ops.iter().any(|op| matches!(op, Op::Tombstone(_))), "and nothing is remembered of it");
+    assert!(!relay.ops.iter().any(|op| matches!(op, Op::Tombstone(_))), "nothing is stored for it");
     relay.hand(conn, release(id, R));
     assert_eq!(relay.held().len(), 0);
     relay.hand(conn, fresh(dud(bob.user_id(), 1)));
-    assert_eq!(relay.held().len(), 0, "what was opened is not taken again");
+    assert_eq!(relay.held().len(), 0, "a released envelope is not accepted again");
     assert_eq!(relay.items(conn).into_iter().filter(|item| **item == release(id, R)).count(), 1);
 }
 
 #[test]
-fn a_copy_that_comes_first_with_a_short_life_does_not_shorten_that_of_the_next() {
+fn an_earlier_copy_with_a_short_lifetime_does_not_shorten_a_later_one() {
     let Scene { mut relay, mallory, bob } = scene();
     let carol = Person::new(3, "carol");
     let (liar, honest) = (relay.meet(&mallory), relay.befriend(&carol));
@@ -160,7 +160,7 @@ fn a_copy_that_comes_first_with_a_short_life_does_not_shorten_that_of_the_next()
 }
 
 #[test]
-fn words_about_envelopes_that_were_not_given_change_nothing() {
+fn answers_about_envelopes_that_were_not_offered_are_ignored() {
     let mut alice = Victim::new(Accept::Auto);
     let [pi, mallory, bob] = [(1, "pi"), (2, "mallory"), (3, "bob")].map(|(n, name)| Person::new(n, name));
     was_here(&mut alice, &bob);
@@ -181,7 +181,7 @@ fn words_about_envelopes_that_were_not_given_change_nothing() {
 }
 
 #[test]
-fn a_relay_that_takes_mail_and_drops_it_is_not_given_it_for_ever() {
+fn a_relay_that_drops_mail_is_not_given_it_forever() {
     let mut alice = Victim::new(Accept::Auto);
     let (pi, bob) = (Person::new(1, "pi"), Person::new(3, "bob"));
     was_here(&mut alice, &bob);
@@ -200,11 +200,11 @@ fn a_relay_that_takes_mail_and_drops_it_is_not_given_it_for_ever() {
     }
     let sent = parcels(&alice, to_pi).len();
     assert!(sent < 12, "{sent} times");
-    assert_eq!(warnings(&alice, WarningCode::CustodyRefused), 1, "the author is told once");
+    assert_eq!(warnings(&alice, WarningCode::CustodyRefused), 1, "the author is warned once");
 }
 
 #[test]
-fn who_asks_for_everything_again_and_again_gets_a_window_and_what_it_takes() {
+fn repeated_requests_for_everything_are_bounded_by_the_window() {
     let Scene { mut relay, mallory, bob } = scene();
     let giver = relay.meet(&mallory);
     let ids: Vec<EnvelopeId> = (0..200)
@@ -229,7 +229,7 @@ fn who_asks_for_everything_again_and_again_gets_a_window_and_what_it_takes() {
 }
 
 #[test]
-fn offers_of_what_nobody_knows_make_me_ask_for_a_bounded_number_on_a_connection() {
+fn offers_of_unknown_envelopes_cause_a_bounded_number_of_requests_per_connection() {
     let Scene { mut relay, mallory, .. } = scene();
     let conn = relay.meet(&mallory);
     for page in 0..1_000u32 {
@@ -244,13 +244,13 @@ fn offers_of_what_nobody_knows_make_me_ask_for_a_bounded_number_on_a_connection(
 }
 
 #[test]
-fn nobody_keeps_mail_from_its_addressee_by_saying_that_it_cannot_be_opened() {
+fn a_third_party_cannot_stop_delivery_by_claiming_an_envelope_is_unopenable() {
     let Scene { mut relay, mallory, bob } = scene();
     let [eve, carol] = [(3, "eve"), (4, "carol")].map(|(n, name)| Person::new(n, name));
     let (giver, liar) = (relay.meet(&carol), relay.meet(&mallory));
     let letter = carol.seal(bob.user_id(), &bob.prekey.public(), vec![text(5, "hello")]);
     relay.hand(giver, fresh(letter.bytes.clone()));
-    // Rosters and key cards are for everybody: these are bob's own.
+    // Rosters and key cards are public: these are bob's own.
     relay.hand(liar, unopenable(letter.id, &bob, 1));
     assert_eq!(relay.drops("claim about an envelope that it was not given"), 1);
     let taker = relay.meet_relay(&eve);
@@ -260,14 +260,14 @@ fn nobody_keeps_mail_from_its_addressee_by_saying_that_it_cannot_be_opened() {
     assert_eq!(relay.drops("claim about somebody else's envelope"), 1);
     relay.hand(taker, unopenable(letter.id, &bob, 1));
     let to_bob = relay.meet(&bob);
-    assert_eq!(parcels(&relay, to_bob), [letter.id], "bob is given it all the same");
+    assert_eq!(parcels(&relay, to_bob), [letter.id], "it is still offered to bob");
     relay.hand(to_bob, unopenable(letter.id, &bob, 2));
     relay.hand(to_bob, Chat::Ask(Ask { envelopes: List(vec![letter.id]) }));
-    assert_eq!(parcels(&relay, to_bob).len(), 1, "and not again once he himself said so");
+    assert_eq!(parcels(&relay, to_bob).len(), 1, "not again once he himself says so");
 }
 
 #[test]
-fn unopenables_are_taken_and_passed_back_within_a_budget() {
+fn unopenable_answers_are_accepted_and_passed_back_within_a_budget() {
     let Scene { mut relay, mallory, bob } = scene();
     let giver = relay.meet(&mallory);
     let envelope = dud(bob.user_id(), 1);
@@ -283,7 +283,7 @@ fn unopenables_are_taken_and_passed_back_within_a_budget() {
     assert!(relay.drops("unopenable over the budget of its neighbour") > 900);
 }
 
-/// A friend who has gone, and to whom nothing is owed.
+/// A friend who was connected before, and to whom nothing is owed.
 fn was_here(alice: &mut Victim, friend: &Person) {
     let conn = alice.befriend(friend);
     let epoch = |op: &Op| if let Op::Typed(row) = op { Some(row.id.stream.epoch) } else { None };
@@ -293,7 +293,7 @@ fn was_here(alice: &mut Victim, friend: &Person) {
     alice.part(conn);
 }
 
-/// Alice's line to bob, who is away, with a relay.
+/// Alice's message to bob, who is absent, held by a relay.
 fn line_at_a_relay(bob: &Person) -> (Victim, ConnId) {
     let mut alice = Victim::new(Accept::Auto);
     was_here(&mut alice, bob);
@@ -305,7 +305,7 @@ fn line_at_a_relay(bob: &Person) -> (Victim, ConnId) {
 }
 
 #[test]
-fn an_author_seals_anew_to_a_newer_key_also_if_it_knew_the_key_before_it_heard_of_the_envelope() {
+fn an_author_seals_again_to_a_newer_key_even_if_it_knew_the_key_already() {
     let bob = Person::new(2, "bob");
     let (mut alice, to_pi) = line_at_a_relay(&bob);
     let id = parcels(&alice, to_pi)[0];
@@ -325,7 +325,7 @@ fn an_author_seals_anew_to_a_newer_key_also_if_it_knew_the_key_before_it_heard_o
 }
 
 #[test]
-fn an_author_does_not_seal_anew_for_ever() {
+fn an_author_seals_again_a_bounded_number_of_times() {
     let bob = Person::new(2, "bob");
     let (mut alice, to_pi) = line_at_a_relay(&bob);
     for n in 0..300 {
@@ -336,11 +336,11 @@ fn an_author_does_not_seal_anew_for_ever() {
     let sealed = parcels(&alice, to_pi).len();
     assert!((2..=66).contains(&sealed), "{sealed} envelopes were sealed");
     let waits = alice.held().into_values().filter(|row| !row.bytes.is_empty()).count();
-    assert_eq!(waits, 1, "the line is in one envelope, whatever was said");
+    assert_eq!(waits, 1, "the message is in one envelope, whatever was answered");
 }
 
 #[test]
-fn junk_inside_seals_is_answered_so_that_it_holds_up_nothing_and_is_no_fault_of_its_carrier() {
+fn sealed_garbage_is_answered_without_blocking_and_is_not_blamed_on_its_carrier() {
     let mut alice = Victim::new(Accept::Auto);
     let [pi, mallory, bob] = [(1, "pi"), (2, "mallory"), (3, "bob")].map(|(n, name)| Person::new(n, name));
     was_here(&mut alice, &bob);
@@ -366,7 +366,7 @@ fn junk_inside_seals_is_answered_so_that_it_holds_up_nothing_and_is_no_fault_of_
     assert_eq!(answered, 4, "{:?}", alice.items(carrier));
     let duds = 2 * MAX_HANDED_BACK;
     (0..duds).for_each(|n| alice.hand(carrier, fresh(dud(alice.user, n))));
-    assert_eq!(alice.items(carrier).len() - answered, duds as usize, "each is answered, by few words");
+    assert_eq!(alice.items(carrier).len() - answered, duds as usize, "each is answered, briefly");
     let long = alice.items(carrier).into_iter().filter(|item| matches!(item, Chat::Unopenable(_))).count();
     assert_eq!(long, MAX_HANDED_BACK as usize);
     alice.hand(carrier, bob.parcel(alice.user, &prekey, vec![text(6, "in spite of it all")]));
@@ -375,7 +375,7 @@ fn junk_inside_seals_is_answered_so_that_it_holds_up_nothing_and_is_no_fault_of_
 }
 
 #[test]
-fn a_thousand_letters_that_an_addressee_declines_or_ignores_do_not_hold_up_the_next() {
+fn a_thousand_declined_or_ignored_envelopes_do_not_block_the_next() {
     let Scene { mut relay, mallory, bob } = scene();
     let carol = Person::new(3, "carol");
     let giver = relay.meet(&mallory);
@@ -387,8 +387,8 @@ fn a_thousand_letters_that_an_addressee_declines_or_ignores_do_not_hold_up_the_n
     let mut answered = 0;
     while !parcels(&relay, to_bob).contains(&letter.id) {
         let sent = parcels(&relay, to_bob);
-        assert!(sent.len() > answered, "nothing comes any more");
-        // A part of it he does not even answer.
+        assert!(sent.len() > answered, "nothing more was sent");
+        // Some of it he does not answer at all.
         for id in sent[answered..].iter().filter(|id| id.0[0] > 16) {
             relay.hand(to_bob, said(*id, custody_state::NO_CARRIER));
         }
@@ -396,13 +396,13 @@ fn a_thousand_letters_that_an_addressee_declines_or_ignores_do_not_hold_up_the_n
     }
     let sent = parcels(&relay, to_bob).len();
     relay.pass(HANDOVER_FULL + Duration::from_secs(1));
-    assert!(parcels(&relay, to_bob).len() > sent, "what was declined is offered once more, later");
+    assert!(parcels(&relay, to_bob).len() > sent, "declined envelopes are offered once more later");
     relay.hand(to_bob, release(letter.id, letter.r));
     assert!(!relay.held().contains_key(&letter.id));
 }
 
 #[test]
-fn an_old_letter_that_somebody_kept_is_carried_and_shown_no_second_time() {
+fn a_replayed_old_envelope_is_neither_carried_nor_shown_again() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, pi) = (Person::new(2, "bob"), Person::new(1, "pi"));
     let to_bob = alice.befriend(&bob);
@@ -423,7 +423,7 @@ fn an_old_letter_that_somebody_kept_is_carried_and_shown_no_second_time() {
 }
 
 #[test]
-fn receipts_that_strangers_make_me_write_leave_room_for_my_own_lines() {
+fn receipts_owed_to_strangers_leave_space_for_own_messages() {
     let mut alice = Victim::new(Accept::Auto);
     let carrier = alice.meet_relay(&Person::new(1, "pi"));
     let prekey = alice.prekey();
@@ -441,7 +441,7 @@ fn receipts_that_strangers_make_me_write_leave_room_for_my_own_lines() {
 }
 
 #[test]
-fn relays_that_swallow_mail_do_not_keep_it_from_the_one_its_author_chose() {
+fn relays_that_drop_mail_do_not_keep_it_from_a_configured_relay() {
     let (mut alice, bob, pi) = (Victim::new(Accept::Auto), Person::new(2, "bob"), Person::new(1, "pi"));
     was_here(&mut alice, &bob);
     let to_pi = alice.meet_relay(&pi);
@@ -463,14 +463,14 @@ fn relays_that_swallow_mail_do_not_keep_it_from_the_one_its_author_chose() {
     assert!(parcels(&alice, to_pi).contains(&id));
 }
 
-/// Like [`dud`], as long as an envelope may be.
+/// Like [`dud`], with the maximum length.
 fn long_dud(to: UserId, number: u32) -> Vec<u8> {
     let sealed = Bytes([vec![0; 21_516], number.to_be_bytes().to_vec()].concat());
     encode(&Envelope { address: Address::from(to), lock: Fixed([0; 32]), wraps: List(vec![]), sealed })
 }
 
 #[test]
-fn a_thousand_sybils_push_out_one_another_and_no_mail_of_members_nor_of_a_modest_stranger() {
+fn a_thousand_sybils_evict_each_other_but_no_mail_of_members_or_modest_strangers() {
     let Scene { mut relay, bob, .. } = scene();
     let (carol, dave) = (Person::new(3, "carol"), Person::new(4, "dave"));
     let [member, modest] = [relay.befriend(&carol), relay.meet(&dave)];
@@ -488,7 +488,7 @@ fn a_thousand_sybils_push_out_one_another_and_no_mail_of_members_nor_of_a_modest
     relay.keeps = true;
     let evicted = relay.drops("envelope of a stranger that made room for others");
     assert!(evicted > 2_000, "{evicted}");
-    // Who still has what is seen by what is answered to a copy of it.
+    // Whether an envelope is still held shows in the answer to a copy of it.
     let told = relay.states(member).len();
     (0..50).for_each(|n| {
         relay.hand(member, Chat::Offer(Offer { envelopes: List(vec![id_of(&fresh(long_dud(bob.user_id(), n)))]) }))
@@ -497,5 +497,5 @@ fn a_thousand_sybils_push_out_one_another_and_no_mail_of_members_nor_of_a_modest
     relay.hand(modest, Chat::Offer(Offer { envelopes: List(vec![envelope_id(&dud(bob.user_id(), 1))]) }));
     assert_eq!(relay.states(modest), [custody_state::HELD; 2]);
     relay.hand(modest, fresh(long_dud(bob.user_id(), 900)));
-    assert_eq!(relay.states(modest).last(), Some(&custody_state::HELD), "there is room for who takes little");
+    assert_eq!(relay.states(modest).last(), Some(&custody_state::HELD), "there is space for a modest depositor");
 }

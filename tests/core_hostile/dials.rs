@@ -1,4 +1,4 @@
-//! Addresses that lead to a third party, or to nobody.
+//! Addresses that lead to a third party or cannot be valid.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use darknode::wire::control::{Control, Hello, RequestPing};
 use crate::adversary::Person;
 use crate::victim::Victim;
 
-/// Where alice was made to dial.
+/// The addresses alice was made to dial.
 fn dialled(alice: &Victim) -> Vec<SocketAddr> {
     let dial = |output: &Output| match output {
         Output::Dial { addr, .. } => Some(*addr),
@@ -20,7 +20,7 @@ fn dialled(alice: &Victim) -> Vec<SocketAddr> {
 }
 
 #[test]
-fn nobody_who_is_not_linked_makes_me_knock_on_a_third_partys_door() {
+fn a_peer_that_is_not_linked_cannot_cause_dials_to_a_third_party() {
     let mut alice = Victim::new(Accept::Auto);
     let victim: Vec<SocketAddr> = (1..=8).map(|port| ([203, 0, 113, 9], port).into()).collect();
     for number in 0..1_000 {
@@ -48,7 +48,7 @@ fn nobody_who_is_not_linked_makes_me_knock_on_a_third_partys_door() {
 }
 
 #[test]
-fn addresses_that_cannot_be_anybodys_are_not_dialled_though_a_friend_signed_them() {
+fn invalid_addresses_are_not_dialled_even_if_a_friend_signed_them() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1, "mallory");
     let conn = alice.befriend(&mallory);
@@ -59,6 +59,6 @@ fn addresses_that_cannot_be_anybodys_are_not_dialled_though_a_friend_signed_them
     alice.feed(Input::Closed { conn });
     alice.pass(Duration::from_secs(3600));
     let dialled = dialled(&alice);
-    assert!(!dialled.is_empty(), "where she answered she is sought");
+    assert!(!dialled.is_empty(), "the address where she answered is dialled");
     assert!(dialled.iter().all(|addr| !nowhere.contains(addr)), "{dialled:?}");
 }

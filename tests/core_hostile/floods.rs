@@ -1,4 +1,4 @@
-//! Too much of what is allowed.
+//! Excessive amounts of valid messages.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use darknode::wire::record::{link_state, roles};
 use crate::adversary::{Person, content, known_list, linked, receipt, text};
 use crate::victim::{Victim, memory};
 
-/// What four hundred more rounds of an attack leave behind, in bytes, once it has gone on for a while.
+/// The memory, in bytes, that four hundred more rounds of an attack leave behind once it has gone on for a while.
 fn left_behind(alice: &mut Victim, mut round: impl FnMut(&mut Victim, u32)) -> isize {
     alice.keeps = false;
     (0..200).for_each(|n| round(alice, n));
@@ -29,7 +29,7 @@ fn leave(alice: &mut Victim, conn: darknode::id::ConnId) {
 }
 
 #[test]
-fn strangers_who_come_and_go_leave_nothing() {
+fn strangers_who_connect_and_leave_use_no_lasting_memory() {
     let mut alice = Victim::new(Accept::Auto);
     let left = left_behind(&mut alice, |alice, n| {
         let conn = alice.meet(&Person::new(n, "mallory"));
@@ -39,7 +39,7 @@ fn strangers_who_come_and_go_leave_nothing() {
 }
 
 #[test]
-fn one_session_that_speaks_for_ever_new_users_leaves_nothing() {
+fn one_session_that_presents_ever_new_users_uses_no_lasting_memory() {
     let mut alice = Victim::new(Accept::Auto);
     let session = Person::new(1_000_000, "mallory").session;
     let left = left_behind(&mut alice, |alice, n| {
@@ -52,7 +52,7 @@ fn one_session_that_speaks_for_ever_new_users_leaves_nothing() {
 }
 
 #[test]
-fn strangers_who_take_a_pinned_name_leave_a_bounded_number_of_warnings() {
+fn strangers_with_a_pinned_name_cause_a_bounded_number_of_warnings() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(1_000_000, "bob");
     alice.befriend(&bob);
@@ -64,7 +64,7 @@ fn strangers_who_take_a_pinned_name_leave_a_bounded_number_of_warnings() {
 }
 
 #[test]
-fn authors_of_nothing_leave_nothing() {
+fn authors_of_empty_envelopes_use_no_lasting_memory() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1_000_000, "mallory");
     let conn = alice.meet(&mallory);
@@ -77,7 +77,7 @@ fn authors_of_nothing_leave_nothing() {
 }
 
 #[test]
-fn receipts_for_streams_that_never_were_leave_nothing() {
+fn receipts_for_unknown_streams_use_no_lasting_memory() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1_000_000, "mallory");
     let conn = alice.befriend(&mallory);
@@ -91,7 +91,7 @@ fn receipts_for_streams_that_never_were_leave_nothing() {
 }
 
 #[test]
-fn a_stream_full_of_gaps_costs_a_bounded_row() {
+fn a_stream_full_of_gaps_is_stored_in_bounded_space() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1, "mallory");
     let conn = alice.meet(&mallory);
@@ -110,11 +110,11 @@ fn a_stream_full_of_gaps_costs_a_bounded_row() {
     let filler = (1..1000).map(|n| text(n, "")).take(200).collect();
     let before = alice.shown().len();
     alice.hand(conn, mallory.parcel(alice.user, &prekey, filler));
-    assert!(alice.shown().len() > before, "what fills a gap is still taken");
+    assert!(alice.shown().len() > before, "a message that fills a gap is still accepted");
 }
 
 #[test]
-fn an_envelope_of_many_epochs_is_not_answered_by_many_receipts() {
+fn an_envelope_of_many_epochs_is_answered_by_few_receipts() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1, "mallory");
     let conn = alice.meet(&mallory);
@@ -127,7 +127,7 @@ fn an_envelope_of_many_epochs_is_not_answered_by_many_receipts() {
 }
 
 #[test]
-fn connections_that_say_nothing_do_not_keep_friends_out() {
+fn silent_connections_do_not_keep_friends_out() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(1_000_000, "bob");
     let first = alice.befriend(&bob);
@@ -142,7 +142,10 @@ fn connections_that_say_nothing_do_not_keep_friends_out() {
     let limits = |out: &&darknode::proto::event::Output| {
         matches!(out, darknode::proto::event::Output::Close { reason: CloseReason::Limits, .. })
     };
-    assert!(alice.out.iter().filter(limits).count() >= MAX_NEIGHBOURS - 2, "the silent are closed by the deadline");
+    assert!(
+        alice.out.iter().filter(limits).count() >= MAX_NEIGHBOURS - 2,
+        "silent connections are closed at the deadline"
+    );
 }
 
 #[test]
@@ -155,7 +158,7 @@ fn one_session_has_a_bounded_number_of_connections() {
 }
 
 #[test]
-fn links_accepted_by_themselves_are_bounded() {
+fn automatically_accepted_links_are_bounded() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1_000_000, "mallory");
     let conn = alice.meet(&mallory);
@@ -166,11 +169,11 @@ fn links_accepted_by_themselves_are_bounded() {
     }
     let linked = alice.notices().filter(|notice| matches!(notice, Notice::Linked { .. })).count();
     assert_eq!(linked, MAX_AUTO_LINKS);
-    assert!(alice.notices().any(|notice| matches!(notice, Notice::Asked { .. })), "the rest is asked about");
+    assert!(alice.notices().any(|notice| matches!(notice, Notice::Asked { .. })), "the user is asked about the rest");
 }
 
 #[test]
-fn link_lists_that_say_the_same_again_change_nothing() {
+fn repeated_link_lists_change_nothing() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1, "mallory");
     let conn = alice.befriend(&mallory);
@@ -185,7 +188,7 @@ fn link_lists_that_say_the_same_again_change_nothing() {
 }
 
 #[test]
-fn a_user_who_signs_roster_after_roster_has_no_more_sessions_than_the_last_one() {
+fn a_user_who_signs_many_rosters_keeps_only_the_sessions_of_the_last_one() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1, "mallory");
     let conn = alice.meet(&mallory);
@@ -204,7 +207,7 @@ fn a_user_who_signs_roster_after_roster_has_no_more_sessions_than_the_last_one()
 }
 
 #[test]
-fn letters_before_the_hello_wait_within_one_bound_for_all_connections_and_a_modest_one_finds_room() {
+fn envelopes_before_the_hello_share_one_bound_and_a_modest_peer_is_still_served() {
     let mut relay = Victim::with_roles(Accept::Auto, roles::RELAY);
     let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
     let letter = |n: u64, size| mallory.parcel(bob.user_id(), &bob.prekey.public(), vec![text(n, &"x".repeat(size))]);
@@ -218,7 +221,7 @@ fn letters_before_the_hello_wait_within_one_bound_for_all_connections_and_a_mode
     assert!(grown < 2 * (MAX_EARLY * MAX_ENVELOPE) as isize, "{grown} bytes");
     let dropped = (silent.len() * 2 * HANDOVER_WINDOW - MAX_EARLY) as u64;
     assert_eq!(relay.drops("chat item before the hello"), dropped);
-    // The streams of an honest author race.
+    // The streams of a correct author may arrive in either order.
     let conn = relay.connect(mallory.session_id());
     relay.hand(conn, short);
     relay.say(conn, Control::Hello(mallory.hello()));
@@ -228,5 +231,5 @@ fn letters_before_the_hello_wait_within_one_bound_for_all_connections_and_a_mode
     assert!(left < 512 * 1024, "{left} bytes");
     let again = relay.connect(Person::new(3, "silent").session_id());
     (0..HANDOVER_WINDOW).for_each(|_| relay.hand(again, long.clone()));
-    assert_eq!(relay.drops("chat item before the hello"), dropped + 1, "there is room again");
+    assert_eq!(relay.drops("chat item before the hello"), dropped + 1, "there is space again");
 }

@@ -1,4 +1,4 @@
-//! Liars about others: link lists, digests, ping requests, questions and floods that are not what they claim, or too many.
+//! False or excessive claims about others: link lists, digests, ping requests, queries and floods.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn short(id: &[u8; 32]) -> ShortId {
     Fixed(id[..8].try_into().unwrap())
 }
 
-/// A page of a link list that names these.
+/// A page of a link list that names these users.
 fn page(person: &Person, version: u64, page: u16, pages: u16, names: &[UserId]) -> Signed {
     let entry = |user: &UserId| LinkEntry { user: *user, state: link_state::LINKED, lamport: version };
     let (user, session) = (person.user_id(), person.session_id());
@@ -37,7 +37,7 @@ fn bring(alice: &mut Victim, conn: ConnId, of: &Person, lists: Vec<Signed>) {
     alice.say(conn, known_list(of.user_id(), Some(of.roster()), lists, Vec::new()));
 }
 
-/// Alice and bob are friends, and bob's list names alice and these.
+/// Links alice and bob. Bob's list names alice and these users.
 fn befriend(alice: &mut Victim, bob: &Person, names: &[UserId]) -> ConnId {
     let conn = alice.befriend(bob);
     let names = [&[alice.user], names].concat();
@@ -58,7 +58,7 @@ fn everything_of(user: &Person) -> Control {
 }
 
 #[test]
-fn a_stranger_learns_keys_but_neither_where_somebody_is_nor_whom_they_know() {
+fn a_stranger_learns_keys_but_neither_addresses_nor_links() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, carol, mallory) = (Person::new(1, "bob"), Person::new(2, "carol"), Person::new(3, "mallory"));
     befriend(&mut alice, &bob, &[carol.user_id()]);
@@ -75,13 +75,13 @@ fn a_stranger_learns_keys_but_neither_where_somebody_is_nor_whom_they_know() {
                 assert!(known.declarations.is_empty() && known.links.is_empty(), "{known:?}");
             }
         }
-        assert!(!matches!(message, Control::Digest(_)), "nobody else's numbers are for a stranger");
+        assert!(!matches!(message, Control::Digest(_)), "digests are not sent to strangers");
     }
-    assert_eq!(told, 1, "a roster is for anybody in the network");
+    assert_eq!(told, 1, "rosters are public within the network");
 }
 
 #[test]
-fn whoever_claims_to_be_a_server_learns_no_more_than_a_stranger() {
+fn a_claimed_server_role_gives_no_more_rights_than_a_stranger_has() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, mallory) = (Person::new(1, "bob"), Person::new(3, "mallory"));
     befriend(&mut alice, &bob, &[]);
@@ -107,7 +107,7 @@ fn whoever_claims_to_be_a_server_learns_no_more_than_a_stranger() {
 }
 
 #[test]
-fn ping_requests_for_oneself_for_nobody_in_anothers_name_or_once_too_far_do_nothing_and_are_counted() {
+fn invalid_ping_requests_are_counted_and_have_no_effect() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, mallory) = (Person::new(1, "bob"), Person::new(3, "mallory"));
     let to_bob = befriend(&mut alice, &bob, &[]);
@@ -118,14 +118,14 @@ fn ping_requests_for_oneself_for_nobody_in_anothers_name_or_once_too_far_do_noth
     alice.say(conn, ping(&Person::new(4, "carol"), bob.user_id(), 1, None, 4));
     assert_eq!(alice.drops("ping request that may not be passed on"), 2);
     assert_eq!(alice.drops("ping request in the name of another"), 1);
-    assert_eq!(alice.said(to_bob).len(), before, "bob is bothered by none of it");
+    assert_eq!(alice.said(to_bob).len(), before, "none of them reaches bob");
     let said = alice.said(conn).len();
     alice.say(conn, ping(&mallory, UserId([77; 32]), 1, None, 5));
-    assert_eq!(alice.said(conn).len(), said, "nobody is known by that id");
+    assert_eq!(alice.said(conn).len(), said, "no user is known by that id");
 }
 
 #[test]
-fn ten_thousand_strangers_who_give_a_victims_address_cause_no_dial() {
+fn ten_thousand_strangers_who_declare_a_victims_address_cause_no_dial() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(1, "bob");
     let conn = befriend(&mut alice, &bob, &[]);
@@ -138,7 +138,7 @@ fn ten_thousand_strangers_who_give_a_victims_address_cause_no_dial() {
 }
 
 #[test]
-fn a_friend_who_moves_to_a_victims_address_again_and_again_gets_it_dialled_twice_a_minute_at_most() {
+fn a_friend_who_keeps_declaring_a_victims_address_causes_two_dials_a_minute_at_most() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
     let introducer = befriend(&mut alice, &bob, &[carol.user_id()]);
@@ -168,7 +168,7 @@ fn a_friend_who_moves_to_a_victims_address_again_and_again_gets_it_dialled_twice
 }
 
 #[test]
-fn a_flood_of_ping_requests_is_answered_up_to_a_budget_and_remembered_up_to_a_bound() {
+fn a_flood_of_ping_requests_is_answered_within_a_budget_and_stored_within_a_bound() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(1, "bob");
     let targets: Vec<UserId> = (0..60).map(|n| Person::new(1000 + n, "far").user_id()).collect();
@@ -182,7 +182,7 @@ fn a_flood_of_ping_requests_is_answered_up_to_a_budget_and_remembered_up_to_a_bo
 }
 
 #[test]
-fn a_forged_or_foreign_record_counts_against_who_brings_it_and_changes_nothing() {
+fn a_forged_or_foreign_record_counts_against_its_sender_and_changes_nothing() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
     let conn = befriend(&mut alice, &bob, &[carol.user_id()]);
@@ -198,7 +198,7 @@ fn a_forged_or_foreign_record_counts_against_who_brings_it_and_changes_nothing()
 }
 
 #[test]
-fn whom_a_list_named_before_its_user_was_a_friend_is_asked_about_when_they_become_one() {
+fn users_named_by_a_list_are_requested_once_the_lists_owner_becomes_a_friend() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
     let conn = alice.meet(&bob);
@@ -219,7 +219,7 @@ fn whom_a_list_named_before_its_user_was_a_friend_is_asked_about_when_they_becom
 }
 
 #[test]
-fn a_replayed_older_list_brings_nobody_back() {
+fn a_replayed_older_list_restores_no_removed_user() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
     let conn = befriend(&mut alice, &bob, &[carol.user_id()]);
@@ -233,7 +233,7 @@ fn a_replayed_older_list_brings_nobody_back() {
 }
 
 #[test]
-fn a_link_list_of_more_pages_than_anybody_has_is_refused() {
+fn a_link_list_with_too_many_pages_is_refused() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(1, "bob");
     let conn = alice.befriend(&bob);
@@ -245,7 +245,7 @@ fn a_link_list_of_more_pages_than_anybody_has_is_refused() {
 }
 
 #[test]
-fn pages_of_lists_that_never_become_whole_leave_one_list_behind() {
+fn pages_of_incomplete_lists_are_kept_for_one_list_only() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(1, "bob");
     let conn = alice.befriend(&bob);
@@ -259,7 +259,7 @@ fn pages_of_lists_that_never_become_whole_leave_one_list_behind() {
 }
 
 #[test]
-fn digests_that_never_end_are_answered_one_by_one_and_leave_nothing() {
+fn endless_digests_are_answered_one_by_one_and_use_no_lasting_memory() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(1, "bob");
     let conn = befriend(&mut alice, &bob, &[]);
@@ -287,7 +287,7 @@ fn digests_that_never_end_are_answered_one_by_one_and_leave_nothing() {
 }
 
 #[test]
-fn a_word_for_somebody_the_speaker_is_not_linked_with_puts_nobody_online() {
+fn a_presence_claim_about_a_user_the_sender_is_not_linked_with_is_ignored() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, carol, mallory) = (Person::new(1, "bob"), Person::new(2, "carol"), Person::new(3, "mallory"));
     let conn = befriend(&mut alice, &bob, &[carol.user_id()]);
@@ -302,7 +302,7 @@ fn a_word_for_somebody_the_speaker_is_not_linked_with_puts_nobody_online() {
 }
 
 #[test]
-fn nobody_but_themselves_can_declare_somebody_offline() {
+fn only_a_user_can_declare_themselves_offline() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
     let conn = befriend(&mut alice, &bob, &[carol.user_id()]);
@@ -316,7 +316,7 @@ fn nobody_but_themselves_can_declare_somebody_offline() {
 }
 
 #[test]
-fn a_flood_of_questions_for_names_is_cut_off_at_a_budget() {
+fn a_flood_of_name_queries_is_limited_by_a_budget() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(1, "bob");
     befriend(&mut alice, &bob, &[]);
@@ -331,7 +331,7 @@ fn a_flood_of_questions_for_names_is_cut_off_at_a_budget() {
 }
 
 #[test]
-fn a_flood_of_explodes_goes_on_once_in_ten_minutes_for_each_user_and_unasked_answers_count_for_nothing() {
+fn an_explode_is_forwarded_once_in_ten_minutes_per_user_and_unsolicited_answers_are_ignored() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, mallory) = (Person::new(1, "bob"), Person::new(3, "mallory"));
     let to_bob = befriend(&mut alice, &bob, &[]);
@@ -351,7 +351,7 @@ fn a_flood_of_explodes_goes_on_once_in_ten_minutes_for_each_user_and_unasked_ans
 }
 
 #[test]
-fn nobody_explodes_in_the_name_of_another() {
+fn an_explode_in_the_name_of_another_user_is_refused() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, mallory) = (Person::new(1, "bob"), Person::new(3, "mallory"));
     let to_bob = befriend(&mut alice, &bob, &[]);
@@ -363,7 +363,7 @@ fn nobody_explodes_in_the_name_of_another() {
 }
 
 #[test]
-fn a_sample_in_the_open_network_is_nothing() {
+fn samples_are_ignored_in_the_open_network() {
     let mut alice = Victim::new(Accept::Auto);
     let conn = alice.meet(&Person::new(3, "mallory"));
     alice.say(conn, Control::Sample(Sample { members: List(Vec::new()), answer: true }));

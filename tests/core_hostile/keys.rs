@@ -1,4 +1,4 @@
-//! Keys in time: what a thief of all keys of today can open, and what their owner still can.
+//! Key expiry: what a thief of all current keys can open, and what their owner still can.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::victim::Victim;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The private halves on a victim's disk.
+/// The private prekeys on a victim's disk.
 fn on_disk(victim: &Victim) -> Vec<PrekeySecret> {
     let mut alive: Vec<PrekeySecret> = Vec::new();
     for op in &victim.ops {
@@ -33,7 +33,7 @@ fn opens(stolen: &[PrekeySecret], envelope: &[u8]) -> bool {
 }
 
 #[test]
-fn a_thief_of_all_keys_opens_nothing_that_was_captured_29_days_ago() {
+fn stolen_keys_open_nothing_that_was_captured_29_days_ago() {
     let (mut alice, bob) = (Victim::new(Accept::Auto), Person::new(2, "bob"));
     let mut captured = Vec::new();
     for day in 0..60 {
@@ -44,17 +44,18 @@ fn a_thief_of_all_keys_opens_nothing_that_was_captured_29_days_ago() {
     }
     let stolen = on_disk(&alice);
     let opened: Vec<usize> = (0..60).filter(|day| opens(&stolen, &captured[*day])).collect();
-    assert_eq!(opened, (32..60).collect::<Vec<_>>(), "days by which each was captured, of sixty");
+    assert_eq!(opened, (32..60).collect::<Vec<_>>(), "capture days, of sixty");
     let at_once = stolen.iter().filter(|prekey| bob.prekey.id == prekey.id).count();
-    assert_eq!((stolen.len(), at_once), (29, 0), "and of others' keys it has none");
+    assert_eq!((stolen.len(), at_once), (29, 0), "no other prekeys are stored");
 }
 
 #[test]
-fn a_letter_to_the_oldest_key_that_may_be_used_at_the_end_of_its_life_is_opened() {
+fn an_envelope_to_the_oldest_usable_key_is_opened_at_the_end_of_its_lifetime() {
     assert!(CARD_LIFE + ENVELOPE_LIFE + PREKEY_ROTATION <= PREKEY_LIFE);
     let (mut alice, bob) = (Victim::new(Accept::Auto), Person::new(2, "bob"));
     let conn = alice.meet(&bob);
-    // The card is given away just before the next key is made, used to its last day, and the envelope lives to its own.
+    // The card is handed out just before the next key is made and used until its last day, and the envelope lives to
+    // its end.
     let prekey = alice.prekey();
     let letters = [1, 2].map(|n| bob.seal(alice.user, &prekey, vec![text(n, "late")]).bytes);
     alice.pass(PREKEY_ROTATION + CARD_LIFE + ENVELOPE_LIFE - Duration::from_secs(2));

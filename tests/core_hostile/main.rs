@@ -13,5 +13,6 @@ mod nearby;
 mod records;
 mod relays;
 mod sealed;
+mod sessions;
 mod victim;
 mod watched;

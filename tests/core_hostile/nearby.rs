@@ -1,4 +1,4 @@
-//! Lies on the local link.
+//! False announcements on the local link.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use darknode::proto::notice::Notice;
 use crate::adversary::Person;
 use crate::victim::{Victim, memory};
 
-/// What [`Victim::connect`] says of itself, and where it is.
+/// The boot id and address used by [`Victim::connect`].
 const CLAIMED: BootId = BootId(99);
 
-fn place(last: u8) -> SocketAddr {
+fn address(last: u8) -> SocketAddr {
     ([10, 0, 0, last], 27272).into()
 }
 
-/// The link shows a boot id at a place, and again a round later.
+/// Announces a boot id at an address, twice.
 fn announce(alice: &mut Victim, boot: BootId, addr: SocketAddr) {
     alice.feed(Input::Sighted { boot, addr });
     alice.pass(Duration::from_secs(7));
@@ -31,20 +31,20 @@ fn dials(alice: &Victim, to: SocketAddr) -> usize {
 }
 
 #[test]
-fn a_liar_who_says_to_be_an_announced_boot_does_not_keep_us_from_the_one_who_is() {
+fn a_peer_that_claims_an_announced_boot_id_does_not_block_the_real_one() {
     let mut alice = Victim::new(Accept::Auto);
     alice.meet(&Person::new(1, "mallory"));
-    announce(&mut alice, CLAIMED, place(2));
-    assert!(dials(&alice, place(2)) > 0);
+    announce(&mut alice, CLAIMED, address(2));
+    assert!(dials(&alice, address(2)) > 0);
 }
 
 #[test]
-fn a_liar_who_announces_the_boot_of_another_neither_hides_nor_ends_it() {
+fn announcing_the_boot_id_of_another_node_neither_hides_nor_ends_it() {
     let mut alice = Victim::new(Accept::Auto);
-    let liars = place(66);
+    let liars = address(66);
     alice.feed(Input::Sighted { boot: CLAIMED, addr: liars });
-    announce(&mut alice, CLAIMED, place(2));
-    assert!(dials(&alice, place(2)) > 0, "each place is a candidate of its own");
+    announce(&mut alice, CLAIMED, address(2));
+    assert!(dials(&alice, address(2)) > 0, "each address is a separate candidate");
     let bob = Person::new(2, "bob");
     alice.meet(&bob);
     alice.feed(Input::Sighted { boot: CLAIMED, addr: ([192, 0, 2, 1], 1000).into() });
@@ -54,24 +54,24 @@ fn a_liar_who_announces_the_boot_of_another_neither_hides_nor_ends_it() {
 }
 
 #[test]
-fn whoever_is_connected_by_another_way_than_the_announced_one_is_shown_though_they_keep_but_one_connection() {
+fn a_peer_connected_by_another_address_than_the_announced_one_is_shown_as_nearby() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(2, "bob");
     alice.meet(&bob);
-    announce(&mut alice, CLAIMED, place(2));
+    announce(&mut alice, CLAIMED, address(2));
     let dial = alice.out.iter().find_map(|output| match output {
-        Output::Dial { dial, addr, .. } if *addr == place(2) => Some(*dial),
+        Output::Dial { dial, addr, .. } if *addr == address(2) => Some(*dial),
         _ => None,
     });
     let (conn, session, rtt) = (ConnId(77), bob.session_id(), Duration::from_millis(1));
-    alice.feed(Input::Connected(Connected { conn, session, boot: CLAIMED, addr: place(2), dial, rtt }));
+    alice.feed(Input::Connected(Connected { conn, session, boot: CLAIMED, addr: address(2), dial, rtt }));
     alice.feed(Input::Closed { conn });
-    alice.feed(Input::Sighted { boot: CLAIMED, addr: place(2) });
+    alice.feed(Input::Sighted { boot: CLAIMED, addr: address(2) });
     assert!(alice.notices().any(|notice| matches!(notice, Notice::Nearby { .. })));
 }
 
 #[test]
-fn announcements_without_end_take_bounded_memory_and_are_counted() {
+fn endless_announcements_use_bounded_memory_and_are_counted() {
     let mut alice = Victim::new(Accept::Auto);
     alice.keeps = false;
     let flood = |alice: &mut Victim, from: u64| {

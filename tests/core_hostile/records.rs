@@ -1,4 +1,4 @@
-//! Hellos and records that are not what they seem.
+//! Forged, foreign and outdated hellos and records.
 
 use darknode::id::NetworkId;
 use darknode::proto::Accept;
@@ -17,7 +17,7 @@ fn two() -> (Person, Person) {
     (Person::new(1, "mallory"), Person::new(2, "bob"))
 }
 
-/// A hello that is refused: the connection is closed, and nobody is known by it.
+/// Asserts that a hello is refused: the connection is closed, and nothing is stored about the peer.
 fn is_refused(hello: Hello, by: &Person) {
     let mut alice = Victim::new(Accept::Auto);
     let conn = alice.connect(by.session_id());
@@ -28,7 +28,7 @@ fn is_refused(hello: Hello, by: &Person) {
 }
 
 #[test]
-fn a_hello_with_somebody_elses_records_is_refused() {
+fn a_hello_with_the_records_of_another_user_is_refused() {
     let (mallory, bob) = two();
     is_refused(bob.hello(), &mallory);
     is_refused(Hello { roster: bob.roster(), ..mallory.hello() }, &mallory);
@@ -37,7 +37,7 @@ fn a_hello_with_somebody_elses_records_is_refused() {
 }
 
 #[test]
-fn a_session_that_its_users_roster_does_not_admit_is_refused() {
+fn a_session_that_is_not_on_its_users_roster_is_refused() {
     let (mallory, bob) = two();
     let unlisted = mallory.roster_of(1, &[bob.session_id()], &[]);
     is_refused(Hello { roster: unlisted, ..mallory.hello() }, &mallory);
@@ -69,20 +69,20 @@ fn records_of_another_network_are_refused() {
 }
 
 #[test]
-fn an_old_roster_does_not_bring_a_revoked_session_back() {
+fn an_old_roster_does_not_restore_a_revoked_session() {
     let (mallory, _) = two();
     let mut alice = Victim::new(Accept::Auto);
     let conn = alice.befriend(&mallory);
     let revoking = mallory.roster_of(2, &[Person::new(9, "x").session_id()], &[mallory.session_id()]);
     alice.say(conn, known_list(mallory.user_id(), Some(revoking), vec![], vec![]));
-    assert_eq!(alice.closed(conn), Some(CloseReason::Protocol), "a revoked session is not talked to any longer");
+    assert_eq!(alice.closed(conn), Some(CloseReason::Protocol), "the connection of a revoked session is closed");
     let again = alice.connect(mallory.session_id());
     alice.say(again, Control::Hello(mallory.hello()));
     assert_eq!(alice.closed(again), Some(CloseReason::Protocol));
 }
 
 #[test]
-fn messages_before_the_hello_and_a_second_hello_are_not_heard() {
+fn messages_before_the_hello_and_a_second_hello_are_ignored() {
     let (mallory, _) = two();
     let mut alice = Victim::new(Accept::Auto);
     let conn = alice.connect(mallory.session_id());
@@ -100,7 +100,7 @@ fn messages_before_the_hello_and_a_second_hello_are_not_heard() {
 }
 
 #[test]
-fn three_bad_records_are_the_end_of_a_connection() {
+fn three_bad_records_close_a_connection() {
     let (mallory, bob) = two();
     let forged = |signed: Signed| Signed(signed.0, Fixed([7; 64]));
     let foreign = Person { network: NetworkId([5; 32]), ..Person::new(1, "mallory") };
@@ -115,7 +115,10 @@ fn three_bad_records_are_the_end_of_a_connection() {
     assert_eq!(alice.drops("record with a bad signature"), u64::from(MAX_STRIKES) - 1);
     assert_eq!(alice.drops("oversized record"), 1);
     alice.say(conn, known_list(bob.user_id(), None, vec![bob.link_list(alice.user, link_state::LINKED, 9)], vec![]));
-    assert!(!alice.notices().any(|notice| matches!(notice, Notice::Linked { .. })), "who is closed is not heard");
+    assert!(
+        !alice.notices().any(|notice| matches!(notice, Notice::Linked { .. })),
+        "messages of a closed connection are ignored"
+    );
 }
 
 #[test]
@@ -132,7 +135,7 @@ fn a_replayed_declaration_changes_nothing() {
 }
 
 #[test]
-fn nobody_can_use_up_my_seq() {
+fn a_peer_cannot_exhaust_sequence_numbers() {
     let (mallory, bob) = two();
     let mut alice = Victim::new(Accept::Auto);
     let conn = alice.connect(mallory.session_id());
@@ -141,13 +144,13 @@ fn nobody_can_use_up_my_seq() {
     alice.meet(&bob);
     let first = alice.seq();
     alice.feed(darknode::proto::event::Input::Interfaces { addrs: vec![([192, 0, 2, 9], 9).into()] });
-    assert!(alice.seq() > first, "a new declaration is a newer one");
+    assert!(alice.seq() > first, "a new declaration has a higher number");
     assert!(first < 1 << 62);
     assert_eq!(alice.drops("seq too far ahead"), 1);
 }
 
 #[test]
-fn strangers_raise_no_alarm_about_my_key() {
+fn strangers_cannot_trigger_the_cloned_key_warning() {
     let mut alice = Victim::new(Accept::Auto);
     for number in 0..10 {
         let mallory = Person::new(number, "mallory");
@@ -160,7 +163,7 @@ fn strangers_raise_no_alarm_about_my_key() {
 }
 
 #[test]
-fn a_key_that_takes_a_pinned_name_gets_nothing_and_is_warned_of() {
+fn a_key_that_claims_a_pinned_name_receives_nothing_and_causes_a_warning() {
     let (mallory, bob) = two();
     let mut alice = Victim::new(Accept::Auto);
     alice.befriend(&bob);

@@ -1,4 +1,4 @@
-//! Liars among relays: announcements, questions and answers that are not what they claim, or too many. And claims to be one.
+//! Misbehaving relays: false or excessive announcements, queries and answers, and false claims to be a relay.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn nobody(n: u64) -> ShortId {
     Fixed(n.to_be_bytes())
 }
 
-/// A question of the asker's own, as one relay passes it to the next.
+/// A ping request of `asker`, as forwarded by a relay.
 fn asks(asker: &Person, target: UserId, id: u64) -> RequestPing {
     let parts: [&[u8]; 2] = [&id.to_be_bytes(), &target.0];
     let signature = Some(Fixed(asker.session.sign(Domain::RequestPing, &NetworkId::OPEN, &parts)));
@@ -44,7 +44,7 @@ fn asks(asker: &Person, target: UserId, id: u64) -> RequestPing {
     RequestPing { id, target, declaration, roster, hops: 9, observed: None, signature }
 }
 
-/// What the person says of itself, as an answer.
+/// A person's own declaration, as an answer.
 fn answer(person: &Person, id: u64, seq: u64) -> Control {
     let declaration = person.declaration(seq, true, &["192.0.2.9:27272".parse().unwrap()]);
     let said = KnownDeclaration { declaration, age_ms: 0, observed: None, live: Some(true) };
@@ -59,13 +59,13 @@ fn answer(person: &Person, id: u64, seq: u64) -> Control {
     Control::DeliverKnownList(DeliverKnownList { id, users: List(vec![known]), complete: false, more: false })
 }
 
-fn questions(victim: &Victim, conn: ConnId) -> Vec<&RequestPing> {
+fn queries(victim: &Victim, conn: ConnId) -> Vec<&RequestPing> {
     let said = victim.said(conn).into_iter();
     said.filter_map(|message| if let Control::RequestPing(request) = message { Some(request) } else { None }).collect()
 }
 
-/// Whether a connection was told where somebody is, or that they are there.
-fn was_told_of(victim: &Victim, conn: ConnId, person: &Person) -> bool {
+/// Whether a connection was sent a declaration or presence claim about a person.
+fn was_informed_about(victim: &Victim, conn: ConnId, person: &Person) -> bool {
     let tells = |message: &&Control| match message {
         Control::DeliverKnownList(list) => {
             list.users.iter().any(|known| known.user == person.user_id() && !known.declarations.is_empty())
@@ -80,7 +80,7 @@ fn was_told_of(victim: &Victim, conn: ConnId, person: &Person) -> bool {
 }
 
 #[test]
-fn announcements_of_a_million_users_leave_as_many_as_one_relay_may_announce() {
+fn announcements_of_a_million_users_are_stored_up_to_the_limit_per_relay() {
     let mut relay = relay();
     let conn = relay.meet_relay(&Person::new(1, "mallory"));
     relay.keeps = false;
@@ -96,12 +96,12 @@ fn announcements_of_a_million_users_leave_as_many_as_one_relay_may_announce() {
     assert_eq!(
         relay.drops("announcement over the budget of its relay"),
         1_000_000 - u64::from(ANNOUNCEMENT_BURST),
-        "and the rest are not even looked at"
+        "the rest is not processed"
     );
 }
 
 #[test]
-fn a_distance_that_goes_up_and_down_for_ever_is_told_to_others_a_few_times_a_second() {
+fn a_fluctuating_distance_is_announced_a_few_times_a_second_at_most() {
     let mut relay = relay();
     let liar = relay.meet_relay(&Person::new(1, "mallory"));
     let honest = relay.meet_relay(&Person::new(2, "carol"));
@@ -118,7 +118,7 @@ fn a_distance_that_goes_up_and_down_for_ever_is_told_to_others_a_few_times_a_sec
 }
 
 #[test]
-fn nobody_but_relays_is_told_distances_or_heard_about_them() {
+fn distances_are_exchanged_with_relays_only() {
     let mut relay = relay();
     let (bob, alice) = (Person::new(1, "bob"), Person::new(2, "alice"));
     let client = relay.meet(&bob);
@@ -135,37 +135,37 @@ fn nobody_but_relays_is_told_distances_or_heard_about_them() {
 }
 
 #[test]
-fn whoever_claims_to_be_a_relay_learns_who_is_there_and_not_where() {
+fn a_claimed_relay_role_reveals_who_is_present_but_no_addresses() {
     let mut relay = relay();
     let bob = Person::new(1, "bob");
     relay.meet(&bob);
     let liar = relay.meet_relay(&Person::new(3, "mallory"));
     relay.pass(Duration::from_secs(1));
-    assert!(!was_told_of(&relay, liar, &bob));
+    assert!(!was_informed_about(&relay, liar, &bob));
     relay.say(liar, Control::RequestPing(asks(&Person::new(3, "mallory"), bob.user_id(), 7)));
-    assert!(!was_told_of(&relay, liar, &bob), "and asking does not help: bob is asked, and does not answer");
+    assert!(!was_informed_about(&relay, liar, &bob), "a query does not help: bob is asked and does not answer");
 }
 
 #[test]
-fn an_answer_goes_to_whoever_brought_the_question_and_to_nobody_else() {
+fn an_answer_goes_only_to_the_connection_that_brought_the_query() {
     let mut relay = relay();
     let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
     let (asker, target) = (relay.meet(&alice), relay.meet(&bob));
     let [liar, other] = [3, 4].map(|n| relay.meet_relay(&Person::new(n, "mallory")));
     relay.say(asker, Control::RequestPing(asks(&alice, bob.user_id(), 7)));
-    assert_eq!(questions(&relay, target).len(), 1, "bob is asked once");
+    assert_eq!(queries(&relay, target).len(), 1, "bob is asked once");
     relay.out.clear();
     relay.say(liar, answer(&bob, 7, 9));
-    assert!(!was_told_of(&relay, asker, &bob), "an answer of nobody who was asked is no answer");
+    assert!(!was_informed_about(&relay, asker, &bob), "an answer from a peer that was not asked is ignored");
     relay.say(target, answer(&bob, 7, 5));
-    assert!(was_told_of(&relay, asker, &bob));
-    assert!(!was_told_of(&relay, other, &bob) && !was_told_of(&relay, liar, &bob));
+    assert!(was_informed_about(&relay, asker, &bob));
+    assert!(!was_informed_about(&relay, other, &bob) && !was_informed_about(&relay, liar, &bob));
     relay.say(target, answer(&Person::new(5, "dave"), 7, 5));
-    assert!(!was_told_of(&relay, asker, &Person::new(5, "dave")), "bob answers for himself alone");
+    assert!(!was_informed_about(&relay, asker, &Person::new(5, "dave")), "bob can answer only for himself");
 }
 
 #[test]
-fn a_question_in_the_name_of_another_goes_nowhere() {
+fn a_query_in_the_name_of_another_user_is_not_forwarded() {
     let mut relay = relay();
     let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
     let target = relay.meet(&bob);
@@ -176,22 +176,22 @@ fn a_question_in_the_name_of_another_goes_nowhere() {
     relay.say(liar, Control::RequestPing(elsewhere));
     assert_eq!(relay.drops("ping request in the name of another"), 2);
     relay.say(liar, Control::RequestPing(asks(&alice, bob.user_id(), 9)));
-    assert_eq!(questions(&relay, target).len(), 1, "what alice has asked herself goes on");
+    assert_eq!(queries(&relay, target).len(), 1, "alice's own query is forwarded");
 }
 
 #[test]
-fn questions_in_circles_end_and_are_counted() {
+fn queries_in_a_loop_end_and_are_counted() {
     let mut relay = relay();
     let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
     let [before, behind] = [3, 4].map(|n| relay.meet_relay(&Person::new(n, "relay")));
     relay.say(behind, announce([short(&bob.user_id().0)], 1));
     let question = asks(&alice, bob.user_id(), 7);
     relay.say(before, Control::RequestPing(question.clone()));
-    assert_eq!(questions(&relay, behind).iter().map(|request| request.hops).collect::<Vec<_>>(), [8]);
+    assert_eq!(queries(&relay, behind).iter().map(|request| request.hops).collect::<Vec<_>>(), [8]);
     relay.say(behind, Control::RequestPing(question.clone()));
     relay.say(before, Control::RequestPing(question));
     assert_eq!(relay.drops("ping request seen before"), 1);
-    assert_eq!((questions(&relay, behind).len(), questions(&relay, before).len()), (1, 0));
+    assert_eq!((queries(&relay, behind).len(), queries(&relay, before).len()), (1, 0));
 
     let find = Find { id: 9, name: Some(Text("zoe".to_owned())), user: None, hops: 255 };
     (0..10).for_each(|_| [before, behind].iter().for_each(|conn| relay.say(*conn, Control::Find(find.clone()))));
@@ -201,7 +201,7 @@ fn questions_in_circles_end_and_are_counted() {
 }
 
 #[test]
-fn a_flood_of_questions_is_charged_to_the_relay_that_brings_it_and_takes_no_more_memory() {
+fn a_flood_of_queries_is_charged_to_the_relay_that_sends_it_and_uses_bounded_memory() {
     let mut relay = relay();
     let (bob, liar) = (Person::new(1, "bob"), Person::new(3, "mallory"));
     relay.meet(&bob);
@@ -227,7 +227,7 @@ fn a_flood_of_questions_is_charged_to_the_relay_that_brings_it_and_takes_no_more
 }
 
 #[test]
-fn badly_signed_answers_are_laid_at_the_door_of_who_brought_them_and_go_no_further() {
+fn badly_signed_answers_count_against_their_sender_and_are_not_forwarded() {
     let mut relay = relay();
     let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
     let asker = relay.meet(&alice);
@@ -245,10 +245,10 @@ fn badly_signed_answers_are_laid_at_the_door_of_who_brought_them_and_go_no_furth
     assert_eq!(relay.drops("record with a bad signature"), 2);
     assert!(!relay.said(asker).iter().any(|message| matches!(message, Control::DeliverKnownList(_))));
     relay.say(liar, answer(&bob, 7, 5));
-    assert!(was_told_of(&relay, asker, &bob), "what is sound goes on");
+    assert!(was_informed_about(&relay, asker, &bob), "valid records are forwarded");
 }
 
-/// Alice is linked with bob and has asked a relay for him; bob's connection is gone.
+/// Alice is linked with bob, who has disconnected, and has asked a relay for him.
 fn misses_bob(alice: &mut Victim, bob: &Person) -> ConnId {
     let direct = alice.befriend(bob);
     alice.feed(darknode::proto::event::Input::Closed { conn: direct });
@@ -265,16 +265,16 @@ fn shown_online(alice: &Victim, person: &Person) -> bool {
 }
 
 #[test]
-fn a_lying_relay_gains_a_wrong_online_of_whom_it_was_asked_for_and_nothing_else() {
+fn a_lying_relay_can_only_claim_that_the_requested_user_is_online() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, dave) = (Person::new(1, "bob"), Person::new(2, "dave"));
     let relay = misses_bob(&mut alice, &bob);
-    let asked: Vec<UserId> = questions(&alice, relay).iter().map(|request| request.target).collect();
-    assert_eq!(asked, [bob.user_id()], "she asks for whom she misses");
+    let asked: Vec<UserId> = queries(&alice, relay).iter().map(|request| request.target).collect();
+    assert_eq!(asked, [bob.user_id()], "she asks for the missing friend");
     alice.say(relay, answer(&dave, 1, 9));
-    assert!(!shown_online(&alice, &dave), "nobody asked for dave");
+    assert!(!shown_online(&alice, &dave), "dave was not asked for");
     alice.say(relay, answer(&bob, 1, 9));
-    assert!(shown_online(&alice, &bob), "bob's own word, however it came by");
+    assert!(shown_online(&alice, &bob), "bob's own declaration, however it was received");
     let mark =
         SessionMark { session: short(&bob.session_id().0), seq: None, card: None, links: None, live: Some(false) };
     let mark = UserMark { user: short(&bob.user_id().0), version: None, sessions: List(vec![mark]), distance: None };
@@ -284,7 +284,7 @@ fn a_lying_relay_gains_a_wrong_online_of_whom_it_was_asked_for_and_nothing_else(
 }
 
 #[test]
-fn the_word_of_a_relay_about_somebody_it_was_not_asked_for_counts_nothing() {
+fn the_claim_of_a_relay_about_a_user_it_was_not_asked_for_is_ignored() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(1, "bob");
     misses_bob(&mut alice, &bob);
@@ -292,14 +292,14 @@ fn the_word_of_a_relay_about_somebody_it_was_not_asked_for_counts_nothing() {
     alice.pass(Duration::from_secs(1_000));
     alice.out.clear();
     let late = alice.meet_relay(&Person::new(4, "eve"));
-    assert!(questions(&alice, late).is_empty(), "bob is here");
+    assert!(queries(&alice, late).is_empty(), "bob is here");
     alice.say(late, answer(&bob, 1, 99));
     assert!(!shown_online(&alice, &bob));
     assert!(alice.drops("claim about somebody it is not linked with") > 0);
 }
 
-/// Whether a connection was told that somebody's sessions are there no more.
-fn was_told_gone(victim: &Victim, conn: ConnId, person: &Person) -> bool {
+/// Whether a connection was notified that a person's sessions are gone.
+fn was_notified_gone(victim: &Victim, conn: ConnId, person: &Person) -> bool {
     let is_gone = |mark: &UserMark| {
         mark.user == short(&person.user_id().0) && mark.sessions.iter().any(|session| session.live == Some(false))
     };
@@ -310,7 +310,7 @@ fn was_told_gone(victim: &Victim, conn: ConnId, person: &Person) -> bool {
 }
 
 #[test]
-fn relays_that_vouch_for_one_another_do_not_keep_somebody_online_whom_none_of_them_reaches() {
+fn relays_that_only_repeat_each_other_do_not_keep_an_unreachable_user_online() {
     let mut relay = relay();
     let (alice, bob) = (Person::new(1, "alice"), Person::new(2, "bob"));
     let bobs = relay.meet(&bob);
@@ -320,13 +320,13 @@ fn relays_that_vouch_for_one_another_do_not_keep_somebody_online_whom_none_of_th
     relay.say(other, near(0));
     relay.say(asker, Control::RequestPing(asks(&alice, bob.user_id(), 7)));
     relay.say(other, answer(&bob, 7, 5));
-    assert!(was_told_of(&relay, asker, &bob) && !was_told_gone(&relay, asker, &bob));
+    assert!(was_informed_about(&relay, asker, &bob) && !was_notified_gone(&relay, asker, &bob));
     relay.say(other, near(16));
     relay.pass(ANNOUNCE_PAUSE);
-    assert!(was_told_gone(&relay, asker, &bob), "it never takes back its word, for it has it from me");
+    assert!(was_notified_gone(&relay, asker, &bob), "it never withdraws its claim, which it has from us");
     relay.out.clear();
     relay.say(other, near(0));
-    assert_eq!(questions(&relay, other).len(), 1, "it is asked anew");
+    assert_eq!(queries(&relay, other).len(), 1, "it is asked anew");
     relay.say(other, answer(&bob, 7, 5));
-    assert!(was_told_of(&relay, asker, &bob));
+    assert!(was_informed_about(&relay, asker, &bob));
 }

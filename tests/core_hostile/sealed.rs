@@ -1,4 +1,4 @@
-//! Envelopes that are not what they seem.
+//! Forged, replayed and malformed envelopes.
 
 use darknode::id::{Address, EnvelopeId, SessionId};
 use darknode::identity::seal::envelope_id;
@@ -30,7 +30,7 @@ fn scene() -> Scene {
 }
 
 #[test]
-fn content_that_another_signed_is_neither_shown_nor_acknowledged() {
+fn content_signed_by_another_user_is_neither_shown_nor_acknowledged() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     let conn = alice.meet(&mallory);
     let own = mallory.bundle(alice.user, vec![text(5, "I am bob")]);
@@ -46,7 +46,7 @@ fn content_that_another_signed_is_neither_shown_nor_acknowledged() {
 }
 
 #[test]
-fn what_was_written_to_one_cannot_be_sealed_again_to_another() {
+fn a_bundle_for_one_user_cannot_be_sealed_to_another() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     let conn = alice.meet(&mallory);
     let to_mallory = bob.bundle(mallory.user_id(), vec![text(5, "meet me, mallory")]);
@@ -56,7 +56,7 @@ fn what_was_written_to_one_cannot_be_sealed_again_to_another() {
 }
 
 #[test]
-fn what_was_sealed_in_another_network_is_not_opened() {
+fn an_envelope_of_another_network_is_not_opened() {
     let Scene { mut alice, mut mallory, prekey, .. } = scene();
     let conn = alice.meet(&mallory);
     mallory.network = darknode::id::NetworkId([5; 32]);
@@ -67,7 +67,7 @@ fn what_was_sealed_in_another_network_is_not_opened() {
 }
 
 #[test]
-fn an_envelope_whose_lock_does_not_fit_is_a_strike() {
+fn an_envelope_with_a_wrong_lock_is_a_strike() {
     let Scene { mut alice, mallory, prekey, .. } = scene();
     let conn = alice.meet(&mallory);
     for n in 0..3 {
@@ -124,7 +124,7 @@ fn a_relay_holds_an_envelope_to_somebody_else_though_it_is_sealed_to_a_prekey_of
 }
 
 #[test]
-fn a_strangers_envelope_to_somebody_else_is_refused() {
+fn a_strangers_envelope_to_another_user_is_refused() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     let conn = alice.meet(&mallory);
     alice.hand(conn, mallory.parcel(bob.user_id(), &bob.prekey.public(), vec![text(5, "for bob")]));
@@ -135,7 +135,7 @@ fn a_strangers_envelope_to_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_replayed_envelope_is_shown_once_whoever_brings_it() {
+fn a_replayed_envelope_is_shown_once_whichever_peer_sends_it() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     let to_bob = alice.meet(&bob);
     let to_mallory = alice.meet(&mallory);
@@ -147,7 +147,7 @@ fn a_replayed_envelope_is_shown_once_whoever_brings_it() {
 }
 
 #[test]
-fn a_chat_stream_that_overtakes_the_hello_is_judged_by_its_signature() {
+fn a_chat_stream_that_overtakes_the_hello_is_checked_by_its_signature() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     let conn = alice.connect(mallory.session_id());
     alice.hand(conn, mallory.parcel(alice.user, &prekey, vec![text(5, "early")]));
@@ -162,7 +162,7 @@ fn a_chat_stream_that_overtakes_the_hello_is_judged_by_its_signature() {
 }
 
 #[test]
-fn who_was_closed_is_not_heard_any_more() {
+fn envelopes_of_a_closed_connection_are_ignored() {
     let Scene { mut alice, mallory, prekey, .. } = scene();
     let conn = alice.meet(&mallory);
     alice.command(Command::Block { user: mallory.user_id().to_string() });
@@ -174,7 +174,7 @@ fn who_was_closed_is_not_heard_any_more() {
 }
 
 #[test]
-fn receipts_count_only_for_what_the_receipter_was_to_have() {
+fn receipts_count_only_for_messages_to_their_sender() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     alice.command(Command::Say { to: bob.user_id(), text: "for bob alone".to_owned() });
     let conn = alice.meet(&mallory);
@@ -230,10 +230,10 @@ fn a_text_over_its_cap_is_refused_and_a_longer_body_of_another_kind_is_stored_an
     assert!(released.count() >= 7);
 }
 
-/// Alice has much to say to a mallory who is there.
+/// Alice has many messages for a connected mallory.
 fn much_for(alice: &mut Victim, mallory: &Person) -> darknode::id::ConnId {
     let conn = alice.befriend(mallory);
-    // Nothing of the first words is among what is counted.
+    // The messages of the link setup are not counted.
     alice.out.clear();
     for _ in 0..200 {
         alice.command(Command::Say { to: mallory.user_id(), text: "x".repeat(10_000) });
@@ -242,11 +242,11 @@ fn much_for(alice: &mut Victim, mallory: &Person) -> darknode::id::ConnId {
 }
 
 #[test]
-fn who_never_releases_gets_one_window_and_who_releases_wrongly_no_more() {
+fn without_valid_releases_a_peer_gets_one_window_of_envelopes() {
     let Scene { mut alice, mallory, .. } = scene();
     let conn = much_for(&mut alice, &mallory);
     let sent = alice.parcels(conn).len();
-    assert!((WINDOW - 2..=WINDOW).contains(&sent), "{sent} beside the first words");
+    assert!((WINDOW - 2..=WINDOW).contains(&sent), "{sent} after the link setup");
     let ids: Vec<EnvelopeId> = alice.parcels(conn).into_iter().map(id_of).collect();
     for envelope in ids.into_iter().chain([EnvelopeId([1; 32])]) {
         alice.hand(conn, Chat::Release(Release { envelope, r: Fixed([0; 32]) }));
@@ -256,7 +256,7 @@ fn who_never_releases_gets_one_window_and_who_releases_wrongly_no_more() {
 }
 
 #[test]
-fn who_can_open_nothing_does_not_make_me_seal_for_ever() {
+fn a_peer_that_can_open_nothing_causes_a_bounded_number_of_envelopes() {
     let Scene { mut alice, mallory, .. } = scene();
     let conn = much_for(&mut alice, &mallory);
     for seq in 0..500 {
@@ -269,19 +269,19 @@ fn who_can_open_nothing_does_not_make_me_seal_for_ever() {
 }
 
 #[test]
-fn envelopes_to_old_keys_are_handed_back_a_bounded_number_of_times() {
+fn envelopes_to_old_keys_are_returned_a_bounded_number_of_times() {
     let Scene { mut alice, mallory, bob, .. } = scene();
     let conn = alice.meet(&mallory);
     for n in 0..1000 {
         alice.hand(conn, mallory.parcel(alice.user, &bob.prekey.public(), vec![text(n, "old")]));
     }
     let handed_back = alice.items(conn).len();
-    assert!((1..=2 * WINDOW).contains(&handed_back), "{handed_back} were handed back");
+    assert!((1..=2 * WINDOW).contains(&handed_back), "{handed_back} were returned");
     assert_eq!(alice.drops("envelope to an old key"), 1000);
 }
 
 #[test]
-fn the_ends_of_all_numbers_are_taken_and_the_counters_live_on() {
+fn extreme_numbers_are_accepted_without_breaking_counters() {
     let Scene { mut alice, bob, prekey, .. } = scene();
     let conn = alice.meet(&bob);
     let mut extreme = text(u64::MAX, "last");
@@ -296,7 +296,7 @@ fn the_ends_of_all_numbers_are_taken_and_the_counters_live_on() {
 }
 
 #[test]
-fn somebody_elses_word_about_a_link_is_not_theirs() {
+fn a_link_message_of_another_user_changes_no_link() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     let conn = alice.meet(&mallory);
     let removed = bob.bundle(mallory.user_id(), vec![link(9, link_state::REMOVED, 900)]);

@@ -1,6 +1,6 @@
-//! A core that is attacked, with a disk that commits at once, and what it put out.
+//! A core under attack, with a disk that commits at once, and a record of its outputs.
 
-// A counting allocator cannot be written without.
+// A counting allocator needs unsafe code.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -27,10 +27,10 @@ pub struct Victim {
     pub core: Core,
     pub user: UserId,
     pub session: SessionId,
-    /// Everything put out so far but stores.
+    /// All outputs so far, except stores.
     pub out: Vec<Output>,
     pub ops: Vec<Op>,
-    /// Off where what was put out would drown what is measured.
+    /// Switched off where recording outputs would distort a measurement of memory.
     pub keeps: bool,
     now: Now,
     conns: u64,
@@ -42,13 +42,28 @@ impl Victim {
     }
 
     pub fn with_roles(accept: Accept, roles: u32) -> Victim {
+        Victim::start(accept, roles, 0xa2, Memory::default())
+    }
+
+    /// Another session of the same user, that holds the user key as well.
+    pub fn twin(session: u8) -> Victim {
+        Victim::start(Accept::Auto, 0, session, Memory::default())
+    }
+
+    /// One that starts with this memory.
+    pub fn remembering(memory: Memory) -> Victim {
+        Victim::start(Accept::Auto, 0, 0xa2, memory)
+    }
+
+    fn start(accept: Accept, roles: u32, session: u8, memory: Memory) -> Victim {
         let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
-        let (user, session) = (UserId(key(0xa1).public()), SessionId(key(0xa2).public()));
+        let session_key = key(session);
+        let (user, session) = (UserId(key(0xa1).public()), SessionId(session_key.public()));
         let config = Config {
             name: Name::parse("alice").unwrap(),
             user_key: Some(key(0xa1)),
             user,
-            session_key: key(0xa2),
+            session_key,
             label: "laptop".to_owned(),
             network: NetworkId::OPEN,
             roles,
@@ -59,7 +74,7 @@ impl Victim {
             seed: [8; 32],
         };
         let now = Now { moment: Moment(1_000), wall: Wall(1_800_000_000_000) };
-        let core = Core::new(config, Memory::default(), now);
+        let core = Core::new(config, memory, now);
         let (out, ops) = (Vec::new(), Vec::new());
         let mut victim = Victim { core, user, session, out, ops, keeps: true, now, conns: 0 };
         victim.drain();
@@ -91,7 +106,7 @@ impl Victim {
         }
     }
 
-    /// The connection is gone.
+    /// Closes a connection from the peer's side.
     pub fn part(&mut self, conn: ConnId) {
         self.feed(Input::Closed { conn });
     }
@@ -105,7 +120,7 @@ impl Victim {
         self.feed(Input::Request(Request { line: Some(1), command }));
     }
 
-    /// A proved connection of this session, without a hello.
+    /// Opens a proved connection of this session, without a hello.
     pub fn connect(&mut self, session: SessionId) -> ConnId {
         self.conns += 1;
         let conn = ConnId(self.conns);
@@ -115,14 +130,14 @@ impl Victim {
         conn
     }
 
-    /// Connects and says an honest hello.
+    /// Connects and sends a valid hello.
     pub fn meet(&mut self, person: &Person) -> ConnId {
         let conn = self.connect(person.session_id());
         self.say(conn, Control::Hello(person.hello()));
         conn
     }
 
-    /// Somebody connects and says to be a relay.
+    /// Connects with the declared role of a relay.
     pub fn meet_relay(&mut self, person: &Person) -> ConnId {
         let conn = self.connect(person.session_id());
         let (user, session) = (person.user_id(), person.session_id());
@@ -133,7 +148,7 @@ impl Victim {
         conn
     }
 
-    /// Meets somebody, and both lists name each other.
+    /// Connects and links with a person.
     pub fn befriend(&mut self, person: &Person) -> ConnId {
         let conn = self.meet(person);
         self.command(Command::Add { user: person.user_id().to_string() });
@@ -150,7 +165,7 @@ impl Victim {
         self.feed(Input::Chat { conn, items: vec![item] });
     }
 
-    /// The last hello said to anybody.
+    /// The last hello sent.
     pub fn hello(&self) -> Hello {
         let hello = |output: &Output| match output {
             Output::Control { message: Control::Hello(hello), .. } => Some(hello.clone()),
@@ -159,13 +174,13 @@ impl Victim {
         self.out.iter().rev().find_map(hello).expect("a hello was said")
     }
 
-    /// What to seal to.
+    /// The victim's current prekey.
     pub fn prekey(&self) -> Prekey {
         let card = self.hello().card.expect("a hello brings a key card");
         decode::<KeyCard>(&card.0).unwrap().prekeys[0].clone()
     }
 
-    /// The seq of the last declaration.
+    /// The sequence number of the last declaration.
     pub fn seq(&self) -> u64 {
         let declaration = |output: &Output| match output {
             Output::Control { message: Control::DeclareOnline(declare), .. } => Some(declare.declaration.clone()),
@@ -194,7 +209,7 @@ impl Victim {
         })
     }
 
-    /// Texts shown, with whom each is said to be from.
+    /// Texts shown, with their senders.
     pub fn shown(&self) -> Vec<(UserId, String)> {
         let message = |notice: &Notice| match notice {
             Notice::Message(view) => Some((view.from_id, view.text.clone())),
@@ -207,7 +222,7 @@ impl Victim {
         self.notices().filter(|notice| matches!(notice, Notice::State { state: Delivery::Delivered, .. })).count()
     }
 
-    /// Items of the chat stream to a connection.
+    /// Chat items sent on a connection.
     pub fn items(&self, to: ConnId) -> Vec<&Chat> {
         let item = |output| match output {
             &Output::Chat { conn, ref item } if conn == to => Some(item),
@@ -216,7 +231,7 @@ impl Victim {
         self.out.iter().filter_map(item).collect()
     }
 
-    /// Messages of the control stream to a connection.
+    /// Control messages sent on a connection.
     pub fn said(&self, to: ConnId) -> Vec<&Control> {
         let message = |output| match output {
             &Output::Control { conn, ref message } if conn == to => Some(message),
@@ -238,7 +253,7 @@ impl Victim {
         held
     }
 
-    /// What a connection was told of envelopes, in order.
+    /// Custody answers sent on a connection, in order.
     pub fn states(&self, to: ConnId) -> Vec<u8> {
         let state = |item: &Chat| if let Chat::Custody(said) = item { Some(said.state) } else { None };
         self.items(to).into_iter().filter_map(state).collect()
@@ -270,14 +285,14 @@ impl Victim {
     }
 }
 
-/// The system's allocator, which notes how much memory this thread has in use.
+/// The system's allocator, with a count of the memory in use by this thread.
 struct Counting;
 
 thread_local! {
     static IN_USE: Cell<isize> = const { Cell::new(0) };
 }
 
-/// Bytes that this thread has in use, from some arbitrary zero.
+/// Bytes in use by this thread, relative to an arbitrary zero.
 pub fn memory() -> isize {
     IN_USE.get()
 }
@@ -286,7 +301,7 @@ fn count(change: isize) {
     IN_USE.with(|cell| cell.set(cell.get() + change));
 }
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);

@@ -1,4 +1,4 @@
-//! Carriers that say to be near somebody, take their mail, and drop it.
+//! Carriers that claim to be near a user, accept mail for them, and drop it.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::custody::{R, dud, fresh, parcels, relay, release, said};
 use crate::relays::{announce, short};
 use crate::victim::Victim;
 
-/// A relay with a client, and two relays beside it. Eve says that bob is with her; carol knows nothing of him.
+/// A relay with a client and two neighbouring relays. Eve claims that bob is connected with her; carol does not know
+/// him.
 struct Scene {
     relay: Victim,
     alice: ConnId,
@@ -31,7 +32,7 @@ impl Scene {
         Scene { relay, alice, eve, carol, bob, letters: 0 }
     }
 
-    /// Somebody hands a new letter to bob over.
+    /// Hands over a new envelope for bob.
     fn letter(&mut self, from: ConnId) -> EnvelopeId {
         self.letters += 1;
         let envelope = dud(self.bob.user_id(), self.letters);
@@ -40,15 +41,15 @@ impl Scene {
         id
     }
 
-    /// Eve takes a letter.
+    /// Eve accepts an envelope.
     fn eve_takes(&mut self) -> EnvelopeId {
         let id = self.letter(self.alice);
-        assert!(self.has(self.eve, id), "it goes to who is nearest");
+        assert!(self.has(self.eve, id), "it goes to the nearest relay");
         self.relay.hand(self.eve, said(id, HELD));
         id
     }
 
-    /// Carol takes what she is given, as an honest carrier does.
+    /// Carol accepts everything, as a correct carrier does.
     fn carol_takes_all(&mut self) {
         let mut taken = 0;
         loop {
@@ -67,19 +68,19 @@ impl Scene {
 }
 
 #[test]
-fn mail_that_does_not_arrive_by_who_says_to_be_near_goes_another_way_too() {
+fn mail_that_a_near_relay_does_not_deliver_is_also_sent_another_way() {
     let mut scene = Scene::new();
     let first = scene.eve_takes();
     assert!(!scene.has(scene.carol, first));
     scene.relay.pass(WATCH);
-    assert!(scene.has(scene.carol, first), "she did not show that he has it");
+    assert!(scene.has(scene.carol, first), "she showed no release");
     assert_eq!(scene.relay.drops("carrier by whom mail did not arrive in time"), 1);
     let second = scene.eve_takes();
-    assert!(scene.has(scene.carol, second), "nothing waits for her a second time");
+    assert!(scene.has(scene.carol, second), "mail does not wait for her again");
 }
 
 #[test]
-fn a_way_by_which_mail_arrives_is_the_only_one_it_goes() {
+fn while_one_path_delivers_mail_is_sent_only_there() {
     let mut scene = Scene::new();
     for _ in 0..20 {
         let id = scene.eve_takes();
@@ -91,7 +92,7 @@ fn a_way_by_which_mail_arrives_is_the_only_one_it_goes() {
 }
 
 #[test]
-fn a_long_queue_by_a_slow_way_is_not_taken_for_a_lie_while_its_head_moves_on() {
+fn a_slow_path_is_not_suspected_while_it_makes_progress() {
     let mut scene = Scene::new();
     let letters: Vec<EnvelopeId> = (0..MAX_WATCHED_MAIL).map(|_| scene.eve_takes()).collect();
     for id in letters {
@@ -102,7 +103,7 @@ fn a_long_queue_by_a_slow_way_is_not_taken_for_a_lie_while_its_head_moves_on() {
 }
 
 #[test]
-fn who_lets_some_pass_and_drops_the_rest_is_found_out() {
+fn a_relay_that_drops_part_of_the_mail_is_detected() {
     let mut scene = Scene::new();
     let dropped = scene.eve_takes();
     for _ in 0..10 {
@@ -114,14 +115,14 @@ fn who_lets_some_pass_and_drops_the_rest_is_found_out() {
 }
 
 #[test]
-fn who_is_nearer_and_hands_mail_to_somebody_farther_has_given_up_its_own_way() {
+fn a_nearer_relay_that_hands_mail_to_a_farther_one_no_longer_counts_as_nearer() {
     let mut scene = Scene::new();
     let mail = scene.letter(scene.eve);
-    assert!(scene.has(scene.carol, mail), "what misled her misleads nobody behind her");
+    assert!(scene.has(scene.carol, mail), "her mistake does not affect relays behind her");
 }
 
 #[test]
-fn a_carrier_that_shows_what_was_opened_is_believed_again() {
+fn a_carrier_that_shows_a_release_is_trusted_again() {
     let mut scene = Scene::new();
     let late = scene.eve_takes();
     scene.relay.pass(WATCH);
@@ -132,7 +133,7 @@ fn a_carrier_that_shows_what_was_opened_is_believed_again() {
 }
 
 #[test]
-fn nobody_is_doubted_for_ever_nor_for_mail_to_somebody_who_is_gone() {
+fn suspicion_expires_and_does_not_arise_from_mail_to_absent_users() {
     let mut scene = Scene::new();
     scene.eve_takes();
     scene.relay.pass(WATCH);
@@ -146,7 +147,7 @@ fn nobody_is_doubted_for_ever_nor_for_mail_to_somebody_who_is_gone() {
 }
 
 #[test]
-fn a_chain_of_liars_costs_a_pause_each_and_not_the_mail() {
+fn a_chain_of_lying_relays_delays_mail_but_does_not_lose_it() {
     let mut scene = Scene::new();
     let mail = scene.eve_takes();
     let liars: Vec<ConnId> = (10..15).map(|n| scene.relay.meet_relay(&Person::new(n, "liar"))).collect();
@@ -168,7 +169,7 @@ fn nobody(n: usize) -> UserId {
     UserId(id)
 }
 
-/// Somebody has the relay watch mail to as many as it can, who do not exist, by two carriers.
+/// Makes the relay watch mail to as many non-existent users as it can, by two carriers.
 fn distract(scene: &mut Scene, until_late: bool) {
     let liars = [scene.eve, scene.relay.meet_relay(&Person::new(5, "liar"))];
     let crowd: Vec<UserId> = (0..MAX_WATCHED_WAYS + 8).map(nobody).collect();
@@ -191,16 +192,16 @@ fn distract(scene: &mut Scene, until_late: bool) {
 }
 
 #[test]
-fn mail_to_a_crowd_that_does_not_exist_hides_no_lie_about_somebody_who_does() {
+fn mail_to_many_non_existent_users_hides_no_false_claim_about_a_real_one() {
     for until_late in [false, true] {
         let mut scene = Scene::new();
         distract(&mut scene, until_late);
         let mail = scene.eve_takes();
         scene.relay.pass(WATCH);
         scene.carol_takes_all();
-        assert!(scene.has(scene.carol, mail), "the crowd was late before: {until_late}");
+        assert!(scene.has(scene.carol, mail), "after a late crowd: {until_late}");
         let second = scene.eve_takes();
         scene.carol_takes_all();
-        assert!(scene.has(scene.carol, second), "who is doubted is doubted at once");
+        assert!(scene.has(scene.carol, second), "suspicion applies at once");
     }
 }

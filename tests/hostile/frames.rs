@@ -1,4 +1,4 @@
-//! Behind the proof: bytes that are no frames, and streams that are no streams of ours.
+//! After the proof: malformed frames and unknown streams.
 
 use darknode::proto::event::CloseReason;
 use darknode::wire::control::{Batch, Control, RequestUserList};
@@ -8,13 +8,13 @@ use darknode::wire::{List, encode};
 use crate::adversary::Person;
 use crate::scene::{Node, Peer, frame, write};
 
-/// Bytes in use by this process, as the system counts them; 0 where it does not say.
+/// Resident memory of this process in bytes; 0 where the system does not report it.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
 }
 
-/// Payloads that every reader refuses.
+/// Payloads that every decoder refuses.
 fn refused() -> Vec<Vec<u8>> {
     let nested = |level: &[u8]| [level.repeat(1000), vec![0]].concat();
     let request = encode(&List::<Control, 64>(vec![Control::RequestUserList(RequestUserList {
@@ -37,7 +37,7 @@ fn refused() -> Vec<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frames_that_no_reader_takes_end_their_connection_and_nothing_else() {
+async fn malformed_frames_close_only_their_own_connection() {
     let mut node = Node::open();
     let mallory = Person::new(1, "mallory");
     for payload in refused() {
@@ -53,7 +53,7 @@ async fn frames_that_no_reader_takes_end_their_connection_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lengths_of_two_to_the_31_cost_no_memory() {
+async fn frame_lengths_of_two_gibibytes_use_no_memory() {
     let mut node = Node::open();
     let before = resident();
     for number in 0..40 {
@@ -74,7 +74,7 @@ async fn lengths_of_two_to_the_31_cost_no_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frame_or_stream_that_never_ends_its_beginning_is_closed_by_the_deadline() {
+async fn an_incomplete_frame_or_stream_type_closes_the_connection_at_the_deadline() {
     let mut node = Node::open();
     let mut half = Peer::greeted(&node, &Person::new(1, "mallory")).await;
     half.raw(&[0, 0, 0, 9, 1]).await;
@@ -87,7 +87,7 @@ async fn a_frame_or_stream_that_never_ends_its_beginning_is_closed_by_the_deadli
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_control_stream_or_a_hello_too_late_is_against_the_protocol() {
+async fn a_second_control_stream_or_a_late_hello_violates_the_protocol() {
     let mut node = Node::open();
     let peer = Peer::greeted(&node, &Person::new(1, "mallory")).await;
     let _second = write(&peer.conn, StreamType::Control as u8, &[]).await;

@@ -1,4 +1,4 @@
-//! Before there is a connection: another protocol, another kind of key, a handshake that never ends.
+//! Before a connection exists: another protocol, another kind of key, incomplete handshakes.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::scene::{Node, PATIENCE, endpoint};
 
-/// Believes every server.
+/// Accepts every server certificate.
 #[derive(Debug)]
 pub struct Credulous;
 
@@ -54,7 +54,7 @@ impl rustls::client::danger::ServerCertVerifier for Credulous {
     }
 }
 
-/// Shows what it has and signs with it, whatever the server said it would take: rustls by itself would show nothing.
+/// Presents its certificate regardless of the schemes the server offered; rustls itself would present none.
 #[derive(Debug)]
 struct Stubborn {
     chain: Vec<CertificateDer<'static>>,
@@ -89,7 +89,7 @@ fn stubborn(certificate: CertificateDer<'static>, key: Vec<u8>) -> Stubborn {
     Stubborn { chain: vec![certificate], key }
 }
 
-/// A certificate of this algorithm and its key.
+/// A certificate of this algorithm, with its key.
 fn certificate(algorithm: &'static rcgen::SignatureAlgorithm, not_after: i32) -> Stubborn {
     let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["x".to_owned()]).unwrap();
@@ -98,7 +98,8 @@ fn certificate(algorithm: &'static rcgen::SignatureAlgorithm, not_after: i32) ->
     stubborn(params.self_signed(&pair).unwrap().der().clone(), pair.serialize_der())
 }
 
-/// As openssl makes them; `None`, loudly, where there is none, and a failure where `CI` is set.
+/// An RSA certificate made by openssl. Where that is missing, prints a visible message and returns `None`, and fails
+/// if `CI` is set.
 fn rsa() -> Option<Stubborn> {
     let arguments = "req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 1 -keyout - -out -";
     let Ok(output) = Command::new("openssl").args(arguments.split(' ')).output() else {
@@ -115,7 +116,7 @@ fn rsa() -> Option<Stubborn> {
     Some(stubborn(part("CERTIFICATE").into(), part("PRIVATE KEY")))
 }
 
-/// Dials with these ALPNs and what is shown. True if the node closes the connection or never makes one; false if it sends
+/// Dials with these ALPNs and this certificate. True if the node refuses or closes the connection; false if it sends
 /// its proof.
 async fn is_refused(node: &Node, alpn: &[&[u8]], shown: Option<Stubborn>) -> bool {
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -138,7 +139,7 @@ async fn is_refused(node: &Node, alpn: &[&[u8]], shown: Option<Stubborn>) -> boo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_kind_of_key_and_no_certificate_are_refused_and_an_expired_one_is_fine() {
+async fn other_keys_and_missing_certificates_are_refused_and_expired_ones_are_accepted() {
     let mut node = Node::open();
     assert!(is_refused(&node, &[tls::ALPN], None).await);
     assert!(is_refused(&node, &[tls::ALPN], Some(certificate(&rcgen::PKCS_ECDSA_P256_SHA256, 2090))).await);
@@ -151,7 +152,7 @@ async fn another_kind_of_key_and_no_certificate_are_refused_and_an_expired_one_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_protocol_and_none_are_refused() {
+async fn another_or_missing_alpn_is_refused() {
     let mut node = Node::open();
     for alpn in [&[&b"h3"[..]][..], &[], &[b"darknode/1\0"]] {
         let fine = Some(certificate(&rcgen::PKCS_ED25519, 2090));
@@ -164,7 +165,7 @@ async fn another_protocol_and_none_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn datagrams_of_no_protocol_are_not_answered_and_harm_nobody() {
+async fn datagrams_of_other_protocols_are_not_answered_and_do_no_harm() {
     let mut node = Node::open();
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (mut long, mut short) = (vec![0xc0, 0, 0, 0, 1, 255], vec![0x40; 20]);

@@ -1,5 +1,5 @@
-//! What strangers say in places that are not for saying anything: close reasons, names, error strings. It may be logged, and
-//! commands no terminal.
+//! Text from strangers in unusual places: close reasons, names, error strings. It may be logged, but must not contain
+//! terminal escape sequences.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::scene::{PATIENCE, endpoint};
 
 const COMMANDS: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{e0041}\r\nERROR all is lost";
 
-/// Believes nobody, and says so in words of its own, which TLS passes on to the server.
+/// Refuses every server with an error text of its own, which TLS passes on to the server.
 #[derive(Debug)]
 struct Abusive;
 
@@ -67,13 +67,13 @@ fn abusive() -> quinn::ClientConfig {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn close_reasons_and_tls_errors_are_logged_as_harmless_single_lines() {
+async fn close_reasons_and_tls_errors_are_logged_as_single_escaped_lines() {
     let stage = Stage::new();
     let mut node = stage.cast("alice").with(&["--log", "trace"]).start();
     let addr = node.place().parse().unwrap();
     let endpoint = endpoint();
     let failed = timeout(PATIENCE, endpoint.connect_with(abusive(), addr, tls::SERVER_NAME).unwrap()).await;
-    failed.expect("it ends at once").expect_err("it believes nobody");
+    failed.expect("it ends at once").expect_err("every server is refused");
     let mallory = Credentials::new(&Person::new(1, "mallory").session);
     let dial = endpoint.connect_with(client_config(mallory.client_config(None).0), addr, tls::SERVER_NAME).unwrap();
     let conn: Connection = timeout(PATIENCE, dial).await.unwrap().unwrap();
@@ -83,10 +83,10 @@ async fn close_reasons_and_tls_errors_are_logged_as_harmless_single_lines() {
     let (status, _, logged) = node.ends();
     assert_eq!(status.code(), Some(0));
     let named = logged.iter().filter(|line| line.contains(r"\u{1b}]0;owned\u{7}")).count();
-    assert!(named >= 1, "nothing was logged of it, so nothing was tested");
+    assert!(named >= 1, "the text was not logged, so nothing was tested");
     for line in logged {
         let commands = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         assert!(!line.contains(commands), "{line:?}");
-        assert!(!line.starts_with("ERROR all is lost"), "a stranger writes lines of the log");
+        assert!(!line.starts_with("ERROR all is lost"), "a stranger can write lines to the log");
     }
 }

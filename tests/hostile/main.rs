@@ -1,5 +1,5 @@
-//! A whole node on loopback, and strangers who speak QUIC to it and misbehave. After each attack an honest peer still chats
-//! through the node, nothing was shown that should not be, and what was refused is counted where `\me` shows it.
+//! A whole node on loopback, attacked by peers that speak QUIC. After each attack a correct peer can still chat with
+//! the node, nothing was shown that should not be, and what was refused is counted where `\me` shows it.
 #![cfg(feature = "node")]
 
 #[path = "../adversary/mod.rs"]

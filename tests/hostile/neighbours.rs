@@ -1,4 +1,4 @@
-//! Behind the hello: neighbours who say too much, take too little, or seal what is not theirs.
+//! After the hello: neighbours that send too much, read too little, or forge content.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn hand(stream: &mut quinn::SendStream, items: Vec<Chat>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_lies_in_the_hello_is_closed_and_nobody_is_met_by_it() {
+async fn a_false_hello_closes_the_connection_and_shows_no_user() {
     let mut node = Node::open();
     let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
     for hello in
@@ -33,7 +33,7 @@ async fn who_lies_in_the_hello_is_closed_and_nobody_is_met_by_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forged_words_are_not_shown_and_end_the_connection() {
+async fn forged_messages_are_not_shown_and_close_the_connection() {
     let mut node = Node::open();
     let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
     let mut peer = Peer::greeted(&node, &mallory).await;
@@ -50,7 +50,7 @@ async fn forged_words_are_not_shown_and_end_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn floods_of_requests_and_known_lists_are_slowed_and_others_are_served_meanwhile() {
+async fn floods_of_requests_and_known_lists_are_throttled_and_others_are_still_served() {
     let mut node = Node::open();
     let mallory = Person::new(1, "mallory");
     let mut asking = Peer::greeted(&node, &mallory).await;
@@ -75,13 +75,13 @@ async fn floods_of_requests_and_known_lists_are_slowed_and_others_are_served_mea
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_envelopes_does_not_keep_others_from_chatting() {
+async fn a_flood_of_envelopes_does_not_block_other_chats() {
     let mut node = Node::open();
     let mallory = Person::new(1, "mallory");
     let mut peer = Peer::greeted(&node, &mallory).await;
     let prekey = peer.prekey().await;
     let mut chat = peer.open(StreamType::Chat).await;
-    // A session that no roster lists: opened and checked every time, and never kept.
+    // A session that is on no roster: its envelopes are opened and checked every time, and never stored.
     let unlisted = Person { session: Person::new(9, "x").session, ..Person::new(1, "mallory") };
     let mut bundle = unlisted.bundle(node.ready.id, vec![text(7, "never")]);
     bundle.roster = Some(mallory.roster());
@@ -95,7 +95,7 @@ async fn a_flood_of_envelopes_does_not_keep_others_from_chatting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_takes_nothing_off_the_wire_costs_one_window_and_no_more() {
+async fn a_peer_that_reads_nothing_costs_one_window() {
     let mut node = Node::open();
     let sloth = Person::new(1, "sloth");
     let peer = Peer::greeted(&node, &sloth).await;
@@ -108,7 +108,7 @@ async fn who_takes_nothing_off_the_wire_costs_one_window_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_takes_a_byte_a_second_is_alone_in_waiting() {
+async fn a_peer_that_reads_a_byte_a_second_delays_no_other() {
     let mut node = Node::open();
     let sloth = Person::new(1, "sloth");
     let mut narrow = TransportConfig::default();
@@ -132,7 +132,7 @@ async fn who_takes_a_byte_a_second_is_alone_in_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_liar_about_my_seq_does_not_stop_me_from_declaring() {
+async fn a_false_sequence_number_does_not_stop_declarations() {
     let mut node = Node::open();
     let mallory = Person::new(1, "mallory");
     let mut peer = Peer::proved(&node, &mallory).await;

@@ -1,9 +1,9 @@
-//! The node that is attacked, and the raw peer that attacks it.
+//! The attacked node, and the raw peer that attacks it.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use darknode::handle::{FaceMessage, Handle, NodeMessage, Ready};
+use darknode::handle::{Handle, NodeMessage, Ready, UiMessage};
 use darknode::id::BootId;
 use darknode::identity::network::{NetworkKey, Role};
 use darknode::identity::{Name, Scheme, SecretKey};
@@ -32,7 +32,7 @@ pub struct Node {
     pub handle: Handle,
     pub ready: Box<Ready>,
     pub addr: SocketAddr,
-    /// Texts of everything that was ever shown.
+    /// All texts shown so far.
     pub shown: Vec<String>,
     dir: TempDir,
 }
@@ -61,7 +61,7 @@ impl Node {
         Node { handle, ready, addr, shown: Vec::new(), dir }
     }
 
-    /// The node's own, out of its key file.
+    /// The node's session key, from its key file.
     pub fn session_key(&self) -> SecretKey {
         let pem = std::fs::read_to_string(self.dir.path().join("alice").join(SESSION_FILE)).unwrap();
         let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
@@ -70,7 +70,7 @@ impl Node {
     }
 
     pub async fn say(&self, command: Command) {
-        self.handle.to_node.send(FaceMessage::Request(Request { line: Some(1), command })).await.unwrap();
+        self.handle.to_node.send(UiMessage::Request(Request { line: Some(1), command })).await.unwrap();
     }
 
     async fn next<T>(&mut self, what: &str, find: impl Fn(&Notice) -> Option<T>) -> T {
@@ -89,7 +89,7 @@ impl Node {
         timeout(PATIENCE, search).await.unwrap_or_else(|_| panic!("{what} never came"))
     }
 
-    /// What `\me` shows as dropped.
+    /// The drop counters that `\me` shows.
     pub async fn drops(&mut self) -> Drops {
         self.say(Command::Me).await;
         self.next("me", |notice| match notice {
@@ -99,7 +99,7 @@ impl Node {
         .await
     }
 
-    /// Until something was counted under this reason, which an attack leads to sooner or later.
+    /// Waits until a drop was counted for this reason.
     pub async fn counts(&mut self, reason: &str) {
         let counted = async {
             while !self.drops().await.contains_key(reason) {
@@ -109,7 +109,7 @@ impl Node {
         timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("{reason} is never counted"));
     }
 
-    /// An honest peer comes, writes and is answered; nothing else was ever shown.
+    /// Asserts that a correct peer can connect and chat, and that nothing else was ever shown.
     pub async fn is_well(&mut self) {
         let bob = Person::new(4000 + self.shown.len() as u32, "bob");
         let mut honest = Peer::proved(self, &bob).await;
@@ -149,7 +149,7 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(Default::default(), None, socket, std::sync::Arc::new(quinn::TokioRuntime)).unwrap()
 }
 
-/// A connection with a person's certificate, and nothing said on it.
+/// A connection with a person's certificate, on which nothing was sent.
 pub async fn connect(node: &Node, person: &Person) -> (Endpoint, Connection) {
     let endpoint = endpoint();
     let (config, _) = Credentials::new(&person.session).client_config(None);
@@ -157,7 +157,7 @@ pub async fn connect(node: &Node, person: &Person) -> (Endpoint, Connection) {
     (endpoint, conn)
 }
 
-/// As [`connect`], with a transport that the person has tuned.
+/// Like [`connect`], with this transport configuration.
 pub async fn connect_as(node: &Node, person: &Person, transport: TransportConfig) -> (Endpoint, Connection) {
     let endpoint = endpoint();
     let (mut config, _) = Credentials::new(&person.session).client_config(None);
@@ -166,14 +166,14 @@ pub async fn connect_as(node: &Node, person: &Person, transport: TransportConfig
     (endpoint, conn)
 }
 
-/// Opens a stream of this type and writes bytes as they are.
+/// Opens a stream of this type and writes raw bytes.
 pub async fn write(conn: &Connection, kind: u8, bytes: &[u8]) -> SendStream {
     let mut stream = conn.open_uni().await.unwrap();
     stream.write_all(&[&[kind], bytes].concat()).await.ok();
     stream
 }
 
-/// An innocent question.
+/// A valid request.
 pub fn request(node: &Node) -> Control {
     Control::RequestUserList(RequestUserList { id: 1, user: node.ready.id })
 }
@@ -187,12 +187,12 @@ pub fn frame(bytes: &[u8]) -> Vec<u8> {
 pub async fn close_reason(conn: &Connection) -> u64 {
     match timeout(PATIENCE, conn.closed()).await.expect("it is closed") {
         quinn::ConnectionError::ApplicationClosed(close) => close.error_code.into_inner(),
-        other => panic!("not closed by the other's program: {other}"),
+        other => panic!("not an application close: {other}"),
     }
 }
 
 impl Peer {
-    /// Behind the proofs of the open network.
+    /// Connects and exchanges proofs of the open network.
     pub async fn proved(node: &Node, person: &Person) -> Peer {
         Peer::proved_on(connect(node, person).await).await
     }
@@ -208,7 +208,7 @@ impl Peer {
         Peer { conn, control, from_node, frames: FrameBuf::new(StreamType::Control), _endpoint: endpoint }
     }
 
-    /// Behind the hello.
+    /// Connects and exchanges proofs and hellos.
     pub async fn greeted(node: &Node, person: &Person) -> Peer {
         let mut peer = Peer::proved(node, person).await;
         peer.control(Control::Hello(person.hello())).await;
@@ -220,7 +220,7 @@ impl Peer {
         self.raw(&encode_frame(StreamType::Control, &batch).unwrap()).await;
     }
 
-    /// Bytes on the control stream as they are.
+    /// Writes raw bytes to the control stream.
     pub async fn raw(&mut self, bytes: &[u8]) {
         timeout(PATIENCE, self.control.write_all(bytes)).await.expect("it is taken, or the connection ends").ok();
     }
@@ -238,7 +238,7 @@ impl Peer {
         decode::<Batch>(self.frames.next_frame().unwrap().unwrap()).unwrap().0
     }
 
-    /// From the node's hello: what to seal to.
+    /// The prekey in the node's hello.
     pub async fn prekey(&mut self) -> Prekey {
         loop {
             for message in self.hear().await {
@@ -249,7 +249,7 @@ impl Peer {
         }
     }
 
-    /// Waits until the node closes, for this reason.
+    /// Waits until the node closes the connection for this reason.
     pub async fn is_closed(&self, reason: CloseReason) {
         assert_eq!(close_reason(&self.conn).await, reason as u64);
     }

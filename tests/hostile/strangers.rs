@@ -1,4 +1,4 @@
-//! Before the proof holds: whoever is no member.
+//! Before a valid proof: peers that are not members.
 
 use darknode::id::BootId;
 use darknode::identity::network::{NetworkKey, Role};
@@ -13,7 +13,7 @@ use crate::adversary::Person;
 use crate::scene::{Node, Peer, close_reason, connect, frame, write};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_proof_that_holds_nothing_is_learned() {
+async fn without_a_valid_proof_nothing_is_revealed() {
     let secret = NetworkKey::generate([7; 64]);
     let mut node = Node::in_network(secret.clone());
     let mallory = Person::new(1, "mallory");
@@ -42,7 +42,7 @@ fn proof(key: &NetworkKey, exporter: &[u8; 32], role: Role) -> Proof {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_says_hello_instead_of_a_proof_or_nothing_at_all_is_a_stranger() {
+async fn a_peer_that_sends_a_hello_instead_of_a_proof_or_nothing_is_a_stranger() {
     let mut node = Node::open();
     let mallory = Person::new(1, "mallory");
     let (_one, hasty) = connect(&node, &mallory).await;
@@ -58,7 +58,7 @@ async fn who_says_hello_instead_of_a_proof_or_nothing_at_all_is_a_stranger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_meets_itself_closes_the_connection() {
+async fn a_node_that_dials_itself_closes_the_connection() {
     let mut node = Node::open();
     let myself = Person { session: node.session_key(), ..Person::new(1, "alice") };
     let peer = Peer::proved(&node, &myself).await;

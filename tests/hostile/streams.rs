@@ -1,4 +1,4 @@
-//! Behind the hello: streams, more than there is any use for.
+//! After the hello: excessive and unknown streams.
 
 use darknode::proto::event::{CloseReason, Command};
 use darknode::wire::frame::StreamType;
@@ -8,11 +8,11 @@ use tokio::time::timeout;
 use crate::adversary::Person;
 use crate::scene::{Node, PATIENCE, Peer, connect_as, write};
 
-/// More than the pace of messages allows in any time that a test has.
+/// More streams than the rate limit allows during a test.
 const MANY: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_few_unknown_streams_are_stopped_and_their_peer_stays() {
+async fn a_few_unknown_streams_are_stopped_and_the_connection_stays() {
     let mut node = Node::open();
     let mut later = Peer::greeted(&node, &Person::new(1, "later")).await;
     // 3 is reserved, 77 is of nobody yet.
@@ -24,7 +24,7 @@ async fn a_few_unknown_streams_are_stopped_and_their_peer_stays() {
     later.prekey().await;
     node.counts("unknown_streams").await;
     node.is_well().await;
-    assert!(later.conn.close_reason().is_none(), "a few are no attack");
+    assert!(later.conn.close_reason().is_none(), "a few unknown streams are tolerated");
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ enum Flood {
     BothWays,
 }
 
-/// Opens streams one after another for as long as the node lets it.
+/// Opens streams until the node closes the connection.
 async fn flood(peer: &Peer, how: Flood) {
     for _ in 0..MANY {
         let opened = match how {
@@ -54,7 +54,7 @@ async fn flood(peer: &Peer, how: Flood) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_thousand_streams_said_reset_or_both_ways_are_too_many() {
+async fn a_hundred_thousand_streams_of_any_kind_close_the_connection() {
     let mut node = Node::open();
     for how in [Flood::Unknown, Flood::Reset, Flood::ResetUnsaid, Flood::BothWays] {
         let peer = Peer::greeted(&node, &Person::new(2, "mallory")).await;
@@ -66,7 +66,7 @@ async fn a_hundred_thousand_streams_said_reset_or_both_ways_are_too_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_resets_or_stops_a_stream_that_lives_as_long_as_its_connection_is_against_the_protocol() {
+async fn resetting_or_stopping_a_permanent_stream_violates_the_protocol() {
     let mut node = Node::open();
     let mut reset = Peer::greeted(&node, &Person::new(1, "mallory")).await;
     reset.prekey().await;
@@ -75,7 +75,7 @@ async fn who_resets_or_stops_a_stream_that_lives_as_long_as_its_connection_is_ag
     let mut stopped = Peer::greeted(&node, &Person::new(2, "mallory")).await;
     stopped.prekey().await;
     stopped.from_node.stop(VarInt::from_u32(7)).unwrap();
-    // Whatever is said next finds the stream stopped.
+    // The next message of the node finds the stream stopped.
     node.say(Command::Chat { user: Person::new(2, "mallory").user_id().to_string() }).await;
     stopped.control(crate::scene::request(&node)).await;
     stopped.is_closed(CloseReason::Protocol).await;
@@ -83,7 +83,7 @@ async fn who_resets_or_stops_a_stream_that_lives_as_long_as_its_connection_is_ag
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn datagrams_are_not_taken() {
+async fn datagrams_are_not_accepted() {
     let mut node = Node::open();
     let (_endpoint, conn) = connect_as(&node, &Person::new(1, "mallory"), TransportConfig::default()).await;
     assert_eq!(conn.send_datagram(vec![0; 100].into()), Err(SendDatagramError::UnsupportedByPeer));
@@ -91,7 +91,7 @@ async fn datagrams_are_not_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_that_hold_a_byte_back_for_ever_take_no_place_of_others() {
+async fn incomplete_chat_streams_do_not_block_other_peers() {
     let mut node = Node::open();
     let peer = Peer::greeted(&node, &Person::new(1, "mallory")).await;
     let mut held = Vec::new();

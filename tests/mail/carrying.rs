@@ -1,4 +1,4 @@
-//! One line, over one carrier and over several.
+//! Delivery of messages by one or several carriers.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::scene::*;
 
 const PI: usize = 2;
 
-/// Alice and bob do not reach each other; both reach the relay.
+/// Alice and bob cannot reach each other; both can reach the relay.
 fn around_a_relay(seed: u64) -> darknode::sim::Sim {
     let mut sim = with_relays(seed, 1);
     bootstrap(&mut sim, &[ALICE, BOB], &[PI]);
@@ -22,7 +22,7 @@ fn around_a_relay(seed: u64) -> darknode::sim::Sim {
 }
 
 #[test]
-fn a_line_goes_through_a_relay_and_its_receipt_comes_back() {
+fn a_message_travels_through_a_relay_and_its_receipt_returns() {
     for seed in 0..20 {
         let mut sim = around_a_relay(seed);
         [ALICE, BOB, PI].into_iter().for_each(|node| sim.start(node));
@@ -40,15 +40,15 @@ fn a_line_goes_through_a_relay_and_its_receipt_comes_back() {
         assert_eq!(
             [held(&sim, ALICE), held(&sim, BOB), held(&sim, PI)],
             [0, 0, 0],
-            "seed {seed}: everything carried disappears"
+            "seed {seed}: the carrier's disk is emptied"
         );
     }
 }
 
-/// Each start of a program writes under another epoch, a receipt speaks only of the epochs that it is for, and the next one
-/// to the same session goes a moment later.
+/// Each start of a program uses another epoch, a receipt covers only certain epochs, and the next receipt to the same
+/// session is sent a moment later.
 #[test]
-fn whenever_the_reader_dies_the_receipts_for_what_it_had_stored_come() {
+fn receipts_for_stored_messages_arrive_whenever_the_reader_crashes() {
     for seed in 0..200 {
         let mut sim = with_relays(seed, 2);
         bootstrap(&mut sim, &[ALICE, BOB], &[PI, PI + 1]);
@@ -75,9 +75,9 @@ fn strangers_on_two_islands_find_each_other_through_a_relay_and_both_can_answer(
     for seed in 0..20 {
         let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
         for name in ["alice", "bob"] {
-            sim.place(Plan::client(name));
+            sim.add_node(Plan::client(name));
         }
-        sim.place(Plan { roles: roles::RELAY, ..Plan::client("pi") });
+        sim.add_node(Plan { roles: roles::RELAY, ..Plan::client("pi") });
         bootstrap(&mut sim, &[ALICE, BOB], &[PI]);
         sim.cut(ALICE, BOB);
         [ALICE, BOB, PI].into_iter().for_each(|node| sim.start(node));
@@ -89,12 +89,12 @@ fn strangers_on_two_islands_find_each_other_through_a_relay_and_both_can_answer(
         say(&mut sim, BOB, ALICE, "0");
         assert!(sim.run_until(SOON, |sim| shown(sim, ALICE) == texts(1)), "seed {seed}");
         let warned = |node: usize| sim.nodes[node].notices.iter().any(|(_, n)| matches!(n, Notice::Warning { .. }));
-        assert!(!warned(ALICE) && !warned(BOB), "seed {seed}: a key card comes with the first letter");
+        assert!(!warned(ALICE) && !warned(BOB), "seed {seed}: a key card comes with the first message");
     }
 }
 
 #[test]
-fn mail_waits_at_a_relay_for_somebody_who_comes_when_its_author_is_gone() {
+fn mail_waits_at_a_relay_for_an_addressee_who_returns_after_the_author_left() {
     for seed in 0..20 {
         let mut sim = around_a_relay(seed);
         [ALICE, PI].into_iter().for_each(|node| sim.start(node));
@@ -119,7 +119,7 @@ fn mail_waits_at_a_relay_for_somebody_who_comes_when_its_author_is_gone() {
 }
 
 #[test]
-fn a_mule_carries_lines_and_receipts_between_islands_that_never_meet() {
+fn a_mobile_relay_carries_messages_and_receipts_between_disconnected_islands() {
     for seed in 0..20 {
         let mut sim = around_a_relay(seed);
         sim.split(|node| u32::from(node == BOB));

@@ -1,4 +1,4 @@
-//! A line that is withdrawn from several carriers; and a receipt, which nothing undoes.
+//! Cancelling a message held by several carriers, and receipts, which are final.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::scene::*;
 
 const PIS: [usize; 2] = [2, 3];
 
-/// Alice's three lines to bob are in one envelope, which two relays have that know each other.
+/// Alice's three messages to bob are in one envelope, held by two relays that know each other.
 fn with_two_carriers(seed: u64) -> Sim {
     let mut sim = with_relays(seed, PIS.len());
     bootstrap(&mut sim, &[ALICE, BOB], &PIS);
@@ -27,7 +27,7 @@ fn with_two_carriers(seed: u64) -> Sim {
     sim
 }
 
-/// The first line is withdrawn.
+/// Cancels the first message.
 fn cancel(sim: &mut Sim) {
     let first = in_state(sim, ALICE, Delivery::Carried).into_iter().next().expect("three are carried");
     sim.command(ALICE, 2, Command::Cancel { message: first.token() });
@@ -38,7 +38,7 @@ fn rest() -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn a_line_withdrawn_while_both_its_carriers_are_connected_is_gone_from_both_and_the_others_arrive() {
+fn a_message_cancelled_while_both_carriers_are_connected_is_removed_from_both_and_the_others_arrive() {
     for seed in 0..5 {
         let mut sim = with_two_carriers(seed);
         let old = envelopes(&sim, ALICE);
@@ -56,7 +56,7 @@ fn a_line_withdrawn_while_both_its_carriers_are_connected_is_gone_from_both_and_
 }
 
 #[test]
-fn a_line_withdrawn_while_one_of_its_carriers_is_away_is_gone_from_that_one_when_it_meets_the_other() {
+fn a_message_cancelled_while_one_carrier_is_absent_is_removed_there_once_it_meets_the_other() {
     for seed in 0..5 {
         let mut sim = with_two_carriers(seed);
         let old = envelopes(&sim, ALICE);
@@ -69,11 +69,11 @@ fn a_line_withdrawn_while_one_of_its_carriers_is_away_is_gone_from_that_one_when
         meet(&mut sim, &PIS);
         assert!(PIS.iter().all(|relay| envelopes(&sim, *relay).is_disjoint(&old)), "seed {seed}");
         meet(&mut sim, &[PIS[1], BOB]);
-        assert_eq!(shown(&sim, BOB), rest(), "seed {seed}: the other carried the rest of it on");
+        assert_eq!(shown(&sim, BOB), rest(), "seed {seed}: the other carrier delivered the rest");
     }
 }
 
-/// What the faces of a node were told about its messages, in order.
+/// The states of its messages that a node reported, in order.
 fn states(sim: &Sim, node: usize) -> Vec<(MessageId, Delivery)> {
     let state = |notice: &Notice| match notice {
         Notice::State { message, state, .. } => Some((*message, *state)),
@@ -83,7 +83,7 @@ fn states(sim: &Sim, node: usize) -> Vec<(MessageId, Delivery)> {
 }
 
 #[test]
-fn what_was_delivered_stays_so_when_the_receiver_has_lost_it_with_its_disk() {
+fn a_delivered_message_stays_delivered_even_if_the_receiver_loses_its_disk() {
     for seed in 0..5 {
         let mut sim = with_relays(seed, 1);
         bootstrap(&mut sim, &[ALICE, BOB], &PIS[..1]);
@@ -96,7 +96,7 @@ fn what_was_delivered_stays_so_when_the_receiver_has_lost_it_with_its_disk() {
         assert!(sim.run_until(SOON, |sim| delivered(sim) == 3), "seed {seed}");
         sim.crash(BOB);
         sim.nodes[BOB].disk.restore(backup);
-        // Some is carried already when he comes back, and his receipts speak of these lines alone.
+        // Some messages are already carried when he returns, and his receipts cover only these.
         (3..6).for_each(|n| say(&mut sim, ALICE, BOB, &n.to_string()));
         sim.run(Duration::from_secs(60));
         sim.start(BOB);
@@ -107,7 +107,7 @@ fn what_was_delivered_stays_so_when_the_receiver_has_lost_it_with_its_disk() {
             assert!(state == Delivery::Delivered || !done.contains(&message), "seed {seed}: {state:?} after delivered");
             done.extend((state == Delivery::Delivered).then_some(message));
         }
-        assert_eq!(shown(&sim, BOB), texts(6), "seed {seed}: and nothing is sent again");
+        assert_eq!(shown(&sim, BOB), texts(6), "seed {seed}: nothing is sent again");
         assert_eq!(sim.nodes[ALICE].disk.waiting(), 0, "seed {seed}");
     }
 }

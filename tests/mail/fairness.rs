@@ -1,4 +1,4 @@
-//! One who says nothing, or too much, and everybody else.
+//! Fairness: peers that are stalled, slow or too active do not affect others.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn two_pairs(seed: u64, member: bool) -> Sim {
     sim
 }
 
-/// Everybody is on, and more is on its way to bob, who stands still, than goes there at once.
+/// All are running, and more mail waits for bob, who is stalled, than can be sent to him at once.
 fn with_bob_behind(seed: u64) -> Sim {
     let mut sim = two_pairs(seed, false);
     (0..=PI).for_each(|node| sim.start(node));
@@ -46,7 +46,7 @@ fn with_bob_behind(seed: u64) -> Sim {
     sim
 }
 
-/// Carol writes to dave. True if all is there and acknowledged before bob has all of his.
+/// Carol writes to dave. True if all of that is acknowledged before bob has all of his.
 fn carol_is_first(sim: &mut Sim, meanwhile: impl Fn(&mut Sim, u32)) -> bool {
     (0..LINES).for_each(|n| say(sim, CAROL, DAVE, &n.to_string()));
     for step in 0..2_000 {
@@ -61,21 +61,21 @@ fn carol_is_first(sim: &mut Sim, meanwhile: impl Fn(&mut Sim, u32)) -> bool {
 }
 
 #[test]
-fn who_stands_still_with_mail_on_the_way_to_them_delays_nobody_elses() {
+fn a_stalled_addressee_does_not_delay_mail_for_others() {
     for seed in 0..5 {
         let mut sim = with_bob_behind(seed);
         assert!(carol_is_first(&mut sim, |_, _| ()), "seed {seed}");
         assert!(shown(&sim, BOB).is_empty(), "seed {seed}");
         let all = sim.run_until(SOON * 3, |sim| shown(sim, BOB) == texts(LINES));
-        assert!(all, "seed {seed}: he comes back to all of it");
+        assert!(all, "seed {seed}: he gets all of it when he resumes");
     }
 }
 
 #[test]
-fn who_is_slow_delays_nobody_elses_mail() {
+fn a_slow_addressee_does_not_delay_mail_for_others() {
     for seed in 0..5 {
         let mut sim = with_bob_behind(seed);
-        // He moves for one step in fifty.
+        // He runs in one step out of fifty.
         let slow = |sim: &mut Sim, step| {
             if step % 50 == 0 {
                 sim.stall(BOB, STEP * 49);
@@ -87,7 +87,7 @@ fn who_is_slow_delays_nobody_elses_mail() {
 }
 
 #[test]
-fn a_stranger_who_fills_its_share_is_told_pushes_out_nobody_and_gets_its_mail_through_when_there_is_room_again() {
+fn a_stranger_over_quota_is_notified_evicts_no_one_and_can_send_again_once_space_is_free() {
     const TYPED: usize = STRANGER_ITEMS + 40;
     let mut sim = two_pairs(1, true);
     [ALICE, CAROL, PI].into_iter().for_each(|node| sim.start(node));
@@ -105,14 +105,14 @@ fn a_stranger_who_fills_its_share_is_told_pushes_out_nobody_and_gets_its_mail_th
     let told = |notice: &Notice| matches!(notice, Notice::Warning { code: WarningCode::CustodyRefused, .. });
     assert_eq!(sim.nodes[ALICE].notices.iter().filter(|(_, notice)| told(notice)).count(), 1);
     assert!(of_member.len() == 1 && envelopes(&sim, PI).is_superset(&of_member));
-    // Bob comes and takes what there is; then there is room.
+    // Bob fetches his mail, which frees space.
     sim.start(BOB);
     let all = texts(TYPED).into_iter().chain([("of a member".to_owned(), 1)]).collect();
     assert!(sim.run_until(HANDOVER_FULL * 2, |sim| shown(sim, BOB) == all), "{} are there", shown(&sim, BOB).len());
 }
 
 #[test]
-fn strangers_who_make_me_owe_receipts_do_not_use_up_my_room_at_a_relay() {
+fn receipts_owed_to_strangers_do_not_use_up_a_nodes_quota_at_a_relay() {
     let strangers_there = MAX_RECEIPTS_TO_STRANGERS + 20;
     let names: Vec<String> = (0..strangers_there).map(|n| format!("s{n}")).collect();
     let people: Vec<&str> = ["alice", "bob"].into_iter().chain(names.iter().map(String::as_str)).collect();
@@ -125,9 +125,9 @@ fn strangers_who_make_me_owe_receipts_do_not_use_up_my_room_at_a_relay() {
     bootstrap(&mut sim, &everybody, &[relay]);
     for (one, other) in pairs.iter().chain(&[(ALICE, BOB)]) {
         sim.cut(*one, *other);
-        sim.befriend(ALICE, *one, true);
+        sim.preload_link(ALICE, *one, true);
     }
-    sim.befriend(ALICE, BOB, false);
+    sim.preload_link(ALICE, BOB, false);
     sim.start(relay);
     for stranger in 2..relay {
         sim.start(stranger);
@@ -147,5 +147,5 @@ fn strangers_who_make_me_owe_receipts_do_not_use_up_my_room_at_a_relay() {
     assert_eq!(first.len(), MAX_RECEIPTS_TO_STRANGERS, "the others are owed");
     first.iter().for_each(|stranger| sim.start(*stranger));
     let others = |sim: &Sim| served(sim).len() == 20 && served(sim).iter().all(|node| !first.contains(node));
-    assert!(sim.run_until(SOON, others), "each that is opened makes room for one that is owed: {:?}", served(&sim));
+    assert!(sim.run_until(SOON, others), "each receipt opened makes space for one that is owed: {:?}", served(&sim));
 }

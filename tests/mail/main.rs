@@ -1,11 +1,11 @@
-//! Mail: lines to somebody who is not connected, over friends, relays and pockets.
+//! Mail: messages to users who are not connected, by friends, relays and mobile relays.
 
 mod carrying;
 mod endings;
 mod fairness;
-mod pockets;
 mod routes;
 mod scene;
 mod secrecy;
+mod spray;
 mod storms;
 mod time;

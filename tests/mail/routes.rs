@@ -1,4 +1,4 @@
-//! By which way mail goes, and what takes it off its way.
+//! The paths that mail takes, and what removes it from them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::scene::*;
 const CAROL: usize = 2;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Alice and bob, who do not reach each other, and carol, a friend of both. Nobody is a relay.
+/// Alice and bob, who cannot reach each other, and carol, a friend of both. No node is a relay.
 fn with_a_common_friend(seed: u64) -> Sim {
     let settings = Settings { seed, scheme: Scheme::Cheap, ..Settings::default() };
     let mut sim = strangers(settings, &["alice", "bob", "carol"], 0);
@@ -22,7 +22,7 @@ fn with_a_common_friend(seed: u64) -> Sim {
 }
 
 #[test]
-fn a_common_friend_passes_a_long_conversation_on_and_its_receipts_back_and_keeps_nothing() {
+fn a_common_friend_forwards_a_long_conversation_and_its_receipts_and_keeps_nothing() {
     for seed in 0..10 {
         let mut sim = with_a_common_friend(seed);
         (0..3).for_each(|node| sim.start(node));
@@ -37,7 +37,7 @@ fn a_common_friend_passes_a_long_conversation_on_and_its_receipts_back_and_keeps
 }
 
 #[test]
-fn a_line_that_is_cancelled_disappears_from_the_relay_and_the_others_of_its_envelope_arrive() {
+fn a_cancelled_message_is_removed_from_the_relay_and_the_others_of_its_envelope_arrive() {
     for seed in 0..10 {
         let mut sim = with_relays(seed, 1);
         bootstrap(&mut sim, &[ALICE, BOB], &[2]);
@@ -57,7 +57,7 @@ fn a_line_that_is_cancelled_disappears_from_the_relay_and_the_others_of_its_enve
 }
 
 #[test]
-fn ten_thousand_envelopes_are_handed_over_in_one_meeting() {
+fn ten_thousand_envelopes_are_handed_over_in_one_contact() {
     let mut sim = with_fellow_relays(1, 1);
     bootstrap(&mut sim, &[ALICE, BOB], &[2]);
     sim.split(|node| u32::from(node == BOB));
@@ -77,7 +77,7 @@ fn ten_thousand_envelopes_are_handed_over_in_one_meeting() {
 }
 
 #[test]
-fn whoever_was_away_for_a_month_gets_what_was_written_to_keys_that_are_gone() {
+fn after_a_month_away_messages_sealed_to_expired_keys_still_arrive() {
     let mut sim = with_relays(1, 1);
     bootstrap(&mut sim, &[ALICE, BOB], &[2]);
     sim.cut(ALICE, BOB);

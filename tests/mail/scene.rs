@@ -1,4 +1,4 @@
-//! People and relays who have met before, in a world that can be cut.
+//! Worlds of users and relays that know each other already, with links that can be cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub const SOON: Duration = Duration::from_secs(20);
 pub const ALICE: usize = 0;
 pub const BOB: usize = 1;
 
-/// Alice and bob, linked, and so many relays that both know where to find and are not linked with. All are off.
+/// Alice and bob, linked, and relays whose addresses both know and with which they are not linked. None is running.
 pub fn with_relays(seed: u64, relays: usize) -> Sim {
     in_network(NetworkId::OPEN, seed, relays)
 }
@@ -33,28 +33,28 @@ fn in_network(network: NetworkId, seed: u64, relays: usize) -> Sim {
     sim
 }
 
-/// People and after them so many relays, who do not know one another. All are off.
+/// Users followed by relays, none of which know each other. None is running.
 pub fn strangers(settings: Settings, people: &[&str], relays: usize) -> Sim {
     let mut sim = Sim::new(settings);
     for name in people {
-        sim.place(Plan::client(*name));
+        sim.add_node(Plan::client(*name));
     }
     for n in 0..relays {
-        sim.place(Plan { roles: roles::RELAY, ..Plan::client(format!("pi{n}")) });
+        sim.add_node(Plan { roles: roles::RELAY, ..Plan::client(format!("pi{n}")) });
     }
     sim
 }
 
-/// Pairs of nodes are linked and know each other's keys. To be said once of a world.
+/// Links pairs of nodes, which then know each other's keys. Call once per world.
 pub fn link(sim: &mut Sim, pairs: &[(usize, usize)]) {
-    let hellos: Vec<_> = (0..sim.nodes.len()).map(|node| sim.hello_of(node)).collect();
+    let hellos: Vec<_> = (0..sim.nodes.len()).map(|node| sim.first_hello(node)).collect();
     for (one, other) in pairs.iter().flat_map(|(one, other)| [(*one, *other), (*other, *one)]) {
-        sim.remember(one, other, &hellos[other]);
-        sim.befriend(one, other, false);
+        sim.preload_session(one, other, &hellos[other]);
+        sim.preload_link(one, other, false);
     }
 }
 
-/// Tells nodes where relays are.
+/// Configures the addresses of relays at nodes.
 pub fn bootstrap(sim: &mut Sim, nodes: &[usize], relays: &[usize]) {
     for node in nodes {
         let addrs = relays.iter().map(|relay| sim.nodes[*relay].addr).collect();
@@ -62,7 +62,7 @@ pub fn bootstrap(sim: &mut Sim, nodes: &[usize], relays: &[usize]) {
     }
 }
 
-/// Some are on at the same time, for a minute, and find one another; nobody else is.
+/// Runs only these nodes, for a minute, so that they find each other.
 pub fn meet(sim: &mut Sim, nodes: &[usize]) {
     nodes.iter().for_each(|node| sim.start(*node));
     sim.run(Duration::from_secs(60));
@@ -79,7 +79,7 @@ pub fn say(sim: &mut Sim, from: usize, to: usize, text: &str) {
     sim.command(from, 1, Command::Say { to, text: text.to_owned() });
 }
 
-/// Texts that a node has shown, with how often.
+/// Texts that a node has shown, and how often.
 pub fn shown(sim: &Sim, node: usize) -> BTreeMap<String, usize> {
     let mut shown = BTreeMap::new();
     for (_, notice) in &sim.nodes[node].notices {
@@ -94,7 +94,7 @@ pub fn texts(count: usize) -> BTreeMap<String, usize> {
     (0..count).map(|n| (n.to_string(), 1)).collect()
 }
 
-/// Messages of a node that reached a state.
+/// Messages of a node that have reached a state.
 pub fn in_state(sim: &Sim, node: usize, wanted: Delivery) -> BTreeSet<MessageId> {
     let notices = sim.nodes[node].notices.iter();
     notices
@@ -105,12 +105,12 @@ pub fn in_state(sim: &Sim, node: usize, wanted: Delivery) -> BTreeSet<MessageId>
         .collect()
 }
 
-/// Which envelopes a node has on its disk, of those whose bytes are still there.
+/// The envelopes on a node's disk whose bytes are still there.
 pub fn envelopes(sim: &Sim, node: usize) -> BTreeSet<EnvelopeId> {
     sim.nodes[node].disk.custody().filter(|row| !row.bytes.is_empty()).map(|row| row.envelope).collect()
 }
 
-/// Envelopes on a node's disk.
+/// Number of envelopes on a node's disk.
 pub fn held(sim: &Sim, node: usize) -> usize {
     sim.nodes[node].disk.custody().count()
 }

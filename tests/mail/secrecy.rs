@@ -1,4 +1,4 @@
-//! With everything in hand that a carrier keeps, no line can be read, nor who wrote it.
+//! Everything that a carrier stores reveals neither the text of a message nor its author.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn occurs(needle: &[u8], hay: &[u8]) -> bool {
 }
 
 #[test]
-fn what_a_carrier_keeps_names_the_addressee_and_the_giver_and_nothing_else() {
+fn a_carriers_store_reveals_the_addressee_and_the_depositor_and_nothing_else() {
     let mut sim = with_relays(5, 1);
     bootstrap(&mut sim, &[ALICE, BOB], &[PI]);
     sim.cut(ALICE, BOB);
@@ -28,8 +28,8 @@ fn what_a_carrier_keeps_names_the_addressee_and_the_giver_and_nothing_else() {
     for row in rows {
         let hidden = [SECRET.as_bytes(), &alice.user.0, &alice.session.0, &bob.session.0, alice.plan.name.as_bytes()];
         assert!(hidden.iter().all(|hidden| !occurs(hidden, &row.bytes)));
-        assert!(occurs(&bob.user.0, &row.bytes), "the address is for everybody to read");
-        assert_eq!((row.depositor, row.from), (alice.user, alice.session), "it is known who handed it over");
+        assert!(occurs(&bob.user.0, &row.bytes), "the address is public");
+        assert_eq!((row.depositor, row.from), (alice.user, alice.session), "the depositor is known");
         assert!(row.mine.is_none() && row.unopenable.is_none(), "no r, no load");
     }
     let kept = sim.nodes[PI].disk.load();
@@ -38,7 +38,7 @@ fn what_a_carrier_keeps_names_the_addressee_and_the_giver_and_nothing_else() {
     assert!(!everything.contains(SECRET) && !occurs(SECRET.as_bytes(), &bytes_of(&kept)));
 }
 
-/// The bytes of all that is signed or sealed in what a node has on its disk.
+/// The bytes of all signed and sealed data in a store.
 fn bytes_of(kept: &darknode::proto::persist::Memory) -> Vec<u8> {
     let envelopes = kept.custody.iter().flat_map(|row| row.bytes.iter().chain(row.unopenable.iter().flatten()));
     let sessions = kept.sessions.iter().flat_map(|row| row.card.iter().chain(&row.declaration));
@@ -47,7 +47,7 @@ fn bytes_of(kept: &darknode::proto::persist::Memory) -> Vec<u8> {
 }
 
 #[test]
-fn lines_of_one_rung_cannot_be_told_by_their_length() {
+fn messages_of_one_size_class_have_equal_length() {
     let mut sizes = std::collections::BTreeSet::new();
     for text in ["no", "yes, at once, and do not come alone"] {
         let mut sim = with_relays(6, 1);

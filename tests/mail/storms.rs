@@ -1,8 +1,9 @@
-//! Storms for mail: a few people and relays on islands, and anything goes wrong at any moment, by seed: power, disks, cables,
-//! backups, relays that are unplugged and carried. Then the sky clears as far as mail needs it, and every line typed must
-//! have been shown exactly once, nothing may be left in anybody's custody, and all must be quiet.
+//! Randomized fault injection for mail: a few users and relays on islands, with power failures, failing disks, cut
+//! links, restored backups and moving relays, all chosen by seed. Then connectivity is restored as far as mail needs
+//! it. Every message must have been shown exactly once, no envelope may be left in custody, and the network must
+//! become idle.
 //!
-//! `MAIL_STORMS=2000` plays so many seeds, `MAIL_STORMS=17..18` those.
+//! `MAIL_STORMS=2000` runs that many seeds, `MAIL_STORMS=17..18` that range.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -25,12 +26,12 @@ use crate::scene::held;
 
 const SEEDS: u64 = 150;
 const STEPS: u64 = 50;
-/// Thrice the longest pause between two tries of anything.
-const CLEAR: Duration = Duration::from_secs(900);
-/// How long nothing may be said once all has come to rest.
+/// Three times the longest retry interval.
+const RECOVERY: Duration = Duration::from_secs(900);
+/// How long a settled network must stay silent.
 const REST: Duration = Duration::from_secs(3600);
 
-/// A small world, and what was done to it.
+/// A small world and the history of its faults.
 struct Storm {
     sim: Sim,
     rng: ChaCha20Rng,
@@ -41,25 +42,26 @@ struct Storm {
     backups: BTreeMap<usize, (Memory, BTreeSet<MessageId>)>,
     restored: bool,
     lines: u64,
-    /// Lines that were withdrawn, or forgotten with a disk: they may arrive or not.
-    forgiven: BTreeSet<MessageId>,
+    /// Messages that were cancelled or lost with a disk: they may or may not arrive.
+    optional: BTreeSet<MessageId>,
 }
 
-/// Who reaches whom in the end.
+/// The connectivity in the end.
 #[derive(Debug, Clone, Copy)]
-enum Sky {
-    Clear,
-    /// People reach relays and not each other.
+enum Connectivity {
+    /// All nodes reach each other.
+    Full,
+    /// Users reach relays, but not each other.
     Relays,
-    /// Relays stand in a line, and everybody reaches one of them.
+    /// Relays form a chain, and each user reaches one of them.
     Chain,
 }
 
 #[test]
-fn after_any_storm_every_line_was_shown_once_and_nothing_is_left_on_the_way() {
+fn after_random_faults_every_message_was_shown_once_and_no_mail_is_left() {
     let failed: Vec<String> =
-        seeds().filter_map(|seed| Storm::new(seed).play().err().map(|why| format!("seed {seed}: {why}"))).collect();
-    assert!(failed.is_empty(), "{} storms left damage: {failed:#?}", failed.len());
+        seeds().filter_map(|seed| Storm::new(seed).run().err().map(|why| format!("seed {seed}: {why}"))).collect();
+    assert!(failed.is_empty(), "{} runs failed: {failed:#?}", failed.len());
 }
 
 fn seeds() -> Range<u64> {
@@ -80,18 +82,18 @@ impl Storm {
         let twice = (below(2) * 10) as u8;
         let mut sim = Sim::new(Settings { seed, loss, twice, scheme: Scheme::Cheap, ..Settings::default() });
         for node in 0..people {
-            sim.place(Plan::client(format!("n{node}")));
+            sim.add_node(Plan::client(format!("n{node}")));
         }
         for nth in 0..relays {
             let server = if nth == 3 { roles::SERVER } else { 0 };
-            sim.place(Plan { roles: roles::RELAY | server, ..Plan::client(format!("pi{nth}")) });
+            sim.add_node(Plan { roles: roles::RELAY | server, ..Plan::client(format!("pi{nth}")) });
         }
         let nodes = people + relays;
-        let hellos: Vec<_> = (0..nodes).map(|node| sim.hello_of(node)).collect();
+        let hellos: Vec<_> = (0..nodes).map(|node| sim.first_hello(node)).collect();
         let mut links = BTreeSet::new();
         for other in 0..nodes {
             for one in 0..other {
-                // Everybody is linked with the next one, and now and then with others, and relays with a few.
+                // Each user is linked with the next one and with some others, and relays with a few users.
                 let next = other == one + 1 && other < people;
                 if next || below(3) == 0 {
                     links.extend([(one, other), (other, one)]);
@@ -99,8 +101,8 @@ impl Storm {
             }
         }
         for (one, other) in &links {
-            sim.remember(*one, *other, &hellos[*other]);
-            sim.befriend(*one, *other, false);
+            sim.preload_session(*one, *other, &hellos[*other]);
+            sim.preload_link(*one, *other, false);
         }
         let addrs: Vec<_> = (people..nodes).map(|relay| sim.nodes[relay].addr).collect();
         for (node, plan) in sim.nodes.iter_mut().map(|node| &mut node.plan).enumerate() {
@@ -118,21 +120,21 @@ impl Storm {
             backups: BTreeMap::new(),
             restored: false,
             lines: 0,
-            forgiven: BTreeSet::new(),
+            optional: BTreeSet::new(),
         };
         storm.settle_islands();
         (0..nodes).for_each(|node| storm.sim.start(node));
         storm
     }
 
-    fn play(mut self) -> Result<(), String> {
+    fn run(mut self) -> Result<(), String> {
         for _ in 0..STEPS {
-            self.misfortune()?;
+            self.inject_fault()?;
             let pause = self.pause();
             self.sim.run(pause);
             self.check()?;
         }
-        self.clear()
+        self.recover()
     }
 
     fn below(&mut self, below: u64) -> u64 {
@@ -152,14 +154,14 @@ impl Storm {
         self.sim.split(|node| islands[node]);
     }
 
-    /// Mostly moments, now and then hours.
+    /// A random pause: mostly milliseconds, sometimes hours.
     fn pause(&mut self) -> Duration {
         let most = [10, 200, 8_000, 40_000][self.below(4) as usize];
         let hours = if self.below(30) == 0 { self.below(4) * 3_600_000 } else { 0 };
         Duration::from_millis(self.below(most) + hours)
     }
 
-    fn misfortune(&mut self) -> Result<(), String> {
+    fn inject_fault(&mut self) -> Result<(), String> {
         let (one, other) = (self.node(), self.node());
         let is_on = self.sim.nodes[one].is_on();
         match self.below(20) {
@@ -173,8 +175,8 @@ impl Storm {
                 let span = Duration::from_millis(self.below(40_000));
                 self.sim.stall(one, span);
             }
-            10 | 11 => self.carry(one),
-            12 => self.sim.nodes[one].wall_ahead = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
+            10 | 11 => self.move_node(one),
+            12 => self.sim.nodes[one].wall_offset = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
             13 => self.back_up(one)?,
             14 => self.restore(one)?,
             15 => self.cancel(),
@@ -183,8 +185,8 @@ impl Storm {
         Ok(())
     }
 
-    /// Somebody unplugs a node and plugs it in somewhere else, or just walks.
-    fn carry(&mut self, node: usize) {
+    /// Moves a node to other islands.
+    fn move_node(&mut self, node: usize) {
         let unplugged = self.below(2) == 0 && self.sim.nodes[node].is_on();
         if unplugged {
             self.sim.crash(node);
@@ -209,8 +211,8 @@ impl Storm {
         self.check()?;
         self.sim.crash(node);
         self.sim.nodes[node].disk.restore(memory);
-        self.forgiven.extend(queued_by(&self.sim, node).into_keys().filter(|id| !known.contains(id)));
-        self.invariants.excuse(node);
+        self.optional.extend(queued_by(&self.sim, node).into_keys().filter(|id| !known.contains(id)));
+        self.invariants.allow_reset(node);
         self.sim.start(node);
         Ok(())
     }
@@ -220,7 +222,7 @@ impl Storm {
         let queued: Vec<MessageId> = queued_by(&self.sim, from).into_keys().collect();
         if self.sim.nodes[from].is_on() && !queued.is_empty() {
             let message = queued[self.below(queued.len() as u64) as usize];
-            self.forgiven.insert(message);
+            self.optional.insert(message);
             self.sim.command(from, 0, Command::Cancel { message: message.token() });
         }
     }
@@ -244,48 +246,48 @@ impl Storm {
         if broken.is_empty() { Ok(()) } else { Err(format!("{broken:?}")) }
     }
 
-    /// Everybody is on and stays, and mail has a way.
-    fn clear(mut self) -> Result<(), String> {
-        let sky = [Sky::Clear, Sky::Relays, Sky::Chain][self.below(3) as usize];
+    /// Restores all nodes and enough connectivity for mail, and checks the outcome.
+    fn recover(mut self) -> Result<(), String> {
+        let connectivity = [Connectivity::Full, Connectivity::Relays, Connectivity::Chain][self.below(3) as usize];
         self.islands.iter_mut().for_each(|island| *island = 0);
         self.settle_islands();
-        // Whoever was told to quit while it stood still does so when it moves again.
+        // A node that was asked to quit while stalled does so when it resumes.
         self.sim.run(Duration::from_secs(60));
         for one in 0..self.nodes() {
             for other in 0..one {
-                if self.reach(sky, other, one) { self.sim.mend(one, other) } else { self.sim.cut(one, other) }
+                if self.reach(connectivity, other, one) { self.sim.mend(one, other) } else { self.sim.cut(one, other) }
             }
             if !self.sim.nodes[one].is_on() {
                 self.sim.start(one);
             }
         }
         let damage = self.all_arrives().and_then(|()| self.all_is_gone()).and_then(|()| self.all_is_quiet());
-        damage.map_err(|why| format!("{sky:?} sky, restored {}: {why}", self.restored))
+        damage.map_err(|why| format!("{connectivity:?} connectivity, restored {}: {why}", self.restored))
     }
 
-    fn reach(&self, sky: Sky, one: usize, other: usize) -> bool {
+    fn reach(&self, connectivity: Connectivity, one: usize, other: usize) -> bool {
         let relays = self.nodes() - self.people;
-        match sky {
-            Sky::Clear => true,
-            Sky::Relays => other >= self.people,
-            Sky::Chain if other < self.people => false,
-            Sky::Chain if one < self.people => other - self.people == one % relays,
-            Sky::Chain => other == one + 1,
+        match connectivity {
+            Connectivity::Full => true,
+            Connectivity::Relays => other >= self.people,
+            Connectivity::Chain if other < self.people => false,
+            Connectivity::Chain if one < self.people => other - self.people == one % relays,
+            Connectivity::Chain => other == one + 1,
         }
     }
 
-    /// What a restored disk has forgotten, its author seals anew when the envelope's life is over.
+    /// Envelopes forgotten by a restored disk are sealed again by their author when they expire.
     fn limit(&self) -> Duration {
-        if self.restored { ENVELOPE_LIFE + CLEAR } else { CLEAR }
+        if self.restored { ENVELOPE_LIFE + RECOVERY } else { RECOVERY }
     }
 
     fn all_arrives(&mut self) -> Result<(), String> {
         let limit = self.limit();
-        let forgiven = &self.forgiven;
+        let optional = &self.optional;
         let lacking = |sim: &Sim| {
             let mut lacking: BTreeMap<MessageId, String> = BTreeMap::new();
             (0..sim.nodes.len()).for_each(|node| lacking.extend(queued_by(sim, node)));
-            lacking.retain(|id, _| !forgiven.contains(id));
+            lacking.retain(|id, _| !optional.contains(id));
             arrived(sim).iter().for_each(|id| drop(lacking.remove(id)));
             lacking
         };
@@ -316,7 +318,7 @@ impl Storm {
     }
 }
 
-/// Runs until `done`, asked every second at first.
+/// Runs until `done`, which is polled every second at first.
 fn until(sim: &mut Sim, limit: Duration, done: impl Fn(&Sim) -> bool) -> bool {
     let begin = sim.now();
     while !done(sim) {
@@ -324,12 +326,12 @@ fn until(sim: &mut Sim, limit: Duration, done: impl Fn(&Sim) -> bool) -> bool {
         if passed >= limit {
             return false;
         }
-        sim.run(Duration::from_secs(if passed < CLEAR { 1 } else { 600 }));
+        sim.run(Duration::from_secs(if passed < RECOVERY { 1 } else { 600 }));
     }
     true
 }
 
-/// Lines whose prompt has returned at a node.
+/// Messages that a node reported as queued.
 fn queued_by(sim: &Sim, node: usize) -> BTreeMap<MessageId, String> {
     let queued = sim.nodes[node].notices.iter().filter_map(|(_, notice)| match notice {
         Notice::Queued { message, text, .. } => Some((*message, text.clone())),
@@ -338,8 +340,8 @@ fn queued_by(sim: &Sim, node: usize) -> BTreeMap<MessageId, String> {
     queued.collect()
 }
 
-/// Messages that somebody else than their author has, or ever had, on disk. Whoever crashed before showing one finds it in
-/// the history.
+/// Messages that another node than their author has or had on disk. A message stored but not shown before a crash
+/// counts, as it is in the history.
 fn arrived(sim: &Sim) -> BTreeSet<MessageId> {
     let of = |node: &Node| {
         node.disk.history.iter().filter(|row| row.from != node.user).map(|row| row.id).collect::<Vec<_>>()
@@ -347,7 +349,7 @@ fn arrived(sim: &Sim) -> BTreeSet<MessageId> {
     sim.nodes.iter().flat_map(of).collect()
 }
 
-/// What is still on its way.
+/// Mail that was not delivered yet.
 fn left(sim: &Sim) -> Vec<String> {
     let mut left = Vec::new();
     for (index, node) in sim.nodes.iter().enumerate() {

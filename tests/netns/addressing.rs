@@ -1,11 +1,11 @@
-//! Whatever the addressing of a link: its people meet and talk.
+//! Discovery and chat with every kind of addressing on a link.
 
 use std::time::Duration;
 
 use crate::field::{Field, in_a_field};
 use crate::talk::{befriend, ends_with_nothing_left, meet, talk};
 
-/// Starts alice and bob where they stand; they meet and talk.
+/// Starts alice and bob on their hosts; they discover each other and chat.
 fn they_find_each_other(field: &Field) {
     let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
     befriend(&mut alice, &mut bob);
@@ -15,7 +15,7 @@ fn they_find_each_other(field: &Field) {
 }
 
 #[test]
-fn on_a_link_with_ipv4_and_no_default_route_people_talk() {
+fn chat_works_on_a_link_with_ipv4_and_no_default_route() {
     in_a_field(|field| {
         field.switch("hall");
         field.desk("alice", "hall", "10.0.0.1/24");
@@ -25,7 +25,7 @@ fn on_a_link_with_ipv4_and_no_default_route_people_talk() {
 }
 
 #[test]
-fn on_a_link_with_nothing_but_link_local_ipv6_people_talk() {
+fn chat_works_with_link_local_ipv6_only() {
     in_a_field(|field| {
         field.switch("hall");
         for host in ["alice", "bob"] {
@@ -37,7 +37,7 @@ fn on_a_link_with_nothing_but_link_local_ipv6_people_talk() {
 }
 
 #[test]
-fn on_a_link_with_nothing_but_link_local_ipv4_people_talk() {
+fn chat_works_with_link_local_ipv4_only() {
     in_a_field(|field| {
         field.switch("hall");
         for (host, address) in [("alice", "169.254.7.1/16"), ("bob", "169.254.9.200/16")] {
@@ -51,7 +51,7 @@ fn on_a_link_with_nothing_but_link_local_ipv4_people_talk() {
 }
 
 #[test]
-fn hosts_in_different_subnets_of_one_link_talk_by_link_local_ipv6() {
+fn hosts_in_different_subnets_of_one_link_chat_by_link_local_ipv6() {
     in_a_field(|field| {
         field.switch("hall");
         field.desk("alice", "hall", "10.0.0.1/24");
@@ -61,7 +61,7 @@ fn hosts_in_different_subnets_of_one_link_talk_by_link_local_ipv6() {
 }
 
 #[test]
-fn with_two_interfaces_on_one_link_people_talk() {
+fn chat_works_with_two_interfaces_on_one_link() {
     in_a_field(|field| {
         field.switch("hall");
         for (n, host) in ["alice", "bob"].into_iter().enumerate() {
@@ -74,7 +74,7 @@ fn with_two_interfaces_on_one_link_people_talk() {
 }
 
 #[test]
-fn who_stands_on_two_links_meets_the_people_of_both() {
+fn a_host_on_two_links_discovers_users_on_both() {
     in_a_field(|field| {
         field.switch("hall");
         field.switch("yard");
@@ -93,7 +93,7 @@ fn who_stands_on_two_links_meets_the_people_of_both() {
 }
 
 #[test]
-fn two_nodes_on_a_host_with_no_network_at_all_talk() {
+fn two_nodes_on_a_host_without_a_network_chat() {
     in_a_field(|field| {
         field.host("island");
         let mut alice = field.node_with("island", "alice", &[]);
@@ -104,7 +104,7 @@ fn two_nodes_on_a_host_with_no_network_at_all_talk() {
 }
 
 #[test]
-fn two_nodes_on_one_host_and_one_beside_it_all_meet() {
+fn two_nodes_on_one_host_and_one_on_another_all_discover_each_other() {
     in_a_field(|field| {
         field.switch("hall");
         field.desk("home", "hall", "10.0.0.1/24");
@@ -119,7 +119,7 @@ fn two_nodes_on_one_host_and_one_beside_it_all_meet() {
 }
 
 #[test]
-fn nodes_that_were_started_before_there_was_a_network_meet_once_there_is_one() {
+fn nodes_started_without_a_network_discover_each_other_once_there_is_one() {
     in_a_field(|field| {
         field.switch("hall");
         field.host("alice");
@@ -136,7 +136,7 @@ fn nodes_that_were_started_before_there_was_a_network_meet_once_there_is_one() {
 }
 
 #[test]
-fn an_interface_that_goes_and_comes_back_as_another_one_is_used_again() {
+fn an_interface_that_is_replaced_is_used_again() {
     in_a_field(|field| {
         field.switch("hall");
         field.desk("alice", "hall", "10.0.0.1/24");
@@ -154,7 +154,7 @@ fn an_interface_that_goes_and_comes_back_as_another_one_is_used_again() {
 }
 
 #[test]
-fn twelve_nodes_that_start_in_one_second_all_meet() {
+fn twelve_nodes_that_start_within_a_second_all_discover_each_other() {
     in_a_field(|field| {
         field.switch("hall");
         let names: Vec<String> = (1..=12).map(|n| format!("node{n}")).collect();

@@ -1,4 +1,4 @@
-//! What breaks grows together again by itself, and nothing that was typed meanwhile is lost or doubled.
+//! Connections recover by themselves, and nothing typed meanwhile is lost or duplicated.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::field::{Field, in_a_field};
 use crate::program::Node;
 use crate::talk::{befriend, ends_with_nothing_left, hears, lines, meet, pair, talk, types};
 
-/// Cuts bob's cable where neither can see it; each types twenty lines meanwhile.
+/// Cuts bob's cable where neither side can notice; each types twenty lines meanwhile.
 fn a_silent_cut(field: &Field, length: Duration) {
     let (mut alice, mut bob) = pair(field);
     field.cut("bob");
@@ -25,18 +25,18 @@ fn a_silent_cut(field: &Field, length: Duration) {
 }
 
 #[test]
-fn what_is_typed_while_a_cable_is_cut_for_ten_seconds_arrives_once() {
+fn messages_typed_during_a_cut_of_ten_seconds_arrive_once() {
     in_a_field(|field| a_silent_cut(field, Duration::from_secs(10)));
 }
 
-/// Both have given each other up by then, and seek; longer cuts are the benchmark's.
+/// Both sides have closed their connection by then and are seeking; longer cuts are in the benchmark.
 #[test]
-fn what_is_typed_while_a_cable_is_cut_for_twenty_seconds_arrives_once() {
+fn messages_typed_during_a_cut_of_twenty_seconds_arrive_once() {
     in_a_field(|field| a_silent_cut(field, Duration::from_secs(20)));
 }
 
 #[test]
-fn two_switches_that_are_joined_become_one_link() {
+fn users_on_two_switches_discover_each_other_when_these_are_joined() {
     in_a_field(|field| {
         for (switch, people) in [("hall", ["alice", "bob"]), ("yard", ["carol", "dave"])] {
             field.switch(switch);
@@ -59,7 +59,7 @@ fn two_switches_that_are_joined_become_one_link() {
 }
 
 #[test]
-fn two_people_whose_addresses_change_at_once_go_on_talking() {
+fn chat_continues_when_both_addresses_change_at_once() {
     in_a_field(|field| {
         let (mut alice, mut bob) = pair(field);
         field.readdress("alice", "eth0", "10.0.7.1/24");
@@ -71,7 +71,7 @@ fn two_people_whose_addresses_change_at_once_go_on_talking() {
 }
 
 #[test]
-fn two_people_without_ipv6_whose_addresses_change_at_once_go_on_talking() {
+fn chat_continues_without_ipv6_when_both_addresses_change_at_once() {
     in_a_field(|field| {
         field.switch("hall");
         for (host, address) in [("alice", "10.0.0.1/24"), ("bob", "10.0.0.2/24")] {
@@ -91,7 +91,7 @@ fn two_people_without_ipv6_whose_addresses_change_at_once_go_on_talking() {
 }
 
 #[test]
-fn a_cable_that_is_pulled_and_put_back_again_and_again_loses_nothing() {
+fn repeatedly_unplugging_a_cable_loses_no_message() {
     in_a_field(|field| {
         let (mut alice, mut bob) = pair(field);
         let (of_alice, of_bob) = (lines("alice", "in between", 8), lines("bob", "in between", 8));
@@ -111,7 +111,7 @@ fn a_cable_that_is_pulled_and_put_back_again_and_again_loses_nothing() {
 }
 
 #[test]
-fn nodes_killed_and_started_again_while_lines_flow_show_each_line_once() {
+fn nodes_killed_and_restarted_during_chat_show_each_message_once() {
     in_a_field(|field| {
         let (mut alice, mut bob) = pair(field);
         let typed = lines("alice", "under way", 60);

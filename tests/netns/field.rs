@@ -1,9 +1,10 @@
-//! A field to test in: switches, hosts and cables, made of Linux network namespaces.
+//! A virtual test network of switches, hosts and cables, made of Linux network namespaces.
 //!
-//! Every test runs itself again inside namespaces of its own (users, mounts, processes, network), so that it needs no
-//! privilege, several fields exist side by side, and nothing outlives the test: with the field's first process all
-//! others die. A *host* is one more network namespace; a *switch* is a bridge; a *cable* is a veth pair, called
-//! `HOST-IFACE` at the switch's end. Needs `unshare` and `nsenter` (util-linux), `ip` (iproute2) and `nft` (nftables).
+//! Every test runs itself again inside namespaces of its own (users, mounts, processes, network). So it needs no
+//! privilege, several networks can exist side by side, and nothing outlives the test: when the first process of the
+//! namespace exits, all others are killed. A *host* is another network namespace; a *switch* is a bridge; a *cable*
+//! is a veth pair, named `HOST-IFACE` at the switch's end. Needs `unshare` and `nsenter` (util-linux), `ip`
+//! (iproute2) and `nft` (nftables).
 #![allow(dead_code, reason = "the benchmark uses a part of it")]
 
 use std::io::Write;
@@ -17,14 +18,15 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::program::{Node, Stage};
 
-/// Set inside the namespaces.
+/// An environment variable, set inside the namespaces.
 const INSIDE: &str = "FIELD_INSIDE";
-/// A test that is not done by then hangs.
+/// The time limit of a test.
 const LONGEST: Duration = Duration::from_secs(240);
-/// The port of every node: each host has its own.
+/// The UDP port of every node; each host has its own ports.
 pub const PORT: u16 = 27272;
 
-/// Runs a test in a field of its own; where the system forbids it, says so loudly, and fails if `CI` is set.
+/// Runs a test in a network of its own. Where the system does not allow it, the test is skipped with a visible
+/// message, and fails if `CI` is set.
 pub fn in_a_field<F: Fn(&Field)>(test: F) {
     if is_inside() {
         return test(&Field::new());
@@ -32,7 +34,7 @@ pub fn in_a_field<F: Fn(&Field)>(test: F) {
     let Some(mut command) = myself_inside(LONGEST) else { return };
     let name = std::any::type_name::<F>();
     let name = name.strip_suffix("::{{closure}}").expect("tests give closures");
-    let (_, name) = name.split_once("::").expect("tests stand in modules");
+    let (_, name) = name.split_once("::").expect("tests are in modules");
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     let output = command.output().expect("timeout is there, as unshare is");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -41,22 +43,23 @@ pub fn in_a_field<F: Fn(&Field)>(test: F) {
     print!("{said}");
 }
 
-/// Whether this process is in a field.
+/// Whether this process runs inside the namespaces.
 pub fn is_inside() -> bool {
     std::env::var_os(INSIDE).is_some()
 }
 
-/// This program once more, inside namespaces of its own and bounded in time; `None` where they are forbidden.
+/// A command that runs this program again inside namespaces, with a time limit; `None` where they are not allowed.
 pub fn myself_inside(longest: Duration) -> Option<Command> {
     let flags = allowed()?;
     let mut command = Command::new("timeout");
-    let exe = std::env::current_exe().expect("a program knows itself");
+    let exe = std::env::current_exe().expect("the path of the current program is known");
     command.args(["--signal=KILL", &longest.as_secs().to_string(), "unshare"]);
     command.args(flags).arg(exe).env(INSIDE, "1");
     Some(command)
 }
 
-/// How namespaces can be had here: as any user, else as root without a user namespace; `None` after saying so.
+/// The `unshare` flags that work here: as any user, or as root without a user namespace. `None` after reporting why
+/// not.
 pub fn allowed() -> Option<&'static [&'static str]> {
     const ALL: [&[&str]; 2] = [
         &["--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"],
@@ -74,21 +77,21 @@ pub fn allowed() -> Option<&'static [&'static str]> {
                 Err(error) => why = error.to_string(),
             }
         }
-        let skipped = format!("SKIPPED: no field in network namespaces, needs unshare, ip and nft: {why}");
+        let skipped = format!("SKIPPED: no test network in namespaces, needs unshare, ip and nft: {why}");
         assert!(std::env::var_os("CI").is_none(), "{skipped}");
-        // Past the capture of the test harness: this must be seen.
+        // Written past the capture of the test harness, so that it is visible.
         writeln!(std::io::stderr(), "{skipped}").ok();
         None
     })
 }
 
-/// Switches, hosts and cables.
+/// The test network.
 pub struct Field {
     pub stage: Stage,
 }
 
 impl Field {
-    /// An empty field, in the namespaces of this process.
+    /// An empty network in the namespaces of this process.
     pub fn new() -> Field {
         run(&["mount", "-t", "tmpfs", "none", "/run"]);
         run(&["mkdir", "/run/netns"]);
@@ -101,7 +104,7 @@ impl Field {
         run(&["ip", "link", "set", name, "up"]);
     }
 
-    /// Adds a host without a network. Its addresses count at once: duplicates are not looked for.
+    /// Adds a host without interfaces. Duplicate address detection is off, so addresses are usable at once.
     pub fn host(&self, name: &str) {
         run(&["ip", "netns", "add", name]);
         self.on(
@@ -110,7 +113,7 @@ impl Field {
         );
     }
 
-    /// Plugs a host's interface into a switch. It has an IPv6 link-local address and no other.
+    /// Connects an interface of a host to a switch. It has only a link-local IPv6 address.
     pub fn plug(&self, host: &str, iface: &str, switch: &str) {
         let end = end(host, iface);
         run(&["ip", "link", "add", &end, "type", "veth", "peer", "name", iface, "netns", host]);
@@ -118,12 +121,12 @@ impl Field {
         run(&["ip", "-n", host, "link", "set", iface, "up"]);
     }
 
-    /// Takes an interface out of its host, for good.
+    /// Removes an interface from its host.
     pub fn unplug(&self, host: &str, iface: &str) {
         run(&["ip", "link", "del", &end(host, iface)]);
     }
 
-    /// A host on a switch, with this IPv4 address beside its link-local IPv6 one.
+    /// Adds a host on a switch, with this IPv4 address in addition to its link-local IPv6 address.
     pub fn desk(&self, host: &str, switch: &str, address: &str) {
         self.host(host);
         self.plug(host, "eth0", switch);
@@ -135,38 +138,38 @@ impl Field {
         run(&["ip", "-n", host, "addr", "add", address, "dev", iface]);
     }
 
-    /// Gives an interface another IPv4 address instead of all it has.
+    /// Replaces the IPv4 addresses of an interface.
     pub fn readdress(&self, host: &str, iface: &str, address: &str) {
         run(&["ip", "-n", host, "-4", "addr", "flush", "dev", iface]);
         self.address(host, iface, address);
     }
 
-    /// Takes IPv6 away from a host.
+    /// Disables IPv6 on a host.
     pub fn without_ipv6(&self, host: &str) {
         self.on(host, "for of in all default; do echo 1 > /proc/sys/net/ipv6/conf/$of/disable_ipv6; done");
     }
 
-    /// Cuts a cable behind the switch's port: nobody notices but by silence.
+    /// Cuts a cable at the switch: the host keeps its carrier and notices only silence.
     pub fn cut(&self, host: &str) {
         run(&["ip", "link", "set", &end(host, "eth0"), "nomaster"]);
     }
 
-    /// Mends what [`Field::cut`] cut.
+    /// Undoes [`Field::cut`].
     pub fn mend(&self, host: &str, switch: &str) {
         run(&["ip", "link", "set", &end(host, "eth0"), "master", switch]);
     }
 
-    /// Pulls a host's cable: its interface has no carrier.
+    /// Unplugs a host's cable: its interface loses the carrier.
     pub fn pull(&self, host: &str) {
         run(&["ip", "link", "set", &end(host, "eth0"), "down"]);
     }
 
-    /// Puts it back in.
+    /// Undoes [`Field::pull`].
     pub fn put_back(&self, host: &str) {
         run(&["ip", "link", "set", &end(host, "eth0"), "up"]);
     }
 
-    /// A cable between two switches.
+    /// Connects two switches.
     pub fn join(&self, one: &str, other: &str) {
         let (near, far) = (format!("{one}-up"), format!("{other}-up"));
         run(&["ip", "link", "add", &near, "type", "veth", "peer", "name", &far]);
@@ -174,29 +177,29 @@ impl Field {
         run(&["ip", "link", "set", &far, "master", other, "up"]);
     }
 
-    /// Of every hundred packets that enter or leave a host so many are lost.
+    /// Drops this percentage of the packets that enter or leave a host.
     pub fn lose(&self, host: &str, percent: u32) {
         self.filter(host, &format!("iifname != \"lo\" numgen random mod 100 < {percent} drop"));
     }
 
-    /// Multicast DNS neither enters nor leaves a host.
+    /// Blocks multicast DNS on a host, in both directions.
     pub fn block_mdns(&self, host: &str) {
         self.filter(host, "udp dport 5353 drop");
     }
 
-    /// Counts the packets to or from the port of nodes that enter or leave a host, from now on.
+    /// Starts counting a host's packets to or from the port of nodes.
     pub fn count_packets(&self, host: &str) {
         self.filter(host, &format!("udp dport {PORT} counter; udp sport {PORT} counter"));
     }
 
-    /// What [`Field::count_packets`] has counted.
+    /// The packets counted since [`Field::count_packets`].
     pub fn packets(&self, host: &str) -> u64 {
         let listing = self.on(host, "nft list table inet field");
         let counted = listing.split("packets ").skip(1).filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok());
         counted.sum()
     }
 
-    /// Bytes that went in and out of a host's interface so far, as the kernel counts them: with Ethernet's header.
+    /// Bytes received and sent on a host's interface so far, as the kernel counts them, including Ethernet headers.
     pub fn bytes(&self, host: &str) -> u64 {
         let table = self.on(host, "cat /proc/net/dev");
         let line = table.lines().find_map(|line| line.trim().strip_prefix("eth0:")).expect("the host is plugged in");
@@ -217,19 +220,19 @@ impl Field {
         run(&["nsenter", &net(host), "sh", "-ec", script])
     }
 
-    /// Starts a node on a host, with mDNS; the host's name is the person's.
+    /// Starts a node on a host, with mDNS. The user has the host's name.
     pub fn node(&self, host: &str) -> Node {
         self.node_with(host, host, &[])
     }
 
-    /// Starts a node of somebody on a host, with more arguments. Waits until it is ready.
+    /// Starts a node of a user on a host with extra arguments, and waits until it is ready.
     pub fn node_with(&self, host: &str, name: &str, args: &[&str]) -> Node {
         let mut node = self.node_soon(host, name, args);
         node.ready = node.event("ready");
         node
     }
 
-    /// Starts a node and does not wait for it. It has the usual port where the host is its person's own.
+    /// Starts a node without waiting. It uses the usual port if the host has the user's name.
     pub fn node_soon(&self, host: &str, name: &str, args: &[&str]) -> Node {
         let port = if host == name { PORT } else { 0 };
         let cast = self.stage.cast(name).on_the_lan().port(port).with(args);
@@ -237,14 +240,14 @@ impl Field {
         self.stage.run(command, name)
     }
 
-    /// The memory a person's node holds, in KiB.
+    /// The resident memory of a user's node, in KiB.
     pub fn memory_of(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(process_of(name).join("status")).expect("their node runs");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a process has memory");
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("it is a number of KiB")
     }
 
-    /// The time a person's node has spent on processors, with all its threads.
+    /// The CPU time of a user's node, over all its threads.
     pub fn time_of(&self, name: &str) -> Duration {
         let threads = std::fs::read_dir(process_of(name).join("task")).expect("their node runs");
         let stat = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("schedstat")).ok();
@@ -252,7 +255,7 @@ impl Field {
         Duration::from_nanos(threads.flatten().filter_map(stat).filter_map(nanos).sum())
     }
 
-    /// A thread of this test that stands on a host.
+    /// Runs a thread of this test in the network namespace of a host.
     pub fn stand_on<T: Send + 'static>(&self, host: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         let place = std::fs::File::open(format!("/run/netns/{host}")).expect("the host is there");
         std::thread::spawn(move || {
@@ -261,14 +264,14 @@ impl Field {
         })
     }
 
-    /// Lets time pass: how long something lasts is part of a scenario. Nothing is waited for by this.
+    /// Lets time pass, where a duration is part of the scenario. Not used to wait for anything.
     pub fn pass(&self, time: Duration) {
         self.stage.say(format!("{time:?} pass"));
         std::thread::sleep(time);
     }
 }
 
-/// What the system says of the process of a person's node.
+/// The `/proc` directory of a user's node.
 fn process_of(name: &str) -> PathBuf {
     let args = format!("\0-u\0{name}\0");
     let processes = std::fs::read_dir("/proc").expect("the field has processes").flatten();

@@ -1,4 +1,5 @@
-//! Two links far: who is seen through others, and how those who lost each other meet again through a friend or a server.
+//! The horizon on real networks: who is seen through others, and how users who lost each other reconnect through a
+//! friend or a server.
 
 use serde_json::Value;
 
@@ -6,7 +7,7 @@ use crate::field::{Field, PORT, in_a_field};
 use crate::program::Node;
 use crate::talk::{befriend, talk};
 
-/// A host in the middle that forwards between these switches, and is no node. It is number 254 on each.
+/// Adds a router between these switches. It has number 254 on each.
 fn router(field: &Field, switches: &[(&str, u8)]) {
     field.host("router");
     field.on("router", "echo 1 > /proc/sys/net/ipv4/ip_forward");
@@ -18,13 +19,13 @@ fn router(field: &Field, switches: &[(&str, u8)]) {
     }
 }
 
-/// A host on a switch, with a way to all others through the router.
+/// Adds a host on a switch, with a default route through the router.
 fn routed(field: &Field, host: &str, switch: &str, subnet: u8) {
     field.desk(host, switch, &format!("10.0.{subnet}.1/24"));
     field.on(host, &format!("ip route add default via 10.0.{subnet}.254"));
 }
 
-/// Carries two hosts to other switches at once, where they get other addresses.
+/// Moves two hosts to other switches at once, where they get new addresses.
 fn both_move(field: &Field, one: &str, other: &str) {
     let places = [(one, "cellar", 4), (other, "loft", 5)];
     places.iter().for_each(|(host, ..)| field.cut(host));
@@ -45,7 +46,7 @@ fn introduce(one: &mut Node, other: &mut Node, subnet: u8) {
     one.event_with("linked", "id", &b);
 }
 
-/// What a node shows of somebody.
+/// What a node shows about a user.
 fn shown(node: &mut Node, id: &str) -> Value {
     let users = node.asks(r"\users");
     let user = users["users"].as_array().and_then(|users| users.iter().find(|user| user["id"] == id));
@@ -76,8 +77,9 @@ fn a_friend_of_a_friend_on_another_link_is_seen_through_the_friend_and_lost_with
     });
 }
 
-/// Rita and emil are friends of each other, of carl and of quin. Both move at once while only one of the two is there.
-fn two_who_move_meet_through(field: &Field, common: &str, away: &str) {
+/// Rita and emil are friends of each other, of carl and of quin. Both move at once while only one of these two is
+/// running.
+fn moving_friends_reconnect_through(field: &Field, common: &str, away: &str) {
     router(field, &[("hall", 1), ("yard", 2), ("attic", 3), ("cellar", 4), ("loft", 5), ("shed", 6)]);
     for (host, switch, subnet) in [("rita", "hall", 1), ("emil", "yard", 2), ("carl", "attic", 3), ("quin", "shed", 6)]
     {
@@ -97,17 +99,17 @@ fn two_who_move_meet_through(field: &Field, common: &str, away: &str) {
 }
 
 #[test]
-fn two_who_change_their_addresses_at_once_meet_again_through_one_common_friend() {
-    in_a_field(|field| two_who_move_meet_through(field, "carl", "quin"));
+fn friends_who_both_change_address_reconnect_through_one_common_friend() {
+    in_a_field(|field| moving_friends_reconnect_through(field, "carl", "quin"));
 }
 
 #[test]
-fn two_who_change_their_addresses_at_once_meet_again_through_the_other_common_friend() {
-    in_a_field(|field| two_who_move_meet_through(field, "quin", "carl"));
+fn friends_who_both_change_address_reconnect_through_the_other_common_friend() {
+    in_a_field(|field| moving_friends_reconnect_through(field, "quin", "carl"));
 }
 
 #[test]
-fn two_friends_who_both_move_meet_again_through_a_server_and_need_it_for_nothing_else() {
+fn friends_who_both_move_reconnect_through_a_server_and_do_not_need_it_afterwards() {
     in_a_field(|field| {
         router(field, &[("hall", 1), ("yard", 2), ("attic", 3), ("cellar", 4), ("loft", 5)]);
         for (host, switch, subnet) in [("alice", "hall", 1), ("bob", "yard", 2), ("server", "attic", 3)] {

@@ -1,4 +1,4 @@
-//! Islands: links that no router joins, and relays with a cable in two of them.
+//! Islands: links without a router between them, and relays with interfaces on two of them.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use crate::field::{Field, in_a_field};
 use crate::program::Node;
 use crate::talk::{hears, meet, talk};
 
-/// Waits until a node is told that somebody is there, by way of others.
+/// Waits until a node reports another user online, through others.
 fn sees(node: &mut Node, other: &Node) {
     let online = node.event_with("online", "id", other.id());
     assert_eq!(online["via"], "relayed", "{online}");
 }
 
-/// A relay on a host between two islands.
+/// Adds a relay between two islands.
 fn bridge(field: &Field, host: &str, islands: [u8; 2], nth: u8) -> Node {
     lay(field, host, islands, nth);
     let relay = field.node_with(host, host, &["--relay"]);
@@ -21,8 +21,8 @@ fn bridge(field: &Field, host: &str, islands: [u8; 2], nth: u8) -> Node {
     relay
 }
 
-/// Alice on the first of these islands, bob on the last; they find each other by name, link, and see each other.
-fn two_who_never_met(field: &Field, last: u8) -> (Node, Node) {
+/// Alice on the first island, bob on the last; they find each other by name, link, and see each other.
+fn strangers_who_linked(field: &Field, last: u8) -> (Node, Node) {
     settle(field, "alice", 0);
     settle(field, "bob", last);
     let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
@@ -36,11 +36,11 @@ fn two_who_never_met(field: &Field, last: u8) -> (Node, Node) {
 }
 
 #[test]
-fn over_two_relays_strangers_find_each_other_talk_and_see_who_comes_and_goes() {
+fn over_two_relays_strangers_find_each_other_chat_and_see_presence() {
     in_a_field(|field| {
         (0..3).for_each(|n| field.switch(&island(n)));
         let _relays = [bridge(field, "pi1", [0, 1], 11), bridge(field, "pi2", [1, 2], 12)];
-        let (mut alice, mut bob) = two_who_never_met(field, 2);
+        let (mut alice, mut bob) = strangers_who_linked(field, 2);
         talk(&mut alice, &mut bob, "over the relays");
         let message = alice.says("and back");
         alice.knows_delivered(&message);
@@ -55,11 +55,11 @@ fn over_two_relays_strangers_find_each_other_talk_and_see_who_comes_and_goes() {
 }
 
 #[test]
-fn a_relay_that_dies_is_missed_by_both_ends_and_another_in_its_place_joins_them_again() {
+fn both_ends_notice_a_dead_relay_and_reconnect_through_its_replacement() {
     in_a_field(|field| {
         (0..3).for_each(|n| field.switch(&island(n)));
         let (first, _second) = (bridge(field, "pi1", [0, 1], 11), bridge(field, "pi2", [1, 2], 12));
-        let (mut alice, mut bob) = two_who_never_met(field, 2);
+        let (mut alice, mut bob) = strangers_who_linked(field, 2);
         first.killed();
         for node in [&mut alice, &mut bob] {
             assert_eq!(
@@ -78,11 +78,11 @@ fn a_relay_that_dies_is_missed_by_both_ends_and_another_in_its_place_joins_them_
 }
 
 #[test]
-fn one_relay_of_two_side_by_side_dies_and_people_go_on_talking() {
+fn with_two_parallel_relays_chat_survives_the_loss_of_one() {
     in_a_field(|field| {
         (0..2).for_each(|n| field.switch(&island(n)));
         let (first, _second) = (bridge(field, "pi1", [0, 1], 11), bridge(field, "pi2", [0, 1], 12));
-        let (mut alice, mut bob) = two_who_never_met(field, 1);
+        let (mut alice, mut bob) = strangers_who_linked(field, 1);
         talk(&mut alice, &mut bob, "by either");
         first.killed();
         talk(&mut alice, &mut bob, "by the other");
@@ -90,7 +90,7 @@ fn one_relay_of_two_side_by_side_dies_and_people_go_on_talking() {
 }
 
 #[test]
-fn a_relay_carried_from_one_island_to_another_takes_lines_and_receipts_along() {
+fn a_relay_moved_between_islands_carries_messages_and_receipts() {
     in_a_field(|field| {
         (0..2).for_each(|n| field.switch(&island(n)));
         settle(field, "alice", 0);
@@ -120,7 +120,7 @@ fn a_relay_carried_from_one_island_to_another_takes_lines_and_receipts_along() {
         let mule = carry(0);
         assert_eq!(alice.event("message")["text"], "by pocket");
         alice.event_with("linked", "id", bob.id());
-        // The receipt is written down on both sides.
+        // The receipt is stored on both sides.
         field.pass(Duration::from_secs(1));
         put_away(mule);
         let _mule = carry(1);

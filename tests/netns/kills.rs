@@ -1,4 +1,4 @@
-//! Two who reach each other by a relay alone, and write while all three are killed.
+//! Two users who can reach each other only through a relay, and write while all three nodes are killed.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::promise::{self, Person};
 /// Lines between two kills, on average.
 const LINES_PER_KILL: u64 = 10;
 
-/// What came of it.
+/// The result of a run.
 pub struct Outcome {
     pub lines: usize,
     pub kills: u32,
@@ -26,8 +26,8 @@ struct Play<'a> {
     kills: u32,
 }
 
-/// Alice in the west, bob in the east, a relay with a cable in each, and nothing that forwards packets. Both write so many
-/// lines while one or several of the three are killed, again and again, and started again.
+/// Alice and bob on two islands, a relay on both, and nothing that forwards packets. Both write this many lines while
+/// one or several of the three nodes are repeatedly killed and restarted.
 pub fn over_a_relay(field: &Field, seed: u64, lines: u64) -> Outcome {
     ["west", "east"].iter().for_each(|switch| field.switch(switch));
     field.desk("alice", "west", "10.0.1.1/24");
@@ -45,9 +45,9 @@ pub fn over_a_relay(field: &Field, seed: u64, lines: u64) -> Outcome {
     assert_eq!(alice.asks(r"\chat bob")["event"], "chat");
     bob.event_with("linked", "id", &id);
     let mut people = [Person::new("alice", "bob", alice, lines), Person::new("bob", "alice", bob, lines)];
-    people.iter_mut().for_each(Person::turn_to_the_other);
+    people.iter_mut().for_each(Person::open_chat);
     let rng = ChaCha20Rng::seed_from_u64(seed);
-    Play { field, rng, people, relay: Some(relay), kills: 0 }.act()
+    Play { field, rng, people, relay: Some(relay), kills: 0 }.run()
 }
 
 fn relay(field: &Field) -> Node {
@@ -59,7 +59,7 @@ impl Play<'_> {
         self.rng.next_u64() % n
     }
 
-    fn act(mut self) -> Outcome {
+    fn run(mut self) -> Outcome {
         while self.people.iter().any(Person::has_more) {
             let burst = 1 + self.below(8);
             for person in 0..2 {
@@ -71,13 +71,13 @@ impl Play<'_> {
                 self.kill();
             }
         }
-        promise::fall_quiet(&mut self.people);
+        promise::settle(&mut self.people);
         let lines = self.people.iter().map(|person| person.shown.len()).sum();
-        promise::is_kept(self.people);
+        promise::check(self.people);
         Outcome { lines, kills: self.kills }
     }
 
-    /// Any of the three, or several.
+    /// Kills one or several of the three.
     fn kill(&mut self) {
         let victims = 1 + self.below(7);
         self.kills += victims.count_ones();

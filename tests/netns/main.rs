@@ -1,7 +1,7 @@
-//! Real nodes on cables and switches that are cut, joined and moved: the local link as a field exercise.
+//! Real nodes on virtual cables and switches that are cut, joined and moved.
 //!
-//! [`field`] makes the cables; [`program`] starts the real program; [`talk`] is what people do. Skipped, loudly, where
-//! the system allows no namespaces.
+//! [`field`] sets up the network, [`program`] starts the real program, [`talk`] is what users do. Skipped with a
+//! visible message where the system does not allow namespaces.
 #![cfg(all(feature = "node", target_os = "linux"))]
 #![allow(clippy::disallowed_methods, reason = "tests wait by the clock")]
 

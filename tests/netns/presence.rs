@@ -1,4 +1,4 @@
-//! Who is there: the dead are missed, the slow are not, and loss is survived.
+//! Presence: killed nodes are reported, stalled ones are not, and packet loss is tolerated.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::field::in_a_field;
 use crate::talk::{befriend, ends_with_nothing_left, meet, pair, talk};
 
 #[test]
-fn whoever_hangs_for_eight_seconds_is_not_missed_and_whoever_is_killed_is() {
+fn a_stall_of_eight_seconds_is_not_reported_and_a_kill_is() {
     in_a_field(|field| {
         let (mut alice, mut bob) = pair(field);
         let session = bob.session().to_owned();
@@ -18,14 +18,14 @@ fn whoever_hangs_for_eight_seconds_is_not_missed_and_whoever_is_killed_is() {
         talk(&mut alice, &mut bob, "after a pause");
         bob.killed();
         let offline = alice.event_with("offline", "session", &session);
-        assert_eq!(offline["reason"], "lost", "the first word of it: {offline}");
+        assert_eq!(offline["reason"], "lost", "the first report: {offline}");
         let rest = ends_with_nothing_left(alice);
         assert!(rest.iter().all(|event| event["event"] != "offline"), "{rest:?}");
     });
 }
 
 #[test]
-fn whoever_leaves_says_so_and_a_stranger_who_leaves_is_away() {
+fn a_graceful_exit_is_declared_and_a_stranger_who_leaves_is_away() {
     in_a_field(|field| {
         let (mut alice, bob) = pair(field);
         field.desk("carol", "hall", "10.0.0.3/24");
@@ -40,7 +40,7 @@ fn whoever_leaves_says_so_and_a_stranger_who_leaves_is_away() {
 }
 
 #[test]
-fn people_meet_and_talk_though_three_packets_of_ten_are_lost_each_way() {
+fn discovery_and_chat_work_with_thirty_percent_loss() {
     in_a_field(|field| {
         field.switch("hall");
         for (host, address) in [("alice", "10.0.0.1/24"), ("bob", "10.0.0.2/24")] {

@@ -1,4 +1,4 @@
-//! What people do in a field: meet, talk, and count what came.
+//! User actions in the test network: discovering each other, chatting, and checking what arrived.
 #![allow(dead_code, reason = "the benchmark uses a part of it")]
 
 use std::collections::BTreeMap;
@@ -15,14 +15,14 @@ pub fn meet(one: &mut Node, other: &mut Node) {
     other.event_with("nearby", "id", &a);
 }
 
-/// Waits until both see each other, then links them; each then writes to the other.
+/// Waits until both see each other, then links them. Each then writes to the other.
 pub fn befriend(one: &mut Node, other: &mut Node) {
     meet(one, other);
     one.chats_with(other);
     other.asks(&format!(r"\chat {}", one.id()));
 }
 
-/// Alice and bob, linked, in one hall.
+/// Alice and bob, linked, on one switch.
 pub fn pair(field: &Field) -> (Node, Node) {
     field.switch("hall");
     field.desk("alice", "hall", "10.0.0.1/24");
@@ -32,29 +32,29 @@ pub fn pair(field: &Field) -> (Node, Node) {
     (alice, bob)
 }
 
-/// Types lines to the current conversation, without waiting for anything.
+/// Types lines to the current conversation without waiting.
 pub fn types(node: &mut Node, texts: &[String]) {
     for text in texts {
         node.types(text);
     }
 }
 
-/// So many lines that say who wrote them, and which one they are.
+/// Numbered lines that name their author.
 pub fn lines(name: &str, when: &str, count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("{name} {when} {n}")).collect()
 }
 
-/// Waits until all of these were shown, in whatever order, each once.
+/// Waits until all of these texts were shown, in any order, each once.
 pub fn hears(node: &mut Node, texts: &[String]) {
     let mut open: BTreeMap<&str, ()> = texts.iter().map(|text| (text.as_str(), ())).collect();
     while !open.is_empty() {
         let message = node.wait(&format!("{} more lines", open.len()), |event| event["event"] == "message");
         let text = message["text"].as_str().expect("a message has a text");
-        assert!(open.remove(text).is_some(), "{} was shown {text:?} twice, or out of nowhere", node.name);
+        assert!(open.remove(text).is_some(), "{} was shown {text:?} twice or unexpectedly", node.name);
     }
 }
 
-/// Both type lines at once, and both hear all of the other's.
+/// Both type lines at once, and both are shown all lines of the other.
 pub fn talk(one: &mut Node, other: &mut Node, when: &str) {
     let (of_one, of_other) = (lines(&one.name, when, 5), lines(&other.name, when, 5));
     types(one, &of_one);
@@ -63,13 +63,13 @@ pub fn talk(one: &mut Node, other: &mut Node, when: &str) {
     hears(one, &of_other);
 }
 
-/// Ends a node gracefully; no line came that nobody waited for. What else it had said.
+/// Stops a node gracefully and asserts that no unexpected message was shown. Returns its other events.
 pub fn ends_with_nothing_left(mut node: Node) -> Vec<Value> {
     node.types(r"\quit");
     let name = node.name.clone();
     let (status, rest, _) = node.ends();
     assert_eq!(status.code(), Some(0), "{name}: {status}");
     let shown = rest.iter().find(|event| event["event"] == "message");
-    assert_eq!(shown, None, "{name} was shown a line too much");
+    assert_eq!(shown, None, "{name} was shown an unexpected message");
     rest
 }

@@ -1,5 +1,5 @@
-//! A machine to install on: this system's files under an overlay that forgets, and this system's systemd as its first
-//! process, in namespaces of its own. `systemd-nspawn` makes the container; what is done in it is done by `nsenter`.
+//! A container to install in: this system's files under a temporary overlay, with its systemd as the first process.
+//! `systemd-nspawn` creates it; commands are run in it by `nsenter`.
 
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::package::package;
 use crate::program::{Node, PATIENCE, Stage, output_of};
 
-/// Mounts of its own, so that they end with it. Left behind is what this system may have that forbids starting services
-/// or makes an index of all manual pages. The network has nothing but the loopback interface, and no service of
-/// the host is started: `basic.target` is where a system is up and nothing is offered yet.
+/// A private mount namespace, so that the mounts end with the process. Files are removed that would prevent services from
+/// starting or cause an index of all manual pages to be built. The container has only a loopback interface, and starts no
+/// service of the host, because `basic.target` precedes them.
 const BOOT: &str = r#"
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
@@ -22,7 +22,7 @@ exec systemd-nspawn --quiet --directory="$1/root" --machine="$2" --bind-ro="$3":
     --register=no --keep-unit --notify-ready=yes --console=pipe --boot systemd.unit=basic.target
 "#;
 
-/// Whether such a machine can be had here; says so loudly where not, and fails where `CI` is set.
+/// Whether a container can be created here. If not, prints a message, or fails if `CI` is set.
 pub fn allowed() -> bool {
     static ALLOWED: OnceLock<bool> = OnceLock::new();
     *ALLOWED.get_or_init(|| {
@@ -33,7 +33,7 @@ pub fn allowed() -> bool {
         }
         let skipped = "SKIPPED: no machine to install on, needs root, systemd-container, debhelper and lintian";
         assert!(std::env::var_os("CI").is_none(), "{skipped}");
-        // Past the capture of the test harness: this must be seen.
+        // Not captured by the test harness, so that it is seen.
         writeln!(std::io::stderr(), "{skipped}").ok();
         false
     })
@@ -42,7 +42,7 @@ pub fn allowed() -> bool {
 pub struct Machine<'a> {
     stage: &'a Stage,
     nspawn: Child,
-    /// Its first process, as this system counts them.
+    /// The id of its first process, outside its namespace.
     leader: String,
 }
 
@@ -66,7 +66,7 @@ impl Machine<'_> {
         machine
     }
 
-    /// Waits until systemd says that it is up; the id of its process.
+    /// Waits until systemd reports that it is ready; returns its process id.
     fn is_up(&self, notices: &UnixDatagram) -> String {
         let (mut leader, mut notice) = (None, [0; 4096]);
         loop {
@@ -86,7 +86,7 @@ impl Machine<'_> {
         }
     }
 
-    /// A command on the machine, as root, with nothing of this system's environment.
+    /// A command in the container, as root, without this system's environment.
     fn command(&self, command: &[&str]) -> Command {
         let mut enter = Command::new("nsenter");
         enter.args(["--target", &self.leader, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"]);
@@ -94,7 +94,7 @@ impl Machine<'_> {
         enter
     }
 
-    /// Runs a shell line to its good end; what it printed, without the last line's end.
+    /// Runs a shell command, which must succeed; returns its output without the last line ending.
     pub fn does(&self, line: &str) -> String {
         self.stage.say(format!("machine # {line}"));
         let output = output_of(&mut self.command(&["sh", "-ec", line]), &[]);
@@ -107,13 +107,13 @@ impl Machine<'_> {
         self.does(&format!("mkdir -p \"$(dirname {path})\"; umask 077; cat > {path} <<'END'\n{text}\nEND"));
     }
 
-    /// What the unit says, from its first word on.
+    /// The journal of the unit from the beginning.
     pub fn journal(&self) -> Node {
         let follow = ["journalctl", "--unit=darknode", "--output=cat", "--no-tail", "--follow"];
         self.stage.run(self.command(&follow), "journal")
     }
 
-    /// Starts a person's node on the machine.
+    /// Starts a user's node in the container.
     pub fn person(&self, name: &str, more: &[&str]) -> Node {
         let program = ["darknode", "-u", name, "--json", "--no-lan", "--port", "0"];
         let mut node = self.stage.run(self.command(&[&program[..], more].concat()), name);
@@ -124,7 +124,7 @@ impl Machine<'_> {
 
 impl Drop for Machine<'_> {
     fn drop(&mut self) {
-        // Its first process dies, and with it everything that runs on it; then nspawn clears up after itself.
+        // Killing the first process ends all others in the container; then nspawn cleans up.
         if !self.leader.is_empty() {
             Command::new("kill").args(["-KILL", &self.leader]).status().ok();
         } else {

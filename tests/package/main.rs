@@ -1,6 +1,7 @@
-//! The Debian package, installed and started for real: on a machine of its own with the systemd of this one.
+//! Installs the Debian package in a container that runs this system's systemd, and tests the service.
 //!
-//! [`machine`] boots it; [`program`] talks to the nodes on it. Skipped, loudly, where the system allows no such machine.
+//! [`machine`] boots the container; [`program`] talks to the nodes in it. Where containers cannot be created, the tests are
+//! skipped with a message.
 #![cfg(all(feature = "node", target_os = "linux"))]
 
 mod machine;

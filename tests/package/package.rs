@@ -1,4 +1,4 @@
-//! The package as a file: made by the command that people use, and what is in it.
+//! The package file, built by the documented command, and its contents.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::machine::allowed;
 use crate::program::{Stage, output_of};
 
-/// The package of the program that is tested, made once.
+/// The package of the tested program, built once.
 pub fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
@@ -23,7 +23,7 @@ pub fn package() -> &'static Path {
 }
 
 #[test]
-fn the_package_has_nothing_that_lintian_complains_of() {
+fn lintian_has_no_complaints_about_the_package() {
     if !allowed() {
         return;
     }
@@ -33,7 +33,7 @@ fn the_package_has_nothing_that_lintian_complains_of() {
 }
 
 #[test]
-fn every_option_and_command_stands_in_the_manual_page() {
+fn the_manual_page_names_every_option_and_command() {
     let page = include_str!("../../deploy/darknode.1").replace('\\', "");
     let stage = Stage::new();
     let help = String::from_utf8(output_of(&mut stage.bare(), &["--help"])).expect("it is text");

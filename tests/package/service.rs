@@ -1,11 +1,11 @@
-//! The unit, under the systemd of a machine of its own: what an operator does with it.
+//! The systemd unit, used as by an operator.
 
 use crate::machine::{Machine, allowed};
 use crate::program::{Node, Stage};
 
 const SETTINGS: &str = "/etc/darknode/darknode.env";
 
-/// A property of the unit, as systemd sees it.
+/// A property of the unit.
 fn property(machine: &Machine, name: &str) -> String {
     machine.does(&format!("systemctl show --property={name} --value darknode"))
 }
@@ -14,7 +14,7 @@ fn is_active(machine: &Machine) -> String {
     machine.does("systemctl is-active darknode || true")
 }
 
-/// Dials the service and begins a conversation with it.
+/// Dials the service and starts a conversation with it.
 fn meets(person: &mut Node) {
     let pong = person.asks(r"\ping 127.0.0.1 27272");
     let id = pong["id"].as_str().unwrap_or_else(|| panic!("{pong}")).to_owned();
@@ -22,14 +22,14 @@ fn meets(person: &mut Node) {
     assert_eq!(chat["event"], "chat", "{chat}");
 }
 
-/// Says a line that arrives: at nobody else, for it is sealed to whom the conversation began with.
+/// Sends a line and waits for its delivery. Only the user of the conversation can confirm it, because it is sealed to them.
 fn is_heard(person: &mut Node, line: &str) {
     let message = person.says(line);
     person.knows_delivered(&message);
 }
 
 #[test]
-fn a_service_is_installed_started_stopped_killed_upgraded_and_removed_and_stays_who_it_is() {
+fn the_service_keeps_its_identity_when_stopped_killed_upgraded_and_removed() {
     if !allowed() {
         return;
     }
@@ -73,7 +73,7 @@ fn a_service_is_installed_started_stopped_killed_upgraded_and_removed_and_stays_
 }
 
 #[test]
-fn a_service_in_a_closed_network_has_its_key_as_a_credential() {
+fn the_service_gets_its_network_key_as_a_credential() {
     if !allowed() {
         return;
     }
@@ -97,7 +97,7 @@ fn a_service_in_a_closed_network_has_its_key_as_a_credential() {
 }
 
 #[test]
-fn a_service_that_cannot_work_is_not_started_again_and_says_why() {
+fn a_service_that_cannot_work_is_not_restarted_and_reports_the_reason() {
     if !allowed() {
         return;
     }
@@ -114,14 +114,14 @@ fn a_service_that_cannot_work_is_not_started_again_and_says_why() {
 }
 
 #[test]
-fn the_unit_is_sound_and_its_sandbox_is_tight() {
+fn the_unit_is_valid_and_its_sandbox_is_strict() {
     if !allowed() {
         return;
     }
     let stage = Stage::new();
     let machine = Machine::boot(&stage);
     machine.does("dpkg -i /package.deb");
-    // What it does not know it only says, with a good exit code.
+    // It reports unknown settings, but with exit code 0.
     assert_eq!(machine.does("systemd-analyze verify darknode.service 2>&1"), "");
     machine.does("systemd-analyze security --offline=true --threshold=20 /lib/systemd/system/darknode.service");
 }

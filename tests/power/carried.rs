@@ -1,5 +1,5 @@
-//! A relay keeps mail for somebody who is away, on a bad disk. What it said to have is there, though its power fails at a
-//! random operation and the author is gone; and while its disk refuses it takes nothing more and goes on handing over.
+//! A relay holds mail for an absent user, on a bad disk. What it acknowledged is there although its power failed at a
+//! random operation and the author is gone. While its disk fails, it accepts nothing new and keeps handing over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::each_seed;
 use crate::program::{Node, Stage};
 use crate::promise::{id_and_text, text_of};
 
-/// Times that the relay's power fails.
+/// Number of power failures of the relay.
 const CUTS: u32 = 6;
-/// Longer than a handful of lines takes to the relay.
+/// Longer than it takes a few messages to reach the relay.
 const BURST: Duration = Duration::from_millis(300);
 
 #[test]
-fn what_a_relay_said_to_have_arrives_though_its_power_failed_and_the_author_is_gone() {
+fn mail_acknowledged_by_a_relay_arrives_although_its_power_failed_and_the_author_is_gone() {
     alone(|| {
         each_seed(1, |seed| {
             let mut scene = Scene::begin(seed);
@@ -33,7 +33,7 @@ fn what_a_relay_said_to_have_arrives_though_its_power_failed_and_the_author_is_g
 }
 
 #[test]
-fn a_relay_whose_disk_refuses_says_who_it_is_takes_no_mail_and_hands_over_what_it_has() {
+fn a_relay_with_a_failing_disk_stays_connected_accepts_no_mail_and_hands_over_what_it_has() {
     alone(|| {
         for fault in [Fault::Syncs, Fault::Writes, Fault::Full(0), Fault::ReadOnly] {
             let mut scene = Scene::begin(0);
@@ -46,14 +46,14 @@ fn a_relay_whose_disk_refuses_says_who_it_is_takes_no_mail_and_hands_over_what_i
             scene.relay().event("warning");
             scene.notes_of_alice(BURST);
             let held = refused.iter().filter(|id| scene.carried.contains_key(*id)).count();
-            assert!(held < refused.len(), "a disk that refuses cannot hold all of it");
+            assert!(held < refused.len(), "a failing disk cannot hold all of it");
             scene.alice_is_gone();
             scene.bob_gets_what_is_there();
         }
     });
 }
 
-/// Alice writes to Bob over a relay; he is away while she is there.
+/// Alice writes to Bob over a relay. They are never running at the same time.
 struct Scene {
     stage: Stage,
     rng: ChaCha20Rng,
@@ -62,11 +62,11 @@ struct Scene {
     port: u16,
     alice: Option<Node>,
     typed: u64,
-    /// Ids and texts that the store has.
+    /// Ids and texts of stored messages.
     accepted: BTreeMap<String, String>,
-    /// Of these what the relay said to have.
+    /// Those of them that the relay acknowledged.
     carried: BTreeMap<String, String>,
-    /// What Bob was shown.
+    /// Messages shown to Bob.
     shown: BTreeMap<String, String>,
 }
 
@@ -158,7 +158,7 @@ impl Scene {
         }
     }
 
-    /// Bob comes, meets nobody but the relay, and goes again.
+    /// Bob starts, connects only with the relay, and stops again.
     fn bob_gets_what_is_there(&mut self) {
         let mut bob = self.stage.start("bob");
         assert_eq!(bob.asks(&format!(r"\ping 127.0.0.1 {}", self.port))["event"], "pong");
@@ -167,7 +167,7 @@ impl Scene {
             let event = bob.event("message");
             let (id, text) = id_and_text(&event);
             let before = self.shown.insert(id, text);
-            assert!(before.is_none() || event["again"] == true, "shown twice without a word: {event}");
+            assert!(before.is_none() || event["again"] == true, "shown twice without `again`: {event}");
         }
         bob.quits();
     }

@@ -1,11 +1,12 @@
-//! Nothing that was acknowledged is missing and nobody becomes somebody else, whatever their disk does.
+//! Acknowledged data survives and identities stay the same, whatever the disk does.
 //!
 //! The programs keep their data on a [`baddisk`]. In [`cuts`] the power fails on both sides of a conversation, in
-//! [`carried`] that of a relay which keeps somebody's mail; in [`starts`] a program dies at every operation of a start; in
-//! [`refusals`] the disk fails, is full or read-only. Skipped, loudly, where the system allows no mounts.
+//! [`carried`] that of a relay holding mail. In [`starts`] a program dies at every operation of a start. In
+//! [`refusals`] the disk fails, is full or read-only. Skipped with a visible message where the system allows no
+//! mounts.
 //!
-//! `DARKNODE_TEST_SEED` repeats a run as far as the kernel's scheduling allows; `DARKNODE_TEST_ROUNDS` makes it as many
-//! times as long.
+//! `DARKNODE_TEST_SEED` repeats a run as far as the kernel's scheduling allows; `DARKNODE_TEST_ROUNDS` multiplies its
+//! length.
 #![cfg(all(feature = "node", target_os = "linux"))]
 
 #[path = "../baddisk/mod.rs"]
@@ -20,12 +21,12 @@ mod cuts;
 mod refusals;
 mod starts;
 
-/// Plays so many times, each with another seed.
+/// Runs a test `rounds` times with different seeds.
 fn each_seed(rounds: u64, play: impl Fn(u64)) {
     let set = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     let first = set("DARKNODE_TEST_SEED").unwrap_or_else(|| u64::from_be_bytes(darknode::node::clock::random()));
     for seed in (0..rounds * set("DARKNODE_TEST_ROUNDS").unwrap_or(1)).map(|round| first.wrapping_add(round)) {
-        // The last one printed is the one that failed.
+        // The last seed printed is the one that failed.
         eprintln!("DARKNODE_TEST_SEED={seed}");
         play(seed);
     }

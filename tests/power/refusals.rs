@@ -1,5 +1,5 @@
-//! A disk that refuses, in the middle of a conversation and at a start: what was not stored is not said to be, the user is
-//! told, and nothing is missing when the disk takes writes again.
+//! A failing disk, during a conversation and at a start: nothing is acknowledged that was not stored, the user is
+//! notified, and nothing is missing once the disk works again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::program::{Node, Stage};
 use crate::promise::text_of;
 
 const FAULTS: [Fault; 4] = [Fault::Syncs, Fault::Writes, Fault::Full(0), Fault::ReadOnly];
-/// Lines of each side while the disk refuses: more than the log has room for that is there already.
+/// Lines of each side while the disk fails: more than fit into the part of the log that exists already.
 const LINES: usize = 6;
-/// Between two attempts to type: the store itself tries again no earlier.
+/// Interval between attempts to type: the store itself retries no earlier.
 const MOMENT: Duration = Duration::from_millis(100);
 
 #[test]
-fn a_disk_that_refuses_acknowledges_nothing_says_so_and_loses_nothing() {
+fn with_a_failing_disk_nothing_is_acknowledged_the_user_is_warned_and_nothing_is_lost() {
     alone(|| {
-        // Each waits as long as an author waits until it sends again.
+        // Each wait is as long as an author's retry interval.
         std::thread::scope(|plays| FAULTS.iter().for_each(|fault| drop(plays.spawn(|| refuses_meanwhile(*fault)))));
     });
 }
@@ -48,8 +48,8 @@ fn refuses_meanwhile(fault: Fault) {
 
     disk.fails(Fault::None);
     coming.iter().for_each(|line| bob.knows_delivered(line));
-    accepted.insert(says_at_last(&mut alice, "after"));
-    // All that is acknowledged outlives the power.
+    accepted.insert(types_until_stored(&mut alice, "after"));
+    // Everything acknowledged survives a power cut.
     disk.stop_after(0, true);
     alice.killed();
     disk.cut(0);
@@ -59,13 +59,13 @@ fn refuses_meanwhile(fault: Fault) {
         history["messages"].as_array().expect("a list").iter().map(|message| text_of(message, "message")).collect();
     let missing: Vec<&String> = accepted.iter().chain(&coming).filter(|id| !there.contains(*id)).collect();
     assert!(missing.is_empty(), "{fault:?}: {missing:?}");
-    assert_eq!(there.len(), 1 + coming.len() + accepted.len(), "what was refused is not there");
+    assert_eq!(there.len(), 1 + coming.len() + accepted.len(), "refused messages are not stored");
     alice.quits();
     bob.quits();
 }
 
-/// Types a line until the disk takes it; its id.
-fn says_at_last(node: &mut Node, text: &str) -> String {
+/// Types a line repeatedly until it is stored. Returns its id.
+fn types_until_stored(node: &mut Node, text: &str) -> String {
     loop {
         let answer = node.asks(text);
         if answer["event"] == "queued" {
@@ -77,7 +77,7 @@ fn says_at_last(node: &mut Node, text: &str) -> String {
 }
 
 #[test]
-fn a_start_on_a_disk_that_refuses_is_refused_in_one_line_and_changes_nothing() {
+fn a_start_on_a_failing_disk_is_refused_in_one_line_and_changes_nothing() {
     alone(|| {
         let (stage, disk) = (Stage::new(), BadDisk::new());
         let home = disk.home("alice");

@@ -1,5 +1,5 @@
-//! A program dies at every operation of a start that changes or saves something. The next start works, and an identity
-//! that was shown is the one it has.
+//! A program dies at every operation of a start that changes or syncs something. The next start works, and an
+//! identity that was shown once stays the same.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use crate::baddisk::{BadDisk, alone};
 use crate::each_seed;
 use crate::program::{Node, Stage};
 
-/// Of the operations of a first start one in so many is the last, from a random one on.
+/// Only every n-th operation of a first start is tried, from a random one on.
 const STRIDE: u64 = 4;
 
 #[test]
-fn a_first_start_that_is_killed_at_any_operation_leaves_a_directory_that_works() {
+fn a_first_start_killed_at_any_operation_leaves_a_usable_directory() {
     alone(|| each_seed(1, |seed| first_starts(seed, |disk| disk.settle())));
 }
 
 #[test]
-fn a_first_start_that_loses_its_power_at_any_operation_leaves_a_directory_that_works() {
+fn a_first_start_that_loses_power_at_any_operation_leaves_a_usable_directory() {
     alone(|| each_seed(1, |seed| first_starts(seed, |disk| disk.cut(seed))));
 }
 
 #[test]
-fn an_identity_that_was_shown_outlives_every_later_start_that_loses_its_power_at_any_operation() {
+fn a_shown_identity_survives_later_starts_that_lose_power_at_any_operation() {
     alone(|| {
         each_seed(1, |seed| {
             let place = Place { stage: Stage::new(), disk: BadDisk::new() };
@@ -42,7 +42,7 @@ fn first_starts(seed: u64, end: impl Fn(&BadDisk)) {
     });
 }
 
-/// Until a start is complete before it dies.
+/// Tries operations in steps of `stride` until a start completes before it dies.
 fn for_each_operation(first: u64, stride: u64, dies_after: impl Fn(u64) -> bool) {
     let mut operation = first;
     while dies_after(operation) {
@@ -62,7 +62,7 @@ impl Place {
         self.stage.run(self.stage.cast("alice").dir(&home).command(), "alice")
     }
 
-    /// What it says when it is ready.
+    /// Starts it and returns its `ready` event.
     fn starts_well(&self) -> Value {
         let mut node = self.begins();
         let ready = node.event("ready");
@@ -70,7 +70,7 @@ impl Place {
         ready
     }
 
-    /// One start dies, the next one works. Whether the first died before it was ready.
+    /// Lets one start die and asserts that the next one works. Returns whether the first died before it was ready.
     fn start_dies(&self, operation: u64, end: impl Fn(&BadDisk), known: Option<&Value>) -> bool {
         self.stage.say(format!("--- dies after {operation} operations"));
         self.disk.stop_after(operation, true);

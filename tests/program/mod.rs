@@ -1,7 +1,7 @@
-//! The real program, started as a script starts it: lines into its standard input, events out of its standard output.
+//! Runs the real program as a script would: lines on its standard input, events from its standard output.
 //!
-//! A [`Stage`] is a temporary directory and the transcript of all that was typed, said and complained about in it; a test
-//! that fails prints it. Nothing here sleeps: whoever wants something waits for an event, for [`PATIENCE`] at most.
+//! A [`Stage`] is a temporary directory and a transcript of all input and output; a failing test prints it. Nothing
+//! here sleeps: tests wait for events, for [`PATIENCE`] at most.
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 mod node;
@@ -21,10 +21,10 @@ use tempfile::TempDir;
 
 pub use node::Node;
 
-/// How long nothing may happen while something must: a busy machine is slow, a hang is for ever.
+/// The longest wait for an event: generous, as a busy machine is slow, but a hang never ends.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A place for programs to play in.
+/// A temporary directory for programs, and their transcript.
 pub struct Stage {
     dir: TempDir,
     transcript: Transcript,
@@ -41,22 +41,22 @@ impl Stage {
         Stage { dir: TempDir::new().expect("a temporary directory"), transcript: Transcript::default() }
     }
 
-    /// A path on this stage.
+    /// A path in the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// A note in the transcript.
+    /// Adds a note to the transcript.
     pub fn say(&self, text: impl Into<String>) {
         note(&self.transcript, text.into());
     }
 
-    /// The program with nothing from the environment, and a home of its own.
+    /// The program with a clean environment and a home directory of its own.
     pub fn bare(&self) -> Command {
         program(self.dir.path())
     }
 
-    /// A new network key in a file of this name that nobody else can read; its text.
+    /// Creates a network key in a private file of this name. Returns its text.
     pub fn network_key(&self, file: &str) -> String {
         let output = self.bare().args(["network", "new"]).stdin(Stdio::null()).output().expect("the program starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -65,30 +65,38 @@ impl Stage {
         text
     }
 
-    /// Writes a file that nobody else can read.
+    /// Writes a private file.
     pub fn keep_secret(&self, file: &str, text: &str) {
         fs::write(self.path(file), text).expect("it can be written");
         fs::set_permissions(self.path(file), fs::Permissions::from_mode(0o600)).expect("it is ours");
     }
 
-    /// A node for `name` that speaks JSON, alone: no mDNS, any free port, a data directory of that name.
+    /// Configures a node for user `name` with JSON output: no mDNS, any free port, and a data directory of that name.
     pub fn cast(&self, name: &str) -> Cast<'_> {
-        Cast { stage: self, name: name.into(), dir: name.into(), port: 0, lan: false, face: "--json", more: Vec::new() }
+        Cast {
+            stage: self,
+            name: name.into(),
+            dir: name.into(),
+            port: 0,
+            lan: false,
+            interface: "--json",
+            more: Vec::new(),
+        }
     }
 
-    /// Starts a node as [`Stage::cast`] makes it.
+    /// Starts a node configured by [`Stage::cast`].
     pub fn start(&self, name: &str) -> Node {
         self.cast(name).start()
     }
 
-    /// Two nodes that have met.
+    /// Two nodes that have connected.
     pub fn two(&self) -> (Node, Node) {
         let (mut alice, mut bob) = (self.start("alice"), self.start("bob"));
         alice.meet(&mut bob);
         (alice, bob)
     }
 
-    /// Starts a command as a node whose standard input and output are pipes.
+    /// Starts a command as a node with pipes for standard input and output.
     pub fn run(&self, mut command: Command, name: &str) -> Node {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         note(&self.transcript, format!("{name} $ {command:?}"));
@@ -135,25 +143,25 @@ impl Drop for Stage {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let lines = self.transcript.lock().unwrap_or_else(PoisonError::into_inner);
-            eprintln!("--- what was typed (<), printed (>) and complained (!) ---\n{}\n---", lines.join("\n"));
+            eprintln!("--- input (<), output (>) and errors (!) ---\n{}\n---", lines.join("\n"));
         }
     }
 }
 
-/// What is tested: the program built with the tests, or the one that `DARKNODE_TEST_PROGRAM` names, built for another
-/// machine or installed.
+/// The program under test: the one built with the tests, or the one named by `DARKNODE_TEST_PROGRAM`, such as an
+/// installed one or one built for another machine.
 pub fn tested() -> OsString {
     std::env::var_os("DARKNODE_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_darknode").into())
 }
 
-/// The program with nothing from the environment, and its home at `home`.
+/// The program with a clean environment and the home directory `home`.
 pub fn program(home: &Path) -> Command {
     let mut command = Command::new(tested());
     clean(&mut command, home);
     command
 }
 
-/// Takes every option out of a command's environment and gives it a home.
+/// Removes all options from a command's environment and sets its home directory.
 pub fn clean(command: &mut Command, home: &Path) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DARKNODE_")) {
         command.env_remove(name);
@@ -168,7 +176,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Whether the system lets us make mounts of our own; says so loudly where it does not, and fails where `CI` is set.
+/// Whether the system allows mounts in a namespace. If not, prints a visible message, and fails if `CI` is set.
 pub fn may_mount() -> bool {
     let test = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "true"]).output();
     if test.is_ok_and(|output| output.status.success()) {
@@ -179,19 +187,19 @@ pub fn may_mount() -> bool {
     false
 }
 
-/// A node that is to be started.
+/// The configuration of a node to be started.
 pub struct Cast<'a> {
     stage: &'a Stage,
     name: String,
     dir: String,
     port: u16,
     lan: bool,
-    face: &'static str,
+    interface: &'static str,
     more: Vec<String>,
 }
 
 impl Cast<'_> {
-    /// Another data directory than the one of its name.
+    /// Sets another data directory.
     pub fn dir(mut self, dir: &str) -> Self {
         self.dir = dir.to_owned();
         self
@@ -202,20 +210,20 @@ impl Cast<'_> {
         self
     }
 
-    /// With mDNS.
+    /// Enables mDNS.
     pub fn on_the_lan(mut self) -> Self {
         self.lan = true;
         self
     }
 
     pub fn plain(mut self) -> Self {
-        self.face = "--plain";
+        self.interface = "--plain";
         self
     }
 
-    /// With the face that the program chooses itself.
-    pub fn faceless(mut self) -> Self {
-        self.face = "";
+    /// With the interface that the program chooses itself.
+    pub fn interactive(mut self) -> Self {
+        self.interface = "";
         self
     }
 
@@ -224,11 +232,11 @@ impl Cast<'_> {
         self
     }
 
-    /// The arguments as they are given to the program.
+    /// The arguments for the program.
     pub fn args(&self) -> Vec<String> {
         let mut args = vec!["-u".into(), self.name.clone(), "--data-dir".into(), self.dir.clone()];
         args.extend(["--port".into(), self.port.to_string()]);
-        args.extend((!self.face.is_empty()).then(|| self.face.into()));
+        args.extend((!self.interface.is_empty()).then(|| self.interface.into()));
         args.extend((!self.lan).then(|| "--no-lan".into()));
         args.extend(self.more.iter().cloned());
         args
@@ -240,7 +248,7 @@ impl Cast<'_> {
         command
     }
 
-    /// The program started by `sh -c SCRIPT`, in which `"$0" "$@"` is it with its arguments.
+    /// The program run by `sh -c SCRIPT`, in which `"$0" "$@"` is the program with its arguments.
     pub fn by_shell(&self, shell: &[&str], script: &str) -> Command {
         let mut command = Command::new(shell[0]);
         command.args(&shell[1..]).arg("-c").arg(script).arg(tested()).args(self.args());
@@ -251,7 +259,7 @@ impl Cast<'_> {
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Node {
         let mut node = self.stage.run(self.command(), &self.name);
-        match self.face {
+        match self.interface {
             "--json" => node.ready = node.event("ready"),
             _ => {
                 node.line_with("you are");
@@ -260,13 +268,14 @@ impl Cast<'_> {
         node
     }
 
-    /// Starts it where it cannot work: one line on standard error, code 2, nothing on standard output. The line.
+    /// Starts it where it cannot work. Asserts exit code 2 and one line on standard error only, and returns that
+    /// line.
     pub fn refused(self) -> String {
         refused(self.command())
     }
 }
 
-/// Runs a command that cannot work: one line on standard error, code 2, nothing on standard output. The line.
+/// Runs a command that cannot work. Asserts exit code 2 and one line on standard error only, and returns that line.
 pub fn refused(mut command: Command) -> String {
     let output = command.stdin(Stdio::null()).output().expect("the program starts");
     let error = String::from_utf8(output.stderr).expect("errors are text");
@@ -279,14 +288,14 @@ pub fn refused(mut command: Command) -> String {
 
 /// The keys of an event, sorted, without `event` and `line`.
 pub fn keys(event: &Value) -> Vec<&str> {
-    let object = event.as_object().unwrap_or_else(|| panic!("{event} is no object"));
+    let object = event.as_object().unwrap_or_else(|| panic!("{event} is not an object"));
     let mut keys: Vec<&str> =
         object.keys().map(String::as_str).filter(|key| !["event", "line"].contains(key)).collect();
     keys.sort_unstable();
     keys
 }
 
-/// Whether an event has this name and exactly these keys beside `event` and `line`.
+/// Asserts that an event has this name and exactly these keys besides `event` and `line`.
 pub fn assert_form(event: &Value, name: &str, expected: &[&str]) {
     let mut expected = expected.to_vec();
     expected.sort_unstable();
@@ -294,7 +303,7 @@ pub fn assert_form(event: &Value, name: &str, expected: &[&str]) {
     assert_eq!(keys(event), expected, "{event}");
 }
 
-/// Runs a command to its end: everything on its standard output.
+/// Runs a command to its end. Returns its standard output.
 pub fn output_of(command: &mut Command, args: &[&str]) -> Vec<u8> {
     let output = command.args(args.iter().map(OsStr::new)).stdin(Stdio::null()).output().expect("the program starts");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

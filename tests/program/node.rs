@@ -1,4 +1,4 @@
-//! A program that runs: what is typed into it, what it prints, how it ends.
+//! A running program: its input, its output, and its exit.
 
 use std::io::Write;
 use std::process::{Child, ChildStdin, ExitStatus};
@@ -12,16 +12,16 @@ use serde_json::Value;
 
 use super::{PATIENCE, Transcript, note, shortened};
 
-/// A program that runs. It is killed when a test lets go of it.
+/// A running program. It is killed when dropped.
 pub struct Node {
     pub name: String,
     pub(super) child: Child,
     pub(super) stdin: Option<ChildStdin>,
     pub(super) output: Receiver<Vec<u8>>,
     pub(super) complaints: Option<JoinHandle<Vec<String>>>,
-    /// Events that nobody has waited for yet.
+    /// Events that were received and not yet waited for.
     pub(super) pending: Vec<Value>,
-    /// Lines typed so far.
+    /// Number of lines typed so far.
     pub(super) typed: u64,
     /// The `ready` event.
     pub ready: Value,
@@ -43,12 +43,12 @@ impl Node {
         addr.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address has a port")
     }
 
-    /// What others give to `--bootstrap`.
+    /// Its address for the `--bootstrap` of others.
     pub fn place(&self) -> String {
         format!("127.0.0.1:{}", self.port())
     }
 
-    /// Types a line; its number.
+    /// Types a line. Returns its number.
     pub fn types(&mut self, line: &str) -> u64 {
         self.types_bytes(line.as_bytes())
     }
@@ -57,12 +57,12 @@ impl Node {
         self.typed += 1;
         note(&self.transcript, format!("{} < {}", self.name, shortened(&String::from_utf8_lossy(line))));
         let stdin = self.stdin.as_mut().expect("its input is open");
-        // A program that was killed takes nothing any more; whoever waits for an answer will see that it is gone.
+        // A killed program accepts no input; waiting for an answer will fail with a message.
         let _ = stdin.write_all(&[line, b"\n"].concat()).and_then(|()| stdin.flush());
         self.typed
     }
 
-    /// Ends its input.
+    /// Closes its standard input.
     pub fn hush(&mut self) {
         self.stdin = None;
     }
@@ -78,24 +78,24 @@ impl Node {
         self.wait(&format!("the answer to line {number}"), |event| event["line"] == number)
     }
 
-    /// Types a line that is refused; the error's code.
+    /// Types a line that is refused. Returns the error code.
     pub fn fails(&mut self, line: &str) -> String {
         let answer = self.asks(line);
         assert_eq!(answer["event"], "error", "{line} is answered by {answer}");
         answer["code"].as_str().expect("an error has a code").to_owned()
     }
 
-    /// The first event of this name that nobody has waited for.
+    /// Waits for the first event of this name not waited for before.
     pub fn event(&mut self, name: &str) -> Value {
         self.wait(name, |event| event["event"] == name)
     }
 
-    /// The first event of this name in which `key` is `value`.
+    /// Waits for the first event of this name in which `key` is `value`.
     pub fn event_with(&mut self, name: &str, key: &str, value: &str) -> Value {
         self.wait(&format!("{name} with {key} {value}"), |event| event["event"] == name && event[key] == value)
     }
 
-    /// The first event that nobody has waited for and that fits; the ones before it stay.
+    /// Waits for the first event that fits and was not waited for before. Earlier events are kept.
     pub fn wait(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         if let Some(at) = self.pending.iter().position(&fits) {
             return self.pending.remove(at);
@@ -104,18 +104,18 @@ impl Node {
             match self.next() {
                 Ok(event) if fits(&event) => return event,
                 Ok(event) => self.pending.push(event),
-                Err(why) => panic!("{} waited for {what}: {why}; meanwhile came {:#?}", self.name, self.pending),
+                Err(why) => panic!("{} waited for {what}: {why}; received meanwhile: {:#?}", self.name, self.pending),
             }
         }
     }
 
-    /// Whatever comes next, waited for or not.
+    /// The next event of any kind.
     fn next(&mut self) -> Result<Value, RecvTimeoutError> {
         let line = self.output.recv_timeout(PATIENCE)?;
         Ok(serde_json::from_slice(&line).expect("every line is a JSON object"))
     }
 
-    /// Events that nobody has waited for: those that are there, or those that come within `time` where there are none.
+    /// All events not waited for before; if there are none, those that arrive within `time`.
     pub fn listens(&mut self, time: Duration) -> Vec<Value> {
         if self.pending.is_empty()
             && let Ok(line) = self.output.recv_timeout(time)
@@ -127,34 +127,34 @@ impl Node {
         std::mem::take(&mut self.pending)
     }
 
-    /// Everything printed by now and by its end that nobody has waited for.
+    /// All events until its exit that were not waited for before.
     pub fn rest(&mut self) -> Vec<Value> {
         let mut rest = std::mem::take(&mut self.pending);
         loop {
             match self.next() {
                 Ok(event) => rest.push(event),
                 Err(RecvTimeoutError::Disconnected) => return rest,
-                Err(RecvTimeoutError::Timeout) => panic!("{} was to end and did not", self.name),
+                Err(RecvTimeoutError::Timeout) => panic!("{} did not exit", self.name),
             }
         }
     }
 
-    /// The first event of this name, or none if it dies before.
+    /// The first event of this name; `None` if it dies before.
     pub fn event_before_death(&mut self, name: &str) -> Option<Value> {
         loop {
             match self.output.recv_timeout(PATIENCE) {
-                // The last line may be half of one.
+                // The last line may be incomplete.
                 Ok(line) => match serde_json::from_slice::<Value>(&line) {
                     Ok(event) if event["event"] == name => return Some(event),
                     event => self.pending.extend(event),
                 },
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => panic!("{} neither says {name} nor dies", self.name),
+                Err(RecvTimeoutError::Timeout) => panic!("{} neither reports {name} nor dies", self.name),
             }
         }
     }
 
-    /// The next line of a plain face that holds `text`; what stands before it is passed over.
+    /// The next line of the plain interface that contains `text`. Lines before it are skipped.
     pub fn line_with(&mut self, text: &str) -> String {
         loop {
             match self.output.recv_timeout(PATIENCE) {
@@ -169,7 +169,7 @@ impl Node {
         }
     }
 
-    /// Dials another node and waits until it has answered on both sides.
+    /// Dials another node and waits until both sides report it.
     pub fn meet(&mut self, other: &mut Node) {
         let pong = self.asks(&format!(r"\ping 127.0.0.1 {}", other.port()));
         assert_eq!((&pong["event"], &pong["id"]), (&"pong".into(), &other.ready["id"]), "{pong}");
@@ -177,7 +177,7 @@ impl Node {
         other.event_with("nearby", "id", &me);
     }
 
-    /// Begins the conversation with another node, and waits until they are linked.
+    /// Opens the conversation with another node, and waits until they are linked.
     pub fn chats_with(&mut self, other: &mut Node) {
         let chat = self.asks(&format!(r"\chat {}", other.id()));
         assert_eq!(chat["event"], "chat", "{chat}");
@@ -186,14 +186,14 @@ impl Node {
         other.event_with("linked", "id", &me);
     }
 
-    /// Types a text to the current conversation; the id of its message.
+    /// Types a text to the current conversation. Returns the message id.
     pub fn says(&mut self, text: &str) -> String {
         let queued = self.asks(text);
         assert_eq!(queued["event"], "queued", "{queued}");
         queued["message"].as_str().expect("queued has an id").to_owned()
     }
 
-    /// Waits until the author knows that a message has arrived.
+    /// Waits until a message is reported as delivered.
     pub fn knows_delivered(&mut self, message: &str) {
         self.wait("delivered", |event| {
             event["event"] == "state" && event["message"] == message && event["state"] == "delivered"
@@ -208,7 +208,7 @@ impl Node {
         kill(Pid::from_raw(self.pid()), signal).expect("it runs");
     }
 
-    /// SIGKILL, and everything it had printed before that nobody has waited for.
+    /// Sends SIGKILL. Returns all events not waited for before.
     pub fn killed(mut self) -> Vec<Value> {
         note(&self.transcript, format!("{} is killed", self.name));
         self.child.kill().expect("it runs");
@@ -217,7 +217,7 @@ impl Node {
         rest
     }
 
-    /// The last line may be half of one: a kill can cut it.
+    /// Like `rest`, but the last line may be incomplete.
     fn rest_before_kill(&mut self) -> Vec<Value> {
         let mut rest = std::mem::take(&mut self.pending);
         while let Ok(line) = self.output.recv_timeout(PATIENCE) {
@@ -226,21 +226,21 @@ impl Node {
         rest
     }
 
-    /// Waits for its end: the exit status, what it printed last, and what it complained about.
+    /// Waits for its exit. Returns the exit status, the remaining events and the lines on standard error.
     pub fn ends(mut self) -> (ExitStatus, Vec<Value>, Vec<String>) {
         let rest = self.rest();
         let status = self.child.wait().expect("it ends");
-        let complaints = self.complaints.take().expect("nobody has asked before");
+        let complaints = self.complaints.take().expect("standard error was not read before");
         (status, rest, complaints.join().expect("its errors are read"))
     }
 
-    /// `\quit`, and a graceful end.
+    /// Types `\quit` and waits for a graceful exit.
     pub fn quits(mut self) {
         self.types(r"\quit");
         self.ends_well();
     }
 
-    /// Waits for a graceful end: `stopped` last, code 0, no complaint.
+    /// Waits for a graceful exit: `stopped` last, code 0, nothing on standard error.
     pub fn ends_well(self) {
         let name = self.name.clone();
         let (status, rest, complaints) = self.ends();
@@ -252,7 +252,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // Ended or not: a test lets nothing run on.
+        // No process may outlive its test.
         let _ = self.child.kill().and_then(|()| self.child.wait());
     }
 }

@@ -1,11 +1,11 @@
-//! What is promised to people whose programs are killed: somebody who types numbered lines through all their restarts, and
-//! what must hold in the end.
+//! The delivery guarantees, checked for users whose programs are killed: [`Person`] types numbered lines across
+//! restarts, and [`check`] asserts what must hold in the end.
 //!
-//! - a line whose `queued` was read, or that its author's history holds, is shown to the addressee;
-//! - each by one id, and the same id a second time only with `again:true`;
-//! - nothing else is shown;
-//! - what was delivered never waits again;
-//! - both histories are the same, in the order of typing.
+//! - A line that was reported as `queued`, or is in its author's history, is shown to the addressee.
+//! - Each line has one id, and is shown again only with `again:true`.
+//! - Nothing else is shown.
+//! - A delivered line is never queued again.
+//! - Both histories are equal, in the order of typing.
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,25 +15,25 @@ use serde_json::Value;
 
 use crate::program::Node;
 
-/// Somebody, through all their restarts.
+/// A user, across all restarts of their program.
 pub struct Person {
     pub name: &'static str,
     other: &'static str,
     pub node: Option<Node>,
-    /// How many lines they write.
+    /// Number of lines to type.
     lines: u64,
     typed: u64,
-    /// What the store has said that it has: id and text.
+    /// Messages known to be stored: id and text.
     accepted: BTreeMap<String, String>,
-    /// What was read as delivered.
+    /// Messages reported as delivered.
     delivered: BTreeSet<String>,
-    /// What was shown: id and text.
+    /// Messages shown: id and text.
     pub shown: BTreeMap<String, String>,
     pub restarts: u32,
 }
 
 impl Person {
-    /// Somebody whose program runs, and who is to write so many lines.
+    /// A user with a running program, who is to type this many lines.
     pub fn new(name: &'static str, other: &'static str, node: Node, lines: u64) -> Person {
         Person {
             name,
@@ -77,7 +77,7 @@ impl Person {
         self.restarts += 1;
     }
 
-    /// A program of theirs was started, and may not be ready.
+    /// Takes over a program that was started and may not be ready yet.
     pub fn begins_to_start(&mut self, node: Node) {
         self.node = Some(node);
     }
@@ -85,19 +85,20 @@ impl Person {
     pub fn starts(&mut self, node: Node) {
         self.begins_to_start(node);
         self.node().event("ready");
-        self.turn_to_the_other();
+        self.open_chat();
         self.history();
         let waiting = self.waiting();
         let back: Vec<&String> = waiting.iter().filter(|id| self.delivered.contains(*id)).collect();
-        assert!(back.is_empty(), "{} had read that these were delivered: {back:?}", self.name);
+        assert!(back.is_empty(), "these were reported to {} as delivered before: {back:?}", self.name);
     }
 
-    pub fn turn_to_the_other(&mut self) {
+    pub fn open_chat(&mut self) {
         let chat = format!(r"\chat {}", self.other);
         assert_eq!(self.node().asks(&chat)["event"], "chat");
     }
 
-    /// Ids and texts; what is my own counts as accepted, for a kill may have come between storing and saying so.
+    /// The ids and texts in history. Own messages count as accepted, as a kill may fall between storing and reporting
+    /// them.
     fn history(&mut self) -> Vec<(String, String)> {
         let ask = format!(r"\history {} 1000", self.other);
         let history = self.node().asks(&ask);
@@ -107,20 +108,20 @@ impl Person {
         messages.iter().map(id_and_text).collect()
     }
 
-    /// Ids of what waits.
+    /// The ids of queued messages.
     fn waiting(&mut self) -> Vec<String> {
         let status = self.node().asks(r"\status");
         status["messages"].as_array().expect("a list").iter().map(|view| text_of(view, "message")).collect()
     }
 
-    fn waits_until_nothing_waits(&mut self) {
+    fn wait_until_all_is_delivered(&mut self) {
         while !self.waiting().is_empty() {
             let state = self.node().event("state");
             self.notes(vec![state]);
         }
     }
 
-    fn reads_until_shown(&mut self, awaited: &BTreeSet<String>) {
+    fn wait_until_shown(&mut self, awaited: &BTreeSet<String>) {
         self.listens(Duration::ZERO);
         while !awaited.iter().all(|id| self.shown.contains_key(id)) {
             let message = self.node().event("message");
@@ -136,12 +137,12 @@ impl Person {
                 Some("state") => {
                     let id = text_of(&event, "message");
                     let forward = event["state"] == "delivered" || !self.delivered.contains(&id);
-                    assert!(forward, "{} reads a step back: {event}", self.name);
+                    assert!(forward, "{}: a state went back: {event}", self.name);
                     if event["state"] == "delivered" {
                         self.delivered.insert(id);
                     }
                 }
-                Some("error" | "warning") => panic!("{} is told {event}", self.name),
+                Some("error" | "warning") => panic!("{}: {event}", self.name),
                 _ => {}
             }
         }
@@ -150,27 +151,31 @@ impl Person {
     fn sees(&mut self, event: &Value) {
         let (id, text) = id_and_text(event);
         let before = self.shown.insert(id, text.clone());
-        assert!(before.is_none() || event["again"] == true, "{} is shown twice without a word: {event}", self.name);
-        assert!(before.is_none_or(|before| before == text), "{} is shown another text: {event}", self.name);
+        assert!(before.is_none() || event["again"] == true, "{}: shown twice without `again`: {event}", self.name);
+        assert!(before.is_none_or(|before| before == text), "{}: shown with another text: {event}", self.name);
     }
 }
 
-/// Both wait until everything has arrived.
-pub fn fall_quiet(people: &mut [Person; 2]) {
-    people.iter_mut().for_each(Person::waits_until_nothing_waits);
+/// Waits until everything was delivered and shown on both sides.
+pub fn settle(people: &mut [Person; 2]) {
+    people.iter_mut().for_each(Person::wait_until_all_is_delivered);
     for (reader, author) in [(1, 0), (0, 1)] {
         let awaited: BTreeSet<String> = people[author].accepted.keys().cloned().collect();
-        people[reader].reads_until_shown(&awaited);
+        people[reader].wait_until_shown(&awaited);
     }
 }
 
-/// Ends both, and holds what they were shown against what they were promised.
-pub fn is_kept(mut people: [Person; 2]) {
+/// Stops both programs, and checks the guarantees.
+pub fn check(mut people: [Person; 2]) {
     let histories = people.each_mut().map(Person::history);
-    assert_eq!(histories[0], histories[1], "both have said the same");
+    assert_eq!(histories[0], histories[1], "both histories are equal");
     for (reader, author) in [(1, 0), (0, 1)] {
         let (reader, author) = (&people[reader], &people[author]);
-        assert_eq!(reader.shown, author.accepted, "{} reads what {} wrote, and no more", reader.name, author.name);
+        assert_eq!(
+            reader.shown, author.accepted,
+            "{} is shown what {} wrote, and nothing else",
+            reader.name, author.name
+        );
         let texts: BTreeSet<&String> = reader.shown.values().collect();
         assert_eq!(texts.len(), reader.shown.len(), "each line has one id");
         let prefix = format!("{} ", author.name);

@@ -1,4 +1,4 @@
-//! The simulator: that its world does what it says, and what the cores do in it when everything goes wrong.
+//! Tests of the simulator itself, and of the cores in it under faults.
 
 mod scenarios;
 mod siege;

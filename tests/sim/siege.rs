@@ -1,4 +1,4 @@
-//! A crowd in one hand, and two nodes with one key.
+//! A Sybil attack, and two nodes with one key.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use darknode::identity::Scheme;
 use darknode::proto::Accept;
 use darknode::proto::notice::{Notice, WarningCode};
 use darknode::sim::node::Plan;
-use darknode::sim::scenario::{Order, Progress, Scenario, Stage};
-use darknode::sim::topology::pieces;
+use darknode::sim::scenario::{Harness, Params, Progress, Scenario};
+use darknode::sim::topology::components;
 use darknode::sim::{Settings, Sim};
 
 const HONEST: usize = 16;
-/// Four to one.
+/// Four sybils per honest node.
 const SYBILS: usize = 4 * HONEST;
 
-/// A closed network whose key has leaked: everybody of the crowd is linked with others of it, names all honest nodes in its
-/// list, knows where they are, and never stops dialling them.
-fn besieged<'a>(order: &'a Order, quiet: &'a mut dyn FnMut(Progress)) -> Stage<'a> {
-    let mut stage = Stage::new(order, quiet);
+/// A closed network whose key has leaked: all sybils are linked with others of them, name all honest nodes in their
+/// lists, know their addresses, and never stop dialling them.
+fn under_sybil_attack<'a>(order: &'a Params, quiet: &'a mut dyn FnMut(Progress)) -> Harness<'a> {
+    let mut stage = Harness::new(order, quiet);
     let sim = &mut stage.sim;
     sim.nodes.iter_mut().for_each(|node| node.plan.accept = Accept::Ask);
     for nth in 0..SYBILS {
-        sim.place(Plan::client(format!("s{nth}")));
+        sim.add_node(Plan::client(format!("s{nth}")));
     }
-    stage.acquaint();
+    stage.preload_links();
     let sim = &mut stage.sim;
     let all = HONEST + SYBILS;
-    let hellos: Vec<_> = (0..all).map(|node| sim.hello_of(node)).collect();
+    let hellos: Vec<_> = (0..all).map(|node| sim.first_hello(node)).collect();
     for sybil in HONEST..all {
         let others = (1..6).map(|step| HONEST + (sybil - HONEST + step) % SYBILS);
         for other in (0..HONEST).chain(others) {
-            sim.remember(sybil, other, &hellos[other]);
-            sim.befriend(sybil, other, false);
+            sim.preload_session(sybil, other, &hellos[other]);
+            sim.preload_link(sybil, other, false);
         }
     }
     stage.start(0..all, Duration::from_secs(10));
@@ -39,41 +39,41 @@ fn besieged<'a>(order: &'a Order, quiet: &'a mut dyn FnMut(Progress)) -> Stage<'
 }
 
 #[test]
-fn a_crowd_in_one_hand_parts_no_friends_and_leaves_everybody_honest_neighbours_by_lot() {
+fn a_sybil_attack_separates_no_friends_and_leaves_honest_nodes_random_honest_neighbours() {
     for seed in 0..2 {
-        let plain = Order::new(Scenario::Crash, HONEST, seed);
-        let order = Order { degree: 6, signed: false, ..plain };
+        let plain = Params::new(Scenario::Crash, HONEST, seed);
+        let order = Params { degree: 6, signed: false, ..plain };
         let mut quiet = |_| {};
-        let mut stage = besieged(&order, &mut quiet);
+        let mut stage = under_sybil_attack(&order, &mut quiet);
         stage.run(Duration::from_secs(300));
-        let sights = stage.sights();
-        assert!(sights.missing.is_empty() && sights.wrong.is_empty(), "seed {seed}: {:?}", sights.missing);
+        let found = stage.visibility();
+        assert!(found.missing.is_empty() && found.wrong.is_empty(), "seed {seed}: {:?}", found.missing);
         let honest = |ends: &[usize; 2]| ends.iter().all(|node| *node < HONEST);
         let live: Vec<[usize; 2]> = stage.sim.net().live().filter(honest).collect();
-        let by_lot = live.iter().filter(|[a, b]| !stage.graph.is_link(*a, *b)).count();
-        assert!(by_lot >= HONEST / 2, "seed {seed}: {by_lot} connections of honest nodes are by lot");
-        assert_eq!(pieces(0..HONEST, live.into_iter()).len(), 1, "seed {seed}");
+        let random = live.iter().filter(|[a, b]| !stage.graph.is_link(*a, *b)).count();
+        assert!(random >= HONEST / 2, "seed {seed}: {random} connections between honest nodes are random");
+        assert_eq!(components(0..HONEST, live.into_iter()).len(), 1, "seed {seed}");
         (HONEST..HONEST + SYBILS).for_each(|sybil| stage.sim.crash(sybil));
         stage.run(Duration::from_secs(60));
-        assert!(stage.all_is_seen(), "seed {seed}: the crowd is gone, and took somebody along");
+        assert!(stage.visibility_is_correct(), "seed {seed}: visibility is wrong after the sybils are gone");
         let report = stage.finish();
         assert!(report.broken.is_empty(), "seed {seed}: {:?}", report.broken);
     }
 }
 
 #[test]
-fn two_nodes_with_one_key_both_say_so_and_friends_go_on_with_each_other() {
+fn two_nodes_with_one_key_both_warn_and_their_friends_keep_working() {
     for seed in 0..4 {
         let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
         for node in 0..4 {
-            sim.place(Plan::client(format!("n{node}")));
+            sim.add_node(Plan::client(format!("n{node}")));
         }
-        let hellos: Vec<_> = (0..4).map(|node| sim.hello_of(node)).collect();
+        let hellos: Vec<_> = (0..4).map(|node| sim.first_hello(node)).collect();
         for (one, other) in (0..4).flat_map(|one| (0..4).map(move |other| (one, other))).filter(|(a, b)| a != b) {
-            sim.remember(one, other, &hellos[other]);
-            sim.befriend(one, other, false);
+            sim.preload_session(one, other, &hellos[other]);
+            sim.preload_link(one, other, false);
         }
-        let copy = sim.place_copy(0);
+        let copy = sim.add_copy(0);
         (0..4).for_each(|node| sim.start(node));
         sim.run(Duration::from_secs(10));
         sim.start(copy);
@@ -84,15 +84,15 @@ fn two_nodes_with_one_key_both_say_so_and_friends_go_on_with_each_other() {
         let both = sim.run_until(Duration::from_secs(600), |sim| says_so(sim, 0) && says_so(sim, copy));
         assert!(both, "seed {seed}: {} and {}", says_so(&sim, 0), says_so(&sim, copy));
         sim.run(Duration::from_secs(600));
-        let sees = |one: usize, other: usize| sim.nodes[one].shows.contains(&sim.nodes[other].session);
+        let sees = |one: usize, other: usize| sim.nodes[one].shown_online.contains(&sim.nodes[other].session);
         assert!((1..4).all(|one| (1..4).all(|other| one == other || sees(one, other))), "seed {seed}");
         sim.crash(copy);
         let friends = sim.run_until(Duration::from_secs(400), |sim| {
             (1..4).all(|friend| {
                 let [one, other] = [0, friend].map(|node| sim.nodes[node].session);
-                sim.nodes[friend].shows.contains(&one) && sim.nodes[0].shows.contains(&other)
+                sim.nodes[friend].shown_online.contains(&one) && sim.nodes[0].shown_online.contains(&other)
             })
         });
-        assert!(friends, "seed {seed}: the copy is gone, and the other one is not found");
+        assert!(friends, "seed {seed}: the original is not found after the copy is gone");
     }
 }

@@ -1,5 +1,5 @@
-//! Storms: small worlds in which anything goes wrong at any moment, by seed; then the sky clears, and everything that was
-//! promised must come true.
+//! Randomized fault injection: small worlds in which anything fails at any moment, by seed. Then everything is
+//! repaired, and all guarantees must hold.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use rand_core::{Rng, SeedableRng};
 
 const SEEDS: u64 = 200;
 const STEPS: u64 = 40;
-/// The longest pause between two rounds of seeking, and a little.
+/// The longest interval between two rounds of seeking, and a little more.
 const CLEAR: Duration = Duration::from_secs(400);
 
-/// A small world, and what was done to it.
+/// A small world and the history of its faults.
 struct Storm {
     seed: u64,
     sim: Sim,
@@ -32,16 +32,16 @@ struct Storm {
 }
 
 #[test]
-fn after_any_storm_friends_see_each_other_and_every_line_typed_was_shown_once() {
+fn after_random_faults_friends_see_each_other_and_every_message_was_shown_once() {
     for seed in 0..SEEDS {
         let mut storm = Storm::new(seed);
         for _ in 0..STEPS {
-            storm.misfortune();
+            storm.inject_fault();
             let pause = storm.below(8_000);
             storm.sim.run(Duration::from_millis(pause));
             storm.check();
         }
-        storm.clear();
+        storm.recover();
     }
 }
 
@@ -54,13 +54,13 @@ impl Storm {
         let twice = (rng.next_u64() % 2 * 10) as u8;
         let mut sim = Sim::new(Settings { seed, loss, twice, scheme: Scheme::Cheap, ..Settings::default() });
         for node in 0..nodes {
-            sim.place(Plan::client(format!("n{node}")));
+            sim.add_node(Plan::client(format!("n{node}")));
         }
-        let hellos: Vec<_> = (0..nodes).map(|node| sim.hello_of(node)).collect();
+        let hellos: Vec<_> = (0..nodes).map(|node| sim.first_hello(node)).collect();
         for (a, b) in graph.links() {
             for (one, other) in [(a, b), (b, a)] {
-                sim.remember(one, other, &hellos[other]);
-                sim.befriend(one, other, false);
+                sim.preload_session(one, other, &hellos[other]);
+                sim.preload_link(one, other, false);
             }
         }
         (0..nodes).for_each(|node| sim.start(node));
@@ -76,7 +76,7 @@ impl Storm {
         self.below(self.graph.nodes() as u64) as usize
     }
 
-    fn misfortune(&mut self) {
+    fn inject_fault(&mut self) {
         let (one, other) = (self.node(), self.node());
         match self.below(11) {
             0 if self.sim.nodes[one].is_on() => self.sim.crash(one),
@@ -94,12 +94,13 @@ impl Storm {
                 let edge = self.below(2) as u32;
                 self.sim.split(|node| u32::from(node <= one) * edge);
             }
-            9 => self.sim.nodes[one].wall_ahead = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
+            9 => self.sim.nodes[one].wall_offset = self.rng.next_u64() as i64 % (2 * 24 * 3600 * 1000),
             _ => self.say(one, other),
         }
     }
 
-    /// A node turns up somewhere else, unless a friend of it has: of two friends one can be found where it was.
+    /// Moves a node to a new address, unless a friend of it has moved: one of two friends must be where it was known
+    /// to be.
     fn wander(&mut self, node: usize) {
         if self.graph.friends(node).all(|friend| !self.moved.contains(&friend)) {
             self.moved.insert(node);
@@ -122,10 +123,10 @@ impl Storm {
         assert!(broken.is_empty(), "seed {}: {broken:?}", self.seed);
     }
 
-    /// Everybody is on, at a known place, and reaches everybody.
-    fn clear(mut self) {
+    /// Restarts all nodes at known addresses with full connectivity, and checks the outcome.
+    fn recover(mut self) {
         self.sim.join();
-        // Whoever was told to quit while it stood still does so when it moves again.
+        // A node that was asked to quit while stalled does so when it resumes.
         self.sim.run(Duration::from_secs(60));
         for one in 0..self.graph.nodes() {
             (0..one).for_each(|other| self.sim.mend(one, other));
@@ -141,16 +142,16 @@ impl Storm {
         let done = self.sim.run_until(CLEAR, |sim| queued.is_subset(&stored(sim)));
         assert!(done, "seed {seed}: lines lost: {:?}", queued.difference(&stored(&self.sim)).collect::<Vec<_>>());
         let settled = self.sim.run_until(CLEAR, |sim| sim.nodes.iter().all(|node| node.disk.waiting() == 0));
-        assert!(settled, "seed {seed}: what arrived still waits");
+        assert!(settled, "seed {seed}: delivered messages are still queued");
         self.check();
     }
 }
 
 fn sees(sim: &Sim, one: usize, other: usize) -> bool {
-    sim.nodes[one].shows.contains(&sim.nodes[other].session)
+    sim.nodes[one].shown_online.contains(&sim.nodes[other].session)
 }
 
-/// Lines whose prompt has returned.
+/// Messages that were reported as queued.
 fn queued(sim: &Sim) -> BTreeSet<String> {
     let all = sim.nodes.iter().flat_map(|node| &node.notices);
     let queued = all.filter_map(|(_, notice)| match notice {
@@ -160,7 +161,7 @@ fn queued(sim: &Sim) -> BTreeSet<String> {
     queued.collect()
 }
 
-/// Lines that somebody else than their author has on disk.
+/// Messages that another node than their author has on disk.
 fn stored(sim: &Sim) -> BTreeSet<String> {
     let rows = sim.nodes.iter().flat_map(|node| node.disk.history.iter().filter(|row| row.from != node.user));
     rows.map(|row| String::from_utf8_lossy(&row.body).into_owned()).collect()

@@ -1,4 +1,4 @@
-//! The simulated world: addresses, cables, links, clocks and stalls.
+//! The simulated world: addresses, cuts, links, clocks and stalls.
 
 use std::time::Duration;
 
@@ -7,31 +7,31 @@ use darknode::proto::Accept;
 use darknode::proto::event::Command;
 use darknode::proto::notice::{Absence, Notice};
 use darknode::sim::node::Plan;
-use darknode::sim::scenario::{Order, Scenario, play};
+use darknode::sim::scenario::{Params, Scenario, run};
 use darknode::sim::{Settings, Sim};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Friends who have met before, on no local link, all on.
+/// Running friends who know each other, on no local link.
 fn friends(seed: u64, count: usize, settings: Settings) -> Sim {
     let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..settings });
     for node in 0..count {
-        sim.place(Plan::client(format!("n{node}")));
+        sim.add_node(Plan::client(format!("n{node}")));
     }
-    let hellos: Vec<_> = (0..count).map(|node| sim.hello_of(node)).collect();
+    let hellos: Vec<_> = (0..count).map(|node| sim.first_hello(node)).collect();
     for one in 0..count {
         for other in (0..count).filter(|other| *other != one) {
-            sim.remember(one, other, &hellos[other]);
-            sim.befriend(one, other, false);
+            sim.preload_session(one, other, &hellos[other]);
+            sim.preload_link(one, other, false);
         }
     }
     (0..count).for_each(|node| sim.start(node));
-    assert!(sim.run_until(SOON, all_see_each_other), "seed {seed}: old friends did not meet");
+    assert!(sim.run_until(SOON, all_see_each_other), "seed {seed}: friends did not connect");
     sim
 }
 
 fn sees(sim: &Sim, one: usize, other: usize) -> bool {
-    sim.nodes[one].shows.contains(&sim.nodes[other].session)
+    sim.nodes[one].shown_online.contains(&sim.nodes[other].session)
 }
 
 fn all_see_each_other(sim: &Sim) -> bool {
@@ -39,17 +39,17 @@ fn all_see_each_other(sim: &Sim) -> bool {
     on.iter().all(|one| on.iter().all(|other| one == other || sees(sim, *one, *other)))
 }
 
-fn told(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> usize {
+fn count_notices(sim: &Sim, node: usize, is: impl Fn(&Notice) -> bool) -> usize {
     sim.nodes[node].notices.iter().filter(|(_, notice)| is(notice)).count()
 }
 
 #[test]
-fn a_seed_gives_one_trace_and_another_seed_another() {
+fn equal_seeds_give_equal_traces_and_different_seeds_different_ones() {
     for (name, scenario) in Scenario::ALL {
         let trace = |seed| {
-            let plain = Order::new(scenario, 10, seed);
-            let order = Order { span: Duration::from_secs(120), degree: 4, signed: false, ..plain };
-            play(&order, &mut |_| {}).trace
+            let plain = Params::new(scenario, 10, seed);
+            let order = Params { span: Duration::from_secs(120), degree: 4, signed: false, ..plain };
+            run(&order, &mut |_| {}).trace
         };
         assert_eq!(trace(3), trace(3), "{name}");
         assert_ne!(trace(3), trace(4), "{name}");
@@ -57,18 +57,22 @@ fn a_seed_gives_one_trace_and_another_seed_another() {
 }
 
 #[test]
-fn who_moves_is_there_again_at_once_for_those_it_dialled_and_soon_for_all() {
+fn a_node_that_changes_its_address_is_seen_again_soon_by_all() {
     for seed in 0..10 {
         let mut sim = friends(seed, 3, Settings::default());
         sim.move_to(0, "11.0.0.1:27272".parse().unwrap());
         assert!(sim.run_until(SOON, all_see_each_other), "seed {seed}");
         let lost = |notice: &Notice| matches!(notice, Notice::Offline { .. });
-        assert_eq!(told(&sim, 1, lost) + told(&sim, 2, lost), 0, "seed {seed}: a move is no absence");
+        assert_eq!(
+            count_notices(&sim, 1, lost) + count_notices(&sim, 2, lost),
+            0,
+            "seed {seed}: a new address is not an absence"
+        );
     }
 }
 
 #[test]
-fn who_moves_while_off_is_found_when_it_dials_and_another_at_its_old_address_is_not_taken_for_it() {
+fn a_node_that_moved_while_off_is_found_and_not_confused_with_another_at_its_old_address() {
     for seed in 0..10 {
         let mut sim = friends(seed, 3, Settings::default());
         let old = sim.nodes[0].addr;
@@ -83,10 +87,10 @@ fn who_moves_while_off_is_found_when_it_dials_and_another_at_its_old_address_is_
 }
 
 #[test]
-fn a_stall_shorter_than_the_idle_time_out_loses_nobody_and_a_longer_one_comes_back() {
+fn a_stall_shorter_than_the_idle_timeout_loses_no_connection_and_a_longer_one_recovers() {
     for seed in 0..10 {
         let mut sim = friends(seed, 3, Settings::default());
-        let lost = |sim: &Sim| told(sim, 1, |notice| matches!(notice, Notice::Offline { .. }));
+        let lost = |sim: &Sim| count_notices(sim, 1, |notice| matches!(notice, Notice::Offline { .. }));
         sim.stall(0, Duration::from_secs(8));
         sim.run(Duration::from_secs(60));
         assert_eq!(lost(&sim), 0, "seed {seed}");
@@ -94,34 +98,37 @@ fn a_stall_shorter_than_the_idle_time_out_loses_nobody_and_a_longer_one_comes_ba
         sim.run(Duration::from_secs(60));
         assert!(lost(&sim) == 1 && !sees(&sim, 1, 0), "seed {seed}");
         sim.run(Duration::from_secs(3540));
-        assert!(sim.run_until(SOON, all_see_each_other), "seed {seed}: who slept is back");
+        assert!(sim.run_until(SOON, all_see_each_other), "seed {seed}: the stalled node is seen again");
     }
 }
 
 #[test]
-fn over_a_link_that_passes_one_way_nobody_comes_and_goes_for_ever() {
+fn a_one_way_link_does_not_make_users_flap() {
     for seed in 0..10 {
         let mut sim = friends(seed, 2, Settings::default());
         sim.cut_one_way(0, 1);
         sim.run(Duration::from_secs(1200));
         let changes = |notice: &Notice| matches!(notice, Notice::Online { .. } | Notice::Offline { .. });
-        assert!((0..2).all(|node| told(&sim, node, changes) <= 2 && sim.nodes[node].shows.is_empty()), "seed {seed}");
+        assert!(
+            (0..2).all(|node| count_notices(&sim, node, changes) <= 2 && sim.nodes[node].shown_online.is_empty()),
+            "seed {seed}"
+        );
         sim.mend(0, 1);
         assert!(sim.run_until(Duration::from_secs(400), all_see_each_other), "seed {seed}");
     }
 }
 
 #[test]
-fn three_packets_in_ten_may_be_lost_and_nobody_is_called_away() {
+fn with_thirty_percent_loss_no_user_is_reported_away() {
     for seed in 0..10 {
         let mut sim = friends(seed, 4, Settings { loss: 30, ..Settings::default() });
         sim.run(Duration::from_secs(3600));
         let away = |notice: &Notice| matches!(notice, Notice::Offline { reason: Absence::Lost, .. });
-        assert!((0..4).all(|node| told(&sim, node, away) == 0), "seed {seed}");
+        assert!((0..4).all(|node| count_notices(&sim, node, away) == 0), "seed {seed}");
         let to = sim.nodes[1].user;
         sim.command(0, 1, Command::Say { to, text: "through the noise".to_owned() });
         let shown = |notice: &Notice| matches!(notice, Notice::Message(_));
-        assert!(sim.run_until(Duration::from_secs(60), |sim| told(sim, 1, shown) == 1), "seed {seed}");
+        assert!(sim.run_until(Duration::from_secs(60), |sim| count_notices(sim, 1, shown) == 1), "seed {seed}");
     }
 }
 
@@ -132,7 +139,7 @@ fn wall_clocks_may_show_1970_or_be_days_apart() {
         let day = 24 * 3600 * 1000;
         for (node, ahead) in [(0, day), (1, -day), (2, -1_790_000_000_000)] {
             sim.crash(node);
-            sim.nodes[node].wall_ahead = ahead;
+            sim.nodes[node].wall_offset = ahead;
         }
         sim.run(SOON);
         (0..3).for_each(|node| sim.start(node));
@@ -142,12 +149,12 @@ fn wall_clocks_may_show_1970_or_be_days_apart() {
             sim.command(from, 1, Command::Say { to, text: "what time is it?".to_owned() });
         }
         let shown = |notice: &Notice| matches!(notice, Notice::Message(_));
-        assert!(sim.run_until(SOON, |sim| (0..3).all(|node| told(sim, node, shown) == 1)), "seed {seed}");
+        assert!(sim.run_until(SOON, |sim| (0..3).all(|node| count_notices(sim, node, shown) == 1)), "seed {seed}");
     }
 }
 
 #[test]
-fn who_loses_its_disk_is_found_by_friends_and_knows_them_again() {
+fn a_node_that_lost_its_disk_is_found_by_friends_and_knows_them_again() {
     for seed in 0..10 {
         let mut sim = friends(seed, 4, Settings::default());
         sim.run(SOON);
@@ -160,13 +167,13 @@ fn who_loses_its_disk_is_found_by_friends_and_knows_them_again() {
 }
 
 #[test]
-fn a_disk_from_an_old_backup_makes_nobody_mute() {
+fn a_restored_backup_does_not_silence_a_node() {
     for seed in 0..10 {
         let mut sim = friends(seed, 4, Settings::default());
         let backup = sim.nodes[0].disk.load();
         for day in 0..3 {
             sim.run(Duration::from_secs(24 * 3600));
-            sim.restate(0, ([11, 0, 0, day], 27272).into());
+            sim.add_address(0, ([11, 0, 0, day], 27272).into());
         }
         sim.crash(0);
         sim.nodes[0].disk.restore(backup);
@@ -176,32 +183,35 @@ fn a_disk_from_an_old_backup_makes_nobody_mute() {
         let to = sim.nodes[0].user;
         (1..4).for_each(|friend| sim.command(friend, 1, Command::Say { to, text: "welcome back".to_owned() }));
         let shown = |notice: &Notice| matches!(notice, Notice::Message(_));
-        assert!(sim.run_until(Duration::from_secs(60), |sim| told(sim, 0, shown) == 3), "seed {seed}");
+        assert!(sim.run_until(Duration::from_secs(60), |sim| count_notices(sim, 0, shown) == 3), "seed {seed}");
     }
 }
 
 #[test]
-fn strangers_meet_when_their_links_are_joined_and_are_away_some_time_after_they_are_split() {
+fn strangers_are_discovered_when_links_are_joined_and_away_some_time_after_a_split() {
     for seed in 0..10 {
         let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
         for (name, segment) in [("anna", 1), ("berta", 2)] {
-            let node = sim.place(Plan { accept: Accept::Ask, segment: Some(segment), ..Plan::client(name) });
+            let node = sim.add_node(Plan { accept: Accept::Ask, segment: Some(segment), ..Plan::client(name) });
             sim.start(node);
         }
         sim.run(SOON);
         let met = |notice: &Notice| matches!(notice, Notice::Nearby { .. });
-        assert_eq!(told(&sim, 0, met), 0, "seed {seed}");
+        assert_eq!(count_notices(&sim, 0, met), 0, "seed {seed}");
         sim.set_segment(1, Some(1));
-        assert!(sim.run_until(SOON, |sim| told(sim, 0, met) == 1 && told(sim, 1, met) == 1), "seed {seed}");
+        assert!(
+            sim.run_until(SOON, |sim| count_notices(sim, 0, met) == 1 && count_notices(sim, 1, met) == 1),
+            "seed {seed}"
+        );
         sim.set_segment(1, Some(2));
         sim.cut(0, 1);
         let away = |notice: &Notice| matches!(notice, Notice::Away { .. });
-        assert!(sim.run_until(Duration::from_secs(180), |sim| told(sim, 0, away) == 1), "seed {seed}");
+        assert!(sim.run_until(Duration::from_secs(180), |sim| count_notices(sim, 0, away) == 1), "seed {seed}");
     }
 }
 
 #[test]
-fn a_crash_that_is_heard_ends_connections_at_once_and_a_silent_one_after_the_idle_time_out() {
+fn a_loud_crash_ends_connections_at_once_and_a_silent_one_after_the_idle_timeout() {
     for (loudly, within) in [(true, 5), (false, 18)] {
         let mut sim = friends(1, 3, Settings::default());
         if loudly {
@@ -215,7 +225,7 @@ fn a_crash_that_is_heard_ends_connections_at_once_and_a_silent_one_after_the_idl
 }
 
 #[test]
-fn each_part_of_a_split_network_keeps_its_own_and_all_are_together_after_the_join() {
+fn each_part_of_a_partition_keeps_its_members_and_all_reconnect_after_the_join() {
     for seed in 0..10 {
         let mut sim = friends(seed, 6, Settings::default());
         sim.split(|node| (node % 3) as u32);

@@ -1,4 +1,4 @@
-//! Envelopes in custody, and what goes with them, over restarts.
+//! Envelopes in custody and related rows, across restarts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use crate::support::*;
 
-/// An envelope of a stranger's, for another stranger.
+/// An envelope of one stranger for another.
 pub fn held(n: u8) -> CustodyRow {
     CustodyRow {
         envelope: EnvelopeId([n; 32]),
@@ -30,7 +30,7 @@ pub fn held(n: u8) -> CustodyRow {
     }
 }
 
-/// One that I sealed and that somebody cannot open.
+/// An envelope of our own that its addressee could not open.
 pub fn held_for_me(n: u8) -> CustodyRow {
     let other = StreamId { epoch: 3, ..to_bob() };
     let load = vec![(to_bob(), ranges([(1, 2)])), (other, ranges([(7, 7), (9, u64::MAX)]))];
@@ -46,7 +46,7 @@ pub fn held_for_me(n: u8) -> CustodyRow {
     }
 }
 
-/// One of mine, a receipt, of which only the record is left.
+/// A receipt of our own, of which only the record is left.
 pub fn released(n: u8) -> CustodyRow {
     CustodyRow {
         mine: Some(Mine { r: [n + 4; 32], load: Vec::new() }),
@@ -69,7 +69,7 @@ fn reopened(dir: &std::path::Path) -> Memory {
 }
 
 #[test]
-fn envelopes_keep_the_order_they_came_in_also_when_they_change() {
+fn envelopes_keep_their_order_of_arrival_even_if_updated() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all([9, 1, 5, 3].map(|n| put(held(n))));
@@ -85,7 +85,7 @@ fn envelopes_keep_the_order_they_came_in_also_when_they_change() {
 }
 
 #[test]
-fn a_tombstone_and_a_debt_are_there_until_they_are_forgotten() {
+fn tombstones_and_owed_receipts_are_kept_until_removed() {
     let dir = tempfile::tempdir().unwrap();
     let owed = |user, session, owed| Op::Owed { user, session, owed };
     let mut store = Running::open(dir.path());
@@ -100,7 +100,7 @@ fn a_tombstone_and_a_debt_are_there_until_they_are_forgotten() {
 }
 
 #[test]
-fn what_carriers_have_is_remembered_while_something_waits_in_the_stream() {
+fn carried_ranges_are_loaded_while_a_message_of_the_stream_waits() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     let carried = |ranges| Op::Carried { stream: to_bob(), by: SessionId([9; 32]), ranges };
@@ -116,7 +116,7 @@ fn what_carriers_have_is_remembered_while_something_waits_in_the_stream() {
 }
 
 #[test]
-fn what_releases_an_envelope_is_overwritten_when_it_is_forgotten() {
+fn release_secrets_are_overwritten_on_disk_when_removed() {
     let dir = tempfile::tempdir().unwrap();
     let r = *b"this releases an envelope of me!";
     let load = (1..=200).map(|epoch| (StreamId { epoch, ..to_bob() }, ranges([(1, 1)]))).collect();
@@ -134,14 +134,14 @@ fn what_releases_an_envelope_is_overwritten_when_it_is_forgotten() {
 }
 
 #[test]
-fn a_disk_that_refuses_keeps_the_last_word_about_every_envelope() {
+fn after_an_outage_the_last_op_about_every_envelope_is_stored() {
     let dir = tempfile::tempdir().unwrap();
     let options = full_disk();
     let mut store = Running::start(Store::open_with(dir.path(), me(), options.clone()).unwrap());
     store.put(put(held(1)));
     store.failed();
     let envelope = EnvelopeId([1; 32]);
-    // Enough for the backlog to be gone through several times.
+    // Enough ops to compact the backlog several times.
     for n in 0..30_000u32 {
         store.put(Op::Copies { envelope, copies: (n % 200) as u8 });
         store.put(Op::Carried { stream: to_bob(), by: BOBS, ranges: ranges([(1, n.into())]) });
@@ -194,7 +194,7 @@ fn ranged(pairs: Vec<(u64, u64)>) -> Ranges {
     pairs.into_iter().map(|(first, more)| (first, first + more)).collect()
 }
 
-/// Streams in no order that means anything.
+/// By stream and session, as the order of rows has no meaning.
 fn by_stream(known: &[(StreamId, SessionId, Ranges)]) -> BTreeMap<(StreamId, SessionId), &Ranges> {
     known.iter().map(|(stream, session, ranges)| ((*stream, *session), ranges)).collect()
 }
@@ -203,13 +203,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_remembers_what_the_simulated_disk_remembers(batches in prop::collection::vec(prop::collection::vec(op(), 1..12), 1..8)) {
+    fn it_stores_what_the_simulated_disk_stores(batches in prop::collection::vec(prop::collection::vec(op(), 1..12), 1..8)) {
         let dir = tempfile::tempdir().unwrap();
         let mut disk = Disk::default();
         let mut store = Running::open(dir.path());
         let mut typed = BTreeSet::new();
         for mut batch in batches {
-            // Nobody types the same message twice.
+            // No message is typed twice.
             batch.retain(|op| !matches!(op, Op::Typed(row) if !typed.insert(row.id)));
             batch.iter().cloned().for_each(|op| disk.write(Ticket(1), op));
             disk.commit(Ticket(1));

@@ -1,4 +1,4 @@
-//! A disk that is full.
+//! A full disk.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -8,14 +8,14 @@ use darknode::proto::persist::{Memory, MessageRow, Op};
 
 use crate::support::*;
 
-/// A store that may not grow, and what sets it free.
+/// A store that may not grow, and the options that lift the limit.
 fn full(dir: &Path) -> (Running, Options) {
     let options = full_disk();
     (Running::start(Store::open_with(dir, me(), options.clone()).unwrap()), options)
 }
 
 #[test]
-fn a_full_disk_refuses_new_typing_and_loses_nothing_else() {
+fn a_full_disk_refuses_typed_messages_and_loses_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, options) = full(dir.path());
     let long = "long".repeat(3000);
@@ -27,7 +27,7 @@ fn a_full_disk_refuses_new_typing_and_loses_nothing_else() {
     store.put(Op::Typed(mine(1, 2, &long)));
     assert_eq!(store.failed().0, [mine(1, 2, "").id], "refused at once");
     let kept = store.put(Op::Received(theirs(2, 3, &long)));
-    assert_eq!(store.texts(), [""; 0], "questions are answered meanwhile");
+    assert_eq!(store.texts(), [""; 0], "queries are answered meanwhile");
 
     options.max_pages.store(0, Ordering::Relaxed);
     store.stored(kept);
@@ -40,7 +40,7 @@ fn a_full_disk_refuses_new_typing_and_loses_nothing_else() {
 }
 
 #[test]
-fn what_was_typed_into_a_failing_batch_is_named_and_the_rest_of_the_batch_goes_in_later() {
+fn typed_messages_of_a_failed_batch_are_reported_and_the_rest_is_stored_later() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, options) = full(dir.path());
     let long = "long".repeat(3000);
@@ -62,7 +62,7 @@ fn what_was_typed_into_a_failing_batch_is_named_and_the_rest_of_the_batch_goes_i
 }
 
 #[test]
-fn a_store_stops_also_while_the_disk_is_full() {
+fn a_store_can_be_stopped_while_the_disk_is_full() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, _options) = full(dir.path());
     store.put(Op::Received(theirs(1, 1, &"long".repeat(3000))));

@@ -1,4 +1,4 @@
-//! Files that are newer, foreign, damaged or not there.
+//! Store files that are newer, foreign, damaged or missing.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,8 @@ use std::path::Path;
 use darknode::node::store::{Store, StoreError};
 use darknode::proto::event::Query;
 use darknode::proto::notice::{ErrorCode, Notice};
-use darknode::proto::persist::{Counters, Memory, Op};
+use darknode::proto::persist::{Counters, Memory, MessageRow, Op};
+use darknode::time::Moment;
 
 use crate::memory::everything;
 use crate::support::*;
@@ -22,7 +23,7 @@ fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_store_from_a_newer_version_is_refused_and_left_as_it_is() {
+fn a_store_from_a_newer_version_is_refused_and_left_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     Running::open(dir.path()).stop();
     let path = dir.path().join("darknode.db");
@@ -37,7 +38,7 @@ fn a_store_from_a_newer_version_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_newer_version_that_is_only_in_the_log_is_refused_with_nothing_lost() {
+fn a_newer_version_that_is_only_in_the_log_is_refused_without_loss() {
     let dir = tempfile::tempdir().unwrap();
     Running::open(dir.path()).stop();
     let raw = rusqlite::Connection::open(dir.path().join("darknode.db")).unwrap();
@@ -49,12 +50,13 @@ fn a_newer_version_that_is_only_in_the_log_is_refused_with_nothing_lost() {
     assert_eq!(after, before);
 }
 
-/// A store of each version before this with everything in it that it could hold, as `.dump` of SQLite writes it.
+/// A fully populated store of each earlier version, as an SQLite `.dump`.
 const VERSION_1: &str = include_str!("version-1.sql");
 const VERSION_2: &str = include_str!("version-2.sql");
+const VERSION_3: &str = include_str!("version-3.sql");
 
-/// Brings a store forward that had `kept` of everything there is now.
-fn brings_forward(version: &str, kept: impl Fn(Memory) -> Memory) {
+/// Migrates a store that held only the part of the current data that `kept` returns.
+fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
     let dir = tempfile::tempdir().unwrap();
     let raw = rusqlite::Connection::open(dir.path().join("darknode.db")).unwrap();
     raw.execute_batch(version).unwrap();
@@ -65,25 +67,37 @@ fn brings_forward(version: &str, kept: impl Fn(Memory) -> Memory) {
     let mut running = Running::start(store);
     running.put_all(ops);
     running.stop();
-    assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "what is new is kept from now on");
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "new kinds of data are stored from now on");
+}
+
+/// When waiting messages were typed is not known: it counts from when the node was last alive.
+fn typed_at(moment: u64, memory: Memory) -> Memory {
+    let since = |row: &MessageRow| MessageRow { since: Moment(moment), ..row.clone() };
+    Memory { waiting: memory.waiting.iter().map(since).collect(), ..memory }
 }
 
 fn without_custody(memory: Memory) -> Memory {
+    let memory = typed_at(0, memory);
     Memory { carried: Vec::new(), custody: Vec::new(), tombstones: Vec::new(), owed: Vec::new(), ..memory }
 }
 
 #[test]
-fn a_store_of_version_1_is_brought_forward_with_nothing_lost() {
-    brings_forward(VERSION_1, |memory| Memory { lists: Vec::new(), ..without_custody(memory) });
+fn a_store_of_version_1_is_migrated_without_loss() {
+    migrates(VERSION_1, |memory| Memory { lists: Vec::new(), ..without_custody(memory) });
 }
 
 #[test]
-fn a_store_of_version_2_is_brought_forward_with_nothing_lost() {
-    brings_forward(VERSION_2, without_custody);
+fn a_store_of_version_2_is_migrated_without_loss() {
+    migrates(VERSION_2, without_custody);
 }
 
 #[test]
-fn another_programs_file_is_refused_and_left_as_it_is() {
+fn a_store_of_version_3_is_brought_forward_with_nothing_lost() {
+    migrates(VERSION_3, |memory| typed_at(5_000, memory));
+}
+
+#[test]
+fn a_file_of_another_program_is_refused_and_left_unchanged() {
     for mark in ["PRAGMA application_id = 7", "PRAGMA user_version = 0"] {
         let dir = tempfile::tempdir().unwrap();
         let raw = rusqlite::Connection::open(dir.path().join("darknode.db")).unwrap();
@@ -96,8 +110,8 @@ fn another_programs_file_is_refused_and_left_as_it_is() {
     }
 }
 
-/// Fills a store, stops it, lets `damage` do its work, and expects that the file is set aside as `damage` left it.
-fn sets_aside_after(damage: impl Fn(&mut Vec<u8>)) {
+/// Fills a store, stops it, applies `damage`, and asserts that the damaged file is moved aside unchanged.
+fn is_moved_aside_after(damage: impl Fn(&mut Vec<u8>)) {
     let dir = tempfile::tempdir().unwrap();
     let mut running = Running::open(dir.path());
     running.put_all((1..=200).map(|n| Op::Typed(mine(n, n, &"long".repeat(100)))));
@@ -108,7 +122,7 @@ fn sets_aside_after(damage: impl Fn(&mut Vec<u8>)) {
     fs::write(&path, &bytes).unwrap();
 
     let store = Store::open(dir.path(), me()).unwrap();
-    let aside = store.set_aside.clone().expect("it says where the damaged file is");
+    let aside = store.set_aside.clone().expect("it reports the new path of the damaged file");
     assert_eq!(aside, dir.path().join("darknode.db.damaged-1"));
     assert_eq!(fs::read(aside).unwrap(), bytes);
     assert_eq!(store.memory, Memory::default());
@@ -120,23 +134,23 @@ fn sets_aside_after(damage: impl Fn(&mut Vec<u8>)) {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_set_aside() {
-    sets_aside_after(|bytes| *bytes = b"once upon a time".repeat(1000));
+fn a_file_that_is_not_a_database_is_moved_aside() {
+    is_moved_aside_after(|bytes| *bytes = b"once upon a time".repeat(1000));
 }
 
 #[test]
-fn a_few_bytes_of_nothing_are_set_aside() {
-    sets_aside_after(|bytes| bytes.truncate(50));
+fn a_file_of_a_few_bytes_is_moved_aside() {
+    is_moved_aside_after(|bytes| bytes.truncate(50));
 }
 
 #[test]
-fn a_truncated_store_is_set_aside() {
-    sets_aside_after(|bytes| bytes.truncate(bytes.len() / 2));
+fn a_truncated_store_is_moved_aside() {
+    is_moved_aside_after(|bytes| bytes.truncate(bytes.len() / 2));
 }
 
 #[test]
-fn a_store_with_overwritten_pages_is_set_aside() {
-    sets_aside_after(|bytes| bytes[4096..].fill(0x5a));
+fn a_store_with_overwritten_pages_is_moved_aside() {
+    is_moved_aside_after(|bytes| bytes[4096..].fill(0x5a));
 }
 
 #[test]
@@ -152,7 +166,7 @@ fn a_second_damaged_store_does_not_overwrite_the_first() {
 }
 
 #[test]
-fn the_log_of_a_damaged_store_goes_with_it() {
+fn the_log_of_a_damaged_store_is_moved_with_it() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("darknode.db"), "rubbish").unwrap();
     fs::write(dir.path().join("darknode.db-wal"), "its log").unwrap();
@@ -161,7 +175,7 @@ fn the_log_of_a_damaged_store_goes_with_it() {
 }
 
 #[test]
-fn an_empty_file_is_a_new_store() {
+fn an_empty_file_becomes_a_new_store() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("darknode.db"), "").unwrap();
     let store = Store::open(dir.path(), me()).unwrap();
@@ -169,7 +183,7 @@ fn an_empty_file_is_a_new_store() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_said_to_be() {
+fn a_missing_directory_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let error = Store::open(&dir.path().join("nowhere"), me()).err().unwrap();
     assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
@@ -178,7 +192,7 @@ fn a_directory_that_is_not_there_is_said_to_be() {
 
 #[cfg(unix)]
 #[test]
-fn only_its_owner_may_read_the_files_of_a_store() {
+fn the_files_of_a_store_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("darknode.db"), "").unwrap();
@@ -191,7 +205,7 @@ fn only_its_owner_may_read_the_files_of_a_store() {
 }
 
 #[test]
-fn damage_found_while_running_is_set_aside_at_the_next_start() {
+fn damage_found_while_running_is_handled_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all((1..=500).map(|n| Op::Received(theirs(n, n, &"long".repeat(100)))));
@@ -204,7 +218,7 @@ fn damage_found_while_running_is_set_aside_at_the_next_start() {
     fs::write(&path, bytes).unwrap();
 
     let store = Store::open(dir.path(), me()).unwrap();
-    assert_eq!(store.set_aside, None, "what the core needs can be read");
+    assert_eq!(store.set_aside, None, "everything the core needs is readable");
     let store = Running::start(store);
     let answer = store.ask(Query::History { with: BOB, handle: "bob".to_owned(), n: 1000 });
     assert!(matches!(answer, Notice::Error { code: ErrorCode::Disk, .. }), "{answer:?}");

@@ -1,4 +1,4 @@
-//! What faces ask for.
+//! Queries about history and status.
 
 use darknode::id::{Address, SessionId};
 use darknode::proto::notice::{Delivery, HeldBy, Holder, MessageView};
@@ -24,11 +24,11 @@ fn history_is_ordered_by_lamport_then_author_then_arrival() {
     let all = ["late, at 4", "alice at 5", "alice again at 5", "bob at 5", "the end of time"];
     assert_eq!(store.texts(), all);
     let last: Vec<String> = store.history(2).into_iter().map(|view| view.text).collect();
-    assert_eq!(last, all[3..], "the last ones, oldest first");
+    assert_eq!(last, all[3..], "the last messages, oldest first");
 }
 
 #[test]
-fn a_line_of_history_says_who_where_and_when() {
+fn a_history_entry_has_author_conversation_and_time() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all([Op::Typed(mine(1, 1, "hello")), Op::Received(theirs(1, 2, "\u{1b}[31mhello"))]);
@@ -52,13 +52,13 @@ fn a_line_of_history_says_who_where_and_when() {
 }
 
 #[test]
-fn nobody_written_to_has_an_empty_history() {
+fn an_unknown_conversation_has_an_empty_history() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(Running::open(dir.path()).texts(), [""; 0]);
 }
 
 #[test]
-fn status_shows_what_waits_and_the_last_that_do_not() {
+fn status_shows_queued_messages_and_the_last_settled_ones() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all((1..=6).map(|n| Op::Typed(mine(n, n, &n.to_string()))));
@@ -74,7 +74,7 @@ fn status_shows_what_waits_and_the_last_that_do_not() {
 }
 
 #[test]
-fn status_names_every_carrier_until_the_session_itself_has_it() {
+fn status_names_all_carriers_until_the_session_has_the_message() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     let (first, second) = (CARRIER, SessionId([6; 32]));
@@ -98,12 +98,15 @@ fn status_names_every_carrier_until_the_session_itself_has_it() {
     ];
     assert_eq!(shown, expected);
 
-    store.put_all([Op::Settled { stream: to_bob(), ranges: ranges([(1, 4)]) }]);
+    store.put_all([
+        Op::Delivered { stream: to_bob(), session: BOBS, ranges: ranges([(1, 4)]) },
+        Op::Settled { stream: to_bob(), ranges: ranges([(1, 4)]) },
+    ]);
     assert_eq!(store.status(1)[0].sessions, held(Delivery::Delivered, &[BOBS]));
 }
 
 #[test]
-fn unprinted_are_texts_by_others_behind_the_mark() {
+fn unprinted_messages_are_texts_by_others_after_the_print_position() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all([
@@ -116,4 +119,34 @@ fn unprinted_are_texts_by_others_behind_the_mark() {
     ]);
     assert_eq!(store.unprinted(1, 2), [theirs(3, 4, "first"), theirs(4, 5, "second")]);
     assert_eq!(store.unprinted(6, 2), []);
+}
+
+#[test]
+fn history_is_ordered_over_the_whole_range_of_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let at = |lamport, n, text| MessageRow { lamport, ..theirs(n, n, text) };
+    store.put_all([
+        Op::Received(at(u64::MAX, 1, "last")),
+        Op::Received(at(1 << 63, 2, "third")),
+        Op::Received(at((1 << 63) - 1, 3, "second")),
+        Op::Received(at(7, 4, "first")),
+    ]);
+    let order: Vec<(String, u64)> = store.history(10).into_iter().map(|view| (view.text, view.order)).collect();
+    let expected = [("first", 7), ("second", (1 << 63) - 1), ("third", 1 << 63), ("last", u64::MAX)];
+    assert_eq!(order, expected.map(|(text, order)| (text.to_owned(), order)));
+    store.stop();
+}
+
+#[test]
+fn who_never_got_a_settled_line_is_not_said_to_have_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all([
+        Op::Typed(mine(1, 1, "hello")),
+        Op::Delivered { stream: to_bob(), session: BOBS_OTHER, ranges: ranges([(1, 1)]) },
+        Op::Settled { stream: to_bob(), ranges: ranges([(1, 1)]) },
+    ]);
+    assert_eq!(store.status(10)[0].sessions, [], "the session that is asked about does not have it");
+    store.stop();
 }

@@ -1,4 +1,5 @@
-//! The store through its public door: what was said to be stored is there, whatever happens to process, file and disk.
+//! The store through its public interface: what it reported as stored is there, whatever happens to the process, the
+//! file and the disk.
 
 #![cfg(feature = "node")]
 

@@ -1,4 +1,4 @@
-//! What the core remembers, over restarts and kills.
+//! The state of the core, across restarts and kills.
 
 use darknode::id::{Address, SessionId, StreamId};
 use darknode::identity::seal::PrekeySecret;
@@ -6,6 +6,7 @@ use darknode::node::store::{Job, Store};
 use darknode::proto::persist::*;
 use darknode::proto::ranges::Ranges;
 use darknode::time::{Moment, Now, Wall};
+use darknode::wire::content::kind;
 use darknode::wire::record::Signed;
 use darknode::wire::{Bytes, Fixed};
 
@@ -41,7 +42,7 @@ fn typed(at: u64, row: MessageRow) -> MessageRow {
     MessageRow { since: Moment(at), ..row }
 }
 
-/// A memory with everything in it, and the ops that make it.
+/// A fully populated memory, and the ops that produce it.
 pub fn everything() -> (Memory, Vec<Op>) {
     let counters = Counters { seq: u64::MAX, roster_version: 2, link_version: 3, lamport: 40, arrival: 50 };
     let entry = |state, lamport| Entry { state, lamport };
@@ -94,23 +95,23 @@ fn a_new_store_is_empty() {
 }
 
 #[test]
-fn everything_remembered_is_there_after_a_restart() {
+fn everything_stored_is_loaded_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (memory, ops) = everything();
     let mut store = Running::open(dir.path());
     store.put_all(ops.clone());
     store.stop();
-    assert!(!dir.path().join("darknode.db-wal").exists(), "stopping carries the log into the file");
+    assert!(!dir.path().join("darknode.db-wal").exists(), "stopping checkpoints the log");
     assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory);
 
     let mut store = Running::open(dir.path());
     store.put_all(ops);
     store.stop();
-    assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "the same ops again change nothing");
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "repeating the ops changes nothing");
 }
 
 #[test]
-fn what_was_said_to_be_stored_survives_a_kill() {
+fn what_was_reported_as_stored_survives_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let (memory, ops) = everything();
     let mut store = Running::open(dir.path());
@@ -120,7 +121,7 @@ fn what_was_said_to_be_stored_survives_a_kill() {
     let after_kill = killed(dir.path());
     assert_eq!(Store::open(after_kill.path(), me()).unwrap().memory, memory);
     let again = killed(after_kill.path());
-    assert_eq!(Store::open(again.path(), me()).unwrap().memory, memory, "also when killed before anything is written");
+    assert_eq!(Store::open(again.path(), me()).unwrap().memory, memory, "even if killed before anything is written");
 }
 
 #[test]
@@ -131,12 +132,12 @@ fn a_kill_between_any_two_batches_loses_none_of_them() {
         store.put_all([Op::Typed(mine(n, n, "x"))]);
         let memory = Store::open(killed(dir.path()).path(), me()).unwrap().memory;
         assert_eq!(memory.waiting.len() as u64, n);
-        assert_eq!(memory.counters.arrival, n, "an arrival is not given out twice, whatever the counters say");
+        assert_eq!(memory.counters.arrival, n, "no arrival number is used twice, whatever the counters say");
     }
 }
 
 #[test]
-fn a_received_message_is_seen_even_if_the_word_of_it_came_too_late() {
+fn a_received_message_counts_as_seen_even_if_the_seen_op_was_lost() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all([Op::Seen { stream: from_bob(), ranges: ranges([(1, 2)]) }]);
@@ -146,7 +147,7 @@ fn a_received_message_is_seen_even_if_the_word_of_it_came_too_late() {
 }
 
 #[test]
-fn forgetting_a_user_or_a_session_leaves_what_was_said() {
+fn forgetting_a_user_or_a_session_keeps_history() {
     let dir = tempfile::tempdir().unwrap();
     let (_, ops) = everything();
     let mut store = Running::open(dir.path());
@@ -162,7 +163,7 @@ fn forgetting_a_user_or_a_session_leaves_what_was_said() {
 }
 
 #[test]
-fn a_newer_link_list_replaces_the_older_and_a_forgotten_one_is_gone() {
+fn a_newer_link_list_replaces_the_older_and_can_be_removed() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all([Op::List(list(2, 3)), Op::List(list(9, 2)), Op::List(list(2, 1))]);
@@ -184,7 +185,7 @@ fn settled_messages_leave_the_outbox_and_stay_in_history() {
 }
 
 #[test]
-fn a_cancelled_message_is_gone_from_outbox_and_history() {
+fn a_cancelled_message_is_removed_from_outbox_and_history() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all((1..=3).map(|n| Op::Typed(mine(n, n, &n.to_string()))));
@@ -195,7 +196,7 @@ fn a_cancelled_message_is_gone_from_outbox_and_history() {
 }
 
 #[test]
-fn the_print_mark_and_the_moment_are_kept_over_a_stop() {
+fn the_print_position_and_the_moment_survive_a_stop() {
     let dir = tempfile::tempdir().unwrap();
     let now = Now { moment: Moment(1234), wall: Wall(-5) };
     let store = Running::open(dir.path());
@@ -208,7 +209,7 @@ fn the_print_mark_and_the_moment_are_kept_over_a_stop() {
 }
 
 #[test]
-fn the_print_mark_becomes_durable_by_itself() {
+fn the_print_position_becomes_durable_on_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let store = Running::open(dir.path());
     store.send(Job::Printed { arrival: 3 });
@@ -220,7 +221,7 @@ fn the_print_mark_becomes_durable_by_itself() {
 }
 
 #[test]
-fn one_address_space_holds_many_streams_apart() {
+fn twenty_thousand_streams_are_kept_apart() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     let stream = |epoch, to| StreamId { author: BOBS, epoch, to };
@@ -229,4 +230,38 @@ fn one_address_space_holds_many_streams_apart() {
     store.put_all(rows.iter().cloned().map(|(stream, ranges)| Op::Seen { stream, ranges }));
     store.stop();
     assert_eq!(Store::open(dir.path(), me()).unwrap().memory.received, rows);
+}
+
+/// What an older version knows: takes a kind out of those that have taken effect.
+fn unlearn(dir: &std::path::Path) {
+    let raw = rusqlite::Connection::open(dir.join("darknode.db")).unwrap();
+    raw.execute("DELETE FROM kinds WHERE kind = ?1", [kind::LINK as i64]).unwrap();
+}
+
+#[test]
+fn rows_of_a_kind_that_is_new_to_the_program_are_replayed_until_they_have_taken_effect() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = MessageRow { kind: kind::LINK, ..theirs(1, 5, "as it came") };
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Received(row.clone()), Op::Received(theirs(2, 6, "a line"))]);
+    store.stop();
+    unlearn(dir.path());
+    for _ in 0..2 {
+        assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, std::slice::from_ref(&row));
+    }
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Learned { kinds: kind::KNOWN.to_vec() }]);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, []);
+}
+
+#[test]
+fn a_kind_of_which_nothing_was_stored_is_known_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    Running::open(dir.path()).stop();
+    unlearn(dir.path());
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Received(MessageRow { kind: kind::LINK, ..theirs(1, 5, "later") })]);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.replay, []);
 }

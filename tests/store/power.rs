@@ -1,8 +1,8 @@
-//! A disk that loses power while it writes, and one whose `fsync` fails: what was said to be stored is there.
+//! A disk that loses power during writes, and one whose `fsync` fails: what was reported as stored is there.
 //!
-//! Random ops go into a store on a disk that stops at a random operation and then loses part of what was not synced. The
-//! next start must find what some prefix of the ops makes, and that prefix must hold all that was said to be stored.
-//! `DARKNODE_TEST_SEED` repeats a run and `DARKNODE_TEST_ROUNDS` makes it as many times as long.
+//! Random ops are written to a store on a disk that stops at a random operation and then loses part of the unsynced
+//! data. The next start must find the state produced by some prefix of the ops that includes everything reported as
+//! stored. `DARKNODE_TEST_SEED` repeats a run, and `DARKNODE_TEST_ROUNDS` multiplies its length.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -21,17 +21,17 @@ use crate::baddisk::{BadDisk, Fault, alone};
 use crate::custody;
 use crate::support::*;
 
-/// Stores that live through [`LIVES`] power cuts each.
+/// Number of stores, each of which goes through [`LIVES`] power cuts.
 const STORES: u64 = 10;
 const LIVES: u64 = 5;
 
 #[test]
-fn whatever_a_power_cut_tears_what_was_said_to_be_stored_is_there() {
+fn whatever_a_power_cut_tears_everything_reported_as_stored_is_there() {
     alone(|| each_seed(STORES, |seed| Life::begin(seed).lives_through(LIVES)));
 }
 
 #[test]
-fn a_file_that_the_power_cut_short_while_it_was_made_is_not_taken_for_a_damaged_one() {
+fn a_file_interrupted_during_its_creation_does_not_count_as_damaged() {
     alone(|| {
         let disk = BadDisk::new();
         for (operations, seed) in (8..11).flat_map(|operations| (0..40).map(move |seed| (operations, seed))) {
@@ -52,17 +52,17 @@ fn a_file_that_the_power_cut_short_while_it_was_made_is_not_taken_for_a_damaged_
 }
 
 #[test]
-fn what_a_failed_sync_left_unwritten_is_written_again_before_anything_behind_it_counts() {
+fn data_of_a_failed_sync_is_rewritten_before_later_data_counts_as_stored() {
     alone(|| each_seed(STORES, |seed| Life::begin(seed).recovers_from(Fault::Syncs)));
 }
 
 #[test]
-fn what_a_failed_sync_left_unwritten_is_also_written_again_by_the_next_process() {
+fn data_of_a_failed_sync_is_rewritten_by_the_next_process() {
     alone(|| each_seed(STORES, |seed| Life::begin(seed).begins_anew_after_a_failed_sync()));
 }
 
 #[test]
-fn after_a_disk_that_failed_or_was_full_or_read_only_nothing_is_missing() {
+fn after_a_disk_failure_nothing_is_missing() {
     alone(|| {
         each_seed(STORES / 5, |seed| {
             for fault in [Fault::Writes, Fault::Full(20_000), Fault::Full(0), Fault::ReadOnly] {
@@ -72,30 +72,30 @@ fn after_a_disk_that_failed_or_was_full_or_read_only_nothing_is_missing() {
     });
 }
 
-fn each_seed(many: u64, play: impl Fn(u64)) {
+fn each_seed(many: u64, test: impl Fn(u64)) {
     let set = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     let first = set("DARKNODE_TEST_SEED").unwrap_or_else(|| u64::from_be_bytes(random()));
     let many = many * set("DARKNODE_TEST_ROUNDS").unwrap_or(1);
     for seed in (0..many).map(|n| first.wrapping_add(n)) {
-        // The last one printed is the one that failed.
+        // The last seed printed is the one that failed.
         eprintln!("DARKNODE_TEST_SEED={seed}");
-        play(seed);
+        test(seed);
     }
 }
 
-/// A store through all its power cuts.
+/// A store across its power cuts.
 struct Life {
     rng: ChaCha20Rng,
     disk: BadDisk,
     dir: PathBuf,
-    /// All that was put and that the disk may have, in order.
+    /// All ops that were written and may be on the disk, in order.
     ops: Vec<Op>,
-    /// So many of these are on the disk for certain.
+    /// How many of them are certainly on the disk.
     stored: usize,
-    /// So many of these were put before the store that runs was opened.
+    /// How many of them were written before the running store was opened.
     before: usize,
     arrival: u64,
-    /// The longest envelope that comes.
+    /// The longest envelope generated.
     longest: u64,
 }
 
@@ -117,7 +117,7 @@ impl Life {
         for _ in 0..cuts {
             let operations = 10u64.pow(self.below(4) as u32);
             let operations = self.below(operations * 3);
-            // Long ones fill the log, so that it is carried into the file now and then.
+            // Long envelopes fill the log, so that it is checkpointed from time to time.
             self.longest = if self.below(4) == 0 { 1_000_000 } else { 26_000 };
             self.disk.stop_after(operations, false);
             match Store::open(&self.dir, me()) {
@@ -140,7 +140,7 @@ impl Life {
             if self.disk.has_stopped() {
                 break;
             }
-            // What is given up may yet be found in the log, if the power fails before it is withdrawn.
+            // A withdrawn message may still be found in the log if the power fails before the withdrawal is stored.
             if self.below(2) == 0 {
                 self.waits_for_the_last(&store);
             }
@@ -155,7 +155,7 @@ impl Life {
         store.put(op);
     }
 
-    /// Until the disk has everything or refuses: what was typed and is given up.
+    /// Waits until everything is stored or the disk fails. Returns the withdrawn messages.
     fn waits_for_the_last(&mut self, store: &Running) -> Vec<MessageId> {
         while self.stored < self.ops.len() {
             if let Some(refused) = self.hears(store) {
@@ -165,7 +165,7 @@ impl Life {
         Vec::new()
     }
 
-    /// The memory is what a prefix of the ops makes that holds all that was said to be stored.
+    /// Asserts that the loaded state is that of a prefix of the ops that includes everything reported as stored.
     fn finds_everything(&mut self) {
         let found = Store::open(&self.dir, me()).expect("it opens");
         assert_eq!(found.set_aside, None, "synced data was not damaged");
@@ -190,7 +190,7 @@ impl Life {
         (self.stored, self.before) = (prefix, prefix);
     }
 
-    /// The disk refuses for a while and takes again; then the power fails.
+    /// The disk fails for a while and recovers; then the power fails.
     fn recovers_from(mut self, fault: Fault) {
         let mut store = Running::start(Store::open(&self.dir, me()).unwrap());
         for _ in 0..1 + self.below(4) {
@@ -217,7 +217,7 @@ impl Life {
         self.puts_and_waits(&mut store);
         self.disk.fails(Fault::Syncs);
         for _ in 0..1 + self.below(20) {
-            // Of what is typed and given up, a next process cannot know.
+            // The next process cannot know of withdrawn messages.
             let op = self.message(false);
             self.ops.push(op.clone());
             store.put(op);
@@ -240,7 +240,7 @@ impl Life {
     }
 
     fn puts_and_waits(&mut self, store: &mut Running) {
-        // What is typed into a disk that refuses is not put later; something else always is.
+        // Messages typed while the disk fails are not retried; all other ops are.
         for _ in 0..1 + self.below(10) {
             self.puts_something(store);
         }
@@ -251,7 +251,7 @@ impl Life {
         }
     }
 
-    /// The next word of the store; of a bad one, what was typed and is given up.
+    /// The next event of the store. If it is a failure, returns the withdrawn messages.
     fn hears(&mut self, store: &Running) -> Option<Vec<MessageId>> {
         match store.event() {
             Event::Stored { through } => {
@@ -259,11 +259,11 @@ impl Life {
                 None
             }
             Event::Failed { refused, .. } => Some(refused),
-            other => panic!("nobody asked: {other:?}"),
+            other => panic!("unexpected: {other:?}"),
         }
     }
 
-    /// Each becomes its own withdrawal, when the disk takes writes again.
+    /// Replaces withdrawn messages by their cancellations, as the store does once the disk recovers.
     fn withdraw(&mut self, refused: &[MessageId]) {
         for op in &mut self.ops {
             match op {
@@ -307,7 +307,7 @@ impl Life {
     }
 }
 
-/// What the order of rows means nothing for is brought into one; arrival and lamport may have run ahead.
+/// Sorts rows whose order has no meaning, and clears counters that may have run ahead.
 fn sorted(mut memory: Memory) -> Memory {
     memory.counters = Counters { lamport: 0, arrival: 0, ..memory.counters };
     memory.users.sort_by_key(|row| row.user);

@@ -1,4 +1,4 @@
-//! A running store and what is put into it.
+//! A running store, and rows to write to it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,17 +24,17 @@ pub const CAROL: UserId = UserId([0xca; 32]);
 pub const MINE: SessionId = SessionId([1; 32]);
 pub const BOBS: SessionId = SessionId([2; 32]);
 pub const BOBS_OTHER: SessionId = SessionId([4; 32]);
-/// Whom alice knows by name.
+/// A carrier that alice knows by name.
 pub const CARRIER: SessionId = SessionId([7; 32]);
 
-/// Longer than anything here takes on a machine that is alive.
+/// The longest wait for an event.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn me() -> Me {
     Me { id: ALICE, name: "alice".to_owned() }
 }
 
-/// A running store; numbers its ops as the core does.
+/// A running store that numbers ops like the core.
 pub struct Running {
     jobs: Sender<Job>,
     events: Receiver<Event>,
@@ -136,7 +136,7 @@ impl Running {
         }
     }
 
-    /// Stops; how much it said it has stored, meanwhile or at last.
+    /// Stops the store. Returns the number of the last ticket reported as stored.
     pub fn stops_having_stored(self) -> usize {
         let (jobs, events, thread) = (self.jobs, self.events, self.thread);
         jobs.send(Job::Stop).unwrap();
@@ -151,7 +151,7 @@ impl Running {
     }
 }
 
-/// A disk on which no file may grow, until `max_pages` says 0.
+/// A disk on which the file cannot grow until `max_pages` is set to 0.
 pub fn full_disk() -> Options {
     let options = Options::default();
     options.max_pages.store(1, Ordering::Relaxed);
@@ -188,7 +188,7 @@ pub fn ranges<const N: usize>(pairs: [(u64, u64); N]) -> Ranges {
     pairs.into_iter().collect()
 }
 
-/// The directory as a `kill -9` or the end of power would leave it, if it came now.
+/// A copy of the directory as a `kill -9` would leave it at this moment.
 pub fn killed(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for name in ["darknode.db", "darknode.db-wal"] {

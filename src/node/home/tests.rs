@@ -337,7 +337,7 @@ fn a_directory_of_a_closed_network_starts_neither_in_another_nor_in_the_open_one
     assert!(!dir.path().join(NETWORK_FILE).exists());
     home.join_network(field).unwrap();
     home.join_network(field).unwrap();
-    for (network, says) in [(other, "not to that of this key"), (NetworkId::OPEN, "start with its --network-key")] {
+    for (network, says) in [(other, "not to the one of this key"), (NetworkId::OPEN, "start with its --network-key")] {
         let text = home.join_network(network).unwrap_err().to_string();
         assert!(text.contains(says) && text.lines().count() == 1, "{text}");
     }

@@ -11,7 +11,7 @@ use super::hearing::Hearing;
 use super::links::Links;
 use super::packet::{Data, Garbled, Item, Packet};
 use super::sightings::{News, Sightings};
-use super::storm::Storm;
+use super::storm::{self, Storm};
 use crate::node::counters::Counters;
 
 /// The longest packet of mDNS (RFC 6762 §17).
@@ -39,8 +39,8 @@ pub struct Question {
 /// What a few packets came to.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// How many there were, read or not.
-    pub packets: usize,
+    /// How many there were, read or not; a long one counts as several.
+    pub weight: usize,
     pub news: News,
     pub questions: Vec<(SocketAddr, Question)>,
     /// With these a storm begins.
@@ -77,8 +77,8 @@ impl Listener {
     pub fn listen(&mut self, links: &Links, me: &Announcement, now: Instant) -> Batch {
         let (mut batch, mut heard) = (Batch::default(), Vec::new());
         links.read(BATCH, &mut self.buffer, |from, bytes| {
-            batch.packets += 1;
-            batch.storm |= self.storm.begins_with(bytes.len(), now);
+            batch.weight += storm::weight(bytes.len());
+            batch.storm |= self.storm.begins_with(from.ip(), bytes.len(), now);
             if links.of(&from).is_empty() {
                 self.counters.mdns_from_elsewhere.add();
             } else if !self.budget.admits(from.ip(), now) {

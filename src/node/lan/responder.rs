@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use super::announcement::Announcement;
 use super::packet::SERVICE;
 
-/// Seconds between two looks at the interfaces, the fewest there are. [`crate::node::interfaces`] looks more often, and the
-/// listener asks who is there on a new link at once, so that a node is seen before its responder has noticed the link.
-const LOOK: u32 = 1;
+/// Seconds between two looks at the interfaces. Each costs the same as ours, and [`crate::node::interfaces`] looks four
+/// times as often: what is said on a new link until then, this node says itself.
+const LOOK: u32 = 2;
 /// How long the goodbye may take.
 const FAREWELL: Duration = Duration::from_millis(300);
 /// Packets after which its memory is looked at again.

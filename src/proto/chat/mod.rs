@@ -7,6 +7,7 @@
 pub mod early;
 pub mod inbox;
 mod on_chat;
+mod on_mail;
 mod on_outbox;
 mod on_store;
 pub mod outbox;

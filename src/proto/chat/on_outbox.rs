@@ -22,9 +22,9 @@ use crate::wire::record::Prekey;
 
 impl Core {
     /// What was put off: receipts, and lines to everybody for whom something may wait.
-    pub(in crate::proto) fn seal_what_waits(&mut self) {
+    pub(in crate::proto) fn seal_what_waits(&mut self) -> bool {
         if !self.chat.sealing.waits() {
-            return;
+            return false;
         }
         if self.chat.sealing.take_receipts() {
             self.send_receipts();
@@ -32,7 +32,7 @@ impl Core {
         while let Some(to) = self.chat.sealing.take_address() {
             self.pump(&to);
         }
-        self.deadline = self.next_timeout();
+        true
     }
 
     /// Puts a content of mine into the outbox and the store. It is sealed when there is time, and sent when it is durable. Should

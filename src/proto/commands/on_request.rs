@@ -308,4 +308,17 @@ impl Core {
         }
         Ok(())
     }
+
+    pub(in crate::proto) fn keep_lookups(&mut self) {
+        let settled = self.commands.lookups.settled(self.cx.now.moment);
+        self.try_lookups(settled);
+        for lookup in self.commands.lookups.overdue(self.cx.now.moment) {
+            let (Command::Chat { user } | Command::Add { user }) = lookup.command else { continue };
+            let message = format!("nobody called {user} is known or near; \\users lists who is");
+            self.cx.notice(lookup.line, Notice::Error { code: ErrorCode::UnknownUser, message });
+        }
+        for user in self.commands.lookups.take_found() {
+            self.forget_if_strange(&user);
+        }
+    }
 }

@@ -89,7 +89,7 @@ impl Core {
             session: me.then_some(self.cx.me),
             sessions,
             verified: self.people.users.is_verified(id),
-            drops: if me { self.drops() } else { Default::default() },
+            drops: if me { self.cx.drops.by_text() } else { Default::default() },
         }
     }
 }

@@ -1,18 +1,16 @@
 //! Mail: envelopes to people who are not connected, and envelopes carried for others.
 //!
 //! [`Mail`] is a state machine of its own. It takes what neighbours say about envelopes, reads what it needs of the rest through
-//! [`Near`], sends through the [`Context`], and leaves a [`Fact`] where something follows elsewhere: in the outbox, among people,
+//! [`Near`](crate::proto::near::Near), sends through the [`Context`], and leaves a [`Fact`] where something follows elsewhere: in the outbox, among people,
 //! in what interfaces are told. [`custody`] holds envelopes within quotas, [`handover`] sends them to neighbours within a
 //! window, [`forwards`] remembers what was passed on without being held, [`watchdog`] notices carriers that deliver nothing.
 //! `carry` takes, refuses and ends envelopes; `route` decides where each one goes. This user's own mail is sealed and entrusted
-//! in `on_mail`, which also acts on the facts.
+//! in `chat`, which also acts on the facts.
 
 mod carry;
 pub mod custody;
 pub mod forwards;
 pub mod handover;
-mod near;
-mod on_mail;
 mod route;
 pub mod watchdog;
 
@@ -23,6 +21,7 @@ use crate::identity::{Checked, Refused};
 use crate::proto::budget::Budget;
 use crate::proto::cx::Context;
 use crate::proto::limits::{SEALED_ANEW_BURST, SEALED_ANEW_REFILL, UNOPENABLE_BURST, UNOPENABLE_REFILL};
+use crate::proto::near::Near;
 use crate::proto::peer::Peer;
 use crate::proto::persist::CustodyRow;
 use crate::time::Moment;
@@ -30,7 +29,6 @@ use crate::wire::record::{KeyCard, Roster};
 use custody::Custody;
 use forwards::Forwards;
 use handover::Handover;
-pub use near::Near;
 use watchdog::Watchdog;
 
 /// Envelopes held, on their way, and watched.
@@ -83,6 +81,16 @@ impl Mail {
             },
             facts: VecDeque::new(),
         }
+    }
+
+    /// What follows elsewhere from what was done, the oldest first.
+    pub fn next_fact(&mut self) -> Option<Fact> {
+        self.facts.pop_front()
+    }
+
+    /// Whether mail to a user may be sealed anew now.
+    pub fn may_seal_anew(&mut self, user: UserId, now: Moment) -> bool {
+        self.budgets.sealed_anew.draw(user, now)
     }
 
     /// When something is due here.

@@ -9,6 +9,8 @@ pub mod dials;
 pub mod nearby;
 mod on_connection;
 mod on_dial;
+mod on_forget;
+mod on_seek;
 mod on_sighting;
 pub mod seek;
 

@@ -11,11 +11,11 @@ use crate::proto::event::{CloseReason, Connected, Output};
 use crate::proto::limits::{
     AWAY, HELLO_DEADLINE, LOST_GRACE, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED,
 };
-use crate::proto::notice::{Absence, WarningCode};
+use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
 use crate::proto::peers::connections::{Left, Neighbour, Verdict};
 use crate::proto::peers::dials::{Dial, Purpose};
-use crate::proto::persist::{Op, Provenance};
+use crate::proto::persist::Provenance;
 use crate::time::Moment;
 use crate::wire::control::{Control, Hello, RequestUserList};
 use crate::wire::record::{Declaration, KeyCard, Roster};
@@ -150,15 +150,6 @@ impl Core {
         known.is_some_and(|known| self.cx.now.moment.since(known.heard) > AWAY)
     }
 
-    /// Somebody who was away is there again. So may others be: two parts of a network that touch grow together
-    /// from there, as each who finds one tries all.
-    pub(in crate::proto) fn seek_others_too(&mut self) {
-        if self.peers.sought_all.is_none_or(|at| self.cx.now.moment.since(at) > AWAY / 10) {
-            self.peers.sought_all = Some(self.cx.now.moment);
-            self.peers.sought.news_for_all(&mut self.cx.rng, self.cx.now.moment);
-        }
-    }
-
     /// Only one user will do at that address, and another one answers.
     fn refuse_another(&mut self, conn: ConnId, session: &SessionId, addr: SocketAddr, whom: UserId) {
         self.peers.pings.take(session).iter().for_each(|ping| self.peers.pings.meet_another(ping.line));
@@ -223,7 +214,7 @@ impl Core {
     fn compare_with(&mut self, peer: Peer) {
         if self.recovering() && peer.user != self.cx.config.user {
             let message = RequestUserList { id: self.people.myself.declaration.seq, user: self.cx.config.user };
-            self.send_control(peer.conn, Control::RequestUserList(message));
+            self.cx.send(peer.conn, Control::RequestUserList(message));
         }
         if self.compares_with(peer) {
             self.send_digest(peer);
@@ -287,6 +278,12 @@ impl Core {
         self.renew_card();
     }
 
+    /// Ends a connection from this side.
+    pub(in crate::proto) fn close(&mut self, conn: ConnId, reason: CloseReason) {
+        self.cx.out.push(Output::Close { conn, reason });
+        self.on_closed(conn);
+    }
+
     pub(in crate::proto) fn on_closed(&mut self, conn: ConnId) {
         let Some((gone, left)) = self.peers.connections.remove(&conn) else { return };
         self.bootstrap_again(&gone.session);
@@ -308,10 +305,12 @@ impl Core {
 
     /// Of two connections one is gone, with what was under way on it.
     fn compare_again(&mut self, session: SessionId) {
-        if let Some(peer) = self.peers.connections.up_peer(&session).filter(|peer| self.compares_with(*peer)) {
+        let Some(peer) = self.peers.connections.up_peer(&session) else { return };
+        if self.compares_with(peer) {
             self.send_digest(peer);
         }
         self.ask_again(&session);
+        self.ask_newcomer_for_names(peer);
     }
 
     /// A session cannot be reached any more.
@@ -346,58 +345,6 @@ impl Core {
         }
         self.seek_if_wanted(user);
         self.forget_if_strange(&user);
-    }
-
-    /// A user is not within two links any more: a connection that was there by chance ends, and they are forgotten.
-    pub(in crate::proto) fn fall_out(&mut self, user: &UserId) {
-        if !self.is_remembered(user) && !self.peers.nearby.shows(user) && !self.cx.is_carrier() {
-            for Peer { conn, session, .. } in self.peers.connections.of_user(user) {
-                if !self.peers.bootstrapped.values().any(|kept| *kept == session) {
-                    self.close(conn, CloseReason::Surplus);
-                }
-            }
-        }
-        self.forget_if_strange(user);
-    }
-
-    /// Users who have fallen out of the horizon, of the sample, or off the local link are forgotten, unless there is more to
-    /// remember of them.
-    pub(in crate::proto) fn forget_if_strange(&mut self, user: &UserId) {
-        if self.is_remembered(user) || !self.peers.connections.of_user(user).is_empty() || self.peers.nearby.shows(user)
-        {
-            return;
-        }
-        let kept = self.people.users.is_kept(user);
-        for session in self.people.sessions.of_user(user).collect::<Vec<_>>() {
-            self.show_offline(&session, Absence::Lost);
-            self.people.sessions.forget(&session);
-            self.search.members.forget(&session);
-            self.presence.online.forget(&session);
-            kept.then(|| self.cx.out.store(Op::ForgetSession(session)));
-        }
-        for session in self.presence.horizon.forget(user) {
-            self.cx.out.store(Op::ForgetList(session));
-        }
-        self.people.users.forget(user);
-        kept.then(|| self.cx.out.store(Op::ForgetUser(*user)));
-    }
-
-    /// Whether a user is to be remembered when they are not here.
-    fn is_remembered(&self, user: &UserId) -> bool {
-        *user == self.cx.config.user
-            || self.cx.is_server()
-            || self.people.links.row(user).is_some()
-            || self.people.users.is_pinned(user)
-            || self.people.users.is_verified(user)
-            || self.presence.horizon.reaches(user)
-            || self.chat.waits_for(user)
-            || self.commands.lookups.found(user)
-            || (self.cx.is_carrier() && self.people.sessions.of_user(user).next().is_some())
-            || self
-                .people
-                .sessions
-                .of_user(user)
-                .any(|session| self.chat.inbox.knows(&session) || self.search.members.has(&session))
     }
 
     fn max_neighbours(&self) -> usize {

@@ -179,6 +179,6 @@ impl Core {
             observed: None,
             signature: None,
         };
-        self.send_control(conn, Control::RequestPing(message));
+        self.cx.send(conn, Control::RequestPing(message));
     }
 }

@@ -208,6 +208,22 @@ mod tests {
     }
 
     #[test]
+    fn of_two_statements_with_one_number_the_stricter_one_counts() {
+        let order = [LinkState::Auto, LinkState::Linked, LinkState::Removed, LinkState::Blocked];
+        for (looser, stricter) in order.into_iter().zip(order.into_iter().skip(1)) {
+            for both in [[looser, stricter], [stricter, looser]] {
+                let mut links = Links::new(&[]);
+                for state in both {
+                    links.hear(BOB, entry(state, 5));
+                    links.adopt(BOB, entry(state, 5));
+                }
+                let row = links.row(&BOB).expect("there were two statements");
+                assert_eq!((row.mine.state, row.theirs.state), (stricter, stricter), "{both:?}");
+            }
+        }
+    }
+
+    #[test]
     fn somebody_i_blocked_cannot_ask_again() {
         let mut links = Links::new(&[]);
         links.say(BOB, LinkState::Blocked, 1);

@@ -127,24 +127,4 @@ impl Core {
             Change::Asked | Change::Noted | Change::Nothing => {}
         }
     }
-
-    /// Starts to seek a user who is wanted and cannot be reached.
-    pub(in crate::proto) fn seek_if_wanted(&mut self, user: UserId) {
-        let wanted = self.people.links.wants(&user) || self.chat.waits_for(&user);
-        let wanted = wanted && !self.people.links.is_blocked(&user);
-        if wanted && user != self.cx.config.user && self.peers.connections.of_user(&user).is_empty() {
-            self.peers.sought.want(user, self.cx.now.moment);
-        }
-    }
-
-    /// At the start: everybody who is wanted.
-    pub(in crate::proto) fn seek_everybody(&mut self) {
-        let wanted: Vec<UserId> = self
-            .people
-            .links
-            .wanted()
-            .chain(self.chat.outbox.addressees().map(|to| self.people.user_at(&to)))
-            .collect();
-        wanted.into_iter().for_each(|user| self.seek_if_wanted(user));
-    }
 }

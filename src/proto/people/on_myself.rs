@@ -11,7 +11,6 @@ use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::proto::counters::Count;
 use crate::proto::cx::Context;
-use crate::proto::event::Output;
 use crate::proto::limits::REFRESH;
 use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
@@ -19,6 +18,7 @@ use crate::proto::people::links::Links;
 use crate::proto::people::myself::Myself;
 use crate::proto::people::prekeys::Prekeys;
 use crate::proto::people::users::Users;
+use crate::proto::persist::Op;
 use crate::proto::{Config, Core};
 use crate::time::Now;
 use crate::wire::addr::Addr;
@@ -86,7 +86,7 @@ struct Entries {
 
 impl Entries {
     /// What two rosters of one user say together. Revoked sessions stay revoked; beyond the bound the oldest of them goes, for a
-    /// higher version without the session excludes it as well. Beyond the bound of sessions the ones of `other` are refused.
+    /// higher version without the session excludes it as well. Beyond the bound of sessions those only on `other` are refused.
     fn union(one: &Roster, other: &Roster) -> Entries {
         let mut revoked = one.revoked.0.clone();
         revoked.extend(other.revoked.iter().filter(|id| !one.revoked.contains(id)));
@@ -194,7 +194,7 @@ impl Core {
             Ordering::Less => lacks_revoked(&mine, &met).then(|| Entries::union(&mine, &met)),
             Ordering::Equal => Some(Entries::union(&mine, &met).sorted()),
             Ordering::Greater => {
-                let wanted = Entries::union(&mine, &met).with_this(&self.cx.config);
+                let wanted = Entries::union(&met, &mine).with_this(&self.cx.config);
                 (!wanted.is_said_by(&met)).then_some(wanted)
             }
         };
@@ -266,6 +266,16 @@ impl Core {
         self.declare(true);
     }
 
+    pub(in crate::proto) fn keep_keys_fresh(&mut self) {
+        for id in self.people.prekeys.expire(self.cx.now.moment) {
+            self.cx.out.store(Op::ForgetPrekey(id));
+        }
+        if let Some(prekey) = self.people.prekeys.rotate(&mut self.cx.rng, self.cx.now.moment).cloned() {
+            self.cx.out.store(Op::Prekey(prekey));
+            self.renew_card();
+        }
+    }
+
     /// Signs a new link list and pushes it to linked neighbours and my servers.
     pub(in crate::proto) fn renew_links(&mut self) {
         let version = self.cx.count.next_link_version(self.cx.now.wall);
@@ -311,10 +321,7 @@ impl Core {
             told: List(told.to_vec()),
         };
         let online = self.people.myself.declaration.online;
-        self.send_control(
-            conn,
-            if online { Control::DeclareOnline(message) } else { Control::DeclareOffline(message) },
-        );
+        self.cx.send(conn, if online { Control::DeclareOnline(message) } else { Control::DeclareOffline(message) });
     }
 
     /// My link list, a page a message: each fits a frame with room to spare.
@@ -331,7 +338,7 @@ impl Core {
                 card_ages: List(Vec::new()),
             };
             let message = DeliverKnownList { id, users: List(vec![user]), complete, more: n + 1 < count };
-            self.send_control(conn, Control::DeliverKnownList(message));
+            self.cx.send(conn, Control::DeliverKnownList(message));
         }
     }
 
@@ -345,10 +352,6 @@ impl Core {
             agent: Text(self.cx.config.agent.clone()),
             features: None,
         };
-        self.send_control(conn, Control::Hello(hello));
-    }
-
-    pub(in crate::proto) fn send_control(&mut self, conn: ConnId, message: Control) {
-        self.cx.out.after_own(Output::Control { conn, message });
+        self.cx.send(conn, Control::Hello(hello));
     }
 }

@@ -39,7 +39,7 @@ impl Core {
             marks.iter_mut().for_each(|mark| mark.distance = self.distance_for(peer, mark.user));
         }
         for page in marks.chunks(MAX_MARKS) {
-            self.send_control(peer.conn, Control::Digest(Digest { users: List(page.to_vec()) }));
+            self.cx.send(peer.conn, Control::Digest(Digest { users: List(page.to_vec()) }));
         }
     }
 
@@ -102,7 +102,7 @@ impl Core {
     pub(in crate::proto) fn on_digest(&mut self, peer: Peer, digest: Digest) {
         let wants: Vec<UserWant> = digest.users.iter().filter_map(|mark| self.consider_mark(peer, mark)).collect();
         if !wants.is_empty() {
-            self.send_control(peer.conn, Control::Want(Want { users: List(wants) }));
+            self.cx.send(peer.conn, Control::Want(Want { users: List(wants) }));
         }
     }
 
@@ -171,7 +171,7 @@ impl Core {
             .map(|user| UserWant { user: short(&user.0), roster: is_unknown(user), sessions: List(Vec::new()) })
             .collect();
         for page in wants.chunks(MAX_MARKS) {
-            self.send_control(conn, Control::Want(Want { users: List(page.to_vec()) }));
+            self.cx.send(conn, Control::Want(Want { users: List(page.to_vec()) }));
         }
     }
 
@@ -179,7 +179,7 @@ impl Core {
     pub(in crate::proto) fn ask_for_marks(&mut self, conn: ConnId, users: &[UserId]) {
         let want = |user: &UserId| UserWant { user: short(&user.0), roster: false, sessions: List(Vec::new()) };
         for page in users.chunks(MAX_MARKS) {
-            self.send_control(conn, Control::Want(Want { users: List(page.iter().map(want).collect()) }));
+            self.cx.send(conn, Control::Want(Want { users: List(page.iter().map(want).collect()) }));
         }
     }
 
@@ -191,7 +191,7 @@ impl Core {
         }
         let marks: Vec<UserMark> = want.users.iter().filter_map(|want| self.marked(want, &peer.user)).collect();
         if !marks.is_empty() {
-            self.send_control(peer.conn, Control::Digest(Digest { users: List(marks) }));
+            self.cx.send(peer.conn, Control::Digest(Digest { users: List(marks) }));
         }
     }
 
@@ -312,7 +312,7 @@ impl Core {
         let count = pages.len();
         for (n, users) in pages.into_iter().enumerate() {
             let message = DeliverKnownList { id, users: List(users), complete, more: n + 1 < count };
-            self.send_control(conn, Control::DeliverKnownList(message));
+            self.cx.send(conn, Control::DeliverKnownList(message));
         }
     }
 

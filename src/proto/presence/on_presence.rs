@@ -98,10 +98,7 @@ impl Core {
             told: List(Vec::new()),
         };
         let online = declaration.online;
-        self.send_control(
-            conn,
-            if online { Control::DeclareOnline(message) } else { Control::DeclareOffline(message) },
-        );
+        self.cx.send(conn, if online { Control::DeclareOnline(message) } else { Control::DeclareOffline(message) });
     }
 
     /// Milliseconds since a session was heard of, by anybody on the way to here.
@@ -118,7 +115,7 @@ impl Core {
             let Some(conn) = self.peers.connections.up(&to) else { continue };
             let marks: Vec<UserMark> = about.iter().filter_map(|session| self.offer(session)).collect();
             for marks in marks.chunks(crate::wire::control::MAX_MARKS) {
-                self.send_control(conn, Control::Digest(Digest { users: List(marks.to_vec()) }));
+                self.cx.send(conn, Control::Digest(Digest { users: List(marks.to_vec()) }));
             }
         }
     }

@@ -94,7 +94,7 @@ impl Core {
             let marks: Vec<UserMark> =
                 changed.iter().filter_map(|(user, before)| self.announcement(to, *user, before)).collect();
             for page in marks.chunks(MAX_MARKS) {
-                self.send_control(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
+                self.cx.send(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
             }
         }
     }

@@ -57,7 +57,6 @@ impl Core {
         for key in self.relays.trails.unpass(neighbour) {
             self.pass_question(&key);
         }
-        self.peers.connections.up_peer(neighbour).into_iter().for_each(|peer| self.ask_newcomer_for_names(peer));
     }
 
     /// Asks again for those whose turn it is; who has come by another way is asked for no more.
@@ -83,7 +82,7 @@ impl Core {
                 &parts,
             ))),
         };
-        self.send_control(conn, Control::RequestPing(request));
+        self.cx.send(conn, Control::RequestPing(request));
     }
 
     /// Whether the asker itself has asked for this target under this id.
@@ -132,7 +131,7 @@ impl Core {
             for Peer { conn, session, .. } in here {
                 if self.relays.trails.pass(key, session) {
                     let request = RequestPing { hops: 0, observed, ..request.clone() };
-                    self.send_control(conn, Control::RequestPing(request));
+                    self.cx.send(conn, Control::RequestPing(request));
                 }
             }
             return;
@@ -140,7 +139,7 @@ impl Core {
         let hops = request.hops.min(ASK_HOPS).saturating_sub(1);
         for Peer { conn, session, .. } in if hops > 0 { self.nearer(&key.0) } else { Vec::new() } {
             if session != asker && self.relays.trails.pass(key, session) {
-                self.send_control(conn, Control::RequestPing(RequestPing { hops, observed: None, ..request.clone() }));
+                self.cx.send(conn, Control::RequestPing(RequestPing { hops, observed: None, ..request.clone() }));
             }
         }
     }
@@ -284,7 +283,7 @@ impl Core {
                 SessionMark { session: short(&session.0), seq: None, card: None, links: None, live: Some(false) };
             let mark = UserMark { user: short(&user.0), version: None, sessions: List(vec![mark]), distance: None };
             for conn in to.iter().filter_map(|to| self.peers.connections.up(to)).collect::<Vec<_>>() {
-                self.send_control(conn, Control::Digest(Digest { users: List(vec![mark.clone()]) }));
+                self.cx.send(conn, Control::Digest(Digest { users: List(vec![mark.clone()]) }));
             }
         }
     }

@@ -41,7 +41,7 @@ impl Core {
         let conns: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
         for conn in conns.into_iter().filter(|conn| Some(*conn) != but) {
             self.search.floods.sent(message.flood, conn);
-            self.send_control(conn, Control::Explode(message.clone()));
+            self.cx.send(conn, Control::Explode(message.clone()));
         }
     }
 
@@ -122,7 +122,7 @@ impl Core {
     }
 
     fn answer_flood(&mut self, conn: ConnId, flood: u64, reached: Vec<Reached>, messages: u64) {
-        self.send_control(conn, Control::Exploded(Exploded { flood, reached: List(reached), messages }));
+        self.cx.send(conn, Control::Exploded(Exploded { flood, reached: List(reached), messages }));
     }
 
     /// Myself, as an answer to a flood counts me.

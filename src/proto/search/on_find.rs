@@ -32,7 +32,7 @@ impl Core {
         let mut conns: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
         conns.sort_by_key(|conn| !self.is_carrier(*conn));
         for conn in conns.into_iter().take(FIND_NEIGHBOURS) {
-            self.send_control(conn, Control::Find(find.clone()));
+            self.cx.send(conn, Control::Find(find.clone()));
         }
     }
 
@@ -40,7 +40,7 @@ impl Core {
     pub(in crate::proto) fn ask_newcomer_for_names(&mut self, peer: Peer) {
         if self.is_carrier(peer.conn) {
             for find in self.search.finds.for_newcomer(peer.session, self.cx.now.moment) {
-                self.send_control(peer.conn, Control::Find(find));
+                self.cx.send(peer.conn, Control::Find(find));
             }
         }
     }
@@ -84,7 +84,7 @@ impl Core {
             let others =
                 self.peers.connections.iter_up().filter(|other| other.session != peer.session).map(|other| other.conn);
             for other in others.filter(|other| self.is_carrier(*other)).collect::<Vec<_>>() {
-                self.send_control(other, Control::Find(onward.clone()));
+                self.cx.send(other, Control::Find(onward.clone()));
             }
         }
     }
@@ -101,7 +101,7 @@ impl Core {
         }
         if !fresh.is_empty() {
             let list = DeliverKnownList { users: List(fresh), ..list.clone() };
-            self.send_control(asker, Control::DeliverKnownList(list));
+            self.cx.send(asker, Control::DeliverKnownList(list));
         }
         true
     }
@@ -115,10 +115,5 @@ impl Core {
         }
         self.commands.lookups.found_one(roster.user, self.cx.now.moment);
         true
-    }
-
-    /// Whether a neighbour says it is a relay or a server.
-    pub(in crate::proto) fn is_carrier(&self, conn: ConnId) -> bool {
-        self.peers.connections.get(&conn).is_some_and(|neighbour| self.people.is_carrier(&neighbour.session))
     }
 }

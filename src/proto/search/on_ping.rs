@@ -20,7 +20,7 @@ use crate::proto::search::members::pick;
 use crate::proto::{Accept, Core};
 use crate::wire::addr::Addr;
 use crate::wire::control::{Control, RequestPing};
-use crate::wire::record::{Declaration, Roster, roles};
+use crate::wire::record::{Declaration, Roster};
 
 impl Core {
     /// Asks a few who may know where a missing user is. False if nobody of whom that can be said is connected.
@@ -61,7 +61,7 @@ impl Core {
             observed: None,
             signature: None,
         };
-        self.send_control(peer.conn, Control::RequestPing(request));
+        self.cx.send(peer.conn, Control::RequestPing(request));
     }
 
     /// In a closed network any member may know where somebody is: a few, chosen at random, are asked for what they have
@@ -124,13 +124,6 @@ impl Core {
     fn my_servers(&self) -> Vec<Peer> {
         let up = self.peers.connections.iter_up();
         up.filter(|peer| self.is_my_server(&peer.session)).collect()
-    }
-
-    /// A server that I was told to use, or that belongs to somebody I am linked with. Claiming the role alone gives nothing.
-    pub(in crate::proto) fn is_my_server(&self, session: &SessionId) -> bool {
-        let Some(known) = self.people.sessions.get(session) else { return false };
-        let claims = known.declaration().is_some_and(|declaration| declaration.roles & roles::SERVER != 0);
-        claims && (self.peers.bootstrapped.values().any(|kept| kept == session) || self.people.links.wants(&known.user))
     }
 
     pub(in crate::proto) fn on_request_ping(&mut self, peer: Peer, request: RequestPing) {
@@ -201,7 +194,7 @@ impl Core {
         let observed = Some(Addr(addr)).filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
         for Peer { conn, .. } in self.peers.connections.of_user(&request.target) {
             let request = RequestPing { hops: 0, observed, ..request.clone() };
-            self.send_control(conn, Control::RequestPing(request));
+            self.cx.send(conn, Control::RequestPing(request));
         }
     }
 

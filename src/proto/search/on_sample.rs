@@ -66,7 +66,7 @@ impl Core {
         let users: Vec<UserId> =
             chosen.iter().filter_map(|session| Some(self.people.sessions.get(session)?.user)).collect();
         let members = users.iter().map(|user| self.known_user(user, &peer.user, false)).collect();
-        self.send_control(peer.conn, Control::Sample(Sample { members: List(members), answer }));
+        self.cx.send(peer.conn, Control::Sample(Sample { members: List(members), answer }));
     }
 
     pub(in crate::proto) fn on_sample(&mut self, peer: Peer, sample: Sample) {

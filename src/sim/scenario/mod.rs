@@ -1,44 +1,45 @@
-//! What can be played: each scenario sets a world, does something to it, and takes figures.
+//! Scenarios: each sets up a world, injects faults, and takes figures.
 
 mod churn;
 mod coldstart;
 mod crash;
 mod explode;
 mod figure3;
+mod harness;
 mod mules;
 mod partition;
 mod restart;
-mod stage;
 
-pub use stage::{Broadcast, Sights, Stage};
+pub use harness::{Broadcast, Harness, Visibility};
 
 use std::time::Duration;
 
 use super::report::Report;
 use super::topology::Topology;
 
-/// A story with figures at its end.
+/// A scenario of `darknode sim`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
-    /// R and E of the paper's figure 3 lose each other; who is left brings them together.
+    /// R and E of the paper's figure 3 lose each other; a remaining node reconnects them.
     Figure3,
-    /// Everybody stops and starts, the server is gone, most remembered addresses are false.
+    /// All nodes restart, the server is gone, and most remembered addresses are wrong.
     Restart,
-    /// The network falls into parts and is joined again.
+    /// The network is partitioned and rejoined.
     Partition,
-    /// A share of the nodes is gone from one moment to the next.
+    /// A share of the nodes crashes at once.
     Crash,
-    /// Everybody starts within one second and knows one address.
+    /// All nodes start within one second and know a single address.
     Coldstart,
     /// One node floods its declaration over all short paths.
     Explode,
-    /// One node in ten leaves every minute, and another one comes back.
+    /// One node in ten leaves every minute, and as many return.
     Churn,
-    /// Relays in pockets: pairs meet for a moment, and carry each other's mail.
+    /// Mobile relays: random pairs have short contacts and carry each other's mail.
     Mules,
 }
 
 impl Scenario {
+    /// All scenarios with their names on the command line.
     pub const ALL: [(&str, Scenario); 8] = [
         ("figure3", Scenario::Figure3),
         ("restart", Scenario::Restart),
@@ -50,57 +51,66 @@ impl Scenario {
         ("mules", Scenario::Mules),
     ];
 
-    /// Whether nodes are started more than once, and need what they had on disk.
+    /// Whether nodes are restarted, so that disks must be kept.
     fn restarts(self) -> bool {
         matches!(self, Scenario::Figure3 | Scenario::Restart | Scenario::Churn)
     }
 }
 
-/// Into what a partition falls.
+/// How a partition divides the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parts {
+    /// Two equal parts.
     Halves,
+    /// Three equal parts.
     Thirds,
-    /// Halves that meet and part every 10 s.
+    /// Two halves that join and separate every 10 s.
     Flapping,
 }
 
 impl Parts {
+    /// All values with their names on the command line.
     pub const ALL: [(&str, Parts); 3] =
         [("halves", Parts::Halves), ("thirds", Parts::Thirds), ("flapping", Parts::Flapping)];
 }
 
-/// What to play, and in which world.
+/// The parameters of a run.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct Params {
+    /// The scenario.
     pub scenario: Scenario,
+    /// Number of nodes, without the server that some scenarios add.
     pub nodes: usize,
+    /// The seed of all randomness.
     pub seed: u64,
+    /// The link graph.
     pub topology: Topology,
-    /// Links of a node, where the topology leaves it open.
+    /// Links per node, where the topology leaves it open.
     pub degree: usize,
-    /// All nodes are members of one closed network.
+    /// Whether all nodes are members of one closed network.
     pub closed: bool,
-    /// Of a hundred packets so many are lost.
+    /// Packet loss in percent.
     pub loss: u8,
-    /// Of a hundred frames so many come twice.
+    /// Percentage of frames that arrive twice.
     pub twice: u8,
-    /// Of a hundred nodes so many crash.
+    /// Percentage of nodes that crash.
     pub crash: u8,
-    /// Nobody is told of a crash; the idle time-out tells.
+    /// Whether a crash is noticed only by the idle timeout; otherwise peers notice at once.
     pub silent: bool,
+    /// How a partition divides the network.
     pub parts: Parts,
-    /// How long a partition lasts, or churn goes on.
+    /// Duration of a partition, of churn, or of the contacts of mobile relays.
     pub span: Duration,
-    /// Of a hundred nodes so many lose their memory in a restart.
+    /// Percentage of nodes that lose their data in a restart.
     pub forget: u8,
-    /// Real signatures; else the cheap ones.
+    /// Whether signatures are real; otherwise a cheap substitute is used.
     pub signed: bool,
 }
 
-impl Order {
-    pub fn new(scenario: Scenario, nodes: usize, seed: u64) -> Order {
-        Order {
+impl Params {
+    /// The default parameters of a scenario.
+    pub fn new(scenario: Scenario, nodes: usize, seed: u64) -> Params {
+        Params {
             scenario,
             nodes,
             seed,
@@ -126,26 +136,28 @@ impl Order {
 /// Worlds of up to this many nodes use real signatures.
 const SMALL: usize = 50;
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done, for people.
+    /// The current phase, in words.
     pub phase: &'static str,
+    /// Simulated time so far.
     pub simulated: Duration,
+    /// Inputs handled so far.
     pub events: u64,
 }
 
-/// Plays a scenario to its end.
-pub fn play(order: &Order, progress: &mut dyn FnMut(Progress)) -> Report {
-    let stage = Stage::new(order, progress);
+/// Runs a scenario to its end.
+pub fn run(order: &Params, progress: &mut dyn FnMut(Progress)) -> Report {
+    let harness = Harness::new(order, progress);
     match order.scenario {
-        Scenario::Figure3 => figure3::play(stage),
-        Scenario::Restart => restart::play(stage),
-        Scenario::Partition => partition::play(stage),
-        Scenario::Crash => crash::play(stage),
-        Scenario::Coldstart => coldstart::play(stage),
-        Scenario::Explode => explode::play(stage),
-        Scenario::Churn => churn::play(stage),
-        Scenario::Mules => mules::play(stage),
+        Scenario::Figure3 => figure3::run(harness),
+        Scenario::Restart => restart::run(harness),
+        Scenario::Partition => partition::run(harness),
+        Scenario::Crash => crash::run(harness),
+        Scenario::Coldstart => coldstart::run(harness),
+        Scenario::Explode => explode::run(harness),
+        Scenario::Churn => churn::run(harness),
+        Scenario::Mules => mules::run(harness),
     }
 }

@@ -1,68 +1,72 @@
-//! The network falls into parts, stays so for a while, and is joined again. Each part keeps its map, and after the join
-//! everybody who should see each other does.
+//! The network is partitioned for a while and rejoined. Each part keeps working, and after the join everybody sees
+//! whom they should.
 
 use std::time::Duration;
 
 use super::Parts;
-use super::stage::Stage;
+use super::harness::Harness;
 use crate::sim::report::Report;
 
-/// Between two changes of a cable that flaps.
+/// Interval between changes of a flapping link.
 const FLAP: Duration = Duration::from_secs(10);
-/// What is promised after a join, with a margin to see how far it is missed.
-const PROMISE: Duration = Duration::from_secs(15);
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Messages that a node may send in a minute at the end of half an hour apart or more: rounds of seeking have long pauses.
-const PARTED: f64 = 5.0;
-/// When that may be asked.
+/// Time within which everybody must see whom they should after a join.
+const MAX_RECOVERY: Duration = Duration::from_secs(15);
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// Messages per minute that a node may send towards the end of a long partition, when rounds of seeking have become
+/// rare.
+const MAX_SEEKING_RATE: f64 = 5.0;
+/// The shortest partition for which that is checked.
 const SETTLED: Duration = Duration::from_secs(1800);
 
-pub fn play(mut stage: Stage) -> Report {
-    stage.warm_up();
-    stage.sight_figures("before");
-    stage.phase("in parts");
-    let span = stage.order.span;
-    let before = stage.sim.traffic();
-    match stage.order.parts {
-        Parts::Halves => long_apart(&mut stage, 2, span),
-        Parts::Thirds => long_apart(&mut stage, 3, span),
+pub fn run(mut harness: Harness) -> Report {
+    harness.warm_up();
+    harness.visibility_figures("before");
+    harness.phase("partitioned");
+    let span = harness.order.span;
+    let before = harness.sim.traffic();
+    match harness.order.parts {
+        Parts::Halves => long_partition(&mut harness, 2, span),
+        Parts::Thirds => long_partition(&mut harness, 3, span),
         Parts::Flapping => {
             for _ in 0..span.as_secs() / (2 * FLAP.as_secs()) {
-                apart(&mut stage, 2, FLAP);
-                stage.sim.join();
-                stage.run(FLAP);
+                partition(&mut harness, 2, FLAP);
+                harness.sim.join();
+                harness.run(FLAP);
             }
-            apart(&mut stage, 2, FLAP);
+            partition(&mut harness, 2, FLAP);
         }
     }
-    stage.spent("apart", &before);
-    if stage.order.parts != Parts::Flapping {
-        stage.sight_figures("apart");
+    harness.spent("apart", &before);
+    if harness.order.parts != Parts::Flapping {
+        harness.visibility_figures("apart");
     }
-    stage.phase("joined again");
-    let before = stage.sim.traffic();
-    stage.sim.join();
-    stage.heal("join", PATIENCE);
-    stage.spent("join", &before);
-    let seen = stage.taken("join_seen_ms");
-    stage.expect(seen.is_some_and(|seen| seen <= PROMISE), "not everybody was seen 15 s after the join");
-    stage.finish()
+    harness.phase("rejoined");
+    let before = harness.sim.traffic();
+    harness.sim.join();
+    harness.heal("join", TIME_LIMIT);
+    harness.spent("join", &before);
+    let seen = harness.duration_of("join_seen_ms");
+    harness.expect(
+        seen.is_some_and(|seen| seen <= MAX_RECOVERY),
+        "not everybody saw whom they should 15 s after the join",
+    );
+    harness.finish()
 }
 
-/// Parts, and what they go on saying at the end of it.
-fn long_apart(stage: &mut Stage, parts: usize, span: Duration) {
+/// Partitions the network, and measures the rate of messages in the last quarter of the time.
+fn long_partition(harness: &mut Harness, parts: usize, span: Duration) {
     let late = span / 4;
-    apart(stage, parts, span - late);
-    let before = stage.sim.traffic();
-    stage.run(late);
-    let spent = stage.sim.traffic().since(&before).messages() as f64;
-    let rate = spent / stage.sim.nodes.len() as f64 / (late.as_secs_f64() / 60.0);
-    stage.ratio("apart_rate", rate, "messages a node sends in a minute at the end of it");
-    stage.expect(span < SETTLED || rate <= PARTED, "parts do not come to rest");
+    partition(harness, parts, span - late);
+    let before = harness.sim.traffic();
+    harness.run(late);
+    let spent = harness.sim.traffic().since(&before).messages() as f64;
+    let rate = spent / harness.sim.nodes.len() as f64 / (late.as_secs_f64() / 60.0);
+    harness.ratio("apart_rate", rate, "messages a node sends per minute at the end of it");
+    harness.expect(span < SETTLED || rate <= MAX_SEEKING_RATE, "the parts do not settle");
 }
 
-fn apart(stage: &mut Stage, parts: usize, span: Duration) {
-    let nodes = stage.sim.nodes.len();
-    stage.sim.split(|node| (node * parts / nodes) as u32);
-    stage.run(span);
+fn partition(harness: &mut Harness, parts: usize, span: Duration) {
+    let nodes = harness.sim.nodes.len();
+    harness.sim.split(|node| (node * parts / nodes) as u32);
+    harness.run(span);
 }

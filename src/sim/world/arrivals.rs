@@ -1,4 +1,4 @@
-//! What comes to a node: frames and dials over cables, announcements on a local link.
+//! What reaches a node: frames and dials over the network, announcements on a local link.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::id::{BootId, DialId, SessionId};
 use crate::proto::event::{Connected, DialFailure, Input};
 use crate::sim::net::{NodeIndex, PipeId};
 
-/// Between two announcements on a local link (design §7).
+/// Interval of announcements on a local link.
 const ANNOUNCE: Duration = Duration::from_secs(7);
 
 impl Sim {
@@ -16,28 +16,28 @@ impl Sim {
         let Some(pipe) = self.net.pipe(id) else { return };
         let (from, to) = (pipe.ends[1 - end], pipe.ends[end]);
         if !pipe.open[end] || pipe.severed {
-            return self.come_to_nothing(to, input);
+            return self.fail_undelivered(to, input);
         }
         let waits = !pipe.held[end].is_empty() || self.nodes[to].stalled.is_some() || !self.net.passes(from, to);
         match self.net.pipe_mut(id).filter(|_| waits) {
             Some(pipe) => pipe.held[end].push_back(input),
-            None => self.hand_over(id, end, from, to, input),
+            None => self.deliver_now(id, end, from, to, input),
         }
     }
 
-    /// A connection that ended before it was told of is a dial that failed.
-    pub(in crate::sim) fn come_to_nothing(&mut self, node: NodeIndex, input: Input) {
+    /// A connection that ends before its dialler was notified is a failed dial.
+    pub(in crate::sim) fn fail_undelivered(&mut self, node: NodeIndex, input: Input) {
         if let Input::Connected(Connected { dial: Some(dial), .. }) = input {
             self.feed(node, Input::DialFailed { dial, failure: DialFailure::Unreachable });
         }
     }
 
-    fn hand_over(&mut self, id: PipeId, end: usize, from: NodeIndex, to: NodeIndex, input: Input) {
-        if let (Some(rumour), Input::Control { batch, .. }) = (&mut self.rumour, &input) {
-            rumour.read(from, to, batch, self.now);
+    fn deliver_now(&mut self, id: PipeId, end: usize, from: NodeIndex, to: NodeIndex, input: Input) {
+        if let (Some(dissemination), Input::Control { batch, .. }) = (&mut self.dissemination, &input) {
+            dissemination.read(from, to, batch, self.now);
         }
         if matches!(input, Input::Closed { .. }) {
-            self.net.let_go(id, end);
+            self.net.release_end(id, end);
         }
         self.feed(to, input);
     }
@@ -50,7 +50,7 @@ impl Sim {
         }
         while let Some(pipe) = self.net.pipe_mut(id).filter(|pipe| pipe.open[end]) {
             let Some(input) = pipe.held[end].pop_front() else { return };
-            self.hand_over(id, end, from, to, input);
+            self.deliver_now(id, end, from, to, input);
         }
     }
 
@@ -66,15 +66,15 @@ impl Sim {
             return;
         }
         let answers = |node: &NodeIndex| self.nodes[*node].is_on() && self.nodes[*node].stalled.is_none();
-        let acceptor = self.net.who(&addr).filter(answers).filter(|node| self.net.reaches(dialler, *node));
+        let acceptor = self.net.node_of_session(&addr).filter(answers).filter(|node| self.net.reaches(dialler, *node));
         let Some(acceptor) = acceptor else {
             let input = Input::DialFailed { dial, failure: DialFailure::Unreachable };
             return self.plan(self.settings.dial_timeout, Event::Feed { node: dialler, starts, input });
         };
-        let met = self.nodes[acceptor].session;
-        if expect.is_some_and(|expected| expected != met) {
-            self.nodes[dialler].knocks.prove(addr);
-            let input = Input::DialFailed { dial, failure: DialFailure::Met(met) };
+        let answered_by = self.nodes[acceptor].session;
+        if expect.is_some_and(|expected| expected != answered_by) {
+            self.nodes[dialler].unproven_dials.allow(addr);
+            let input = Input::DialFailed { dial, failure: DialFailure::Met(answered_by) };
             return self.plan(self.settings.delay.1, Event::Feed { node: dialler, starts, input });
         }
         let pipe = self.net.open(dialler, acceptor);
@@ -91,8 +91,8 @@ impl Sim {
         }
     }
 
-    /// A node that is to be seen on its link begins to announce itself; what it said before is history.
-    pub(in crate::sim) fn announce_anew(&mut self, index: NodeIndex) {
+    /// Starts a new series of announcements, which ends any earlier one.
+    pub(in crate::sim) fn restart_announcements(&mut self, index: NodeIndex) {
         let node = &mut self.nodes[index];
         node.announcing += 1;
         if !node.plan.links().is_empty() && node.is_on() {
@@ -101,33 +101,33 @@ impl Sim {
         }
     }
 
-    /// The local link shows a node to all others on it, and again every 7 s (design §7).
+    /// Announces a node to all others on its links, and schedules the next announcement.
     pub(super) fn announce(&mut self, index: NodeIndex, round: u64) {
         let node = &self.nodes[index];
         if !node.is_on() || node.announcing != round {
             return;
         }
         let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
-        for other in links.into_iter().flat_map(|link| self.neighbourhood(index, link)).collect::<Vec<_>>() {
+        for other in links.into_iter().flat_map(|link| self.listeners(index, link)).collect::<Vec<_>>() {
             self.feed(other, Input::Sighted { boot, addr });
         }
         self.plan(ANNOUNCE, Event::Announce { node: index, round });
     }
 
-    /// An announcement has run out, unless it was renewed.
-    pub(super) fn vanish(&mut self, index: NodeIndex, boot: BootId, addr: SocketAddr, segment: u32) {
+    /// Expires an announcement that was not renewed.
+    pub(super) fn expire_announcement(&mut self, index: NodeIndex, boot: BootId, addr: SocketAddr, segment: u32) {
         let node = &self.nodes[index];
         let announced = (node.boot(index), node.addr) == (boot, addr) && node.plan.links().contains(&segment);
         let renewed = node.is_on() && announced;
         if !renewed {
-            for other in self.neighbourhood(index, segment) {
+            for other in self.listeners(index, segment) {
                 self.feed(other, Input::Unsighted { boot, addr });
             }
         }
     }
 
-    /// Who hears a node's announcements on a local link.
-    pub(super) fn neighbourhood(&self, index: NodeIndex, segment: u32) -> Vec<NodeIndex> {
+    /// The nodes that receive a node's announcements on a local link.
+    pub(super) fn listeners(&self, index: NodeIndex, segment: u32) -> Vec<NodeIndex> {
         let hears = |other: &NodeIndex| *other != index && self.net.passes(index, *other);
         let awake = |other: &NodeIndex| self.nodes[*other].stalled.is_none();
         self.segments.get(&segment).into_iter().flatten().copied().filter(hears).filter(awake).collect()

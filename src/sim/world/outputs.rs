@@ -1,4 +1,4 @@
-//! What becomes of what a core puts out.
+//! Executes the outputs of a core.
 
 use std::hash::Hash;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use crate::proto::Core;
 use crate::proto::event::{Input, Output};
 use crate::proto::notice::Notice;
 use crate::proto::persist::Ticket;
+use crate::sim::framing::{Frame, Framer};
 use crate::sim::net::{IDLE, NodeIndex, PipeId};
-use crate::sim::post::{Frame, Post};
 use crate::wire::control::Control;
 
 impl Sim {
-    /// Carries out everything a node wants done.
+    /// Executes all pending outputs of a node.
     pub(super) fn drain(&mut self, index: NodeIndex) {
-        let mut post = Post::default();
+        let mut framer = Framer::default();
         while let Some(output) = self.nodes[index].core.as_mut().and_then(Core::poll_output) {
-            self.carry_out(index, output, &mut post);
+            self.execute(index, output, &mut framer);
         }
-        self.transmit(index, post.take_all());
+        self.transmit(index, framer.take_all());
         self.begin_commit(index);
         let node = &mut self.nodes[index];
         let wants = node.core.as_ref().and_then(Core::poll_timeout);
@@ -34,7 +34,7 @@ impl Sim {
         }
     }
 
-    /// The disk begins its next turn.
+    /// Schedules the next commit of a node's disk, unless one is under way.
     fn begin_commit(&mut self, index: NodeIndex) {
         let node = &mut self.nodes[index];
         let Some(through) = node.disk.last_pending().filter(|_| !node.committing) else { return };
@@ -43,80 +43,80 @@ impl Sim {
         self.plan(self.settings.commit, Event::Commit { node: index, starts, through });
     }
 
-    fn carry_out(&mut self, index: NodeIndex, output: Output, post: &mut Post) {
+    fn execute(&mut self, index: NodeIndex, output: Output, framer: &mut Framer) {
         let starts = self.nodes[index].starts;
         match output {
             Output::Store { ticket, op } => {
-                self.trace.mark(self.now, index, 1);
+                self.trace.record(self.now, index, 1);
                 self.nodes[index].disk.write(ticket, op);
             }
             Output::Control { conn, message } => {
-                self.rumour.iter_mut().for_each(|rumour| rumour.sent(index, &message));
-                post.control(conn, &message, &mut self.nodes[index].traffic);
+                self.dissemination.iter_mut().for_each(|dissemination| dissemination.sent(index, &message));
+                framer.control(conn, &message, &mut self.nodes[index].traffic);
             }
-            Output::Chat { conn, item } => post.chat(conn, &item, &mut self.nodes[index].traffic),
+            Output::Chat { conn, item } => framer.chat(conn, &item, &mut self.nodes[index].traffic),
             Output::Dial { dial, addr, expect } => {
-                self.nodes[index].knocks.dial(addr, self.now);
-                self.trace.mark(self.now, index, 2);
+                self.nodes[index].unproven_dials.dial(addr, self.now);
+                self.trace.record(self.now, index, 2);
                 addr.hash(&mut self.trace);
                 let after = self.delay() * 2;
                 self.plan(after, Event::Arrive { dialler: index, starts, dial, addr, expect });
             }
             Output::Close { conn, reason } => {
-                self.trace.mark(self.now, index, 3 + reason as u8);
-                self.transmit(index, post.take(conn));
-                self.hang_up(index, conn);
+                self.trace.record(self.now, index, 3 + reason as u8);
+                self.transmit(index, framer.take(conn));
+                self.close(index, conn);
             }
-            Output::Notice { line, notice } => self.show(index, line, notice),
+            Output::Notice { line, notice } => self.record_notice(index, line, notice),
             Output::Query { .. } => {}
             Output::Stop => {
-                self.transmit(index, post.take_all());
+                self.transmit(index, framer.take_all());
                 self.switch_off(index);
             }
         }
     }
 
-    fn show(&mut self, index: NodeIndex, line: Option<u64>, notice: Notice) {
-        self.trace.mark(self.now, index, 0);
+    fn record_notice(&mut self, index: NodeIndex, line: Option<u64>, notice: Notice) {
+        self.trace.record(self.now, index, 0);
         std::mem::discriminant(&notice).hash(&mut self.trace);
         let node = &mut self.nodes[index];
         match &notice {
-            Notice::Online { session, .. } => drop(node.shows.insert(*session)),
-            Notice::Offline { session, .. } => drop(node.shows.remove(session)),
+            Notice::Online { session, .. } => drop(node.shown_online.insert(*session)),
+            Notice::Offline { session, .. } => drop(node.shown_online.remove(session)),
             _ => {}
         }
-        // Answers are few, and somebody waits for them.
+        // Answers are few, and the caller waits for them.
         if self.settings.record || line.is_some() {
             node.notices.push((line, notice));
         }
     }
 
-    /// A node has said goodbye: its connections and its announcement end at once.
+    /// Stops a node gracefully: its connections and its announcement end at once.
     fn switch_off(&mut self, index: NodeIndex) {
         let node = &mut self.nodes[index];
         node.core = None;
-        // As the shell does, which waits for its store before it ends.
+        // The shell also waits for its store before it ends.
         node.disk.commit(Ticket(u64::MAX));
         node.announcing += 1;
         let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
         for pipe in self.net.of_node(index).collect::<Vec<_>>() {
             let ends = self.net.pipe(pipe).map(|pipe| pipe.ends);
             let own = ends.into_iter().flatten().position(|node| node == index);
-            own.into_iter().for_each(|end| self.hang_up(index, pipe.conn(end)));
+            own.into_iter().for_each(|end| self.close(index, pipe.conn(end)));
         }
-        for other in links.into_iter().flat_map(|link| self.neighbourhood(index, link)).collect::<Vec<_>>() {
+        for other in links.into_iter().flat_map(|link| self.listeners(index, link)).collect::<Vec<_>>() {
             let (starts, input) = (self.nodes[other].starts, Input::Unsighted { boot, addr });
             self.plan(self.settings.delay.1, Event::Feed { node: other, starts, input });
         }
     }
 
-    /// What was sent before arrives before the end does.
-    fn hang_up(&mut self, index: NodeIndex, conn: ConnId) {
+    /// Closes one end of a connection. Frames sent earlier still arrive before the close.
+    fn close(&mut self, index: NodeIndex, conn: ConnId) {
         let (pipe, end) = PipeId::of(conn);
         let starts = self.nodes[index].starts;
         let Some(mends) = self.net.pipe(pipe).filter(|pipe| pipe.open[end]).map(|pipe| pipe.mends) else { return };
         self.send(pipe, 1 - end, Input::Closed { conn: pipe.conn(1 - end) });
-        self.net.let_go(pipe, end);
+        self.net.release_end(pipe, end);
         self.plan(Duration::ZERO, Event::Feed { node: index, starts, input: Input::Closed { conn } });
         self.plan(IDLE, Event::Idle { pipe, mends });
     }
@@ -127,7 +127,7 @@ impl Sim {
             if self.net.pipe(pipe).is_none_or(|pipe| !pipe.open[end]) {
                 continue;
             }
-            self.trace.mark(self.now, index, u8::MAX);
+            self.trace.record(self.now, index, u8::MAX);
             std::hash::Hasher::write(&mut self.trace, frame.bytes());
             let node = &mut self.nodes[index];
             node.sent_frames += 1;
@@ -137,20 +137,20 @@ impl Sim {
         }
     }
 
-    /// Sends down a pipe, in order.
+    /// Sends an input over a connection, in order.
     pub(in crate::sim) fn send(&mut self, pipe: PipeId, end: usize, input: Input) {
         let delay = self.delay();
         let now = self.now;
         let Some(open) = self.net.pipe_mut(pipe) else { return };
         let arrival = (now + delay).max(open.busy_until[end]);
         open.busy_until[end] = arrival;
-        if self.comes_twice(&input) {
+        if self.is_duplicated(&input) {
             self.plan(arrival.since(now), Event::Deliver { pipe, end, input: input.clone() });
         }
         self.plan(arrival.since(now), Event::Deliver { pipe, end, input });
     }
 
-    fn comes_twice(&mut self, input: &Input) -> bool {
+    fn is_duplicated(&mut self, input: &Input) -> bool {
         let may = match input {
             Input::Chat { .. } => true,
             Input::Control { batch, .. } => !batch.iter().any(|message| matches!(message, Control::Hello(_))),
@@ -159,7 +159,7 @@ impl Sim {
         may && self.settings.twice > 0 && self.rng.next_u64() % 100 < u64::from(self.settings.twice)
     }
 
-    /// One way. What is lost is sent again after 100 ms, then 200 ms, and so on up to 2 s.
+    /// A random one-way delay. Lost packets are retransmitted after 100 ms, 200 ms, and so on up to 2 s.
     fn delay(&mut self) -> Duration {
         let (least, most) = self.settings.delay;
         let spread = (most - least).as_millis().max(1) as u64;

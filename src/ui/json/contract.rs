@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::tests::{holder, message_id, view};
-use super::words::{error_code, warning_code};
+use super::values::{error_code, warning_code};
 use super::*;
 use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, Via, WarningCode};
 use crate::ui::exit::Exit;

@@ -38,7 +38,7 @@ fn value(line: Option<u64>, event: Event<'_>) -> Value {
     serde_json::from_str(&text).expect("a line is JSON")
 }
 
-fn is(notice: Notice, expected: Value) {
+fn renders(notice: Notice, expected: Value) {
     assert_eq!(value(None, Event::Notice(&notice)), expected);
 }
 
@@ -68,7 +68,7 @@ fn with_event(name: &str, mut value: Value) -> Value {
 }
 
 #[test]
-fn ready_tells_who_and_where_i_am() {
+fn ready_has_the_identity_and_the_addresses() {
     let ready = Ready {
         user: user(),
         id: ID,
@@ -87,34 +87,34 @@ fn ready_tells_who_and_where_i_am() {
 }
 
 #[test]
-fn who_comes_and_goes() {
-    is(
+fn presence_and_links() {
+    renders(
         Notice::Nearby { user: user(), id: ID, session: SESSION },
         json!({"event": "nearby", "user": "bob", "id": id(), "session": session()}),
     );
-    is(
+    renders(
         Notice::Away { user: user(), id: ID, session: SESSION },
         json!({"event": "away", "user": "bob", "id": id(), "session": session()}),
     );
-    is(
+    renders(
         Notice::Linked { user: user(), id: ID, by: By::Them, auto: true },
         json!({"event": "linked", "user": "bob", "id": id(), "by": "them", "auto": true}),
     );
-    is(
+    renders(
         Notice::Unlinked { user: user(), id: ID, by: By::Me },
         json!({"event": "unlinked", "user": "bob", "id": id(), "by": "me"}),
     );
-    is(Notice::Asked { user: user(), id: ID }, json!({"event": "asked", "user": "bob", "id": id()}));
-    is(
+    renders(Notice::Asked { user: user(), id: ID }, json!({"event": "asked", "user": "bob", "id": id()}));
+    renders(
         Notice::Online { user: user(), id: ID, session: SESSION, via: Via::Direct },
         json!({"event": "online", "user": "bob", "id": id(), "session": session(), "via": "direct"}),
     );
-    is(
+    renders(
         Notice::Path { user: user(), session: SESSION, via: Via::Relayed },
         json!({"event": "path", "user": "bob", "session": session(), "via": "relayed"}),
     );
     for (reason, text) in [(Absence::Declared, "declared"), (Absence::Lost, "lost")] {
-        is(
+        renders(
             Notice::Offline { user: user(), id: ID, session: SESSION, reason },
             json!({"event": "offline", "user": "bob", "id": id(), "session": session(), "reason": text}),
         );
@@ -122,15 +122,15 @@ fn who_comes_and_goes() {
 }
 
 #[test]
-fn what_is_said_and_who_has_it() {
+fn messages_and_their_delivery() {
     let token = message_id().token();
-    is(Notice::Chat { with: user(), id: ID, online: true }, json!({"event": "chat", "with": "bob", "id": id()}));
-    is(
+    renders(Notice::Chat { with: user(), id: ID, online: true }, json!({"event": "chat", "with": "bob", "id": id()}));
+    renders(
         Notice::Queued { message: message_id(), to: user(), text: "hi".into() },
         json!({"event": "queued", "message": token, "to": "bob", "text": "hi"}),
     );
     for (state, text) in [(Delivery::Carried, "carried"), (Delivery::Delivered, "delivered")] {
-        is(
+        renders(
             Notice::State {
                 message: message_id(),
                 to: user(),
@@ -142,8 +142,8 @@ fn what_is_said_and_who_has_it() {
             json!({"event": "state", "message": token, "to": "bob", "session": session(), "state": text, "by": carrier()}),
         );
     }
-    is(Notice::Message(Box::new(view("hi"))), with_event("message", view_value()));
-    is(
+    renders(Notice::Message(Box::new(view("hi"))), with_event("message", view_value()));
+    renders(
         Notice::History { with: user(), messages: vec![view("hi")] },
         json!({"event": "history", "with": "bob", "messages": [view_value()]}),
     );
@@ -157,7 +157,7 @@ fn what_is_said_and_who_has_it() {
             HeldBy { session: SESSION, state: Delivery::Delivered, by: vec![holder(SESSION)] },
         ],
     };
-    is(
+    renders(
         Notice::Status { messages: vec![status] },
         json!({"event": "status", "messages": [{"message": token, "to": "bob", "text": "hi", "sessions": [
             {"session": session(), "state": "queued", "by": null, "carriers": []},
@@ -181,7 +181,7 @@ fn users_with_their_sessions() {
     let bob =
         UserView { user: user(), id: ID, online: true, distance: Some(1), nearby: true, verified: false, sessions };
     let far = UserView { distance: None, online: false, sessions: vec![], ..bob.clone() };
-    is(
+    renders(
         Notice::Users { filter: Filter::All, users: vec![bob, far] },
         json!({"event": "users", "filter": "all", "users": [
             {"user": "bob", "id": id(), "status": "online", "distance": 1, "nearby": true, "verified": false, "sessions": [
@@ -191,13 +191,13 @@ fn users_with_their_sessions() {
                 "sessions": []}]}),
     );
     for (filter, name) in [(Filter::Online, "online"), (Filter::Offline, "offline")] {
-        is(Notice::Users { filter, users: vec![] }, json!({"event": "users", "filter": name, "users": []}));
+        renders(Notice::Users { filter, users: vec![] }, json!({"event": "users", "filter": name, "users": []}));
     }
 }
 
 #[test]
 fn people_and_addresses() {
-    is(
+    renders(
         Notice::Pong {
             addr: "192.0.2.1:5".parse().expect("an address"),
             user: user(),
@@ -207,7 +207,7 @@ fn people_and_addresses() {
         },
         json!({"event": "pong", "addr": "192.0.2.1:5", "user": "bob", "id": id(), "session": session(), "rtt_ms": 1.5}),
     );
-    is(
+    renders(
         Notice::Exploded { users: 2, sessions: 3, messages: 9, elapsed_ms: 40 },
         json!({"event": "exploded", "users": 2, "sessions": 3, "messages": 9, "elapsed_ms": 40}),
     );
@@ -223,23 +223,26 @@ fn people_and_addresses() {
     };
     let mut expected = json!({"event": "me", "user": "bob", "id": id(), "words": "one two", "address": "darkchat:x",
         "session": session(), "sessions": [session()], "verified": true});
-    is(Notice::Me(Box::new(profile.clone())), expected.clone());
+    renders(Notice::Me(Box::new(profile.clone())), expected.clone());
     let mut dropping = expected.clone();
     dropping["drops"] = json!({"bad hello": 2});
     let drops = [("bad hello", 2)].into();
-    is(Notice::Me(Box::new(Profile { drops, ..profile.clone() })), dropping);
+    renders(Notice::Me(Box::new(Profile { drops, ..profile.clone() })), dropping);
     expected["event"] = "whois".into();
     expected["session"] = Value::Null;
-    is(Notice::Whois(Box::new(Profile { session: None, ..profile })), expected);
+    renders(Notice::Whois(Box::new(Profile { session: None, ..profile })), expected);
 }
 
 #[test]
 fn answers_warnings_and_errors() {
-    is(Notice::Done { what: "pruned".into() }, json!({"event": "done", "what": "pruned"}));
+    renders(Notice::Done { what: "pruned".into() }, json!({"event": "done", "what": "pruned"}));
     let clash = |user| Notice::Warning { code: WarningCode::NameClash, message: "two bobs".into(), user };
-    is(clash(None), json!({"event": "warning", "code": "name-clash", "message": "two bobs"}));
-    is(clash(Some(user())), json!({"event": "warning", "code": "name-clash", "message": "two bobs", "user": "bob"}));
-    is(
+    renders(clash(None), json!({"event": "warning", "code": "name-clash", "message": "two bobs"}));
+    renders(
+        clash(Some(user())),
+        json!({"event": "warning", "code": "name-clash", "message": "two bobs", "user": "bob"}),
+    );
+    renders(
         Notice::Error { code: ErrorCode::AmbiguousUser, message: "which bob".into() },
         json!({"event": "error", "code": "ambiguous-user", "message": "which bob"}),
     );
@@ -288,7 +291,7 @@ fn codes_are_those_of_the_contract() {
 }
 
 #[test]
-fn a_clock_may_say_anything() {
+fn any_clock_reading_has_a_time() {
     for (wall, text) in [
         (0, "1970-01-01T00:00:00.000Z"),
         (-1, "1970-01-01T00:00:00.000Z"),
@@ -301,7 +304,7 @@ fn a_clock_may_say_anything() {
 }
 
 #[test]
-fn what_commands_a_terminal_is_escaped_and_reads_back_as_it_was() {
+fn terminal_control_characters_are_escaped_and_parse_back_unchanged() {
     let text = "\u{1b}[2J \u{7f} \u{9b}31m \u{202e}evil\u{200b} \u{e0041} \"quoted\" \\ tab\there\nnext ä 😀";
     let line = render(None, Event::Notice(&Notice::Message(Box::new(view(text)))));
     for c in ['\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{200b}', '\u{e0041}', '\n', '\t'] {

@@ -33,7 +33,7 @@ fn a_message_is_a_name_and_a_text() {
 }
 
 #[test]
-fn the_first_line_tells_where_others_can_reach_me() {
+fn the_first_line_shows_where_others_can_reach_me() {
     let listen = ["192.0.2.2:1", "[fd00::2]:1", "[fe80::1%4]:1", "127.0.0.1:1", "[::1]:1"];
     let ready = Ready {
         user: "alice".into(),
@@ -44,19 +44,19 @@ fn the_first_line_tells_where_others_can_reach_me() {
         roles: vec![],
         fresh: false,
     };
-    let line = "* you are alice, in the open network, at 192.0.2.2:1, [fd00::2]:1; \\help lists the macros\n";
+    let line = "* you are alice in the open network, at 192.0.2.2:1, [fd00::2]:1; \\help lists the macros\n";
     assert_eq!(render(PLAIN, Event::Ready(&ready)), line);
 }
 
 #[test]
-fn nobodys_text_looks_like_another_event() {
+fn no_message_looks_like_another_event() {
     let text = printed(Notice::Message(Box::new(view("hi\n* carol is online\ncarol: pay him"))));
     assert_eq!(text, "bob: hi\n    * carol is online\n    carol: pay him\n");
     assert_eq!(printed(Notice::Done { what: "a\nb".into() }), "* done: a b\n");
 }
 
 #[test]
-fn nothing_from_strangers_commands_the_terminal() {
+fn nothing_from_strangers_controls_the_terminal() {
     let evil = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}";
     let stream = view(evil).message;
     let id = UserId([3; 32]);
@@ -100,12 +100,12 @@ fn history_shows_when_it_was_sent_and_by_whom() {
     let mine = MessageView { own: true, ..view("and\nso on") };
     let text = printed(Notice::History { with: "bob".into(), messages: vec![view("hello"), mine] });
     let expected =
-        "* what was said with bob\n    2023-11-14 22:13  bob: hello\n    2023-11-14 22:13  you: and\n        so on\n";
+        "* messages with bob\n    2023-11-14 22:13  bob: hello\n    2023-11-14 22:13  you: and\n        so on\n";
     assert_eq!(text, expected);
 }
 
 #[test]
-fn every_happening_has_its_sentence() {
+fn every_event_has_a_sentence() {
     let (user, id, session) = (|| "bob".to_owned(), UserId([3; 32]), SessionId([4; 32]));
     let addr = "192.0.2.1:5".parse().expect("an address");
     for notice in [
@@ -132,7 +132,7 @@ fn every_happening_has_its_sentence() {
 }
 
 #[test]
-fn who_has_a_message_is_said_by_name() {
+fn carriers_of_a_message_are_named() {
     let (bobs, relay) = (SessionId([4; 32]), SessionId([5; 32]));
     let message = view("hi").message;
     let state = |state, by| Notice::State { message, to: "bob".into(), session: bobs, state, by, holder: "pi".into() };
@@ -155,13 +155,13 @@ fn who_has_a_message_is_said_by_name() {
 }
 
 #[test]
-fn what_explode_reached_is_counted_in_a_sentence() {
+fn the_result_of_explode_is_one_sentence() {
     let notice = Notice::Exploded { users: 1, sessions: 2, messages: 9, elapsed_ms: 40 };
     assert_eq!(printed(notice), "* reached 1 user on 2 sessions with 9 messages in 40 ms\n");
 }
 
 #[test]
-fn a_friend_of_a_friend_is_two_links_away_and_seen_through_others() {
+fn a_friend_of_a_friend_is_two_links_away_and_online_through_others() {
     let session =
         SessionView { session: SessionId([4; 32]), online: true, via: Some(Via::Relayed), heard_s: 3, addrs: vec![] };
     let carol = UserView {
@@ -179,7 +179,7 @@ fn a_friend_of_a_friend_is_two_links_away_and_seen_through_others() {
 }
 
 #[test]
-fn a_person_is_shown_with_words_and_a_code_to_scan() {
+fn a_profile_has_the_fingerprint_and_a_qr_code() {
     let profile = Profile {
         user: "bob".into(),
         id: UserId([3; 32]),
@@ -191,12 +191,12 @@ fn a_person_is_shown_with_words_and_a_code_to_scan() {
         drops: Default::default(),
     };
     let text = printed(Notice::Whois(Box::new(profile)));
-    assert!(text.starts_with("* bob, checked\n") && text.contains("one two three") && text.contains("darkchat:abc"));
+    assert!(text.starts_with("* bob, verified\n") && text.contains("one two three") && text.contains("darkchat:abc"));
     assert!(text.contains('█'));
 }
 
 #[test]
-fn colours_change_nothing_but_colours() {
+fn colours_do_not_change_the_text() {
     let coloured = render(Style { colours: true }, Event::Notice(&Notice::Message(Box::new(view("hello")))));
     assert_eq!(coloured, "\u{1b}[1mbob\u{1b}[0m: hello\n");
 }
@@ -207,7 +207,7 @@ fn help_has_a_line_for_every_macro() {
 }
 
 #[test]
-fn of_thousands_of_people_the_nearest_are_listed_and_the_others_counted() {
+fn of_thousands_of_users_the_nearest_are_listed_and_the_others_counted() {
     let user = |n: usize| UserView {
         user: format!("user{n}"),
         id: UserId([3; 32]),
@@ -219,5 +219,5 @@ fn of_thousands_of_people_the_nearest_are_listed_and_the_others_counted() {
     };
     let text = printed(Notice::Users { filter: Filter::All, users: (0..3_000).map(user).collect() });
     assert!(text.starts_with("* 3000 users\n") && text.contains("    user2999  offline, linked\n"), "{text}");
-    assert!(text.ends_with("    and 2800 more; \\whois USER shows one\n"), "{text}");
+    assert!(text.ends_with("    and 2800 more; \\whois USER shows one of them\n"), "{text}");
 }

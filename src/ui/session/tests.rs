@@ -15,11 +15,11 @@ use crate::ui::lines::{Lines, Render};
 
 const BOB: UserId = UserId([2; 32]);
 
-/// What was flushed, whole writes only.
+/// An output that keeps what was written, or fails if the flag is set.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>, bool);
+struct Output(Arc<Mutex<Vec<u8>>>, bool);
 
-impl Write for Paper {
+impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.1 {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -33,28 +33,28 @@ impl Write for Paper {
     }
 }
 
-/// A session, and the other ends of everything it holds.
-struct Bench {
-    requests: mpsc::Receiver<FaceMessage>,
+/// A session and the other ends of its channels.
+struct Fixture {
+    requests: mpsc::Receiver<UiMessage>,
     node: mpsc::UnboundedSender<NodeMessage>,
     input: mpsc::Sender<Line>,
     stop: Arc<Notify>,
-    paper: Paper,
+    output: Output,
     session: JoinHandle<Ending>,
 }
 
-fn bench(headless: bool, broken: bool) -> Bench {
+fn fixture(headless: bool, broken: bool) -> Fixture {
     let (to_node, requests) = mpsc::channel(8);
     let (node, from_node) = mpsc::unbounded_channel();
     let (input, lines) = mpsc::channel(64);
     let (printed_to, printed) = mpsc::unbounded_channel();
-    let (stop, paper) = (Arc::new(Notify::new()), Paper(Arc::default(), broken));
-    let screen = Lines::new(paper.clone(), Render::Json, printed_to);
+    let (stop, output) = (Arc::new(Notify::new()), Output(Arc::default(), broken));
+    let screen = Lines::new(output.clone(), Render::Json, printed_to);
     let session = Session::new(Handle { to_node, from_node }, screen, lines, printed, stop.clone()).headless(headless);
-    Bench { requests, node, input, stop, paper, session: tokio::spawn(session.run()) }
+    Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) }
 }
 
-impl Bench {
+impl Fixture {
     async fn type_in(&self, text: &str) {
         for line in text.lines() {
             self.input.send(Line::Text(line.to_owned())).await.expect("the session reads");
@@ -62,14 +62,14 @@ impl Bench {
     }
 
     /// The next message to the node.
-    async fn next(&mut self) -> FaceMessage {
+    async fn next(&mut self) -> UiMessage {
         let next = timeout(Duration::from_secs(20), self.requests.recv()).await;
-        next.expect("the session hands something over").expect("the session runs")
+        next.expect("the session sends something").expect("the session runs")
     }
 
     async fn request(&mut self) -> (Option<u64>, Command) {
         match self.next().await {
-            FaceMessage::Request(request) => (request.line, request.command),
+            UiMessage::Request(request) => (request.line, request.command),
             other => panic!("a request was expected, not {other:?}"),
         }
     }
@@ -82,7 +82,7 @@ impl Bench {
         self.tell(Some(line), Notice::Chat { with: "bob".into(), id: BOB, online: true });
     }
 
-    /// Ends the node, and gives how the session ended and what it printed.
+    /// Stops the node; returns how the session ended and what it printed.
     async fn stop(self) -> (Ending, Vec<Value>) {
         self.node.send(NodeMessage::Stopped).expect("the session listens");
         self.end().await
@@ -90,8 +90,8 @@ impl Bench {
 
     async fn end(self) -> (Ending, Vec<Value>) {
         let ending = timeout(Duration::from_secs(20), self.session).await.expect("it ends").expect("it does not panic");
-        let paper = self.paper.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8(paper.clone()).expect("JSON is UTF-8");
+        let output = self.output.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8(output.clone()).expect("JSON is UTF-8");
         (ending, text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect())
     }
 }
@@ -129,158 +129,158 @@ fn codes(printed: &[Value]) -> Vec<(u64, String)> {
 }
 
 #[tokio::test]
-async fn lines_behind_a_chat_wait_for_its_answer_and_go_there() {
-    let mut bench = bench(false, false);
-    bench.type_in("\\chat bob\nhello\nagain").await;
-    assert_eq!(bench.request().await, (Some(1), Command::Chat { user: "bob".into() }));
-    bench.tell(Some(1), Notice::Warning { code: WarningCode::NameClash, message: "two bobs".into(), user: None });
-    bench.answer_chat(1);
-    assert_eq!(bench.request().await, (Some(2), say("hello")));
-    assert_eq!(bench.request().await, (Some(3), say("again")));
-    assert_eq!(bench.stop().await.0, Ending::Stopped);
+async fn lines_after_a_chat_wait_for_its_answer_and_go_to_that_user() {
+    let mut fixture = fixture(false, false);
+    fixture.type_in("\\chat bob\nhello\nagain").await;
+    assert_eq!(fixture.request().await, (Some(1), Command::Chat { user: "bob".into() }));
+    fixture.tell(Some(1), Notice::Warning { code: WarningCode::NameClash, message: "two bobs".into(), user: None });
+    fixture.answer_chat(1);
+    assert_eq!(fixture.request().await, (Some(2), say("hello")));
+    assert_eq!(fixture.request().await, (Some(3), say("again")));
+    assert_eq!(fixture.stop().await.0, Ending::Stopped);
 }
 
 #[tokio::test]
-async fn what_needs_no_answer_is_handed_over_without_waiting() {
-    let mut bench = bench(false, false);
-    bench.type_in("\\users\n\\me\n\n\\chat bob").await;
-    assert_eq!(bench.request().await.0, Some(1));
-    assert_eq!(bench.request().await, (Some(2), Command::Me));
-    assert_eq!(bench.request().await.0, Some(4));
-    bench.answer_chat(4);
-    bench.type_in(&"line\n".repeat(30)).await;
+async fn other_lines_are_passed_on_without_waiting_for_answers() {
+    let mut fixture = fixture(false, false);
+    fixture.type_in("\\users\n\\me\n\n\\chat bob").await;
+    assert_eq!(fixture.request().await.0, Some(1));
+    assert_eq!(fixture.request().await, (Some(2), Command::Me));
+    assert_eq!(fixture.request().await.0, Some(4));
+    fixture.answer_chat(4);
+    fixture.type_in(&"line\n".repeat(30)).await;
     for line in 5..35 {
-        assert_eq!(bench.request().await, (Some(line), say("line")));
+        assert_eq!(fixture.request().await, (Some(line), say("line")));
     }
 }
 
 #[tokio::test]
-async fn text_behind_a_failed_chat_does_not_go_to_the_conversation_before() {
-    let mut bench = bench(false, false);
-    bench.type_in("\\chat bob\n\\chat carol\nfor carol only\n\\me").await;
-    bench.request().await;
-    bench.answer_chat(1);
-    bench.request().await;
-    bench.tell(Some(2), Notice::Error { code: ErrorCode::UnknownUser, message: "there is no carol".into() });
-    assert_eq!(bench.request().await, (Some(4), Command::Me));
-    let (_, printed) = bench.stop().await;
+async fn text_after_a_failed_chat_does_not_go_to_the_previous_conversation() {
+    let mut fixture = fixture(false, false);
+    fixture.type_in("\\chat bob\n\\chat carol\nfor carol only\n\\me").await;
+    fixture.request().await;
+    fixture.answer_chat(1);
+    fixture.request().await;
+    fixture.tell(Some(2), Notice::Error { code: ErrorCode::UnknownUser, message: "there is no carol".into() });
+    assert_eq!(fixture.request().await, (Some(4), Command::Me));
+    let (_, printed) = fixture.stop().await;
     assert_eq!(codes(&printed), [(2, "unknown-user".into()), (3, "no-conversation".into())]);
 }
 
 #[tokio::test]
-async fn bad_lines_are_answered_here_and_numbered_like_the_others() {
-    let mut bench = bench(false, false);
-    bench.type_in("hello\n\\usres\n\\history").await;
-    bench.input.send(Line::TooLong).await.expect("the session reads");
-    bench.input.send(Line::NotText).await.expect("the session reads");
-    bench.type_in("\n\\me").await;
-    assert_eq!(bench.request().await, (Some(7), Command::Me));
-    let (_, printed) = bench.stop().await;
+async fn invalid_lines_are_answered_by_the_session_and_counted_like_others() {
+    let mut fixture = fixture(false, false);
+    fixture.type_in("hello\n\\usres\n\\history").await;
+    fixture.input.send(Line::TooLong).await.expect("the session reads");
+    fixture.input.send(Line::NotText).await.expect("the session reads");
+    fixture.type_in("\n\\me").await;
+    assert_eq!(fixture.request().await, (Some(7), Command::Me));
+    let (_, printed) = fixture.stop().await;
     let expected = ["no-conversation", "unknown-macro", "no-conversation", "text-too-long", "bad-argument"];
     assert_eq!(codes(&printed), (1..).zip(expected.map(String::from)).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn history_without_a_user_is_that_of_the_conversation() {
-    let mut bench = bench(false, false);
-    bench.type_in("\\chat bob\n\\history 3\n\\status").await;
-    bench.request().await;
-    bench.answer_chat(1);
-    assert_eq!(bench.request().await, (Some(2), Command::History { user: BOB.to_string(), n: 3 }));
-    assert_eq!(bench.request().await, (Some(3), Command::Status { user: None }));
+async fn history_without_a_user_is_that_of_the_current_conversation() {
+    let mut fixture = fixture(false, false);
+    fixture.type_in("\\chat bob\n\\history 3\n\\status").await;
+    fixture.request().await;
+    fixture.answer_chat(1);
+    assert_eq!(fixture.request().await, (Some(2), Command::History { user: BOB.to_string(), n: 3 }));
+    assert_eq!(fixture.request().await, (Some(3), Command::Status { user: None }));
 }
 
 #[tokio::test]
-async fn the_end_of_input_quits_behind_everything_typed() {
-    let mut bench = bench(false, false);
-    bench.type_in("\\chat bob\nhello").await;
-    bench.input.send(Line::End).await.expect("the session reads");
-    bench.request().await;
-    bench.answer_chat(1);
-    assert_eq!(bench.request().await, (Some(2), say("hello")));
-    assert_eq!(bench.request().await, (None, Command::Quit));
-    bench.tell(Some(2), queued());
-    let (ending, printed) = bench.stop().await;
+async fn the_end_of_input_quits_after_everything_typed() {
+    let mut fixture = fixture(false, false);
+    fixture.type_in("\\chat bob\nhello").await;
+    fixture.input.send(Line::End).await.expect("the session reads");
+    fixture.request().await;
+    fixture.answer_chat(1);
+    assert_eq!(fixture.request().await, (Some(2), say("hello")));
+    assert_eq!(fixture.request().await, (None, Command::Quit));
+    fixture.tell(Some(2), queued());
+    let (ending, printed) = fixture.stop().await;
     assert_eq!(ending, Ending::Stopped);
     assert_eq!(printed.last().map(|last| last["event"].clone()), Some("stopped".into()));
 }
 
 #[tokio::test]
-async fn a_headless_node_outlives_its_input() {
-    let mut bench = bench(true, false);
-    bench.type_in("\\me").await;
-    bench.input.send(Line::End).await.expect("the session reads");
-    assert_eq!(bench.request().await.1, Command::Me);
-    bench.stop.notify_one();
-    assert_eq!(bench.request().await, (None, Command::Quit));
-    assert_eq!(bench.stop().await.0, Ending::Stopped);
+async fn a_headless_node_ignores_the_end_of_its_input() {
+    let mut fixture = fixture(true, false);
+    fixture.type_in("\\me").await;
+    fixture.input.send(Line::End).await.expect("the session reads");
+    assert_eq!(fixture.request().await.1, Command::Me);
+    fixture.stop.notify_one();
+    assert_eq!(fixture.request().await, (None, Command::Quit));
+    assert_eq!(fixture.stop().await.0, Ending::Stopped);
 }
 
 #[tokio::test]
-async fn what_stands_behind_a_quit_is_not_read() {
-    let mut bench = bench(false, false);
-    bench.type_in("\\exit\n\\me").await;
-    assert_eq!(bench.request().await, (Some(1), Command::Quit));
-    bench.node.send(NodeMessage::Stopped).expect("the session listens");
-    assert_eq!(bench.requests.recv().await.map(|_| ()), None);
+async fn lines_after_a_quit_are_not_read() {
+    let mut fixture = fixture(false, false);
+    fixture.type_in("\\exit\n\\me").await;
+    assert_eq!(fixture.request().await, (Some(1), Command::Quit));
+    fixture.node.send(NodeMessage::Stopped).expect("the session listens");
+    assert_eq!(fixture.requests.recv().await.map(|_| ()), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_hangs_does_not_hold_up_the_end_nor_its_last_word() {
-    let mut bench = bench(false, false);
-    bench.stop.notify_one();
-    assert_eq!(bench.request().await.1, Command::Quit);
-    let (ending, printed) = bench.end().await;
+async fn a_node_that_hangs_does_not_delay_the_end_and_stopped_is_printed() {
+    let mut fixture = fixture(false, false);
+    fixture.stop.notify_one();
+    assert_eq!(fixture.request().await.1, Command::Quit);
+    let (ending, printed) = fixture.end().await;
     assert_eq!(ending, Ending::Stopped);
     assert_eq!(printed.last().map(|last| &last["event"]), Some(&"stopped".into()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_input_waits_until_the_store_has_what_was_typed() {
-    let mut bench = bench(false, false);
-    bench.type_in("\\chat bob\nhello").await;
-    bench.input.send(Line::End).await.expect("the session reads");
-    bench.request().await;
-    bench.answer_chat(1);
-    bench.request().await;
-    assert_eq!(bench.request().await.1, Command::Quit);
-    assert!(timeout(Duration::from_secs(60), &mut bench.session).await.is_err(), "the store has not answered");
-    bench.tell(Some(2), queued());
-    assert_eq!(bench.end().await.0, Ending::Stopped);
+    let mut fixture = fixture(false, false);
+    fixture.type_in("\\chat bob\nhello").await;
+    fixture.input.send(Line::End).await.expect("the session reads");
+    fixture.request().await;
+    fixture.answer_chat(1);
+    fixture.request().await;
+    assert_eq!(fixture.request().await.1, Command::Quit);
+    assert!(timeout(Duration::from_secs(60), &mut fixture.session).await.is_err(), "the store has not answered");
+    fixture.tell(Some(2), queued());
+    assert_eq!(fixture.end().await.0, Ending::Stopped);
 }
 
 #[tokio::test]
-async fn a_message_is_marked_as_printed_once_it_is_written() {
-    let mut bench = bench(true, false);
-    bench.tell(None, message(7));
-    match bench.next().await {
-        FaceMessage::Printed { arrival } => assert_eq!(arrival, 7),
-        other => panic!("a mark was expected, not {other:?}"),
+async fn a_message_is_reported_as_printed_after_it_is_written() {
+    let mut fixture = fixture(true, false);
+    fixture.tell(None, message(7));
+    match fixture.next().await {
+        UiMessage::Printed { arrival } => assert_eq!(arrival, 7),
+        other => panic!("a print position was expected, not {other:?}"),
     }
-    let (_, printed) = bench.stop().await;
+    let (_, printed) = fixture.stop().await;
     assert_eq!(printed[0]["event"], "message");
 }
 
 #[tokio::test]
-async fn a_reader_who_leaves_is_a_quiet_end_without_a_mark() {
-    let mut bench = bench(true, true);
-    bench.tell(None, message(7));
-    assert_eq!(bench.request().await, (None, Command::Quit));
-    assert_eq!(bench.stop().await.0, Ending::Stopped);
+async fn a_closed_output_ends_the_session_without_an_error_and_reports_nothing_as_printed() {
+    let mut fixture = fixture(true, true);
+    fixture.tell(None, message(7));
+    assert_eq!(fixture.request().await, (None, Command::Quit));
+    assert_eq!(fixture.stop().await.0, Ending::Stopped);
 }
 
 #[tokio::test]
-async fn a_node_that_fails_is_told_and_is_a_failure() {
+async fn a_failed_node_is_reported_and_ends_the_session_with_a_failure() {
     for last in [Some(NodeMessage::Failed("the disk is gone".into())), None] {
-        let bench = bench(false, false);
+        let fixture = fixture(false, false);
         if let Some(last) = last {
-            bench.node.send(last).expect("the session listens");
+            fixture.node.send(last).expect("the session listens");
         }
-        let Bench { node, session, paper, requests: _requests, input: _input, stop: _stop } = bench;
+        let Fixture { node, session, output, requests: _requests, input: _input, stop: _stop } = fixture;
         drop(node);
         let ending = timeout(Duration::from_secs(20), session).await.expect("it ends").expect("it does not panic");
         assert!(matches!(ending, Ending::Failed(_)));
-        let printed = paper.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let printed = output.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         assert!(String::from_utf8(printed).expect("UTF-8").contains(r#""code":"internal""#));
     }
 }

@@ -1,7 +1,7 @@
-//! People who have met before: what one node would have on its disk about another, without the meeting itself.
+//! Preloads disks: what a node would have stored about another one after meeting it, without simulating the meeting.
 //!
-//! A node is started alone once and asked for its hello, so that everything on the disks was signed by the core of the one
-//! it is about.
+//! Each node is run alone once to obtain its hello, so that all preloaded records are signed by the core they are
+//! about.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::proto::persist::{AddressRow, Entry, LinkRow, LinkState, Op, Provenanc
 use crate::wire::control::{Control, Hello};
 
 impl Sim {
-    /// What a node says of itself; its disk keeps what it had to store for that. It must be off.
-    pub fn hello_of(&mut self, index: NodeIndex) -> Hello {
+    /// Runs a stopped node up to its first hello and returns that. Its disk keeps what the node stored until then.
+    pub fn first_hello(&mut self, index: NodeIndex) -> Hello {
         let (seed, network, now) = (self.random(), self.settings.network, self.now());
         let node = &mut self.nodes[index];
         node.starts += 1;
         let clock = node.clock(now);
         let mut core = Core::new(node.config(index, network, seed), node.disk.load(), clock);
         core.handle(clock, Input::Interfaces { addrs: vec![node.addr] });
-        core.handle(clock, Input::Connected(somebody(node.addr)));
+        core.handle(clock, Input::Connected(stub_peer(node.addr)));
         loop {
             while let Some(output) = core.poll_output() {
                 match output {
@@ -31,19 +31,19 @@ impl Sim {
                     _ => {}
                 }
             }
-            let through = node.disk.last_pending().expect("a core that is connected says hello");
+            let through = node.disk.last_pending().expect("a connected core sends a hello");
             node.disk.commit(through);
             core.handle(clock, Input::Stored { through });
         }
     }
 
-    /// A node remembers another one: who it is and where it was.
-    pub fn remember(&mut self, index: NodeIndex, other: NodeIndex, hello: &Hello) {
-        self.know(index, other, hello);
+    /// Makes a node know another one and where it was: its user, session and address.
+    pub fn preload_session(&mut self, index: NodeIndex, other: NodeIndex, hello: &Hello) {
+        self.preload_user(index, other, hello);
         let (now, known) = (self.now(), &self.nodes[other]);
         let (user, session) = (known.user, known.session);
         let address = AddressRow { addr: known.addr, provenance: Provenance::Answered, at: now };
-        let met = SessionRow {
+        let row = SessionRow {
             session,
             user,
             declaration: Some(hello.declaration.clone()),
@@ -52,32 +52,33 @@ impl Sim {
             heard: now,
             addresses: vec![address],
         };
-        self.put(index, [Op::Session(Box::new(met))]);
+        self.write_durably(index, [Op::Session(Box::new(row))]);
     }
 
-    /// A node knows who another one is, and not where.
-    pub fn know(&mut self, index: NodeIndex, other: NodeIndex, hello: &Hello) {
+    /// Makes a node know another user, but not their address.
+    pub fn preload_user(&mut self, index: NodeIndex, other: NodeIndex, hello: &Hello) {
         let (user, name) = (self.nodes[other].user, self.nodes[other].plan.name.clone());
         let roster = Some(hello.roster.clone());
-        self.put(index, [Op::User(UserRow { user, roster, pinned: Some(name), verified: false })]);
+        self.write_durably(index, [Op::User(UserRow { user, roster, pinned: Some(name), verified: false })]);
     }
 
-    /// A node's list and the other's name each other, as the node knows it.
-    pub fn befriend(&mut self, index: NodeIndex, other: NodeIndex, auto: bool) {
+    /// Links a node with another one, from the point of view of the former. `auto`: it accepted the other as a
+    /// stranger.
+    pub fn preload_link(&mut self, index: NodeIndex, other: NodeIndex, auto: bool) {
         let linked = Entry { state: LinkState::Linked, lamport: 1 };
         let mine = Entry { state: if auto { LinkState::Auto } else { LinkState::Linked }, lamport: 1 };
-        self.put(index, [Op::Link(LinkRow { user: self.nodes[other].user, mine, theirs: linked })]);
+        self.write_durably(index, [Op::Link(LinkRow { user: self.nodes[other].user, mine, theirs: linked })]);
     }
 
-    fn put(&mut self, index: NodeIndex, ops: impl IntoIterator<Item = Op>) {
+    fn write_durably(&mut self, index: NodeIndex, ops: impl IntoIterator<Item = Op>) {
         let disk = &mut self.nodes[index].disk;
         ops.into_iter().for_each(|op| disk.write(Ticket(0), op));
         disk.last_pending().into_iter().for_each(|through| drop(disk.commit(through)));
     }
 }
 
-/// The other side of a meeting that never was.
-fn somebody(addr: std::net::SocketAddr) -> Connected {
+/// A connection to a fictitious peer, which makes the core send its hello.
+fn stub_peer(addr: std::net::SocketAddr) -> Connected {
     let (session, boot) = (SessionId([0; 32]), BootId(0));
     Connected { conn: ConnId(0), session, boot, addr, dial: None, rtt: Duration::ZERO }
 }

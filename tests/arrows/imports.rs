@@ -1,11 +1,11 @@
-//! The house keeps its arrows: which file may name which, as `src/lib.rs` draws it.
+//! Which file may name which.
 //!
-//! Every path in the sources that begins with `crate`, `super` or `std` is read, `use` or not, and groups in braces are
-//! taken apart. Comments do not count, nor do test modules at the end of a file.
+//! Every path that begins with `crate`, `super`, `std` or `rand` is read, in a `use` or not, and groups in braces are
+//! taken apart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
+
+use super::{Source, path, sources};
 
 /// A top-level module and the others it may name.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -22,11 +22,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that do no I/O, ask no clock and have no randomness or order of their own.
-const DRY: &[&str] = &["id", "time", "wire", "identity", "proto", "sim"];
+const PURE: &[&str] = &["id", "time", "wire", "identity", "proto", "sim"];
 
-/// What would make a dry module wet, as a path or as a word anywhere.
-const WET_PATHS: &[&str] = &["std::fs", "std::env", "std::thread", "std::process", "std::io", "rand::rng"];
-const WET_WORDS: &[&str] = &[
+/// What they may not name, as a path or as a word anywhere.
+const IMPURE_PATHS: &[&str] = &["std::fs", "std::env", "std::thread", "std::process", "std::io", "rand::rng"];
+const IMPURE_WORDS: &[&str] = &[
     "tokio",
     "quinn",
     "rustls",
@@ -49,16 +49,19 @@ const WET_WORDS: &[&str] = &[
     "eprintln",
 ];
 
-/// In the core: what every room may name. All else there is a room or a router.
-const COMMON_GROUND: &[&str] = &["event", "notice", "limits", "peer", "persist", "ranges"];
+/// Files of the core that work on the state of a whole module or of several, beside `on_*.rs`. All others there hold state.
+const HANDLERS: &[&str] = &["chat::receipts", "commands::snapshot", "mail::carry", "mail::near", "mail::route"];
 
-/// What the faces may name of the core.
-const SEEN_BY_FACES: &[&str] = &["event", "notice", "Accept"];
+/// What every file of the core may name.
+const SHARED: &[&str] = &["event", "notice", "limits", "peer", "persist", "ranges"];
+
+/// What the interfaces may name of the core.
+const SEEN_BY_INTERFACES: &[&str] = &["event", "notice", "Accept"];
 
 #[test]
 fn imports_run_one_way() {
     let offences: Vec<String> = sources().iter().flat_map(|(module, text)| offences(module, text)).collect();
-    assert!(offences.is_empty(), "the map in src/lib.rs says otherwise:\n{}", offences.join("\n"));
+    assert!(offences.is_empty(), "src/lib.rs says otherwise:\n{}", offences.join("\n"));
 }
 
 #[test]
@@ -71,14 +74,14 @@ fn every_top_level_module_has_its_arrows() {
 }
 
 #[test]
-fn no_files_name_each_other_in_a_circle() {
-    let circle = circle(&sources());
-    assert!(circle.is_empty(), "a circle: {}", circle.join(" names "));
+fn no_files_name_each_other_in_a_cycle() {
+    let cycle = cycle(&sources());
+    assert!(cycle.is_empty(), "a cycle: {}", cycle.join(" names "));
 }
 
 #[test]
-fn whoever_closes_a_circle_is_told_its_files() {
-    let house = |inner: &str| {
+fn whoever_closes_a_cycle_is_told_its_files() {
+    let files = |inner: &str| {
         [
             ("node::a", "use super::b::B;"),
             ("node::b", inner),
@@ -87,8 +90,8 @@ fn whoever_closes_a_circle_is_told_its_files() {
         ]
         .map(|(module, text)| (path(module), text.to_owned()))
     };
-    assert_eq!(circle(&house("use crate::node::c::C;")).len(), 4);
-    assert_eq!(circle(&house("use super::Shared;")), Vec::<String>::new());
+    assert_eq!(cycle(&files("use crate::node::c::C;")).len(), 4);
+    assert_eq!(cycle(&files("use super::Shared;")), Vec::<String>::new());
 }
 
 #[test]
@@ -118,7 +121,7 @@ fn whoever_breaks_an_arrow_is_told_the_file_and_the_path() {
 }
 
 #[test]
-fn whoever_makes_a_dry_module_wet_is_told() {
+fn whoever_does_io_in_a_module_that_does_none_is_told() {
     for text in [
         "use std::time::Instant;",
         "use std::time::{Duration, SystemTime};",
@@ -136,7 +139,7 @@ fn whoever_makes_a_dry_module_wet_is_told() {
 }
 
 #[test]
-fn what_the_map_allows_is_left_alone() {
+fn what_the_table_allows_is_left_alone() {
     for (module, text) in [
         (
             "proto::people::links",
@@ -160,7 +163,7 @@ fn what_the_map_allows_is_left_alone() {
 fn offences(module: &[String], text: &str) -> Vec<String> {
     let Some(top) = module.first().map(String::as_str) else { return Vec::new() };
     let code = code_of(text);
-    let dry = DRY.contains(&top);
+    let pure = PURE.contains(&top);
     let named = named_paths(&code, module);
     let mut wrong = BTreeSet::new();
     for named in &named {
@@ -169,32 +172,34 @@ fn offences(module: &[String], text: &str) -> Vec<String> {
             ["crate", other, ..] if other != top && !allowed(top).contains(&other) => {
                 wrong.insert(format!("crate::{other}: no arrow goes there"));
             }
-            ["crate", "proto", item, ..] if top == "ui" && !SEEN_BY_FACES.contains(&item) => {
-                wrong.insert(format!("crate::proto::{item}: faces see only events and views"));
+            ["crate", "proto", item, ..] if top == "ui" && !SEEN_BY_INTERFACES.contains(&item) => {
+                wrong.insert(format!("crate::proto::{item}: interfaces see only events and notices"));
             }
             ["crate", "proto", group, ..]
-                if is_room(module) && !COMMON_GROUND.contains(&group) && !is_inside(named, module) =>
+                if holds_state(module) && !SHARED.contains(&group) && !is_inside(named, module) =>
             {
                 let path = named[..named.len().min(4)].join("::");
-                wrong.insert(format!("{path}: rooms do not name each other, the core routes"));
+                wrong.insert(format!(
+                    "{path}: files that hold state do not name each other, handlers pass on what they return"
+                ));
             }
-            [first, second, ..] if dry && WET_PATHS.contains(&format!("{first}::{second}").as_str()) => {
-                wrong.insert(format!("{first}::{second}: it is to do no I/O and to be the same every time"));
+            [first, second, ..] if pure && IMPURE_PATHS.contains(&format!("{first}::{second}").as_str()) => {
+                wrong.insert(format!("{first}::{second}: this module does no I/O and is deterministic"));
             }
             _ => {}
         }
     }
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let words: BTreeSet<&str> = code.split(|c| !is_word(c)).collect();
-    for word in WET_WORDS.iter().filter(|word| dry && words.contains(*word)) {
-        wrong.insert(format!("{word}: it is to do no I/O and to be the same every time"));
+    for word in IMPURE_WORDS.iter().filter(|word| pure && words.contains(*word)) {
+        wrong.insert(format!("{word}: this module does no I/O and is deterministic"));
     }
     wrong.into_iter().map(|wrong| format!("{} names {wrong}", module.join("::"))).collect()
 }
 
 /// Files that name each other around, the first one again at the end; empty if there are none. A module and what is inside
-/// it count as one house: they may.
-fn circle(sources: &[(Vec<String>, String)]) -> Vec<String> {
+/// it may.
+fn cycle(sources: &[Source]) -> Vec<String> {
     let known: BTreeSet<&[String]> = sources.iter().map(|(module, _)| &module[..]).collect();
     let mut arrows: BTreeMap<&[String], BTreeSet<&[String]>> = BTreeMap::new();
     for (module, text) in sources {
@@ -206,17 +211,17 @@ fn circle(sources: &[(Vec<String>, String)]) -> Vec<String> {
             }
         }
     }
-    // Whoever names nobody that is left is on no circle.
+    // Whoever names nobody that is left is on no cycle.
     while let Some(end) = arrows.iter().find(|(_, named)| !named.iter().any(|file| arrows.contains_key(file))) {
         let end = *end.0;
         arrows.remove(end);
     }
-    let mut way: Vec<&[String]> = arrows.keys().take(1).copied().collect();
-    while let Some(next) = way.last().and_then(|last| arrows[last].iter().find(|file| arrows.contains_key(*file))) {
-        let met = way.iter().position(|file| file == next);
-        way.push(next);
-        if let Some(first) = met {
-            return way[first..].iter().map(|file| file.join("::")).collect();
+    let mut chain: Vec<&[String]> = arrows.keys().take(1).copied().collect();
+    while let Some(next) = chain.last().and_then(|last| arrows[last].iter().find(|file| arrows.contains_key(*file))) {
+        let seen = chain.iter().position(|file| file == next);
+        chain.push(next);
+        if let Some(first) = seen {
+            return chain[first..].iter().map(|file| file.join("::")).collect();
         }
     }
     Vec::new()
@@ -226,10 +231,10 @@ fn allowed(top: &str) -> &'static [&'static str] {
     ARROWS.iter().find(|(name, _)| *name == top).map_or(&[], |(_, allowed)| allowed)
 }
 
-/// A file of the core that is neither common ground nor a router.
-fn is_room(module: &[String]) -> bool {
-    let [top, _, file, ..] = module else { return false };
-    top == "proto" && !file.starts_with("on_") && file != "snapshot"
+/// A file in the folder of a module of the core that is no handler.
+fn holds_state(module: &[String]) -> bool {
+    let [top, folder, file, ..] = module else { return false };
+    top == "proto" && !file.starts_with("on_") && !HANDLERS.contains(&format!("{folder}::{file}").as_str())
 }
 
 /// Whether a path leads into a file itself or what it holds.
@@ -306,32 +311,4 @@ fn from_root(path: Vec<String>, module: &[String]) -> Vec<String> {
     let here = &module[..module.len().saturating_sub(ups)];
     let words = ["crate".to_owned()].into_iter().chain(here.iter().cloned()).chain(path.into_iter().skip(ups));
     words.filter(|word| word != "self").collect()
-}
-
-fn path(module: &str) -> Vec<String> {
-    module.split("::").map(str::to_owned).collect()
-}
-
-/// Every file below `src` as its module and text; `lib.rs` and `main.rs`, which may name everything, have no module.
-fn sources() -> Vec<(Vec<String>, String)> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut dirs, mut found) = (vec![src.clone()], Vec::new());
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).expect("the sources are there") {
-            let file = entry.expect("the sources can be listed").path();
-            if file.is_dir() {
-                dirs.push(file);
-            } else if file.extension().is_some_and(|kind| kind == "rs") {
-                let inside = file.strip_prefix(&src).expect("it is below src").with_extension("");
-                let mut module: Vec<String> =
-                    inside.iter().map(|part| part.to_str().expect("names are ASCII").to_owned()).collect();
-                if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
-                    module.pop();
-                }
-                found.push((module, fs::read_to_string(&file).expect("sources are UTF-8")));
-            }
-        }
-    }
-    assert!(found.len() > 50, "this is not the whole house");
-    found
 }

@@ -18,7 +18,8 @@ use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, SPRAY};
 use crate::proto::mail::custody::Held;
-use crate::proto::mail::{Fact, Mail, Near};
+use crate::proto::mail::{Fact, Mail};
+use crate::proto::near::Near;
 use crate::proto::notice::{Delivery, Notice, WarningCode};
 use crate::proto::peer::Peer;
 use crate::proto::people::on_record::reason_of;
@@ -33,15 +34,10 @@ impl Core {
     pub(in crate::proto) fn with_mail<R>(&mut self, act: impl FnOnce(&mut Mail, &mut Context, &Near<'_>) -> R) -> R {
         let near = Near { people: &self.people, peers: &self.peers, presence: &self.presence, relays: &self.relays };
         let result = act(&mut self.mail, &mut self.cx, &near);
-        while let Some(fact) = self.mail.facts.pop_front() {
+        while let Some(fact) = self.mail.next_fact() {
             self.on_mail_fact(fact);
         }
         result
-    }
-
-    /// What mail sees of the rest, for a question that changes nothing.
-    pub(in crate::proto) fn near(&self) -> Near<'_> {
-        Near { people: &self.people, peers: &self.peers, presence: &self.presence, relays: &self.relays }
     }
 
     fn on_mail_fact(&mut self, fact: Fact) {
@@ -247,7 +243,7 @@ impl Core {
         let newest = self.people.sessions.prekey(&session, self.cx.now.moment);
         if newest.is_none_or(|prekey| is_sealed_to(&held.row.bytes, &prekey)) {
             self.cx.dropped(DropReason::UnopenableDisbelieved);
-        } else if !self.mail.budgets.sealed_anew.draw(user, self.cx.now.moment) {
+        } else if !self.mail.may_seal_anew(user, self.cx.now.moment) {
             self.cx.dropped(DropReason::SealedAnewTooOften);
         } else {
             self.take_apart(id);

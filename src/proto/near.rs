@@ -1,7 +1,8 @@
-//! What mail sees of the rest of the core: who is connected, who is near an address, and who carries for others. It only
-//! reads.
+//! Questions that several modules ask of more than one of them: who is connected, who is near an address, and who carries for
+//! others. They only read.
 
-use crate::id::{Address, SessionId};
+use crate::id::{Address, ConnId, SessionId};
+use crate::proto::Core;
 use crate::proto::cx::Context;
 use crate::proto::peer::Peer;
 use crate::proto::peers::Peers;
@@ -9,8 +10,9 @@ use crate::proto::people::People;
 use crate::proto::presence::Presence;
 use crate::proto::relays::Relays;
 use crate::wire::control::short;
+use crate::wire::record::roles;
 
-/// The surroundings in which mail decides where an envelope goes.
+/// Everything that such a question may look at.
 pub struct Near<'a> {
     pub people: &'a People,
     pub peers: &'a Peers,
@@ -68,5 +70,24 @@ impl Near<'_> {
         let user = self.people.sessions.get(session).map(|known| known.user);
         user.is_some_and(|user| self.people.links.is_link(&user))
             || self.peers.bootstrapped.values().any(|own| own == session)
+    }
+}
+
+impl Core {
+    /// What mail sees of the rest, for a question that changes nothing.
+    pub(in crate::proto) fn near(&self) -> Near<'_> {
+        Near { people: &self.people, peers: &self.peers, presence: &self.presence, relays: &self.relays }
+    }
+
+    /// Whether a neighbour says it is a relay or a server.
+    pub(in crate::proto) fn is_carrier(&self, conn: ConnId) -> bool {
+        self.peers.connections.get(&conn).is_some_and(|neighbour| self.people.is_carrier(&neighbour.session))
+    }
+
+    /// A server that I was told to use, or that belongs to somebody I am linked with. Claiming the role alone gives nothing.
+    pub(in crate::proto) fn is_my_server(&self, session: &SessionId) -> bool {
+        let Some(known) = self.people.sessions.get(session) else { return false };
+        let claims = known.declaration().is_some_and(|declaration| declaration.roles & roles::SERVER != 0);
+        claims && (self.peers.bootstrapped.values().any(|kept| kept == session) || self.people.links.wants(&known.user))
     }
 }

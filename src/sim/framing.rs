@@ -1,5 +1,5 @@
-//! From what a core puts out in one go to frames, as the shell makes them: messages to one connection share a frame as far
-//! as its caps allow.
+//! Groups the messages of one output burst into frames, as the shell does: messages for one connection share a frame
+//! as far as its caps allow.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,23 @@ use crate::wire::control::{self, Control};
 use crate::wire::frame::HEADER;
 use crate::wire::{decode, encode};
 
-/// What a frame of ours holds at most, as in the shell.
+/// Target size of a frame in bytes, as in the shell.
 const FRAME: usize = 64 * 1024;
 
-/// Messages that wait for the end of an output burst.
+/// Encoded messages that wait for the end of an output burst.
 #[derive(Default)]
-pub struct Post {
+pub struct Framer {
     control: BTreeMap<ConnId, Vec<Vec<u8>>>,
     chat: BTreeMap<ConnId, Vec<Vec<u8>>>,
 }
 
-/// A frame as it travels.
+/// An encoded frame, without its header.
 pub enum Frame {
     Control(Vec<u8>),
     Chat(Vec<u8>),
 }
 
-impl Post {
+impl Framer {
     pub fn control(&mut self, conn: ConnId, message: &Control, traffic: &mut Traffic) {
         let bytes = encode(message);
         traffic.control(&bytes);
@@ -40,7 +40,7 @@ impl Post {
         self.chat.entry(conn).or_default().push(bytes);
     }
 
-    /// Frames to one connection, before it is closed.
+    /// Takes the frames for one connection, before it is closed.
     pub fn take(&mut self, conn: ConnId) -> Vec<(ConnId, Frame)> {
         let control = self.control.remove(&conn).map(|items| frames(items, control::MAX_BATCH)).unwrap_or_default();
         let chat = self.chat.remove(&conn).map(|items| frames(items, chat::MAX_ITEMS)).unwrap_or_default();
@@ -48,7 +48,7 @@ impl Post {
         control.chain(chat.into_iter().map(Frame::Chat)).map(|frame| (conn, frame)).collect()
     }
 
-    /// All frames.
+    /// Takes all frames.
     pub fn take_all(&mut self) -> Vec<(ConnId, Frame)> {
         let mut all = Vec::new();
         while let Some(conn) = self.control.keys().next().or(self.chat.keys().next()).copied() {
@@ -59,7 +59,7 @@ impl Post {
 }
 
 impl Frame {
-    /// With the header in front.
+    /// The length in bytes, including the header.
     pub fn len(&self) -> usize {
         HEADER + self.bytes().len()
     }
@@ -70,9 +70,9 @@ impl Frame {
         }
     }
 
-    /// What the other side reads, on its own connection.
+    /// Decodes the frame into the receiver's input. `conn` is the receiver's connection.
     pub fn read(&self, conn: ConnId) -> Input {
-        const READABLE: &str = "what a node writes can be read";
+        const READABLE: &str = "an encoded frame can be decoded";
         match self {
             Frame::Control(bytes) => {
                 let batch: control::Batch = decode(bytes).expect(READABLE);
@@ -86,7 +86,7 @@ impl Frame {
     }
 }
 
-/// Lists of at most `most` items, each at most [`FRAME`] long unless it is of one item.
+/// Encoded lists of at most `most` items, each at most [`FRAME`] bytes long unless it has only one item.
 fn frames(items: Vec<Vec<u8>>, most: usize) -> Vec<Vec<u8>> {
     let mut lists: Vec<(usize, Vec<u8>)> = Vec::new();
     for item in items {
@@ -101,7 +101,7 @@ fn frames(items: Vec<Vec<u8>>, most: usize) -> Vec<Vec<u8>> {
     lists.into_iter().map(|(count, list)| with_head(count, &list)).collect()
 }
 
-/// A list's head is one byte for fewer than 24 items, else two.
+/// Prepends a list's CBOR head: one byte for fewer than 24 items, else two.
 fn with_head(count: usize, items: &[u8]) -> Vec<u8> {
     let count = count as u8;
     let head: &[u8] = if count < 24 { &[0x80 | count] } else { &[0x98, count] };
@@ -115,13 +115,13 @@ mod tests {
     use crate::wire::control::RequestUserList;
 
     #[test]
-    fn what_is_put_out_together_shares_frames_and_is_read_in_order() {
-        let (mut post, mut traffic) = (Post::default(), Traffic::default());
+    fn messages_of_one_burst_share_frames_and_are_decoded_in_order() {
+        let (mut framer, mut traffic) = (Framer::default(), Traffic::default());
         for id in 0..130 {
             let request = RequestUserList { id, user: UserId([3; 32]) };
-            post.control(ConnId(1 + id % 2), &Control::RequestUserList(request), &mut traffic);
+            framer.control(ConnId(1 + id % 2), &Control::RequestUserList(request), &mut traffic);
         }
-        let frames = post.take_all();
+        let frames = framer.take_all();
         assert_eq!(frames.iter().map(|(conn, _)| conn.0).collect::<Vec<_>>(), [1, 1, 2, 2]);
         let read = frames.iter().flat_map(|(conn, frame)| match frame.read(*conn) {
             Input::Control { batch, .. } => batch,

@@ -1,5 +1,5 @@
-//! One declaration on its way: how often it was sent, who has it, and over how many hands it came there. The definitions
-//! are Plumtree's: payload messages `m`, reached nodes, hops of the last delivery.
+//! Tracks the dissemination of one declaration: how often it was sent, which nodes have it, and over how many hops.
+//! The definitions are those of Plumtree: payload messages `m`, reached nodes, last delivery hop.
 
 use std::collections::BTreeMap;
 
@@ -10,45 +10,47 @@ use crate::time::Moment;
 use crate::wire::control::Control;
 use crate::wire::record::{Declaration, Signed};
 
-/// A declaration that is followed.
+/// The tracked declaration and its deliveries.
 #[derive(Debug)]
-pub struct Rumour {
+pub struct Dissemination {
     origin: NodeIndex,
     session: SessionId,
-    told_of: Option<Signed>,
-    /// Copies of it that were sent.
+    declaration: Option<Signed>,
+    /// Number of copies sent.
     pub sent: u64,
-    /// Who has it, from when, over how many hands.
-    pub heard: BTreeMap<NodeIndex, Heard>,
+    /// The first delivery to each node that has it.
+    pub delivered: BTreeMap<NodeIndex, Delivery>,
 }
 
-/// A delivery.
+/// A delivery of the declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heard {
+pub struct Delivery {
+    /// When it was received.
     pub at: Moment,
+    /// Over how many hops; 0 at the origin.
     pub hops: u32,
 }
 
-impl Rumour {
-    /// Follows the next declaration that a node pushes.
-    pub fn of(origin: NodeIndex, session: SessionId, now: Moment) -> Rumour {
-        let heard = [(origin, Heard { at: now, hops: 0 })].into_iter().collect();
-        Rumour { origin, session, told_of: None, sent: 0, heard }
+impl Dissemination {
+    /// Tracks the next declaration that `origin` pushes about its `session`.
+    pub fn of(origin: NodeIndex, session: SessionId, now: Moment) -> Dissemination {
+        let delivered = [(origin, Delivery { at: now, hops: 0 })].into_iter().collect();
+        Dissemination { origin, session, declaration: None, sent: 0, delivered }
     }
 
-    /// A node sends a message.
+    /// Records that a node sends a message.
     pub fn sent(&mut self, from: NodeIndex, message: &Control) {
-        if self.told_of.is_none() && from == self.origin {
-            self.told_of = pushed(message).filter(|signed| self.is_own(signed)).cloned();
+        if self.declaration.is_none() && from == self.origin {
+            self.declaration = pushed(message).filter(|signed| self.is_own(signed)).cloned();
         }
         self.sent += self.copies(message);
     }
 
-    /// A node reads a frame.
+    /// Records that a node receives a frame.
     pub fn read(&mut self, from: NodeIndex, to: NodeIndex, batch: &[Control], at: Moment) {
-        let hops = self.heard.get(&from).map_or(0, |heard| heard.hops) + 1;
+        let hops = self.delivered.get(&from).map_or(0, |delivered| delivered.hops) + 1;
         if batch.iter().any(|message| self.copies(message) > 0) {
-            self.heard.entry(to).or_insert(Heard { at, hops });
+            self.delivered.entry(to).or_insert(Delivery { at, hops });
         }
     }
 
@@ -57,8 +59,8 @@ impl Rumour {
     }
 
     fn copies(&self, message: &Control) -> u64 {
-        let Some(told_of) = &self.told_of else { return 0 };
-        let same = |signed: &&Signed| *signed == told_of;
+        let Some(declaration) = &self.declaration else { return 0 };
+        let same = |signed: &&Signed| *signed == declaration;
         let count = match message {
             Control::Hello(hello) => [&hello.declaration].into_iter().filter(same).count(),
             Control::RequestPing(request) => [&request.declaration].into_iter().filter(same).count(),

@@ -1,5 +1,5 @@
-//! Relays in pockets: copies of an envelope, and the releases that chase them. Only those who meet are on, two or three at a
-//! time.
+//! Spray and wait: copies of an envelope on mobile relays, and the releases that remove them. Only nodes that are in
+//! contact are running, two or three at a time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,22 +13,23 @@ use crate::scene::*;
 
 const PIS: [usize; 4] = [2, 3, 4, 5];
 
-/// Alice and bob never meet; both meet relays, and relays meet one another.
-fn pockets(mut sim: Sim) -> Sim {
+/// Alice and bob are never connected. Both have contacts with relays, and relays with each other.
+fn spray_world(mut sim: Sim) -> Sim {
     bootstrap(&mut sim, &[ALICE, BOB], &PIS);
     bootstrap(&mut sim, &PIS, &PIS);
     sim.cut(ALICE, BOB);
     sim
 }
 
-/// Copies that a node may give away of the mail it holds for others, or of its own.
+/// Copies that a node may pass on of the mail it holds, for others or of its own.
 fn copies(sim: &Sim, node: usize) -> Option<u8> {
     sim.nodes[node].disk.custody().find(|row| !row.bytes.is_empty()).map(|row| row.copies)
 }
 
-/// Alice has written one line, and three relays have met her or one another: each of the four has one copy.
+/// Alice has written one message, and three relays have had contact with her or each other: each of the four holds
+/// one copy.
 fn sprayed(seed: u64) -> Sim {
-    spray(pockets(with_relays(seed, PIS.len())), seed)
+    spray(spray_world(with_relays(seed, PIS.len())), seed)
 }
 
 fn spray(mut sim: Sim, seed: u64) -> Sim {
@@ -40,11 +41,11 @@ fn spray(mut sim: Sim, seed: u64) -> Sim {
     meet(&mut sim, &[PIS[0], PIS[1]]);
     assert_eq!([PIS[0], PIS[1]].map(|node| copies(&sim, node)), [Some(1); 2], "seed {seed}: half of two");
     meet(&mut sim, &[ALICE, PIS[2]]);
-    assert_eq!([ALICE, PIS[2]].map(|node| copies(&sim, node)), [Some(1); 2], "seed {seed}: and of her two");
+    assert_eq!([ALICE, PIS[2]].map(|node| copies(&sim, node)), [Some(1); 2], "seed {seed}: half of her two");
     sim
 }
 
-/// A relay comes to somebody who is on; both go.
+/// A contact between a running node and a relay; then both stop.
 fn meet_on(sim: &mut Sim, there: usize, relay: usize) {
     sim.start(relay);
     sim.run(Duration::from_secs(60));
@@ -52,14 +53,18 @@ fn meet_on(sim: &mut Sim, there: usize, relay: usize) {
 }
 
 #[test]
-fn copies_are_halved_at_meetings_and_the_last_one_is_for_the_addressee_or_somebody_nearer() {
+fn copies_are_halved_at_each_contact_and_the_last_goes_only_to_the_addressee_or_a_nearer_relay() {
     for seed in 0..5 {
         let mut sim = sprayed(seed);
         for relay in [PIS[0], PIS[1], PIS[2]] {
             meet(&mut sim, &[relay, PIS[3]]);
-            assert_eq!(held(&sim, PIS[3]), 0, "seed {seed}: a last copy is given to nobody who is as far");
+            assert_eq!(
+                held(&sim, PIS[3]),
+                0,
+                "seed {seed}: the last copy is not passed to a relay at the same distance"
+            );
         }
-        // A relay that bob is with is nearer.
+        // A relay that is connected with bob is nearer.
         sim.cut(BOB, PIS[1]);
         [BOB, PIS[3]].into_iter().for_each(|node| sim.start(node));
         sim.run(Duration::from_secs(5));
@@ -70,7 +75,7 @@ fn copies_are_halved_at_meetings_and_the_last_one_is_for_the_addressee_or_somebo
 }
 
 #[test]
-fn the_first_release_wins_and_spreads_from_carrier_to_carrier() {
+fn the_first_release_counts_and_spreads_from_carrier_to_carrier() {
     for seed in 0..5 {
         let mut sim = sprayed(seed);
         let sealed: BTreeSet<EnvelopeId> = envelopes(&sim, ALICE);
@@ -80,21 +85,21 @@ fn the_first_release_wins_and_spreads_from_carrier_to_carrier() {
         meet(&mut sim, &[BOB, PIS[0]]);
         assert_eq!((shown(&sim, BOB), has_it(&sim, PIS[0])), (texts(1), false), "seed {seed}");
         meet(&mut sim, &[PIS[0], PIS[1]]);
-        assert!(!has_it(&sim, PIS[1]), "seed {seed}: whom it gave a copy hears of it");
+        assert!(!has_it(&sim, PIS[1]), "seed {seed}: the relay it gave a copy to is notified");
         meet(&mut sim, &[PIS[0], ALICE]);
-        assert!(!has_it(&sim, ALICE), "seed {seed}: and from whom it had one");
+        assert!(!has_it(&sim, ALICE), "seed {seed}: and the node it had its copy from");
         assert_eq!(in_state(&sim, ALICE, Delivery::Delivered).len(), 1, "seed {seed}");
-        assert!(has_it(&sim, PIS[2]), "seed {seed}: who has met nobody has heard nothing");
+        assert!(has_it(&sim, PIS[2]), "seed {seed}: a relay without contacts still holds it");
         meet(&mut sim, &[PIS[2], BOB]);
-        assert!(!has_it(&sim, PIS[2]), "seed {seed}: bob says that he has it");
+        assert!(!has_it(&sim, PIS[2]), "seed {seed}: bob tells it that he has it");
         assert_eq!(shown(&sim, BOB), texts(1), "seed {seed}");
     }
 }
 
 #[test]
-fn an_envelope_whose_life_is_over_is_sealed_anew_and_no_carrier_keeps_the_old_one() {
+fn an_expired_envelope_is_sealed_again_and_no_carrier_keeps_the_old_one() {
     for seed in 0..5 {
-        let mut sim = spray(pockets(with_fellow_relays(seed, PIS.len())), seed);
+        let mut sim = spray(spray_world(with_fellow_relays(seed, PIS.len())), seed);
         let old = envelopes(&sim, ALICE);
         sim.run(ENVELOPE_LIFE);
         PIS.iter().for_each(|relay| meet(&mut sim, &[*relay]));

@@ -1,14 +1,14 @@
-//! The paper's spelling of one `--bootstrap`: `-sip IP` and `-sp PORT`, taken out of the arguments before anything else reads
-//! them. An ordinary option parser would see `-s -p` in `-sp`.
+//! `-sip IP` and `-sp PORT`: the spelling of one `--bootstrap` in DarkChat (Griffith and Aktay, 2010). They are rewritten
+//! before the option parser runs, which would read `-sp` as `-s -p`.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{DEFAULT_PORT, Unusable, some_port, unusable};
+use super::{ConfigError, DEFAULT_PORT, parse_port, refuse};
 use crate::identity::name::harmless;
 
-/// `argv` with `-sip IP` and `-sp PORT` turned into one `--bootstrap IP:PORT`.
-pub fn paper_spelling(argv: Vec<OsString>) -> Result<Vec<OsString>, Unusable> {
+/// `argv` with `-sip IP` and `-sp PORT` replaced by one `--bootstrap IP:PORT`.
+pub fn merge_bootstrap_parts(argv: Vec<OsString>) -> Result<Vec<OsString>, ConfigError> {
     let (mut rest, mut ip, mut port) = (Vec::with_capacity(argv.len()), None, None);
     let mut argv = argv.into_iter();
     while let Some(arg) = argv.next() {
@@ -18,7 +18,7 @@ pub fn paper_spelling(argv: Vec<OsString>) -> Result<Vec<OsString>, Unusable> {
             rest.extend(argv);
             break;
         }
-        let Some((option, attached)) = paper_option(text) else {
+        let Some((option, attached)) = bootstrap_part(text) else {
             rest.push(arg);
             continue;
         };
@@ -28,17 +28,17 @@ pub fn paper_spelling(argv: Vec<OsString>) -> Result<Vec<OsString>, Unusable> {
         };
         let (slot, what) = if option == "-sip" { (&mut ip, "an IP address") } else { (&mut port, "a port") };
         if value.is_empty() || value.starts_with('-') {
-            return Err(unusable(format!("{option} needs {what} behind it, as in `-sip 192.0.2.1 -sp 27272`")));
+            return Err(refuse(format!("{option} needs {what}, as in `-sip 192.0.2.1 -sp 27272`")));
         }
         if slot.replace(value).is_some() {
-            return Err(unusable(format!("{option} was given twice; name further nodes by --bootstrap")));
+            return Err(refuse(format!("{option} was given twice; add further nodes with --bootstrap")));
         }
     }
     match (ip, port) {
         (None, None) => {}
-        (None, Some(_)) => return Err(unusable("-sp PORT belongs to a -sip IP; my own port is -p PORT")),
+        (None, Some(_)) => return Err(refuse("-sp PORT requires -sip IP; the port of this node is -p PORT")),
         (Some(ip), port) => {
-            // Ahead of a subcommand and behind the program's name.
+            // After the program's name, before any subcommand.
             let at = rest.len().min(1);
             rest.insert(at, bootstrap_of(&ip, port.as_deref())?.into());
             rest.insert(at, "--bootstrap".into());
@@ -47,8 +47,8 @@ pub fn paper_spelling(argv: Vec<OsString>) -> Result<Vec<OsString>, Unusable> {
     Ok(rest)
 }
 
-/// Whether an argument is one of the paper's two, and what is attached to it (`-sp=1`, `-sp1`).
-fn paper_option(text: &str) -> Option<(&'static str, Option<&str>)> {
+/// Whether an argument is one of the two, and the value attached to it (`-sp=1`, `-sp1`).
+fn bootstrap_part(text: &str) -> Option<(&'static str, Option<&str>)> {
     let (option, behind) = ["-sip", "-sp"].into_iter().find_map(|option| {
         let behind = text.strip_prefix(option);
         let long = text.strip_prefix('-').and_then(|text| text.strip_prefix(option));
@@ -58,13 +58,13 @@ fn paper_option(text: &str) -> Option<(&'static str, Option<&str>)> {
     Some((option, (!behind.is_empty()).then(|| behind.strip_prefix('=').unwrap_or(behind))))
 }
 
-fn bootstrap_of(ip: &str, port: Option<&str>) -> Result<String, Unusable> {
+fn bootstrap_of(ip: &str, port: Option<&str>) -> Result<String, ConfigError> {
     let ip: IpAddr = ip.parse().map_err(|_| {
-        unusable(format!("`{}` behind -sip is no IP address; name a host by --bootstrap HOST:PORT", harmless(ip)))
+        refuse(format!("-sip `{}` is not an IP address; give a host name with --bootstrap HOST:PORT", harmless(ip)))
     })?;
     let port = match port {
-        Some(port) => some_port(port).ok_or_else(|| {
-            unusable(format!("`{}` behind -sp is no port; a port is a number from 1 to 65535", harmless(port)))
+        Some(port) => parse_port(port).ok_or_else(|| {
+            refuse(format!("-sp `{}` is not a port; a port is a number from 1 to 65535", harmless(port)))
         })?,
         None => DEFAULT_PORT,
     };
@@ -77,13 +77,13 @@ mod tests {
 
     fn rewritten(args: &[&str]) -> Result<Vec<String>, String> {
         let argv = std::iter::once("darknode").chain(args.iter().copied()).map(OsString::from).collect();
-        paper_spelling(argv)
+        merge_bootstrap_parts(argv)
             .map(|argv| argv.into_iter().skip(1).map(|arg| arg.into_string().unwrap()).collect())
-            .map_err(|wrong| wrong.to_string())
+            .map_err(|error| error.to_string())
     }
 
     #[test]
-    fn the_papers_address_becomes_one_bootstrap_however_it_is_spelt() {
+    fn the_two_parts_become_one_bootstrap_in_every_spelling() {
         let one = Ok(["--bootstrap", "192.0.2.1:5", "-u", "a"].map(String::from).to_vec());
         assert_eq!(rewritten(&["-u", "a", "-sip", "192.0.2.1", "-sp", "5"]), one);
         assert_eq!(rewritten(&["-sp", "5", "-u", "a", "--sip", "192.0.2.1"]), one);
@@ -93,14 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn other_options_are_left_alone() {
+    fn other_options_are_not_changed() {
         for args in [&["-s", "-p", "5"][..], &["--server"], &["--spread"], &["-u", "x", "--", "-sp", "1"]] {
             assert_eq!(rewritten(args).unwrap(), args);
         }
     }
 
     #[test]
-    fn a_papers_address_that_cannot_be_is_refused() {
+    fn invalid_parts_are_refused() {
         for args in [&["-sp", "5"][..], &["-sip"], &["-sip", "1.2.3.4", "-sp", "0"], &["-sip", "-sp", "5"]] {
             assert!(rewritten(args).is_err(), "{args:?}");
         }

@@ -1,15 +1,15 @@
-//! The words of the contract for what is one of a few.
+//! The strings for values that are one of a few.
 
 use crate::proto::notice::{Absence, By, Delivery, ErrorCode, Filter, Via, WarningCode};
 
-pub fn side(by: By) -> &'static str {
+pub fn by(by: By) -> &'static str {
     match by {
         By::Me => "me",
         By::Them => "them",
     }
 }
 
-pub fn path(via: Via) -> &'static str {
+pub fn via(via: Via) -> &'static str {
     match via {
         Via::Direct => "direct",
         Via::Relayed => "relayed",
@@ -35,7 +35,7 @@ pub fn status(online: bool) -> &'static str {
     if online { "online" } else { "offline" }
 }
 
-pub fn which(filter: Filter) -> &'static str {
+pub fn filter(filter: Filter) -> &'static str {
     match filter {
         Filter::All => "all",
         Filter::Online => "online",

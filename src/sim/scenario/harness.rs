@@ -1,11 +1,11 @@
-//! What all scenarios share: a world of acquainted nodes, the questions asked of it ([`sights`]), and the figures
-//! ([`costs`]).
+//! The harness shared by all scenarios: a world of nodes that know each other, queries about it ([`visibility`]), and
+//! measurements ([`costs`]).
 
 mod costs;
-mod sights;
+mod visibility;
 
 pub use costs::Broadcast;
-pub use sights::Sights;
+pub use visibility::Visibility;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::{Order, Progress};
+use super::{Params, Progress};
 use crate::id::NetworkId;
 use crate::identity::Scheme;
 use crate::proto::event::Command;
@@ -27,16 +27,19 @@ use crate::sim::{Settings, Sim};
 use crate::time::Moment;
 use crate::wire::record::roles;
 
-/// Disks are kept of up to this many nodes where none is started again; what is remembered of a thousand others takes half
-/// a megabyte of each.
+/// The largest number of nodes whose disks are kept in scenarios without restarts: remembering a thousand others
+/// takes half a megabyte per node.
 const KEPT: usize = 2_000;
 
-/// A world on which a scenario is played.
-pub struct Stage<'a> {
+/// A world in which a scenario runs, with its invariants, figures and violations.
+pub struct Harness<'a> {
+    /// The world.
     pub sim: Sim,
+    /// The links between the nodes.
     pub graph: Graph,
-    pub order: &'a Order,
-    /// Of every node, who is within two links.
+    /// The parameters of the run.
+    pub order: &'a Params,
+    /// The nodes within two links of each node.
     horizons: Vec<Vec<NodeIndex>>,
     phase: &'static str,
     progress: &'a mut dyn FnMut(Progress),
@@ -47,9 +50,9 @@ pub struct Stage<'a> {
     moves: u32,
 }
 
-impl<'a> Stage<'a> {
-    /// Nodes that know nobody, switched off, and the graph of who is to know whom.
-    pub fn new(order: &'a Order, progress: &'a mut dyn FnMut(Progress)) -> Stage<'a> {
+impl<'a> Harness<'a> {
+    /// A world of stopped nodes that know nobody, and the graph of links to preload.
+    pub fn new(order: &'a Params, progress: &'a mut dyn FnMut(Progress)) -> Harness<'a> {
         let network = if order.closed { NetworkId([7; 32]) } else { NetworkId::OPEN };
         let scheme = if order.signed { Scheme::Ed25519 } else { Scheme::Cheap };
         let record = order.nodes <= super::SMALL;
@@ -66,12 +69,12 @@ impl<'a> Stage<'a> {
         };
         let mut rng = ChaCha20Rng::seed_from_u64(order.seed ^ 0x67_72_61_70_68);
         let graph = order.topology.build(order.nodes, order.degree, &mut rng);
-        let mut stage = Stage {
+        let mut harness = Harness {
             sim: Sim::new(settings),
             horizons: (0..graph.nodes()).map(|node| graph.horizon(node)).collect(),
             graph,
             order,
-            phase: "setting the stage",
+            phase: "setup",
             progress,
             invariants: Invariants::default(),
             figures: Vec::new(),
@@ -80,47 +83,47 @@ impl<'a> Stage<'a> {
             moves: 0,
         };
         for node in 0..order.nodes {
-            stage.sim.place(Plan::client(format!("n{node}")));
+            harness.sim.add_node(Plan::client(format!("n{node}")));
         }
-        stage
+        harness
     }
 
-    /// Adds a server and tells everybody its address.
+    /// Adds a server and configures its address at all nodes.
     pub fn add_server(&mut self) -> NodeIndex {
         let roles = roles::SERVER | roles::RELAY;
-        let server = self.sim.place(Plan { roles, ..Plan::client("server") });
+        let server = self.sim.add_node(Plan { roles, ..Plan::client("server") });
         let addr = self.sim.nodes[server].addr;
         self.sim.nodes.iter_mut().take(server).for_each(|node| node.plan.bootstrap = vec![addr]);
         server
     }
 
-    /// Everybody has met whom they are linked to.
-    pub fn acquaint(&mut self) {
-        self.phase("making acquaintances");
-        let hellos: Vec<_> = (0..self.graph.nodes()).map(|node| self.sim.hello_of(node)).collect();
+    /// Makes all linked nodes know each other, as if they had met.
+    pub fn preload_links(&mut self) {
+        self.phase("preloading");
+        let hellos: Vec<_> = (0..self.graph.nodes()).map(|node| self.sim.first_hello(node)).collect();
         let links: Vec<_> = self.graph.links().collect();
         for (a, b) in links {
             for (one, other) in [(a, b), (b, a)] {
-                self.sim.remember(one, other, &hellos[other]);
-                self.sim.befriend(one, other, false);
+                self.sim.preload_session(one, other, &hellos[other]);
+                self.sim.preload_link(one, other, false);
             }
         }
     }
 
-    /// Everybody knows by name whom they are linked to, and of nobody where they are.
-    pub fn acquaint_by_name(&mut self) {
-        self.phase("making acquaintances");
-        let hellos: Vec<_> = (0..self.graph.nodes()).map(|node| self.sim.hello_of(node)).collect();
+    /// Makes all linked nodes know each other by name, but not each other's addresses.
+    pub fn preload_links_by_name(&mut self) {
+        self.phase("preloading");
+        let hellos: Vec<_> = (0..self.graph.nodes()).map(|node| self.sim.first_hello(node)).collect();
         let links: Vec<_> = self.graph.links().collect();
         for (a, b) in links {
             for (one, other) in [(a, b), (b, a)] {
-                self.sim.know(one, other, &hellos[other]);
-                self.sim.befriend(one, other, false);
+                self.sim.preload_user(one, other, &hellos[other]);
+                self.sim.preload_link(one, other, false);
             }
         }
     }
 
-    /// Starts nodes, spread evenly over a while.
+    /// Starts nodes, evenly spread over a time span.
     pub fn start(&mut self, nodes: impl IntoIterator<Item = NodeIndex>, within: Duration) {
         let nodes: Vec<NodeIndex> = nodes.into_iter().collect();
         let (begin, count) = (self.sim.now(), nodes.len().max(1) as u32);
@@ -131,26 +134,27 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Acquaints and starts everybody, and waits until all is quiet.
+    /// Preloads and starts all nodes, and waits until the network has settled.
     pub fn warm_up(&mut self) {
-        self.acquaint();
+        self.preload_links();
         self.phase("warming up");
         self.start(0..self.sim.nodes.len(), Duration::from_secs(10));
         self.run(Duration::from_secs(60));
     }
 
+    /// Begins a phase, named for people.
     pub fn phase(&mut self, phase: &'static str) {
         self.phase = phase;
-        self.tell();
+        self.report_progress();
     }
 
-    /// Runs for a while, under watch.
+    /// Runs for `span`, checking invariants.
     pub fn run(&mut self, span: Duration) {
         self.until(span, |_| false);
     }
 
-    /// Runs until `done`, asked often; how long it took.
-    pub fn until(&mut self, limit: Duration, mut done: impl FnMut(&Stage) -> bool) -> Option<Duration> {
+    /// Runs until `done`, which is polled, for at most `limit`. Returns how long it took.
+    pub fn until(&mut self, limit: Duration, mut done: impl FnMut(&Harness) -> bool) -> Option<Duration> {
         let begin = self.sim.now();
         let mut watched = begin;
         loop {
@@ -166,19 +170,19 @@ impl<'a> Stage<'a> {
             if self.sim.now().since(watched) >= Duration::from_secs(1) {
                 watched = self.sim.now();
                 let broken = self.invariants.check_often(&self.sim);
-                self.blame(broken);
-                self.tell();
+                self.record_violations(broken);
+                self.report_progress();
             }
         }
     }
 
-    /// How finely times are told apart at first; later to two parts in a hundred.
+    /// The polling interval at first; it grows to two percent of the elapsed time.
     fn stride(&self) -> Duration {
         Duration::from_millis(if self.sim.nodes.len() > 2000 { 1000 } else { 100 })
     }
 
-    /// A node turns up at an address nobody has had.
-    pub fn move_somewhere(&mut self, node: NodeIndex) {
+    /// Moves a node to an address that was never used before.
+    pub fn move_to_new_address(&mut self, node: NodeIndex) {
         let addr = self.fresh_address();
         self.sim.move_to(node, addr);
     }
@@ -188,13 +192,13 @@ impl<'a> Stage<'a> {
         address(11, self.moves)
     }
 
-    /// A node loses all it knows but its keys.
-    pub fn lose_memory(&mut self, node: NodeIndex) {
+    /// Erases a node's disk, except for its keys.
+    pub fn erase_disk(&mut self, node: NodeIndex) {
         self.sim.nodes[node].disk = Default::default();
-        self.invariants.excuse(node);
+        self.invariants.allow_reset(node);
     }
 
-    /// A random choice of so many nodes in a hundred, the first `of` nodes being asked.
+    /// A random choice of `percent` of the first `of` nodes.
     pub fn choose(&mut self, percent: u8, of: usize) -> BTreeSet<NodeIndex> {
         let mut all: Vec<NodeIndex> = (0..of).collect();
         let count = (of * usize::from(percent)).div_ceil(100);
@@ -205,34 +209,37 @@ impl<'a> Stage<'a> {
         all.into_iter().take(count).collect()
     }
 
-    /// A random node that is on and has a friend who is.
-    pub fn somebody(&mut self) -> Option<NodeIndex> {
+    /// A random running node with a running friend.
+    pub fn random_node(&mut self) -> Option<NodeIndex> {
         let is_on = |node: NodeIndex| self.sim.nodes[node].is_on();
-        let beside = |node: &NodeIndex| self.graph.friends(*node).any(is_on);
-        let on: Vec<NodeIndex> = (0..self.graph.nodes()).filter(|node| is_on(*node) && beside(node)).collect();
+        let has_friend = |node: &NodeIndex| self.graph.friends(*node).any(is_on);
+        let on: Vec<NodeIndex> = (0..self.graph.nodes()).filter(|node| is_on(*node) && has_friend(node)).collect();
         let at = self.sim.pick(on.len());
         on.get(at).copied()
     }
 
-    /// Somebody at a node types something.
+    /// Issues a command at a node.
     pub fn command(&mut self, node: NodeIndex, command: Command) {
         self.sim.command(node, 1, command);
     }
 
+    /// Adds a figure: a count.
     pub fn count(&mut self, key: &str, value: u64, about: &str) {
         self.figure(key, Value::Count(value), about);
     }
 
+    /// Adds a figure: a share, a mean or a rate.
     pub fn ratio(&mut self, key: &str, value: f64, about: &str) {
         self.figure(key, Value::Ratio(value), about);
     }
 
+    /// Adds a figure: a time, `None` if it never came.
     pub fn millis(&mut self, key: &str, value: Option<Duration>, about: &str) {
         self.figure(key, Value::Millis(value.map(|span| span.as_millis() as u64)), about);
     }
 
-    /// A time that was taken before.
-    pub fn taken(&self, key: &str) -> Option<Duration> {
+    /// The value of a time that was added before.
+    pub fn duration_of(&self, key: &str) -> Option<Duration> {
         self.figures.iter().find(|figure| figure.key == key).and_then(|figure| match figure.value {
             Value::Millis(millis) => millis.map(Duration::from_millis),
             _ => None,
@@ -243,30 +250,30 @@ impl<'a> Stage<'a> {
         self.figures.push(Figure { key: key.to_owned(), value, about: about.to_owned() });
     }
 
-    /// A promise of the scenario that must hold.
+    /// Records a violation unless `holds`.
     pub fn expect(&mut self, holds: bool, broken: &str) {
         if !holds {
-            self.blame(vec![broken.to_owned()]);
+            self.record_violations(vec![broken.to_owned()]);
         }
     }
 
-    fn blame(&mut self, broken: Vec<String>) {
-        for offence in broken {
+    fn record_violations(&mut self, broken: Vec<String>) {
+        for violation in broken {
             if self.broken.len() < MAX_BROKEN {
-                self.broken.push(offence);
+                self.broken.push(violation);
             } else {
                 self.broken_more += 1;
             }
         }
     }
 
-    /// Everything must hold that holds at rest.
+    /// Checks the invariants of a settled network.
     pub fn check(&mut self) {
         let broken = self.invariants.check(&self.sim);
-        self.blame(broken);
+        self.record_violations(broken);
     }
 
-    /// The end.
+    /// Checks the invariants and returns the report.
     pub fn finish(mut self) -> Report {
         self.check();
         let (events, simulated) = (self.sim.events, self.sim.now().since(Moment(1)));
@@ -276,11 +283,11 @@ impl<'a> Stage<'a> {
             self.count(&format!("sent_{kind}"), count, "messages of this kind that all nodes sent");
         }
         self.count("broken", self.broken.len() as u64 + self.broken_more, "invariants and promises that did not hold");
-        self.tell();
+        self.report_progress();
         Report { figures: self.figures, broken: self.broken, trace: self.sim.trace_hash() }
     }
 
-    fn tell(&mut self) {
+    fn report_progress(&mut self) {
         let simulated = self.sim.now().since(Moment(1));
         (self.progress)(Progress { phase: self.phase, simulated, events: self.sim.events });
     }
