@@ -216,6 +216,21 @@ class Later(Loopback):
         await node.event("message", text="still here")
         await bob.contents(lambda said: said[0] == seal.RECEIPT and holds(said, bob.person.session, bob.epoch, 1))
 
+    async def test_reserved_numbers_and_keys_are_passed_over_and_reserved_contents_receipted(self):
+        node, bob = await self.start(), self.peer("bob")
+        bob.later = {6: 2**64 - 1}
+        await bob.dial(node.address())
+        bob.wire.open_stream(b"\3" + bytes(100))
+        bob.wire.send(CONTROL, [[number, {0: 1}] for number in (11, 14, 15, 16, 17)])
+        bob.wire.send(CHAT, [[7, {0: bytes(32)}]])
+        kinds = range(4, 11)
+        bob.send([bob.content(kind, b"later") for kind in kinds], {3: [bytes(8)]})
+        bob.send([bob.content(6, bytes(seal.LONGEST_BODY))])
+        for n in (len(kinds), len(kinds) + 1):
+            await bob.contents(lambda said, n=n: holds(said, bob.person.session, bob.epoch, n))
+        bob.send([bob.text("x" * seal.LONGEST_TEXT)])
+        self.assertEqual(len((await node.event("message"))["text"]), seal.LONGEST_TEXT)
+
     async def test_the_same_contents_sealed_again_are_shown_once_and_receipted_again(self):
         node, bob = await self.start(), self.peer("bob")
         await bob.dial(node.address())
