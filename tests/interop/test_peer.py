@@ -34,6 +34,8 @@ from records import base32
 
 # Codes of section 2.
 NONSENSE, NO_PROOF = 3, 6
+# Alerts of TLS.
+CRYPTO_ERROR, BAD_CERTIFICATE, DECODE_ERROR, NO_CERTIFICATE, NO_PROTOCOL = 0x100, 46, 50, 116, 120
 
 
 class Loopback(unittest.IsolatedAsyncioTestCase):
@@ -290,11 +292,17 @@ class Strangers(Loopback):
         curve = ec.generate_private_key(ec.SECP256R1())
         nobody = quic.configuration(key, True)
         nobody.certificate = None
-        others = [quic.configuration(key, True, alpn=other) for other in ("h3", "")]
-        for config in [quic.configuration(curve, True), nobody, *others]:
-            with self.assertRaises(ConnectionError):
+        others = [(NO_PROTOCOL, "h3"), (DECODE_ERROR, "")]
+        # The program asks for Ed25519 alone, so a key of another curve is not shown at all.
+        refused = [(NO_CERTIFICATE, quic.configuration(curve, True)), (NO_CERTIFICATE, nobody)]
+        by_another = quic.certificate(key, Ed25519PrivateKey.generate())
+        refused.append((BAD_CERTIFICATE, quic.configuration(key, True, shown=by_another)))
+        refused += [(alert, quic.configuration(key, True, alpn=other)) for alert, other in others]
+        for alert, config in refused:
+            with self.assertRaises(quic.Closed) as closed:
                 await eve.reach(node.address(), config)
                 await eve.wire.receive(CONTROL)
+            self.assertEqual(closed.exception.code, CRYPTO_ERROR + alert)
 
     async def test_frames_that_make_no_sense_end_the_connection(self):
         node = await self.start()
