@@ -189,6 +189,10 @@ pub const RECEIPT_PAUSE: Duration = Duration::from_millis(50);
 pub const MAX_RECEIPT_STREAMS: usize = 16;
 /// Ranges one receipt gives of a stream: the newest.
 pub const MAX_RECEIPT_RANGES: usize = 128;
+/// Ranges of all streams in one receipt, so that it fits a content however large the numbers are: 19 bytes each, and 51 for a
+/// stream.
+pub const MAX_RECEIPT_TOTAL: usize = 850;
+const _: () = assert!(MAX_RECEIPT_TOTAL * 19 + MAX_RECEIPT_STREAMS * 51 + 5 <= crate::wire::content::MAX_BODY);
 
 /// `\chat` and `\add` look for an unknown name this long (`cli.md`).
 pub const LOOKUP: Duration = Duration::from_secs(5);
