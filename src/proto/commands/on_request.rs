@@ -82,7 +82,7 @@ impl Core {
         if failed.0 != ErrorCode::UnknownUser || !self.commands.lookups.wait(line, command, self.cx.now.moment) {
             return Err(failed);
         }
-        self.ask_for(&user);
+        self.start_find(&user);
         Ok(())
     }
 

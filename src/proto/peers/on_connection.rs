@@ -177,7 +177,7 @@ impl Core {
     fn come_up(&mut self, peer: Peer) {
         self.open_ways(peer);
         self.retry_lookups();
-        self.tell_interested(peer.session, &peer.user);
+        self.notify_interested(peer.session, &peer.user);
         self.pass_questions(&peer.user);
         self.show_nearby(peer.conn);
         if self.let_go_of_surplus(peer.conn) {
@@ -288,7 +288,7 @@ impl Core {
         let Some((gone, left)) = self.peers.connections.remove(&conn) else { return };
         self.bootstrap_again(&gone.session);
         self.chat.early.take(&conn);
-        self.search.floods.forget(&conn);
+        self.search.floods.forget_conn(&conn);
         self.answer_floods();
         // It may have shown that whoever is connected by another way is on the link.
         let Some(user) = gone.user else { return self.show_nearby_session(&gone.session) };
@@ -310,7 +310,7 @@ impl Core {
             self.send_digest(peer);
         }
         self.ask_again(&session);
-        self.ask_newcomer_for_names(peer);
+        self.send_open_finds(peer);
     }
 
     /// A session cannot be reached any more.
@@ -328,7 +328,7 @@ impl Core {
         self.presence.online.missing(&session, self.cx.now.moment + grace);
         self.presence.online.witness_gone(&session, self.cx.now.moment);
         if self.cx.now.moment.since(since) > SETTLED {
-            self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
+            self.search.members.check_soon(&mut self.cx.rng, self.cx.now.moment);
         }
         self.people.sessions.hear(session, user, self.cx.now.moment);
         self.people.save_session(&mut self.cx, &session);

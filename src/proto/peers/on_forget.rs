@@ -32,7 +32,7 @@ impl Core {
         for session in self.people.sessions.of_user(user).collect::<Vec<_>>() {
             self.show_offline(&session, Absence::Lost);
             self.people.sessions.forget(&session);
-            self.search.members.forget(&session);
+            self.search.members.remove(&session);
             self.presence.online.forget(&session);
             kept.then(|| self.cx.out.store(Op::ForgetSession(session)));
         }
@@ -58,7 +58,7 @@ impl Core {
                 .people
                 .sessions
                 .of_user(user)
-                .any(|session| self.chat.inbox.knows(&session) || self.search.members.has(&session))
+                .any(|session| self.chat.inbox.knows(&session) || self.search.members.contains(&session))
     }
 
     pub(in crate::proto) fn prune_to_limit(&mut self) {

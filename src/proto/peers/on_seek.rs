@@ -43,7 +43,7 @@ impl Core {
                 continue;
             }
             self.dial_user(&user);
-            if !self.ask_around(&user) {
+            if !self.ask_for_missing(&user) {
                 nobody_near.push(user);
             }
         }

@@ -157,7 +157,7 @@ impl Core {
             self.keep_if_far(&user);
             self.people.save_session(&mut self.cx, &session);
             if online {
-                self.tell_interested(session, &user);
+                self.notify_interested(session, &user);
             } else {
                 self.show_offline(&session, Absence::Declared);
             }

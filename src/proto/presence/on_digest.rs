@@ -342,7 +342,7 @@ impl Core {
 
     /// deliverKnownList: signed records about users that concern me.
     pub(in crate::proto) fn on_known_list(&mut self, peer: Peer, list: DeliverKnownList) {
-        if self.pass_found(peer.conn, &list) || self.pass_answer(peer, &list) {
+        if self.pass_find_answer(peer.conn, &list) || self.pass_answer(peer, &list) {
             return;
         }
         let id = list.id;
@@ -358,7 +358,7 @@ impl Core {
         if let Some(roster) = &known.roster {
             let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
             let directory = self.shares_directory(peer.conn) && self.has_room_in_directory(&roster.user);
-            if self.concerns(&roster.user) || directory || self.is_found(id, &roster) || self.recovering() {
+            if self.concerns(&roster.user) || directory || self.take_find_answer(id, &roster) || self.recovering() {
                 self.learn_roster(roster);
                 self.learn_announced(&known.user);
             }

@@ -96,7 +96,7 @@ impl Core {
     }
 
     /// A question comes to me, a relay or server: it is remembered, and goes on.
-    pub(in crate::proto) fn follow(&mut self, peer: Peer, request: &RequestPing, asker: SessionId) {
+    pub(in crate::proto) fn relay_query(&mut self, peer: Peer, request: &RequestPing, asker: SessionId) {
         let most = if self.shares_directory(peer.conn) { MAX_TRAILS_PER_RELAY } else { MAX_INTERESTS_PER_ASKER };
         let key = (request.target, request.id);
         match self.relays.trails.ask(request, asker, peer.session, most, self.cx.now.moment) {
@@ -160,7 +160,7 @@ impl Core {
     }
 
     /// Somebody I am linked with asks for me, over relays: what I say of myself, to whoever brought the question.
-    pub(in crate::proto) fn answer_question(&mut self, conn: ConnId, id: u64) {
+    pub(in crate::proto) fn answer_query(&mut self, conn: ConnId, id: u64) {
         let declaration = self.people.myself.declaration.signed().clone();
         let answer = KnownUser {
             roster: Some(self.people.myself.roster.signed().clone()),
