@@ -12,13 +12,13 @@ use crate::wire::control::Find;
 /// Open searches by their id, at most [`MAX_FINDS`]. Each is kept for [`FIND_LIFE`].
 #[derive(Debug, Default)]
 pub struct Finds {
-    open: BTreeMap<u64, Search>,
+    open: BTreeMap<u64, NameSearch>,
     /// The earliest time of the next removal of expired searches.
     sweep: Moment,
 }
 
 #[derive(Debug)]
-struct Search {
+struct NameSearch {
     /// The neighbour that sent it; `None` for a search of this node.
     from: Option<SessionId>,
     /// The message as this node passes it on.
@@ -40,7 +40,7 @@ pub enum Opened {
     Refused,
 }
 
-impl Search {
+impl NameSearch {
     fn matches(&self, folded: &str, user: &UserId) -> bool {
         self.find.user == Some(*user) || self.folded.as_deref().is_some_and(|asked| asked == folded)
     }
@@ -61,7 +61,7 @@ impl Finds {
             return Opened::Refused;
         }
         let id = find.id;
-        self.open.insert(id, Search { from, find, folded, answered: BTreeSet::new(), until: now + FIND_LIFE });
+        self.open.insert(id, NameSearch { from, find, folded, answered: BTreeSet::new(), until: now + FIND_LIFE });
         Opened::New
     }
 
@@ -73,7 +73,7 @@ impl Finds {
 
     /// Searches of others that match this (folded) name or user id, each with the neighbour that sent it.
     pub fn matching(&self, folded: &str, user: &UserId, now: Moment) -> Vec<(u64, SessionId)> {
-        let fits = |search: &&Search| search.until > now && search.matches(folded, user);
+        let fits = |search: &&NameSearch| search.until > now && search.matches(folded, user);
         self.open.values().filter(fits).filter_map(|search| Some((search.find.id, search.from?))).collect()
     }
 
