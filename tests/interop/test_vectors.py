@@ -65,6 +65,17 @@ class Ids(unittest.TestCase):
             self.assertEqual(records.token(author, epoch, to, n), token)
 
 
+class Ranks(unittest.TestCase):
+    def test_all_who_could_tell_come_to_one_order(self):
+        said = vectors("rank")
+        users = {name: bytes.fromhex(value) for name, value in said.items() if name.startswith(("receiver", "teller"))}
+        receiver = users.pop("receiver")
+        weights = {name[-1]: records.weight(int(said["seq"]), receiver, user) for name, user in users.items()}
+        for number, weight in weights.items():
+            self.assertEqual(f"{weight:016x}", said[f"weight-{number}"])
+            self.assertEqual(sum(other < weight for other in weights.values()), int(said[f"rank-{number}"]))
+
+
 class Proofs(unittest.TestCase):
     def test_proofs_and_tags_are_made_again(self):
         said = vectors("proof")
