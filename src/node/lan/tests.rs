@@ -121,20 +121,42 @@ async fn two_nodes_of_one_host_sight_each_other_and_their_going() {
 }
 
 #[tokio::test]
+async fn while_a_link_is_new_a_node_announces_itself_beside_its_responder_and_tells_again_whom_it_has_sighted() {
+    let mdns_port = private_port();
+    let mut bystander = Bystander::new(mdns_port);
+    let start = Instant::now();
+    let mut node = run(1, mdns_port);
+    bystander.waits_for(OF_RESPONDER).await;
+    bystander.waits_for(OF_US).await;
+    let _other = run(2, mdns_port);
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.insert(sighted(&mut node.inputs, BootId(2)).await) {}
+    assert!(start.elapsed() < ROUND * 4 / 5, "before any round does");
+}
+
+/// Makes a storm, until a node announces itself.
+async fn storm(bystander: &mut Bystander, counters: &Counters) {
+    bystander.waits_for(OF_RESPONDER).await;
+    (0..100).for_each(|_| bystander.says(b"nonsense"));
+    while counters.mdns_storms.get() == 0 {
+        bystander.waits_for(OF_US).await;
+    }
+    bystander.hear();
+}
+
+#[tokio::test]
 async fn in_a_storm_a_node_announces_itself_with_no_goodbye_and_after_it_the_responder_does_again() {
     let mdns_port = private_port();
     let mut bystander = Bystander::new(mdns_port);
     let mut node = run(1, mdns_port);
-    bystander.waits_for(OF_RESPONDER).await;
-    (0..100).for_each(|_| bystander.says(b"nonsense"));
+    storm(&mut bystander, &node.counters).await;
     let before = bystander.waits_for(OF_US).await;
-    assert_eq!(node.counters.mdns_storms.get(), 1);
-    let late = run(2, mdns_port);
+    let mut late = run(2, mdns_port);
     sighted(&mut node.inputs, BootId(2)).await;
-    let mut late_inputs = late.inputs;
-    sighted(&mut late_inputs, BootId(1)).await;
+    sighted(&mut late.inputs, BootId(1)).await;
     let between = bystander.waits_for(OF_RESPONDER).await;
     assert!(before.iter().chain(&between).all(|(_, ttl)| *ttl > 0), "{before:?}, then {between:?}");
+    assert_eq!(node.counters.mdns_storms.get(), 1);
 }
 
 #[tokio::test]
@@ -142,21 +164,20 @@ async fn whoever_leaves_in_a_storm_says_goodbye_all_the_same() {
     let mdns_port = private_port();
     let mut bystander = Bystander::new(mdns_port);
     let node = run(1, mdns_port);
-    bystander.waits_for(OF_RESPONDER).await;
-    (0..100).for_each(|_| bystander.says(b"nonsense"));
-    bystander.waits_for(OF_US).await;
+    storm(&mut bystander, &node.counters).await;
     node.leave.send(()).unwrap();
     bystander.waits_for(GOODBYE).await;
 }
 
-async fn sighted(inputs: &mut mpsc::Receiver<Event>, whom: BootId) {
+async fn sighted(inputs: &mut mpsc::Receiver<Event>, whom: BootId) -> SocketAddr {
     let seen = async {
         loop {
             if let Some(Event::Input(Input::Sighted { boot, addr })) = inputs.recv().await {
                 assert_eq!(boot, whom, "nobody sights themselves");
-                return assert_eq!(addr.port(), 4000 + whom.0 as u16);
+                assert_eq!(addr.port(), 4000 + whom.0 as u16);
+                return addr;
             }
         }
     };
-    timeout(Duration::from_secs(20), seen).await.expect("sighted");
+    timeout(Duration::from_secs(20), seen).await.expect("sighted")
 }
