@@ -1,4 +1,5 @@
-use super::packet::{Data, Item, Packet};
+use super::packet::tests::{packet_of, record};
+use super::packet::{Data, Item, Packet, kind};
 use super::*;
 use tokio::time::timeout;
 
@@ -39,7 +40,7 @@ impl Bystander {
     }
 
     /// Kinds and times to live of the records that have come.
-    pub fn hear(&mut self) -> VecDeque<(Kind, u32)> {
+    fn hear(&mut self) -> VecDeque<(Kind, u32)> {
         let mut heard = std::mem::take(&mut self.heard);
         self.links.read(1000, &mut [0; 9000], |_, bytes| {
             let Ok(packet) = Packet::read(bytes) else { return };
@@ -75,6 +76,17 @@ impl Bystander {
         };
         timeout(Duration::from_secs(20), waits).await.unwrap_or_else(|_| panic!("{record:?}: {before:?}"));
         before
+    }
+
+    /// Everything that was said before this.
+    pub async fn catches_up(&mut self) -> Vec<(Kind, u32)> {
+        const MARK: (Kind, u32) = (Kind::Srv, 77_777);
+        let of = String::from_utf8(self.of.clone().expect("somebody was heard")).unwrap();
+        let mark = record(&format!("{of}._darkchat._udp.local"), kind::SRV, MARK.1, &[0; 6]);
+        self.says(&packet_of(&[], &[mark]));
+        let before = self.waits_for(MARK).await;
+        self.heard.retain(|heard| *heard != MARK);
+        before.into_iter().filter(|heard| *heard != MARK).collect()
     }
 
     pub fn says(&self, bytes: &[u8]) {
@@ -141,7 +153,7 @@ async fn storm(bystander: &mut Bystander, counters: &Counters) {
     while counters.mdns_storms.get() == 0 {
         bystander.waits_for(OF_US).await;
     }
-    bystander.hear();
+    bystander.catches_up().await;
 }
 
 #[tokio::test]
