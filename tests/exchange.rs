@@ -1,5 +1,6 @@
 //! Two sessions meet and a line is delivered: every byte that goes over their streams, as `docs/protocol.md` shows it in its
-//! worked example. The bytes are made here, written to `tests/vectors/exchange.txt`, and the page is compared with them.
+//! worked example. They are made here and written to `tests/vectors/exchange.txt`; `tests/page.rs` compares the page with
+//! that file.
 
 mod known;
 
@@ -21,7 +22,6 @@ use darknode::wire::control::{Batch, Control, Declare, Hello};
 use darknode::wire::frame::{StreamType, encode_frame};
 use darknode::wire::record::link_state;
 use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
-use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use known::{BOOT, Person, Vectors, addr};
 use rand_chacha::ChaCha20Rng;
@@ -242,39 +242,4 @@ fn the_program_takes_what_alice_writes_and_answers_in_kind() {
         _ => None,
     });
     assert_eq!((shown.as_deref(), answered(&out).0.len()), (Some("hello, bob"), 1));
-}
-
-/// Lines of the worked example that show bytes: a name of `exchange.txt`, and hex, of which `…` leaves out a part.
-fn shown(page: &str) -> Vec<(String, String)> {
-    let section = page.split("\n## ").find(|section| section.contains("Worked example")).expect("it has an example");
-    let lines = section.lines().filter_map(|line| line.strip_prefix("    ")?.split_once("  "));
-    let mut shown = Vec::<(String, String)>::new();
-    for (name, hex) in lines {
-        let hex: String = hex.split("  ;").next().unwrap_or(hex).chars().filter(|c| !c.is_whitespace()).collect();
-        match (name.trim(), shown.last_mut()) {
-            ("", Some((_, before))) => before.push_str(&hex),
-            (name, _) => shown.push((name.to_owned(), hex)),
-        }
-    }
-    shown
-}
-
-#[test]
-fn the_page_shows_these_bytes() {
-    let page =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/protocol.md")).expect("the page is there");
-    let shown = shown(&page);
-    let names: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
-    let exchange = exchange();
-    assert_eq!(names, exchange.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "all of it, in order");
-    for ((name, shown), (_, bytes)) in shown.iter().zip(&exchange) {
-        let (whole, mut at) = (HEXLOWER.encode(bytes), 0);
-        let parts: Vec<&str> = shown.split('…').collect();
-        for part in &parts {
-            let found = whole[at..].find(part).unwrap_or_else(|| panic!("{name}: {part} is not in {}", &whole[at..]));
-            assert!(at > 0 || found == 0, "{name} begins otherwise");
-            at += found + part.len();
-        }
-        assert!(whole.ends_with(parts.last().expect("a split has a part")), "{name} ends otherwise");
-    }
 }

@@ -95,7 +95,7 @@ pub const PREKEY_LIFE: Duration = Duration::from_secs(29 * 24 * 3600);
 pub const MAX_WAITING: usize = 200_000;
 /// Bytes of text that may wait: they are held in memory until they are delivered.
 pub const MAX_WAITING_BYTES: usize = 64 << 20;
-/// Envelopes on their way to one session and not yet released. 32 of up to 20 KiB keep a disk busy with group commits, and
+/// Envelopes on their way to one session and not yet released. 32 of up to 33 KiB keep a disk busy with group commits, and
 /// are all that a peer who opens them and never answers can make us hold.
 pub const WINDOW: usize = 32;
 /// What was sent and not receipted is sent anew after this long if no news came before; doubles up to [`SEEK_LONGEST`].
@@ -117,7 +117,7 @@ pub const SPRAY: u8 = 4;
 /// Envelopes handed to one neighbour and not answered: a disk's group commit takes as many at once.
 pub const HANDOVER_WINDOW: usize = 32;
 /// Items of the chat stream that wait for the hellos of their connections, of all together: what sixteen neighbours hand over
-/// at once, 13 MiB at most.
+/// at once, 17 MiB at most.
 pub const MAX_EARLY: usize = 16 * HANDOVER_WINDOW;
 /// A carrier without room is left alone for so long.
 pub const HANDOVER_FULL: Duration = Duration::from_secs(60);
