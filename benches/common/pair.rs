@@ -37,7 +37,7 @@ pub struct Node {
     to_node: mpsc::Sender<UiMessage>,
     seen: mpsc::UnboundedReceiver<Seen>,
     ready: Box<Ready>,
-    face: JoinHandle<()>,
+    ui: JoinHandle<()>,
     node: JoinHandle<()>,
 }
 
@@ -47,8 +47,8 @@ impl Node {
         let Some(NodeMessage::Ready(ready)) = handle.from_node.recv().await else { panic!("ready comes first") };
         let (tell, seen) = mpsc::unbounded_channel();
         let to_node = handle.to_node.clone();
-        let face = tokio::spawn(watch(handle.from_node, handle.to_node, tell));
-        Node { to_node, seen, ready, face, node }
+        let ui = tokio::spawn(watch(handle.from_node, handle.to_node, tell));
+        Node { to_node, seen, ready, ui, node }
     }
 
     pub fn id(&self) -> UserId {
@@ -91,7 +91,7 @@ impl Node {
     pub async fn quit(self) {
         self.ask(Command::Quit).await;
         timeout(PATIENCE, self.node).await.expect("a node stops").expect("it is well");
-        self.face.await.expect("a face has no reason to fail");
+        self.ui.await.expect("the interface task does not fail");
     }
 
     async fn next(&mut self) -> Seen {

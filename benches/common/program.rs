@@ -39,7 +39,7 @@ impl Program {
         Program::of(command, |ready| {
             let ready: serde_json::Value = serde_json::from_str(ready).expect("the first line is JSON");
             let port = ready["listen"][0].as_str().and_then(|addr| addr.rsplit(':').next()?.parse().ok());
-            (port.expect("it listens"), ready["id"].as_str().expect("it is somebody").to_owned())
+            (port.expect("it listens"), ready["id"].as_str().expect("ready has an id").to_owned())
         })
     }
 

@@ -69,7 +69,7 @@ pub fn mule(field: &Field) -> Figures {
     put_away(mule);
     let mule = carry(1);
     finds(&mut bob, "alice", alice.id());
-    let texts = lines("bob", "by pocket", 10);
+    let texts = lines("bob", "by relay", 10);
     let ids: Vec<String> = texts.iter().map(|text| bob.says(text)).collect();
     for id in &ids {
         bob.wait("carried", |event| event["state"] == "carried" && event["message"] == **id);

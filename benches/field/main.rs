@@ -126,9 +126,9 @@ const SCENARIOS: [Scenario; 26] = [
         "absent",
         Kind::Usual,
         process::absent,
-        "20 lines to somebody absent, sender killed, both started → all shown",
+        "20 lines to an absent user, sender killed, both started → all shown",
     ),
-    scenario("left", Kind::Usual, process::left, "20 lines to somebody absent, sender quit, both started → all shown"),
+    scenario("left", Kind::Usual, process::left, "20 lines to an absent user, sender quit, both started → all shown"),
     scenario(
         "line3",
         Kind::Quiet,
@@ -137,7 +137,7 @@ const SCENARIOS: [Scenario; 26] = [
     ),
     scenario("line5", Kind::Quiet, |field| islands::line(field, 5), "the same with five"),
     scenario("line10", Kind::Quiet, |field| islands::line(field, 10), "the same with ten"),
-    scenario("mule", Kind::Usual, islands::mule, "ten lines carried in a pocket: plugged in there → all shown"),
+    scenario("mule", Kind::Usual, islands::mule, "ten lines carried by a mobile relay: plugged in there → all shown"),
     scenario(
         "joined600",
         Kind::Long,

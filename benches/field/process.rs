@@ -89,17 +89,17 @@ pub fn sender(field: &Field) -> Figures {
 }
 
 pub fn absent(field: &Field) -> Figures {
-    waiting_for_somebody(field, |alice| {
+    to_an_absent_user(field, |alice| {
         alice.killed();
     })
 }
 
 pub fn left(field: &Field) -> Figures {
-    waiting_for_somebody(field, Node::quits)
+    to_an_absent_user(field, Node::quits)
 }
 
 /// Alice writes twenty messages to bob, who is not running, and stops. Then she is started, and then he.
-fn waiting_for_somebody(field: &Field, end: fn(Node)) -> Figures {
+fn to_an_absent_user(field: &Field, end: fn(Node)) -> Figures {
     let (mut alice, bob) = pair(field);
     bob.quits();
     alice.event("offline");

@@ -91,7 +91,7 @@ impl Tally {
     }
 
     /// Counts messages with equal text as duplicates, as every text is typed once.
-    fn doubled(&self) -> usize {
+    fn duplicates(&self) -> usize {
         let texts: BTreeSet<&String> = self.shown.values().collect();
         self.twice + self.shown.len() - texts.len()
     }
@@ -103,7 +103,7 @@ pub fn counts(figures: Figures, tallies: &[Tally]) -> Figures {
     let sum = |count: fn(&Tally) -> usize| tallies.iter().map(count).sum::<usize>() as f64;
     figures
         .with("lost", sum(Tally::missing))
-        .with("twice", sum(Tally::doubled))
+        .with("twice", sum(Tally::duplicates))
         .with("again", sum(|tally| tally.again))
         .with("offline", sum(|tally| tally.offline))
 }

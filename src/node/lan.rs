@@ -240,6 +240,11 @@ impl Station {
                 to_ask.push(*index);
             }
         }
+        if !to_ask.is_empty() {
+            // Whoever was sighted while the connection from before was still believed in counts only now.
+            let news = self.listener.sightings.round(now);
+            self.tell(news);
+        }
         // On a link that has come up in any case: the responder has not noticed it yet.
         to_say.extend(&to_ask);
         to_say.into_iter().for_each(|index| self.say(index, now));

@@ -116,7 +116,7 @@ fn status_view(
         let (state, by) = held(session);
         HeldBy { session: *session, state, by }
     };
-    // A settled message waits for nobody: a session that does not have it will not get it this way.
+    // A settled message is not sent any more: a session that does not have it will not get it from us.
     let sessions = of.sessions.iter().filter(|session| !settled || has.contains(session)).map(held_by).collect();
     Ok(StatusView { message: row.id, to: of.handle.clone(), text: text(row.body), sessions })
 }

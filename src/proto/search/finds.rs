@@ -67,14 +67,14 @@ impl Finds {
 
     /// Open searches to send to a neighbour that has just connected, without those it sent itself.
     pub fn for_newcomer(&self, newcomer: SessionId, now: Moment) -> Vec<Find> {
-        let open = self.open.values().filter(|search| search.until > now && search.from != Some(newcomer));
-        open.filter(|search| search.find.hops > 0).map(|search| search.find.clone()).collect()
+        let open = self.open.values().filter(|wanted| wanted.until > now && wanted.from != Some(newcomer));
+        open.filter(|wanted| wanted.find.hops > 0).map(|wanted| wanted.find.clone()).collect()
     }
 
     /// Searches of others that match this (folded) name or user id, each with the neighbour that sent it.
     pub fn matching(&self, folded: &str, user: &UserId, now: Moment) -> Vec<(u64, SessionId)> {
-        let fits = |search: &&NameSearch| search.until > now && search.matches(folded, user);
-        self.open.values().filter(fits).filter_map(|search| Some((search.find.id, search.from?))).collect()
+        let fits = |wanted: &&NameSearch| wanted.until > now && wanted.matches(folded, user);
+        self.open.values().filter(fits).filter_map(|wanted| Some((wanted.find.id, wanted.from?))).collect()
     }
 
     /// The neighbour to which an answer is passed on.
@@ -84,7 +84,7 @@ impl Finds {
 
     /// Whether this is a search of this node for this (folded) name or user id.
     pub fn is_own_for(&self, id: u64, name: &str, user: &UserId) -> bool {
-        self.open.get(&id).is_some_and(|search| search.from.is_none() && search.matches(name, user))
+        self.open.get(&id).is_some_and(|wanted| wanted.from.is_none() && wanted.matches(name, user))
     }
 
     /// Records that a search is answered with a user. False if it was before, or the search has [`MAX_ANSWERS`] answers.
