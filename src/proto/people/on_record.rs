@@ -135,7 +135,7 @@ impl Core {
         self.people.sessions.hear(session, user, Moment(0));
         if self.people.sessions.take_card(&card, age, self.cx.now.moment) {
             self.people.save_session(&mut self.cx, &session);
-            self.renew_directory(&user);
+            self.announce_again(&user);
             self.chat.sealing.want_lines(Address::from(user));
         }
     }
@@ -237,7 +237,7 @@ impl Core {
                 self.people.users.learn(&roster);
                 self.warn_of_clash(user);
                 self.settle(&Address::from(user));
-                self.renew_directory(&user);
+                self.announce_again(&user);
             }
         }
     }
