@@ -30,7 +30,7 @@ impl Core {
             self.cx
                 .notice(awaited.line, Notice::Error { code: ErrorCode::Unreachable, message: format!("{why} {who}") });
         }
-        self.keep_lookups();
+        self.retry_due_lookups();
         self.search.interest.expire(now);
         self.relays.relayed_queries.expire(now);
         self.repeat_due_queries();

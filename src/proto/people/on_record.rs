@@ -171,7 +171,7 @@ impl Core {
         self.people.users.is_kept(user)
             || self.people.links.wants(user)
             || self.presence.horizon.reaches(user)
-            || self.commands.lookups.found(user)
+            || self.commands.lookups.was_found(user)
             || self.cx.is_server()
             || self.is_member(user)
             || (self.cx.is_carrier() && self.people.users.has_roster(user))
