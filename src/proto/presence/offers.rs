@@ -76,6 +76,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ranks_are_as_in_the_vectors() {
+        let vectors = include_str!("../../../tests/vectors/rank.txt");
+        let said: BTreeMap<&str, &str> = vectors.lines().filter_map(|line| line.split_once(" = ")).collect();
+        let user = |name: &str| {
+            let bytes = data_encoding::HEXLOWER.decode(said[name].as_bytes()).expect("hex");
+            UserId(bytes.try_into().expect("32 bytes"))
+        };
+        let (number, to) = (said["seq"].parse().expect("a number"), user("receiver"));
+        let tellers: Vec<UserId> = (1..=5).map(|n| user(&format!("teller-{n}"))).collect();
+        for (n, teller) in tellers.iter().enumerate() {
+            let weight = format!("{:016x}", weight(number, &to, teller));
+            assert_eq!(weight, said[format!("weight-{}", n + 1).as_str()]);
+            let rank = rank(number, &to, teller, tellers.iter().copied()).to_string();
+            assert_eq!(rank, said[format!("rank-{}", n + 1).as_str()]);
+        }
+    }
+
+    #[test]
     fn all_who_could_tell_come_to_one_order_and_each_leads_now_and_then() {
         let users: Vec<UserId> = (1..=5).map(|n| UserId([n; 32])).collect();
         let to = UserId([9; 32]);
