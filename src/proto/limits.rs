@@ -261,13 +261,13 @@ pub const PING_PAIR: Duration = Duration::from_secs(30);
 pub const ASK_HOPS: u8 = FIND_HOPS;
 /// Questions over relays that a relay remembers, and those of them that one relay beside it brings; a client brings as many
 /// as it may have remembered elsewhere. Each is a kilobyte, with what was answered.
-pub const MAX_TRAILS: usize = 4_096;
-pub const MAX_TRAILS_PER_RELAY: usize = 1_024;
+pub const MAX_RELAYED_QUERIES: usize = 4_096;
+pub const MAX_RELAYED_QUERIES_PER_RELAY: usize = 1_024;
 /// Times that one declaration is passed on to where a question came from: its session may come and go once in ten seconds
 /// until the question is asked anew.
 pub const MAX_PASSED: u32 = 32;
 /// Sessions that answer one question (`wire::record`: as many as a roster has).
-pub const MAX_ANSWERS_ON_A_TRAIL: usize = 16;
+pub const MAX_ANSWERS_PER_QUERY: usize = 16;
 /// Common friends, and servers, that are asked in one round of seeking.
 pub const ASKED_FRIENDS: usize = 3;
 pub const ASKED_SERVERS: usize = 2;

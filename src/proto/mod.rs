@@ -15,7 +15,7 @@
 //!
 //! Everybody within two links is kept in sight ([`presence::horizon`]): who meets, compares what each holds ([`presence::on_digest`]); what
 //! changes is passed on by one common friend and offered by the others ([`presence::offers`], [`presence::on_presence`]), link lists in turn ([`presence::pushes`]); who is missing is
-//! asked for ([`search::on_ping`], [`search::interest`]), over chains of relays too ([`relays::questions`], [`relays::trails`]), and names that nobody knows are looked for ([`search::finds`]). Relays and servers keep of
+//! asked for ([`search::on_ping`], [`search::interest`]), over chains of relays too ([`relays::own_queries`], [`relays::relayed_queries`]), and names that nobody knows are looked for ([`search::finds`]). Relays and servers keep of
 //! everybody how many relays away they are ([`relays::directory`]). Some neighbours are chosen
 //! at random ([`search::members`]), and `\explode` floods ([`search::floods`]).
 //!

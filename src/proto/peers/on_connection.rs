@@ -178,7 +178,7 @@ impl Core {
         self.open_ways(peer);
         self.retry_lookups();
         self.notify_interested(peer.session, &peer.user);
-        self.pass_questions(&peer.user);
+        self.pass_queries(&peer.user);
         self.show_nearby(peer.conn);
         if self.let_go_of_surplus(peer.conn) {
             return;
@@ -309,7 +309,7 @@ impl Core {
         if self.compares_with(peer) {
             self.send_digest(peer);
         }
-        self.ask_again(&session);
+        self.resend_queries(&session);
         self.send_open_finds(peer);
     }
 
@@ -317,12 +317,12 @@ impl Core {
     fn go_missing(&mut self, session: SessionId, user: UserId, since: Moment) {
         let to = Address::from(user);
         self.chat.outbox.close_lane(&to, &session);
-        self.relays.directory.forget(session, self.cx.now.moment);
+        self.relays.directory.forget_neighbour(session, self.cx.now.moment);
         self.note_here(&user);
         self.with_mail(|mail, cx, near| mail.on_gone(cx, near, &session));
         self.entrust(&to);
         self.route_all_to(&to);
-        self.lose_trails(&session);
+        self.forget_relay(&session);
         // One that has answered a handshake meanwhile is there, and has the time to say hello.
         let grace = if self.peers.connections.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
         self.presence.online.missing(&session, self.cx.now.moment + grace);

@@ -135,7 +135,7 @@ impl Core {
         self.people.sessions.hear(session, user, Moment(0));
         if self.people.sessions.take_card(&card, age, self.cx.now.moment) {
             self.people.save_session(&mut self.cx, &session);
-            self.renew_directory(&user);
+            self.announce_again(&user);
             self.chat.sealing.want_lines(Address::from(user));
         }
     }
@@ -171,7 +171,7 @@ impl Core {
         self.people.users.is_kept(user)
             || self.people.links.wants(user)
             || self.presence.horizon.reaches(user)
-            || self.commands.lookups.found(user)
+            || self.commands.lookups.was_found(user)
             || self.cx.is_server()
             || self.is_member(user)
             || (self.cx.is_carrier() && self.people.users.has_roster(user))
@@ -237,7 +237,7 @@ impl Core {
                 self.people.users.learn(&roster);
                 self.warn_of_clash(user);
                 self.settle(&Address::from(user));
-                self.renew_directory(&user);
+                self.announce_again(&user);
             }
         }
     }

@@ -35,7 +35,7 @@ impl Core {
         let mut marks: Vec<UserMark> = vec![self.own_mark(&peer.user)];
         marks.extend(about.map(|user| self.mark(user, &peer.user)).filter(|mark| !mark.sessions.is_empty()));
         if self.shares_directory(peer.conn) {
-            marks.extend(self.directory_marks(&known));
+            marks.extend(self.directory_summaries(&known));
             marks.iter_mut().for_each(|mark| mark.distance = self.distance_for(peer, mark.user));
         }
         for page in marks.chunks(MAX_MARKS) {
@@ -109,10 +109,10 @@ impl Core {
     fn consider_mark(&mut self, peer: Peer, mark: &UserMark) -> Option<UserWant> {
         let directory = self.shares_directory(peer.conn);
         if directory {
-            self.hear_gone(peer.session, mark);
+            self.on_withdrawn(peer.session, mark);
         }
         match mark.distance {
-            Some(distance) if directory => self.hear_distance(peer, mark.user, distance),
+            Some(distance) if directory => self.on_distance(peer, mark.user, distance),
             Some(_) => self.cx.dropped(DropReason::AnnouncementOfNonRelay),
             None => {}
         }
@@ -357,10 +357,10 @@ impl Core {
     fn on_known_user(&mut self, peer: Peer, id: u64, known: KnownUser) {
         if let Some(roster) = &known.roster {
             let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
-            let directory = self.shares_directory(peer.conn) && self.has_room_in_directory(&roster.user);
+            let directory = self.shares_directory(peer.conn) && self.admits_to_directory(&roster.user);
             if self.concerns(&roster.user) || directory || self.take_find_answer(id, &roster) || self.recovering() {
                 self.learn_roster(roster);
-                self.learn_announced(&known.user);
+                self.on_announced_user_known(&known.user);
             }
         }
         for links in &known.links.0 {

@@ -39,7 +39,7 @@ impl Core {
             self.peers.connections.answered(&peer.conn);
             if news {
                 self.spread(session, user, &declare.told);
-                self.tell_trails(&session, &user);
+                self.update_answers(&session, &user);
             }
             return;
         }
@@ -163,7 +163,7 @@ impl Core {
 
     /// A relay or server may speak of those I am linked with and asked it for.
     fn was_asked(&self, by: &SessionId, user: &UserId) -> bool {
-        self.people.links.is_link(user) && self.relays.questions.has(by, user)
+        self.people.links.is_link(user) && self.relays.own_queries.was_asked(by, user)
     }
 
     /// A friend's connection has been dead for a grace: my other friends are told that I do not reach it.

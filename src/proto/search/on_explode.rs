@@ -47,6 +47,7 @@ impl Core {
         }
     }
 
+    /// Handles a flood: answers it, and passes it on if hops are left.
     pub(in crate::proto) fn on_explode(&mut self, peer: Peer, explode: Explode) {
         if let Some(roster) = &explode.roster {
             let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
@@ -93,6 +94,7 @@ impl Core {
         self.answer_floods();
     }
 
+    /// Handles a neighbour's answer to a flood.
     pub(in crate::proto) fn on_exploded(&mut self, conn: ConnId, exploded: Exploded) {
         if !self.search.floods.record_answer(exploded.flood, &conn, &exploded.reached, exploded.messages) {
             return self.cx.dropped(DropReason::UnknownFlood);

@@ -114,7 +114,7 @@ impl Core {
         {
             return false;
         }
-        self.commands.lookups.found_one(roster.user, self.cx.now.moment);
+        self.commands.lookups.record_found(roster.user, self.cx.now.moment);
         true
     }
 }

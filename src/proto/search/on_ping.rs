@@ -129,6 +129,7 @@ impl Core {
         up.filter(|peer| self.is_my_server(&peer.session)).collect()
     }
 
+    /// Handles a ping request: for this user from the asker itself or introduced by a neighbour, or for another user.
     pub(in crate::proto) fn on_request_ping(&mut self, peer: Peer, request: RequestPing) {
         let Some(declaration) = self.checked::<Declaration>(peer.conn, &request.declaration) else { return };
         if request.target != self.cx.config.user {
@@ -180,7 +181,7 @@ impl Core {
             self.cx.dropped(DropReason::PingOverBudget);
             return false;
         }
-        if relayed && !self.is_askers_own(request, asker) {
+        if relayed && !self.is_signed_by_asker(request, asker) {
             self.strike(conn, DropReason::PingOfAnother);
             return false;
         }

@@ -69,6 +69,7 @@ impl Core {
         self.cx.send(peer.conn, Control::Sample(Sample { members: List(members), answer }));
     }
 
+    /// Handles a sample of members, and answers it if it begins an exchange.
     pub(in crate::proto) fn on_sample(&mut self, peer: Peer, sample: Sample) {
         if !self.is_closed() {
             return self.cx.dropped(DropReason::SampleInOpenNetwork);
