@@ -38,17 +38,17 @@ impl Count {
     }
 
     /// Somebody knows a higher seq of mine: go on from there.
-    pub fn jump_seq(&mut self, known: u64) {
+    pub fn raise_seq(&mut self, known: u64) {
         self.now.seq = self.now.seq.max(known);
     }
 
     /// The roster that is known of me goes on from here.
-    pub fn know_roster_version(&mut self, version: u64) {
+    pub fn observe_roster_version(&mut self, version: u64) {
         self.now.roster_version = self.now.roster_version.max(version);
     }
 
     /// The link list that is known of me goes on from here.
-    pub fn know_link_version(&mut self, version: u64) {
+    pub fn observe_link_version(&mut self, version: u64) {
         self.now.link_version = self.now.link_version.max(version);
     }
 
@@ -58,7 +58,7 @@ impl Count {
     }
 
     /// Somebody else's counter: mine moves up to it, by a jump of at most `MAX_LAMPORT_JUMP`.
-    pub fn hear_lamport(&mut self, heard: u64) {
+    pub fn observe_lamport(&mut self, heard: u64) {
         let counted = heard.min(self.now.lamport.saturating_add(crate::proto::limits::MAX_LAMPORT_JUMP));
         self.now.lamport = self.now.lamport.max(counted);
     }
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_lamport_counter_from_afar_moves_mine_by_a_bounded_jump() {
         let mut count = Count::new(Counters::default());
-        count.hear_lamport(u64::MAX);
+        count.observe_lamport(u64::MAX);
         assert_eq!(count.next_lamport(), crate::proto::limits::MAX_LAMPORT_JUMP + 1);
     }
 }

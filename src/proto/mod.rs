@@ -131,11 +131,11 @@ impl Core {
             cx,
         };
         core.remember_members();
-        core.remember_friends();
+        core.load_friends();
         core.remember_mail();
         core.settle_everybody();
-        core.remember_who_was_there();
-        core.seek_everybody();
+        core.load_lost_sessions();
+        core.seek_all_wanted();
         core.replay(&memory.replay);
         core.warn_if_unlisted();
         core
@@ -156,16 +156,16 @@ impl Core {
             Input::Unsighted { boot, addr } => self.on_unsighted(boot, addr),
             Input::Interfaces { addrs } => self.on_interfaces(addrs),
             Input::Bootstrap { addrs, whom } => self.on_bootstrap(addrs, whom),
-            Input::Woke => self.try_everything(),
+            Input::Woke => self.on_woke(),
             Input::Stored { through } => self.on_stored(through),
             Input::StoreFailed { refused, error } => self.on_store_failed(refused, error),
             Input::MulticastDeaf => self.on_multicast_deaf(),
         }
-        self.heed_time();
+        self.run_timers();
     }
 
     /// Does what is due, and finds out when the next is.
-    fn heed_time(&mut self) {
+    fn run_timers(&mut self) {
         self.deadline = self.next_timeout();
         if self.deadline.is_some_and(|at| at <= self.cx.now.moment) {
             self.on_time();

@@ -12,21 +12,22 @@ impl Core {
         for conn in self.peers.connections.overdue(now) {
             self.close(conn, CloseReason::Limits);
         }
-        for session in self.peers.connections.doubted(now) {
+        for session in self.peers.connections.due_redials(now) {
             self.dial_session(session);
         }
-        self.settle_presence();
+        self.expire_grace_periods();
         self.make_offers();
         self.push_links();
         self.announce_changes();
         self.answer_floods();
-        for ping in self.peers.pings.overdue(now).into_iter().filter(|ping| ping.whom.is_none()) {
+        for ping in self.peers.pings.overdue(now).into_iter().filter(|ping| ping.expected.is_none()) {
             let message = format!("{} answers, but did not say who it is", ping.addr);
             self.cx.notice(ping.line, Notice::Error { code: ErrorCode::Unreachable, message });
         }
         for awaited in self.peers.pings.overdue_users(now) {
-            let who = self.people.users.handle(&awaited.whom);
-            let why = if awaited.met_another { "somebody else answers there, not" } else { "nobody answers there for" };
+            let who = self.people.users.handle(&awaited.expected);
+            let why =
+                if awaited.other_answered { "somebody else answers there, not" } else { "nobody answers there for" };
             self.cx
                 .notice(awaited.line, Notice::Error { code: ErrorCode::Unreachable, message: format!("{why} {who}") });
         }
@@ -35,12 +36,12 @@ impl Core {
         self.relays.trails.expire(now);
         self.keep_questions();
         if self.people.recovery.is_some_and(|until| until <= now) {
-            self.recovered();
+            self.finish_recovery();
         }
         if self.cx.disk_trouble.is_some_and(|until| until <= now) {
             self.cx.disk_trouble = None;
         }
-        self.keep_keys_fresh();
+        self.rotate_prekeys();
         if self.people.myself.refresh_at <= now {
             self.declare(true);
         }

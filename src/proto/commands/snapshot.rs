@@ -32,8 +32,8 @@ impl Core {
             id,
             online: me || sessions.iter().any(|session| session.online),
             distance,
-            nearby: self.peers.nearby.shows(&id)
-                || self.known_sessions(&id).iter().any(|s| self.peers.nearby.announces(s)),
+            nearby: self.peers.nearby.is_shown(&id)
+                || self.known_sessions(&id).iter().any(|s| self.peers.nearby.is_announced(s)),
             verified: self.people.users.is_verified(&id),
             sessions,
         }
@@ -79,7 +79,7 @@ impl Core {
         };
         // Others are not where this machine is, unless I am: then nobody else can be met.
         let leads_there =
-            |addr: &&SocketAddr| crate::proto::people::sessions::may_travel(addr) && (me || !addr.ip().is_loopback());
+            |addr: &&SocketAddr| crate::proto::people::sessions::is_shareable(addr) && (me || !addr.ip().is_loopback());
         let places = addrs.iter().filter(leads_there).take(MAX_PLACES).copied().collect();
         Profile {
             user: self.people.users.handle(id),

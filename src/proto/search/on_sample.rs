@@ -27,7 +27,7 @@ impl Core {
             return;
         }
         self.remember_member(peer.session);
-        if self.peers.connections.get(&peer.conn).is_some_and(|neighbour| neighbour.mine) {
+        if self.peers.connections.get(&peer.conn).is_some_and(|neighbour| neighbour.dialled) {
             self.send_sample(peer, true);
         }
     }
@@ -51,7 +51,7 @@ impl Core {
         if let Some(out) = self.search.members.learn(session, bound, &mut self.cx.rng)
             && let Some(user) = self.people.sessions.get(&out).map(|known| known.user)
         {
-            self.forget_if_strange(&user);
+            self.forget_if_unneeded(&user);
         }
     }
 
@@ -97,12 +97,12 @@ impl Core {
             };
             let session = declaration.session;
             let heard = Moment(self.cx.now.moment.0.saturating_sub(held.age_ms));
-            self.take_declaration(declaration, heard);
+            self.receive_declaration(declaration, heard);
             if self.people.sessions.get(&session).is_some_and(|known| known.user == user) && session != self.cx.me {
                 self.remember_member(session);
             }
         }
-        self.take_cards(conn, &known);
+        self.receive_cards(conn, &known);
     }
 
     /// Connections that are there by chance: to strangers who are not there because somebody is missing who is linked with
@@ -110,7 +110,7 @@ impl Core {
     fn random_neighbours(&self) -> Vec<ConnId> {
         let missing: Vec<UserId> = self.peers.sought.missing().collect();
         let stands_in = |user: &UserId| missing.iter().any(|target| self.presence.horizon.is_near(user, target));
-        self.strangers().into_iter().filter(|(_, user)| !stands_in(user)).map(|(conn, _)| conn).collect()
+        self.unlinked_peers().into_iter().filter(|(_, user)| !stands_in(user)).map(|(conn, _)| conn).collect()
     }
 
     /// Dials some at random when too few of the neighbours are, or too few of those I chose: whoever dials me chose me, and
@@ -122,7 +122,7 @@ impl Core {
         }
         let random = self.random_neighbours();
         let chosen: Vec<ConnId> = random.iter().copied().filter(|conn| self.is_chosen(conn)).collect();
-        let (all, own) = (share(self.peers.connections.iter_up().count() - self.strangers().len()), chosen.len());
+        let (all, own) = (share(self.peers.connections.iter_up().count() - self.unlinked_peers().len()), chosen.len());
         let short = all.saturating_sub(random.len()).max(all.div_ceil(2).saturating_sub(own));
         if short > 0 {
             // At first as many as are needed; when that was not enough, many are dead.
