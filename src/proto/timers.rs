@@ -1,4 +1,4 @@
-//! Deadlines: what every room wants done by now, and when the next is due.
+//! Timers: runs what is due in every module, and computes when the next is due.
 
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
@@ -7,6 +7,7 @@ use crate::proto::notice::{ErrorCode, Notice};
 use crate::time::Moment;
 
 impl Core {
+    /// Runs everything that is due.
     pub(in crate::proto) fn on_time(&mut self) {
         let now = self.cx.now.moment;
         for conn in self.peers.connections.overdue(now) {
@@ -61,6 +62,7 @@ impl Core {
         self.keep_random_share();
     }
 
+    /// When the next timer is due; `None` once the node stops.
     pub(in crate::proto) fn next_timeout(&self) -> Option<Moment> {
         if self.cx.stopping {
             return None;

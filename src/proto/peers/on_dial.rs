@@ -37,7 +37,7 @@ impl Core {
             Purpose::Ping { .. } | Purpose::Bootstrap | Purpose::Sighting(_) => true,
             Purpose::Seek(session) | Purpose::Random(session) => {
                 ip.is_loopback()
-                    || self.people.myself.addrs.iter().any(|mine| mine.ip() == ip)
+                    || self.people.myself.addrs.iter().any(|own| own.ip() == ip)
                     || self.people.sessions.get(session).is_some_and(|known| known.has_answered_at(&dial.addr))
                     || self.peers.nearby.addresses(session).contains(&dial.addr)
             }

@@ -189,15 +189,15 @@ impl Core {
     /// Handles a roster of the local user that differs from the held one: the memory was lost, or another session
     /// signed it. With the user key, a new roster is signed above both, but only if the received one lacks something;
     /// otherwise two nodes with the user key would answer each other forever. Both converge in a few signatures.
-    pub(in crate::proto) fn on_own_roster(&mut self, met: Checked<Roster>) {
-        let mine = self.people.myself.roster.clone();
-        self.cx.count.observe_roster_version(met.version);
-        let wanted = match met.version.cmp(&mine.version) {
-            Ordering::Less => lacks_revoked(&mine, &met).then(|| Entries::union(&mine, &met)),
-            Ordering::Equal => Some(Entries::union(&mine, &met).sorted()),
+    pub(in crate::proto) fn on_own_roster(&mut self, received: Checked<Roster>) {
+        let own = self.people.myself.roster.clone();
+        self.cx.count.observe_roster_version(received.version);
+        let wanted = match received.version.cmp(&own.version) {
+            Ordering::Less => lacks_revoked(&own, &received).then(|| Entries::union(&own, &received)),
+            Ordering::Equal => Some(Entries::union(&own, &received).sorted()),
             Ordering::Greater => {
-                let wanted = Entries::union(&met, &mine).with_this(&self.cx.config);
-                (!wanted.is_covered_by(&met)).then_some(wanted)
+                let wanted = Entries::union(&received, &own).with_this(&self.cx.config);
+                (!wanted.is_covered_by(&received)).then_some(wanted)
             }
         };
         let me = self.cx.config.user;
@@ -206,11 +206,11 @@ impl Core {
                 let Context { config, count, now, .. } = &mut self.cx;
                 sign_above(config, count, &mut self.people.users, wanted, *now)
             }
-            _ if met.version > mine.version => {
-                self.people.users.add_roster(&met);
-                met
+            _ if received.version > own.version => {
+                self.people.users.add_roster(&received);
+                received
             }
-            _ => return self.warn_of_fork(&met),
+            _ => return self.warn_of_fork(&received),
         };
         self.cx.save_counters();
         self.people.save_user(&mut self.cx, &me);
@@ -219,8 +219,8 @@ impl Core {
     }
 
     /// Warns about a fork of the own roster, which only a session with the user key can resolve.
-    fn warn_of_fork(&mut self, met: &Roster) {
-        if met.version == self.people.myself.roster.version {
+    fn warn_of_fork(&mut self, received: &Roster) {
+        if received.version == self.people.myself.roster.version {
             let message = "there are two lists of your sessions with one version; the session that holds your user key must \
                            come online to sign a newer one";
             let me = self.cx.config.user;

@@ -271,8 +271,9 @@ impl Core {
 
     /// Warns if a user has the name of the local user, or a name that is pinned to another key.
     fn warn_of_clash(&mut self, user: UserId) {
-        let mine = self.people.users.name(&user).is_some_and(|name| name.folded() == self.cx.config.name.folded());
-        if mine && user != self.cx.config.user {
+        let is_own_name =
+            self.people.users.name(&user).is_some_and(|name| name.folded() == self.cx.config.name.folded());
+        if is_own_name && user != self.cx.config.user {
             let message = "somebody else goes by your name; if it is you on another device, the two can be joined as \
                            sessions of one person";
             return self.people.warn_once(&mut self.cx, user, WarningCode::NameClash, message.to_owned());

@@ -295,8 +295,8 @@ impl Core {
     }
 
     fn pages_of(&self, user: &UserId, session: &SessionId) -> Vec<Signed> {
-        let mine = self.people.myself.links.iter().map(|page| page.signed().clone());
-        if *session == self.cx.me { mine.collect() } else { self.presence.horizon.pages(user, session) }
+        let own = self.people.myself.links.iter().map(|page| page.signed().clone());
+        if *session == self.cx.me { own.collect() } else { self.presence.horizon.pages(user, session) }
     }
 
     /// The known user whose id begins with these bytes.
@@ -305,8 +305,8 @@ impl Core {
     }
 
     fn find_session(&self, user: &UserId, wanted: [u8; 8]) -> Option<SessionId> {
-        let mine = (*user == self.cx.config.user).then_some(self.cx.me);
-        let all = self.people.sessions.of_user(user).chain(self.presence.horizon.sessions_of(user)).chain(mine);
+        let own = (*user == self.cx.config.user).then_some(self.cx.me);
+        let all = self.people.sessions.of_user(user).chain(self.presence.horizon.sessions_of(user)).chain(own);
         all.into_iter().find(|session| session.0[..8] == wanted)
     }
 
