@@ -1,6 +1,6 @@
-//! What a line costs, from the finger to the other's eye: one at a time, many at once, the first of all, and many that were
-//! missed, beside raw quinn with the same certificates and transport settings and raw `fdatasync` of the same disk in the
-//! same run.
+//! The cost of a message from typed to shown: one at a time, many at once, the first after connecting, and many
+//! missed ones; compared in the same run with raw quinn with the same certificates and transport settings, and with
+//! raw `fdatasync` on the same disk.
 //!
 //! `cargo bench --bench chat [DIR]`, where DIR is on the disk to measure; default: the system's temporary directory.
 //! In memory means `/dev/shm`, where there is one.
@@ -28,13 +28,13 @@ use pipe::Pipe;
 use raw::Side;
 
 const ROUNDS: usize = 5;
-/// Lines of one round that are waited for one by one.
+/// Messages per round that are sent one by one.
 const ALONE: usize = 200;
-/// Lines of one round that are typed at once.
+/// Messages per round that are typed at once.
 const TOGETHER: usize = 100_000;
 const RAW_TOGETHER: usize = 200_000;
 const CONNECTS: u64 = 40;
-/// Lines typed while nobody is there to read them.
+/// Messages typed while the reader is not running.
 const MISSED: usize = 100_000;
 const MEMORY: &str = "/dev/shm";
 
@@ -62,7 +62,7 @@ fn main() {
     });
 }
 
-/// Rounds of both by turns, so that a busy minute falls on both.
+/// Alternates rounds of both, so that load on the machine affects both.
 async fn one_line(place: &str, disk: &Path) {
     let dir = tempfile::tempdir_in(disk).expect("the disk takes a directory");
     let (mut alice, mut bob) = pair::linked(dir.path()).await;
@@ -94,7 +94,7 @@ async fn one_line(place: &str, disk: &Path) {
     bob.quit().await;
 }
 
-/// The next line is typed when this one is shown; receipts come when they come.
+/// The next message is typed when this one is shown; receipts are not waited for.
 async fn one(alice: &Node, bob: &mut Node) -> Duration {
     let begin = Instant::now();
     alice.say(bob.id()).await;
@@ -126,7 +126,7 @@ async fn pipelined(place: &str, disk: &Path) {
     bob.quit().await;
 }
 
-/// Endpoints and identities are made before the clock starts, on both sides of the comparison.
+/// Endpoints and identities are created before the measurement, on both sides of the comparison.
 async fn cold_connect(place: &str, disk: &Path) {
     let (mut raws, mut firsts) = (Vec::new(), Vec::new());
     for n in 0..CONNECTS {
@@ -146,7 +146,7 @@ async fn cold_connect(place: &str, disk: &Path) {
     println!("{:42} {:8.2} x", "", percentile(&firsts, 50) / percentile(&raws, 50));
 }
 
-/// Many lines wait for somebody who then comes: until the last is shown, and what both nodes together take meanwhile.
+/// Many messages wait for a reader who then starts: the time until the last is shown, and the memory of both nodes.
 async fn missed(disk: &Path) {
     let dir = tempfile::tempdir_in(disk).expect("the disk takes a directory");
     let (mut alice, bob) = pair::linked(dir.path()).await;
@@ -172,7 +172,7 @@ async fn missed(disk: &Path) {
     bob.quit().await;
 }
 
-/// The most that this process has had in memory so far. Zero where the system does not tell.
+/// The peak memory of this process so far; zero where the system does not report it.
 fn peak_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
@@ -183,7 +183,8 @@ fn show(what: &str, times: &[Duration]) {
     println!("{what:42} p50 {:8.0} us   p99 {:8.0} us", percentile(times, 50), percentile(times, 99));
 }
 
-/// Processor time of this process so far, all threads: `/proc/self/stat`, in its hundredths of a second. Zero elsewhere.
+/// CPU time of this process so far over all threads, from `/proc/self/stat` in hundredths of a second; zero
+/// elsewhere.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let behind_name = stat.rsplit(')').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What frames, records and seals cost, for one line in an envelope and for as many as fit one under load.
+//! The cost of frames, records and seals, for one message in an envelope and for as many as fit into one under load.
 //!
 //! `cargo bench --bench codec`. One core, no I/O; each figure is the median of several rounds.
 
@@ -25,7 +25,7 @@ use rand_core::SeedableRng;
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(60);
 const TEXT: &[u8] = b"A line of about the length that people write when they talk to each other, no more.";
-/// What fits one envelope at this length of line.
+/// Number of messages of this length that fit into one envelope.
 const MANY: usize = 120;
 const NETWORK: NetworkId = NetworkId([9; 32]);
 
@@ -93,7 +93,7 @@ fn content(n: u64) -> Content {
     Content { kind: kind::TEXT, epoch: u64::MAX / 3, n, lamport: n, wall, body: Bytes(TEXT.to_vec()) }
 }
 
-/// Time of one call, and of one line of it.
+/// Prints the time of one call, and per message.
 fn show<T>(what: &str, lines: usize, mut work: impl FnMut() -> T) {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {

@@ -1,7 +1,7 @@
-//! What a node costs when nobody says anything: the program itself with ten neighbours, with and without the local link.
+//! The cost of an idle node: the program with ten neighbours, with and without mDNS.
 //!
-//! `cargo bench --bench idle`. Linux only: it reads `/proc`. The neighbours are whole nodes in this process; their packets
-//! pass through counters here, so that what is on the wire is known.
+//! `cargo bench --bench idle`. Linux only: it reads `/proc`. The neighbours are whole nodes in this process. Their
+//! packets pass through counters here, which measures the traffic.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark has a clock of its own")]
 
@@ -23,7 +23,7 @@ use program::Program;
 use relay::Relay;
 
 const NEIGHBOURS: usize = 10;
-/// For handshakes, links and the first mDNS rounds to be over.
+/// Time for handshakes, links and the first rounds of mDNS to complete.
 const SETTLE: Duration = Duration::from_secs(8);
 const WATCH: Duration = Duration::from_secs(30);
 
@@ -55,7 +55,7 @@ async fn idle(lan: bool) {
     let seconds = begin.elapsed().as_secs_f64();
     let cpu = (program.cpu() - cpu) / seconds * 100.0;
     let wire = format!(", {:.0} B/s of QUIC both ways", (bytes(&nodes) - wire) as f64 / seconds);
-    // Who finds the other on the local link speaks past the counters.
+    // Nodes that discover each other by mDNS bypass the counters.
     let (what, wire) = if lan { ("with mDNS", String::new()) } else { ("without mDNS", wire) };
     println!(
         "{:42} {cpu:8.3} % of a core, {:.1} MB{wire}",

@@ -1,8 +1,9 @@
-//! Nothing typed is lost and nothing is shown twice over a relay, however often each of the three is killed.
+//! Checks that no message is lost or shown twice over a relay, however often each of the three nodes is killed.
 //!
-//! `cargo bench --bench kills [-- --minutes N]` repeats one scene for so long (60 minutes): alice and bob, each on a link of
-//! their own with a relay between, write a hundred lines each while one or several of the three programs are killed
-//! (SIGKILL) every ten lines or so. It stops at the first run in which a promise is broken, and prints that run's seed.
+//! `cargo bench --bench kills [-- --minutes N]` repeats one scenario for this long (60 minutes): alice and bob, on
+//! separate links with a relay between them, write a hundred messages each while one or several of the three programs
+//! are killed (SIGKILL) about every ten messages. It stops at the first run that violates a guarantee, and prints the
+//! seed of that run.
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 #[path = "../tests/netns/field.rs"]
@@ -19,9 +20,9 @@ use std::time::{Duration, Instant};
 use darknode::node::clock::random;
 use field::Field;
 
-/// Lines that each of the two writes in a run.
+/// Messages that each of the two writes in a run.
 const LINES: u64 = 100;
-/// Longer than any run.
+/// The time limit of a run.
 const LONGEST: Duration = Duration::from_secs(900);
 
 fn main() {
@@ -47,7 +48,7 @@ fn main() {
     );
 }
 
-/// One run, in namespaces of its own: lines and kills.
+/// One run in namespaces of its own. Returns the numbers of messages and kills.
 fn one(seed: u64) -> [u64; 2] {
     let Some(mut command) = field::myself_inside(LONGEST) else { std::process::exit(0) };
     let output = command.arg(seed.to_string()).output().expect("it starts");

@@ -1,6 +1,6 @@
-//! What a server remembers: a hundred thousand sessions of as many users, first by themselves, then each with a list of ten
-//! links. Prints how much processor time a core takes to start with them and how much memory each costs (from
-//! `/proc/self/schedstat` and `statm`, so on Linux only).
+//! The memory use of a server: a hundred thousand sessions of as many users, first without and then with a list of
+//! ten links each. Prints the CPU time a core needs to start with them, and the memory per session (from
+//! `/proc/self/schedstat` and `statm`, so Linux only).
 //!
 //! `cargo bench --no-default-features --bench memory`
 
@@ -21,11 +21,11 @@ use darknode::wire::{Fixed, List, Text};
 
 const SESSIONS: usize = 100_000;
 const LINKS: usize = 10;
-/// Set to the number of links: measure, do not start processes.
+/// Set to the number of links in the processes that measure.
 const INNER: &str = "DARKNODE_BENCH_LINKS";
 
 fn main() {
-    // Each in a process of its own: memory that was used before would not count.
+    // Each measurement runs in a process of its own, as memory used before would distort it.
     match std::env::var(INNER).map(|links| links.parse()) {
         Ok(links) => measure(links.expect("a number")),
         Err(_) => [0, LINKS].into_iter().for_each(run),

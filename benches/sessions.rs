@@ -1,9 +1,10 @@
-//! What people who are connected and say nothing cost a relay: strangers by the thousand, beside raw quinn with the same
-//! transport settings, keep-alive and number of connections, watched at the same time; and friends, each of whom is told of
-//! all others.
+//! The cost of idle connections at a relay: thousands of strangers, compared with raw quinn with the same transport
+//! settings, keep-alive and number of connections at the same time; and friends, each of whom is sent the
+//! declarations of all others.
 //!
-//! `cargo bench --bench sessions [STRANGERS [FRIENDS]]`; default: 1,000 and 200. Linux only: it reads `/proc`. The relay is
-//! the program itself. Strangers live in this process and speak no more than a proof and a hello; friends are whole nodes.
+//! `cargo bench --bench sessions [STRANGERS [FRIENDS]]`; default: 1,000 and 200. Linux only: it reads `/proc`. The
+//! relay is the program itself. Strangers run in this process and send only a proof and a hello; friends are whole
+//! nodes.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark has a clock of its own")]
 
@@ -29,15 +30,15 @@ use program::Program;
 use raw::Side;
 use tokio::time::sleep;
 
-/// What a relay is meant for.
+/// The number of connections a relay is designed for.
 const STRANGERS: u64 = 1000;
 const FRIENDS: u64 = 200;
-/// One in so many is there before memory is first looked at, and with them what any number needs: code that has run, the
-/// store's pages.
+/// One connection in this many is opened before memory is first measured, so that fixed costs (code pages, the
+/// store's pages) are not counted.
 const FIRST: u64 = 10;
-/// For what the first of them began.
+/// Time for activity started by the first connections to end.
 const BEGIN: Duration = Duration::from_secs(10);
-/// Until each connection has had some forty packets: quinn then holds a second block of places for them.
+/// Time until each connection has received some forty packets: quinn then allocates a second block for them.
 const SETTLE: Duration = Duration::from_secs(100);
 const WATCH: Duration = Duration::from_secs(60);
 
@@ -105,7 +106,7 @@ async fn friends_of_a_relay(count: u64) {
     println!("{:20} {:8.2} MiB", "in all", program.rss_kib() as f64 / 1024.0);
 }
 
-/// KiB of each that came after the first.
+/// KiB per connection after the first ones.
 fn each(before: u64, program: &Program, count: u64) -> f64 {
     (program.rss_kib() as f64 - before as f64) / (count - count / FIRST) as f64
 }

@@ -1,5 +1,5 @@
-//! How fast the simulator is: inputs that cores handle in a second of processor time (from `/proc/self/schedstat`, so on
-//! Linux only), in closed networks of random links. Ten links a node, everybody has met everybody they are linked to.
+//! The speed of the simulator: inputs handled per second of CPU time (from `/proc/self/schedstat`, so Linux only), in
+//! closed networks with ten random links per node, where linked nodes know each other.
 //!
 //!     cargo bench --no-default-features --bench sim [-- NODES…]
 
@@ -10,17 +10,17 @@ use darknode::sim::scenario::{Harness, Params, Scenario};
 fn main() {
     let asked: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     for nodes in if asked.is_empty() { vec![100, 1_000, 10_000] } else { asked } {
-        let order = Params { signed: false, ..Params::new(Scenario::Crash, nodes, 1) };
+        let params = Params { signed: false, ..Params::new(Scenario::Crash, nodes, 1) };
         let mut quiet = |_| {};
-        let mut stage = Harness::new(&order, &mut quiet);
-        stage.preload_links();
+        let mut harness = Harness::new(&params, &mut quiet);
+        harness.preload_links();
         for (phase, span) in [("start", Duration::from_secs(60)), ("two hours", Duration::from_secs(7200))] {
-            let (began, before) = (processor_time(), stage.sim.events);
+            let (began, before) = (processor_time(), harness.sim.events);
             if phase == "start" {
-                stage.start(0..nodes, Duration::from_secs(10));
+                harness.start(0..nodes, Duration::from_secs(10));
             }
-            stage.sim.run(span);
-            let (events, took) = (stage.sim.events - before, processor_time() - began);
+            harness.sim.run(span);
+            let (events, took) = (harness.sim.events - before, processor_time() - began);
             println!("{nodes:>6} nodes, {phase:<9} {events:>9} inputs {:>9.0} /s", events as f64 / took.as_secs_f64());
         }
     }

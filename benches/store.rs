@@ -1,5 +1,5 @@
-//! What durability costs: one line against raw `fdatasync` on the same disk in the same run, many lines at once, and a
-//! start with 100,000 remembered sessions, and one with all the mail that a relay may hold.
+//! The cost of durability: one message compared with raw `fdatasync` on the same disk in the same run, many messages
+//! at once, a start with 100,000 stored sessions, and one with all the mail that a relay may hold.
 //!
 //! `cargo bench --bench store [DIR]`, where DIR is on the disk to measure; default: the system's temporary directory.
 
@@ -22,17 +22,17 @@ use darknode::wire::{Bytes, Fixed};
 
 const ALICE: UserId = UserId([1; 32]);
 const BOB: UserId = UserId([2; 32]);
-/// Lines that are waited for one by one.
+/// Messages that are stored one by one.
 const ALONE: u64 = 1000;
-/// Lines that are handed over at once.
+/// Messages that are submitted at once.
 const TOGETHER: u64 = 300_000;
 const SESSIONS: u64 = 100_000;
-/// Envelopes of a full custody, of so many bytes (`proto::limits`).
+/// Number and size of envelopes in full custody (`proto::limits`).
 const ENVELOPES: u64 = CUSTODY_ITEMS as u64;
 const ENVELOPE: usize = CUSTODY_BYTES / CUSTODY_ITEMS;
-/// One page of SQLite and its frame header: what a commit of one line writes at least.
+/// One page of SQLite and its frame header: the least that a commit of one message writes.
 const FRAME: usize = 4096 + 24;
-/// A line of chat.
+/// A chat message.
 const TEXT: &[u8] = b"A line of about the length that people write when they talk to each other, no more.";
 
 fn main() {
@@ -134,7 +134,7 @@ fn put(jobs: &Sender<Job>, n: u64, op: Op) {
     jobs.send(Job::Op { ticket: Ticket(n), op }).expect("the store runs");
 }
 
-/// Waits until `n` is stored; how many commits that took.
+/// Waits until `n` is stored. Returns the number of commits.
 fn stored(events: &Receiver<Event>, n: u64) -> u64 {
     for commits in 1.. {
         match events.recv().expect("the store runs") {
@@ -166,7 +166,7 @@ fn row(n: u64, from: UserId, with: UserId) -> MessageRow {
     }
 }
 
-/// 32 bytes that look as random as a key and differ for every `n`.
+/// 32 pseudo-random bytes that differ for every `n`.
 fn key(n: u64, salt: u64) -> [u8; 32] {
     let mut state = n ^ (salt << 32);
     let mut key = [0; 32];
@@ -178,7 +178,7 @@ fn key(n: u64, salt: u64) -> [u8; 32] {
     key
 }
 
-/// Records of the sizes that a roster, a declaration and a key card of one session have.
+/// A record of the given size, as of a roster, a declaration or a key card of one session.
 fn signed(bytes: usize) -> Option<Signed> {
     Some(Signed(Bytes(vec![0x5a; bytes]), Fixed([0x5a; 64])))
 }

@@ -1,32 +1,66 @@
-//! The map of the house.
+//! darknode is a chat node that needs no server.
 //!
-//! darknode is a chat node that needs no server. A **user** is a person, known by a key; a **session** is one running
-//! node of theirs. Two users are **linked** when both say so. A node keeps in sight everybody within two links, pushes
-//! what changes to those it concerns, seeks for ever whoever is linked and missing, through friends and servers too, and
-//! keeps every line that was typed until a receipt says it has arrived. Relays carry what is sealed to those who are not
-//! connected.
-//! What is not built yet stands in the README under *Limits*; why things are as they are, in `docs/decisions.md`; every
-//! byte that travels, in `docs/protocol.md`.
+//! A **user** is a person, identified by a key; a **session** is one running node of a user. Two users are **linked** when
+//! both say so. A node keeps track of everybody within two links, pushes changes to those they concern, seeks linked users who
+//! are missing, through common friends and servers too, and keeps every line that was typed until a receipt says that it has
+//! arrived. Relays carry sealed messages to people who are not connected. Limits of this version are listed in the README,
+//! reasons in `docs/decisions.md`, the wire format in `docs/protocol.md`.
 //!
-//! # Rooms
+//! # Driving the core
 //!
-//! | module | holds | its algorithm is told in |
+//! The protocol is one synchronous state machine without I/O, [`proto::Core`]. The caller passes in the time and what
+//! happened, and carries out what comes out; the shell, the simulator and the tests all do it like this:
+//!
+//! ```
+//! use darknode::id::{BootId, NetworkId, UserId};
+//! use darknode::identity::{Name, Scheme, SecretKey};
+//! use darknode::proto::event::{Command, Input, Output, Request};
+//! use darknode::proto::{Accept, Config, Core, notice::Filter, persist::Memory};
+//! use darknode::time::{Moment, Now, Wall};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = |n| SecretKey::from_seed(Scheme::Ed25519, &[n; 32]);
+//! # let (label, agent) = ("laptop".to_owned(), "example".to_owned());
+//! let config = Config {
+//!     name: Name::parse("alice")?, user: UserId(key(1).public()), user_key: Some(key(1)), session_key: key(2),
+//!     label, network: NetworkId::OPEN, roles: 0, accept: Accept::Auto, port: 27272, agent, boot: BootId(1),
+//!     seed: [7; 32],
+//! };
+//! let now = Now { moment: Moment(0), wall: Wall(0) };
+//! let mut core = Core::new(config, Memory::default(), now);
+//! let command = Command::Users { filter: Filter::All };
+//! core.handle(now, Input::Request(Request { line: Some(1), command }));
+//! while let Some(output) = core.poll_output() {
+//!     match output {
+//!         Output::Store { ticket, .. } => core.handle(now, Input::Stored { through: ticket }),
+//!         Output::Notice { line, notice } => println!("answer to line {line:?}: {notice:?}"),
+//!         other => println!("to be sent, dialled, closed or looked up: {other:?}"),
+//!     }
+//! }
+//! assert!(core.poll_timeout().is_some(), "call handle again by then");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Modules
+//!
+//! | module | contents | documented in |
 //! |---|---|---|
 //! | [`id`], [`time`] | newtypes; plain integers, no clock | |
-//! | [`wire`] | frames and their CBOR: the only decoder of strangers' bytes | [`wire::codec`], [`wire::scan`] |
+//! | [`wire`] | frames and their CBOR: the only decoder of input from strangers | [`wire::codec`], [`wire::scan`] |
 //! | [`identity`] | keys, signed records, names, seals, network keys, words | [`identity::seal`], [`identity::network`] |
-//! | [`proto`] | **the core**: one synchronous state machine; a room per noun | [`proto`], [`proto::event`] |
+//! | [`proto`] | **the core**: one synchronous state machine | [`proto`], [`proto::event`] |
 //! | [`sim`] | many cores in one process, one seed, a network that can be cut | [`sim`] |
-//! | `node` | the async shell: one loop owns the core; endpoint, connections, mDNS, store, the one clock | `node::node_loop`, `node::store`, `node::tls`, `node::home` |
-//! | `ui` | the faces: a line editor, plain lines, JSON | `ui::session`, `ui::plain` |
-//! | `handle` | where node and faces meet | |
+//! | `node` | the async shell: one loop owns the core; endpoint, connections, mDNS, store, the only clock | `node::node_loop`, `node::store`, `node::tls`, `node::home` |
+//! | `ui` | the interfaces: a line editor, plain lines, JSON | `ui::session`, `ui::plain` |
+//! | `handle` | the channels between node and interface | |
 //! | `config` | arguments and environment, checked | |
 //!
-//! `main.rs` is arguments → configuration → node and face → exit code. The last four exist with the feature `node`,
-//! which is the default; without it the core and the simulator build alone, with no tokio, quinn or SQLite in
-//! the tree.
+//! `main.rs` turns arguments into a configuration, starts node and interface, and returns the exit code. The last four modules
+//! exist with the feature `node`, which is on by default. Without it the core and the simulator build alone, without tokio,
+//! quinn or SQLite.
 //!
-//! # Arrows
+//! # Imports
 //!
 //! ```text
 //! id, time ◄── wire ◄── identity ◄── proto ◄─┬─ sim ◄── config
@@ -34,53 +68,55 @@
 //!                                            └─ ui ────► handle, config, sim
 //! ```
 //!
-//! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and `ui`
-//! meet only at `handle`; of the core the interfaces see `proto::event` and `proto::notice`. Inside the core, files that hold
-//! state do not name each other: handlers (`on_*.rs`) pass on what they return. Which module of the core may call which, and
-//! read or change whose state, stands in the tables of `tests/arrows/calls.rs`. `id` to `sim` do no I/O, read no clock, hold
-//! no hash map and draw no randomness but what they are given. `tests/arrows` fails when one of these breaks.
+//! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and `ui` meet
+//! only at `handle`; of the core, interfaces use `proto::event` and `proto::notice`. Inside the core, files that hold state do
+//! not name each other: handlers (`on_*.rs`) pass on what they return. The tables in `tests/arrows/calls.rs` say which module
+//! of the core may call which, and read or change whose state. The modules from `id` to `sim` do no I/O, read no clock, use
+//! no hash maps and no randomness but what they are given. `tests/arrows` fails when one of these rules is broken.
 //!
-//! # A line of chat, from hand to hand
+//! # A line of chat, step by step
 //!
-//! 1. `ui::input` or `ui::interactive` reads it, `ui::macros` says what it means, `ui::session` numbers it and hands it
-//!    over.
-//! 2. `node::node_loop` feeds it to [`proto::Core::handle`]; the outbox takes it, and the first output is
+//! 1. `ui::input` or `ui::interactive` reads it, `ui::macros` parses it, `ui::session` numbers it and hands it over.
+//! 2. `node::node_loop` passes it to [`proto::Core::handle`]. The outbox takes it, and the first output is
 //!    [`Op::Typed`](proto::persist::Op::Typed) for the store.
-//! 3. `node::store::writer` commits what is queued as one transaction; [`Input::Stored`](proto::event::Input::Stored)
-//!    opens the gate: `queued` is shown, and what was sealed may leave.
-//! 4. Meanwhile `proto::chat::on_outbox` has taken what waits, and [`identity::seal`] has signed and sealed it to the addressee's
-//!    prekeys; `node::connection` writes it on the chat stream, if a session of the addressee is connected. If none is, it waits, [`proto`]
-//!    seeks them, and whoever may bring it on gets it as mail.
-//! 5. Over there [`wire`] refuses or decodes, the seal is opened, the inbox takes each message once, the store commits,
-//!    and only then release and receipt go back and the line goes to the face.
-//! 6. The receipt settles the message here: `delivered`.
+//! 3. `node::store::writer` commits what is queued as one transaction. After [`Input::Stored`](proto::event::Input::Stored)
+//!    `queued` is shown, and sealed envelopes may leave.
+//! 4. Meanwhile `proto::chat::on_outbox` has taken what waits, and [`identity::seal`] has signed and sealed it to the
+//!    addressee's prekeys. If a session of the addressee is connected, `node::connection` writes it to the chat stream. If none
+//!    is, it waits while [`proto`] seeks the addressee, and travels as mail.
+//! 5. At the addressee [`wire`] decodes or refuses it, the seal is opened, the inbox takes each message once, and the store
+//!    commits. Only then release and receipt are sent and the line is shown.
+//! 6. The receipt settles the message at the author: `delivered`.
 //!
-//! # A line over islands
+//! # A line to somebody on another network
 //!
-//! 1. Bob is not connected. `proto::mail::on_mail` seals what waits for him, keeps the envelope in `proto::mail::custody`, and gives it
-//!    to a friend who is connected with him and to a relay or server.
-//! 2. The relay (`proto::mail::on_custody`) has room for it, stores it, and says so: `carried`. It hands it to Bob, or to a relay
-//!    that has announced him nearer (`proto::relays::directory`); where nobody has, to whomever it meets next, half of the copies.
-//! 3. Bob's session opens it, stores what was in it, and shows its release: each carrier drops the envelope, keeps the
-//!    release as a tombstone, and tells those who have a copy.
-//! 4. His receipt travels back as mail, too: `delivered`. Whatever copy is left is withdrawn.
+//! 1. Bob is not connected. `proto::chat::on_mail` seals what waits for him and hands the envelope to `proto::mail`, which
+//!    holds it and gives it to a friend who is connected with him and to a relay or server.
+//! 2. The relay (`proto::mail::carry`) stores it and says so: `carried`. It hands it to Bob, or to a relay that has announced
+//!    a shorter distance to him (`proto::relays::directory`); if there is none, half of the copies go to each relay it meets
+//!    (`proto::mail::route`).
+//! 3. Bob's session opens it, stores the contents, and shows the release. Each carrier drops the envelope, keeps the release as
+//!    a tombstone, and tells those that have a copy.
+//! 4. His receipt travels back as mail: `delivered`. The remaining copies are withdrawn.
 //!
-//! # A word about somebody, over two links
+//! # A change of somebody, over two links
 //!
-//! 1. Bob's session declares itself to its neighbours; `proto::presence::on_presence` takes the record in and shows him.
-//! 2. The link lists in `proto::presence::online::horizon` say whose friends may hear of it, `proto::presence::offers` who tells them: one passes the
-//!    declaration on, the others offer marks.
-//! 3. Over there Bob counts as online while a friend in the middle is connected with him (`proto::presence::online`).
-//! 4. What a push lost, the next meeting repairs: `proto::presence::on_digest` compares marks and asks for what is lacking.
-//! 5. Whoever misses Bob asks those in the middle (`proto::search::on_ping`), who remember the question (`proto::search::interest`).
+//! 1. Bob's session declares itself to its neighbours; `proto::presence::on_presence` takes the record and shows him.
+//! 2. The link lists in `proto::presence::horizon` decide whose friends may hear of it, `proto::presence::offers` who sends
+//!    it: one friend passes the declaration on, the others offer version summaries.
+//! 3. There Bob counts as online while a common friend is connected with him (`proto::presence::online`).
+//! 4. What a push lost is repaired at the next meeting: `proto::presence::on_digest` compares summaries and requests what is
+//!    missing.
+//! 5. Who misses Bob asks common friends (`proto::search::on_ping`), and they remember the question
+//!    (`proto::search::interest`).
 //!
-//! `docs/horizon.md` tells all of it, with figures.
+//! `docs/horizon.md` describes all of this, with measurements.
 //!
-//! # Where to begin
+//! # Where to start reading
 //!
-//! [`proto::event`] is the whole contract of the core on one page; [`proto::limits`] is every number with its reason.
-//! The tests are sentences: `tests/core.rs`, `tests/horizon.rs` and `tests/mail` for the core and the simulator,
-//! `tests/loopback_shell.rs` for whole nodes, `tests/store/` for what survives, `tests/vectors/` for every byte.
+//! [`proto::event`] is the whole contract of the core; [`proto::limits`] lists every bound with its reason. The tests are
+//! sentences: `tests/core.rs`, `tests/horizon.rs` and `tests/mail` for the core and the simulator, `tests/loopback_shell.rs`
+//! for whole nodes, `tests/store/` for what survives, `tests/vectors/` for every byte.
 
 #[cfg(feature = "node")]
 pub mod config;

@@ -29,6 +29,11 @@ fn the_vectors_are_read_and_made_again_by_another_implementation() {
 }
 
 #[test]
+fn the_grammar_of_the_page_is_one_and_takes_the_vectors() {
+    run(&[], "test_grammar");
+}
+
+#[test]
 fn another_implementation_written_from_the_page_chats_with_the_program() {
     run(&[], "test_peer");
 }

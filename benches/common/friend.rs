@@ -1,4 +1,4 @@
-//! Whole nodes in this process that are linked with the program.
+//! Whole nodes in this process that link with the program.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn node(dir: &Path, name: &str, key: &NetworkKey, lan: bool) -> Handle {
     start(config).expect("a node starts in a new directory").0
 }
 
-/// Until both sides name each other.
+/// Links a node with the program, and waits until both sides have confirmed.
 pub async fn link(handle: &mut Handle, program: &Program, port: u16) {
     let ip = Ipv4Addr::LOCALHOST.into();
     for command in [Command::Ping { ip, port: Some(port) }, Command::Chat { user: program.id.clone() }] {

@@ -1,4 +1,4 @@
-//! Connections of raw quinn that are only held.
+//! Idle connections of raw quinn.
 
 use std::process::Command;
 
@@ -7,10 +7,10 @@ use quinn::{Connection, RecvStream, SendStream};
 use super::program::Program;
 use super::raw::Side;
 
-/// The argument by which this program runs as [`serve`].
+/// The argument that makes this program run [`serve`].
 pub const ARGUMENT: &str = "--raw-side";
 
-/// A connection on which nothing is said, and one stream each way, as ours has for its control.
+/// An idle connection with one stream in each direction, like our control streams.
 pub struct Held {
     _conn: Connection,
     _streams: (SendStream, RecvStream),
@@ -26,14 +26,14 @@ impl Held {
     }
 }
 
-/// This very program as [`serve`].
+/// Starts this program again, running [`serve`].
 pub fn start() -> Program {
     let mut command = Command::new(std::env::current_exe().expect("we are a file"));
     command.arg(ARGUMENT);
     Program::of(command, |port| (port.trim().parse().expect("it says its port"), String::new()))
 }
 
-/// A side that says its port and holds whatever connection comes.
+/// Prints its port and keeps all incoming connections open.
 pub async fn serve() {
     let side = Side::new(0);
     println!("{}", side.port);

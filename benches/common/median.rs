@@ -1,6 +1,6 @@
-//! One figure for several rounds.
+//! The median of several rounds.
 
-/// The middle one.
+/// The median.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Two whole nodes in this process, driven and read as a face would.
+//! Two whole nodes in this process, driven like a user interface would.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,27 +17,27 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// What takes longer is broken, not slow.
+/// The time limit for any single step.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A line of about the length that people write.
+/// A text of typical length.
 const TEXT: &str = "A line of about the length that people write when they talk to each other, no more.";
-/// Lines said before anything is measured: a link is made of the first, and caches are filled by the rest.
+/// Messages sent before anything is measured, to establish the link and fill caches.
 const WARM_UP: usize = 20;
-/// Lines shown before the store is told so: what a face writes at once.
+/// Messages shown before they are reported as printed, as by an interface that writes in batches.
 const PRINTED_TOGETHER: u64 = 256;
 
-/// What a node's face saw, and when.
+/// A notice of a node, with its time.
 enum Seen {
     Message(Instant, MessageId),
     Delivered(Instant, MessageId),
 }
 
-/// One node and its face.
+/// A node with a minimal user interface.
 pub struct Node {
     to_node: mpsc::Sender<UiMessage>,
     seen: mpsc::UnboundedReceiver<Seen>,
     ready: Box<Ready>,
-    face: JoinHandle<()>,
+    ui: JoinHandle<()>,
     node: JoinHandle<()>,
 }
 
@@ -47,8 +47,8 @@ impl Node {
         let Some(NodeMessage::Ready(ready)) = handle.from_node.recv().await else { panic!("ready comes first") };
         let (tell, seen) = mpsc::unbounded_channel();
         let to_node = handle.to_node.clone();
-        let face = tokio::spawn(watch(handle.from_node, handle.to_node, tell));
-        Node { to_node, seen, ready, face, node }
+        let ui = tokio::spawn(watch(handle.from_node, handle.to_node, tell));
+        Node { to_node, seen, ready, ui, node }
     }
 
     pub fn id(&self) -> UserId {
@@ -70,7 +70,7 @@ impl Node {
         self.ask(Command::Ping { ip: addr.ip(), port: Some(addr.port()) }).await;
     }
 
-    /// When the next message was shown, and its id.
+    /// The time and id of the next message shown.
     pub async fn message(&mut self) -> (Instant, MessageId) {
         loop {
             if let Seen::Message(at, id) = self.next().await {
@@ -79,7 +79,7 @@ impl Node {
         }
     }
 
-    /// When the next line was acknowledged, and its id.
+    /// The time and id of the next message acknowledged.
     pub async fn delivered(&mut self) -> (Instant, MessageId) {
         loop {
             if let Seen::Delivered(at, id) = self.next().await {
@@ -91,7 +91,7 @@ impl Node {
     pub async fn quit(self) {
         self.ask(Command::Quit).await;
         timeout(PATIENCE, self.node).await.expect("a node stops").expect("it is well");
-        self.face.await.expect("a face has no reason to fail");
+        self.ui.await.expect("the interface task does not fail");
     }
 
     async fn next(&mut self) -> Seen {
@@ -99,7 +99,7 @@ impl Node {
     }
 }
 
-/// Two nodes that are linked and connected and have talked a little.
+/// Two nodes that are linked and connected and have exchanged some messages.
 pub async fn linked(dir: &Path) -> (Node, Node) {
     let (mut alice, mut bob) = (Node::start(dir, "alice").await, Node::start(dir, "bob").await);
     alice.ping(&bob).await;
@@ -113,7 +113,7 @@ pub async fn linked(dir: &Path) -> (Node, Node) {
     (alice, bob)
 }
 
-/// Lines a second from the first typed to the last shown, and those that were shown twice or never.
+/// Messages per second, from the first typed to the last shown, and the number of those lost or duplicated.
 pub async fn per_second(alice: &mut Node, bob: &mut Node, lines: usize) -> (f64, usize) {
     let begin = Instant::now();
     let to = bob.id();
@@ -127,7 +127,7 @@ pub async fn per_second(alice: &mut Node, bob: &mut Node, lines: usize) -> (f64,
     (lines as f64 / (last - begin).as_secs_f64(), lost)
 }
 
-/// When the last of so many lines was shown, and how many were never acknowledged.
+/// The time at which the last of this many messages was shown, and how many were never acknowledged.
 pub async fn shown_once(alice: &mut Node, bob: &mut Node, lines: usize) -> (Instant, usize) {
     let (last, ids) = shown(bob, lines).await;
     (last, acknowledged(alice, ids).await)
@@ -143,7 +143,7 @@ async fn shown(bob: &mut Node, lines: usize) -> (Instant, BTreeSet<MessageId>) {
     (last, ids)
 }
 
-/// Waits until all of these are; how many were not.
+/// Waits until all of these are acknowledged. Returns how many were not.
 async fn acknowledged(alice: &mut Node, mut ids: BTreeSet<MessageId>) -> usize {
     for _ in 0..ids.len() {
         assert!(ids.remove(&alice.delivered().await.1), "acknowledged and never shown, or twice");
@@ -151,7 +151,7 @@ async fn acknowledged(alice: &mut Node, mut ids: BTreeSet<MessageId>) -> usize {
     ids.len()
 }
 
-/// A face that shows everything at once and marks what it has shown.
+/// A user interface that prints everything immediately and reports it as printed.
 async fn watch(
     mut from_node: mpsc::UnboundedReceiver<NodeMessage>,
     to_node: mpsc::Sender<UiMessage>,

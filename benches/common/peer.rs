@@ -1,5 +1,5 @@
-//! A session that proves itself, says hello, and from then on only listens: all that a relay sees of somebody idle, at the
-//! price of raw quinn.
+//! A session that sends a proof and a hello and then only listens. To a relay it looks like an idle user, at the cost
+//! of raw quinn.
 
 use darknode::id::{BootId, SessionId, UserId};
 use darknode::identity::SecretKey;
@@ -17,17 +17,17 @@ use quinn::{Connection, RecvStream, SendStream};
 
 use super::raw::{self, Side};
 
-/// Addresses that a host with a cable, a wireless link and IPv6 declares.
+/// The addresses declared by a host with Ethernet, wireless and IPv6.
 const ADDRESSES: u8 = 4;
 
-/// An idle session of a user of its own.
+/// An idle session of its own user.
 pub struct Peer {
     conn: Connection,
     _control: SendStream,
 }
 
 impl Peer {
-    /// Dials a node and makes itself known. `side` is of this seed.
+    /// Dials a node and sends a proof and a hello. `side` must have the same seed.
     pub async fn meet(side: &Side, seed: u64, network: &NetworkKey, port: u16) -> Peer {
         let conn = side.dial(port).await;
         let proof = network.prove(&exporter(&conn), Role::Dialler, BootId(seed));

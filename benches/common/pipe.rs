@@ -1,4 +1,4 @@
-//! One long-lived stream of raw quinn, a first echo, and `fdatasync`: what the machine gives without us.
+//! Baselines of the machine: one long-lived stream of raw quinn, a first echo, and `fdatasync`.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -10,14 +10,14 @@ use tokio::sync::mpsc;
 
 use super::raw::Side;
 
-/// A line of chat with its id, as other stacks were measured.
+/// The size of a chat message with its id, as used to measure other stacks.
 const LINE: [u8; 128] = [b'x'; 128];
-/// One page of SQLite and its frame header: what a commit of one line writes at least.
+/// One page of SQLite and its frame header: the least that a commit of one message writes.
 const FRAME: usize = 4096 + 24;
-/// Frames that a file has before it is measured, so that nothing grows.
+/// Frames in the file before it is measured, so that it does not grow.
 const FRAMES: u64 = 256;
 
-/// From dialling to having read the first line back.
+/// The time from dialling until the first message was echoed.
 pub async fn first_echo(alice: &Side, bob: Side) -> Duration {
     let port = bob.port;
     let begin = Instant::now();
@@ -60,14 +60,14 @@ impl Pipe {
         Pipe { send, arrivals, _ends: (alice, bob, mine, theirs) }
     }
 
-    /// From writing a line to having read it at the other end.
+    /// The time from writing a message until it was read at the other end.
     pub async fn one_way(&mut self) -> Duration {
         let begin = Instant::now();
         self.send.write_all(&LINE).await.expect("it is taken");
         self.arrivals.recv().await.expect("it arrives") - begin
     }
 
-    /// Lines a second, written one by one and read as they come.
+    /// Messages per second, written one by one and read as they arrive.
     pub async fn per_second(&mut self, lines: usize) -> f64 {
         let begin = Instant::now();
         let Pipe { send, arrivals, .. } = self;
@@ -95,7 +95,7 @@ async fn receive(mut recv: RecvStream, arrived: mpsc::UnboundedSender<Instant>) 
     }
 }
 
-/// Times of writing and syncing as much as a commit of one line writes at least.
+/// The durations of writing and syncing the least that a commit of one message writes.
 pub fn fdatasyncs(disk: &Path, count: u64) -> Vec<Duration> {
     let mut file = tempfile::tempfile_in(disk).expect("the disk takes a file");
     let frame = [7u8; FRAME];

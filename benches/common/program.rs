@@ -1,4 +1,4 @@
-//! The program itself in a process of its own, and what the system says of it.
+//! The program in a process of its own, and its resource usage.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,7 @@ use darknode::identity::network::NetworkKey;
 pub struct Program {
     child: Child,
     pub port: u16,
-    /// Its user; empty for raw quinn.
+    /// The user id; empty for raw quinn.
     pub id: String,
 }
 
@@ -24,7 +24,7 @@ impl Drop for Program {
 }
 
 impl Program {
-    /// A relay in this network, two worker threads, not talking to anybody.
+    /// Starts a relay in this network with two worker threads.
     pub fn start(dir: &Path, key: &NetworkKey, lan: bool) -> Program {
         let key_file = dir.join("network.key");
         let mut private = fs::OpenOptions::new();
@@ -39,18 +39,18 @@ impl Program {
         Program::of(command, |ready| {
             let ready: serde_json::Value = serde_json::from_str(ready).expect("the first line is JSON");
             let port = ready["listen"][0].as_str().and_then(|addr| addr.rsplit(':').next()?.parse().ok());
-            (port.expect("it listens"), ready["id"].as_str().expect("it is somebody").to_owned())
+            (port.expect("it listens"), ready["id"].as_str().expect("ready has an id").to_owned())
         })
     }
 
-    /// A program whose first line says its port, and its user if it has one.
+    /// Starts a program whose first line names its port, and its user if it has one.
     pub fn of(command: Command, read: impl FnOnce(&str) -> (u16, String)) -> Program {
         let (child, line) = first_line(command);
         let (port, id) = read(&line);
         Program { child, port, id }
     }
 
-    /// Seconds of processor time of all its threads so far.
+    /// CPU time of all its threads so far, in seconds.
     pub fn cpu(&self) -> f64 {
         let tasks = fs::read_dir(self.proc("task")).expect("it runs");
         let ran = |task: fs::DirEntry| fs::read_to_string(task.path().join("schedstat")).ok();
@@ -58,7 +58,7 @@ impl Program {
         tasks.flatten().filter_map(ran).filter_map(nanos).sum::<f64>() / 1e9
     }
 
-    /// Memory that is really there.
+    /// Resident memory in KiB.
     pub fn rss_kib(&self) -> u64 {
         let status = fs::read_to_string(self.proc("status")).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
@@ -70,7 +70,7 @@ impl Program {
     }
 }
 
-/// Starts it; what it says later is read and thrown away.
+/// Starts a command and reads its first line. Later output is discarded.
 fn first_line(mut command: Command) -> (Child, String) {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program was built");
     let mut out = BufReader::new(child.stdout.take().expect("it was asked for"));

@@ -1,4 +1,4 @@
-//! Raw quinn with our certificates and transport settings and nothing on top of it.
+//! Raw quinn with our certificates and transport settings.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -7,7 +7,7 @@ use darknode::node::endpoint::{bind, client_config, open, server_config};
 use darknode::node::tls::{Credentials, SERVER_NAME};
 use quinn::{Connection, Endpoint};
 
-/// One side: its own key, socket and endpoint.
+/// One end, with its own key, socket and endpoint.
 pub struct Side {
     endpoint: Endpoint,
     credentials: Credentials,
@@ -15,7 +15,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// Sides of different seeds are different sessions.
+    /// Different seeds give different sessions.
     pub fn new(seed: u64) -> Side {
         let credentials = Credentials::new(&key(seed));
         let socket = bind(Some(0)).expect("loopback has a free port");

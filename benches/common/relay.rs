@@ -1,4 +1,4 @@
-//! A wire that counts: UDP between one node and a port of this machine.
+//! A counting UDP forwarder between one node and a local port.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::net::UdpSocket;
 
-/// Bytes of an IPv4 and a UDP header.
+/// Bytes of the IPv4 and UDP headers.
 const HEADERS: u64 = 28;
 const LARGEST: usize = 65_536;
 
 pub struct Relay {
-    /// Where the node dials.
+    /// The address that the node dials.
     pub port: u16,
     bytes: Arc<AtomicU64>,
 }
@@ -22,17 +22,17 @@ impl Relay {
         far.connect((Ipv4Addr::LOCALHOST, port)).await.expect("a port is an address");
         let bytes = Arc::new(AtomicU64::new(0));
         let relay = Relay { port: near.local_addr().expect("it is bound").port(), bytes: bytes.clone() };
-        tokio::spawn(carry(near, far, bytes));
+        tokio::spawn(forward(near, far, bytes));
         relay
     }
 
-    /// Both ways, with headers.
+    /// Bytes in both directions, including headers.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 }
 
-async fn carry(near: UdpSocket, far: UdpSocket, bytes: Arc<AtomicU64>) {
+async fn forward(near: UdpSocket, far: UdpSocket, bytes: Arc<AtomicU64>) {
     let (mut out, mut back) = (vec![0; LARGEST], vec![0; LARGEST]);
     let mut node: Option<SocketAddr> = None;
     loop {

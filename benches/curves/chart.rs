@@ -1,22 +1,22 @@
-//! Which charts there are, and their axes.
+//! The charts and their axes.
 
 use std::borrow::Cow;
 
-/// A chart, without its lines.
+/// A chart, without its curves.
 #[derive(Debug)]
 pub struct Chart {
-    /// Of its file, without the extension.
+    /// The file name without the extension.
     pub name: &'static str,
     pub title: &'static str,
     pub across: Axis,
     pub up: Axis,
 }
 
-/// From the first tick to the last.
+/// An axis, from its first to its last tick.
 #[derive(Debug, Clone)]
 pub struct Axis {
     pub about: &'static str,
-    /// None: from zero, as far as the lines go.
+    /// If empty, the axis goes from zero to the largest value.
     pub ticks: Cow<'static, [f64]>,
     pub scale: Scale,
 }
@@ -24,11 +24,11 @@ pub struct Axis {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     Linear,
-    /// Logarithmic; what is below the first tick stands at it.
+    /// Logarithmic; values below the first tick are drawn at it.
     Log,
 }
 
-/// Between the ends of an axis.
+/// The scale between the ends of an axis.
 const MOST_STEPS: usize = 6;
 
 const CRASHED: Axis = linear("nodes that crash at once, %", &[30.0, 50.0, 70.0, 80.0, 90.0]);
@@ -115,7 +115,7 @@ const fn log(about: &'static str, ticks: &'static [f64]) -> Axis {
 }
 
 impl Axis {
-    /// With ticks that reach up to a value, if it has none.
+    /// Adds ticks up to a value if it has none.
     pub fn reaching(&self, most: f64) -> Axis {
         if !self.ticks.is_empty() {
             return self.clone();
@@ -126,7 +126,7 @@ impl Axis {
         Axis { ticks: (0..=count).map(|nth| nth as f64 * step).collect(), ..self.clone() }
     }
 
-    /// Where a value stands, from 0 to 1. What is beyond the ends stands at them.
+    /// The position of a value, from 0 to 1, clamped.
     pub fn place(&self, value: f64) -> f64 {
         let (first, last) = (self.ticks[0], self.ticks[self.ticks.len() - 1]);
         let value = value.clamp(first, last);

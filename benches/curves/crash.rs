@@ -1,4 +1,4 @@
-//! A share of the nodes is gone from one moment to the next, silently.
+//! A share of the nodes crashes silently at once.
 
 use darknode::sim::scenario::{Params, Scenario, run};
 use darknode::sim::topology::Topology;
@@ -12,17 +12,17 @@ pub fn jobs(scale: Scale) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (nodes, seeds) in [scale.large, scale.small] {
         for (crash, seed) in pairs(seeds) {
-            let order = Params { crash, ..Params::new(Scenario::Crash, nodes, seed) };
-            jobs.push(Job::new(format!("crash of {crash} % of {nodes}, seed {seed}"), move || survive(&order)));
+            let params = Params { crash, ..Params::new(Scenario::Crash, nodes, seed) };
+            jobs.push(Job::new(format!("crash of {crash} % of {nodes}, seed {seed}"), move || survive(&params)));
         }
     }
     let nodes = scale.middle.0;
     for (line, closed) in [("closed network", true), ("open network", false)] {
         for (crash, seed) in pairs(1) {
             let topology = Topology::Clustered;
-            let order = Params { crash, topology, closed, ..Params::new(Scenario::Crash, nodes, seed) };
+            let params = Params { crash, topology, closed, ..Params::new(Scenario::Crash, nodes, seed) };
             let about = format!("crash of {crash} % of {nodes}, {line}, seed {seed}");
-            jobs.push(Job::new(about, move || shatter(&order, line)));
+            jobs.push(Job::new(about, move || shatter(&params, line)));
         }
     }
     jobs
@@ -32,12 +32,12 @@ fn pairs(seeds: u64) -> impl Iterator<Item = (u8, u64)> {
     PERCENT.into_iter().flat_map(move |crash| (1..=seeds).map(move |seed| (crash, seed)))
 }
 
-/// Members of a closed network whose friends are anybody.
-fn survive(order: &Params) -> Found {
-    let line = format!("darknode, {} nodes", super::svg::number(order.nodes as f64));
+/// Members of a closed network with random friends.
+fn survive(params: &Params) -> Found {
+    let line = format!("darknode, {} nodes", super::svg::number(params.nodes as f64));
     let line = line.as_str();
     take(
-        order,
+        params,
         &[
             ("crash-piece", line, "crash_largest_piece", 100.0),
             ("crash-broadcast", line, "first_broadcast_reliability", 100.0),
@@ -53,11 +53,11 @@ fn survive(order: &Params) -> Found {
     )
 }
 
-/// People whose friends are friends of each other.
-fn shatter(order: &Params, line: &str) -> Found {
+/// Users whose friends are linked with each other.
+fn shatter(params: &Params, line: &str) -> Found {
     let later = format!("{line}, 2 min later");
     take(
-        order,
+        params,
         &[
             ("crash-clustered", line, "crash_largest_piece", 100.0),
             ("crash-clustered", &later, "crash_end_piece", 100.0),
@@ -65,17 +65,17 @@ fn shatter(order: &Params, line: &str) -> Found {
     )
 }
 
-/// Plays, and takes figures: for which chart and line, by which key, times how much.
-fn take(order: &Params, figures: &[(&'static str, &str, &str, f64)]) -> Found {
-    let report = run(order, &mut |_| {});
+/// Runs a scenario and takes figures: chart, line, key and factor.
+fn take(params: &Params, figures: &[(&'static str, &str, &str, f64)]) -> Found {
+    let report = run(params, &mut |_| {});
     let mut found = Found::default();
-    let which = format!("crash of {} % of {}, seed {}", order.crash, order.nodes, order.seed);
+    let which = format!("crash of {} % of {}, seed {}", params.crash, params.nodes, params.seed);
     for (figure, line, key, unit) in figures {
         match report.number(key).filter(|value| value.is_finite()) {
-            Some(value) => found.note(figure, line, f64::from(order.crash), value * unit),
+            Some(value) => found.note(figure, line, f64::from(params.crash), value * unit),
             None => found.broken.push(format!("{which}: {key} never came to pass")),
         }
     }
-    found.blame(&which, report.broken);
+    found.add_violations(&which, report.broken);
     found
 }

@@ -1,7 +1,8 @@
-//! The figures of `docs/horizon.md`: plays scenarios, writes curves as SVG into `docs/figures/`, prints every number.
+//! The figures of `docs/horizon.md`: runs scenarios, writes curves as SVG to `docs/figures/`, and prints every
+//! number.
 //!
-//! `cargo bench --no-default-features --bench curves` makes the page's figures anew. With `-- quick` behind it the worlds are
-//! small and the files go to `target/figures/`. The same seeds make the same files, on whatever machine.
+//! `cargo bench --no-default-features --bench curves` regenerates the figures of that page. With `-- quick` the
+//! worlds are small and the files go to `target/figures/`. Equal seeds produce equal files on any machine.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark has a clock of its own")]
 
@@ -21,11 +22,11 @@ use std::time::Instant;
 use chart::CHARTS;
 use samples::{Curve, Found, Job};
 
-/// How large the worlds are, and how many seeds are played of each.
+/// The sizes of the worlds, and the number of seeds for each.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
     pub small: (usize, u64),
-    /// For what takes long in a large world.
+    /// For scenarios that would take long in a large world.
     pub middle: (usize, u64),
     pub large: (usize, u64),
 }
@@ -40,7 +41,7 @@ fn main() {
     std::fs::create_dir_all(&dir).expect("the directory can be made");
     let mut found = published::figures();
     let jobs = [crash::jobs(scale), recovery::jobs(scale), cost::jobs(scale)].into_iter().flatten().collect();
-    play_all(jobs).into_iter().for_each(|more| found.add(more));
+    run_all(jobs).into_iter().for_each(|more| found.add(more));
     let curves = samples::curves(&found.samples);
     for chart in CHARTS {
         let lines: Vec<&Curve> = curves.iter().filter(|curve| curve.figure == chart.name).collect();
@@ -51,8 +52,8 @@ fn main() {
     found.broken.iter().for_each(|broken| println!("broken: {broken}"));
 }
 
-/// Plays on all processors. What was found, in the order of the jobs.
-fn play_all(jobs: Vec<Job>) -> Vec<Found> {
+/// Runs all jobs on all processors. Returns the results in the order of the jobs.
+fn run_all(jobs: Vec<Job>) -> Vec<Found> {
     let count = jobs.len();
     let found: Vec<Mutex<Found>> = jobs.iter().map(|_| Mutex::default()).collect();
     let waiting: Mutex<VecDeque<(usize, Job)>> = Mutex::new(jobs.into_iter().enumerate().collect());
@@ -60,7 +61,7 @@ fn play_all(jobs: Vec<Job>) -> Vec<Found> {
     let work = || {
         while let Some((nth, job)) = next() {
             let began = Instant::now();
-            *found[nth].lock().expect("each job has its own") = (job.play)();
+            *found[nth].lock().expect("each job has its own") = (job.run)();
             eprintln!("{:>3} of {count}, {:>3} s: {}", nth + 1, began.elapsed().as_secs(), job.about);
         }
     };

@@ -1,10 +1,11 @@
-//! What others have measured, to stand beside: the crash test of iroh-gossip 2ce78af (HyParView 5/30 and Plumtree) in its
-//! own simulator; latency 10 to 50 ms, shuffle every 10 s, a failure known at once, a random sender; 5 seeds of 1,000 nodes,
-//! 10 of 150. Largest piece of live connections at the crash, reliability of the first broadcast to all: mean and least.
+//! Published measurements for comparison: the crash test of iroh-gossip 2ce78af (HyParView 5/30 and Plumtree) in its
+//! own simulator. Latency 10 to 50 ms, shuffle every 10 s, failures known at once, a random sender; 5 seeds of 1,000
+//! nodes, 10 of 150. Largest component of live connections after the crash, and reliability of the first broadcast to
+//! all: mean and minimum.
 
 use super::samples::Found;
 
-/// Nodes; percent that crash, share of the largest piece, mean and least reliability.
+/// Name; percentage that crashes, share of the largest component, mean and minimum of the reliability.
 const HYPARVIEW: [(&str, &[[f64; 4]]); 2] = [
     (
         "HyParView, 1,000 nodes",

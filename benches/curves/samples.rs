@@ -1,30 +1,30 @@
-//! What runs find, and how several seeds become one curve.
+//! Samples from runs, and how several seeds are combined into a curve.
 
 /// One number of one run.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// The chart it is in, or a name of its own in the table.
+    /// Its chart, or its own name in the table.
     pub figure: &'static str,
     pub line: String,
     pub x: f64,
     pub y: f64,
 }
 
-/// All that a run found.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Found {
     pub samples: Vec<Sample>,
-    /// What should not have been.
+    /// Violations of invariants.
     pub broken: Vec<String>,
 }
 
-/// A run, to be played on any thread.
+/// A run, to be executed on any thread.
 pub struct Job {
     pub about: String,
-    pub play: Box<dyn FnOnce() -> Found + Send>,
+    pub run: Box<dyn FnOnce() -> Found + Send>,
 }
 
-/// A line of a chart.
+/// A curve of a chart.
 #[derive(Debug)]
 pub struct Curve {
     pub figure: &'static str,
@@ -32,7 +32,7 @@ pub struct Curve {
     pub points: Vec<Point>,
 }
 
-/// Of all seeds: their mean, the least and the most of them.
+/// Mean, minimum and maximum over all seeds.
 #[derive(Debug, Clone, Copy)]
 pub struct Point {
     pub x: f64,
@@ -42,8 +42,8 @@ pub struct Point {
 }
 
 impl Job {
-    pub fn new(about: String, play: impl FnOnce() -> Found + Send + 'static) -> Job {
-        Job { about, play: Box::new(play) }
+    pub fn new(about: String, run: impl FnOnce() -> Found + Send + 'static) -> Job {
+        Job { about, run: Box::new(run) }
     }
 }
 
@@ -52,8 +52,8 @@ impl Found {
         self.samples.push(Sample { figure, line: line.to_owned(), x, y });
     }
 
-    /// What should not have been in a run.
-    pub fn blame(&mut self, run: &str, broken: Vec<String>) {
+    /// Adds the violations of a run.
+    pub fn add_violations(&mut self, run: &str, broken: Vec<String>) {
         self.broken.extend(broken.into_iter().map(|broken| format!("{run}: {broken}")));
     }
 
@@ -63,7 +63,7 @@ impl Found {
     }
 }
 
-/// Curves in the order in which their first sample was found.
+/// The curves, in the order of their first sample.
 pub fn curves(samples: &[Sample]) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     for sample in samples {
@@ -91,7 +91,7 @@ fn points(samples: &[(f64, f64)]) -> Vec<Point> {
     places.into_iter().map(point).collect()
 }
 
-/// Every number, one point a line.
+/// Prints every number, one point per line.
 pub fn print(curves: &[Curve]) {
     println!("{:<22} {:<42} {:>8} {:>10} {:>10} {:>10}", "figure", "line", "x", "mean", "least", "most");
     for curve in curves {

@@ -1,4 +1,4 @@
-//! A chart as SVG: readable in light and dark, no script, no font but the reader's.
+//! Draws a chart as SVG, readable in light and dark mode, without scripts or embedded fonts.
 
 use std::fmt::Write;
 
@@ -11,10 +11,10 @@ const LEFT: f64 = 56.0;
 const RIGHT: f64 = 540.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 318.0;
-/// Between two labels, so that both can be read.
+/// The least distance between two labels.
 const LABEL: f64 = 17.0;
 
-/// Colours by line; what others measured is dashed besides.
+/// Colours of the curves; published measurements are also dashed.
 const STYLE: &str = "\
 text{font:13px sans-serif;fill:#1f2328}.title{font-weight:bold}.paper{fill:#fff}.grid{stroke:#d8dee4}.line{fill:none;stroke-width:2}
 .c0{stroke:#0969da}.c1{stroke:#1a7f37}.c2{stroke:#bc4c00}.c3{stroke:#8250df}.c4{stroke:#bf3989}.c5{stroke:#6e7781}.theirs{stroke-dasharray:6 4}
@@ -57,7 +57,7 @@ fn axes(svg: &mut String, chart: &Chart) {
     text(svg, (LEFT - 8.0, TOP - 8.0), "start", "", chart.up.about);
 }
 
-/// Means are joined; a bar goes from the least to the most of the seeds.
+/// Draws a line through the means, and a bar from minimum to maximum at each point.
 fn line(svg: &mut String, chart: &Chart, curve: &Curve, nth: usize) {
     let class = class(curve, nth);
     let mut way = String::new();
@@ -74,7 +74,7 @@ fn line(svg: &mut String, chart: &Chart, curve: &Curve, nth: usize) {
     }
 }
 
-/// Beside the end of each line, moved apart where they would meet.
+/// Labels the end of each curve; labels are moved apart if they overlap.
 fn labels(svg: &mut String, chart: &Chart, curves: &[&Curve]) {
     let end = |curve: &Curve| curve.points.last().map_or(BOTTOM, |point| up(chart, point.y));
     let mut places: Vec<(f64, usize)> = curves.iter().enumerate().map(|(nth, curve)| (end(curve), nth)).collect();
@@ -116,7 +116,7 @@ fn place(axis: &Axis, value: f64, from: f64, to: f64) -> f64 {
     from + axis.place(value) * (to - from)
 }
 
-/// Without zeros behind the point, with commas between thousands.
+/// Formats a number without trailing zeros and with commas between thousands.
 pub fn number(value: f64) -> String {
     if value >= 1000.0 {
         return format!("{},{:03}", value as u64 / 1000, value as u64 % 1000);

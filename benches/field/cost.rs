@@ -1,4 +1,4 @@
-//! What it costs: to be there, and to say something.
+//! The cost of an idle node and of a message.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,12 @@ use crate::program::Node;
 use crate::scene::{Tally, counts, hall};
 use crate::talk::{befriend, hears, lines, pair, types};
 
-/// For handshakes and the first rounds of mDNS to be over.
+/// Time for handshakes and the first rounds of mDNS to complete.
 const SETTLE: Duration = Duration::from_secs(15);
 const WATCH: Duration = Duration::from_secs(60);
 
-/// What one of them costs: processor, memory, and what its interface carries both ways, mDNS and all headers included.
+/// The cost of one node: CPU, memory, and the traffic of its interface in both directions, including mDNS and all
+/// headers.
 pub fn idle(field: &Field, neighbours: usize) -> Figures {
     let names: Vec<String> = (0..=neighbours).map(|n| format!("node{n}")).collect();
     hall(field, &names.iter().map(String::as_str).collect::<Vec<_>>());
@@ -29,7 +30,7 @@ pub fn idle(field: &Field, neighbours: usize) -> Figures {
     Figures::new().with("% of a core", share).with("MiB", memory).with("B/s", rate)
 }
 
-/// The median of a hundred in a run.
+/// The median of a hundred messages in a run.
 pub fn message(field: &Field) -> Figures {
     let (mut alice, mut bob) = pair(field);
     let mut each = Vec::new();

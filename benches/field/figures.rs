@@ -1,11 +1,11 @@
-//! What runs came to: figures of one run, and tables of many.
+//! The figures of a run, and tables over many runs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-/// The figures of one run, each with its unit in its name. The first one of a run is what it is about.
+/// The figures of one run, each with its unit in its name. The first one is the main result.
 #[derive(Default)]
 pub struct Figures(Vec<(String, f64)>);
 
@@ -23,13 +23,13 @@ impl Figures {
         self.with(&format!("{name} s"), time.as_secs_f64())
     }
 
-    /// These and others behind them.
+    /// These figures followed by others.
     pub fn and(mut self, others: Figures) -> Figures {
         self.0.extend(others.0);
         self
     }
 
-    /// For the process that started this one.
+    /// Serialized for the parent process.
     pub fn to_line(&self) -> String {
         let pairs: Vec<Value> = self.0.iter().map(|(name, value)| json!([name, value])).collect();
         Value::from(pairs).to_string()
@@ -54,7 +54,7 @@ impl Table {
         Table { scenario, names: Vec::new(), values: BTreeMap::new(), runs: 0, failed: 0 }
     }
 
-    /// One more run; `None` if it failed.
+    /// Adds a run; `None` if it failed.
     pub fn add(&mut self, outcome: Option<Figures>) {
         self.runs += 1;
         let Some(figures) = outcome else {
@@ -100,7 +100,7 @@ impl Table {
         .to_string()
     }
 
-    /// Median and worst. Of everything here less is better.
+    /// Median and worst. For all figures, less is better.
     fn of(&self, name: &str) -> (f64, f64) {
         let mut sorted = self.values[name].clone();
         sorted.sort_by(f64::total_cmp);
@@ -111,7 +111,7 @@ impl Table {
     }
 }
 
-/// How the program was built.
+/// The build profile of the program.
 pub fn profile() -> &'static str {
     if env!("CARGO_BIN_EXE_darknode").contains("/release/") { "release" } else { "debug" }
 }

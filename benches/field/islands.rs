@@ -1,4 +1,4 @@
-//! Islands that no router joins, and relays between them.
+//! Islands without a router between them, connected by relays.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use crate::program::Node;
 use crate::scene::{Tally, Two, counts};
 use crate::talk::{hears, lines, meet, types};
 
-/// A host on each of so many islands, and a relay between each two; everybody is started at once. The ends, who have never
-/// met, find each other by name, and each writes to the other.
+/// A host on each of several islands and a relay between each pair of neighbours, all started at once. The users at
+/// the ends, who have never met, find each other by name, and each writes to the other.
 pub fn line(field: &Field, hosts: u8) -> Figures {
     (0..hosts).for_each(|n| field.switch(&island(n)));
     let people: Vec<String> = (0..hosts).map(|n| format!("host{n}")).collect();
@@ -42,12 +42,12 @@ pub fn line(field: &Field, hosts: u8) -> Figures {
     let mut two = Two::new(alice, bob);
     let since = Instant::now();
     two.type_lines("down the line", 50);
-    let talked = two.hear_all(field, "50 each way", since);
+    let talked = two.finish(field, "50 each way", since);
     let began = Figures::new().seconds("first lines", spoken).seconds("found", found).seconds("ready", ready);
     began.seconds("seen", seen).and(talked)
 }
 
-/// A relay that met alice is carried to bob and back: ten lines, and their receipts.
+/// A relay that was connected with alice is moved to bob and back: ten messages and their receipts.
 pub fn mule(field: &Field) -> Figures {
     (0..2).for_each(|n| field.switch(&island(n)));
     settle(field, "alice", 0);
@@ -69,7 +69,7 @@ pub fn mule(field: &Field) -> Figures {
     put_away(mule);
     let mule = carry(1);
     finds(&mut bob, "alice", alice.id());
-    let texts = lines("bob", "by pocket", 10);
+    let texts = lines("bob", "by relay", 10);
     let ids: Vec<String> = texts.iter().map(|text| bob.says(text)).collect();
     for id in &ids {
         bob.wait("carried", |event| event["state"] == "carried" && event["message"] == **id);

@@ -1,10 +1,11 @@
-//! Figures of the field exercise: how long real nodes take to find each other and to heal, and what that costs.
+//! Figures from virtual networks: how long real nodes take to discover each other and to recover, and what that
+//! costs.
 //!
-//! `cargo bench --bench field [-- [--times N] [--at-once N] [SCENARIO…]]` runs each scenario N times (10), every run in
-//! namespaces of its own, and prints a table (median, worst, number of runs) and one line of JSON for each scenario.
-//! What needs a quiet machine runs first, one run at a time; then the rest, so many runs at once (5), and beside them all
-//! runs of those scenarios that last ten minutes, which do nothing but wait for most of it. All together take about half
-//! an hour. A line that is lost or doubled is a figure here, not an error.
+//! `cargo bench --bench field [-- [--times N] [--at-once N] [SCENARIO…]]` runs each scenario N times (10), every run
+//! in namespaces of its own, and prints a table (median, worst, number of runs) and one line of JSON per scenario.
+//! Scenarios that need an idle machine run first, one run at a time. Then the others run, several at once (5),
+//! together with all runs of the scenarios that last ten minutes, which mostly wait. Everything takes about half an
+//! hour. A lost or duplicated message is a figure here, not an error.
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 mod cost;
@@ -31,13 +32,13 @@ use std::time::Duration;
 use field::Field;
 use figures::{Figures, Table};
 
-/// How a scenario is run.
+/// How a scenario is scheduled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Alone: its figures are those of the processor.
+    /// Alone, as its figures depend on the CPU.
     Quiet,
     Usual,
-    /// Ten minutes, most of them waiting.
+    /// Lasts ten minutes, mostly waiting.
     Long,
 }
 
@@ -125,9 +126,9 @@ const SCENARIOS: [Scenario; 26] = [
         "absent",
         Kind::Usual,
         process::absent,
-        "20 lines to somebody absent, sender killed, both started → all shown",
+        "20 lines to an absent user, sender killed, both started → all shown",
     ),
-    scenario("left", Kind::Usual, process::left, "20 lines to somebody absent, sender quit, both started → all shown"),
+    scenario("left", Kind::Usual, process::left, "20 lines to an absent user, sender quit, both started → all shown"),
     scenario(
         "line3",
         Kind::Quiet,
@@ -136,7 +137,7 @@ const SCENARIOS: [Scenario; 26] = [
     ),
     scenario("line5", Kind::Quiet, |field| islands::line(field, 5), "the same with five"),
     scenario("line10", Kind::Quiet, |field| islands::line(field, 10), "the same with ten"),
-    scenario("mule", Kind::Usual, islands::mule, "ten lines carried in a pocket: plugged in there → all shown"),
+    scenario("mule", Kind::Usual, islands::mule, "ten lines carried by a mobile relay: plugged in there → all shown"),
     scenario(
         "joined600",
         Kind::Long,
@@ -151,9 +152,9 @@ const SCENARIOS: [Scenario; 26] = [
     ),
 ];
 
-/// Longer than any run.
+/// The time limit of a run.
 const LONGEST: Duration = Duration::from_secs(900);
-/// Between the starts of runs that last long: starting is what costs.
+/// Interval between the starts of long runs: only starting is expensive.
 const APART: Duration = Duration::from_secs(2);
 
 fn main() {
@@ -188,7 +189,7 @@ fn load() -> String {
     load.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
-/// The quiet ones first, then the rest.
+/// Runs the scenarios that need an idle machine first, then the rest.
 fn run_all(chosen: &[&Scenario], times: usize, at_once: usize) -> BTreeMap<&'static str, Table> {
     let tables: BTreeMap<_, _> = chosen.iter().map(|one| (one.name, Table::new(one.name))).collect();
     let tables = Mutex::new(tables);
@@ -197,7 +198,12 @@ fn run_all(chosen: &[&Scenario], times: usize, at_once: usize) -> BTreeMap<&'sta
     let note = |name: &'static str| {
         let outcome = one(name);
         eprintln!("{name}: {}", outcome.as_ref().map_or("failed".to_owned(), Figures::to_line));
-        tables.lock().expect("nobody panics with it").get_mut(name).expect("it was chosen").add(outcome);
+        tables
+            .lock()
+            .expect("no thread panics while it holds the lock")
+            .get_mut(name)
+            .expect("it was chosen")
+            .add(outcome);
     };
     queue(Kind::Quiet).into_iter().for_each(note);
     let usual = Mutex::new(queue(Kind::Usual).into_iter());
@@ -210,16 +216,16 @@ fn run_all(chosen: &[&Scenario], times: usize, at_once: usize) -> BTreeMap<&'sta
         }
         for _ in 0..at_once {
             scope.spawn(|| {
-                while let Some(name) = { usual.lock().expect("nobody panics with it").next() } {
+                while let Some(name) = { usual.lock().expect("no thread panics while it holds the lock").next() } {
                     note(name);
                 }
             });
         }
     });
-    tables.into_inner().expect("nobody panics with it")
+    tables.into_inner().expect("no thread panics while it holds the lock")
 }
 
-/// One run, in a process and namespaces of its own; `None` if it failed, after saying why.
+/// One run in a process and namespaces of its own; `None` if it failed, after printing why.
 fn one(name: &str) -> Option<Figures> {
     let Some(mut command) = field::myself_inside(LONGEST) else { std::process::exit(0) };
     let output = command.arg(name).output().expect("it starts");

@@ -1,4 +1,4 @@
-//! Finding each other.
+//! Discovery.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::program::Node;
 use crate::scene::{Two, a_while, hall};
 use crate::talk::{befriend, hears};
 
-/// The first line, shown to the first one met; and a line shown to everybody there.
+/// Time until the first user met is shown a message, and until all users are.
 pub fn newcomer(field: &Field) -> Figures {
     let people = ["bob", "carol", "dave", "erin", "alice"];
     hall(field, &people);
@@ -67,7 +67,7 @@ pub fn plugged(field: &Field) -> Figures {
     first_lines(field, alice, bob, start)
 }
 
-/// Two who have never met, each in a hall of their own, until the halls are joined.
+/// Two strangers on separate switches, until these are joined.
 pub fn joined(field: &Field, after: u64) -> Figures {
     field.switch("hall");
     field.switch("yard");
@@ -81,10 +81,10 @@ pub fn joined(field: &Field, after: u64) -> Figures {
     first_lines(field, alice, bob, Instant::now())
 }
 
-/// Until they are linked and each was shown a line of the other's.
+/// Waits until they are linked and each was shown a message of the other.
 fn first_lines(field: &Field, mut alice: Node, mut bob: Node, since: Instant) -> Figures {
     befriend(&mut alice, &mut bob);
     let mut two = Two::new(alice, bob);
     two.type_lines("at last", 1);
-    two.hear_all(field, "first lines", since)
+    two.finish(field, "first lines", since)
 }

@@ -1,4 +1,4 @@
-//! Links that fail, and grow together again.
+//! Links that fail and recover.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ pub fn cut(field: &Field, length: u64) -> Figures {
     two.type_lines("in the dark", 20);
     field.pass(Duration::from_secs(length));
     field.mend("bob", "hall");
-    two.hear_all(field, "all shown", Instant::now())
+    two.finish(field, "all shown", Instant::now())
 }
 
-/// Two who talk, at no particular moment.
+/// Two users who chat, after a random delay.
 fn two(field: &Field) -> Two {
     let (alice, bob) = pair(field);
     field.pass(Duration::from_secs(3));
@@ -45,11 +45,11 @@ pub fn moved(field: &Field) -> Figures {
     field.readdress("bob", "eth0", "10.0.7.2/24");
     let start = Instant::now();
     two.type_lines("elsewhere", 5);
-    two.hear_all(field, "all shown", start)
+    two.finish(field, "all shown", start)
 }
 
-/// A stopped process lives on by its clock, where a machine that sleeps does not; the rest is the same: the others have
-/// given it up, and its own connections are dead when it goes on.
+/// A stopped process simulates a suspended machine. Only its clock differs: it keeps running. In both cases peers
+/// have given the node up, and its own connections are dead when it continues.
 pub fn slept(field: &Field) -> Figures {
     let mut two = two(field);
     two.bob.signal(Signal::SIGSTOP);
@@ -57,10 +57,10 @@ pub fn slept(field: &Field) -> Figures {
     two.bob.signal(Signal::SIGCONT);
     let start = Instant::now();
     two.type_lines("awake", 5);
-    two.hear_all(field, "all shown", start)
+    two.finish(field, "all shown", start)
 }
 
-/// Also counts what alice's interface carried: retries of all kinds, mDNS, and two lines for every flap.
+/// Also measures the traffic of alice's interface: retries of all kinds, mDNS, and two messages per flap.
 pub fn flapping(field: &Field) -> Figures {
     let mut two = two(field);
     let (begin, before) = (Instant::now(), field.bytes("alice"));
@@ -77,10 +77,10 @@ pub fn flapping(field: &Field) -> Figures {
     }
     let (start, bytes) = (Instant::now(), field.bytes("alice") - before);
     let rate = bytes as f64 / begin.elapsed().as_secs_f64();
-    two.hear_all(field, "all shown", start).with("B/s", rate).with("flaps", f64::from(flaps))
+    two.finish(field, "all shown", start).with("B/s", rate).with("flaps", f64::from(flaps))
 }
 
-/// First lines, and then ten lines, each typed when the last one was shown.
+/// First messages, then ten more, each typed when the previous one was shown.
 pub fn lossy(field: &Field) -> Figures {
     hall(field, &["alice", "bob"]);
     for host in ["alice", "bob"] {

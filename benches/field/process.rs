@@ -1,4 +1,4 @@
-//! Processes that are killed, stopped and started again.
+//! Processes that are killed, stopped and restarted.
 
 use std::time::{Duration, Instant};
 
@@ -31,10 +31,10 @@ pub fn stalled(field: &Field) -> Figures {
     let mut two = Two::new(alice, bob);
     let start = Instant::now();
     two.type_lines("after a pause", 5);
-    two.hear_all(field, "all shown", start)
+    two.finish(field, "all shown", start)
 }
 
-/// Alice writes 200 lines; at no particular moments one or the other is killed and started again.
+/// Alice writes 200 messages while one or the other is killed and restarted at random moments.
 pub fn restarts(field: &Field) -> Figures {
     let (mut alice, mut bob) = pair(field);
     let mut tally = Tally::default();
@@ -69,7 +69,7 @@ pub fn receiver(field: &Field) -> Figures {
     finish(field, alice, bob, tally, &texts, start)
 }
 
-/// What it had not answered with `queued` was never taken, and nobody was told that it was.
+/// Lines that were not answered with `queued` were not accepted, and count as neither lost nor delivered.
 pub fn sender(field: &Field) -> Figures {
     let (mut alice, mut bob) = pair(field);
     let texts = lines("alice", "in a burst", 200);
@@ -89,17 +89,17 @@ pub fn sender(field: &Field) -> Figures {
 }
 
 pub fn absent(field: &Field) -> Figures {
-    waiting_for_somebody(field, |alice| {
+    to_an_absent_user(field, |alice| {
         alice.killed();
     })
 }
 
 pub fn left(field: &Field) -> Figures {
-    waiting_for_somebody(field, Node::quits)
+    to_an_absent_user(field, Node::quits)
 }
 
-/// Alice writes twenty lines to bob, who is off, and ends; then she is started, and then he.
-fn waiting_for_somebody(field: &Field, end: fn(Node)) -> Figures {
+/// Alice writes twenty messages to bob, who is not running, and stops. Then she is started, and then he.
+fn to_an_absent_user(field: &Field, end: fn(Node)) -> Figures {
     let (mut alice, bob) = pair(field);
     bob.quits();
     alice.event("offline");
@@ -115,13 +115,13 @@ fn waiting_for_somebody(field: &Field, end: fn(Node)) -> Figures {
     finish(field, alice, bob, Tally::default(), &texts, start)
 }
 
-/// The lines of which it was said that the store has them.
+/// The messages that were reported as stored.
 fn taken(events: &[serde_json::Value]) -> Vec<String> {
     let queued = events.iter().filter(|event| event["event"] == "queued");
     queued.filter_map(|event| event["text"].as_str().map(str::to_owned)).collect()
 }
 
-/// Until bob was shown everything; both are ended.
+/// Waits until bob was shown everything, and stops both.
 fn finish(field: &Field, alice: Node, mut bob: Node, mut tally: Tally, texts: &[String], since: Instant) -> Figures {
     tally.expect(texts);
     let took = tally.complete(&mut bob, since);

@@ -1,4 +1,4 @@
-//! What the scenarios have in common: who stands where, and who has been shown what.
+//! Helpers shared by the scenarios: hosts, and tallies of shown messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use crate::figures::Figures;
 use crate::program::Node;
 use crate::talk::{lines, types};
 
-/// What has not come by then counts as lost.
+/// Messages that were not shown by then count as lost.
 const GIVE_UP: Duration = Duration::from_secs(180);
-/// For what was said twice to come a second time.
+/// Time for duplicates to arrive.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
-/// Desks in one hall, for these people.
+/// Adds hosts on one switch for these users.
 pub fn hall(field: &Field, people: &[&str]) {
     field.switch("hall");
     for (n, name) in people.iter().enumerate() {
@@ -23,22 +23,22 @@ pub fn hall(field: &Field, people: &[&str]) {
     }
 }
 
-/// Lets a time below `most` pass, never the same: nothing must fall together with a timer of the program.
+/// Waits for a random time below `most`, so that events do not coincide with timers of the program.
 pub fn a_while(field: &Field, most: Duration) {
     field.pass(below(most));
 }
 
-/// A time below `most`.
+/// A random time below `most`.
 pub fn below(most: Duration) -> Duration {
     let [chance] = darknode::node::clock::random::<1>();
     most * u32::from(chance) / 256
 }
 
-/// The lines somebody is to be shown, and what they were shown.
+/// The messages a user is to be shown, and those they were shown.
 #[derive(Default)]
 pub struct Tally {
     expected: BTreeSet<String>,
-    /// Texts, by the ids of their messages.
+    /// Texts by message id.
     shown: BTreeMap<String, String>,
     twice: usize,
     again: usize,
@@ -50,12 +50,12 @@ impl Tally {
         Tally { expected: texts.iter().cloned().collect(), ..Tally::default() }
     }
 
-    /// These must have been shown in the end.
+    /// Adds messages that must be shown eventually.
     pub fn expect(&mut self, texts: &[String]) {
         self.expected.extend(texts.iter().cloned());
     }
 
-    /// Takes in what was printed: a message that was printed before is one too much, unless it says so itself.
+    /// Evaluates printed events. A repeated message counts as a duplicate unless it is marked `again`.
     pub fn take(&mut self, events: &[Value]) {
         let lost = |event: &&Value| event["event"] == "offline" && event["reason"] == "lost";
         self.offline += events.iter().filter(lost).count();
@@ -69,13 +69,13 @@ impl Tally {
         }
     }
 
-    /// How many were not shown yet.
+    /// The number of messages not shown yet.
     fn missing(&self) -> usize {
         let shown: BTreeSet<&String> = self.shown.values().collect();
         self.expected.iter().filter(|text| !shown.contains(text)).count()
     }
 
-    /// Listens until everything was shown; how long after `since`, or when it was given up.
+    /// Reads events until everything was shown. Returns the time since `since`, also if the limit was reached.
     pub fn complete(&mut self, node: &mut Node, since: Instant) -> Duration {
         while self.missing() > 0 && since.elapsed() < GIVE_UP {
             self.take(&node.listens(Duration::from_secs(1)));
@@ -83,32 +83,32 @@ impl Tally {
         since.elapsed()
     }
 
-    /// Ends a node; what it was shown too much is counted.
+    /// Stops a node and counts duplicates that it was shown.
     pub fn close(&mut self, field: &Field, mut node: Node) {
         field.pass(AFTERMATH);
         node.types(r"\quit");
         self.take(&node.ends().1);
     }
 
-    /// Two messages of one text are one message twice: every line is typed once.
-    fn doubled(&self) -> usize {
+    /// Counts messages with equal text as duplicates, as every text is typed once.
+    fn duplicates(&self) -> usize {
         let texts: BTreeSet<&String> = self.shown.values().collect();
         self.twice + self.shown.len() - texts.len()
     }
 }
 
-/// Adds how many lines were lost, shown twice without a word, and shown again with one; and how often somebody was shown
-/// as lost.
+/// Adds the numbers of messages that were lost, duplicated, and repeated with `again`, and how often a user was
+/// reported as lost.
 pub fn counts(figures: Figures, tallies: &[Tally]) -> Figures {
     let sum = |count: fn(&Tally) -> usize| tallies.iter().map(count).sum::<usize>() as f64;
     figures
         .with("lost", sum(Tally::missing))
-        .with("twice", sum(Tally::doubled))
+        .with("twice", sum(Tally::duplicates))
         .with("again", sum(|tally| tally.again))
         .with("offline", sum(|tally| tally.offline))
 }
 
-/// Two people who have typed and must hear each other.
+/// Two users who have typed messages to each other.
 pub struct Two {
     pub alice: Node,
     pub bob: Node,
@@ -121,7 +121,7 @@ impl Two {
         Two { alice, bob, of_alice: Vec::new(), of_bob: Vec::new() }
     }
 
-    /// Each types so many lines to the other.
+    /// Each types this many messages to the other.
     pub fn type_lines(&mut self, when: &str, count: usize) {
         let (of_alice, of_bob) = (lines("alice", when, count), lines("bob", when, count));
         types(&mut self.alice, &of_alice);
@@ -130,8 +130,9 @@ impl Two {
         self.of_bob.extend(of_bob);
     }
 
-    /// Waits until each was shown all of the other's, and ends both: how long after `since`, and the counts.
-    pub fn hear_all(mut self, field: &Field, name: &str, since: Instant) -> Figures {
+    /// Waits until each was shown all messages of the other, and stops both. Returns the time since `since`, and the
+    /// counts.
+    pub fn finish(mut self, field: &Field, name: &str, since: Instant) -> Figures {
         let (mut at_alice, mut at_bob) = (Tally::of(&self.of_bob), Tally::of(&self.of_alice));
         let times = [at_alice.complete(&mut self.alice, since), at_bob.complete(&mut self.bob, since)];
         at_alice.close(field, self.alice);

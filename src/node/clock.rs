@@ -36,7 +36,7 @@ impl Clock {
 /// Detects that the machine was suspended: monotonic time stands still meanwhile, and wall time does not. A clock
 /// that is set forward looks the same, and costs one round of dialling.
 #[derive(Debug)]
-pub struct SuspendWatch {
+pub(crate) struct SuspendWatch {
     last: Now,
 }
 

@@ -39,13 +39,13 @@ counters! {
     oversized,
     /// Dials dropped because too many were under way.
     dials_dropped,
-    /// Announcements on the local link beyond what is remembered.
+    /// Announcements on the local link beyond the number remembered.
     sightings_dropped,
-    /// Packets of mDNS beyond what is read of one address, or of all.
+    /// mDNS packets beyond the budget of one address, or of all.
     mdns_beyond_budget,
-    /// Packets of mDNS from no address of a link of ours.
+    /// mDNS packets from an address outside our links.
     mdns_from_elsewhere,
-    /// Packets of mDNS that make no sense.
+    /// Malformed mDNS packets.
     mdns_garbled,
     /// Times that the mDNS responder was stopped because too many packets came, or made it remember too much.
     mdns_storms,

@@ -12,10 +12,10 @@ use super::socket::BoundedSocket;
 use crate::proto::limits::LOST_GRACE;
 
 /// The default UDP port, which others assume when none is given.
-pub const DEFAULT_PORT: u16 = 27272;
+pub(crate) const DEFAULT_PORT: u16 = 27272;
 
 /// Incoming handshakes that may be pending at once.
-pub const MAX_PENDING: usize = 256;
+pub(crate) const MAX_PENDING: usize = 256;
 /// Unidirectional streams a peer may have open: one control, one chat, and spare for later types. Each costs idle
 /// memory from the start (`docs/decisions.md`, numbers).
 const UNI_STREAMS: u32 = 8;
@@ -50,21 +50,21 @@ const INITIAL_RTT: Duration = Duration::from_millis(100);
 /// Why the UDP socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
+    /// Another program uses the port.
     #[error(
         "UDP port {0} is taken: stop the program that has it, or choose another with --port (0 takes any free one)"
     )]
-    /// Another program uses the port.
     Taken(u16),
-    #[error("UDP port {0} is reserved for the system: choose one above 1023 with --port")]
     /// The port needs privileges.
+    #[error("UDP port {0} is reserved for the system: choose one above 1023 with --port")]
     Reserved(u16),
-    #[error("no UDP socket could be opened: {0}")]
     /// Any other error.
+    #[error("no UDP socket could be opened: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Opens the socket, dual-stack where the system has IPv6. Without a port: [`DEFAULT_PORT`], or any free one if that
-/// is taken. Port 0 is any free one.
+/// Opens the socket, dual-stack where the system has IPv6. Without a port: 27272, or any free one if that is taken.
+/// Port 0 is any free one.
 ///
 /// # Errors
 /// See [`BindError`].
@@ -107,7 +107,7 @@ pub fn client_config(mut config: ClientConfig) -> ClientConfig {
 }
 
 /// The canonical form of an address: a dual-stack socket shows IPv4 peers as mapped IPv6.
-pub fn canonical(addr: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
     match addr.ip().to_canonical() {
         ip if ip == addr.ip() => addr,
         ip => SocketAddr::new(ip, addr.port()),

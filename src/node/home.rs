@@ -12,7 +12,7 @@
 //! synced and renamed, and the directory is synced, so that a file either exists completely or not at all. `owner` is
 //! the commit point: once it exists, both keys were complete, and a key that is missing, damaged or different from
 //! `owner` is an error, never a reason to create a new one. Before that, the next start resumes where the last one
-//! stopped and keeps existing keys. The user key comes first so that a directory into which somebody copied only a
+//! stopped and keeps existing keys. The user key comes first so that a directory into which a user copied only a
 //! saved `user.pem` gets a new session of that user. If the session key came first, a lone `session.pem` would get a
 //! new user. Keys are created only where there is no store: a store without keys is a directory that lost them.
 //!
@@ -38,17 +38,17 @@ pub use keyfile::{BadKey, from_pem};
 pub use owner::Owner;
 
 /// File name of the user key.
-pub const USER_FILE: &str = "user.pem";
+const USER_FILE: &str = "user.pem";
 /// File name of the session key.
 pub const SESSION_FILE: &str = "session.pem";
 /// File name of the owner record; written last.
-pub const OWNER_FILE: &str = "owner";
+const OWNER_FILE: &str = "owner";
 /// File name of the closed network's id, if the directory belongs to one.
-pub const NETWORK_FILE: &str = "network";
+const NETWORK_FILE: &str = "network";
 /// File name of the lock that a running node holds.
-pub const LOCK_FILE: &str = "lock";
+const LOCK_FILE: &str = "lock";
 /// Prefix of the store's files, including damaged ones that were renamed. Where one exists, keys existed.
-pub const STORE_PREFIX: &str = "darknode.db";
+const STORE_PREFIX: &str = "darknode.db";
 
 /// A data directory locked by this process until the value is dropped.
 #[derive(Debug)]

@@ -11,9 +11,10 @@
 //! calm again this node announces itself.
 //!
 //! A link that has come up is told of us and asked who is there at once, and twice more within three seconds, for a slow
-//! one loses the first packets, and the responder notices it later. Then all links are asked every few seconds, for a switch that joins two groups of nodes tells nobody
-//! (`docs/decisions.md`, the local link). Whoever hears somebody else ask what they would have asked leaves it at that, so a
-//! hall asks about once a round and not once for each node; and who is known need not answer.
+//! one loses the first packets, and the responder notices it later. Then all links are asked every few seconds, for a
+//! switch that joins two groups of nodes tells nobody (`docs/decisions.md`, the local link). Whoever hears somebody else
+//! ask what they would have asked leaves it at that, so a hall asks about once a round and not once for each node; and
+//! who is known need not answer.
 
 mod announcement;
 mod budget;
@@ -105,7 +106,8 @@ impl Lan {
 /// What is to be said to one link, and when.
 #[derive(Default)]
 struct Turn {
-    /// The announcement and the question, and how often they were said since the link came up.
+    /// The announcement and the question, and how often they were said since the link came up. Until the last of them the
+    /// responder may not have noticed the link.
     burst: Option<(Instant, usize)>,
     /// An answer of ours, in the place of the responder.
     answer: Option<Instant>,
@@ -238,6 +240,11 @@ impl Station {
                 to_ask.push(*index);
             }
         }
+        if !to_ask.is_empty() {
+            // Whoever was sighted while the connection from before was still believed in counts only now.
+            let news = self.listener.sightings.round(now);
+            self.tell(news);
+        }
         // On a link that has come up in any case: the responder has not noticed it yet.
         to_say.extend(&to_ask);
         to_say.into_iter().for_each(|index| self.say(index, now));
@@ -315,9 +322,9 @@ impl Station {
         if mine && asked.knows_us && self.is_real(&of) {
             self.listener.hearing.heard();
         }
-        let unanswered = asked.wants_us && (self.responder.is_none() || asked.is_odd);
+        let overlooked = self.responder.is_none() || asked.is_odd;
         if from.port() != self.mdns_port {
-            if unanswered {
+            if asked.wants_us && overlooked {
                 self.answer_alone(from, asked, now);
             }
             return;
@@ -325,7 +332,7 @@ impl Station {
         for index in of {
             let Some(turn) = self.turns.get_mut(&index) else { continue };
             turn.asked |= asked.who_is_there && !asked.knows_more && !mine;
-            if unanswered {
+            if asked.wants_us && (overlooked || turn.burst.is_some()) {
                 let at = (now + breath()).max(turn.said.map_or(now, |said| said + BREATH));
                 turn.answer.get_or_insert(at);
             }

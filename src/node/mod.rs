@@ -1,6 +1,6 @@
 //! The asynchronous shell around the core: network, disk, clock and configuration.
 //!
-//! One loop ([`node_loop`]) owns the core. It hands events to the core in batches and carries out the outputs.
+//! One loop (`node_loop`) owns the core. It hands events to the core in batches and carries out the outputs.
 //! Everything else runs in tasks of its own that reach the loop through one bounded channel: one task per connection
 //! (`connection`, spawned by `admission` or by a dial), the [`lan`] discovery, the `interfaces` watcher, the
 //! `bootstrap` resolver, and the store's thread. The loop never waits for any of them: a connection whose queue is

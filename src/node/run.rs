@@ -55,20 +55,20 @@ pub struct NodeConfig {
 /// Why a node cannot start. The text is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error(transparent)]
     /// A `--bootstrap` argument cannot be parsed.
+    #[error(transparent)]
     Bootstrap(#[from] BadBootstrap),
-    #[error(transparent)]
     /// The UDP socket cannot be opened.
+    #[error(transparent)]
     Bind(#[from] BindError),
-    #[error(transparent)]
     /// The data directory cannot be used.
-    Home(#[from] HomeError),
     #[error(transparent)]
+    Home(#[from] HomeError),
     /// The store cannot be used.
+    #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the network cannot be used: {0}")]
     /// The endpoint or the store's thread cannot be started.
+    #[error("the network cannot be used: {0}")]
     Endpoint(#[from] std::io::Error),
 }
 

@@ -127,7 +127,7 @@ impl Credentials {
 }
 
 /// The session at the other end of a connection; `None` if the peer showed no valid certificate.
-pub fn session_of(connection: &quinn::Connection) -> Option<SessionId> {
+pub(crate) fn session_of(connection: &quinn::Connection) -> Option<SessionId> {
     let identity = connection.peer_identity()?;
     let chain = identity.downcast_ref::<Vec<CertificateDer<'static>>>()?;
     // The certificate's signature was checked during the handshake.

@@ -103,7 +103,7 @@ pub const PREKEY_LIFE: Duration = Duration::from_secs(29 * 24 * 3600);
 pub const MAX_WAITING: usize = 200_000;
 /// Bytes of text that may wait: they are held in memory until they are delivered.
 pub const MAX_WAITING_BYTES: usize = 64 << 20;
-/// Envelopes on their way to one session and not yet released. 32 of up to 20 KiB keep a disk busy with group commits,
+/// Envelopes on their way to one session and not yet released. 32 of up to 33 KiB keep a disk busy with group commits,
 /// and are all that a peer who opens them and never answers makes this node hold.
 pub const WINDOW: usize = 32;
 /// An envelope without a receipt is sent again after this time, unless an event causes it before. The time doubles up
@@ -127,7 +127,7 @@ pub const SPRAY: u8 = 4;
 /// Unanswered envelopes handed to one neighbour: the group commit of a disk takes as many at once.
 pub const HANDOVER_WINDOW: usize = 32;
 /// Items of the chat stream that wait for the hellos of their connections, over all connections: what sixteen
-/// neighbours hand over at once, 13 MiB at most.
+/// neighbours hand over at once, 17 MiB at most.
 pub const MAX_EARLY: usize = 16 * HANDOVER_WINDOW;
 /// A carrier without space is not offered envelopes for this long.
 pub const HANDOVER_FULL: Duration = Duration::from_secs(60);
@@ -206,6 +206,10 @@ pub const RECEIPT_PAUSE: Duration = Duration::from_millis(50);
 pub const MAX_RECEIPT_STREAMS: usize = 16;
 /// Ranges per stream in one receipt: the newest ones.
 pub const MAX_RECEIPT_RANGES: usize = 128;
+/// Ranges of all streams in one receipt, so that it fits a content however large the numbers are: 19 bytes per range, and
+/// 51 per stream.
+pub const MAX_RECEIPT_TOTAL: usize = 850;
+const _: () = assert!(MAX_RECEIPT_TOTAL * 19 + MAX_RECEIPT_STREAMS * 51 + 5 <= crate::wire::content::MAX_BODY);
 
 /// Time for which `\chat` and `\add` look for an unknown name.
 pub const LOOKUP: Duration = Duration::from_secs(5);
@@ -276,15 +280,15 @@ pub const PING_PAIR_BURST: u32 = 4;
 pub const PING_PAIR: Duration = Duration::from_secs(30);
 /// Hops of a request over relays, as of a find.
 pub const ASK_HOPS: u8 = FIND_HOPS;
-/// Requests over relays that a relay remembers. Each takes a kilobyte with its answers.
-pub const MAX_TRAILS: usize = 4_096;
-/// Requests over relays that one neighbouring relay may bring. A client may bring [`MAX_INTERESTS_PER_ASKER`].
-pub const MAX_TRAILS_PER_RELAY: usize = 1_024;
+/// Queries over relays that a relay remembers. Each takes a kilobyte with its answers.
+pub const MAX_RELAYED_QUERIES: usize = 4_096;
+/// Queries over relays that one neighbouring relay may bring. A client may bring [`MAX_INTERESTS_PER_ASKER`].
+pub const MAX_RELAYED_QUERIES_PER_RELAY: usize = 1_024;
 /// Times that one declaration is forwarded to an asker: its session may come and go once in ten seconds until the
 /// request is repeated.
 pub const MAX_PASSED: u32 = 32;
-/// Sessions that answer one request over relays: as many as a roster lists (`wire::record`).
-pub const MAX_ANSWERS_ON_A_TRAIL: usize = 16;
+/// Sessions that answer one query over relays: as many as a roster lists (`wire::record`).
+pub const MAX_ANSWERS_PER_QUERY: usize = 16;
 /// Friends of a missing user that are asked in one round of seeking.
 pub const ASKED_FRIENDS: usize = 3;
 /// Servers that are asked in one round of seeking.

@@ -19,8 +19,8 @@
 //! A node follows every user within two links ([`presence::horizon`]). Peers that meet compare what they hold
 //! ([`presence::on_digest`]). A change is forwarded by one common friend and offered by the others
 //! ([`presence::offers`], [`presence::on_presence`]); link lists are sent in turn ([`presence::pushes`]). A missing
-//! user is asked for ([`search::on_ping`], [`search::interest`]), over chains of relays too ([`relays::questions`],
-//! [`relays::trails`]), and unknown names are looked up ([`search::finds`]). Relays and servers keep each user's
+//! user is asked for ([`search::on_ping`], [`search::interest`]), over chains of relays too ([`relays::own_queries`],
+//! [`relays::relayed_queries`]), and unknown names are looked up ([`search::finds`]). Relays and servers keep each user's
 //! distance in relays ([`relays::directory`]). Some neighbours are chosen at random ([`search::members`]), and
 //! `\explode` floods ([`search::floods`]).
 //!

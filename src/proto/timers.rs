@@ -32,10 +32,10 @@ impl Core {
             self.cx
                 .notice(awaited.line, Notice::Error { code: ErrorCode::Unreachable, message: format!("{why} {who}") });
         }
-        self.keep_lookups();
+        self.retry_due_lookups();
         self.search.interest.expire(now);
-        self.relays.trails.expire(now);
-        self.keep_questions();
+        self.relays.relayed_queries.expire(now);
+        self.repeat_due_queries();
         if self.people.recovery.is_some_and(|until| until <= now) {
             self.finish_recovery();
         }
@@ -75,8 +75,8 @@ impl Core {
             self.relays.directory.next(),
             self.search.floods.next(),
             self.search.interest.next(),
-            self.relays.trails.next(),
-            self.relays.questions.next(),
+            self.relays.relayed_queries.next(),
+            self.relays.own_queries.next(),
             self.people.recovery,
             Some(self.search.members.next()),
             self.peers.pings.next(),

@@ -4,17 +4,17 @@
 //! A [`Sim`] is a world of [`node`]s. Each has a simulated disk that commits after a delay and loses uncommitted ops
 //! in a crash ([`disk`]), and connections with latency over links that can be cut ([`net`]). The outputs of a core
 //! are grouped into frames as in the shell (`framing`) and pass through the real encoder and decoder, so that the
-//! [`traffic`] counted is what would be sent. [`faults`] injects failures.
+//! [`traffic`] counted is what would be sent. `faults` injects failures.
 
-pub mod contacts;
+mod contacts;
 pub mod disk;
-pub mod dissemination;
-pub mod faults;
+mod dissemination;
+mod faults;
 mod framing;
 pub mod invariants;
 pub mod net;
 pub mod node;
-pub mod oracle;
+mod oracle;
 mod preload;
 mod queue;
 pub mod report;
@@ -22,7 +22,7 @@ pub mod scenario;
 pub mod topology;
 mod trace;
 pub mod traffic;
-pub mod unproven_dials;
+mod unproven_dials;
 mod world;
 
 pub use world::Sim;

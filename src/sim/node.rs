@@ -88,7 +88,7 @@ pub struct Node {
     /// Messages sent, by kind.
     pub traffic: Traffic,
     /// Dials to addresses the node has no reason to trust.
-    pub unproven_dials: UnprovenDials,
+    pub(crate) unproven_dials: UnprovenDials,
     /// Sessions that are currently shown as online.
     pub shown_online: BTreeSet<SessionId>,
     /// Its configuration.

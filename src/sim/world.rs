@@ -86,7 +86,7 @@ pub struct Sim {
     /// Number of inputs handled by all cores.
     pub events: u64,
     /// Tracks the dissemination of one declaration, if set.
-    pub dissemination: Option<Dissemination>,
+    pub(crate) dissemination: Option<Dissemination>,
     pub(super) now: Moment,
     pub(super) rng: ChaCha20Rng,
     pub(super) net: Net,

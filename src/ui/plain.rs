@@ -255,7 +255,7 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
     let title = if messages.is_empty() {
         "no messages to show"
     } else {
-        r"messages; \cancel MESSAGE withdraws an undelivered one"
+        r"your messages; \cancel MESSAGE withdraws an undelivered one"
     };
     messages.iter().fold(style.event(title), |text, view| {
         let states: Vec<String> =

@@ -54,6 +54,6 @@ fn the_default_output_is_a_table_that_ends_with_the_trace() {
     let output = sim(&["crash", "--nodes", "20"]);
     let text = String::from_utf8(output.stdout).expect("it is text");
     assert!(text.starts_with("crash: 20 nodes, random links, closed network, seed 1\n"), "{text}");
-    assert!(text.contains("of the survivors in the largest piece, right after"), "{text}");
+    assert!(text.contains("of the survivors in the largest component, right after"), "{text}");
     assert!(text.lines().last().is_some_and(|last| last.starts_with("trace ")), "{text}");
 }

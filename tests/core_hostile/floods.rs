@@ -15,7 +15,7 @@ use darknode::wire::record::{link_state, roles};
 use crate::adversary::{Person, content, known_list, linked, receipt, text};
 use crate::victim::{Victim, memory};
 
-/// The memory, in bytes, that four hundred more rounds of an attack leave behind once it has gone on for a while.
+/// The memory, in bytes, that four hundred more rounds of an attack leave allocated, after a warm-up.
 fn left_behind(alice: &mut Victim, mut round: impl FnMut(&mut Victim, u32)) -> isize {
     alice.keeps = false;
     (0..200).for_each(|n| round(alice, n));

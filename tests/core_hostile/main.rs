@@ -1,4 +1,4 @@
-//! The core among strangers who are proved members and lie: driven by hand, input by input.
+//! The core attacked by proved peers that lie, driven input by input.
 
 #[path = "../adversary/mod.rs"]
 mod adversary;

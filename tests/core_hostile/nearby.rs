@@ -12,7 +12,7 @@ use darknode::proto::notice::Notice;
 use crate::adversary::Person;
 use crate::victim::{Victim, memory};
 
-/// The boot id and address used by [`Victim::connect`].
+/// The boot id used by [`Victim::connect`].
 const CLAIMED: BootId = BootId(99);
 
 fn address(last: u8) -> SocketAddr {

@@ -90,7 +90,7 @@ fn unsound(alice: &Victim, author: &Person, prekey: &Prekey) -> [Chat; 3] {
 }
 
 #[test]
-fn who_carries_what_makes_no_sense_inside_its_seal_is_told_so_and_kept() {
+fn a_carrier_of_malformed_sealed_contents_is_notified_and_stays_connected() {
     let Scene { mut alice, mallory, prekey, .. } = scene();
     let pi = Person::new(3, "pi");
     let conn = alice.meet_relay(&pi);
@@ -102,7 +102,7 @@ fn who_carries_what_makes_no_sense_inside_its_seal_is_told_so_and_kept() {
 }
 
 #[test]
-fn a_stranger_who_seals_what_makes_no_sense_is_closed_at_the_third() {
+fn a_stranger_who_seals_malformed_contents_is_closed_at_the_third_envelope() {
     let Scene { mut alice, mallory, prekey, .. } = scene();
     let conn = alice.meet(&mallory);
     for item in unsound(&alice, &mallory, &prekey) {
@@ -113,7 +113,7 @@ fn a_stranger_who_seals_what_makes_no_sense_is_closed_at_the_third() {
 }
 
 #[test]
-fn a_relay_holds_an_envelope_to_somebody_else_though_it_is_sealed_to_a_prekey_of_its_own() {
+fn a_relay_holds_an_envelope_for_another_user_even_if_it_is_sealed_to_its_own_prekey() {
     let mut relay = Victim::with_roles(Accept::Auto, roles::RELAY);
     let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
     let conn = relay.meet(&mallory);

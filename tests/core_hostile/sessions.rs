@@ -1,4 +1,4 @@
-//! Several sessions of one user: rosters that meet, what counts as delivered, and what later versions will need.
+//! Several sessions of one user: merging of rosters, delivery to several sessions, and forward compatibility.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::victim::Victim;
 
 const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Somebody who holds alice's user key on another session.
+/// A person with alice's user key and another session key.
 fn sister(number: u32) -> Person {
     Person { user: SecretKey::from_seed(Scheme::Ed25519, &[0xa1; 32]), ..Person::new(number, "alice") }
 }
@@ -44,7 +44,7 @@ fn listed(roster: &Roster) -> BTreeSet<SessionId> {
     roster.sessions.iter().map(|entry| entry.id).collect()
 }
 
-/// Bob, a stranger, brings a roster of alice's.
+/// Delivers a roster of alice's through bob, a stranger.
 fn bring(alice: &mut Victim, roster: Signed) {
     let bob = Person::new(2, "bob");
     let conn = alice.meet(&bob);
@@ -57,16 +57,16 @@ fn ids(numbers: std::ops::Range<u32>) -> Vec<SessionId> {
 }
 
 #[test]
-fn a_newer_roster_that_lacks_nothing_is_taken_as_it_is() {
+fn a_newer_roster_that_lists_this_session_is_stored_unchanged() {
     let mut alice = Victim::new(Accept::Auto);
     let sister = sister(7);
     let roster = sister.roster_of(u64::MAX / 2, &[sister.session_id(), alice.session], &[]);
     bring(&mut alice, roster.clone());
-    assert_eq!(rosters(&alice).last(), Some(&roster), "nothing is signed without a change");
+    assert_eq!(rosters(&alice).last(), Some(&roster), "no new roster is signed without a change");
 }
 
 #[test]
-fn a_newer_roster_that_lacks_this_session_is_signed_above_once() {
+fn a_newer_roster_without_this_session_is_superseded_once() {
     let mut alice = Victim::new(Accept::Auto);
     let sister = sister(7);
     let without = sister.roster_of(u64::MAX / 2, &[sister.session_id()], &[]);
@@ -76,11 +76,11 @@ fn a_newer_roster_that_lacks_this_session_is_signed_above_once() {
     assert!(roster.version > u64::MAX / 2);
     let signed = rosters(&alice).len();
     bring(&mut alice, without);
-    assert_eq!(rosters(&alice).len(), signed, "an older roster is answered by none");
+    assert_eq!(rosters(&alice).len(), signed, "no new roster is signed for an older one");
 }
 
 #[test]
-fn two_rosters_of_one_version_are_united_with_what_either_has_revoked() {
+fn two_rosters_of_one_version_are_merged_including_revocations() {
     let mut alice = Victim::new(Accept::Auto);
     let (sister, [lost, phone]) = (sister(7), [8, 9].map(|n| Person::new(n, "x").session_id()));
     let version = newest(&alice).version;
@@ -90,11 +90,15 @@ fn two_rosters_of_one_version_are_united_with_what_either_has_revoked() {
     assert_eq!((roster.revoked.0.clone(), roster.version > version), (vec![lost], true));
     bring(&mut alice, sister.roster_of(version - 1, &[lost], &[phone]));
     let roster = newest(&alice);
-    assert_eq!(listed(&roster), BTreeSet::from([alice.session, sister.session_id()]), "revoked in an older one");
+    assert_eq!(
+        listed(&roster),
+        BTreeSet::from([alice.session, sister.session_id()]),
+        "a session revoked in an older roster stays revoked"
+    );
 }
 
 #[test]
-fn a_session_beyond_the_sixteenth_is_refused_and_no_other_goes_for_it() {
+fn a_seventeenth_session_is_refused_and_replaces_no_other() {
     let mut alice = Victim::new(Accept::Auto);
     let sixteen = sister(7).roster_of(u64::MAX / 2, &ids(20..36), &[]);
     bring(&mut alice, sixteen.clone());
@@ -104,7 +108,7 @@ fn a_session_beyond_the_sixteenth_is_refused_and_no_other_goes_for_it() {
 }
 
 #[test]
-fn beyond_thirty_two_revoked_sessions_the_oldest_goes() {
+fn beyond_thirty_two_revoked_sessions_the_oldest_is_dropped() {
     let mut alice = Victim::new(Accept::Auto);
     for revoked in [ids(100..132), ids(200..201)] {
         let roster = sister(7).roster_of(newest(&alice).version, &[alice.session], &revoked);
@@ -116,7 +120,7 @@ fn beyond_thirty_two_revoked_sessions_the_oldest_goes() {
 }
 
 #[test]
-fn a_revoked_session_that_holds_the_user_key_does_not_sign_itself_back() {
+fn a_revoked_session_with_the_user_key_does_not_readmit_itself() {
     let mut alice = Victim::new(Accept::Auto);
     let sister = sister(7);
     let revoking = sister.roster_of(u64::MAX / 2, &[sister.session_id()], &[alice.session]);
@@ -125,7 +129,7 @@ fn a_revoked_session_that_holds_the_user_key_does_not_sign_itself_back() {
 }
 
 #[test]
-fn two_holders_of_a_user_key_come_to_one_roster_in_four_signatures() {
+fn two_holders_of_a_user_key_agree_on_one_roster_within_four_signatures() {
     for steps in ["ab", "ba", "abab", "bbaa"] {
         let mut nodes = [Victim::new(Accept::Auto), Victim::twin(0xa3)];
         let begun: usize = nodes.iter().map(|node| rosters(node).len()).sum();
@@ -159,10 +163,10 @@ fn a_message_keeps_the_number_that_its_author_signed() {
     assert_eq!((order, stored), (Some(u64::MAX), Some(u64::MAX)));
     alice.command(Command::Say { to: bob.user_id(), text: "an answer".to_owned() });
     let mine = alice.ops.iter().rev().find_map(|op| if let Op::Typed(row) = op { Some(row.lamport) } else { None });
-    assert!(mine.expect("a line was stored") < 1 << 32, "my own counter moves by a bounded jump");
+    assert!(mine.expect("a line was stored") < 1 << 32, "the local counter advances by a bounded amount");
 }
 
-/// Alice writes one line to bob, who has two sessions; one of them has it.
+/// Alice writes one message to bob, who has two sessions, one of which receives it.
 fn half_delivered() -> Victim {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(2, "bob");
@@ -184,16 +188,16 @@ fn settled(node: &Victim) -> bool {
 }
 
 #[test]
-fn a_line_that_one_session_has_waits_a_fortnight_for_the_others() {
+fn a_message_delivered_to_one_session_waits_a_fortnight_for_the_others() {
     let mut alice = half_delivered();
     alice.pass(FORTNIGHT - Duration::from_secs(7200));
     assert!(!settled(&alice));
     alice.pass(Duration::from_secs(3 * 3600));
-    assert!(settled(&alice), "a session that is never seen again keeps no line for ever");
+    assert!(settled(&alice), "a session that never returns does not keep a message queued forever");
 }
 
 #[test]
-fn a_line_that_nobody_has_waits_for_ever() {
+fn an_undelivered_message_waits_forever() {
     let mut alice = Victim::new(Accept::Auto);
     let bob = Person::new(2, "bob");
     let conn = alice.befriend(&bob);
@@ -204,7 +208,7 @@ fn a_line_that_nobody_has_waits_for_ever() {
 }
 
 #[test]
-fn what_was_stored_before_its_kind_was_known_takes_effect_once() {
+fn a_message_stored_before_its_kind_was_known_takes_effect_once() {
     let bob = Person::new(2, "bob");
     let stream = StreamId { author: bob.session_id(), epoch: 5, to: Address([0; 32]) };
     let body = encode(&LinkBody { state: link_state::LINKED, lamport: 9 });
@@ -225,5 +229,5 @@ fn what_was_stored_before_its_kind_was_known_takes_effect_once() {
     assert!(alice.notices().any(|notice| matches!(notice, Notice::Linked { by: By::Me, .. })));
     let link = alice.ops.iter().position(|op| matches!(op, Op::Link(_)));
     let learned = alice.ops.iter().position(|op| matches!(op, Op::Learned { kinds } if kinds.contains(&kind::LINK)));
-    assert!(link.is_some() && link < learned, "what it did is stored before that it was done");
+    assert!(link.is_some() && link < learned, "its effect is stored before the kind is marked as learned");
 }

@@ -45,12 +45,12 @@ impl Victim {
         Victim::start(accept, roles, 0xa2, Memory::default())
     }
 
-    /// Another session of the same user, that holds the user key as well.
+    /// Another session of the same user, which also holds the user key.
     pub fn twin(session: u8) -> Victim {
         Victim::start(Accept::Auto, 0, session, Memory::default())
     }
 
-    /// One that starts with this memory.
+    /// A victim that starts from this memory.
     pub fn remembering(memory: Memory) -> Victim {
         Victim::start(Accept::Auto, 0, 0xa2, memory)
     }

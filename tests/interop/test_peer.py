@@ -34,6 +34,8 @@ from records import base32
 
 # Codes of section 2.
 NONSENSE, NO_PROOF = 3, 6
+# Alerts of TLS.
+CRYPTO_ERROR, BAD_CERTIFICATE, DECODE_ERROR, NO_CERTIFICATE, NO_PROTOCOL = 0x100, 46, 50, 116, 120
 
 
 class Loopback(unittest.IsolatedAsyncioTestCase):
@@ -216,6 +218,21 @@ class Later(Loopback):
         await node.event("message", text="still here")
         await bob.contents(lambda said: said[0] == seal.RECEIPT and holds(said, bob.person.session, bob.epoch, 1))
 
+    async def test_reserved_numbers_and_keys_are_passed_over_and_reserved_contents_receipted(self):
+        node, bob = await self.start(), self.peer("bob")
+        bob.later = {6: 2**64 - 1}
+        await bob.dial(node.address())
+        bob.wire.open_stream(b"\3" + bytes(100))
+        bob.wire.send(CONTROL, [[number, {0: 1}] for number in (11, 14, 15, 16, 17)])
+        bob.wire.send(CHAT, [[7, {0: bytes(32)}]])
+        kinds = range(4, 11)
+        bob.send([bob.content(kind, b"later") for kind in kinds], {3: [bytes(8)]})
+        bob.send([bob.content(6, bytes(seal.LONGEST_BODY))])
+        for n in (len(kinds), len(kinds) + 1):
+            await bob.contents(lambda said, n=n: holds(said, bob.person.session, bob.epoch, n))
+        bob.send([bob.text("x" * seal.LONGEST_TEXT)])
+        self.assertEqual(len((await node.event("message"))["text"]), seal.LONGEST_TEXT)
+
     async def test_the_same_contents_sealed_again_are_shown_once_and_receipted_again(self):
         node, bob = await self.start(), self.peer("bob")
         await bob.dial(node.address())
@@ -275,11 +292,17 @@ class Strangers(Loopback):
         curve = ec.generate_private_key(ec.SECP256R1())
         nobody = quic.configuration(key, True)
         nobody.certificate = None
-        others = [quic.configuration(key, True, alpn=other) for other in ("h3", "")]
-        for config in [quic.configuration(curve, True), nobody, *others]:
-            with self.assertRaises(ConnectionError):
+        others = [(NO_PROTOCOL, "h3"), (DECODE_ERROR, "")]
+        # The program asks for Ed25519 alone, so a key of another curve is not shown at all.
+        refused = [(NO_CERTIFICATE, quic.configuration(curve, True)), (NO_CERTIFICATE, nobody)]
+        by_another = quic.certificate(key, Ed25519PrivateKey.generate())
+        refused.append((BAD_CERTIFICATE, quic.configuration(key, True, shown=by_another)))
+        refused += [(alert, quic.configuration(key, True, alpn=other)) for alert, other in others]
+        for alert, config in refused:
+            with self.assertRaises(quic.Closed) as closed:
                 await eve.reach(node.address(), config)
                 await eve.wire.receive(CONTROL)
+            self.assertEqual(closed.exception.code, CRYPTO_ERROR + alert)
 
     async def test_frames_that_make_no_sense_end_the_connection(self):
         node = await self.start()

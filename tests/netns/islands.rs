@@ -112,13 +112,13 @@ fn a_relay_moved_between_islands_carries_messages_and_receipts() {
         put_away(mule);
         let mule = carry(1);
         finds(&mut bob, "alice", alice.id());
-        let message = bob.says("by pocket");
+        let message = bob.says("by relay");
         bob.wait("carried", |event| {
             event["event"] == "state" && event["message"] == *message && event["state"] == "carried"
         });
         put_away(mule);
         let mule = carry(0);
-        assert_eq!(alice.event("message")["text"], "by pocket");
+        assert_eq!(alice.event("message")["text"], "by relay");
         alice.event_with("linked", "id", bob.id());
         // The receipt is stored on both sides.
         field.pass(Duration::from_secs(1));

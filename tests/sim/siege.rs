@@ -16,15 +16,15 @@ const SYBILS: usize = 4 * HONEST;
 
 /// A closed network whose key has leaked: all sybils are linked with others of them, name all honest nodes in their
 /// lists, know their addresses, and never stop dialling them.
-fn under_sybil_attack<'a>(order: &'a Params, quiet: &'a mut dyn FnMut(Progress)) -> Harness<'a> {
-    let mut stage = Harness::new(order, quiet);
-    let sim = &mut stage.sim;
+fn under_sybil_attack<'a>(params: &'a Params, quiet: &'a mut dyn FnMut(Progress)) -> Harness<'a> {
+    let mut harness = Harness::new(params, quiet);
+    let sim = &mut harness.sim;
     sim.nodes.iter_mut().for_each(|node| node.plan.accept = Accept::Ask);
     for nth in 0..SYBILS {
         sim.add_node(Plan::client(format!("s{nth}")));
     }
-    stage.preload_links();
-    let sim = &mut stage.sim;
+    harness.preload_links();
+    let sim = &mut harness.sim;
     let all = HONEST + SYBILS;
     let hellos: Vec<_> = (0..all).map(|node| sim.first_hello(node)).collect();
     for sybil in HONEST..all {
@@ -34,29 +34,29 @@ fn under_sybil_attack<'a>(order: &'a Params, quiet: &'a mut dyn FnMut(Progress))
             sim.preload_link(sybil, other, false);
         }
     }
-    stage.start(0..all, Duration::from_secs(10));
-    stage
+    harness.start(0..all, Duration::from_secs(10));
+    harness
 }
 
 #[test]
 fn a_sybil_attack_separates_no_friends_and_leaves_honest_nodes_random_honest_neighbours() {
     for seed in 0..2 {
         let plain = Params::new(Scenario::Crash, HONEST, seed);
-        let order = Params { degree: 6, signed: false, ..plain };
+        let params = Params { degree: 6, signed: false, ..plain };
         let mut quiet = |_| {};
-        let mut stage = under_sybil_attack(&order, &mut quiet);
-        stage.run(Duration::from_secs(300));
-        let found = stage.visibility();
+        let mut harness = under_sybil_attack(&params, &mut quiet);
+        harness.run(Duration::from_secs(300));
+        let found = harness.visibility();
         assert!(found.missing.is_empty() && found.wrong.is_empty(), "seed {seed}: {:?}", found.missing);
         let honest = |ends: &[usize; 2]| ends.iter().all(|node| *node < HONEST);
-        let live: Vec<[usize; 2]> = stage.sim.net().live().filter(honest).collect();
-        let random = live.iter().filter(|[a, b]| !stage.graph.is_link(*a, *b)).count();
+        let live: Vec<[usize; 2]> = harness.sim.net().live().filter(honest).collect();
+        let random = live.iter().filter(|[a, b]| !harness.graph.is_link(*a, *b)).count();
         assert!(random >= HONEST / 2, "seed {seed}: {random} connections between honest nodes are random");
         assert_eq!(components(0..HONEST, live.into_iter()).len(), 1, "seed {seed}");
-        (HONEST..HONEST + SYBILS).for_each(|sybil| stage.sim.crash(sybil));
-        stage.run(Duration::from_secs(60));
-        assert!(stage.visibility_is_correct(), "seed {seed}: visibility is wrong after the sybils are gone");
-        let report = stage.finish();
+        (HONEST..HONEST + SYBILS).for_each(|sybil| harness.sim.crash(sybil));
+        harness.run(Duration::from_secs(60));
+        assert!(harness.visibility_is_correct(), "seed {seed}: visibility is wrong after the sybils are gone");
+        let report = harness.finish();
         assert!(report.broken.is_empty(), "seed {seed}: {:?}", report.broken);
     }
 }

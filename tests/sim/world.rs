@@ -48,8 +48,8 @@ fn equal_seeds_give_equal_traces_and_different_seeds_different_ones() {
     for (name, scenario) in Scenario::ALL {
         let trace = |seed| {
             let plain = Params::new(scenario, 10, seed);
-            let order = Params { span: Duration::from_secs(120), degree: 4, signed: false, ..plain };
-            run(&order, &mut |_| {}).trace
+            let params = Params { span: Duration::from_secs(120), degree: 4, signed: false, ..plain };
+            run(&params, &mut |_| {}).trace
         };
         assert_eq!(trace(3), trace(3), "{name}");
         assert_ne!(trace(3), trace(4), "{name}");

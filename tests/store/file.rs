@@ -70,7 +70,7 @@ fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
     assert_eq!(Store::open(dir.path(), me()).unwrap().memory, memory, "new kinds of data are stored from now on");
 }
 
-/// When waiting messages were typed is not known: it counts from when the node was last alive.
+/// Older versions did not store when a message was typed: the node's last moment is used instead.
 fn typed_at(moment: u64, memory: Memory) -> Memory {
     let since = |row: &MessageRow| MessageRow { since: Moment(moment), ..row.clone() };
     Memory { waiting: memory.waiting.iter().map(since).collect(), ..memory }

@@ -139,7 +139,7 @@ fn history_is_ordered_over_the_whole_range_of_numbers() {
 }
 
 #[test]
-fn who_never_got_a_settled_line_is_not_said_to_have_it() {
+fn a_session_that_never_got_a_settled_message_is_not_reported_as_having_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     store.put_all([
@@ -147,6 +147,6 @@ fn who_never_got_a_settled_line_is_not_said_to_have_it() {
         Op::Delivered { stream: to_bob(), session: BOBS_OTHER, ranges: ranges([(1, 1)]) },
         Op::Settled { stream: to_bob(), ranges: ranges([(1, 1)]) },
     ]);
-    assert_eq!(store.status(10)[0].sessions, [], "the session that is asked about does not have it");
+    assert_eq!(store.status(10)[0].sessions, [], "the queried session does not have it");
     store.stop();
 }

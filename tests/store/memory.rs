@@ -232,14 +232,14 @@ fn twenty_thousand_streams_are_kept_apart() {
     assert_eq!(Store::open(dir.path(), me()).unwrap().memory.received, rows);
 }
 
-/// What an older version knows: takes a kind out of those that have taken effect.
+/// Removes a kind from those that have taken effect, as if an older version had written the store.
 fn unlearn(dir: &std::path::Path) {
     let raw = rusqlite::Connection::open(dir.join("darknode.db")).unwrap();
     raw.execute("DELETE FROM kinds WHERE kind = ?1", [kind::LINK as i64]).unwrap();
 }
 
 #[test]
-fn rows_of_a_kind_that_is_new_to_the_program_are_replayed_until_they_have_taken_effect() {
+fn messages_of_a_newly_known_kind_are_replayed_until_they_have_taken_effect() {
     let dir = tempfile::tempdir().unwrap();
     let row = MessageRow { kind: kind::LINK, ..theirs(1, 5, "as it came") };
     let mut store = Running::open(dir.path());
@@ -256,7 +256,7 @@ fn rows_of_a_kind_that_is_new_to_the_program_are_replayed_until_they_have_taken_
 }
 
 #[test]
-fn a_kind_of_which_nothing_was_stored_is_known_at_once() {
+fn a_kind_without_stored_messages_is_learned_at_once() {
     let dir = tempfile::tempdir().unwrap();
     Running::open(dir.path()).stop();
     unlearn(dir.path());

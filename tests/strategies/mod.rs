@@ -1,4 +1,4 @@
-//! Arbitrary values of everything that travels.
+//! Arbitrary values of all wire types.
 
 use std::net::SocketAddr;
 
@@ -53,7 +53,7 @@ fn envelope_id() -> impl Strategy<Value = EnvelopeId> {
     any::<[u8; 32]>().prop_map(EnvelopeId)
 }
 
-/// An address in the one form that travels: no mapped IPv4, no scope.
+/// An address in its only valid wire form: no mapped IPv4, no scope.
 fn addr() -> impl Strategy<Value = Addr> {
     (any::<std::net::IpAddr>(), any::<u16>()).prop_map(|(ip, port)| Addr(SocketAddr::new(ip.to_canonical(), port)))
 }
@@ -280,7 +280,7 @@ pub fn receipt() -> impl Strategy<Value = ReceiptBody> {
     list(stream, 5).prop_map(|streams| ReceiptBody { streams })
 }
 
-/// The CBOR of something that this version knows nothing of.
+/// The CBOR of a value of an unknown later version.
 pub fn later_value() -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop_oneof![
         Just(vec![0xf6]),

@@ -322,7 +322,7 @@ impl ConnectionTask {
                     Err(_) => return CloseCause::Lost,
                 },
                 Some(read) = self.readers.join_next() => {
-                    if let Err(cause) = self.after(read, &mut rate) {
+                    if let Err(cause) = self.on_read(read, &mut rate) {
                         return cause;
                     }
                 }
@@ -352,11 +352,11 @@ impl ConnectionTask {
     async fn drain_readers(&mut self) {
         let mut rate = RateLimit::new();
         while let Some(read) = self.readers.join_next().await {
-            self.after(read, &mut rate).ok();
+            self.on_read(read, &mut rate).ok();
         }
     }
 
-    fn after(&mut self, read: Result<Read, tokio::task::JoinError>, rate: &mut RateLimit) -> Result<(), CloseCause> {
+    fn on_read(&mut self, read: Result<Read, tokio::task::JoinError>, rate: &mut RateLimit) -> Result<(), CloseCause> {
         match read {
             Ok(Read::Chat(_)) if self.chat_read => Err(CloseCause::Protocol),
             Ok(Read::Chat(stream)) => {

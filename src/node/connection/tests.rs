@@ -355,6 +355,24 @@ async fn a_second_control_or_chat_stream_violates_the_protocol() {
 }
 
 #[tokio::test]
+async fn a_finished_stream_violates_the_protocol_unless_its_connection_is_closed_next() {
+    let a = End::open(1);
+    let mut b = End::new(2, NetworkKey::open(), |limits| limits.frame = Duration::from_millis(200));
+    let (conn, mut proved) = a.raw_and_proved(b.addr()).await;
+    let connected = b.connected().await;
+    proved.control_out.finish().unwrap();
+    assert_eq!(close_code(&conn).await, CloseReason::Protocol as u64);
+    assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
+    let (conn, mut proved) = a.raw_and_proved(b.addr()).await;
+    let connected = b.connected().await;
+    proved.control_out.finish().unwrap();
+    proved.control_out.stopped().await.ok();
+    conn.close(VarInt::from_u32(0), b"");
+    assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
+    assert_eq!(b.shared.counters.protocol.get(), 1);
+}
+
+#[tokio::test]
 async fn a_peer_that_reads_nothing_is_closed_and_never_waited_for() {
     let (a, mut b) = (End::open(1), End::open(2));
     let (conn, _proved) = a.raw_and_proved(b.addr()).await;

@@ -26,8 +26,8 @@ pub async fn control(
     stream: SendStream,
     shared: Arc<Shared>,
 ) -> Result<(), CloseCause> {
-    let mut frames = FrameBuilder::new(StreamType::Control, MAX_BATCH);
-    drain(queue, stream, &mut frames, &shared).await
+    let mut builder = FrameBuilder::new(StreamType::Control, MAX_BATCH);
+    drain(queue, stream, &mut builder, &shared).await
 }
 
 /// Writes the chat stream, which is opened by the first item, until its queue ends.
@@ -38,28 +38,28 @@ pub async fn chat(
 ) -> Result<(), CloseCause> {
     let Some(first) = queue.recv().await else { return Ok(()) };
     let stream = conn.open_uni().await.map_err(|_| CloseCause::Lost)?;
-    let mut frames = FrameBuilder::new(StreamType::Chat, MAX_ITEMS);
-    frames.bytes.push(StreamType::Chat as u8);
-    frames.add(&first, &shared);
-    drain(queue, stream, &mut frames, &shared).await
+    let mut builder = FrameBuilder::new(StreamType::Chat, MAX_ITEMS);
+    builder.bytes.push(StreamType::Chat as u8);
+    builder.add(&first, &shared);
+    drain(queue, stream, &mut builder, &shared).await
 }
 
 async fn drain<T: Serialize>(
     mut queue: mpsc::Receiver<Box<T>>,
     mut stream: SendStream,
-    frames: &mut FrameBuilder,
+    builder: &mut FrameBuilder,
     shared: &Shared,
 ) -> Result<(), CloseCause> {
     loop {
-        while frames.bytes.len() < WRITE {
+        while builder.bytes.len() < WRITE {
             let Ok(item) = queue.try_recv() else { break };
-            frames.add(&item, shared);
+            builder.add(&item, shared);
         }
-        frames.seal();
-        write(&mut stream, &frames.bytes, shared.limits.stall).await?;
-        frames.clear();
+        builder.seal();
+        write(&mut stream, &builder.bytes, shared.limits.stall).await?;
+        builder.clear();
         let Some(item) = queue.recv().await else { break };
-        frames.add(&item, shared);
+        builder.add(&item, shared);
     }
     stream.finish().ok();
     stream.stopped().await.ok();
@@ -146,10 +146,10 @@ mod tests {
     #[test]
     fn queued_messages_share_frames_that_decode_in_order() {
         let shared = shared();
-        let mut frames = FrameBuilder::new(StreamType::Control, MAX_BATCH);
-        (0..200).for_each(|id| frames.add(&request(id), &shared));
-        frames.seal();
-        let (mut rest, mut read, mut frames) = (&frames.bytes[..], Vec::new(), 0);
+        let mut builder = FrameBuilder::new(StreamType::Control, MAX_BATCH);
+        (0..200).for_each(|id| builder.add(&request(id), &shared));
+        builder.seal();
+        let (mut rest, mut read, mut frames) = (&builder.bytes[..], Vec::new(), 0);
         while let Some((header, body)) = rest.split_first_chunk::<HEADER>() {
             let len = StreamType::Control.frame_len(*header).unwrap();
             let batch: ctl::Batch = decode(&body[..len]).unwrap();

@@ -1,4 +1,5 @@
-use super::packet::{Data, Item, Packet};
+use super::packet::tests::{packet_of, record};
+use super::packet::{Data, Item, Packet, kind};
 use super::*;
 use tokio::time::timeout;
 
@@ -39,7 +40,7 @@ impl Bystander {
     }
 
     /// Kinds and times to live of the records that have come.
-    pub fn hear(&mut self) -> VecDeque<(Kind, u32)> {
+    fn hear(&mut self) -> VecDeque<(Kind, u32)> {
         let mut heard = std::mem::take(&mut self.heard);
         self.links.read(1000, &mut [0; 9000], |_, bytes| {
             let Ok(packet) = Packet::read(bytes) else { return };
@@ -75,6 +76,17 @@ impl Bystander {
         };
         timeout(Duration::from_secs(20), waits).await.unwrap_or_else(|_| panic!("{record:?}: {before:?}"));
         before
+    }
+
+    /// Everything that was said before this.
+    pub async fn catches_up(&mut self) -> Vec<(Kind, u32)> {
+        const MARK: (Kind, u32) = (Kind::Srv, 77_777);
+        let of = String::from_utf8(self.of.clone().expect("somebody was heard")).unwrap();
+        let mark = record(&format!("{of}._darkchat._udp.local"), kind::SRV, MARK.1, &[0; 6]);
+        self.says(&packet_of(&[], &[mark]));
+        let before = self.waits_for(MARK).await;
+        self.heard.retain(|heard| *heard != MARK);
+        before.into_iter().filter(|heard| *heard != MARK).collect()
     }
 
     pub fn says(&self, bytes: &[u8]) {
@@ -121,20 +133,42 @@ async fn two_nodes_of_one_host_sight_each_other_and_their_going() {
 }
 
 #[tokio::test]
+async fn while_a_link_is_new_a_node_announces_itself_beside_its_responder_and_tells_again_whom_it_has_sighted() {
+    let mdns_port = private_port();
+    let mut bystander = Bystander::new(mdns_port);
+    let start = Instant::now();
+    let mut node = run(1, mdns_port);
+    bystander.waits_for(OF_RESPONDER).await;
+    bystander.waits_for(OF_US).await;
+    let _other = run(2, mdns_port);
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.insert(sighted(&mut node.inputs, BootId(2)).await) {}
+    assert!(start.elapsed() < ROUND * 4 / 5, "before any round does");
+}
+
+/// Makes a storm, until a node announces itself.
+async fn storm(bystander: &mut Bystander, counters: &Counters) {
+    bystander.waits_for(OF_RESPONDER).await;
+    (0..100).for_each(|_| bystander.says(b"nonsense"));
+    while counters.mdns_storms.get() == 0 {
+        bystander.waits_for(OF_US).await;
+    }
+    bystander.catches_up().await;
+}
+
+#[tokio::test]
 async fn in_a_storm_a_node_announces_itself_with_no_goodbye_and_after_it_the_responder_does_again() {
     let mdns_port = private_port();
     let mut bystander = Bystander::new(mdns_port);
     let mut node = run(1, mdns_port);
-    bystander.waits_for(OF_RESPONDER).await;
-    (0..100).for_each(|_| bystander.says(b"nonsense"));
+    storm(&mut bystander, &node.counters).await;
     let before = bystander.waits_for(OF_US).await;
-    assert_eq!(node.counters.mdns_storms.get(), 1);
-    let late = run(2, mdns_port);
+    let mut late = run(2, mdns_port);
     sighted(&mut node.inputs, BootId(2)).await;
-    let mut late_inputs = late.inputs;
-    sighted(&mut late_inputs, BootId(1)).await;
+    sighted(&mut late.inputs, BootId(1)).await;
     let between = bystander.waits_for(OF_RESPONDER).await;
     assert!(before.iter().chain(&between).all(|(_, ttl)| *ttl > 0), "{before:?}, then {between:?}");
+    assert_eq!(node.counters.mdns_storms.get(), 1);
 }
 
 #[tokio::test]
@@ -142,21 +176,20 @@ async fn whoever_leaves_in_a_storm_says_goodbye_all_the_same() {
     let mdns_port = private_port();
     let mut bystander = Bystander::new(mdns_port);
     let node = run(1, mdns_port);
-    bystander.waits_for(OF_RESPONDER).await;
-    (0..100).for_each(|_| bystander.says(b"nonsense"));
-    bystander.waits_for(OF_US).await;
+    storm(&mut bystander, &node.counters).await;
     node.leave.send(()).unwrap();
     bystander.waits_for(GOODBYE).await;
 }
 
-async fn sighted(inputs: &mut mpsc::Receiver<Event>, whom: BootId) {
+async fn sighted(inputs: &mut mpsc::Receiver<Event>, whom: BootId) -> SocketAddr {
     let seen = async {
         loop {
             if let Some(Event::Input(Input::Sighted { boot, addr })) = inputs.recv().await {
                 assert_eq!(boot, whom, "nobody sights themselves");
-                return assert_eq!(addr.port(), 4000 + whom.0 as u16);
+                assert_eq!(addr.port(), 4000 + whom.0 as u16);
+                return addr;
             }
         }
     };
-    timeout(Duration::from_secs(20), seen).await.expect("sighted");
+    timeout(Duration::from_secs(20), seen).await.expect("sighted")
 }

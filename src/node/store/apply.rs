@@ -258,7 +258,7 @@ fn stored_seen(conn: &Connection, stream: i64) -> Result<Ranges> {
     Ok(found.unwrap_or_default())
 }
 
-/// Stored messages of a kind have taken effect.
+/// Records that stored messages of this kind have taken effect.
 pub fn learn(conn: &Connection, kind: u64) -> Result<()> {
     run(conn, "INSERT OR IGNORE INTO kinds VALUES (?1)", [int(kind)])
 }

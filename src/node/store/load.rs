@@ -18,7 +18,7 @@ macro_rules! columns {
     };
 }
 
-/// The tables that they come from, beside `messages m`.
+/// The joins for these columns, in addition to `messages m`.
 macro_rules! joined {
     () => {
         "JOIN streams s ON s.id = m.stream JOIN keys sa ON sa.id = s.author JOIN keys ta ON ta.id = s.address
@@ -29,7 +29,7 @@ macro_rules! joined {
 /// Selects messages.
 pub const MESSAGE: &str = concat!("SELECT ", columns!(), " FROM messages m ", joined!());
 
-/// Selects messages that wait in the outbox, each with when it was typed.
+/// Selects the messages in the outbox, each with the moment at which it was typed.
 const WAITING: &str = concat!(
     "SELECT ",
     columns!(),
@@ -67,7 +67,7 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
     })
 }
 
-/// Stored messages of kinds that are known now and have not taken effect, in the order they came.
+/// Stored messages of kinds that are known now and have not taken effect yet, in order of arrival.
 fn replay(conn: &Connection) -> Result<Vec<MessageRow>> {
     let mut replay = Vec::new();
     for kind in unlearned(conn)? {
@@ -77,7 +77,7 @@ fn replay(conn: &Connection) -> Result<Vec<MessageRow>> {
     Ok(replay)
 }
 
-/// Kinds that this version knows and that no version before it, in this store, did.
+/// Kinds that this version knows and that no earlier version that used this store did.
 pub fn unlearned(conn: &Connection) -> Result<Vec<u64>> {
     let learned: Vec<u64> = rows(conn, "SELECT kind FROM kinds", |row| number(row, 0))?;
     Ok(kind::KNOWN.into_iter().filter(|kind| !learned.contains(kind)).collect())

@@ -226,7 +226,7 @@ impl Store {
         let read = || Ok((load::memory(&conn, me)?, load::progress(&conn)?));
         let (memory, (printed, alive)) = read().map_err(|e| file.error(e))?;
         if memory.replay.is_empty() {
-            // Nothing of a newly known kind waits to take effect.
+            // No stored message of a newly known kind waits to take effect.
             let learn = || load::unlearned(&conn)?.into_iter().try_for_each(|kind| apply::learn(&conn, kind));
             learn().map_err(|e| file.error(e))?;
         }
@@ -280,12 +280,12 @@ fn uint(number: i64) -> u64 {
     number.cast_unsigned()
 }
 
-/// A `u64` whose order must be preserved: 2^63 less.
+/// A `u64` whose order must be preserved: stored with an offset of -2^63.
 fn ordered(number: u64) -> i64 {
     int(number ^ 1 << 63)
 }
 
-/// What [`ordered`] stored.
+/// The inverse of [`ordered`].
 fn from_ordered(number: i64) -> u64 {
     uint(number) ^ 1 << 63
 }

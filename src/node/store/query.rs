@@ -103,18 +103,20 @@ fn status_view(
     let carriers = if settled { Vec::new() } else { carried.holders(stream, n)? };
     let carrier =
         |by: &SessionId| Holder { session: *by, name: of.carriers.get(by).cloned().unwrap_or_else(|| by.short()) };
-    let held = |session: &SessionId| match () {
-        () if has.contains(session) => {
+    let held = |session: &SessionId| {
+        if has.contains(session) {
             (Delivery::Delivered, vec![Holder { session: *session, name: of.handle.clone() }])
+        } else if carriers.is_empty() {
+            (Delivery::Queued, Vec::new())
+        } else {
+            (Delivery::Carried, carriers.iter().map(carrier).collect())
         }
-        () if carriers.is_empty() => (Delivery::Queued, Vec::new()),
-        () => (Delivery::Carried, carriers.iter().map(carrier).collect()),
     };
     let held_by = |session: &SessionId| {
         let (state, by) = held(session);
         HeldBy { session: *session, state, by }
     };
-    // A settled message waits for nobody: a session that does not have it will not get it this way.
+    // A settled message is not sent any more: a session that does not have it will not get it from us.
     let sessions = of.sessions.iter().filter(|session| !settled || has.contains(session)).map(held_by).collect();
     Ok(StatusView { message: row.id, to: of.handle.clone(), text: text(row.body), sessions })
 }

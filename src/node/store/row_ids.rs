@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 use super::int;
 use crate::id::StreamId;
 
-/// Entries per map, about 100 bytes each. A full map is cleared and filled anew from the file.
+/// Entries per map, about 100 bytes each. A full map is cleared and refilled from the file.
 const KEPT: usize = 8192;
 
 /// The cached rows of `keys` and `streams`. Discarded with the connection when a batch fails, as rows the batch added

@@ -90,7 +90,7 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE sessions RENAME COLUMN card_heard TO card_until;
     UPDATE sessions SET card_until = card_until + 14 * 24 * 3600 * 1000 WHERE card_until BETWEEN 0 AND 1 << 60;
 ",
-    // Lamport numbers are kept as signed: 2^63 less, so that all of a u64 orders as SQLite's integers do.
+    // Lamport numbers are stored with an offset of -2^63, so that SQLite's signed integers order like the `u64`.
     "
     UPDATE messages SET lamport = lamport - 9223372036854775807 - 1;
     ALTER TABLE outbox ADD COLUMN since INTEGER NOT NULL DEFAULT 0;

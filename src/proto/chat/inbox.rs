@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::id::{Address, EnvelopeId, SessionId, StreamId, UserId};
 use crate::proto::limits::{
-    MAX_GAPS, MAX_OWED, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS, MAX_STREAMS_PER_SESSION, RECEIPT_PAUSE,
+    MAX_GAPS, MAX_OWED, MAX_RECEIPT_RANGES, MAX_RECEIPT_STREAMS, MAX_RECEIPT_TOTAL, MAX_STREAMS_PER_SESSION,
+    RECEIPT_PAUSE,
 };
 use crate::proto::persist::Ticket;
 use crate::proto::ranges::Ranges;
@@ -179,11 +180,8 @@ impl Inbox {
                 to.into_iter().for_each(|to| streams.extend(self.all_of(&session, to)));
             }
             self.paused.insert(session, now + RECEIPT_PAUSE);
-            let streams: Vec<StreamId> = streams.into_iter().collect();
-            for piece in streams.chunks(MAX_RECEIPT_STREAMS) {
-                let ranges = piece.iter().map(|stream| self.ranges(stream)).collect();
-                due.push((user, session, ReceiptBody { streams: List(ranges) }));
-            }
+            let pieces = in_pieces(streams.iter().map(|stream| self.ranges(stream)));
+            due.extend(pieces.into_iter().map(|streams| (user, session, ReceiptBody { streams: List(streams) })));
         }
         due
     }
@@ -200,6 +198,23 @@ impl Inbox {
         let ranges = newest.into_iter().rev().map(|(first, last)| Range(first, last)).collect();
         StreamRanges { author: stream.author, epoch: stream.epoch, ranges: List(ranges), address: None }
     }
+}
+
+/// As many streams to a receipt as fit one content.
+fn in_pieces(streams: impl Iterator<Item = StreamRanges>) -> Vec<Vec<StreamRanges>> {
+    let mut pieces: Vec<Vec<StreamRanges>> = Vec::new();
+    let mut total = 0;
+    for stream in streams {
+        total += stream.ranges.len();
+        match pieces.last_mut() {
+            Some(piece) if piece.len() < MAX_RECEIPT_STREAMS && total <= MAX_RECEIPT_TOTAL => piece.push(stream),
+            _ => {
+                total = stream.ranges.len();
+                pieces.push(vec![stream]);
+            }
+        }
+    }
+    pieces
 }
 
 #[cfg(test)]
@@ -235,6 +250,18 @@ mod tests {
         inbox.answer(&BOBS);
         take(&mut inbox, 3);
         assert_eq!(epochs(&mut inbox, 2_000), [3], "what was sent is not said again");
+    }
+
+    #[test]
+    fn a_receipt_fits_a_content_whatever_the_numbers_and_gaps() {
+        let gaps = || Ranges::from_iter((0..MAX_GAPS as u64).map(|n| (u64::MAX - 2 * n, u64::MAX - 2 * n)));
+        let received = (0..40).map(|epoch| (stream(u64::MAX - epoch), gaps())).collect();
+        let mut inbox = Inbox::new(received, Vec::new());
+        inbox.owe_all(BOB, BOBS, UserId([1; 32]));
+        let due = inbox.due(Ticket(9), Moment(0));
+        let bodies: Vec<usize> = due.iter().map(|(.., body)| crate::wire::encode(body).len()).collect();
+        assert!(bodies.iter().all(|length| *length <= crate::wire::content::MAX_BODY), "{bodies:?}");
+        assert_eq!(due.iter().map(|(.., body)| body.streams.len()).sum::<usize>(), 40);
     }
 
     #[test]

@@ -181,8 +181,8 @@ impl Core {
     fn on_session_up(&mut self, peer: Peer) {
         self.open_session(peer);
         self.retry_lookups();
-        self.tell_interested(peer.session, &peer.user);
-        self.pass_questions(&peer.user);
+        self.notify_interested(peer.session, &peer.user);
+        self.pass_queries(&peer.user);
         self.show_nearby(peer.conn);
         if self.close_surplus(peer.conn) {
             return;
@@ -294,7 +294,7 @@ impl Core {
         let Some((removed, remaining)) = self.peers.connections.remove(&conn) else { return };
         self.retry_bootstrap(&removed.session);
         self.chat.early.take(&conn);
-        self.search.floods.forget(&conn);
+        self.search.floods.forget_conn(&conn);
         self.answer_floods();
         // The closed connection may have shown that a session connected by another path is on the link.
         let Some(user) = removed.user else { return self.show_nearby_session(&removed.session) };
@@ -316,26 +316,26 @@ impl Core {
         if self.syncs_with(peer) {
             self.send_digest(peer);
         }
-        self.ask_again(&session);
-        self.ask_newcomer_for_names(peer);
+        self.resend_queries(&session);
+        self.send_open_finds(peer);
     }
 
     /// A session is no longer reachable.
     fn on_session_lost(&mut self, session: SessionId, user: UserId, since: Moment) {
         let to = Address::from(user);
         self.chat.outbox.close_lane(&to, &session);
-        self.relays.directory.forget(session, self.cx.now.moment);
+        self.relays.directory.forget_neighbour(session, self.cx.now.moment);
         self.note_here(&user);
         self.with_mail(|mail, cx, near| mail.on_gone(cx, near, &session));
         self.entrust(&to);
         self.route_all_to(&to);
-        self.lose_trails(&session);
+        self.forget_relay(&session);
         // A session that has answered a handshake meanwhile gets time to send its hello.
         let grace_period = if self.peers.connections.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
         self.presence.online.connection_lost(&session, self.cx.now.moment + grace_period);
         self.presence.online.witness_lost(&session, self.cx.now.moment);
         if self.cx.now.moment.since(since) > SETTLED {
-            self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
+            self.search.members.check_soon(&mut self.cx.rng, self.cx.now.moment);
         }
         self.people.sessions.record_heard(session, user, self.cx.now.moment);
         self.people.save_session(&mut self.cx, &session);

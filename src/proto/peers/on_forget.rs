@@ -34,7 +34,7 @@ impl Core {
         for session in self.people.sessions.of_user(user).collect::<Vec<_>>() {
             self.show_offline(&session, Absence::Lost);
             self.people.sessions.forget(&session);
-            self.search.members.forget(&session);
+            self.search.members.remove(&session);
             self.presence.online.forget(&session);
             kept.then(|| self.cx.out.store(Op::ForgetSession(session)));
         }
@@ -54,13 +54,13 @@ impl Core {
             || self.people.users.is_verified(user)
             || self.presence.horizon.reaches(user)
             || self.chat.waits_for(user)
-            || self.commands.lookups.found(user)
+            || self.commands.lookups.was_found(user)
             || (self.cx.is_carrier() && self.people.sessions.of_user(user).next().is_some())
             || self
                 .people
                 .sessions
                 .of_user(user)
-                .any(|session| self.chat.inbox.knows(&session) || self.search.members.has(&session))
+                .any(|session| self.chat.inbox.knows(&session) || self.search.members.contains(&session))
     }
 
     /// Prunes sessions when they exceed the limit for the role of this node.

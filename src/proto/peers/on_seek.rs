@@ -44,7 +44,7 @@ impl Core {
                 continue;
             }
             self.dial_user(&user);
-            if !self.ask_around(&user) {
+            if !self.ask_for_missing(&user) {
                 without_helpers.push(user);
             }
         }

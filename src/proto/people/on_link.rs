@@ -104,7 +104,7 @@ impl Core {
         match change {
             Change::Linked { by, auto } => {
                 self.cx.notice_after_store(None, Notice::Linked { user: handle, id: user, by, auto });
-                self.ask_relays_anew(&user);
+                self.repeat_query(&user);
                 for Peer { conn, session, .. } in self.peers.connections.of_user(&user) {
                     self.show_online(session, user);
                     self.send_links(conn, 0, false);

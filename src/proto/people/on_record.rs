@@ -138,7 +138,7 @@ impl Core {
         self.people.sessions.record_heard(session, user, Moment(0));
         if self.people.sessions.update_card(&card, age, self.cx.now.moment) {
             self.people.save_session(&mut self.cx, &session);
-            self.renew_directory(&user);
+            self.announce_again(&user);
             self.chat.sealing.want_lines(Address::from(user));
         }
     }
@@ -161,7 +161,7 @@ impl Core {
             self.keep_if_within_two_links(&user);
             self.people.save_session(&mut self.cx, &session);
             if online {
-                self.tell_interested(session, &user);
+                self.notify_interested(session, &user);
             } else {
                 self.show_offline(&session, Absence::Declared);
             }
@@ -175,7 +175,7 @@ impl Core {
         self.people.users.is_kept(user)
             || self.people.links.wants(user)
             || self.presence.horizon.reaches(user)
-            || self.commands.lookups.found(user)
+            || self.commands.lookups.was_found(user)
             || self.cx.is_server()
             || self.is_member(user)
             || (self.cx.is_carrier() && self.people.users.has_roster(user))
@@ -242,7 +242,7 @@ impl Core {
                 self.people.users.add_roster(&roster);
                 self.warn_of_clash(user);
                 self.settle(&Address::from(user));
-                self.renew_directory(&user);
+                self.announce_again(&user);
             }
         }
     }

@@ -92,6 +92,24 @@ mod tests {
     }
 
     #[test]
+    fn ranks_are_those_of_the_vectors() {
+        let vectors = include_str!("../../../tests/vectors/rank.txt");
+        let values: BTreeMap<&str, &str> = vectors.lines().filter_map(|line| line.split_once(" = ")).collect();
+        let user = |name: &str| {
+            let bytes = data_encoding::HEXLOWER.decode(values[name].as_bytes()).expect("hex");
+            UserId(bytes.try_into().expect("32 bytes"))
+        };
+        let (number, to) = (values["seq"].parse().expect("a number"), user("receiver"));
+        let senders: Vec<UserId> = (1..=5).map(|n| user(&format!("teller-{n}"))).collect();
+        for (n, sender) in senders.iter().enumerate() {
+            let weight = format!("{:016x}", weight(number, &to, sender));
+            assert_eq!(weight, values[format!("weight-{}", n + 1).as_str()]);
+            let rank = rank(number, &to, sender, senders.iter().copied()).to_string();
+            assert_eq!(rank, values[format!("rank-{}", n + 1).as_str()]);
+        }
+    }
+
+    #[test]
     fn offers_that_are_due_together_are_sent_together() {
         let mut offers = Offers::default();
         let [to, a, b] = [1, 2, 3].map(|n| SessionId([n; 32]));

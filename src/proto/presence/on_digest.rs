@@ -36,7 +36,7 @@ impl Core {
         summaries
             .extend(about.map(|user| self.summary_of(user, &peer.user)).filter(|summary| !summary.sessions.is_empty()));
         if self.shares_directory(peer.conn) {
-            summaries.extend(self.directory_marks(&known));
+            summaries.extend(self.directory_summaries(&known));
             summaries.iter_mut().for_each(|summary| summary.distance = self.distance_for(peer, summary.user));
         }
         for page in summaries.chunks(MAX_MARKS) {
@@ -116,10 +116,10 @@ impl Core {
     fn compare_summary(&mut self, peer: Peer, summary: &UserMark) -> Option<UserWant> {
         let directory = self.shares_directory(peer.conn);
         if directory {
-            self.hear_gone(peer.session, summary);
+            self.on_withdrawn(peer.session, summary);
         }
         match summary.distance {
-            Some(distance) if directory => self.hear_distance(peer, summary.user, distance),
+            Some(distance) if directory => self.on_distance(peer, summary.user, distance),
             Some(_) => self.cx.dropped(DropReason::AnnouncementOfNonRelay),
             None => {}
         }
@@ -359,7 +359,7 @@ impl Core {
 
     /// Handles deliverKnownList: signed records about relevant users.
     pub(in crate::proto) fn on_known_list(&mut self, peer: Peer, list: DeliverKnownList) {
-        if self.pass_found(peer.conn, &list) || self.pass_answer(peer, &list) {
+        if self.pass_find_answer(peer.conn, &list) || self.pass_answer(peer, &list) {
             return;
         }
         let id = list.id;
@@ -375,10 +375,10 @@ impl Core {
     fn on_known_user(&mut self, peer: Peer, id: u64, known: KnownUser) {
         if let Some(roster) = &known.roster {
             let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
-            let directory = self.shares_directory(peer.conn) && self.has_room_in_directory(&roster.user);
-            if self.concerns(&roster.user) || directory || self.is_found(id, &roster) || self.is_recovering() {
+            let directory = self.shares_directory(peer.conn) && self.admits_to_directory(&roster.user);
+            if self.concerns(&roster.user) || directory || self.take_find_answer(id, &roster) || self.is_recovering() {
                 self.learn_roster(roster);
-                self.learn_announced(&known.user);
+                self.on_announced_user_known(&known.user);
             }
         }
         for links in &known.links.0 {

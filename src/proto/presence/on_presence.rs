@@ -40,7 +40,7 @@ impl Core {
             self.peers.connections.probe_answered(&peer.conn);
             if news {
                 self.forward_declaration(session, user, &declare.told);
-                self.tell_trails(&session, &user);
+                self.update_answers(&session, &user);
             }
             return;
         }
@@ -166,7 +166,7 @@ impl Core {
 
     /// Whether a relay or server was asked about a linked user, so that its report counts.
     fn was_asked(&self, by: &SessionId, user: &UserId) -> bool {
-        self.people.links.is_link(user) && self.relays.questions.has(by, user)
+        self.people.links.is_link(user) && self.relays.own_queries.was_asked(by, user)
     }
 
     /// After the grace period of a lost friend, informs the other friends that it is not connected here any more.

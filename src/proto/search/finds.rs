@@ -1,5 +1,5 @@
-//! Questions for a name on their way: which neighbour each came from, so that answers find back, and whom it was answered
-//! with already.
+//! Open searches for a name or user id: the neighbour that each came from, to which answers return, and the users it has
+//! been answered with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,42 +9,45 @@ use crate::proto::limits::{FIND_LIFE, MAX_FINDS};
 use crate::time::Moment;
 use crate::wire::control::Find;
 
+/// Open searches by their id, at most [`MAX_FINDS`]. Each is kept for [`FIND_LIFE`].
 #[derive(Debug, Default)]
 pub struct Finds {
-    open: BTreeMap<u64, Question>,
-    /// Those that are over are not looked for before.
+    open: BTreeMap<u64, OpenFind>,
+    /// The earliest time of the next removal of expired searches.
     sweep: Moment,
 }
 
 #[derive(Debug)]
-struct Question {
-    /// Who asked me; `None` if I ask.
+struct OpenFind {
+    /// The neighbour that sent it; `None` for a search of this node.
     from: Option<SessionId>,
-    /// As it goes on from here.
+    /// The message as this node passes it on.
     find: Find,
-    /// The name, as names are compared.
+    /// The name, folded for comparison.
     folded: Option<Arc<str>>,
     answered: BTreeSet<UserId>,
     until: Moment,
 }
 
-/// What became of a question.
+/// The result of [`Finds::open`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opened {
+    /// The search was not known.
     New,
-    Again,
-    /// It has gone in a circle, or there are too many.
+    /// The neighbour that sent it has sent it again.
+    Repeated,
+    /// It is known from another neighbour (a loop), or too many searches are open.
     Refused,
 }
 
-impl Question {
-    fn means(&self, folded: &str, user: &UserId) -> bool {
+impl OpenFind {
+    fn matches(&self, folded: &str, user: &UserId) -> bool {
         self.find.user == Some(*user) || self.folded.as_deref().is_some_and(|asked| asked == folded)
     }
 }
 
 impl Finds {
-    /// Notes a question. Whoever asks the same again may have lost the answers: it gets them anew.
+    /// Records a search. A neighbour that repeats its search may have lost the answers, so it gets all of them again.
     pub fn open(&mut self, find: Find, folded: Option<Arc<str>>, from: Option<SessionId>, now: Moment) -> Opened {
         if now >= self.sweep {
             self.open.retain(|_, find| find.until > now);
@@ -52,46 +55,46 @@ impl Finds {
         }
         if let Some(known) = self.open.get_mut(&find.id).filter(|known| known.from.is_some() && known.from == from) {
             known.answered.clear();
-            return Opened::Again;
+            return Opened::Repeated;
         }
         if self.open.len() >= MAX_FINDS || self.open.contains_key(&find.id) {
             return Opened::Refused;
         }
         let id = find.id;
-        self.open.insert(id, Question { from, find, folded, answered: BTreeSet::new(), until: now + FIND_LIFE });
+        self.open.insert(id, OpenFind { from, find, folded, answered: BTreeSet::new(), until: now + FIND_LIFE });
         Opened::New
     }
 
-    /// What somebody who comes up now is to be asked: everything that is open, and that they did not ask themselves.
+    /// Open searches to send to a neighbour that has just connected, without those it sent itself.
     pub fn for_newcomer(&self, newcomer: SessionId, now: Moment) -> Vec<Find> {
-        let open = self.open.values().filter(|question| question.until > now && question.from != Some(newcomer));
-        open.filter(|question| question.find.hops > 0).map(|question| question.find.clone()).collect()
+        let open = self.open.values().filter(|entry| entry.until > now && entry.from != Some(newcomer));
+        open.filter(|entry| entry.find.hops > 0).map(|entry| entry.find.clone()).collect()
     }
 
-    /// Questions of others that somebody of this name and id answers: each with who asked.
-    pub fn answered_by(&self, folded: &str, user: &UserId, now: Moment) -> Vec<(u64, SessionId)> {
-        let fits = |question: &&Question| question.until > now && question.means(folded, user);
-        self.open.values().filter(fits).filter_map(|question| Some((question.find.id, question.from?))).collect()
+    /// Searches of others that match this (folded) name or user id, each with the neighbour that sent it.
+    pub fn matching(&self, folded: &str, user: &UserId, now: Moment) -> Vec<(u64, SessionId)> {
+        let fits = |entry: &&OpenFind| entry.until > now && entry.matches(folded, user);
+        self.open.values().filter(fits).filter_map(|entry| Some((entry.find.id, entry.from?))).collect()
     }
 
-    /// To whom an answer goes on.
+    /// The neighbour to which an answer is passed on.
     pub fn asker(&self, id: u64) -> Option<SessionId> {
         self.open.get(&id)?.from
     }
 
-    /// Whether I asked, and for somebody of this (folded) name or id.
-    pub fn asked_for(&self, id: u64, name: &str, user: &UserId) -> bool {
-        self.open.get(&id).is_some_and(|question| question.from.is_none() && question.means(name, user))
+    /// Whether this is a search of this node for this (folded) name or user id.
+    pub fn is_own_for(&self, id: u64, name: &str, user: &UserId) -> bool {
+        self.open.get(&id).is_some_and(|entry| entry.from.is_none() && entry.matches(name, user))
     }
 
-    /// Marks a user as an answer given to a question. False if it was, or the question has had its share.
-    pub fn answer(&mut self, id: u64, user: UserId) -> bool {
+    /// Records that a search is answered with a user. False if it was before, or the search has [`MAX_ANSWERS`] answers.
+    pub fn record_answer(&mut self, id: u64, user: UserId) -> bool {
         let Some(find) = self.open.get_mut(&id) else { return false };
         find.answered.len() < MAX_ANSWERS && find.answered.insert(user)
     }
 }
 
-/// Users of one name that a question brings: more than that tell a person nothing.
+/// Users in answer to one search. A longer list of users of the same name would not help a person to choose.
 const MAX_ANSWERS: usize = 16;
 
 #[cfg(test)]
@@ -107,30 +110,30 @@ mod tests {
     }
 
     #[test]
-    fn each_user_is_an_answer_once_and_a_flood_of_answers_is_cut_off() {
+    fn each_user_is_an_answer_once_and_answers_are_limited() {
         let mut finds = Finds::default();
         assert_eq!(finds.open(find(7), Some("carol".into()), Some(by(1)), Moment(0)), Opened::New);
         assert_eq!(finds.open(find(7), None, Some(by(2)), Moment(0)), Opened::Refused, "a loop ends here");
-        let given = (0..200).filter(|n| finds.answer(7, UserId([n % 100; 32])));
+        let given = (0..200).filter(|n| finds.record_answer(7, UserId([n % 100; 32])));
         assert_eq!(given.count(), MAX_ANSWERS);
         assert_eq!(finds.asker(7), Some(by(1)));
-        assert_eq!(finds.open(find(7), None, Some(by(1)), Moment(0)), Opened::Again);
-        assert!(finds.answer(7, UserId([1; 32])), "whoever asks again has them anew");
-        assert!(!finds.asked_for(7, "carol", &UserId([1; 32])), "it was not me who asked");
+        assert_eq!(finds.open(find(7), None, Some(by(1)), Moment(0)), Opened::Repeated);
+        assert!(finds.record_answer(7, UserId([1; 32])), "a repeated search gets all answers again");
+        assert!(!finds.is_own_for(7, "carol", &UserId([1; 32])), "it is not a search of this node");
     }
 
     #[test]
-    fn whoever_comes_up_later_is_asked_what_is_open_but_not_by_whom_it_came() {
+    fn a_new_neighbour_gets_open_searches_except_its_own() {
         let mut finds = Finds::default();
         finds.open(find(7), Some("carol".into()), Some(by(1)), Moment(0));
         assert_eq!(finds.for_newcomer(by(2), Moment(1)), [find(7)]);
         assert!(finds.for_newcomer(by(1), Moment(1)).is_empty());
         assert!(finds.for_newcomer(by(2), Moment(0) + FIND_LIFE).is_empty());
-        assert_eq!(finds.answered_by("carol", &UserId([1; 32]), Moment(1)), [(7, by(1))]);
+        assert_eq!(finds.matching("carol", &UserId([1; 32]), Moment(1)), [(7, by(1))]);
     }
 
     #[test]
-    fn questions_are_bounded_and_pass() {
+    fn searches_are_bounded_and_expire() {
         let mut finds = Finds::default();
         let opened = (0..10_000).filter(|id| finds.open(find(*id), None, None, Moment(0)) == Opened::New);
         assert_eq!(opened.count(), MAX_FINDS);

@@ -1,5 +1,5 @@
-//! Who asked for whom: a session that looks for somebody it is linked with, and may know where they are, is told the moment
-//! they declare themselves here. Each question is remembered for a while, so many of each asker and so many in all.
+//! Pending ping requests: a session that looks for a user it is linked with is notified as soon as that user declares itself
+//! to this node. Requests are kept for [`INTEREST`], with a bound for each asker and one for all.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,16 @@ use crate::id::{SessionId, UserId};
 use crate::proto::limits::{INTEREST, MAX_INTERESTS, MAX_INTERESTS_PER_ASKER};
 use crate::time::Moment;
 
+/// The end of each request, by target and asker; at most [`MAX_INTERESTS`].
 #[derive(Debug, Default)]
 pub struct Interest {
     until: BTreeMap<(UserId, SessionId), Moment>,
-    /// Nothing is too old before.
+    /// No request expires earlier.
     sweep: Option<Moment>,
 }
 
 impl Interest {
-    /// Remembers that a session asked for a user. False at the bounds.
+    /// Records that a session asked for a user. False at the bounds.
     pub fn remember(&mut self, target: UserId, asker: SessionId, now: Moment) -> bool {
         let known = self.until.contains_key(&(target, asker));
         let of_asker = || self.until.keys().filter(|(_, other)| *other == asker).count();
@@ -27,8 +28,8 @@ impl Interest {
         true
     }
 
-    /// Those who asked for a user; they have their answer now.
-    pub fn answered(&mut self, target: &UserId, now: Moment) -> Vec<SessionId> {
+    /// Removes the requests for a user and returns the sessions that made them.
+    pub fn take_askers(&mut self, target: &UserId, now: Moment) -> Vec<SessionId> {
         let of_target = (*target, SessionId([0; 32]))..=(*target, SessionId([255; 32]));
         let askers: Vec<SessionId> = self.until.range(of_target).map(|((_, asker), _)| *asker).collect();
         askers
@@ -37,7 +38,7 @@ impl Interest {
             .collect()
     }
 
-    /// Forgets what is too old.
+    /// Removes expired requests.
     pub fn expire(&mut self, now: Moment) {
         if self.sweep.is_some_and(|at| at <= now) {
             self.until.retain(|_, until| *until > now);
@@ -45,6 +46,7 @@ impl Interest {
         }
     }
 
+    /// When [`Interest::expire`] has something to do.
     pub fn next(&self) -> Option<Moment> {
         self.sweep
     }
@@ -55,14 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_asker_is_told_once_and_only_while_it_still_cares() {
+    fn an_asker_is_notified_once_and_not_after_its_request_expired() {
         let mut interest = Interest::default();
         let (bob, asker) = (UserId([2; 32]), SessionId([1; 32]));
         interest.remember(bob, asker, Moment(0));
-        assert_eq!(interest.answered(&bob, Moment(1)), [asker]);
-        assert!(interest.answered(&bob, Moment(2)).is_empty());
+        assert_eq!(interest.take_askers(&bob, Moment(1)), [asker]);
+        assert!(interest.take_askers(&bob, Moment(2)).is_empty());
         interest.remember(bob, asker, Moment(0));
-        assert!(interest.answered(&bob, Moment(0) + INTEREST).is_empty());
+        assert!(interest.take_askers(&bob, Moment(0) + INTEREST).is_empty());
     }
 
     #[test]

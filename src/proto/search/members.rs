@@ -1,7 +1,7 @@
-//! The random share of neighbours. Friends of friends are friends: a network of friends alone is clustered, and a clustered
-//! graph shatters when many nodes die at once. So at least three in ten neighbours are chosen at random (`docs/decisions.md`):
-//! in a closed network among a sample of all its members, which is mixed by exchanging a few of them at every meeting; in
-//! the open network among those within two links.
+//! The random share of neighbours. Friends of friends are often friends, so a network of friends alone is clustered, and a
+//! clustered graph falls apart when many nodes fail at once. At least three in ten neighbours are therefore chosen at random
+//! (`docs/decisions.md`). In a closed network they come from a sample of all members, which is mixed by exchanging parts of
+//! it whenever two members connect; in the open network, from the users within two links.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use crate::id::SessionId;
 use crate::proto::limits::{MAX_RANDOM, MIN_RANDOM, SEEK_FIRST, SEEK_LONGEST};
 use crate::time::Moment;
 
-/// Sessions that random neighbours are chosen from, and when to choose again.
+/// The sample from which random neighbours are chosen, and the time of the next check.
 #[derive(Debug, Default)]
 pub struct Members {
     pool: BTreeSet<SessionId>,
-    /// From the first moment on.
-    again: Moment,
+    /// The next check whether there are enough random neighbours.
+    next_check: Moment,
     pause: Duration,
 }
 
 impl Members {
-    /// Takes a session into the sample; at the bound another, chosen at random, makes room. Which one, if so.
-    pub fn learn(&mut self, session: SessionId, bound: usize, rng: &mut impl Rng) -> Option<SessionId> {
+    /// Adds a session to the sample. Above the bound another one, chosen at random, is removed and returned.
+    pub fn insert(&mut self, session: SessionId, bound: usize, rng: &mut impl Rng) -> Option<SessionId> {
         if !self.pool.insert(session) || self.pool.len() <= bound {
             return None;
         }
@@ -32,53 +32,57 @@ impl Members {
         Some(out)
     }
 
-    pub fn has(&self, session: &SessionId) -> bool {
+    /// Whether a session is in the sample.
+    pub fn contains(&self, session: &SessionId) -> bool {
         self.pool.contains(session)
     }
 
-    pub fn forget(&mut self, session: &SessionId) {
+    /// Removes a session from the sample.
+    pub fn remove(&mut self, session: &SessionId) {
         self.pool.remove(session);
     }
 
-    /// So many of the sample, at random.
+    /// Chooses up to `count` sessions of the sample at random.
     pub fn choose(&self, count: usize, rng: &mut impl Rng, fits: impl Fn(&SessionId) -> bool) -> Vec<SessionId> {
         pick(self.pool.iter().copied(), count, rng, fits)
     }
 
-    /// Whether the next look is the first since somebody came or went.
-    pub fn is_calm(&self) -> bool {
+    /// Whether the next check is the first since [`Members::check_soon`].
+    pub fn is_first_check(&self) -> bool {
         self.pause.is_zero()
     }
 
-    /// It is time to look whether there are enough random neighbours. Pauses double until [`Members::news`].
-    pub fn due(&mut self, rng: &mut impl Rng, now: Moment) -> bool {
-        if self.again > now {
+    /// Whether a check is due. If so, schedules the next one; the pauses double until [`Members::check_soon`].
+    pub fn take_due(&mut self, rng: &mut impl Rng, now: Moment) -> bool {
+        if self.next_check > now {
             return false;
         }
         self.pause = (self.pause * 2).clamp(SEEK_FIRST, SEEK_LONGEST);
         let jitter = rng.next_u64() % (self.pause.as_millis() as u64 / 4 + 1);
-        self.again = now + self.pause + Duration::from_millis(jitter);
+        self.next_check = now + self.pause + Duration::from_millis(jitter);
         true
     }
 
-    /// Somebody came or went: look again soon.
-    pub fn news(&mut self, rng: &mut impl Rng, now: Moment) {
+    /// Schedules a check soon, since a session has come or gone.
+    pub fn check_soon(&mut self, rng: &mut impl Rng, now: Moment) {
         let soon = now + Duration::from_millis(rng.next_u64() % SEEK_FIRST.as_millis() as u64);
         self.pause = Duration::ZERO;
-        self.again = self.again.min(soon);
+        self.next_check = self.next_check.min(soon);
     }
 
+    /// When the next check is due.
     pub fn next(&self) -> Moment {
-        self.again
+        self.next_check
     }
 }
 
-/// How many neighbours are to be random beside so many that are not.
-pub fn share(others: usize) -> usize {
+/// The number of random neighbours to keep beside `others` that are not random: three in ten of all, within
+/// [`MIN_RANDOM`] and [`MAX_RANDOM`].
+pub fn random_share(others: usize) -> usize {
     (others * 3).div_ceil(7).clamp(MIN_RANDOM, MAX_RANDOM)
 }
 
-/// So many of a set, at random, in one pass (reservoir sampling).
+/// Chooses up to `count` items that fit, at random and in one pass (reservoir sampling).
 pub fn pick<T>(
     from: impl IntoIterator<Item = T>,
     count: usize,
@@ -105,15 +109,15 @@ mod tests {
 
     #[test]
     fn three_in_ten_are_random() {
-        assert_eq!([0, 7, 14, 1000].map(share), [MIN_RANDOM, 3, 6, MAX_RANDOM]);
+        assert_eq!([0, 7, 14, 1000].map(random_share), [MIN_RANDOM, 3, 6, MAX_RANDOM]);
     }
 
     #[test]
-    fn a_full_sample_stays_full_and_keeps_who_came_last() {
+    fn a_full_sample_stays_full_and_keeps_the_newest_session() {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let mut members = Members::default();
         for n in 0..200u8 {
-            members.learn(SessionId([n; 32]), 64, &mut rng);
+            members.insert(SessionId([n; 32]), 64, &mut rng);
         }
         assert_eq!(members.choose(1000, &mut rng, |_| true).len(), 64);
         assert_eq!(members.choose(1, &mut rng, |session| *session == SessionId([199; 32])).len(), 1);

@@ -1,8 +1,8 @@
-//! Search: questions to others about somebody who is missing or unknown.
+//! Search: queries to neighbours about users who are missing or unknown.
 //!
-//! `on_ping` asks common friends for a missing user ([`interest`] remembers who asked), `on_find` looks for names ([`finds`]),
-//! `on_explode` floods a declaration over all short paths ([`floods`]), `on_sample` keeps a share of connections random
-//! ([`members`]).
+//! `on_ping` asks common friends for a missing user; [`interest`] holds the requests of others. `on_find` searches for names
+//! ([`finds`]). `on_explode` floods a declaration over all short paths ([`floods`]). `on_sample` keeps a share of the
+//! connections random ([`members`]).
 
 pub mod finds;
 pub mod floods;
@@ -21,28 +21,33 @@ use floods::Floods;
 use interest::Interest;
 use members::Members;
 
-/// Open questions, mine and others', and the random sample of members.
+/// Open queries, of this node and of others, and the random sample of members.
 pub struct Search {
+    /// Ping requests of others that wait for their target.
     pub interest: Interest,
+    /// The sample from which random neighbours are chosen.
     pub members: Members,
+    /// Open searches for names.
     pub finds: Finds,
+    /// Floods of `\explode`.
     pub floods: Floods,
+    /// Limits on the rate of queries.
     pub budgets: Budgets,
 }
 
-/// How often others may ask.
+/// Limits on the rate of queries, each per key.
 pub struct Budgets {
-    /// Ping requests of mine, by who is asked and target.
+    /// Ping requests sent by this node, by receiver and target.
     pub asked: Budget<(SessionId, UserId)>,
-    /// Ping requests, by who brings them and asker.
+    /// Ping requests received, by sender and asker.
     pub pings: Budget<(SessionId, SessionId)>,
-    /// Ping requests passed on, by who brings them, asker and target.
+    /// Ping requests passed on, by sender, asker and target.
     pub pairs: Budget<(SessionId, SessionId, UserId)>,
-    /// Ping requests of others, by the relay that passes them on.
+    /// Ping requests that a relay passes on for others, by relay.
     pub relayed_pings: Budget<SessionId>,
-    /// Questions for names, by asker.
+    /// Searches for names, by asker.
     pub finds: Budget<SessionId>,
-    /// Questions for names, by the relay that passes them on.
+    /// Searches for names that a relay passes on, by relay.
     pub relayed_finds: Budget<SessionId>,
     /// Samples, by sender.
     pub samples: Budget<SessionId>,

@@ -1,6 +1,6 @@
-//! explode: the paper's flood of a declaration over all short paths. It goes to every neighbour, and from each to every
-//! neighbour of its own, forwarded once by each node. Answers are merged on the way back; they count users and sessions by
-//! hashes and name nobody.
+//! `\explode`: a flood of this node's declaration over all paths of at most two hops. It goes to every neighbour, and from each
+//! to all of its neighbours; each node forwards it once. Answers are merged on the way back. They identify users and sessions
+//! by hashes only.
 
 use sha2::{Digest as _, Sha256};
 
@@ -13,13 +13,14 @@ use crate::wire::codec::{Fixed, List};
 use crate::wire::control::{Control, Explode, Exploded, Reached, ShortId};
 use crate::wire::record::{Declaration, Roster};
 
-/// Hops behind the first (design §5: distance 2).
+/// Hops behind the first: the flood reaches distance two, as far as the horizon (`docs/horizon.md`).
 const HOPS: u8 = 1;
-/// Sessions in one answer (`wire::control`).
+/// Sessions in one answer; the decoder in `wire::control` accepts no more.
 const MAX_REACHED: usize = 256;
 
 impl Core {
     /// `\explode`.
+    /// Carries out `\explode`.
     pub(in crate::proto) fn explode(&mut self, line: Option<u64>) -> Result<(), (ErrorCode, String)> {
         if let Err(seconds) = self.search.floods.allow(self.cx.config.user, self.cx.now.moment) {
             return Err((ErrorCode::BadArgument, format!("once in ten minutes; again in {seconds} s")));
@@ -37,6 +38,7 @@ impl Core {
         Ok(())
     }
 
+    /// Sends a flood to all neighbours except `but`.
     fn flood(&mut self, message: Explode, but: Option<ConnId>) {
         let conns: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
         for conn in conns.into_iter().filter(|conn| Some(*conn) != but) {
@@ -45,6 +47,7 @@ impl Core {
         }
     }
 
+    /// Handles a flood: answers it, and passes it on if hops are left.
     pub(in crate::proto) fn on_explode(&mut self, peer: Peer, explode: Explode) {
         if let Some(roster) = &explode.roster {
             let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
@@ -78,7 +81,7 @@ impl Core {
         self.answer_floods();
     }
 
-    /// A copy over two hops may overtake the one that came straight, which goes further.
+    /// Handles a further copy. A copy over two hops may arrive before the direct one, which has more hops left.
     fn on_known_flood(&mut self, conn: ConnId, explode: Explode, hops: u8) {
         let flood = explode.flood;
         let Some(before) = self.search.floods.widen(flood, conn, hops, self.cx.now.moment) else {
@@ -91,19 +94,20 @@ impl Core {
         self.answer_floods();
     }
 
+    /// Handles a neighbour's answer to a flood.
     pub(in crate::proto) fn on_exploded(&mut self, conn: ConnId, exploded: Exploded) {
-        if !self.search.floods.heard(exploded.flood, &conn, &exploded.reached, exploded.messages) {
+        if !self.search.floods.record_answer(exploded.flood, &conn, &exploded.reached, exploded.messages) {
             return self.cx.dropped(DropReason::UnknownFlood);
         }
         self.answer_floods();
     }
 
-    /// Floods that all have answered, or that have waited long enough.
+    /// Answers the floods for which all answers have come or the deadline has passed.
     pub(in crate::proto) fn answer_floods(&mut self) {
         let done: Vec<_> = self
             .search
             .floods
-            .done(self.cx.now.moment)
+            .take_done(self.cx.now.moment)
             .into_iter()
             .map(|(id, flood)| (id, flood.from, flood.line, flood.began, flood.reached.clone(), flood.messages))
             .collect();
@@ -125,7 +129,7 @@ impl Core {
         self.cx.send(conn, Control::Exploded(Exploded { flood, reached: List(reached), messages }));
     }
 
-    /// Myself, as an answer to a flood counts me.
+    /// This session, as it is counted in the answer to a flood.
     fn reached(&self, flood: u64) -> Reached {
         let hash = |id: &[u8; 32]| -> ShortId {
             let hash = Sha256::new().chain_update(b"darknode/explode/1\0").chain_update(flood.to_be_bytes());

@@ -1,6 +1,6 @@
-//! Finding somebody by name or id: the question goes to neighbours, and beyond them through relays and servers only, at
-//! most sixteen hops; answers find back the way it came. Rosters and key cards are for anyone in the network; where
-//! somebody is stays with those who may know it.
+//! The search for a user by name or id. It goes to neighbours, and beyond them through relays and servers only, at most
+//! sixteen hops; answers return on the same path. Rosters and key cards are public within the network; locations are given
+//! only to users who may know them.
 
 use crate::id::{ConnId, UserId};
 use crate::identity::{Checked, Name};
@@ -14,8 +14,8 @@ use crate::wire::control::{Control, DeliverKnownList, Find, KnownUser};
 use crate::wire::record::Roster;
 
 impl Core {
-    /// Asks neighbours for somebody I do not know: relays and servers first.
-    pub(in crate::proto) fn ask_for(&mut self, typed: &str) {
+    /// Asks neighbours for an unknown user, relays and servers first.
+    pub(in crate::proto) fn start_find(&mut self, typed: &str) {
         let user: Option<UserId> = typed.parse().ok();
         let bare = typed.split('#').next().unwrap_or_default();
         let name = Name::parse(bare).ok().filter(|_| user.is_none());
@@ -36,8 +36,8 @@ impl Core {
         }
     }
 
-    /// A relay or server has come up: it is asked what is open still.
-    pub(in crate::proto) fn ask_newcomer_for_names(&mut self, peer: Peer) {
+    /// Sends the open searches to a relay or server that has just connected.
+    pub(in crate::proto) fn send_open_finds(&mut self, peer: Peer) {
         if self.is_carrier(peer.conn) {
             for find in self.search.finds.for_newcomer(peer.session, self.cx.now.moment) {
                 self.cx.send(peer.conn, Control::Find(find));
@@ -45,22 +45,22 @@ impl Core {
         }
     }
 
-    /// Somebody has become known for whom others asked a moment ago.
+    /// Answers the open searches that match a user who has just become known.
     pub(in crate::proto) fn answer_open_finds(&mut self, user: &UserId) {
         let Some(name) = self.people.users.roster(user).and_then(|roster| Name::parse(&roster.name).ok()) else {
             return;
         };
-        for (id, asker) in self.search.finds.answered_by(&name.folded(), user, self.cx.now.moment) {
+        for (id, asker) in self.search.finds.matching(&name.folded(), user, self.cx.now.moment) {
             let asker = self.peers.connections.up_peer(&asker).filter(|asker| asker.user != *user);
             let Some(Peer { conn, user: asker, .. }) = asker else { continue };
-            if self.search.finds.answer(id, *user) {
+            if self.search.finds.record_answer(id, *user) {
                 let known = self.known_user(user, &asker, false);
                 self.send_known(conn, id, vec![known], false);
             }
         }
     }
 
-    /// Somebody asks for a name: answer with whom I know, and pass it on if I am a relay or server.
+    /// Answers a search with the matching users that are known, and passes it on if this node is a relay or server.
     pub(in crate::proto) fn on_find(&mut self, peer: Peer, find: Find) {
         let relayed = self.shares_directory(peer.conn);
         let budget = if relayed { &mut self.search.budgets.relayed_finds } else { &mut self.search.budgets.finds };
@@ -75,7 +75,7 @@ impl Core {
             return self.cx.dropped(DropReason::FindSeen);
         }
         let mut meant = self.people.users.matching(name.as_ref(), find.user.as_ref());
-        meant.retain(|user| *user != peer.user && self.search.finds.answer(find.id, *user));
+        meant.retain(|user| *user != peer.user && self.search.finds.record_answer(find.id, *user));
         let known: Vec<KnownUser> = meant.iter().map(|user| self.known_user(user, &peer.user, false)).collect();
         if !known.is_empty() {
             self.send_known(peer.conn, find.id, known, false);
@@ -89,13 +89,13 @@ impl Core {
         }
     }
 
-    /// An answer to a question that I passed on goes back to who asked me. True if it was one.
-    pub(in crate::proto) fn pass_found(&mut self, conn: ConnId, list: &DeliverKnownList) -> bool {
+    /// Passes the answer to a search of another back to the neighbour that sent the search. False if it answers none.
+    pub(in crate::proto) fn pass_find_answer(&mut self, conn: ConnId, list: &DeliverKnownList) -> bool {
         let Some(asker) = self.search.finds.asker(list.id) else { return false };
         let Some(asker) = self.peers.connections.up(&asker) else { return true };
         let mut fresh = Vec::new();
         for known in list.users.iter() {
-            if self.is_sound(conn, known) && self.search.finds.answer(list.id, known.user) {
+            if self.is_sound(conn, known) && self.search.finds.record_answer(list.id, known.user) {
                 fresh.push(known.clone());
             }
         }
@@ -106,14 +106,15 @@ impl Core {
         true
     }
 
-    /// Whether a roster answers a question of mine. If so, what waits for the name is tried in a moment, when others of the
-    /// same name may have answered too.
-    pub(in crate::proto) fn is_found(&mut self, id: u64, roster: &Checked<Roster>) -> bool {
+    /// Takes a roster as the answer to a search of this node. If it is one, the commands that wait for the name are retried
+    /// after a pause, in which other users of the same name can answer too. False if it answers no search of this node.
+    pub(in crate::proto) fn take_find_answer(&mut self, id: u64, roster: &Checked<Roster>) -> bool {
         let folded = Name::parse(&roster.name).map(|name| name.folded()).unwrap_or_default();
-        if !self.search.finds.asked_for(id, &folded, &roster.user) || !self.search.finds.answer(id, roster.user) {
+        if !self.search.finds.is_own_for(id, &folded, &roster.user) || !self.search.finds.record_answer(id, roster.user)
+        {
             return false;
         }
-        self.commands.lookups.found_one(roster.user, self.cx.now.moment);
+        self.commands.lookups.record_found(roster.user, self.cx.now.moment);
         true
     }
 }

@@ -1,8 +1,8 @@
-//! requestPing: "have the target declare itself to me". Whoever misses somebody asks common friends and servers; each
-//! passes the question once, over connections that are there, to the target, answers with what it holds if the target's
-//! list names the asker, and remembers the question. The target answers on the path the question came by, and dials the
-//! asker only where the one who introduced it sees it, or in a network of its own: nobody may use us to knock on a third
-//! party's door.
+//! Ping requests: a request that the target declare itself to the asker. A node that misses a linked user sends them to
+//! common friends and servers. Each passes the request on once, over existing connections, to the target; answers with what
+//! it holds if the target's link list names the asker; and remembers the request. The target answers on the path of the
+//! request. It dials the asker only at the address that the introducer observed, or within a network of its own. This
+//! prevents reflected dials: nobody can direct this node's dials at a third party.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -23,8 +23,9 @@ use crate::wire::control::{Control, RequestPing};
 use crate::wire::record::{Declaration, Roster};
 
 impl Core {
-    /// Asks a few who may know where a missing user is. False if nobody of whom that can be said is connected.
-    pub(in crate::proto) fn ask_around(&mut self, target: &UserId) -> bool {
+    /// Asks a few neighbours that may know where a missing user is. False if no user within one link of the target is
+    /// connected.
+    pub(in crate::proto) fn ask_for_missing(&mut self, target: &UserId) -> bool {
         let up = self.peers.connections.iter_up().filter(|peer| self.presence.horizon.is_near(&peer.user, target));
         let friends = self.asked_at_once(target);
         let mut asked: BTreeMap<ConnId, Peer> = up.map(|peer| (peer.conn, peer)).take(friends).collect();
@@ -41,12 +42,14 @@ impl Core {
         !nobody_near
     }
 
+    /// The number of friends to ask at once: several at first, one after [`ASKED_AT_FIRST`].
     fn asked_at_once(&self, target: &UserId) -> usize {
         let since = self.peers.sought.sought_since(target).unwrap_or(self.cx.now.moment);
         if self.cx.now.moment.since(since) > ASKED_AT_FIRST { 1 } else { ASKED_FRIENDS }
     }
 
-    /// Who was asked remembers that for a while, and need not be asked again, but once if they come anew.
+    /// Asks a neighbour. It remembers the request for [`INTEREST`](crate::proto::limits::INTEREST) and is not asked again
+    /// meanwhile, except once more if it reconnects.
     fn ask_for_ping(&mut self, peer: Peer, target: UserId) {
         let over_relays = self.is_carrier(peer.conn) && self.people.links.wants(&target);
         if over_relays || !self.search.budgets.asked.draw((peer.session, target), self.cx.now.moment) {
@@ -64,8 +67,8 @@ impl Core {
         self.cx.send(peer.conn, Control::RequestPing(request));
     }
 
-    /// In a closed network any member may know where somebody is: a few, chosen at random, are asked for what they have
-    /// heard of all who are missing, in one message each.
+    /// Asks a few random members of a closed network, where any member may know where a user is, for what they hold about
+    /// all missing users, in one message each.
     pub(in crate::proto) fn ask_members_about(&mut self, missing: &[UserId]) {
         if self.cx.config.network == NetworkId::OPEN || missing.is_empty() {
             return;
@@ -77,8 +80,8 @@ impl Core {
         }
     }
 
-    /// Nobody who is connected may know where somebody is: a few of those whom their list names are tried, if there is room
-    /// for one to stay.
+    /// Dials a few sessions of the users whom the target's link list names, since none of them is connected. Does nothing if
+    /// no further stranger could stay connected.
     fn dial_friends_of(&mut self, target: &UserId, count: usize) {
         if self.unlinked_peers().len() >= MAX_SUBSTITUTES {
             return;
@@ -95,19 +98,19 @@ impl Core {
         }
     }
 
-    /// Asks somebody who has come up what this node has been looking for, and is ready for their questions.
+    /// Sends open queries to a neighbour that has just connected, and answers queries about it.
     pub(in crate::proto) fn ask_newcomer(&mut self, peer: Peer) {
         self.ask_newcomer_for_missing(peer);
-        self.ask_newcomer_for_names(peer);
+        self.send_open_finds(peer);
         self.answer_open_finds(&peer.user);
         self.keep_if_within_two_links(&peer.user);
         self.meet_member(peer);
         if self.people.links.wants(&peer.user) {
-            self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
+            self.search.members.check_soon(&mut self.cx.rng, self.cx.now.moment);
         }
     }
 
-    /// Somebody has come who may know those I miss: they are asked at once, and remember that I asked.
+    /// Asks a new neighbour for the missing users of whom it may know.
     fn ask_newcomer_for_missing(&mut self, peer: Peer) {
         let server = self.is_my_server(&peer.session);
         let near = |target: &UserId| server || self.presence.horizon.is_near(&peer.user, target);
@@ -120,12 +123,13 @@ impl Core {
         }
     }
 
-    /// Connections to the servers I was told to use, or am linked with.
+    /// Connected servers that are configured, or linked with this user.
     fn my_servers(&self) -> Vec<Peer> {
         let up = self.peers.connections.iter_up();
         up.filter(|peer| self.is_my_server(&peer.session)).collect()
     }
 
+    /// Handles a ping request: for this user from the asker itself or introduced by a neighbour, or for another user.
     pub(in crate::proto) fn on_request_ping(&mut self, peer: Peer, request: RequestPing) {
         let Some(declaration) = self.checked::<Declaration>(peer.conn, &request.declaration) else { return };
         if request.target != self.cx.config.user {
@@ -137,17 +141,17 @@ impl Core {
         }
     }
 
-    /// Somebody asks for another: pass it on, answer, remember.
+    /// Passes on a request for another user, answers it, and remembers it.
     fn on_ping_for_another(&mut self, peer: Peer, request: RequestPing, declaration: Checked<Declaration>) {
         let (asker, asker_user, target) = (declaration.session, declaration.user, request.target);
         if request.hops == 0 || target == asker_user {
             return self.cx.dropped(DropReason::PingNotToBePassedOn);
         }
-        if !self.may_ask(peer.conn, peer.session, &asker, &request) {
+        if !self.admits_ping(peer.conn, peer.session, &asker, &request) {
             return;
         }
         if self.cx.is_carrier() {
-            self.follow(peer, &request, asker);
+            self.relay_query(peer, &request, asker);
         } else {
             self.introduce(peer.conn, &request);
         }
@@ -163,8 +167,8 @@ impl Core {
         }
     }
 
-    /// Whether a question may be brought, by the asker itself or from relay to relay, and is within the budgets.
-    fn may_ask(&mut self, conn: ConnId, by: SessionId, asker: &SessionId, request: &RequestPing) -> bool {
+    /// Whether a request comes from the asker itself or from relay to relay, and is within the budgets.
+    fn admits_ping(&mut self, conn: ConnId, by: SessionId, asker: &SessionId, request: &RequestPing) -> bool {
         let now = self.cx.now.moment;
         let relayed = *asker != by;
         if relayed && !(self.shares_directory(conn) && self.search.budgets.relayed_pings.draw(by, now)) {
@@ -177,7 +181,7 @@ impl Core {
             self.cx.dropped(DropReason::PingOverBudget);
             return false;
         }
-        if relayed && !self.is_askers_own(request, asker) {
+        if relayed && !self.is_signed_by_asker(request, asker) {
             self.strike(conn, DropReason::PingOfAnother);
             return false;
         }
@@ -188,7 +192,7 @@ impl Core {
         true
     }
 
-    /// To the target's live sessions, with the place where I see the asker.
+    /// Passes a request on to the target's live sessions, with the address observed for the asker.
     fn introduce(&mut self, asker: ConnId, request: &RequestPing) {
         let Some(addr) = self.peers.connections.get(&asker).map(|neighbour| neighbour.addr) else { return };
         let observed = Some(Addr(addr)).filter(|addr| crate::proto::people::sessions::is_shareable(&addr.0));
@@ -198,8 +202,8 @@ impl Core {
         }
     }
 
-    /// Somebody I am linked with looks for me, says a neighbour of both: I look for them where the neighbour sees them, and
-    /// in the networks that I am in myself.
+    /// Handles a request for this user that a common neighbour has passed on. The asker is dialled at the address that the
+    /// neighbour observed, and at its declared addresses within this node's own networks.
     fn on_introduced(&mut self, peer: Peer, request: RequestPing, declaration: Checked<Declaration>) {
         if let Some(roster) = &request.roster {
             let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
@@ -209,14 +213,14 @@ impl Core {
         }
         let (asker, user) = (declaration.session, declaration.user);
         let linked = self.people.links.wants(&user) && self.people.users.admits(&user, &asker);
-        if !linked && !self.welcomes(&user, &peer.session) {
+        if !linked && !self.accepts_introduction(&user, &peer.session) {
             return self.cx.dropped(DropReason::PingOfUnlinked);
         }
         if linked && self.is_carrier(peer.conn) && self.may_answer(peer.session, &asker) {
-            self.answer_question(peer.conn, request.id);
+            self.answer_query(peer.conn, request.id);
         }
         let near =
-            declaration.addrs.iter().map(|addr| addr.0).filter(|addr| linked && self.is_in_my_networks(&addr.ip()));
+            declaration.addrs.iter().map(|addr| addr.0).filter(|addr| linked && self.is_in_own_networks(&addr.ip()));
         let places: BTreeSet<SocketAddr> = request.observed.map(|addr| addr.0).into_iter().chain(near).collect();
         if linked {
             self.receive_declaration(declaration, self.cx.now.moment);
@@ -233,7 +237,7 @@ impl Core {
         }
     }
 
-    /// Whether a question by one asker is answered where it came from, or was answered too often a moment ago.
+    /// Whether an asker's request may be answered on the path it came by, or was answered too often lately.
     fn may_answer(&mut self, by: SessionId, asker: &SessionId) -> bool {
         let may = self.search.budgets.pairs.draw((by, *asker, self.cx.config.user), self.cx.now.moment);
         if !may {
@@ -242,26 +246,26 @@ impl Core {
         may
     }
 
-    /// Whether a stranger is met whom somebody introduces: if strangers' links are accepted here anyway, by a server that I
-    /// was told to use. So two who share nothing but a server come together.
-    fn welcomes(&self, stranger: &UserId, introducer: &SessionId) -> bool {
+    /// Whether to connect with a stranger that `introducer` introduces. Only an own server may introduce strangers, and only
+    /// if links are accepted automatically. Two users who have nothing but a server in common can meet this way.
+    fn accepts_introduction(&self, stranger: &UserId, introducer: &SessionId) -> bool {
         self.cx.config.accept == Accept::Auto
             && self.is_my_server(introducer)
             && !self.people.links.is_blocked(stranger)
     }
 
-    /// The same /24, or /64, as one of my own addresses.
-    fn is_in_my_networks(&self, ip: &IpAddr) -> bool {
+    /// Whether an address is in the same /24 (IPv4) or /64 (IPv6) as one of this node's own addresses.
+    fn is_in_own_networks(&self, ip: &IpAddr) -> bool {
         let prefix = |ip: &IpAddr| match ip {
             IpAddr::V4(ip) => ip.octets()[..3].to_vec(),
             IpAddr::V6(ip) => ip.octets()[..8].to_vec(),
         };
-        self.people.myself.addrs.iter().any(|mine| prefix(&mine.ip()) == prefix(ip))
+        self.people.myself.addrs.iter().any(|own| prefix(&own.ip()) == prefix(ip))
     }
 
-    /// Somebody declares themselves here: those who asked for them are told, if they may know.
-    pub(in crate::proto) fn tell_interested(&mut self, session: SessionId, user: &UserId) {
-        for asker in self.search.interest.answered(user, self.cx.now.moment) {
+    /// Notifies the askers of a user who has declared itself, if they may know its location.
+    pub(in crate::proto) fn notify_interested(&mut self, session: SessionId, user: &UserId) {
+        for asker in self.search.interest.take_askers(user, self.cx.now.moment) {
             let Some(conn) = self.peers.connections.up(&asker).filter(|_| asker != session) else { continue };
             let Some(asker_user) = self.peers.connections.peer(&conn).map(|peer| peer.user) else { continue };
             if self.may_know_where(&asker_user, user) {

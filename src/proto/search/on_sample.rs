@@ -1,5 +1,4 @@
-//! Random neighbours: samples of members come in and go out, and where there are too few of the random share, some are
-//! dialled.
+//! Random neighbours: exchanges samples of members, and dials random sessions while too few of the neighbours are random.
 
 use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::proto::Core;
@@ -10,7 +9,7 @@ use crate::proto::limits::{MAX_MEMBERS, MAX_MEMBERS_SERVER, RANDOM_TRIES, SAMPLE
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::people::People;
-use crate::proto::search::members::{pick, share};
+use crate::proto::search::members::{pick, random_share};
 use crate::time::Moment;
 use crate::wire::codec::List;
 use crate::wire::control::{Control, KnownUser, Sample};
@@ -21,7 +20,7 @@ impl Core {
         self.cx.config.network != NetworkId::OPEN
     }
 
-    /// Two members have met: each remembers the other, and the one who dialled begins to exchange samples.
+    /// Adds a connected member to the sample. The side that dialled begins an exchange of samples.
     pub(in crate::proto) fn meet_member(&mut self, peer: Peer) {
         if !self.is_closed() {
             return;
@@ -32,15 +31,16 @@ impl Core {
         }
     }
 
-    /// At the start: everybody remembered may be chosen.
+    /// Fills the sample with the stored sessions at start.
     pub(in crate::proto) fn remember_members(&mut self) {
         if self.is_closed() {
             for session in self.people.sessions.ids().collect::<Vec<_>>() {
-                self.search.members.learn(session, MAX_MEMBERS_SERVER, &mut self.cx.rng);
+                self.search.members.insert(session, MAX_MEMBERS_SERVER, &mut self.cx.rng);
             }
         }
     }
 
+    /// Adds a session to the sample and keeps the records of its user.
     fn remember_member(&mut self, session: SessionId) {
         let bound = if self.cx.is_carrier() { MAX_MEMBERS_SERVER } else { MAX_MEMBERS };
         if let Some(user) = self.people.sessions.get(&session).map(|known| known.user)
@@ -48,14 +48,14 @@ impl Core {
         {
             self.people.keep(&mut self.cx, user);
         }
-        if let Some(out) = self.search.members.learn(session, bound, &mut self.cx.rng)
+        if let Some(out) = self.search.members.insert(session, bound, &mut self.cx.rng)
             && let Some(user) = self.people.sessions.get(&out).map(|known| known.user)
         {
             self.forget_if_unneeded(&user);
         }
     }
 
-    /// Members that were heard of lately, chosen at random. Who is dead is not passed on.
+    /// Sends random members that are connected or were heard of within [`SAMPLE_FRESH`], so that dead sessions do not spread.
     fn send_sample(&mut self, peer: Peer, answer: bool) {
         let Core { cx: Context { rng, now, .. }, people: People { sessions, .. }, peers, search, .. } = self;
         let chosen = search.members.choose(SAMPLE, rng, |session| {
@@ -69,6 +69,7 @@ impl Core {
         self.cx.send(peer.conn, Control::Sample(Sample { members: List(members), answer }));
     }
 
+    /// Handles a sample of members, and answers it if it begins an exchange.
     pub(in crate::proto) fn on_sample(&mut self, peer: Peer, sample: Sample) {
         if !self.is_closed() {
             return self.cx.dropped(DropReason::SampleInOpenNetwork);
@@ -82,7 +83,7 @@ impl Core {
         for known in sample.members.0 {
             self.on_member(peer.conn, known);
         }
-        self.search.members.news(&mut self.cx.rng, self.cx.now.moment);
+        self.search.members.check_soon(&mut self.cx.rng, self.cx.now.moment);
     }
 
     fn on_member(&mut self, conn: ConnId, known: KnownUser) {
@@ -105,30 +106,32 @@ impl Core {
         self.receive_cards(conn, &known);
     }
 
-    /// Connections that are there by chance: to strangers who are not there because somebody is missing who is linked with
-    /// them.
+    /// Random connections: those to strangers, without strangers that were dialled because they are linked with a missing
+    /// user.
     fn random_neighbours(&self) -> Vec<ConnId> {
         let missing: Vec<UserId> = self.peers.sought.missing().collect();
         let stands_in = |user: &UserId| missing.iter().any(|target| self.presence.horizon.is_near(user, target));
         self.unlinked_peers().into_iter().filter(|(_, user)| !stands_in(user)).map(|(conn, _)| conn).collect()
     }
 
-    /// Dials some at random when too few of the neighbours are, or too few of those I chose: whoever dials me chose me, and
-    /// they may be many in one hand. Lets go of one that I chose when there are too many.
+    /// Keeps the random share of neighbours. Dials random sessions when there are too few random neighbours, or too few that
+    /// this node has chosen: sessions that dial this node have chosen it, and one attacker may run many of them. Closes a
+    /// chosen connection when there are too many.
     pub(in crate::proto) fn keep_random_share(&mut self) {
-        let first = self.search.members.is_calm();
-        if !self.search.members.due(&mut self.cx.rng, self.cx.now.moment) {
+        let first = self.search.members.is_first_check();
+        if !self.search.members.take_due(&mut self.cx.rng, self.cx.now.moment) {
             return;
         }
         let random = self.random_neighbours();
         let chosen: Vec<ConnId> = random.iter().copied().filter(|conn| self.is_chosen(conn)).collect();
-        let (all, own) = (share(self.peers.connections.iter_up().count() - self.unlinked_peers().len()), chosen.len());
+        let (all, own) =
+            (random_share(self.peers.connections.iter_up().count() - self.unlinked_peers().len()), chosen.len());
         let short = all.saturating_sub(random.len()).max(all.div_ceil(2).saturating_sub(own));
         if short > 0 {
-            // At first as many as are needed; when that was not enough, many are dead.
+            // The first time as many as needed. If that was not enough, many sessions of the sample are dead.
             self.dial_at_random(if first { short } else { short * 3 });
         } else if random.len() > all && own > all.div_ceil(2) {
-            self.let_go_of_one(&chosen);
+            self.close_one_surplus(&chosen);
         }
     }
 
@@ -136,7 +139,8 @@ impl Core {
         self.peers.connections.get(conn).is_some_and(|neighbour| neighbour.chosen)
     }
 
-    fn let_go_of_one(&mut self, chosen: &[ConnId]) {
+    /// Closes one chosen connection that is old enough and not needed otherwise.
+    fn close_one_surplus(&mut self, chosen: &[ConnId]) {
         let spare = |conn: &ConnId| {
             let neighbour = self.peers.connections.get(conn);
             neighbour.is_some_and(|neighbour| self.cx.now.moment.since(neighbour.since) > SETTLED)

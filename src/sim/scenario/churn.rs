@@ -19,7 +19,7 @@ pub fn run(mut harness: Harness) -> Report {
     off.iter().for_each(|node| harness.sim.crash(*node));
     harness.run(Duration::from_secs(60));
     harness.phase("churn");
-    let minutes = harness.order.span.as_secs() / 60;
+    let minutes = harness.params.span.as_secs() / 60;
     let leavers = (nodes as u64 * CHURN / 100).max(1);
     let before = harness.sim.traffic();
     let (mut seen, mut reliability, mut ghosts) = (0.0, 0.0, 0);

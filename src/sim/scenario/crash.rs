@@ -18,7 +18,7 @@ pub fn run(mut harness: Harness) -> Report {
     harness.cost_of_a_change();
     harness.cost_of_rest();
     harness.phase("after the crash");
-    let (share, silent) = (harness.order.crash, harness.order.silent);
+    let (share, silent) = (harness.params.crash, harness.params.silent);
     let before = harness.sim.traffic();
     for node in harness.choose(share, harness.graph.nodes()) {
         if silent { harness.sim.crash(node) } else { harness.sim.crash_loudly(node) }

@@ -1,5 +1,5 @@
-//! The harness shared by all scenarios: a world of nodes that know each other, queries about it ([`visibility`]), and
-//! measurements ([`costs`]).
+//! The harness shared by all scenarios: a world of nodes that know each other, queries about it (`visibility`), and
+//! measurements (`costs`).
 
 mod costs;
 mod visibility;
@@ -38,7 +38,7 @@ pub struct Harness<'a> {
     /// The links between the nodes.
     pub graph: Graph,
     /// The parameters of the run.
-    pub order: &'a Params,
+    pub params: &'a Params,
     /// The nodes within two links of each node.
     horizons: Vec<Vec<NodeIndex>>,
     phase: &'static str,
@@ -52,28 +52,28 @@ pub struct Harness<'a> {
 
 impl<'a> Harness<'a> {
     /// A world of stopped nodes that know nobody, and the graph of links to preload.
-    pub fn new(order: &'a Params, progress: &'a mut dyn FnMut(Progress)) -> Harness<'a> {
-        let network = if order.closed { NetworkId([7; 32]) } else { NetworkId::OPEN };
-        let scheme = if order.signed { Scheme::Ed25519 } else { Scheme::Cheap };
-        let record = order.nodes <= super::SMALL;
-        let disks = order.nodes <= KEPT || order.scenario.restarts();
+    pub fn new(params: &'a Params, progress: &'a mut dyn FnMut(Progress)) -> Harness<'a> {
+        let network = if params.closed { NetworkId([7; 32]) } else { NetworkId::OPEN };
+        let scheme = if params.signed { Scheme::Ed25519 } else { Scheme::Cheap };
+        let record = params.nodes <= super::SMALL;
+        let disks = params.nodes <= KEPT || params.scenario.restarts();
         let settings = Settings {
-            seed: order.seed,
+            seed: params.seed,
             scheme,
-            loss: order.loss,
-            twice: order.twice,
+            loss: params.loss,
+            twice: params.twice,
             network,
             record,
             disks,
             ..Settings::default()
         };
-        let mut rng = ChaCha20Rng::seed_from_u64(order.seed ^ 0x67_72_61_70_68);
-        let graph = order.topology.build(order.nodes, order.degree, &mut rng);
+        let mut rng = ChaCha20Rng::seed_from_u64(params.seed ^ 0x67_72_61_70_68);
+        let graph = params.topology.build(params.nodes, params.degree, &mut rng);
         let mut harness = Harness {
             sim: Sim::new(settings),
             horizons: (0..graph.nodes()).map(|node| graph.horizon(node)).collect(),
             graph,
-            order,
+            params,
             phase: "setup",
             progress,
             invariants: Invariants::default(),
@@ -82,7 +82,7 @@ impl<'a> Harness<'a> {
             broken_more: 0,
             moves: 0,
         };
-        for node in 0..order.nodes {
+        for node in 0..params.nodes {
             harness.sim.add_node(Plan::client(format!("n{node}")));
         }
         harness

@@ -30,7 +30,7 @@ pub enum Scenario {
     Crash,
     /// All nodes start within one second and know a single address.
     Coldstart,
-    /// One node floods its declaration over all short paths.
+    /// One node floods its declaration to all nodes within two connections.
     Explode,
     /// One node in ten leaves every minute, and as many return.
     Churn,
@@ -148,9 +148,9 @@ pub struct Progress {
 }
 
 /// Runs a scenario to its end.
-pub fn run(order: &Params, progress: &mut dyn FnMut(Progress)) -> Report {
-    let harness = Harness::new(order, progress);
-    match order.scenario {
+pub fn run(params: &Params, progress: &mut dyn FnMut(Progress)) -> Report {
+    let harness = Harness::new(params, progress);
+    match params.scenario {
         Scenario::Figure3 => figure3::run(harness),
         Scenario::Restart => restart::run(harness),
         Scenario::Partition => partition::run(harness),

@@ -36,11 +36,11 @@ struct Message {
 
 pub fn run(mut harness: Harness) -> Report {
     let mut messages = send_messages(&mut harness);
-    let mut rng = ChaCha20Rng::seed_from_u64(harness.order.seed ^ 0x6d_65_65_74);
+    let mut rng = ChaCha20Rng::seed_from_u64(harness.params.seed ^ 0x6d_65_65_74);
     let trace = contacts(harness.graph.nodes(), DAY * TRACE_DAYS, &mut rng);
     let spray_share = ideal_scheme_figures(&mut harness, &trace, &messages);
     harness.phase("contacts");
-    let (begin, span) = (harness.sim.now(), harness.order.span);
+    let (begin, span) = (harness.sim.now(), harness.params.span);
     let mut active: VecDeque<Contact> = VecDeque::new();
     for contact in trace.iter().take_while(|contact| contact.at < span) {
         while let Some(over) = active.front().filter(|other| other.at + CONTACT <= contact.at).copied() {

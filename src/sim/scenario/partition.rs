@@ -22,9 +22,9 @@ pub fn run(mut harness: Harness) -> Report {
     harness.warm_up();
     harness.visibility_figures("before");
     harness.phase("partitioned");
-    let span = harness.order.span;
+    let span = harness.params.span;
     let before = harness.sim.traffic();
-    match harness.order.parts {
+    match harness.params.parts {
         Parts::Halves => long_partition(&mut harness, 2, span),
         Parts::Thirds => long_partition(&mut harness, 3, span),
         Parts::Flapping => {
@@ -37,7 +37,7 @@ pub fn run(mut harness: Harness) -> Report {
         }
     }
     harness.spent("apart", &before);
-    if harness.order.parts != Parts::Flapping {
+    if harness.params.parts != Parts::Flapping {
         harness.visibility_figures("apart");
     }
     harness.phase("rejoined");

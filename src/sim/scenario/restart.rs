@@ -19,7 +19,7 @@ pub fn run(mut harness: Harness) -> Report {
     (0..=server).for_each(|node| harness.sim.crash(node));
     harness.run(Duration::from_secs(60));
     let stay = harness.choose(VALID_ADDRESSES, nodes);
-    let forget = harness.choose(harness.order.forget, nodes);
+    let forget = harness.choose(harness.params.forget, nodes);
     for node in 0..nodes {
         if !stay.contains(&node) {
             harness.move_to_new_address(node);

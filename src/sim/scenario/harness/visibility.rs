@@ -71,7 +71,7 @@ impl Harness<'_> {
         found
     }
 
-    /// Whether everybody sees exactly whom they should.
+    /// Whether everybody sees exactly whom they should. Stops at the first difference.
     pub fn visibility_is_correct(&self) -> bool {
         let on = |node: NodeIndex| self.sim.nodes[node].is_on();
         let reaches = |a, b| self.sim.net().reaches(a, b);
