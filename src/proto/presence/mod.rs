@@ -1,12 +1,13 @@
 //! Presence: who is online, and who may know it.
 //!
 //! [`horizon`] holds the users within two links, [`online`] the reachable sessions and their witnesses, [`offers`] and
-//! [`pushes`] what is still to be sent to whom. `on_presence` handles declarations and their forwarding; `on_digest`
-//! repairs lost updates whenever two peers connect.
+//! [`pushes`] what is still to be sent to whom. `on_presence` handles declarations and their forwarding. Whenever two peers
+//! connect, `on_digest` compares what they hold and `on_known_list` sends what one of them lacks, which repairs lost updates.
 
 pub mod horizon;
 pub mod offers;
 mod on_digest;
+mod on_known_list;
 mod on_presence;
 pub mod online;
 pub mod pushes;
