@@ -11,7 +11,7 @@ use crate::proto::limits::{MAX_PLACES_EXPECTED, STATUS_RECENT};
 use crate::proto::notice::{ErrorCode, Filter, Notice, WarningCode};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
-use crate::proto::people::users::Meant;
+use crate::proto::people::users::Resolved;
 use crate::proto::persist::{LinkState, Op};
 use crate::wire::content::{MAX_TEXT, kind};
 
@@ -67,13 +67,13 @@ impl Core {
                 .map(|address: ContactAddress| address.user)
                 .map_err(|why| (ErrorCode::BadAddress, why.to_string()));
         }
-        match self.people.users.meant(typed) {
-            Meant::One(id) => Ok(id),
-            Meant::Nobody => {
+        match self.people.users.resolve(typed) {
+            Resolved::One(id) => Ok(id),
+            Resolved::Unknown => {
                 Err((ErrorCode::UnknownUser, format!("nobody called {typed} is known; \\users lists who is")))
             }
-            Meant::NoName(why) => Err((ErrorCode::BadName, why.to_string())),
-            Meant::Several(ids) => {
+            Resolved::Invalid(why) => Err((ErrorCode::BadName, why.to_string())),
+            Resolved::Ambiguous(ids) => {
                 let handles: Vec<String> = ids.iter().map(|id| self.people.users.handle(id)).collect();
                 Err((ErrorCode::AmbiguousUser, format!("{typed} may be {}; type one of these", handles.join(" or "))))
             }
@@ -112,7 +112,7 @@ impl Core {
         self.refuse_self(&id)?;
         self.refuse_blocked(&id)?;
         if self.people.links.can_ask(&id) {
-            self.say_link(id, LinkState::Linked);
+            self.set_link(id, LinkState::Linked);
         }
         let with = self.people.users.handle(&id);
         let online = !self.peers.connections.of_user(&id).is_empty() || !self.presence.online.of_user(&id).is_empty();
@@ -123,7 +123,7 @@ impl Core {
     fn add(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
         self.refuse_self(&id)?;
         if self.people.links.can_ask(&id) {
-            self.say_link(id, LinkState::Linked);
+            self.set_link(id, LinkState::Linked);
         }
         self.done(line, format!("added {}", self.people.users.handle(&id)))
     }
@@ -131,8 +131,8 @@ impl Core {
     fn unlink(&mut self, line: Option<u64>, typed: &str, state: LinkState) -> Result<(), Failed> {
         let id = self.resolve_user(typed)?;
         self.refuse_self(&id)?;
-        if self.people.links.mine(&id) != state {
-            self.say_link(id, state);
+        if self.people.links.own_state(&id) != state {
+            self.set_link(id, state);
         }
         if state == LinkState::Blocked {
             for Peer { conn, .. } in self.peers.connections.of_user(&id) {
@@ -154,8 +154,8 @@ impl Core {
             let message = "too much is waiting to be delivered; \\cancel some of it or wait".to_owned();
             return Err((ErrorCode::TooMany, message));
         }
-        if self.people.links.mine(&to) != LinkState::Linked {
-            self.say_link(to, LinkState::Linked);
+        if self.people.links.own_state(&to) != LinkState::Linked {
+            self.set_link(to, LinkState::Linked);
         }
         let lamport = self.cx.count.next_lamport();
         let message = self.post(Address::from(to), kind::TEXT, text.clone().into_bytes(), lamport, line);
@@ -180,7 +180,7 @@ impl Core {
         if self.people.myself.addrs.contains(&addr) {
             return Err((ErrorCode::BadAddress, format!("{addr} is my own address")));
         }
-        let dial = Dial { addr, purpose: Purpose::Ping { line, whom: None } };
+        let dial = Dial { addr, purpose: Purpose::Ping { line, expected: None } };
         self.dial(dial, None);
         Ok(())
     }
@@ -194,7 +194,7 @@ impl Core {
         }
         self.peers.pings.await_user(line, whom, self.cx.now.moment);
         for addr in places {
-            self.dial(Dial { addr, purpose: Purpose::Ping { line, whom: Some(whom) } }, None);
+            self.dial(Dial { addr, purpose: Purpose::Ping { line, expected: Some(whom) } }, None);
         }
         Ok(())
     }
@@ -325,7 +325,7 @@ impl Core {
             self.cx.notice(lookup.line, Notice::Error { code: ErrorCode::UnknownUser, message });
         }
         for user in self.commands.lookups.take_found() {
-            self.forget_if_strange(&user);
+            self.forget_if_unneeded(&user);
         }
     }
 }

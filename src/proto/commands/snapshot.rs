@@ -34,8 +34,8 @@ impl Core {
             id,
             online: me || sessions.iter().any(|session| session.online),
             distance,
-            nearby: self.peers.nearby.shows(&id)
-                || self.known_sessions(&id).iter().any(|s| self.peers.nearby.announces(s)),
+            nearby: self.peers.nearby.is_shown(&id)
+                || self.known_sessions(&id).iter().any(|s| self.peers.nearby.is_announced(s)),
             verified: self.people.users.is_verified(&id),
             sessions,
         }
@@ -82,7 +82,7 @@ impl Core {
         };
         // A loopback address leads to this machine, so it is of use for this user only.
         let is_usable =
-            |addr: &&SocketAddr| crate::proto::people::sessions::may_travel(addr) && (me || !addr.ip().is_loopback());
+            |addr: &&SocketAddr| crate::proto::people::sessions::is_shareable(addr) && (me || !addr.ip().is_loopback());
         let places = addrs.iter().filter(is_usable).take(MAX_PLACES).copied().collect();
         Profile {
             user: self.people.users.handle(id),

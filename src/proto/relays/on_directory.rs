@@ -54,8 +54,8 @@ impl Core {
             return self.cx.dropped(DropReason::AnnouncementOverBudget);
         }
         match self.relays.directory.announce(user, by, distance, self.cx.now.moment) {
-            Announced::Nearer => self.user_like(user.0).into_iter().for_each(|user| self.on_reachable(&user)),
-            Announced::Recorded => self.user_like(user.0).into_iter().for_each(|user| self.lose_route(&user)),
+            Announced::Nearer => self.find_user(user.0).into_iter().for_each(|user| self.on_reachable(&user)),
+            Announced::Recorded => self.find_user(user.0).into_iter().for_each(|user| self.lose_route(&user)),
             Announced::Refused => self.cx.dropped(DropReason::TooManyAnnounced),
         }
     }
@@ -85,7 +85,7 @@ impl Core {
         if changed.is_empty() {
             return;
         }
-        for user in changed.iter().filter_map(|(user, _)| self.user_like(user.0)).collect::<Vec<_>>() {
+        for user in changed.iter().filter_map(|(user, _)| self.find_user(user.0)).collect::<Vec<_>>() {
             self.route_all_to(&Address::from(user));
             self.lose_route(&user);
         }
@@ -106,7 +106,7 @@ impl Core {
             return None;
         }
         let bare = UserMark { user, version: None, sessions: List(Vec::new()), distance: None };
-        let known = self.user_like(user.0).filter(|_| distance < UNREACHABLE);
+        let known = self.find_user(user.0).filter(|_| distance < UNREACHABLE);
         let summary = known.map_or(bare, |user| self.directory_summary(&user));
         Some(UserMark { distance: Some(distance), ..summary })
     }

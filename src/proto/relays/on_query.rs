@@ -44,7 +44,7 @@ impl Core {
         self.ask_relays(target);
         for relay in before.iter().filter(|relay| !self.relays.own_queries.was_asked(relay, target)) {
             for session in self.presence.online.of_user(target) {
-                self.presence.online.unvouched(&session, relay, self.cx.now.moment);
+                self.presence.online.remove_witness(&session, relay, self.cx.now.moment);
             }
         }
     }
@@ -129,7 +129,7 @@ impl Core {
                 .up(&asker)
                 .and_then(|conn| self.peers.connections.get(&conn))
                 .map(|n| Addr(n.addr));
-            let observed = observed.filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
+            let observed = observed.filter(|addr| crate::proto::people::sessions::is_shareable(&addr.0));
             for Peer { conn, session, .. } in here {
                 if self.relays.relayed_queries.pass(key, session) {
                     let request = RequestPing { hops: 0, observed, ..request.clone() };

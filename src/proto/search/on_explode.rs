@@ -72,8 +72,8 @@ impl Core {
             self.cx.dropped(DropReason::ExplodeTooSoon);
             return self.answer_floods();
         }
-        if self.concerns(&origin) && self.take_declaration(declaration, self.cx.now.moment) {
-            self.peers.sought.news(&origin, self.cx.now.moment);
+        if self.concerns(&origin) && self.receive_declaration(declaration, self.cx.now.moment) {
+            self.peers.sought.retry(&origin, self.cx.now.moment);
         }
         if hops > 0 {
             self.flood(Explode { hops: hops - 1, ..explode }, Some(peer.conn));
