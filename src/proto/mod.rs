@@ -132,8 +132,8 @@ impl Core {
         };
         core.remember_members();
         core.remember_friends();
-        core.remember_mail();
-        core.settle_everybody();
+        core.restore_entrusted();
+        core.settle_all();
         core.remember_who_was_there();
         core.seek_everybody();
         core.replay(&memory.replay);
@@ -177,7 +177,7 @@ impl Core {
     /// The next thing to do, in order. What must be sealed for it comes last: until then everything else is under way.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.cx.out.poll().or_else(|| {
-            if self.seal_what_waits() {
+            if self.seal_pending() {
                 self.deadline = self.next_timeout();
             }
             self.cx.out.poll()
