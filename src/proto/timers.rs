@@ -46,12 +46,12 @@ impl Core {
         if self.people.myself.refresh_at <= now {
             self.declare(true);
         }
-        for to in self.chat.outbox.resend(now) {
+        for to in self.chat.outbox.take_resends(now) {
             self.cx.dropped(DropReason::LinesUnanswered);
             self.chat.sealing.want_lines(to);
         }
         if self.chat.settle_at <= now {
-            self.settle_everybody();
+            self.settle_all();
         }
         self.with_mail(|mail, cx, near| mail.on_time(cx, near));
         if self.chat.inbox.next().is_some_and(|at| at <= now) {

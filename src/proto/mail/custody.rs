@@ -334,7 +334,7 @@ impl Custody {
     }
 
     /// Envelopes of mine, in the order they were sealed.
-    pub fn mine(&self) -> impl Iterator<Item = (&CustodyRow, &Mine)> {
+    pub fn own(&self) -> impl Iterator<Item = (&CustodyRow, &Mine)> {
         self.mine
             .iter()
             .filter_map(|(_, id)| self.held.get(id))
@@ -342,17 +342,17 @@ impl Custody {
     }
 
     /// Envelopes of mine to an address, with whom else they are.
-    pub fn mine_to(&self, address: &Address) -> impl Iterator<Item = &Held> + '_ {
+    pub fn own_to(&self, address: &Address) -> impl Iterator<Item = &Held> + '_ {
         self.to(address).filter_map(|id| self.held.get(&id)).filter(|held| held.row.mine.is_some())
     }
 
     /// Bytes of envelopes of mine.
-    pub fn my_bytes(&self) -> usize {
+    pub fn own_bytes(&self) -> usize {
         self.my_bytes
     }
 
     /// And of receipts among them.
-    pub fn my_receipts(&self) -> usize {
+    pub fn own_receipt_bytes(&self) -> usize {
         self.my_receipts
     }
 

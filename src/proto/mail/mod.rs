@@ -65,7 +65,7 @@ pub enum Fact {
     /// A record that came on a connection does not verify.
     BadRecord { conn: ConnId, refused: Refused },
     /// A carrier that was full may be tried again.
-    RoomAgain,
+    CapacityAgain,
 }
 
 impl Mail {
@@ -89,7 +89,7 @@ impl Mail {
     }
 
     /// Whether mail to a user may be sealed anew now.
-    pub fn may_seal_anew(&mut self, user: UserId, now: Moment) -> bool {
+    pub fn may_seal_again(&mut self, user: UserId, now: Moment) -> bool {
         self.budgets.sealed_anew.draw(user, now)
     }
 

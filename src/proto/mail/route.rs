@@ -340,7 +340,7 @@ impl Mail {
         }
         if self.handover.has_room_again(cx.now.moment) {
             self.custody.newest().iter().rev().for_each(|id| self.route(cx, near, id));
-            self.facts.push_back(Fact::RoomAgain);
+            self.facts.push_back(Fact::CapacityAgain);
         }
     }
 

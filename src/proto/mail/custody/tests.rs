@@ -78,9 +78,9 @@ fn agree(custody: &Custody, naive: &Naive) {
     assert_eq!((custody.members.bytes, custody.members.items), sum(true));
     assert_eq!((custody.strangers.bytes, custody.strangers.items), sum(false));
     let mine: Vec<&CustodyRow> = naive.0.iter().filter(|row| row.mine.is_some()).collect();
-    assert_eq!(custody.my_bytes(), mine.iter().map(|row| row.bytes.len()).sum::<usize>());
+    assert_eq!(custody.own_bytes(), mine.iter().map(|row| row.bytes.len()).sum::<usize>());
     let receipts = mine.iter().filter(|row| row.mine.as_ref().is_some_and(|mine| mine.load.is_empty()));
-    assert_eq!(custody.my_receipts(), receipts.map(|row| row.bytes.len()).sum::<usize>());
+    assert_eq!(custody.own_receipt_bytes(), receipts.map(|row| row.bytes.len()).sum::<usize>());
     let greed: BTreeSet<(usize, UserId)> = (1..=u8::MAX)
         .map(|n| (naive.of(|row| !row.member && row.depositor == user(n)), user(n)))
         .filter(|((_, items), _)| *items > 0)
