@@ -8,14 +8,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use darknode::id::{BootId, ConnId, EnvelopeId, NetworkId};
-use darknode::identity::Name;
 use darknode::identity::network::{NetworkKey, Role};
 use darknode::identity::seal::{Author, Sealed, open, seal};
 use darknode::proto::event::{Connected, Input, Output};
 use darknode::proto::notice::Notice;
-use darknode::proto::persist::Memory;
-use darknode::proto::{Accept, Config, Core};
-use darknode::time::{Moment, Now, Wall};
 use darknode::wire::chat::{Chat, Items, Parcel, Release};
 use darknode::wire::content::{Content, LinkBody, Range, ReceiptBody, StreamRanges, kind};
 use darknode::wire::control::{Batch, Control, Declare, Hello};
@@ -23,15 +19,13 @@ use darknode::wire::frame::{StreamType, encode_frame};
 use darknode::wire::record::link_state;
 use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
 use hmac::{Hmac, KeyInit, Mac};
-use known::{BOOT, Person, Vectors, addr};
+use known::{BOOT, Person, Vectors, addr, bob};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sha2::digest::Digest;
 use sha2::{Sha256, Sha384};
 
-const BOBS_BOOT: BootId = BootId(0x1112_1314_1516_1718);
 const LIFE: u64 = 1_209_600_000;
-const NOW: Now = Now { moment: Moment(1_000), wall: Wall(1_800_000_000_000) };
 
 /// HKDF-Expand-Label of RFC 8446, section 7.1, for no more than one block.
 fn expand_label<M: Mac + KeyInit>(secret: &[u8], label: &[u8], context: &[u8], length: usize) -> Vec<u8> {
@@ -143,7 +137,7 @@ fn exchange() -> Vec<(&'static str, Vec<u8>)> {
     });
     vec![
         ("1-alice-control", [vec![1], proof(Role::Dialler, BOOT)].concat()),
-        ("1-bob-control", [vec![1], proof(Role::Acceptor, BOBS_BOOT)].concat()),
+        ("1-bob-control", [vec![1], proof(Role::Acceptor, bob::BOOT)].concat()),
         ("2-alice-control", hello(&alice, "alice", "198.51.100.2:27272")),
         ("2-bob-control", hello(&bob, "bob", "192.0.2.7:27272")),
         ("3-alice-chat", [vec![2], chat(vec![parcel(&asks)])].concat()),
@@ -168,43 +162,6 @@ fn the_exchange_is_as_in_the_files() {
     vectors.settle("exchange.txt");
 }
 
-/// The program as Bob, with Bob's keys and his prekey, in front of whom Alice is played.
-fn program_as_bob() -> Core {
-    let bob = Person::bob();
-    let config = Config {
-        name: Name::parse("bob").expect("a name"),
-        user_key: Some(bob.user.clone()),
-        user: bob.user_id(),
-        session_key: bob.session.clone(),
-        label: "laptop".to_owned(),
-        network: NetworkId::OPEN,
-        roles: 0,
-        accept: Accept::Auto,
-        port: 27272,
-        agent: "darknode test".to_owned(),
-        boot: BOBS_BOOT,
-        seed: [8; 32],
-    };
-    Core::new(config, Memory { prekeys: vec![bob.prekey], ..Memory::default() }, NOW)
-}
-
-/// Hands an input over, commits at once whatever is stored, and returns what is put out.
-fn feed(core: &mut Core, input: Input) -> Vec<Output> {
-    core.handle(NOW, input);
-    let mut out = Vec::new();
-    loop {
-        let mut stored = None;
-        while let Some(output) = core.poll_output() {
-            match output {
-                Output::Store { ticket, .. } => stored = Some(ticket),
-                output => out.push(output),
-            }
-        }
-        let Some(through) = stored else { return out };
-        core.handle(NOW, Input::Stored { through });
-    }
-}
-
 /// What the items that are put out say: which envelopes are released, and what is sealed to Alice.
 fn answered(out: &[Output]) -> (Vec<Release>, Vec<Content>) {
     let (alice, mut releases, mut contents) = (Person::alice(), Vec::new(), Vec::new());
@@ -224,19 +181,20 @@ fn answered(out: &[Output]) -> (Vec<Release>, Vec<Content>) {
 
 #[test]
 fn the_program_takes_what_alice_writes_and_answers_in_kind() {
-    let (mut bob, conn, alice) = (program_as_bob(), ConnId(1), Person::alice());
+    let (mut program, conn, alice) = (bob::program(), ConnId(1), Person::alice());
     let bytes: BTreeMap<_, _> = exchange().into_iter().collect();
     let items = |name: &str, behind: usize| -> Items { decode(&bytes[name][behind + 4..]).expect("a chat frame") };
     let batch: Batch = decode(&bytes["2-alice-control"][4..]).expect("a control frame");
     let (session, addr, rtt) = (alice.session_id(), ([192, 0, 2, 7], 27272).into(), Duration::ZERO);
-    feed(&mut bob, Input::Connected(Connected { conn, session, boot: BOOT, addr, dial: None, rtt }));
-    feed(&mut bob, Input::Control { conn, batch: batch.0 });
-    let (releases, contents) = answered(&feed(&mut bob, Input::Chat { conn, items: items("3-alice-chat", 1).0 }));
+    bob::feed(&mut program, Input::Connected(Connected { conn, session, boot: BOOT, addr, dial: None, rtt }));
+    bob::feed(&mut program, Input::Control { conn, batch: batch.0 });
+    let (releases, contents) =
+        answered(&bob::feed(&mut program, Input::Chat { conn, items: items("3-alice-chat", 1).0 }));
     assert_eq!(releases.len(), 1);
     let said: BTreeMap<_, _> = contents.into_iter().map(|content| (content.kind, content.body.0)).collect();
     assert_eq!(said.keys().copied().collect::<Vec<_>>(), [kind::LINK, kind::RECEIPT]);
     assert_eq!(said[&kind::RECEIPT], receipt(&alice, 7, 1, 0).body.0);
-    let out = feed(&mut bob, Input::Chat { conn, items: items("5-alice-chat", 0).0 });
+    let out = bob::feed(&mut program, Input::Chat { conn, items: items("5-alice-chat", 0).0 });
     let shown = out.iter().find_map(|output| match output {
         Output::Notice { notice: Notice::Message(view), .. } => Some(view.text.clone()),
         _ => None,

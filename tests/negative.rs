@@ -1,21 +1,28 @@
 //! What every implementation must refuse, beside what it must take: signatures, names and seals. Written to the vectors
-//! beside `docs/protocol.md`, as `tests/vectors.rs` does.
+//! beside `docs/protocol.md`, as `tests/vectors.rs` does. What the program answers to each seal is held against the page, too.
 
 #[path = "adversary/mod.rs"]
 mod adversary;
 mod known;
 
+use std::time::Duration;
+
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT as B, EIGHT_TORSION};
 use curve25519_dalek::{EdwardsPoint, Scalar};
-use darknode::id::NetworkId;
+use darknode::id::{BootId, ConnId, NetworkId};
 use darknode::identity::record::Verifier;
 use darknode::identity::seal::{PrekeySecret, Unopened, open};
 use darknode::identity::sign::verify;
 use darknode::identity::{Domain, Name, Scheme};
+use darknode::proto::Core;
+use darknode::proto::event::{CloseReason, Connected, Input, Output};
+use darknode::wire::chat::{Chat, custody_state};
 use darknode::wire::content::{Bundle, Content, Contents, kind};
+use darknode::wire::control::{Control, Hello};
 use darknode::wire::envelope::Envelope;
+use darknode::wire::record::{Declaration, roles};
 use darknode::wire::{Bytes, Fixed, List, decode, encode};
-use known::{Person, Vectors};
+use known::{Person, Vectors, bob};
 use sha2::{Digest, Sha256, Sha512};
 
 /// The order of the group, lowest byte first.
@@ -310,4 +317,64 @@ fn seals_come_to_what_their_names_say() {
         vectors.hex(name, &envelope);
     }
     vectors.settle("seal-refused.txt");
+}
+
+/// A neighbour of Bob's, whom he has not linked, with these roles.
+fn meet(program: &mut Core, roles: u32) -> ConnId {
+    let (conn, giver) = (ConnId(1), adversary::Person::new(1, "giver"));
+    let (user, session) = (giver.user_id(), giver.session_id());
+    let declaration = giver.by_session(Declaration { user, session, seq: 1, online: true, addrs: List(vec![]), roles });
+    let connected = Connected {
+        conn,
+        session,
+        boot: BootId(9),
+        addr: ([192, 0, 2, 1], 1000).into(),
+        dial: None,
+        rtt: Duration::ZERO,
+    };
+    bob::feed(program, Input::Connected(connected));
+    let hello = Control::Hello(Hello { declaration, ..giver.hello() });
+    bob::feed(program, Input::Control { conn, batch: vec![hello] });
+    conn
+}
+
+/// What is said to whoever brings an envelope three times.
+fn answers(roles: u32, envelope: &[u8]) -> (Vec<&'static str>, bool) {
+    let mut program = bob::program();
+    let conn = meet(&mut program, roles);
+    let (mut said, mut closed) = (Vec::new(), false);
+    for _ in 0..3 {
+        for output in bob::feed(&mut program, Input::Chat { conn, items: vec![adversary::parcel(envelope.to_vec())] }) {
+            match output {
+                Output::Chat { item: Chat::Release(_), .. } => said.push("release"),
+                Output::Chat { item: Chat::Unopenable(_), .. } => said.push("unopenable"),
+                Output::Chat { item: Chat::Custody(custody), .. } if custody.state == custody_state::NO_CARRIER => {
+                    said.push("no carrier");
+                }
+                Output::Chat { item, .. } => panic!("{item:?}"),
+                Output::Close { reason, .. } => closed = reason == CloseReason::Protocol,
+                _ => {}
+            }
+        }
+    }
+    (said, closed)
+}
+
+#[test]
+fn each_outcome_is_answered_as_the_page_says() {
+    for (name, envelope) in seals() {
+        let (carrier, stranger) = (answers(roles::RELAY, &envelope), answers(0, &envelope));
+        let nothing = |closed| (vec![], closed);
+        let thrice = |what| (vec![what; 3], false);
+        let expected = match outcome(&Person::bob().prekey, &envelope) {
+            // Of an author of whom no roster is known.
+            "opened" => (thrice("no carrier"), nothing(false)),
+            "no-key" => (thrice("unopenable"), thrice("unopenable")),
+            "malformed" => (nothing(true), nothing(true)),
+            "broken" | "wrong-lock" | "unsound" => (thrice("no carrier"), nothing(true)),
+            "unsigned" => (thrice("release"), nothing(true)),
+            other => panic!("{other} is in no table"),
+        };
+        assert_eq!((carrier, stranger), expected, "{name}");
+    }
 }

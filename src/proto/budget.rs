@@ -1,30 +1,32 @@
-//! Token buckets, one for each of many keys: how often somebody may make this node do something. Full buckets are
-//! forgotten, so memory is bounded by how many drew in the time it takes to fill one.
+//! Token buckets, one per key: how often somebody may make this node do something. Full buckets are forgotten, so
+//! memory is bounded by the keys that drew within the time it takes to fill one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::time::Moment;
 
-/// Buckets that are kept; beyond it nobody new may draw.
+/// Buckets that are kept. Beyond it, new keys are refused.
 const MAX_BUCKETS: usize = 4_096;
 
+/// A token bucket per key.
 #[derive(Debug)]
 pub struct Budget<K> {
-    /// Draws at once.
+    /// Tokens in a full bucket.
     burst: u32,
-    /// Until one more is allowed.
+    /// Time until one token is added.
     refill: Duration,
-    /// When the bucket will be full again.
+    /// When the bucket of each key will be full again.
     full: BTreeMap<K, Moment>,
 }
 
 impl<K: Ord + Copy> Budget<K> {
+    /// Full buckets of `burst` tokens, with one more every `refill`.
     pub fn new(burst: u32, refill: Duration) -> Budget<K> {
         Budget { burst, refill, full: BTreeMap::new() }
     }
 
-    /// Draws one. False if the bucket is empty.
+    /// Takes one token. Returns false if the bucket is empty.
     pub fn draw(&mut self, key: K, now: Moment) -> bool {
         let full = self.full.get(&key).copied().unwrap_or(now).max(now) + self.refill;
         if full.since(now) > self.refill * self.burst {
@@ -56,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn more_keys_than_are_kept_find_no_bucket_until_others_are_full() {
+    fn keys_beyond_the_limit_are_refused_until_other_buckets_are_full() {
         let mut budget = Budget::new(1, Duration::from_secs(30));
         let drawn = (0..2 * MAX_BUCKETS).filter(|key| budget.draw(*key, Moment(0)));
         assert_eq!(drawn.count(), MAX_BUCKETS);

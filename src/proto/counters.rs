@@ -1,11 +1,11 @@
-//! Numbers that must never go back. Those that every message moves are stored ahead in blocks: a crash leaves a gap, never
-//! a number used twice.
+//! Numbers that must never decrease. Those that change with every message are stored ahead in blocks, so a crash leaves
+//! a gap but never reuses a number.
 
 use crate::proto::limits::COUNTER_BLOCK;
 use crate::proto::persist::Counters;
 use crate::time::Wall;
 
-/// The counters in use and what the store has of them.
+/// The current counters, and what the store holds of them.
 #[derive(Debug)]
 pub struct Count {
     now: Counters,
@@ -13,62 +13,69 @@ pub struct Count {
 }
 
 impl Count {
+    /// Continues from the stored counters.
     pub fn new(stored: Counters) -> Count {
         Count { now: stored, stored }
     }
 
-    /// `max(stored + 1, unix ms)`: grows over any clock.
+    /// The next seq: `max(last + 1, unix time in ms)`, so it grows even if the clock goes back.
     pub fn next_seq(&mut self, wall: Wall) -> u64 {
         self.now.seq = above(self.now.seq, wall);
         self.now.seq
     }
 
+    /// The next roster version, by the same rule.
     pub fn next_roster_version(&mut self, wall: Wall) -> u64 {
         self.now.roster_version = above(self.now.roster_version, wall);
         self.now.roster_version
     }
 
+    /// The next link list version, by the same rule.
     pub fn next_link_version(&mut self, wall: Wall) -> u64 {
         self.now.link_version = above(self.now.link_version, wall);
         self.now.link_version
     }
 
+    /// The current seq.
     pub fn seq(&self) -> u64 {
         self.now.seq
     }
 
-    /// Somebody knows a higher seq of mine: go on from there.
-    pub fn jump_seq(&mut self, known: u64) {
+    /// Raises the seq to a higher one that another session knows.
+    pub fn raise_seq(&mut self, known: u64) {
         self.now.seq = self.now.seq.max(known);
     }
 
-    /// The roster that is known of me goes on from here.
-    pub fn know_roster_version(&mut self, version: u64) {
+    /// Raises the roster version to that of a received own roster.
+    pub fn observe_roster_version(&mut self, version: u64) {
         self.now.roster_version = self.now.roster_version.max(version);
     }
 
-    /// The link list that is known of me goes on from here.
-    pub fn know_link_version(&mut self, version: u64) {
+    /// Raises the link list version to that of a received own list.
+    pub fn observe_link_version(&mut self, version: u64) {
         self.now.link_version = self.now.link_version.max(version);
     }
 
+    /// The next Lamport counter.
     pub fn next_lamport(&mut self) -> u64 {
         self.now.lamport += 1;
         self.now.lamport
     }
 
-    /// Somebody else's counter: mine moves up to it, by a jump of at most `MAX_LAMPORT_JUMP`.
-    pub fn hear_lamport(&mut self, heard: u64) {
+    /// Takes over a higher Lamport counter, by a jump of at most
+    /// [`MAX_LAMPORT_JUMP`](crate::proto::limits::MAX_LAMPORT_JUMP).
+    pub fn observe_lamport(&mut self, heard: u64) {
         let counted = heard.min(self.now.lamport.saturating_add(crate::proto::limits::MAX_LAMPORT_JUMP));
         self.now.lamport = self.now.lamport.max(counted);
     }
 
+    /// The next number of a message in the order of arrival.
     pub fn next_arrival(&mut self) -> u64 {
         self.now.arrival += 1;
         self.now.arrival
     }
 
-    /// What must be stored before anything that uses these numbers, if the store is behind.
+    /// The counters to store before any of these numbers is used, if the store is behind.
     pub fn unsaved(&mut self) -> Option<Counters> {
         let exact = |c: &Counters| (c.seq, c.roster_version, c.link_version);
         let ahead = self.now.lamport <= self.stored.lamport && self.now.arrival <= self.stored.arrival;
@@ -93,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_grow_over_a_clock_that_went_back_and_over_a_restart() {
+    fn numbers_grow_after_a_step_back_of_the_clock_and_after_a_restart() {
         let mut count = Count::new(Counters::default());
         let first = count.next_seq(Wall(5_000));
         let arrival = count.next_arrival();
@@ -104,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_messages_are_one_write_of_the_counters() {
+    fn a_thousand_messages_take_one_write_of_the_counters() {
         let mut count = Count::new(Counters::default());
         let writes = (0..1000).filter(|_| {
             count.next_lamport();
@@ -115,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn a_lamport_counter_from_afar_moves_mine_by_a_bounded_jump() {
+    fn a_received_lamport_counter_moves_the_own_one_by_a_bounded_jump() {
         let mut count = Count::new(Counters::default());
-        count.hear_lamport(u64::MAX);
+        count.observe_lamport(u64::MAX);
         assert_eq!(count.next_lamport(), crate::proto::limits::MAX_LAMPORT_JUMP + 1);
     }
 }

@@ -1,5 +1,5 @@
-//! What every part of the core works with: who this node is, the moment, randomness, the output queue, the counters, and the
-//! count of what was dropped.
+//! The context of every part of the core: the configuration, the current time, randomness, the output queue, the
+//! counters, and the counts of what was dropped.
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -17,23 +17,32 @@ use crate::time::{Moment, Now};
 use crate::wire::control::Control;
 use crate::wire::record::roles;
 
-/// Shared by all modules of the core; none of them owns it.
+/// Shared by all modules of the core and owned by none.
 pub struct Context {
+    /// The identity and the options of this node.
     pub config: Config,
     /// This session.
     pub me: SessionId,
+    /// Verifies signatures in this network.
     pub verifier: Verifier,
+    /// All randomness of the core.
     pub rng: ChaCha20Rng,
+    /// The time of the current input.
     pub now: Now,
+    /// The output queue.
     pub out: Outputs,
+    /// The counters.
     pub count: Count,
+    /// How often something was dropped, by reason.
     pub drops: Dropped,
-    /// Until when nothing new is taken in, because the disk refuses.
+    /// Until when new messages are refused, because the disk refuses writes.
     pub disk_trouble: Option<Moment>,
+    /// The node has declared itself offline and takes no more connections.
     pub stopping: bool,
 }
 
 impl Context {
+    /// A context with an empty queue.
     pub fn new(config: Config, counters: Counters, now: Now) -> Context {
         Context {
             me: SessionId(config.session_key.public()),
@@ -54,33 +63,34 @@ impl Context {
         self.drops.count(reason);
     }
 
-    /// Stores the counters if they moved, before whatever uses them.
+    /// Stores the counters if they changed, before anything that uses them.
     pub fn save_counters(&mut self) {
         if let Some(counters) = self.count.unsaved() {
             self.out.store(Op::Counters(counters));
         }
     }
 
-    /// Sends a control message once what this node states about itself is durable.
+    /// Sends a control message once the changes on which this node's own statements depend are durable.
     pub fn send(&mut self, conn: ConnId, message: Control) {
         self.out.after_own(Output::Control { conn, message });
     }
 
-    /// Tells the interfaces at once.
+    /// Notifies the interfaces at once.
     pub fn notice(&mut self, line: Option<u64>, notice: Notice) {
         self.out.push(Output::Notice { line, notice });
     }
 
-    /// Tells the interfaces once everything it speaks of is durable.
+    /// Notifies the interfaces once everything handed to the store so far is durable.
     pub fn notice_after_store(&mut self, line: Option<u64>, notice: Notice) {
         self.out.after_store(Output::Notice { line, notice });
     }
 
+    /// Whether this node is a server.
     pub fn is_server(&self) -> bool {
         self.config.roles & roles::SERVER != 0
     }
 
-    /// A relay or a server: it carries mail for others.
+    /// Whether this node is a relay or a server, which carry mail for others.
     pub fn is_carrier(&self) -> bool {
         self.config.roles & (roles::RELAY | roles::SERVER) != 0
     }

@@ -1,6 +1,6 @@
-//! Reasons for which something is dropped, refused or given up, and how often each occurred.
+//! Why something was dropped, refused or given up, and how often.
 //!
-//! Every bound of the core counts what it drops here, so that `\me`, the log and the tests can show it.
+//! Every limit of the core counts here what it drops, so that `\me`, the log and the tests can show it.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// The reason as people and scripts read it.
+    /// The reason as shown to people and scripts.
     pub fn as_str(self) -> &'static str {
         match self {
             DropReason::AnnouncementOfNonRelay => "announcement of somebody who is no relay",

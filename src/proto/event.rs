@@ -1,11 +1,12 @@
-//! The whole contract of the core: what goes in, what comes out.
+//! The interface of the core: its inputs and its outputs.
 //!
-//! Whoever drives it calls `handle(now, input)`, takes every `poll_output()`, and wakes it at `poll_timeout()` with
-//! `handle(now, Input::Timeout)`. There is one output queue, so that what must be stored stands before what may be sent;
-//! where durability gates sending, the core itself waits for [`Input::Stored`].
+//! The driver calls [`Core::handle`](super::Core::handle) with each input, takes every output from
+//! [`Core::poll_output`](super::Core::poll_output), and calls `handle` with [`Input::Timeout`] at
+//! [`Core::poll_timeout`](super::Core::poll_timeout). There is one output queue, so a change is handed to the store before
+//! anything that depends on it is sent. Where sending requires durability, the core itself waits for [`Input::Stored`].
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
@@ -15,211 +16,320 @@ use crate::proto::persist::{Op, Ticket};
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 
-/// What happened.
+/// An event for the core.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// The moment of `poll_timeout` has come (or any other).
+    /// The moment of `poll_timeout` has come. Harmless at any other moment.
     Timeout,
-    /// Somebody at a face wants something.
+    /// An interface requests something.
     Request(Request),
-    /// A connection whose TLS and proofs hold, in either direction.
+    /// A connection has completed its TLS handshake and its proofs, in either direction.
     Connected(Connected),
-    /// A control frame.
-    Control { conn: ConnId, batch: Vec<Control> },
-    /// A chat frame.
-    Chat { conn: ConnId, items: Vec<Chat> },
-    /// The connection is gone, whoever ended it. Follows every `Connected` exactly once.
-    Closed { conn: ConnId },
-    /// A dial came to nothing. Every `Output::Dial` is followed by this or by a `Connected` that names it.
-    DialFailed { dial: DialId, failure: DialFailure },
-    /// Somebody of our network announces itself on the local link from this address. A hint to dial; repeats. One boot id
-    /// may come from several addresses, and not all of them need be its own.
-    Sighted { boot: BootId, addr: SocketAddr },
+    /// A control frame has arrived.
+    Control {
+        /// The connection it arrived on.
+        conn: ConnId,
+        /// Its messages, in order.
+        batch: Vec<Control>,
+    },
+    /// A chat frame has arrived.
+    Chat {
+        /// The connection it arrived on.
+        conn: ConnId,
+        /// Its items, in order.
+        items: Vec<Chat>,
+    },
+    /// A connection has ended, from either side. Follows every `Connected` exactly once.
+    Closed {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A dial has failed. Every `Output::Dial` is followed by this or by a `Connected` with its id.
+    DialFailed {
+        /// The dial.
+        dial: DialId,
+        /// Why it failed.
+        failure: DialFailure,
+    },
+    /// A node of this network announces itself on the local link. A hint to dial, which is repeated. One boot id may be
+    /// announced from several addresses, and not all of them need belong to its node.
+    Sighted {
+        /// The announced boot id.
+        boot: BootId,
+        /// The announced address.
+        addr: SocketAddr,
+    },
     /// An announcement has ended.
-    Unsighted { boot: BootId, addr: SocketAddr },
-    /// My addresses that others may dial, as they are from now on: real ones, with the port.
-    Interfaces { addrs: Vec<SocketAddr> },
-    /// Addresses of nodes given by `--bootstrap`, resolved; and who must answer there, if that was said.
-    Bootstrap { addrs: Vec<SocketAddr>, whom: Option<UserId> },
-    /// The machine slept, or a network came back: try everything now.
+    Unsighted {
+        /// The announced boot id.
+        boot: BootId,
+        /// The announced address.
+        addr: SocketAddr,
+    },
+    /// The addresses of this node that others may dial have changed.
+    Interfaces {
+        /// All of them, with the port; no unspecified ones.
+        addrs: Vec<SocketAddr>,
+    },
+    /// Addresses given by `--bootstrap` have been resolved.
+    Bootstrap {
+        /// The addresses.
+        addrs: Vec<SocketAddr>,
+        /// The only user accepted there, if one was given.
+        whom: Option<UserId>,
+    },
+    /// The machine has woken up or a network has returned: everything is tried now.
     Woke,
-    /// Every `Output::Store` up to this ticket is durable.
-    Stored { through: Ticket },
-    /// The disk refuses. These typed messages were given up and will never be stored; everything else stays queued in
-    /// the store and is tried again until a `Stored` says that it went in.
-    StoreFailed { refused: Vec<MessageId>, error: String },
-    /// My own announcement is not heard on the local link, since just now.
+    /// Changes are durable.
+    Stored {
+        /// Every `Output::Store` up to this ticket.
+        through: Ticket,
+    },
+    /// The disk refuses to write. Everything not refused stays queued in the store and is retried until a `Stored`
+    /// confirms it.
+    StoreFailed {
+        /// Typed messages that were given up and will never be stored.
+        refused: Vec<MessageId>,
+        /// The error, for people.
+        error: String,
+    },
+    /// This node's own announcements have stopped arriving on the local link.
     MulticastDeaf,
 }
 
-/// A proved connection.
+/// A connection whose other end has proved its session key and its membership in the network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connected {
+    /// The new connection.
     pub conn: ConnId,
+    /// The session at the other end.
     pub session: SessionId,
+    /// The boot id that the other end claims.
     pub boot: BootId,
-    /// Where the other side is, canonical (no mapped IPv4).
+    /// The address of the other end, canonical (no IPv4-mapped IPv6).
     pub addr: SocketAddr,
-    /// Which dial of mine led to it; `None` if the other side dialled.
+    /// The dial that led to it; `None` if the other side dialled.
     pub dial: Option<DialId>,
+    /// Round-trip time, as measured by the handshake.
     pub rtt: Duration,
 }
 
-/// Why a dial came to nothing.
+/// Why a dial failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DialFailure {
     /// Nobody answered, or the address cannot be used.
     Unreachable,
-    /// Another session than expected answered: a sighting of that one there.
+    /// Another session than the expected one answered. So that one is there.
     Met(SessionId),
-    /// It answered, but is no member of this network, or speaks no version of mine.
+    /// It answered, but is not a member of this network or has no protocol version in common.
     Stranger,
 }
 
-/// A wish from a face. `line` comes back in every answer to it.
+/// A request from an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// The number of the line. Every answer repeats it.
     pub line: Option<u64>,
+    /// What is requested.
     pub command: Command,
 }
 
-/// What a person or script can ask for. `user` is what they typed: a name, `name#abc123`, a full id, or an address.
+/// What a person or script can request. A `user` is given as typed: a name, `name#abc123`, a full id or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
+    /// Open a conversation, which links the user.
     Chat {
+        /// The user, as typed.
         user: String,
     },
+    /// Send a line.
     Say {
+        /// The addressee.
         to: UserId,
+        /// The text, at most as long as a content may be.
         text: String,
     },
+    /// List users.
     Users {
+        /// Which ones.
         filter: Filter,
     },
+    /// Link a user deliberately.
     Add {
+        /// The user, as typed.
         user: String,
     },
+    /// Remove the link with a user.
     Remove {
+        /// The user, as typed.
         user: String,
     },
+    /// Refuse everything from a user.
     Block {
+        /// The user, as typed.
         user: String,
     },
-    /// `port` defaults to my own incoming one.
+    /// Dial an address.
     Ping {
-        ip: std::net::IpAddr,
+        /// The address.
+        ip: IpAddr,
+        /// The UDP port; `None` for this node's own port.
         port: Option<u16>,
     },
+    /// Count the users within two links.
     Explode,
-    /// Dials every place of an address, until that user answers at one.
+    /// Dial every place of a contact address until its user answers at one.
     PingAddress {
+        /// The contact address.
         address: ContactAddress,
     },
+    /// Show the local user's profile.
     Me,
+    /// Show a user's profile.
     Whois {
+        /// The user, as typed.
         user: String,
     },
+    /// Mark a user's fingerprint as verified.
     Verify {
+        /// The user, as typed.
         user: String,
     },
-    /// Of everything that waits, or of one conversation.
+    /// Show which messages wait.
     Status {
+        /// The conversation, as typed; `None` for all.
         user: Option<String>,
     },
+    /// Show past messages.
     History {
+        /// The conversation, as typed.
         user: String,
+        /// How many, at most.
         n: u32,
     },
+    /// Withdraw a message that waits.
     Cancel {
+        /// Its id, as typed.
         message: String,
     },
-    /// Forget sessions beyond this many.
+    /// Forget sessions.
     Prune {
+        /// How many to keep.
         keep: u32,
     },
-    /// Declare offline and stop.
+    /// Declare this session offline and stop.
     Quit,
 }
 
-/// What is to be done.
+/// What the driver is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Make this durable, in order; tickets count up by one from 1.
+    /// Make a change durable. Changes must take effect in order.
     Store {
+        /// Its ticket. Tickets count up by one from 1.
         ticket: Ticket,
+        /// The change.
         op: Op,
     },
-    /// Messages to one connection that come out together may share a frame.
+    /// Send a control message. Consecutive messages to one connection may share a frame.
     Control {
+        /// The connection to send it on.
         conn: ConnId,
+        /// The message.
         message: Control,
     },
+    /// Send a chat item. Consecutive items to one connection may share a frame.
     Chat {
+        /// The connection to send it on.
         conn: ConnId,
+        /// The item.
         item: Chat,
     },
-    /// With `expect`, fail closed when another answers.
+    /// Dial an address. The answer is a `Connected` or a `DialFailed` with this id.
     Dial {
+        /// The id of the dial.
         dial: DialId,
+        /// The address to dial.
         addr: SocketAddr,
+        /// The only session that may answer, if given. The dial fails if another one does.
         expect: Option<SessionId>,
     },
-    /// Send what is queued, then close.
+    /// Send what is queued on a connection, then close it.
     Close {
+        /// The connection to close.
         conn: ConnId,
+        /// The reason, which the other side is given.
         reason: CloseReason,
     },
-    /// Tell the faces.
+    /// Notify the interfaces.
     Notice {
+        /// The line it answers, if any.
         line: Option<u64>,
+        /// The notice.
         notice: Notice,
     },
-    /// Ask the store; its answer goes straight to the faces, as a notice with this line.
+    /// Query the store. Its answer goes directly to the interfaces, as a notice for this line.
     Query {
+        /// The line to answer.
         line: Option<u64>,
+        /// The query.
         query: Query,
     },
-    /// Everything is said; stop when it is stored and sent.
+    /// Stop once everything is stored and sent.
     Stop,
 }
 
-/// The application code of a QUIC close.
+/// The application code of a QUIC close (`docs/protocol.md`, section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
-    /// Going offline.
+    /// The node goes offline.
     Bye = 0,
     /// Another connection to the same session is kept.
     Duplicate = 1,
-    /// It is myself.
+    /// The node has dialled itself.
     Myself = 2,
-    /// What was sent makes no sense.
+    /// The other side has violated the protocol.
     Protocol = 3,
-    /// Not needed any more: there are enough neighbours.
+    /// The connection is not needed: there are enough neighbours.
     Surplus = 4,
-    /// Too much, too fast, or too slow.
+    /// The other side has sent too much, too fast or too slowly.
     Limits = 5,
-    /// No proof of this network, or no common version.
+    /// There is no proof of membership in this network, or no common version.
     Stranger = 6,
-    /// Blocked by the user.
+    /// The user has blocked the other one.
     Blocked = 7,
 }
 
-/// What only the store knows.
+/// A query that only the store can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
-    /// The last `n` messages with a user, oldest first: `Notice::History`.
-    History { with: UserId, handle: String, n: u32 },
-    /// Who has which of my messages: `Notice::Status`. For each conversation the messages that wait and the last
-    /// `recent` that do not.
-    Status { conversations: Vec<StatusOf>, recent: u32 },
+    /// The last messages with a user, oldest first. Answered by `Notice::History`.
+    History {
+        /// The other side of the conversation.
+        with: UserId,
+        /// The name to show for them.
+        handle: String,
+        /// How many messages, at most.
+        n: u32,
+    },
+    /// Which sessions and carriers have which own messages. Answered by `Notice::Status`.
+    Status {
+        /// The conversations to report.
+        conversations: Vec<StatusOf>,
+        /// How many messages that no longer wait to report per conversation, besides all that wait.
+        recent: u32,
+    },
 }
 
+/// A conversation in a [`Query::Status`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusOf {
+    /// The other side of the conversation.
     pub with: UserId,
+    /// The name to show for them.
     pub handle: String,
-    /// The sessions that are to have every message.
+    /// The sessions that receive every message.
     pub sessions: Vec<SessionId>,
-    /// What to call whoever carries something for them.
+    /// The names to show for the users of carriers.
     pub carriers: BTreeMap<SessionId, String>,
 }

@@ -1,339 +1,371 @@
-//! Every number of the core, with its reason. Sizes of frames and records are grammar and stand in `wire`.
+//! Every limit and interval of the core, with its reason. Sizes of frames and records belong to the wire format and are
+//! defined in [`wire`](crate::wire).
 
 use std::time::Duration;
 
-/// Connections of a client: ten neighbours keep a network whole (`docs/decisions.md`), the rest is room for links that
-/// are online at once and for newcomers.
+/// Connections of a client: ten neighbours keep a network connected (`docs/horizon.md`). The rest is for links that are
+/// online at once and for newcomers.
 pub const MAX_NEIGHBOURS: usize = 128;
-/// Connections of a relay or server; about 45 KiB each.
+/// Connections of a relay or server, of about 45 KiB each.
 pub const MAX_NEIGHBOURS_RELAY: usize = 2048;
-/// Connections kept to people on the local link who are not linked: enough that a newcomer's first line finds an open
-/// path, few enough that a hall of a hundred laptops is not ten thousand connections.
+/// Connections kept to unlinked users on the local link: enough that a newcomer's first line finds an open path, few
+/// enough that a hundred laptops in a hall do not make ten thousand connections.
 pub const MAX_NEARBY_KEPT: usize = 12;
-/// And to relays and servers on it: whoever has none is on an island alone, and who claims the role gains a connection.
+/// Connections kept to relays and servers of unlinked users: a node without any cannot leave its island, but the role
+/// is unproven and must not gain more.
 pub const MAX_CARRIERS_KEPT: usize = 8;
-/// With fewer strangers than this, friends of the missing are dialled. The rest is room for those who dial me.
-pub const MAX_STANDING_IN: usize = 8;
+/// With fewer unlinked neighbours than this, friends of missing users are dialled. The rest of [`MAX_NEARBY_KEPT`] is
+/// for peers that dial this node.
+pub const MAX_SUBSTITUTES: usize = 8;
 
-/// Connections of one session: it may race as many of my addresses as I would of its own.
+/// Connections of one session: it may race as many addresses as this node would.
 pub const MAX_CONNECTIONS_PER_SESSION: usize = MAX_DIALS_PER_SESSION;
 
-/// Both hellos must be there after this long: three retransmissions at a 100 ms first guess of the round trip, twice.
+/// Time for both hellos: three retransmissions at an initial round-trip estimate of 100 ms, twice.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
-/// Two dials of one boot that cross have both been answered within this long: the dial time-out and a second.
+/// Within this time, two crossing dials of one boot have both been answered: the dial time-out and a second.
 pub const CROSSING: Duration = Duration::from_secs(5);
-/// After a connection died, its session counts as lost unless it is back by then: thrice a handshake at 30 % loss. With
-/// the shell's idle time-out in front a killed peer is shown as lost within 15 s.
+/// After its connection is lost, a session counts as lost unless it is back after this time: three handshakes at 30 %
+/// loss. With the idle time-out of the connection before it, a killed peer is shown as lost within 15 s
+/// (`docs/decisions.md`).
 pub const LOST_GRACE: Duration = Duration::from_secs(1);
-/// A neighbour that does not answer a probe for this long is dialled anew, beside the connection: on the local link an
-/// answer takes a tenth of it, and from far away a handshake is all that is wasted.
+/// A neighbour that leaves a probe unanswered for this long is dialled in parallel. On the local link an answer takes a
+/// tenth of it; from far away only a handshake is wasted.
 pub const PROBE_PATIENCE: Duration = Duration::from_millis(250);
 
-/// Shortest pause between two rounds of seeking (design §5).
+/// Shortest pause between two rounds of seeking (`docs/horizon.md`).
 pub const SEEK_FIRST: Duration = Duration::from_secs(1);
-/// Otherwise the pause is this part of the time that was sought: whoever was cut off for a minute is dialled within a
-/// quarter of one after the mend, and in the first hour of an absence there are some forty rounds.
+/// The pause is this fraction of the time since the search began. A node that was cut off for a minute is dialled
+/// within 15 s after its return, and the first hour of an absence takes about forty rounds.
 pub const SEEK_PART: u32 = 4;
-/// Longest pause between two rounds of seeking (design §5).
+/// Longest pause between two rounds of seeking (`docs/horizon.md`). Events and [`PROBE_EVERY`] find a peer sooner.
 pub const SEEK_LONGEST: Duration = Duration::from_secs(300);
-/// Between two glances at where somebody missing was, however long the pauses between their rounds have grown: five dials a
-/// minute, so that parts of a network between which there is a single link meet within 15 s of being joined, even after a
-/// week. With jitter it is at most a quarter longer.
-pub const GLANCE: Duration = Duration::from_secs(12);
-/// A connection that lasted this long was no door closed in our face: when it is lost, it is sought without a pause.
+/// Interval between background probes of missing users' last addresses, regardless of the pauses between rounds. With
+/// five dials a minute, two parts of a network with a single link in common meet within 15 s of being joined, even
+/// after a week. With jitter the interval is at most a quarter longer.
+pub const PROBE_EVERY: Duration = Duration::from_secs(12);
+/// A connection that lasted this long was not refused by the other side. When it is lost, it is sought without a pause.
 pub const SETTLED: Duration = Duration::from_secs(10);
-/// Dials at once (design §5).
+/// Outstanding dials. With a time-out of 4 s per dial, at least eight addresses are tried per second.
 pub const MAX_DIALS: usize = 32;
-/// Of these at most so many to where announcements of the local link lead: anybody can announce, and whoever is sought
-/// must not wait for it.
+/// Outstanding dials to addresses announced on the local link. Anybody can announce, and sought users must not wait for
+/// it.
 pub const MAX_SIGHTING_DIALS: usize = 24;
-/// And so many to one IP address, or a third of what is free if that is less: several nodes on one host are dialled in
-/// turns, and a few greedy addresses leave something for whoever comes next.
+/// Outstanding dials to one announced IP address, unless a third of the free ones is less. Several nodes on one host
+/// are dialled in turn, and a few addresses with many announcements leave dials for the next.
 pub const MAX_SIGHTING_DIALS_PER_IP: usize = 6;
-/// The local link shows somebody where a dial has been unanswered for this long: that one lost its first packets, and
-/// sends the next ones seconds apart. Another is started beside it.
+/// A sighting starts another dial beside one that is older than this: that one has lost its first packets, and sends
+/// the next ones seconds apart.
 pub const DIAL_STALE: Duration = Duration::from_secs(1);
-/// Dials at once to the addresses of one session.
+/// Outstanding dials to the addresses of one session.
 pub const MAX_DIALS_PER_SESSION: usize = 8;
 
-/// Addresses remembered of a session: eight declared ones, and those it was met at.
+/// Addresses remembered of a session: eight declared ones, and those at which it was met.
 pub const MAX_ADDRESSES: usize = 12;
-/// Sessions remembered before the oldest are pruned: about a hundred within two links, the sample of a closed network, and
-/// those of former times. At 1 KiB each (design §11) a quarter of a megabyte for a client.
+/// Sessions that a client remembers before the oldest are pruned: about a hundred within two links, the sample of a
+/// closed network, and former ones. At 1 KiB each they take 256 KiB.
 pub const MAX_SESSIONS: usize = 256;
-/// Sessions remembered by a server (design §11).
+/// Sessions remembered by a server: 100 MB at 1 KiB each.
 pub const MAX_SESSIONS_SERVER: usize = 100_000;
 /// Sessions, and users, in the directory of a relay: those of a large gathering, in 16 MB at most.
 pub const MAX_SESSIONS_RELAY: usize = 16_384;
-/// Announcements of the local link that are remembered.
+/// Announcements on the local link that are remembered.
 pub const MAX_SIGHTINGS: usize = 1_024;
 
-/// A session that was not heard of for this long and is there again is news about all who are missing.
+/// When a session returns that was not heard of for this long, all missing users are retried.
 pub const AWAY: Duration = Duration::from_secs(30);
-/// So many who come within so long are a part of the network that has been joined to mine: news about all who are missing.
+/// If this many sessions arrive within [`CROWD_WITHIN`], a separated part of the network has been joined, and all
+/// missing users are retried.
 pub const CROWD: u32 = 3;
+/// See [`CROWD`].
 pub const CROWD_WITHIN: Duration = Duration::from_secs(3);
-/// My declaration is pushed again when nothing else made me push it, so that a lost one does not stay lost: after half of
-/// this time to one and a half, so that a network that started together does not speak all at once.
+/// The declaration is pushed again after half to one and a half of this time, in case a push was lost. The spread
+/// prevents that nodes which started together all push at once.
 pub const REFRESH: Duration = Duration::from_secs(30 * 60);
 
-/// Prekeys rotate daily (design §6).
+/// A prekey is made every day (`docs/protocol.md`, section 9), so a stolen device opens recorded traffic of few weeks
+/// only.
 pub const PREKEY_ROTATION: Duration = Duration::from_secs(24 * 3600);
-/// A key card is used for this long after it came (design §6).
+/// A key card is used for this long after its session published it (`docs/protocol.md`, section 9).
 pub const CARD_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Envelopes live this long at most (design §6).
+/// The longest life of an envelope (`docs/protocol.md`, section 9).
 pub const ENVELOPE_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
-/// What one session of an addressee has leaves the outbox after this, though another session still lacks it. An envelope to
-/// that session would have ended as well.
+/// After this long, a message leaves the outbox if one session of the addressee has it, although another session lacks
+/// it. An envelope to that session would have expired as well.
 pub const SETTLED_AFTER: Duration = ENVELOPE_LIFE;
-/// Between two looks for such messages.
+/// Interval between searches for such messages.
 pub const SETTLE_EVERY: Duration = Duration::from_secs(3600);
-/// Private halves of prekeys are deleted after validity, envelope life and one day of skew (design §6).
+/// Private halves of prekeys are deleted after this long: 14 days of a card, 14 of an envelope, and one between two
+/// prekeys.
 pub const PREKEY_LIFE: Duration = Duration::from_secs(29 * 24 * 3600);
 
-/// Messages of mine that may wait. What is over it is refused before it is stored.
+/// Own messages that may wait. A message above the limit is refused before it is stored.
 pub const MAX_WAITING: usize = 200_000;
 /// Bytes of text that may wait: they are held in memory until they are delivered.
 pub const MAX_WAITING_BYTES: usize = 64 << 20;
-/// Envelopes on their way to one session and not yet released. 32 of up to 33 KiB keep a disk busy with group commits, and
-/// are all that a peer who opens them and never answers can make us hold.
+/// Envelopes on their way to one session and not yet released. 32 of up to 33 KiB keep a disk busy with group commits,
+/// and are all that a peer who opens them and never answers makes this node hold.
 pub const WINDOW: usize = 32;
-/// What was sent and not receipted is sent anew after this long if no news came before; doubles up to [`SEEK_LONGEST`].
+/// An envelope without a receipt is sent again after this time, unless an event causes it before. The time doubles up
+/// to [`SEEK_LONGEST`].
 pub const RESEND_FIRST: Duration = Duration::from_secs(10);
 
-/// Bytes of envelopes that a relay or server keeps for others: they are held in memory too, and a
-/// Raspberry Pi has a gigabyte. Strangers together get a quarter of it (design §6), one member half.
+/// Bytes of envelopes that a relay or server keeps for others. They are held in memory too, and a Raspberry Pi has a
+/// gigabyte. Strangers together get a quarter of it, one member half (`docs/mail.md`).
 pub const CUSTODY_BYTES: usize = 64 << 20;
-/// And so many of them, each with some 400 bytes of book-keeping.
+/// Envelopes that a relay or server keeps for others, each with about 400 bytes of bookkeeping.
 pub const CUSTODY_ITEMS: usize = 65_536;
-/// What one stranger may deposit: a megabyte, in envelopes of a kilobyte a long conversation.
+/// Bytes that one stranger may deposit: a long conversation in envelopes of a kilobyte.
 pub const STRANGER_BYTES: usize = 1 << 20;
+/// Envelopes that one stranger may deposit.
 pub const STRANGER_ITEMS: usize = 512;
-/// Releases remembered, so that copies that come later are let go: as many as envelopes.
+/// Releases remembered, so that later copies are discarded: as many as envelopes.
 pub const MAX_TOMBSTONES: usize = CUSTODY_ITEMS;
-/// Copies of an envelope where nobody knows where its addressee is (design §6; spray and wait with 4 copies reaches 98 %
-/// within a day where direct delivery reaches 63 %, `docs/decisions.md`).
+/// Copies of an envelope whose addressee's location is unknown. Spray and wait with 4 copies (Spyropoulos, Psounis and
+/// Raghavendra, 2005) reaches 98 % within a day where direct delivery reaches 63 % (`docs/mail.md`).
 pub const SPRAY: u8 = 4;
-/// Envelopes handed to one neighbour and not answered: a disk's group commit takes as many at once.
+/// Unanswered envelopes handed to one neighbour: the group commit of a disk takes as many at once.
 pub const HANDOVER_WINDOW: usize = 32;
-/// Items of the chat stream that wait for the hellos of their connections, of all together: what sixteen neighbours hand over
-/// at once, 17 MiB at most.
+/// Items of the chat stream that wait for the hellos of their connections, over all connections: what sixteen
+/// neighbours hand over at once, 17 MiB at most.
 pub const MAX_EARLY: usize = 16 * HANDOVER_WINDOW;
-/// A carrier without room is left alone for so long.
+/// A carrier without space is not offered envelopes for this long.
 pub const HANDOVER_FULL: Duration = Duration::from_secs(60);
-/// What a neighbour declined it is sent again after [`HANDOVER_FULL`], which doubles up to this while it takes nothing.
+/// Declined envelopes are sent again after [`HANDOVER_FULL`], which doubles up to this while the neighbour takes
+/// nothing.
 pub const DECLINED_LONGEST: Duration = Duration::from_secs(3600);
-/// Envelopes a neighbour may have declined before nothing more goes to it until then.
+/// Envelopes that a neighbour may have declined before nothing more is sent to it until then.
 pub const MAX_DECLINED: usize = 4_096;
-/// Unopenables taken of one neighbour, each two signatures to check and a row to write: two windows, then one a second.
+/// Unopenable claims accepted from one neighbour at once: two windows. Each costs two signature checks and a row to
+/// write.
 pub const UNOPENABLE_BURST: u32 = 2 * HANDOVER_WINDOW as u32;
+/// Time until one more unopenable claim of a neighbour is accepted.
 pub const UNOPENABLE_REFILL: Duration = Duration::from_secs(1);
-/// Times that mail to one user is sealed anew because somebody could not open it: as often, and then once a minute.
+/// Times that mail to one user is sealed again because a session could not open it.
 pub const SEALED_ANEW_BURST: u32 = 2 * HANDOVER_WINDOW as u32;
+/// Time until mail to one user may be sealed again once more.
 pub const SEALED_ANEW_REFILL: Duration = Duration::from_secs(60);
-/// Envelopes of mine to one user that nobody has taken yet; what is typed meanwhile goes into the next one together.
+/// Own envelopes to one user that no carrier has taken yet. Lines typed meanwhile share the next envelope.
 pub const MAIL_WINDOW: usize = 4;
-/// Receipts under way to people whom I have not linked myself: an eighth of the envelopes that a relay takes of one
-/// stranger. Beyond it they are owed.
+/// Receipts under way to users whom the local user has not linked: an eighth of the envelopes that a relay takes of one
+/// stranger. Receipts above it are owed.
 pub const MAX_RECEIPTS_TO_STRANGERS: usize = 64;
-/// Bytes of envelopes that I keep of my own: what is over it waits in the outbox.
+/// Bytes of own envelopes in custody. Messages above it wait in the outbox.
 pub const MAX_OWN_CUSTODY: usize = 32 << 20;
-/// And of receipts among them, which strangers can make me write: a quarter, as of what strangers may deposit. Beyond it
-/// they are owed.
+/// Bytes of receipts among them, because strangers can cause them: a quarter, as for deposits of strangers. Receipts
+/// above it are owed.
 pub const MAX_OWN_RECEIPTS: usize = MAX_OWN_CUSTODY / 4;
-/// Envelopes that a node which is no carrier passes between two others and remembers until they are answered.
+/// Envelopes that a node which is no carrier forwards between two others and remembers until they are answered.
 pub const MAX_FORWARDED: usize = 1_024;
-/// Envelopes that the offers at a meeting speak of, in all, and so many are heard of on one connection: half a megabyte of
-/// ids.
+/// Envelopes in the offers of one meeting, sent or received: half a megabyte of ids.
 pub const MAX_OFFERED_AT_ONCE: usize = 16_384;
 /// Sessions that are owed a receipt by mail.
 pub const MAX_OWED: usize = 4_096;
-/// Carriers of one stream that are remembered.
+/// Carriers remembered per stream.
 pub const MAX_CARRIERS: usize = 16;
-/// Whoever took mail to somebody who is said to be near is to show the first release within so long: a chain of ten relays
-/// takes a second of it (`docs/mail.md`), a slow link most of the rest.
+/// A carrier that took mail to a user who is reported near has this long to return the first release. A chain of ten
+/// relays takes a second of it (`docs/mail.md`), a slow link most of the rest.
 pub const WATCH: Duration = Duration::from_secs(10);
-/// A carrier by whom mail did not arrive is doubted for so long.
+/// A carrier by which mail did not arrive in time is avoided for this long.
 pub const DOUBT: Duration = Duration::from_secs(600);
-/// Envelopes that are watched of those that one neighbour took to one user; and pairs of neighbour and user. 640 bytes each.
+/// Envelopes that are watched per neighbour and addressee.
 pub const MAX_WATCHED_MAIL: usize = 16;
+/// Pairs of neighbour and addressee that are watched, of 640 bytes each.
 pub const MAX_WATCHED_WAYS: usize = 4_096;
-/// Carriers that are doubted about everybody, for they had most of the ways when those were too many to watch.
+/// Carriers that are avoided for all addressees, because they had most of the pairs when there were too many to watch.
 pub const MAX_DISTRUSTED: usize = 128;
-/// Sessions remembered that have a certain envelope: four copies are sprayed, and whoever claims to have it takes 32 bytes.
+/// Sessions remembered as holding one envelope: four copies are sprayed, and each session that claims to hold it takes
+/// 32 bytes.
 pub const MAX_HOLDERS: usize = 16;
 
-/// How far a received Lamport counter may be ahead of mine; more counts as this much.
+/// A received Lamport counter counts as at most this much above the local one.
 pub const MAX_LAMPORT_JUMP: u64 = 1 << 20;
-/// Counters are stored ahead in blocks, so that typing a line is one write and not two.
+/// Counters are stored ahead in blocks, so that a typed line takes one write instead of two.
 pub const COUNTER_BLOCK: u64 = 1024;
 
-/// Links accepted by themselves: more than a person meets in a day, few enough that a link list, signed and sent anew with
-/// every change, stays a few pages. Beyond it requests are asked about, as with `--accept ask`.
+/// Automatically accepted links: more than a person makes in a day, few enough that the link list, signed and sent
+/// again with every change, stays short. Requests above it are asked about, as with `--accept ask`.
 pub const MAX_AUTO_LINKS: usize = 256;
 
-/// Ranges in which the received numbers of one stream are kept. An honest author leaves a gap only for a line withdrawn;
-/// whoever leaves more makes every commit rewrite a longer row. What would open one more is not taken, nor acknowledged.
+/// Ranges in which the received numbers of one stream are kept. An honest author leaves a gap only for a withdrawn
+/// line; each gap makes every commit rewrite a longer row. A message that would open another range is neither taken nor
+/// acknowledged.
 pub const MAX_GAPS: usize = 512;
-/// Epochs taken from one envelope, so that it is answered by one receipt. The author sends the rest again.
+/// Epochs taken from one envelope, so that one receipt answers it. The author sends the rest again.
 pub const MAX_EPOCHS_PER_ENVELOPE: usize = MAX_RECEIPT_STREAMS;
-/// Envelopes to old keys that are handed back on a connection before one could be opened: a window, and again.
+/// Envelopes to old keys that are returned on a connection before one could be opened: two windows.
 pub const MAX_HANDED_BACK: u32 = 2 * WINDOW as u32;
-/// Envelopes that a session may find unopenable before it has released one; then it is left alone until the next resend.
+/// Envelopes that a session may find unopenable before it has released one: two windows. Then nothing is sent to it
+/// until the next resend.
 pub const MAX_UNOPENED: u32 = 2 * WINDOW as u32;
 
-/// Between two receipts to one session. Nobody sees a twentieth of a second; a receipt costs two people three
-/// multiplications on the curve, a signature and a check.
+/// Interval between two receipts to one session. Nobody notices a twentieth of a second; a receipt costs the two users
+/// three multiplications on the curve, a signature and a verification.
 pub const RECEIPT_PAUSE: Duration = Duration::from_millis(50);
-/// Streams one receipt speaks of; the others go in another.
+/// Streams in one receipt; further streams go into another one.
 pub const MAX_RECEIPT_STREAMS: usize = 16;
-/// Ranges one receipt gives of a stream: the newest.
+/// Ranges per stream in one receipt: the newest ones.
 pub const MAX_RECEIPT_RANGES: usize = 128;
-/// Ranges of all streams in one receipt, so that it fits a content however large the numbers are: 19 bytes each, and 51 for a
-/// stream.
+/// Ranges of all streams in one receipt, so that it fits a content however large the numbers are: 19 bytes per range, and
+/// 51 per stream.
 pub const MAX_RECEIPT_TOTAL: usize = 850;
 const _: () = assert!(MAX_RECEIPT_TOTAL * 19 + MAX_RECEIPT_STREAMS * 51 + 5 <= crate::wire::content::MAX_BODY);
 
-/// `\chat` and `\add` look for an unknown name this long (`cli.md`).
+/// Time for which `\chat` and `\add` look for an unknown name.
 pub const LOOKUP: Duration = Duration::from_secs(5);
-/// Names that may be looked for at once.
+/// Names that may be looked up at once.
 pub const MAX_LOOKUPS: usize = 64;
-/// Places at which one user must answer, of addresses that were typed or given: more than anybody types.
+/// Addresses at which only one user is accepted: more than anybody types.
 pub const MAX_PLACES_EXPECTED: usize = 1_024;
-/// `\ping` gives up after this long.
+/// Time after which an unanswered `\ping` fails.
 pub const PING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A connection that brought this many bad records is closed.
 pub const MAX_STRIKES: u32 = 3;
-/// How far above mine a seq may be that others claim to know of me: 70 years of milliseconds, so that a node whose clock
-/// stands at 1970 reaches what it signed in a better time, and no liar brings the counter near its end.
+/// How far above the local seq a claimed one may be: 70 years of milliseconds. A node whose clock stands at 1970
+/// reaches what it signed with a correct clock, and a false claim does not bring the counter near its end.
 pub const MAX_SEQ_JUMP: u64 = 1 << 41;
-/// Users that the faces are warned about.
+/// Users about whom the interfaces are warned.
 pub const MAX_WARNED: usize = 1_024;
-/// A key that keeps knowing a higher seq of mine than I do is a clone of mine (design §3).
+/// If a higher seq of this session is claimed this often, another node uses a copy of its key (`docs/protocol.md`,
+/// section 10).
 pub const MAX_SEQ_JUMPS: u32 = 3;
 
 /// Settled messages of a conversation that `\status` still shows.
 pub const STATUS_RECENT: u32 = 20;
 
-/// Users of whom the store keeps a row. Beyond it contents of new strangers are dropped: a thousand keys a day by one
+/// Users with a row in the store. Above it, contents of new strangers are dropped: a thousand keys a day by one
 /// attacker must not fill a disk.
 pub const MAX_KEPT_USERS: usize = 100_000;
-/// Streams received of one session: one for every start in which it wrote to me. Beyond it new ones are dropped.
+/// Streams received of one session: one for each start in which it wrote to this node. Further ones are dropped.
 pub const MAX_STREAMS_PER_SESSION: usize = 10_000;
-/// Changes that may wait for the disk before envelopes are dropped; their authors send them anew.
+/// Changes that may wait for the disk before envelopes are dropped. Their authors send them again.
 pub const MAX_UNSTORED: u64 = 65_536;
 
-/// Pages of a link list that are taken: a thousand links.
+/// Pages of a link list that are accepted: a thousand links.
 pub const MAX_LIST_PAGES: u16 = 16;
-/// Users whose link lists are remembered. A friend of a thousand people brings so many; a server has everybody's.
+/// Sessions whose link lists are remembered. A friend of a thousand users brings so many; a server has the lists of all
+/// its users.
 pub const MAX_HORIZON: usize = 100_000;
-/// Users two steps away whose records are kept, over all friends: those beyond it are seen only in their friends' lists.
+/// Users two steps away whose records are kept, over all friends. Others are known only from their friends' lists.
 pub const MAX_FAR_USERS: usize = 4_096;
 
-/// The k-th who could pass a declaration on offers it after so many of these: time for the first one's copy to come over a
-/// slow link.
+/// The friend of rank k offers a declaration after k of these: time for the copy of the first one to cross a slow link.
 pub const OFFER_STEP: Duration = Duration::from_millis(200);
-/// Bytes of my link list that go out in a step, to one neighbour or to many.
+/// Bytes of the own link list that are sent in one step, to one neighbour or to many (`docs/decisions.md`, Numbers).
 pub const PUSH_BYTES: usize = 64 * 1024;
-/// Between two steps. Two hundred friends have a new list of two hundred entries in 4 s, and each of them reads less than
-/// a neighbour may say.
+/// Interval between two steps. Two hundred friends receive a new list of two hundred entries within 4 s, and each of
+/// them less than a neighbour may send.
 pub const PUSH_STEP: Duration = Duration::from_millis(100);
-/// Offers that wait. What is beyond is left to the digest of the next meeting.
+/// Offers that wait. Beyond it, the digest of the next meeting replaces them.
 pub const MAX_OFFERS: usize = 4_096;
-/// Common friends whose word that somebody is there is remembered.
+/// Witnesses remembered per session.
 pub const MAX_WITNESSES: usize = 8;
 
-/// A session that asked for somebody is told for this long when they come (design §5).
+/// A session that asked about a user is notified for this long when that user comes online (`docs/horizon.md`).
 pub const INTEREST: Duration = Duration::from_secs(600);
-/// Questions remembered of one asker, and in all.
+/// Requests remembered per asker.
 pub const MAX_INTERESTS_PER_ASKER: usize = 64;
+/// Requests remembered in all.
 pub const MAX_INTERESTS: usize = 4_096;
-/// Ping requests taken from one asker: as many at once as it may have remembered, then ten a minute
-/// (design §5: budgets per asker; a request costs one message and a look-up).
+/// Ping requests accepted from one asker at once: as many as may be remembered. A request costs one message and a
+/// look-up.
 pub const PING_BURST: u32 = 64;
+/// Time until one more ping request of an asker is accepted: ten a minute.
 pub const PING_REFILL: Duration = Duration::from_secs(6);
-/// Requests of one asker for one target that are passed on: at the first miss, when the two are linked, after a restart;
-/// then one in so long.
+/// Requests of one asker for one target that are forwarded at once: at the first miss, when the two are linked, after a
+/// restart.
 pub const PING_PAIR_BURST: u32 = 4;
+/// Time until one more request of an asker for the same target is forwarded.
 pub const PING_PAIR: Duration = Duration::from_secs(30);
-/// Hops of a request over relays, as of a question for a name.
+/// Hops of a request over relays, as of a find.
 pub const ASK_HOPS: u8 = FIND_HOPS;
-/// Questions over relays that a relay remembers, and those of them that one relay beside it brings; a client brings as many
-/// as it may have remembered elsewhere. Each is a kilobyte, with what was answered.
-pub const MAX_TRAILS: usize = 4_096;
-pub const MAX_TRAILS_PER_RELAY: usize = 1_024;
-/// Times that one declaration is passed on to where a question came from: its session may come and go once in ten seconds
-/// until the question is asked anew.
+/// Queries over relays that a relay remembers. Each takes a kilobyte with its answers.
+pub const MAX_RELAYED_QUERIES: usize = 4_096;
+/// Queries over relays that one neighbouring relay may bring. A client may bring [`MAX_INTERESTS_PER_ASKER`].
+pub const MAX_RELAYED_QUERIES_PER_RELAY: usize = 1_024;
+/// Times that one declaration is forwarded to an asker: its session may come and go once in ten seconds until the
+/// request is repeated.
 pub const MAX_PASSED: u32 = 32;
-/// Sessions that answer one question (`wire::record`: as many as a roster has).
-pub const MAX_ANSWERS_ON_A_TRAIL: usize = 16;
-/// Common friends, and servers, that are asked in one round of seeking.
+/// Sessions that answer one query over relays: as many as a roster lists (`wire::record`).
+pub const MAX_ANSWERS_PER_QUERY: usize = 16;
+/// Friends of a missing user that are asked in one round of seeking.
 pub const ASKED_FRIENDS: usize = 3;
+/// Servers that are asked in one round of seeking.
 pub const ASKED_SERVERS: usize = 2;
-/// Relays and servers that are asked for one user over several hops, while they are connected.
+/// Connected relays and servers that are asked for one user over several hops.
 pub const ASKED_RELAYS: usize = 4;
-/// Whoever is sought for longer than this is asked for at one of each kind in a round: who was asked before remembers it, and
-/// a network in halves has hours of time.
+/// After this long a missing user is asked for at one node of each kind per round: those asked before remember the
+/// request, and a partitioned network has hours.
 pub const ASKED_AT_FIRST: Duration = Duration::from_secs(60);
-/// Dials a minute to one IP address that nobody's key ever answered at, from all causes: nobody may use us to knock on a
-/// third party's door.
+/// Dials to one IP address where no key has ever answered, from all causes. Prevents reflected dials.
 pub const UNPROVEN_DIALS_PER_IP: u32 = 2;
+/// Time until one more dial to such an IP address is allowed: two a minute.
 pub const UNPROVEN_REFILL: Duration = Duration::from_secs(30);
-/// Dials to addresses that an introducer gave and nobody answered at, before it is not believed for a while.
+/// Failed dials to addresses that one introducer gave, before its introductions are ignored for a while.
 pub const FAILED_INTRODUCTIONS: u32 = 8;
+/// Time until one more dial on an introduction is allowed.
 pub const INTRODUCTION_REFILL: Duration = Duration::from_secs(60);
 
-/// Hops of a question for a name (design §4), and the neighbours it goes to first.
+/// Hops of a find, a request for a user by name (`docs/protocol.md`, section 7).
 pub const FIND_HOPS: u8 = 16;
+/// Neighbours to which a find is sent first.
 pub const FIND_NEIGHBOURS: usize = 16;
-/// A question is open for as long as somebody waits for its answer, and a moment more.
+/// A find is open while its asker waits for the answer, and a moment longer.
 pub const FIND_LIFE: Duration = Duration::from_secs(8);
-/// Questions open at once, and those of one neighbour: a burst, then one every two seconds.
+/// Finds that are open at once.
 pub const MAX_FINDS: usize = 1_024;
+/// Finds accepted from one neighbour at once.
 pub const FIND_BURST: u32 = 32;
+/// Time until one more find of a neighbour is accepted.
 pub const FIND_REFILL: Duration = Duration::from_secs(2);
-/// Questions, for names and for pings, that one relay may pass on: for a thousand askers at once, then as many as a neighbour
-/// may say anything (design §7).
+/// Requests, for names and for pings, that one relay may forward: for a thousand askers at once.
 pub const RELAYED_BURST: u32 = 1_024;
+/// Time until a relay may forward one more: as many as a neighbour may send messages at all (`docs/protocol.md`,
+/// section 2).
 pub const RELAYED_REFILL: Duration = Duration::from_millis(50);
-/// Others of the same name may answer within this long after the first.
+/// Time after the first answer within which other users of the same name may answer.
 pub const FIND_SETTLE: Duration = Duration::from_millis(300);
 
-/// Changes of who is how far wait this long, so that relays announce many together: a tenth of a second a hop.
+/// Changes of distances wait this long, so that a relay announces many at once. It costs a tenth of a second per hop.
 pub const ANNOUNCE_PAUSE: Duration = Duration::from_millis(100);
-/// Changes that are announced together: one digest to each relay, so a thousand a second.
+/// Changes that are announced at once: one digest to each relay, so a thousand a second.
 pub const ANNOUNCED_AT_ONCE: usize = crate::wire::control::MAX_MARKS;
-/// Users that one relay may announce, as many as a meeting speaks of, and those announced by all: 60 bytes each.
+/// Users that one relay may announce: as many as a meeting covers.
 pub const MAX_ANNOUNCED_PER_NEIGHBOUR: usize = 4_096;
+/// Users announced by all relays together, of 60 bytes each.
 pub const MAX_ANNOUNCED: usize = 65_536;
-/// Announcements taken of one relay: all it has, twice, and then as fast as an honest one sends them.
+/// Announcements accepted from one relay at once: all it has, twice.
 pub const ANNOUNCEMENT_BURST: u32 = 2 * MAX_ANNOUNCED_PER_NEIGHBOUR as u32;
+/// Time until one more announcement of a relay is accepted: as fast as an honest one sends them.
 pub const ANNOUNCEMENT_REFILL: Duration = Duration::from_millis(1);
 
-/// Random neighbours (design §5): three in ten, at least so many and at most so many.
+/// Random neighbours at least. Three in ten neighbours are random (`docs/horizon.md`).
 pub const MIN_RANDOM: usize = 3;
+/// Random neighbours at most.
 pub const MAX_RANDOM: usize = 12;
-/// Members of a closed network that are remembered to choose from. Ten live ones in a hundred are found again after the
-/// crash of nine nodes in ten.
+/// Members of a closed network that a client remembers to choose from. Ten live ones in a hundred are found again after
+/// nine nodes in ten have crashed.
 pub const MAX_MEMBERS: usize = 64;
+/// Members of a closed network that a server remembers.
 pub const MAX_MEMBERS_SERVER: usize = 1_024;
 /// Members in one sample (`wire::control`).
 pub const SAMPLE: usize = 8;
-/// Who was heard of longer ago is not passed on in a sample.
+/// A member not heard of for this long is left out of samples.
 pub const SAMPLE_FRESH: Duration = Duration::from_secs(600);
-/// Samples taken of one neighbour: a burst, then one a minute.
+/// Samples accepted from one neighbour at once.
 pub const SAMPLE_BURST: u32 = 4;
+/// Time until one more sample of a neighbour is accepted.
 pub const SAMPLE_REFILL: Duration = Duration::from_secs(60);
-/// Members dialled at once for the random share.
+/// Members dialled at once to reach the share of random neighbours.
 pub const RANDOM_TRIES: usize = 16;
 
-/// Between two floods of one user (design §5).
+/// Interval between two floods of one user: a flood reaches everybody within two links.
 pub const EXPLODE_PAUSE: Duration = Duration::from_secs(600);
-/// A flood is waited for so long: two hops there and back over slow links.
+/// Time for the answers to a flood: two hops and back over slow links.
 pub const EXPLODE_DEADLINE: Duration = Duration::from_secs(3);
 /// Floods remembered.
 pub const MAX_FLOODS: usize = 1_024;
 
-/// How long a session that woke without a memory goes on asking for it.
+/// How long a session that started without links asks others for its lost link list.
 pub const RECOVERY: Duration = Duration::from_secs(600);

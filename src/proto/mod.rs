@@ -1,25 +1,30 @@
 //! The core: the protocol as one synchronous state machine, without I/O, clock, tasks or global randomness.
 //!
-//! Whoever drives it calls [`Core::handle`], takes every [`Core::poll_output`], and comes back at [`Core::poll_timeout`].
-//! The async shell, the simulator and the tests drive this very type.
+//! The driver calls [`Core::handle`], takes every [`Core::poll_output`], and calls again at [`Core::poll_timeout`]. The
+//! async shell, the simulator and the tests all drive this type.
 //!
-//! The algorithm, room by room. Every node is a user's *session*. It says of itself who and where it is ([`people::myself`]), knows
-//! the names others go by ([`people::users`]) and where they were ([`people::sessions`]). Two users are linked when both link lists name each
-//! other ([`people::links`]). Whoever is linked and has no live session is sought for ever ([`peers::seek`]) by dialling ([`peers::dials`]) where
-//! they were last; whoever shows up on the local link is met ([`peers::nearby`]). Of two connections to one session one is kept
-//! ([`peers::connections`]), and the faces are told who is there ([`presence::online`]). What is typed waits in the [`chat::outbox`] until receipts
-//! say that every session of the addressee has it; what comes is taken once by the [`chat::inbox`], stored, and only then
-//! receipted and shown. Keys to which others seal live in [`people::prekeys`]. Whoever is not connected gets mail ([`mail::on_mail`]):
-//! envelopes that friends pass on and carriers keep in [`mail::custody`] and hand on ([`mail::on_custody`], [`mail::handover`], [`mail::on_handover`]),
-//! another way too where it does not arrive ([`mail::watchdog`]).
+//! Every node is one *session* of a user. It signs its own records ([`people::myself`]) and knows users by their
+//! rosters and names ([`people::users`]) and their sessions by declarations and addresses ([`people::sessions`]). Two
+//! users are linked when both link lists name each other ([`people::links`]). A linked user without a live session is
+//! sought until found ([`peers::seek`]) by dialling the last known addresses ([`peers::dials`]); nodes that announce
+//! themselves on the local link are dialled too ([`peers::nearby`]). Of two connections to one session one is kept
+//! ([`peers::connections`]), and the interfaces are notified who is online ([`presence::online`]).
 //!
-//! Everybody within two links is kept in sight ([`presence::horizon`]): who meets, compares what each holds ([`presence::on_digest`]); what
-//! changes is passed on by one common friend and offered by the others ([`presence::offers`], [`presence::on_presence`]), link lists in turn ([`presence::pushes`]); who is missing is
-//! asked for ([`search::on_ping`], [`search::interest`]), over chains of relays too ([`relays::questions`], [`relays::trails`]), and names that nobody knows are looked for ([`search::finds`]). Relays and servers keep of
-//! everybody how many relays away they are ([`relays::directory`]). Some neighbours are chosen
-//! at random ([`search::members`]), and `\explode` floods ([`search::floods`]).
+//! A typed line waits in the [`chat::outbox`] until receipts show that every session of the addressee has it. A
+//! received one is taken once by the [`chat::inbox`], stored, and only then acknowledged and shown. Others seal to the
+//! keys in [`people::prekeys`]. Users who are not connected receive mail ([`mail::on_mail`]): envelopes that friends
+//! forward and that carriers keep in [`mail::custody`] and hand over ([`mail::on_custody`], [`mail::handover`],
+//! [`mail::on_handover`]), by another route if they do not arrive ([`mail::watchdog`]).
 //!
-//! Rooms never call each other: each returns facts, and the files beside them (`on_*`) carry these from room to room.
+//! A node follows every user within two links ([`presence::horizon`]). Peers that meet compare what they hold
+//! ([`presence::on_digest`]). A change is forwarded by one common friend and offered by the others
+//! ([`presence::offers`], [`presence::on_presence`]); link lists are sent in turn ([`presence::pushes`]). A missing
+//! user is asked for ([`search::on_ping`], [`search::interest`]), over chains of relays too ([`relays::own_queries`],
+//! [`relays::relayed_queries`]), and unknown names are looked up ([`search::finds`]). Relays and servers keep each user's
+//! distance in relays ([`relays::directory`]). Some neighbours are chosen at random ([`search::members`]), and
+//! `\explode` floods ([`search::floods`]).
+//!
+//! Modules that hold state do not call each other. Each returns facts, and the handlers (`on_*`) pass these on.
 
 mod budget;
 mod chat;
@@ -66,37 +71,45 @@ use presence::horizon::Horizon;
 use relays::Relays;
 use search::Search;
 
-/// Who this node is and how it behaves; fixed for its life.
+/// The identity and the options of a node; fixed for its life.
 #[derive(Clone)]
 pub struct Config {
+    /// The user's name.
     pub name: Name,
-    /// The user key, on the session that may sign rosters.
+    /// The user key, if this session may sign rosters.
     pub user_key: Option<SecretKey>,
+    /// The user.
     pub user: UserId,
+    /// The key of this session.
     pub session_key: SecretKey,
-    /// What people call this session, for its roster.
+    /// The name of this session in its user's roster.
     pub label: String,
+    /// The network: the open one, or a closed one.
     pub network: NetworkId,
     /// Bits of [`roles`](crate::wire::record::roles).
     pub roles: u32,
+    /// How link requests are answered.
     pub accept: Accept,
-    /// The UDP port that others dial.
+    /// The UDP port at which others dial this node.
     pub port: u16,
-    /// Program and version, said in the hello.
+    /// Program and version, sent in the hello.
     pub agent: String,
+    /// Identifies this start of the node.
     pub boot: BootId,
-    /// Everything random in the core grows from these bytes.
+    /// Seeds all randomness of the core.
     pub seed: [u8; 32],
 }
 
-/// What happens to requests for a link.
+/// How link requests of other users are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accept {
+    /// Accept automatically, up to [`limits::MAX_AUTO_LINKS`].
     Auto,
+    /// Ask the user.
     Ask,
 }
 
-/// The state machine.
+/// The state machine of one node.
 pub struct Core {
     cx: Context,
     people: People,
@@ -107,12 +120,12 @@ pub struct Core {
     chat: Chat,
     mail: Mail,
     commands: Commands,
-    /// When something is due at the latest.
+    /// When [`Core::handle`] must be called next.
     deadline: Option<Moment>,
 }
 
 impl Core {
-    /// A node that starts with this memory. Its first outputs are what it has to store before it may speak.
+    /// Starts a node from this memory. Its first outputs store what must be durable before anything is sent.
     pub fn new(config: Config, memory: Memory, now: Now) -> Core {
         let mut cx = Context::new(config, memory.counters, now);
         let epoch = cx.rng.next_u64();
@@ -131,17 +144,17 @@ impl Core {
             cx,
         };
         core.remember_members();
-        core.remember_friends();
+        core.load_friends();
         core.remember_mail();
         core.settle_everybody();
-        core.remember_who_was_there();
-        core.seek_everybody();
+        core.load_lost_sessions();
+        core.seek_all_wanted();
         core.replay(&memory.replay);
         core.warn_if_unlisted();
         core
     }
 
-    /// Takes an input in. Outputs wait in [`Core::poll_output`].
+    /// Processes an input. The resulting outputs wait in [`Core::poll_output`].
     pub fn handle(&mut self, now: Now, input: Input) {
         self.cx.now = now;
         match input {
@@ -156,16 +169,16 @@ impl Core {
             Input::Unsighted { boot, addr } => self.on_unsighted(boot, addr),
             Input::Interfaces { addrs } => self.on_interfaces(addrs),
             Input::Bootstrap { addrs, whom } => self.on_bootstrap(addrs, whom),
-            Input::Woke => self.try_everything(),
+            Input::Woke => self.on_woke(),
             Input::Stored { through } => self.on_stored(through),
             Input::StoreFailed { refused, error } => self.on_store_failed(refused, error),
             Input::MulticastDeaf => self.on_multicast_deaf(),
         }
-        self.heed_time();
+        self.run_timers();
     }
 
-    /// Does what is due, and finds out when the next is.
-    fn heed_time(&mut self) {
+    /// Runs the timers that are due and computes the next deadline.
+    fn run_timers(&mut self) {
         self.deadline = self.next_timeout();
         if self.deadline.is_some_and(|at| at <= self.cx.now.moment) {
             self.on_time();
@@ -174,7 +187,7 @@ impl Core {
         self.prune_to_limit();
     }
 
-    /// The next thing to do, in order. What must be sealed for it comes last: until then everything else is under way.
+    /// The next output, in order. Sealing is expensive, so it is done only when all other outputs are taken.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.cx.out.poll().or_else(|| {
             if self.seal_what_waits() {
@@ -184,22 +197,22 @@ impl Core {
         })
     }
 
-    /// When the core wants to be called again at the latest.
+    /// When [`Core::handle`] must be called next, at the latest; `None` after the core has stopped.
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.deadline
     }
 
-    /// What to call a user: their name, or `name#abc123` where two share one.
+    /// The name to show for a user: their name, or `name#abc123` if several users share it.
     pub fn handle_of(&self, user: &UserId) -> String {
         self.people.users.handle(user)
     }
 
-    /// What to call whoever an address belongs to.
+    /// The name to show for the user of an address.
     pub fn handle_at(&self, address: &Address) -> String {
         self.people.handle(address)
     }
 
-    /// What was dropped or refused since the start, by reason.
+    /// How often something was dropped or refused since the start, by reason.
     pub fn drops(&self) -> Drops {
         self.cx.drops.by_text()
     }

@@ -1,5 +1,4 @@
-//! Questions that several modules ask of more than one of them: who is connected, who is near an address, and who carries for
-//! others. They only read.
+//! Read-only questions that span several modules: who is connected, who is near an address, and who carries mail.
 
 use crate::id::{Address, ConnId, SessionId};
 use crate::proto::Core;
@@ -12,7 +11,7 @@ use crate::proto::relays::Relays;
 use crate::wire::control::short;
 use crate::wire::record::roles;
 
-/// Everything that such a question may look at.
+/// The state that these questions read.
 pub struct Near<'a> {
     pub people: &'a People,
     pub peers: &'a Peers,
@@ -26,18 +25,18 @@ impl Near<'_> {
         self.peers.connections.of_user(&self.people.user_at(address))
     }
 
-    /// Connected relays and servers to which an addressee is nearer than to this node, nearest first.
+    /// Connected relays and servers that are nearer to an addressee than this node, nearest first.
     pub fn nearer(&self, address: &Address) -> Vec<Peer> {
         let nearer = self.relays.directory.nearer(&short(&address.0));
         nearer.iter().filter_map(|session| self.peers.connections.up_peer(session)).collect()
     }
 
-    /// How far an addressee is by way of a neighbour, in relays.
+    /// The distance of an addressee by way of a neighbour, in relays.
     pub fn distance_by(&self, neighbour: &SessionId, address: &Address) -> u8 {
         self.relays.directory.distance_by(neighbour, &short(&address.0))
     }
 
-    /// Relays and servers that are connected, first those that say they are connected with the addressee.
+    /// Connected relays and servers, first those that report a connection with the addressee.
     pub fn carriers_for(&self, address: &Address) -> Vec<SessionId> {
         let up = self.peers.connections.iter_up().map(|peer| peer.session);
         let witnesses = self.presence.online.witnesses_of(&self.people.user_at(address));
@@ -47,7 +46,8 @@ impl Near<'_> {
         first
     }
 
-    /// Friends who say that they are connected with an addressee. Relays and servers among them are carriers.
+    /// Connected friends that report a connection with an addressee. Relays and servers among them are carriers and
+    /// left out.
     pub fn friends_between(&self, address: &Address) -> Vec<SessionId> {
         let is_friend = |session: &SessionId| {
             let peer = self.peers.connections.up_peer(session);
@@ -56,7 +56,7 @@ impl Near<'_> {
         self.presence.online.witnesses_of(&self.people.user_at(address)).into_iter().filter(is_friend).collect()
     }
 
-    /// Whether anybody says that an addressee is near.
+    /// Whether a neighbour reports that an addressee is near.
     pub fn is_said_near(&self, cx: &Context, address: &Address) -> bool {
         if cx.is_carrier() {
             !self.nearer(address).is_empty()
@@ -65,7 +65,7 @@ impl Near<'_> {
         }
     }
 
-    /// Whether a carrier is one that this user chose: linked with its user, or given as bootstrap.
+    /// Whether the local user chose a carrier: it belongs to a linked user, or was given as bootstrap.
     pub fn is_own(&self, session: &SessionId) -> bool {
         let user = self.people.sessions.get(session).map(|known| known.user);
         user.is_some_and(|user| self.people.links.is_link(&user))
@@ -74,17 +74,18 @@ impl Near<'_> {
 }
 
 impl Core {
-    /// What mail sees of the rest, for a question that changes nothing.
+    /// The view for read-only questions.
     pub(in crate::proto) fn near(&self) -> Near<'_> {
         Near { people: &self.people, peers: &self.peers, presence: &self.presence, relays: &self.relays }
     }
 
-    /// Whether a neighbour says it is a relay or a server.
+    /// Whether a neighbour claims to be a relay or a server.
     pub(in crate::proto) fn is_carrier(&self, conn: ConnId) -> bool {
         self.peers.connections.get(&conn).is_some_and(|neighbour| self.people.is_carrier(&neighbour.session))
     }
 
-    /// A server that I was told to use, or that belongs to somebody I am linked with. Claiming the role alone gives nothing.
+    /// Whether a session is an own server: a server given as bootstrap or of a wanted user. The role is only a claim
+    /// and grants nothing by itself.
     pub(in crate::proto) fn is_my_server(&self, session: &SessionId) -> bool {
         let Some(known) = self.people.sessions.get(session) else { return false };
         let claims = known.declaration().is_some_and(|declaration| declaration.roles & roles::SERVER != 0);

@@ -1,5 +1,5 @@
-//! What faces may see: copies, in the words of `cli.md`. Every text in it that came from a stranger is still as the
-//! stranger sent it; whoever prints makes it harmless.
+//! What the core reports to the interfaces, as self-contained copies. `docs/json.md` describes each event as printed by
+//! `--json`. Text that came from other users is unescaped: callers must escape it before they print it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,260 +7,403 @@ use std::net::SocketAddr;
 use crate::id::{MessageId, SessionId, UserId};
 use crate::time::Wall;
 
-/// Something to tell. One variant per event of `cli.md`.
+/// An event or an answer for the interfaces. Names to show (`user`, `to`, `with`, `holder`) can be typed back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
+    /// An unlinked user was found on the local link and has proved their key.
     Nearby {
+        /// The name to show.
         user: String,
+        /// The user.
         id: UserId,
+        /// The session that was found.
         session: SessionId,
     },
+    /// A session reported as nearby has left the local link.
     Away {
+        /// The name to show.
         user: String,
+        /// The user.
         id: UserId,
+        /// The session that left.
         session: SessionId,
     },
+    /// Both users list each other.
     Linked {
+        /// The name to show.
         user: String,
+        /// The other user.
         id: UserId,
+        /// Who requested the link.
         by: By,
+        /// This node accepted automatically; such a link extends nobody's horizon.
         auto: bool,
     },
+    /// A link was removed.
     Unlinked {
+        /// The name to show.
         user: String,
+        /// The other user.
         id: UserId,
+        /// Who removed it.
         by: By,
     },
-    /// `--accept ask`: somebody wants a link; `\add` accepts.
+    /// A user requests a link, and it is not accepted automatically. `\add` accepts.
     Asked {
+        /// The name to show.
         user: String,
+        /// The user.
         id: UserId,
     },
+    /// A session of a linked user, of a user two links away or of the local user came online.
     Online {
+        /// The name to show.
         user: String,
+        /// The user.
         id: UserId,
+        /// The session.
         session: SessionId,
+        /// How it is reached.
         via: Via,
     },
+    /// A session that stays online is reached in another way.
     Path {
+        /// The name to show.
         user: String,
+        /// The session.
         session: SessionId,
+        /// How it is reached now.
         via: Via,
     },
+    /// A session reported as online is not online any more.
     Offline {
+        /// The name to show.
         user: String,
+        /// The user.
         id: UserId,
+        /// The session.
         session: SessionId,
+        /// How this is known.
         reason: Absence,
     },
+    /// Answers `\chat`: lines go to this user from now on.
     Chat {
+        /// The name to show.
         with: String,
+        /// The user.
         id: UserId,
-        /// One of their sessions is connected, or said to be.
+        /// One of their sessions is connected or reported as connected.
         online: bool,
     },
+    /// Answers a typed line: the store has it.
     Queued {
+        /// The message.
         message: MessageId,
+        /// The name to show for the addressee.
         to: String,
+        /// The text as typed.
         text: String,
     },
+    /// An own message made progress towards one session of its addressee.
     State {
+        /// The message.
         message: MessageId,
+        /// The name to show for the addressee.
         to: String,
+        /// The session of the addressee.
         session: SessionId,
+        /// How far it has come.
         state: Delivery,
-        /// Whose disk has it: the relay or server that carries it, or the session it was for.
+        /// The session whose disk has it: a carrier, or the session of the addressee.
         by: SessionId,
-        /// What to call the user of that session.
+        /// The name to show for the user of that session.
         holder: String,
     },
+    /// A message arrived and is stored.
     Message(Box<MessageView>),
+    /// Answers `\users`, `\online` and `\offline`.
     Users {
+        /// Which users were requested.
         filter: Filter,
+        /// The users.
         users: Vec<UserView>,
     },
+    /// Answers `\ping`: a session has answered and proved its key.
     Pong {
+        /// The address that was dialled.
         addr: SocketAddr,
+        /// The name to show.
         user: String,
+        /// The user.
         id: UserId,
+        /// The session that answered.
         session: SessionId,
+        /// Round-trip time in milliseconds.
         rtt_ms: f64,
     },
-    /// What `\explode` reached, in how many messages.
+    /// Answers `\explode`.
     Exploded {
+        /// Number of users reached.
         users: usize,
+        /// Number of sessions reached.
         sessions: usize,
+        /// Messages sent for it, by all nodes together.
         messages: u64,
+        /// Milliseconds until the last answer.
         elapsed_ms: u64,
     },
+    /// Answers `\me`.
     Me(Box<Profile>),
+    /// Answers `\whois`.
     Whois(Box<Profile>),
+    /// Answers `\status`.
     Status {
+        /// The messages, by conversation.
         messages: Vec<StatusView>,
     },
+    /// Answers `\history`.
     History {
+        /// The name to show for the conversation.
         with: String,
+        /// The messages, oldest first.
         messages: Vec<MessageView>,
     },
+    /// Answers a command that only changes something.
     Done {
+        /// What was done, for people.
         what: String,
     },
+    /// Something needs attention. Never answers a line.
     Warning {
+        /// The kind of warning.
         code: WarningCode,
+        /// The text, for people.
         message: String,
+        /// The name of the user it is about.
         user: Option<String>,
     },
+    /// A line could not be carried out.
     Error {
+        /// The kind of error.
         code: ErrorCode,
+        /// The text, for people.
         message: String,
     },
 }
 
-/// What was dropped at a bound or refused, by reason, since the start.
+/// How often something was dropped at a limit or refused since the start, by reason.
 pub type Drops = BTreeMap<&'static str, u64>;
 
 /// Which users are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
+    /// All known users.
     All,
+    /// Users with at least one session online.
     Online,
+    /// Users without a session online.
     Offline,
 }
 
+/// One side of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
+    /// The local user.
     Me,
+    /// The other user.
     Them,
 }
 
-/// How somebody is reached: connected with me, or with somebody between us.
+/// How a session is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
+    /// It is connected with this node.
     Direct,
+    /// It is connected with a neighbour of this node.
     Relayed,
 }
 
+/// Why a session counts as offline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absence {
+    /// It declared itself offline.
     Declared,
+    /// It is unreachable.
     Lost,
 }
 
-/// How far a message is on its way to one session.
+/// How far a message has come towards one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
+    /// On the disk of this node only.
     Queued,
-    /// On the disk of a relay or server.
+    /// On the disk of a carrier.
     Carried,
+    /// On the disk of the session.
     Delivered,
 }
 
-/// A line of history. `arrival` is what a face gives back once it has printed it.
+/// A message as shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageView {
+    /// Its number in the order of arrival. The interface returns it once it has printed the message.
     pub arrival: u64,
+    /// The message.
     pub message: MessageId,
+    /// The name to show for the author.
     pub from: String,
+    /// The author.
     pub from_id: UserId,
+    /// The name to show for the conversation.
     pub with: String,
+    /// The text, unescaped.
     pub text: String,
+    /// When it was written, by the author's clock.
     pub sent: Wall,
+    /// The author's Lamport counter, which orders a conversation.
     pub order: u64,
+    /// The local user wrote it.
     pub own: bool,
     /// It may have been printed before a crash.
     pub again: bool,
 }
 
+/// A user as listed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserView {
+    /// The name to show.
     pub user: String,
+    /// The user.
     pub id: UserId,
+    /// At least one session is online.
     pub online: bool,
-    /// Steps from me; `None` if not within two.
+    /// Links between the local user and this one; `None` if more than two.
     pub distance: Option<u8>,
+    /// A session is on the local link.
     pub nearby: bool,
+    /// The local user has verified the fingerprint.
     pub verified: bool,
+    /// The known sessions.
     pub sessions: Vec<SessionView>,
 }
 
+/// A session as listed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionView {
+    /// The session.
     pub session: SessionId,
+    /// Whether it is online.
     pub online: bool,
+    /// How it is reached; `None` if it is offline.
     pub via: Option<Via>,
-    /// Seconds since we heard of it.
+    /// Seconds since it was last heard of; 0 while it is connected.
     pub heard_s: u64,
+    /// Addresses at which it may be dialled.
     pub addrs: Vec<SocketAddr>,
 }
 
-/// `\me` and `\whois`.
+/// A user in detail, for `\me` and `\whois`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
+    /// The name to show.
     pub user: String,
+    /// The user.
     pub id: UserId,
-    /// The fingerprint in words.
+    /// The fingerprint of the user key, in words.
     pub words: String,
-    /// `darkchat:…`, to be dialled or scanned.
+    /// The contact address, `darkchat:…`, to be dialled or scanned.
     pub address: String,
-    /// My own session, in `\me`.
+    /// The session of this node, in `\me`.
     pub session: Option<SessionId>,
+    /// The user's known sessions.
     pub sessions: Vec<SessionId>,
+    /// The local user has verified the fingerprint.
     pub verified: bool,
-    /// In `\me`: what this node refused, dropped or cut off since its start, by reason.
+    /// In `\me`: what this node dropped or refused since its start, by reason.
     pub drops: Drops,
 }
 
+/// A message in `\status`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusView {
+    /// The message.
     pub message: MessageId,
+    /// The name to show for the addressee.
     pub to: String,
+    /// The text.
     pub text: String,
+    /// Its progress towards each session of the addressee.
     pub sessions: Vec<HeldBy>,
 }
 
-/// How far a message is on its way to a session, and who has it.
+/// The progress of a message towards one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldBy {
+    /// The session of the addressee.
     pub session: SessionId,
+    /// How far it has come.
     pub state: Delivery,
-    /// Carriers whose disk has it or had it; the session itself once it is delivered; nobody while it is queued.
+    /// The carriers whose disk has or had it; the session itself once it is delivered; empty while it is queued.
     pub by: Vec<Holder>,
 }
 
-/// A session that has a message, and what to call its user.
+/// A session that has a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
+    /// The session.
     pub session: SessionId,
+    /// The name to show for its user.
     pub name: String,
 }
 
+/// The kind of a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WarningCode {
+    /// Another key uses a name that is in use, or another user answers at an address.
     NameClash,
+    /// Another node uses the key of this session.
     ClonedKey,
+    /// There are two rosters of one user with the same version.
     RosterFork,
-    /// This session is not on its own user's roster.
+    /// The local user's roster does not list this session.
     Unlisted,
+    /// Messages wait because no usable key card of the addressee is known.
     NoKey,
+    /// A carrier has no space for more messages of the local user.
     CustodyRefused,
+    /// The store cannot be written, or it was damaged.
     Disk,
+    /// This node does not receive its own multicast.
     Multicast,
 }
 
+/// The kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
+    /// There is no such macro.
     UnknownMacro,
+    /// No known user has this name.
     UnknownUser,
+    /// Several users have this name.
     AmbiguousUser,
+    /// The text cannot be a name.
     BadName,
+    /// The text is not an address, or the address cannot be dialled.
     BadAddress,
+    /// An argument is missing, unexpected or out of range.
     BadArgument,
+    /// No conversation is open.
     NoConversation,
+    /// The line is too long.
     TextTooLong,
+    /// Nobody answered, or another user did.
     Unreachable,
+    /// The local user has blocked the user.
     Blocked,
+    /// The store could not be read or written.
     Disk,
-    /// More waits than the outbox holds.
+    /// More messages wait than the outbox holds.
     TooMany,
+    /// The node has failed.
     Internal,
 }

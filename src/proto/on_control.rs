@@ -1,4 +1,5 @@
-//! The control stream: who sent a message is resolved once, then each message goes to the module that handles it.
+//! The control stream: resolves the sender of each message once and dispatches the message to the module that handles
+//! it.
 
 use crate::id::ConnId;
 use crate::proto::Core;
@@ -8,9 +9,10 @@ use crate::proto::peer::Peer;
 use crate::wire::control::Control;
 
 impl Core {
+    /// Handles the messages of a control frame, in order.
     pub(in crate::proto) fn on_control(&mut self, conn: ConnId, batch: Vec<Control>) {
         for message in batch {
-            // A message before this one may have ended the connection.
+            // An earlier message may have closed the connection.
             if self.peers.connections.get(&conn).is_none() {
                 return;
             }
@@ -25,6 +27,7 @@ impl Core {
         }
     }
 
+    /// Dispatches a message of a known peer.
     fn on_message(&mut self, peer: Peer, message: Control) {
         match message {
             Control::Hello(hello) => self.on_hello(peer.conn, hello),

@@ -1,32 +1,32 @@
-//! The one output queue, and the gates in it: what depends on something being durable waits until the store says so.
+//! The output queue. Outputs that depend on durability wait in it until the store confirms it.
 //!
-//! What I say of myself rests on my counters, links and prekeys alone; so a disk that refuses does not silence a node, and
-//! it goes on telling who is where and handing on what it has.
+//! Statements of this node about itself depend only on its counters, links and prekeys. So a node whose disk refuses
+//! other writes still takes part in presence and hands on what it has.
 
 use std::collections::VecDeque;
 
 use crate::proto::event::Output;
 use crate::proto::persist::{Op, Ticket};
 
-/// Outputs that a queue keeps room for: some 90 KiB, and enough for most turns of a busy loop. A burst takes room for
+/// Outputs for which a queue keeps its memory: about 90 KiB, enough for most turns of a busy loop. A burst needs
 /// thousands.
-const ROOM: usize = 512;
+const KEPT_CAPACITY: usize = 512;
 
 /// Outputs in order, and those that wait for the disk.
 #[derive(Debug, Default)]
 pub struct Outputs {
     ready: VecDeque<Output>,
     gated: VecDeque<(Ticket, Output)>,
-    /// Those that wait for what my own word rests on.
+    /// Outputs that wait for the changes on which this node's own statements depend.
     own: VecDeque<(Ticket, Output)>,
     issued: Ticket,
-    /// The last of what my own word rests on.
+    /// The last ticket of such a change.
     issued_own: Ticket,
     stored: Ticket,
 }
 
 impl Outputs {
-    /// Hands something to the store.
+    /// Hands a change to the store. Returns its ticket.
     pub fn store(&mut self, op: Op) -> Ticket {
         self.issued.0 += 1;
         if matches!(op, Op::Counters(_) | Op::Link(_) | Op::Prekey(_)) {
@@ -36,12 +36,12 @@ impl Outputs {
         self.issued
     }
 
-    /// To be done at once.
+    /// Queues an output that depends on nothing.
     pub fn push(&mut self, output: Output) {
         self.ready.push_back(output);
     }
 
-    /// To be done once everything handed to the store so far is durable.
+    /// Queues an output until everything handed to the store so far is durable.
     pub fn after_store(&mut self, output: Output) {
         if self.issued <= self.stored {
             self.ready.push_back(output);
@@ -50,7 +50,7 @@ impl Outputs {
         }
     }
 
-    /// To be done once what my own word rests on is durable.
+    /// Queues an output until the changes on which this node's own statements depend are durable.
     pub fn after_own(&mut self, output: Output) {
         if self.issued_own <= self.stored {
             self.ready.push_back(output);
@@ -59,7 +59,8 @@ impl Outputs {
         }
     }
 
-    /// Everything up to this ticket is durable. What I said goes first: it waits for nothing that others do not.
+    /// Releases the outputs that wait for this ticket or an earlier one. Own statements go first, because nothing
+    /// orders them after the others.
     pub fn stored(&mut self, through: Ticket) {
         self.stored = self.stored.max(through);
         for gated in [&mut self.own, &mut self.gated] {
@@ -69,12 +70,12 @@ impl Outputs {
         }
     }
 
-    /// Takes back what waits for the disk and will never be true.
+    /// Removes waiting outputs that have become invalid.
     pub fn revoke(&mut self, mut is_void: impl FnMut(&Output) -> bool) {
         self.gated.retain(|(_, output)| !is_void(output));
     }
 
-    /// The last ticket given out.
+    /// The last ticket issued.
     pub fn issued(&self) -> Ticket {
         self.issued
     }
@@ -84,24 +85,25 @@ impl Outputs {
         self.stored
     }
 
-    /// How many changes wait for the disk.
+    /// Number of changes that are not durable yet.
     pub fn unstored(&self) -> u64 {
         self.issued.0 - self.stored.0.min(self.issued.0)
     }
 
+    /// The next output that may be carried out.
     pub fn poll(&mut self) -> Option<Output> {
         let next = self.ready.pop_front();
         if next.is_none() {
-            self.give_back();
+            self.release_memory();
         }
         next
     }
 
-    /// The room that a burst took, once it is over.
-    fn give_back(&mut self) {
-        self.ready.shrink_to(ROOM);
+    /// Releases the memory of a burst.
+    fn release_memory(&mut self) {
+        self.ready.shrink_to(KEPT_CAPACITY);
         for gated in [&mut self.own, &mut self.gated].into_iter().filter(|gated| gated.is_empty()) {
-            gated.shrink_to(ROOM);
+            gated.shrink_to(KEPT_CAPACITY);
         }
     }
 }
@@ -114,20 +116,20 @@ mod tests {
     use crate::wire::control::Control;
 
     #[test]
-    fn what_i_say_waits_for_my_counters_and_not_for_what_others_said() {
-        let said = |out: &mut Outputs| {
+    fn own_statements_wait_for_the_counters_and_not_for_other_changes() {
+        let sent = |out: &mut Outputs| {
             std::iter::from_fn(|| out.poll()).filter(|output| matches!(output, Output::Control { .. })).count()
         };
-        let word = || Output::Control { conn: ConnId(1), message: Control::Unknown(7) };
+        let statement = || Output::Control { conn: ConnId(1), message: Control::Unknown(7) };
         let mut out = Outputs::default();
         out.store(Op::ForgetUser(UserId([1; 32])));
-        out.after_own(word());
-        assert_eq!(said(&mut out), 1);
+        out.after_own(statement());
+        assert_eq!(sent(&mut out), 1);
         let counted = out.store(Op::Counters(Counters::default()));
         out.store(Op::ForgetUser(UserId([1; 32])));
-        out.after_own(word());
-        assert_eq!(said(&mut out), 0);
+        out.after_own(statement());
+        assert_eq!(sent(&mut out), 0);
         out.stored(counted);
-        assert_eq!(said(&mut out), 1);
+        assert_eq!(sent(&mut out), 1);
     }
 }

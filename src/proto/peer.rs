@@ -1,8 +1,8 @@
-//! Whom a connection speaks for, resolved once where a message comes in.
+//! The sender of a message, resolved once when the message arrives.
 
 use crate::id::{ConnId, SessionId, UserId};
 
-/// The other end of a connection on which the hello has been read.
+/// The other end of a connection whose hello has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     pub conn: ConnId,

@@ -1,5 +1,5 @@
-//! What a node remembers over a restart, and how it changes: the store keeps it, the simulator keeps it in a vector, the
-//! core knows neither.
+//! What a node remembers across restarts, and how it changes. The shell keeps it in SQLite, the simulator in memory;
+//! the core depends on neither.
 
 use std::net::SocketAddr;
 
@@ -9,119 +9,143 @@ use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Wall};
 use crate::wire::record::{Signed, link_state};
 
-/// Counts what was handed to the store; what waits for durability waits for a ticket.
+/// Counts the changes handed to the store, from 1. Outputs that require durability wait for a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Ticket(pub u64);
 
-/// Everything the core starts from.
+/// What the core starts from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Memory {
+    /// The counters.
     pub counters: Counters,
+    /// Remembered users.
     pub users: Vec<UserRow>,
+    /// Remembered sessions.
     pub sessions: Vec<SessionRow>,
+    /// Links with either side's statement.
     pub links: Vec<LinkRow>,
-    /// Link lists of others.
+    /// Link lists of other users.
     pub lists: Vec<ListRow>,
+    /// Prekeys whose private half is still held.
     pub prekeys: Vec<PrekeySecret>,
-    /// Of every stream that is not mine: what was received.
+    /// The numbers received of every stream of other sessions.
     pub received: Vec<(StreamId, Ranges)>,
-    /// My messages that somebody still lacks, in the order they were typed.
+    /// Own messages that a session of the addressee still lacks, in the order they were typed.
     pub waiting: Vec<MessageRow>,
-    /// Of my streams that have waiting messages: what each session of the addressee has.
+    /// For own streams with waiting messages: what each session of the addressee has.
     pub delivered: Vec<(StreamId, SessionId, Ranges)>,
-    /// Of my streams that have waiting messages: what a relay or server has on its disk, or had.
+    /// For own streams with waiting messages: what each carrier has or had on its disk.
     pub carried: Vec<(StreamId, SessionId, Ranges)>,
-    /// Envelopes in custody, mine too, in the order they came.
+    /// Envelopes in custody, own ones included, in the order of arrival.
     pub custody: Vec<CustodyRow>,
+    /// Releases of opened envelopes.
     pub tombstones: Vec<TombstoneRow>,
-    /// Sessions that are owed a receipt which no direct connection has brought them.
+    /// Sessions that are owed a receipt which no direct connection has carried.
     pub owed: Vec<(UserId, SessionId)>,
-    /// Messages of kinds that this program knows and the one that stored them did not, in the order they came.
+    /// Messages of kinds that were unknown to the version of the program that stored them, in the order of arrival.
     pub replay: Vec<MessageRow>,
 }
 
-/// Numbers that must never go back.
+/// Numbers that must never decrease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Of my declarations and key cards.
+    /// Of own declarations and key cards.
     pub seq: u64,
-    /// Of my roster.
+    /// Of the own roster.
     pub roster_version: u64,
-    /// Of my link list.
+    /// Of the own link list.
     pub link_version: u64,
-    /// Lamport counter of links and messages.
+    /// The Lamport counter of links and messages.
     pub lamport: u64,
-    /// Of rows in `messages`: the order in which they came here.
+    /// The order in which messages arrived here.
     pub arrival: u64,
 }
 
-/// A user that is remembered.
+/// A remembered user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRow {
+    /// The user.
     pub user: UserId,
+    /// The newest known roster.
     pub roster: Option<Signed>,
-    /// The name this key is known by from the time it was first linked, written to or verified.
+    /// The name that belongs to this key, since it was first linked, written to or verified.
     pub pinned: Option<String>,
+    /// The local user has verified the fingerprint.
     pub verified: bool,
 }
 
-/// A session that is remembered.
+/// A remembered session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
+    /// The session.
     pub session: SessionId,
+    /// Its user.
     pub user: UserId,
+    /// Its newest known declaration.
     pub declaration: Option<Signed>,
+    /// Its newest known key card.
     pub card: Option<Signed>,
     /// Until when the card may be used.
     pub card_until: Moment,
-    /// When we last heard of it at first hand or through a declaration.
+    /// When it was last heard of, directly or through a declaration.
     pub heard: Moment,
+    /// Where it may be.
     pub addresses: Vec<AddressRow>,
 }
 
-/// Somewhere a session may be.
+/// An address at which a session may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressRow {
+    /// The address.
     pub addr: SocketAddr,
+    /// How it is known.
     pub provenance: Provenance,
+    /// When it was last confirmed.
     pub at: Moment,
 }
 
-/// How we know an address, most trusted first.
+/// How an address is known, most trusted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Provenance {
-    /// Its key answered there.
+    /// The session's key answered there.
     Answered = 0,
-    /// It came from there.
+    /// A connection of the session came from there.
     Observed = 1,
-    /// Seen on the local link.
+    /// The local link shows the session there.
     Lan = 2,
-    /// It says so itself.
+    /// The session declares it.
     Declared = 3,
-    /// Somebody else says so.
+    /// Another session claims it.
     Hinted = 4,
 }
 
-/// The link list of a session, as it was signed.
+/// The link list of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListRow {
+    /// The session.
     pub session: SessionId,
+    /// All pages, as signed.
     pub pages: Vec<Signed>,
 }
 
-/// A user's entry in my link list, and mine in theirs.
+/// Both sides' statements about a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkRow {
+    /// The other user.
     pub user: UserId,
+    /// The local user's statement.
     pub mine: Entry,
+    /// The other user's statement.
     pub theirs: Entry,
 }
 
-/// One side's statement about a link. The higher Lamport number wins; of equal ones the stricter state, so that two sessions of
-/// one user come to the same and a block never yields.
+/// One side's statement about a link. The higher Lamport counter wins; of equal ones the stricter state. So sessions of
+/// one user come to the same result, and a block never yields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Entry {
+    /// What it says.
     pub state: LinkState,
+    /// Its Lamport counter.
     pub lamport: u64,
 }
 
@@ -132,20 +156,24 @@ impl Entry {
     }
 }
 
+/// A statement about a link. The numbers are those of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LinkState {
-    /// Never said anything.
+    /// No statement.
     #[default]
     None = 0,
+    /// Linked deliberately.
     Linked = 1,
+    /// The link was refused or removed.
     Removed = 2,
+    /// The other user is blocked.
     Blocked = 3,
-    /// Linked by accepting a stranger.
+    /// Linked by automatic acceptance of a stranger.
     Auto = 4,
 }
 
 impl LinkState {
-    /// The number of this state on the wire.
+    /// The state on the wire.
     pub fn to_wire(self) -> u8 {
         match self {
             LinkState::None => 0,
@@ -156,7 +184,7 @@ impl LinkState {
         }
     }
 
-    /// The state of a number on the wire; `None` for one of a later version.
+    /// Reads a state from the wire; `None` for one of a later version.
     pub fn from_wire(state: u8) -> Option<LinkState> {
         match state {
             link_state::LINKED => Some(LinkState::Linked),
@@ -167,7 +195,7 @@ impl LinkState {
         }
     }
 
-    /// Blocked before removed before linked before accepted.
+    /// Ranks the states: blocked above removed above linked above automatic.
     pub fn strictness(self) -> u8 {
         match self {
             LinkState::None => 0,
@@ -179,54 +207,62 @@ impl LinkState {
     }
 }
 
-/// A content in history or on its way.
+/// A message in the history or on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRow {
+    /// Its number in the order of arrival.
     pub arrival: u64,
+    /// The message.
     pub id: MessageId,
+    /// The kind of its content (`wire::content::kind`).
     pub kind: u64,
     /// The other side of the conversation.
     pub with: Address,
+    /// The author.
     pub from: UserId,
-    /// As its author signed it, so that every session orders a conversation alike.
+    /// The author's Lamport counter, as signed, so that all sessions order a conversation alike.
     pub lamport: u64,
+    /// When it was written, by the author's clock.
     pub wall: Wall,
+    /// The content, encoded as its kind requires.
     pub body: Vec<u8>,
-    /// When it was typed, on this node's own clock. Kept only while it waits in the outbox.
+    /// When it was typed, by this node's own clock. Kept only while it waits in the outbox.
     pub since: Moment,
 }
 
-/// An envelope that is held until its addressee has opened it or its life is over.
+/// An envelope that is held until its addressee has opened it or it expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustodyRow {
+    /// The envelope.
     pub envelope: EnvelopeId,
+    /// The addressee.
     pub address: Address,
-    /// SHA-256 of what its release shows.
+    /// SHA-256 of the value that its release reveals.
     pub lock: [u8; 32],
-    /// Whose quota it takes: the user who handed it over; I for what I sealed.
+    /// The user whose quota it uses: the one who handed it over, or the local user for own envelopes.
     pub depositor: UserId,
     /// The session that handed it over.
     pub from: SessionId,
-    /// The depositor was a member when it came: of the closed network, or linked.
+    /// The depositor was a member of the closed network, or linked, when it arrived.
     pub member: bool,
-    /// When its life is over.
+    /// When it expires.
     pub until: Moment,
-    /// Copies that may be given away where nothing is known of the addressee, this one included.
+    /// Copies that may be given away where the addressee's location is unknown, this one included.
     pub copies: u8,
-    /// The bytes whose hash is the id; empty once released, of an envelope of mine.
+    /// The bytes whose hash is the id. Empty for an own envelope after its release.
     pub bytes: Vec<u8>,
-    /// If I sealed it.
+    /// Set for envelopes that this session sealed.
     pub mine: Option<Mine>,
-    /// What a session of the addressee said who could not open it, as `wire::chat::Unopenable`.
+    /// The claim of a session of the addressee that could not open it, as encoded `wire::chat::Unopenable`.
     pub unopenable: Option<Vec<u8>>,
 }
 
-/// What an author knows of an envelope.
+/// What the author knows of an envelope.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mine {
-    /// Fits the lock: the author may withdraw it from every carrier.
+    /// The value that fits the lock, with which the author can withdraw it from every carrier.
     pub r: [u8; 32],
-    /// Messages of mine in it, by stream; none in a receipt.
+    /// Own messages in it, by stream; empty for a receipt.
     pub load: Vec<(StreamId, Ranges)>,
 }
 
@@ -236,80 +272,106 @@ impl std::fmt::Debug for Mine {
     }
 }
 
-/// An envelope that was opened: who comes with a copy of it is shown `r`.
+/// The release of an opened envelope. It is shown to whoever brings a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TombstoneRow {
+    /// The envelope.
     pub envelope: EnvelopeId,
+    /// The value that fits its lock.
     pub r: [u8; 32],
-    /// When the last copy's life is over.
+    /// When the last copy expires.
     pub until: Moment,
 }
 
-/// A change, to be made durable. Ops are applied in order; a batch of them is applied as a whole or not at all.
+/// A change to be made durable. Changes are applied in order, and a batch is applied as a whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
+    /// Replaces the counters.
     Counters(Counters),
-    /// Insert or replace.
+    /// Inserts or replaces a user.
     User(UserRow),
+    /// Removes a user.
     ForgetUser(UserId),
-    /// Insert or replace.
+    /// Inserts or replaces a session.
     Session(Box<SessionRow>),
+    /// Removes a session.
     ForgetSession(SessionId),
-    /// Insert or replace.
+    /// Inserts or replaces a link.
     Link(LinkRow),
-    /// Insert or replace.
+    /// Inserts or replaces a link list.
     List(ListRow),
+    /// Removes the link list of a session.
     ForgetList(SessionId),
+    /// Adds a prekey.
     Prekey(PrekeySecret),
-    /// The private half is gone for good.
+    /// Deletes the private half of a prekey for good.
     ForgetPrekey([u8; 8]),
-    /// A message of mine, in history and in the outbox. The only op that a full disk may refuse for good.
+    /// Adds an own message to the history and to the outbox. The only change that a full disk may refuse for good.
     Typed(MessageRow),
-    /// A message of somebody else.
+    /// Adds a message of another session to the history.
     Received(MessageRow),
-    /// What was received of a stream, replacing what was said before.
+    /// Replaces the numbers received of a stream.
     Seen {
+        /// The stream.
         stream: StreamId,
+        /// All numbers received of it.
         ranges: Ranges,
     },
-    /// What a session of the addressee has of a stream of mine, replacing what was said before.
+    /// Replaces what a session of the addressee has of an own stream.
     Delivered {
+        /// The stream.
         stream: StreamId,
+        /// The session of the addressee.
         session: SessionId,
+        /// All numbers it has.
         ranges: Ranges,
     },
-    /// What a carrier has of a stream of mine, or had, replacing what was said before.
+    /// Replaces what a carrier has or had of an own stream.
     Carried {
+        /// The stream.
         stream: StreamId,
+        /// The carrier.
         by: SessionId,
+        /// All numbers it has or had.
         ranges: Ranges,
     },
-    /// Insert or replace.
+    /// Inserts or replaces an envelope in custody.
     Custody(Box<CustodyRow>),
-    /// Of an envelope in custody.
+    /// Changes the copies of an envelope in custody.
     Copies {
+        /// The envelope.
         envelope: EnvelopeId,
+        /// The copies that may be given away from now on.
         copies: u8,
     },
+    /// Removes an envelope from custody.
     ForgetCustody(EnvelopeId),
-    /// Insert or replace.
+    /// Inserts or replaces a tombstone.
     Tombstone(TombstoneRow),
+    /// Removes a tombstone.
     ForgetTombstone(EnvelopeId),
-    /// Whether a session is owed a receipt that has to travel as mail.
+    /// Records whether a session is owed a receipt that has to travel as mail.
     Owed {
+        /// The user of the session.
         user: UserId,
+        /// The session.
         session: SessionId,
+        /// Whether it is owed one.
         owed: bool,
     },
-    /// These of my messages left the outbox: everybody who is to have them has them.
+    /// Removes own messages from the outbox: every session that is to have them has them.
     Settled {
+        /// The stream.
         stream: StreamId,
+        /// The numbers to remove.
         ranges: Ranges,
     },
-    /// Withdrawn by the user: out of outbox and history.
+    /// Removes a message that the user withdrew from outbox and history.
     Cancelled(MessageId),
-    /// What was in [`Memory::replay`] has taken effect: stored messages of these kinds are not replayed again.
+    /// Records that messages in [`Memory::replay`] have taken effect: stored messages of these kinds are not replayed
+    /// again.
     Learned {
+        /// The kinds.
         kinds: Vec<u64>,
     },
 }

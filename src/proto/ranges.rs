@@ -1,39 +1,42 @@
-//! Sets of numbers as sorted, disjoint ranges: what was seen, received, delivered.
+//! Sets of numbers as sorted, disjoint ranges: numbers that were seen, received or delivered.
 
 /// A set of `u64` as ranges `first..=last`, ascending, with a gap between any two.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
+    /// An empty set.
     pub fn new() -> Ranges {
         Ranges::default()
     }
 
-    /// The ranges, ascending.
+    /// The ranges `(first, last)`, ascending.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, u64)> + '_ {
         self.0.iter().copied()
     }
 
+    /// Whether the set contains nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many ranges it takes.
+    /// Number of ranges.
     pub fn pieces(&self) -> usize {
         self.0.len()
     }
 
+    /// Whether the set contains a number.
     pub fn contains(&self, n: u64) -> bool {
         let behind = self.0.partition_point(|(first, _)| *first <= n);
         behind > 0 && self.0[behind - 1].1 >= n
     }
 
-    /// Whether a number is in a range or just beside one, so that adding it makes no new range.
+    /// Whether adding a number would not add a range: it is in a range or next to one.
     pub fn touches(&self, n: u64) -> bool {
         self.contains(n) || self.contains(n.saturating_sub(1)) || self.contains(n.saturating_add(1))
     }
 
-    /// Adds one number; false if it was there.
+    /// Adds one number. Returns false if the set contained it.
     pub fn insert(&mut self, n: u64) -> bool {
         if self.contains(n) {
             return false;
@@ -57,14 +60,14 @@ impl Ranges {
         self.0.splice(begin..end, [(low, high)]);
     }
 
-    /// Adds everything of `other`; false if nothing was new.
+    /// Adds all numbers of `other`. Returns false if the set contained them.
     pub fn merge(&mut self, other: &Ranges) -> bool {
         let before = self.clone();
         other.iter().for_each(|(first, last)| self.insert_range(first, last));
         *self != before
     }
 
-    /// How many numbers.
+    /// Number of numbers in the set, at most `u64::MAX`.
     pub fn count(&self) -> u64 {
         self.iter().map(|(first, last)| (last - first).saturating_add(1)).fold(0, u64::saturating_add)
     }
@@ -95,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_grow_together_in_whatever_order_they_come() {
+    fn adjacent_numbers_merge_into_one_range_in_any_order() {
         let mut seen = Ranges::new();
         assert!([3, 1, 5, 4].into_iter().all(|n| seen.insert(n)));
         assert_eq!(listed(&seen), [(1, 1), (3, 5)]);
@@ -106,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn a_range_backwards_adds_nothing() {
+    fn an_inverted_range_adds_nothing() {
         let mut seen = Ranges::new();
         seen.insert_range(7, 3);
         assert!(seen.is_empty());
     }
 
     #[test]
-    fn the_ends_of_the_numbers_are_numbers_like_others() {
+    fn zero_and_the_largest_number_are_handled_like_others() {
         let mut seen = ranges(&[(0, 0), (u64::MAX, u64::MAX)]);
         assert!(seen.contains(0) && seen.contains(u64::MAX) && !seen.contains(1));
         seen.insert_range(1, u64::MAX - 1);
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_tells_whether_anything_was_new() {
+    fn merging_returns_whether_anything_was_new() {
         let mut seen = ranges(&[(1, 4)]);
         assert!(!seen.merge(&ranges(&[(2, 3)])));
         assert!(seen.merge(&ranges(&[(4, 6), (9, 9)])));
@@ -133,7 +136,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn they_are_what_a_plain_set_is(pairs in prop::collection::vec((0u64..60, 0u64..6), 0..30)) {
+        fn ranges_contain_the_same_numbers_as_a_plain_set(pairs in prop::collection::vec((0u64..60, 0u64..6), 0..30)) {
             let mut plain = BTreeSet::new();
             let mut seen = Ranges::new();
             for (first, more) in pairs {

@@ -1,4 +1,4 @@
-//! Deadlines: what every room wants done by now, and when the next is due.
+//! Timers: runs what is due in every module, and computes when the next is due.
 
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
@@ -7,40 +7,42 @@ use crate::proto::notice::{ErrorCode, Notice};
 use crate::time::Moment;
 
 impl Core {
+    /// Runs everything that is due.
     pub(in crate::proto) fn on_time(&mut self) {
         let now = self.cx.now.moment;
         for conn in self.peers.connections.overdue(now) {
             self.close(conn, CloseReason::Limits);
         }
-        for session in self.peers.connections.doubted(now) {
+        for session in self.peers.connections.due_redials(now) {
             self.dial_session(session);
         }
-        self.settle_presence();
+        self.expire_grace_periods();
         self.make_offers();
         self.push_links();
         self.announce_changes();
         self.answer_floods();
-        for ping in self.peers.pings.overdue(now).into_iter().filter(|ping| ping.whom.is_none()) {
+        for ping in self.peers.pings.overdue(now).into_iter().filter(|ping| ping.expected.is_none()) {
             let message = format!("{} answers, but did not say who it is", ping.addr);
             self.cx.notice(ping.line, Notice::Error { code: ErrorCode::Unreachable, message });
         }
         for awaited in self.peers.pings.overdue_users(now) {
-            let who = self.people.users.handle(&awaited.whom);
-            let why = if awaited.met_another { "somebody else answers there, not" } else { "nobody answers there for" };
+            let who = self.people.users.handle(&awaited.expected);
+            let why =
+                if awaited.other_answered { "somebody else answers there, not" } else { "nobody answers there for" };
             self.cx
                 .notice(awaited.line, Notice::Error { code: ErrorCode::Unreachable, message: format!("{why} {who}") });
         }
-        self.keep_lookups();
+        self.retry_due_lookups();
         self.search.interest.expire(now);
-        self.relays.trails.expire(now);
-        self.keep_questions();
+        self.relays.relayed_queries.expire(now);
+        self.repeat_due_queries();
         if self.people.recovery.is_some_and(|until| until <= now) {
-            self.recovered();
+            self.finish_recovery();
         }
         if self.cx.disk_trouble.is_some_and(|until| until <= now) {
             self.cx.disk_trouble = None;
         }
-        self.keep_keys_fresh();
+        self.rotate_prekeys();
         if self.people.myself.refresh_at <= now {
             self.declare(true);
         }
@@ -60,6 +62,7 @@ impl Core {
         self.keep_random_share();
     }
 
+    /// When the next timer is due; `None` once the node stops.
     pub(in crate::proto) fn next_timeout(&self) -> Option<Moment> {
         if self.cx.stopping {
             return None;
@@ -72,8 +75,8 @@ impl Core {
             self.relays.directory.next(),
             self.search.floods.next(),
             self.search.interest.next(),
-            self.relays.trails.next(),
-            self.relays.questions.next(),
+            self.relays.relayed_queries.next(),
+            self.relays.own_queries.next(),
             self.people.recovery,
             Some(self.search.members.next()),
             self.peers.pings.next(),

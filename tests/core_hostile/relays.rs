@@ -6,7 +6,7 @@ use darknode::id::{ConnId, NetworkId, UserId};
 use darknode::identity::Domain;
 use darknode::proto::Accept;
 use darknode::proto::limits::{
-    ANNOUNCE_PAUSE, ANNOUNCED_AT_ONCE, ANNOUNCEMENT_BURST, MAX_ANNOUNCED_PER_NEIGHBOUR, MAX_TRAILS_PER_RELAY,
+    ANNOUNCE_PAUSE, ANNOUNCED_AT_ONCE, ANNOUNCEMENT_BURST, MAX_ANNOUNCED_PER_NEIGHBOUR, MAX_RELAYED_QUERIES_PER_RELAY,
     RELAYED_BURST,
 };
 use darknode::proto::notice::{Notice, Via};
@@ -223,7 +223,11 @@ fn a_flood_of_queries_is_charged_to_the_relay_that_sends_it_and_uses_bounded_mem
     let alice = Person::new(2, "alice");
     let conn = relay.meet(&alice);
     relay.say(conn, Control::RequestPing(asks(&alice, bob.user_id(), 1)));
-    assert_eq!(relay.drops("ping request beyond the bound"), 0, "there is room for others: {MAX_TRAILS_PER_RELAY}");
+    assert_eq!(
+        relay.drops("ping request beyond the bound"),
+        0,
+        "there is room for others: {MAX_RELAYED_QUERIES_PER_RELAY}"
+    );
 }
 
 #[test]

@@ -65,6 +65,17 @@ class Ids(unittest.TestCase):
             self.assertEqual(records.token(author, epoch, to, n), token)
 
 
+class Ranks(unittest.TestCase):
+    def test_all_who_could_tell_come_to_one_order(self):
+        said = vectors("rank")
+        users = {name: bytes.fromhex(value) for name, value in said.items() if name.startswith(("receiver", "teller"))}
+        receiver = users.pop("receiver")
+        weights = {name[-1]: records.weight(int(said["seq"]), receiver, user) for name, user in users.items()}
+        for number, weight in weights.items():
+            self.assertEqual(f"{weight:016x}", said[f"weight-{number}"])
+            self.assertEqual(sum(other < weight for other in weights.values()), int(said[f"rank-{number}"]))
+
+
 class Proofs(unittest.TestCase):
     def test_proofs_and_tags_are_made_again(self):
         said = vectors("proof")
@@ -151,6 +162,17 @@ class Frames(unittest.TestCase):
         known = framed(said["deliver-known-list"])[0][1][1][0]
         self.assertEqual(cbor.encode(known[2][0]), signed["link-list-signed"])
         self.assertEqual([len(framed(said[name])) for name in ("empty", "two")], [0, 2])
+
+    def test_what_is_signed_and_hashed_in_a_message_is_as_the_page_says(self):
+        said = hexed("control")
+        ping = framed(said["request-ping-over-relays"])[0][1]
+        asker = cbor.decode(ping[2][0])[1]
+        signed = records.domain("request-ping") + records.OPEN + ping[0].to_bytes(8, "big") + ping[1]
+        records.check(asker, ping[6], signed)
+        exploded = framed(said["exploded"])[0][1]
+        flood = b"darknode/explode/1\0" + exploded[0].to_bytes(8, "big")
+        bob = [records.public(seed(bytes([byte] * 32))) for byte in (0x21, 0x22)]
+        self.assertEqual(exploded[1], [[hashlib.sha256(flood + key).digest()[:8] for key in bob]])
 
     def test_every_chat_frame_is_read_and_spelt_again(self):
         said, sealed = hexed("chat"), hexed("seal")

@@ -3,6 +3,8 @@
 // Each test program that has this module needs another part of it.
 #![allow(dead_code)]
 
+pub mod bob;
+
 use std::path::PathBuf;
 
 use darknode::id::{BootId, NetworkId, SessionId, UserId};

@@ -167,19 +167,19 @@ impl Core {
         if !self.people.users.admits(&opened.user, &opened.session) {
             self.cx.dropped(DropReason::ContentOfUnlistedSession);
             self.decline(conn, opened.id);
-            return self.forget_if_strange(&opened.user);
+            return self.forget_if_unneeded(&opened.user);
         }
         if let Some(neighbour) = self.peers.connections.get_mut(&conn) {
             neighbour.handed_back = 0;
         }
         let written = if carried { age } else { Duration::ZERO };
         let heard = Moment(self.cx.now.moment.0.saturating_sub(written.as_millis() as u64));
-        self.people.sessions.hear(opened.session, opened.user, heard);
+        self.people.sessions.record_heard(opened.session, opened.user, heard);
         if let Some(card) = opened.card.as_ref().and_then(|card| Checked::open(card, &self.cx.verifier).ok()) {
             self.take_authors_card(opened.user, &card, age);
         }
         self.take_contents(&opened, carried);
-        self.forget_if_strange(&opened.user);
+        self.forget_if_unneeded(&opened.user);
         self.release(conn, &opened);
         self.chat.sealing.want_receipts();
     }
@@ -188,7 +188,7 @@ impl Core {
     fn take_authors_card(&mut self, author: UserId, card: &Checked<KeyCard>, age: Duration) {
         let theirs =
             card.user == author && self.people.users.admits(&author, &card.session) && card.session != self.cx.me;
-        if theirs && self.people.sessions.take_card(card, age, self.cx.now.moment) {
+        if theirs && self.people.sessions.update_card(card, age, self.cx.now.moment) {
             self.people.save_session(&mut self.cx, &card.session);
         }
     }
@@ -236,7 +236,7 @@ impl Core {
     /// A content seen for the first time. It keeps the Lamport number that its author signed; only my own counter moves by a
     /// bounded jump.
     fn take_content(&mut self, from: UserId, id: MessageId, content: &Content) {
-        self.cx.count.hear_lamport(content.lamport);
+        self.cx.count.observe_lamport(content.lamport);
         let row = MessageRow {
             arrival: self.cx.count.next_arrival(),
             id,
@@ -291,7 +291,7 @@ impl Core {
         let Some(state) = LinkState::from_wire(body.state) else {
             return self.cx.dropped(DropReason::UnknownLinkState);
         };
-        self.hear_link(from, Entry { state, lamport: body.lamport });
+        self.receive_link(from, Entry { state, lamport: body.lamport });
     }
 
     fn on_release(&mut self, peer: Peer, release: Release) {
@@ -311,7 +311,7 @@ impl Core {
             return self.with_mail(|mail, cx, near| mail.on_unopenable(cx, near, peer, unopenable));
         }
         let before = self.people.sessions.prekey(&peer.session, self.cx.now.moment);
-        self.take_card(peer.conn, &unopenable.card, Duration::ZERO);
+        self.receive_card(peer.conn, &unopenable.card, Duration::ZERO);
         let news = self.people.sessions.prekey(&peer.session, self.cx.now.moment) != before;
         if self.chat.outbox.unopenable(&to, &peer.session, &unopenable.envelope) && news {
             self.chat.sealing.want_lines(to);

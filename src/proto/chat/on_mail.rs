@@ -237,7 +237,7 @@ impl Core {
         let since_sealed = ENVELOPE_LIFE.saturating_sub(held.row.until.since(self.cx.now.moment));
         let age = if peer.session == session { Duration::ZERO } else { since_sealed };
         self.learn_roster(roster);
-        self.learn_card(card, age);
+        self.add_card(card, age);
         let Some(held) = self.mail.custody.get(id) else { return };
         let (to, is_receipt) = (held.row.address, held.row.mine.as_ref().is_some_and(|mine| mine.load.is_empty()));
         let newest = self.people.sessions.prekey(&session, self.cx.now.moment);

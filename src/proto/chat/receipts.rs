@@ -66,7 +66,7 @@ impl Core {
     }
 
     fn is_strange(&self, to: &Address) -> bool {
-        self.people.links.mine(&self.people.user_at(to)) != LinkState::Linked
+        self.people.links.own_state(&self.people.user_at(to)) != LinkState::Linked
     }
 
     /// Receipts to an address that nobody could bring so far, or that were lost with a connection.

@@ -1,7 +1,7 @@
-//! Commands: what a person or script asks of the node.
+//! Commands of the user interface.
 //!
-//! `on_request` carries out each command, [`lookup`] lets `\chat` and `\add` wait for a name that is not known yet, `snapshot`
-//! copies what interfaces may see.
+//! `on_request` carries out each command. [`lookup`] holds `\chat` and `\add` while their name is searched for. `snapshot`
+//! copies state for display.
 
 pub mod lookup;
 mod on_request;
@@ -12,5 +12,6 @@ use lookup::Lookups;
 /// Commands that wait for a name.
 #[derive(Default)]
 pub struct Commands {
+    /// `\chat` and `\add` with a name that is not known yet.
     pub lookups: Lookups,
 }

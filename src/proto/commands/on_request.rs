@@ -1,4 +1,4 @@
-//! What somebody at a face wants.
+//! Carries out the commands of the user interface.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,14 +11,15 @@ use crate::proto::limits::{MAX_PLACES_EXPECTED, STATUS_RECENT};
 use crate::proto::notice::{ErrorCode, Filter, Notice, WarningCode};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
-use crate::proto::people::users::Meant;
+use crate::proto::people::users::Resolved;
 use crate::proto::persist::{LinkState, Op};
 use crate::wire::content::{MAX_TEXT, kind};
 
-/// What a command comes to when it cannot be done.
+/// Why a command cannot be carried out: the code and the message to display.
 type Failed = (ErrorCode, String);
 
 impl Core {
+    /// Carries out a command. An error is reported for its input line.
     pub(in crate::proto) fn on_request(&mut self, request: Request) {
         let Request { line, command } = request;
         if let Err((code, message)) = self.carry_out(line, command) {
@@ -28,74 +29,79 @@ impl Core {
 
     fn carry_out(&mut self, line: Option<u64>, command: Command) -> Result<(), Failed> {
         match command {
-            Command::Chat { ref user } => match self.find(user) {
-                Ok(id) => self.chat(line, id).map(|()| self.go_to(user)),
+            Command::Chat { ref user } => match self.resolve_user(user) {
+                Ok(id) => self.chat(line, id).map(|()| self.dial_address(user)),
                 Err(failed) => self.look_up(line, command, failed),
             },
-            Command::Add { ref user } => match self.find(user) {
-                Ok(id) => self.add(line, id).map(|()| self.go_to(user)),
+            Command::Add { ref user } => match self.resolve_user(user) {
+                Ok(id) => self.add(line, id).map(|()| self.dial_address(user)),
                 Err(failed) => self.look_up(line, command, failed),
             },
-            Command::Say { to, text } => self.say(line, to, text),
-            Command::Users { filter } => self.tell_users(line, filter),
+            Command::Say { to, text } => self.send_text(line, to, text),
+            Command::Users { filter } => self.show_users(line, filter),
             Command::Remove { user } => self.unlink(line, &user, LinkState::Removed),
             Command::Block { user } => self.unlink(line, &user, LinkState::Blocked),
             Command::Ping { ip, port } => self.ping(line, ip, port),
             Command::Explode => self.explode(line),
             Command::PingAddress { address } => self.ping_address(line, address),
-            Command::Me => self.tell_me(line),
-            Command::Whois { user } => self.tell_whois(line, &user),
+            Command::Me => self.show_me(line),
+            Command::Whois { user } => self.show_whois(line, &user),
             Command::Verify { user } => self.verify(line, &user),
-            Command::Status { user } => self.ask_status(line, user.as_deref()),
-            Command::History { user, n } => self.ask_history(line, &user, n),
+            Command::Status { user } => self.query_status(line, user.as_deref()),
+            Command::History { user, n } => self.query_history(line, &user, n),
             Command::Cancel { message } => self.cancel(line, &message),
-            Command::Prune { keep } => self.prune_by_hand(line, keep),
+            Command::Prune { keep } => self.prune_sessions(line, keep),
             Command::Quit => self.quit(),
         }
     }
 
-    /// The user somebody means.
-    pub(in crate::proto) fn find(&self, typed: &str) -> Result<UserId, Failed> {
+    /// Resolves a handle, user id or contact address to a known user.
+    ///
+    /// # Errors
+    ///
+    /// The input is malformed, unknown or ambiguous.
+    pub(in crate::proto) fn resolve_user(&self, typed: &str) -> Result<UserId, Failed> {
         if typed.starts_with(SCHEME) {
             return typed
                 .parse()
                 .map(|address: ContactAddress| address.user)
                 .map_err(|why| (ErrorCode::BadAddress, why.to_string()));
         }
-        match self.people.users.meant(typed) {
-            Meant::One(id) => Ok(id),
-            Meant::Nobody => {
+        match self.people.users.resolve(typed) {
+            Resolved::One(id) => Ok(id),
+            Resolved::Unknown => {
                 Err((ErrorCode::UnknownUser, format!("nobody called {typed} is known; \\users lists who is")))
             }
-            Meant::NoName(why) => Err((ErrorCode::BadName, why.to_string())),
-            Meant::Several(ids) => {
+            Resolved::Invalid(why) => Err((ErrorCode::BadName, why.to_string())),
+            Resolved::Ambiguous(ids) => {
                 let handles: Vec<String> = ids.iter().map(|id| self.people.users.handle(id)).collect();
                 Err((ErrorCode::AmbiguousUser, format!("{typed} may be {}; type one of these", handles.join(" or "))))
             }
         }
     }
 
-    /// An unknown name may turn up in a moment: the command waits for it.
+    /// Lets a command wait while its unknown name is searched for.
     fn look_up(&mut self, line: Option<u64>, command: Command, failed: Failed) -> Result<(), Failed> {
         let (Command::Chat { user } | Command::Add { user }) = &command else { return Err(failed) };
         let user = user.clone();
-        if failed.0 != ErrorCode::UnknownUser || !self.commands.lookups.wait(line, command, self.cx.now.moment) {
+        if failed.0 != ErrorCode::UnknownUser || !self.commands.lookups.add(line, command, self.cx.now.moment) {
             return Err(failed);
         }
         self.start_find(&user);
         Ok(())
     }
 
-    /// Somebody new is known: what waits for a name is tried again.
+    /// Retries the commands that wait for a name, since a new user is known.
     pub(in crate::proto) fn retry_lookups(&mut self) {
-        let waiting = self.commands.lookups.retry();
+        let waiting = self.commands.lookups.take_all();
         self.try_lookups(waiting);
     }
 
+    /// Carries out commands whose name is known now, and puts the others back.
     pub(in crate::proto) fn try_lookups(&mut self, lookups: Vec<Lookup>) {
         for lookup in lookups {
             let (Command::Chat { user } | Command::Add { user }) = &lookup.command else { continue };
-            match self.find(user) {
+            match self.resolve_user(user) {
                 Err((ErrorCode::UnknownUser, _)) => self.commands.lookups.put_back(lookup),
                 _ => self.on_request(Request { line: lookup.line, command: lookup.command }),
             }
@@ -103,10 +109,10 @@ impl Core {
     }
 
     fn chat(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
-        self.refuse_myself(&id)?;
+        self.refuse_self(&id)?;
         self.refuse_blocked(&id)?;
         if self.people.links.can_ask(&id) {
-            self.say_link(id, LinkState::Linked);
+            self.set_link(id, LinkState::Linked);
         }
         let with = self.people.users.handle(&id);
         let online = !self.peers.connections.of_user(&id).is_empty() || !self.presence.online.of_user(&id).is_empty();
@@ -115,18 +121,18 @@ impl Core {
     }
 
     fn add(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
-        self.refuse_myself(&id)?;
+        self.refuse_self(&id)?;
         if self.people.links.can_ask(&id) {
-            self.say_link(id, LinkState::Linked);
+            self.set_link(id, LinkState::Linked);
         }
         self.done(line, format!("added {}", self.people.users.handle(&id)))
     }
 
     fn unlink(&mut self, line: Option<u64>, typed: &str, state: LinkState) -> Result<(), Failed> {
-        let id = self.find(typed)?;
-        self.refuse_myself(&id)?;
-        if self.people.links.mine(&id) != state {
-            self.say_link(id, state);
+        let id = self.resolve_user(typed)?;
+        self.refuse_self(&id)?;
+        if self.people.links.own_state(&id) != state {
+            self.set_link(id, state);
         }
         if state == LinkState::Blocked {
             for Peer { conn, .. } in self.peers.connections.of_user(&id) {
@@ -137,19 +143,19 @@ impl Core {
         self.done(line, format!("{verb} {}", self.people.users.handle(&id)))
     }
 
-    fn say(&mut self, line: Option<u64>, to: UserId, text: String) -> Result<(), Failed> {
+    fn send_text(&mut self, line: Option<u64>, to: UserId, text: String) -> Result<(), Failed> {
         if text.len() > MAX_TEXT {
             let message = format!("a line holds up to {MAX_TEXT} bytes, this one has {}", text.len());
             return Err((ErrorCode::TextTooLong, message));
         }
-        self.refuse_myself(&to)?;
+        self.refuse_self(&to)?;
         self.refuse_blocked(&to)?;
         if !self.chat.outbox.has_room(text.len()) {
             let message = "too much is waiting to be delivered; \\cancel some of it or wait".to_owned();
             return Err((ErrorCode::TooMany, message));
         }
-        if self.people.links.mine(&to) != LinkState::Linked {
-            self.say_link(to, LinkState::Linked);
+        if self.people.links.own_state(&to) != LinkState::Linked {
+            self.set_link(to, LinkState::Linked);
         }
         let lamport = self.cx.count.next_lamport();
         let message = self.post(Address::from(to), kind::TEXT, text.clone().into_bytes(), lamport, line);
@@ -174,27 +180,27 @@ impl Core {
         if self.people.myself.addrs.contains(&addr) {
             return Err((ErrorCode::BadAddress, format!("{addr} is my own address")));
         }
-        let dial = Dial { addr, purpose: Purpose::Ping { line, whom: None } };
+        let dial = Dial { addr, purpose: Purpose::Ping { line, expected: None } };
         self.dial(dial, None);
         Ok(())
     }
 
-    /// Whoever of the places answers first with that user's key answers the line.
+    /// Dials all places of a contact address. The first answer with the user's key is the result.
     fn ping_address(&mut self, line: Option<u64>, address: ContactAddress) -> Result<(), Failed> {
         let ContactAddress { user: whom, places } = address;
-        self.refuse_myself(&whom)?;
+        self.refuse_self(&whom)?;
         if places.is_empty() {
             return Err((ErrorCode::BadAddress, "this address says who, and not where".to_owned()));
         }
         self.peers.pings.await_user(line, whom, self.cx.now.moment);
         for addr in places {
-            self.dial(Dial { addr, purpose: Purpose::Ping { line, whom: Some(whom) } }, None);
+            self.dial(Dial { addr, purpose: Purpose::Ping { line, expected: Some(whom) } }, None);
         }
         Ok(())
     }
 
-    /// Where an address says that somebody is, they are looked for like a node given by `--bootstrap`.
-    fn go_to(&mut self, typed: &str) {
+    /// Dials the places of a contact address, as if they were given by `--bootstrap`.
+    fn dial_address(&mut self, typed: &str) {
         let Ok(ContactAddress { user, places }) = typed.parse() else { return };
         if self.peers.expected.len() + places.len() <= MAX_PLACES_EXPECTED {
             self.on_bootstrap(places, Some(user));
@@ -202,7 +208,7 @@ impl Core {
     }
 
     fn verify(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {
-        let id = self.find(typed)?;
+        let id = self.resolve_user(typed)?;
         self.people.users.pin(&id);
         self.people.users.verify(&id);
         self.people.keep(&mut self.cx, id);
@@ -213,10 +219,10 @@ impl Core {
         Ok(())
     }
 
-    /// Of everything that waits, or of one conversation.
-    fn ask_status(&mut self, line: Option<u64>, typed: Option<&str>) -> Result<(), Failed> {
+    /// Queries the store for the status of one conversation, or of all with waiting messages.
+    fn query_status(&mut self, line: Option<u64>, typed: Option<&str>) -> Result<(), Failed> {
         let (users, recent) = match typed {
-            Some(typed) => (vec![self.find(typed)?], STATUS_RECENT),
+            Some(typed) => (vec![self.resolve_user(typed)?], STATUS_RECENT),
             None => (self.chat.outbox.addressees().map(|to| self.people.user_at(&to)).collect(), 0),
         };
         let of = |with: UserId| StatusOf {
@@ -236,8 +242,8 @@ impl Core {
         Ok(())
     }
 
-    fn ask_history(&mut self, line: Option<u64>, typed: &str, n: u32) -> Result<(), Failed> {
-        let with = self.find(typed)?;
+    fn query_history(&mut self, line: Option<u64>, typed: &str, n: u32) -> Result<(), Failed> {
+        let with = self.resolve_user(typed)?;
         let handle = self.people.users.handle(&with);
         self.cx.out.push(Output::Query { line, query: Query::History { with, handle, n } });
         Ok(())
@@ -255,12 +261,12 @@ impl Core {
         Ok(())
     }
 
-    fn prune_by_hand(&mut self, line: Option<u64>, keep: u32) -> Result<(), Failed> {
+    fn prune_sessions(&mut self, line: Option<u64>, keep: u32) -> Result<(), Failed> {
         let gone = self.prune(keep as usize);
         self.done(line, format!("forgot {gone} sessions, {} are left", self.people.sessions.count()))
     }
 
-    /// Declares offline to everybody and stops.
+    /// Declares this session offline to all neighbours and stops the node.
     fn quit(&mut self) -> Result<(), Failed> {
         if !self.cx.stopping {
             self.declare(false);
@@ -270,20 +276,20 @@ impl Core {
         Ok(())
     }
 
-    fn tell_users(&mut self, line: Option<u64>, filter: Filter) -> Result<(), Failed> {
+    fn show_users(&mut self, line: Option<u64>, filter: Filter) -> Result<(), Failed> {
         let users = self.view(filter);
         self.cx.notice(line, Notice::Users { filter, users });
         Ok(())
     }
 
-    fn tell_me(&mut self, line: Option<u64>) -> Result<(), Failed> {
+    fn show_me(&mut self, line: Option<u64>) -> Result<(), Failed> {
         let profile = self.view_profile(&self.cx.config.user);
         self.cx.notice(line, Notice::Me(Box::new(profile)));
         Ok(())
     }
 
-    fn tell_whois(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {
-        let id = self.find(typed)?;
+    fn show_whois(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {
+        let id = self.resolve_user(typed)?;
         let profile = self.view_profile(&id);
         self.cx.notice(line, Notice::Whois(Box::new(profile)));
         Ok(())
@@ -294,7 +300,7 @@ impl Core {
         Ok(())
     }
 
-    fn refuse_myself(&self, id: &UserId) -> Result<(), Failed> {
+    fn refuse_self(&self, id: &UserId) -> Result<(), Failed> {
         if *id == self.cx.config.user {
             return Err((ErrorCode::BadArgument, "that is you".to_owned()));
         }
@@ -309,16 +315,17 @@ impl Core {
         Ok(())
     }
 
-    pub(in crate::proto) fn keep_lookups(&mut self) {
-        let settled = self.commands.lookups.settled(self.cx.now.moment);
+    /// Retries commands whose pause for answers is over, and reports an error for those whose deadline has passed.
+    pub(in crate::proto) fn retry_due_lookups(&mut self) {
+        let settled = self.commands.lookups.take_settled(self.cx.now.moment);
         self.try_lookups(settled);
-        for lookup in self.commands.lookups.overdue(self.cx.now.moment) {
+        for lookup in self.commands.lookups.take_overdue(self.cx.now.moment) {
             let (Command::Chat { user } | Command::Add { user }) = lookup.command else { continue };
             let message = format!("nobody called {user} is known or near; \\users lists who is");
             self.cx.notice(lookup.line, Notice::Error { code: ErrorCode::UnknownUser, message });
         }
         for user in self.commands.lookups.take_found() {
-            self.forget_if_strange(&user);
+            self.forget_if_unneeded(&user);
         }
     }
 }

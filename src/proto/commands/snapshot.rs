@@ -1,4 +1,4 @@
-//! Copies of what is known, for the faces.
+//! Copies of state for display.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use crate::proto::Core;
 use crate::proto::notice::{Filter, Profile, SessionView, UserView, Via};
 
 impl Core {
-    /// Who is known, as `\users`, `\online` and `\offline` show them.
+    /// The known users, as `\users`, `\online` and `\offline` show them.
     pub fn view(&self, filter: Filter) -> Vec<UserView> {
         let wanted = |view: &UserView| match filter {
             Filter::All => true,
@@ -22,24 +22,26 @@ impl Core {
     fn view_user(&self, id: UserId) -> UserView {
         let me = id == self.cx.config.user;
         let sessions: Vec<SessionView> = self.known_sessions(&id).into_iter().map(|s| self.view_session(s)).collect();
-        let distance = match () {
-            () if me => Some(0),
-            () if self.people.links.is_link(&id) => Some(1),
-            () => self.presence.horizon.reaches(&id).then_some(2),
+        let distance = if me {
+            Some(0)
+        } else if self.people.links.is_link(&id) {
+            Some(1)
+        } else {
+            self.presence.horizon.reaches(&id).then_some(2)
         };
         UserView {
             user: self.people.users.handle(&id),
             id,
             online: me || sessions.iter().any(|session| session.online),
             distance,
-            nearby: self.peers.nearby.shows(&id)
-                || self.known_sessions(&id).iter().any(|s| self.peers.nearby.announces(s)),
+            nearby: self.peers.nearby.is_shown(&id)
+                || self.known_sessions(&id).iter().any(|s| self.peers.nearby.is_announced(s)),
             verified: self.people.users.is_verified(&id),
             sessions,
         }
     }
 
-    /// Sessions of a user: those heard of, and those on the roster.
+    /// The sessions of a user: those that are known, and those on the roster.
     fn known_sessions(&self, user: &UserId) -> Vec<SessionId> {
         let mut all: Vec<SessionId> =
             self.people.sessions.of_user(user).chain(self.people.users.audience(user)).collect();
@@ -69,6 +71,7 @@ impl Core {
         if self.peers.connections.up(session).is_some() { Via::Direct } else { Via::Relayed }
     }
 
+    /// A user's profile, as `\me` and `\whois` show it.
     pub(in crate::proto) fn view_profile(&self, id: &UserId) -> Profile {
         let me = *id == self.cx.config.user;
         let sessions = self.known_sessions(id);
@@ -77,10 +80,10 @@ impl Core {
         } else {
             sessions.iter().filter_map(|s| self.people.sessions.get(s)).flat_map(|s| s.addresses()).collect()
         };
-        // Others are not where this machine is, unless I am: then nobody else can be met.
-        let leads_there =
-            |addr: &&SocketAddr| crate::proto::people::sessions::may_travel(addr) && (me || !addr.ip().is_loopback());
-        let places = addrs.iter().filter(leads_there).take(MAX_PLACES).copied().collect();
+        // A loopback address leads to this machine, so it is of use for this user only.
+        let is_usable =
+            |addr: &&SocketAddr| crate::proto::people::sessions::is_shareable(addr) && (me || !addr.ip().is_loopback());
+        let places = addrs.iter().filter(is_usable).take(MAX_PLACES).copied().collect();
         Profile {
             user: self.people.users.handle(id),
             id: *id,

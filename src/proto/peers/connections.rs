@@ -1,17 +1,17 @@
 //! Connections, and which of two to the same session is kept.
 //!
-//! A connection is *waiting* until both hellos have been read, then *up*. Two connections to one session happen whenever
-//! both sides dial at once, or one side redials before the other has noticed that the old path is dead. Both sides must
-//! come to the same choice without asking:
+//! A connection is *pending* until both hellos have been read, then *up*. Two connections to one session arise when
+//! both sides dial at once, or when one side redials before the other has noticed that the old path is dead. Both sides
+//! must come to the same choice without asking:
 //!
-//! - Another boot id: the other side has started anew, so the old connection is dead. It goes.
-//! - Dialled by the same side: that side decides, and keeps the one it had: it raced several addresses and the first stays.
-//!   Only one that owes the answer to a probe makes room for a new one that has just answered.
-//! - Crossing dials: the smaller session id decides. If both connections are young it keeps its own dial, else the new one:
-//!   the other side would not have dialled if it still had the old.
+//! - Another boot id: the other side has restarted, so the old connection is dead and is closed.
+//! - Dialled by the same side: that side decides and keeps the older one, because it raced several addresses and the
+//!   first one stays. Only a connection with an unanswered probe is replaced by one that has just answered.
+//! - Crossing dials: the smaller session id decides. If both connections are young it keeps its own dial, otherwise the
+//!   new one, because the other side would not have dialled if it still had the old one.
 //!
-//! Who does not decide holds both, speaks on the one that came up last, and sees one of them closed. The one that goes is
-//! closed when the other is up, and not before: until then the other side may know of no other.
+//! The side that does not decide holds both, uses the one that came up last, and sees one of them closed. A connection
+//! is closed only when its replacement is up: until then the other side may not know the replacement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -21,67 +21,74 @@ use crate::proto::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION
 use crate::proto::peer::Peer;
 use crate::time::Moment;
 
-/// A connection whose proofs hold.
+/// A connection with a verified handshake.
 #[derive(Debug, Clone)]
 pub struct Neighbour {
+    /// The session at the other end.
     pub session: SessionId,
+    /// The boot id that the other end claims.
     pub boot: BootId,
+    /// The address of the other end.
     pub addr: SocketAddr,
-    /// I dialled.
-    pub mine: bool,
+    /// This node dialled.
+    pub dialled: bool,
+    /// When the connection was made.
     pub since: Moment,
-    /// Whose session, once the hello has been read.
+    /// The user of the session, once the hello has been read.
     pub user: Option<UserId>,
-    /// Whose session I dialled for, if only theirs will do.
-    pub whom: Option<UserId>,
-    /// I dialled it without being linked with anybody there: by lot, or as a friend of somebody missing.
+    /// The only user who is accepted on it, if it was dialled for one.
+    pub expected: Option<UserId>,
+    /// This node dialled it without a link to its user: at random, or as a friend of a missing user.
     pub chosen: bool,
-    /// Bad records it has brought.
+    /// Number of bad records it has brought.
     pub strikes: u32,
-    /// A probe that it has not answered yet.
+    /// The probe it has not answered yet.
     pub probe: Option<Probe>,
-    /// Connections that go when this one is up.
+    /// Connections to close when this one is up.
     pub replaces: Vec<ConnId>,
-    /// Envelopes handed back to it since one could be opened.
+    /// Envelopes returned to it since one could be opened.
     pub handed_back: u32,
     /// Receipts sent to it that it has not released.
     pub receipts: u32,
 }
 
-/// A question whether somebody is still there. No answer is no proof that they are not: they may have stopped for a
-/// moment. Their session is dialled beside the connection, and whichever speaks first stays; giving up is QUIC's.
+/// An outstanding liveness check. A missing answer does not prove that the peer is gone: it may have paused for a
+/// moment. Its session is dialled in parallel, and the connection that answers first stays. Only QUIC's idle time-out
+/// gives a connection up.
 #[derive(Debug, Clone, Copy)]
 pub struct Probe {
+    /// When the probe was sent.
     pub asked: Moment,
-    /// When the session is dialled, and dialled again.
+    /// When the session is dialled next.
     pub redial: Moment,
 }
 
-/// Every connection.
+/// All connections.
 #[derive(Debug)]
 pub struct Connections {
     me: SessionId,
     conns: BTreeMap<ConnId, Neighbour>,
-    /// All connections, by session.
+    /// Every connection, by session.
     by_session: BTreeSet<(SessionId, ConnId)>,
-    /// The connection that is spoken on, and with whom.
+    /// The active connection of each session, and its user.
     up: BTreeMap<SessionId, (ConnId, UserId)>,
-    /// Who is up, by user.
+    /// Sessions that are up, by user.
     by_user: BTreeSet<(UserId, SessionId)>,
-    /// Connections that have a deadline: they owe a hello or the answer to a probe.
-    owing: BTreeSet<ConnId>,
+    /// Connections with a deadline: they owe a hello or the answer to a probe.
+    with_deadline: BTreeSet<ConnId>,
 }
 
 /// What to do about a new connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Keep it, and close these now.
+    /// Keep it, and close these connections now.
     Keep(Vec<ConnId>),
-    /// Close it: another to the same session is kept.
+    /// Close it: another connection to the same session is kept.
     Duplicate,
 }
 
 impl Connections {
+    /// No connections. `me` is this session.
     pub fn new(me: SessionId) -> Connections {
         Connections {
             me,
@@ -89,11 +96,11 @@ impl Connections {
             by_session: BTreeSet::new(),
             up: BTreeMap::new(),
             by_user: BTreeSet::new(),
-            owing: BTreeSet::new(),
+            with_deadline: BTreeSet::new(),
         }
     }
 
-    /// Takes a connection in.
+    /// Takes in a new connection.
     pub fn admit(&mut self, conn: ConnId, mut new: Neighbour) -> Verdict {
         let mut closed = Vec::new();
         let mut replaces = Vec::new();
@@ -112,7 +119,7 @@ impl Connections {
         }
         new.replaces.extend(replaces);
         self.by_session.insert((new.session, conn));
-        self.owing.insert(conn);
+        self.with_deadline.insert(conn);
         self.conns.insert(conn, new);
         Verdict::Keep(closed)
     }
@@ -123,19 +130,19 @@ impl Connections {
         all.filter_map(|(_, conn)| Some((*conn, self.conns.get(conn)?)))
     }
 
-    /// The connection that can be missed most easily: the oldest without a hello, else the oldest of a user who is not
-    /// `needed`.
+    /// The most dispensable connection: the oldest without a hello, otherwise the oldest of a user who is not `needed`.
     pub fn dispensable(&self, needed: impl Fn(&UserId) -> bool) -> Option<ConnId> {
         let strange = self.conns.iter().filter(|(_, conn)| conn.user.is_none_or(|user| !needed(&user)));
         strange.min_by_key(|(_, conn)| (conn.user.is_some(), conn.since)).map(|(id, _)| *id)
     }
 
+    /// Which of two connections to one session is kept, by the rules in the module documentation.
     fn choose(&self, old: &Neighbour, new: &Neighbour) -> Choice {
         if old.boot != new.boot {
             return Choice::New;
         }
-        if old.mine == new.mine {
-            return match new.mine {
+        if old.dialled == new.dialled {
+            return match new.dialled {
                 true if old.probe.is_some() => Choice::New,
                 true => Choice::Old,
                 false => Choice::Theirs,
@@ -145,21 +152,22 @@ impl Connections {
             return Choice::Theirs;
         }
         let young = new.since.since(old.since) < CROSSING;
-        if young && old.mine { Choice::Old } else { Choice::New }
+        if young && old.dialled { Choice::Old } else { Choice::New }
     }
 
-    /// Both hellos have been read: from now on this connection is spoken on. Those that are to be closed for it.
+    /// Makes a connection the active one of its session, once both hellos have been read. Returns the connections to
+    /// close for it.
     pub fn set_up(&mut self, conn: ConnId, user: UserId) -> Vec<ConnId> {
         let Some(neighbour) = self.conns.get_mut(&conn) else { return Vec::new() };
         neighbour.user = Some(user);
         let (session, replaces) = (neighbour.session, std::mem::take(&mut neighbour.replaces));
-        self.speak_on(session, Some((conn, user)));
-        self.settle(&conn);
+        self.set_active(session, Some((conn, user)));
+        self.clear_deadline(&conn);
         replaces
     }
 
-    /// From now on a session is spoken with on this connection, or not at all.
-    fn speak_on(&mut self, session: SessionId, on: Option<(ConnId, UserId)>) {
+    /// Sets or clears the active connection of a session.
+    fn set_active(&mut self, session: SessionId, on: Option<(ConnId, UserId)>) {
         let before = match on {
             Some(on) => self.up.insert(session, on),
             None => self.up.remove(&session),
@@ -170,78 +178,80 @@ impl Connections {
         self.by_user.extend(on.map(|(_, user)| (user, session)));
     }
 
-    /// A connection that owes nothing has no deadline.
-    fn settle(&mut self, conn: &ConnId) {
+    /// Removes the deadline of a connection that owes nothing.
+    fn clear_deadline(&mut self, conn: &ConnId) {
         if self.conns.get(conn).is_none_or(|neighbour| neighbour.user.is_some() && neighbour.probe.is_none()) {
-            self.owing.remove(conn);
+            self.with_deadline.remove(conn);
         }
     }
 
-    /// Connections of a session on which it has said hello as another user than this.
-    pub fn speaking_for_another(&self, session: &SessionId, user: &UserId) -> Vec<ConnId> {
+    /// Connections of a session on which it has sent a hello as another user than this one.
+    pub fn up_as_another_user(&self, session: &SessionId, user: &UserId) -> Vec<ConnId> {
         let another = |conn: &Neighbour| conn.user.is_some_and(|whose| whose != *user);
         self.of_session(session).filter(|(_, conn)| another(conn)).map(|(id, _)| id).collect()
     }
 
-    /// Takes a connection out.
-    pub fn remove(&mut self, conn: &ConnId) -> Option<(Neighbour, Left)> {
-        let gone = self.conns.remove(conn)?;
-        self.by_session.remove(&(gone.session, *conn));
-        self.owing.remove(conn);
-        if self.up(&gone.session) != Some(*conn) {
-            return Some((gone, Left::Spare));
+    /// Removes a connection, and says what remains of its session.
+    pub fn remove(&mut self, conn: &ConnId) -> Option<(Neighbour, Remaining)> {
+        let removed = self.conns.remove(conn)?;
+        self.by_session.remove(&(removed.session, *conn));
+        self.with_deadline.remove(conn);
+        if self.up(&removed.session) != Some(*conn) {
+            return Some((removed, Remaining::Spare));
         }
-        let other = self.of_session(&gone.session).find_map(|(id, other)| Some((id, other.user?)));
-        self.speak_on(gone.session, other);
-        Some((gone, if other.is_some() { Left::Other } else { Left::None }))
+        let other = self.of_session(&removed.session).find_map(|(id, other)| Some((id, other.user?)));
+        self.set_active(removed.session, other);
+        Some((removed, if other.is_some() { Remaining::Other } else { Remaining::None }))
     }
 
+    /// A connection.
     pub fn get(&self, conn: &ConnId) -> Option<&Neighbour> {
         self.conns.get(conn)
     }
 
+    /// A connection, to be changed.
     pub fn get_mut(&mut self, conn: &ConnId) -> Option<&mut Neighbour> {
         self.conns.get_mut(conn)
     }
 
-    /// The connection to speak on.
+    /// The active connection of a session.
     pub fn up(&self, session: &SessionId) -> Option<ConnId> {
         self.up.get(session).map(|(conn, _)| *conn)
     }
 
-    /// Whether there is a connection, up or on its way.
+    /// Whether a session has a connection, up or pending.
     pub fn has(&self, session: &SessionId) -> bool {
         self.of_session(session).next().is_some()
     }
 
-    /// Whether anybody who is connected says to be this boot.
-    pub fn claims(&self, boot: &BootId) -> bool {
+    /// Whether any connection claims this boot id.
+    pub fn has_boot(&self, boot: &BootId) -> bool {
         self.conns.values().any(|neighbour| neighbour.boot == *boot)
     }
 
-    /// Connections that say to be this boot, and have not come up only now.
-    pub fn claimants(&self, boot: &BootId, now: Moment) -> Vec<ConnId> {
+    /// Connections that claim this boot id and are older than [`CROSSING`].
+    pub fn settled_with_boot(&self, boot: &BootId, now: Moment) -> Vec<ConnId> {
         let settled = |conn: &Neighbour| conn.boot == *boot && now.since(conn.since) > CROSSING;
         self.conns.iter().filter(|(_, conn)| settled(conn)).map(|(id, _)| *id).collect()
     }
 
-    /// The session that is connected there and says to be this boot.
-    pub fn at(&self, boot: &BootId, addr: &SocketAddr) -> Option<SessionId> {
+    /// The session that is connected from this address and claims this boot id.
+    pub fn session_at(&self, boot: &BootId, addr: &SocketAddr) -> Option<SessionId> {
         self.conns.values().find(|conn| conn.boot == *boot && conn.addr == *addr).map(|conn| conn.session)
     }
 
-    /// Whom a connection speaks for, once its hello has been read.
+    /// The peer on a connection, once its hello has been read.
     pub fn peer(&self, conn: &ConnId) -> Option<Peer> {
         let neighbour = self.conns.get(conn)?;
         Some(Peer { conn: *conn, session: neighbour.session, user: neighbour.user? })
     }
 
-    /// A session that is up, on the connection that is spoken on.
+    /// A session that is up, with its active connection.
     pub fn up_peer(&self, session: &SessionId) -> Option<Peer> {
         self.up.get(session).map(|(conn, user)| Peer { conn: *conn, session: *session, user: *user })
     }
 
-    /// Sessions of a user that are up.
+    /// The sessions of a user that are up.
     pub fn of_user(&self, user: &UserId) -> Vec<Peer> {
         let sessions = self.by_user.range((*user, SessionId([0; 32]))..=(*user, SessionId([255; 32])));
         sessions
@@ -249,26 +259,27 @@ impl Connections {
             .collect()
     }
 
-    /// Everybody who is up.
+    /// All sessions that are up.
     pub fn iter_up(&self) -> impl Iterator<Item = Peer> + '_ {
         self.up.iter().map(|(session, (conn, user))| Peer { conn: *conn, session: *session, user: *user })
     }
 
+    /// Number of connections, pending ones included.
     pub fn count(&self) -> usize {
         self.conns.len()
     }
 
-    /// Connections that have waited for a hello for too long.
+    /// Connections whose hello is overdue.
     pub fn overdue(&self, now: Moment) -> Vec<ConnId> {
-        self.owing().filter(|(_, n)| hello_deadline(n).is_some_and(|at| at <= now)).map(|(id, _)| id).collect()
+        self.with_deadline().filter(|(_, n)| hello_deadline(n).is_some_and(|at| at <= now)).map(|(id, _)| id).collect()
     }
 
-    fn owing(&self) -> impl Iterator<Item = (ConnId, &Neighbour)> {
-        self.owing.iter().filter_map(|conn| Some((*conn, self.conns.get(conn)?)))
+    fn with_deadline(&self) -> impl Iterator<Item = (ConnId, &Neighbour)> {
+        self.with_deadline.iter().filter_map(|conn| Some((*conn, self.conns.get(conn)?)))
     }
 
-    /// Asks a neighbour to prove that it is there: the question must follow. False if it owes the answer already; it is then
-    /// dialled the sooner.
+    /// Starts a probe; the caller must send the request. Returns false if a probe is outstanding already; its redial is
+    /// then brought forward.
     pub fn probe(&mut self, conn: &ConnId, now: Moment) -> bool {
         let Some(neighbour) = self.conns.get_mut(conn) else { return false };
         let redial = now + PROBE_PATIENCE;
@@ -276,25 +287,25 @@ impl Connections {
             Some(probe) => probe.redial = probe.redial.min(redial),
             None => {
                 neighbour.probe = Some(Probe { asked: now, redial });
-                self.owing.insert(*conn);
+                self.with_deadline.insert(*conn);
                 return true;
             }
         }
         false
     }
 
-    /// A neighbour has shown that it is there.
-    pub fn answered(&mut self, conn: &ConnId) {
+    /// Ends a probe: the neighbour has answered.
+    pub fn probe_answered(&mut self, conn: &ConnId) {
         if let Some(neighbour) = self.conns.get_mut(conn) {
             neighbour.probe = None;
-            self.settle(conn);
+            self.clear_deadline(conn);
         }
     }
 
-    /// Sessions that owe the answer to a probe for so long that they are to be dialled; and again after twice the time.
-    pub fn doubted(&mut self, now: Moment) -> Vec<SessionId> {
+    /// Sessions with an overdue probe that are to be dialled now, and again after twice the time.
+    pub fn due_redials(&mut self, now: Moment) -> Vec<SessionId> {
         let mut doubted = Vec::new();
-        for conn in &self.owing {
+        for conn in &self.with_deadline {
             let Some(neighbour) = self.conns.get_mut(conn) else { continue };
             if let Some(probe) = neighbour.probe.as_mut().filter(|probe| probe.redial <= now) {
                 probe.redial = now + now.since(probe.asked);
@@ -304,29 +315,31 @@ impl Connections {
         doubted
     }
 
-    /// Whether somebody who says to be this boot owes the answer to a probe for so long that they were dialled.
-    pub fn is_doubted(&self, boot: &BootId) -> bool {
+    /// Whether a connection that claims this boot id has an unanswered probe for which it was dialled.
+    pub fn is_unresponsive(&self, boot: &BootId) -> bool {
         let doubted = |probe: Probe| probe.redial.since(probe.asked) > PROBE_PATIENCE;
         self.conns.values().any(|conn| conn.boot == *boot && conn.probe.is_some_and(doubted))
     }
 
+    /// When the next hello or probe is overdue.
     pub fn next(&self) -> Option<Moment> {
         let deadlines = |neighbour: &Neighbour| [hello_deadline(neighbour), neighbour.probe.map(|probe| probe.redial)];
-        self.owing().flat_map(|(_, neighbour)| deadlines(neighbour)).flatten().min()
+        self.with_deadline().flat_map(|(_, neighbour)| deadlines(neighbour)).flatten().min()
     }
 }
 
-/// What is left of a session's connections when one is gone.
+/// What remains of a session's connections when one is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// The gone one was not spoken on; nothing changes.
+pub enum Remaining {
+    /// The removed one was not active; nothing changes.
     Spare,
-    /// Another is spoken on from now on.
+    /// Another connection is active now.
     Other,
-    /// It cannot be reached.
+    /// The session has no connection that is up.
     None,
 }
 
+/// Which of two connections to one session is kept.
 enum Choice {
     Old,
     New,
@@ -346,16 +359,16 @@ mod tests {
     const LOW: SessionId = SessionId([1; 32]);
     const HIGH: SessionId = SessionId([9; 32]);
 
-    fn neighbour(session: SessionId, boot: u64, mine: bool, since: Moment) -> Neighbour {
+    fn neighbour(session: SessionId, boot: u64, dialled: bool, since: Moment) -> Neighbour {
         let addr = ([127, 0, 0, 1], 1).into();
         Neighbour {
             session,
             boot: BootId(boot),
             addr,
-            mine,
+            dialled,
             since,
             user: None,
-            whom: None,
+            expected: None,
             chosen: false,
             strikes: 0,
             probe: None,
@@ -365,14 +378,14 @@ mod tests {
         }
     }
 
-    /// Admits a connection whose hello follows at once; what is closed.
-    fn meets(neighbours: &mut Connections, conn: u64, new: Neighbour) -> Vec<u64> {
-        match neighbours.admit(ConnId(conn), new) {
+    /// Admits a connection whose hello follows at once. Returns the connections that are closed.
+    fn admit_and_set_up(connections: &mut Connections, conn: u64, new: Neighbour) -> Vec<u64> {
+        match connections.admit(ConnId(conn), new) {
             Verdict::Duplicate => vec![conn],
             Verdict::Keep(mut closed) => {
-                closed.extend(neighbours.set_up(ConnId(conn), UserId([3; 32])));
+                closed.extend(connections.set_up(ConnId(conn), UserId([3; 32])));
                 closed.iter().for_each(|id| {
-                    neighbours.remove(id);
+                    connections.remove(id);
                 });
                 closed.iter().map(|id| id.0).collect()
             }
@@ -380,22 +393,22 @@ mod tests {
     }
 
     #[test]
-    fn crossing_dials_leave_the_one_of_the_smaller_session_on_both_sides_in_any_order() {
+    fn of_crossing_dials_both_sides_keep_the_one_of_the_smaller_session_in_any_order() {
         for low_first in [true, false] {
             let mut low = Connections::new(LOW);
             let mut high = Connections::new(HIGH);
             let mut closed = Vec::new();
             let order = if low_first { [(1, true), (2, false)] } else { [(2, false), (1, true)] };
             for (conn, by_low) in order {
-                closed.extend(meets(&mut low, conn, neighbour(HIGH, 7, by_low, Moment(0))));
-                closed.extend(meets(&mut high, conn, neighbour(LOW, 8, !by_low, Moment(0))));
+                closed.extend(admit_and_set_up(&mut low, conn, neighbour(HIGH, 7, by_low, Moment(0))));
+                closed.extend(admit_and_set_up(&mut high, conn, neighbour(LOW, 8, !by_low, Moment(0))));
             }
             assert_eq!(closed, [2], "the dial of the higher session goes, closed once");
         }
     }
 
     #[test]
-    fn a_redial_by_the_other_side_replaces_a_connection_that_only_i_believe_in() {
+    fn a_redial_by_the_other_side_replaces_a_connection_that_only_this_side_holds() {
         let mut low = Connections::new(LOW);
         low.admit(ConnId(1), neighbour(HIGH, 7, true, Moment(0)));
         let later = Moment(0) + CROSSING + Duration::from_secs(1);
@@ -412,29 +425,29 @@ mod tests {
     }
 
     #[test]
-    fn of_several_addresses_that_answer_the_first_stays() {
+    fn of_several_addresses_that_answer_the_first_one_is_kept() {
         let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         assert_eq!(high.admit(ConnId(2), neighbour(LOW, 7, true, Moment(1))), Verdict::Duplicate);
     }
 
     #[test]
-    fn a_connection_that_owes_an_answer_makes_room_for_one_that_has_just_answered() {
+    fn a_connection_with_an_unanswered_probe_is_replaced_by_one_that_has_just_answered() {
         let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         assert!(high.probe(&ConnId(1), Moment(1)));
-        assert_eq!(meets(&mut high, 2, neighbour(LOW, 7, true, Moment(2))), [1]);
+        assert_eq!(admit_and_set_up(&mut high, 2, neighbour(LOW, 7, true, Moment(2))), [1]);
     }
 
     #[test]
-    fn who_owes_an_answer_is_dialled_less_and_less_and_never_given_up_for_it() {
+    fn a_peer_with_an_unanswered_probe_is_redialled_ever_less_often_and_never_closed_for_it() {
         let mut high = Connections::new(HIGH);
         high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
         high.set_up(ConnId(1), UserId([3; 32]));
         high.probe(&ConnId(1), Moment(0));
-        assert!(!high.is_doubted(&BootId(7)));
-        let dials: Vec<u64> = (0..10_000).filter(|now| !high.doubted(Moment(*now)).is_empty()).collect();
+        assert!(!high.is_unresponsive(&BootId(7)));
+        let dials: Vec<u64> = (0..10_000).filter(|now| !high.due_redials(Moment(*now)).is_empty()).collect();
         assert_eq!(dials, [250, 500, 1000, 2000, 4000, 8000]);
-        assert!(high.is_doubted(&BootId(7)) && high.overdue(Moment(10_000)).is_empty());
+        assert!(high.is_unresponsive(&BootId(7)) && high.overdue(Moment(10_000)).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Dials on their way: what each was for, and how many there are.
+//! Outstanding dials and pings: their purpose and their limits.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,48 +7,51 @@ use crate::id::{BootId, DialId, SessionId, UserId};
 use crate::proto::limits::{DIAL_STALE, MAX_DIALS, MAX_SIGHTING_DIALS, MAX_SIGHTING_DIALS_PER_IP, PING_DEADLINE};
 use crate::time::Moment;
 
-/// Why somewhere is dialled.
+/// Why an address is dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {
     /// A session that is sought is expected there.
     Seek(SessionId),
-    /// The local link shows somebody there.
+    /// The local link announces a node there.
     Sighting(BootId),
-    /// A node given on the command line is there.
+    /// A node given by `--bootstrap` is expected there.
     Bootstrap,
-    /// A member is expected there, who would be a neighbour by chance.
+    /// A member is expected there who would become a random neighbour.
     Random(SessionId),
-    /// `\ping`, with the line to answer, and who must be there.
-    Ping { line: Option<u64>, whom: Option<UserId> },
+    /// `\ping`, with the number of its line and the user who must answer, if any.
+    Ping { line: Option<u64>, expected: Option<UserId> },
 }
 
-/// A dial on its way.
+/// An outstanding dial.
 #[derive(Debug, Clone)]
 pub struct Dial {
+    /// The address to dial.
     pub addr: SocketAddr,
+    /// Why it is dialled.
     pub purpose: Purpose,
 }
 
-/// All dials on their way.
+/// All outstanding dials.
 #[derive(Debug, Default)]
 pub struct Dials {
     next: u64,
-    /// Each with when it began.
+    /// Each with the moment it began.
     open: BTreeMap<DialId, (Moment, Dial)>,
 }
 
 impl Dials {
-    /// Whether a dial is to be made: there are not too many, and none to the same address is on its way. Those a person asked
-    /// for are always made; those to which the link's announcements lead must leave room for others, and for each other.
-    pub fn admit(&self, dial: &Dial, now: Moment) -> bool {
+    /// Whether a dial may start: there are not too many, and none to the same address is outstanding. Dials that a
+    /// person requested always start. Dials to announced addresses leave room for other dials and for each other.
+    pub fn allows(&self, dial: &Dial, now: Moment) -> bool {
         let asked_for = matches!(dial.purpose, Purpose::Ping { .. });
-        let refused = || self.is_on_its_way(dial, now) || self.open.len() >= MAX_DIALS || self.crowded_out(dial);
+        let refused =
+            || self.is_on_its_way(dial, now) || self.open.len() >= MAX_DIALS || self.exceeds_sighting_quota(dial);
         asked_for || !refused()
     }
 
-    /// Notes a dial, if it is to be made.
+    /// Starts a dial if it may start. Returns its id.
     pub fn start(&mut self, dial: Dial, now: Moment) -> Option<DialId> {
-        if !self.admit(&dial, now) {
+        if !self.allows(&dial, now) {
             return None;
         }
         self.next += 1;
@@ -56,14 +59,16 @@ impl Dials {
         Some(DialId(self.next))
     }
 
-    /// A sighting has just come over the link: it does not wait for a dial that began before.
+    /// Whether the same address is being dialled already. A sighting proves recent life, so it does not wait for a dial
+    /// that is older than [`DIAL_STALE`].
     fn is_on_its_way(&self, dial: &Dial, now: Moment) -> bool {
         let sighting = matches!(dial.purpose, Purpose::Sighting(_));
         let mut same = self.open.values().filter(|(_, open)| open.addr == dial.addr);
         same.any(|(since, _)| !sighting || now.since(*since) < DIAL_STALE)
     }
 
-    fn crowded_out(&self, dial: &Dial) -> bool {
+    /// Whether too many dials of announced addresses are outstanding, in all or to this IP address.
+    fn exceeds_sighting_quota(&self, dial: &Dial) -> bool {
         let is_sighting = |dial: &Dial| matches!(dial.purpose, Purpose::Sighting(_));
         let sightings = || self.open.values().map(|(_, open)| open).filter(|open| is_sighting(open));
         let free = MAX_SIGHTING_DIALS.saturating_sub(sightings().count());
@@ -71,7 +76,7 @@ impl Dials {
         is_sighting(dial) && (own >= MAX_SIGHTING_DIALS_PER_IP || 3 * own >= free)
     }
 
-    /// A dial has ended, well or not.
+    /// Removes a dial that has ended, successfully or not.
     pub fn finish(&mut self, id: &DialId) -> Option<Dial> {
         self.open.remove(id).map(|(_, dial)| dial)
     }
@@ -80,77 +85,85 @@ impl Dials {
 /// Pings that are not answered yet.
 #[derive(Debug, Default)]
 pub struct Pings {
-    /// The address has answered and the hello has not come.
+    /// Addresses that have answered, but whose hello has not been read.
     open: Vec<Ping>,
-    /// One user is to answer at one of several places.
+    /// Users who must answer at one of several addresses.
     awaited: Vec<Awaited>,
 }
 
-/// A ping to an address with a user in it.
+/// A ping to a contact address, which names a user.
 #[derive(Debug, Clone)]
 pub struct Awaited {
+    /// The line to answer.
     pub line: Option<u64>,
-    pub whom: UserId,
-    /// Somebody else has answered.
-    pub met_another: bool,
+    /// The user who must answer.
+    pub expected: UserId,
+    /// Another user has answered.
+    pub other_answered: bool,
     until: Moment,
 }
 
-/// One of them.
+/// A ping whose address has answered.
 #[derive(Debug, Clone)]
 pub struct Ping {
+    /// The line to answer.
     pub line: Option<u64>,
+    /// The address that was pinged.
     pub addr: SocketAddr,
+    /// The session that answered.
     pub session: SessionId,
+    /// Round-trip time of the handshake, in milliseconds.
     pub rtt_ms: f64,
-    pub whom: Option<UserId>,
+    /// The user who must answer, if any.
+    pub expected: Option<UserId>,
     until: Moment,
 }
 
 impl Pings {
-    /// One of several dials for this line is to find this user.
-    pub fn await_user(&mut self, line: Option<u64>, whom: UserId, now: Moment) {
-        self.awaited.push(Awaited { line, whom, met_another: false, until: now + PING_DEADLINE });
+    /// Registers a ping that one of several dials for this line is to answer as this user.
+    pub fn await_user(&mut self, line: Option<u64>, expected: UserId, now: Moment) {
+        self.awaited.push(Awaited { line, expected, other_answered: false, until: now + PING_DEADLINE });
     }
 
-    /// Whether a ping with a user in it still waits to be answered; it does so no more.
+    /// Ends the ping of this line that waits for a user. Returns false if there is none.
     pub fn settle(&mut self, line: Option<u64>) -> bool {
         self.awaited.extract_if(.., |awaited| awaited.line == line).count() > 0
     }
 
-    /// Somebody else answers at one of the places.
-    pub fn meet_another(&mut self, line: Option<u64>) {
+    /// Records that another user answered at one of the addresses.
+    pub fn record_other_user(&mut self, line: Option<u64>) {
         let of_it = self.awaited.iter_mut().filter(|awaited| awaited.line == line);
-        of_it.for_each(|awaited| awaited.met_another = true);
+        of_it.for_each(|awaited| awaited.other_answered = true);
     }
 
-    /// An address has answered, with this session's key.
+    /// Records that an address has answered with this session's key.
     pub fn answered(
         &mut self,
-        (line, whom): (Option<u64>, Option<UserId>),
+        (line, expected): (Option<u64>, Option<UserId>),
         addr: SocketAddr,
         session: SessionId,
         rtt_ms: f64,
         now: Moment,
     ) {
-        self.open.push(Ping { line, addr, session, rtt_ms, whom, until: now + PING_DEADLINE });
+        self.open.push(Ping { line, addr, session, rtt_ms, expected, until: now + PING_DEADLINE });
     }
 
-    /// Those that a hello of this session completes.
+    /// Removes the pings that a hello of this session completes.
     pub fn take(&mut self, session: &SessionId) -> Vec<Ping> {
         self.open.extract_if(.., |ping| ping.session == *session).collect()
     }
 
-    /// Those that have waited too long.
+    /// Removes the pings that have waited too long for a hello.
     pub fn overdue(&mut self, now: Moment) -> Vec<Ping> {
         self.open.extract_if(.., |ping| ping.until <= now).collect()
     }
 
-    /// Users who have not answered for too long.
+    /// Removes the pings whose user has not answered in time.
     pub fn overdue_users(&mut self, now: Moment) -> Vec<Awaited> {
         self.awaited.extract_if(.., |awaited| awaited.until <= now).collect()
     }
 
+    /// When the next ping is overdue.
     pub fn next(&self) -> Option<Moment> {
         let awaited = self.awaited.iter().map(|awaited| awaited.until);
         self.open.iter().map(|ping| ping.until).chain(awaited).min()
@@ -168,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_machine_announces_leaves_dials_for_another_and_all_announcements_for_whoever_is_sought() {
+    fn dials_to_one_announcing_host_leave_room_for_another_host_and_for_sought_sessions() {
         let mut dials = Dials::default();
         let started = (1..=1000).filter(|port| dials.start(sighting([10, 0, 0, 66], *port), NOW).is_some());
         assert_eq!(started.count(), MAX_SIGHTING_DIALS_PER_IP);
@@ -180,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_dialled_once_at_a_time_but_for_a_sighting_that_finds_a_dial_unanswered() {
+    fn an_address_is_dialled_once_at_a_time_unless_it_is_sighted_while_a_dial_is_stale() {
         let mut dials = Dials::default();
         let later = NOW + DIAL_STALE;
         let sought = || Dial { addr: ([10, 0, 0, 2], 1).into(), purpose: Purpose::Seek(SessionId([2; 32])) };
@@ -192,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_greedy_addresses_leave_dials_for_whoever_comes_next() {
+    fn a_few_addresses_with_many_announcements_leave_dials_for_the_next_address() {
         let mut dials = Dials::default();
         for last in 1..=8 {
             let started = (1..=1000).filter(|port| dials.start(sighting([10, 0, 0, last], *port), NOW).is_some());

@@ -26,31 +26,36 @@ use dials::{Dials, Pings};
 use nearby::Nearby;
 use seek::Seek;
 
-/// Connections, dials, and who is being looked for.
+/// Connections, dials, and the search for missing users.
 pub struct Peers {
+    /// All connections.
     pub connections: Connections,
+    /// Announcements on the local link.
     pub nearby: Nearby,
+    /// Outstanding dials.
     pub dials: Dials,
+    /// Outstanding pings.
     pub pings: Pings,
-    /// Missing users who are wanted.
+    /// Wanted users, with the pauses between attempts to reach them.
     pub sought: Seek<UserId>,
-    /// Addresses given by `--bootstrap` that do not answer.
+    /// Addresses given by `--bootstrap`, with the pauses between attempts to reach them.
     pub bootstrap: Seek<SocketAddr>,
     /// Which session answered at a bootstrap address.
     pub bootstrapped: BTreeMap<SocketAddr, SessionId>,
-    /// Who must answer at an address that was given together with a user.
+    /// The user who must answer at an address that was given together with a user.
     pub expected: BTreeMap<SocketAddr, UserId>,
     /// When all missing users were last retried because one of them came back.
     pub sought_all: Option<Moment>,
     /// When the last known address of one missing user is probed next.
     pub probe_at: Moment,
-    /// Dials where an introducer sees somebody, by introducer.
+    /// Limits dials to addresses where an introducer claims to see a user, per introducer.
     pub introductions: Budget<SessionId>,
-    /// Dials to addresses where no key has answered before.
+    /// Limits dials to addresses where no key has answered before, per IP address.
     pub unproven: Budget<IpAddr>,
 }
 
 impl Peers {
+    /// No connections. `me` is this session.
     pub fn new(me: SessionId, now: Moment) -> Peers {
         Peers {
             connections: Connections::new(me),
@@ -62,7 +67,7 @@ impl Peers {
             bootstrapped: BTreeMap::new(),
             expected: BTreeMap::new(),
             sought_all: None,
-            probe_at: now + limits::GLANCE,
+            probe_at: now + limits::PROBE_EVERY,
             introductions: Budget::new(limits::FAILED_INTRODUCTIONS, limits::INTRODUCTION_REFILL),
             unproven: Budget::new(limits::UNPROVEN_DIALS_PER_IP, limits::UNPROVEN_REFILL),
         }

@@ -1,10 +1,11 @@
-//! The local link: who announces itself there. An announcement is a hint to dial; whom it belongs to, the handshake tells.
-//! Somebody met there who is not linked is shown as nearby while the link shows them, and not kept.
+//! The local link: which nodes announce themselves there. An announcement is a hint to dial; the handshake tells whose
+//! it is. An unlinked user met there is shown as nearby while the link shows them, and is not kept.
 //!
-//! A sighting is a boot id at a place, and has just come over the link. One boot id at two places may be one node with two
-//! cables, or a liar beside the node whose id it repeats: each place is found out for itself, and nobody's claim speaks
-//! for another's. Whoever was met at a place and has no connection now is dialled at every sighting, however long the
-//! link was cut: only places where nobody was ever met are backed off from.
+//! A sighting is a boot id at an address, just received from the link. One boot id at two addresses may be one node
+//! with two interfaces, or an attacker next to the node whose id it copies. So each address is verified for itself, and
+//! one claim proves nothing about another. A session that was met at an address and is not connected is dialled at
+//! every sighting, however long the link was down. Only addresses where nobody was ever met are dialled with growing
+//! pauses.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,33 +15,33 @@ use crate::id::{BootId, SessionId, UserId};
 use crate::proto::limits::{MAX_SIGHTINGS, SEEK_FIRST, SEEK_LONGEST};
 use crate::time::Moment;
 
-/// An announcement: what it claims, and from where.
+/// An announcement: the boot id it claims, and the address it came from.
 pub type Place = (BootId, SocketAddr);
 
-/// An announcement that is up.
+/// An announcement that has not ended.
 #[derive(Debug)]
 struct Sighting {
-    /// Whose it is, once a key has answered there.
+    /// Its session, once a key has answered there.
     met: Option<SessionId>,
-    /// It has no connection that would show that it is still there.
+    /// No connection proves that it is still there.
     silent: bool,
     /// When to dial it again while it is silent.
     again: Moment,
     pause: Duration,
 }
 
-/// What a sighting leads to.
+/// What to do about a sighting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sight {
-    /// It is time for a dial.
+pub enum Action {
+    /// Dial the address.
     Dial,
-    /// New, and somebody connected elsewhere says to be this boot: are they still where I speak to?
-    Elsewhere,
-    /// Not yet, or somebody was met there and is connected.
-    Rest,
+    /// Probe the connection that claims the same boot id: its node may have moved here.
+    Probe,
+    /// Nothing: it is too early, or its session is connected.
+    Wait,
 }
 
-/// The announcements of the link, and the people met on it.
+/// The announcements on the link, and the users met on it.
 #[derive(Debug, Default)]
 pub struct Nearby {
     sightings: BTreeMap<Place, Sighting>,
@@ -48,14 +49,14 @@ pub struct Nearby {
 }
 
 impl Nearby {
-    /// Whether one more announcement is to be remembered than there may be. Then one is forgotten ([`Nearby::make_room`])
-    /// or this one is refused.
+    /// Whether the table is full and this announcement is not in it. Then one is removed ([`Nearby::make_room`]) or
+    /// this one is refused.
     pub fn is_full_for(&self, place: &Place) -> bool {
         self.sightings.len() >= MAX_SIGHTINGS && !self.sightings.contains_key(place)
     }
 
-    /// Forgets an announcement, of the IP address that has most: first one behind which nobody was met, else one of an
-    /// address that has more of them than the newcomer's. False if there is none.
+    /// Removes an announcement of the IP address with the most: one without a known session if there is any, otherwise
+    /// one of an address that has more of them than the newcomer's. Returns false if there is none.
     pub fn make_room(&mut self, newcomer: IpAddr) -> bool {
         let mut per_ip: BTreeMap<IpAddr, usize> = BTreeMap::new();
         self.sightings.keys().for_each(|(_, addr)| *per_ip.entry(addr.ip()).or_default() += 1);
@@ -67,34 +68,35 @@ impl Nearby {
         victim.is_some_and(|place| self.sightings.remove(&place).is_some())
     }
 
-    /// Takes an announcement in. `claimed`: somebody connected elsewhere says to be this boot. It may be the same node by
-    /// another way, so a dial can wait; it may be a liar, so there will be one.
-    pub fn sight(&mut self, place: Place, claimed: bool, now: Moment) -> Sight {
+    /// Takes in an announcement. `claimed` means that a connection from elsewhere claims the same boot id. It may be
+    /// the same node at another address, so the dial can wait; it may be a false claim, so the address is dialled
+    /// later.
+    pub fn add(&mut self, place: Place, claimed: bool, now: Moment) -> Action {
         if claimed && !self.sightings.contains_key(&place) {
             let again = now + SEEK_FIRST;
             self.sightings.insert(place, Sighting { met: None, silent: true, again, pause: SEEK_FIRST });
-            return Sight::Elsewhere;
+            return Action::Probe;
         }
         let fresh = Sighting { met: None, silent: true, again: now, pause: SEEK_FIRST };
         let sighting = self.sightings.entry(place).or_insert(fresh);
         if !sighting.silent || now < sighting.again {
-            return Sight::Rest;
+            return Action::Wait;
         }
         sighting.again = now + sighting.pause;
         if sighting.met.is_none() {
             sighting.pause = (sighting.pause * 2).min(SEEK_LONGEST);
         }
-        Sight::Dial
+        Action::Dial
     }
 
-    /// An announcement has ended. The session that was met there, if no other announcement of it is up.
-    pub fn unsight(&mut self, place: &Place) -> Option<SessionId> {
+    /// Removes an announcement. Returns the session met there, if no other announcement of it remains.
+    pub fn remove(&mut self, place: &Place) -> Option<SessionId> {
         let session = self.sightings.remove(place)?.met?;
-        (!self.announces(&session)).then_some(session)
+        (!self.is_announced(&session)).then_some(session)
     }
 
-    /// A key has answered at a place that is announced, or somebody came from there.
-    pub fn meet(&mut self, place: &Place, session: SessionId) {
+    /// Records that a key has answered at an announced address, or that a session came from there.
+    pub fn record_session(&mut self, place: &Place, session: SessionId) {
         if let Some(sighting) = self.sightings.get_mut(place) {
             sighting.met = Some(session);
             sighting.silent = false;
@@ -102,8 +104,9 @@ impl Nearby {
         }
     }
 
-    /// Its connection died. Where to look whether it is still there; and dial again when the link shows it the next time.
-    pub fn lose(&mut self, session: &SessionId, now: Moment) -> Vec<Place> {
+    /// Records that a session has lost its connection. Returns the places to dial; they are dialled again at their next
+    /// sighting.
+    pub fn mark_silent(&mut self, session: &SessionId, now: Moment) -> Vec<Place> {
         let mut places = Vec::new();
         for (place, sighting) in self.sightings.iter_mut().filter(|(_, sighting)| sighting.met == Some(*session)) {
             sighting.silent = true;
@@ -113,34 +116,34 @@ impl Nearby {
         places
     }
 
-    /// The session that was met at a place and does not answer there any more.
-    pub fn silent(&self, place: &Place) -> Option<SessionId> {
+    /// The session that was met at a place and is silent now.
+    pub fn silent_session(&self, place: &Place) -> Option<SessionId> {
         self.sightings.get(place).filter(|sighting| sighting.silent)?.met
     }
 
-    /// Where the link shows a session.
+    /// The addresses at which the link announces a session.
     pub fn addresses(&self, session: &SessionId) -> Vec<SocketAddr> {
         let of_it = self.sightings.iter().filter(|(_, sighting)| sighting.met == Some(*session));
         of_it.map(|((_, addr), _)| *addr).collect()
     }
 
-    /// Whether an announcement of a session is up.
-    pub fn announces(&self, session: &SessionId) -> bool {
+    /// Whether the link announces a session.
+    pub fn is_announced(&self, session: &SessionId) -> bool {
         self.sightings.values().any(|sighting| sighting.met == Some(*session))
     }
 
-    /// Marks a session as shown to the user. False if it was.
+    /// Marks a session as shown to the user. Returns false if it was.
     pub fn show(&mut self, session: SessionId, user: UserId) -> bool {
         self.shown.insert(session, user).is_none()
     }
 
-    /// Takes a session off what is shown; whose it was.
+    /// Marks a session as no longer shown. Returns its user if it was.
     pub fn hide(&mut self, session: &SessionId) -> Option<UserId> {
         self.shown.remove(session)
     }
 
-    /// Whether somebody is met on the link.
-    pub fn shows(&self, user: &UserId) -> bool {
+    /// Whether a session of a user is shown as nearby.
+    pub fn is_shown(&self, user: &UserId) -> bool {
         self.shown.values().any(|shown| shown == user)
     }
 }
@@ -161,53 +164,53 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_met_is_dialled_at_every_sighting_however_long_they_do_not_answer() {
+    fn a_known_session_is_dialled_at_every_sighting_however_long_it_does_not_answer() {
         let (mut nearby, place) = (Nearby::default(), (BOOT, at(1, 5)));
-        nearby.sight(place, false, seconds(0));
-        nearby.meet(&place, BOB);
-        nearby.lose(&BOB, seconds(20));
+        nearby.add(place, false, seconds(0));
+        nearby.record_session(&place, BOB);
+        nearby.mark_silent(&BOB, seconds(20));
         for second in (20..600).step_by(4) {
-            assert_eq!(nearby.sight(place, false, seconds(second)), Sight::Dial, "at {second} s");
+            assert_eq!(nearby.add(place, false, seconds(second)), Action::Dial, "at {second} s");
         }
     }
 
     #[test]
-    fn an_announcement_behind_which_nobody_answers_is_dialled_less_and_less() {
+    fn an_announcement_that_nobody_answers_is_dialled_ever_less_often() {
         let mut nearby = Nearby::default();
-        let dials = (0..600).filter(|second| nearby.sight((BOOT, at(1, 5)), false, seconds(*second)) == Sight::Dial);
+        let dials = (0..600).filter(|second| nearby.add((BOOT, at(1, 5)), false, seconds(*second)) == Action::Dial);
         assert!(dials.count() < 12);
     }
 
     #[test]
-    fn whoever_is_connected_and_announced_at_a_new_place_is_asked_first_and_dialled_there_later() {
+    fn a_connected_node_announced_at_a_new_address_is_probed_first_and_dialled_there_later() {
         let (mut nearby, place) = (Nearby::default(), (BOOT, at(1, 5)));
-        assert_eq!(nearby.sight(place, true, seconds(0)), Sight::Elsewhere);
-        assert_eq!(nearby.sight(place, true, seconds(0)), Sight::Rest);
-        assert_eq!(nearby.sight(place, true, seconds(1)), Sight::Dial);
+        assert_eq!(nearby.add(place, true, seconds(0)), Action::Probe);
+        assert_eq!(nearby.add(place, true, seconds(0)), Action::Wait);
+        assert_eq!(nearby.add(place, true, seconds(1)), Action::Dial);
     }
 
     #[test]
-    fn whoever_announces_without_end_pushes_out_their_own_and_nobody_who_was_met() {
+    fn an_endless_announcer_displaces_its_own_announcements_and_no_known_session() {
         let (mut nearby, bob, carol) = (Nearby::default(), (BOOT, at(1, 5)), (BootId(8), at(2, 5)));
-        nearby.sight(bob, false, seconds(0));
-        nearby.meet(&bob, BOB);
-        nearby.sight(carol, false, seconds(0));
+        nearby.add(bob, false, seconds(0));
+        nearby.record_session(&bob, BOB);
+        nearby.add(carol, false, seconds(0));
         for n in 0..5 * MAX_SIGHTINGS as u64 {
             let flood = (BootId(100 + n), at(66, 1 + n as u16));
             assert!(!nearby.is_full_for(&flood) || nearby.make_room(flood.1.ip()));
-            nearby.sight(flood, false, seconds(0));
+            nearby.add(flood, false, seconds(0));
         }
         assert_eq!(nearby.sightings.len(), MAX_SIGHTINGS);
         assert!(nearby.sightings.contains_key(&bob) && nearby.sightings.contains_key(&carol));
     }
 
     #[test]
-    fn a_liar_with_a_thousand_keys_at_one_address_gives_way_to_a_newcomer_at_another() {
+    fn an_address_with_a_thousand_announcements_makes_room_for_a_newcomer_at_another() {
         let mut nearby = Nearby::default();
         for n in 0..MAX_SIGHTINGS as u16 {
             let place = (BootId(n.into()), at(66, 1 + n));
-            nearby.sight(place, false, seconds(0));
-            nearby.meet(&place, SessionId([66; 32]));
+            nearby.add(place, false, seconds(0));
+            nearby.record_session(&place, SessionId([66; 32]));
         }
         assert!(!nearby.make_room(at(66, 0).ip()), "not to one more of its own");
         assert!(nearby.make_room(at(1, 0).ip()));

@@ -1,4 +1,4 @@
-//! Dials and what comes of them: whom to try, from where, and what a failure tells.
+//! Dials and their outcomes: what may be dialled, and what a failure means.
 
 use std::net::SocketAddr;
 
@@ -13,11 +13,11 @@ use crate::proto::persist::Provenance;
 use crate::wire::control::{Control, RequestPing};
 
 impl Core {
-    /// Dials, unless it is my own address or there are enough dials.
+    /// Dials an address, unless it is this node's own or a limit is reached.
     pub(in crate::proto) fn dial(&mut self, dial: Dial, expect: Option<SessionId>) {
         let addr = dial.addr;
-        // A dial that is not made now must not use up what is allowed of them.
-        if self.people.myself.addrs.contains(&addr) || !self.peers.dials.admit(&dial, self.cx.now.moment) {
+        // A dial that does not start must not use up the budget.
+        if self.people.myself.addrs.contains(&addr) || !self.peers.dials.allows(&dial, self.cx.now.moment) {
             return;
         }
         if !self.is_proven(&dial) && !self.peers.unproven.draw(addr.ip(), self.cx.now.moment) {
@@ -28,32 +28,34 @@ impl Core {
         }
     }
 
-    /// Whether a dial goes where a key has answered before, where the local link shows somebody, to this machine itself, or
-    /// where a person wants it to go. Only others could be made to knock on a third party's door.
+    /// Whether an address is proven: a key has answered there before, the local link shows the session there, it is
+    /// this machine, or a person requested the dial. Other addresses are claims of third parties, and unlimited dials
+    /// to them would allow reflected traffic.
     fn is_proven(&self, dial: &Dial) -> bool {
         let ip = dial.addr.ip();
         match &dial.purpose {
             Purpose::Ping { .. } | Purpose::Bootstrap | Purpose::Sighting(_) => true,
             Purpose::Seek(session) | Purpose::Random(session) => {
                 ip.is_loopback()
-                    || self.people.myself.addrs.iter().any(|mine| mine.ip() == ip)
+                    || self.people.myself.addrs.iter().any(|own| own.ip() == ip)
                     || self.people.sessions.get(session).is_some_and(|known| known.has_answered_at(&dial.addr))
                     || self.peers.nearby.addresses(session).contains(&dial.addr)
             }
         }
     }
 
+    /// Handles a dial that led to no connection.
     pub(in crate::proto) fn on_dial_failed(&mut self, dial: DialId, failure: DialFailure) {
         let Some(dial) = self.peers.dials.finish(&dial) else { return };
         if let DialFailure::Met(met) = failure
             && let Some(user) = self.people.sessions.get(&met).map(|session| session.user)
         {
-            self.people.sessions.note_address(&met, dial.addr, Provenance::Answered, self.cx.now.moment);
-            self.peers.sought.news(&user, self.cx.now.moment);
+            self.people.sessions.add_address(&met, dial.addr, Provenance::Answered, self.cx.now.moment);
+            self.peers.sought.retry(&user, self.cx.now.moment);
         }
         match dial.purpose {
-            Purpose::Ping { whom: Some(_), .. } => {}
-            Purpose::Ping { line, whom: None } => {
+            Purpose::Ping { expected: Some(_), .. } => {}
+            Purpose::Ping { line, expected: None } => {
                 let message = match failure {
                     DialFailure::Stranger => format!("{} answers, but is not of this network", dial.addr),
                     _ => format!("nobody answers at {}", dial.addr),
@@ -64,7 +66,7 @@ impl Core {
                 let silent = self
                     .peers
                     .nearby
-                    .silent(&(boot, dial.addr))
+                    .silent_session(&(boot, dial.addr))
                     .filter(|session| self.peers.connections.up(session).is_none());
                 silent.iter().for_each(|session| self.hide_nearby(session));
             }
@@ -72,15 +74,15 @@ impl Core {
         }
     }
 
-    /// `\ping` is answered once the hello has told whose session it is.
+    /// Answers `\ping` once the hello has named the user.
     pub(in crate::proto) fn answer_pings(&mut self, session: &SessionId) {
         let known =
             self.peers.connections.up(session).and_then(|conn| self.peers.connections.get(&conn)).and_then(|n| n.user);
         let Some(user) = known else { return };
         for ping in self.peers.pings.take(session) {
-            match ping.whom {
-                Some(whom) if whom != user => {
-                    self.peers.pings.meet_another(ping.line);
+            match ping.expected {
+                Some(expected) if expected != user => {
+                    self.peers.pings.record_other_user(ping.line);
                     continue;
                 }
                 Some(_) if !self.peers.pings.settle(ping.line) => continue,
@@ -92,71 +94,75 @@ impl Core {
         }
     }
 
+    /// Answers a `\ping` whose dial cannot succeed.
     pub(in crate::proto) fn fail_ping(&mut self, dial: Option<&Dial>, why: &str) {
-        if let Some(Dial { purpose: Purpose::Ping { line, whom: None }, .. }) = dial {
+        if let Some(Dial { purpose: Purpose::Ping { line, expected: None }, .. }) = dial {
             self.cx.notice(*line, Notice::Error { code: ErrorCode::BadAddress, message: why.to_owned() });
         }
     }
 
-    pub(in crate::proto) fn on_bootstrap(&mut self, addrs: Vec<SocketAddr>, whom: Option<UserId>) {
+    /// Starts to seek the given bootstrap addresses, where only `expected` is accepted if given.
+    pub(in crate::proto) fn on_bootstrap(&mut self, addrs: Vec<SocketAddr>, expected: Option<UserId>) {
         for addr in addrs {
-            if let Some(whom) = whom {
-                self.peers.expected.insert(addr, whom);
+            if let Some(expected) = expected {
+                self.peers.expected.insert(addr, expected);
             }
             let connected =
                 self.peers.bootstrapped.get(&addr).is_some_and(|session| self.peers.connections.has(session))
-                    || whom.is_some_and(|whom| !self.peers.connections.of_user(&whom).is_empty());
+                    || expected.is_some_and(|expected| !self.peers.connections.of_user(&expected).is_empty());
             if !connected {
-                self.peers.bootstrap.want(addr, self.cx.now.moment);
+                self.peers.bootstrap.start(addr, self.cx.now.moment);
             }
         }
     }
 
-    pub(in crate::proto) fn bootstrap_again(&mut self, session: &SessionId) {
+    /// Seeks the bootstrap addresses of a session again if it has no connection left.
+    pub(in crate::proto) fn retry_bootstrap(&mut self, session: &SessionId) {
         let lost: Vec<SocketAddr> =
             self.peers.bootstrapped.iter().filter(|(_, kept)| *kept == session).map(|(addr, _)| *addr).collect();
         if !self.peers.connections.has(session) {
-            lost.into_iter().for_each(|addr| self.peers.bootstrap.want(addr, self.cx.now.moment));
+            lost.into_iter().for_each(|addr| self.peers.bootstrap.start(addr, self.cx.now.moment));
         }
     }
 
-    /// My addresses changed: tell everybody, and try whoever is missing from here. Where I stood before, connections may be
-    /// dead.
+    /// Handles a change of the own addresses: declares them and retries every missing user. If an address was lost,
+    /// connections may be dead, so they are probed.
     pub(in crate::proto) fn on_interfaces(&mut self, addrs: Vec<SocketAddr>) {
         if addrs == self.people.myself.addrs {
             return;
         }
-        let left = self.people.myself.addrs.iter().any(|addr| !addrs.contains(addr));
+        let lost_one = self.people.myself.addrs.iter().any(|addr| !addrs.contains(addr));
         self.people.myself.addrs = addrs;
         self.declare(true);
-        if left {
+        if lost_one {
             self.redial_accepted();
             self.probe_neighbours();
         }
-        self.seek_anew();
+        self.retry_all_seeks();
     }
 
-    /// A QUIC connection follows the side that dialled to a new address, not the side that accepted: where I accepted, I
-    /// dial.
+    /// A QUIC connection survives an address change of the side that dialled, but not of the side that accepted. So
+    /// accepted connections are redialled.
     fn redial_accepted(&mut self) {
         let up: Vec<Peer> = self.peers.connections.iter_up().collect();
         for Peer { conn, user, .. } in up {
-            let accepted = self.peers.connections.get(&conn).is_some_and(|neighbour| !neighbour.mine);
+            let accepted = self.peers.connections.get(&conn).is_some_and(|neighbour| !neighbour.dialled);
             if accepted && self.people.links.wants(&user) {
                 self.dial_user(&user);
             }
         }
     }
 
-    /// The machine slept, or stands somewhere else: whoever does not answer now is dialled anew, and everybody else is tried.
-    pub(in crate::proto) fn try_everything(&mut self) {
+    /// After sleep or a change of network: probes all neighbours and retries all missing users.
+    pub(in crate::proto) fn on_woke(&mut self) {
         self.probe_neighbours();
-        self.seek_anew();
+        self.retry_all_seeks();
     }
 
-    fn seek_anew(&mut self) {
-        self.peers.sought.news_for_all(&mut self.cx.rng, self.cx.now.moment);
-        self.peers.bootstrap.news_for_all(&mut self.cx.rng, self.cx.now.moment);
+    /// Starts the next round of all searches now.
+    fn retry_all_seeks(&mut self) {
+        self.peers.sought.retry_all(&mut self.cx.rng, self.cx.now.moment);
+        self.peers.bootstrap.retry_all(&mut self.cx.rng, self.cx.now.moment);
     }
 
     fn probe_neighbours(&mut self) {
@@ -164,7 +170,7 @@ impl Core {
         up.into_iter().for_each(|conn| self.probe(conn));
     }
 
-    /// Asks whoever is at the other end to declare itself. Without an answer it is soon dialled anew.
+    /// Asks a neighbour to declare itself. Without an answer it is soon redialled.
     pub(in crate::proto) fn probe(&mut self, conn: ConnId) {
         let Some(target) = self.peers.connections.get(&conn).and_then(|neighbour| neighbour.user) else { return };
         if !self.peers.connections.probe(&conn, self.cx.now.moment) {

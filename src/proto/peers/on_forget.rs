@@ -1,4 +1,4 @@
-//! Forgetting: users who have fallen out of everything that is a reason to remember them, and sessions beyond the bound.
+//! Forgetting: users whom there is no more reason to remember, and sessions over the limit.
 
 use crate::id::UserId;
 use crate::proto::Core;
@@ -9,22 +9,24 @@ use crate::proto::peer::Peer;
 use crate::proto::persist::Op;
 
 impl Core {
-    /// A user is not within two links any more: a connection that was there by chance ends, and they are forgotten.
-    pub(in crate::proto) fn fall_out(&mut self, user: &UserId) {
-        if !self.is_remembered(user) && !self.peers.nearby.shows(user) && !self.cx.is_carrier() {
+    /// Handles a user who is no longer within two links: closes connections that nothing else needs, and forgets the
+    /// user.
+    pub(in crate::proto) fn on_left_horizon(&mut self, user: &UserId) {
+        if !self.is_remembered(user) && !self.peers.nearby.is_shown(user) && !self.cx.is_carrier() {
             for Peer { conn, session, .. } in self.peers.connections.of_user(user) {
                 if !self.peers.bootstrapped.values().any(|kept| *kept == session) {
                     self.close(conn, CloseReason::Surplus);
                 }
             }
         }
-        self.forget_if_strange(user);
+        self.forget_if_unneeded(user);
     }
 
-    /// Users who have fallen out of the horizon, of the sample, or off the local link are forgotten, unless there is more to
-    /// remember of them.
-    pub(in crate::proto) fn forget_if_strange(&mut self, user: &UserId) {
-        if self.is_remembered(user) || !self.peers.connections.of_user(user).is_empty() || self.peers.nearby.shows(user)
+    /// Forgets a user unless there is a reason to remember them, a connection to them, or a sighting on the local link.
+    pub(in crate::proto) fn forget_if_unneeded(&mut self, user: &UserId) {
+        if self.is_remembered(user)
+            || !self.peers.connections.of_user(user).is_empty()
+            || self.peers.nearby.is_shown(user)
         {
             return;
         }
@@ -43,7 +45,7 @@ impl Core {
         kept.then(|| self.cx.out.store(Op::ForgetUser(*user)));
     }
 
-    /// Whether a user is to be remembered when they are not here.
+    /// Whether a user is remembered while not connected.
     fn is_remembered(&self, user: &UserId) -> bool {
         *user == self.cx.config.user
             || self.cx.is_server()
@@ -52,7 +54,7 @@ impl Core {
             || self.people.users.is_verified(user)
             || self.presence.horizon.reaches(user)
             || self.chat.waits_for(user)
-            || self.commands.lookups.found(user)
+            || self.commands.lookups.was_found(user)
             || (self.cx.is_carrier() && self.people.sessions.of_user(user).next().is_some())
             || self
                 .people
@@ -61,20 +63,24 @@ impl Core {
                 .any(|session| self.chat.inbox.knows(&session) || self.search.members.contains(&session))
     }
 
+    /// Prunes sessions when they exceed the limit for the role of this node.
     pub(in crate::proto) fn prune_to_limit(&mut self) {
-        let limit = match () {
-            () if self.cx.is_server() => MAX_SESSIONS_SERVER,
-            () if self.cx.is_carrier() => MAX_SESSIONS_RELAY,
-            () => MAX_SESSIONS,
+        let limit = if self.cx.is_server() {
+            MAX_SESSIONS_SERVER
+        } else if self.cx.is_carrier() {
+            MAX_SESSIONS_RELAY
+        } else {
+            MAX_SESSIONS
         };
-        // Who must stay may be more than the limit; not every new one is worth a look at all the others.
+        // Sessions that must stay may exceed the limit. Waiting for an eighth more saves scanning them all for each new
+        // session.
         if self.people.sessions.count() > limit.max(self.people.left_by_prune) + limit / 8 {
             self.prune(limit);
             self.people.left_by_prune = self.people.sessions.count();
         }
     }
 
-    /// Forgets sessions until this many are left. Returns how many went.
+    /// Forgets sessions until `keep` are left, as far as they need not stay. Returns how many were forgotten.
     pub(in crate::proto) fn prune(&mut self, keep: usize) -> usize {
         let forgotten = self.people.sessions.prune(keep, |id, session, last| {
             let matters = self.people.links.wants(&session.user) || self.chat.waits_for(&session.user);
@@ -83,9 +89,9 @@ impl Core {
         for (session, user) in &forgotten {
             self.presence.online.forget(session);
             self.cx.out.store(Op::ForgetSession(*session));
-            // Of whom a relay has no session any more it has nothing to tell.
+            // A relay needs no user without a session.
             if self.cx.is_carrier() {
-                self.forget_if_strange(user);
+                self.forget_if_unneeded(user);
             }
         }
         forgotten.len()

@@ -1,4 +1,4 @@
-//! Seeking: everybody who is wanted and cannot be reached is dialled, again and again, and asked for.
+//! Seeking: wanted users who are not reachable are dialled and asked for, repeatedly.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use rand_core::Rng;
 
 use crate::id::{SessionId, UserId};
 use crate::proto::Core;
-use crate::proto::limits::{AWAY, GLANCE, MAX_DIALS_PER_SESSION};
+use crate::proto::limits::{AWAY, MAX_DIALS_PER_SESSION, PROBE_EVERY};
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::search::members::pick;
 
 impl Core {
-    /// At the start: everybody who is wanted.
-    pub(in crate::proto) fn seek_everybody(&mut self) {
+    /// At the start, seeks all wanted users.
+    pub(in crate::proto) fn seek_all_wanted(&mut self) {
         let wanted: Vec<UserId> = self
             .people
             .links
@@ -23,19 +23,20 @@ impl Core {
         wanted.into_iter().for_each(|user| self.seek_if_wanted(user));
     }
 
-    /// Starts to seek a user who is wanted and cannot be reached.
+    /// Starts to seek a user who is wanted and not reachable.
     pub(in crate::proto) fn seek_if_wanted(&mut self, user: UserId) {
         let wanted = self.people.links.wants(&user) || self.chat.waits_for(&user);
         let wanted = wanted && !self.people.links.is_blocked(&user);
         if wanted && user != self.cx.config.user && self.peers.connections.of_user(&user).is_empty() {
-            self.peers.sought.want(user, self.cx.now.moment);
+            self.peers.sought.start(user, self.cx.now.moment);
         }
     }
 
-    /// The rounds that are due: every address of everybody who is missing, most trusted first.
+    /// Performs the rounds that are due: dials every address of each missing user, most trusted first, and asks others
+    /// about them.
     pub(in crate::proto) fn seek(&mut self) {
         let now = self.cx.now.moment;
-        let mut nobody_near = Vec::new();
+        let mut without_helpers = Vec::new();
         for user in self.peers.sought.due(&mut self.cx.rng, now) {
             let still = self.people.links.wants(&user) || self.chat.waits_for(&user);
             if !still || self.people.links.is_blocked(&user) || !self.peers.connections.of_user(&user).is_empty() {
@@ -44,22 +45,22 @@ impl Core {
             }
             self.dial_user(&user);
             if !self.ask_for_missing(&user) {
-                nobody_near.push(user);
+                without_helpers.push(user);
             }
         }
-        self.ask_members_about(&nobody_near);
+        self.ask_members_about(&without_helpers);
         for addr in self.peers.bootstrap.due(&mut self.cx.rng, now) {
             self.dial(Dial { addr, purpose: Purpose::Bootstrap }, None);
         }
     }
 
-    /// Looks where one of the missing was last, whoever's turn it is.
+    /// Probes the last known address of one missing user, chosen at random, regardless of their pauses.
     pub(in crate::proto) fn probe_missing(&mut self) {
         if self.peers.probe_at > self.cx.now.moment {
             return;
         }
-        let jitter = self.cx.rng.next_u64() % (GLANCE.as_millis() as u64 / 2);
-        self.peers.probe_at = self.cx.now.moment + GLANCE * 3 / 4 + Duration::from_millis(jitter);
+        let jitter = self.cx.rng.next_u64() % (PROBE_EVERY.as_millis() as u64 / 2);
+        self.peers.probe_at = self.cx.now.moment + PROBE_EVERY * 3 / 4 + Duration::from_millis(jitter);
         let Some(user) = pick(self.peers.sought.missing(), 1, &mut self.cx.rng, |_| true).pop() else { return };
         let last = self.people.sessions.of_user(&user).filter_map(|session| {
             let known = self.people.sessions.get(&session)?;
@@ -70,20 +71,22 @@ impl Core {
         }
     }
 
-    /// Somebody who was away is there again. So may others be: two parts of a network that touch grow together
-    /// from there, as each who finds one tries all.
-    pub(in crate::proto) fn seek_others_too(&mut self) {
+    /// When a peer returns, retries all missing users. Others may have become reachable too: two parts of a network
+    /// merge from their first contact, because each node that finds a peer retries all.
+    pub(in crate::proto) fn retry_missing(&mut self) {
         if self.peers.sought_all.is_none_or(|at| self.cx.now.moment.since(at) > AWAY / 10) {
             self.peers.sought_all = Some(self.cx.now.moment);
-            self.peers.sought.news_for_all(&mut self.cx.rng, self.cx.now.moment);
+            self.peers.sought.retry_all(&mut self.cx.rng, self.cx.now.moment);
         }
     }
 
+    /// Dials all known sessions of a user.
     pub(in crate::proto) fn dial_user(&mut self, user: &UserId) {
         let sessions: Vec<_> = self.people.sessions.of_user(user).collect();
         sessions.into_iter().for_each(|session| self.dial_session(session));
     }
 
+    /// Dials the addresses of a session, announced ones first, then the most trusted.
     pub(in crate::proto) fn dial_session(&mut self, session: SessionId) {
         let mut addrs = self.peers.nearby.addresses(&session);
         addrs.extend(self.people.sessions.get(&session).map(|session| session.addresses()).unwrap_or_default());

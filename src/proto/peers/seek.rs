@@ -1,6 +1,7 @@
-//! Seeking: everybody who is wanted and has no live session is looked for, for ever. The pause between two rounds is a
-//! quarter of the time that was sought, from 1 s to 5 min, with jitter; it starts over at any news: a new connection, a
-//! sighting, an interface, waking up. Timers only repair; news drives.
+//! Seeking: every wanted user without a live session is looked for until found. The pause between two rounds is a
+//! quarter of the time since the search began, from 1 s to 5 min, with jitter. It starts over at any event that makes
+//! success more likely: a new connection, a sighting, a change of interfaces, waking up. Timers only repair what events
+//! have missed.
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -11,7 +12,7 @@ use rand_core::Rng;
 use crate::proto::limits::{SEEK_FIRST, SEEK_LONGEST, SEEK_PART, SETTLED};
 use crate::time::Moment;
 
-/// Pauses that grow with the time that is sought, per thing that is tried.
+/// What is sought, each with a pause that grows with the time since the search began.
 #[derive(Debug)]
 pub struct Seek<K> {
     sought: BTreeMap<K, Pause>,
@@ -21,10 +22,10 @@ pub struct Seek<K> {
 struct Pause {
     /// `None` while it is found.
     next: Option<Moment>,
-    /// When the seeking began, or began anew; while it is found, when it was found.
+    /// When the search began or was restarted; while it is found, when it was found.
     since: Moment,
-    /// How often in a row it was gone again a moment after it had been found.
-    slammed: u32,
+    /// How often in a row it was lost again within [`SETTLED`] after it had been found.
+    short_lived: u32,
 }
 
 impl Pause {
@@ -39,28 +40,30 @@ impl Pause {
 }
 
 impl<K: Ord + Copy + Hash> Seek<K> {
+    /// Nothing is sought.
     pub fn new() -> Seek<K> {
         Seek { sought: BTreeMap::new() }
     }
 
-    /// Starts to seek, at once. Nothing changes if it is sought already; a door that was closed a moment after it opened is
-    /// not knocked at for ever: pauses before that double.
-    pub fn want(&mut self, key: K, now: Moment) {
-        let pause = self.sought.entry(key).or_insert(Pause { next: Some(now), since: now, slammed: 0 });
+    /// Starts to seek, at once. Nothing changes if it is sought already. If it was lost within [`SETTLED`] after it was
+    /// found, the search starts after a pause that doubles each time, so that a peer that closes every connection is
+    /// not dialled endlessly.
+    pub fn start(&mut self, key: K, now: Moment) {
+        let pause = self.sought.entry(key).or_insert(Pause { next: Some(now), since: now, short_lived: 0 });
         if pause.next.is_some() {
             return;
         }
         if now.since(pause.since) > SETTLED {
-            pause.slammed = 0;
+            pause.short_lived = 0;
             pause.begin(now, Duration::ZERO);
         } else {
-            let after = SEEK_FIRST.saturating_mul(1 << pause.slammed.min(16)).min(SEEK_LONGEST);
-            pause.slammed += 1;
+            let after = SEEK_FIRST.saturating_mul(1 << pause.short_lived.min(16)).min(SEEK_LONGEST);
+            pause.short_lived += 1;
             pause.begin(now, after);
         }
     }
 
-    /// It is there.
+    /// Ends the search: it is found.
     pub fn found(&mut self, key: &K, now: Moment) {
         if let Some(pause) = self.sought.get_mut(key) {
             pause.next = None;
@@ -78,32 +81,32 @@ impl<K: Ord + Copy + Hash> Seek<K> {
         self.sought.get(key).is_some_and(|pause| pause.next.is_some())
     }
 
-    /// Since when it is sought, or sought anew.
+    /// When the search for it began or was restarted.
     pub fn sought_since(&self, key: &K) -> Option<Moment> {
         self.sought.get(key).filter(|pause| pause.next.is_some()).map(|pause| pause.since)
     }
 
-    /// It is not wanted any more.
+    /// Ends the search: it is no longer wanted.
     pub fn forget(&mut self, key: &K) {
         self.sought.remove(key);
     }
 
-    /// News about one: its next round is now.
-    pub fn news(&mut self, key: &K, now: Moment) {
+    /// Restarts the search for one key, with a round now.
+    pub fn retry(&mut self, key: &K, now: Moment) {
         if let Some(pause) = self.sought.get_mut(key).filter(|pause| pause.next.is_some()) {
             pause.begin(now, Duration::ZERO);
         }
     }
 
-    /// News about everything. Rounds are spread over half a second, so that a whole network that wakes does not knock at
-    /// once.
-    pub fn news_for_all(&mut self, rng: &mut impl Rng, now: Moment) {
+    /// Restarts all searches. Rounds are spread over half a second, so that the nodes of a network that wakes do not
+    /// all dial at once.
+    pub fn retry_all(&mut self, rng: &mut impl Rng, now: Moment) {
         for pause in self.sought.values_mut().filter(|pause| pause.next.is_some()) {
             pause.begin(now, jitter(rng, SEEK_FIRST / 2));
         }
     }
 
-    /// Those whose round is due, with their next one set.
+    /// The keys whose round is due. Their next round is scheduled.
     pub fn due(&mut self, rng: &mut impl Rng, now: Moment) -> Vec<K> {
         let mut due = Vec::new();
         for (key, pause) in self.sought.iter_mut().filter(|(_, pause)| pause.next.is_some_and(|next| next <= now)) {
@@ -114,11 +117,13 @@ impl<K: Ord + Copy + Hash> Seek<K> {
         due
     }
 
+    /// When the next round is due.
     pub fn next(&self) -> Option<Moment> {
         self.sought.values().filter_map(|pause| pause.next).min()
     }
 }
 
+/// A random duration below `most`.
 fn jitter(rng: &mut impl Rng, most: Duration) -> Duration {
     let most = most.as_millis().max(1) as u64;
     Duration::from_millis(rng.next_u64() % most)
@@ -130,7 +135,7 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
-    /// Moments of the rounds within so many seconds.
+    /// Moments of the rounds within this many seconds.
     fn rounds(seek: &mut Seek<u8>, from: Moment, seconds: u64) -> Vec<Moment> {
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
         let ticks = (0..seconds * 10).map(|tenth| from + Duration::from_millis(tenth * 100));
@@ -138,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_away_for_a_time_is_tried_within_a_third_of_it_and_an_hour_takes_few_rounds() {
+    fn the_pause_is_at_most_a_third_of_the_time_away_and_an_hour_takes_few_rounds() {
         let mut seek = Seek::new();
         let begin = Moment(1000);
-        seek.want(1, begin);
+        seek.start(1, begin);
         let rounds = rounds(&mut seek, begin, 3600);
         assert!((30..60).contains(&rounds.len()), "{}", rounds.len());
         for pair in rounds.windows(2) {
@@ -151,30 +156,30 @@ mod tests {
     }
 
     #[test]
-    fn a_door_that_is_closed_whenever_it_opens_is_knocked_at_less_and_less() {
+    fn a_peer_that_closes_every_connection_is_dialled_ever_less_often() {
         let mut seek = Seek::new();
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
-        let mut knocks = 0;
-        seek.want(1, Moment(0));
+        let mut dials = 0;
+        seek.start(1, Moment(0));
         for second in 0..3600 {
             let now = Moment(second * 1000);
             if !seek.due(&mut rng, now).is_empty() {
-                knocks += 1;
+                dials += 1;
                 seek.found(&1, now);
-                seek.want(1, now);
+                seek.start(1, now);
             }
         }
-        assert!(knocks < 25, "{knocks}");
+        assert!(dials < 25, "{dials}");
     }
 
     #[test]
-    fn whoever_is_lost_again_soon_after_a_long_absence_is_not_waited_for_as_long() {
+    fn a_peer_that_is_lost_again_soon_after_a_long_absence_is_retried_quickly() {
         let mut seek = Seek::new();
-        seek.want(1, Moment(0));
+        seek.start(1, Moment(0));
         rounds(&mut seek, Moment(0), 3600);
         let found = Moment(3_600_000);
         seek.found(&1, found);
-        seek.want(1, found + SEEK_FIRST);
+        seek.start(1, found + SEEK_FIRST);
         let rounds = rounds(&mut seek, found + SEEK_FIRST, 10);
         assert!(rounds.len() >= 3, "{rounds:?}");
     }

@@ -1,5 +1,6 @@
-//! Links: the paper's edges. A link exists when both link lists name each other. Each side's word is an entry with a Lamport
-//! counter, and the higher counter wins, so it does not matter in which order or how often entries arrive.
+//! Links between users. A link exists when both link lists name each other. Each side's statement is an entry with a
+//! Lamport counter; the higher counter wins, so the order and the number of times in which entries arrive do not
+//! matter.
 
 use std::collections::BTreeMap;
 
@@ -8,134 +9,145 @@ use crate::proto::notice::By;
 use crate::proto::persist::{Entry, LinkRow, LinkState};
 use crate::wire::record::LinkEntry;
 
-/// My link list, and what others say of me in theirs.
+/// The local user's link list, and what other users' lists say about the local user.
 #[derive(Debug)]
 pub struct Links {
     rows: BTreeMap<UserId, LinkRow>,
 }
 
-/// What a word changed.
+/// What a statement changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
+    /// The link now exists.
     Linked {
+        /// Who requested it.
         by: By,
+        /// The local user accepted it automatically.
         auto: bool,
     },
-    Unlinked {
-        by: By,
-    },
-    /// The other side asks, and I have not answered.
+    /// The link no longer exists.
+    Unlinked { by: By },
+    /// The other side requests a link and the local user has not answered.
     Asked,
-    /// Noted; the link is as it was.
-    Noted,
-    /// An old word, or the same again.
-    Nothing,
+    /// The statement is recorded; the link itself is unchanged.
+    Recorded,
+    /// The statement is old or already known.
+    Stale,
 }
 
 impl Links {
+    /// Starts from the stored rows.
     pub fn new(rows: &[LinkRow]) -> Links {
         Links { rows: rows.iter().map(|row| (row.user, *row)).collect() }
     }
 
-    /// Takes back a word of mine that I had forgotten, or that another session of mine said. False if it is no newer.
-    pub fn adopt(&mut self, user: UserId, word: Entry) -> bool {
+    /// Takes over a statement of the local user that this session has lost or that another own session made. Returns
+    /// false if it is no newer than the one held.
+    pub fn adopt(&mut self, user: UserId, entry: Entry) -> bool {
         let row = self.row_mut(user);
-        if !word.replaces(&row.mine) {
+        if !entry.replaces(&row.mine) {
             return false;
         }
-        row.mine = word;
+        row.mine = entry;
         true
     }
 
-    /// Whether both lists name each other on purpose: the other is a friend, whose friends I may know.
+    /// Whether both lists name each other deliberately, and not by automatic acceptance. Such a user is a friend, whose
+    /// friends belong to the horizon.
     pub fn is_friend(&self, user: &UserId) -> bool {
-        let on_purpose = |row: &LinkRow| [row.mine, row.theirs].iter().all(|word| word.state == LinkState::Linked);
-        self.rows.get(user).is_some_and(on_purpose)
+        let deliberate = |row: &LinkRow| [row.mine, row.theirs].iter().all(|entry| entry.state == LinkState::Linked);
+        self.rows.get(user).is_some_and(deliberate)
     }
 
-    /// Everybody about whom a word was said.
+    /// All users about whom either side has made a statement.
     pub fn users(&self) -> impl Iterator<Item = UserId> + '_ {
         self.rows.keys().copied()
     }
 
-    /// Sets my own word. The lamport counter must be above all I know.
-    pub fn say(&mut self, user: UserId, state: LinkState, lamport: u64) -> Change {
+    /// Sets the local user's statement. `lamport` must be above every known counter of this link.
+    pub fn set_own(&mut self, user: UserId, state: LinkState, lamport: u64) -> Change {
         let before = self.is_link(&user);
         let row = self.row_mut(user);
-        let anew = asks_anew(row.mine, row.theirs);
+        let again = requests_again(row.mine, row.theirs);
         row.mine = Entry { state, lamport };
-        self.change(user, before, By::Me, anew)
+        self.change(user, before, By::Me, again)
     }
 
-    /// Hears the other side's word.
-    pub fn hear(&mut self, user: UserId, entry: Entry) -> Change {
+    /// Takes in the other side's statement.
+    pub fn set_theirs(&mut self, user: UserId, entry: Entry) -> Change {
         let before = self.is_link(&user);
         let row = self.row_mut(user);
         if !entry.replaces(&row.theirs) {
-            return Change::Nothing;
+            return Change::Stale;
         }
-        let anew = asks_anew(row.theirs, row.mine);
+        let again = requests_again(row.theirs, row.mine);
         row.theirs = entry;
-        match self.change(user, before, By::Them, anew) {
-            Change::Noted if says_yes(entry.state) && self.mine(&user) != LinkState::Blocked && !before => {
+        match self.change(user, before, By::Them, again) {
+            Change::Recorded
+                if is_affirmative(entry.state) && self.own_state(&user) != LinkState::Blocked && !before =>
+            {
                 Change::Asked
             }
             change => change,
         }
     }
 
-    /// A link made by my word was asked for by them, and the other way round, unless the speaker asks anew; it is undone
-    /// by whoever spoke last.
-    fn change(&self, user: UserId, before: bool, speaker: By, anew: bool) -> Change {
+    /// A link that the local statement completes was requested by the other side, and vice versa, unless the speaker
+    /// requests again. A link is undone by the last speaker.
+    fn change(&self, user: UserId, before: bool, speaker: By, again: bool) -> Change {
         match (before, self.is_link(&user)) {
             (false, true) => {
                 let other = if speaker == By::Me { By::Them } else { By::Me };
-                let by = if anew { speaker } else { other };
-                Change::Linked { by, auto: self.mine(&user) == LinkState::Auto }
+                let by = if again { speaker } else { other };
+                Change::Linked { by, auto: self.own_state(&user) == LinkState::Auto }
             }
             (true, false) => Change::Unlinked { by: speaker },
-            _ => Change::Noted,
+            _ => Change::Recorded,
         }
     }
 
     /// Whether both lists name each other.
     pub fn is_link(&self, user: &UserId) -> bool {
-        self.rows.get(user).is_some_and(|row| says_yes(row.mine.state) && says_yes(row.theirs.state))
+        self.rows.get(user).is_some_and(|row| is_affirmative(row.mine.state) && is_affirmative(row.theirs.state))
     }
 
-    pub fn mine(&self, user: &UserId) -> LinkState {
+    /// The local user's statement about a user.
+    pub fn own_state(&self, user: &UserId) -> LinkState {
         self.rows.get(user).map(|row| row.mine.state).unwrap_or_default()
     }
 
-    /// Whether a person who asks for a link has something to say: they have not asked, or were refused since.
+    /// Whether a link request by the local user would change anything: there was none yet, or it was refused since.
     pub fn can_ask(&self, user: &UserId) -> bool {
         let row = self.rows.get(user);
         row.is_none_or(|row| row.mine.state != LinkState::Linked || row.theirs.state == LinkState::Removed)
     }
 
-    /// Everybody I want to reach: whom my list names and whose list does not refuse me.
+    /// Users that this node wants to reach: the local list names them and their list does not refuse the local user.
     pub fn wanted(&self) -> impl Iterator<Item = UserId> + '_ {
         self.rows.values().filter(|row| is_wanted(row)).map(|row| row.user)
     }
 
+    /// Whether this node wants to reach a user; see [`Links::wanted`].
     pub fn wants(&self, user: &UserId) -> bool {
         self.rows.get(user).is_some_and(is_wanted)
     }
 
+    /// Whether the local user blocks a user.
     pub fn is_blocked(&self, user: &UserId) -> bool {
-        self.mine(user) == LinkState::Blocked
+        self.own_state(user) == LinkState::Blocked
     }
 
+    /// Both sides' statements about the link with a user.
     pub fn row(&self, user: &UserId) -> Option<LinkRow> {
         self.rows.get(user).copied()
     }
 
-    /// How many strangers were accepted.
-    pub fn autos(&self) -> usize {
+    /// Number of links that were accepted automatically.
+    pub fn auto_count(&self) -> usize {
         self.rows.values().filter(|row| row.mine.state == LinkState::Auto).count()
     }
 
-    /// My link list.
+    /// The entries of the local link list.
     pub fn entries(&self) -> Vec<LinkEntry> {
         let said = self.rows.values().filter(|row| row.mine.state != LinkState::None);
         said.map(|row| LinkEntry { user: row.user, state: row.mine.state.to_wire(), lamport: row.mine.lamport })
@@ -148,17 +160,18 @@ impl Links {
     }
 }
 
-fn says_yes(state: LinkState) -> bool {
+fn is_affirmative(state: LinkState) -> bool {
     matches!(state, LinkState::Linked | LinkState::Auto)
 }
 
-/// Whether somebody's next yes is a wish of their own: their last word undid or refused what the other still says.
-fn asks_anew(last: Entry, other: Entry) -> bool {
+/// Whether somebody's next statement in favour of the link is a request of their own: their last statement undid or
+/// refused what the other side still says.
+fn requests_again(last: Entry, other: Entry) -> bool {
     matches!(last.state, LinkState::Removed | LinkState::Blocked) && other.lamport < last.lamport
 }
 
 fn is_wanted(row: &LinkRow) -> bool {
-    says_yes(row.mine.state) && !matches!(row.theirs.state, LinkState::Removed | LinkState::Blocked)
+    is_affirmative(row.mine.state) && !matches!(row.theirs.state, LinkState::Removed | LinkState::Blocked)
 }
 
 #[cfg(test)]
@@ -174,36 +187,36 @@ mod tests {
     #[test]
     fn a_link_exists_when_both_lists_name_each_other() {
         let mut links = Links::new(&[]);
-        assert_eq!(links.say(BOB, LinkState::Linked, 1), Change::Noted);
-        assert_eq!(links.hear(BOB, entry(LinkState::Auto, 5)), Change::Linked { by: By::Me, auto: false });
+        assert_eq!(links.set_own(BOB, LinkState::Linked, 1), Change::Recorded);
+        assert_eq!(links.set_theirs(BOB, entry(LinkState::Auto, 5)), Change::Linked { by: By::Me, auto: false });
         assert!(links.is_link(&BOB));
-        assert_eq!(links.hear(BOB, entry(LinkState::Removed, 6)), Change::Unlinked { by: By::Them });
+        assert_eq!(links.set_theirs(BOB, entry(LinkState::Removed, 6)), Change::Unlinked { by: By::Them });
         assert!(!links.wants(&BOB));
     }
 
     #[test]
-    fn who_takes_a_refusal_back_is_the_one_who_asks() {
+    fn a_user_who_revokes_a_refusal_counts_as_the_requester() {
         let mut links = Links::new(&[]);
-        links.hear(BOB, entry(LinkState::Linked, 1));
-        links.say(BOB, LinkState::Removed, 2);
-        assert_eq!(links.say(BOB, LinkState::Linked, 3), Change::Linked { by: By::Me, auto: false });
-        links.hear(BOB, entry(LinkState::Removed, 4));
-        assert_eq!(links.hear(BOB, entry(LinkState::Linked, 5)), Change::Linked { by: By::Them, auto: false });
-        links.say(BOB, LinkState::Removed, 6);
-        links.hear(BOB, entry(LinkState::Linked, 7));
+        links.set_theirs(BOB, entry(LinkState::Linked, 1));
+        links.set_own(BOB, LinkState::Removed, 2);
+        assert_eq!(links.set_own(BOB, LinkState::Linked, 3), Change::Linked { by: By::Me, auto: false });
+        links.set_theirs(BOB, entry(LinkState::Removed, 4));
+        assert_eq!(links.set_theirs(BOB, entry(LinkState::Linked, 5)), Change::Linked { by: By::Them, auto: false });
+        links.set_own(BOB, LinkState::Removed, 6);
+        links.set_theirs(BOB, entry(LinkState::Linked, 7));
         assert_eq!(
-            links.say(BOB, LinkState::Linked, 8),
+            links.set_own(BOB, LinkState::Linked, 8),
             Change::Linked { by: By::Them, auto: false },
             "bob asked again"
         );
     }
 
     #[test]
-    fn an_old_word_changes_nothing() {
+    fn an_old_statement_changes_nothing() {
         let mut links = Links::new(&[]);
-        links.say(BOB, LinkState::Linked, 1);
-        links.hear(BOB, entry(LinkState::Linked, 5));
-        assert_eq!(links.hear(BOB, entry(LinkState::Removed, 4)), Change::Nothing);
+        links.set_own(BOB, LinkState::Linked, 1);
+        links.set_theirs(BOB, entry(LinkState::Linked, 5));
+        assert_eq!(links.set_theirs(BOB, entry(LinkState::Removed, 4)), Change::Stale);
         assert!(links.is_link(&BOB));
     }
 
@@ -214,7 +227,7 @@ mod tests {
             for both in [[looser, stricter], [stricter, looser]] {
                 let mut links = Links::new(&[]);
                 for state in both {
-                    links.hear(BOB, entry(state, 5));
+                    links.set_theirs(BOB, entry(state, 5));
                     links.adopt(BOB, entry(state, 5));
                 }
                 let row = links.row(&BOB).expect("there were two statements");
@@ -224,9 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn somebody_i_blocked_cannot_ask_again() {
+    fn a_blocked_user_cannot_request_a_link() {
         let mut links = Links::new(&[]);
-        links.say(BOB, LinkState::Blocked, 1);
-        assert_eq!(links.hear(BOB, entry(LinkState::Linked, 5)), Change::Noted);
+        links.set_own(BOB, LinkState::Blocked, 1);
+        assert_eq!(links.set_theirs(BOB, entry(LinkState::Linked, 5)), Change::Recorded);
     }
 }

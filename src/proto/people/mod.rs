@@ -30,7 +30,7 @@ use prekeys::Prekeys;
 use sessions::Sessions;
 use users::Users;
 
-/// Everything known about people, this user included.
+/// Everything known about users, the local user included.
 pub struct People {
     pub users: Users,
     pub sessions: Sessions,
@@ -39,14 +39,14 @@ pub struct People {
     pub prekeys: Prekeys,
     /// Users the interfaces were warned about, by what; at most [`MAX_WARNED`](super::limits::MAX_WARNED).
     pub warned: BTreeSet<(UserId, WarningCode)>,
-    /// Until when a node that started without links asks others for what it has forgotten.
+    /// Until when a node that started without links asks others for its lost link list.
     pub recovery: Option<Moment>,
     /// How many sessions the last pruning had to keep.
     pub left_by_prune: usize,
 }
 
 impl People {
-    /// Starts from what was stored, and signs what this session states about itself from now on.
+    /// Starts from the stored rows and signs this session's first statements about itself.
     pub fn new(
         cx: &mut Context,
         users: Vec<UserRow>,
@@ -77,38 +77,38 @@ impl People {
         }
     }
 
-    /// Whom an address belongs to. In this version every address is a user's.
+    /// The user an address belongs to. In this version every address is a user's.
     pub fn user_at(&self, address: &Address) -> UserId {
         UserId(address.0)
     }
 
-    /// The sessions that are to have everything sent to an address.
+    /// The sessions that receive everything sent to an address.
     pub fn audience(&self, address: &Address) -> Vec<SessionId> {
         self.users.audience(&self.user_at(address))
     }
 
-    /// What to call an address.
+    /// The name to show for an address.
     pub fn handle(&self, address: &Address) -> String {
         self.users.handle(&self.user_at(address))
     }
 
-    /// What to call whoever a session belongs to.
+    /// The name to show for the user of a session.
     pub fn name_of(&self, session: &SessionId) -> String {
         self.sessions.get(session).map_or_else(|| session.short(), |known| self.users.handle(&known.user))
     }
 
-    /// Whether a session says it is a relay or a server.
+    /// Whether a session claims to be a relay or a server.
     pub fn is_carrier(&self, session: &SessionId) -> bool {
         let declaration = self.sessions.get(session).and_then(|known| known.declaration());
         declaration.is_some_and(|declaration| declaration.roles & (roles::RELAY | roles::SERVER) != 0)
     }
 
-    /// Whether there is room for one more user in the store.
+    /// Whether the store has room for one more user.
     pub fn may_keep(&self, user: &UserId) -> bool {
         self.users.is_kept(user) || self.users.kept() < MAX_KEPT_USERS
     }
 
-    /// Keeps a user over restarts, with their sessions.
+    /// Keeps a user and their sessions across restarts.
     pub fn keep(&mut self, cx: &mut Context, user: UserId) {
         if !self.users.keep(user) {
             return;
@@ -119,7 +119,7 @@ impl People {
         }
     }
 
-    /// Stores what is known of a user who is kept.
+    /// Stores what is known of a user, if the user is kept.
     pub fn save_user(&self, cx: &mut Context, user: &UserId) {
         if self.users.is_kept(user)
             && let Some(row) = self.users.row(user)
@@ -128,7 +128,7 @@ impl People {
         }
     }
 
-    /// Stores what is known of a session whose user is kept.
+    /// Stores what is known of a session, if its user is kept.
     pub fn save_session(&self, cx: &mut Context, session: &SessionId) {
         let row = self.sessions.row(session).filter(|row| self.users.is_kept(&row.user));
         if let Some(row) = row {

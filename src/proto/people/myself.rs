@@ -1,4 +1,5 @@
-//! What I say of myself: roster, declaration, key card, link list. Signed when something changes, sent as signed.
+//! This session's own signed records: roster, declaration, key card and link list. They are signed when something
+//! changes and sent as signed.
 
 use std::net::SocketAddr;
 
@@ -6,20 +7,25 @@ use crate::identity::Checked;
 use crate::time::Moment;
 use crate::wire::record::{Declaration, KeyCard, LinkList, Roster};
 
+/// The newest version of each own record.
 #[derive(Debug)]
 pub struct Myself {
+    /// The own roster with the highest known version.
     pub roster: Checked<Roster>,
+    /// The declaration of this session.
     pub declaration: Checked<Declaration>,
+    /// The key card of this session.
     pub card: Checked<KeyCard>,
+    /// The link list of this session, one record per page.
     pub links: Vec<Checked<LinkList>>,
-    /// Roster version and key card seq that neighbours have: those of the hello, or of the last push.
+    /// Roster version and key card seq that neighbours hold: those of the hello or of the last push.
     pub pushed: (u64, u64),
-    /// Where others may dial me.
+    /// Addresses at which others may dial this node.
     pub addrs: Vec<SocketAddr>,
-    /// When the declaration is to be pushed again.
+    /// When the declaration is pushed again.
     pub refresh_at: Moment,
-    /// How often somebody linked knew a higher seq of mine than I did.
+    /// How often a linked user knew a higher seq of this session than this node did.
     pub seq_jumps: u32,
-    /// How often a stranger said so, which proves nothing.
+    /// How often an unlinked user claimed so, which proves nothing.
     pub strange_seq_jumps: u32,
 }

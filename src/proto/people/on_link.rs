@@ -1,4 +1,5 @@
-//! Words about links: mine, typed; theirs, in a sealed content or in their link list.
+//! Statements about links: the local user's, typed as commands, and other users', received in a sealed content or in
+//! their link list.
 
 use crate::id::{Address, NetworkId, UserId};
 use crate::proto::event::Output;
@@ -12,14 +13,14 @@ use crate::wire::content::{LinkBody, kind};
 use crate::wire::encode;
 
 impl Core {
-    /// Writes a word of mine into my link list and sends it, sealed.
-    pub(in crate::proto) fn say_link(&mut self, user: UserId, state: LinkState) {
-        // Above what another session of mine has said, however far that is ahead of my counter.
+    /// Enters a statement of the local user into the link list and sends it, sealed.
+    pub(in crate::proto) fn set_link(&mut self, user: UserId, state: LinkState) {
+        // The counter must exceed what another own session has used, however far that is ahead of the local counter.
         let before = self.people.links.row(&user).map_or(0, |row| row.mine.lamport);
         let lamport = self.cx.count.next_lamport().max(before.saturating_add(1));
         self.cx.save_counters();
-        let change = self.people.links.say(user, state, lamport);
-        self.people.users.note(user);
+        let change = self.people.links.set_own(user, state, lamport);
+        self.people.users.add(user);
         if matches!(state, LinkState::Linked) {
             self.people.users.pin(&user);
             if self.people.users.is_kept(&user) {
@@ -28,40 +29,40 @@ impl Core {
         }
         self.people.keep(&mut self.cx, user);
         self.people.save_link(&mut self.cx, &user);
-        self.befriend(&user);
+        self.update_friendship(&user);
         self.renew_links();
         if state != LinkState::Blocked {
             let body = encode(&LinkBody { state: state.to_wire(), lamport });
             self.post(Address::from(user), kind::LINK, body, lamport, None);
         }
-        self.tell_link(user, change);
+        self.notify_link_change(user, change);
         self.seek_if_wanted(user);
-        self.peers.sought.news(&user, self.cx.now.moment);
+        self.peers.sought.retry(&user, self.cx.now.moment);
     }
 
-    /// Hears a word of theirs.
-    pub(in crate::proto) fn hear_link(&mut self, user: UserId, entry: Entry) {
-        self.cx.count.hear_lamport(entry.lamport);
-        let change = self.people.links.hear(user, entry);
-        if change == Change::Nothing {
+    /// Takes in another user's statement about the link.
+    pub(in crate::proto) fn receive_link(&mut self, user: UserId, entry: Entry) {
+        self.cx.count.observe_lamport(entry.lamport);
+        let change = self.people.links.set_theirs(user, entry);
+        if change == Change::Stale {
             return;
         }
         self.people.keep(&mut self.cx, user);
         self.people.save_link(&mut self.cx, &user);
-        self.befriend(&user);
-        self.tell_link(user, change);
+        self.update_friendship(&user);
+        self.notify_link_change(user, change);
         if change == Change::Asked {
             self.answer_request(user);
         }
     }
 
-    /// Somebody asks for a link. In the open network acceptance marks it `auto`: it counts between the two of us and
-    /// extends nobody's horizon. Members of a closed network are no strangers.
+    /// Answers a link request. In the open network an automatic acceptance is marked `auto`: it applies between the two
+    /// users and extends nobody's horizon. Members of a closed network are not strangers to each other.
     fn answer_request(&mut self, user: UserId) {
-        let accept = if self.people.links.autos() < MAX_AUTO_LINKS { self.cx.config.accept } else { Accept::Ask };
+        let accept = if self.people.links.auto_count() < MAX_AUTO_LINKS { self.cx.config.accept } else { Accept::Ask };
         match (accept, self.cx.config.network == NetworkId::OPEN) {
-            (Accept::Auto, true) => self.say_link(user, LinkState::Auto),
-            (Accept::Auto, false) => self.say_link(user, LinkState::Linked),
+            (Accept::Auto, true) => self.set_link(user, LinkState::Auto),
+            (Accept::Auto, false) => self.set_link(user, LinkState::Linked),
             (Accept::Ask, _) => {
                 let notice = Notice::Asked { user: self.people.users.handle(&user), id: user };
                 self.cx.notice_after_store(None, notice);
@@ -69,41 +70,41 @@ impl Core {
         }
     }
 
-    /// Works out whether a user is a friend, whose friends I may know. If so from now on, what we know is compared; if not
-    /// any more, whoever was known through them is forgotten.
-    pub(in crate::proto) fn befriend(&mut self, user: &UserId) {
+    /// Updates whether a user is a friend, whose friends belong to the horizon. For a new friend, both sides exchange
+    /// what they know; for a former friend, users known only through them are forgotten.
+    pub(in crate::proto) fn update_friendship(&mut self, user: &UserId) {
         let friend = self.people.links.is_friend(user);
         if friend == self.presence.horizon.is_friend(user) {
             return;
         }
-        self.presence.horizon.befriend(*user, friend);
+        self.presence.horizon.set_friend(*user, friend);
         if !friend {
-            let named = self.presence.horizon.names(user);
-            return named.iter().for_each(|named| self.fall_out(named));
+            let named = self.presence.horizon.listed_by(user);
+            return named.iter().for_each(|named| self.on_left_horizon(named));
         }
-        let named = self.presence.horizon.names(user);
+        let named = self.presence.horizon.listed_by(user);
         for peer in self.peers.connections.of_user(user) {
-            // Their list may have come before they were a friend.
-            self.ask_about(peer.conn, named.iter());
+            // Their list may have arrived before they became a friend.
+            self.request_users(peer.conn, named.iter());
             self.send_digest(peer);
-            self.spread(peer.session, *user, &[]);
+            self.forward_declaration(peer.session, *user, &[]);
         }
     }
 
-    /// At the start: who is a friend, and what my own list says.
-    pub(in crate::proto) fn remember_friends(&mut self) {
-        self.presence.horizon.say(self.cx.me, &self.people.myself.links);
+    /// At the start, loads the friends and the local link list into the horizon.
+    pub(in crate::proto) fn load_friends(&mut self) {
+        self.presence.horizon.set_own_list(self.cx.me, &self.people.myself.links);
         for user in self.people.links.users().collect::<Vec<_>>() {
-            self.presence.horizon.befriend(user, self.people.links.is_friend(&user));
+            self.presence.horizon.set_friend(user, self.people.links.is_friend(&user));
         }
     }
 
-    fn tell_link(&mut self, user: UserId, change: Change) {
+    fn notify_link_change(&mut self, user: UserId, change: Change) {
         let handle = self.people.users.handle(&user);
         match change {
             Change::Linked { by, auto } => {
                 self.cx.notice_after_store(None, Notice::Linked { user: handle, id: user, by, auto });
-                self.ask_relays_anew(&user);
+                self.repeat_query(&user);
                 for Peer { conn, session, .. } in self.peers.connections.of_user(&user) {
                     self.show_online(session, user);
                     self.send_links(conn, 0, false);
@@ -117,14 +118,14 @@ impl Core {
                 });
                 self.peers.sought.forget(&user);
                 for session in self.presence.online.of_user(&user) {
-                    self.presence.online.gone(&session);
+                    self.presence.online.remove(&session);
                 }
                 for Peer { conn, .. } in self.peers.connections.of_user(&user) {
                     self.show_nearby(conn);
-                    self.let_go_of_surplus(conn);
+                    self.close_surplus(conn);
                 }
             }
-            Change::Asked | Change::Noted | Change::Nothing => {}
+            Change::Asked | Change::Recorded | Change::Stale => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Making what I say of myself, and pushing it to those it concerns when it changes.
+//! Signs this session's own records and pushes them when they change.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -27,12 +27,12 @@ use crate::wire::control::short;
 use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser, ShortId};
 use crate::wire::record::{Declaration, KeyCard, LinkList, MAX_REVOKED, MAX_SESSIONS, Roster, RosterSession};
 
-/// Entries of one page of a link list.
+/// Entries per page of a link list.
 const PAGE: usize = 64;
-/// Users that a declaration says it was sent to (`wire::control`).
-const MAX_TOLD: usize = 64;
+/// Users that a declaration names as notified (`wire::control`).
+const MAX_NOTIFIED: usize = 64;
 
-/// The statements a node starts with: its roster as it was unless something in it changed, everything else new.
+/// The records a node starts with: the stored roster unless it has to change, everything else new.
 pub fn first(
     config: &Config,
     count: &mut Count,
@@ -58,11 +58,12 @@ pub fn first(
     }
 }
 
+/// The stored roster if it is still right, otherwise a newly signed one.
 fn roster(config: &Config, count: &mut Count, users: &mut Users, now: Now) -> Checked<Roster> {
     let session = SessionId(config.session_key.public());
     let known = users.roster(&config.user);
     if let Some(known) = &known {
-        count.know_roster_version(known.version);
+        count.observe_roster_version(known.version);
         let same_name = &*known.name == config.name.as_str();
         if config.user_key.is_none() || (same_name && !may_enter(known, &session)) {
             return known.clone();
@@ -73,20 +74,21 @@ fn roster(config: &Config, count: &mut Count, users: &mut Users, now: Now) -> Ch
     sign_above(config, count, users, Entries { sessions, revoked }.with_this(config), now)
 }
 
-/// Whether a session can and has to be written into a roster.
+/// Whether a session is missing from a roster and can be added.
 fn may_enter(roster: &Roster, session: &SessionId) -> bool {
     !roster.admits(session) && !roster.revoked.contains(session) && roster.sessions.len() < MAX_SESSIONS
 }
 
-/// What a roster says of sessions.
+/// The sessions of a roster.
 struct Entries {
     sessions: Vec<RosterSession>,
     revoked: Vec<SessionId>,
 }
 
 impl Entries {
-    /// What two rosters of one user say together. Revoked sessions stay revoked; beyond the bound the oldest of them goes, for a
-    /// higher version without the session excludes it as well. Beyond the bound of sessions those only on `other` are refused.
+    /// Merges two rosters of one user. Revoked sessions stay revoked; over the limit the oldest of them is dropped,
+    /// because a higher version without the session excludes it as well. Over the limit of sessions, those that only
+    /// `other` lists are dropped.
     fn union(one: &Roster, other: &Roster) -> Entries {
         let mut revoked = one.revoked.0.clone();
         revoked.extend(other.revoked.iter().filter(|id| !one.revoked.contains(id)));
@@ -100,7 +102,7 @@ impl Entries {
         Entries { sessions, revoked }
     }
 
-    /// With this session, unless it is revoked or there is no room for it.
+    /// Adds this session unless it is revoked or there is no room for it.
     fn with_this(mut self, config: &Config) -> Entries {
         let id = SessionId(config.session_key.public());
         let listed = self.sessions.iter().any(|entry| entry.id == id);
@@ -110,26 +112,26 @@ impl Entries {
         self
     }
 
-    /// In an order that does not depend on who unites: two that resolve a fork at once sign the same bytes.
+    /// Sorts, so that two sessions that resolve the same fork sign the same bytes.
     fn sorted(mut self) -> Entries {
         self.sessions.sort_by_key(|entry| entry.id);
         self.revoked.sort();
         self
     }
 
-    /// Whether a roster says all of this, in whatever order.
-    fn is_said_by(&self, roster: &Roster) -> bool {
+    /// Whether a roster contains all of these sessions and revocations, in any order.
+    fn is_covered_by(&self, roster: &Roster) -> bool {
         let listed = |id: &SessionId| roster.sessions.iter().any(|entry| entry.id == *id);
         self.sessions.iter().all(|entry| listed(&entry.id)) && self.revoked.iter().all(|id| roster.revoked.contains(id))
     }
 }
 
-/// Whether an older roster names a revoked session that a newer one lacks, for another reason than the bound.
+/// Whether an older roster revokes a session that a newer one does not, although the newer one is below the limit.
 fn lacks_revoked(newer: &Roster, older: &Roster) -> bool {
     newer.revoked.len() < MAX_REVOKED && older.revoked.iter().any(|id| !newer.revoked.contains(id))
 }
 
-/// A new roster above every one that is known. The user key must be here.
+/// Signs a roster with a version above every known one. Requires the user key.
 fn sign_above(config: &Config, count: &mut Count, users: &mut Users, entries: Entries, now: Now) -> Checked<Roster> {
     let value = Roster {
         user: config.user,
@@ -140,7 +142,7 @@ fn sign_above(config: &Config, count: &mut Count, users: &mut Users, entries: En
     };
     let key = config.user_key.as_ref().expect("a session without the user key is on a roster already");
     let roster = Checked::sign(value, key, &config.network);
-    users.learn(&roster);
+    users.add_roster(&roster);
     roster
 }
 
@@ -153,7 +155,7 @@ fn declaration(config: &Config, seq: u64, addrs: &[SocketAddr], online: bool) ->
         addrs: List(
             addrs
                 .iter()
-                .filter(|addr| crate::proto::people::sessions::may_travel(addr))
+                .filter(|addr| crate::proto::people::sessions::is_shareable(addr))
                 .take(8)
                 .map(|a| Addr(*a))
                 .collect(),
@@ -184,18 +186,18 @@ fn link_pages(config: &Config, version: u64, links: &Links) -> Vec<Checked<LinkL
 }
 
 impl Core {
-    /// A roster of my own user that I do not know: I lost my memory, or another session signed it. Where the user key is, a new
-    /// one is signed above both, but only if something is missing in the one that was met: two nodes with the user key would
-    /// answer each other for ever otherwise. Both come to the same roster in a few signatures.
-    pub(in crate::proto) fn meet_own_roster(&mut self, met: Checked<Roster>) {
-        let mine = self.people.myself.roster.clone();
-        self.cx.count.know_roster_version(met.version);
-        let wanted = match met.version.cmp(&mine.version) {
-            Ordering::Less => lacks_revoked(&mine, &met).then(|| Entries::union(&mine, &met)),
-            Ordering::Equal => Some(Entries::union(&mine, &met).sorted()),
+    /// Handles a roster of the local user that differs from the held one: the memory was lost, or another session
+    /// signed it. With the user key, a new roster is signed above both, but only if the received one lacks something;
+    /// otherwise two nodes with the user key would answer each other forever. Both converge in a few signatures.
+    pub(in crate::proto) fn on_own_roster(&mut self, received: Checked<Roster>) {
+        let own = self.people.myself.roster.clone();
+        self.cx.count.observe_roster_version(received.version);
+        let wanted = match received.version.cmp(&own.version) {
+            Ordering::Less => lacks_revoked(&own, &received).then(|| Entries::union(&own, &received)),
+            Ordering::Equal => Some(Entries::union(&own, &received).sorted()),
             Ordering::Greater => {
-                let wanted = Entries::union(&met, &mine).with_this(&self.cx.config);
-                (!wanted.is_said_by(&met)).then_some(wanted)
+                let wanted = Entries::union(&received, &own).with_this(&self.cx.config);
+                (!wanted.is_covered_by(&received)).then_some(wanted)
             }
         };
         let me = self.cx.config.user;
@@ -204,11 +206,11 @@ impl Core {
                 let Context { config, count, now, .. } = &mut self.cx;
                 sign_above(config, count, &mut self.people.users, wanted, *now)
             }
-            _ if met.version > mine.version => {
-                self.people.users.learn(&met);
-                met
+            _ if received.version > own.version => {
+                self.people.users.add_roster(&received);
+                received
             }
-            _ => return self.warn_of_fork(&met),
+            _ => return self.warn_of_fork(&received),
         };
         self.cx.save_counters();
         self.people.save_user(&mut self.cx, &me);
@@ -216,9 +218,9 @@ impl Core {
         self.declare(true);
     }
 
-    /// Whoever has no user key cannot resolve a fork of the own roster.
-    fn warn_of_fork(&mut self, met: &Roster) {
-        if met.version == self.people.myself.roster.version {
+    /// Warns about a fork of the own roster, which only a session with the user key can resolve.
+    fn warn_of_fork(&mut self, received: &Roster) {
+        if received.version == self.people.myself.roster.version {
             let message = "there are two lists of your sessions with one version; the session that holds your user key must \
                            come online to sign a newer one";
             let me = self.cx.config.user;
@@ -226,7 +228,7 @@ impl Core {
         }
     }
 
-    /// A roster without this session means that nobody accepts it any more.
+    /// Warns when the own roster does not list this session, because then nobody accepts it.
     pub(in crate::proto) fn warn_if_unlisted(&mut self) {
         let roster = &self.people.myself.roster;
         if roster.admits(&self.cx.me) {
@@ -250,11 +252,11 @@ impl Core {
         self.people.myself.refresh_at = self.cx.now.moment + REFRESH / 2 + Duration::from_millis(spread);
         let up: Vec<Peer> = self.peers.connections.iter_up().collect();
         let users: BTreeSet<UserId> = up.iter().map(|peer| peer.user).collect();
-        let told: Vec<ShortId> = users.iter().take(MAX_TOLD).map(|user| short(&user.0)).collect();
-        let news = (self.people.myself.roster.version, self.people.myself.card.seq);
-        let records = std::mem::replace(&mut self.people.myself.pushed, news) != news;
+        let notified: Vec<ShortId> = users.iter().take(MAX_NOTIFIED).map(|user| short(&user.0)).collect();
+        let current = (self.people.myself.roster.version, self.people.myself.card.seq);
+        let records = std::mem::replace(&mut self.people.myself.pushed, current) != current;
         for Peer { conn, .. } in up {
-            self.send_declaration(conn, &told, records);
+            self.send_declaration(conn, &notified, records);
         }
     }
 
@@ -266,7 +268,8 @@ impl Core {
         self.declare(true);
     }
 
-    pub(in crate::proto) fn keep_keys_fresh(&mut self) {
+    /// Deletes expired prekeys and makes a new one when it is due.
+    pub(in crate::proto) fn rotate_prekeys(&mut self) {
         for id in self.people.prekeys.expire(self.cx.now.moment) {
             self.cx.out.store(Op::ForgetPrekey(id));
         }
@@ -276,20 +279,20 @@ impl Core {
         }
     }
 
-    /// Signs a new link list and pushes it to linked neighbours and my servers.
+    /// Signs a new link list and pushes it to linked neighbours and own servers.
     pub(in crate::proto) fn renew_links(&mut self) {
         let version = self.cx.count.next_link_version(self.cx.now.wall);
         self.cx.save_counters();
         self.people.myself.links = link_pages(&self.cx.config, version, &self.people.links);
-        self.presence.horizon.say(self.cx.me, &self.people.myself.links);
+        self.presence.horizon.set_own_list(self.cx.me, &self.people.myself.links);
         let up = self.peers.connections.iter_up();
         let concerned: Vec<SessionId> =
-            up.filter(|peer| self.links_concern(&peer.session, &peer.user)).map(|peer| peer.session).collect();
+            up.filter(|peer| self.receives_links(&peer.session, &peer.user)).map(|peer| peer.session).collect();
         self.presence.pushes.owe(concerned.into_iter());
         self.push_links();
     }
 
-    /// My link list for those who are owed it, as many as may have it now.
+    /// Sends the own link list to the neighbours that are due.
     pub(in crate::proto) fn push_links(&mut self) {
         let bytes = self.people.myself.links.iter().map(|page| page.signed().0.0.len()).sum();
         for session in self.presence.pushes.due(bytes, self.cx.now.moment) {
@@ -298,18 +301,19 @@ impl Core {
                 .connections
                 .up(&session)
                 .and_then(|conn| Some((conn, self.peers.connections.get(&conn)?.user?)));
-            if let Some((conn, _)) = conn.filter(|(_, user)| self.links_concern(&session, user)) {
+            if let Some((conn, _)) = conn.filter(|(_, user)| self.receives_links(&session, user)) {
                 self.send_links(conn, 0, false);
             }
         }
     }
 
-    fn links_concern(&self, session: &SessionId, user: &UserId) -> bool {
+    /// Whether a neighbour receives the own link list: linked users and own servers.
+    fn receives_links(&self, session: &SessionId, user: &UserId) -> bool {
         self.people.links.wants(user) || self.is_my_server(session)
     }
 
-    /// My declaration as it is, to one neighbour; with roster and key card if these are news.
-    pub(in crate::proto) fn send_declaration(&mut self, conn: ConnId, told: &[ShortId], records: bool) {
+    /// Sends the current own declaration to one neighbour, with roster and key card if `records` is set.
+    pub(in crate::proto) fn send_declaration(&mut self, conn: ConnId, notified: &[ShortId], records: bool) {
         let declaration = self.people.myself.declaration.signed().clone();
         let message = Declare {
             declaration,
@@ -318,13 +322,13 @@ impl Core {
             age_ms: 0,
             hops: 1,
             flood: self.people.myself.declaration.seq,
-            told: List(told.to_vec()),
+            told: List(notified.to_vec()),
         };
         let online = self.people.myself.declaration.online;
         self.cx.send(conn, if online { Control::DeclareOnline(message) } else { Control::DeclareOffline(message) });
     }
 
-    /// My link list, a page a message: each fits a frame with room to spare.
+    /// Sends the own link list, one page per message. Each page fits into a frame.
     pub(in crate::proto) fn send_links(&mut self, conn: ConnId, id: u64, complete: bool) {
         let pages: Vec<_> = self.people.myself.links.iter().map(|page| page.signed().clone()).collect();
         let count = pages.len();
@@ -342,6 +346,7 @@ impl Core {
         }
     }
 
+    /// Introduces this session on a new connection.
     pub(in crate::proto) fn send_hello(&mut self, conn: ConnId, session: &SessionId, observed: SocketAddr) {
         let hello = Hello {
             declaration: self.people.myself.declaration.signed().clone(),

@@ -1,5 +1,5 @@
-//! Signed records come in, whoever brings them: rosters, declarations, key cards, link lists. What is badly signed counts
-//! against who brought it; what is old, or about nobody who concerns me, is dropped.
+//! Handles signed records from any source: rosters, declarations, key cards and link lists. A bad signature counts
+//! against the connection that brought it. Records that are old or about irrelevant users are dropped.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::proto::event::CloseReason;
 use crate::proto::limits::{MAX_FAR_USERS, MAX_STRIKES};
 use crate::proto::notice::{Absence, Notice, WarningCode};
 use crate::proto::peer::Peer;
-use crate::proto::people::users::Learned;
+use crate::proto::people::users::RosterOutcome;
 use crate::proto::persist::{Entry, LinkState, Op};
-use crate::proto::presence::horizon::Heard;
+use crate::proto::presence::horizon::Added;
 use crate::time::Moment;
 use crate::wire::control::KnownUser;
 use crate::wire::record::{Declaration, KeyCard, LinkList, Roster, Signed};
 
 impl Core {
-    /// Somebody's link list: what it says of me, and whom else it names.
+    /// Handles a link list: its statement about the local user, and the other users it names.
     pub(in crate::proto) fn on_link_list(&mut self, conn: ConnId, list: Checked<LinkList>) {
         let (user, session) = (list.user, list.session);
         if !self.people.users.admits(&user, &session) {
@@ -33,44 +33,46 @@ impl Core {
         if !self.people.may_keep(&user) {
             return self.cx.dropped(DropReason::ListOfStranger);
         }
-        let about_me = list.entries.iter().find(|entry| entry.user == self.cx.config.user);
+        let about_local = list.entries.iter().find(|entry| entry.user == self.cx.config.user);
         if let Some((state, lamport)) =
-            about_me.and_then(|entry| Some((LinkState::from_wire(entry.state)?, entry.lamport)))
+            about_local.and_then(|entry| Some((LinkState::from_wire(entry.state)?, entry.lamport)))
         {
-            self.hear_link(user, Entry { state, lamport });
+            self.receive_link(user, Entry { state, lamport });
         }
         if self.keeps_list_of(&user) {
             self.keep_list(conn, list);
         }
     }
 
-    /// Whose link lists are worth keeping: of those I am linked with; a server's of everybody who brings theirs.
+    /// Whether a user's link lists are kept: those of linked users, and on a server those of every user who brings one.
     pub(in crate::proto) fn keeps_list_of(&self, user: &UserId) -> bool {
         self.people.links.wants(user) || self.cx.is_server()
     }
 
+    /// Keeps a user's link list and follows the changes in whom it names.
     fn keep_list(&mut self, conn: ConnId, list: Checked<LinkList>) {
         let (user, session) = (list.user, list.session);
-        let before: BTreeSet<UserId> = self.presence.horizon.names(&user).into_iter().collect();
-        match self.presence.horizon.hear(&list) {
-            Heard::Part | Heard::Known => return,
-            Heard::Refused => return self.cx.dropped(DropReason::ListBeyondBounds),
-            Heard::News => {}
+        let before: BTreeSet<UserId> = self.presence.horizon.listed_by(&user).into_iter().collect();
+        match self.presence.horizon.add_page(&list) {
+            Added::Partial | Added::Known => return,
+            Added::Refused => return self.cx.dropped(DropReason::ListBeyondBounds),
+            Added::Complete => {}
         }
         if let Some(row) = self.presence.horizon.row(&user, &session) {
             self.cx.out.store(Op::List(row));
         }
-        let after: BTreeSet<UserId> = self.presence.horizon.names(&user).into_iter().collect();
+        let after: BTreeSet<UserId> = self.presence.horizon.listed_by(&user).into_iter().collect();
         if before == after {
             return;
         }
-        for gone in before.difference(&after) {
-            self.fall_out(gone);
+        for removed in before.difference(&after) {
+            self.on_left_horizon(removed);
         }
-        // Whoever brought the list may know; the one whose list it is stands between us, and their word must be had.
+        // The bringer may know the newly listed users. The owner of the list is the friend in between and has to
+        // confirm that they are online.
         let own = self.peers.connections.of_user(&user).into_iter().map(|peer| peer.conn);
         for conn in own.chain([conn]).collect::<BTreeSet<_>>() {
-            self.ask_about(conn, after.difference(&before));
+            self.request_users(conn, after.difference(&before));
         }
         for named in after.difference(&before) {
             for Peer { session, .. } in self.peers.connections.of_user(named) {
@@ -82,23 +84,24 @@ impl Core {
         }
     }
 
-    /// What my own user's list says that I do not know: I lost my memory, or another session of mine spoke.
+    /// Takes over entries of the local user's list that this session lacks: its memory was lost, or another own session
+    /// wrote them.
     fn on_own_list(&mut self, list: Checked<LinkList>) {
         if list.session == self.cx.me {
-            self.cx.count.know_link_version(list.version);
+            self.cx.count.observe_link_version(list.version);
         }
         let mut adopted = false;
         for entry in &list.entries.0 {
             let Some(state) = LinkState::from_wire(entry.state).filter(|_| entry.user != self.cx.config.user) else {
                 continue;
             };
-            self.cx.count.hear_lamport(entry.lamport);
+            self.cx.count.observe_lamport(entry.lamport);
             if self.people.links.adopt(entry.user, Entry { state, lamport: entry.lamport }) {
                 adopted = true;
-                self.people.users.note(entry.user);
+                self.people.users.add(entry.user);
                 self.people.keep(&mut self.cx, entry.user);
                 self.people.save_link(&mut self.cx, &entry.user);
-                self.befriend(&entry.user);
+                self.update_friendship(&entry.user);
                 self.seek_if_wanted(entry.user);
             }
         }
@@ -108,23 +111,23 @@ impl Core {
         }
     }
 
-    /// A key card that concerns me, of a session that its user's roster lists, which gave it away so long ago.
-    pub(in crate::proto) fn take_card(&mut self, conn: ConnId, card: &Signed, age: Duration) {
+    /// Handles a key card. `age` is the time since its session published it.
+    pub(in crate::proto) fn receive_card(&mut self, conn: ConnId, card: &Signed, age: Duration) {
         if let Some(card) = self.checked::<KeyCard>(conn, card) {
-            self.learn_card(card, age);
+            self.add_card(card, age);
         }
     }
 
-    /// The key cards in what somebody else holds of a user.
-    pub(in crate::proto) fn take_cards(&mut self, conn: ConnId, known: &KnownUser) {
+    /// Handles the key cards in what a neighbour holds of a user.
+    pub(in crate::proto) fn receive_cards(&mut self, conn: ConnId, known: &KnownUser) {
         for (n, card) in known.cards.iter().enumerate() {
             let age = known.card_ages.get(n).copied().unwrap_or(0);
-            self.take_card(conn, card, Duration::from_millis(age));
+            self.receive_card(conn, card, Duration::from_millis(age));
         }
     }
 
-    /// A key card whose signature holds.
-    pub(in crate::proto) fn learn_card(&mut self, card: Checked<KeyCard>, age: Duration) {
+    /// Takes in a verified key card of a relevant user whose roster lists the session.
+    pub(in crate::proto) fn add_card(&mut self, card: Checked<KeyCard>, age: Duration) {
         let (session, user) = (card.session, card.user);
         if session == self.cx.me {
             return;
@@ -132,16 +135,17 @@ impl Core {
         if !self.people.users.admits(&user, &session) || !self.concerns(&user) {
             return self.cx.dropped(DropReason::CardOfUnknown);
         }
-        self.people.sessions.hear(session, user, Moment(0));
-        if self.people.sessions.take_card(&card, age, self.cx.now.moment) {
+        self.people.sessions.record_heard(session, user, Moment(0));
+        if self.people.sessions.update_card(&card, age, self.cx.now.moment) {
             self.people.save_session(&mut self.cx, &session);
-            self.renew_directory(&user);
+            self.announce_again(&user);
             self.chat.sealing.want_lines(Address::from(user));
         }
     }
 
-    /// A declaration that concerns me, of a session that its user's roster lists. True if it is news.
-    pub(in crate::proto) fn take_declaration(&mut self, declaration: Checked<Declaration>, heard: Moment) -> bool {
+    /// Takes in the declaration of a relevant user whose roster lists the session. Returns true if it is newer than the
+    /// one held.
+    pub(in crate::proto) fn receive_declaration(&mut self, declaration: Checked<Declaration>, heard: Moment) -> bool {
         let (session, user) = (declaration.session, declaration.user);
         if session == self.cx.me {
             return false;
@@ -150,11 +154,11 @@ impl Core {
             self.cx.dropped(DropReason::DeclarationOfUnknown);
             return false;
         }
-        self.people.sessions.hear(session, user, heard);
+        self.people.sessions.record_heard(session, user, heard);
         let online = declaration.online;
-        let news = self.people.sessions.declare(&declaration, heard);
+        let news = self.people.sessions.update_declaration(&declaration, heard);
         if news {
-            self.keep_if_far(&user);
+            self.keep_if_within_two_links(&user);
             self.people.save_session(&mut self.cx, &session);
             if online {
                 self.notify_interested(session, &user);
@@ -165,26 +169,27 @@ impl Core {
         news
     }
 
-    /// Whether records about a user are worth keeping: they are linked, within two links, remembered or here, or this is a
-    /// server.
+    /// Whether records about a user are kept: they are linked, within two links, kept in the store or connected, or
+    /// this node is a server.
     pub(in crate::proto) fn concerns(&self, user: &UserId) -> bool {
         self.people.users.is_kept(user)
             || self.people.links.wants(user)
             || self.presence.horizon.reaches(user)
-            || self.commands.lookups.found(user)
+            || self.commands.lookups.was_found(user)
             || self.cx.is_server()
             || self.is_member(user)
             || (self.cx.is_carrier() && self.people.users.has_roster(user))
             || !self.peers.connections.of_user(user).is_empty()
     }
 
-    /// In a closed network everybody with a roster is a member, and members keep a sample of each other.
+    /// Whether a user is a member of a closed network. Everybody with a roster is, and members keep a sample of each
+    /// other.
     fn is_member(&self, user: &UserId) -> bool {
         self.cx.config.network != NetworkId::OPEN && self.people.users.has_roster(user)
     }
 
-    /// Users two steps away are remembered over a restart, up to a bound.
-    pub(in crate::proto) fn keep_if_far(&mut self, user: &UserId) {
+    /// Keeps a user within two links across restarts, up to a limit. Relays and servers keep all relevant users.
+    pub(in crate::proto) fn keep_if_within_two_links(&mut self, user: &UserId) {
         if self.people.users.is_kept(user) {
             return;
         }
@@ -197,7 +202,7 @@ impl Core {
         }
     }
 
-    /// A record whose signature holds; else a strike against who brought it.
+    /// Verifies a record. A bad one counts against the connection that brought it.
     pub(in crate::proto) fn checked<T: Record>(&mut self, conn: ConnId, signed: &Signed) -> Option<Checked<T>> {
         match Checked::open(signed, &self.cx.verifier) {
             Ok(record) => Some(record),
@@ -208,7 +213,7 @@ impl Core {
         }
     }
 
-    /// Counts a bad record against the connection that brought it.
+    /// Counts a bad record against the connection that brought it, and closes the connection after [`MAX_STRIKES`].
     pub(in crate::proto) fn strike(&mut self, conn: ConnId, reason: DropReason) {
         self.cx.dropped(reason);
         let Some(neighbour) = self.peers.connections.get_mut(&conn) else { return };
@@ -218,32 +223,32 @@ impl Core {
         }
     }
 
-    /// Takes a roster in, with what follows from it: a name may clash, a fork may show, somebody may be who was looked for.
+    /// Takes in a roster and handles the consequences: a name may clash, a fork may show, or it may answer a lookup.
     pub(in crate::proto) fn learn_roster(&mut self, roster: Checked<Roster>) {
         let user = roster.user;
         if user == self.cx.config.user && roster.signed() != self.people.myself.roster.signed() {
-            return self.meet_own_roster(roster);
+            return self.on_own_roster(roster);
         }
-        match self.people.users.learn(&roster) {
-            Learned::Nothing => {}
-            Learned::Fork => {
+        match self.people.users.add_roster(&roster) {
+            RosterOutcome::Known => {}
+            RosterOutcome::Fork => {
                 let message = "there are two rosters of one version; the user must sign a newer one";
                 self.people.warn_once(&mut self.cx, user, WarningCode::RosterFork, message.to_owned());
             }
-            Learned::News => {
+            RosterOutcome::New => {
                 self.people.save_user(&mut self.cx, &user);
-                self.part_with_unlisted(&user);
-                // Who was only known by a session that is gone now was forgotten with it.
-                self.people.users.learn(&roster);
+                self.remove_unlisted_sessions(&user);
+                // A user known only by a removed session was forgotten with it.
+                self.people.users.add_roster(&roster);
                 self.warn_of_clash(user);
                 self.settle(&Address::from(user));
-                self.renew_directory(&user);
+                self.announce_again(&user);
             }
         }
     }
 
-    /// Sessions that a user's newest roster does not admit speak for nobody any more.
-    fn part_with_unlisted(&mut self, user: &UserId) {
+    /// Removes the sessions that a user's newest roster does not admit.
+    fn remove_unlisted_sessions(&mut self, user: &UserId) {
         for Peer { conn, session, .. } in self.peers.connections.of_user(user) {
             if !self.people.users.admits(user, &session) {
                 self.close(conn, CloseReason::Protocol);
@@ -258,15 +263,17 @@ impl Core {
         }
         for session in self.presence.horizon.sessions_of(user).collect::<Vec<_>>() {
             if !self.people.users.admits(user, &session) {
-                self.presence.horizon.disown(user, &session);
+                self.presence.horizon.remove_session(user, &session);
                 self.cx.out.store(Op::ForgetList(session));
             }
         }
     }
 
+    /// Warns if a user has the name of the local user, or a name that is pinned to another key.
     fn warn_of_clash(&mut self, user: UserId) {
-        let mine = self.people.users.name(&user).is_some_and(|name| name.folded() == self.cx.config.name.folded());
-        if mine && user != self.cx.config.user {
+        let is_own_name =
+            self.people.users.name(&user).is_some_and(|name| name.folded() == self.cx.config.name.folded());
+        if is_own_name && user != self.cx.config.user {
             let message = "somebody else goes by your name; if it is you on another device, the two can be joined as \
                            sessions of one person";
             return self.people.warn_once(&mut self.cx, user, WarningCode::NameClash, message.to_owned());
@@ -278,16 +285,16 @@ impl Core {
         }
     }
 
-    /// A session says it is offline, or is found to be.
+    /// Shows a session as offline, because it declared so or is unreachable.
     pub(in crate::proto) fn show_offline(&mut self, session: &SessionId, reason: Absence) {
-        if let Some(user) = self.presence.online.gone(session) {
+        if let Some(user) = self.presence.online.remove(session) {
             let handle = self.people.users.handle(&user);
             self.cx.notice(None, Notice::Offline { user: handle, id: user, session: *session, reason });
         }
     }
 }
 
-/// Why a record was refused.
+/// The drop reason for a refused record.
 pub fn reason_of(refused: &Refused) -> DropReason {
     match refused {
         Refused::TooLong(_) => DropReason::OversizedRecord,

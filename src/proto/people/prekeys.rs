@@ -1,5 +1,5 @@
-//! My prekeys: a new one every day, the newest three on the key card, private halves deleted after 29 days, so that a
-//! stolen laptop cannot open older radio traffic.
+//! The prekeys of this session: a new one every day, the newest three on the key card. Private halves are deleted after
+//! 29 days, so that a stolen device cannot open older recorded traffic.
 
 use rand_core::CryptoRng;
 
@@ -8,22 +8,23 @@ use crate::proto::limits::{PREKEY_LIFE, PREKEY_ROTATION};
 use crate::time::Moment;
 use crate::wire::record::Prekey;
 
-/// Prekeys a card offers.
+/// Prekeys on a key card.
 const OFFERED: usize = 3;
 
-/// The private halves that are still alive, oldest first.
+/// The private halves that are still held, oldest first.
 #[derive(Debug)]
 pub struct Prekeys {
     alive: Vec<PrekeySecret>,
 }
 
 impl Prekeys {
+    /// Starts from the stored prekeys, in any order.
     pub fn new(mut alive: Vec<PrekeySecret>) -> Prekeys {
         alive.sort_by_key(|prekey| prekey.made);
         Prekeys { alive }
     }
 
-    /// Makes a new one if the newest is a day old.
+    /// Makes a new prekey if the newest is a day old, and returns it.
     pub fn rotate(&mut self, rng: &mut impl CryptoRng, now: Moment) -> Option<&PrekeySecret> {
         if self.alive.last().is_some_and(|newest| now < newest.made + PREKEY_ROTATION) {
             return None;
@@ -32,20 +33,22 @@ impl Prekeys {
         self.alive.last()
     }
 
-    /// Takes out those that are too old to keep; returns their ids.
+    /// Removes the expired prekeys and returns their ids.
     pub fn expire(&mut self, now: Moment) -> Vec<[u8; 8]> {
         self.alive.extract_if(.., |prekey| now >= prekey.made + PREKEY_LIFE).map(|prekey| prekey.id).collect()
     }
 
-    /// What a key card offers, newest first.
+    /// The public halves for the key card, newest first.
     pub fn offered(&self) -> Vec<Prekey> {
         self.alive.iter().rev().take(OFFERED).map(PrekeySecret::public).collect()
     }
 
+    /// The private half with this id.
     pub fn find(&self, id: &[u8; 8]) -> Option<&PrekeySecret> {
         self.alive.iter().rev().find(|prekey| prekey.id == *id)
     }
 
+    /// When the next rotation or deletion is due.
     pub fn next(&self) -> Option<Moment> {
         let rotation = self.alive.last().map(|newest| newest.made + PREKEY_ROTATION);
         let expiry = self.alive.first().map(|oldest| oldest.made + PREKEY_LIFE);

@@ -1,6 +1,6 @@
-//! Sessions: where people were. Each with its last declaration and key card, when it was last heard, and its addresses with
-//! their provenance. "Even offline nodes are remembered" (the paper, 3.2), and pruned on demand or at a limit: online ones
-//! always stay, then the most recently heard; the last one of somebody who matters is never forgotten.
+//! Sessions: the last declaration and key card of each, when it was last heard of, and its addresses with their
+//! provenance. Offline sessions are remembered (DarkChat paper, section 3.2) and pruned on demand or at a limit. Online
+//! sessions always stay, then the most recently heard ones; the last session of a relevant user is never forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +13,7 @@ use crate::proto::persist::{AddressRow, Provenance, SessionRow};
 use crate::time::Moment;
 use crate::wire::record::{Declaration, KeyCard, Prekey, Signed};
 
-/// What is known of a session. A server holds a hundred thousand: nothing here takes more room than it needs.
+/// What is known of a session. A server holds a hundred thousand, so this is kept small.
 #[derive(Debug)]
 pub struct Session {
     pub user: UserId,
@@ -23,7 +23,7 @@ pub struct Session {
     addresses: Box<[AddressRow]>,
 }
 
-/// What a session said last of itself.
+/// The last declaration of a session.
 #[derive(Debug)]
 pub struct Declared {
     pub seq: u64,
@@ -33,16 +33,16 @@ pub struct Declared {
     record: Kept<Declaration>,
 }
 
-/// Its newest key card.
+/// The newest key card of a session.
 #[derive(Debug)]
 pub struct Card {
     pub seq: u64,
-    /// Until when it may be used: for [`CARD_LIFE`] from when its session gave it away.
+    /// Until when it may be used: [`CARD_LIFE`] after its session published it.
     until: Moment,
     record: Kept<KeyCard>,
 }
 
-/// Every session that is remembered.
+/// All remembered sessions.
 #[derive(Debug, Default)]
 pub struct Sessions {
     known: BTreeMap<SessionId, Session>,
@@ -50,13 +50,14 @@ pub struct Sessions {
 }
 
 impl Sessions {
+    /// Starts from the stored rows.
     pub fn new(rows: Vec<SessionRow>) -> Sessions {
         let known: BTreeMap<_, _> = rows.into_iter().map(|row| (row.session, Session::from_row(row))).collect();
         Sessions { by_user: known.iter().map(|(id, session)| (session.user, *id)).collect(), known }
     }
 
-    /// Notes a session of a user that was heard now. A session that has signed for two users is the latter's.
-    pub fn hear(&mut self, id: SessionId, user: UserId, now: Moment) {
+    /// Records that a session of a user was heard of. A session that has signed for two users belongs to the latter.
+    pub fn record_heard(&mut self, id: SessionId, user: UserId, now: Moment) {
         if self.known.get(&id).is_some_and(|known| known.user != user) {
             self.forget(&id);
         }
@@ -68,24 +69,24 @@ impl Sessions {
         self.by_user.insert((user, id));
     }
 
-    /// Takes in the declaration of a session that is known. False if it is no newer than the one held.
-    pub fn declare(&mut self, declaration: &Checked<Declaration>, heard: Moment) -> bool {
+    /// Takes in the declaration of a known session. Returns false if it is no newer than the one held.
+    pub fn update_declaration(&mut self, declaration: &Checked<Declaration>, heard: Moment) -> bool {
         let Some(session) = self.known.get_mut(&declaration.session) else { return false };
         if session.declaration.as_ref().is_some_and(|held| held.seq >= declaration.seq) {
             return false;
         }
-        for addr in declaration.addrs.iter().filter(|addr| may_travel(&addr.0)) {
-            note(&mut session.addresses, addr.0, Provenance::Declared, heard);
+        for addr in declaration.addrs.iter().filter(|addr| is_shareable(&addr.0)) {
+            add_address(&mut session.addresses, addr.0, Provenance::Declared, heard);
         }
         session.heard = session.heard.max(heard);
         session.declaration = Some(Declared::from(declaration));
         true
     }
 
-    /// Takes in the key card of a session that is known, which gave it away so long ago. False if it is no newer than the one
-    /// held, or too old to be used: whoever lies about its age must not take away a good one. Of several words on the age
-    /// of one card the youngest counts.
-    pub fn take_card(&mut self, card: &Checked<KeyCard>, age: Duration, now: Moment) -> bool {
+    /// Takes in the key card of a known session, published `age` ago. Returns false if it is no newer than the one held
+    /// or too old to be used, so that a false age cannot displace a usable card. If the same card arrives with
+    /// different ages, the youngest counts.
+    pub fn update_card(&mut self, card: &Checked<KeyCard>, age: Duration, now: Moment) -> bool {
         let Some(session) = self.known.get_mut(&card.session).filter(|_| age <= CARD_LIFE) else { return false };
         let until = now + (CARD_LIFE - age);
         if let Some(held) = session.card.as_mut().filter(|held| held.seq >= card.seq) {
@@ -100,53 +101,58 @@ impl Sessions {
         true
     }
 
-    /// Notes where a session is or may be. True if it is news.
-    pub fn note_address(&mut self, id: &SessionId, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
-        self.known.get_mut(id).is_some_and(|session| note(&mut session.addresses, addr, provenance, now))
+    /// Records where a session is or may be. Returns true if that is new or more trusted than before.
+    pub fn add_address(&mut self, id: &SessionId, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
+        self.known.get_mut(id).is_some_and(|session| add_address(&mut session.addresses, addr, provenance, now))
     }
 
+    /// What is known of a session.
     pub fn get(&self, id: &SessionId) -> Option<&Session> {
         self.known.get(id)
     }
 
+    /// The known sessions of a user, in the order of ids.
     pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = SessionId> + '_ {
         self.by_user.range((*user, SessionId([0; 32]))..=(*user, SessionId([255; 32]))).map(|(_, session)| *session)
     }
 
-    /// Prekey to seal to, unless the card is too old or there is none. The first of a card is its newest.
+    /// The prekey to seal to: the newest of the card. `None` if the card is missing or expired.
     pub fn prekey(&self, id: &SessionId, now: Moment) -> Option<Prekey> {
         let card = self.known.get(id)?.card.as_ref().filter(|card| now <= card.until)?;
         card.record.value().prekeys.first().cloned()
     }
 
-    /// The highest seq seen of a session.
+    /// The highest seq seen of a session, in its declaration or key card.
     pub fn seq(&self, id: &SessionId) -> Option<u64> {
         let session = self.known.get(id)?;
         let declared = session.declaration.as_ref().map(|declaration| declaration.seq);
         declared.max(session.card.as_ref().map(|card| card.seq))
     }
 
-    /// Whether its last word was that it is there.
-    pub fn says_online(&self, id: &SessionId) -> bool {
+    /// Whether its last declaration says that it is online.
+    pub fn declares_online(&self, id: &SessionId) -> bool {
         let declaration = self.known.get(id).and_then(Session::declaration);
         declaration.is_some_and(|declaration| declaration.online)
     }
 
-    /// When the last of a user's sessions was heard of.
+    /// When any session of a user was last heard of.
     pub fn last_heard(&self, user: &UserId) -> Moment {
         self.of_user(user).filter_map(|session| Some(self.known.get(&session)?.heard)).max().unwrap_or_default()
     }
 
+    /// All known sessions, in the order of ids.
     pub fn ids(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.known.keys().copied()
     }
 
+    /// Number of known sessions.
     pub fn count(&self) -> usize {
         self.known.len()
     }
 
-    /// Forgets sessions until `keep` are left, the longest unheard first, and never one that must stay. Returns the
-    /// forgotten, each with its user.
+    /// Forgets sessions until `keep` are left, the longest unheard first, and none for which `must_stay` holds.
+    /// `must_stay` also receives whether it is the user's last session. Returns the forgotten sessions with their
+    /// users.
     pub fn prune(
         &mut self,
         keep: usize,
@@ -171,13 +177,15 @@ impl Sessions {
         forgotten
     }
 
+    /// Removes a session.
     pub fn forget(&mut self, id: &SessionId) {
         if let Some(session) = self.known.remove(id) {
             self.by_user.remove(&(session.user, *id));
         }
     }
 
-    /// What the store keeps of a session. Link-local addresses stay out: their scope is of this start of this machine.
+    /// The row that the store keeps of a session. Link-local addresses are left out: their scope ids are valid only on
+    /// this machine until it restarts.
     pub fn row(&self, id: &SessionId) -> Option<SessionRow> {
         let session = self.known.get(id)?;
         Some(SessionRow {
@@ -187,21 +195,26 @@ impl Sessions {
             card: session.card.as_ref().map(Card::signed),
             card_until: session.card.as_ref().map_or(Moment(0), |card| card.until),
             heard: session.heard,
-            addresses: session.addresses.iter().filter(|row| may_travel(&row.addr)).copied().collect(),
+            addresses: session.addresses.iter().filter(|row| is_shareable(&row.addr)).copied().collect(),
         })
     }
 }
 
 impl Declared {
-    /// The bytes that were signed, to pass on.
+    /// The signed bytes, to be passed on.
     pub fn signed(&self) -> Signed {
         self.record.signed()
     }
 }
 
 impl From<&Checked<Declaration>> for Declared {
-    fn from(said: &Checked<Declaration>) -> Declared {
-        Declared { seq: said.seq, online: said.online, roles: said.roles, record: Kept::from(said) }
+    fn from(declaration: &Checked<Declaration>) -> Declared {
+        Declared {
+            seq: declaration.seq,
+            online: declaration.online,
+            roles: declaration.roles,
+            record: Kept::from(declaration),
+        }
     }
 }
 
@@ -210,12 +223,12 @@ impl Card {
         Card { seq: card.seq, until, record: Kept::from(card) }
     }
 
-    /// The bytes that were signed, to pass on.
+    /// The signed bytes, to be passed on.
     pub fn signed(&self) -> Signed {
         self.record.signed()
     }
 
-    /// How long ago its session gave it away, by all who had it since; `None` when it is too old to be used.
+    /// Time since its session published it; `None` if it is too old to be used.
     pub fn age(&self, now: Moment) -> Option<Duration> {
         (now <= self.until).then(|| CARD_LIFE.saturating_sub(self.until.since(now)))
     }
@@ -242,22 +255,23 @@ impl Session {
         self.card.as_ref()
     }
 
-    /// Whether it was met at an address, or seen there on the local link.
+    /// Whether the session answered at an address or was seen there on the local link.
     pub fn has_answered_at(&self, addr: &SocketAddr) -> bool {
         self.addresses.iter().any(|row| row.addr == *addr && row.provenance <= Provenance::Lan)
     }
 
-    /// Addresses worth a dial, most trusted first, newest first among equals.
+    /// Addresses to dial, most trusted first, newest first among equals.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let mut rows: Vec<&AddressRow> = self.addresses.iter().filter(|row| can_be_dialled(&row.addr)).collect();
+        let mut rows: Vec<&AddressRow> = self.addresses.iter().filter(|row| is_dialable(&row.addr)).collect();
         rows.sort_by(|a, b| a.provenance.cmp(&b.provenance).then(b.at.cmp(&a.at)));
         rows.iter().map(|row| row.addr).collect()
     }
 }
 
-/// Adds or refreshes an address; at the limit the least trusted and oldest goes. True if it was not known so well before.
-fn note(addresses: &mut Box<[AddressRow]>, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
-    if !can_be_dialled(&addr) {
+/// Adds or refreshes an address; at the limit the least trusted and oldest one is dropped. Returns true if it is new or
+/// more trusted than before.
+fn add_address(addresses: &mut Box<[AddressRow]>, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
+    if !is_dialable(&addr) {
         return false;
     }
     if let Some(row) = addresses.iter_mut().find(|row| row.addr == addr) {
@@ -276,14 +290,14 @@ fn note(addresses: &mut Box<[AddressRow]>, addr: SocketAddr, provenance: Provena
     true
 }
 
-/// Whether a dial there could ever make sense.
-fn can_be_dialled(addr: &SocketAddr) -> bool {
+/// Whether an address can be dialled at all.
+fn is_dialable(addr: &SocketAddr) -> bool {
     let ip = addr.ip();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }
 
-/// Link-local IPv6 addresses live only in this machine's scope.
-pub fn may_travel(addr: &SocketAddr) -> bool {
+/// Whether an address means the same on other machines. Link-local IPv6 addresses do not.
+pub fn is_shareable(addr: &SocketAddr) -> bool {
     !matches!(addr.ip(), IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

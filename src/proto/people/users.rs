@@ -1,7 +1,8 @@
-//! Users: their rosters, the names they are known by, and which key a typed name means.
+//! Users: their rosters, their names, and which key a typed name stands for.
 //!
-//! A name is pinned to a key when that key is first linked, written to or verified, as SSH does with hosts; hearsay pins
-//! nothing. From then on the plain name is that key's alone: another key that claims it is shown as `name#abc123`.
+//! A name is pinned to a key when that key is first linked, written to or verified, as SSH does with hosts; records
+//! from third parties pin nothing. From then on the plain name belongs to that key. Another key that claims it is shown
+//! as `name#abc123`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,122 +16,128 @@ use crate::wire::record::{Roster, Signed};
 #[derive(Debug, Default)]
 struct User {
     roster: Option<Kept<Roster>>,
-    /// Of the roster.
+    /// Version of the roster.
     version: u64,
-    /// The pinned name, else the one of the roster. Every line is shown under it, so it is not made anew for each.
-    called: Option<Called>,
+    /// The pinned name, otherwise the one of the roster. Every line is shown under it, so it is parsed only once.
+    called: Option<DisplayName>,
     pinned: bool,
     verified: bool,
-    /// The store has a row of them.
+    /// The store has a row of this user.
     kept: bool,
 }
 
-/// A name, and what it is compared by.
+/// A name with its folded form for comparisons.
 #[derive(Debug)]
-struct Called {
+struct DisplayName {
     name: Name,
     folded: Arc<str>,
 }
 
-impl Called {
-    fn by(name: Name) -> Called {
-        Called { folded: name.folded(), name }
+impl DisplayName {
+    fn new(name: Name) -> DisplayName {
+        DisplayName { folded: name.folded(), name }
     }
 }
 
-/// Everybody that is known, myself included.
+/// All known users, the local user included.
 #[derive(Debug, Default)]
 pub struct Users {
     known: BTreeMap<UserId, User>,
-    /// By folded name.
+    /// Users by folded name.
     named: BTreeSet<(Arc<str>, UserId)>,
-    /// How many the store has.
+    /// Number of users in the store.
     kept: usize,
 }
 
-/// What a roster did.
+/// What taking in a roster led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Learned {
-    /// First roster of this user, or a higher version.
-    News,
-    /// Known, or older.
-    Nothing,
-    /// Another roster of the same version: shown to the user; the first one is kept.
+pub enum RosterOutcome {
+    /// The first roster of this user, or a higher version.
+    New,
+    /// The roster is known, or older than the one held.
+    Known,
+    /// A different roster of the same version. The first one is kept, and the local user is warned.
     Fork,
 }
 
-/// Whom a typed text means.
+/// What a typed name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Meant {
+pub enum Resolved {
+    /// Exactly this user.
     One(UserId),
-    Nobody,
-    /// It cannot be anybody's name.
-    NoName(BadName),
-    Several(Vec<UserId>),
+    /// No known user has this name.
+    Unknown,
+    /// The text cannot be a name.
+    Invalid(BadName),
+    /// All of these have the name, which is pinned to none.
+    Ambiguous(Vec<UserId>),
 }
 
 impl Users {
+    /// Starts from the stored rows.
     pub fn new(rows: Vec<UserRow>) -> Users {
         let known: BTreeMap<UserId, User> = rows.into_iter().map(|row| (row.user, User::from_row(&row))).collect();
         let called = |(id, user): (&UserId, &User)| Some((user.called.as_ref()?.folded.clone(), *id));
         Users { named: known.iter().filter_map(called).collect(), kept: known.len(), known }
     }
 
-    /// Takes a roster in.
-    pub fn learn(&mut self, roster: &Checked<Roster>) -> Learned {
+    /// Takes in a verified roster.
+    pub fn add_roster(&mut self, roster: &Checked<Roster>) -> RosterOutcome {
         let id = roster.user;
         let kept = Kept::from(roster);
         let user = self.known.entry(id).or_default();
         match &user.roster {
-            Some(known) if *known == kept => return Learned::Nothing,
-            Some(_) if user.version > roster.version => return Learned::Nothing,
-            Some(_) if user.version == roster.version => return Learned::Fork,
+            Some(known) if *known == kept => return RosterOutcome::Known,
+            Some(_) if user.version > roster.version => return RosterOutcome::Known,
+            Some(_) if user.version == roster.version => return RosterOutcome::Fork,
             _ => {}
         }
         (user.roster, user.version) = (Some(kept), roster.version);
         if !user.pinned {
             self.rename(id, Name::parse(&roster.name).ok());
         }
-        Learned::News
+        RosterOutcome::New
     }
 
-    /// Notes a user of whom only the key is known.
-    pub fn note(&mut self, user: UserId) -> bool {
+    /// Adds a user of whom only the key is known. Returns false if the user was known.
+    pub fn add(&mut self, user: UserId) -> bool {
         let new = !self.known.contains_key(&user);
         self.known.entry(user).or_default();
         new
     }
 
+    /// The roster of a user.
     pub fn roster(&self, user: &UserId) -> Option<Checked<Roster>> {
         self.kept_roster(user).map(Kept::read)
     }
 
+    /// Whether a roster of a user is held.
     pub fn has_roster(&self, user: &UserId) -> bool {
         self.kept_roster(user).is_some()
     }
 
-    /// The roster as it was signed.
+    /// The signed bytes of a user's roster.
     pub fn signed_roster(&self, user: &UserId) -> Option<Signed> {
         self.kept_roster(user).map(Kept::signed)
     }
 
-    /// The version of the roster that is held.
+    /// The version of the roster held.
     pub fn version(&self, user: &UserId) -> Option<u64> {
         self.known.get(user).filter(|user| user.roster.is_some()).map(|user| user.version)
     }
 
-    /// Whether this session speaks for this user.
+    /// Whether a user's roster lists this session and does not revoke it.
     pub fn admits(&self, user: &UserId, session: &SessionId) -> bool {
         self.kept_roster(user).is_some_and(|roster| roster.value().admits(session))
     }
 
-    /// The sessions that are to have every message to this user.
+    /// The sessions that receive every message to this user.
     pub fn audience(&self, user: &UserId) -> Vec<SessionId> {
         let Some(roster) = self.kept_roster(user).map(Kept::value) else { return Vec::new() };
         roster.sessions.iter().map(|entry| entry.id).filter(|id| roster.admits(id)).collect()
     }
 
-    /// Binds the name a user has now to their key. False if it was bound before, or another key holds that name.
+    /// Binds a user's current name to their key. Returns false if it was bound before or another key holds that name.
     pub fn pin(&mut self, user: &UserId) -> bool {
         let Some(called) = self.called(user) else { return false };
         if self.is_pinned(user) || self.holder(&called.folded).is_some() {
@@ -142,31 +149,34 @@ impl Users {
         true
     }
 
+    /// Records that the local user has verified a user's fingerprint.
     pub fn verify(&mut self, user: &UserId) {
         self.known.entry(*user).or_default().verified = true;
     }
 
+    /// Whether the local user has verified a user's fingerprint.
     pub fn is_verified(&self, user: &UserId) -> bool {
         self.known.get(user).is_some_and(|user| user.verified)
     }
 
+    /// Whether a user's name is pinned to their key.
     pub fn is_pinned(&self, user: &UserId) -> bool {
         self.known.get(user).is_some_and(|user| user.pinned)
     }
 
-    /// The pinned name, else the one of the roster.
+    /// The pinned name, otherwise the one of the roster.
     pub fn name(&self, user: &UserId) -> Option<Name> {
         self.called(user).map(|called| called.name.clone())
     }
 
-    /// The other key that holds this user's name, if the name is pinned to one.
+    /// The other key to which this user's name is pinned, if any.
     pub fn clash(&self, user: &UserId) -> Option<UserId> {
         self.holder(&self.called(user)?.folded).filter(|holder| holder != user)
     }
 
-    /// What to call a user; can be typed back.
+    /// The name to show for a user. It can be typed back, see [`Users::resolve`].
     pub fn handle(&self, user: &UserId) -> String {
-        let Some(Called { name, folded }) = self.called(user) else { return user.to_string() };
+        let Some(DisplayName { name, folded }) = self.called(user) else { return user.to_string() };
         let alone = self.of_name(folded).nth(1).is_none();
         if alone || self.holder(folded) == Some(*user) {
             return name.as_str().to_owned();
@@ -174,10 +184,10 @@ impl Users {
         format!("{}#{}", name.as_str(), user.short())
     }
 
-    /// Whom somebody means who types `name`, `name#abc123` or a full id.
-    pub fn meant(&self, typed: &str) -> Meant {
+    /// Resolves a typed `name`, `name#abc123` or full id.
+    pub fn resolve(&self, typed: &str) -> Resolved {
         if let Ok(id) = typed.parse::<UserId>() {
-            return Meant::One(id);
+            return Resolved::One(id);
         }
         let (name, short) = match typed.split_once('#') {
             Some((name, short)) => (name, Some(short)),
@@ -185,7 +195,7 @@ impl Users {
         };
         let name = match Name::parse(name) {
             Ok(name) => name,
-            Err(why) => return Meant::NoName(why),
+            Err(why) => return Resolved::Invalid(why),
         };
         let folded = name.folded();
         let chosen: Vec<UserId> = match (short, self.holder(&folded)) {
@@ -194,54 +204,58 @@ impl Users {
             (None, None) => self.of_name(&folded).collect(),
         };
         match chosen[..] {
-            [] => Meant::Nobody,
-            [one] => Meant::One(one),
-            _ => Meant::Several(chosen),
+            [] => Resolved::Unknown,
+            [one] => Resolved::One(one),
+            _ => Resolved::Ambiguous(chosen),
         }
     }
 
-    /// Somebody whose id begins so.
-    pub fn like(&self, short: [u8; 8]) -> Option<UserId> {
+    /// The first user whose id begins with these bytes.
+    pub fn find_by_prefix(&self, short: [u8; 8]) -> Option<UserId> {
         self.known.range(UserId::beginning(short)).next().map(|(user, _)| *user)
     }
 
-    /// Everybody of a (folded) name, and whoever has this id, of whom there is a roster.
-    pub fn called_or_is(&self, folded: Option<&Arc<str>>, id: Option<&UserId>) -> Vec<UserId> {
+    /// Users with a roster that have this folded name or this id.
+    pub fn matching(&self, folded: Option<&Arc<str>>, id: Option<&UserId>) -> Vec<UserId> {
         let called = folded.into_iter().flat_map(|folded| self.of_name(folded));
         let all: BTreeSet<UserId> = called.chain(id.copied()).collect();
         all.into_iter().filter(|user| self.has_roster(user)).collect()
     }
 
+    /// All known users, in the order of ids.
     pub fn iter(&self) -> impl Iterator<Item = UserId> + '_ {
         self.known.keys().copied()
     }
 
+    /// Number of known users.
     pub fn count(&self) -> usize {
         self.known.len()
     }
 
+    /// Removes a user.
     pub fn forget(&mut self, user: &UserId) {
         self.rename(*user, None);
         self.kept -= usize::from(self.known.remove(user).is_some_and(|user| user.kept));
     }
 
-    /// From now on the store has a row of a user. False if it had.
+    /// Marks a user as having a row in the store. Returns false if they had one.
     pub fn keep(&mut self, user: UserId) -> bool {
         let new = !std::mem::replace(&mut self.known.entry(user).or_default().kept, true);
         self.kept += usize::from(new);
         new
     }
 
+    /// Whether the store has a row of a user.
     pub fn is_kept(&self, user: &UserId) -> bool {
         self.known.get(user).is_some_and(|user| user.kept)
     }
 
-    /// How many the store has a row of.
+    /// Number of users with a row in the store.
     pub fn kept(&self) -> usize {
         self.kept
     }
 
-    /// What the store keeps of a user.
+    /// The row that the store keeps of a user.
     pub fn row(&self, id: &UserId) -> Option<UserRow> {
         let user = self.known.get(id)?;
         let pinned = user.called.as_ref().filter(|_| user.pinned).map(|called| called.name.as_str().to_owned());
@@ -252,24 +266,25 @@ impl Users {
         self.known.get(user)?.roster.as_ref()
     }
 
-    fn called(&self, user: &UserId) -> Option<&Called> {
+    fn called(&self, user: &UserId) -> Option<&DisplayName> {
         self.known.get(user)?.called.as_ref()
     }
 
-    /// Everybody of a folded name.
+    /// All users with a folded name.
     fn of_name(&self, folded: &Arc<str>) -> impl Iterator<Item = UserId> + '_ {
         let (first, last) = ((folded.clone(), UserId([0; 32])), (folded.clone(), UserId([255; 32])));
         self.named.range(first..=last).map(|(_, user)| *user)
     }
 
+    /// The user to whom a folded name is pinned.
     fn holder(&self, folded: &Arc<str>) -> Option<UserId> {
         self.of_name(folded).find(|id| self.is_pinned(id))
     }
 
-    /// Calls a user by another name, or by none.
+    /// Changes or removes the name of a user.
     fn rename(&mut self, id: UserId, name: Option<Name>) {
         let Some(user) = self.known.get_mut(&id) else { return };
-        let before = std::mem::replace(&mut user.called, name.map(Called::by));
+        let before = std::mem::replace(&mut user.called, name.map(DisplayName::new));
         let after = user.called.as_ref().map(|called| called.folded.clone());
         if let Some(called) = before {
             self.named.remove(&(called.folded, id));
@@ -287,7 +302,7 @@ impl User {
             pinned: pinned.is_some(),
             verified: row.verified,
             kept: true,
-            called: pinned.or_else(|| Name::parse(&roster.as_ref()?.name).ok()).map(Called::by),
+            called: pinned.or_else(|| Name::parse(&roster.as_ref()?.name).ok()).map(DisplayName::new),
             roster: roster.as_ref().map(Kept::from),
         }
     }

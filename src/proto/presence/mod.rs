@@ -1,12 +1,13 @@
-//! Presence: who is online, and who may hear about it.
+//! Presence: who is online, and who may know it.
 //!
-//! [`horizon`] holds everybody within two links, [`online`] which sessions are reachable and through whom, [`offers`] and
-//! [`pushes`] who passes a change on to whom. `on_presence` takes declarations and offers, `on_digest` repairs at each meeting
-//! what a push lost.
+//! [`horizon`] holds the users within two links, [`online`] the reachable sessions and their witnesses, [`offers`] and
+//! [`pushes`] what is still to be sent to whom. `on_presence` handles declarations and their forwarding. Whenever two peers
+//! connect, `on_digest` compares what they hold and `on_known_list` sends what one of them lacks, which repairs lost updates.
 
 pub mod horizon;
 pub mod offers;
 mod on_digest;
+mod on_known_list;
 mod on_presence;
 pub mod online;
 pub mod pushes;
@@ -16,15 +17,20 @@ use offers::Offers;
 use online::Online;
 use pushes::Pushes;
 
-/// Who is within two links, who of them is online, and which changes are still to be told.
+/// Who is within two links, which of their sessions are online, and which updates are still to be sent.
 pub struct Presence {
+    /// Users within two links.
     pub horizon: Horizon,
+    /// Sessions that are shown as online.
     pub online: Online,
+    /// Version summaries to be sent later.
     pub offers: Offers,
+    /// Neighbours to whom the own link list is to be sent.
     pub pushes: Pushes,
 }
 
 impl Presence {
+    /// Nobody is online yet.
     pub fn new(horizon: Horizon) -> Presence {
         Presence { horizon, online: Online::default(), offers: Offers::default(), pushes: Pushes::default() }
     }

@@ -1,8 +1,8 @@
-//! Presence: which sessions the faces were told are online, how we know, and which of them have gone missing.
+//! Which sessions are shown as online, how they are reached, and which of them are missing.
 //!
-//! A session is there when it is connected with me, or when somebody between us says that it is connected with them: a
-//! *witness*, who takes the word back when that ends. A session is offline when it says so itself, or when neither its
-//! connection nor any witness came back within a grace.
+//! A session is online when it is connected with this node, or when a neighbour reports that it is connected with it: a
+//! *witness*, until the neighbour withdraws the report. A session is offline when it declares so, or when neither its
+//! connection nor a witness returned within a grace period.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,19 +11,21 @@ use crate::proto::limits::{CROWD, CROWD_WITHIN, LOST_GRACE, MAX_WITNESSES, SETTL
 use crate::proto::notice::Via;
 use crate::time::Moment;
 
+/// The sessions that are online or missing.
 #[derive(Debug, Default)]
 pub struct Online {
     online: BTreeMap<SessionId, Reached>,
     missing: BTreeMap<SessionId, Moment>,
-    /// Of those that are missing: who was connected with me, so that others count on my word.
-    mine: BTreeSet<SessionId>,
-    /// Who was there, or may have been when this node was last on, and is lost. A door that was closed a moment after it
-    /// opened is no loss.
+    /// Missing sessions that were connected with this node, so that others still count on its report.
+    claimed: BTreeSet<SessionId>,
+    /// Sessions that were online, or may have been when this node last ran, and are not any more. A session that was
+    /// online for less than [`SETTLED`] does not count.
     lost: BTreeSet<SessionId>,
-    /// Since when, and how many, came one close behind the other.
+    /// When the current burst of arrivals began, and its size.
     crowd: (Moment, u32),
 }
 
+/// How a session is reached.
 #[derive(Debug)]
 struct Reached {
     user: UserId,
@@ -31,8 +33,8 @@ struct Reached {
     direct: bool,
     /// Neighbours that are connected with it.
     witnesses: BTreeSet<SessionId>,
-    /// What the faces were told.
-    told: Via,
+    /// What the interfaces show.
+    shown: Via,
 }
 
 impl Reached {
@@ -45,43 +47,47 @@ impl Reached {
     }
 }
 
-/// What the faces are to be told.
+/// What changes for the interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    Came(Via),
+    /// The session is online now.
+    Online(Via),
+    /// It is reached in another way now.
     Path(Via),
+    /// It is offline, because it is unreachable.
     Lost,
-    Nothing,
+    /// Nothing to show.
+    Unchanged,
 }
 
 impl Online {
-    /// At the start: nobody is there yet whom the memory knows.
-    pub fn remember(&mut self, sessions: impl Iterator<Item = SessionId>) {
+    /// At the start, counts the remembered sessions as lost.
+    pub fn load_lost(&mut self, sessions: impl Iterator<Item = SessionId>) {
         self.lost.extend(sessions);
     }
 
-    /// Whether a session was there, and is not.
-    pub fn has_lost(&self, session: &SessionId) -> bool {
+    /// Whether a session was online and is not any more.
+    pub fn was_lost(&self, session: &SessionId) -> bool {
         self.lost.contains(session)
     }
 
-    /// Whether others than myself say that a session is there.
-    pub fn is_vouched_for(&self, session: &SessionId) -> bool {
+    /// Whether a neighbour reports a session as connected.
+    pub fn has_witness(&self, session: &SessionId) -> bool {
         self.online.get(session).is_some_and(|online| !online.witnesses.is_empty())
     }
 
-    /// Nothing is remembered of a session any more.
+    /// Forgets that a session was online.
     pub fn forget(&mut self, session: &SessionId) {
         self.lost.remove(session);
     }
 
-    /// A session is connected with me.
-    pub fn came(&mut self, session: SessionId, user: UserId, now: Moment) -> Change {
+    /// Records that a session is connected with this node.
+    pub fn set_connected(&mut self, session: SessionId, user: UserId, now: Moment) -> Change {
         self.change(session, user, now, |online| online.direct = true)
     }
 
-    /// A neighbour says that a session is connected with it.
-    pub fn vouched(&mut self, session: SessionId, user: UserId, by: SessionId, now: Moment) -> Change {
+    /// Records that a neighbour reports a session as connected.
+    pub fn add_witness(&mut self, session: SessionId, user: UserId, by: SessionId, now: Moment) -> Change {
         self.change(session, user, now, |online| {
             if online.witnesses.len() < MAX_WITNESSES {
                 online.witnesses.insert(by);
@@ -92,27 +98,28 @@ impl Online {
     fn change(&mut self, session: SessionId, user: UserId, now: Moment, how: impl FnOnce(&mut Reached)) -> Change {
         let new = !self.online.contains_key(&session);
         self.lost.remove(&session);
-        let fresh = || Reached { user, since: now, direct: false, witnesses: BTreeSet::new(), told: Via::Relayed };
+        let fresh = || Reached { user, since: now, direct: false, witnesses: BTreeSet::new(), shown: Via::Relayed };
         let online = self.online.entry(session).or_insert_with(fresh);
         how(online);
-        let Some(via) = online.via() else { return Change::Nothing };
+        let Some(via) = online.via() else { return Change::Unchanged };
         if online.direct {
-            self.mine.remove(&session);
+            self.claimed.remove(&session);
         }
-        // Whom others were told of on my word is still to be settled.
-        if !self.mine.contains(&session) {
+        // Others that count on this node's report still have to be informed.
+        if !self.claimed.contains(&session) {
             self.missing.remove(&session);
         }
-        let before = std::mem::replace(&mut online.told, via);
+        let before = std::mem::replace(&mut online.shown, via);
         match (new, before == via) {
-            (true, _) => Change::Came(via),
+            (true, _) => Change::Online(via),
             (false, false) => Change::Path(via),
-            (false, true) => Change::Nothing,
+            (false, true) => Change::Unchanged,
         }
     }
 
-    /// Somebody came. Whether so many came at once that two parts of the network have touched, rather than people.
-    pub fn came_together(&mut self, now: Moment) -> bool {
+    /// Counts an arrival. Returns true for the [`CROWD`]th within [`CROWD_WITHIN`]: so many at once mean that two parts
+    /// of the network have joined.
+    pub fn count_arrival(&mut self, now: Moment) -> bool {
         if now.since(self.crowd.0) > CROWD_WITHIN {
             self.crowd = (now, 0);
         }
@@ -120,70 +127,72 @@ impl Online {
         self.crowd.1 == CROWD
     }
 
-    /// Its connection died; it has until then to come back.
-    pub fn missing(&mut self, session: &SessionId, until: Moment) {
+    /// Records that the connection of a session was lost; it has until then to return.
+    pub fn connection_lost(&mut self, session: &SessionId, until: Moment) {
         if let Some(online) = self.online.get_mut(session) {
             if std::mem::take(&mut online.direct) {
-                self.mine.insert(*session);
+                self.claimed.insert(*session);
             }
             self.missing.entry(*session).or_insert(until);
         }
     }
 
-    /// A witness takes its word back.
-    pub fn unvouched(&mut self, session: &SessionId, by: &SessionId, now: Moment) {
+    /// Removes a witness of a session.
+    pub fn remove_witness(&mut self, session: &SessionId, by: &SessionId, now: Moment) {
         let Some(online) = self.online.get_mut(session) else { return };
         if online.witnesses.remove(by) && online.via().is_none() {
             self.missing.entry(*session).or_insert(now + LOST_GRACE);
         }
     }
 
-    /// A neighbour is gone, and its word with it.
-    pub fn witness_gone(&mut self, by: &SessionId, now: Moment) {
+    /// Removes a lost neighbour as a witness of all sessions.
+    pub fn witness_lost(&mut self, by: &SessionId, now: Moment) {
         let of_it = |(session, online): (&SessionId, &Reached)| online.witnesses.contains(by).then_some(*session);
         for session in self.online.iter().filter_map(of_it).collect::<Vec<_>>() {
-            self.unvouched(&session, by, now);
+            self.remove_witness(&session, by, now);
         }
     }
 
-    /// Whether a session was connected with me a moment ago: until its grace is over I go on saying that it is.
+    /// Whether a session was connected with this node and its grace period is not over. Until then it is reported as
+    /// connected.
     pub fn is_in_grace(&self, session: &SessionId) -> bool {
-        self.mine.contains(session)
+        self.claimed.contains(session)
     }
 
-    /// Whether others are to be told that I do not reach it any more. Once.
-    pub fn owes_word(&mut self, session: &SessionId) -> bool {
-        self.mine.remove(session)
+    /// Whether others must be informed that a session is not connected here any more. Returns true once.
+    pub fn take_withdrawal(&mut self, session: &SessionId) -> bool {
+        self.claimed.remove(session)
     }
 
-    /// It is gone, by its own word. Whose it was, if it was online.
-    pub fn gone(&mut self, session: &SessionId) -> Option<UserId> {
+    /// Removes a session that declared itself offline. Returns its user if it was online.
+    pub fn remove(&mut self, session: &SessionId) -> Option<UserId> {
         self.missing.remove(session);
-        self.mine.remove(session);
+        self.claimed.remove(session);
         Some(self.online.remove(session)?.user)
     }
 
+    /// Whether a session is shown as online.
     pub fn is_online(&self, session: &SessionId) -> bool {
         self.online.contains_key(session)
     }
 
-    /// How a session is reached, as the faces were told.
+    /// How a session is reached, as the interfaces show it.
     pub fn via(&self, session: &SessionId) -> Option<Via> {
-        self.online.get(session).map(|online| online.told)
+        self.online.get(session).map(|online| online.shown)
     }
 
-    /// Neighbours that say they are connected with a session of a user.
+    /// Neighbours that report a session of a user as connected.
     pub fn witnesses_of(&self, user: &UserId) -> BTreeSet<SessionId> {
         let of_user = self.online.values().filter(|online| online.user == *user);
         of_user.flat_map(|online| &online.witnesses).copied().collect()
     }
 
-    /// Sessions that are shown as online of a user.
+    /// The sessions of a user that are shown as online.
     pub fn of_user(&self, user: &UserId) -> Vec<SessionId> {
         self.online.iter().filter(|(_, online)| online.user == *user).map(|(session, _)| *session).collect()
     }
 
-    /// Sessions whose grace is over: lost, or reached otherwise, or back.
+    /// Settles the sessions whose grace period is over: lost, reached otherwise, or back.
     pub fn overdue(&mut self, now: Moment) -> Vec<(SessionId, UserId, Change)> {
         let over: Vec<SessionId> = self.missing.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
         over.into_iter().filter_map(|id| self.settle(id, now)).collect()
@@ -200,11 +209,12 @@ impl Online {
             self.online.remove(&session);
             return Some((session, user, Change::Lost));
         };
-        let before = std::mem::replace(&mut online.told, via);
-        let change = if before == via { Change::Nothing } else { Change::Path(via) };
+        let before = std::mem::replace(&mut online.shown, via);
+        let change = if before == via { Change::Unchanged } else { Change::Path(via) };
         Some((session, user, change))
     }
 
+    /// When the next grace period ends.
     pub fn next(&self) -> Option<Moment> {
         self.missing.values().min().copied()
     }
@@ -219,38 +229,38 @@ mod tests {
     const USER: UserId = UserId([2; 32]);
 
     #[test]
-    fn who_is_vouched_for_stays_when_the_own_connection_dies_and_goes_with_the_last_witness() {
+    fn a_session_with_a_witness_stays_online_until_the_last_witness_is_lost() {
         let mut presence = Online::default();
-        assert_eq!(presence.came(BOB, USER, Moment(0)), Change::Came(Via::Direct));
-        assert_eq!(presence.vouched(BOB, USER, CAROL, Moment(0)), Change::Nothing);
-        presence.missing(&BOB, Moment(0));
+        assert_eq!(presence.set_connected(BOB, USER, Moment(0)), Change::Online(Via::Direct));
+        assert_eq!(presence.add_witness(BOB, USER, CAROL, Moment(0)), Change::Unchanged);
+        presence.connection_lost(&BOB, Moment(0));
         let later = Moment(0) + LOST_GRACE;
         assert_eq!(presence.overdue(later), [(BOB, USER, Change::Path(Via::Relayed))]);
-        presence.witness_gone(&CAROL, later);
+        presence.witness_lost(&CAROL, later);
         assert_eq!(presence.overdue(later + LOST_GRACE), [(BOB, USER, Change::Lost)]);
     }
 
     #[test]
-    fn a_witness_who_changes_its_mind_within_the_grace_is_not_noticed() {
+    fn a_report_withdrawn_and_repeated_within_the_grace_period_changes_nothing() {
         let mut presence = Online::default();
-        presence.vouched(BOB, USER, CAROL, Moment(0));
-        presence.unvouched(&BOB, &CAROL, Moment(0));
-        assert_eq!(presence.vouched(BOB, USER, CAROL, Moment(0)), Change::Nothing);
+        presence.add_witness(BOB, USER, CAROL, Moment(0));
+        presence.remove_witness(&BOB, &CAROL, Moment(0));
+        assert_eq!(presence.add_witness(BOB, USER, CAROL, Moment(0)), Change::Unchanged);
         assert!(presence.overdue(Moment(0) + LOST_GRACE).is_empty());
         assert!(presence.is_online(&BOB));
     }
 
     #[test]
-    fn who_was_there_and_went_is_lost_and_who_went_a_moment_after_they_came_is_not() {
+    fn a_settled_session_counts_as_lost_and_a_brief_one_does_not() {
         for (stay, lost) in [(SETTLED, true), (LOST_GRACE, false)] {
             let mut presence = Online::default();
-            presence.came(BOB, USER, Moment(0));
+            presence.set_connected(BOB, USER, Moment(0));
             let gone = Moment(0) + stay + LOST_GRACE;
-            presence.missing(&BOB, gone);
+            presence.connection_lost(&BOB, gone);
             presence.overdue(gone);
-            assert_eq!(presence.has_lost(&BOB), lost);
-            presence.vouched(BOB, USER, CAROL, gone);
-            assert!(!presence.has_lost(&BOB));
+            assert_eq!(presence.was_lost(&BOB), lost);
+            presence.add_witness(BOB, USER, CAROL, gone);
+            assert!(!presence.was_lost(&BOB));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Whom I owe my link list. Each of a relay's friends is owed all of it whenever one is added; sent at once to all, for each
-//! of the many who link in a minute, it would fill every queue on the way. So it goes to as many as a step has bytes for,
-//! one behind the other, and who is served late gets the list once, as it is by then.
+//! Which neighbours are still to receive the own link list. Every change of the list is sent to all friends in full. If
+//! many users link within a minute, sending it to all at once would fill every queue on the way. So each step serves as
+//! many neighbours as its bytes allow, in turn, and a neighbour that is served late gets only the newest list.
 
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -9,27 +9,29 @@ use crate::id::SessionId;
 use crate::proto::limits::{PUSH_BYTES, PUSH_STEP};
 use crate::time::Moment;
 
-/// Neighbours that wait for my link list.
+/// Neighbours that wait for the own link list.
 #[derive(Debug, Default)]
 pub struct Pushes {
     owed: BTreeSet<SessionId>,
-    /// Who was served last: whoever comes behind is next, so that a list that goes on changing reaches all.
+    /// The neighbour that was served last. The next in order follows, so that all are reached while the list keeps
+    /// changing.
     last: Option<SessionId>,
-    /// When the next may be served.
+    /// When the next step may be taken.
     at: Moment,
 }
 
 impl Pushes {
+    /// Adds neighbours that are to receive the list.
     pub fn owe(&mut self, sessions: impl Iterator<Item = SessionId>) {
         self.owed.extend(sessions);
     }
 
-    /// It got the list in another way.
+    /// Removes a neighbour that received the list in another way.
     pub fn served(&mut self, session: &SessionId) {
         self.owed.remove(session);
     }
 
-    /// Who gets a list of so many bytes now.
+    /// The neighbours that receive a list of this size now.
     pub fn due(&mut self, bytes: usize, now: Moment) -> Vec<SessionId> {
         if self.owed.is_empty() || now < self.at {
             return Vec::new();
@@ -44,6 +46,7 @@ impl Pushes {
         due
     }
 
+    /// When the next step is due.
     pub fn next(&self) -> Option<Moment> {
         (!self.owed.is_empty()).then_some(self.at)
     }
@@ -58,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_list_goes_to_all_at_once() {
+    fn a_short_list_is_sent_to_all_at_once() {
         let mut pushes = Pushes::default();
         pushes.owe((1..=20).map(session));
         assert_eq!(pushes.due(100, Moment(5)).len(), 20);
@@ -66,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_that_goes_on_changing_reaches_all_in_turn() {
+    fn a_long_list_that_keeps_changing_reaches_all_in_turn() {
         let mut pushes = Pushes::default();
         let (mut now, mut served) = (Moment(5), Vec::new());
         for _ in 0..3 {
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn who_got_it_otherwise_is_owed_nothing() {
+    fn a_neighbour_that_received_the_list_otherwise_is_not_served_again() {
         let mut pushes = Pushes::default();
         pushes.owe([session(1)].into_iter());
         pushes.served(&session(1));

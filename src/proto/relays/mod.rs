@@ -1,27 +1,30 @@
-//! Relays: what relays and servers know together about everybody, and questions that travel over chains of them.
+//! Relays: the directory that relays and servers share, and queries over chains of them.
 //!
-//! [`directory`] is a distance vector of users, [`trails`] remembers on which way a relayed query came, [`questions`] which of
-//! this node's own are open. `on_directory` exchanges distances, `on_trail` passes queries and answers on.
+//! [`directory`] is a distance vector of users. [`own_queries`] holds the open queries of this node, [`relayed_queries`] those
+//! of others and their paths. `on_directory` exchanges distances; `on_query` sends queries and passes queries and answers on.
 
 pub mod directory;
 mod on_directory;
-mod on_trail;
-pub mod questions;
-pub mod trails;
+mod on_query;
+pub mod own_queries;
+pub mod relayed_queries;
 
 use crate::id::SessionId;
 use crate::proto::budget::Budget;
 use crate::proto::limits::{ANNOUNCEMENT_BURST, ANNOUNCEMENT_REFILL};
 use directory::Directory;
-use questions::Questions;
-use trails::Trails;
+use own_queries::OwnQueries;
+use relayed_queries::RelayedQueries;
 
-/// The directory, and queries under way over chains of relays.
+/// The directory, and open queries over chains of relays.
 pub struct Relays {
+    /// The distance to every known user.
     pub directory: Directory,
-    pub questions: Questions,
-    pub trails: Trails,
-    /// Announcements of distances, by relay.
+    /// Open queries of this node.
+    pub own_queries: OwnQueries,
+    /// Queries of others that are passed on.
+    pub relayed_queries: RelayedQueries,
+    /// Limits the rate of announcements of distances, by relay.
     pub announcements: Budget<SessionId>,
 }
 
@@ -29,8 +32,8 @@ impl Default for Relays {
     fn default() -> Relays {
         Relays {
             directory: Directory::default(),
-            questions: Questions::default(),
-            trails: Trails::default(),
+            own_queries: OwnQueries::default(),
+            relayed_queries: RelayedQueries::default(),
             announcements: Budget::new(ANNOUNCEMENT_BURST, ANNOUNCEMENT_REFILL),
         }
     }

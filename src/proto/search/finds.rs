@@ -12,13 +12,13 @@ use crate::wire::control::Find;
 /// Open searches by their id, at most [`MAX_FINDS`]. Each is kept for [`FIND_LIFE`].
 #[derive(Debug, Default)]
 pub struct Finds {
-    open: BTreeMap<u64, NameSearch>,
+    open: BTreeMap<u64, OpenFind>,
     /// The earliest time of the next removal of expired searches.
     sweep: Moment,
 }
 
 #[derive(Debug)]
-struct NameSearch {
+struct OpenFind {
     /// The neighbour that sent it; `None` for a search of this node.
     from: Option<SessionId>,
     /// The message as this node passes it on.
@@ -40,7 +40,7 @@ pub enum Opened {
     Refused,
 }
 
-impl NameSearch {
+impl OpenFind {
     fn matches(&self, folded: &str, user: &UserId) -> bool {
         self.find.user == Some(*user) || self.folded.as_deref().is_some_and(|asked| asked == folded)
     }
@@ -61,20 +61,20 @@ impl Finds {
             return Opened::Refused;
         }
         let id = find.id;
-        self.open.insert(id, NameSearch { from, find, folded, answered: BTreeSet::new(), until: now + FIND_LIFE });
+        self.open.insert(id, OpenFind { from, find, folded, answered: BTreeSet::new(), until: now + FIND_LIFE });
         Opened::New
     }
 
     /// Open searches to send to a neighbour that has just connected, without those it sent itself.
     pub fn for_newcomer(&self, newcomer: SessionId, now: Moment) -> Vec<Find> {
-        let open = self.open.values().filter(|wanted| wanted.until > now && wanted.from != Some(newcomer));
-        open.filter(|wanted| wanted.find.hops > 0).map(|wanted| wanted.find.clone()).collect()
+        let open = self.open.values().filter(|entry| entry.until > now && entry.from != Some(newcomer));
+        open.filter(|entry| entry.find.hops > 0).map(|entry| entry.find.clone()).collect()
     }
 
     /// Searches of others that match this (folded) name or user id, each with the neighbour that sent it.
     pub fn matching(&self, folded: &str, user: &UserId, now: Moment) -> Vec<(u64, SessionId)> {
-        let fits = |wanted: &&NameSearch| wanted.until > now && wanted.matches(folded, user);
-        self.open.values().filter(fits).filter_map(|wanted| Some((wanted.find.id, wanted.from?))).collect()
+        let fits = |entry: &&OpenFind| entry.until > now && entry.matches(folded, user);
+        self.open.values().filter(fits).filter_map(|entry| Some((entry.find.id, entry.from?))).collect()
     }
 
     /// The neighbour to which an answer is passed on.
@@ -84,7 +84,7 @@ impl Finds {
 
     /// Whether this is a search of this node for this (folded) name or user id.
     pub fn is_own_for(&self, id: u64, name: &str, user: &UserId) -> bool {
-        self.open.get(&id).is_some_and(|wanted| wanted.from.is_none() && wanted.matches(name, user))
+        self.open.get(&id).is_some_and(|entry| entry.from.is_none() && entry.matches(name, user))
     }
 
     /// Records that a search is answered with a user. False if it was before, or the search has [`MAX_ANSWERS`] answers.

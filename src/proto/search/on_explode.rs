@@ -47,6 +47,7 @@ impl Core {
         }
     }
 
+    /// Handles a flood: answers it, and passes it on if hops are left.
     pub(in crate::proto) fn on_explode(&mut self, peer: Peer, explode: Explode) {
         if let Some(roster) = &explode.roster {
             let Some(roster) = self.checked::<Roster>(peer.conn, roster) else { return };
@@ -71,8 +72,8 @@ impl Core {
             self.cx.dropped(DropReason::ExplodeTooSoon);
             return self.answer_floods();
         }
-        if self.concerns(&origin) && self.take_declaration(declaration, self.cx.now.moment) {
-            self.peers.sought.news(&origin, self.cx.now.moment);
+        if self.concerns(&origin) && self.receive_declaration(declaration, self.cx.now.moment) {
+            self.peers.sought.retry(&origin, self.cx.now.moment);
         }
         if hops > 0 {
             self.flood(Explode { hops: hops - 1, ..explode }, Some(peer.conn));
@@ -93,6 +94,7 @@ impl Core {
         self.answer_floods();
     }
 
+    /// Handles a neighbour's answer to a flood.
     pub(in crate::proto) fn on_exploded(&mut self, conn: ConnId, exploded: Exploded) {
         if !self.search.floods.record_answer(exploded.flood, &conn, &exploded.reached, exploded.messages) {
             return self.cx.dropped(DropReason::UnknownFlood);

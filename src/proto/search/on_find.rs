@@ -74,7 +74,7 @@ impl Core {
         if opened == Opened::Refused {
             return self.cx.dropped(DropReason::FindSeen);
         }
-        let mut meant = self.people.users.called_or_is(name.as_ref(), find.user.as_ref());
+        let mut meant = self.people.users.matching(name.as_ref(), find.user.as_ref());
         meant.retain(|user| *user != peer.user && self.search.finds.record_answer(find.id, *user));
         let known: Vec<KnownUser> = meant.iter().map(|user| self.known_user(user, &peer.user, false)).collect();
         if !known.is_empty() {
@@ -114,7 +114,7 @@ impl Core {
         {
             return false;
         }
-        self.commands.lookups.found_one(roster.user, self.cx.now.moment);
+        self.commands.lookups.record_found(roster.user, self.cx.now.moment);
         true
     }
 }

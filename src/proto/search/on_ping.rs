@@ -11,7 +11,7 @@ use crate::id::{ConnId, NetworkId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
-use crate::proto::limits::{ASKED_AT_FIRST, ASKED_FRIENDS, ASKED_SERVERS, MAX_STANDING_IN};
+use crate::proto::limits::{ASKED_AT_FIRST, ASKED_FRIENDS, ASKED_SERVERS, MAX_SUBSTITUTES};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::people::People;
@@ -76,17 +76,17 @@ impl Core {
         let up: Vec<ConnId> = self.peers.connections.iter_up().map(|peer| peer.conn).collect();
         let members = missing.iter().map(|target| self.asked_at_once(target)).max().unwrap_or(0);
         for conn in pick(up, members, &mut self.cx.rng, |_| true) {
-            self.ask_for_marks(conn, missing);
+            self.request_summaries(conn, missing);
         }
     }
 
     /// Dials a few sessions of the users whom the target's link list names, since none of them is connected. Does nothing if
     /// no further stranger could stay connected.
     fn dial_friends_of(&mut self, target: &UserId, count: usize) {
-        if self.strangers().len() >= MAX_STANDING_IN {
+        if self.unlinked_peers().len() >= MAX_SUBSTITUTES {
             return;
         }
-        let names = self.presence.horizon.names(target);
+        let names = self.presence.horizon.listed_by(target);
         let Core { cx: Context { me, rng, .. }, people: People { sessions, .. }, peers, .. } = self;
         let of_them = names.iter().flat_map(|user| sessions.of_user(user));
         let chosen = pick(of_them, count, rng, |session| session != me && !peers.connections.has(session));
@@ -103,7 +103,7 @@ impl Core {
         self.ask_newcomer_for_missing(peer);
         self.send_open_finds(peer);
         self.answer_open_finds(&peer.user);
-        self.keep_if_far(&peer.user);
+        self.keep_if_within_two_links(&peer.user);
         self.meet_member(peer);
         if self.people.links.wants(&peer.user) {
             self.search.members.check_soon(&mut self.cx.rng, self.cx.now.moment);
@@ -129,6 +129,7 @@ impl Core {
         up.filter(|peer| self.is_my_server(&peer.session)).collect()
     }
 
+    /// Handles a ping request: for this user from the asker itself or introduced by a neighbour, or for another user.
     pub(in crate::proto) fn on_request_ping(&mut self, peer: Peer, request: RequestPing) {
         let Some(declaration) = self.checked::<Declaration>(peer.conn, &request.declaration) else { return };
         if request.target != self.cx.config.user {
@@ -180,7 +181,7 @@ impl Core {
             self.cx.dropped(DropReason::PingOverBudget);
             return false;
         }
-        if relayed && !self.is_askers_own(request, asker) {
+        if relayed && !self.is_signed_by_asker(request, asker) {
             self.strike(conn, DropReason::PingOfAnother);
             return false;
         }
@@ -194,7 +195,7 @@ impl Core {
     /// Passes a request on to the target's live sessions, with the address observed for the asker.
     fn introduce(&mut self, asker: ConnId, request: &RequestPing) {
         let Some(addr) = self.peers.connections.get(&asker).map(|neighbour| neighbour.addr) else { return };
-        let observed = Some(Addr(addr)).filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
+        let observed = Some(Addr(addr)).filter(|addr| crate::proto::people::sessions::is_shareable(&addr.0));
         for Peer { conn, .. } in self.peers.connections.of_user(&request.target) {
             let request = RequestPing { hops: 0, observed, ..request.clone() };
             self.cx.send(conn, Control::RequestPing(request));
@@ -222,7 +223,7 @@ impl Core {
             declaration.addrs.iter().map(|addr| addr.0).filter(|addr| linked && self.is_in_own_networks(&addr.ip()));
         let places: BTreeSet<SocketAddr> = request.observed.map(|addr| addr.0).into_iter().chain(near).collect();
         if linked {
-            self.take_declaration(declaration, self.cx.now.moment);
+            self.receive_declaration(declaration, self.cx.now.moment);
         }
         if self.peers.connections.up(&asker).is_some() || places.is_empty() {
             return;
@@ -231,7 +232,7 @@ impl Core {
             return self.cx.dropped(DropReason::IntroductionOverBudget);
         }
         for addr in places {
-            self.people.sessions.note_address(&asker, addr, Provenance::Hinted, self.cx.now.moment);
+            self.people.sessions.add_address(&asker, addr, Provenance::Hinted, self.cx.now.moment);
             self.dial(Dial { addr, purpose: Purpose::Seek(asker) }, Some(asker));
         }
     }

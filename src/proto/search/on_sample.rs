@@ -26,7 +26,7 @@ impl Core {
             return;
         }
         self.remember_member(peer.session);
-        if self.peers.connections.get(&peer.conn).is_some_and(|neighbour| neighbour.mine) {
+        if self.peers.connections.get(&peer.conn).is_some_and(|neighbour| neighbour.dialled) {
             self.send_sample(peer, true);
         }
     }
@@ -51,7 +51,7 @@ impl Core {
         if let Some(out) = self.search.members.insert(session, bound, &mut self.cx.rng)
             && let Some(user) = self.people.sessions.get(&out).map(|known| known.user)
         {
-            self.forget_if_strange(&user);
+            self.forget_if_unneeded(&user);
         }
     }
 
@@ -69,6 +69,7 @@ impl Core {
         self.cx.send(peer.conn, Control::Sample(Sample { members: List(members), answer }));
     }
 
+    /// Handles a sample of members, and answers it if it begins an exchange.
     pub(in crate::proto) fn on_sample(&mut self, peer: Peer, sample: Sample) {
         if !self.is_closed() {
             return self.cx.dropped(DropReason::SampleInOpenNetwork);
@@ -97,12 +98,12 @@ impl Core {
             };
             let session = declaration.session;
             let heard = Moment(self.cx.now.moment.0.saturating_sub(held.age_ms));
-            self.take_declaration(declaration, heard);
+            self.receive_declaration(declaration, heard);
             if self.people.sessions.get(&session).is_some_and(|known| known.user == user) && session != self.cx.me {
                 self.remember_member(session);
             }
         }
-        self.take_cards(conn, &known);
+        self.receive_cards(conn, &known);
     }
 
     /// Random connections: those to strangers, without strangers that were dialled because they are linked with a missing
@@ -110,7 +111,7 @@ impl Core {
     fn random_neighbours(&self) -> Vec<ConnId> {
         let missing: Vec<UserId> = self.peers.sought.missing().collect();
         let stands_in = |user: &UserId| missing.iter().any(|target| self.presence.horizon.is_near(user, target));
-        self.strangers().into_iter().filter(|(_, user)| !stands_in(user)).map(|(conn, _)| conn).collect()
+        self.unlinked_peers().into_iter().filter(|(_, user)| !stands_in(user)).map(|(conn, _)| conn).collect()
     }
 
     /// Keeps the random share of neighbours. Dials random sessions when there are too few random neighbours, or too few that
@@ -124,7 +125,7 @@ impl Core {
         let random = self.random_neighbours();
         let chosen: Vec<ConnId> = random.iter().copied().filter(|conn| self.is_chosen(conn)).collect();
         let (all, own) =
-            (random_share(self.peers.connections.iter_up().count() - self.strangers().len()), chosen.len());
+            (random_share(self.peers.connections.iter_up().count() - self.unlinked_peers().len()), chosen.len());
         let short = all.saturating_sub(random.len()).max(all.div_ceil(2).saturating_sub(own));
         if short > 0 {
             // The first time as many as needed. If that was not enough, many sessions of the sample are dead.

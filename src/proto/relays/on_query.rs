@@ -1,18 +1,18 @@
-//! Presence over relays. Whoever misses somebody it is linked with asks the relays and servers beside it; these pass the
-//! question to the ones that are nearer, the last one to the missing one, who answers if it links the asker. The answer goes
-//! back the way of the question, and so does every change after it, as long as the question is remembered.
+//! Queries for missing users over relays. A node that misses a linked user asks its neighbouring relays and servers. These pass
+//! the query to relays that are nearer to the target, and the last one to the target itself, which answers if it is linked
+//! with the asker. The answer returns on the path of the query, and so does every later change while the query is held.
 //!
-//! Nobody else is told. A relay may claim that somebody is there who is not; it cannot make their declaration, and its word
-//! counts only with whoever asked it.
+//! Nobody else gets the answers. A relay can falsely claim that a user is online, but it cannot forge the user's declaration,
+//! and its claim counts only with nodes that have asked it.
 
 use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::sign::verify;
 use crate::identity::{Checked, Domain};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
-use crate::proto::limits::{ASK_HOPS, MAX_INTERESTS_PER_ASKER, MAX_TRAILS_PER_RELAY};
+use crate::proto::limits::{ASK_HOPS, MAX_INTERESTS_PER_ASKER, MAX_RELAYED_QUERIES_PER_RELAY};
 use crate::proto::peer::Peer;
-use crate::proto::relays::trails::{Asked, Gone, Key};
+use crate::proto::relays::relayed_queries::{Gone, Key, Received};
 use crate::time::Moment;
 use crate::wire::addr::Addr;
 use crate::wire::codec::{Fixed, List};
@@ -23,7 +23,7 @@ use crate::wire::control::{
 use crate::wire::record::{Declaration, KeyCard, Roster};
 
 impl Core {
-    /// Asks relays and servers beside me for a missing user, to whom I am linked as far as I know.
+    /// Asks neighbouring relays and servers for a missing user with whom this user wants a link.
     pub(in crate::proto) fn ask_relays(&mut self, target: &UserId) {
         if !self.people.links.wants(target) || self.is_here(target) {
             return;
@@ -31,43 +31,43 @@ impl Core {
         let fresh = rand_core::Rng::next_u64(&mut self.cx.rng) | 1;
         let up = self.peers.connections.iter_up();
         for Peer { conn, session, .. } in up.filter(|peer| self.is_carrier(peer.conn)).collect::<Vec<_>>() {
-            if let Some(id) = self.relays.questions.ask(session, *target, fresh, self.cx.now.moment) {
-                self.ask_over(conn, id, *target);
+            if let Some(id) = self.relays.own_queries.ask(session, *target, fresh, self.cx.now.moment) {
+                self.send_query(conn, id, *target);
             }
         }
     }
 
-    /// Asks anew, under another id: two have become linked, and answers that could not be had before may be had now; or it is
-    /// time. Who is not asked any more is not counted on.
-    pub(in crate::proto) fn ask_relays_anew(&mut self, target: &UserId) {
-        let before = self.relays.questions.forget(target);
+    /// Repeats a query under a new id: because a link is new, so that the target answers now, or because it is due. Relays
+    /// that are not asked again stop being witnesses.
+    pub(in crate::proto) fn repeat_query(&mut self, target: &UserId) {
+        let before = self.relays.own_queries.remove(target);
         self.ask_relays(target);
-        for relay in before.iter().filter(|relay| !self.relays.questions.has(relay, target)) {
+        for relay in before.iter().filter(|relay| !self.relays.own_queries.was_asked(relay, target)) {
             for session in self.presence.online.of_user(target) {
-                self.presence.online.unvouched(&session, relay, self.cx.now.moment);
+                self.presence.online.remove_witness(&session, relay, self.cx.now.moment);
             }
         }
     }
 
-    /// What was under way to a neighbour on one of two connections may be lost: it is asked again.
-    pub(in crate::proto) fn ask_again(&mut self, neighbour: &SessionId) {
-        let targets = self.relays.questions.asked_of(neighbour);
-        self.relays.questions.lose(neighbour);
+    /// Sends all queries to a neighbour again after a change of connection, on which messages may have been lost.
+    pub(in crate::proto) fn resend_queries(&mut self, neighbour: &SessionId) {
+        let targets = self.relays.own_queries.targets_asked_of(neighbour);
+        self.relays.own_queries.forget_relay(neighbour);
         targets.iter().for_each(|target| self.ask_relays(target));
-        for key in self.relays.trails.unpass(neighbour) {
-            self.pass_question(&key);
+        for key in self.relays.relayed_queries.unpass(neighbour) {
+            self.pass_query(&key);
         }
     }
 
-    /// Asks again for those whose turn it is; who has come by another way is asked for no more.
-    pub(in crate::proto) fn keep_questions(&mut self) {
-        for target in self.relays.questions.due(self.cx.now.moment) {
-            self.ask_relays_anew(&target);
+    /// Repeats the queries that are due. Those for users who have connected here meanwhile end.
+    pub(in crate::proto) fn repeat_due_queries(&mut self) {
+        for target in self.relays.own_queries.due(self.cx.now.moment) {
+            self.repeat_query(&target);
         }
     }
 
-    /// A question that may be passed on says that it is mine.
-    fn ask_over(&mut self, conn: ConnId, id: u64, target: UserId) {
+    /// Sends a query. It is signed, since others pass it on.
+    fn send_query(&mut self, conn: ConnId, id: u64, target: UserId) {
         let parts: [&[u8]; 2] = [&id.to_be_bytes(), &target.0];
         let request = RequestPing {
             id,
@@ -85,8 +85,8 @@ impl Core {
         self.cx.send(conn, Control::RequestPing(request));
     }
 
-    /// Whether the asker itself has asked for this target under this id.
-    pub(in crate::proto) fn is_askers_own(&self, request: &RequestPing, asker: &SessionId) -> bool {
+    /// Whether the asker has signed this target and id.
+    pub(in crate::proto) fn is_signed_by_asker(&self, request: &RequestPing, asker: &SessionId) -> bool {
         let parts: [&[u8]; 2] = [&request.id.to_be_bytes(), &request.target.0];
         let holds = |signature: &Fixed<64>| {
             let (scheme, network) = (self.cx.verifier.scheme, &self.cx.verifier.network);
@@ -95,30 +95,32 @@ impl Core {
         request.signature.as_ref().is_some_and(holds)
     }
 
-    /// A question comes to me, a relay or server: it is remembered, and goes on.
+    /// Holds a query of another and passes it on, as a relay or server.
     pub(in crate::proto) fn relay_query(&mut self, peer: Peer, request: &RequestPing, asker: SessionId) {
-        let most = if self.shares_directory(peer.conn) { MAX_TRAILS_PER_RELAY } else { MAX_INTERESTS_PER_ASKER };
+        let most =
+            if self.shares_directory(peer.conn) { MAX_RELAYED_QUERIES_PER_RELAY } else { MAX_INTERESTS_PER_ASKER };
         let key = (request.target, request.id);
-        match self.relays.trails.ask(request, asker, peer.session, most, self.cx.now.moment) {
-            Asked::New => self.pass_question(&key),
-            Asked::Known => {}
-            Asked::Circle => return self.cx.dropped(DropReason::PingSeen),
-            Asked::Refused => return self.cx.dropped(DropReason::TooManyPings),
+        match self.relays.relayed_queries.receive(request, asker, peer.session, most, self.cx.now.moment) {
+            Received::New => self.pass_query(&key),
+            Received::Known => {}
+            Received::Loop => return self.cx.dropped(DropReason::PingSeen),
+            Received::Refused => return self.cx.dropped(DropReason::TooManyPings),
         }
-        self.tell_answers(&key, peer.session);
+        self.send_answers(&key, peer.session);
     }
 
-    /// The questions after a user who has come here, or nearer.
-    pub(in crate::proto) fn pass_questions(&mut self, target: &UserId) {
-        for key in self.relays.trails.after(target) {
-            self.pass_question(&key);
+    /// Passes on the queries for a user who has connected here or come nearer.
+    pub(in crate::proto) fn pass_queries(&mut self, target: &UserId) {
+        for key in self.relays.relayed_queries.for_target(target) {
+            self.pass_query(&key);
         }
     }
 
-    /// To the target's sessions, if they are here, with the place where I see the asker; else to relays and servers nearer.
-    fn pass_question(&mut self, key: &Key) {
-        let Some(trail) = self.relays.trails.get(key) else { return };
-        let (asker, request) = (trail.asker, trail.request.clone());
+    /// Passes a query to the target's sessions with the address observed for the asker, or, if none is connected, to relays
+    /// and servers that are nearer.
+    fn pass_query(&mut self, key: &Key) {
+        let Some(query) = self.relays.relayed_queries.get(key) else { return };
+        let (asker, request) = (query.asker, query.request.clone());
         let here = self.peers.connections.of_user(&key.0);
         if !here.is_empty() {
             let observed = self
@@ -127,9 +129,9 @@ impl Core {
                 .up(&asker)
                 .and_then(|conn| self.peers.connections.get(&conn))
                 .map(|n| Addr(n.addr));
-            let observed = observed.filter(|addr| crate::proto::people::sessions::may_travel(&addr.0));
+            let observed = observed.filter(|addr| crate::proto::people::sessions::is_shareable(&addr.0));
             for Peer { conn, session, .. } in here {
-                if self.relays.trails.pass(key, session) {
+                if self.relays.relayed_queries.pass(key, session) {
                     let request = RequestPing { hops: 0, observed, ..request.clone() };
                     self.cx.send(conn, Control::RequestPing(request));
                 }
@@ -138,17 +140,19 @@ impl Core {
         }
         let hops = request.hops.min(ASK_HOPS).saturating_sub(1);
         for Peer { conn, session, .. } in if hops > 0 { self.nearer(&key.0) } else { Vec::new() } {
-            if session != asker && self.relays.trails.pass(key, session) {
+            if session != asker && self.relays.relayed_queries.pass(key, session) {
                 self.cx.send(conn, Control::RequestPing(RequestPing { hops, observed: None, ..request.clone() }));
             }
         }
     }
 
-    /// What is known already, to somebody who brings a question anew.
-    fn tell_answers(&mut self, key: &Key, to: SessionId) {
-        let Some((conn, trail)) = self.peers.connections.up(&to).zip(self.relays.trails.get(key)) else { return };
+    /// Sends the answers so far to a neighbour from which the query has come.
+    fn send_answers(&mut self, key: &Key, to: SessionId) {
+        let Some((conn, query)) = self.peers.connections.up(&to).zip(self.relays.relayed_queries.get(key)) else {
+            return;
+        };
         let known = |heard: Moment| self.cx.now.moment.since(heard).as_millis() as u64;
-        let answers = trail.answers().map(|answer| (answer.declaration.signed().clone(), known(answer.heard)));
+        let answers = query.answers().map(|answer| (answer.declaration.signed().clone(), known(answer.heard)));
         let declarations: Vec<KnownDeclaration> = answers
             .map(|(declaration, age_ms)| KnownDeclaration { declaration, age_ms, observed: None, live: Some(true) })
             .collect();
@@ -159,7 +163,7 @@ impl Core {
         }
     }
 
-    /// Somebody I am linked with asks for me, over relays: what I say of myself, to whoever brought the question.
+    /// Answers a query of a linked user for this user with its own records, on the connection that brought the query.
     pub(in crate::proto) fn answer_query(&mut self, conn: ConnId, id: u64) {
         let declaration = self.people.myself.declaration.signed().clone();
         let answer = KnownUser {
@@ -171,12 +175,12 @@ impl Core {
         self.send_known(conn, id, vec![answer], false);
     }
 
-    /// Answers to questions that I passed on go back to where these came from. True if it was one.
+    /// Passes answers to relayed queries back to the neighbours that sent these. False if the list answers none.
     pub(in crate::proto) fn pass_answer(&mut self, peer: Peer, list: &DeliverKnownList) -> bool {
         let mut passed = false;
         for known in list.users.iter() {
             let key = (known.user, list.id);
-            if self.relays.trails.awaits(&key, &peer.session) {
+            if self.relays.relayed_queries.may_answer(&key, &peer.session) {
                 passed = true;
                 self.take_answer(peer.conn, &key, known, peer.session);
             }
@@ -196,11 +200,12 @@ impl Core {
                 return self.cx.dropped(DropReason::AnswerAboutAnother);
             }
             let heard = Moment(self.cx.now.moment.0.saturating_sub(held.age_ms));
-            self.tell_trail(key, declaration, heard, by, known.clone());
+            self.pass_declaration(key, declaration, heard, by, known.clone());
         }
     }
 
-    /// Whether everything that is said of a user is of that user and signed: what is passed on is laid at my door.
+    /// Whether all records about a user are that user's own and correctly signed. Checked before they are passed on, since
+    /// invalid records count against the node that sends them.
     pub(in crate::proto) fn is_sound(&mut self, conn: ConnId, known: &KnownUser) -> bool {
         let mut users = Vec::new();
         if let Some(roster) = &known.roster {
@@ -219,8 +224,9 @@ impl Core {
         sound
     }
 
-    /// Passes what a session says of itself to where a question came from, with roster and key cards as they were brought.
-    fn tell_trail(
+    /// Passes a session's declaration to the neighbours that a query came from, with the roster and key cards that were
+    /// received with it.
+    fn pass_declaration(
         &mut self,
         key: &Key,
         declaration: Checked<Declaration>,
@@ -230,60 +236,62 @@ impl Core {
     ) {
         let live = declaration.online.then_some(true);
         let age_ms = self.cx.now.moment.since(heard).as_millis() as u64;
-        let said = KnownDeclaration { declaration: declaration.signed().clone(), age_ms, observed: None, live };
+        let held = KnownDeclaration { declaration: declaration.signed().clone(), age_ms, observed: None, live };
         let cards = brought.cards.iter().filter_map(|card| Checked::<KeyCard>::from_store(card).ok());
         let card = cards.filter(|card| card.session == declaration.session).map(|card| card.seq).max().unwrap_or(0);
-        let known = KnownUser { declarations: List(vec![said]), ..brought };
-        for to in self.relays.trails.answer(key, declaration, card, heard, by) {
+        let known = KnownUser { declarations: List(vec![held]), ..brought };
+        for to in self.relays.relayed_queries.record_answer(key, declaration, card, heard, by) {
             if let Some(conn) = self.peers.connections.up(&to) {
                 self.send_known(conn, key.1, vec![known.clone()], false);
             }
         }
     }
 
-    /// Somebody who is here has declared something else: those whom it answered are told.
-    pub(in crate::proto) fn tell_trails(&mut self, session: &SessionId, user: &UserId) {
+    /// Passes a new declaration of a connected session to the queries that it has answered.
+    pub(in crate::proto) fn update_answers(&mut self, session: &SessionId, user: &UserId) {
         let declared = self.people.sessions.get(session).and_then(|known| known.declaration());
         let declaration = declared.and_then(|declared| Checked::<Declaration>::from_store(&declared.signed()).ok());
-        for key in self.relays.trails.answered_by(user, session) {
+        for key in self.relays.relayed_queries.answered_by(user, session) {
             if let Some(declaration) = declaration.clone() {
-                self.tell_trail(&key, declaration, self.cx.now.moment, *session, KnownUser::empty(*user));
+                self.pass_declaration(&key, declaration, self.cx.now.moment, *session, KnownUser::empty(*user));
             }
         }
     }
 
-    /// A relay takes its word back.
-    pub(in crate::proto) fn hear_gone(&mut self, by: SessionId, mark: &UserMark) {
-        for session in mark.sessions.iter().filter(|session| session.live == Some(false)) {
-            let gone = self.relays.trails.unsay(mark.user, session.session, &by);
-            self.tell_gone(gone);
+    /// Handles that a relay withdraws its claims about sessions.
+    pub(in crate::proto) fn on_withdrawn(&mut self, by: SessionId, summary: &UserMark) {
+        for session in summary.sessions.iter().filter(|session| session.live == Some(false)) {
+            let gone = self.relays.relayed_queries.withdraw(summary.user, session.session, &by);
+            self.send_gone(gone);
         }
     }
 
-    /// A neighbour is gone: what was known by it is taken back, and asked by another way.
-    pub(in crate::proto) fn lose_trails(&mut self, neighbour: &SessionId) {
-        self.relays.questions.lose(neighbour);
-        let (gone, anew) = self.relays.trails.lose(neighbour);
-        self.tell_gone(gone);
-        anew.iter().for_each(|target| self.pass_questions(target));
+    /// Withdraws the claims of a neighbour that has disconnected, and passes its queries on by other paths.
+    pub(in crate::proto) fn forget_relay(&mut self, neighbour: &SessionId) {
+        self.relays.own_queries.forget_relay(neighbour);
+        let (gone, again) = self.relays.relayed_queries.forget_neighbour(neighbour);
+        self.send_gone(gone);
+        again.iter().for_each(|target| self.pass_queries(target));
     }
 
-    /// What relays said of somebody counts no more once none of them knows where they are.
-    pub(in crate::proto) fn lose_ways(&mut self, user: &UserId) {
+    /// Withdraws the claims of relays about a user whom no relay can reach any more.
+    pub(in crate::proto) fn lose_route(&mut self, user: &UserId) {
         if self.relays.directory.is_reachable(&short(&user.0)) {
             return;
         }
-        let gone = self.relays.trails.lose_ways(user);
-        self.tell_gone(gone);
+        let gone = self.relays.relayed_queries.lose_route(user);
+        self.send_gone(gone);
     }
 
-    fn tell_gone(&mut self, gone: Vec<Gone>) {
-        for Gone { to, user, session } in gone {
-            let mark =
+    /// Notifies neighbours that sessions cannot be reached any more.
+    fn send_gone(&mut self, gone: Vec<Gone>) {
+        for Gone { notify, user, session } in gone {
+            let summary =
                 SessionMark { session: short(&session.0), seq: None, card: None, links: None, live: Some(false) };
-            let mark = UserMark { user: short(&user.0), version: None, sessions: List(vec![mark]), distance: None };
-            for conn in to.iter().filter_map(|to| self.peers.connections.up(to)).collect::<Vec<_>>() {
-                self.cx.send(conn, Control::Digest(Digest { users: List(vec![mark.clone()]) }));
+            let summary =
+                UserMark { user: short(&user.0), version: None, sessions: List(vec![summary]), distance: None };
+            for conn in notify.iter().filter_map(|to| self.peers.connections.up(to)).collect::<Vec<_>>() {
+                self.cx.send(conn, Control::Digest(Digest { users: List(vec![summary.clone()]) }));
             }
         }
     }
