@@ -41,6 +41,7 @@ const QUIET: &str = "quinn_udp=error";
 
 /// What the program shall do.
 pub enum Action {
+    /// Run a node.
     Run(Box<Config>),
     /// Print a new network key file.
     NetworkNew,
@@ -57,14 +58,17 @@ pub enum Action {
 /// A data directory and the name of its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataDir {
+    /// The name of the user, as given or derived from the host name.
     pub name: Name,
     /// Whether the name was given. A name derived from the host name is replaced by that of the directory's owner.
     pub named: bool,
+    /// The directory. It need not exist.
     pub dir: PathBuf,
 }
 
 /// A validated configuration of a node.
 pub struct Config {
+    /// The data directory and its user.
     pub data: DataDir,
     /// If given, it must be free; 0 is any free port. `None`: [`DEFAULT_PORT`], or any free port if that is in use.
     pub port: Option<u16>,
@@ -72,12 +76,15 @@ pub struct Config {
     pub threads: NonZeroUsize,
     /// Bits of [`roles`].
     pub roles: u32,
+    /// Whether links requested by strangers are accepted without asking.
     pub accept: Accept,
-    /// Each `host:port`, an IPv6 address in brackets.
+    /// Nodes to connect to at the start, at most 64. Each is a `darkchat:` address or `host:port`, an IPv6 address in brackets.
     pub bootstrap: Vec<String>,
     /// Find others on the local link by mDNS.
     pub lan: bool,
+    /// The network to join: that of the key file, or the open network.
     pub network: NetworkKey,
+    /// The user interface to run.
     pub interface: Interface,
     /// Ignore the end of standard input.
     pub headless: bool,

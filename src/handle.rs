@@ -20,9 +20,11 @@ pub const STOPS_WITHIN: Duration = Duration::from_millis(1600);
 /// From a user interface to the node.
 #[derive(Debug)]
 pub enum UiMessage {
+    /// A command to carry out.
     Request(Request),
     /// Every `message` notice up to this arrival number has been written and flushed. The store records this.
     Printed {
+        /// The highest arrival number that was written.
         arrival: u64,
     },
 }
@@ -32,22 +34,33 @@ pub enum UiMessage {
 pub enum NodeMessage {
     /// The first message, once: the node accepts connections.
     Ready(Box<Ready>),
-    /// `line` is that of the request it answers.
-    Notice { line: Option<u64>, notice: Notice },
+    /// Something to show.
+    Notice {
+        /// The input line of the request that it answers; `None` if it answers none.
+        line: Option<u64>,
+        /// What happened.
+        notice: Notice,
+    },
     /// The last message: everything is stored and sent.
     Stopped,
-    /// The last message: the node failed.
+    /// The last message: the node failed. Holds the reason as one line.
     Failed(String),
 }
 
 /// The contents of the `ready` event.
 #[derive(Debug, Clone)]
 pub struct Ready {
+    /// The name of the user.
     pub user: String,
+    /// The id of the user.
     pub id: UserId,
+    /// The id of this session.
     pub session: SessionId,
+    /// The UDP addresses at which the node accepts connections; never a wildcard.
     pub listen: Vec<SocketAddr>,
+    /// The closed network; `None` in the open network.
     pub network: Option<NetworkId>,
+    /// The roles that the session declares: `"relay"`, `"server"`.
     pub roles: Vec<&'static str>,
     /// The identity was just created. User interfaces then show its fingerprint and how to back it up.
     pub fresh: bool,
@@ -55,6 +68,8 @@ pub struct Ready {
 
 /// The user interface's ends of the channels.
 pub struct Handle {
+    /// Sends requests. It is bounded by [`REQUESTS`].
     pub to_node: mpsc::Sender<UiMessage>,
+    /// Receives notices.
     pub from_node: mpsc::UnboundedReceiver<NodeMessage>,
 }

@@ -15,13 +15,17 @@ const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// A validated configuration of a run.
 pub struct Simulation {
+    /// The parameters of the run.
     pub order: Params,
-    /// The scenario and the topology by the names they were asked for.
+    /// The name of the scenario.
     pub scenario: &'static str,
+    /// The name of the topology.
     pub topology: &'static str,
+    /// Whether the report is printed as JSON instead of a table.
     pub json: bool,
 }
 
+/// Validates the arguments of `darknode sim`.
 pub fn resolve(args: &SimArgs) -> Result<Simulation, ConfigError> {
     let (scenario, which) = one_of("scenario", &args.scenario, &Scenario::ALL)?;
     let figure3 = which == Scenario::Figure3;
@@ -55,7 +59,7 @@ pub fn resolve(args: &SimArgs) -> Result<Simulation, ConfigError> {
     Ok(Simulation { order, scenario, topology, json: args.json })
 }
 
-/// The value that goes by a name, and the name.
+/// Looks up a value by its name, and returns both.
 fn one_of<T: Copy>(
     what: &str,
     typed: &str,

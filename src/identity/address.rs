@@ -1,5 +1,6 @@
-//! `darkchat:USER@PLACE,…`: whom one wants to reach, and where they may be met. Made to be copied, scanned or read aloud to
-//! somebody; whoever answers at a place with another key is not meant.
+//! Contact addresses: `darkchat:USER@IP:PORT,…` names a user and socket addresses at which they may be reached. People copy
+//! them, scan them as QR codes or read them aloud. A session at one of the addresses that belongs to another user is not the
+//! one that was meant, and the connection must be closed.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,21 +8,23 @@ use std::str::FromStr;
 
 use crate::id::UserId;
 
-/// What an address begins with.
+/// The prefix of a contact address.
 pub const SCHEME: &str = "darkchat:";
-/// Places in one address: as many as a declaration has.
+/// The maximum number of socket addresses in a contact address: as many as a declaration has.
 pub const MAX_PLACES: usize = 8;
 
-/// A user, and where they may be met, the likeliest place first.
+/// A user, and socket addresses at which they may be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactAddress {
+    /// The user.
     pub user: UserId,
+    /// At most [`MAX_PLACES`], the most likely first. Ports are not 0; addresses are neither unspecified nor multicast.
     pub places: Vec<SocketAddr>,
 }
 
-/// A text that is no address.
+/// The text is not a contact address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this is no address; \\me shows one: darkchat:USER@IP:PORT")]
+#[error("this is not an address; \\me shows one: darkchat:USER@IP:PORT")]
 pub struct BadAddress;
 
 impl FromStr for ContactAddress {
@@ -31,9 +34,9 @@ impl FromStr for ContactAddress {
         let rest = text.strip_prefix(SCHEME).ok_or(BadAddress)?;
         let (user, places) = rest.split_once('@').unwrap_or((rest, ""));
         let user = user.parse().map_err(|_| BadAddress)?;
-        let places = places.split(',').filter(|place| !place.is_empty());
+        let places = places.split(',').filter(|addr| !addr.is_empty());
         let places: Vec<SocketAddr> =
-            places.map(|place| place.parse().map_err(|_| BadAddress)).collect::<Result<_, _>>()?;
+            places.map(|addr| addr.parse().map_err(|_| BadAddress)).collect::<Result<_, _>>()?;
         let can_be_dialled =
             |addr: &SocketAddr| addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast();
         if places.len() > MAX_PLACES || !places.iter().all(can_be_dialled) {
@@ -55,16 +58,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_can_be_typed() {
+    fn an_address_can_be_parsed_from_its_text() {
         for places in [vec![], vec!["10.0.0.1:5"], vec!["10.0.0.1:5", "[2001:db8::1]:6"]] {
-            let places = places.iter().map(|place| place.parse().unwrap()).collect();
+            let places = places.iter().map(|addr| addr.parse().unwrap()).collect();
             let address = ContactAddress { user: UserId([7; 32]), places };
             assert_eq!(address.to_string().parse(), Ok(address));
         }
     }
 
     #[test]
-    fn what_nobody_can_be_met_by_is_refused() {
+    fn invalid_addresses_are_refused() {
         let user = UserId([7; 32]);
         for places in
             ["10.0.0.1", "10.0.0.1:0", "0.0.0.0:5", "224.0.0.1:5", "host:5", "10.0.0.1:5;", &"10.0.0.1:5,".repeat(9)]

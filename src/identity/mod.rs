@@ -1,4 +1,4 @@
-//! Keys, signatures, records, names, sealing, the network key: who is who, without any I/O.
+//! Keys, signatures, signed records, names, sealed envelopes and network keys. Nothing here does I/O.
 
 pub mod address;
 pub mod name;

@@ -1,9 +1,9 @@
-//! Names come from strangers: what one may look like, and how strangers' text is made harmless to print.
+//! Validation of user names, and escaping of untrusted text for display.
 //!
-//! Both judge characters by tables of the few that matter. A name is read aloud, typed and compared, so everything that
-//! cannot be seen is refused in it. A text is only read, so it keeps what writing systems and emoji need (joiners,
-//! variation selectors, combining marks), but no more than eight of them on one character; everything that commands
-//! a terminal, turns the direction of reading or hides a message is shown as its number.
+//! Names are typed, compared and read aloud, so they contain no invisible characters. Other text is only read. It keeps the
+//! joiners, variation selectors and combining marks that writing systems and emoji need, but at most eight joiners and
+//! combining marks on one character. Characters that control a terminal, change the text direction or hide text are shown as
+//! escapes.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -13,43 +13,48 @@ use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Marks and joiners that one character of a text may carry: more than any script needs, fewer than cover the line above.
-const MARKS: usize = 8;
+/// The maximum number of combining marks and joiners on one character of a text: more than any script needs, and too few to
+/// cover the line above.
+const MAX_COMBINING: usize = 8;
 
-/// Characters of a name (design §3).
-const LONGEST: usize = 32;
+/// The maximum number of characters in a name.
+const MAX_CHARS: usize = 32;
 
-/// A user's name: 1–32 characters in NFC, without control, bidi, zero-width or other invisible characters, at most 128
-/// bytes. Between its words stands one plain space; it has no `#`, which leads to the short id in `alice#k7q2mz`, and
-/// begins with no `\`, which leads to a macro.
+/// A user name: 1 to 32 characters in NFC, at most 128 bytes, without control, bidirectional, zero-width or other invisible
+/// characters. The only white space is single U+0020 between other characters. A name contains no `#`, which separates name and
+/// short id in `alice#k7q2mz`, and does not begin with a combining mark or with `\`, which begins a macro.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
 
-/// Why a text is no name.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
+    /// The name is empty or too long.
     #[error("a name has 1 to 32 characters")]
     Length,
+    /// The name contains a control character, an invisible character, or one that changes the text direction.
     #[error("a name has no control, invisible or direction-changing characters")]
     Character,
+    /// The name contains white space other than single spaces between other characters.
     #[error("a name has no white space but single spaces between its words")]
     Space,
+    /// The name contains `#`, or begins with a backslash or a combining mark.
     #[error("a name has no # and does not begin with a backslash or a combining mark")]
     Reserved,
 }
 
 impl Name {
-    /// The name a text is, after NFC.
+    /// Normalizes a text to NFC and validates it.
     pub fn parse(text: &str) -> Result<Name, BadName> {
-        // A character of NFC is made of at most four, of at most four bytes each: beyond that it is too long unread.
-        if text.len() > LONGEST * 16 {
+        // NFC composes a character from at most four, of at most four bytes each. A longer text need not be normalized.
+        if text.len() > MAX_CHARS * 16 {
             return Err(BadName::Length);
         }
         let name: String = text.nfc().collect();
-        if !(1..=LONGEST).contains(&name.chars().count()) {
+        if !(1..=MAX_CHARS).contains(&name.chars().count()) {
             return Err(BadName::Length);
         }
-        if name.chars().any(|c| c.is_control() || within(c, &COMMANDS) || within(c, &UNSEEN)) {
+        if name.chars().any(|c| c.is_control() || within(c, &FORMATTING) || within(c, &INVISIBLE)) {
             return Err(BadName::Character);
         }
         let spaces = name.starts_with(' ') || name.ends_with(' ') || name.contains("  ");
@@ -62,13 +67,14 @@ impl Name {
         Ok(Name(name.into()))
     }
 
+    /// The name in NFC.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What is compared to see whether two names clash: NFKC, every character to upper and then to lower case (so that
-    /// `ß` is `ss` and both sigmas are one), and NFKC again. Look-alikes of different scripts stay different; against
-    /// those stand pinned keys.
+    /// The form in which names are compared: NFKC, each character converted to upper case and then to lower case (so that `ß`
+    /// equals `ss` and both lower-case sigmas are equal), and NFKC again. Similar characters of different scripts stay
+    /// distinct; users are identified by their keys, not by their names.
     pub fn folded(&self) -> Arc<str> {
         let folded: String = self.0.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect();
         if *folded == *self.0 { self.0.clone() } else { folded.into() }
@@ -81,47 +87,50 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// `text` with everything that could command a terminal or hide other text shown as `\u{1b}`: control characters except
-/// newline and tab, line and paragraph separators, bidi controls, zero-width and tag characters, and marks beyond the
-/// eighth on one character. Joiners, which scripts and emoji need, count as marks. Borrowed where nothing is to be done.
+/// Escapes characters that could control a terminal or hide other text, in the form `\u{1b}`.
+///
+/// These are control characters except newline and tab, line and paragraph separators, bidirectional controls, zero-width and
+/// tag characters, and combining marks and joiners after the eighth on one character. Returns the text itself if it contains
+/// none.
 pub fn harmless(text: &str) -> Cow<'_, str> {
-    let Some((clean, _)) = Dangers::of(text).next() else { return Cow::Borrowed(text) };
+    let Some((clean, _)) = CharsToEscape::of(text).next() else { return Cow::Borrowed(text) };
     let mut shown = String::with_capacity(text.len() + 16);
     let mut copied = clean;
     shown.push_str(&text[..clean]);
-    for (at, danger) in Dangers::of(text) {
+    for (at, c) in CharsToEscape::of(text) {
         shown.push_str(&text[copied..at]);
-        let _ = write!(shown, "\\u{{{:x}}}", u32::from(danger));
-        copied = at + danger.len_utf8();
+        let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
+        copied = at + c.len_utf8();
     }
     shown.push_str(&text[copied..]);
     Cow::Owned(shown)
 }
 
-/// The characters of a text that are not printed as they are, with their places.
-struct Dangers<'a> {
+/// Iterates over the characters of a text that must be escaped, with their byte positions.
+struct CharsToEscape<'a> {
     chars: std::str::CharIndices<'a>,
-    marks: usize,
+    /// Combining marks and joiners on the current character.
+    combining: usize,
 }
 
-impl<'a> Dangers<'a> {
-    fn of(text: &'a str) -> Dangers<'a> {
-        Dangers { chars: text.char_indices(), marks: 0 }
+impl<'a> CharsToEscape<'a> {
+    fn of(text: &'a str) -> CharsToEscape<'a> {
+        CharsToEscape { chars: text.char_indices(), combining: 0 }
     }
 }
 
-impl Iterator for Dangers<'_> {
+impl Iterator for CharsToEscape<'_> {
     type Item = (usize, char);
 
     fn next(&mut self) -> Option<(usize, char)> {
         for (at, c) in self.chars.by_ref() {
             if matches!(c, ' '..='~' | '\n' | '\t') {
-                self.marks = 0;
+                self.combining = 0;
                 continue;
             }
-            let is_mark = matches!(c, '\u{200c}' | '\u{200d}') || is_combining_mark(c);
-            self.marks = if is_mark { self.marks + 1 } else { 0 };
-            if c.is_control() || within(c, &COMMANDS) || self.marks > MARKS {
+            let combines = matches!(c, '\u{200c}' | '\u{200d}') || is_combining_mark(c);
+            self.combining = if combines { self.combining + 1 } else { 0 };
+            if c.is_control() || within(c, &FORMATTING) || self.combining > MAX_COMBINING {
                 return Some((at, c));
             }
         }
@@ -133,8 +142,8 @@ fn within(c: char, table: &[RangeInclusive<char>]) -> bool {
     table.iter().any(|range| range.contains(&c))
 }
 
-/// What turns the direction of reading, separates lines, has no width, or carries text that nobody sees.
-const COMMANDS: [RangeInclusive<char>; 11] = [
+/// Characters that change the text direction, separate lines, have no width, or carry hidden text.
+const FORMATTING: [RangeInclusive<char>; 11] = [
     '\u{61c}'..='\u{61c}',
     '\u{180e}'..='\u{180e}',
     '\u{200b}'..='\u{200b}',
@@ -148,9 +157,9 @@ const COMMANDS: [RangeInclusive<char>; 11] = [
     '\u{e01f0}'..='\u{e0fff}',
 ];
 
-/// What else cannot be seen: joiners, fillers, variation selectors, and the format characters of Unicode (Cf) that only
-/// their own scripts know.
-const UNSEEN: [RangeInclusive<char>; 20] = [
+/// Other invisible characters, which names exclude: joiners, fillers, variation selectors, and format characters (general
+/// category Cf) of single scripts.
+const INVISIBLE: [RangeInclusive<char>; 20] = [
     '\u{ad}'..='\u{ad}',
     '\u{34f}'..='\u{34f}',
     '\u{600}'..='\u{605}',
@@ -184,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_names_of_all_scripts_are_names() {
+    fn names_of_all_scripts_are_valid() {
         for text in
             ["alice", "Zoë", "Анна Каренина", "李小龍", "نور", "अमिताभ", "🦊", "a.b-c_d@e", "x\\y", &"ü".repeat(32)]
         {
@@ -193,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_brought_into_nfc() {
+    fn names_are_normalized_to_nfc() {
         assert_eq!(name("Zoe\u{308}").as_str(), "Zoë");
         assert_eq!(name(&"u\u{308}".repeat(32)).as_str().chars().count(), 32);
     }
@@ -206,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_or_commands_a_terminal_is_in_no_name() {
+    fn names_with_control_or_invisible_characters_are_refused() {
         let bad = "\u{0}\u{7}\n\t\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{34f}\u{61c}\u{180e}\u{200b}\u{200d}\u{200e}\u{202e}\u{2028}\
                    \u{2066}\u{2800}\u{3164}\u{fe0f}\u{feff}\u{fffb}\u{e0041}\u{e0100}";
         for c in bad.chars() {
@@ -215,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn spaces_are_single_plain_and_inside() {
+    fn only_single_inner_spaces_are_allowed() {
         assert_eq!(name("Ann Lee").as_str(), "Ann Lee");
         for text in [" a", "a ", "a  b", " ", "a\u{a0}b", "a\u{3000}b", "a\u{2009}b"] {
             assert_eq!(Name::parse(text), Err(BadName::Space), "{text:?}");
@@ -223,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_meaning_at_the_prompt_is_in_no_name() {
+    fn names_with_syntax_of_the_prompt_are_refused() {
         for text in ["a#b", "#", "\\quit", "\u{301}a"] {
             assert_eq!(Name::parse(text), Err(BadName::Reserved), "{text:?}");
         }
     }
 
     #[test]
-    fn names_that_people_take_for_the_same_fold_to_the_same() {
+    fn names_that_differ_only_in_case_or_compatibility_forms_are_equal_when_folded() {
         for (one, other) in
             [("Alice", "aLICE"), ("Straße", "STRASSE"), ("ΣΟΦΟΣ", "σοφος"), ("ﬁn", "FIN"), ("Ａnn", "ann")]
         {
@@ -240,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn text_without_danger_is_not_copied() {
+    fn text_that_needs_no_escapes_is_not_copied() {
         for text in ["", "hello\n\tworld", "Zoë 李 👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}", "نور", "می\u{200c}خواهم"]
         {
             assert!(matches!(harmless(text), Cow::Borrowed(same) if same == text), "{text:?}");
@@ -248,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_and_hidden_characters_are_shown_as_numbers() {
+    fn control_and_hidden_characters_are_escaped() {
         assert_eq!(harmless("a\u{1b}[31mb\u{7}"), "a\\u{1b}[31mb\\u{7}");
         assert_eq!(harmless("\u{9b}\u{7f}\r"), "\\u{9b}\\u{7f}\\u{d}");
         assert_eq!(harmless("x\u{202e}cod\u{2066}"), "x\\u{202e}cod\\u{2066}");
@@ -256,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_do_not_pile_up() {
+    fn combining_marks_after_the_eighth_are_escaped() {
         let piled = format!("e{}f{}", "\u{301}".repeat(9), "\u{301}".repeat(8));
         assert_eq!(harmless(&piled), format!("e{}\\u{{301}}f{}", "\u{301}".repeat(8), "\u{301}".repeat(8)));
     }
@@ -265,7 +274,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn a_name_read_again_is_the_same_name(text in "\\PC{0,40}|.{0,40}") {
+        fn parsing_a_name_again_gives_the_same_name(text in "\\PC{0,40}|.{0,40}") {
             if let Ok(name) = Name::parse(&text) {
                 prop_assert_eq!(Name::parse(name.as_str()), Ok(name.clone()));
                 prop_assert!(matches!(harmless(name.as_str()), Cow::Borrowed(_)) || name.as_str().chars().any(is_combining_mark));
@@ -273,7 +282,7 @@ mod tests {
         }
 
         #[test]
-        fn harmless_text_is_harmless(text in prop::collection::vec(any::<char>(), 0..60)) {
+        fn escaped_text_contains_no_control_characters_and_is_stable(text in prop::collection::vec(any::<char>(), 0..60)) {
             let text: String = text.into_iter().collect();
             let shown = harmless(&text).into_owned();
             prop_assert!(shown.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));

@@ -1,12 +1,12 @@
-//! The network key: who is a member, proved over each connection and hinted at on the local link.
+//! Network keys. Members prove on each connection that they hold one, and recognize each other's mDNS announcements by it.
 //!
-//! A proof is HMAC-SHA256 under a key of the network over `"darknode/proof/1\0"`, the network id, the TLS exporter of this
-//! very connection, one byte for the sender's role, its boot id (64 bits) and the versions it speaks (16 bits each),
-//! big-endian. It holds for nobody else and at no other time, and role keeps a mirror from proving anything.
+//! A proof is HMAC-SHA256 under a key of the network. It covers `"darknode/proof/1\0"`, the network id, the TLS exporter of the
+//! connection, one byte for the sender's role, its boot id (64 bits) and the versions it speaks (16 bits each), all big-endian.
+//! The exporter makes the proof useless on any other connection. The role prevents the receiver from sending it back as its own.
 //!
 //! The key file is text: comment lines that begin with `#`, one line `network ID`, and one to four lines `key KEY`, newest
-//! first, ID and KEY being 32 random bytes in 52 characters of base32. The id is no function of the keys, so that
-//! they can be replaced: a new one is put in front on one node after another, and old ones are taken out at the end.
+//! first. ID and KEY are 32 random bytes, 52 characters in base32. The id does not depend on the keys, so that keys can be
+//! replaced: add the new key as the first one on each node, then remove the old ones.
 
 use std::fmt::Write;
 
@@ -18,20 +18,22 @@ use crate::id::{BASE32, BootId, NetworkId};
 use crate::wire::proof::Proof;
 use crate::wire::{Fixed, List};
 
-/// The versions of the protocol that this program speaks, best first.
+/// The protocol versions that this program speaks, in order of preference.
 pub const PROTOCOL_VERSIONS: [u16; 1] = [1];
 
-/// Keys that one file may hold: as many as a proof has room for.
+/// The maximum number of keys in a file: as many as a proof can have macs.
 const MAX_KEYS: usize = 4;
 
-/// Which side of a connection speaks.
+/// The side of a connection that sends a proof. The value is the byte that the proof covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// The side that opened the connection.
     Dialler = 1,
+    /// The side that accepted the connection.
     Acceptor = 2,
 }
 
-/// A network and its keys, newest first.
+/// The id of a network and its one to four keys, newest first. The keys are zeroed when the value is dropped.
 #[derive(Clone)]
 pub struct NetworkKey {
     id: NetworkId,
@@ -44,35 +46,40 @@ impl Drop for NetworkKey {
     }
 }
 
-/// Why a text is no network key file.
+/// Why a text is not a network key file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadNetworkKey {
+    /// The file holds only comments and empty lines.
     #[error("it is empty")]
     Empty,
+    /// A line has the wrong form. Holds its number, counted from 1.
     #[error("line {0} is not understood; a network key file is what `darknode network new` prints")]
     Line(usize),
+    /// The `network` line is missing.
     #[error("it names no network; a network key file is what `darknode network new` prints")]
     NoNetwork,
+    /// There is no `key` line.
     #[error("it holds no key")]
     NoKey,
+    /// There are more than four `key` lines.
     #[error("it holds more than 4 keys")]
     TooManyKeys,
 }
 
 impl NetworkKey {
-    /// The open network: a key that everybody knows, so that both kinds take the same way.
+    /// The open network. Its key is public (all zero), so that open and closed networks use the same handshake.
     pub fn open() -> NetworkKey {
         NetworkKey { id: NetworkId::OPEN, keys: vec![[0; 32]] }
     }
 
-    /// A new closed network from 64 random bytes.
+    /// Makes a closed network from 64 random bytes: 32 for the id and 32 for the key.
     pub fn generate(random: [u8; 64]) -> NetworkKey {
         let (id, key) = random.split_at(32);
         let half = |bytes: &[u8]| bytes.try_into().expect("64 bytes split in the middle");
         NetworkKey { id: NetworkId(half(id)), keys: vec![half(key)] }
     }
 
-    /// Reads a network key file.
+    /// Parses the text of a network key file.
     pub fn parse(text: &str) -> Result<NetworkKey, BadNetworkKey> {
         let mut id = None;
         let mut network = NetworkKey { id: NetworkId::OPEN, keys: Vec::new() };
@@ -82,9 +89,9 @@ impl NetworkKey {
             }
             let wrong = || BadNetworkKey::Line(index + 1);
             match line.split_once(' ').ok_or_else(wrong)? {
-                ("network", value) if id.is_none() => id = Some(secret(value).ok_or_else(wrong)?),
+                ("network", value) if id.is_none() => id = Some(parse_bytes(value).ok_or_else(wrong)?),
                 ("key", _) if network.keys.len() == MAX_KEYS => return Err(BadNetworkKey::TooManyKeys),
-                ("key", value) => network.keys.push(secret(value).ok_or_else(wrong)?),
+                ("key", value) => network.keys.push(parse_bytes(value).ok_or_else(wrong)?),
                 _ => return Err(wrong()),
             }
         }
@@ -102,8 +109,8 @@ impl NetworkKey {
     /// The text of a network key file.
     pub fn to_text(&self) -> String {
         let mut text = String::from(
-            "# A darknode network. Whoever holds this file is a member of it: keep it secret, give it to each node.\n\
-             # To lock out a lost node, put a new `key` line first on every other node, then take the old ones out.\n",
+            "# The key of a darknode network. Every node that has this file is a member. Keep it secret.\n\
+             # To exclude a lost node, add a new `key` line before the old ones on all other nodes, then remove the old ones.\n",
         );
         let _ = writeln!(text, "network {}", self.id);
         for key in &self.keys {
@@ -112,15 +119,17 @@ impl NetworkKey {
         text
     }
 
+    /// The id of the network.
     pub fn id(&self) -> NetworkId {
         self.id
     }
 
+    /// Whether this is not the open network.
     pub fn is_closed(&self) -> bool {
         self.id != NetworkId::OPEN
     }
 
-    /// The proof to send over a connection whose TLS exporter is `exporter`.
+    /// Makes the proof to send on a connection with this TLS exporter. `role` and `boot` are the sender's.
     pub fn prove(&self, exporter: &[u8; 32], role: Role, boot: BootId) -> Proof {
         let versions = List(PROTOCOL_VERSIONS.to_vec());
         let mac = |key| Fixed(self.mac(key, exporter, role, boot, &versions).finalize().into_bytes().into());
@@ -128,8 +137,8 @@ impl NetworkKey {
         Proof { versions, boot: boot.0, macs }
     }
 
-    /// Whether a proof by the other side (`role` is the sender's) holds under any of my keys. Takes the same time for
-    /// every wrong mac.
+    /// Whether a received proof is valid under any key of this network. `role` is that of the sender. Macs are compared in
+    /// constant time.
     pub fn holds(&self, exporter: &[u8; 32], role: Role, proof: &Proof) -> bool {
         self.keys.iter().any(|key| {
             let mac = self.mac(key, exporter, role, BootId(proof.boot), &proof.versions);
@@ -138,7 +147,7 @@ impl NetworkKey {
     }
 
     fn mac(&self, key: &[u8; 32], exporter: &[u8; 32], role: Role, boot: BootId, versions: &[u16]) -> Hmac<Sha256> {
-        let mut mac = keyed(key);
+        let mut mac = hmac(key);
         mac.update(b"darknode/proof/1\0");
         mac.update(&self.id.0);
         mac.update(exporter);
@@ -148,37 +157,37 @@ impl NetworkKey {
         mac
     }
 
-    /// What stands in an mDNS record for this network: keyed, and different at every boot.
+    /// The tag of this network in mDNS records. Only members recognize it, and it differs for each boot id.
     pub fn tag(&self, boot: BootId) -> [u8; 8] {
         let newest = self.keys.first().expect("every network has a key");
-        let tag = lan(newest, boot).finalize().into_bytes();
+        let tag = tag_mac(newest, boot).finalize().into_bytes();
         *tag.first_chunk().expect("SHA-256 has 32 bytes")
     }
 
-    /// Whether a tag seen beside `boot` is of this network, under any of its keys.
+    /// Whether a tag received with `boot` was made with any key of this network.
     pub fn owns_tag(&self, tag: &[u8], boot: BootId) -> bool {
-        tag.len() == 8 && self.keys.iter().any(|key| lan(key, boot).verify_truncated_left(tag).is_ok())
+        tag.len() == 8 && self.keys.iter().any(|key| tag_mac(key, boot).verify_truncated_left(tag).is_ok())
     }
 }
 
-/// The best of my versions that the other side speaks too.
+/// The preferred version of this program that the other side speaks too; `None` if there is none.
 pub fn common_version(theirs: &[u16]) -> Option<u16> {
     PROTOCOL_VERSIONS.into_iter().find(|version| theirs.contains(version))
 }
 
-fn lan(key: &[u8; 32], boot: BootId) -> Hmac<Sha256> {
-    let mut mac = keyed(key);
+fn tag_mac(key: &[u8; 32], boot: BootId) -> Hmac<Sha256> {
+    let mut mac = hmac(key);
     mac.update(b"darknode/lan/1\0");
     mac.update(&boot.0.to_be_bytes());
     mac
 }
 
-fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+fn hmac(key: &[u8; 32]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
-/// 32 bytes from base32. All zero is the open network, which no file may stand for.
-fn secret(text: &str) -> Option<[u8; 32]> {
+/// Parses 32 bytes in base32. All zero is refused: it stands for the open network.
+fn parse_bytes(text: &str) -> Option<[u8; 32]> {
     let bytes = BASE32.decode(text.trim().as_bytes()).ok()?;
     bytes.try_into().ok().filter(|bytes| *bytes != [0; 32])
 }
@@ -200,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_reads_back() {
+    fn a_key_file_can_be_parsed() {
         let made = network(3);
         let read = NetworkKey::parse(&made.to_text()).expect("what was written");
         assert_eq!((read.id, &read.keys), (made.id, &made.keys));
@@ -209,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_no_key_files_say_why() {
+    fn other_files_are_refused_with_the_reason() {
         let refused = |text: &str| NetworkKey::parse(text).err();
         let id = NetworkId([9; 32]);
         assert_eq!(refused(""), Some(BadNetworkKey::Empty));
@@ -225,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_holds_only_for_its_network_connection_role_boot_and_versions() {
+    fn a_proof_is_valid_only_for_its_network_connection_role_boot_and_versions() {
         let (mine, proof) = (network(1), network(1).prove(&EXPORTER, Role::Dialler, BOOT));
         assert!(mine.holds(&EXPORTER, Role::Dialler, &proof));
         assert!(!mine.holds(&EXPORTER, Role::Acceptor, &proof));
@@ -238,19 +247,19 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_replaced_one_node_after_another() {
+    fn keys_can_be_replaced_node_by_node() {
         let (old, both, new) = (with_keys(&[1]), with_keys(&[2, 1]), with_keys(&[2]));
-        let believes = |a: &NetworkKey, b: &NetworkKey| {
+        let accepts = |a: &NetworkKey, b: &NetworkKey| {
             a.holds(&EXPORTER, Role::Dialler, &b.prove(&EXPORTER, Role::Dialler, BOOT))
         };
-        assert!(believes(&old, &both) && believes(&both, &old));
-        assert!(believes(&new, &both) && believes(&both, &new));
-        assert!(!believes(&old, &new) && !believes(&new, &old));
+        assert!(accepts(&old, &both) && accepts(&both, &old));
+        assert!(accepts(&new, &both) && accepts(&both, &new));
+        assert!(!accepts(&old, &new) && !accepts(&new, &old));
         assert!(both.owns_tag(&old.tag(BOOT), BOOT));
     }
 
     #[test]
-    fn a_tag_is_known_to_members_and_differs_at_every_boot() {
+    fn a_tag_is_recognized_by_members_and_differs_for_each_boot() {
         let mine = network(1);
         assert!(mine.owns_tag(&mine.tag(BOOT), BOOT));
         assert!(!mine.owns_tag(&mine.tag(BOOT), BootId(78)));
@@ -259,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_common_version_is_taken() {
+    fn the_preferred_common_version_is_chosen() {
         assert_eq!(common_version(&[9, 1]), Some(1));
         assert_eq!(common_version(&[2]), None);
     }

@@ -1,5 +1,5 @@
-//! Signed records: made here, checked here. A [`Checked`] value is one whose signature held; nothing else in the
-//! program makes one. A [`Kept`] one is the same, remembered.
+//! Signing and verification of records. A [`Checked`] record has a valid signature; only this module can construct one. A
+//! [`Kept`] record is the same in a compact form.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -13,54 +13,62 @@ use crate::id::NetworkId;
 use crate::wire::record::{Declaration, KeyCard, LinkList, MAX_RECORD, MAX_SMALL_RECORD, Roster, Signed};
 use crate::wire::{Bytes, Fixed, Malformed, decode, encode};
 
-/// Why a record is worth nothing. It is dropped and counted against whoever brought it; nothing was changed by it.
+/// Why a record was refused. A refused record has no effect, and counts against the connection that delivered it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    /// The payload exceeds [`Record::MAX`]. Holds its length in bytes.
     #[error("record of {0} bytes is over its cap")]
     TooLong(usize),
+    /// The signature is not by the expected key, or for another network.
     #[error("the signature does not hold in this network")]
     BadSignature,
+    /// The payload is not a record of this type.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// The payload violates a rule that the grammar cannot express ([`Record::is_sound`]).
     #[error("the record contradicts itself")]
     Unsound,
 }
 
-/// What can be signed and travel.
+/// A record that can be signed.
 pub trait Record: Serialize + DeserializeOwned {
+    /// The domain of the signature.
     const DOMAIN: Domain;
+    /// The longest payload in bytes.
     const MAX: usize;
 
-    /// The key that must have signed it.
+    /// The public key that must have signed the record.
     fn signer(&self) -> [u8; 32];
 
-    /// What the grammar cannot say.
+    /// Whether the record satisfies the rules that the grammar cannot express, such as a valid name.
     fn is_sound(&self) -> bool;
 }
 
-/// A record whose signature held, with the bytes that were signed.
+/// A record with a valid signature, and the bytes that were signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked<T> {
     value: T,
     signed: Signed,
 }
 
-/// What is needed to check a record: the network it must be of.
+/// The scheme and network for which signatures are verified.
 #[derive(Debug, Clone, Copy)]
 pub struct Verifier {
+    /// The signature scheme.
     pub scheme: Scheme,
+    /// The network that signatures must be for.
     pub network: NetworkId,
 }
 
 impl<T: Record> Checked<T> {
-    /// Signs a record of one's own.
+    /// Signs a record.
     pub fn sign(value: T, key: &SecretKey, network: &NetworkId) -> Checked<T> {
         let payload = encode(&value);
         let signature = key.sign(T::DOMAIN, network, &[&payload]);
         Checked { value, signed: Signed(Bytes(payload), Fixed(signature)) }
     }
 
-    /// Checks a record from anywhere.
+    /// Decodes and verifies a record from an untrusted source.
     pub fn open(signed: &Signed, verifier: &Verifier) -> Result<Checked<T>, Refused> {
         let payload: &[u8] = &signed.0;
         if payload.len() > T::MAX {
@@ -77,12 +85,12 @@ impl<T: Record> Checked<T> {
         Ok(Checked { value, signed: signed.clone() })
     }
 
-    /// A record out of one's own store, which was checked before it went in.
+    /// Decodes a record from the store without verification. Only verified records are stored.
     pub fn from_store(signed: &Signed) -> Result<Checked<T>, Malformed> {
         Ok(Checked { value: decode(&signed.0)?, signed: signed.clone() })
     }
 
-    /// The bytes that were signed, to pass on.
+    /// The signed bytes, to be passed on.
     pub fn signed(&self) -> &Signed {
         &self.signed
     }
@@ -96,34 +104,34 @@ impl<T> Deref for Checked<T> {
     }
 }
 
-/// A checked record as it is remembered: one piece of memory of its own length. What is in it is read again when it is
-/// asked for; of a hundred thousand people that is seldom.
+/// A [`Checked`] record in one compact allocation. A node may hold records of a hundred thousand users and reads each of them
+/// rarely, so a record is decoded again on each access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept<T> {
-    /// The signature, then what was signed.
+    /// The signature, followed by the payload.
     bytes: Box<[u8]>,
     of: PhantomData<T>,
 }
 
 impl<T: Record> Kept<T> {
-    /// As it was before it was kept.
+    /// Decodes the record together with its signed bytes.
     pub fn read(&self) -> Checked<T> {
         Checked { value: self.value(), signed: self.signed() }
     }
 
-    /// What it says.
+    /// Decodes the record.
     pub fn value(&self) -> T {
-        decode(self.parts().1).expect("it was read before it was kept")
+        decode(self.parts().1).expect("a Kept record is made from a decoded one")
     }
 
-    /// The bytes that were signed, to pass on.
+    /// The signed bytes, to be passed on.
     pub fn signed(&self) -> Signed {
         let (signature, payload) = self.parts();
         Signed(Bytes(payload.to_vec()), Fixed(*signature))
     }
 
     fn parts(&self) -> (&[u8; 64], &[u8]) {
-        self.bytes.split_first_chunk().expect("it was made with a signature in front")
+        self.bytes.split_first_chunk().expect("a Kept record begins with its signature")
     }
 }
 
@@ -187,7 +195,7 @@ impl Record for LinkList {
 }
 
 impl Roster {
-    /// Whether a session speaks for this user.
+    /// Whether a session may act for this user: it is listed and not revoked.
     pub fn admits(&self, session: &crate::id::SessionId) -> bool {
         self.sessions.iter().any(|entry| entry.id == *session) && !self.revoked.contains(session)
     }

@@ -1,16 +1,16 @@
-//! Sealing: what an author writes becomes an envelope that only the addressee's sessions can open.
+//! Sealing and opening of envelopes. Only the addressee's sessions can open an envelope.
 //!
-//! One content key per envelope, wrapped by HPKE (RFC 9180, base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305, one context
-//! each) to one prekey of every session of the addressee, bound to network, address and lock. The plaintext is a
-//! [`Bundle`] behind a `u32` length, padded with zeros to one of [`PADDED`].
+//! Each envelope has one content key. It is encrypted with HPKE (RFC 9180, base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305,
+//! one context each) to one prekey of every session of the addressee, and bound to network, address and lock. The plaintext is
+//! a `u32` length and a [`Bundle`], padded with zeros to one of the lengths in [`PADDED`].
 //!
-//! - HPKE's `info` is `"darknode/seal/1\0"`, network, address, lock, prekey id; its associated data is empty.
-//! - The content key seals one plaintext in its life, so the nonce is zero; the associated data are network, address, lock.
-//! - The author's session signs network, address, its user, and the bytes of the contents. A retry is sealed anew: another
-//!   envelope with the same contents in it.
+//! - The `info` of HPKE is `"darknode/seal/1\0"`, network, address, lock and prekey id. Its associated data is empty.
+//! - The content key encrypts one plaintext only, so the nonce is zero. The associated data is network, address and lock.
+//! - The author's session signs network, address, its user, and the encoded contents. A retry is a new envelope with the same
+//!   contents.
 //!
-//! Whoever seals takes from the random source, in this order: `r`, the content key, and for each prekey the 32 bytes
-//! from which HPKE derives its ephemeral key. The test vectors rest on that; nobody else has to.
+//! Sealing takes from the random source, in this order: `r`, the content key, and for each prekey the 32 bytes from which HPKE
+//! derives its ephemeral key. The test vectors depend on this order. Other implementations need not follow it.
 
 use chacha20poly1305::ChaCha20Poly1305;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
@@ -33,8 +33,8 @@ use crate::wire::envelope::{Envelope, MAX_PADDED, MAX_WRAPS, Wrap};
 use crate::wire::record::{LONGEST_CARD, LONGEST_ROSTER, Prekey, SIGNED_OVERHEAD, Signed};
 use crate::wire::{Bytes, Fixed, List, Malformed, decode, encode};
 
-/// The encoded size of contents that always fits one envelope, whoever wrote it and to however many sessions: beside them
-/// there is place for the longest roster and key card.
+/// The largest encoded size of contents, in bytes, that fits one envelope together with the longest roster and key card. It
+/// does not depend on the number of sessions of the addressee.
 pub const ROOM: usize = MAX_PADDED
     - LENGTH
     - BUNDLE_OVERHEAD
@@ -42,28 +42,30 @@ pub const ROOM: usize = MAX_PADDED
     - (1 + SIGNED_OVERHEAD + LONGEST_CARD);
 const _: () = assert!(CONTENTS_OVERHEAD + CONTENT_OVERHEAD + MAX_BODY <= ROOM);
 
-/// The lengths that a plaintext is padded to.
+/// The lengths in bytes to which a plaintext is padded.
 pub const PADDED: [usize; 5] = [256, 512, 1024, 4096, MAX_PADDED];
 
-/// Bytes of a bundle beside contents, roster and key card: a map, `r`, two ids, the head of the contents, and the signature.
+/// Bytes of a bundle without contents, roster and key card: a map, `r`, two ids, the head of the contents, and the signature.
 const BUNDLE_OVERHEAD: usize = 1 + 3 * 35 + 4 + 67;
 
 /// Bytes of a Poly1305 tag.
 const TAG: usize = 16;
 
-/// Bytes of the length in front of a bundle.
+/// Bytes of the length before a bundle.
 const LENGTH: usize = 4;
 
 type PrivateKey = <X25519HkdfSha256 as Kem>::PrivateKey;
 type PublicKey = <X25519HkdfSha256 as Kem>::PublicKey;
 type EncappedKey = <X25519HkdfSha256 as Kem>::EncappedKey;
 
-/// The private half of a prekey.
+/// The private key of a prekey. It is zeroed when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrekeySecret {
+    /// The random id that wraps refer to.
     pub id: [u8; 8],
+    /// The X25519 private key.
     pub secret: [u8; 32],
-    /// When it was made, by its owner's own time.
+    /// When it was made, in the time of the owner's node.
     pub made: Moment,
 }
 
@@ -80,11 +82,12 @@ impl Drop for PrekeySecret {
 }
 
 impl PrekeySecret {
+    /// Makes a prekey from a random source.
     pub fn generate(rng: &mut impl CryptoRng, made: Moment) -> PrekeySecret {
         PrekeySecret { id: random(rng), secret: random(rng), made }
     }
 
-    /// The half that goes on a key card.
+    /// The public key for the key card.
     pub fn public(&self) -> Prekey {
         let public = X25519HkdfSha256::sk_to_pk(&self.private());
         Prekey { id: Fixed(self.id), key: Fixed(public.to_bytes().into()) }
@@ -95,37 +98,51 @@ impl PrekeySecret {
     }
 }
 
-/// Who writes, and what a stranger needs to believe it.
+/// The author of an envelope, and the records by which an addressee can verify the authorship.
 pub struct Author<'a> {
+    /// The author.
     pub user: UserId,
+    /// The key of the author's session, which signs the contents.
     pub key: &'a SecretKey,
+    /// The network of the author and the addressee.
     pub network: &'a NetworkId,
+    /// The author's roster, if the addressee may not have it.
     pub roster: Option<&'a Signed>,
+    /// The key card of the author's session, if the addressee may not have it.
     pub card: Option<&'a Signed>,
 }
 
-/// An envelope ready to go.
+/// A sealed envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
+    /// The id of the envelope.
     pub id: EnvelopeId,
-    /// What a release must fit.
+    /// The SHA-256 of `r`.
     pub lock: [u8; 32],
-    /// What fits it: the author may show it too.
+    /// The secret that releases the envelope. The author may release it too.
     pub r: [u8; 32],
-    /// Of a [`Envelope`].
+    /// The encoded [`Envelope`].
     pub bytes: Vec<u8>,
 }
 
-/// What an opened envelope held. The author is claimed until [`Opened::is_by_author`] says so.
+/// The contents of an opened envelope. User and session are claims until [`Opened::is_by_author`] has verified them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
+    /// The id of the envelope.
     pub id: EnvelopeId,
+    /// The addressee.
     pub address: Address,
+    /// The secret that releases the envelope.
     pub r: [u8; 32],
+    /// The claimed author.
     pub user: UserId,
+    /// The claimed session of the author.
     pub session: SessionId,
+    /// At most [`MAX_CONTENTS`], each within the limit of its kind.
     pub contents: Vec<Content>,
+    /// The author's roster, not verified.
     pub roster: Option<Signed>,
+    /// The key card of the author's session, not verified.
     pub card: Option<Signed>,
     signed_bytes: Vec<u8>,
     signature: [u8; 64],
@@ -134,28 +151,33 @@ pub struct Opened {
 /// Why an envelope could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unopened {
+    /// The bytes are not an envelope. Carriers can detect this.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// With where the envelope goes.
+    /// No wrap is for a prekey that this session has. Holds the address of the envelope.
     #[error("sealed to none of these prekeys")]
     NoKey(Address),
+    /// Decryption of the content key or the content failed.
     #[error("the seal is broken")]
     Broken,
+    /// The lock is not the SHA-256 of `r`.
     #[error("the lock does not fit what is inside")]
     WrongLock,
-    /// The author's fault: a carrier cannot see it.
+    /// The plaintext is malformed. Only the author can cause this, and carriers cannot detect it.
     #[error("what is inside makes no sense: {0}")]
     Unsound(Malformed),
 }
 
-/// The id of an envelope's bytes.
+/// The id of an encoded envelope: its SHA-256.
 pub fn envelope_id(bytes: &[u8]) -> EnvelopeId {
     EnvelopeId(Sha256::digest(bytes).into())
 }
 
-/// Seals contents to prekeys. `None` when they do not fit the largest padding (more than [`ROOM`]), and when none of the
-/// prekeys can be sealed to: there are none, more than an envelope has room for, or only such as are no X25519 key. One
-/// bad prekey among good ones is passed over: it must not keep the line from the addressee's other sessions.
+/// Seals contents to prekeys, one for each session of the addressee.
+///
+/// Returns `None` if a content or the encoded contents exceed their limits ([`ROOM`] bytes always fit), if there are more than
+/// [`MAX_WRAPS`] prekeys, or if none of them is a valid X25519 key. An invalid prekey among valid ones is skipped, so that it
+/// does not prevent delivery to the addressee's other sessions.
 pub fn seal(
     rng: &mut impl CryptoRng,
     author: &Author<'_>,
@@ -179,7 +201,7 @@ pub fn seal(
     Some(Sealed { id: envelope_id(&bytes), lock, r, bytes })
 }
 
-/// The padded plaintext of these contents.
+/// The padded plaintext for these contents.
 fn bundle(author: &Author<'_>, address: Address, r: [u8; 32], contents: Vec<Content>) -> Option<Vec<u8>> {
     if contents.len() > MAX_CONTENTS || !contents.iter().all(Content::fits) {
         return None;
@@ -210,7 +232,7 @@ fn bundle(author: &Author<'_>, address: Address, r: [u8; 32], contents: Vec<Cont
 fn seal_body(key: &[u8; 32], binding: &[u8], mut plaintext: Vec<u8>) -> Vec<u8> {
     ChaCha20Poly1305::new(key.into())
         .encrypt_in_place(&Default::default(), binding, &mut plaintext)
-        .expect("21 KiB are far below what ChaCha20 can seal");
+        .expect("21 KiB are far below the limit of ChaCha20-Poly1305");
     plaintext
 }
 
@@ -224,7 +246,7 @@ fn wrap(
 ) -> Option<Wrap> {
     let public = PublicKey::from_bytes(&prekey.key.0).ok()?;
     let info = info(network, address, lock, &prekey.id.0);
-    // Fails where the shared secret is zero, so a key of small order is never sealed to.
+    // Fails if the shared secret is zero, so nothing is sealed to a key of small order.
     let (encapped, wrapped) = hpke::single_shot_seal_with_rng::<HpkeAead, HkdfSha256, X25519HkdfSha256>(
         &OpModeS::Base,
         &public,
@@ -234,12 +256,14 @@ fn wrap(
         rng,
     )
     .ok()?;
-    let wrapped = wrapped.try_into().expect("a key of 32 bytes and a tag of 16");
+    let wrapped = wrapped.try_into().expect("32 bytes of key and a tag of 16 bytes");
     Some(Wrap(prekey.id, Fixed(encapped.to_bytes().into()), Fixed(wrapped)))
 }
 
-/// Opens an envelope with whichever prekey `find` yields. The first wrap whose prekey is found decides: an envelope costs
-/// one key agreement, however many wraps it claims.
+/// Opens an envelope. `find` returns the prekey with an id.
+///
+/// Only the first wrap whose prekey is found is tried, so that an envelope costs one key agreement regardless of its number of
+/// wraps. The signature is not verified here; see [`Opened::is_by_author`].
 pub fn open<'k>(
     network: &NetworkId,
     bytes: &[u8],
@@ -299,7 +323,7 @@ fn unwrap(
     key.first_chunk().copied().map(Zeroizing::new)
 }
 
-/// The bundle in a plaintext whose padding is zero.
+/// The encoded bundle in a plaintext. Fails if the padding is not zero.
 fn unpad(plaintext: &[u8]) -> Result<&[u8], Malformed> {
     let (length, rest) = plaintext.split_first_chunk::<LENGTH>().ok_or(Malformed::Truncated)?;
     let length = u32::from_be_bytes(*length) as usize;
@@ -310,7 +334,7 @@ fn unpad(plaintext: &[u8]) -> Result<&[u8], Malformed> {
     Ok(bundle)
 }
 
-/// Whether `r` fits the lock of an envelope.
+/// Whether `r` releases an envelope with this lock: whether the lock is its SHA-256.
 pub fn fits(lock: &[u8; 32], r: &[u8; 32]) -> bool {
     *lock == <[u8; 32]>::from(Sha256::digest(r))
 }
@@ -330,8 +354,8 @@ fn random<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {
 }
 
 impl Opened {
-    /// Whether the session it names signed these contents, as its user's, for this address in this network. Whether that
-    /// session speaks for the user, the user's roster says.
+    /// Whether the claimed session signed these contents for the claimed user, this address and this network. The caller must
+    /// also check that the user's roster [admits](crate::wire::record::Roster::admits) the session.
     pub fn is_by_author(&self, verifier: &Verifier) -> bool {
         let parts: [&[u8]; 3] = [&self.address.0, &self.user.0, &self.signed_bytes];
         verify(verifier.scheme, &self.session.0, Domain::Bundle, &verifier.network, &parts, &self.signature)

@@ -1,31 +1,39 @@
-//! One function signs, one checks. Everything signed says what it is (its domain string) and for which network.
+//! Signing and verification. Every signature covers a domain string, which says what kind of value is signed, and the id of the
+//! network. A signature is therefore not valid for another kind of value or in another network.
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
 use crate::id::NetworkId;
 
-/// How signatures are made. Simulations of thousands of nodes use a keyed hash, which anybody can forge and nobody in a
-/// simulation does; everything else uses Ed25519.
+/// The signature scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
+    /// Ed25519 (RFC 8032). Nodes always use it.
     Ed25519,
+    /// A hash over the public key and the message, which is not secure. Simulations of thousands of nodes use it to save time.
     Cheap,
 }
 
-/// What a signature is about; a signature for one domain is none for another.
+/// The kind of value that is signed. A signature for one domain is not valid for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Domain {
+    /// A [`Roster`](crate::wire::record::Roster), signed by the user key.
     Roster,
+    /// A [`Declaration`](crate::wire::record::Declaration), signed by the session key.
     Declaration,
+    /// A [`KeyCard`](crate::wire::record::KeyCard), signed by the session key.
     KeyCard,
+    /// A [`LinkList`](crate::wire::record::LinkList), signed by the session key.
     LinkList,
+    /// The contents of a [`Bundle`](crate::wire::content::Bundle), signed by the session key.
     Bundle,
+    /// A [`RequestPing`](crate::wire::control::RequestPing), signed by the asker's session key.
     RequestPing,
 }
 
 impl Domain {
-    /// The string in front of what is signed, with a zero byte behind it.
+    /// The domain string that precedes the signed bytes, with its terminating zero byte.
     pub fn tag(self) -> &'static [u8] {
         match self {
             Domain::Roster => b"darknode/roster/1\0",
@@ -38,7 +46,7 @@ impl Domain {
     }
 }
 
-/// A user key or a session key.
+/// The private key of a user or a session.
 #[derive(Clone)]
 pub struct SecretKey {
     scheme: Scheme,
@@ -47,7 +55,7 @@ pub struct SecretKey {
 }
 
 impl SecretKey {
-    /// The key that grows from these 32 bytes.
+    /// Derives a key from a seed.
     pub fn from_seed(scheme: Scheme, seed: &[u8; 32]) -> SecretKey {
         let key = SigningKey::from_bytes(seed);
         let public = match scheme {
@@ -57,22 +65,22 @@ impl SecretKey {
         SecretKey { scheme, key, public }
     }
 
-    /// The 32 bytes it grew from.
+    /// The seed of the key.
     pub fn seed(&self) -> [u8; 32] {
         self.key.to_bytes()
     }
 
-    /// The public half: the bytes of a `UserId` or a `SessionId`.
+    /// The public key: the bytes of a [`UserId`](crate::id::UserId) or a [`SessionId`](crate::id::SessionId).
     pub fn public(&self) -> [u8; 32] {
         self.public
     }
 
-    /// Which scheme it signs by.
+    /// The signature scheme of the key.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// Signs `parts`, one after another, under a domain and a network.
+    /// Signs the concatenation of `parts` for a domain and a network.
     pub fn sign(&self, domain: Domain, network: &NetworkId, parts: &[&[u8]]) -> [u8; 64] {
         let message = message(domain, network, parts);
         match self.scheme {
@@ -82,8 +90,10 @@ impl SecretKey {
     }
 }
 
-/// Whether `signature` is by `public` over `parts` under this domain and network. Ed25519 is checked strictly: no
-/// small-order keys, no malleable signatures, so two honest nodes never disagree about one.
+/// Whether `signature` was made by `public` over the concatenation of `parts` for this domain and network.
+///
+/// Ed25519 verification is strict: small-order keys and malleable signatures are refused, so that all nodes agree about each
+/// signature.
 pub fn verify(
     scheme: Scheme,
     public: &[u8; 32],
@@ -120,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_holds_only_for_its_domain_network_bytes_and_key() {
+    fn a_signature_is_valid_only_for_its_domain_network_bytes_and_key() {
         for scheme in [Scheme::Ed25519, Scheme::Cheap] {
             let key = SecretKey::from_seed(scheme, &[1; 32]);
             let other = SecretKey::from_seed(scheme, &[2; 32]);
@@ -138,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_order_key_signs_nothing() {
+    fn a_signature_by_a_small_order_key_is_refused() {
         let zero = [0u8; 32];
         assert!(!verify(Scheme::Ed25519, &zero, Domain::Roster, &NetworkId::OPEN, &[b"x"], &[0; 64]));
     }

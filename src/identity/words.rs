@@ -1,4 +1,4 @@
-//! Keys as words (BIP-39 English): recovery words of a user key, and fingerprints that people read to each other.
+//! Keys as BIP-39 English words: recovery words of a user key, and fingerprints that people compare.
 
 use bip39::{Language, Mnemonic};
 use sha2::{Digest, Sha256};
@@ -6,17 +6,17 @@ use zeroize::Zeroizing;
 
 use crate::id::UserId;
 
-/// The 24 words from which a user key can be made again.
+/// The 24 recovery words that encode the seed of a user key.
 pub fn recovery(seed: &[u8; 32]) -> String {
     words(seed)
 }
 
-/// Words that are no recovery words.
+/// The text is not 24 valid recovery words. Holds the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("these are not the 24 recovery words of a user: {0}")]
 pub struct BadWords(pub String);
 
-/// The seed that 24 words stand for, in any case and spacing.
+/// Restores a seed from its 24 recovery words. Case and white space do not matter.
 pub fn restore(words: &str) -> Result<[u8; 32], BadWords> {
     let words: Vec<&str> = words.split_whitespace().collect();
     if words.len() != 24 {
@@ -31,20 +31,20 @@ pub fn restore(words: &str) -> Result<[u8; 32], BadWords> {
 
 fn reason(error: &bip39::Error) -> String {
     match error {
-        bip39::Error::UnknownWord(index) => format!("word {} is none of the BIP-39 list", index + 1),
+        bip39::Error::UnknownWord(index) => format!("word {} is not in the BIP-39 list", index + 1),
         bip39::Error::InvalidChecksum => "a word is wrong or in the wrong place".to_owned(),
         other => other.to_string(),
     }
 }
 
-/// A user's fingerprint as 12 words: of the first 128 bits of SHA-256 over a domain string and the key.
+/// The fingerprint of a user: the first 128 bits of SHA-256 over a domain string and the user key, as 12 words.
 pub fn fingerprint(user: &UserId) -> String {
     let hash = Sha256::new().chain_update(b"darknode/fingerprint/1\0").chain_update(user.0).finalize();
     words(&hash[..16])
 }
 
 fn words(entropy: &[u8]) -> String {
-    Mnemonic::from_entropy_in(Language::English, entropy).expect("16 and 32 bytes are lengths of BIP-39").to_string()
+    Mnemonic::from_entropy_in(Language::English, entropy).expect("BIP-39 encodes 16 and 32 bytes").to_string()
 }
 
 #[cfg(test)]
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recovery_words_bring_back_the_seed_in_any_case_and_spacing() {
+    fn recovery_words_restore_the_seed_in_any_case_and_spacing() {
         let seed: [u8; 32] = std::array::from_fn(|i| i as u8 * 7);
         let words = recovery(&seed);
         assert_eq!(words.split(' ').count(), 24);
@@ -61,16 +61,16 @@ mod tests {
     }
 
     #[test]
-    fn wrong_words_are_named() {
+    fn invalid_words_are_refused_with_the_reason() {
         let words = recovery(&[1; 32]);
         let unknown = words.replacen(words.split(' ').nth(2).expect("24 words"), "darknode", 1);
-        assert!(restore(&unknown).expect_err("an unknown word").to_string().ends_with("is none of the BIP-39 list"));
+        assert!(restore(&unknown).expect_err("an unknown word").to_string().ends_with("is not in the BIP-39 list"));
         assert_eq!(restore("abandon"), Err(BadWords("there are 1".to_owned())));
         assert!(restore(&"abandon ".repeat(24)).expect_err("a wrong checksum").0.contains("wrong"));
     }
 
     #[test]
-    fn fingerprints_are_twelve_words_of_their_user() {
+    fn fingerprints_have_twelve_words_and_differ_between_users() {
         let fingerprint_of = |byte| fingerprint(&UserId([byte; 32]));
         assert_eq!(fingerprint_of(1).split(' ').count(), 12);
         assert_ne!(fingerprint_of(1), fingerprint_of(2));

@@ -1,10 +1,11 @@
-//! Exit codes, as `docs/json.md` lists them. No other code of this program makes one.
+//! Exit codes, as `docs/json.md` lists them. They are defined only here.
 
 use std::process::ExitCode;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
+    /// It ended on request.
     Success,
     /// Something failed while running.
     Failure,
@@ -13,6 +14,7 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The exit code of the process.
     pub const fn code(self) -> u8 {
         match self {
             Exit::Success => 0,

@@ -14,7 +14,9 @@ const WAITING: usize = 256;
 pub enum Line {
     /// Without its line ending.
     Text(String),
+    /// Longer than 64 KiB. The line was skipped.
     TooLong,
+    /// Not UTF-8.
     NotText,
     /// There are no more lines.
     End,

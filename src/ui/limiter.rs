@@ -17,6 +17,7 @@ use crate::proto::notice::Notice;
 const MAX_SHOWN: u32 = 40;
 const WINDOW: Duration = Duration::from_secs(10);
 
+/// Renders events as text, except the notices that it hides.
 pub struct Limiter {
     since: Instant,
     shown: u32,
@@ -26,10 +27,12 @@ pub struct Limiter {
 }
 
 impl Limiter {
+    /// A limiter whose first window begins at `now`.
     pub fn new(now: Instant) -> Limiter {
         Limiter { since: now, shown: 0, hidden: 0, with: None }
     }
 
+    /// Sets the user of the current conversation, whose notices are always shown; `None` if there is none.
     pub fn set_conversation(&mut self, with: Option<&str>) {
         self.with = with.map(str::to_owned);
     }

@@ -12,7 +12,9 @@ use crate::proto::notice::Notice;
 /// The form of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Render {
+    /// One JSON object per event (`docs/json.md`).
     Json,
+    /// Sentences, with or without colours.
     Plain(plain::Style),
 }
 

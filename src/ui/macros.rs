@@ -22,6 +22,7 @@ const PRUNE: u32 = 100;
 /// A macro, as `\help` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Macro {
+    /// The name, without the backslash.
     pub name: &'static str,
     /// How it is typed.
     pub usage: &'static str,
@@ -61,18 +62,23 @@ pub const MACROS: &[Macro] = &[
 pub enum Typed {
     /// For the current conversation.
     Text(String),
+    /// A command for the node.
     Command(Command),
     /// `\history` of the current conversation.
     HistoryHere {
+        /// The maximum number of messages to show.
         n: u32,
     },
+    /// `\help`, which the interface answers itself.
     Help,
 }
 
 /// Why a line is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputError {
+    /// The code for programs.
     pub code: ErrorCode,
+    /// One line for people: what is wrong and what to do.
     pub message: String,
 }
 

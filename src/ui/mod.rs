@@ -36,10 +36,13 @@ use session::{Ending, Session};
 /// Something to show.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
+    /// The node accepts connections.
     Ready(&'a Ready),
+    /// A notice of the node or of this interface.
     Notice(&'a Notice),
     /// The table of macros.
     Help,
+    /// The node has stopped. This is the last event.
     Stopped,
 }
 

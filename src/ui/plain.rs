@@ -29,6 +29,7 @@ use crate::proto::notice::{
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
+    /// Whether lines contain ANSI colour sequences.
     pub colours: bool,
 }
 
@@ -48,6 +49,7 @@ impl Style {
         self.paint("1", &inline(name))
     }
 
+    /// A line about an event, such as an arrival, with its line ending. The text is escaped.
     pub fn event(self, text: &str) -> String {
         self.paint("2", &format!("* {}", inline(text))) + "\n"
     }

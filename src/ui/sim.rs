@@ -24,6 +24,7 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Updates the line if the phase has changed or enough events have passed.
     pub fn show(&mut self, now: scenario::Progress) {
         let changed = now.phase != self.phase || now.events >= self.events + PROGRESS_INTERVAL;
         if !changed || !io::stderr().is_terminal() {

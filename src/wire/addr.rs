@@ -1,12 +1,13 @@
-//! Socket addresses as byte strings: 4 or 16 bytes of IP and 2 of port, big-endian. IPv4 always has 4: mapped into IPv6 it
-//! would be a second spelling, and is refused. Scope ids mean nothing to others and do not travel.
+//! Socket addresses as byte strings: 4 or 16 bytes of IP address, then 2 bytes of port, big-endian. An IPv4 address always
+//! takes 4 bytes; IPv4-mapped IPv6 addresses are refused, so that each address has one encoding. IPv6 scope ids are local to a
+//! host and are not sent.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A socket address on the wire.
+/// A socket address as it is encoded. IPv4-mapped IPv6 addresses are written as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Addr(pub SocketAddr);
 
@@ -40,7 +41,7 @@ impl de::Visitor<'_> for AddrVisitor {
     type Value = Addr;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("4 or 16 bytes of IP and 2 of port")
+        f.write_str("4 or 16 bytes of IP address and 2 bytes of port")
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Addr, E> {
@@ -64,7 +65,7 @@ mod tests {
     use crate::wire::{decode, encode};
 
     #[test]
-    fn a_mapped_address_travels_as_the_ipv4_address_it_is() {
+    fn a_mapped_address_is_encoded_as_ipv4() {
         let mapped: SocketAddr = "[::ffff:192.0.2.1]:27272".parse().expect("a literal");
         let bytes = encode(&Addr(mapped));
         assert_eq!(bytes, [0x46, 192, 0, 2, 1, 0x6a, 0x88]);
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_and_lengths_are_refused() {
+    fn mapped_addresses_and_other_lengths_are_refused() {
         let mapped = [&[0x52][..], &[0; 10], &[255, 255, 192, 0, 2, 1], &[0, 1]].concat();
         assert!(decode::<Addr>(&mapped).is_err());
         for length in (0..=20u8).filter(|length| ![6, 18].contains(length)) {

@@ -1,8 +1,8 @@
-//! How values become bytes: CBOR with integer keys, definite lengths, and a cap on everything that has a length.
+//! Encoding and decoding of values: CBOR with integer keys, definite lengths, and a bound on everything that has a length.
 //!
-//! [`decode`] first lets [`scan`](super::scan) walk the bytes without building anything (depth, claimed lengths,
-//! canonical form, nothing behind the end), and only then builds the value, reading straight out of the bytes
-//! (`read.rs`). So no stranger's bytes allocate more than a small multiple of their own length.
+//! [`decode`] works in two passes. [`scan`](super::scan) checks nesting, lengths, canonical form and trailing bytes without
+//! allocating. Then the value is built directly from the bytes (`read.rs`). Decoding therefore allocates at most a small
+//! multiple of the length of its input.
 
 use std::fmt;
 use std::ops::Deref;
@@ -13,36 +13,39 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Malformed;
 use crate::id::{Address, EnvelopeId, NetworkId, SessionId, UserId};
 
-/// The canonical bytes of a value. Writing to memory cannot fail; a kind that is `Unknown` has no bytes, and whoever
-/// hands one back panics.
+/// The canonical encoding of a value.
+///
+/// # Panics
+///
+/// If the value contains an `Unknown` kind, which has no encoding. The caller must not pass one.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(USUAL);
-    encode_behind(&mut bytes, value);
+    let mut bytes = Vec::with_capacity(INITIAL_CAPACITY);
+    encode_into(&mut bytes, value);
     bytes
 }
 
-/// Room for a record or a short message, so that it is not copied over and over while it grows.
-const USUAL: usize = 256;
+/// Capacity for a record or a short message, so that a growing buffer is not reallocated repeatedly.
+const INITIAL_CAPACITY: usize = 256;
 
-/// Appends the canonical bytes of a value.
-pub(super) fn encode_behind<T: Serialize>(bytes: &mut Vec<u8>, value: &T) {
-    ciborium::into_writer(value, bytes).expect("an unknown kind is never written, and memory takes everything else");
+/// Appends the canonical encoding of a value. Panics as [`encode`] does.
+pub(super) fn encode_into<T: Serialize>(bytes: &mut Vec<u8>, value: &T) {
+    ciborium::into_writer(value, bytes).expect("no caller encodes an unknown kind, and writing to memory cannot fail");
 }
 
-/// Reads one value that fills `bytes` exactly.
+/// Decodes one value. Fails if `bytes` is not exactly one canonical encoding of a `T`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
     super::scan::check(bytes)?;
     T::deserialize(&mut super::read::Reader(bytes))
 }
 
-/// What a record does when a key is missing.
+/// Whether and how the field of a record can be absent.
 pub trait Field: Sized {
     /// The value of a missing key; `None` if the key is required.
     fn absent() -> Option<Self> {
         None
     }
 
-    /// Whether the key is left out in writing.
+    /// Whether the key is omitted when the record is encoded.
     fn is_absent(&self) -> bool {
         false
     }
@@ -66,7 +69,7 @@ impl<const MAX: usize> Field for Bytes<MAX> {}
 impl<const MAX: usize> Field for Text<MAX> {}
 impl<const N: usize> Field for Fixed<N> {}
 
-/// At most `MAX` of `T`; an absent list is an empty one.
+/// A list of at most `MAX` items. An empty list in a record is omitted, and a missing one is empty.
 #[derive(Clone, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub struct List<T, const MAX: usize>(pub Vec<T>);
 
@@ -274,9 +277,9 @@ macro_rules! id_codec {
 }
 id_codec!(UserId, SessionId, NetworkId, Address, EnvelopeId);
 
-/// Declares a record: a struct that travels as a CBOR map with small integer keys in ascending order. Unknown keys are
-/// ignored, missing ones are an error unless the field's type says what absence means ([`Field`]), and a key twice is
-/// an error.
+/// Declares a record: a struct encoded as a CBOR map whose keys are small integers in ascending order. Unknown keys are
+/// ignored. A missing key is an error unless the type of the field has a value for it ([`Field::absent`]). A duplicate key
+/// is an error.
 macro_rules! record {
     ($(#[$doc:meta])* $vis:vis struct $name:ident { $($(#[$fdoc:meta])* $key:literal => $field:ident : $ty:ty),* $(,)? }) => {
         $(#[$doc])*
@@ -339,15 +342,15 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// Declares a closed set of kinds that travels as `[kind, body]`. A kind from a later version reads as `Unknown(kind)`
-/// and is skipped by whoever meets it; it is never written.
+/// Declares an enum encoded as `[kind, body]`. A kind of a later version is decoded as `Unknown(kind)`, which receivers skip
+/// and which cannot be encoded.
 macro_rules! kinds {
     ($(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$vdoc:meta])* $kind:literal => $variant:ident($body:ty)),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         $vis enum $name {
             $($(#[$vdoc])* $variant($body),)*
-            /// A kind this version does not know.
+            /// A kind that this version does not know. It is skipped, and cannot be encoded.
             Unknown(u64),
         }
 
@@ -355,7 +358,7 @@ macro_rules! kinds {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 match self {
                     $($name::$variant(body) => ($kind as u64, body).serialize(s),)*
-                    $name::Unknown(_) => Err(serde::ser::Error::custom("an unknown kind is not passed on")),
+                    $name::Unknown(_) => Err(serde::ser::Error::custom("an unknown kind cannot be encoded")),
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What is inside the seal: one bundle of contents by one author, signed once.
+//! The contents of an envelope: one bundle by one author, signed once.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,46 +6,50 @@ use super::codec::{Bytes, Field, Fixed, List, record};
 use super::record::{NUMBER, Signed};
 use crate::id::{Address, SessionId, UserId};
 
-/// A line of chat, in bytes of UTF-8 (design §6).
+/// The longest text in bytes of UTF-8.
 pub const MAX_TEXT: usize = 16_000;
-/// The body of any content. Longer than a text by what a later kind needs around one: a copy of a line for another session
-/// of its user, or a piece of a file.
+/// The largest body of a content in bytes. It leaves space for a text with additional fields, for kinds of later versions such
+/// as a copy of a line for another session of its author.
 pub const MAX_BODY: usize = 17 * 1024;
-/// Bytes that a content takes beside its body, at most: a map of six keys, a kind below 24, four numbers, and the head of
-/// the body.
+/// The maximum encoded size of a content without its body, in bytes: a map of six keys, a kind below 24, four numbers, and
+/// the head of the body.
 pub const CONTENT_OVERHEAD: usize = 1 + 2 + 4 * (1 + NUMBER) + 4;
-/// Bytes in front of the contents of a bundle, at most.
+/// The maximum size in bytes of the array head before the contents of a bundle.
 pub const CONTENTS_OVERHEAD: usize = 3;
-/// The bytes of the contents of one bundle.
+/// The maximum encoded size of the contents of one bundle, in bytes.
 pub const MAX_BUNDLE: usize = 20 * 1024;
-/// Contents that one bundle may hold.
+/// The maximum number of contents in one bundle.
 pub const MAX_CONTENTS: usize = 512;
 
-/// What a content is. Unknown kinds are stored and acknowledged; 4 to 10 are reserved (`docs/protocol.md`).
+/// Values of [`Content::kind`]. Contents of unknown kinds are stored and acknowledged. 4 to 10 are reserved
+/// (`docs/protocol.md`).
 pub mod kind {
-    /// UTF-8 text, the body as it is.
+    /// Chat text. The body is UTF-8.
     pub const TEXT: u64 = 1;
-    /// [`LinkBody`](super::LinkBody).
+    /// A change of a link. The body is a [`LinkBody`](super::LinkBody).
     pub const LINK: u64 = 2;
-    /// [`ReceiptBody`](super::ReceiptBody); has `n` 0 and is never receipted.
+    /// A receipt. The body is a [`ReceiptBody`](super::ReceiptBody). Receipts have `n` 0 and are not acknowledged.
     pub const RECEIPT: u64 = 3;
-    /// Every kind that this version acts on.
+    /// All kinds that this version processes.
     pub const KNOWN: [u64; 3] = [TEXT, LINK, RECEIPT];
 }
 
 record! {
-    /// The plaintext of an envelope, behind a `u32` length and before zero padding.
+    /// The plaintext of an envelope. It follows a `u32` length and precedes zero padding.
     pub struct Bundle {
-        /// Whoever shows it has opened the envelope.
+        /// The secret whose SHA-256 is the lock of the envelope.
         0 => r: Fixed<32>,
+        /// The author.
         1 => user: UserId,
+        /// The author's session, which signed the contents.
         2 => session: SessionId,
-        /// The bytes of [`Contents`], as signed.
+        /// The encoded [`Contents`], as signed.
         3 => contents: Bytes<MAX_BUNDLE>,
-        /// By the session key over network, addressee and contents.
+        /// The signature by the session key over network, addressee, author and contents.
         4 => signature: Fixed<64>,
-        /// For somebody who may not have them.
+        /// The author's roster, for an addressee that may not have it.
         5 => roster: Option<Signed>,
+        /// The key card of the author's session, for an addressee that may not have it.
         6 => card: Option<Signed>,
     }
 }
@@ -54,54 +58,64 @@ record! {
 pub type Contents = List<Content, MAX_CONTENTS>;
 
 record! {
+    /// One message of an author.
     pub struct Content {
+        /// One of the values of [`kind`], or a kind of a later version.
         0 => kind: u64,
+        /// 64 random bits, new at every start of the author's session.
         1 => epoch: u64,
-        /// Counts from 1 in the stream (author session, epoch, addressee); 0: not numbered.
+        /// The number of the message in its stream (author session, epoch, addressee), counted from 1; 0 if it is not numbered.
         2 => n: u64,
-        /// Place in history.
+        /// The Lamport timestamp, which orders the history.
         3 => lamport: u64,
-        /// The author's clock, unix milliseconds; only printed.
+        /// The author's clock in Unix milliseconds. It is only displayed.
         4 => wall: i64,
+        /// The body, in the form that `kind` defines.
         5 => body: Bytes<MAX_BODY>,
     }
 }
 
 impl Content {
-    /// Whether the body is no longer than its kind allows.
+    /// Whether the body is within the limit of its kind.
     pub fn fits(&self) -> bool {
         self.body.len() <= if self.kind == kind::TEXT { MAX_TEXT } else { MAX_BODY }
     }
 }
 
 record! {
-    /// My link list's entry about the addressee.
+    /// The entry about the addressee in the author's link list.
     pub struct LinkBody {
-        /// See [`link_state`](super::record::link_state).
+        /// One of the values of [`link_state`](super::record::link_state). Others are ignored.
         0 => state: u8,
+        /// The Lamport timestamp of the entry. The highest one counts.
         1 => lamport: u64,
     }
 }
 
 record! {
-    /// What the signing session holds of the addressee's streams to it. Cumulative.
+    /// The messages of the addressee that the signing session has stored. A receipt is cumulative.
     pub struct ReceiptBody {
+        /// One entry per stream.
         0 => streams: List<StreamRanges, 64>,
     }
 }
 
 record! {
+    /// The messages of one stream that were stored.
     pub struct StreamRanges {
-        /// The session of the addressee that wrote the stream.
+        /// The session that numbered the messages.
         0 => author: SessionId,
+        /// The epoch of the stream.
         1 => epoch: u64,
+        /// The ranges of the numbers that are stored.
         2 => ranges: List<Range, 128>,
-        /// Where the stream goes, if that is not the user who signs. Such streams count for no conversation of two users.
+        /// The addressee of the stream, if it is not the user who signs. Such streams belong to no conversation between two
+        /// users.
         3 => address: Option<Address>,
     }
 }
 
-/// From the first to the second number, both included.
+/// The numbers from the first to the second, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range(pub u64, pub u64);
 

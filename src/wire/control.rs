@@ -1,139 +1,171 @@
-//! The control stream: hello, then the protocol messages. A frame is a list of them (the paper's combined requests).
+//! The control stream: a hello, then the other messages. A frame is a list of messages.
 
 use super::addr::Addr;
 use super::codec::{Field, Fixed, List, Text, kinds, record};
 use super::record::Signed;
 use crate::id::UserId;
 
-/// Messages that one control frame may hold.
+/// The maximum number of messages in one control frame.
 pub const MAX_BATCH: usize = 64;
 
 /// A control frame.
 pub type Batch = List<Control, MAX_BATCH>;
 
 kinds! {
-    /// A protocol message. 11 and 14 to 17 are reserved (`docs/protocol.md`).
+    /// A message of the control stream. Numbers 11 and 14 to 17 are reserved (`docs/protocol.md`).
     pub enum Control {
+        /// The first message in each direction.
         1 => Hello(Hello),
+        /// A session is online.
         2 => DeclareOnline(Declare),
+        /// A session is going offline.
         3 => DeclareOffline(Declare),
+        /// A request that a user declare itself to the sender.
         4 => RequestPing(RequestPing),
+        /// A request for the links of a user.
         5 => RequestUserList(RequestUserList),
+        /// Records of users, requested or not.
         6 => DeliverKnownList(DeliverKnownList),
+        /// A search for users by name or id.
         7 => Find(Find),
+        /// Version summaries of the records that the sender holds.
         8 => Digest(Digest),
+        /// A request for records.
         9 => Want(Want),
+        /// Random members of a closed network.
         10 => Sample(Sample),
+        /// The flood of `\explode`.
         12 => Explode(Explode),
+        /// The answer to [`Explode`].
         13 => Exploded(Exploded),
     }
 }
 
 record! {
-    /// The first message after the proofs. A connection is up only when both have been read.
+    /// The first message after the proof. A connection is established when both sides have read the other's hello.
     pub struct Hello {
+        /// The sender's [`Declaration`](super::record::Declaration).
         0 => declaration: Signed,
+        /// The [`Roster`](super::record::Roster) of the sender's user.
         1 => roster: Signed,
+        /// The sender's [`KeyCard`](super::record::KeyCard).
         2 => card: Option<Signed>,
-        /// Where the sender sees the receiver.
+        /// The receiver's address as the sender sees it.
         3 => observed: Addr,
-        /// The highest seq of the receiver that the sender has seen.
+        /// The highest `seq` of the receiver that the sender has seen.
         4 => known_seq: Option<u64>,
-        /// Program and version, for people.
+        /// The program and its version, for display.
         5 => agent: Text<64>,
-        /// Bits for what the sender understands beyond this version; absent is none. This version says none and uses none.
+        /// Bits for features beyond this version; none if absent. This version sets no bits and ignores them.
         6 => features: Option<u64>,
     }
 }
 
 record! {
-    /// declareOnline and declareOffline.
+    /// The body of `DeclareOnline` and `DeclareOffline`.
     pub struct Declare {
+        /// The signed [`Declaration`](super::record::Declaration).
         0 => declaration: Signed,
-        /// Where the receiver may lack it.
+        /// The roster of the session's user, if the receiver may lack it.
         1 => roster: Option<Signed>,
+        /// The key card of the session, if the receiver may lack it.
         2 => card: Option<Signed>,
-        /// Accumulated over hops.
+        /// The age of the declaration in milliseconds, accumulated over hops.
         3 => age_ms: u64,
-        /// How many more hops it may make.
+        /// The number of further hops allowed.
         4 => hops: u8,
-        /// The same on every copy of one flood.
+        /// An id that is the same on all copies of one flood.
         5 => flood: u64,
-        /// First eight bytes of each user id it was sent to.
-        6 => told: List<Fixed<8>, 64>,
+        /// The users to whom it was sent.
+        6 => told: List<ShortId, 64>,
     }
 }
 
 record! {
-    /// "Have `target` declare itself to me."
+    /// A request that `target` declare itself to the asker, which is the session that signed `declaration`.
     pub struct RequestPing {
+        /// An id chosen by the asker; answers carry it.
         0 => id: u64,
+        /// The user who is sought.
         1 => target: UserId,
-        /// The asker's.
+        /// The asker's declaration.
         2 => declaration: Signed,
+        /// The roster of the asker's user.
         3 => roster: Option<Signed>,
-        /// How many more hops it may make.
+        /// The number of further hops allowed.
         4 => hops: u8,
-        /// On the last hop: where who passes it on sees the asker.
+        /// On the last hop, the asker's address as the session that passes the request on sees it.
         5 => observed: Option<Addr>,
-        /// The asker's, over id and target: nobody else may ask for it.
+        /// The signature of the asker's session over id and target. Without it, relays do not pass the request on.
         6 => signature: Option<Fixed<64>>,
     }
 }
 
 record! {
-    /// "Whom is `user` linked to?"
+    /// A request for the links of `user`.
     pub struct RequestUserList {
+        /// An id chosen by the sender; answers carry it.
         0 => id: u64,
+        /// The user whose links are requested.
         1 => user: UserId,
     }
 }
 
 record! {
-    /// A page of what the answerer knows and the asker may know.
+    /// One page of the records that the sender holds and the receiver may know.
     pub struct DeliverKnownList {
-        /// Of the request; 0 when pushed unasked.
+        /// The id of the request; 0 if there was none.
         0 => id: u64,
+        /// The users, with what is known of each.
         1 => users: List<KnownUser, 64>,
-        /// The answerer knows of no more links of the user asked about than it has sent.
+        /// Whether the answer contains all links of the requested user that the sender knows.
         2 => complete: bool,
-        /// More pages follow.
+        /// Whether more pages follow.
         3 => more: bool,
     }
 }
 
 record! {
+    /// The records of one user that the sender holds.
     pub struct KnownUser {
+        /// The user.
         0 => user: UserId,
+        /// The user's [`Roster`](super::record::Roster).
         1 => roster: Option<Signed>,
+        /// Pages of the [`LinkList`](super::record::LinkList)s of the user's sessions.
         2 => links: List<Signed, 16>,
+        /// The [`KeyCard`](super::record::KeyCard)s of the user's sessions.
         3 => cards: List<Signed, 16>,
+        /// The declarations of the user's sessions.
         4 => declarations: List<KnownDeclaration, 16>,
-        /// Of the cards, in their order: milliseconds since the session itself gave it to anybody, accumulated over hops.
+        /// The ages of `cards`, in the same order: milliseconds since the session itself sent the card, accumulated over hops.
         5 => card_ages: List<u64, 16>,
     }
 }
 
 record! {
+    /// A declaration with what the sender knows about the session.
     pub struct KnownDeclaration {
+        /// The signed [`Declaration`](super::record::Declaration).
         0 => declaration: Signed,
+        /// The age of the declaration in milliseconds, accumulated over hops.
         1 => age_ms: u64,
-        /// Where the sender, who is connected with it, sees it, if that means anything elsewhere.
+        /// The address of the session as the sender sees it, if they are connected and the address is not link-local.
         2 => observed: Option<Addr>,
-        /// The sender is connected with it.
+        /// Whether the sender is connected with the session.
         3 => live: Option<bool>,
     }
 }
 
 impl KnownUser {
-    /// A user of whom nothing is said but the id.
+    /// An entry with no records.
     pub fn empty(user: UserId) -> KnownUser {
         let (links, cards, declarations) = (List(Vec::new()), List(Vec::new()), List(Vec::new()));
         KnownUser { user, roster: None, links, cards, declarations, card_ages: List(Vec::new()) }
     }
 }
 
-/// Session and user ids in digests: their first eight bytes.
+/// The first eight bytes of a user or session id.
 pub type ShortId = Fixed<8>;
 
 /// The first eight bytes of an id.
@@ -143,110 +175,135 @@ pub fn short(id: &[u8; 32]) -> ShortId {
 }
 
 record! {
-    /// "Who is called `name`, or has this id?" Answered by a known list with the same id, once by everybody who knows.
+    /// A search for users by name or id. Each session that knows one answers with a [`DeliverKnownList`] of the same id.
     pub struct Find {
+        /// A random id chosen by the asker; answers carry it.
         0 => id: u64,
+        /// The name to find. Names are compared in their [folded](crate::identity::Name::folded) form.
         1 => name: Option<Text<128>>,
+        /// The user to find.
         2 => user: Option<UserId>,
-        /// How many more hops it may make; beyond the first only relays and servers pass it on.
+        /// The number of further hops allowed. Only relays and servers pass a search on.
         3 => hops: u8,
     }
 }
 
-/// Users that a digest speaks of: with 70 bytes each it stays below 8 KiB.
+/// The maximum number of users in one digest or request for records. With 70 bytes per user, a digest is below 8 KiB.
 pub const MAX_MARKS: usize = 100;
 
 record! {
-    /// What the sender holds of those the receiver may know about. The receiver asks for what it lacks.
+    /// Version summaries of the records that the sender holds and the receiver may know. The receiver requests what it lacks.
     pub struct Digest {
+        /// One summary per user.
         0 => users: List<UserMark, MAX_MARKS>,
     }
 }
 
 record! {
+    /// The versions of the records of one user.
     pub struct UserMark {
+        /// The user.
         0 => user: ShortId,
-        /// Of the roster.
+        /// The version of the roster.
         1 => version: Option<u64>,
+        /// The versions of the records of each session.
         2 => sessions: List<SessionMark, 16>,
-        /// Between relays and servers: how many relays away from the sender the user is; 0 is connected with it, 16 out of
-        /// reach.
+        /// Only between relays and servers: the number of relays between the sender and the user. 0 if they are connected, 16
+        /// if the user is unreachable.
         3 => distance: Option<u8>,
     }
 }
 
 record! {
-    /// Numbers of what is held of a session. What is missing is not held, or not for the receiver to know.
+    /// The versions of the records of one session. A number is absent if the sender does not hold the record or the receiver
+    /// may not know it.
     pub struct SessionMark {
+        /// The session.
         0 => session: ShortId,
-        /// Of the declaration.
+        /// The `seq` of the declaration.
         1 => seq: Option<u64>,
-        /// Of the key card.
+        /// The `seq` of the key card.
         2 => card: Option<u64>,
-        /// Version of the link list.
+        /// The version of the link list.
         3 => links: Option<u64>,
-        /// The sender is connected with it; false takes this back.
+        /// Whether the sender is connected with the session. `false` withdraws an earlier `true`.
         4 => live: Option<bool>,
     }
 }
 
 record! {
-    /// "Send me these." Answered by a known list.
+    /// A request for records, answered by a [`DeliverKnownList`] with id 0.
     pub struct Want {
+        /// The users whose records are requested.
         0 => users: List<UserWant, MAX_MARKS>,
     }
 }
 
 record! {
+    /// The records of one user that are requested.
     pub struct UserWant {
+        /// The user.
         0 => user: ShortId,
+        /// Whether the roster is requested.
         1 => roster: bool,
-        /// None: with the roster, whatever there is of all of them but link lists; without, a mark.
+        /// The sessions whose records are requested. If empty, the request is for everything except link lists if `roster` is
+        /// true, and otherwise for a version summary, which is answered by a [`Digest`].
         2 => sessions: List<SessionWant, 16>,
     }
 }
 
 record! {
+    /// The records of one session that are requested.
     pub struct SessionWant {
+        /// The session.
         0 => session: ShortId,
+        /// Whether the declaration is requested.
         1 => declaration: bool,
+        /// Whether the key card is requested.
         2 => card: bool,
+        /// Whether the link list is requested.
         3 => links: bool,
     }
 }
 
 record! {
-    /// In a closed network: a few members chosen at random, so that memory does not only hold friends.
+    /// Members of a closed network, chosen at random. Remembering them keeps the network connected when friends are offline.
     pub struct Sample {
+        /// The members, without their link lists.
         0 => members: List<KnownUser, 8>,
-        /// The receiver is to answer with a sample of its own.
+        /// Whether the receiver should answer with a sample of its own.
         1 => answer: bool,
     }
 }
 
 record! {
-    /// The flood of `\\explode`: the origin's declaration over all short paths.
+    /// The flood of `\explode`, which counts the users and sessions within a number of hops.
     pub struct Explode {
-        /// The same on every copy.
+        /// A random id, the same on all copies.
         0 => flood: u64,
+        /// The declaration of the origin.
         1 => declaration: Signed,
+        /// The roster of the origin's user.
         2 => roster: Option<Signed>,
-        /// How many more hops it may make.
+        /// The number of further hops allowed.
         3 => hops: u8,
     }
 }
 
 record! {
-    /// Whom a flood reached, merged on the way back.
+    /// The answer to an [`Explode`]: the result of the sender and of all sessions to which it passed the flood on.
     pub struct Exploded {
+        /// The id of the flood.
         0 => flood: u64,
+        /// The sessions that were reached.
         1 => reached: List<Reached, 256>,
-        /// Messages sent behind the sender, both ways.
+        /// The number of messages sent, copies of the flood and answers to them.
         2 => messages: u64,
     }
 }
 
-/// A session that a flood reached: hashes of flood and user, flood and session, which can be counted and tell no names.
+/// A session that a flood reached: the first eight bytes of hashes over flood and user, and over flood and session. They can be
+/// counted, but do not reveal ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Reached(pub ShortId, pub ShortId);
 

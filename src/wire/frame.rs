@@ -1,23 +1,25 @@
-//! Stream types, frame headers and their caps; frames as bytes, in both directions.
+//! Stream types, frame headers and length limits. Encodes frames and reassembles them from the bytes of a stream.
 
 use serde::Serialize;
 
 use super::Malformed;
-use super::codec::encode_behind;
+use super::codec::encode_into;
 
-/// The first byte of a stream. A type this version does not know is stopped, never fatal: later versions add types, and 3 is
-/// reserved for large payloads.
+/// The first byte of a stream. A stream of an unknown type is stopped, and the connection continues: later versions may add
+/// types. 3 is reserved for large payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamType {
+    /// Proof and control messages. One in each direction, for the lifetime of the connection.
     Control = 1,
+    /// Envelopes, releases and custody answers. One in each direction.
     Chat = 2,
 }
 
-/// Bytes in front of a frame: its length, big-endian.
+/// Bytes of the header of a frame: its length, big-endian.
 pub const HEADER: usize = 4;
 
 impl StreamType {
-    /// The type a first byte names.
+    /// The type for the first byte of a stream; `None` if this version does not know it.
     pub fn from_byte(byte: u8) -> Option<StreamType> {
         match byte {
             1 => Some(StreamType::Control),
@@ -26,7 +28,7 @@ impl StreamType {
         }
     }
 
-    /// The longest frame, in bytes behind the header (design §4).
+    /// The longest payload of a frame in bytes, without the header.
     pub fn cap(self) -> usize {
         match self {
             StreamType::Control => 64 * 1024,
@@ -34,7 +36,7 @@ impl StreamType {
         }
     }
 
-    /// The length a header announces, checked before anything is allocated.
+    /// The payload length in a header. [`Malformed::TooLong`] if it is over the cap, so that nothing is allocated for it.
     pub fn frame_len(self, header: [u8; HEADER]) -> Result<usize, Malformed> {
         let len = u32::from_be_bytes(header);
         if len as usize > self.cap() {
@@ -44,11 +46,11 @@ impl StreamType {
     }
 }
 
-/// Header and payload of one frame. [`Malformed::TooLong`] if the payload is over the cap of the stream, so that nothing
-/// is sent that the other side must refuse.
+/// Encodes a frame: header and payload. [`Malformed::TooLong`] if the payload is over the cap of the stream, which the
+/// receiver would refuse.
 pub fn encode_frame<T: Serialize>(stream: StreamType, value: &T) -> Result<Vec<u8>, Malformed> {
     let mut frame = vec![0; HEADER];
-    encode_behind(&mut frame, value);
+    encode_into(&mut frame, value);
     let length = frame.len() - HEADER;
     if length > stream.cap() {
         return Err(Malformed::TooLong(length as u64));
@@ -57,29 +59,31 @@ pub fn encode_frame<T: Serialize>(stream: StreamType, value: &T) -> Result<Vec<u
     Ok(frame)
 }
 
-/// Puts frames together from the pieces in which a stream brings them. It holds what has come and was not handed out, and
-/// nothing for what a header announces; between frames it holds nothing at all, for a relay has a thousand of them.
+/// Reassembles frames from the pieces in which a stream delivers them.
+///
+/// It buffers only bytes that have arrived, and reserves nothing for a length that a header announces. Between frames it holds
+/// no memory, because a relay has a thousand of these buffers.
 #[derive(Debug)]
 pub struct FrameBuf {
     stream: StreamType,
     bytes: Vec<u8>,
-    /// Where the first frame that was not handed out begins.
+    /// The position of the first frame that was not returned yet.
     at: usize,
 }
 
 impl FrameBuf {
-    /// For a stream of this type, behind its first byte.
+    /// An empty buffer for a stream of this type. The type byte is not part of the input.
     pub fn new(stream: StreamType) -> FrameBuf {
         FrameBuf { stream, bytes: Vec::new(), at: 0 }
     }
 
-    /// Takes what the stream has brought.
+    /// Appends bytes of the stream.
     pub fn push(&mut self, piece: &[u8]) {
         self.bytes.extend_from_slice(piece);
     }
 
-    /// Whether a frame is whole. If none is, what was handed out is forgotten. After an error the stream is of no more
-    /// use.
+    /// Whether the buffer holds a complete frame. If not, the frames already returned are discarded. Fails if a header is over
+    /// the cap; the stream cannot be used after that.
     pub fn has_frame(&mut self) -> Result<bool, Malformed> {
         if self.end()?.is_some() {
             return Ok(true);
@@ -92,23 +96,23 @@ impl FrameBuf {
         Ok(false)
     }
 
-    /// The payload of the next whole frame.
+    /// The payload of the next frame; `None` if it is not complete. Fails as [`has_frame`](FrameBuf::has_frame) does.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, Malformed> {
         if !self.has_frame()? {
             return Ok(None);
         }
         let begin = self.at + HEADER;
-        let end = self.end()?.expect("a frame is whole");
+        let end = self.end()?.expect("has_frame found a complete frame");
         self.at = end;
         Ok(Some(&self.bytes[begin..end]))
     }
 
-    /// Whether a frame has begun and was not handed out: a stream that ends here is truncated.
+    /// Whether the buffer holds a part of a frame. A stream that ends here is truncated.
     pub fn is_inside(&self) -> bool {
         self.at < self.bytes.len()
     }
 
-    /// Where the frame at hand ends, once all of it is here.
+    /// The end of the current frame; `None` if it is not complete.
     fn end(&self) -> Result<Option<usize>, Malformed> {
         let rest = &self.bytes[self.at..];
         let Some((header, body)) = rest.split_first_chunk::<HEADER>() else { return Ok(None) };
@@ -123,9 +127,9 @@ mod tests {
     use crate::wire::{Bytes, decode};
 
     #[test]
-    fn frames_come_out_whole_however_they_are_cut() {
+    fn frames_are_reassembled_from_pieces_of_any_size() {
         let values = [Bytes::<1000>(vec![7; 1000]), Bytes(vec![]), Bytes(vec![1, 2, 3])];
-        let frame = |value| encode_frame(StreamType::Control, value).expect("these are short");
+        let frame = |value| encode_frame(StreamType::Control, value).expect("the values are short");
         let bytes: Vec<u8> = values.iter().flat_map(frame).collect();
         for size in [1, 2, 3, 5, 1000, 5000] {
             let mut buffer = FrameBuf::new(StreamType::Control);
@@ -142,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_over_the_cap_is_refused_before_its_payload() {
+    fn a_header_over_the_cap_is_refused_before_the_payload_arrives() {
         for (stream, length) in
             [(StreamType::Control, 65_537u32), (StreamType::Chat, 262_145), (StreamType::Chat, 1 << 31)]
         {
@@ -153,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_announced_length_reserves_nothing() {
+    fn an_announced_length_reserves_no_memory() {
         let mut buffer = FrameBuf::new(StreamType::Chat);
         buffer.push(&[0, 4, 0, 0, 9]);
         assert_eq!(buffer.next_frame(), Ok(None));
@@ -162,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn between_frames_nothing_is_held() {
+    fn between_frames_the_buffer_holds_no_memory() {
         let mut buffer = FrameBuf::new(StreamType::Chat);
         buffer.push(&encode_frame(StreamType::Chat, &Bytes::<70_000>(vec![0; 70_000])).expect("it is under the cap"));
         assert!(buffer.next_frame().expect("it is sound").is_some());
@@ -172,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_over_the_cap_is_not_written() {
+    fn a_frame_over_the_cap_is_not_encoded() {
         let long = Bytes::<70_000>(vec![0; 70_000]);
         assert_eq!(encode_frame(StreamType::Control, &long), Err(Malformed::TooLong(70_005)));
         assert!(encode_frame(StreamType::Chat, &long).is_ok());

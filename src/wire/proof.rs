@@ -1,16 +1,17 @@
-//! The first frame each way. Nothing else is sent or read before it holds.
+//! The first frame in each direction. No other frame is sent or read before it has been verified.
 
 use super::codec::{Fixed, List, record};
 
 record! {
-    /// "I speak these versions, this is my boot, and I hold a key of this network."
+    /// Proves that the sender holds a key of the network. Made and verified by
+    /// [`NetworkKey`](crate::identity::network::NetworkKey).
     pub struct Proof {
-        /// Protocol versions the sender speaks, best first.
+        /// The protocol versions that the sender speaks, in order of preference.
         0 => versions: List<u16, 8>,
-        /// Random per start of the sender.
+        /// The sender's boot id: 64 random bits, new at every start.
         1 => boot: u64,
-        /// HMAC-SHA256 over the TLS exporter and the sender's role, one under each key of the sender's key file, newest
-        /// first. One that the receiver can check is enough, so that keys can be replaced one node after another.
+        /// One HMAC-SHA256 under each key of the sender's key file, newest first. One that the receiver can verify is enough,
+        /// so that keys can be replaced on one node after another.
         2 => macs: List<Fixed<32>, 4>,
     }
 }

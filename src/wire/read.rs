@@ -1,6 +1,6 @@
-//! Reads what [`scan`](super::scan) has found to be well formed, straight out of the frame: byte strings and text are
-//! copied once, into the value that keeps them. A type gets exactly the item it asks for: an array is no byte string,
-//! `null` is no missing key, and nothing may be left over in an array or map.
+//! The deserializer for bytes that [`scan`](super::scan) has accepted. It reads directly from the frame, so byte strings and
+//! text are copied only once. Types must match exactly: an array is not accepted as a byte string, `null` does not stand for a
+//! missing key, and every item of an array or map must be consumed.
 
 use std::fmt::{self, Write};
 
@@ -10,28 +10,28 @@ use serde::forward_to_deserialize_any;
 use super::Malformed;
 use super::scan::{Head, head};
 
-/// What is still to be read.
+/// The bytes that are not yet read.
 pub(super) struct Reader<'de>(pub &'de [u8]);
 
-/// Bytes of a message about a wrong shape: it may quote the stranger, and ends up in a log line.
-const QUOTE: usize = 160;
+/// The maximum length in bytes of a message in [`Malformed::Shape`]. It may quote the input, and is logged.
+const MAX_MESSAGE: usize = 160;
 
 impl de::Error for Malformed {
     fn custom<T: fmt::Display>(message: T) -> Malformed {
-        let mut short = Short(String::new());
-        // Fails when the message is cut, which is meant.
-        let _ = write!(short, "{message}");
-        Malformed::Shape(short.0)
+        let mut truncated = Truncated(String::new());
+        // An error only means that the message was truncated.
+        let _ = write!(truncated, "{message}");
+        Malformed::Shape(truncated.0)
     }
 }
 
-/// Takes the beginning of what is written to it.
-struct Short(String);
+/// Keeps the first [`MAX_MESSAGE`] bytes written to it.
+struct Truncated(String);
 
-impl fmt::Write for Short {
+impl fmt::Write for Truncated {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = QUOTE.saturating_sub(self.0.len());
-        let end = text.floor_char_boundary(room);
+        let left = MAX_MESSAGE.saturating_sub(self.0.len());
+        let end = text.floor_char_boundary(left);
         self.0.push_str(&text[..end]);
         if end < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
@@ -79,7 +79,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
-    /// Absence is a missing key, so what is there is there.
+    /// An absent option is a missing key, so a value that is present is `Some`.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Malformed> {
         visitor.visit_some(self)
     }
@@ -94,7 +94,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 }
 
-/// The items of an open array, or the pairs of an open map.
+/// The remaining items of an array, or the remaining pairs of a map.
 struct Items<'a, 'de> {
     reader: &'a mut Reader<'de>,
     left: usize,

@@ -1,20 +1,20 @@
-//! Walks CBOR without building anything: canonical form, claimed lengths, depth, nothing behind the end.
+//! Validates CBOR without allocating: canonical form, lengths, nesting and trailing bytes.
 //!
-//! The CBOR of this protocol is a small part of RFC 8949: definite lengths, integers in their shortest form, byte
-//! strings, UTF-8 text, arrays, maps with unsigned integer keys in ascending order (so none comes twice), `false`,
-//! `true` and `null`. There are no tags, no floats, and no other simple values. The walk keeps one line of notes per open
-//! array or map, of which there are at most [`DEPTH`], so that no nesting can exhaust the stack.
+//! The protocol uses a subset of RFC 8949: definite lengths, integers in their shortest form, byte strings, UTF-8 text, arrays,
+//! maps with unsigned integer keys in strictly ascending order, `false`, `true` and `null`. Tags, floats and other simple
+//! values are refused. The check is not recursive: it keeps one entry per open array or map, at most [`DEPTH`], so that nested
+//! input cannot exhaust the stack.
 
 use super::Malformed;
 
-/// Arrays and maps that may be open at once (design §4).
+/// The maximum number of arrays and maps that are open at once. Messages of the protocol nest less deeply.
 pub const DEPTH: usize = 16;
 
-/// The first byte of an item and the number that belongs to it.
+/// The head of a CBOR item: its major type and argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Head {
     Unsigned(u64),
-    /// Stands for `-1 - n`.
+    /// The integer `-1 - n`.
     Negative(u64),
     Bytes(usize),
     Text(usize),
@@ -24,7 +24,7 @@ pub(super) enum Head {
     Null,
 }
 
-/// Takes the head of the next item off `bytes`. A length it claims is no longer than what remains.
+/// Reads the head of the next item and advances `bytes`. A length in it never exceeds the bytes that remain.
 pub(super) fn head(bytes: &mut &[u8]) -> Result<Head, Malformed> {
     let (first, rest) = bytes.split_first().ok_or(Malformed::Truncated)?;
     *bytes = rest;
@@ -77,15 +77,25 @@ fn claimed(value: u64, most: usize) -> Result<usize, Malformed> {
     usize::try_from(value).ok().filter(|length| *length <= most).ok_or(Malformed::Truncated)
 }
 
-/// An array or map whose end has not come yet.
+/// An array or map whose end was not reached.
 #[derive(Clone, Copy)]
 enum Open {
-    Array { left: usize },
-    Key { left: usize, above: Option<u64> },
-    Value { left: usize, key: u64 },
+    Array {
+        left: usize,
+    },
+    /// A key follows, which must be greater than `above`.
+    Key {
+        left: usize,
+        above: Option<u64>,
+    },
+    /// The value of `key` follows.
+    Value {
+        left: usize,
+        key: u64,
+    },
 }
 
-/// Whether `bytes` are exactly one item of the CBOR that this protocol speaks.
+/// Checks that `bytes` are exactly one item of the CBOR subset of the protocol.
 pub fn check(mut bytes: &[u8]) -> Result<(), Malformed> {
     let mut open = [Open::Array { left: 0 }; DEPTH];
     let mut depth = 0;
@@ -119,14 +129,14 @@ pub fn check(mut bytes: &[u8]) -> Result<(), Malformed> {
     }
 }
 
-/// What is open once `item` has begun inside it.
+/// The state of an open array or map after `item` was read inside it.
 fn step(open: Open, item: Head) -> Result<Open, Malformed> {
     match open {
         Open::Array { left } => Ok(Open::Array { left: left - 1 }),
         Open::Key { left, above } => match item {
             Head::Unsigned(key) if above.is_none_or(|above| key > above) => Ok(Open::Value { left, key }),
             Head::Unsigned(_) => Err(Malformed::NotCanonical("map keys that do not ascend")),
-            _ => Err(Malformed::NotCanonical("a map key that is no unsigned integer")),
+            _ => Err(Malformed::NotCanonical("a map key that is not an unsigned integer")),
         },
         Open::Value { left, key } => Ok(Open::Key { left: left - 1, above: Some(key) }),
     }
@@ -141,11 +151,11 @@ mod tests {
     use super::*;
 
     fn refused(bytes: &[u8]) -> Malformed {
-        check(bytes).expect_err("these bytes are to be refused")
+        check(bytes).expect_err("these bytes must be refused")
     }
 
     #[test]
-    fn one_item_of_each_sort_is_fine() {
+    fn one_item_of_each_type_is_accepted() {
         let items: [&[u8]; 11] = [
             &[0x00],
             &[0x18, 24],
@@ -165,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn claimed_lengths_beyond_the_end_are_refused() {
+    fn lengths_beyond_the_end_are_refused() {
         for major in [0x5b, 0x7b, 0x9b, 0xbb] {
             assert_eq!(refused(&[major, 0x10, 0, 0, 0, 0, 0, 0, 0]), Malformed::Truncated);
         }
@@ -176,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_ends_at_sixteen() {
+    fn nesting_deeper_than_sixteen_is_refused() {
         let nested = |levels: usize| [vec![0x81; levels], vec![0x00]].concat();
         assert_eq!(check(&nested(DEPTH)), Ok(()));
         assert_eq!(refused(&nested(DEPTH + 1)), Malformed::TooDeep);
@@ -186,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_has_two_spellings_has_one_here() {
+    fn non_canonical_encodings_are_refused() {
         let others: [&[u8]; 12] = [
             &[0x18, 23],
             &[0x19, 0, 255],
@@ -207,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_twice_bad_text_and_trailing_bytes_are_refused() {
+    fn duplicate_keys_invalid_text_and_trailing_bytes_are_refused() {
         assert!(matches!(refused(&[0xa2, 0x01, 0x00, 0x01, 0x00]), Malformed::NotCanonical(_)));
         assert_eq!(refused(&[0x61, 0xff]), Malformed::NotUtf8);
         assert_eq!(refused(&[0x00, 0x00]), Malformed::TrailingBytes);
