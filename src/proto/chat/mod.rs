@@ -42,6 +42,12 @@ pub struct Chat {
 }
 
 impl Chat {
+    /// When something here is due: lines to send again, receipts, and messages that nobody has to wait for any more.
+    pub fn next(&self) -> Option<Moment> {
+        let settle = self.outbox.addressees().next().map(|_| self.settle_at);
+        [self.outbox.next(), self.inbox.next(), settle].into_iter().flatten().min()
+    }
+
     /// Whether a message waits for a user.
     pub fn waits_for(&self, user: &UserId) -> bool {
         self.outbox.waits_for(&Address::from(user))

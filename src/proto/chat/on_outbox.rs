@@ -145,4 +145,19 @@ impl Core {
         let parcel = Parcel { envelope: Bytes(sealed.bytes), life_ms, copies: 1 };
         self.cx.out.after_store(Output::Chat { conn, item: Chat::Parcel(parcel) });
     }
+
+    /// What nobody has answered for too long is sent again, what is settled leaves, and receipts go that have waited.
+    pub(in crate::proto) fn resend_overdue(&mut self) {
+        let now = self.cx.now.moment;
+        for to in self.chat.outbox.take_resends(now) {
+            self.cx.dropped(DropReason::LinesUnanswered);
+            self.chat.sealing.want_lines(to);
+        }
+        if self.chat.settle_at <= now {
+            self.settle_all();
+        }
+        if self.chat.inbox.next().is_some_and(|at| at <= now) {
+            self.chat.sealing.want_receipts();
+        }
+    }
 }
