@@ -66,7 +66,7 @@ impl Core {
     /// Seals the messages to an address that are not under way, if no session of the address is connected but a carrier is.
     pub(in crate::proto) fn entrust(&mut self, to: &Address) {
         self.mail_receipts(to);
-        if self.is_connected(to) || !self.chat.outbox.may_entrust(to) || !self.has_mail_way(to) {
+        if self.is_connected(to) || !self.chat.outbox.may_entrust(to) || !self.has_mail_carrier(to) {
             return;
         }
         if !self.has_prekey(to) {
@@ -105,8 +105,8 @@ impl Core {
     }
 
     /// Whether a carrier for mail to an address is connected.
-    pub(in crate::proto) fn has_mail_way(&self, to: &Address) -> bool {
-        self.mail.has_way(&self.cx, &self.near(), to)
+    pub(in crate::proto) fn has_mail_carrier(&self, to: &Address) -> bool {
+        self.mail.has_carrier(&self.cx, &self.near(), to)
     }
 
     /// Holds an envelope sealed here, and routes it.
@@ -202,7 +202,7 @@ impl Core {
     /// Withdraws an own envelope by showing its release, which its author knows.
     pub(in crate::proto) fn withdraw(&mut self, id: &EnvelopeId) {
         let Some(r) = self.mail.custody.get(id).and_then(|held| Some(held.row.mine.as_ref()?.r)) else { return };
-        self.with_mail(|mail, cx, near| mail.end(cx, near, id, r, None));
+        self.with_mail(|mail, cx, near| mail.end_custody(cx, near, id, r, None));
     }
 
     /// Withdraws the envelopes of a message that the user cancels. Other messages in them are sealed again.
@@ -222,7 +222,7 @@ impl Core {
     fn withdraw_and_requeue(&mut self, id: &EnvelopeId) {
         let Some(own) = self.mail.custody.get(id).and_then(|held| held.row.mine.clone()) else { return };
         self.withdraw(id);
-        if self.mail.custody.forget(id).is_some() {
+        if self.mail.custody.remove(id).is_some() {
             self.cx.out.store(Op::ForgetCustody(*id));
         }
         self.chat.outbox.set_entrusted(&own.load, false);

@@ -42,7 +42,7 @@ impl Core {
     fn mail_receipt(&mut self, user: UserId, session: SessionId, body: &ReceiptBody) {
         let to = Address::from(user);
         let full = self.mail.custody.own_receipt_bytes() >= MAX_OWN_RECEIPTS || !self.may_mail_receipt(&to);
-        if full || !self.has_mail_way(&to) {
+        if full || !self.has_mail_carrier(&to) {
             return;
         }
         if let Some(sealed) = self.seal_receipt(&to, body) {
@@ -75,7 +75,7 @@ impl Core {
         let user = self.people.user_at(to);
         let owing = self.chat.inbox.unanswered().filter(|(_, whose)| *whose == user).map(|(session, _)| session);
         let away: Vec<SessionId> = owing.filter(|session| self.peers.connections.up(session).is_none()).collect();
-        if away.is_empty() || !self.has_mail_way(to) {
+        if away.is_empty() || !self.has_mail_carrier(to) {
             return;
         }
         away.into_iter().for_each(|session| self.chat.inbox.owe_all(user, session, self.cx.config.user));
