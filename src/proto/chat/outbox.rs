@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId};
-use crate::identity::seal::{ROOM, Sealed, fits};
+use crate::identity::seal::{CAPACITY, Sealed, fits};
 use crate::proto::limits::{
     MAX_CARRIERS, MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST,
     SETTLED_AFTER, WINDOW,
@@ -187,7 +187,7 @@ impl Outbox {
         let Some(lane) = self.lanes.get_mut(&(*to, *session)).filter(|lane| lane.flights.len() < WINDOW) else {
             return (contents, Load(places));
         };
-        let mut room = ROOM - CONTENTS_OVERHEAD;
+        let mut room = CAPACITY - CONTENTS_OVERHEAD;
         let mut epochs = BTreeSet::new();
         for (place, item) in queue.items.range(lane.cursor..) {
             let size = item.row.body.len() + CONTENT_OVERHEAD;
@@ -229,7 +229,7 @@ impl Outbox {
         let mut contents = Vec::new();
         let mut load: BTreeMap<StreamId, Ranges> = BTreeMap::new();
         let Some(queue) = self.queues.get_mut(to) else { return (contents, Vec::new()) };
-        let mut room = ROOM - CONTENTS_OVERHEAD;
+        let mut room = CAPACITY - CONTENTS_OVERHEAD;
         let mut next = queue.mail;
         for (place, item) in queue.items.range_mut(queue.mail..) {
             let size = item.row.body.len() + CONTENT_OVERHEAD;
