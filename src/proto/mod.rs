@@ -145,8 +145,8 @@ impl Core {
         };
         core.remember_members();
         core.load_friends();
-        core.remember_mail();
-        core.settle_everybody();
+        core.restore_entrusted();
+        core.settle_all();
         core.load_lost_sessions();
         core.seek_all_wanted();
         core.replay(&memory.replay);
@@ -190,7 +190,7 @@ impl Core {
     /// The next output, in order. Sealing is expensive, so it is done only when all other outputs are taken.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.cx.out.poll().or_else(|| {
-            if self.seal_what_waits() {
+            if self.seal_pending() {
                 self.deadline = self.next_timeout();
             }
             self.cx.out.poll()

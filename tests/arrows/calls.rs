@@ -48,7 +48,7 @@ const CHANGES: Table = &[
     ("search", &["people", "peers", "commands"]),
     ("chat", &["people", "peers", "mail"]),
     ("commands", &["people", "peers", "chat"]),
-    ("timers", &["peers", "relays", "search", "chat"]),
+    ("timers", &["relays", "search"]),
 ];
 
 /// Modules whose state everybody may read.

@@ -171,5 +171,9 @@ fn twelve_nodes_that_start_within_a_second_all_discover_each_other() {
                 node.event_with("nearby", "id", &id);
             }
         }
+        for node in &mut nodes {
+            let drops = node.asks(r"\me")["drops"].clone();
+            assert!(drops["mdns_storms"].is_null(), "a crowd is no storm: {drops}");
+        }
     });
 }

@@ -1,6 +1,6 @@
-//! What comes on the chat stream before the hello does: the two streams race. What it takes a name to judge waits for the
-//! hello, within a bound for each connection and one for all, for whoever has proved a key may open connections and say no
-//! hello on any. At the bound the connection that has most gives one up; its author sends it again.
+//! Chat items that arrive before the hello, since the two streams race. Items whose handling depends on the peer's user wait
+//! for the hello, within a bound for each connection and one for all: any node that has proved a key can open connections
+//! and send no hello. At the total bound the connection with the most items loses one, and its author sends it again.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,23 @@ use crate::id::ConnId;
 use crate::proto::limits::{HANDOVER_WINDOW, MAX_EARLY};
 use crate::wire::chat::Chat;
 
+/// Waiting items by connection, at most [`HANDOVER_WINDOW`] of each and [`MAX_EARLY`] in all.
 #[derive(Debug, Default)]
 pub struct Early {
     waiting: BTreeMap<ConnId, Vec<Chat>>,
     count: usize,
 }
 
-/// Something was dropped: this, or what another connection had brought.
+/// An item was dropped: this one, or one of another connection.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Dropped;
 
 impl Early {
-    /// Lets an item wait for the hello of its connection.
+    /// Holds an item until the hello of its connection.
+    ///
+    /// # Errors
+    ///
+    /// A bound is reached and an item was dropped.
     pub fn put(&mut self, conn: ConnId, item: Chat) -> Result<(), Dropped> {
         let own = self.waiting.get(&conn).map_or(0, Vec::len);
         if own >= HANDOVER_WINDOW {
@@ -27,8 +32,8 @@ impl Early {
         }
         let is_full = self.count >= MAX_EARLY;
         if is_full {
-            let greediest = self.waiting.values_mut().max_by_key(|items| items.len());
-            let Some(items) = greediest.filter(|items| items.len() > own + 1) else { return Err(Dropped) };
+            let largest = self.waiting.values_mut().max_by_key(|items| items.len());
+            let Some(items) = largest.filter(|items| items.len() > own + 1) else { return Err(Dropped) };
             items.pop();
             self.count -= 1;
         }
@@ -37,7 +42,7 @@ impl Early {
         if is_full { Err(Dropped) } else { Ok(()) }
     }
 
-    /// Its hello has come, or it is gone.
+    /// Takes the items of a connection, whose hello has come or which has closed.
     pub fn take(&mut self, conn: &ConnId) -> Vec<Chat> {
         let items = self.waiting.remove(conn).unwrap_or_default();
         self.count -= items.len();

@@ -1,9 +1,9 @@
-//! The inbox: what was received, and the receipts that are owed for it.
+//! The inbox: the messages received, and the receipts owed for them.
 //!
-//! Numbers that were received are ranges per stream, so a message is taken once however often and by whatever way it comes.
-//! A receipt is owed for every envelope that held numbered contents, whether they were new or not: the author may have lost
-//! the first one. It is cumulative, speaks only of what is durable, and is never receipted itself. The first one goes at
-//! once, the next ones a moment apart: while lines flow, one seal and one signature answer for many of them.
+//! Received numbers are kept as ranges per stream, so that a message is accepted once, however often and on whatever path it
+//! arrives. A receipt is owed for every envelope with numbered contents, new or not, since the author may have lost the first
+//! receipt. Receipts are cumulative, cover only durable messages, and are never receipted themselves. The first one is sent
+//! at once, later ones at intervals of [`RECEIPT_PAUSE`], so that one seal and one signature cover many messages.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,19 +18,19 @@ use crate::time::Moment;
 use crate::wire::codec::List;
 use crate::wire::content::{Range, ReceiptBody, StreamRanges};
 
-/// What was received, and what is owed.
+/// Messages received, and receipts owed.
 #[derive(Debug)]
 pub struct Inbox {
     seen: BTreeMap<StreamId, Ranges>,
     durable: BTreeMap<StreamId, Ranges>,
-    /// What becomes durable with a ticket, and to which user's session a receipt is owed for it.
+    /// What becomes durable with a ticket, and the user to whom a receipt is owed for it.
     pending: VecDeque<(Ticket, UserId, StreamId, Ranges)>,
     owed: BTreeMap<(UserId, SessionId), BTreeSet<StreamId>>,
-    /// Before when no further receipt goes to a session.
+    /// The earliest time of the next receipt to a session.
     paused: BTreeMap<SessionId, Moment>,
-    /// Sessions whose mail was taken and that were not answered since, over restarts.
+    /// Sessions whose mail was accepted and to which no receipt has been sent since; stored.
     unanswered: BTreeMap<SessionId, Unanswered>,
-    /// The last receipt that went to a session by mail, and the epochs it speaks of.
+    /// The last receipt mailed to a session, and the epochs it covers.
     mailed: BTreeMap<SessionId, (EnvelopeId, BTreeSet<u64>)>,
 }
 
@@ -38,20 +38,23 @@ pub struct Inbox {
 #[derive(Debug)]
 struct Unanswered {
     user: UserId,
-    /// A receipt for some of it was not sent, or may be lost: the next one speaks of all.
+    /// A receipt was not sent or may be lost, so the next one covers everything.
     behind: bool,
 }
 
-/// What became of a number.
+/// The result of [`Inbox::receive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
+    /// The number was not received before.
     New,
+    /// The number was received before.
     Known,
-    /// Its author has opened too many streams, or would open one gap too many.
+    /// The author has too many streams, or the stream too many gaps.
     Refused,
 }
 
 impl Inbox {
+    /// The state at start, from the store.
     pub fn new(received: Vec<(StreamId, Ranges)>, unanswered: Vec<(UserId, SessionId)>) -> Inbox {
         let seen: BTreeMap<StreamId, Ranges> = received.into_iter().collect();
         Inbox {
@@ -68,8 +71,8 @@ impl Inbox {
         }
     }
 
-    /// Mail of a session was taken. True if it is to be remembered that a receipt is owed.
-    pub fn leave_unanswered(&mut self, user: UserId, session: SessionId) -> bool {
+    /// Records that mail of a session was accepted. True if the debt is new and is to be stored.
+    pub fn add_unanswered(&mut self, user: UserId, session: SessionId) -> bool {
         if self.unanswered.len() >= MAX_OWED || self.unanswered.contains_key(&session) {
             return false;
         }
@@ -77,22 +80,27 @@ impl Inbox {
         true
     }
 
-    /// A receipt is on its way to a session. Whose it is, if one was owed since a while.
-    pub fn answer(&mut self, session: &SessionId) -> Option<UserId> {
+    /// Records that a receipt is on its way to a session. Returns the session's user if a stored debt ends.
+    pub fn clear_unanswered(&mut self, session: &SessionId) -> Option<UserId> {
         self.unanswered.remove(session).map(|unanswered| unanswered.user)
     }
 
-    /// A receipt goes to a session by mail. Returns the last one that did, if this one says all that it said.
-    pub fn is_mailed(&mut self, session: SessionId, envelope: EnvelopeId, body: &ReceiptBody) -> Option<EnvelopeId> {
+    /// Records a receipt that is mailed to a session. Returns the envelope of the one before if this one covers it.
+    pub fn record_mailed(
+        &mut self,
+        session: SessionId,
+        envelope: EnvelopeId,
+        body: &ReceiptBody,
+    ) -> Option<EnvelopeId> {
         if self.mailed.len() >= MAX_OWED && !self.mailed.contains_key(&session) {
             return None;
         }
-        let epochs: BTreeSet<u64> = body.streams.iter().map(|said| said.epoch).collect();
-        let (before, spoke_of) = self.mailed.insert(session, (envelope, epochs.clone()))?;
-        spoke_of.is_subset(&epochs).then_some(before)
+        let epochs: BTreeSet<u64> = body.streams.iter().map(|ranges| ranges.epoch).collect();
+        let (before, covered) = self.mailed.insert(session, (envelope, epochs.clone()))?;
+        covered.is_subset(&epochs).then_some(before)
     }
 
-    /// Sessions that are owed a receipt, over restarts.
+    /// The sessions with a stored debt, and their users.
     pub fn unanswered(&self) -> impl Iterator<Item = (SessionId, UserId)> + '_ {
         self.unanswered.iter().map(|(session, unanswered)| (*session, unanswered.user))
     }
@@ -103,7 +111,7 @@ impl Inbox {
             || self.pending.iter().any(|(_, _, stream, _)| stream.author == *session)
     }
 
-    /// Takes a number.
+    /// Records a number of a stream.
     pub fn receive(&mut self, stream: StreamId, n: u64) -> Taken {
         let Some(seen) = self.seen.get_mut(&stream) else { return self.open(stream, n) };
         if seen.contains(n) {
@@ -116,6 +124,7 @@ impl Inbox {
         Taken::New
     }
 
+    /// Records the first number of a stream.
     fn open(&mut self, stream: StreamId, n: u64) -> Taken {
         let first = StreamId { epoch: 0, to: Address([0; 32]), ..stream };
         let of_author = self.seen.range(first..).take_while(|(known, _)| known.author == stream.author);
@@ -126,25 +135,25 @@ impl Inbox {
         Taken::New
     }
 
-    /// Whether anything was ever received of a session.
+    /// Whether any message of a session was received.
     pub fn knows(&self, author: &SessionId) -> bool {
         let first = StreamId { author: *author, epoch: 0, to: Address([0; 32]) };
         self.seen.range(first..).next().is_some_and(|(known, _)| known.author == *author)
     }
 
-    /// Everything received of a stream.
+    /// The numbers received of a stream.
     pub fn seen(&self, stream: &StreamId) -> Ranges {
         self.seen.get(stream).cloned().unwrap_or_default()
     }
 
-    /// What was received of a stream so far is durable with `after`; then a receipt is owed to its author.
+    /// Makes a receipt owed for a stream, once everything through `after` is durable.
     pub fn owe(&mut self, user: UserId, stream: StreamId, after: Ticket) {
         let seen = self.seen(&stream);
         self.pending.push_back((after, user, stream, seen));
     }
 
-    /// Owes a receipt for the newest streams of an author's session to `me`: it has just come back, and what it missed of
-    /// earlier receipts would otherwise be sent again.
+    /// Makes a receipt owed for all streams of a session to `me`. The session has reconnected, and would otherwise send again
+    /// the messages whose receipts it has missed.
     pub fn owe_all(&mut self, user: UserId, session: SessionId, me: UserId) {
         let streams = self.all_of(&session, Address::from(me));
         if !streams.is_empty() {
@@ -152,7 +161,7 @@ impl Inbox {
         }
     }
 
-    /// Everything durable that came from a session to an address.
+    /// The streams of a session to an address that have durable messages.
     fn all_of(&self, session: &SessionId, to: Address) -> BTreeSet<StreamId> {
         let first = StreamId { author: *session, epoch: 0, to: Address([0; 32]) };
         let of_it =
@@ -160,9 +169,9 @@ impl Inbox {
         of_it.filter(|stream| stream.to == to).collect()
     }
 
-    /// Everything up to `stored` is durable: the receipts that may go now, in pieces of a bounded number of streams. Whether
-    /// they get through is not known here: until [`Inbox::answer`] says so, the next one speaks of these too.
-    pub fn due(&mut self, stored: Ticket, now: Moment) -> Vec<(UserId, SessionId, ReceiptBody)> {
+    /// Takes the receipts to send now, each for at most [`MAX_RECEIPT_STREAMS`] streams; everything through `stored` is
+    /// durable. Until [`Inbox::clear_unanswered`] is called, later receipts cover the same streams again.
+    pub fn take_due(&mut self, stored: Ticket, now: Moment) -> Vec<(UserId, SessionId, ReceiptBody)> {
         while self.pending.front().is_some_and(|(after, ..)| *after <= stored) {
             let Some((_, user, stream, seen)) = self.pending.pop_front() else { break };
             self.durable.insert(stream, seen);
@@ -186,11 +195,12 @@ impl Inbox {
         due
     }
 
-    /// When a receipt may go that is owed and waits.
+    /// When the next receipt that is owed may be sent.
     pub fn next(&self) -> Option<Moment> {
         self.owed.keys().filter_map(|(_, session)| self.paused.get(session).copied()).min()
     }
 
+    /// The newest durable ranges of a stream, as a receipt states them.
     fn ranges(&self, stream: &StreamId) -> StreamRanges {
         let durable = self.durable.get(stream);
         let newest: Vec<(u64, u64)> =
@@ -228,15 +238,15 @@ mod tests {
         StreamId { author: BOBS, epoch, to: Address([1; 32]) }
     }
 
-    /// Epochs that the receipts speak of which are due at a moment.
+    /// The epochs covered by the receipts that are due at a moment.
     fn epochs(inbox: &mut Inbox, at_ms: u64) -> Vec<u64> {
-        let due = inbox.due(Ticket(9), Moment(at_ms));
-        due.iter().flat_map(|(.., body)| body.streams.iter().map(|said| said.epoch)).collect()
+        let due = inbox.take_due(Ticket(9), Moment(at_ms));
+        due.iter().flat_map(|(.., body)| body.streams.iter().map(|ranges| ranges.epoch)).collect()
     }
 
     fn take(inbox: &mut Inbox, epoch: u64) {
         inbox.receive(stream(epoch), 1);
-        inbox.leave_unanswered(BOB, BOBS);
+        inbox.add_unanswered(BOB, BOBS);
         inbox.owe(BOB, stream(epoch), Ticket(1));
     }
 
@@ -244,12 +254,12 @@ mod tests {
     fn a_receipt_that_could_not_be_sent_is_in_the_next_one() {
         let mut inbox = Inbox::new(Vec::new(), Vec::new());
         take(&mut inbox, 1);
-        assert_eq!(epochs(&mut inbox, 0), [1], "nobody is there who could bring it");
+        assert_eq!(epochs(&mut inbox, 0), [1], "no carrier is connected");
         take(&mut inbox, 2);
         assert_eq!(epochs(&mut inbox, 1_000), [1, 2]);
-        inbox.answer(&BOBS);
+        inbox.clear_unanswered(&BOBS);
         take(&mut inbox, 3);
-        assert_eq!(epochs(&mut inbox, 2_000), [3], "what was sent is not said again");
+        assert_eq!(epochs(&mut inbox, 2_000), [3], "streams already receipted are not repeated");
     }
 
     #[test]
@@ -258,14 +268,14 @@ mod tests {
         let received = (0..40).map(|epoch| (stream(u64::MAX - epoch), gaps())).collect();
         let mut inbox = Inbox::new(received, Vec::new());
         inbox.owe_all(BOB, BOBS, UserId([1; 32]));
-        let due = inbox.due(Ticket(9), Moment(0));
+        let due = inbox.take_due(Ticket(9), Moment(0));
         let bodies: Vec<usize> = due.iter().map(|(.., body)| crate::wire::encode(body).len()).collect();
         assert!(bodies.iter().all(|length| *length <= crate::wire::content::MAX_BODY), "{bodies:?}");
         assert_eq!(due.iter().map(|(.., body)| body.streams.len()).sum::<usize>(), 40);
     }
 
     #[test]
-    fn what_was_owed_before_a_restart_is_in_the_first_receipt() {
+    fn the_first_receipt_after_a_restart_covers_older_debts() {
         let received = vec![(stream(1), Ranges::from_iter([(1, 4)]))];
         let mut inbox = Inbox::new(received, vec![(BOB, BOBS)]);
         take(&mut inbox, 2);

@@ -1,8 +1,9 @@
-//! Chat: lines to and from people who are connected.
+//! Chat: messages and receipts, and the mail of this user.
 //!
-//! [`outbox`] keeps what was typed until it is receipted, [`inbox`] takes each message once and owes receipts for it, [`sealing`]
-//! defers the arithmetic until everything else has been handed out, [`early`] holds what overtook the hello. `on_outbox` seals
-//! and sends, `on_chat` opens and takes, `on_store` continues when the disk has answered.
+//! [`outbox`] holds messages until receipts for them have come. [`inbox`] accepts each message once and tracks the receipts that
+//! are owed. [`sealing`] defers sealing until all other output has been taken. [`early`] holds chat items that arrive before
+//! the hello. `on_outbox` seals and sends, `on_chat` opens and accepts, `on_store` continues once the store has committed,
+//! `on_mail` seals messages for users who are not connected, and `receipts` sends and handles receipts.
 
 pub mod early;
 pub mod inbox;
@@ -24,24 +25,35 @@ use inbox::Inbox;
 use outbox::Outbox;
 use sealing::Sealing;
 
-/// Messages out and in, and what has to happen to them next.
+/// Outgoing and incoming messages, and the work that is pending for them.
 pub struct Chat {
+    /// Messages that wait for receipts.
     pub outbox: Outbox,
+    /// Numbers received, and receipts owed.
     pub inbox: Inbox,
+    /// Pending sealing.
     pub sealing: Sealing,
+    /// Items that arrived before the hello.
     pub early: Early,
-    /// Messages of mine on their way to the disk, with the line that typed each.
+    /// Own messages that are not durable yet, with the input line of each.
     pub typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
-    /// When to look next for messages that nobody has to wait for any more.
+    /// When to look next for messages to settle.
     pub settle_at: Moment,
 }
 
 impl Chat {
-    /// Whether anything waits for a user.
+    /// When something here is due: lines to send again, receipts, and messages that nobody has to wait for any more.
+    pub fn next(&self) -> Option<Moment> {
+        let settle = self.outbox.addressees().next().map(|_| self.settle_at);
+        [self.outbox.next(), self.inbox.next(), settle].into_iter().flatten().min()
+    }
+
+    /// Whether a message waits for a user.
     pub fn waits_for(&self, user: &UserId) -> bool {
         self.outbox.waits_for(&Address::from(user))
     }
 
+    /// The state at start.
     pub fn new(outbox: Outbox, inbox: Inbox) -> Chat {
         Chat {
             outbox,

@@ -1,4 +1,4 @@
-//! The chat stream: sealed contents come and go, are released and receipted.
+//! The chat stream: envelopes, releases and reports about envelopes are received here.
 
 use std::time::Duration;
 
@@ -21,9 +21,10 @@ use crate::wire::decode;
 use crate::wire::record::{KeyCard, Roster};
 
 impl Core {
+    /// Handles items of a connection's chat stream.
     pub(in crate::proto) fn on_chat(&mut self, conn: ConnId, items: Vec<Chat>) {
         for item in items {
-            // An item before this one may have ended the connection.
+            // An earlier item may have closed the connection.
             if self.peers.connections.get(&conn).is_none() {
                 return;
             }
@@ -39,30 +40,30 @@ impl Core {
             Chat::Parcel(parcel) => self.on_parcel(peer.conn, Some(peer), parcel),
             Chat::Release(release) => self.on_release(peer, release),
             Chat::Unopenable(unopenable) => self.on_unopenable(peer, unopenable),
-            Chat::Custody(said) => self.with_mail(|mail, cx, near| mail.on_custody(cx, near, peer, &said)),
+            Chat::Custody(claim) => self.with_mail(|mail, cx, near| mail.on_custody(cx, near, peer, &claim)),
             Chat::Offer(offer) => self.with_mail(|mail, cx, near| mail.on_offer(cx, near, peer, offer)),
             Chat::Ask(ask) => self.with_mail(|mail, cx, near| mail.on_ask(cx, near, peer.session, &ask)),
             Chat::Unknown(_) => self.cx.dropped(DropReason::UnknownChatItem),
         }
     }
 
-    /// The chat stream may overtake the hello. An envelope that can be opened proves its author by itself; what needs to know
-    /// who speaks waits.
+    /// Handles an item that arrived before the hello. An envelope that can be opened proves its author by itself. Items whose
+    /// handling depends on the peer wait for the hello.
     fn on_early_item(&mut self, conn: ConnId, item: Chat) {
         match item {
             Chat::Parcel(parcel) => self.on_parcel(conn, None, parcel),
-            Chat::Offer(_) => self.wait_for_hello(conn, item),
+            Chat::Offer(_) => self.hold_for_hello(conn, item),
             _ => {}
         }
     }
 
-    fn wait_for_hello(&mut self, conn: ConnId, item: Chat) {
+    fn hold_for_hello(&mut self, conn: ConnId, item: Chat) {
         if self.chat.early.put(conn, item).is_err() {
             self.cx.dropped(DropReason::ChatBeforeHello);
         }
     }
 
-    /// The hello has come.
+    /// Handles the items that waited for a connection's hello.
     pub(in crate::proto) fn take_early(&mut self, conn: ConnId) {
         let early = self.chat.early.take(&conn);
         self.on_chat(conn, early);
@@ -72,17 +73,17 @@ impl Core {
         if self.cx.out.unstored() > MAX_UNSTORED {
             return self.cx.dropped(DropReason::EnvelopeWhileDiskBehind);
         }
-        let me = Address::from(self.cx.config.user);
+        let own = Address::from(self.cx.config.user);
         match open(&self.cx.config.network, &parcel.envelope, |id| self.people.prekeys.find(id)) {
-            // Whatever its wraps name, it is to be brought to where its address says.
-            Ok(opened) if opened.address != me => self.carry_parcel(conn, peer, parcel),
+            // The address decides where an envelope goes, even if a wrap names a prekey of this node.
+            Ok(opened) if opened.address != own => self.carry_parcel(conn, peer, parcel),
             Ok(_) | Err(Unopened::Broken | Unopened::WrongLock | Unopened::Unsound(_))
                 if self.cx.disk_trouble.is_some() =>
             {
                 self.cx.dropped(DropReason::EnvelopeWhileDiskRefuses);
             }
             Ok(opened) => self.on_opened(conn, opened, age_of(&parcel)),
-            Err(Unopened::NoKey(address)) if address != me => self.carry_parcel(conn, peer, parcel),
+            Err(Unopened::NoKey(address)) if address != own => self.carry_parcel(conn, peer, parcel),
             Err(Unopened::NoKey(_)) => self.hand_back(conn, &parcel.envelope),
             Err(Unopened::Malformed(_)) => self.strike(conn, DropReason::MalformedEnvelope),
             Err(Unopened::Broken) => self.refuse_sealed(conn, &parcel, DropReason::BrokenSeal),
@@ -91,15 +92,16 @@ impl Core {
         }
     }
 
-    /// An envelope to somebody else, once it is known who brings it.
+    /// Carries an envelope to another address, once the peer is known.
     fn carry_parcel(&mut self, conn: ConnId, peer: Option<Peer>, parcel: Parcel) {
         match peer {
             Some(peer) => self.with_mail(|mail, cx, near| mail.carry(cx, near, peer, parcel)),
-            None => self.wait_for_hello(conn, Chat::Parcel(parcel)),
+            None => self.hold_for_hello(conn, Chat::Parcel(parcel)),
         }
     }
 
-    /// What is wrong inside a seal is the author's fault, and who carried it could not know.
+    /// Refuses an envelope with invalid contents. It counts against the peer only if the peer must be the author: a carrier
+    /// cannot check what is sealed.
     fn refuse_sealed(&mut self, conn: ConnId, parcel: &Parcel, reason: DropReason) {
         if self.may_carry(conn) {
             self.cx.dropped(reason);
@@ -109,21 +111,21 @@ impl Core {
         }
     }
 
-    /// Whether somebody may bring what others have sealed.
+    /// Whether a peer may deliver envelopes of other authors.
     fn may_carry(&self, conn: ConnId) -> bool {
         let peer = self.peers.connections.peer(&conn);
         self.is_carrier(conn) || peer.is_some_and(|peer| self.people.links.is_link(&peer.user))
     }
 
-    /// A carrier is told that an envelope was not taken, so that it goes on with the others.
+    /// Tells a carrier that an envelope was not accepted, so that it continues with others.
     fn decline(&mut self, conn: ConnId, envelope: EnvelopeId) {
         if self.may_carry(conn) {
             self.mail.answer(&mut self.cx, conn, envelope, custody_state::NO_CARRIER);
         }
     }
 
-    /// Sealed to none of my prekeys: the author gets my newest key card and seals anew. Who goes on without using it is not
-    /// told again.
+    /// Handles an envelope sealed to no current prekey of this node: the author gets the newest key card, to seal again. After
+    /// [`MAX_HANDED_BACK`] such envelopes in a row the peer gets no further card.
     fn hand_back(&mut self, conn: ConnId, envelope: &[u8]) {
         self.cx.dropped(DropReason::EnvelopeToOldKey);
         let Some(neighbour) = self.peers.connections.get_mut(&conn) else { return };
@@ -139,6 +141,7 @@ impl Core {
         self.cx.out.after_store(Output::Chat { conn, item });
     }
 
+    /// Handles an opened envelope: checks its author, accepts its contents, and releases it.
     fn on_opened(&mut self, conn: ConnId, opened: Opened, age: Duration) {
         let Some(carried) = self.peers.connections.get(&conn).map(|by| by.session != opened.session) else { return };
         if !opened.is_by_author(&self.cx.verifier) {
@@ -176,7 +179,7 @@ impl Core {
         let heard = Moment(self.cx.now.moment.0.saturating_sub(written.as_millis() as u64));
         self.people.sessions.record_heard(opened.session, opened.user, heard);
         if let Some(card) = opened.card.as_ref().and_then(|card| Checked::open(card, &self.cx.verifier).ok()) {
-            self.take_authors_card(opened.user, &card, age);
+            self.learn_author_card(opened.user, &card, age);
         }
         self.take_contents(&opened, carried);
         self.forget_if_unneeded(&opened.user);
@@ -184,21 +187,22 @@ impl Core {
         self.chat.sealing.want_receipts();
     }
 
-    /// Whoever writes can be answered, known before or not.
-    fn take_authors_card(&mut self, author: UserId, card: &Checked<KeyCard>, age: Duration) {
-        let theirs =
+    /// Keeps the author's key card, so that a stranger can be answered as well.
+    fn learn_author_card(&mut self, author: UserId, card: &Checked<KeyCard>, age: Duration) {
+        let authentic =
             card.user == author && self.people.users.admits(&author, &card.session) && card.session != self.cx.me;
-        if theirs && self.people.sessions.update_card(card, age, self.cx.now.moment) {
+        if authentic && self.people.sessions.update_card(card, age, self.cx.now.moment) {
             self.people.save_session(&mut self.cx, &card.session);
         }
     }
 
-    /// Shows that an envelope was opened, once what was in it is durable.
+    /// Releases an envelope once its contents are durable.
     fn release(&mut self, conn: ConnId, opened: &Opened) {
         let release = Release { envelope: opened.id, r: Fixed(opened.r) };
         self.cx.out.after_store(Output::Chat { conn, item: Chat::Release(release) });
     }
 
+    /// Accepts contents: new ones are stored, and receipts become owed for all that are numbered.
     fn take_contents(&mut self, opened: &Opened, carried: bool) {
         let mut touched = std::collections::BTreeMap::new();
         for content in &opened.contents {
@@ -225,7 +229,7 @@ impl Core {
             if news {
                 self.cx.out.store(Op::Seen { stream, ranges: self.chat.inbox.seen(&stream) });
             }
-            // What was lost of a direct connection the author sends again; for mail it waits until the receipt comes.
+            // On a direct connection the author sends again what was lost. Mail is not sent again before the receipt comes.
             if carried || self.peers.connections.up(&opened.session).is_none() {
                 self.owe_by_mail(opened.user, opened.session);
             }
@@ -233,8 +237,8 @@ impl Core {
         }
     }
 
-    /// A content seen for the first time. It keeps the Lamport number that its author signed; only my own counter moves by a
-    /// bounded jump.
+    /// Stores a new content and shows it. It keeps the Lamport number that its author signed; the counter of this node moves
+    /// by a bounded step.
     fn take_content(&mut self, from: UserId, id: MessageId, content: &Content) {
         self.cx.count.observe_lamport(content.lamport);
         let row = MessageRow {
@@ -276,7 +280,7 @@ impl Core {
         }
     }
 
-    /// At the start: contents that were stored by a version that did not know their kind take effect now.
+    /// Applies contents at start that were stored by a version that did not know their kind.
     pub(in crate::proto) fn replay(&mut self, rows: &[MessageRow]) {
         for row in rows.iter().filter(|row| row.kind == kind::LINK) {
             self.take_link(row.from, &row.body);
@@ -296,10 +300,10 @@ impl Core {
 
     fn on_release(&mut self, peer: Peer, release: Release) {
         let to = Address::from(peer.user);
-        if self.chat.outbox.released(&to, &peer.session, &release, self.cx.now.moment) {
+        if self.chat.outbox.record_release(&to, &peer.session, &release, self.cx.now.moment) {
             self.chat.sealing.want_lines(to);
         } else if !self.with_mail(|mail, cx, near| mail.on_release(cx, near, peer.session, &release))
-            && !self.is_receipt_released(peer.conn)
+            && !self.record_receipt_release(peer.conn)
         {
             self.cx.dropped(DropReason::ReleaseFitsNoLock);
         }
@@ -307,19 +311,19 @@ impl Core {
 
     fn on_unopenable(&mut self, peer: Peer, unopenable: Unopenable) {
         let to = Address::from(peer.user);
-        if !self.chat.outbox.is_on_its_way(&to, &peer.session, &unopenable.envelope) {
+        if !self.chat.outbox.is_in_flight(&to, &peer.session, &unopenable.envelope) {
             return self.with_mail(|mail, cx, near| mail.on_unopenable(cx, near, peer, unopenable));
         }
         let before = self.people.sessions.prekey(&peer.session, self.cx.now.moment);
         self.receive_card(peer.conn, &unopenable.card, Duration::ZERO);
         let news = self.people.sessions.prekey(&peer.session, self.cx.now.moment) != before;
-        if self.chat.outbox.unopenable(&to, &peer.session, &unopenable.envelope) && news {
+        if self.chat.outbox.record_unopenable(&to, &peer.session, &unopenable.envelope) && news {
             self.chat.sealing.want_lines(to);
         }
     }
 }
 
-/// How long ago an envelope was sealed, by the life it has left: the key card in it is as old.
+/// The age of an envelope and of the key card in it, from the life it has left.
 fn age_of(parcel: &Parcel) -> Duration {
     ENVELOPE_LIFE.saturating_sub(Duration::from_millis(parcel.life_ms))
 }

@@ -1,11 +1,10 @@
-//! This user's own mail, and what follows elsewhere from what happens to mail.
+//! This user's own mail, and the effects of mail on the rest of the core.
 //!
-//! What waits for somebody who is not connected is sealed and entrusted to others, as long as anybody is there who may bring it
-//! on: a friend of both who is connected with them, or a relay or server. An envelope of mine is on the disk before it leaves. A
-//! few of them may be under way that nobody has taken yet; what is typed meanwhile goes into the next one together. A message
-//! stays in the outbox until its receipt comes, by whatever way; then its envelope is withdrawn from whoever carries it. An
-//! envelope that could not be opened, or whose life is over, gives its messages back, and they are sealed anew. Receipts that
-//! travel as mail are in [`receipts`](crate::proto::chat::receipts).
+//! Messages for a user who is not connected are sealed and entrusted to carriers: a common friend who is connected with the
+//! addressee, or a relay or server. An own envelope is durable before it leaves. Only a few envelopes may be under way that no
+//! carrier has taken yet; messages typed meanwhile share the next one. A message stays in the outbox until its receipt
+//! comes, on any path; then its envelope is withdrawn from the carriers. The messages of an envelope that could not be opened,
+//! or has expired, are sealed again. Receipts as mail are in [`receipts`](crate::proto::chat::receipts).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,7 +29,7 @@ use crate::wire::envelope::Envelope;
 use crate::wire::record::{KeyCard, Prekey, Roster};
 
 impl Core {
-    /// Lets mail act, then does what follows from it elsewhere.
+    /// Calls the mail state machine, then applies the facts it leaves.
     pub(in crate::proto) fn with_mail<R>(&mut self, act: impl FnOnce(&mut Mail, &mut Context, &Near<'_>) -> R) -> R {
         let near = Near { people: &self.people, peers: &self.peers, presence: &self.presence, relays: &self.relays };
         let result = act(&mut self.mail, &mut self.cx, &near);
@@ -46,34 +45,34 @@ impl Core {
             Fact::Refused { by } => self.warn_of_refusal(by),
             Fact::Opened(row) => self.on_own_opened(row),
             Fact::Expired(row) => self.on_own_expired(row),
-            Fact::Unopenable { peer, envelope, roster, card } => self.seal_anew(peer, &envelope, *roster, *card),
+            Fact::Unopenable { peer, envelope, roster, card } => self.seal_again(peer, &envelope, *roster, *card),
             Fact::BadRecord { conn, refused } => self.strike(conn, reason_of(&refused)),
-            Fact::RoomAgain => self.entrust_all(),
+            Fact::CapacityAgain => self.entrust_all(),
         }
     }
 
-    /// Everything held for an address is routed again.
+    /// Routes all envelopes held for an address again.
     pub(in crate::proto) fn route_all_to(&mut self, address: &Address) {
         self.with_mail(|mail, cx, near| mail.route_all_to(cx, near, address));
     }
 
-    /// At the start: what was under way still is.
-    pub(in crate::proto) fn remember_mail(&mut self) {
-        for (_, mine) in self.mail.custody.mine() {
-            self.chat.outbox.set_entrusted(&mine.load, true);
+    /// Marks the messages in stored envelopes as entrusted, at start.
+    pub(in crate::proto) fn restore_entrusted(&mut self) {
+        for (_, own) in self.mail.custody.own() {
+            self.chat.outbox.set_entrusted(&own.load, true);
         }
     }
 
-    /// Seals what waits for an address and is not under way, if nobody there is connected and somebody is who may bring it on.
+    /// Seals the messages to an address that are not under way, if no session of the address is connected but a carrier is.
     pub(in crate::proto) fn entrust(&mut self, to: &Address) {
         self.mail_receipts(to);
-        if self.is_connected(to) || !self.chat.outbox.may_entrust(to) || !self.has_mail_way(to) {
+        if self.is_connected(to) || !self.chat.outbox.may_entrust(to) || !self.has_mail_carrier(to) {
             return;
         }
         if !self.has_prekey(to) {
             return self.warn_no_key(to);
         }
-        while self.mail.custody.untaken(to) < MAIL_WINDOW && self.mail.custody.my_bytes() < MAX_OWN_CUSTODY {
+        while self.mail.custody.untaken(to) < MAIL_WINDOW && self.mail.custody.own_bytes() < MAX_OWN_CUSTODY {
             let (contents, load) = self.chat.outbox.entrust(to);
             if contents.is_empty() {
                 return;
@@ -81,17 +80,17 @@ impl Core {
             let Some(sealed) = self.seal_to(to, contents) else {
                 return self.cx.dropped(DropReason::ContentTooLong);
             };
-            self.hold_mine(to, sealed, load);
+            self.hold_own(to, sealed, load);
         }
     }
 
-    /// Everybody for whom something waits: a way for mail has opened.
+    /// Entrusts messages to all addresses and routes own envelopes again, since a carrier has become available.
     pub(in crate::proto) fn entrust_all(&mut self) {
         let owing = self.chat.inbox.unanswered().map(|(_, user)| Address::from(user));
         let to: BTreeSet<Address> = self.chat.outbox.addressees().chain(owing).collect();
         to.iter().for_each(|to| self.entrust(to));
-        let mine: Vec<EnvelopeId> = self.mail.custody.mine().map(|(row, _)| row.envelope).collect();
-        self.with_mail(|mail, cx, near| mine.iter().for_each(|id| mail.route(cx, near, id)));
+        let own: Vec<EnvelopeId> = self.mail.custody.own().map(|(row, _)| row.envelope).collect();
+        self.with_mail(|mail, cx, near| own.iter().for_each(|id| mail.route(cx, near, id)));
     }
 
     /// Whether a session of an address is connected.
@@ -99,18 +98,19 @@ impl Core {
         !self.near().at(to).is_empty()
     }
 
+    /// Whether a prekey of any session of an address is known.
     pub(in crate::proto) fn has_prekey(&self, to: &Address) -> bool {
         let now = self.cx.now.moment;
         self.people.audience(to).iter().any(|session| self.people.sessions.prekey(session, now).is_some())
     }
 
-    /// Whether anybody is connected who may bring mail to an address.
-    pub(in crate::proto) fn has_mail_way(&self, to: &Address) -> bool {
-        self.mail.has_way(&self.cx, &self.near(), to)
+    /// Whether a carrier for mail to an address is connected.
+    pub(in crate::proto) fn has_mail_carrier(&self, to: &Address) -> bool {
+        self.mail.has_carrier(&self.cx, &self.near(), to)
     }
 
-    /// Holds an envelope that was sealed here, and lets it go where it can.
-    pub(in crate::proto) fn hold_mine(&mut self, to: &Address, sealed: Sealed, load: Vec<(StreamId, Ranges)>) {
+    /// Holds an envelope sealed here, and routes it.
+    pub(in crate::proto) fn hold_own(&mut self, to: &Address, sealed: Sealed, load: Vec<(StreamId, Ranges)>) {
         let row = CustodyRow {
             envelope: sealed.id,
             address: *to,
@@ -130,24 +130,24 @@ impl Core {
         });
     }
 
-    /// A carrier has an envelope of mine: who waits for the messages in it is told.
+    /// Records and shows that a carrier has the messages in an own envelope.
     fn show_carried(&mut self, by: SessionId, id: &EnvelopeId) {
         let Some(held) = self.mail.custody.get(id) else { return };
-        let Some(mine) = &held.row.mine else { return };
-        let (to, load) = (held.row.address, mine.load.clone());
+        let Some(own) = &held.row.mine else { return };
+        let (to, load) = (held.row.address, own.load.clone());
         let audience = self.people.audience(&to);
-        for (stream, ranges, lines) in self.chat.outbox.carried(by, &load) {
+        for (stream, ranges, lines) in self.chat.outbox.record_carried(by, &load) {
             self.cx.out.store(Op::Carried { stream, by, ranges });
             for message in lines {
                 for session in &audience {
-                    self.tell_carried(message, *session, by, &to);
+                    self.notify_carried(message, *session, by, &to);
                 }
             }
         }
         self.entrust(&to);
     }
 
-    fn tell_carried(&mut self, message: MessageId, session: SessionId, by: SessionId, to: &Address) {
+    fn notify_carried(&mut self, message: MessageId, session: SessionId, by: SessionId, to: &Address) {
         if self.chat.outbox.is_delivered(&message, &session) {
             return;
         }
@@ -162,12 +162,12 @@ impl Core {
         self.people.warn_once(&mut self.cx, user, WarningCode::CustodyRefused, message);
     }
 
-    /// An envelope of mine is not under way any more. While messages in it still wait, a row without bytes stays, so that they
-    /// are not sealed again before the end of its life.
+    /// Handles that an own envelope was opened or withdrawn. While messages in it wait for receipts, a row without bytes stays,
+    /// so that they are not sealed again before its life ends.
     fn on_own_opened(&mut self, row: CustodyRow) {
-        let Some(mine) = &row.mine else { return };
-        let (to, is_receipt) = (row.address, mine.load.is_empty());
-        if self.chat.outbox.waits_any(&mine.load) {
+        let Some(own) = &row.mine else { return };
+        let (to, is_receipt) = (row.address, own.load.is_empty());
+        if self.chat.outbox.any_waiting(&own.load) {
             self.mail.hold(&mut self.cx, CustodyRow { bytes: Vec::new(), ..row });
         } else {
             self.cx.out.store(Op::ForgetCustody(row.envelope));
@@ -178,75 +178,75 @@ impl Core {
         }
     }
 
-    /// The life of an envelope of mine is over. What was in it and was not receipted is sealed anew.
+    /// Seals the messages of an expired own envelope again, if they were not receipted.
     fn on_own_expired(&mut self, row: CustodyRow) {
-        let Some(mine) = row.mine else { return };
-        if mine.load.is_empty() && !row.bytes.is_empty() {
+        let Some(own) = row.mine else { return };
+        if own.load.is_empty() && !row.bytes.is_empty() {
             self.owe_again(&row.address);
             return self.mail_next_receipt(&row.address);
         }
-        self.chat.outbox.set_entrusted(&mine.load, false);
+        self.chat.outbox.set_entrusted(&own.load, false);
         self.entrust(&row.address);
     }
 
-    /// Messages of mine have arrived or were withdrawn: envelopes with nothing else in them are withdrawn too.
+    /// Withdraws own envelopes to an address in which no message waits any more.
     pub(in crate::proto) fn withdraw_mail(&mut self, to: &Address) {
         let done = |held: &&Held| {
-            let mine = held.row.mine.as_ref();
-            mine.is_some_and(|mine| !mine.load.is_empty() && !self.chat.outbox.waits_any(&mine.load))
+            let own = held.row.mine.as_ref();
+            own.is_some_and(|own| !own.load.is_empty() && !self.chat.outbox.any_waiting(&own.load))
         };
-        let over: Vec<EnvelopeId> = self.mail.custody.mine_to(to).filter(done).map(|held| held.row.envelope).collect();
+        let over: Vec<EnvelopeId> = self.mail.custody.own_to(to).filter(done).map(|held| held.row.envelope).collect();
         over.iter().for_each(|id| self.withdraw(id));
     }
 
-    /// An envelope of mine is not to be delivered any more: its author can show its release as well.
+    /// Withdraws an own envelope by showing its release, which its author knows.
     pub(in crate::proto) fn withdraw(&mut self, id: &EnvelopeId) {
         let Some(r) = self.mail.custody.get(id).and_then(|held| Some(held.row.mine.as_ref()?.r)) else { return };
-        self.with_mail(|mail, cx, near| mail.end(cx, near, id, r, None));
+        self.with_mail(|mail, cx, near| mail.end_custody(cx, near, id, r, None));
     }
 
-    /// The user withdraws a message: whatever else was in its envelope is sealed anew.
+    /// Withdraws the envelopes of a message that the user cancels. Other messages in them are sealed again.
     pub(in crate::proto) fn cancel_mail(&mut self, message: &MessageId) {
         let to = message.stream.to;
         let has_it = |held: &&Held| {
-            let mut load = held.row.mine.iter().flat_map(|mine| &mine.load);
+            let mut load = held.row.mine.iter().flat_map(|own| &own.load);
             load.any(|(stream, ranges)| *stream == message.stream && ranges.contains(message.n))
         };
         let with_it: Vec<EnvelopeId> =
-            self.mail.custody.mine_to(&to).filter(has_it).map(|held| held.row.envelope).collect();
-        with_it.iter().for_each(|id| self.take_apart(id));
+            self.mail.custody.own_to(&to).filter(has_it).map(|held| held.row.envelope).collect();
+        with_it.iter().for_each(|id| self.withdraw_and_requeue(id));
         self.entrust(&to);
     }
 
-    /// Withdraws an envelope of mine; what is in it waits again.
-    fn take_apart(&mut self, id: &EnvelopeId) {
-        let Some(mine) = self.mail.custody.get(id).and_then(|held| held.row.mine.clone()) else { return };
+    /// Withdraws an own envelope; its messages wait to be sealed again.
+    fn withdraw_and_requeue(&mut self, id: &EnvelopeId) {
+        let Some(own) = self.mail.custody.get(id).and_then(|held| held.row.mine.clone()) else { return };
         self.withdraw(id);
-        if self.mail.custody.forget(id).is_some() {
+        if self.mail.custody.remove(id).is_some() {
             self.cx.out.store(Op::ForgetCustody(*id));
         }
-        self.chat.outbox.set_entrusted(&mine.load, false);
+        self.chat.outbox.set_entrusted(&own.load, false);
     }
 
-    /// A session of the addressee could not open an envelope of mine. What was in it is sealed anew, unless it is sealed to the
+    /// Seals the messages of an own envelope again that a session of the addressee could not open, unless it is sealed to the
     /// session's newest prekey already, or was released.
-    fn seal_anew(&mut self, peer: Peer, id: &EnvelopeId, roster: Checked<Roster>, card: Checked<KeyCard>) {
+    fn seal_again(&mut self, peer: Peer, id: &EnvelopeId, roster: Checked<Roster>, card: Checked<KeyCard>) {
         let (user, session) = (card.user, card.session);
         let Some(held) = self.mail.custody.get(id) else { return };
-        // By whatever carriers it came, it was said since the envelope was sealed.
+        // A report that came over carriers is at most as old as the envelope.
         let since_sealed = ENVELOPE_LIFE.saturating_sub(held.row.until.since(self.cx.now.moment));
         let age = if peer.session == session { Duration::ZERO } else { since_sealed };
         self.learn_roster(roster);
         self.add_card(card, age);
         let Some(held) = self.mail.custody.get(id) else { return };
-        let (to, is_receipt) = (held.row.address, held.row.mine.as_ref().is_some_and(|mine| mine.load.is_empty()));
+        let (to, is_receipt) = (held.row.address, held.row.mine.as_ref().is_some_and(|own| own.load.is_empty()));
         let newest = self.people.sessions.prekey(&session, self.cx.now.moment);
         if newest.is_none_or(|prekey| is_sealed_to(&held.row.bytes, &prekey)) {
             self.cx.dropped(DropReason::UnopenableDisbelieved);
-        } else if !self.mail.may_seal_anew(user, self.cx.now.moment) {
+        } else if !self.mail.may_seal_again(user, self.cx.now.moment) {
             self.cx.dropped(DropReason::SealedAnewTooOften);
         } else {
-            self.take_apart(id);
+            self.withdraw_and_requeue(id);
             if is_receipt {
                 self.owe_again(&to);
             }
@@ -256,7 +256,7 @@ impl Core {
     }
 }
 
-/// Whether one of an envelope's wraps is for a prekey. Of an envelope that was released nothing is known any more.
+/// Whether one of an envelope's wraps is for a prekey. True if the envelope was released, since its bytes are gone.
 fn is_sealed_to(envelope: &[u8], prekey: &Prekey) -> bool {
     decode::<Envelope>(envelope).map_or(true, |envelope| envelope.wraps.iter().any(|wrap| wrap.0 == prekey.id))
 }

@@ -1,8 +1,9 @@
-//! What goes out: lines and receipts are sealed and sent.
+//! Seals and sends messages and receipts to connected sessions.
 //!
-//! Sealing is arithmetic on a curve, as long as a good disk takes for a sync. So it is put off until everything else has
-//! been handed out ([`Core::seal_what_waits`]): a line is sealed while the disk takes it, and a receipt once what it is for
-//! is shown. What was sealed early leaves when the disk has it, and is taken back if the disk refuses.
+//! Sealing is arithmetic on an elliptic curve and takes about as long as a sync of a good disk. It is therefore deferred until
+//! all other output has been taken ([`Core::seal_pending`]): a message is sealed while the store writes it, and a receipt
+//! after its message is shown. Envelopes sealed early leave once their messages are durable, and are revoked if the store
+//! refuses them.
 
 use std::collections::BTreeSet;
 
@@ -21,22 +22,22 @@ use crate::wire::content::Content;
 use crate::wire::record::Prekey;
 
 impl Core {
-    /// What was put off: receipts, and lines to everybody for whom something may wait.
-    pub(in crate::proto) fn seal_what_waits(&mut self) -> bool {
-        if !self.chat.sealing.waits() {
+    /// Carries out deferred sealing of receipts and messages. False if none was pending.
+    pub(in crate::proto) fn seal_pending(&mut self) -> bool {
+        if !self.chat.sealing.is_pending() {
             return false;
         }
         if self.chat.sealing.take_receipts() {
             self.send_receipts();
         }
         while let Some(to) = self.chat.sealing.take_address() {
-            self.pump(&to);
+            self.send_waiting(&to);
         }
         true
     }
 
-    /// Puts a content of mine into the outbox and the store. It is sealed when there is time, and sent when it is durable. Should
-    /// the disk refuse it, whoever typed it at `line` is told.
+    /// Puts a content of this user into the outbox and the store. It is sealed later, and sent when it is durable. If the store
+    /// refuses it, an error is reported for the input line `line`.
     pub(in crate::proto) fn post(
         &mut self,
         to: Address,
@@ -57,15 +58,15 @@ impl Core {
         id
     }
 
-    /// Sends what the live sessions of an address lack.
-    fn pump(&mut self, to: &Address) {
+    /// Sends waiting messages to the connected sessions of an address, or entrusts them to carriers.
+    fn send_waiting(&mut self, to: &Address) {
         for peer in self.near().at(to) {
-            self.pump_session(to, peer);
+            self.send_waiting_to(to, peer);
         }
         self.entrust(to);
     }
 
-    fn pump_session(&mut self, to: &Address, peer: Peer) {
+    fn send_waiting_to(&mut self, to: &Address, peer: Peer) {
         let Peer { conn, session, .. } = peer;
         if !self.chat.outbox.waits_for(to) {
             return;
@@ -81,17 +82,17 @@ impl Core {
             let Some(sealed) = self.seal_to(to, contents) else {
                 return self.cx.dropped(DropReason::ContentTooLong);
             };
-            self.chat.outbox.sealed(to, &session, &sealed, load);
+            self.chat.outbox.record_sealed(to, &session, &sealed, load);
             if self.cx.out.unstored() > 0 {
-                self.chat.sealing.sealed_early(self.cx.out.issued(), *to, sealed.id);
+                self.chat.sealing.record_early(self.cx.out.issued(), *to, sealed.id);
             }
             self.send_envelope(conn, sealed);
         }
     }
 
-    /// The disk has refused these messages: they are gone, and so are the envelopes in which they may be. What else was in
-    /// those goes again.
-    pub(in crate::proto) fn take_back(&mut self, refused: &BTreeSet<MessageId>) {
+    /// Removes messages that the store has refused, and revokes the envelopes that may hold them. Other messages in these
+    /// envelopes are sealed again.
+    pub(in crate::proto) fn remove_refused(&mut self, refused: &BTreeSet<MessageId>) {
         refused.iter().for_each(|id| {
             self.chat.outbox.remove(id);
         });
@@ -107,6 +108,7 @@ impl Core {
         }
     }
 
+    /// Warns once that no key card of an address is known.
     pub(in crate::proto) fn warn_no_key(&mut self, to: &Address) {
         let (user, name) = (self.people.user_at(to), self.people.handle(to));
         self.people.warn_once(
@@ -117,7 +119,8 @@ impl Core {
         );
     }
 
-    /// Seals to every session of an address whose key card is known. A stranger gets my roster and key card along.
+    /// Seals to every session of an address whose key card is known. The envelope to a stranger includes this user's roster
+    /// and key card. `None` without any key card, or if the contents do not fit.
     pub(in crate::proto) fn seal_to(&mut self, to: &Address, contents: Vec<Content>) -> Option<Sealed> {
         let audience = self.people.audience(to);
         let prekeys: Vec<Prekey> =
@@ -136,9 +139,25 @@ impl Core {
         seal(&mut self.cx.rng, &author, *to, &prekeys, contents)
     }
 
+    /// Sends an envelope once what it holds is durable.
     pub(in crate::proto) fn send_envelope(&mut self, conn: ConnId, sealed: Sealed) {
         let life_ms = ENVELOPE_LIFE.as_millis() as u64;
         let parcel = Parcel { envelope: Bytes(sealed.bytes), life_ms, copies: 1 };
         self.cx.out.after_store(Output::Chat { conn, item: Chat::Parcel(parcel) });
+    }
+
+    /// What nobody has answered for too long is sent again, what is settled leaves, and receipts go that have waited.
+    pub(in crate::proto) fn resend_overdue(&mut self) {
+        let now = self.cx.now.moment;
+        for to in self.chat.outbox.take_resends(now) {
+            self.cx.dropped(DropReason::LinesUnanswered);
+            self.chat.sealing.want_lines(to);
+        }
+        if self.chat.settle_at <= now {
+            self.settle_all();
+        }
+        if self.chat.inbox.next().is_some_and(|at| at <= now) {
+            self.chat.sealing.want_receipts();
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The disk has answered.
+//! Results of the store.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::proto::notice::{ErrorCode, Notice, WarningCode};
 use crate::proto::persist::Ticket;
 
 impl Core {
-    /// What waited for the disk happens, and what was typed goes out.
+    /// Handles that everything through a ticket is durable: releases deferred output and sends the messages stored.
     pub(in crate::proto) fn on_stored(&mut self, through: Ticket) {
         if self.cx.disk_trouble.take().is_some() {
             self.people.warned.remove(&(self.cx.config.user, WarningCode::Disk));
@@ -19,14 +19,14 @@ impl Core {
         self.chat.sealing.stored(through);
         while self.chat.typed.front().is_some_and(|(ticket, ..)| *ticket <= through) {
             let Some((_, id, _)) = self.chat.typed.pop_front() else { break };
-            self.chat.outbox.stored(&id);
+            self.chat.outbox.set_durable(&id);
             self.chat.sealing.want_lines(id.stream.to);
         }
         self.chat.sealing.want_receipts();
     }
 
-    /// Typed lines that the disk refused are given back to whoever typed them; until it takes something again nothing new
-    /// is taken in, so that nothing is acknowledged that is not stored.
+    /// Handles that the store refused to write. The refused messages are reported as errors for their input lines. Until a
+    /// write succeeds no new contents are accepted, so that nothing is acknowledged that is not stored.
     pub(in crate::proto) fn on_store_failed(&mut self, refused: Vec<MessageId>, error: String) {
         self.cx.disk_trouble = Some(self.cx.now.moment + SEEK_FIRST * 5);
         let refused: BTreeSet<MessageId> = refused.into_iter().collect();
@@ -37,7 +37,7 @@ impl Core {
         let lines: Vec<Option<u64>> =
             self.chat.typed.iter().filter(|(_, id, _)| refused.contains(id)).map(|(.., line)| *line).collect();
         self.chat.typed.retain(|(_, id, _)| !refused.contains(id));
-        self.take_back(&refused);
+        self.remove_refused(&refused);
         for line in lines {
             let message = format!("not sent: the disk refuses ({error}); make room and type it again");
             self.cx.notice(line, Notice::Error { code: ErrorCode::Disk, message });

@@ -1,14 +1,16 @@
-//! The outbox: what waits for somebody. Everything typed goes in, is durable before the prompt returns, and leaves by
-//! receipts or by the user's `\cancel`, not by age.
+//! The outbox: messages that wait for receipts. Every message is durable before it is shown as queued. It leaves by receipts or
+//! by the user's `\cancel`, never by age alone.
 //!
-//! Per addressee there is a queue in the order of typing, and per live session of the addressee a *lane*: a cursor into the
-//! queue and the envelopes that are in flight. A lane takes what its session lacks, as much as fits one envelope, until
-//! [`WINDOW`] envelopes are unreleased. A release makes room; a receipt (cumulative ranges per stream) marks messages
-//! delivered to that session; a message that every session of the addressee has is settled and leaves. A lane dies with its
-//! connection, and a new one starts at the front, so whatever was lost on the way is sealed anew.
+//! Each addressee has a queue in the order of input, and each connected session of the addressee a *lane*: a cursor into the
+//! queue, and the envelopes in flight. A lane takes the messages that its session lacks, as many as fit one envelope, until
+//! [`WINDOW`] envelopes are unreleased. A release ends a flight. A receipt (cumulative ranges per stream) marks messages as
+//! delivered to that session. A message that every session of the addressee has is settled and leaves. A lane ends with its
+//! connection; a new one starts at the front, so that lost messages are sealed again.
 //!
-//! To somebody who is not connected messages go as mail: [`Outbox::entrust`] takes those that are in no envelope of mine yet.
-//! They stay in the queue, and what became of their envelope decides whether they are entrusted again.
+//! Messages to a user who is not connected are sent as mail (`mail`): [`Outbox::entrust`] takes those that are in no envelope
+//! yet. They stay in the queue, and are entrusted again if their envelope does not arrive.
+
+mod mail;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,8 +18,8 @@ use std::time::Duration;
 use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId};
 use crate::identity::seal::{CAPACITY, Sealed, fits};
 use crate::proto::limits::{
-    MAX_CARRIERS, MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST,
-    SETTLED_AFTER, WINDOW,
+    MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST, SETTLED_AFTER,
+    WINDOW,
 };
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
@@ -26,7 +28,7 @@ use crate::wire::chat::Release;
 use crate::wire::codec::Bytes;
 use crate::wire::content::{CONTENT_OVERHEAD, CONTENTS_OVERHEAD, Content, MAX_CONTENTS, kind};
 
-/// Place in a queue: which epoch (in the order they were opened), and the number in it.
+/// A place in a queue: the ordinal of the epoch, in the order of opening, and the number in it.
 type Place = (u32, u64);
 
 /// A message that waits.
@@ -34,41 +36,42 @@ type Place = (u32, u64);
 struct Item {
     row: MessageRow,
     durable: bool,
-    /// It is in an envelope of mine that is under way as mail.
+    /// It is in an envelope that is under way as mail.
     entrusted: bool,
 }
 
-/// What waits for one user.
+/// Messages that wait for one user.
 #[derive(Debug, Default)]
 struct Queue {
     items: BTreeMap<Place, Item>,
+    /// By session of the addressee.
     delivered: BTreeMap<(StreamId, SessionId), Ranges>,
-    /// What carriers have or had.
+    /// By carrier: the messages it has or had.
     carried: BTreeMap<(StreamId, SessionId), Ranges>,
-    /// Everything before is entrusted.
+    /// All messages before this place are entrusted.
     mail: Place,
 }
 
-/// The way to one live session.
+/// The flow of messages to one connected session.
 #[derive(Debug)]
 struct Lane {
     cursor: Place,
     flights: BTreeMap<EnvelopeId, Flight>,
-    /// Envelopes it could not open since it released one.
+    /// Envelopes it could not open since its last release.
     unopened: u32,
-    /// When what is still undelivered is sent anew.
+    /// When undelivered messages are sent again.
     resend: Moment,
     pause: Duration,
 }
 
-/// An envelope on its way.
+/// An envelope in flight.
 #[derive(Debug)]
 struct Flight {
     places: Vec<Place>,
     lock: [u8; 32],
 }
 
-/// Everything of mine that somebody lacks.
+/// Messages of this session that wait, at most [`MAX_WAITING`] and [`MAX_WAITING_BYTES`].
 #[derive(Debug)]
 pub struct Outbox {
     me: SessionId,
@@ -76,24 +79,25 @@ pub struct Outbox {
     epochs: BTreeMap<u64, u32>,
     next: BTreeMap<Address, u64>,
     queues: BTreeMap<Address, Queue>,
-    /// Of every session that is connected, whether anything waits for its user or not.
+    /// One for every connected session, even if no message waits for its user.
     lanes: BTreeMap<(Address, SessionId), Lane>,
     count: usize,
     bytes: usize,
 }
 
-/// What a receipt changed.
+/// The effects of a receipt.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Receipted {
-    /// Lines of chat that this session has now and had not before.
+    /// Chat messages that are newly delivered to the session.
     pub delivered: Vec<MessageId>,
-    /// All that this session has of the stream; `None` if nothing is new.
+    /// All numbers of the stream that the session has; `None` if none is new.
     pub ranges: Option<Ranges>,
-    /// Messages that everybody has now.
+    /// Messages that are settled now.
     pub settled: Ranges,
 }
 
 impl Outbox {
+    /// The state at start, from the store.
     pub fn new(
         me: SessionId,
         epoch: u64,
@@ -124,8 +128,8 @@ impl Outbox {
         outbox
     }
 
-    /// Whether one more body of this size may wait.
-    pub fn has_room(&self, bytes: usize) -> bool {
+    /// Whether one more message with a body of this many bytes fits.
+    pub fn has_capacity(&self, bytes: usize) -> bool {
         self.count < MAX_WAITING && self.bytes + bytes <= MAX_WAITING_BYTES
     }
 
@@ -136,7 +140,7 @@ impl Outbox {
         MessageId { stream: StreamId { author: self.me, epoch: self.epoch, to }, n: *n }
     }
 
-    /// Takes a message in.
+    /// Adds a message.
     pub fn push(&mut self, row: MessageRow, durable: bool) {
         let place = (self.ordinal(row.id.stream.epoch), row.id.n);
         self.count += 1;
@@ -144,8 +148,8 @@ impl Outbox {
         self.queues.entry(row.with).or_default().items.insert(place, Item { row, durable, entrusted: false });
     }
 
-    /// A message is durable and may be entrusted to others.
-    pub fn stored(&mut self, id: &MessageId) {
+    /// Records that a message is durable and may be entrusted.
+    pub fn set_durable(&mut self, id: &MessageId) {
         let place = (self.ordinal(id.stream.epoch), id.n);
         let queue = self.queues.get_mut(&id.stream.to);
         if let Some(item) = queue.and_then(|queue| queue.items.get_mut(&place)) {
@@ -153,7 +157,7 @@ impl Outbox {
         }
     }
 
-    /// Takes a message out: the user withdrew it, or the disk refused it.
+    /// Removes a message that the user cancelled or the store refused.
     pub fn remove(&mut self, id: &MessageId) -> Option<MessageRow> {
         let place = (self.ordinal(id.stream.epoch), id.n);
         let item = self.queues.get_mut(&id.stream.to)?.items.remove(&place)?;
@@ -162,14 +166,14 @@ impl Outbox {
         Some(item.row)
     }
 
-    /// A session of a user can be reached: what it lacks goes from the front.
+    /// Opens the lane of a session that has connected. It starts at the front of the queue.
     pub fn open_lane(&mut self, to: Address, session: SessionId, now: Moment) {
         let (flights, resend) = (BTreeMap::new(), now + RESEND_FIRST);
         let lane = Lane { cursor: (0, 0), flights, unopened: 0, resend, pause: RESEND_FIRST };
         self.lanes.insert((to, session), lane);
     }
 
-    /// Its connection is gone, and with it whatever was in flight.
+    /// Closes the lane of a session that has disconnected. What was in flight is lost.
     pub fn close_lane(&mut self, to: &Address, session: &SessionId) {
         self.lanes.remove(&(*to, *session));
         let is_done = |queue: &Queue| queue.items.is_empty() && queue.delivered.is_empty() && queue.carried.is_empty();
@@ -178,8 +182,8 @@ impl Outbox {
         }
     }
 
-    /// What goes into the next envelope for a session, be it on the disk or on its way there; empty if nothing waits or too
-    /// much is in flight. `sealed` must follow with the envelope's id.
+    /// Takes the contents of the next envelope for a session, durable or not. Empty if no message waits or the window is full.
+    /// [`Outbox::record_sealed`] must be called next.
     pub fn take(&mut self, to: &Address, session: &SessionId) -> (Vec<Content>, Load) {
         let mut contents = Vec::new();
         let mut places = Vec::new();
@@ -187,19 +191,19 @@ impl Outbox {
         let Some(lane) = self.lanes.get_mut(&(*to, *session)).filter(|lane| lane.flights.len() < WINDOW) else {
             return (contents, Load(places));
         };
-        let mut room = CAPACITY - CONTENTS_OVERHEAD;
+        let mut left = CAPACITY - CONTENTS_OVERHEAD;
         let mut epochs = BTreeSet::new();
         for (place, item) in queue.items.range(lane.cursor..) {
             let size = item.row.body.len() + CONTENT_OVERHEAD;
             epochs.insert(place.0);
-            let full = contents.len() == MAX_CONTENTS || size > room || epochs.len() > MAX_EPOCHS_PER_ENVELOPE;
+            let full = contents.len() == MAX_CONTENTS || size > left || epochs.len() > MAX_EPOCHS_PER_ENVELOPE;
             if full {
                 break;
             }
             lane.cursor = (place.0, place.1 + 1);
             let had = queue.delivered.get(&(item.row.id.stream, *session));
             if had.is_none_or(|ranges| !ranges.contains(item.row.id.n)) {
-                room -= size;
+                left -= size;
                 contents.push(content(&item.row));
                 places.push(*place);
             }
@@ -207,14 +211,14 @@ impl Outbox {
         (contents, Load(places))
     }
 
-    /// What `take` gave is on its way.
-    pub fn sealed(&mut self, to: &Address, session: &SessionId, sealed: &Sealed, load: Load) {
+    /// Records the envelope of contents from [`Outbox::take`].
+    pub fn record_sealed(&mut self, to: &Address, session: &SessionId, sealed: &Sealed, load: Load) {
         if let Some(lane) = self.lanes.get_mut(&(*to, *session)) {
             lane.flights.insert(sealed.id, Flight { places: load.0, lock: sealed.lock });
         }
     }
 
-    /// These envelopes never left: what was in them goes again.
+    /// Makes the messages of envelopes that never left wait again.
     pub fn rewind(&mut self, to: &Address, envelopes: &BTreeSet<EnvelopeId>) {
         let of_user = (*to, SessionId([0; 32]))..=(*to, SessionId([255; 32]));
         for (_, lane) in self.lanes.range_mut(of_user) {
@@ -224,102 +228,6 @@ impl Outbox {
         }
     }
 
-    /// What goes into the next envelope to a user as mail, and is entrusted from now on; empty if nothing waits that is not.
-    pub fn entrust(&mut self, to: &Address) -> (Vec<Content>, Vec<(StreamId, Ranges)>) {
-        let mut contents = Vec::new();
-        let mut load: BTreeMap<StreamId, Ranges> = BTreeMap::new();
-        let Some(queue) = self.queues.get_mut(to) else { return (contents, Vec::new()) };
-        let mut room = CAPACITY - CONTENTS_OVERHEAD;
-        let mut next = queue.mail;
-        for (place, item) in queue.items.range_mut(queue.mail..) {
-            let size = item.row.body.len() + CONTENT_OVERHEAD;
-            let epochs = load.len() + usize::from(!load.contains_key(&item.row.id.stream));
-            let full = contents.len() == MAX_CONTENTS || size > room || epochs > MAX_EPOCHS_PER_ENVELOPE;
-            if !item.durable || (full && !item.entrusted) {
-                break;
-            }
-            next = (place.0, place.1 + 1);
-            if !std::mem::replace(&mut item.entrusted, true) {
-                room -= size;
-                contents.push(content(&item.row));
-                load.entry(item.row.id.stream).or_default().insert(item.row.id.n);
-            }
-        }
-        queue.mail = next;
-        (contents, load.into_iter().collect())
-    }
-
-    /// Whether something waits for a user that is not entrusted.
-    pub fn may_entrust(&self, to: &Address) -> bool {
-        let Some(queue) = self.queues.get(to) else { return false };
-        queue.items.range(queue.mail..).any(|(_, item)| item.durable && !item.entrusted)
-    }
-
-    /// Messages are in an envelope that is under way, or not any more.
-    pub fn set_entrusted(&mut self, load: &[(StreamId, Ranges)], entrusted: bool) {
-        for (stream, ranges) in load {
-            let Some(ordinal) = self.epochs.get(&stream.epoch).copied() else { continue };
-            let Some(queue) = self.queues.get_mut(&stream.to) else { continue };
-            for (first, last) in ranges.iter() {
-                for (place, item) in queue.items.range_mut((ordinal, first)..=(ordinal, last)) {
-                    item.entrusted = entrusted;
-                    if !entrusted {
-                        queue.mail = queue.mail.min(*place);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether any of these messages still waits.
-    pub fn waits_any(&self, load: &[(StreamId, Ranges)]) -> bool {
-        load.iter().any(|(stream, ranges)| {
-            let ordinal = self.epochs.get(&stream.epoch).copied();
-            let queue = self.queues.get(&stream.to);
-            ordinal.zip(queue).is_some_and(|(ordinal, queue)| {
-                ranges
-                    .iter()
-                    .any(|(first, last)| queue.items.range((ordinal, first)..=(ordinal, last)).next().is_some())
-            })
-        })
-    }
-
-    /// A carrier has these messages of mine: all it has of each stream, and lines of chat it had not before.
-    pub fn carried(&mut self, by: SessionId, load: &[(StreamId, Ranges)]) -> Vec<(StreamId, Ranges, Vec<MessageId>)> {
-        load.iter().filter_map(|(stream, ranges)| self.carried_of(by, *stream, ranges)).collect()
-    }
-
-    fn carried_of(
-        &mut self,
-        by: SessionId,
-        stream: StreamId,
-        has: &Ranges,
-    ) -> Option<(StreamId, Ranges, Vec<MessageId>)> {
-        let ordinal = self.epochs.get(&stream.epoch).copied()?;
-        let queue = self.queues.get_mut(&stream.to)?;
-        let others = queue.carried.keys().filter(|(known, other)| *known == stream && *other != by).count();
-        if others >= MAX_CARRIERS {
-            return None;
-        }
-        let before = queue.carried.get(&(stream, by)).cloned().unwrap_or_default();
-        let mut lines = Vec::new();
-        let known = queue.carried.entry((stream, by)).or_default();
-        for (first, last) in has.iter() {
-            for ((_, n), item) in queue.items.range((ordinal, first)..=(ordinal, last)) {
-                if known.insert(*n) && item.row.kind == kind::TEXT {
-                    lines.push(item.row.id);
-                }
-            }
-        }
-        (*known != before).then(|| (stream, known.clone(), lines))
-    }
-
-    /// Who carries or carried something for a user.
-    pub fn carriers(&self, to: &Address) -> BTreeSet<SessionId> {
-        let queue = self.queues.get(to);
-        queue.into_iter().flat_map(|queue| queue.carried.keys()).map(|(_, by)| *by).collect()
-    }
-
     /// Whether a session of the addressee has a message.
     pub fn is_delivered(&self, id: &MessageId, session: &SessionId) -> bool {
         let queue = self.queues.get(&id.stream.to);
@@ -327,8 +235,8 @@ impl Outbox {
         has.is_some_and(|ranges| ranges.contains(id.n))
     }
 
-    /// A session says that it has opened an envelope and stored what was in it: true if it shows what was inside.
-    pub fn released(&mut self, to: &Address, session: &SessionId, release: &Release, now: Moment) -> bool {
+    /// Records a session's release of an envelope. False if it fits no envelope in flight to the session.
+    pub fn record_release(&mut self, to: &Address, session: &SessionId, release: &Release, now: Moment) -> bool {
         let lane = self.lanes.get_mut(&(*to, *session));
         let Some(lane) = lane else { return false };
         if !lane.flights.get(&release.envelope).is_some_and(|flight| fits(&flight.lock, &release.r.0)) {
@@ -341,17 +249,17 @@ impl Outbox {
         true
     }
 
-    /// Whether an envelope is on its way to a session, as lines.
-    pub fn is_on_its_way(&self, to: &Address, session: &SessionId, envelope: &EnvelopeId) -> bool {
+    /// Whether an envelope is in flight in a session's lane.
+    pub fn is_in_flight(&self, to: &Address, session: &SessionId, envelope: &EnvelopeId) -> bool {
         let lane = self.lanes.get(&(*to, *session));
         lane.is_some_and(|lane| lane.flights.contains_key(envelope))
     }
 
-    /// A session could not open an envelope: what was in it goes again. False if that envelope is not on its way there, and
-    /// when this happens so often that only the next resend may help.
-    pub fn unopenable(&mut self, to: &Address, session: &SessionId, envelope: &EnvelopeId) -> bool {
+    /// Makes the messages of an envelope that a session could not open wait again. False if it is not in flight to the session,
+    /// or after [`MAX_UNOPENED`] in a row: then they wait for the next resend.
+    pub fn record_unopenable(&mut self, to: &Address, session: &SessionId, envelope: &EnvelopeId) -> bool {
         let lane = self.lanes.get_mut(&(*to, *session));
-        // Beyond the bound it keeps its place in the window, so that nothing takes that place.
+        // Beyond the bound it stays in flight, so that no other envelope is sent in its place.
         let lane = lane.filter(|lane| lane.unopened < MAX_UNOPENED);
         let Some((lane, flight)) = lane.and_then(|lane| lane.flights.remove(envelope).map(|flight| (lane, flight)))
         else {
@@ -364,8 +272,9 @@ impl Outbox {
         true
     }
 
-    /// A session of a user has these of a stream of mine. `audience`: the sessions that are to have every message.
-    pub fn receipt(
+    /// Records a receipt: the numbers of a stream that a session has. `audience` lists the sessions that are to have every
+    /// message.
+    pub fn record_receipt(
         &mut self,
         session: SessionId,
         stream: StreamId,
@@ -374,11 +283,11 @@ impl Outbox {
         now: Moment,
     ) -> Receipted {
         let mut result = Receipted::default();
-        // Others name any epoch: one that nothing waits in is not worth a note.
+        // A receipt may name any epoch. Those without waiting messages are ignored.
         let Some(ordinal) = self.epochs.get(&stream.epoch).copied() else { return result };
         let Some(queue) = self.queues.get_mut(&stream.to) else { return result };
         let before = queue.delivered.get(&(stream, session)).cloned().unwrap_or_default();
-        // Only numbers that wait count: a receipt for what was never written changes nothing.
+        // Only waiting numbers count: a receipt for a message that never existed changes nothing.
         let waiting: Vec<u64> = has
             .iter()
             .flat_map(|(first, last)| queue.items.range((ordinal, first)..=(ordinal, last)))
@@ -404,15 +313,15 @@ impl Outbox {
                 result.settled.insert(n);
             }
         }
-        // A map that was emptied keeps room for eleven.
+        // An emptied map keeps an allocated node for eleven entries.
         if queue.items.is_empty() {
             queue.items = BTreeMap::new();
         }
         result
     }
 
-    /// Lanes whose messages have waited for a release or receipt for too long: they start again from the front.
-    pub fn resend(&mut self, now: Moment) -> Vec<Address> {
+    /// Restarts lanes whose messages have waited too long for a release or receipt, and returns their addresses.
+    pub fn take_resends(&mut self, now: Moment) -> Vec<Address> {
         let mut due = Vec::new();
         for ((to, _), lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.resend <= now) {
             lane.pause = (lane.pause * 2).min(SEEK_LONGEST);
@@ -427,22 +336,23 @@ impl Outbox {
         due
     }
 
-    /// When something must be sent anew; only while something waits.
+    /// When messages are sent again next; `None` while no message waits.
     pub fn next(&self) -> Option<Moment> {
         let busy = self.queues.iter().filter(|(_, queue)| !queue.items.is_empty());
         busy.flat_map(|(to, _)| self.lanes_of(to)).map(|lane| lane.resend).min()
     }
 
-    /// Addresses for which something waits.
+    /// The addresses for which messages wait.
     pub fn addressees(&self) -> impl Iterator<Item = Address> + '_ {
         self.queues.iter().filter(|(_, queue)| !queue.items.is_empty()).map(|(to, _)| *to)
     }
 
+    /// Whether messages wait for an address.
     pub fn waits_for(&self, to: &Address) -> bool {
         self.queues.get(to).is_some_and(|queue| !queue.items.is_empty())
     }
 
-    /// The waiting message of a token.
+    /// Finds a waiting message by its token.
     pub fn find(&self, token: &str) -> Option<MessageId> {
         self.queues
             .values()
@@ -451,8 +361,8 @@ impl Outbox {
             .find(|id| id.token() == token)
     }
 
-    /// Takes out what nobody has to wait for any more: what all sessions of an address have, those that it had and has no more
-    /// aside, and what one has for [`SETTLED_AFTER`].
+    /// Removes and returns the settled messages to an address: those that all sessions in `audience` have, and those that one
+    /// has and that are older than [`SETTLED_AFTER`].
     pub fn settle(&mut self, to: &Address, audience: &[SessionId], now: Moment) -> Vec<MessageId> {
         let Some(queue) = self.queues.get_mut(to) else { return Vec::new() };
         let done = |item: &&Item| is_settled(&queue.delivered, item, audience, now);
@@ -478,9 +388,8 @@ impl Outbox {
     }
 }
 
-/// Whether nobody has to wait for a message any more: every session that is to have it has it, or one has and a fortnight has
-/// passed. A friend's session that is never seen again must not keep every line for ever; should it return, it asks its sisters
-/// or the history.
+/// Whether a message is settled: every session of the audience has it, or one has it and [`SETTLED_AFTER`] has passed. A
+/// session that never returns must not keep every message for ever.
 fn is_settled(
     delivered: &BTreeMap<(StreamId, SessionId), Ranges>,
     item: &Item,
@@ -493,7 +402,7 @@ fn is_settled(
     all || now.since(item.row.since) >= SETTLED_AFTER && audience.iter().any(has)
 }
 
-/// What is in an envelope that is being sealed.
+/// The places of the messages in an envelope that is being sealed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Load(Vec<Place>);
 

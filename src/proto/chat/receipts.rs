@@ -1,8 +1,8 @@
-//! Receipts: what this node owes the authors of what it has received, and what the addressees of its own messages have.
+//! Receipts, sent and received.
 //!
-//! The inbox says which receipts are due. One goes on the direct connection if its author is connected; otherwise as mail, and
-//! until it is on its way that it is owed outlives connections and restarts. Receipts that come in move messages of mine to
-//! delivered, and settle those that everybody has. A receipt is never receipted itself.
+//! The inbox says which receipts are due. A receipt is sent on the direct connection if the author is connected, and otherwise
+//! as mail. The debt survives disconnections and restarts until the receipt is on its way. Receipts received mark own messages
+//! as delivered, and settle those that every session of the addressee has. A receipt is never receipted itself.
 
 use crate::id::{Address, ConnId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::{Opened, Sealed};
@@ -17,9 +17,9 @@ use crate::wire::content::{Content, ReceiptBody, kind};
 use crate::wire::{decode, encode};
 
 impl Core {
-    /// The receipts that are owed and durable: directly to those authors who are connected, to the others by mail.
+    /// Sends the receipts that are due: directly to connected authors, and by mail to the others.
     pub(in crate::proto) fn send_receipts(&mut self) {
-        for (user, session, body) in self.chat.inbox.due(self.cx.out.durable(), self.cx.now.moment) {
+        for (user, session, body) in self.chat.inbox.take_due(self.cx.out.durable(), self.cx.now.moment) {
             let Some(conn) = self.peers.connections.up(&session) else {
                 self.mail_receipt(user, session, &body);
                 continue;
@@ -38,57 +38,58 @@ impl Core {
         self.seal_to(to, vec![Content { kind: kind::RECEIPT, epoch: 0, n: 0, lamport: 0, wall, body }])
     }
 
-    /// A receipt for somebody who is not connected. If nobody can bring it, it is owed until somebody can.
+    /// Seals a receipt as mail. Without a carrier it stays owed until one connects.
     fn mail_receipt(&mut self, user: UserId, session: SessionId, body: &ReceiptBody) {
         let to = Address::from(user);
-        let full = self.mail.custody.my_receipts() >= MAX_OWN_RECEIPTS || !self.may_mail_receipt(&to);
-        if full || !self.has_mail_way(&to) {
+        let full = self.mail.custody.own_receipt_bytes() >= MAX_OWN_RECEIPTS || !self.may_mail_receipt(&to);
+        if full || !self.has_mail_carrier(&to) {
             return;
         }
         if let Some(sealed) = self.seal_receipt(&to, body) {
-            let before = self.chat.inbox.is_mailed(session, sealed.id, body);
-            self.hold_mine(&to, sealed, Vec::new());
-            // What came since is not in it: should the node die before its turn, it must still be known that it is owed.
+            let before = self.chat.inbox.record_mailed(session, sealed.id, body);
+            self.hold_own(&to, sealed, Vec::new());
+            // It does not cover what has arrived since. If the node stops before that is receipted, the debt must be known.
             if !self.chat.inbox.owes(&user, &session) {
-                self.receipt_is_sent(&session);
+                self.clear_debt(&session);
             }
             before.iter().for_each(|id| self.withdraw(id));
         }
     }
 
-    /// Receipts take this user's share of a relay's room from its lines, and strangers can make any number of them owed.
+    /// Whether another receipt to an address may be mailed. Receipts use this user's share of a relay's capacity, and
+    /// strangers can cause any number of them.
     fn may_mail_receipt(&self, to: &Address) -> bool {
         let to_strangers = || {
-            let mine = self.mail.custody.mine().filter(|(row, mine)| mine.load.is_empty() && !row.bytes.is_empty());
-            mine.filter(|(row, _)| self.is_strange(&row.address)).count()
+            let receipts = self.mail.custody.own().filter(|(row, own)| own.load.is_empty() && !row.bytes.is_empty());
+            receipts.filter(|(row, _)| self.is_stranger(&row.address)).count()
         };
-        !self.is_strange(to) || to_strangers() < MAX_RECEIPTS_TO_STRANGERS
+        !self.is_stranger(to) || to_strangers() < MAX_RECEIPTS_TO_STRANGERS
     }
 
-    fn is_strange(&self, to: &Address) -> bool {
+    fn is_stranger(&self, to: &Address) -> bool {
         self.people.links.own_state(&self.people.user_at(to)) != LinkState::Linked
     }
 
-    /// Receipts to an address that nobody could bring so far, or that were lost with a connection.
+    /// Mails the receipts owed to sessions of an address that are not connected.
     pub(in crate::proto) fn mail_receipts(&mut self, to: &Address) {
         let user = self.people.user_at(to);
         let owing = self.chat.inbox.unanswered().filter(|(_, whose)| *whose == user).map(|(session, _)| session);
         let away: Vec<SessionId> = owing.filter(|session| self.peers.connections.up(session).is_none()).collect();
-        if away.is_empty() || !self.has_mail_way(to) {
+        if away.is_empty() || !self.has_mail_carrier(to) {
             return;
         }
         away.into_iter().for_each(|session| self.chat.inbox.owe_all(user, session, self.cx.config.user));
         self.send_receipts();
     }
 
-    /// A receipt to a stranger is under way no more: there is room for the next that is owed.
+    /// Mails the next receipt owed to a stranger, since one that was under way has ended.
     pub(in crate::proto) fn mail_next_receipt(&mut self, after: &Address) {
-        if !self.is_strange(after) {
+        if !self.is_stranger(after) {
             return;
         }
         let may_go = |(session, user): &(SessionId, UserId)| {
             let to = Address::from(*user);
-            self.is_strange(&to) && self.peers.connections.up(session).is_none() && self.has_prekey(&to)
+            self.is_stranger(&to) && self.peers.connections.up(session).is_none() && self.has_prekey(&to)
         };
         let next = self.chat.inbox.unanswered().find(may_go);
         if let Some((_, user)) = next {
@@ -96,7 +97,7 @@ impl Core {
         }
     }
 
-    /// A receipt did not arrive.
+    /// Makes the receipts to an address owed again, since one did not arrive.
     pub(in crate::proto) fn owe_again(&mut self, to: &Address) {
         let user = self.people.user_at(to);
         for session in self.people.sessions.of_user(&user).collect::<Vec<_>>() {
@@ -105,71 +106,75 @@ impl Core {
         self.mail_receipts(to);
     }
 
-    /// That a receipt is owed outlives connections and restarts: until it is sealed as mail, or was released.
+    /// Stores that a receipt is owed, so that the debt survives disconnections and restarts until the receipt is sealed as
+    /// mail or released.
     pub(in crate::proto) fn owe_by_mail(&mut self, user: UserId, session: SessionId) {
-        if self.chat.inbox.knows(&session) && self.chat.inbox.leave_unanswered(user, session) {
+        if self.chat.inbox.knows(&session) && self.chat.inbox.add_unanswered(user, session) {
             self.cx.out.store(Op::Owed { user, session, owed: true });
         }
     }
 
-    fn receipt_is_sent(&mut self, session: &SessionId) {
-        if let Some(user) = self.chat.inbox.answer(session) {
+    /// Stores that no receipt is owed to a session any more.
+    fn clear_debt(&mut self, session: &SessionId) {
+        if let Some(user) = self.chat.inbox.clear_unanswered(session) {
             self.cx.out.store(Op::Owed { user, session: *session, owed: false });
         }
     }
 
-    /// Receipts on their way are counted and not remembered: of each the release is expected once.
-    pub(in crate::proto) fn is_receipt_released(&mut self, conn: ConnId) -> bool {
+    /// Records the release of a receipt. Receipts in flight are only counted; each is released once. False if none is in
+    /// flight.
+    pub(in crate::proto) fn record_receipt_release(&mut self, conn: ConnId) -> bool {
         let Some(neighbour) = self.peers.connections.get_mut(&conn).filter(|neighbour| neighbour.receipts > 0) else {
             return false;
         };
         neighbour.receipts -= 1;
         let (left, session, user) = (neighbour.receipts, neighbour.session, neighbour.user);
         if left == 0 && user.is_some_and(|user| !self.chat.inbox.owes(&user, &session)) {
-            self.receipt_is_sent(&session);
+            self.clear_debt(&session);
         }
         true
     }
 
-    /// A session of the addressee says what it has of my streams to it.
+    /// Handles a receipt: what a session of the addressee has of the streams of this session.
     pub(in crate::proto) fn on_receipt(&mut self, opened: &Opened, content: &Content) {
         let Ok(body) = decode::<ReceiptBody>(&content.body) else {
             return self.cx.dropped(DropReason::MalformedReceipt);
         };
         let (to, me) = (Address::from(opened.user), self.cx.me);
         let audience = self.people.audience(&to);
-        // Epochs are shared by all addresses: numbers of another one would be taken for lines to this user.
-        for said in body.streams.0.iter().filter(|said| said.author == me && said.address.is_none()) {
-            let stream = StreamId { author: me, epoch: said.epoch, to };
-            let ranges: Ranges = said.ranges.iter().map(|range| (range.0, range.1)).collect();
-            let result = self.chat.outbox.receipt(opened.session, stream, &ranges, &audience, self.cx.now.moment);
+        // Epochs are shared by all addresses: numbers for another address would be mistaken for messages to this user.
+        for received in body.streams.0.iter().filter(|received| received.author == me && received.address.is_none()) {
+            let stream = StreamId { author: me, epoch: received.epoch, to };
+            let ranges: Ranges = received.ranges.iter().map(|range| (range.0, range.1)).collect();
+            let result =
+                self.chat.outbox.record_receipt(opened.session, stream, &ranges, &audience, self.cx.now.moment);
             let Some(has) = result.ranges else { continue };
             self.cx.out.store(Op::Delivered { stream, session: opened.session, ranges: has });
             if !result.settled.is_empty() {
                 self.cx.out.store(Op::Settled { stream, ranges: result.settled });
             }
             for message in result.delivered {
-                self.tell_delivered(message, opened.session);
+                self.notify_delivered(message, opened.session);
             }
         }
         self.withdraw_mail(&to);
     }
 
-    fn tell_delivered(&mut self, message: MessageId, session: SessionId) {
+    fn notify_delivered(&mut self, message: MessageId, session: SessionId) {
         let to = self.people.handle(&message.stream.to);
         let (holder, state) = (to.clone(), Delivery::Delivered);
         self.cx.notice_after_store(None, Notice::State { message, holder, to, session, state, by: session });
     }
 
-    /// At the start, because a crash may have come between a message being delivered everywhere and its leaving the outbox; and
-    /// every hour, because what one session has for long enough leaves too.
-    pub(in crate::proto) fn settle_everybody(&mut self) {
+    /// Settles messages to all addresses. Called at start, since the node may have stopped between delivery and settling, and
+    /// every [`SETTLE_EVERY`], since messages that one session has settle after some time.
+    pub(in crate::proto) fn settle_all(&mut self) {
         self.chat.settle_at = self.cx.now.moment + SETTLE_EVERY;
         let addressees: Vec<Address> = self.chat.outbox.addressees().collect();
         addressees.iter().for_each(|to| self.settle(to));
     }
 
-    /// Messages that nobody has to wait for any more leave the outbox, here and in the store.
+    /// Removes settled messages to an address from the outbox and the store.
     pub(in crate::proto) fn settle(&mut self, to: &Address) {
         let settled = self.chat.outbox.settle(to, &self.people.audience(to), self.cx.now.moment);
         let mut by_stream: std::collections::BTreeMap<StreamId, Ranges> = Default::default();

@@ -150,7 +150,7 @@ impl Core {
         }
         self.refuse_self(&to)?;
         self.refuse_blocked(&to)?;
-        if !self.chat.outbox.has_room(text.len()) {
+        if !self.chat.outbox.has_capacity(text.len()) {
             let message = "too much is waiting to be delivered; \\cancel some of it or wait".to_owned();
             return Err((ErrorCode::TooMany, message));
         }

@@ -1,5 +1,5 @@
-//! Envelopes passed on between two others, who are both connected, by a node that keeps nothing for others: the answer goes
-//! back the way the envelope came.
+//! Envelopes forwarded between two connected neighbours by a node that carries nothing for others. The answer returns to the
+//! sender.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,39 +7,42 @@ use crate::id::{Address, EnvelopeId, SessionId};
 use crate::identity::seal::fits;
 use crate::proto::limits::MAX_FORWARDED;
 
-/// Envelopes that were passed on, at most [`MAX_FORWARDED`].
+/// Forwarded envelopes, at most [`MAX_FORWARDED`].
 #[derive(Debug, Default)]
 pub struct Forwards {
-    passed: BTreeMap<EnvelopeId, Passed>,
+    by_id: BTreeMap<EnvelopeId, Forwarded>,
     order: VecDeque<EnvelopeId>,
 }
 
-/// An envelope that was passed on.
+/// A forwarded envelope.
 #[derive(Debug, Clone, Copy)]
-pub struct Passed {
-    pub giver: SessionId,
+pub struct Forwarded {
+    /// The neighbour that sent it.
+    pub sender: SessionId,
+    /// Its addressee.
     pub address: Address,
-    /// What its release fits.
+    /// The lock that its release fits.
     pub lock: [u8; 32],
 }
 
 impl Forwards {
-    /// Remembers who gave an envelope. At the bound the oldest is forgotten: its giver will send it anew.
-    pub fn put(&mut self, envelope: EnvelopeId, passed: Passed) {
-        if self.passed.insert(envelope, passed).is_none() {
+    /// Records an envelope. At the bound the oldest is removed; its sender sends it again.
+    pub fn insert(&mut self, envelope: EnvelopeId, forwarded: Forwarded) {
+        if self.by_id.insert(envelope, forwarded).is_none() {
             self.order.push_back(envelope);
         }
         if self.order.len() > MAX_FORWARDED {
-            self.order.pop_front().map(|oldest| self.passed.remove(&oldest));
+            self.order.pop_front().map(|oldest| self.by_id.remove(&oldest));
         }
     }
 
-    pub fn get(&self, envelope: &EnvelopeId) -> Option<Passed> {
-        self.passed.get(envelope).copied()
+    /// A forwarded envelope.
+    pub fn get(&self, envelope: &EnvelopeId) -> Option<Forwarded> {
+        self.by_id.get(envelope).copied()
     }
 
-    /// Who is to see a release, if it fits.
-    pub fn giver(&self, envelope: &EnvelopeId, r: &[u8; 32]) -> Option<SessionId> {
-        self.get(envelope).filter(|passed| fits(&passed.lock, r)).map(|passed| passed.giver)
+    /// The sender of an envelope, if a release fits its lock.
+    pub fn sender(&self, envelope: &EnvelopeId, r: &[u8; 32]) -> Option<SessionId> {
+        self.get(envelope).filter(|forwarded| fits(&forwarded.lock, r)).map(|forwarded| forwarded.sender)
     }
 }

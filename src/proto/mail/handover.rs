@@ -1,10 +1,10 @@
-//! Handing envelopes over: per neighbour a queue of those that are to go to it, and a window of those that it has not
-//! answered yet. A neighbour that is slow or says nothing holds up nobody else, and makes us hold no more than a window.
+//! Handing envelopes over to neighbours. Each neighbour has a queue of envelopes to send, and a window of those that it has not
+//! answered. A slow or silent neighbour does not delay others, and at most a window is in flight to it.
 //!
-//! The addressee answers with a release, a carrier with a word about custody. What is not answered is sent anew after a
-//! pause that doubles, behind what waits: junk that nobody answers holds up nothing. What a neighbour declines it is not
-//! sent again before a pause of its own, however often it asks. What a closed connection left unanswered is decided about
-//! again.
+//! The addressee answers with a release, a carrier with a custody message. Unanswered envelopes are sent again after a pause
+//! that doubles each time. They go behind the queue, so that envelopes that are never answered delay nothing. An envelope that
+//! a neighbour declined is not sent to it again before a separate pause, even if it asks. Envelopes left unanswered by a closed
+//! connection are routed again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -15,168 +15,173 @@ use crate::proto::limits::{
 };
 use crate::time::Moment;
 
+/// The envelopes for one neighbour.
 #[derive(Debug)]
 struct Window {
     queue: VecDeque<EnvelopeId>,
     queued: BTreeSet<EnvelopeId>,
-    /// With the copies that were given.
+    /// Envelopes in flight, with the copies given.
     flights: BTreeMap<EnvelopeId, u8>,
-    /// It had no room: nothing goes there before.
-    full: Option<Moment>,
-    resend: Moment,
-    pause: Duration,
-    /// What it did not take. It is sent once more at `again`.
+    /// The neighbour's quota was full: no envelope is sent before this time.
+    full_until: Option<Moment>,
+    /// When envelopes in flight are sent again, and the pause before.
+    resend_at: Moment,
+    resend_pause: Duration,
+    /// Envelopes that it declined. They are sent again at `retry_at`, after `retry_pause`.
     declined: BTreeSet<EnvelopeId>,
-    again: Moment,
-    patience: Duration,
-    /// Envelopes it has offered since its connection came up.
+    retry_at: Moment,
+    retry_pause: Duration,
+    /// The number of envelopes it has offered on this connection.
     offered: usize,
 }
 
-/// The ways to all neighbours that are up.
+/// The queues and windows of all connected neighbours.
 #[derive(Debug, Default)]
 pub struct Handover {
-    lanes: BTreeMap<SessionId, Window>,
+    windows: BTreeMap<SessionId, Window>,
 }
 
 impl Handover {
+    /// Opens the window of a neighbour that has connected.
     pub fn open(&mut self, session: SessionId, now: Moment) {
-        let lane = Window {
+        let window = Window {
             queue: VecDeque::new(),
             queued: BTreeSet::new(),
             flights: BTreeMap::new(),
-            full: None,
-            resend: now + RESEND_FIRST,
-            pause: RESEND_FIRST,
+            full_until: None,
+            resend_at: now + RESEND_FIRST,
+            resend_pause: RESEND_FIRST,
             declined: BTreeSet::new(),
-            again: now,
-            patience: HANDOVER_FULL,
+            retry_at: now,
+            retry_pause: HANDOVER_FULL,
             offered: 0,
         };
-        self.lanes.insert(session, lane);
+        self.windows.insert(session, window);
     }
 
-    /// Its connection is gone. Returns what was on its way or was to go there.
+    /// Closes the window of a neighbour that has disconnected. Returns the envelopes in flight or queued.
     pub fn close(&mut self, session: &SessionId) -> Vec<EnvelopeId> {
-        let Some(lane) = self.lanes.remove(session) else { return Vec::new() };
-        lane.queue.into_iter().chain(lane.flights.into_keys()).collect()
+        let Some(window) = self.windows.remove(session) else { return Vec::new() };
+        window.queue.into_iter().chain(window.flights.into_keys()).collect()
     }
 
-    /// A neighbour offers so many envelopes. False if it has offered too many since its connection came up.
+    /// Counts envelopes that a neighbour offers. False if it has offered more than [`MAX_OFFERED_AT_ONCE`] on this connection.
     pub fn may_offer(&mut self, session: &SessionId, count: usize) -> bool {
-        self.lanes.get_mut(session).is_some_and(|lane| {
-            lane.offered += count;
-            lane.offered <= MAX_OFFERED_AT_ONCE
+        self.windows.get_mut(session).is_some_and(|window| {
+            window.offered += count;
+            window.offered <= MAX_OFFERED_AT_ONCE
         })
     }
 
-    /// Lets an envelope go to a neighbour. Once, however often it is said.
-    pub fn put(&mut self, session: &SessionId, envelope: EnvelopeId) {
-        let Some(lane) = self.lanes.get_mut(session) else { return };
-        let waits = lane.flights.contains_key(&envelope) || lane.declined.contains(&envelope);
-        if !waits && lane.queued.insert(envelope) {
-            lane.queue.push_back(envelope);
+    /// Queues an envelope for a neighbour, unless it is queued, in flight or declined.
+    pub fn enqueue(&mut self, session: &SessionId, envelope: EnvelopeId) {
+        let Some(window) = self.windows.get_mut(session) else { return };
+        let waits = window.flights.contains_key(&envelope) || window.declined.contains(&envelope);
+        if !waits && window.queued.insert(envelope) {
+            window.queue.push_back(envelope);
         }
     }
 
-    /// The next envelope for a neighbour, if its window has room. `sent` must follow unless it is not to go after all.
-    pub fn take(&mut self, session: &SessionId) -> Option<EnvelopeId> {
-        let has_room = |lane: &&mut Window| lane.flights.len() < HANDOVER_WINDOW && lane.declined.len() < MAX_DECLINED;
-        let lane = self.lanes.get_mut(session).filter(has_room)?;
-        let envelope = lane.queue.pop_front()?;
-        lane.queued.remove(&envelope);
+    /// Takes the next envelope for a neighbour, if its window is not full. [`Handover::record_sent`] must be called if it is
+    /// sent.
+    pub fn take_next(&mut self, session: &SessionId) -> Option<EnvelopeId> {
+        let has_capacity =
+            |window: &&mut Window| window.flights.len() < HANDOVER_WINDOW && window.declined.len() < MAX_DECLINED;
+        let window = self.windows.get_mut(session).filter(has_capacity)?;
+        let envelope = window.queue.pop_front()?;
+        window.queued.remove(&envelope);
         Some(envelope)
     }
 
-    /// An envelope is on its way, and so many copies with it.
-    pub fn sent(&mut self, session: &SessionId, envelope: EnvelopeId, copies: u8, now: Moment) {
-        if let Some(lane) = self.lanes.get_mut(session) {
-            if lane.flights.is_empty() {
-                lane.resend = lane.resend.max(now + lane.pause);
+    /// Records that an envelope was sent, with the number of copies given.
+    pub fn record_sent(&mut self, session: &SessionId, envelope: EnvelopeId, copies: u8, now: Moment) {
+        if let Some(window) = self.windows.get_mut(session) {
+            if window.flights.is_empty() {
+                window.resend_at = window.resend_at.max(now + window.resend_pause);
             }
-            lane.flights.insert(envelope, copies);
+            window.flights.insert(envelope, copies);
         }
     }
 
-    /// Copies of an envelope that are on their way to neighbours who have not taken them yet.
-    pub fn given(&self, envelope: &EnvelopeId) -> u8 {
-        let given = self.lanes.values().filter_map(|lane| lane.flights.get(envelope));
+    /// The copies of an envelope in flight to neighbours that have not answered.
+    pub fn copies_in_flight(&self, envelope: &EnvelopeId) -> u8 {
+        let given = self.windows.values().filter_map(|window| window.flights.get(envelope));
         given.fold(0, |sum, copies| sum.saturating_add(*copies))
     }
 
-    /// A neighbour has answered about an envelope. The copies it was given, if it was on its way there.
-    pub fn answered(&mut self, session: &SessionId, envelope: &EnvelopeId, now: Moment) -> Option<u8> {
-        let lane = self.lanes.get_mut(session)?;
-        let copies = lane.flights.remove(envelope)?;
-        lane.pause = RESEND_FIRST;
-        lane.resend = now + lane.pause;
+    /// Records a neighbour's answer about an envelope. Returns the copies given; `None` if it was not in flight.
+    pub fn record_answer(&mut self, session: &SessionId, envelope: &EnvelopeId, now: Moment) -> Option<u8> {
+        let window = self.windows.get_mut(session)?;
+        let copies = window.flights.remove(envelope)?;
+        window.resend_pause = RESEND_FIRST;
+        window.resend_at = now + window.resend_pause;
         Some(copies)
     }
 
-    /// A neighbour has not taken an envelope that it was sent.
-    pub fn is_declined(&mut self, session: &SessionId, envelope: &EnvelopeId, now: Moment) {
-        let Some(lane) = self.lanes.get_mut(session) else { return };
-        if lane.declined.is_empty() {
-            lane.again = now + lane.patience;
-            lane.patience = (lane.patience * 2).min(DECLINED_LONGEST);
+    /// Records that a neighbour declined an envelope.
+    pub fn record_declined(&mut self, session: &SessionId, envelope: &EnvelopeId, now: Moment) {
+        let Some(window) = self.windows.get_mut(session) else { return };
+        if window.declined.is_empty() {
+            window.retry_at = now + window.retry_pause;
+            window.retry_pause = (window.retry_pause * 2).min(DECLINED_LONGEST);
         }
-        lane.declined.insert(*envelope);
+        window.declined.insert(*envelope);
     }
 
-    /// A neighbour takes what it is sent.
-    pub fn is_taken(&mut self, session: &SessionId) {
-        if let Some(lane) = self.lanes.get_mut(session) {
-            lane.patience = HANDOVER_FULL;
+    /// Records that a neighbour took an envelope: resets the pause after declined ones.
+    pub fn record_taken(&mut self, session: &SessionId) {
+        if let Some(window) = self.windows.get_mut(session) {
+            window.retry_pause = HANDOVER_FULL;
         }
     }
 
-    /// An envelope is to go nowhere any more. Returns the neighbours whose window has room again.
-    pub fn stop(&mut self, envelope: &EnvelopeId) -> Vec<SessionId> {
+    /// Removes an envelope everywhere. Returns the neighbours to which it was in flight.
+    pub fn remove(&mut self, envelope: &EnvelopeId) -> Vec<SessionId> {
         let mut freed = Vec::new();
-        for (session, lane) in &mut self.lanes {
-            if lane.flights.remove(envelope).is_some() {
-                lane.patience = HANDOVER_FULL;
+        for (session, window) in &mut self.windows {
+            if window.flights.remove(envelope).is_some() {
+                window.retry_pause = HANDOVER_FULL;
                 freed.push(*session);
             }
-            lane.declined.remove(envelope);
-            if lane.queued.remove(envelope) {
-                lane.queue.retain(|queued| queued != envelope);
+            window.declined.remove(envelope);
+            if window.queued.remove(envelope) {
+                window.queue.retain(|queued| queued != envelope);
             }
         }
         freed
     }
 
-    /// A neighbour has no room, and gets nothing for a while.
-    pub fn is_full(&mut self, session: &SessionId, now: Moment) {
-        if let Some(lane) = self.lanes.get_mut(session) {
-            lane.full = Some(now + HANDOVER_FULL);
-            lane.queue.clear();
-            lane.queued.clear();
+    /// Records that a neighbour's quota is full. It gets no envelope for [`HANDOVER_FULL`].
+    pub fn record_full(&mut self, session: &SessionId, now: Moment) {
+        if let Some(window) = self.windows.get_mut(session) {
+            window.full_until = Some(now + HANDOVER_FULL);
+            window.queue.clear();
+            window.queued.clear();
         }
     }
 
-    /// Whether a neighbour may be given more.
-    pub fn has_room(&self, session: &SessionId, now: Moment) -> bool {
-        self.lanes.get(session).is_some_and(|lane| lane.full.is_none_or(|until| until <= now))
+    /// Whether a neighbour is connected and its quota is not known to be full.
+    pub fn has_capacity(&self, session: &SessionId, now: Moment) -> bool {
+        self.windows.get(session).is_some_and(|window| window.full_until.is_none_or(|until| until <= now))
     }
 
-    /// Whether an envelope is on its way to a neighbour, or about to be.
-    pub fn is_going(&self, session: &SessionId, envelope: &EnvelopeId) -> bool {
-        self.lanes
+    /// Whether an envelope is in flight to a neighbour or queued for it.
+    pub fn is_pending(&self, session: &SessionId, envelope: &EnvelopeId) -> bool {
+        self.windows
             .get(session)
-            .is_some_and(|lane| lane.flights.contains_key(envelope) || lane.queued.contains(envelope))
+            .is_some_and(|window| window.flights.contains_key(envelope) || window.queued.contains(envelope))
     }
 
-    /// Neighbours that declined something a while ago: it is offered to them once more.
-    pub fn try_again(&mut self, now: Moment) -> Vec<SessionId> {
+    /// Queues declined envelopes again whose pause is over, and returns the neighbours.
+    pub fn take_retries(&mut self, now: Moment) -> Vec<SessionId> {
         let mut due = Vec::new();
-        for (session, lane) in &mut self.lanes {
-            if lane.declined.is_empty() || lane.again > now {
+        for (session, window) in &mut self.windows {
+            if window.declined.is_empty() || window.retry_at > now {
                 continue;
             }
-            for envelope in std::mem::take(&mut lane.declined) {
-                if lane.queued.insert(envelope) {
-                    lane.queue.push_back(envelope);
+            for envelope in std::mem::take(&mut window.declined) {
+                if window.queued.insert(envelope) {
+                    window.queue.push_back(envelope);
                 }
             }
             due.push(*session);
@@ -184,37 +189,37 @@ impl Handover {
         due
     }
 
-    /// Neighbours that had no room a while ago.
-    pub fn has_room_again(&mut self, now: Moment) -> bool {
-        let over = |lane: &&mut Window| lane.full.is_some_and(|until| until <= now);
-        self.lanes.values_mut().filter(over).map(|lane| lane.full = None).count() > 0
+    /// Ends the pauses of neighbours whose quota was full. False if no pause was over.
+    pub fn clear_full(&mut self, now: Moment) -> bool {
+        let over = |window: &&mut Window| window.full_until.is_some_and(|until| until <= now);
+        self.windows.values_mut().filter(over).map(|window| window.full_until = None).count() > 0
     }
 
-    /// Neighbours that have not answered for too long: what is on its way to them goes again, behind what waits.
-    pub fn resend(&mut self, now: Moment) -> Vec<SessionId> {
+    /// Queues envelopes in flight again that were not answered in time, and returns the neighbours.
+    pub fn take_resends(&mut self, now: Moment) -> Vec<SessionId> {
         let mut due = Vec::new();
-        for (session, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.resend <= now) {
-            lane.pause = (lane.pause * 2).min(SEEK_LONGEST);
-            lane.resend = now + lane.pause;
-            for envelope in std::mem::take(&mut lane.flights).into_keys() {
-                if lane.queued.insert(envelope) {
-                    lane.queue.push_back(envelope);
+        for (session, window) in self.windows.iter_mut().filter(|(_, window)| window.resend_at <= now) {
+            window.resend_pause = (window.resend_pause * 2).min(SEEK_LONGEST);
+            window.resend_at = now + window.resend_pause;
+            for envelope in std::mem::take(&mut window.flights).into_keys() {
+                if window.queued.insert(envelope) {
+                    window.queue.push_back(envelope);
                 }
             }
-            if !lane.queue.is_empty() {
+            if !window.queue.is_empty() {
                 due.push(*session);
             }
         }
         due
     }
 
-    /// When something must be sent anew; only while something is on its way, or was declined.
+    /// When the next envelope is to be sent again or a pause ends.
     pub fn next(&self) -> Option<Moment> {
-        let next = |lane: &Window| {
-            let resend = (!lane.flights.is_empty()).then_some(lane.resend);
-            let again = (!lane.declined.is_empty()).then_some(lane.again);
-            resend.into_iter().chain(again).chain(lane.full).min()
+        let next = |window: &Window| {
+            let resend = (!window.flights.is_empty()).then_some(window.resend_at);
+            let retry = (!window.declined.is_empty()).then_some(window.retry_at);
+            resend.into_iter().chain(retry).chain(window.full_until).min()
         };
-        self.lanes.values().filter_map(next).min()
+        self.windows.values().filter_map(next).min()
     }
 }

@@ -1,11 +1,11 @@
-//! Mail: envelopes to people who are not connected, and envelopes carried for others.
+//! Mail: envelopes to users who are not connected, and envelopes carried for others.
 //!
-//! [`Mail`] is a state machine of its own. It takes what neighbours say about envelopes, reads what it needs of the rest through
-//! [`Near`](crate::proto::near::Near), sends through the [`Context`], and leaves a [`Fact`] where something follows elsewhere: in the outbox, among people,
-//! in what interfaces are told. [`custody`] holds envelopes within quotas, [`handover`] sends them to neighbours within a
-//! window, [`forwards`] remembers what was passed on without being held, [`watchdog`] notices carriers that deliver nothing.
-//! `carry` takes, refuses and ends envelopes; `route` decides where each one goes. This user's own mail is sealed and entrusted
-//! in `chat`, which also acts on the facts.
+//! [`Mail`] is a state machine of its own. It handles messages of neighbours about envelopes, reads other state through
+//! [`Near`](crate::proto::near::Near), sends through the [`Context`], and leaves a [`Fact`] for every effect outside of mail.
+//! [`custody`] holds envelopes within quotas. [`handover`] sends them to neighbours within a window. [`forwards`] records
+//! envelopes that are passed on without being held. [`watchdog`] detects carriers that do not deliver. `carry` accepts,
+//! refuses and ends envelopes; `route` decides where each one goes. This user's own mail is sealed and entrusted in `chat`,
+//! which also applies the facts.
 
 mod carry;
 pub mod custody;
@@ -31,44 +31,46 @@ use forwards::Forwards;
 use handover::Handover;
 use watchdog::Watchdog;
 
-/// Envelopes held, on their way, and watched.
+/// Envelopes held, in flight, and watched.
 pub struct Mail {
+    /// The envelopes that are held.
     pub custody: Custody,
     handover: Handover,
     forwards: Forwards,
     watchdog: Watchdog,
     budgets: Budgets,
-    /// What follows elsewhere from what was done here, in order. Empty again before the next input.
+    /// Effects outside of mail, in order. Empty before every input.
     facts: VecDeque<Fact>,
 }
 
-/// How often others may make this node work for an envelope.
+/// Limits on work that others can cause, each per key.
 struct Budgets {
-    /// Statements that an envelope cannot be opened, by who makes them.
+    /// Reports that an envelope cannot be opened, by sender.
     unopenables: Budget<SessionId>,
-    /// Mail sealed anew, by addressee.
-    sealed_anew: Budget<UserId>,
+    /// Mail sealed again, by addressee.
+    sealed_again: Budget<UserId>,
 }
 
-/// Something happened to mail from which more follows outside of it.
+/// An event in mail with effects elsewhere.
 pub enum Fact {
-    /// A carrier has an envelope of mine.
+    /// A carrier has an own envelope.
     Carried { by: SessionId, envelope: EnvelopeId },
-    /// A carrier does not take, or does not keep, an envelope of mine.
+    /// A carrier refused or evicted an own envelope.
     Refused { by: SessionId },
-    /// An envelope of mine was opened or withdrawn, and is not held any more.
+    /// An own envelope was opened or withdrawn, and is not held any more.
     Opened(CustodyRow),
-    /// The life of an envelope of mine is over, and it is not held any more.
+    /// An own envelope has expired, and is not held any more.
     Expired(CustodyRow),
-    /// A session of the addressee cannot open an envelope of mine. The records are the addressee's.
+    /// A session of the addressee cannot open an own envelope. The records are the addressee's.
     Unopenable { peer: Peer, envelope: EnvelopeId, roster: Box<Checked<Roster>>, card: Box<Checked<KeyCard>> },
-    /// A record that came on a connection does not verify.
+    /// A record received on a connection does not verify.
     BadRecord { conn: ConnId, refused: Refused },
     /// A carrier that was full may be tried again.
-    RoomAgain,
+    CapacityAgain,
 }
 
 impl Mail {
+    /// The state at start.
     pub fn new(custody: Custody) -> Mail {
         Mail {
             custody,
@@ -77,20 +79,20 @@ impl Mail {
             watchdog: Watchdog::default(),
             budgets: Budgets {
                 unopenables: Budget::new(UNOPENABLE_BURST, UNOPENABLE_REFILL),
-                sealed_anew: Budget::new(SEALED_ANEW_BURST, SEALED_ANEW_REFILL),
+                sealed_again: Budget::new(SEALED_ANEW_BURST, SEALED_ANEW_REFILL),
             },
             facts: VecDeque::new(),
         }
     }
 
-    /// What follows elsewhere from what was done, the oldest first.
+    /// Takes the oldest fact.
     pub fn next_fact(&mut self) -> Option<Fact> {
         self.facts.pop_front()
     }
 
-    /// Whether mail to a user may be sealed anew now.
-    pub fn may_seal_anew(&mut self, user: UserId, now: Moment) -> bool {
-        self.budgets.sealed_anew.draw(user, now)
+    /// Whether mail to a user may be sealed again now.
+    pub fn may_seal_again(&mut self, user: UserId, now: Moment) -> bool {
+        self.budgets.sealed_again.draw(user, now)
     }
 
     /// When something is due here.
@@ -101,7 +103,7 @@ impl Mail {
     /// Does what is due.
     pub fn on_time(&mut self, cx: &mut Context, near: &Near<'_>) {
         self.expire(cx);
-        self.try_again(cx, near);
-        self.keep_watch(cx, near);
+        self.retry(cx, near);
+        self.check_watchdog(cx, near);
     }
 }

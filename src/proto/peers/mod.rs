@@ -55,6 +55,13 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// When something here is due: hellos, probes, pings, and rounds of seeking.
+    pub fn next(&self) -> Option<Moment> {
+        let probe = self.sought.missing().next().map(|_| self.probe_at);
+        let deadlines = [self.connections.next(), self.pings.next(), self.sought.next(), self.bootstrap.next(), probe];
+        deadlines.into_iter().flatten().min()
+    }
+
     /// No connections. `me` is this session.
     pub fn new(me: SessionId, now: Moment) -> Peers {
         Peers {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::id::{ConnId, DialId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
-use crate::proto::event::{DialFailure, Output};
+use crate::proto::event::{CloseReason, DialFailure, Output};
 use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
@@ -186,5 +186,31 @@ impl Core {
             signature: None,
         };
         self.cx.send(conn, Control::RequestPing(message));
+    }
+
+    /// Connections that say no hello end; sessions that do not answer a probe are dialled beside their connection.
+    pub(in crate::proto) fn close_silent_connections(&mut self) {
+        for conn in self.peers.connections.overdue(self.cx.now.moment) {
+            self.close(conn, CloseReason::Limits);
+        }
+        for session in self.peers.connections.due_redials(self.cx.now.moment) {
+            self.dial_session(session);
+        }
+    }
+
+    /// Pings that nobody answered, or that somebody else did, come to an error.
+    pub(in crate::proto) fn report_overdue_pings(&mut self) {
+        let now = self.cx.now.moment;
+        for ping in self.peers.pings.overdue(now).into_iter().filter(|ping| ping.expected.is_none()) {
+            let message = format!("{} answers, but did not say who it is", ping.addr);
+            self.cx.notice(ping.line, Notice::Error { code: ErrorCode::Unreachable, message });
+        }
+        for awaited in self.peers.pings.overdue_users(now) {
+            let who = self.people.users.handle(&awaited.expected);
+            let why =
+                if awaited.other_answered { "somebody else answers there, not" } else { "nobody answers there for" };
+            let message = format!("{why} {who}");
+            self.cx.notice(awaited.line, Notice::Error { code: ErrorCode::Unreachable, message });
+        }
     }
 }

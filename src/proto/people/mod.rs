@@ -46,6 +46,11 @@ pub struct People {
 }
 
 impl People {
+    /// When something here is due: keys to replace, the refresh of the declaration, the end of recovery.
+    pub fn next(&self) -> Option<Moment> {
+        [self.prekeys.next(), Some(self.myself.refresh_at), self.recovery].into_iter().flatten().min()
+    }
+
     /// Starts from the stored rows and signs this session's first statements about itself.
     pub fn new(
         cx: &mut Context,

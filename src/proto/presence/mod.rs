@@ -12,6 +12,7 @@ mod on_presence;
 pub mod online;
 pub mod pushes;
 
+use crate::time::Moment;
 use horizon::Horizon;
 use offers::Offers;
 use online::Online;
@@ -30,6 +31,11 @@ pub struct Presence {
 }
 
 impl Presence {
+    /// When something here is due: grace periods, offers, and pushes that wait for their turn.
+    pub fn next(&self) -> Option<Moment> {
+        [self.online.next(), self.offers.next(), self.pushes.next()].into_iter().flatten().min()
+    }
+
     /// Nobody is online yet.
     pub fn new(horizon: Horizon) -> Presence {
         Presence { horizon, online: Online::default(), offers: Offers::default(), pushes: Pushes::default() }

@@ -12,6 +12,7 @@ pub mod relayed_queries;
 use crate::id::SessionId;
 use crate::proto::budget::Budget;
 use crate::proto::limits::{ANNOUNCEMENT_BURST, ANNOUNCEMENT_REFILL};
+use crate::time::Moment;
 use directory::Directory;
 use own_queries::OwnQueries;
 use relayed_queries::RelayedQueries;
@@ -26,6 +27,13 @@ pub struct Relays {
     pub relayed_queries: RelayedQueries,
     /// Limits the rate of announcements of distances, by relay.
     pub announcements: Budget<SessionId>,
+}
+
+impl Relays {
+    /// When something here is due: announcements, relayed queries that end, and own ones to be repeated.
+    pub fn next(&self) -> Option<Moment> {
+        [self.directory.next(), self.relayed_queries.next(), self.own_queries.next()].into_iter().flatten().min()
+    }
 }
 
 impl Default for Relays {

@@ -16,6 +16,7 @@ mod on_sample;
 use crate::id::{SessionId, UserId};
 use crate::proto::budget::Budget;
 use crate::proto::limits::*;
+use crate::time::Moment;
 use finds::Finds;
 use floods::Floods;
 use interest::Interest;
@@ -51,6 +52,13 @@ pub struct Budgets {
     pub relayed_finds: Budget<SessionId>,
     /// Samples, by sender.
     pub samples: Budget<SessionId>,
+}
+
+impl Search {
+    /// When something here is due: answers to floods, interests that end, and a look at the share of random connections.
+    pub fn next(&self) -> Option<Moment> {
+        [self.floods.next(), self.interest.next(), Some(self.members.next())].into_iter().flatten().min()
+    }
 }
 
 impl Default for Search {
