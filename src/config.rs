@@ -1,6 +1,6 @@
-//! Configuration: arguments and environment variables as typed ([`args`]), then validated ([`Config`]).
+//! Configuration: arguments and environment variables as typed (`args.rs`), then validated ([`Config`]).
 //!
-//! `-sip IP` and `-sp PORT` are rewritten as one `--bootstrap` before the option parser sees them ([`bootstrap`]). Everything
+//! `-sip IP` and `-sp PORT` are rewritten as one `--bootstrap` before the option parser sees them (`bootstrap.rs`). Everything
 //! that cannot work is refused here, with one line that says what to do, before anything on the disk is touched.
 
 mod args;

@@ -175,9 +175,9 @@ pub fn envelope_id(bytes: &[u8]) -> EnvelopeId {
 
 /// Seals contents to prekeys, one for each session of the addressee.
 ///
-/// Returns `None` if a content or the encoded contents exceed their limits ([`CAPACITY`] bytes always fit), if there are more than
-/// [`MAX_WRAPS`] prekeys, or if none of them is a valid X25519 key. An invalid prekey among valid ones is skipped, so that it
-/// does not prevent delivery to the addressee's other sessions.
+/// Returns `None` if a content or the encoded contents exceed their limits ([`CAPACITY`] bytes always fit), if there are more
+/// than [`MAX_WRAPS`] prekeys, or if none of them is a valid X25519 key. An invalid prekey among valid ones is skipped, so that
+/// it does not prevent delivery to the addressee's other sessions.
 pub fn seal(
     rng: &mut impl CryptoRng,
     author: &Author<'_>,
