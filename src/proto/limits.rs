@@ -330,7 +330,7 @@ pub const FIND_SETTLE: Duration = Duration::from_millis(300);
 /// Changes of distances wait this long, so that a relay announces many at once. It costs a tenth of a second per hop.
 pub const ANNOUNCE_PAUSE: Duration = Duration::from_millis(100);
 /// Changes that are announced at once: one digest to each relay, so a thousand a second.
-pub const ANNOUNCED_AT_ONCE: usize = crate::wire::control::MAX_MARKS;
+pub const ANNOUNCED_AT_ONCE: usize = crate::wire::control::MAX_SUMMARIES;
 /// Users that one relay may announce: as many as a meeting covers.
 pub const MAX_ANNOUNCED_PER_NEIGHBOUR: usize = 4_096;
 /// Users announced by all relays together, of 60 bytes each.
