@@ -6,7 +6,7 @@ use rand_core::SeedableRng;
 
 use crate::id::{ConnId, SessionId};
 use crate::identity::Verifier;
-use crate::proto::Config;
+use crate::proto::config::Config;
 use crate::proto::counters::Count;
 use crate::proto::drops::{DropReason, Dropped};
 use crate::proto::event::Output;
