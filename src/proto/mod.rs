@@ -12,9 +12,9 @@
 //!
 //! A typed line waits in the [`chat::outbox`] until receipts show that every session of the addressee has it. A
 //! received one is taken once by the [`chat::inbox`], stored, and only then acknowledged and shown. Others seal to the
-//! keys in [`people::prekeys`]. Users who are not connected receive mail ([`mail::on_mail`]): envelopes that friends
-//! forward and that carriers keep in [`mail::custody`] and hand over ([`mail::on_custody`], [`mail::handover`],
-//! [`mail::on_handover`]), by another route if they do not arrive ([`mail::watchdog`]).
+//! keys in [`people::prekeys`]. Users who are not connected receive mail ([`chat::on_mail`]): envelopes that friends
+//! forward and that carriers keep in [`mail::custody`] and hand over ([`mail::carry`], [`mail::handover`],
+//! [`mail::route`]), by another route if they do not arrive ([`mail::watchdog`]).
 //!
 //! A node follows every user within two links ([`presence::horizon`]). Peers that meet compare what they hold
 //! ([`presence::on_digest`]). A change is forwarded by one common friend and offered by the others
