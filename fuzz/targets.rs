@@ -2,7 +2,7 @@
 //! every file of the corpus through them, on stable and in every test run.
 
 use darknode::id::{BootId, NetworkId, SessionId};
-use darknode::identity::name::harmless;
+use darknode::identity::name::escape;
 use darknode::identity::network::{NetworkKey, Role};
 use darknode::identity::record::{Checked, Record};
 use darknode::identity::seal::{PrekeySecret, open};
@@ -131,9 +131,9 @@ pub fn key_file(bytes: &[u8]) {
 
 pub fn name(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let tame = harmless(&text);
+    let tame = escape(&text);
     assert!(tame.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));
-    assert_eq!(harmless(&tame), tame);
+    assert_eq!(escape(&tame), tame);
     if let Ok(name) = Name::parse(&text) {
         assert_eq!(Name::parse(name.as_str()).as_ref(), Ok(&name));
         assert!(!name.folded().is_empty());

@@ -1,6 +1,6 @@
-//! Configuration: arguments and environment variables as typed ([`args`]), then validated ([`Config`]).
+//! Configuration: arguments and environment variables as typed (`args.rs`), then validated ([`Config`]).
 //!
-//! `-sip IP` and `-sp PORT` are rewritten as one `--bootstrap` before the option parser sees them ([`bootstrap`]). Everything
+//! `-sip IP` and `-sp PORT` are rewritten as one `--bootstrap` before the option parser sees them (`bootstrap.rs`). Everything
 //! that cannot work is refused here, with one line that says what to do, before anything on the disk is touched.
 
 mod args;
@@ -21,7 +21,7 @@ use tracing_subscriber::filter::Targets;
 
 use crate::identity::Name;
 use crate::identity::address::{ContactAddress, SCHEME};
-use crate::identity::name::harmless;
+use crate::identity::name::escape;
 use crate::identity::network::NetworkKey;
 use crate::proto::Accept;
 use crate::wire::record::roles;
@@ -137,13 +137,13 @@ fn one_line(error: &clap::Error) -> ConfigError {
     if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))
     {
-        let word = harmless(word);
+        let word = escape(word);
         return refuse(format!("unknown command `{word}`; give your name with -u, as in `darknode -u alice`"));
     }
     let text = error.to_string();
     let message = text.split("\n\nUsage:").next().unwrap_or_default().split("\n\nFor more").next().unwrap_or_default();
     let line = message.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
-    refuse(format!("{}; see `darknode --help`", harmless(&line)))
+    refuse(format!("{}; see `darknode --help`", escape(&line)))
 }
 
 fn parse_port(text: &str) -> Option<u16> {
@@ -163,7 +163,7 @@ fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, ConfigError> {
     }
     let bootstrap = args.bootstrap.iter().map(|text| normal_address(text)).collect::<Result<_, _>>()?;
     let log = format!("{QUIET},{}", args.log).parse().map_err(|_| {
-        refuse(format!("`{}` is not a log filter; try --log debug or --log darknode=debug", harmless(&args.log)))
+        refuse(format!("`{}` is not a log filter; try --log debug or --log darknode=debug", escape(&args.log)))
     })?;
     let server = if args.server { roles::SERVER } else { 0 };
     let relay = if args.server || args.relay { roles::RELAY } else { 0 };
@@ -194,7 +194,7 @@ fn threads(wanted: Option<u16>) -> NonZeroUsize {
 fn data_dir(args: &Args) -> Result<DataDir, ConfigError> {
     let name = match &args.username {
         Some(text) => {
-            Name::parse(text).map_err(|error| refuse(format!("`{}` cannot be your name: {error}", harmless(text))))?
+            Name::parse(text).map_err(|error| refuse(format!("`{}` cannot be your name: {error}", escape(text))))?
         }
         None if args.server => server_name(&gethostname::gethostname().to_string_lossy()),
         None => return Err(refuse("a name is required: darknode -u NAME")),
@@ -250,7 +250,7 @@ fn interface(args: &Args, matches: &ArgMatches) -> Result<Interface, ConfigError
 }
 
 fn read_key(file: &Path, warnings: &mut Vec<String>) -> Result<NetworkKey, ConfigError> {
-    let shown = harmless(&file.to_string_lossy()).into_owned();
+    let shown = escape(&file.to_string_lossy()).into_owned();
     let error = |why: String| {
         refuse(format!("the network key file {shown} cannot be used: {why}; `darknode network new` creates one"))
     };
@@ -281,7 +281,7 @@ fn others_may_read(_file: &File) -> bool {
 /// `host[:port]` with a port and with IPv6 addresses in brackets, or a `darkchat:` address.
 fn normal_address(text: &str) -> Result<String, ConfigError> {
     let error = || {
-        let shown = harmless(text);
+        let shown = escape(text);
         refuse(format!("`{shown}` is not an address for --bootstrap; write host, host:port or [2001:db8::1]:port"))
     };
     if text.starts_with(SCHEME) {

@@ -118,6 +118,8 @@
 //! sentences: `tests/core.rs`, `tests/horizon.rs` and `tests/mail` for the core and the simulator, `tests/loopback_shell.rs`
 //! for whole nodes, `tests/store/` for what survives, `tests/vectors/` for every byte.
 
+#![warn(missing_docs)]
+
 #[cfg(feature = "node")]
 pub mod config;
 #[cfg(feature = "node")]

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use darknode::identity::seal::{PADDED, ROOM};
+use darknode::identity::seal::{CAPACITY, PADDED};
 use darknode::identity::{BadName, Name};
 use darknode::wire::chat::{Chat, Items, MAX_ITEMS, MAX_OFFERED};
 use darknode::wire::content::{CONTENT_OVERHEAD, CONTENTS_OVERHEAD, MAX_BODY, MAX_BUNDLE, MAX_CONTENTS, MAX_TEXT};
-use darknode::wire::control::{Batch, Control, MAX_BATCH, MAX_MARKS};
+use darknode::wire::control::{Batch, Control, MAX_BATCH, MAX_SUMMARIES};
 use darknode::wire::decode;
 use darknode::wire::envelope::{MAX_ENVELOPE, MAX_WRAPS};
 use darknode::wire::frame::StreamType;
@@ -68,7 +68,7 @@ fn the_worked_example_shows_the_bytes_of_the_exchange() {
 fn the_sizes_of_the_page_are_those_of_the_code() {
     let page = page();
     let sealed = PADDED.map(|step| (step + 16).to_string()).join(" / ");
-    let spare = ROOM - CONTENTS_OVERHEAD - CONTENT_OVERHEAD - MAX_BODY;
+    let spare = CAPACITY - CONTENTS_OVERHEAD - CONTENT_OVERHEAD - MAX_BODY;
     let (control, chat) = (StreamType::Control.cap(), StreamType::Chat.cap());
     let said = [
         format!("0 => bytes .size (0..{MAX_ENVELOPE}),"),
@@ -83,14 +83,17 @@ fn the_sizes_of_the_page_are_those_of_the_code() {
         format!("batch = [0*{MAX_BATCH} message]"),
         format!("items = [0*{MAX_ITEMS} item]"),
         format!("offer = {{ 0 => [0*{MAX_OFFERED} id], later }}"),
-        format!("digest = {{ ? 0 => [1*{MAX_MARKS} user-mark], later }}"),
+        format!("digest = {{ ? 0 => [1*{MAX_SUMMARIES} user-mark], later }}"),
         format!("| envelope; wraps | {} bytes; {MAX_WRAPS} |", grouped(MAX_ENVELOPE)),
         format!("control frame; chat frame | 1,024; 512; {}; {} bytes |", grouped(control), grouped(chat)),
         format!("| declaration | `\"darknode/declaration/1\\0\"` | session | {} |", grouped(MAX_SMALL_RECORD)),
         format!("A content takes at most {CONTENT_OVERHEAD} bytes beside its body"),
         format!("The longest roster by this grammar has {} bytes", grouped(LONGEST_ROSTER)),
         format!("the longest key card {LONGEST_CARD}"),
-        format!("So {} bytes of contents fit with both, the longest body with {spare} bytes to spare", grouped(ROOM)),
+        format!(
+            "So {} bytes of contents fit with both, the longest body with {spare} bytes to spare",
+            grouped(CAPACITY)
+        ),
     ];
     for said in said {
         assert!(page.contains(&said), "the page does not say: {said}");

@@ -3,7 +3,7 @@
 use darknode::id::{Address, NetworkId, SessionId, UserId};
 use darknode::identity::record::{Checked, Verifier};
 use darknode::identity::seal::{
-    Author, Opened, PADDED, PrekeySecret, ROOM, Sealed, Unopened, envelope_id, fits, open, seal,
+    Author, CAPACITY, Opened, PADDED, PrekeySecret, Sealed, Unopened, envelope_id, fits, open, seal,
 };
 use darknode::identity::{Scheme, SecretKey};
 use darknode::time::Moment;
@@ -142,8 +142,8 @@ fn contents_up_to_the_guaranteed_room_fit_and_much_larger_ones_do_not() {
     let mut world = World::new();
     assert_eq!((world.roster().0.len(), world.card().0.len()), (LONGEST_ROSTER, LONGEST_CARD));
     let pair = |second: usize| vec![text(&"x".repeat(MAX_TEXT)), text(&"x".repeat(second))];
-    let second = 1000 + ROOM - encoded(pair(1000));
-    assert_eq!(encoded(pair(second)), ROOM);
+    let second = 1000 + CAPACITY - encoded(pair(1000));
+    assert_eq!(encoded(pair(second)), CAPACITY);
     assert!(world.seal(pair(second)).is_some());
     // The head of a card's payload is a byte shorter than that of a roster's, for which both are reckoned.
     assert!(world.seal(pair(second + 2)).is_none());

@@ -13,7 +13,7 @@ use darknode::wire::chat::{Ask, Chat, Custody, Items, Offer, Parcel, Release, Un
 use darknode::wire::content::{Bundle, Content, Contents, LinkBody, Range, ReceiptBody, StreamRanges, kind};
 use darknode::wire::control::{
     Batch, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, Hello, KnownDeclaration, KnownUser,
-    Reached, RequestPing, RequestUserList, Sample, SessionMark, SessionWant, ShortId, UserMark, UserWant, Want,
+    Reached, RequestPing, RequestUserList, Sample, SessionSummary, SessionWant, ShortId, UserSummary, UserWant, Want,
 };
 use darknode::wire::envelope::Envelope;
 use darknode::wire::frame::{StreamType, encode_frame};
@@ -186,9 +186,9 @@ fn messages_of_the_horizon() -> [(&'static str, Control); 6] {
     let (user, session) = (short(bob.user_id().0), short(bob.session_id().0));
     let name = Some(Text("bob".to_owned()));
     let (seq, card, links) = (Some(1_700_000_000_001), Some(1_700_000_000_002), Some(3));
-    let held = SessionMark { session, seq, card, links, live: Some(true) };
+    let held = SessionSummary { session, seq, card, links, live: Some(true) };
     let marks =
-        vec![UserMark { user, version: Some(1_700_000_000_000), sessions: List(vec![held]), distance: Some(2) }];
+        vec![UserSummary { user, version: Some(1_700_000_000_000), sessions: List(vec![held]), distance: Some(2) }];
     let lacked = SessionWant { session, declaration: true, card: true, links: false };
     let wants = vec![
         UserWant { user, roster: true, sessions: List(vec![lacked]) },

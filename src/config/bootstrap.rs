@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{ConfigError, DEFAULT_PORT, parse_port, refuse};
-use crate::identity::name::harmless;
+use crate::identity::name::escape;
 
 /// `argv` with `-sip IP` and `-sp PORT` replaced by one `--bootstrap IP:PORT`.
 pub fn merge_bootstrap_parts(argv: Vec<OsString>) -> Result<Vec<OsString>, ConfigError> {
@@ -60,11 +60,11 @@ fn bootstrap_part(text: &str) -> Option<(&'static str, Option<&str>)> {
 
 fn bootstrap_of(ip: &str, port: Option<&str>) -> Result<String, ConfigError> {
     let ip: IpAddr = ip.parse().map_err(|_| {
-        refuse(format!("-sip `{}` is not an IP address; give a host name with --bootstrap HOST:PORT", harmless(ip)))
+        refuse(format!("-sip `{}` is not an IP address; give a host name with --bootstrap HOST:PORT", escape(ip)))
     })?;
     let port = match port {
         Some(port) => parse_port(port).ok_or_else(|| {
-            refuse(format!("-sp `{}` is not a port; a port is a number from 1 to 65535", harmless(port)))
+            refuse(format!("-sp `{}` is not a port; a port is a number from 1 to 65535", escape(port)))
         })?,
         None => DEFAULT_PORT,
     };

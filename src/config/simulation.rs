@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::args::SimArgs;
 use super::{ConfigError, refuse};
-use crate::identity::name::harmless;
+use crate::identity::name::escape;
 use crate::sim::scenario::{Params, Parts, Scenario};
 use crate::sim::topology::Topology;
 
@@ -67,6 +67,6 @@ fn one_of<T: Copy>(
 ) -> Result<(&'static str, T), ConfigError> {
     all.iter().copied().find(|(name, _)| *name == typed).ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-        refuse(format!("unknown {what} `{}`; choose one of {}", harmless(typed), names.join(", ")))
+        refuse(format!("unknown {what} `{}`; choose one of {}", escape(typed), names.join(", ")))
     })
 }

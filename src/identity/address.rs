@@ -11,15 +11,15 @@ use crate::id::UserId;
 /// The prefix of a contact address.
 pub const SCHEME: &str = "darkchat:";
 /// The maximum number of socket addresses in a contact address: as many as a declaration has.
-pub const MAX_PLACES: usize = 8;
+pub const MAX_ADDRS: usize = 8;
 
 /// A user, and socket addresses at which they may be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactAddress {
     /// The user.
     pub user: UserId,
-    /// At most [`MAX_PLACES`], the most likely first. Ports are not 0; addresses are neither unspecified nor multicast.
-    pub places: Vec<SocketAddr>,
+    /// At most [`MAX_ADDRS`], the most likely first. Ports are not 0; addresses are neither unspecified nor multicast.
+    pub addrs: Vec<SocketAddr>,
 }
 
 /// The text is not a contact address.
@@ -32,24 +32,24 @@ impl FromStr for ContactAddress {
 
     fn from_str(text: &str) -> Result<ContactAddress, BadAddress> {
         let rest = text.strip_prefix(SCHEME).ok_or(BadAddress)?;
-        let (user, places) = rest.split_once('@').unwrap_or((rest, ""));
+        let (user, addrs) = rest.split_once('@').unwrap_or((rest, ""));
         let user = user.parse().map_err(|_| BadAddress)?;
-        let places = places.split(',').filter(|addr| !addr.is_empty());
-        let places: Vec<SocketAddr> =
-            places.map(|addr| addr.parse().map_err(|_| BadAddress)).collect::<Result<_, _>>()?;
+        let addrs = addrs.split(',').filter(|addr| !addr.is_empty());
+        let addrs: Vec<SocketAddr> =
+            addrs.map(|addr| addr.parse().map_err(|_| BadAddress)).collect::<Result<_, _>>()?;
         let can_be_dialled =
             |addr: &SocketAddr| addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast();
-        if places.len() > MAX_PLACES || !places.iter().all(can_be_dialled) {
+        if addrs.len() > MAX_ADDRS || !addrs.iter().all(can_be_dialled) {
             return Err(BadAddress);
         }
-        Ok(ContactAddress { user, places })
+        Ok(ContactAddress { user, addrs })
     }
 }
 
 impl fmt::Display for ContactAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places: Vec<String> = self.places.iter().map(SocketAddr::to_string).collect();
-        write!(f, "{SCHEME}{}@{}", self.user, places.join(","))
+        let addrs: Vec<String> = self.addrs.iter().map(SocketAddr::to_string).collect();
+        write!(f, "{SCHEME}{}@{}", self.user, addrs.join(","))
     }
 }
 
@@ -59,9 +59,9 @@ mod tests {
 
     #[test]
     fn an_address_can_be_parsed_from_its_text() {
-        for places in [vec![], vec!["10.0.0.1:5"], vec!["10.0.0.1:5", "[2001:db8::1]:6"]] {
-            let places = places.iter().map(|addr| addr.parse().unwrap()).collect();
-            let address = ContactAddress { user: UserId([7; 32]), places };
+        for addrs in [vec![], vec!["10.0.0.1:5"], vec!["10.0.0.1:5", "[2001:db8::1]:6"]] {
+            let addrs = addrs.iter().map(|addr| addr.parse().unwrap()).collect();
+            let address = ContactAddress { user: UserId([7; 32]), addrs };
             assert_eq!(address.to_string().parse(), Ok(address));
         }
     }
@@ -69,10 +69,10 @@ mod tests {
     #[test]
     fn invalid_addresses_are_refused() {
         let user = UserId([7; 32]);
-        for places in
+        for addrs in
             ["10.0.0.1", "10.0.0.1:0", "0.0.0.0:5", "224.0.0.1:5", "host:5", "10.0.0.1:5;", &"10.0.0.1:5,".repeat(9)]
         {
-            assert_eq!(format!("darkchat:{user}@{places}").parse::<ContactAddress>(), Err(BadAddress), "{places}");
+            assert_eq!(format!("darkchat:{user}@{addrs}").parse::<ContactAddress>(), Err(BadAddress), "{addrs}");
         }
         for text in ["", "darkchat:", "darkchat:bob@10.0.0.1:5", &format!("{user}@10.0.0.1:5")] {
             assert_eq!(text.parse::<ContactAddress>(), Err(BadAddress), "{text}");

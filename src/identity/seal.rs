@@ -35,12 +35,12 @@ use crate::wire::{Bytes, Fixed, List, Malformed, decode, encode};
 
 /// The largest encoded size of contents, in bytes, that fits one envelope together with the longest roster and key card. It
 /// does not depend on the number of sessions of the addressee.
-pub const ROOM: usize = MAX_PADDED
+pub const CAPACITY: usize = MAX_PADDED
     - LENGTH
     - BUNDLE_OVERHEAD
     - (1 + SIGNED_OVERHEAD + LONGEST_ROSTER)
     - (1 + SIGNED_OVERHEAD + LONGEST_CARD);
-const _: () = assert!(CONTENTS_OVERHEAD + CONTENT_OVERHEAD + MAX_BODY <= ROOM);
+const _: () = assert!(CONTENTS_OVERHEAD + CONTENT_OVERHEAD + MAX_BODY <= CAPACITY);
 
 /// The lengths in bytes to which a plaintext is padded.
 pub const PADDED: [usize; 5] = [256, 512, 1024, 4096, MAX_PADDED];
@@ -175,9 +175,9 @@ pub fn envelope_id(bytes: &[u8]) -> EnvelopeId {
 
 /// Seals contents to prekeys, one for each session of the addressee.
 ///
-/// Returns `None` if a content or the encoded contents exceed their limits ([`ROOM`] bytes always fit), if there are more than
-/// [`MAX_WRAPS`] prekeys, or if none of them is a valid X25519 key. An invalid prekey among valid ones is skipped, so that it
-/// does not prevent delivery to the addressee's other sessions.
+/// Returns `None` if a content or the encoded contents exceed their limits ([`CAPACITY`] bytes always fit), if there are more
+/// than [`MAX_WRAPS`] prekeys, or if none of them is a valid X25519 key. An invalid prekey among valid ones is skipped, so that
+/// it does not prevent delivery to the addressee's other sessions.
 pub fn seal(
     rng: &mut impl CryptoRng,
     author: &Author<'_>,

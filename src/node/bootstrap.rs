@@ -69,7 +69,7 @@ pub async fn resolve(bootstrap: Vec<Bootstrap>, events: mpsc::Sender<Event>) {
         for target in &bootstrap {
             let (addrs, whom) = match target {
                 Bootstrap::Host { host, port } => (look_up(host, *port, &mut unknown).await, None),
-                Bootstrap::Contact(address) => (address.places.clone(), Some(address.user)),
+                Bootstrap::Contact(address) => (address.addrs.clone(), Some(address.user)),
             };
             if !addrs.is_empty() && events.send(Event::Input(Input::Bootstrap { addrs, whom })).await.is_err() {
                 return;

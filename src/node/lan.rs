@@ -179,14 +179,12 @@ impl Station {
         self.say_goodbye().await;
     }
 
+    /// The responder first, that it says nothing after us. We say it too: there may be links it has not noticed.
     async fn say_goodbye(mut self) {
-        let said = match self.responder.take() {
-            Some(responder) => responder.leave().await,
-            None => false,
-        };
-        if !said {
-            self.links.all().for_each(|(index, _)| self.links.say(index, &self.me.goodbye()));
+        if let Some(responder) = self.responder.take() {
+            responder.leave().await;
         }
+        self.links.all().for_each(|(index, _)| self.links.say(index, &self.me.goodbye()));
     }
 
     fn start_responder(&mut self) {

@@ -83,12 +83,12 @@ pub const CROWD_WITHIN: Duration = Duration::from_secs(3);
 /// prevents that nodes which started together all push at once.
 pub const REFRESH: Duration = Duration::from_secs(30 * 60);
 
-/// A prekey is made every day (`docs/protocol.md`, section 9), so a stolen device opens recorded traffic of few weeks
-/// only.
+/// A prekey is made every day (`docs/protocol.md`, section 9), so a stolen device opens the recorded traffic of
+/// a few weeks only.
 pub const PREKEY_ROTATION: Duration = Duration::from_secs(24 * 3600);
 /// A key card is used for this long after its session published it (`docs/protocol.md`, section 9).
 pub const CARD_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
-/// The longest life of an envelope (`docs/protocol.md`, section 9).
+/// The longest life of an envelope (`docs/protocol.md`, section 8).
 pub const ENVELOPE_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// After this long, a message leaves the outbox if one session of the addressee has it, although another session lacks
 /// it. An envelope to that session would have expired as well.
@@ -227,8 +227,8 @@ pub const MAX_STRIKES: u32 = 3;
 pub const MAX_SEQ_JUMP: u64 = 1 << 41;
 /// Users about whom the interfaces are warned.
 pub const MAX_WARNED: usize = 1_024;
-/// If a higher seq of this session is claimed this often, another node uses a copy of its key (`docs/protocol.md`,
-/// section 10).
+/// If a higher seq of this session is claimed this often, another node uses a copy of its key. A restored backup catches up
+/// with fewer jumps.
 pub const MAX_SEQ_JUMPS: u32 = 3;
 
 /// Settled messages of a conversation that `\status` still shows.
@@ -330,7 +330,7 @@ pub const FIND_SETTLE: Duration = Duration::from_millis(300);
 /// Changes of distances wait this long, so that a relay announces many at once. It costs a tenth of a second per hop.
 pub const ANNOUNCE_PAUSE: Duration = Duration::from_millis(100);
 /// Changes that are announced at once: one digest to each relay, so a thousand a second.
-pub const ANNOUNCED_AT_ONCE: usize = crate::wire::control::MAX_MARKS;
+pub const ANNOUNCED_AT_ONCE: usize = crate::wire::control::MAX_SUMMARIES;
 /// Users that one relay may announce: as many as a meeting covers.
 pub const MAX_ANNOUNCED_PER_NEIGHBOUR: usize = 4_096;
 /// Users announced by all relays together, of 60 bytes each.

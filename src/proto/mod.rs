@@ -3,26 +3,26 @@
 //! The driver calls [`Core::handle`], takes every [`Core::poll_output`], and calls again at [`Core::poll_timeout`]. The
 //! async shell, the simulator and the tests all drive this type.
 //!
-//! Every node is one *session* of a user. It signs its own records ([`people::myself`]) and knows users by their
-//! rosters and names ([`people::users`]) and their sessions by declarations and addresses ([`people::sessions`]). Two
-//! users are linked when both link lists name each other ([`people::links`]). A linked user without a live session is
-//! sought until found ([`peers::seek`]) by dialling the last known addresses ([`peers::dials`]); nodes that announce
-//! themselves on the local link are dialled too ([`peers::nearby`]). Of two connections to one session one is kept
-//! ([`peers::connections`]), and the interfaces are notified who is online ([`presence::online`]).
+//! Every node is one *session* of a user. It signs its own records (`people::myself`) and knows users by their rosters
+//! and names (`people::users`) and their sessions by declarations and addresses (`people::sessions`). Two users are
+//! linked when both link lists name each other (`people::links`). A linked user without a live session is sought until
+//! found (`peers::seek`) by dialling the last known addresses (`peers::dials`); nodes that announce themselves on the
+//! local link are dialled too (`peers::nearby`). Of two connections to one session one is kept (`peers::connections`),
+//! and the interfaces are notified who is online (`presence::online`).
 //!
-//! A typed line waits in the [`chat::outbox`] until receipts show that every session of the addressee has it. A
-//! received one is taken once by the [`chat::inbox`], stored, and only then acknowledged and shown. Others seal to the
-//! keys in [`people::prekeys`]. Users who are not connected receive mail ([`chat::on_mail`]): envelopes that friends
-//! forward and that carriers keep in [`mail::custody`] and hand over ([`mail::carry`], [`mail::handover`],
-//! [`mail::route`]), by another route if they do not arrive ([`mail::watchdog`]).
+//! A typed line waits in the `chat::outbox` until receipts show that every session of the addressee has it. A received
+//! one is taken once by the `chat::inbox`, stored, and only then acknowledged and shown. Others seal to the keys in
+//! `people::prekeys`. Users who are not connected receive mail (`chat::on_mail`): envelopes that friends forward
+//! (`mail::forwards`) and that carriers keep (`mail::custody`) and hand over (`mail::carry`, `mail::handover`), by
+//! another route (`mail::route`) if they do not arrive in time (`mail::watchdog`).
 //!
-//! A node follows every user within two links ([`presence::horizon`]). Peers that meet compare what they hold
-//! ([`presence::on_digest`]). A change is forwarded by one common friend and offered by the others
-//! ([`presence::offers`], [`presence::on_presence`]); link lists are sent in turn ([`presence::pushes`]). A missing
-//! user is asked for ([`search::on_ping`], [`search::interest`]), over chains of relays too ([`relays::own_queries`],
-//! [`relays::relayed_queries`]), and unknown names are looked up ([`search::finds`]). Relays and servers keep each user's
-//! distance in relays ([`relays::directory`]). Some neighbours are chosen at random ([`search::members`]), and
-//! `\explode` floods ([`search::floods`]).
+//! A node follows every user within two links (`presence::horizon`). Peers that meet compare what they hold
+//! (`presence::on_digest`). A change is forwarded by one common friend and offered by the others (`presence::offers`,
+//! `presence::on_presence`); link lists are sent in turn (`presence::pushes`). A missing user is asked for
+//! (`search::on_ping`, `search::interest`), over chains of relays too (`relays::own_queries`,
+//! `relays::relayed_queries`), and unknown names are looked up (`search::finds`). Relays and servers keep each user's
+//! distance in relays (`relays::directory`). Some neighbours are chosen at random (`search::members`), and `\explode`
+//! floods (`search::floods`).
 //!
 //! Modules that hold state do not call each other. Each returns facts, and the handlers (`on_*`) pass these on.
 

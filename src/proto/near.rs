@@ -57,7 +57,7 @@ impl Near<'_> {
     }
 
     /// Whether a neighbour reports that an addressee is near.
-    pub fn is_said_near(&self, cx: &Context, address: &Address) -> bool {
+    pub fn is_reported_near(&self, cx: &Context, address: &Address) -> bool {
         if cx.is_carrier() {
             !self.nearer(address).is_empty()
         } else {

@@ -272,7 +272,7 @@ impl std::fmt::Debug for Mine {
     }
 }
 
-/// The release of an opened envelope. It is shown to whoever brings a copy.
+/// The release of an opened envelope. It is shown to every node that brings a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TombstoneRow {
     /// The envelope.

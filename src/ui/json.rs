@@ -13,7 +13,7 @@ use super::Event;
 use super::macros::MACROS;
 use crate::handle::Ready;
 use crate::id::{SessionId, UserId};
-use crate::identity::name::harmless;
+use crate::identity::name::escape;
 use crate::proto::notice::Drops;
 use crate::proto::notice::{Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView};
 use crate::time::Wall;
@@ -46,14 +46,14 @@ pub fn rfc3339(wall: Wall) -> String {
     humantime::format_rfc3339_millis(UNIX_EPOCH + since_1970).to_string()
 }
 
-/// Escapes characters that are not harmless. They occur only inside strings.
+/// Escapes characters that `escape` would change. They occur only inside strings.
 fn escaped(json: String) -> String {
-    if matches!(harmless(&json), Cow::Borrowed(_)) {
+    if matches!(escape(&json), Cow::Borrowed(_)) {
         return json;
     }
     json.chars().fold(String::with_capacity(json.len() + 64), |mut text, c| {
         let mut buffer = [0; 4];
-        if matches!(harmless(c.encode_utf8(&mut buffer)), Cow::Borrowed(_)) {
+        if matches!(escape(c.encode_utf8(&mut buffer)), Cow::Borrowed(_)) {
             text.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {

@@ -14,7 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, Interface};
-use crate::identity::name::harmless;
+use crate::identity::name::escape;
 
 /// Enough for days of warnings. With the previous file, at most twice this is on the disk.
 const MAX_FILE: u64 = 4 << 20;
@@ -37,7 +37,7 @@ struct Escaped<W>(W);
 impl<W: Write> Write for Escaped<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        let line = harmless(text.trim_end_matches('\n')).replace('\n', "\\n") + "\n";
+        let line = escape(text.trim_end_matches('\n')).replace('\n', "\\n") + "\n";
         self.0.write_all(line.as_bytes())?;
         Ok(bytes.len())
     }

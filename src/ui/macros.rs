@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn an_invalid_address_is_not_pinged() {
-        let address = ContactAddress { user: crate::id::UserId([7; 32]), places: vec![([192, 0, 2, 1], 9).into()] };
+        let address = ContactAddress { user: crate::id::UserId([7; 32]), addrs: vec![([192, 0, 2, 1], 9).into()] };
         assert_eq!(parsed(&format!(r"\ping {address}")), Typed::Command(Command::PingAddress { address }));
         assert_eq!(code(r"\ping darkchat:bob@192.0.2.1:9"), ErrorCode::BadAddress);
     }

@@ -19,7 +19,7 @@ use super::json::rfc3339;
 use super::macros::MACROS;
 use super::{Event, qr};
 use crate::handle::Ready;
-use crate::identity::name::harmless;
+use crate::identity::name::escape;
 use crate::identity::words;
 use crate::proto::notice::Filter;
 use crate::proto::notice::{
@@ -64,7 +64,7 @@ const MAX_USERS: usize = 200;
 
 /// Escapes a text for use within a line.
 pub fn inline(text: &str) -> String {
-    harmless(text).replace(['\n', '\t'], " ")
+    escape(text).replace(['\n', '\t'], " ")
 }
 
 /// The text for an event, with a line ending after every line.
@@ -177,7 +177,7 @@ fn suffix(via: Via) -> &'static str {
 
 fn line(style: Style, from: &str, to: Option<&str>, text: &str) -> String {
     let to = to.map(|to| format!(" to {}", style.name(to))).unwrap_or_default();
-    format!("{}{to}: {}\n", style.name(from), harmless(text).replace('\n', "\n    "))
+    format!("{}{to}: {}\n", style.name(from), escape(text).replace('\n', "\n    "))
 }
 
 fn message(style: Style, view: &MessageView) -> String {
@@ -293,7 +293,7 @@ fn history(style: Style, with: &str, messages: &[MessageView]) -> String {
         let who = if view.own { "you" } else { &view.from };
         // To the minute: `2026-11-22T16:22:05.123Z`.
         let sent = rfc3339(view.sent);
-        let text_lines = harmless(&view.text).replace('\n', "\n        ");
+        let text_lines = escape(&view.text).replace('\n', "\n        ");
         text + &format!("    {} {}  {}: {text_lines}\n", &sent[..10], &sent[11..16], style.name(who))
     })
 }

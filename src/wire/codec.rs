@@ -32,7 +32,7 @@ pub(super) fn encode_into<T: Serialize>(bytes: &mut Vec<u8>, value: &T) {
     ciborium::into_writer(value, bytes).expect("no caller encodes an unknown kind, and writing to memory cannot fail");
 }
 
-/// Decodes one value. Fails if `bytes` is not exactly one canonical encoding of a `T`.
+/// Decodes one value. Fails unless `bytes` are exactly one canonical CBOR item in the form of a `T`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
     super::scan::check(bytes)?;
     T::deserialize(&mut super::read::Reader(bytes))

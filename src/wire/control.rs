@@ -189,25 +189,25 @@ record! {
 }
 
 /// The maximum number of users in one digest or request for records. With 70 bytes per user, a digest is below 8 KiB.
-pub const MAX_MARKS: usize = 100;
+pub const MAX_SUMMARIES: usize = 100;
 
 record! {
     /// Version summaries of the records that the sender holds and the receiver may know. The receiver requests what it lacks.
     pub struct Digest {
         /// One summary per user.
-        0 => users: List<UserMark, MAX_MARKS>,
+        0 => users: List<UserSummary, MAX_SUMMARIES>,
     }
 }
 
 record! {
     /// The versions of the records of one user.
-    pub struct UserMark {
+    pub struct UserSummary {
         /// The user.
         0 => user: ShortId,
         /// The version of the roster.
         1 => version: Option<u64>,
         /// The versions of the records of each session.
-        2 => sessions: List<SessionMark, 16>,
+        2 => sessions: List<SessionSummary, 16>,
         /// Only between relays and servers: the number of relays between the sender and the user. 0 if they are connected, 16
         /// if the user is unreachable.
         3 => distance: Option<u8>,
@@ -217,7 +217,7 @@ record! {
 record! {
     /// The versions of the records of one session. A number is absent if the sender does not hold the record or the receiver
     /// may not know it.
-    pub struct SessionMark {
+    pub struct SessionSummary {
         /// The session.
         0 => session: ShortId,
         /// The `seq` of the declaration.
@@ -235,7 +235,7 @@ record! {
     /// A request for records, answered by a [`DeliverKnownList`] with id 0.
     pub struct Want {
         /// The users whose records are requested.
-        0 => users: List<UserWant, MAX_MARKS>,
+        0 => users: List<UserWant, MAX_SUMMARIES>,
     }
 }
 

@@ -104,7 +104,7 @@ fn whoever_breaks_an_arrow_is_told_the_file_and_the_path() {
         ("proto::people::links", "use crate::proto::chat::outbox::Outbox;", "crate::proto::chat::outbox"),
         (
             "proto::people::links",
-            "use super::{users::{Meant, Users}};\nuse crate::proto::limits;",
+            "use super::{users::{Resolved, Users}};\nuse crate::proto::limits;",
             "crate::proto::people::users",
         ),
         ("proto::people::links", "fn f() { super::super::peers::seek::go() }", "crate::proto::peers::seek"),

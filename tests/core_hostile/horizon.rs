@@ -10,8 +10,8 @@ use darknode::proto::limits::{EXPLODE_PAUSE, FIND_BURST, MAX_INTERESTS_PER_ASKER
 use darknode::proto::notice::Notice;
 use darknode::wire::addr::Addr;
 use darknode::wire::control::{
-    Control, Digest, Explode, Exploded, Find, RequestPing, RequestUserList, Sample, SessionMark, SessionWant, ShortId,
-    UserMark, UserWant, Want,
+    Control, Digest, Explode, Exploded, Find, RequestPing, RequestUserList, Sample, SessionSummary, SessionWant,
+    ShortId, UserSummary, UserWant, Want,
 };
 use darknode::wire::record::{LinkEntry, LinkList, Signed, link_state};
 use darknode::wire::{Fixed, List, Text};
@@ -265,10 +265,10 @@ fn endless_digests_are_answered_one_by_one_and_use_no_lasting_memory() {
     let conn = befriend(&mut alice, &bob, &[]);
     alice.keeps = false;
     let digest = |n: u64| {
-        let mark = |m: u64| UserMark {
+        let mark = |m: u64| UserSummary {
             user: Fixed((n * 100 + m).to_be_bytes()),
             version: Some(n),
-            sessions: List(vec![SessionMark {
+            sessions: List(vec![SessionSummary {
                 session: Fixed([1; 8]),
                 seq: Some(n),
                 card: None,

@@ -11,7 +11,8 @@ use darknode::proto::limits::{
 };
 use darknode::proto::notice::{Notice, Via};
 use darknode::wire::control::{
-    Control, DeliverKnownList, Digest, Find, KnownDeclaration, KnownUser, RequestPing, SessionMark, ShortId, UserMark,
+    Control, DeliverKnownList, Digest, Find, KnownDeclaration, KnownUser, RequestPing, SessionSummary, ShortId,
+    UserSummary,
 };
 use darknode::wire::record::roles;
 use darknode::wire::{Fixed, List, Text};
@@ -28,7 +29,7 @@ fn relay() -> Victim {
 }
 
 pub fn announce(users: impl IntoIterator<Item = ShortId>, distance: u8) -> Control {
-    let mark = |user| UserMark { user, version: None, sessions: List(Vec::new()), distance: Some(distance) };
+    let mark = |user| UserSummary { user, version: None, sessions: List(Vec::new()), distance: Some(distance) };
     Control::Digest(Digest { users: List(users.into_iter().map(mark).collect()) })
 }
 
@@ -280,8 +281,8 @@ fn a_lying_relay_can_only_claim_that_the_requested_user_is_online() {
     alice.say(relay, answer(&bob, 1, 9));
     assert!(shown_online(&alice, &bob), "bob's own declaration, however it was received");
     let mark =
-        SessionMark { session: short(&bob.session_id().0), seq: None, card: None, links: None, live: Some(false) };
-    let mark = UserMark { user: short(&bob.user_id().0), version: None, sessions: List(vec![mark]), distance: None };
+        SessionSummary { session: short(&bob.session_id().0), seq: None, card: None, links: None, live: Some(false) };
+    let mark = UserSummary { user: short(&bob.user_id().0), version: None, sessions: List(vec![mark]), distance: None };
     alice.say(relay, Control::Digest(Digest { users: List(vec![mark]) }));
     alice.pass(Duration::from_secs(5));
     assert!(!shown_online(&alice, &bob));
@@ -304,7 +305,7 @@ fn the_claim_of_a_relay_about_a_user_it_was_not_asked_for_is_ignored() {
 
 /// Whether a connection was notified that a person's sessions are gone.
 fn was_notified_gone(victim: &Victim, conn: ConnId, person: &Person) -> bool {
-    let is_gone = |mark: &UserMark| {
+    let is_gone = |mark: &UserSummary| {
         mark.user == short(&person.user_id().0) && mark.sessions.iter().any(|session| session.live == Some(false))
     };
     victim

@@ -1,4 +1,4 @@
-"""The program under test, spoken to over its pipes as docs/cli.md says: lines in, one JSON object a line out."""
+"""The program under test, spoken to over its pipes as docs/json.md says: lines in, one JSON object a line out."""
 
 import asyncio
 import json

@@ -8,7 +8,7 @@ use darknode::wire::chat::{Chat, Items, Parcel, Release, Unopenable};
 use darknode::wire::content::{Bundle, Content, Contents, Range, ReceiptBody, StreamRanges};
 use darknode::wire::control::{
     Batch, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, Hello, KnownDeclaration, KnownUser,
-    Reached, RequestPing, RequestUserList, Sample, SessionMark, SessionWant, UserMark, UserWant, Want,
+    Reached, RequestPing, RequestUserList, Sample, SessionSummary, SessionWant, UserSummary, UserWant, Want,
 };
 use darknode::wire::envelope::{Envelope, Wrap};
 use darknode::wire::proof::Proof;
@@ -172,9 +172,9 @@ fn find() -> impl Strategy<Value = Find> {
 fn digest() -> impl Strategy<Value = Digest> {
     let number = || option::of(any::<u64>());
     let session = (fixed(), number(), number(), number(), option::of(any::<bool>()))
-        .prop_map(|(session, seq, card, links, live)| SessionMark { session, seq, card, links, live });
+        .prop_map(|(session, seq, card, links, live)| SessionSummary { session, seq, card, links, live });
     let user = (fixed(), number(), list(session, 16), option::of(any::<u8>()))
-        .prop_map(|(user, version, sessions, distance)| UserMark { user, version, sessions, distance });
+        .prop_map(|(user, version, sessions, distance)| UserSummary { user, version, sessions, distance });
     list(user, 4).prop_map(|users| Digest { users })
 }
 

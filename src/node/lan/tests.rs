@@ -80,13 +80,13 @@ impl Bystander {
 
     /// Everything that was said before this.
     pub async fn catches_up(&mut self) -> Vec<(Kind, u32)> {
-        const MARK: (Kind, u32) = (Kind::Srv, 77_777);
+        const LAST: (Kind, u32) = (Kind::Srv, 77_777);
         let of = String::from_utf8(self.of.clone().expect("somebody was heard")).unwrap();
-        let mark = record(&format!("{of}._darkchat._udp.local"), kind::SRV, MARK.1, &[0; 6]);
-        self.says(&packet_of(&[], &[mark]));
-        let before = self.waits_for(MARK).await;
-        self.heard.retain(|heard| *heard != MARK);
-        before.into_iter().filter(|heard| *heard != MARK).collect()
+        let last = record(&format!("{of}._darkchat._udp.local"), kind::SRV, LAST.1, &[0; 6]);
+        self.says(&packet_of(&[], &[last]));
+        let before = self.waits_for(LAST).await;
+        self.heard.retain(|heard| *heard != LAST);
+        before.into_iter().filter(|heard| *heard != LAST).collect()
     }
 
     pub fn says(&self, bytes: &[u8]) {

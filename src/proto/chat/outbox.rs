@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId};
-use crate::identity::seal::{ROOM, Sealed, fits};
+use crate::identity::seal::{CAPACITY, Sealed, fits};
 use crate::proto::limits::{
     MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST, SETTLED_AFTER,
     WINDOW,
@@ -191,7 +191,7 @@ impl Outbox {
         let Some(lane) = self.lanes.get_mut(&(*to, *session)).filter(|lane| lane.flights.len() < WINDOW) else {
             return (contents, Load(places));
         };
-        let mut left = ROOM - CONTENTS_OVERHEAD;
+        let mut left = CAPACITY - CONTENTS_OVERHEAD;
         let mut epochs = BTreeSet::new();
         for (place, item) in queue.items.range(lane.cursor..) {
             let size = item.row.body.len() + CONTENT_OVERHEAD;

@@ -185,25 +185,25 @@ impl Core {
         Ok(())
     }
 
-    /// Dials all places of a contact address. The first answer with the user's key is the result.
+    /// Dials all addresses of a contact address. The first answer with the user's key is the result.
     fn ping_address(&mut self, line: Option<u64>, address: ContactAddress) -> Result<(), Failed> {
-        let ContactAddress { user: whom, places } = address;
+        let ContactAddress { user: whom, addrs } = address;
         self.refuse_self(&whom)?;
-        if places.is_empty() {
+        if addrs.is_empty() {
             return Err((ErrorCode::BadAddress, "this address says who, and not where".to_owned()));
         }
         self.peers.pings.await_user(line, whom, self.cx.now.moment);
-        for addr in places {
+        for addr in addrs {
             self.dial(Dial { addr, purpose: Purpose::Ping { line, expected: Some(whom) } }, None);
         }
         Ok(())
     }
 
-    /// Dials the places of a contact address, as if they were given by `--bootstrap`.
+    /// Dials the addresses of a contact address, as if they were given by `--bootstrap`.
     fn dial_address(&mut self, typed: &str) {
-        let Ok(ContactAddress { user, places }) = typed.parse() else { return };
-        if self.peers.expected.len() + places.len() <= MAX_PLACES_EXPECTED {
-            self.on_bootstrap(places, Some(user));
+        let Ok(ContactAddress { user, addrs }) = typed.parse() else { return };
+        if self.peers.expected.len() + addrs.len() <= MAX_PLACES_EXPECTED {
+            self.on_bootstrap(addrs, Some(user));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::id::{SessionId, UserId};
-use crate::identity::address::{ContactAddress, MAX_PLACES};
+use crate::identity::address::{ContactAddress, MAX_ADDRS};
 use crate::identity::words;
 use crate::proto::Core;
 use crate::proto::notice::{Filter, Profile, SessionView, UserView, Via};
@@ -83,12 +83,12 @@ impl Core {
         // A loopback address leads to this machine, so it is of use for this user only.
         let is_usable =
             |addr: &&SocketAddr| crate::proto::people::sessions::is_shareable(addr) && (me || !addr.ip().is_loopback());
-        let places = addrs.iter().filter(is_usable).take(MAX_PLACES).copied().collect();
+        let addrs = addrs.iter().filter(is_usable).take(MAX_ADDRS).copied().collect();
         Profile {
             user: self.people.users.handle(id),
             id: *id,
             words: words::fingerprint(id),
-            address: ContactAddress { user: *id, places }.to_string(),
+            address: ContactAddress { user: *id, addrs }.to_string(),
             session: me.then_some(self.cx.me),
             sessions,
             verified: self.people.users.is_verified(id),

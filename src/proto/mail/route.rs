@@ -68,7 +68,7 @@ impl Mail {
     fn watch(&mut self, cx: &Context, near: &Near<'_>, id: &EnvelopeId) {
         let Some(held) = self.custody.get(id) else { return };
         let address = held.row.address;
-        if !near.is_said_near(cx, &address) {
+        if !near.is_reported_near(cx, &address) {
             return;
         }
         let carries =
@@ -90,7 +90,7 @@ impl Mail {
         let held = self.custody.get(id)?;
         let address = &held.row.address;
         let is_lost =
-            || self.watchdog.distrusted().any(|session| self.has(held, session)) && near.is_said_near(cx, address);
+            || self.watchdog.distrusted().any(|session| self.has(held, session)) && near.is_reported_near(cx, address);
         if !self.watchdog.doubts(address) && !is_lost() {
             return None;
         }
@@ -106,7 +106,8 @@ impl Mail {
     /// Routes mail that has not arrived in time through one carrier to another one as well.
     pub fn check_watchdog(&mut self, cx: &mut Context, near: &Near<'_>) {
         let late = self.watchdog.take_overdue(cx.now.moment, |id| self.custody.get(id).is_some());
-        for (address, by) in late.into_iter().filter(|(address, _)| near.is_said_near(cx, address)).collect::<Vec<_>>()
+        for (address, by) in
+            late.into_iter().filter(|(address, _)| near.is_reported_near(cx, address)).collect::<Vec<_>>()
         {
             cx.dropped(if self.watchdog.distrusts(&by) { DropReason::WatchGivenUp } else { DropReason::CarrierLate });
             self.watchdog.doubt(address, by, cx.now.moment);

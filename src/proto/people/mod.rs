@@ -37,7 +37,7 @@ pub struct People {
     pub links: Links,
     pub myself: Myself,
     pub prekeys: Prekeys,
-    /// Users the interfaces were warned about, by what; at most [`MAX_WARNED`](super::limits::MAX_WARNED).
+    /// Users the interfaces were warned about, by what; at most [`MAX_WARNED`].
     pub warned: BTreeSet<(UserId, WarningCode)>,
     /// Until when a node that started without links asks others for its lost link list.
     pub recovery: Option<Moment>,

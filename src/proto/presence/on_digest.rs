@@ -16,7 +16,8 @@ use crate::wire::addr::Addr;
 use crate::wire::codec::List;
 use crate::wire::control::short;
 use crate::wire::control::{
-    Control, Digest, KnownDeclaration, KnownUser, MAX_MARKS, SessionMark, SessionWant, UserMark, UserWant, Want,
+    Control, Digest, KnownDeclaration, KnownUser, MAX_SUMMARIES, SessionSummary, SessionWant, UserSummary, UserWant,
+    Want,
 };
 use crate::wire::record::Signed;
 
@@ -25,22 +26,22 @@ impl Core {
     pub(in crate::proto) fn send_digest(&mut self, peer: Peer) {
         let known = self.presence.horizon.within_two_links(&peer.user);
         let about = known.iter().filter(|user| **user != self.cx.config.user);
-        let mut summaries: Vec<UserMark> = vec![self.own_summary(&peer.user)];
+        let mut summaries: Vec<UserSummary> = vec![self.own_summary(&peer.user)];
         summaries
             .extend(about.map(|user| self.summary_of(user, &peer.user)).filter(|summary| !summary.sessions.is_empty()));
         if self.shares_directory(peer.conn) {
             summaries.extend(self.directory_summaries(&known));
             summaries.iter_mut().for_each(|summary| summary.distance = self.distance_for(peer, summary.user));
         }
-        for page in summaries.chunks(MAX_MARKS) {
+        for page in summaries.chunks(MAX_SUMMARIES) {
             self.cx.send(peer.conn, Control::Digest(Digest { users: List(page.to_vec()) }));
         }
     }
 
     /// A summary of the own records.
-    fn own_summary(&self, to: &UserId) -> UserMark {
+    fn own_summary(&self, to: &UserId) -> UserSummary {
         let version = self.people.myself.links.first().map(|page| page.version);
-        let session = SessionMark {
+        let session = SessionSummary {
             session: short(&self.cx.me.0),
             seq: Some(self.people.myself.declaration.seq),
             card: Some(self.people.myself.card.seq),
@@ -48,7 +49,7 @@ impl Core {
             live: None,
         };
         let user = short(&self.cx.config.user.0);
-        UserMark {
+        UserSummary {
             user,
             version: Some(self.people.myself.roster.version),
             sessions: List(vec![session]),
@@ -75,11 +76,11 @@ impl Core {
     }
 
     /// A summary of the held records of a user, as far as `to` may know.
-    fn summary_of(&self, user: &UserId, to: &UserId) -> UserMark {
+    fn summary_of(&self, user: &UserId, to: &UserId) -> UserSummary {
         let linked = self.presence.horizon.mutual(user, to);
         let summary = |session: SessionId| {
             let known = self.people.sessions.get(&session);
-            SessionMark {
+            SessionSummary {
                 session: short(&session.0),
                 seq: known.and_then(|known| known.declaration()).map(|declaration| declaration.seq),
                 card: known.and_then(|known| known.card()).map(|card| card.seq),
@@ -88,7 +89,7 @@ impl Core {
             }
         };
         let sessions = self.people.sessions.of_user(user).take(16).map(summary).collect();
-        UserMark {
+        UserSummary {
             user: short(&user.0),
             version: self.people.users.version(user),
             sessions: List(sessions),
@@ -106,7 +107,7 @@ impl Core {
     }
 
     /// What to request after a neighbour's summary of a user.
-    fn compare_summary(&mut self, peer: Peer, summary: &UserMark) -> Option<UserWant> {
+    fn compare_summary(&mut self, peer: Peer, summary: &UserSummary) -> Option<UserWant> {
         let directory = self.shares_directory(peer.conn);
         if directory {
             self.on_withdrawn(peer.session, summary);
@@ -139,7 +140,7 @@ impl Core {
     }
 
     /// What to request after a neighbour's summary of a session.
-    fn compare_session_summary(&mut self, peer: Peer, summary: &SessionMark, user: UserId) -> Option<SessionWant> {
+    fn compare_session_summary(&mut self, peer: Peer, summary: &SessionSummary, user: UserId) -> Option<SessionWant> {
         let known = self.people.sessions.of_user(&user).find(|session| short(&session.0) == summary.session);
         let session = known.and_then(|session| self.people.sessions.get(&session));
         let held = session.and_then(|session| session.declaration()).map(|declaration| declaration.seq);
@@ -173,7 +174,7 @@ impl Core {
             .filter(|user| self.presence.horizon.reaches(user))
             .map(|user| UserWant { user: short(&user.0), roster: is_unknown(user), sessions: List(Vec::new()) })
             .collect();
-        for page in wants.chunks(MAX_MARKS) {
+        for page in wants.chunks(MAX_SUMMARIES) {
             self.cx.send(conn, Control::Want(Want { users: List(page.to_vec()) }));
         }
     }
@@ -181,7 +182,7 @@ impl Core {
     /// Requests summaries of known users from a neighbour.
     pub(in crate::proto) fn request_summaries(&mut self, conn: ConnId, users: &[UserId]) {
         let want = |user: &UserId| UserWant { user: short(&user.0), roster: false, sessions: List(Vec::new()) };
-        for page in users.chunks(MAX_MARKS) {
+        for page in users.chunks(MAX_SUMMARIES) {
             self.cx.send(conn, Control::Want(Want { users: List(page.iter().map(want).collect()) }));
         }
     }
@@ -192,7 +193,7 @@ impl Core {
         if !known.is_empty() {
             self.send_known(peer.conn, 0, known, false);
         }
-        let summaries: Vec<UserMark> =
+        let summaries: Vec<UserSummary> =
             want.users.iter().filter_map(|want| self.summary_for(want, &peer.user)).collect();
         if !summaries.is_empty() {
             self.cx.send(peer.conn, Control::Digest(Digest { users: List(summaries) }));
@@ -217,7 +218,7 @@ impl Core {
     }
 
     /// The requested summary of a user.
-    fn summary_for(&self, want: &UserWant, asker: &UserId) -> Option<UserMark> {
+    fn summary_for(&self, want: &UserWant, asker: &UserId) -> Option<UserSummary> {
         let user = self.find_user(want.user.0).filter(|_| !want.roster && want.sessions.is_empty())?;
         let may = user != self.cx.config.user && self.may_know_where(asker, &user);
         may.then(|| self.summary_of(&user, asker)).filter(|summary| !summary.sessions.is_empty())
@@ -305,8 +306,12 @@ impl Core {
 }
 
 /// A request for the roster and key cards of a user.
-fn want_all(summary: &UserMark) -> UserWant {
-    let all =
-        |summary: &SessionMark| SessionWant { session: summary.session, declaration: false, card: true, links: false };
+fn want_all(summary: &UserSummary) -> UserWant {
+    let all = |summary: &SessionSummary| SessionWant {
+        session: summary.session,
+        declaration: false,
+        card: true,
+        links: false,
+    };
     UserWant { user: summary.user, roster: true, sessions: List(summary.sessions.iter().map(all).collect()) }
 }

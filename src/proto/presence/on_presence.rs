@@ -14,7 +14,7 @@ use crate::proto::persist::Provenance;
 use crate::proto::presence::offers::rank;
 use crate::proto::presence::online::Change;
 use crate::wire::codec::List;
-use crate::wire::control::{Control, Declare, Digest, SessionMark, ShortId, UserMark, short};
+use crate::wire::control::{Control, Declare, Digest, SessionSummary, ShortId, UserSummary, short};
 use crate::wire::record::{Declaration, Roster};
 
 impl Core {
@@ -115,24 +115,24 @@ impl Core {
     pub(in crate::proto) fn make_offers(&mut self) {
         for (to, about) in self.presence.offers.due(self.cx.now.moment) {
             let Some(conn) = self.peers.connections.up(&to) else { continue };
-            let summaries: Vec<UserMark> = about.iter().filter_map(|session| self.offer(session)).collect();
-            for page in summaries.chunks(crate::wire::control::MAX_MARKS) {
+            let summaries: Vec<UserSummary> = about.iter().filter_map(|session| self.offer(session)).collect();
+            for page in summaries.chunks(crate::wire::control::MAX_SUMMARIES) {
                 self.cx.send(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
             }
         }
     }
 
     /// The summary of a session that an offer consists of.
-    fn offer(&self, session: &SessionId) -> Option<UserMark> {
+    fn offer(&self, session: &SessionId) -> Option<UserSummary> {
         let known = self.people.sessions.get(session)?;
-        let summary = SessionMark {
+        let summary = SessionSummary {
             session: short(&session.0),
             seq: known.declaration().map(|declaration| declaration.seq),
             card: None,
             links: None,
             live: Some(self.claims_connected(session)),
         };
-        Some(UserMark { user: short(&known.user.0), version: None, sessions: List(vec![summary]), distance: None })
+        Some(UserSummary { user: short(&known.user.0), version: None, sessions: List(vec![summary]), distance: None })
     }
 
     /// Whether this node reports a session as connected.

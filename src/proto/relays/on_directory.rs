@@ -12,7 +12,7 @@ use crate::proto::relays::directory::{Announced, Route, UNREACHABLE};
 use crate::time::Moment;
 use crate::wire::codec::List;
 use crate::wire::control::short;
-use crate::wire::control::{Control, Digest, MAX_MARKS, SessionMark, ShortId, UserMark};
+use crate::wire::control::{Control, Digest, MAX_SUMMARIES, SessionSummary, ShortId, UserSummary};
 
 impl Core {
     /// Whether one of a user's sessions is connected.
@@ -91,29 +91,29 @@ impl Core {
         }
         let up = self.peers.connections.iter_up();
         for Peer { conn, session: to, .. } in up.filter(|peer| self.is_carrier(peer.conn)).collect::<Vec<_>>() {
-            let summaries: Vec<UserMark> =
+            let summaries: Vec<UserSummary> =
                 changed.iter().filter_map(|(user, before)| self.announcement(to, *user, before)).collect();
-            for page in summaries.chunks(MAX_MARKS) {
+            for page in summaries.chunks(MAX_SUMMARIES) {
                 self.cx.send(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
             }
         }
     }
 
     /// The announcement of a user to one neighbour; `None` if the neighbour's distance does not change.
-    fn announcement(&self, to: SessionId, user: ShortId, before: &Route) -> Option<UserMark> {
+    fn announcement(&self, to: SessionId, user: ShortId, before: &Route) -> Option<UserSummary> {
         let distance = self.relays.directory.route(&user).distance_for(to);
         if distance == before.distance_for(to) {
             return None;
         }
-        let bare = UserMark { user, version: None, sessions: List(Vec::new()), distance: None };
+        let bare = UserSummary { user, version: None, sessions: List(Vec::new()), distance: None };
         let known = self.find_user(user.0).filter(|_| distance < UNREACHABLE);
         let summary = known.map_or(bare, |user| self.directory_summary(&user));
-        Some(UserMark { distance: Some(distance), ..summary })
+        Some(UserSummary { distance: Some(distance), ..summary })
     }
 
     /// Version summaries that relays and servers exchange of all known users: rosters and key cards, and no location except
     /// the distance. Reachable users come first.
-    pub(in crate::proto) fn directory_summaries(&self, but: &BTreeSet<UserId>) -> Vec<UserMark> {
+    pub(in crate::proto) fn directory_summaries(&self, but: &BTreeSet<UserId>) -> Vec<UserSummary> {
         let order = |user: UserId| {
             let reachable = self.relays.directory.is_reachable(&short(&user.0));
             (reachable, self.people.sessions.last_heard(&user), user)
@@ -126,15 +126,15 @@ impl Core {
     }
 
     /// The version summary of a user, without declarations and link lists.
-    fn directory_summary(&self, user: &UserId) -> UserMark {
-        let summary = |session: SessionId| SessionMark {
+    fn directory_summary(&self, user: &UserId) -> UserSummary {
+        let summary = |session: SessionId| SessionSummary {
             session: short(&session.0),
             seq: None,
             card: self.people.sessions.get(&session).and_then(|known| known.card()).map(|card| card.seq),
             links: None,
             live: None,
         };
-        UserMark {
+        UserSummary {
             user: short(&user.0),
             version: self.people.users.version(user),
             sessions: List(self.people.sessions.of_user(user).take(16).map(summary).collect()),

@@ -18,7 +18,7 @@ use crate::wire::addr::Addr;
 use crate::wire::codec::{Fixed, List};
 use crate::wire::control::short;
 use crate::wire::control::{
-    Control, DeliverKnownList, Digest, KnownDeclaration, KnownUser, RequestPing, SessionMark, UserMark,
+    Control, DeliverKnownList, Digest, KnownDeclaration, KnownUser, RequestPing, SessionSummary, UserSummary,
 };
 use crate::wire::record::{Declaration, KeyCard, Roster};
 
@@ -259,7 +259,7 @@ impl Core {
     }
 
     /// Handles that a relay withdraws its claims about sessions.
-    pub(in crate::proto) fn on_withdrawn(&mut self, by: SessionId, summary: &UserMark) {
+    pub(in crate::proto) fn on_withdrawn(&mut self, by: SessionId, summary: &UserSummary) {
         for session in summary.sessions.iter().filter(|session| session.live == Some(false)) {
             let gone = self.relays.relayed_queries.withdraw(summary.user, session.session, &by);
             self.send_gone(gone);
@@ -287,9 +287,9 @@ impl Core {
     fn send_gone(&mut self, gone: Vec<Gone>) {
         for Gone { notify, user, session } in gone {
             let summary =
-                SessionMark { session: short(&session.0), seq: None, card: None, links: None, live: Some(false) };
+                SessionSummary { session: short(&session.0), seq: None, card: None, links: None, live: Some(false) };
             let summary =
-                UserMark { user: short(&user.0), version: None, sessions: List(vec![summary]), distance: None };
+                UserSummary { user: short(&user.0), version: None, sessions: List(vec![summary]), distance: None };
             for conn in notify.iter().filter_map(|to| self.peers.connections.up(to)).collect::<Vec<_>>() {
                 self.cx.send(conn, Control::Digest(Digest { users: List(vec![summary.clone()]) }));
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Outbox, content};
 use crate::id::{Address, MessageId, SessionId, StreamId};
-use crate::identity::seal::ROOM;
+use crate::identity::seal::CAPACITY;
 use crate::proto::limits::{MAX_CARRIERS, MAX_EPOCHS_PER_ENVELOPE};
 use crate::proto::ranges::Ranges;
 use crate::wire::content::{CONTENT_OVERHEAD, CONTENTS_OVERHEAD, Content, MAX_CONTENTS, kind};
@@ -16,7 +16,7 @@ impl Outbox {
         let mut contents = Vec::new();
         let mut load: BTreeMap<StreamId, Ranges> = BTreeMap::new();
         let Some(queue) = self.queues.get_mut(to) else { return (contents, Vec::new()) };
-        let mut left = ROOM - CONTENTS_OVERHEAD;
+        let mut left = CAPACITY - CONTENTS_OVERHEAD;
         let mut next = queue.mail;
         for (place, item) in queue.items.range_mut(queue.mail..) {
             let size = item.row.body.len() + CONTENT_OVERHEAD;
