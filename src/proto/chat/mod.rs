@@ -42,7 +42,7 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// When something here is due: lines to send again, receipts, and messages that nobody has to wait for any more.
+    /// When something here is due: messages to send again, receipts to send, or messages to settle.
     pub fn next(&self) -> Option<Moment> {
         let settle = self.outbox.addressees().next().map(|_| self.settle_at);
         [self.outbox.next(), self.inbox.next(), settle].into_iter().flatten().min()

@@ -146,7 +146,7 @@ impl Core {
         self.cx.out.after_store(Output::Chat { conn, item: Chat::Parcel(parcel) });
     }
 
-    /// What nobody has answered for too long is sent again, what is settled leaves, and receipts go that have waited.
+    /// Sends unanswered messages again, settles messages, and sends receipts, as far as they are due.
     pub(in crate::proto) fn resend_overdue(&mut self) {
         let now = self.cx.now.moment;
         for to in self.chat.outbox.take_resends(now) {

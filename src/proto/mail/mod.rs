@@ -1,7 +1,7 @@
 //! Mail: envelopes to users who are not connected, and envelopes carried for others.
 //!
 //! [`Mail`] is a state machine of its own. It handles messages of neighbours about envelopes, reads other state through
-//! [`Near`](crate::proto::near::Near), sends through the [`Context`], and leaves a [`Fact`] for every effect outside of mail.
+//! [`Near`], sends through the [`Context`], and leaves a [`Fact`] for every effect outside of mail.
 //! [`custody`] holds envelopes within quotas. [`handover`] sends them to neighbours within a window. [`forwards`] records
 //! envelopes that are passed on without being held. [`watchdog`] detects carriers that do not deliver. `carry` accepts,
 //! refuses and ends envelopes; `route` decides where each one goes. This user's own mail is sealed and entrusted in `chat`,

@@ -30,7 +30,7 @@ pub struct Relays {
 }
 
 impl Relays {
-    /// When something here is due: announcements, relayed queries that end, and own ones to be repeated.
+    /// When something here is due: announcements, relayed queries that expire, or own queries to repeat.
     pub fn next(&self) -> Option<Moment> {
         [self.directory.next(), self.relayed_queries.next(), self.own_queries.next()].into_iter().flatten().min()
     }

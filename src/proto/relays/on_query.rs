@@ -2,7 +2,7 @@
 //! the query to relays that are nearer to the target, and the last one to the target itself, which answers if it is linked
 //! with the asker. The answer returns on the path of the query, and so does every later change while the query is held.
 //!
-//! Nobody else gets the answers. A relay can falsely claim that a user is online, but it cannot forge the user's declaration,
+//! Other nodes get no answers. A relay can falsely claim that a user is online, but it cannot forge the user's declaration,
 //! and its claim counts only with nodes that have asked it.
 
 use crate::id::{ConnId, SessionId, UserId};

@@ -55,7 +55,7 @@ pub struct Budgets {
 }
 
 impl Search {
-    /// When something here is due: answers to floods, interests that end, and a look at the share of random connections.
+    /// When something here is due: answers to floods, requests that expire, or a check of the random connections.
     pub fn next(&self) -> Option<Moment> {
         [self.floods.next(), self.interest.next(), Some(self.members.next())].into_iter().flatten().min()
     }
