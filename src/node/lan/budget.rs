@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Packets per second accepted from one address, and the largest burst. A host with a dozen nodes and other mDNS services
-/// sends about ten packets per second when all of them start together.
+/// Packets per second accepted from one address. A host with a dozen nodes and other mDNS services sends about ten when all
+/// of them start together.
 const PER_SECOND: f64 = 50.0;
+/// The largest burst of packets accepted from one address.
 const BURST: f64 = 200.0;
 /// Packets per second accepted from all addresses together. A busy link carries a few hundred per second. Reading 4000 per
 /// second takes a few percent of a core.
 const TOTAL_PER_SECOND: f64 = 4000.0;
+/// The largest burst of packets accepted from all addresses together.
 const TOTAL_BURST: f64 = 4000.0;
 /// Number of addresses with a budget of their own. All further addresses share one budget.
 const MAX_SENDERS: usize = 1024;
@@ -61,8 +63,11 @@ impl TokenBucket {
 
 /// The budgets of all source addresses.
 pub struct Budget {
+    /// At most [`MAX_SENDERS`].
     senders: BTreeMap<IpAddr, TokenBucket>,
+    /// Shared by all further addresses.
     overflow: TokenBucket,
+    /// Charged for every packet.
     total: TokenBucket,
     last_sweep: Instant,
 }

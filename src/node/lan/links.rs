@@ -11,8 +11,9 @@ use if_addrs::{IfAddr, IfOperStatus, Interface};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
-/// The multicast groups of mDNS (RFC 6762 §3).
+/// The IPv4 multicast group of mDNS (RFC 6762 §3).
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+/// The IPv6 multicast group of mDNS (RFC 6762 §3).
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 /// The TTL and hop limit that RFC 6762 §11 requires.
 const TTL: u32 = 255;

@@ -25,13 +25,15 @@ pub(super) mod kind {
     pub const ANY: u16 = 255;
 }
 
-/// The Internet class, and the question class that matches any (RFC 1035 §3.2.4).
+/// The Internet class (RFC 1035 §3.2.4).
 pub(super) const CLASS_IN: u16 = 1;
+/// The question class that matches any class (RFC 1035 §3.2.5).
 const CLASS_ANY: u16 = 255;
 /// The top bit of a class: the cache-flush bit in a record (RFC 6762 §10.2), the unicast-response bit in a question (§5.4).
 pub(super) const TOP_BIT: u16 = 0x8000;
-/// Header flags: response, and authoritative answer (RFC 1035 §4.1.1).
+/// The header flag of a response (RFC 1035 §4.1.1).
 pub(super) const RESPONSE: u16 = 0x8000;
+/// The header flag of an authoritative answer (RFC 1035 §4.1.1).
 pub(super) const AUTHORITY: u16 = 0x0400;
 /// The header bits of the opcode, which must be zero (RFC 6762 §18.3).
 const OPCODE: u16 = 0x7800;
@@ -260,9 +262,10 @@ impl<'a> Name<'a> {
     }
 }
 
-/// The value of the first pair with this key in the data of a TXT record (RFC 6763 §6.4). The key ignores ASCII case.
+/// The value of a key in the data of a TXT record (RFC 6763 §6.4). The comparison ignores ASCII case, and the first pair
+/// that has a value counts.
 ///
-/// Returns `None` if the key is missing, has no value, or follows malformed data.
+/// Returns `None` if there is no such pair before the end or before malformed data.
 pub fn text<'a>(mut data: &'a [u8], key: &str) -> Option<&'a [u8]> {
     while let Some((len, rest)) = data.split_first() {
         let (pair, rest) = rest.split_at_checked(usize::from(*len))?;

@@ -18,13 +18,15 @@ use crate::node::clock::random;
 const WINDOW: Duration = Duration::from_millis(100);
 /// Packets per address and window that do not count. A host with a few nodes sends as many at once.
 const FREE_PER_SENDER: usize = 8;
-/// Packets per window, beyond the free ones, that start a storm, and that keep it active.
-const STORM: usize = 60;
-const STORM_CONTINUES: usize = 20;
-/// Packets per window from all addresses, free ones included, that start a storm, and that keep it active. The responder
-/// needs a tenth of a core for them.
-const FLOOD: usize = 1000;
-const FLOOD_CONTINUES: usize = 300;
+/// Packets per window, beyond the free ones, that start a storm.
+const START_EXCESS: usize = 60;
+/// Packets per window, beyond the free ones, that extend a storm.
+const EXTEND_EXCESS: usize = 20;
+/// Packets per window from all addresses, free ones included, that start a storm. The responder needs a tenth of a core for
+/// them.
+const START_TOTAL: usize = 1000;
+/// Packets per window from all addresses, free ones included, that extend a storm.
+const EXTEND_TOTAL: usize = 300;
 /// Calm after which a storm ends. Up to a fifth is added at random, so that the responders of all nodes do not restart at
 /// the same time.
 const CALM: Duration = Duration::from_secs(5);
@@ -35,8 +37,11 @@ const FRAME: usize = 1500;
 #[derive(Debug)]
 pub struct StormDetector {
     window_start: Instant,
+    /// The weight of the packets in the window, by source address.
     senders: BTreeMap<IpAddr, usize>,
+    /// The weight of all packets in the window.
     total: usize,
+    /// The weight beyond what is free for each sender.
     excess: usize,
     /// During a storm: the last time a limit was exceeded, and how much calm must follow.
     active: Option<(Instant, Duration)>,
@@ -63,13 +68,13 @@ impl StormDetector {
         let weight = weight(len);
         self.total += weight;
         // Once the total limit is reached, the source addresses no longer matter.
-        if self.total <= FLOOD {
+        if self.total <= START_TOTAL {
             let packets = self.senders.entry(sender).or_default();
             self.excess += (*packets + weight).saturating_sub(FREE_PER_SENDER).min(weight);
             *packets += weight;
         }
         let (excess_limit, total_limit) =
-            if self.is_active() { (STORM_CONTINUES, FLOOD_CONTINUES) } else { (STORM, FLOOD) };
+            if self.is_active() { (EXTEND_EXCESS, EXTEND_TOTAL) } else { (START_EXCESS, START_TOTAL) };
         (self.excess >= excess_limit || self.total >= total_limit) && self.start(now)
     }
 
@@ -154,6 +159,6 @@ mod tests {
         (0..100_000).for_each(|n| {
             storm.count(ip(n), 300, start);
         });
-        assert!(storm.senders.len() <= FLOOD);
+        assert!(storm.senders.len() <= START_TOTAL);
     }
 }

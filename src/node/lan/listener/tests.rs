@@ -30,7 +30,7 @@ fn a_query_for_instances_wants_an_answer_unless_it_lists_us_with_enough_time_to_
     let knows = query(&[INSTANCES], &["ME"], 4500);
     assert!(knows.asks_for_instances && knows.lists_us && !knows.wants_answer && !knows.lists_unknown);
     assert!(query(&[INSTANCES], &["me"], 10).wants_answer, "an answer that expires soon is repeated");
-    assert!(query(&[INSTANCES], &["stranger"], 4500).lists_unknown);
+    assert!(query(&[INSTANCES], &["unknown"], 4500).lists_unknown);
 }
 
 #[test]
