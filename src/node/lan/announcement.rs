@@ -1,5 +1,5 @@
-//! The announcement of this node, and the packets that this node writes itself: the periodic query, and while the responder
-//! is stopped, the announcement and the goodbye.
+//! The announcement of this node, and the packets that the driver and not the responder sends: queries, the goodbye, and the
+//! announcement on new links and while the responder is stopped.
 //!
 //! Instance and host name are 64 random bits drawn at every start. They are unique, so the probing of RFC 6762 §8.1 is not
 //! needed.
@@ -10,7 +10,7 @@ use crate::id::BootId;
 use crate::identity::network::NetworkKey;
 use crate::node::clock::random;
 
-/// Time to live of an announcement in seconds.
+/// Time to live of an announcement in seconds. It can be short, because names are valid only until the next start.
 pub const TTL: u32 = 120;
 /// Time to live of known answers in seconds. mdns-sd answers anyway if this is less than half of its own TTL of 75 minutes
 /// (RFC 6762 §7.1).
@@ -24,7 +24,7 @@ const SERVICE_AT: u16 = 12;
 /// The bits that mark a compression pointer (RFC 1035 §4.1.4).
 const POINTER: u16 = 0xc000;
 
-/// What this node announces from one start to the next.
+/// What this node announces until its next start.
 #[derive(Debug, Clone)]
 pub struct Announcement {
     /// The label of the instance and of the host.
