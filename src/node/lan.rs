@@ -1,26 +1,26 @@
-//! The local link: announcing this node by mDNS, and hearing of others.
+//! The local link: announces this node by mDNS and discovers other nodes.
 //!
-//! What is heard is a hint to dial and nothing more: anybody can announce anything, and who it is the handshake tells.
-//! Instance and host names are random per boot; the TXT record holds only a version, the boot id, and the network's tag,
-//! which only members can recognise.
+//! A received announcement is only a hint to dial. Anybody can announce anything; the handshake authenticates the peer.
+//! Instance and host name are random at every start. The TXT record contains a version, the boot id, and a tag of the
+//! network that only members recognize.
 //!
-//! The [`responder`], which is the crate mdns-sd, announces this node, answers whoever asks, and says goodbye. The
-//! [`listener`] reads the same groups beside it: it knows from where a packet came, has bounds for everything, and charges
-//! what a stranger says to their address: packets ([`budget`]), announcements ([`sightings`]). So one who shouts is not
-//! heard at the cost of another. When more packets come than mdns-sd stands ([`storm`]) it is stopped, and until it is
-//! calm again this node announces itself.
+//! The responder (`responder`, the crate mdns-sd) announces this node, answers queries, and says goodbye. The listener
+//! (`listener`) reads the same multicast groups. It knows the source address of every packet, and charges packets
+//! (`budget`) and announcements (`sightings`) to it, so a flood from one address does not affect the others. Everything it
+//! stores is bounded. When more packets arrive than mdns-sd can process (`storm`), the responder is stopped, and this node
+//! announces itself until the storm is over.
 //!
-//! A link that has come up is told of us and asked who is there at once, and twice more within three seconds, for a slow
-//! one loses the first packets, and the responder notices it later. Then all links are asked every few seconds, for a
-//! switch that joins two groups of nodes tells nobody (`docs/decisions.md`, the local link). Whoever hears somebody else
-//! ask what they would have asked leaves it at that, so a hall asks about once a round and not once for each node; and
-//! who is known need not answer.
+//! When a link comes up, this node announces itself and sends a query at once, and twice more within three seconds, because
+//! a slow link loses the first packets and the responder notices the link later. After that, every link is queried every few
+//! seconds, because nothing indicates that two switches were joined (`docs/decisions.md`, "The local link"). A node that
+//! receives the same query from another node skips its own (RFC 6762 §7.3), so a link carries about one query per round.
+//! Nodes that the query lists as known need not answer (§7.1).
 
 mod announcement;
 mod budget;
-mod hearing;
 mod links;
 mod listener;
+mod multicast_check;
 pub mod packet;
 mod responder;
 mod sightings;
@@ -42,58 +42,63 @@ use crate::id::BootId;
 use crate::identity::network::NetworkKey;
 use crate::proto::event::Input;
 use announcement::Announcement;
-use budget::Bucket;
+use budget::TokenBucket;
 use links::{Index, Links};
-use listener::{Listener, Question};
+use listener::{Listener, Query};
 use responder::Responder;
 use sightings::Sightings;
 
-/// The port of mDNS.
+/// The UDP port of mDNS (RFC 6762 §3).
 pub const MDNS_PORT: u16 = 5353;
-/// The version of the TXT record.
+/// The version in the TXT record.
 const VERSION: &str = "1";
-/// Between two rounds on a quiet link: half of the design's, by IPv4 and IPv6 in turns. For the same bytes two switches
-/// that are joined become one link twice as soon.
+/// Time between two rounds on a quiet link. Rounds alternate between IPv4 and IPv6. Compared with a query by both every
+/// seven seconds, this sends as many bytes and finds nodes behind a newly joined switch twice as fast.
 const ROUND: Duration = Duration::from_millis(3500);
-/// And while this node announces itself: packets are lost in a storm, and nobody who joins it hears an answer.
+/// Time between two rounds while the responder is stopped. Packets are lost in a storm, and queries may not be answered.
 const STORM_ROUND: Duration = Duration::from_secs(2);
-/// Every round asks everybody: so many nodes on the link make it this much slower again.
+/// Number of instances that lengthen a round by its initial length, because every node may answer a query.
 const CROWD: u32 = 8;
-const LONGEST_ROUND: Duration = Duration::from_secs(60);
-/// Rounds that may be left to others, who might be liars that want nobody asked: a liar gains 20 s, and among ten nodes
-/// there is one question in three seconds and not one a second.
-const MOST_SKIPPED: u32 = 5;
-/// On a new link, after the first word: the second, which RFC 6762 §8.3 wants, and one for a link that takes IPv6 addresses
-/// into use only now.
+/// Maximum time between two rounds.
+const MAX_ROUND: Duration = Duration::from_secs(60);
+/// Maximum number of consecutive rounds skipped because another node sent the query. Limits the delay that an attacker can
+/// cause by false queries to 20 s. Ten nodes send one query in three seconds instead of one per second.
+const MAX_SKIPPED: u32 = 5;
+/// Delays of the repeated announcements on a new link, each after the one before. RFC 6762 §8.3 requires the first. The
+/// second is for links on which IPv6 addresses become usable late.
 const REPEATS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
-/// The same is not said to one link twice within (RFC 6762 §6).
-const BREATH: Duration = Duration::from_secs(1);
-/// Answers of ours to old resolvers in a second, and at once: they go to whatever address asked.
-const ALONE_PER_SECOND: f64 = 10.0;
-/// Without sockets for mDNS, another attempt after this.
+/// Minimum time between two announcements on one link (RFC 6762 §6).
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// Answers to legacy resolvers per second, and the largest burst. Limited because the source address of a query may be
+/// forged.
+const LEGACY_PER_SECOND: f64 = 10.0;
+/// Delay before another attempt to open the sockets.
 const RETRY: Duration = Duration::from_secs(30);
-/// News that may wait for the loop before nothing more is read; sightings beyond it come again with the next round.
-const MAX_NEWS: usize = 2048;
+/// Maximum number of inputs that wait for the core before reading stops. Sightings beyond it are dropped; the next round
+/// repeats them.
+const MAX_PENDING: usize = 2048;
 
-/// Who is announced, and where.
-pub struct Lan {
+/// The configuration of the local link.
+pub(super) struct Lan {
+    /// The boot id to announce.
     pub boot: BootId,
+    /// The network whose members are reported.
     pub network: NetworkKey,
-    /// Of the QUIC endpoint.
+    /// The UDP port of the QUIC endpoint.
     pub port: u16,
-    /// Of mDNS: [`MDNS_PORT`], or a private one that keeps tests apart.
+    /// The UDP port of mDNS: [`MDNS_PORT`], or another one that separates tests.
     pub mdns_port: u16,
-    /// As [`super::interfaces::watch`] sees them.
+    /// The current interfaces, from [`super::interfaces::watch`].
     pub interfaces: watch::Receiver<Vec<Interface>>,
 }
 
 impl Lan {
-    /// Announces and listens until `leave` is sent or dropped, then says goodbye.
+    /// Announces and listens until `leave` is sent or dropped, then says goodbye. Retries if the sockets cannot be opened.
     pub async fn run(self, events: mpsc::Sender<Event>, counters: Arc<Counters>, mut leave: oneshot::Receiver<()>) {
         loop {
             match Links::open(self.mdns_port) {
-                Ok(links) => return Station::new(self, links, counters).run(events, leave).await,
-                Err(error) => tracing::warn!(%error, "mDNS does not start; trying again"),
+                Ok(links) => return Driver::new(self, links, counters).run(events, leave).await,
+                Err(error) => tracing::warn!(%error, "cannot open the mDNS sockets; will retry"),
             }
             tokio::select! {
                 () = sleep(RETRY) => {}
@@ -103,52 +108,56 @@ impl Lan {
     }
 }
 
-/// What is to be said to one link, and when.
+/// What to send on one link, and when.
 #[derive(Default)]
-struct Turn {
-    /// The announcement and the question, and how often they were said since the link came up. Until the last of them the
+struct Schedule {
+    /// On a new link: when to announce this node and query next, and how often that was done. Until the last time the
     /// responder may not have noticed the link.
     burst: Option<(Instant, usize)>,
-    /// An answer of ours, in the place of the responder.
+    /// When to answer a query instead of the responder.
     answer: Option<Instant>,
-    said: Option<Instant>,
-    /// Somebody else has asked what we would ask.
-    asked: bool,
+    /// When this node was last announced by the driver.
+    announced: Option<Instant>,
+    /// Another node has sent the query of this round.
+    query_received: bool,
+    /// The number of consecutive rounds skipped.
     skipped: u32,
-    /// The last question of a round went by IPv6.
+    /// Whether the last query was sent by IPv6.
     by_ipv6: bool,
 }
 
-/// Speaks and listens.
-struct Station {
-    me: Announcement,
+/// Drives the responder, the listener, and the timers.
+struct Driver {
+    announcement: Announcement,
     mdns_port: u16,
     links: Links,
-    turns: BTreeMap<Index, Turn>,
+    schedules: BTreeMap<Index, Schedule>,
     listener: Listener,
-    /// None in a storm.
+    /// `None` in a storm, or if it could not be started.
     responder: Option<Responder>,
-    alone: Bucket,
+    /// Limits the answers to legacy resolvers.
+    legacy_budget: TokenBucket,
     next_round: Instant,
-    news: VecDeque<Input>,
+    /// Inputs for the core.
+    pending: VecDeque<Input>,
     interfaces: watch::Receiver<Vec<Interface>>,
     counters: Arc<Counters>,
 }
 
-impl Station {
-    fn new(lan: Lan, links: Links, counters: Arc<Counters>) -> Station {
+impl Driver {
+    fn new(lan: Lan, links: Links, counters: Arc<Counters>) -> Driver {
         let now = Instant::now();
-        let me = Announcement::new(lan.boot, &lan.network, lan.port);
-        Station {
-            me,
+        let announcement = Announcement::new(lan.boot, &lan.network, lan.port);
+        Driver {
+            announcement,
             mdns_port: lan.mdns_port,
             links,
-            turns: BTreeMap::new(),
+            schedules: BTreeMap::new(),
             listener: Listener::new(Sightings::new(lan.boot, lan.network), counters.clone(), now),
             responder: None,
-            alone: Bucket::new(ALONE_PER_SECOND, ALONE_PER_SECOND, now),
+            legacy_budget: TokenBucket::new(LEGACY_PER_SECOND, LEGACY_PER_SECOND, now),
             next_round: now + round(ROUND, 0),
-            news: VecDeque::new(),
+            pending: VecDeque::new(),
             interfaces: lan.interfaces,
             counters,
         }
@@ -158,10 +167,10 @@ impl Station {
         self.follow_interfaces();
         self.start_responder();
         loop {
-            let wake = self.next();
+            let deadline = self.deadline();
             tokio::select! {
                 _ = &mut leave => break,
-                permit = events.reserve(), if !self.news.is_empty() => match (permit, self.news.pop_front()) {
+                permit = events.reserve(), if !self.pending.is_empty() => match (permit, self.pending.pop_front()) {
                     (Ok(permit), Some(input)) => permit.send(Event::Input(input)),
                     _ => break,
                 },
@@ -169,194 +178,199 @@ impl Station {
                     Ok(()) => self.follow_interfaces(),
                     Err(_) => break,
                 },
-                () = sleep_until(wake) => self.on_time(Instant::now()),
-                too_much = Responder::fills(&mut self.responder) => if too_much {
-                    self.silence_responder(Instant::now());
+                () = sleep_until(deadline) => self.on_timer(Instant::now()),
+                overloaded = Responder::overloaded(&mut self.responder) => if overloaded {
+                    self.stop_responder(Instant::now());
                 },
-                () = self.links.readable(), if self.news.len() < MAX_NEWS => self.listen(),
+                () = self.links.readable(), if self.pending.len() < MAX_PENDING => self.receive(),
             }
         }
         self.say_goodbye().await;
     }
 
-    /// The responder first, that it says nothing after us. We say it too: there may be links it has not noticed.
+    /// Stops the responder, then sends a goodbye on every link, because the responder may not have noticed all of them. In
+    /// this order the responder cannot announce this node after the goodbye.
     async fn say_goodbye(mut self) {
         if let Some(responder) = self.responder.take() {
-            responder.leave().await;
+            responder.shutdown().await;
         }
-        self.links.all().for_each(|(index, _)| self.links.say(index, &self.me.goodbye()));
+        self.links.iter().for_each(|(index, _)| self.links.send(index, &self.announcement.goodbye()));
     }
 
     fn start_responder(&mut self) {
-        match Responder::start(&self.me, self.mdns_port) {
+        match Responder::start(&self.announcement, self.mdns_port) {
             Ok(responder) => self.responder = Some(responder),
-            Err(error) => tracing::warn!(%error, "the mDNS responder does not start; trying again"),
+            Err(error) => tracing::warn!(%error, "cannot start the mDNS responder; will retry"),
         }
     }
 
-    /// From now on this node announces itself, soon to begin with.
-    fn silence_responder(&mut self, now: Instant) {
-        self.listener.storm.rage(now);
-        self.next_round = now + breath();
+    /// Starts or extends a storm: this node announces itself from now on, for the first time after a short delay.
+    fn stop_responder(&mut self, now: Instant) {
+        self.listener.storm.start(now);
+        self.next_round = now + response_delay();
         if let Some(responder) = self.responder.take() {
-            responder.silence();
+            responder.stop_without_goodbye();
             self.counters.mdns_storms.add();
-            tracing::debug!("a storm of mDNS: the responder is stopped");
+            tracing::debug!("mDNS storm: stopped the responder");
         }
     }
 
     fn follow_interfaces(&mut self) {
         let now = Instant::now();
         let changed = self.links.update(&self.interfaces.borrow_and_update());
-        self.turns.retain(|index, _| self.links.get(*index).is_some());
+        self.schedules.retain(|index, _| self.links.get(*index).is_some());
         for index in changed {
-            self.turns.entry(index).or_default().burst = Some((now + breath(), 0));
+            self.schedules.entry(index).or_default().burst = Some((now + response_delay(), 0));
         }
-        if self.links.all().all(|(_, link)| link.loopback) {
-            self.listener.hearing.no_link();
+        if self.links.iter().all(|(_, link)| link.loopback) {
+            self.listener.multicast_check.no_link();
         }
-        let news = self.listener.sightings.keep(|sender| !self.links.of(sender).is_empty(), now);
-        self.tell(news);
+        let inputs = self.listener.sightings.retain_attached(|sender| !self.links.of_sender(sender).is_empty(), now);
+        self.enqueue(inputs);
     }
 
-    /// When something is to be done next.
-    fn next(&self) -> Instant {
-        let of = |turn: &Turn| [turn.burst.map(|(at, _)| at), turn.answer];
-        let turns = self.turns.values().flat_map(of);
-        turns.chain([self.listener.next()]).flatten().fold(self.next_round, Instant::min)
+    /// When [`Driver::on_timer`] is due.
+    fn deadline(&self) -> Instant {
+        let deadlines = |schedule: &Schedule| [schedule.burst.map(|(at, _)| at), schedule.answer];
+        let schedules = self.schedules.values().flat_map(deadlines);
+        schedules.chain([self.listener.deadline()]).flatten().fold(self.next_round, Instant::min)
     }
 
-    fn on_time(&mut self, now: Instant) {
-        if self.listener.storm.is_newly_over(now) {
+    fn on_timer(&mut self, now: Instant) {
+        if self.listener.storm.end_if_calm(now) {
             self.start_responder();
         }
-        let (mut to_say, mut to_ask) = (Vec::new(), Vec::new());
-        for (index, turn) in &mut self.turns {
-            to_say.extend(turn.answer.take_if(|at| *at <= now).map(|_| *index));
-            if let Some((_, times)) = turn.burst.take_if(|(at, _)| *at <= now) {
-                turn.burst = REPEATS.get(times).map(|pause| (now + *pause, times + 1));
-                to_ask.push(*index);
+        let (mut to_announce, mut to_query) = (Vec::new(), Vec::new());
+        for (index, schedule) in &mut self.schedules {
+            to_announce.extend(schedule.answer.take_if(|at| *at <= now).map(|_| *index));
+            if let Some((_, times)) = schedule.burst.take_if(|(at, _)| *at <= now) {
+                schedule.burst = REPEATS.get(times).map(|pause| (now + *pause, times + 1));
+                to_query.push(*index);
             }
         }
-        if !to_ask.is_empty() {
-            // Whoever was sighted while the connection from before was still believed in counts only now.
-            let news = self.listener.sightings.round(now);
-            self.tell(news);
+        if !to_query.is_empty() {
+            // Repeats sightings that were ignored because a lost connection was not yet detected.
+            let inputs = self.listener.sightings.round(now);
+            self.enqueue(inputs);
         }
-        // On a link that has come up in any case: the responder has not noticed it yet.
-        to_say.extend(&to_ask);
-        to_say.into_iter().for_each(|index| self.say(index, now));
-        to_ask.into_iter().for_each(|index| self.ask(index, None, now));
+        // A new link needs an announcement in any case: the responder may not have noticed it yet.
+        to_announce.extend(&to_query);
+        to_announce.into_iter().for_each(|index| self.announce(index, now));
+        to_query.into_iter().for_each(|index| self.query(index, None, now));
         if self.next_round <= now {
             self.on_round(now);
         }
-        if self.listener.hearing.is_newly_deaf(now) {
-            self.news.push_back(Input::MulticastDeaf);
+        if self.listener.multicast_check.fail_if_overdue(now) {
+            self.pending.push_back(Input::MulticastDeaf);
         }
     }
 
+    /// Repeats the sightings, and queries every link unless another node has done so.
     fn on_round(&mut self, now: Instant) {
-        if self.responder.is_none() && !self.listener.storm.rages() {
+        if self.responder.is_none() && !self.listener.storm.is_active() {
             self.start_responder();
         }
-        let alone = self.responder.is_none();
-        let mut to_ask = Vec::new();
-        for (index, turn) in &mut self.turns {
-            let left_to_others = std::mem::take(&mut turn.asked) && turn.skipped < MOST_SKIPPED && !alone;
-            turn.skipped = if left_to_others { turn.skipped + 1 } else { 0 };
-            if !left_to_others {
-                turn.by_ipv6 = !turn.by_ipv6;
-                to_ask.push((*index, turn.by_ipv6));
+        let stopped = self.responder.is_none();
+        let mut to_query = Vec::new();
+        for (index, schedule) in &mut self.schedules {
+            let skip = std::mem::take(&mut schedule.query_received) && schedule.skipped < MAX_SKIPPED && !stopped;
+            schedule.skipped = if skip { schedule.skipped + 1 } else { 0 };
+            if !skip {
+                schedule.by_ipv6 = !schedule.by_ipv6;
+                to_query.push((*index, schedule.by_ipv6));
             }
         }
-        let news = self.listener.sightings.round(now);
-        self.tell(news);
-        for (index, by_ipv6) in to_ask {
-            if alone {
-                self.say(index, now);
+        let inputs = self.listener.sightings.round(now);
+        self.enqueue(inputs);
+        for (index, by_ipv6) in to_query {
+            if stopped {
+                self.announce(index, now);
             }
-            self.ask(index, (!alone).then_some(by_ipv6), now);
+            self.query(index, (!stopped).then_some(by_ipv6), now);
         }
-        let whole = if alone { STORM_ROUND } else { ROUND };
-        self.next_round = now + round(whole, self.listener.sightings.instances());
+        let interval = if stopped { STORM_ROUND } else { ROUND };
+        self.next_round = now + round(interval, self.listener.sightings.instances());
     }
 
-    /// Announces this node, where the responder does not, or not yet.
-    fn say(&mut self, index: Index, now: Instant) {
-        self.links.say(index, &self.me.say());
-        if let Some(turn) = self.turns.get_mut(&index) {
-            turn.said = Some(now);
+    /// Announces this node on a link where the responder does not, or does not yet.
+    fn announce(&mut self, index: Index, now: Instant) {
+        self.links.send(index, &self.announcement.response());
+        if let Some(schedule) = self.schedules.get_mut(&index) {
+            schedule.announced = Some(now);
         }
     }
 
-    fn ask(&mut self, index: Index, by_ipv6: Option<bool>, now: Instant) {
+    /// Queries a link, by one version of IP or by both.
+    fn query(&mut self, index: Index, by_ipv6: Option<bool>, now: Instant) {
         let Some(link) = self.links.get(index) else { return };
         let mut known = self.listener.sightings.known(now);
-        known.retain(|label| !self.me.is_mine(label.as_bytes()));
-        let question = self.me.ask(&self.listener.sightings.missing(), &known);
+        known.retain(|label| !self.announcement.is_mine(label.as_bytes()));
+        let packet = self.announcement.query(&self.listener.sightings.missing(), &known);
         match by_ipv6 {
-            Some(by_ipv6) => self.links.say_by_one(index, by_ipv6, &question),
-            None => self.links.say(index, &question),
+            Some(by_ipv6) => self.links.send_by_one_version(index, by_ipv6, &packet),
+            None => self.links.send(index, &packet),
         }
         if !link.loopback {
-            self.listener.hearing.said(now);
+            self.listener.multicast_check.sent(now);
         }
     }
 
-    fn listen(&mut self) {
+    fn receive(&mut self) {
         let now = Instant::now();
-        let batch = self.listener.listen(&self.links, &self.me, now);
+        let batch = self.listener.receive(&self.links, &self.announcement, now);
         if batch.storm {
-            self.silence_responder(now);
+            self.stop_responder(now);
         } else if let Some(responder) = &mut self.responder {
             responder.count(batch.weight);
         }
-        self.tell(batch.news);
-        batch.questions.into_iter().for_each(|(from, asked)| self.hear_question(from, &asked, now));
+        self.enqueue(batch.inputs);
+        batch.queries.into_iter().for_each(|(from, query)| self.on_query(from, &query, now));
     }
 
-    fn hear_question(&mut self, from: SocketAddr, asked: &Question, now: Instant) {
-        let (of, mine) = (self.links.of(&from), self.links.is_mine(from.ip()));
-        if mine && asked.knows_us && self.is_real(&of) {
-            self.listener.hearing.heard();
+    fn on_query(&mut self, from: SocketAddr, query: &Query, now: Instant) {
+        let (links, is_own) = (self.links.of_sender(&from), self.links.is_own_address(from.ip()));
+        if is_own && query.lists_us && self.any_real(&links) {
+            self.listener.multicast_check.received();
         }
-        let overlooked = self.responder.is_none() || asked.is_odd;
+        let ignored_by_responder = self.responder.is_none() || query.is_unusual;
         if from.port() != self.mdns_port {
-            if asked.wants_us && overlooked {
-                self.answer_alone(from, asked, now);
+            if query.wants_answer && ignored_by_responder {
+                self.answer_legacy(from, query, now);
             }
             return;
         }
-        for index in of {
-            let Some(turn) = self.turns.get_mut(&index) else { continue };
-            turn.asked |= asked.who_is_there && !asked.knows_more && !mine;
-            if asked.wants_us && (overlooked || turn.burst.is_some()) {
-                let at = (now + breath()).max(turn.said.map_or(now, |said| said + BREATH));
-                turn.answer.get_or_insert(at);
+        for index in links {
+            let Some(schedule) = self.schedules.get_mut(&index) else { continue };
+            schedule.query_received |= query.asks_for_instances && !query.lists_unknown && !is_own;
+            if query.wants_answer && (ignored_by_responder || schedule.burst.is_some()) {
+                let at = (now + response_delay()).max(schedule.announced.map_or(now, |at| at + MIN_INTERVAL));
+                schedule.answer.get_or_insert(at);
             }
         }
     }
 
-    fn is_real(&self, of: &[Index]) -> bool {
-        of.iter().filter_map(|index| self.links.get(*index)).any(|link| !link.loopback)
+    /// Whether any of these links is not loopback.
+    fn any_real(&self, links: &[Index]) -> bool {
+        links.iter().filter_map(|index| self.links.get(*index)).any(|link| !link.loopback)
     }
 
-    fn answer_alone(&mut self, from: SocketAddr, asked: &Question, now: Instant) {
-        if asked.spelled.is_empty() || from.port() == 0 {
+    /// Answers a legacy resolver by unicast (RFC 6762 §6.7), within the budget.
+    fn answer_legacy(&mut self, from: SocketAddr, query: &Query, now: Instant) {
+        if query.question.is_empty() || from.port() == 0 {
             return;
         }
-        if self.alone.take(now) {
-            self.links.say_to(from, &self.me.answer_alone(asked.id, &asked.spelled));
+        if self.legacy_budget.take(now) {
+            self.links.send_to(from, &self.announcement.legacy_response(query.id, &query.question));
         } else {
             self.counters.mdns_beyond_budget.add();
         }
     }
 
-    /// What has ended must be told; what is up comes again.
-    fn tell(&mut self, news: Vec<Input>) {
-        for input in news {
-            if self.news.len() < MAX_NEWS || !matches!(input, Input::Sighted { .. }) {
-                self.news.push_back(input);
+    /// Queues inputs for the core. Sightings beyond the limit are dropped, because they are repeated; other inputs are not.
+    fn enqueue(&mut self, inputs: Vec<Input>) {
+        for input in inputs {
+            if self.pending.len() < MAX_PENDING || !matches!(input, Input::Sighted { .. }) {
+                self.pending.push_back(input);
             } else {
                 self.counters.sightings_dropped.add();
             }
@@ -364,18 +378,19 @@ impl Station {
     }
 }
 
-/// Before an answer that others may give too, and before the first word on a new link: so that not all speak at once (RFC
-/// 6762 §6).
-fn breath() -> Duration {
+/// A random delay of 20 to 120 ms before an answer and before the first packet on a new link, so that nodes do not send at
+/// the same time (RFC 6762 §6).
+fn response_delay() -> Duration {
     let [chance] = random::<1>();
     Duration::from_millis(20 + u64::from(chance) * 100 / 255)
 }
 
-/// Until the next round: longer in a crowd, and never quite the same, so that nodes do not ask in chorus.
-fn round(whole: Duration, known: usize) -> Duration {
-    let whole = (whole + whole * known as u32 / CROWD).min(LONGEST_ROUND);
+/// The time until the next round: longer with more instances, and up to a fifth shorter at random, so that nodes do not
+/// send at the same time.
+fn round(interval: Duration, instances: usize) -> Duration {
+    let longest = (interval + interval * instances as u32 / CROWD).min(MAX_ROUND);
     let [chance] = random::<1>();
-    whole * (205 + u32::from(chance) / 5) / 256
+    longest * (205 + u32::from(chance) / 5) / 256
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -383,4 +398,4 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-pub mod tests;
+mod tests;

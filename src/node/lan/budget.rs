@@ -1,4 +1,6 @@
-//! How much is listened to: of each sender so much, so that one who shouts is not heard at the cost of another.
+//! Rate limits for received packets, per source address and in total.
+//!
+//! A flood from one address does not use up the budget of any other address.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,88 +8,96 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Packets taken of one address in a second, and at once. A host with a dozen nodes and other services of mDNS says some
-/// ten in a second when all start together.
+/// Packets per second accepted from one address. A host with a dozen nodes and other mDNS services sends about ten when all
+/// of them start together.
 const PER_SECOND: f64 = 50.0;
+/// The largest burst of packets accepted from one address.
 const BURST: f64 = 200.0;
-/// Packets taken of everybody: a busy hall says some hundred in a second. Reading so many takes a few percent of a core.
-const ALL_PER_SECOND: f64 = 4000.0;
-const ALL_BURST: f64 = 4000.0;
-/// Addresses that have a budget of their own. Whoever comes on top of them shares one.
+/// Packets per second accepted from all addresses together. A busy link carries a few hundred per second. Reading 4000 per
+/// second takes a few percent of a core.
+const TOTAL_PER_SECOND: f64 = 4000.0;
+/// The largest burst of packets accepted from all addresses together.
+const TOTAL_BURST: f64 = 4000.0;
+/// Number of addresses with a budget of their own. All further addresses share one budget.
 const MAX_SENDERS: usize = 1024;
-/// Between two searches for senders who have been quiet.
+/// Minimum time between two removals of idle senders.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// A right to so much in a second, of which some can be saved up.
+/// A token bucket: limits a rate and allows bursts up to its capacity.
 #[derive(Debug, Clone, Copy)]
-pub struct Bucket {
-    left: f64,
-    burst: f64,
-    per_second: f64,
-    at: Instant,
+pub struct TokenBucket {
+    tokens: f64,
+    capacity: f64,
+    rate: f64,
+    refilled_at: Instant,
 }
 
-impl Bucket {
-    pub fn new(per_second: f64, burst: f64, now: Instant) -> Bucket {
-        Bucket { left: burst, burst, per_second, at: now }
+impl TokenBucket {
+    /// A full bucket. `rate` is in tokens per second, `capacity` in tokens.
+    pub fn new(rate: f64, capacity: f64, now: Instant) -> TokenBucket {
+        TokenBucket { tokens: capacity, capacity, rate, refilled_at: now }
     }
 
-    /// Takes one out; false if there is none.
+    /// Takes one token. Returns `false` if there is none.
     pub fn take(&mut self, now: Instant) -> bool {
-        self.fill(now);
-        let there = self.left >= 1.0;
-        if there {
-            self.left -= 1.0;
+        self.refill(now);
+        let available = self.tokens >= 1.0;
+        if available {
+            self.tokens -= 1.0;
         }
-        there
+        available
     }
 
-    /// Whether nothing was taken lately.
+    /// Whether the bucket has refilled completely since the last token was taken.
     pub fn is_full(&mut self, now: Instant) -> bool {
-        self.fill(now);
-        self.left >= self.burst
+        self.refill(now);
+        self.tokens >= self.capacity
     }
 
-    fn fill(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.left = (self.left + passed * self.per_second).min(self.burst);
-        self.at = now;
+    fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.refilled_at).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.rate).min(self.capacity);
+        self.refilled_at = now;
     }
 }
 
-/// The budgets of all senders.
+/// The budgets of all source addresses.
 pub struct Budget {
-    senders: BTreeMap<IpAddr, Bucket>,
-    others: Bucket,
-    all: Bucket,
-    swept: Instant,
+    /// At most [`MAX_SENDERS`].
+    senders: BTreeMap<IpAddr, TokenBucket>,
+    /// Shared by all further addresses.
+    overflow: TokenBucket,
+    /// Charged for every packet.
+    total: TokenBucket,
+    last_sweep: Instant,
 }
 
 impl Budget {
+    /// Full budgets for every address.
     pub fn new(now: Instant) -> Budget {
         Budget {
             senders: BTreeMap::new(),
-            others: Bucket::new(PER_SECOND, BURST, now),
-            all: Bucket::new(ALL_PER_SECOND, ALL_BURST, now),
-            swept: now,
+            overflow: TokenBucket::new(PER_SECOND, BURST, now),
+            total: TokenBucket::new(TOTAL_PER_SECOND, TOTAL_BURST, now),
+            last_sweep: now,
         }
     }
 
-    /// Whether a packet of this sender is to be read.
+    /// Charges one packet to `sender`. Returns `false` if the packet must be dropped.
     pub fn admits(&mut self, sender: IpAddr, now: Instant) -> bool {
-        self.bucket(sender, now).take(now) && self.all.take(now)
+        self.bucket(sender, now).take(now) && self.total.take(now)
     }
 
-    fn bucket(&mut self, sender: IpAddr, now: Instant) -> &mut Bucket {
+    fn bucket(&mut self, sender: IpAddr, now: Instant) -> &mut TokenBucket {
         let full = self.senders.len() >= MAX_SENDERS;
-        if full && now.saturating_duration_since(self.swept) >= SWEEP {
-            self.swept = now;
+        if full && now.saturating_duration_since(self.last_sweep) >= SWEEP {
+            self.last_sweep = now;
             self.senders.retain(|_, bucket| !bucket.is_full(now));
         }
         if self.senders.len() >= MAX_SENDERS && !self.senders.contains_key(&sender) {
-            return &mut self.others;
+            return &mut self.overflow;
         }
-        self.senders.entry(sender).or_insert_with(|| Bucket::new(PER_SECOND, BURST, now))
+        self.senders.entry(sender).or_insert_with(|| TokenBucket::new(PER_SECOND, BURST, now))
     }
 }
 
@@ -100,21 +110,21 @@ mod tests {
     }
 
     #[test]
-    fn whoever_shouts_is_heard_as_much_as_may_be_and_others_are_heard_all_the_same() {
+    fn a_flood_from_one_address_is_limited_and_does_not_affect_another_address() {
         let start = Instant::now();
         let mut budget = Budget::new(start);
-        let mut heard = 0;
+        let mut admitted = 0;
         for n in 0..100_000u64 {
             let now = start + Duration::from_micros(100 * n);
-            heard += u32::from(budget.admits(ip(66), now));
+            admitted += u32::from(budget.admits(ip(66), now));
             assert!(n % 1000 != 0 || budget.admits(ip(1), now));
         }
         let most = BURST + 10.0 * PER_SECOND;
-        assert!((most - 1.0..=most + 1.0).contains(&f64::from(heard)), "{heard}");
+        assert!((most - 1.0..=most + 1.0).contains(&f64::from(admitted)), "{admitted}");
     }
 
     #[test]
-    fn senders_without_end_take_bounded_memory_and_give_way_once_they_are_quiet() {
+    fn the_number_of_tracked_senders_is_bounded_and_idle_senders_are_removed() {
         let start = Instant::now();
         let mut budget = Budget::new(start);
         for n in 0..10_000 {

@@ -1,9 +1,7 @@
-//! The links this machine is attached to, and the two sockets of mDNS on all of them: to say something to one link, and to
-//! know from which a packet came.
+//! The links of this host, and the two mDNS sockets that send to one link and receive from all.
 //!
-//! The link of a packet follows from its sender alone, on every system: IPv6 link-local addresses bring their scope, and
-//! all others must lie in a prefix of an interface, as RFC 6762 §11 asks. Whatever comes from elsewhere is not of the
-//! link.
+//! The link of a packet is derived from its source address, on every platform. An IPv6 link-local address has a scope. Any
+//! other address must be within a prefix of an interface (RFC 6762 §11); otherwise the packet is not from a link of ours.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,32 +11,36 @@ use if_addrs::{IfAddr, IfOperStatus, Interface};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
+/// The IPv4 multicast group of mDNS (RFC 6762 §3).
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+/// The IPv6 multicast group of mDNS (RFC 6762 §3).
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
-/// What RFC 6762 §11 wants.
+/// The TTL and hop limit that RFC 6762 §11 requires.
 const TTL: u32 = 255;
-/// A fraction of a second of a storm; the kernel may grant less.
+/// Size of the receive buffer in bytes. Holds a fraction of a second of a storm. The kernel may grant less.
 const RECEIVE_BUFFER: usize = 1 << 20;
-/// Subnets of one link that are spoken to.
+/// Maximum number of IPv4 subnets of one link to send to.
 const MAX_SUBNETS: usize = 4;
 
 /// The index of an interface.
 pub type Index = u32;
 
-/// One link, as far as this machine is attached to it.
+/// One link: an interface that is up, and its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
+    /// Whether this is the loopback interface.
     pub loopback: bool,
-    /// Addresses of ours and the length of their prefixes.
+    /// The addresses of the interface, with the length of their prefixes in bits.
     addrs: Vec<(IpAddr, u8)>,
 }
 
 impl Link {
-    fn holds(&self, ip: IpAddr) -> bool {
+    /// Whether an address is within a prefix of the interface.
+    fn contains(&self, ip: IpAddr) -> bool {
         self.addrs.iter().any(|(addr, len)| share_prefix(*addr, ip, *len))
     }
 
-    /// One of our IPv4 addresses for each subnet.
+    /// One IPv4 address of this host for each subnet, at most [`MAX_SUBNETS`].
     fn subnets(&self) -> Vec<Ipv4Addr> {
         let mut subnets: Vec<(Ipv4Addr, u8)> = Vec::new();
         for (addr, len) in &self.addrs {
@@ -56,18 +58,18 @@ impl Link {
     }
 }
 
-/// All links, and the sockets.
+/// All links, and the sockets. At least one socket is open.
 pub struct Links {
     v4: Option<UdpSocket>,
     v6: Option<UdpSocket>,
     port: u16,
     links: BTreeMap<Index, Link>,
-    /// Groups that are joined.
+    /// On which interfaces the groups are joined, by IPv4 and by IPv6.
     joined: BTreeMap<Index, (bool, bool)>,
 }
 
 impl Links {
-    /// Opens the sockets, beside other responders that may be running. One of them is enough.
+    /// Opens the sockets. They share the port with other responders. Succeeds if at least one of the two opens.
     pub fn open(port: u16) -> io::Result<Links> {
         let v4 = bind(Domain::IPV4, (Ipv4Addr::UNSPECIFIED, port).into());
         let v6 = bind(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, port).into());
@@ -77,7 +79,7 @@ impl Links {
         }
     }
 
-    /// Follows the interfaces. Which links are new or have other addresses than before.
+    /// Updates the links and joins the groups on them. Returns the links that are new or have changed addresses.
     pub fn update(&mut self, interfaces: &[Interface]) -> Vec<Index> {
         let now = links(interfaces);
         let gone: Vec<Index> = self.joined.keys().filter(|index| !now.contains_key(index)).copied().collect();
@@ -100,7 +102,7 @@ impl Links {
         changed
     }
 
-    /// The system may have left already, with the interface.
+    /// Leaves the groups on an interface. Fails silently if the interface is gone, because the system has left them then.
     fn leave(&mut self, index: Index) {
         let Some((v4, v6)) = self.joined.remove(&index) else { return };
         if let Some(socket) = self.v4.as_ref().filter(|_| v4) {
@@ -111,70 +113,72 @@ impl Links {
         }
     }
 
+    /// The link of an interface.
     pub fn get(&self, index: Index) -> Option<&Link> {
         self.links.get(&index)
     }
 
-    pub fn all(&self) -> impl Iterator<Item = (Index, &Link)> {
+    /// All links, by interface.
+    pub fn iter(&self) -> impl Iterator<Item = (Index, &Link)> {
         self.links.iter().map(|(index, link)| (*index, link))
     }
 
-    /// The links that a packet can have come from; several only where links share a prefix of IPv4.
-    pub fn of(&self, sender: &SocketAddr) -> Vec<Index> {
-        let is_of = |index: Index, link: &Link| match sender {
+    /// The links that a packet with this source address may come from. More than one if links share a prefix.
+    pub fn of_sender(&self, sender: &SocketAddr) -> Vec<Index> {
+        let matches = |index: Index, link: &Link| match sender {
             SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => v6.scope_id() == index,
-            addr => link.holds(addr.ip()),
+            addr => link.contains(addr.ip()),
         };
-        self.all().filter(|(index, link)| is_of(*index, link)).map(|(index, _)| index).collect()
+        self.iter().filter(|(index, link)| matches(*index, link)).map(|(index, _)| index).collect()
     }
 
-    /// Whether an address is one of ours.
-    pub fn is_mine(&self, ip: IpAddr) -> bool {
+    /// Whether an address belongs to this host.
+    pub fn is_own_address(&self, ip: IpAddr) -> bool {
         self.links.values().any(|link| link.addrs.iter().any(|(addr, _)| *addr == ip))
     }
 
-    /// Says something to everybody on a link. What the system does not take is lost, like on the wire.
-    pub fn say(&self, index: Index, bytes: &[u8]) {
-        self.say_by_ipv4(index, bytes);
-        self.say_by_ipv6(index, bytes);
+    /// Multicasts a packet on a link by IPv4 and IPv6. A packet that the system does not accept is lost.
+    pub fn send(&self, index: Index, bytes: &[u8]) {
+        self.send_by_ipv4(index, bytes);
+        self.send_by_ipv6(index, bytes);
     }
 
-    /// Says something to everybody on a link by one version of IP: by IPv6 if so wished, and by whichever there is.
-    pub fn say_by_one(&self, index: Index, by_ipv6: bool, bytes: &[u8]) {
-        let said = if by_ipv6 { self.say_by_ipv6(index, bytes) } else { self.say_by_ipv4(index, bytes) };
-        if !said {
-            self.say(index, bytes);
+    /// Multicasts a packet on a link by one version of IP. If the link lacks the preferred version, the other one is used.
+    pub fn send_by_one_version(&self, index: Index, by_ipv6: bool, bytes: &[u8]) {
+        let available = if by_ipv6 { self.send_by_ipv6(index, bytes) } else { self.send_by_ipv4(index, bytes) };
+        if !available {
+            self.send(index, bytes);
         }
     }
 
-    /// False if there is no IPv4 on the link.
-    fn say_by_ipv4(&self, index: Index, bytes: &[u8]) -> bool {
+    /// Returns `false` if the link has no IPv4.
+    fn send_by_ipv4(&self, index: Index, bytes: &[u8]) -> bool {
         let subnets = self.links.get(&index).map(Link::subnets).unwrap_or_default();
         let Some(socket) = self.v4.as_ref().filter(|_| !subnets.is_empty()).map(SockRef::from) else { return false };
         let to = SocketAddr::from((GROUP_V4, self.port)).into();
         for ip in subnets {
-            note(socket.set_multicast_if_v4(&ip).and_then(|()| socket.send_to(bytes, &to)));
+            log_failure(socket.set_multicast_if_v4(&ip).and_then(|()| socket.send_to(bytes, &to)));
         }
         true
     }
 
-    /// False if there is no IPv6 on the link.
-    fn say_by_ipv6(&self, index: Index, bytes: &[u8]) -> bool {
-        let there = self.links.get(&index).is_some_and(Link::has_ipv6);
-        let Some(socket) = self.v6.as_ref().filter(|_| there).map(SockRef::from) else { return false };
+    /// Returns `false` if the link has no IPv6.
+    fn send_by_ipv6(&self, index: Index, bytes: &[u8]) -> bool {
+        let available = self.links.get(&index).is_some_and(Link::has_ipv6);
+        let Some(socket) = self.v6.as_ref().filter(|_| available).map(SockRef::from) else { return false };
         let to = SocketAddrV6::new(GROUP_V6, self.port, 0, index).into();
-        note(socket.send_to(bytes, &to));
+        log_failure(socket.send_to(bytes, &to));
         true
     }
 
-    /// Says something to one.
-    pub fn say_to(&self, to: SocketAddr, bytes: &[u8]) {
+    /// Sends a packet to one address.
+    pub fn send_to(&self, to: SocketAddr, bytes: &[u8]) {
         if let Some(socket) = if to.is_ipv4() { &self.v4 } else { &self.v6 } {
-            note(SockRef::from(socket).send_to(bytes, &to.into()));
+            log_failure(SockRef::from(socket).send_to(bytes, &to.into()));
         }
     }
 
-    /// Until there is something to read.
+    /// Waits until a socket is readable.
     pub async fn readable(&self) {
         let ready = async |socket: &Option<UdpSocket>| match socket {
             Some(socket) => socket.readable().await.ok(),
@@ -186,15 +190,16 @@ impl Links {
         }
     }
 
-    /// Reads packets, up to so many of each socket, and does not wait for any.
-    pub fn read(&self, most: usize, packet: &mut [u8], mut take: impl FnMut(SocketAddr, &[u8])) {
+    /// Reads at most `limit` packets from each socket, without waiting, and passes source address and content to `on_packet`.
+    /// `packet` is the buffer; longer packets are truncated.
+    pub fn read(&self, limit: usize, packet: &mut [u8], mut on_packet: impl FnMut(SocketAddr, &[u8])) {
         for socket in self.v4.iter().chain(&self.v6) {
-            for _ in 0..most {
+            for _ in 0..limit {
                 match socket.try_recv_from(packet) {
-                    Ok((len, from)) => take(from, &packet[..len]),
+                    Ok((len, from)) => on_packet(from, &packet[..len]),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => {
-                        tracing::debug!(%error, "mDNS cannot be read");
+                        tracing::debug!(%error, "cannot receive mDNS packets");
                         break;
                     }
                 }
@@ -203,16 +208,17 @@ impl Links {
     }
 }
 
-fn note(sent: io::Result<usize>) {
+fn log_failure(sent: io::Result<usize>) {
     if let Err(error) = sent {
-        tracing::trace!(%error, "mDNS cannot be said");
+        tracing::trace!(%error, "cannot send an mDNS packet");
     }
 }
 
+/// Whether a group is joined after an attempt. `AddrInUse` means that it already was.
 fn is_joined(joined: io::Result<()>) -> bool {
     match joined {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-            tracing::debug!(%error, "a link does not take multicast");
+            tracing::debug!(%error, "cannot join the mDNS group on an interface");
             false
         }
         _ => true,
@@ -238,8 +244,8 @@ fn bind(domain: Domain, addr: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// Links that are up. None of two ends alone, which are tunnels and dials; and loopback with IPv4 only, for it knows no
-/// other multicast.
+/// The links that are up. Point-to-point interfaces (tunnels, dial-up) are excluded. Loopback has IPv4 only, because IPv6
+/// multicast does not work on it.
 fn links(interfaces: &[Interface]) -> BTreeMap<Index, Link> {
     let mut links = BTreeMap::<Index, Link>::new();
     for interface in interfaces {
@@ -261,6 +267,7 @@ fn links(interfaces: &[Interface]) -> BTreeMap<Index, Link> {
     links
 }
 
+/// Whether two addresses of the same IP version agree in the first `len` bits.
 fn share_prefix(one: IpAddr, other: IpAddr, len: u8) -> bool {
     let same = |one: u128, other: u128, bits: u32| {
         let rest = bits.saturating_sub(len.into());
@@ -299,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_link_of_a_packet_is_where_its_sender_belongs() {
+    async fn the_link_of_a_packet_is_derived_from_its_source_address() {
         let links = attached(&[
             interface(2, "10.0.0.1", 24),
             interface(2, "fe80::1", 64),
@@ -308,36 +315,36 @@ mod tests {
             interface(3, "2001:db8::1", 64),
         ])
         .await;
-        let of = |sender: &str| links.of(&sender.parse().unwrap());
+        let of = |sender: &str| links.of_sender(&sender.parse().unwrap());
         assert_eq!(of("10.0.0.7:5353"), [2]);
         assert_eq!(of("10.0.1.7:5353"), [3]);
         assert_eq!(of("[fe80::7%3]:5353"), [3]);
         assert_eq!(of("[2001:db8::7]:5353"), [3]);
-        for stranger in ["10.0.2.7:5353", "192.0.2.1:5353", "[2001:db9::7]:5353", "[fe80::7%9]:5353"] {
-            assert_eq!(of(stranger), [0; 0], "{stranger}");
+        for foreign in ["10.0.2.7:5353", "192.0.2.1:5353", "[2001:db9::7]:5353", "[fe80::7%9]:5353"] {
+            assert_eq!(of(foreign), [0; 0], "{foreign}");
         }
     }
 
     #[tokio::test]
-    async fn a_link_whose_addresses_change_is_told_and_one_that_is_down_is_none() {
+    async fn a_link_with_changed_addresses_is_reported_and_an_interface_that_is_down_is_ignored() {
         let mut links = attached(&[interface(2, "10.0.0.1", 24)]).await;
         assert_eq!(links.update(&[interface(2, "10.0.0.1", 24)]), [0; 0]);
         assert_eq!(links.update(&[interface(2, "10.0.7.1", 24), interface(3, "10.0.1.1", 24)]), [2, 3]);
         let down = Interface { oper_status: IfOperStatus::Down, ..interface(2, "10.0.7.1", 24) };
         links.update(&[down]);
-        assert_eq!(links.all().count(), 0);
-        assert_eq!(links.update(&[interface(2, "10.0.7.1", 24)]), [2], "it comes back");
+        assert_eq!(links.iter().count(), 0);
+        assert_eq!(links.update(&[interface(2, "10.0.7.1", 24)]), [2], "it is new again");
     }
 
     #[test]
-    fn each_subnet_of_a_link_is_spoken_to_once() {
+    fn each_subnet_of_a_link_has_one_sending_address() {
         let all = [interface(2, "10.0.0.1", 24), interface(2, "10.0.0.2", 24), interface(2, "169.254.1.1", 16)];
         let subnets = links(&all)[&2].subnets();
         assert_eq!(subnets, [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(169, 254, 1, 1)]);
     }
 
     #[test]
-    fn a_prefix_of_nothing_holds_everything_of_its_kind() {
+    fn an_empty_prefix_contains_every_address_of_its_ip_version() {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         assert!(share_prefix(ip("10.0.0.1"), ip("192.0.2.1"), 0));
         assert!(share_prefix(ip("fe80::1"), ip("fe80::2"), 64) && !share_prefix(ip("fe80::1"), ip("10.0.0.1"), 0));

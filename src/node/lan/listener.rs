@@ -1,4 +1,4 @@
-//! What is heard on the links: packets within their budget, who announces themselves from where, and what is asked of us.
+//! The listener: reads mDNS packets within the budget, passes announcements to the table of sightings, and returns queries.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,137 +7,146 @@ use tokio::time::Instant;
 
 use super::announcement::{Announcement, TTL};
 use super::budget::Budget;
-use super::hearing::Hearing;
 use super::links::Links;
-use super::packet::{Data, Garbled, Item, Packet};
-use super::sightings::{News, Sightings};
-use super::storm::{self, Storm};
+use super::multicast_check::MulticastCheck;
+use super::packet::{Data, Item, Malformed, Packet};
+use super::sightings::{Inputs, Sightings};
+use super::storm::{self, StormDetector};
 use crate::node::counters::Counters;
 
-/// The longest packet of mDNS (RFC 6762 §17).
-const LONGEST_PACKET: usize = 9000;
-/// Packets read of a socket before timers have their turn.
+/// Maximum size of an mDNS packet in bytes (RFC 6762 §17).
+const MAX_PACKET: usize = 9000;
+/// Maximum number of packets read from a socket before timers are checked.
 const BATCH: usize = 32;
 
-/// What a packet asks.
+/// A query, as far as it concerns our service.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Question {
+pub struct Query {
+    /// The message id.
     pub id: u16,
-    /// Somebody asks who is there.
-    pub who_is_there: bool,
-    /// And has not heard of us, or asks about us.
-    pub wants_us: bool,
-    /// In a way that the responder overlooks.
-    pub is_odd: bool,
-    pub knows_us: bool,
-    /// Somebody is known there whom we do not know.
-    pub knows_more: bool,
-    /// The question as it was asked, if it is the first of the packet.
-    pub spelled: Vec<u8>,
+    /// Asks for all instances of our service type.
+    pub asks_for_instances: bool,
+    /// Asks for all instances without listing us as a known answer, or asks for our records.
+    pub wants_answer: bool,
+    /// Asks in a form that the responder ignores.
+    pub is_unusual: bool,
+    /// Lists us as a known answer (RFC 6762 §7.1) with at least half of our TTL.
+    pub lists_us: bool,
+    /// Lists an instance as a known answer that we do not know.
+    pub lists_unknown: bool,
+    /// The bytes of the first question if it asks for our service type without name compression, otherwise empty.
+    pub question: Vec<u8>,
 }
 
-/// What a few packets came to.
+/// The result of reading a batch of packets.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// How many there were, read or not; a long one counts as several.
+    /// The number of packets received, including dropped ones. A long packet counts as several.
     pub weight: usize,
-    pub news: News,
-    pub questions: Vec<(SocketAddr, Question)>,
-    /// With these a storm begins.
+    /// Changes of the sightings.
+    pub inputs: Inputs,
+    /// Queries, with their source addresses.
+    pub queries: Vec<(SocketAddr, Query)>,
+    /// Whether a storm starts with this batch.
     pub storm: bool,
 }
 
+/// Reads from the links. Everything it stores is bounded.
 pub struct Listener {
+    /// The nodes that are announced.
     pub sightings: Sightings,
-    pub hearing: Hearing,
-    pub storm: Storm,
+    /// Whether our own queries come back.
+    pub multicast_check: MulticastCheck,
+    /// Whether a storm is active.
+    pub storm: StormDetector,
     budget: Budget,
     buffer: Vec<u8>,
     counters: Arc<Counters>,
 }
 
 impl Listener {
+    /// A listener that has received nothing.
     pub fn new(sightings: Sightings, counters: Arc<Counters>, now: Instant) -> Listener {
         Listener {
             sightings,
-            hearing: Hearing::default(),
-            storm: Storm::new(now),
+            multicast_check: MulticastCheck::default(),
+            storm: StormDetector::new(now),
             budget: Budget::new(now),
-            buffer: vec![0; LONGEST_PACKET],
+            buffer: vec![0; MAX_PACKET],
             counters,
         }
     }
 
-    /// When something is over by itself.
-    pub fn next(&self) -> Option<Instant> {
-        self.hearing.next().into_iter().chain(self.storm.next()).min()
+    /// The next deadline of the multicast check or of a storm.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.multicast_check.deadline().into_iter().chain(self.storm.deadline()).min()
     }
 
-    /// Reads what has come, and no more than a batch of it.
-    pub fn listen(&mut self, links: &Links, me: &Announcement, now: Instant) -> Batch {
-        let (mut batch, mut heard) = (Batch::default(), Vec::new());
+    /// Reads at most a batch of packets from each socket, without waiting.
+    pub fn receive(&mut self, links: &Links, announcement: &Announcement, now: Instant) -> Batch {
+        let (mut batch, mut admitted) = (Batch::default(), Vec::new());
         links.read(BATCH, &mut self.buffer, |from, bytes| {
             batch.weight += storm::weight(bytes.len());
-            batch.storm |= self.storm.begins_with(from.ip(), bytes.len(), now);
-            if links.of(&from).is_empty() {
+            batch.storm |= self.storm.count(from.ip(), bytes.len(), now);
+            if links.of_sender(&from).is_empty() {
                 self.counters.mdns_from_elsewhere.add();
             } else if !self.budget.admits(from.ip(), now) {
                 self.counters.mdns_beyond_budget.add();
             } else {
-                heard.push((from, bytes.to_vec()));
+                admitted.push((from, bytes.to_vec()));
             }
         });
-        for (from, bytes) in heard {
-            if self.hear(from, &bytes, me, now, &mut batch).is_err() {
+        for (from, bytes) in admitted {
+            if self.on_packet(from, &bytes, announcement, now, &mut batch).is_err() {
                 self.counters.mdns_garbled.add();
             }
         }
         batch
     }
 
-    fn hear(
+    fn on_packet(
         &mut self,
         from: SocketAddr,
         bytes: &[u8],
-        me: &Announcement,
+        announcement: &Announcement,
         now: Instant,
         batch: &mut Batch,
-    ) -> Result<(), Garbled> {
+    ) -> Result<(), Malformed> {
         let packet = Packet::read(bytes)?;
         if !packet.response {
-            batch.questions.push((from, self.read_question(packet, me)?));
+            batch.queries.push((from, self.read_query(packet, announcement)?));
             return Ok(());
         }
-        // What comes before something garbled counts.
+        // Records before a malformed one are used.
         for item in packet.items() {
             if let Item::Record(record) = item? {
-                batch.news.extend(self.sightings.hear(&record, from, now, &self.counters));
+                batch.inputs.extend(self.sightings.on_record(&record, from, now, &self.counters));
             }
         }
         Ok(())
     }
 
-    fn read_question(&self, packet: Packet<'_>, me: &Announcement) -> Result<Question, Garbled> {
-        let spelled = packet.first_question().unwrap_or_default().to_vec();
-        let mut asked = Question { id: packet.id, spelled, ..Question::default() };
+    fn read_query(&self, packet: Packet<'_>, announcement: &Announcement) -> Result<Query, Malformed> {
+        let question = packet.first_question().unwrap_or_default().to_vec();
+        let mut query = Query { id: packet.id, question, ..Query::default() };
         let mut about_us = false;
         for item in packet.items() {
             match item? {
-                Item::WhoIsThere { plain } => {
-                    asked.who_is_there = true;
-                    asked.is_odd |= !plain;
+                Item::ServiceQuestion { exact } => {
+                    query.asks_for_instances = true;
+                    query.is_unusual |= !exact;
                 }
-                Item::WhatOf(label) => about_us |= me.is_mine(label),
+                Item::InstanceQuestion(label) => about_us |= announcement.is_mine(label),
                 Item::Record(record) if record.answer && record.data == Data::Ptr => {
-                    let mine = me.is_mine(record.instance);
-                    asked.knows_us |= mine && record.ttl >= TTL / 2;
-                    asked.knows_more |= !mine && !self.sightings.knows(record.instance);
+                    let is_ours = announcement.is_mine(record.instance);
+                    query.lists_us |= is_ours && record.ttl >= TTL / 2;
+                    query.lists_unknown |= !is_ours && !self.sightings.knows(record.instance);
                 }
                 Item::Record(_) | Item::Other => {}
             }
         }
-        asked.wants_us = about_us || asked.who_is_there && !asked.knows_us;
-        Ok(asked)
+        query.wants_answer = about_us || query.asks_for_instances && !query.lists_us;
+        Ok(query)
     }
 }
 

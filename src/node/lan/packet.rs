@@ -1,55 +1,68 @@
-//! What a packet of mDNS (RFC 1035, RFC 6762) says about our service. Everything else in it is stepped over.
+//! Parses mDNS packets (RFC 1035, RFC 6762) for questions and records about our service. Everything else is skipped.
 //!
-//! Anybody on the link writes packets, so a packet is walked, not built: nothing is allocated, no count it claims is
-//! trusted, a name ends after 255 bytes, a pointer leads only backwards, and after [`MAX_ITEMS`] the rest is not looked at.
+//! Packets come from untrusted senders. Parsing does not allocate and does not trust the counts in the header. A name has at
+//! most 255 bytes, a compression pointer must point backwards, and at most [`MAX_ITEMS`] items are read.
 
-/// Questions and records read of one packet: an announcement has six, a question of ours at most forty.
+/// Maximum number of questions and records read from one packet. An announcement has six, a query of this node at most
+/// forty.
 pub const MAX_ITEMS: usize = 128;
-/// Our service, label by label.
-pub const SERVICE: [&str; 3] = ["_darkchat", "_udp", "local"];
-/// Bytes of a name without its root (RFC 1035).
+/// The labels of our service type (RFC 6763 §7).
+pub(super) const SERVICE: [&str; 3] = ["_darkchat", "_udp", "local"];
+/// Maximum length of a name in bytes, without the root label (RFC 1035 §3.1).
 const MAX_NAME: usize = 254;
+/// Length of the header in bytes.
 const HEADER: usize = 12;
 
-/// Types of records.
-pub mod kind {
+/// Record types.
+pub(super) mod kind {
+    /// Points from a service type to an instance (RFC 6763 §4.1).
     pub const PTR: u16 = 12;
+    /// Key-value pairs of an instance (RFC 6763 §6).
     pub const TXT: u16 = 16;
+    /// Host and port of an instance (RFC 2782).
     pub const SRV: u16 = 33;
+    /// In a question: all types (RFC 1035 §3.2.3).
     pub const ANY: u16 = 255;
 }
 
-/// The class of the Internet, and in a question any class.
-pub const IN: u16 = 1;
-const ANY_CLASS: u16 = 255;
-/// The top bit of a class: in a record "this is all there is", in a question "answer me alone".
-pub const TOP: u16 = 0x8000;
-/// Flags: an answer, and one with authority.
-pub const RESPONSE: u16 = 0x8000;
-pub const AUTHORITY: u16 = 0x0400;
+/// The Internet class (RFC 1035 §3.2.4).
+pub(super) const CLASS_IN: u16 = 1;
+/// The question class that matches any class (RFC 1035 §3.2.5).
+const CLASS_ANY: u16 = 255;
+/// The top bit of a class: the cache-flush bit in a record (RFC 6762 §10.2), the unicast-response bit in a question (§5.4).
+pub(super) const TOP_BIT: u16 = 0x8000;
+/// The header flag of a response (RFC 1035 §4.1.1).
+pub(super) const RESPONSE: u16 = 0x8000;
+/// The header flag of an authoritative answer (RFC 1035 §4.1.1).
+pub(super) const AUTHORITY: u16 = 0x0400;
+/// The header bits of the opcode, which must be zero (RFC 6762 §18.3).
 const OPCODE: u16 = 0x7800;
 
-/// Bytes that are no packet.
+/// The error for bytes that are not a well-formed packet, question, or record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("garbled")]
-pub struct Garbled;
+#[error("malformed mDNS packet")]
+pub struct Malformed;
 
-/// A name, as far as it concerns us. Case does not matter.
+/// A name, classified. The comparison ignores ASCII case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name<'a> {
-    /// Our service; `plain` if it is spelled as [`SERVICE`] is.
+    /// Our service type.
     Service {
-        plain: bool,
+        /// The case matches [`SERVICE`].
+        exact: bool,
     },
-    /// An instance of our service, by its label.
+    /// An instance of our service type, with its label.
     Instance(&'a [u8]),
+    /// Any other name.
     Other,
 }
 
-/// A packet whose header is whole.
+/// A packet with a valid header. Its questions and records are parsed by [`Packet::items`].
 #[derive(Debug, Clone, Copy)]
 pub struct Packet<'a> {
+    /// The message id, which a legacy unicast response repeats (RFC 6762 §6.7).
     pub id: u16,
+    /// Whether this is a response, not a query.
     pub response: bool,
     bytes: &'a [u8],
     questions: usize,
@@ -57,80 +70,94 @@ pub struct Packet<'a> {
     records: usize,
 }
 
-/// One thing in a packet.
+/// A question or record of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item<'a> {
-    /// Which instances of the service are there?
-    WhoIsThere {
-        /// Asked for as the RFC has it. mDNS libraries overlook other spellings.
-        plain: bool,
+    /// Asks for the instances of our service type.
+    ServiceQuestion {
+        /// The question has type PTR and the name matches in case. mDNS libraries may ignore other forms.
+        exact: bool,
     },
-    /// What about this instance?
-    WhatOf(&'a [u8]),
+    /// Asks for the records of the instance with this label.
+    InstanceQuestion(&'a [u8]),
+    /// A record of an instance of our service type.
     Record(Record<'a>),
-    /// Nothing about our service.
+    /// Anything that does not concern our service type.
     Other,
 }
 
-/// A record of one instance of our service.
+/// A record of an instance of our service type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The label of the instance.
+    /// The label of the instance, at most 63 bytes, in the case of the sender.
     pub instance: &'a [u8],
-    /// Seconds.
+    /// The time to live in seconds. Zero is a goodbye (RFC 6762 §10.1).
     pub ttl: u32,
-    /// In the section of answers: in a question these are what the asker knows.
+    /// Whether the record is in the answer section. In a query this section holds the known answers (RFC 6762 §7.1).
     pub answer: bool,
+    /// The data, by type.
     pub data: Data<'a>,
 }
 
+/// The data of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data<'a> {
+    /// PTR: the service type has this instance.
     Ptr,
-    Srv { port: u16 },
+    /// SRV (RFC 2782). The target host is not used.
+    Srv {
+        /// The UDP port of QUIC.
+        port: u16,
+    },
+    /// TXT: the key-value pairs as sent, see [`text`].
     Txt(&'a [u8]),
 }
 
 impl<'a> Packet<'a> {
-    /// Reads the header.
-    pub fn read(bytes: &'a [u8]) -> Result<Packet<'a>, Garbled> {
+    /// Parses the header.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the header is incomplete or the opcode is not zero.
+    pub fn read(bytes: &'a [u8]) -> Result<Packet<'a>, Malformed> {
         let mut cursor = Cursor { bytes, at: 0 };
-        let mut next = || cursor.u16().ok_or(Garbled);
+        let mut next = || cursor.u16().ok_or(Malformed);
         let (id, flags) = (next()?, next()?);
-        let [questions, answers, authorities, more] = [next()?, next()?, next()?, next()?].map(usize::from);
+        let [questions, answers, authorities, additional] = [next()?, next()?, next()?, next()?].map(usize::from);
         if flags & OPCODE != 0 {
-            return Err(Garbled);
+            return Err(Malformed);
         }
-        let records = answers + authorities + more;
+        let records = answers + authorities + additional;
         Ok(Packet { id, response: flags & RESPONSE != 0, bytes, questions, answers, records })
     }
 
-    /// The bytes of its first question, if that names our service in full.
+    /// The bytes of the first question, if it asks for our service type without name compression.
     pub fn first_question(&self) -> Option<&'a [u8]> {
         let mut cursor = Cursor { bytes: self.bytes, at: HEADER };
-        let asked = matches!(cursor.question()?, Item::WhoIsThere { .. }) && self.questions > 0;
+        let is_ours = matches!(cursor.question()?, Item::ServiceQuestion { .. }) && self.questions > 0;
         let question = self.bytes.get(HEADER..cursor.at)?;
         let len: usize = SERVICE.iter().map(|label| 1 + label.len()).sum();
-        (asked && question.len() == len + 5).then_some(question)
+        (is_ours && question.len() == len + 5).then_some(question)
     }
 
-    /// What is in it, up to [`MAX_ITEMS`] or to the first thing that makes no sense, which is an error.
-    pub fn items(self) -> impl Iterator<Item = Result<Item<'a>, Garbled>> {
+    /// The first [`MAX_ITEMS`] questions and records. A malformed one yields [`Malformed`] and ends the iteration.
+    pub fn items(self) -> impl Iterator<Item = Result<Item<'a>, Malformed>> {
         let mut cursor = Cursor { bytes: self.bytes, at: HEADER };
         let total = (self.questions + self.records).min(MAX_ITEMS);
-        let mut garbled = false;
+        let mut malformed = false;
         (0..total).map_while(move |n| {
-            if garbled {
+            if malformed {
                 return None;
             }
             let item =
                 if n < self.questions { cursor.question() } else { cursor.record(n - self.questions < self.answers) };
-            garbled = item.is_none();
-            Some(item.ok_or(Garbled))
+            malformed = item.is_none();
+            Some(item.ok_or(Malformed))
         })
     }
 }
 
+/// A position in a packet. Its methods return `None` at malformed input.
 #[derive(Clone, Copy)]
 struct Cursor<'a> {
     bytes: &'a [u8],
@@ -148,7 +175,7 @@ impl<'a> Cursor<'a> {
         self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
-    /// Every pointer leads before the place where the last one led, so there is an end.
+    /// Reads a name. Each pointer must point before the target of the last one, so the loop terminates.
     fn name(&mut self) -> Option<Name<'a>> {
         let mut labels: [&[u8]; SERVICE.len() + 1] = Default::default();
         let (mut count, mut len) = (0, 0);
@@ -187,11 +214,11 @@ impl<'a> Cursor<'a> {
     fn question(&mut self) -> Option<Item<'a>> {
         let (name, kind, class) = (self.name()?, self.u16()?, self.u16()?);
         Some(match name {
-            _ if !matches!(class & !TOP, IN | ANY_CLASS) => Item::Other,
-            Name::Service { plain } if matches!(kind, kind::PTR | kind::ANY) => {
-                Item::WhoIsThere { plain: plain && kind == kind::PTR }
+            _ if !matches!(class & !TOP_BIT, CLASS_IN | CLASS_ANY) => Item::Other,
+            Name::Service { exact } if matches!(kind, kind::PTR | kind::ANY) => {
+                Item::ServiceQuestion { exact: exact && kind == kind::PTR }
             }
-            Name::Instance(label) if matches!(kind, kind::SRV | kind::TXT | kind::ANY) => Item::WhatOf(label),
+            Name::Instance(label) if matches!(kind, kind::SRV | kind::TXT | kind::ANY) => Item::InstanceQuestion(label),
             _ => Item::Other,
         })
     }
@@ -200,19 +227,19 @@ impl<'a> Cursor<'a> {
         let (name, kind, class) = (self.name()?, self.u16()?, self.u16()?);
         let ttl = u32::from(self.u16()?) << 16 | u32::from(self.u16()?);
         let len = usize::from(self.u16()?);
-        let mut inside = *self;
+        let mut data_cursor = *self;
         let data = self.take(len)?;
-        let (of, data) = match kind {
-            _ if class & !TOP != IN => (Name::Other, Data::Ptr),
+        let (owner, data) = match kind {
+            _ if class & !TOP_BIT != CLASS_IN => (Name::Other, Data::Ptr),
             kind::PTR => {
-                let target = inside.name()?;
+                let target = data_cursor.name()?;
                 (if matches!(name, Name::Service { .. }) { target } else { Name::Other }, Data::Ptr)
             }
             kind::SRV => (name, Data::Srv { port: u16::from_be_bytes(data.get(4..6)?.try_into().ok()?) }),
             kind::TXT => (name, Data::Txt(data)),
             _ => (Name::Other, Data::Ptr),
         };
-        Some(match of {
+        Some(match owner {
             Name::Instance(instance) => Item::Record(Record { instance, ttl, answer, data }),
             _ => Item::Other,
         })
@@ -227,7 +254,7 @@ impl<'a> Name<'a> {
         };
         match labels {
             labels if is_service(labels) => {
-                Name::Service { plain: labels.iter().zip(SERVICE).all(|(label, ours)| *label == ours.as_bytes()) }
+                Name::Service { exact: labels.iter().zip(SERVICE).all(|(label, ours)| *label == ours.as_bytes()) }
             }
             [instance, service @ ..] if is_service(service) => Name::Instance(instance),
             _ => Name::Other,
@@ -235,7 +262,10 @@ impl<'a> Name<'a> {
     }
 }
 
-/// The value of a key in the data of a TXT record, as far as the data make sense. The first one counts (RFC 6763).
+/// The value of a key in the data of a TXT record (RFC 6763 §6.4). The comparison ignores ASCII case, and the first pair
+/// that has a value counts.
+///
+/// Returns `None` if there is no such pair before the end or before malformed data.
 pub fn text<'a>(mut data: &'a [u8], key: &str) -> Option<&'a [u8]> {
     while let Some((len, rest)) = data.split_first() {
         let (pair, rest) = rest.split_at_checked(usize::from(*len))?;
@@ -251,4 +281,4 @@ pub fn text<'a>(mut data: &'a [u8], key: &str) -> Option<&'a [u8]> {
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(super) mod tests;

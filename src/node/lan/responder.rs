@@ -1,8 +1,8 @@
-//! The responder, which is mdns-sd: it announces us on every link, answers whoever asks, follows the interfaces, and says
-//! goodbye.
+//! The responder: an mdns-sd daemon that announces this node on every link, answers queries, follows the interfaces, and
+//! says goodbye.
 //!
-//! It never browses: what it would report has no sender, and a subscriber is what a storm of false announcements drowns.
-//! It remembers some of what it hears all the same, and without a bound, so its memory is looked at while packets come.
+//! It does not browse. As a browser, mdns-sd does not report source addresses, and its channels overflow in a storm. It
+//! caches some of the records it receives anyway, without a limit, so the size of its cache is checked as packets arrive.
 
 use std::future::pending;
 use std::time::Duration;
@@ -13,98 +13,104 @@ use tokio::time::timeout;
 use super::announcement::Announcement;
 use super::packet::SERVICE;
 
-/// Seconds between two looks at the interfaces. Each costs the same as ours, and [`crate::node::interfaces`] looks four
-/// times as often: what is said on a new link until then, this node says itself.
-const LOOK: u32 = 2;
-/// How long the goodbye may take.
-const FAREWELL: Duration = Duration::from_millis(300);
-/// Packets after which its memory is looked at again.
-const LOOK_AFTER: usize = 64;
-/// Records it may remember: as many as a link of two hundred hosts has.
-const MAX_REMEMBERED: i64 = 1000;
-/// And moments at which one of them ends. It remembers two for each time that a record is said.
+/// Seconds between two checks of the interfaces by the responder. [`crate::node::interfaces`] checks four times as often.
+/// Until the responder notices a new link, this node announces itself there.
+const INTERFACE_CHECK: u32 = 2;
+/// Time limit for the goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(300);
+/// Number of packets between two checks of the cache.
+const CHECK_AFTER: usize = 64;
+/// Maximum number of cached records. A link with two hundred hosts has as many.
+const MAX_CACHED: i64 = 1000;
+/// Maximum number of timers. mdns-sd adds two each time it receives a record.
 const MAX_TIMERS: i64 = 100_000;
-const REMEMBERED: [&str; 6] =
+/// The names of the metrics that count cached records.
+const CACHE_METRICS: [&str; 6] =
     ["cached-ptr", "cached-srv", "cached-addr", "cached-txt", "cached-nsec", "cached-subtype"];
-const TIMERS: &str = "timer";
+/// The name of the metric that counts timers.
+const TIMER_METRIC: &str = "timer";
 
-/// A running responder. Dropping it ends it with a goodbye.
+/// A running responder. It says goodbye when dropped.
 pub struct Responder {
     daemon: ServiceDaemon,
-    /// Asked for, and not heard yet.
+    /// The pending reply to a metrics request.
     metrics: Option<Result<Receiver<Metrics>, mdns_sd::Error>>,
-    unseen: usize,
+    /// Packets since the last metrics request.
+    uncounted: usize,
 }
 
 impl Responder {
-    pub fn start(me: &Announcement, mdns_port: u16) -> Result<Responder, mdns_sd::Error> {
-        let responder = Responder { daemon: ServiceDaemon::new_with_port(mdns_port)?, metrics: None, unseen: 0 };
-        // Nobody hears multicast of IPv6 on loopback; two nodes of one host meet by IPv4.
+    /// Starts the daemon and registers the service.
+    pub fn start(announcement: &Announcement, mdns_port: u16) -> Result<Responder, mdns_sd::Error> {
+        let responder = Responder { daemon: ServiceDaemon::new_with_port(mdns_port)?, metrics: None, uncounted: 0 };
+        // IPv6 multicast does not work on loopback. Two nodes on one host find each other by IPv4.
         responder.daemon.disable_interface(IfKind::LoopbackV6)?;
-        responder.daemon.set_ip_check_interval(LOOK)?;
-        responder.daemon.register(service(me)?)?;
+        responder.daemon.set_ip_check_interval(INTERFACE_CHECK)?;
+        responder.daemon.register(service_info(announcement)?)?;
         Ok(responder)
     }
 
-    /// Ends it without a goodbye, for we go on to announce ourselves. Where it reads without end it ends when the storm
-    /// does.
-    pub fn silence(self) {
+    /// Stops it without a goodbye, because this node continues to announce itself. No interface is left to send one on. If
+    /// the daemon is busy reading, it stops only at the end of the storm.
+    pub fn stop_without_goodbye(self) {
         if let Err(error) = self.daemon.disable_interface(IfKind::All) {
-            tracing::debug!(%error, "the mDNS responder does not fall silent");
+            tracing::debug!(%error, "cannot disable the interfaces of the mDNS responder");
         }
     }
 
-    /// Says goodbye.
-    pub async fn leave(self) {
-        if let Ok(ended) = self.daemon.shutdown() {
-            timeout(FAREWELL, ended.recv_async()).await.ok();
+    /// Stops it with a goodbye.
+    pub async fn shutdown(self) {
+        if let Ok(done) = self.daemon.shutdown() {
+            timeout(GOODBYE_TIMEOUT, done.recv_async()).await.ok();
         }
     }
 
-    /// So many packets have come. Asks for its memory once there are enough; in the place of an answer that is not here yet,
-    /// for from one that has died there comes none.
+    /// Counts received packets, and requests the metrics after every [`CHECK_AFTER`]. The request replaces a pending one,
+    /// because a daemon that has ended does not reply.
     pub fn count(&mut self, packets: usize) {
-        self.unseen += packets;
-        if self.unseen >= LOOK_AFTER {
-            self.unseen = 0;
+        self.uncounted += packets;
+        if self.uncounted >= CHECK_AFTER {
+            self.uncounted = 0;
             self.metrics = Some(self.daemon.get_metrics());
         }
     }
 
-    /// Waits until it is known how much the responder remembers, if that was asked for. True if it must be restarted: it
-    /// remembers too much, has died, or does not come to what it is told.
-    pub async fn fills(responder: &mut Option<Responder>) -> bool {
-        let Some(it) = responder else { return pending().await };
-        let answer = match &it.metrics {
+    /// Waits for the reply to a metrics request, forever if there is none. Returns `true` if the responder must be stopped:
+    /// its cache is too large, it has ended, or its command queue is full.
+    pub async fn overloaded(responder: &mut Option<Responder>) -> bool {
+        let Some(running) = responder else { return pending().await };
+        let reply = match &running.metrics {
             Some(Ok(metrics)) => metrics.recv_async().await.ok(),
             Some(Err(_)) => None,
             None => return pending().await,
         };
-        it.metrics = None;
-        answer.is_none_or(|metrics| is_too_much(&metrics))
+        running.metrics = None;
+        reply.is_none_or(|metrics| exceeds_limits(&metrics))
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        // Fails where it has ended, or reads without end and has not come to what it was told before.
+        // Fails if the daemon has ended or its command queue is full.
         if let Err(error) = self.daemon.shutdown() {
-            tracing::trace!(%error, "the mDNS responder is not ended");
+            tracing::trace!(%error, "cannot shut down the mDNS responder");
         }
     }
 }
 
-fn service(me: &Announcement) -> Result<ServiceInfo, mdns_sd::Error> {
-    let (kind, host) = (format!("{}.", SERVICE.join(".")), format!("{}.local.", me.label));
-    let mut service = ServiceInfo::new(&kind, &me.label, &host, "", me.port, &me.text[..])?.enable_addr_auto();
-    // Nobody else has our names; and what was not probed for, nobody can make us rename.
+fn service_info(announcement: &Announcement) -> Result<ServiceInfo, mdns_sd::Error> {
+    let (kind, host) = (format!("{}.", SERVICE.join(".")), format!("{}.local.", announcement.label));
+    let mut service =
+        ServiceInfo::new(&kind, &announcement.label, &host, "", announcement.port, &announcement.text[..])?
+            .enable_addr_auto();
+    // The names are unique. Without probing, no conflict can make this node rename itself.
     service.set_requires_probe(false);
     Ok(service)
 }
 
-fn is_too_much(metrics: &Metrics) -> bool {
+fn exceeds_limits(metrics: &Metrics) -> bool {
     let count = |name: &str| metrics.get(name).copied().unwrap_or(0);
-    REMEMBERED.into_iter().map(count).sum::<i64>() > MAX_REMEMBERED || count(TIMERS) > MAX_TIMERS
+    CACHE_METRICS.into_iter().map(count).sum::<i64>() > MAX_CACHED || count(TIMER_METRIC) > MAX_TIMERS
 }
 
 #[cfg(test)]

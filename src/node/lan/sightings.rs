@@ -1,8 +1,9 @@
-//! Who announces themselves on the local link, as far as it concerns us.
+//! The table of nodes that are announced on the local link.
 //!
-//! What is kept is charged to the address that said it, and that address is where an announcement leads: a liar cannot
-//! make us knock at a third party's door, nor take the place of somebody who speaks from elsewhere. One address may keep
-//! so many, and begin so many anew; where all places are taken, the address that has most gives one up.
+//! Each announcement is charged to its source address, and leads to that address. So a false announcement cannot make this
+//! node dial a third party, and cannot replace that of another address. The number of announcements per
+//! address, and the rate of new ones, are limited. When the table is full, the address with the most announcements loses its
+//! oldest.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -16,268 +17,285 @@ use super::super::counters::Counters;
 use super::super::interfaces::with_scope;
 use super::VERSION;
 use super::announcement::TTL;
-use super::budget::Bucket;
+use super::budget::TokenBucket;
 use super::packet::{Data, Record, text};
 use crate::id::BootId;
 use crate::identity::network::NetworkKey;
 use crate::proto::event::Input;
 
-/// Announcements remembered: four times the nodes that one link carries sensibly.
+/// Maximum number of announcements. Four times the number of nodes that one link reasonably has.
 const MAX_SIGHTINGS: usize = 1024;
-/// And of one address: more nodes than one machine runs.
-const MAX_OF_ONE: usize = 32;
-/// Announcements that one address may begin in a second, beside as many at once as it may have: a node that is started
-/// again and again by somebody impatient.
-const BEGUN_PER_SECOND: f64 = 0.25;
-/// Of half-heard announcements so many are asked about in one question.
+/// Maximum number of announcements per address. More than the number of nodes on one host.
+const MAX_PER_SENDER: usize = 32;
+/// New announcements per address and second, in addition to a burst of [`MAX_PER_SENDER`]. Allows for a node that is
+/// restarted repeatedly.
+const NEW_PER_SECOND: f64 = 0.25;
+/// Maximum number of incomplete announcements that one query asks about.
 const MAX_MISSING: usize = 8;
-/// Names of other programs are longer than ours, but labels.
+/// Maximum length of a label in bytes (RFC 1035 §2.3.4).
 const MAX_LABEL: usize = 63;
 
-/// Who says it: the address, with the scope of a link-local one.
+/// The source address of an announcement, and its IPv6 scope, or zero.
 type Sender = (IpAddr, u32);
 
+/// The table. Bounded by [`MAX_SIGHTINGS`] in senders and in announcements.
 pub struct Sightings {
-    myself: BootId,
+    /// Announcements with this boot id are our own.
+    own_boot: BootId,
     network: NetworkKey,
-    senders: BTreeMap<Sender, Said>,
+    senders: BTreeMap<Sender, SenderEntry>,
     /// How many senders announce each instance.
     labels: BTreeMap<String, usize>,
+    /// The number of announcements of all senders.
     count: usize,
 }
 
-/// What one address says.
-struct Said {
-    begun: Bucket,
-    /// By their instance, lower case. Oldest first by `since`.
-    announcements: BTreeMap<String, Announced>,
+/// The announcements of one address.
+struct SenderEntry {
+    /// Limits the rate of new announcements.
+    new_budget: TokenBucket,
+    /// By instance label in lower case.
+    announcements: BTreeMap<String, Sighting>,
 }
 
-/// An announcement as far as it was heard.
-struct Announced {
+/// An announcement, possibly incomplete.
+struct Sighting {
+    /// When the first record was received.
     since: Instant,
-    until: Instant,
+    /// When it ends unless it is announced again.
+    expires: Instant,
+    /// From the SRV record.
     port: Option<u16>,
+    /// From the TXT record.
     text: Option<Text>,
-    told: Option<(BootId, SocketAddr)>,
+    /// What was reported to the core by `Sighted` and not yet withdrawn.
+    reported: Option<(BootId, SocketAddr)>,
 }
 
-/// What its TXT record says.
+/// The content of a TXT record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Text {
-    Ours(BootId),
-    /// Of another network, of another version, our own, or none that we understand.
+    /// A node of our network, with its boot id.
+    Member(BootId),
+    /// Another network or version, this node itself, or malformed.
     Foreign,
 }
 
-/// What changes by hearing something.
-pub type News = Vec<Input>;
+/// The inputs for the core that result from an operation.
+pub type Inputs = Vec<Input>;
 
 impl Sightings {
-    pub fn new(myself: BootId, network: NetworkKey) -> Sightings {
-        Sightings { myself, network, senders: BTreeMap::new(), labels: BTreeMap::new(), count: 0 }
+    /// An empty table.
+    pub fn new(own_boot: BootId, network: NetworkKey) -> Sightings {
+        Sightings { own_boot, network, senders: BTreeMap::new(), labels: BTreeMap::new(), count: 0 }
     }
 
-    /// How many instances announce themselves, from however many addresses.
+    /// The number of different instances, counted once even if announced from several addresses.
     pub fn instances(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether somebody announces this instance.
+    /// Whether an instance is in the table.
     pub fn knows(&self, label: &[u8]) -> bool {
-        readable(label).is_some_and(|label| self.labels.contains_key(&label))
+        printable(label).is_some_and(|label| self.labels.contains_key(&label))
     }
 
-    /// Announcements that need no repeating: the surest first.
+    /// The complete instances with more than half of their TTL remaining, longest first. They need not answer a query.
     pub fn known(&self, now: Instant) -> Vec<&str> {
         let mut longest = BTreeMap::<&str, u32>::new();
-        for (label, announced) in self.senders.values().flat_map(|said| &said.announcements) {
-            if announced.is_whole() && announced.left(now) > TTL / 2 {
-                let left = longest.entry(label).or_default();
-                *left = announced.left(now).max(*left);
+        for (label, sighting) in self.senders.values().flat_map(|entry| &entry.announcements) {
+            if sighting.is_complete() && sighting.remaining(now) > TTL / 2 {
+                let remaining = longest.entry(label).or_default();
+                *remaining = sighting.remaining(now).max(*remaining);
             }
         }
         let mut known: Vec<(&str, u32)> = longest.into_iter().collect();
-        known.sort_by_key(|(_, left)| Reverse(*left));
+        known.sort_by_key(|(_, remaining)| Reverse(*remaining));
         known.into_iter().map(|(label, _)| label).collect()
     }
 
-    /// Announcements of which something was not heard yet, at most one of each sender.
+    /// Incomplete instances: at most one per sender, and at most [`MAX_MISSING`].
     pub fn missing(&self) -> Vec<&str> {
         let mut missing = Vec::new();
-        for said in self.senders.values() {
-            let of_it = said.announcements.iter().find(|(_, announced)| !announced.is_whole());
-            missing.extend(of_it.map(|(label, _)| label.as_str()));
+        for entry in self.senders.values() {
+            let incomplete = entry.announcements.iter().find(|(_, sighting)| !sighting.is_complete());
+            missing.extend(incomplete.map(|(label, _)| label.as_str()));
         }
         missing.truncate(MAX_MISSING);
         missing
     }
 
-    /// Takes in a record of an announcement. `from` is where the packet came from.
-    pub fn hear(&mut self, record: &Record<'_>, from: SocketAddr, now: Instant, counters: &Counters) -> News {
-        let (Some(label), sender) = (readable(record.instance), sender(from)) else { return News::new() };
+    /// Adds a record of an announcement. `from` is the source address of the packet.
+    pub fn on_record(&mut self, record: &Record<'_>, from: SocketAddr, now: Instant, counters: &Counters) -> Inputs {
+        let (Some(label), sender) = (printable(record.instance), sender(from)) else { return Inputs::new() };
         if record.ttl == 0 {
             return self.remove(&sender, &label).into_iter().collect();
         }
-        let mut news = self.begin(sender, &label, now, counters);
-        let text = if let Data::Txt(data) = record.data { Some(self.understand(data)) } else { None };
-        let Some(announced) = self.senders.get_mut(&sender).and_then(|said| said.announcements.get_mut(&label)) else {
-            return news;
+        let mut inputs = self.insert(sender, &label, now, counters);
+        let text = if let Data::Txt(data) = record.data { Some(self.parse_text(data)) } else { None };
+        let Some(sighting) = self.senders.get_mut(&sender).and_then(|entry| entry.announcements.get_mut(&label)) else {
+            return inputs;
         };
-        announced.until = now + Duration::from_secs(record.ttl.min(TTL).into());
-        announced.text = text.or(announced.text);
+        sighting.expires = now + Duration::from_secs(record.ttl.min(TTL).into());
+        sighting.text = text.or(sighting.text);
         if let Data::Srv { port } = record.data {
-            announced.port = Some(port);
+            sighting.port = Some(port);
         }
-        news.extend(announced.tell_change(sender));
-        news
+        inputs.extend(sighting.update_report(sender));
+        inputs
     }
 
-    /// Everything that is known and still up, once more; and what is over.
-    pub fn round(&mut self, now: Instant) -> News {
-        let mut news = News::new();
-        for said in self.senders.values_mut() {
-            let over = said.announcements.extract_if(.., |_, announced| announced.until <= now);
-            news.extend(over.filter_map(|(_, announced)| announced.end()));
-            news.extend(said.announcements.values().filter_map(Announced::again));
+    /// Reports all current sightings again, and removes those that have expired.
+    pub fn round(&mut self, now: Instant) -> Inputs {
+        let mut inputs = Inputs::new();
+        for entry in self.senders.values_mut() {
+            let expired = entry.announcements.extract_if(.., |_, sighting| sighting.expires <= now);
+            inputs.extend(expired.filter_map(|(_, sighting)| sighting.withdraw()));
+            inputs.extend(entry.announcements.values().filter_map(Sighting::report));
         }
         self.sweep(now);
-        news
+        inputs
     }
 
-    /// Links have gone, or changed: what came from where we are no longer is over.
-    pub fn keep(&mut self, attached: impl Fn(&SocketAddr) -> bool, now: Instant) -> News {
-        let mut news = News::new();
-        for (sender, said) in &mut self.senders {
-            if !attached(&with_scope(sender.0, 0, sender.1)) {
-                news.extend(std::mem::take(&mut said.announcements).into_values().filter_map(|gone| gone.end()));
+    /// Removes the sightings of all senders that are no longer on an attached link.
+    pub fn retain_attached(&mut self, is_attached: impl Fn(&SocketAddr) -> bool, now: Instant) -> Inputs {
+        let mut inputs = Inputs::new();
+        for (sender, entry) in &mut self.senders {
+            if !is_attached(&with_scope(sender.0, 0, sender.1)) {
+                inputs.extend(
+                    std::mem::take(&mut entry.announcements).into_values().filter_map(|sighting| sighting.withdraw()),
+                );
             }
         }
         self.sweep(now);
-        news
+        inputs
     }
 
-    /// Makes a place for an announcement, if there is none and one may be had. Somebody else's may end by it.
-    fn begin(&mut self, sender: Sender, label: &str, now: Instant, counters: &Counters) -> News {
+    /// Adds an empty sighting, unless it exists or a limit forbids it. May evict a sighting of another sender.
+    fn insert(&mut self, sender: Sender, label: &str, now: Instant, counters: &Counters) -> Inputs {
         let known = self.senders.get(&sender);
-        if known.is_some_and(|said| said.announcements.contains_key(label)) {
-            return News::new();
+        if known.is_some_and(|entry| entry.announcements.contains_key(label)) {
+            return Inputs::new();
         }
-        let own = known.map_or(0, |said| said.announcements.len());
-        let mut news: News = self.make_room_for(&sender).into_iter().collect();
-        let fresh =
-            || Said { begun: Bucket::new(BEGUN_PER_SECOND, MAX_OF_ONE as f64, now), announcements: BTreeMap::new() };
-        if !self.senders.entry(sender).or_insert_with(fresh).begun.take(now) {
+        let own = known.map_or(0, |entry| entry.announcements.len());
+        let mut inputs: Inputs = self.evict_sender_for(&sender).into_iter().collect();
+        let new_entry = || SenderEntry {
+            new_budget: TokenBucket::new(NEW_PER_SECOND, MAX_PER_SENDER as f64, now),
+            announcements: BTreeMap::new(),
+        };
+        if !self.senders.entry(sender).or_insert_with(new_entry).new_budget.take(now) {
             counters.sightings_dropped.add();
-            return news;
+            return inputs;
         }
-        if own >= MAX_OF_ONE {
-            news.extend(self.remove_oldest(&sender));
+        if own >= MAX_PER_SENDER {
+            inputs.extend(self.remove_oldest(&sender));
         } else if self.count >= MAX_SIGHTINGS {
             counters.sightings_dropped.add();
-            match self.greediest(own) {
-                Some(greedy) => news.extend(self.remove_oldest(&greedy)),
-                None => return news,
+            match self.largest_sender(own) {
+                Some(largest) => inputs.extend(self.remove_oldest(&largest)),
+                None => return inputs,
             }
         }
-        if let Some(said) = self.senders.get_mut(&sender) {
-            let announced = Announced { since: now, until: now, port: None, text: None, told: None };
-            said.announcements.insert(label.to_owned(), announced);
+        if let Some(entry) = self.senders.get_mut(&sender) {
+            let sighting = Sighting { since: now, expires: now, port: None, text: None, reported: None };
+            entry.announcements.insert(label.to_owned(), sighting);
             self.count += 1;
             *self.labels.entry(label.to_owned()).or_default() += 1;
         }
-        news
+        inputs
     }
 
-    /// Who has most announcements, and more than whoever has this many and wants one more. A newcomer takes the oldest of
-    /// all: it need be told but once.
-    fn greediest(&self, own: usize) -> Option<Sender> {
-        let oldest = |said: &Said| said.announcements.values().map(|announced| announced.since).min();
-        let greediest = self.senders.iter().max_by_key(|(_, said)| (said.announcements.len(), Reverse(oldest(said))));
-        greediest.filter(|(_, said)| own == 0 || said.announcements.len() > own + 1).map(|(sender, _)| *sender)
+    /// The sender that must give up an announcement for one with `own` announcements: the sender with the most, and among
+    /// equals the one with the oldest, if it has more than `own + 1`. For a new sender any number is enough, because the
+    /// core needs only one report to dial.
+    fn largest_sender(&self, own: usize) -> Option<Sender> {
+        let oldest = |entry: &SenderEntry| entry.announcements.values().map(|sighting| sighting.since).min();
+        let largest = self.senders.iter().max_by_key(|(_, entry)| (entry.announcements.len(), Reverse(oldest(entry))));
+        largest.filter(|(_, entry)| own == 0 || entry.announcements.len() > own + 1).map(|(sender, _)| *sender)
     }
 
-    /// Where there are too many senders, one of nothing goes; if each has something, then each has one thing, and the oldest
-    /// goes with its sender.
-    fn make_room_for(&mut self, newcomer: &Sender) -> Option<Input> {
-        if self.senders.len() < MAX_SIGHTINGS || self.senders.contains_key(newcomer) {
+    /// Makes space for a new sender if there are too many: removes one without announcements. If there is none, every sender
+    /// has exactly one, and the sender with the oldest is removed.
+    fn evict_sender_for(&mut self, new_sender: &Sender) -> Option<Input> {
+        if self.senders.len() < MAX_SIGHTINGS || self.senders.contains_key(new_sender) {
             return None;
         }
-        let silent = self.senders.iter().find(|(_, said)| said.announcements.is_empty()).map(|(sender, _)| *sender);
-        let victim = silent.or_else(|| self.greediest(0))?;
-        let ended = self.remove_oldest(&victim);
+        let empty = self.senders.iter().find(|(_, entry)| entry.announcements.is_empty()).map(|(sender, _)| *sender);
+        let victim = empty.or_else(|| self.largest_sender(0))?;
+        let removal = self.remove_oldest(&victim);
         self.senders.remove(&victim);
-        ended
+        removal
     }
 
-    fn understand(&self, data: &[u8]) -> Text {
-        let ours = || {
+    /// Interprets the data of a TXT record.
+    fn parse_text(&self, data: &[u8]) -> Text {
+        let member = || {
             let boot = BootId(u64::from_be_bytes(unhex(text(data, "b")?)?));
             let tag: [u8; 8] = unhex(text(data, "t")?)?;
-            let ours = text(data, "v") == Some(VERSION.as_bytes()) && boot != self.myself;
-            (ours && self.network.owns_tag(&tag, boot)).then_some(boot)
+            let is_candidate = text(data, "v") == Some(VERSION.as_bytes()) && boot != self.own_boot;
+            (is_candidate && self.network.owns_tag(&tag, boot)).then_some(boot)
         };
-        ours().map_or(Text::Foreign, Text::Ours)
+        member().map_or(Text::Foreign, Text::Member)
     }
 
     fn remove(&mut self, sender: &Sender, label: &str) -> Option<Input> {
         let removed = self.senders.get_mut(sender)?.announcements.remove(label)?;
         self.count -= 1;
-        if let Entry::Occupied(mut often) = self.labels.entry(label.to_owned()) {
-            *often.get_mut() -= 1;
-            if *often.get() == 0 {
-                often.remove();
+        if let Entry::Occupied(mut senders) = self.labels.entry(label.to_owned()) {
+            *senders.get_mut() -= 1;
+            if *senders.get() == 0 {
+                senders.remove();
             }
         }
-        removed.end()
+        removed.withdraw()
     }
 
     fn remove_oldest(&mut self, sender: &Sender) -> Option<Input> {
-        let said = &self.senders.get(sender)?.announcements;
-        let oldest = said.iter().min_by_key(|(_, announced)| announced.since)?.0.clone();
+        let entry = &self.senders.get(sender)?.announcements;
+        let oldest = entry.iter().min_by_key(|(_, sighting)| sighting.since)?.0.clone();
         self.remove(sender, &oldest)
     }
 
-    /// Forgets senders of nothing who have not begun anything lately, and counts what is left.
+    /// Removes senders that have no announcements and a full budget, and recounts the rest.
     fn sweep(&mut self, now: Instant) {
-        self.senders.retain(|_, said| !said.announcements.is_empty() || !said.begun.is_full(now));
+        self.senders.retain(|_, entry| !entry.announcements.is_empty() || !entry.new_budget.is_full(now));
         self.labels.clear();
-        for label in self.senders.values().flat_map(|said| said.announcements.keys()) {
+        for label in self.senders.values().flat_map(|entry| entry.announcements.keys()) {
             *self.labels.entry(label.clone()).or_default() += 1;
         }
         self.count = self.labels.values().sum();
     }
 }
 
-impl Announced {
-    fn is_whole(&self) -> bool {
+impl Sighting {
+    fn is_complete(&self) -> bool {
         self.port.is_some() && self.text.is_some()
     }
 
-    fn left(&self, now: Instant) -> u32 {
-        self.until.saturating_duration_since(now).as_secs() as u32
+    fn remaining(&self, now: Instant) -> u32 {
+        self.expires.saturating_duration_since(now).as_secs() as u32
     }
 
-    /// Tells what it has come to say, if that is not what was told.
-    fn tell_change(&mut self, (ip, scope): Sender) -> News {
+    /// Reports the current content if it differs from what was reported before.
+    fn update_report(&mut self, (ip, scope): Sender) -> Inputs {
         let now = match (self.port, self.text) {
-            (Some(port), Some(Text::Ours(boot))) if port != 0 => Some((boot, with_scope(ip, port, scope))),
+            (Some(port), Some(Text::Member(boot))) if port != 0 => Some((boot, with_scope(ip, port, scope))),
             _ => None,
         };
-        if now == self.told {
-            return News::new();
+        if now == self.reported {
+            return Inputs::new();
         }
-        let before = std::mem::replace(&mut self.told, now);
-        let over = before.map(|(boot, addr)| Input::Unsighted { boot, addr });
-        over.into_iter().chain(self.again()).collect()
+        let previous = std::mem::replace(&mut self.reported, now);
+        let withdrawn = previous.map(|(boot, addr)| Input::Unsighted { boot, addr });
+        withdrawn.into_iter().chain(self.report()).collect()
     }
 
-    fn again(&self) -> Option<Input> {
-        self.told.map(|(boot, addr)| Input::Sighted { boot, addr })
+    fn report(&self) -> Option<Input> {
+        self.reported.map(|(boot, addr)| Input::Sighted { boot, addr })
     }
 
-    fn end(self) -> Option<Input> {
-        self.told.map(|(boot, addr)| Input::Unsighted { boot, addr })
+    fn withdraw(self) -> Option<Input> {
+        self.reported.map(|(boot, addr)| Input::Unsighted { boot, addr })
     }
 }
 
@@ -286,10 +304,10 @@ fn sender(from: SocketAddr) -> Sender {
     (from.ip(), scope)
 }
 
-/// A label we can write again: anything else names no node.
-fn readable(label: &[u8]) -> Option<String> {
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'.';
-    (label.len() <= MAX_LABEL && label.iter().all(is_plain))
+/// The label in lower case, if it is printable ASCII without dots. Other labels are not those of nodes.
+fn printable(label: &[u8]) -> Option<String> {
+    let is_printable = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'.';
+    (label.len() <= MAX_LABEL && label.iter().all(is_printable))
         .then(|| String::from_utf8_lossy(label).to_ascii_lowercase())
 }
 

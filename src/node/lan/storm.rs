@@ -1,10 +1,10 @@
-//! Whether so many packets come that the responder must not read them.
+//! Detects packet rates at which the responder must be stopped.
 //!
-//! mdns-sd reads for as long as there is something to read and remembers without a bound, so it must be stopped early: a
-//! storm is known by a tenth of a second of it, and is over after five seconds of calm.
+//! mdns-sd reads as long as there is input, and its cache has no limit, so it must be stopped early. A storm is detected
+//! within a tenth of a second and ends after about five seconds of calm.
 //!
-//! A crowd is no storm: when somebody joins a hall of two hundred, four hundred answers come together. So of each sender a
-//! few packets are free, and only what comes on top of them counts, or all together when it is far too much.
+//! A crowd is not a storm: a node that joins two hundred others gets four hundred answers at once. A few packets per source
+//! address are therefore free. Only packets beyond these count towards a storm, unless the total is very high.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,80 +14,90 @@ use tokio::time::Instant;
 
 use crate::node::clock::random;
 
+/// Length of the window in which packets are counted.
 const WINDOW: Duration = Duration::from_millis(100);
-/// Packets of one address in a window that do not count: what a host with a few nodes says at once.
-const FREE: usize = 8;
-/// Packets in a window, beyond those that are free, that make a storm, and that keep it going.
-const STORM: usize = 60;
-const UNREST: usize = 20;
-/// All packets in a window that make a storm, whoever says them, and that keep it going. So many take the responder a tenth
-/// of a core.
-const FLOOD: usize = 1000;
-const SWELL: usize = 300;
-/// Up to a fifth longer, so that those whom a storm has silenced do not speak in chorus.
+/// Packets per address and window that do not count. A host with a few nodes sends as many at once.
+const FREE_PER_SENDER: usize = 8;
+/// Packets per window, beyond the free ones, that start a storm.
+const START_EXCESS: usize = 60;
+/// Packets per window, beyond the free ones, that extend a storm.
+const EXTEND_EXCESS: usize = 20;
+/// Packets per window from all addresses, free ones included, that start a storm. The responder needs a tenth of a core for
+/// them.
+const START_TOTAL: usize = 1000;
+/// Packets per window from all addresses, free ones included, that extend a storm.
+const EXTEND_TOTAL: usize = 300;
+/// Calm after which a storm ends. Up to a fifth is added at random, so that the responders of all nodes do not restart at
+/// the same time.
 const CALM: Duration = Duration::from_secs(5);
-/// A longer packet counts as several, for it holds the records of several.
+/// Bytes per unit of weight. A longer packet counts as several, because it holds the records of several.
 const FRAME: usize = 1500;
 
-/// What came lately.
+/// Counts the packets of the current window.
 #[derive(Debug)]
-pub struct Storm {
-    window: Instant,
+pub struct StormDetector {
+    window_start: Instant,
+    /// The weight of the packets in the window, by source address.
     senders: BTreeMap<IpAddr, usize>,
-    all: usize,
-    beyond: usize,
-    /// When there was unrest last and how much calm must follow, while it storms.
-    unrest: Option<(Instant, Duration)>,
+    /// The weight of all packets in the window.
+    total: usize,
+    /// The weight beyond what is free for each sender.
+    excess: usize,
+    /// During a storm: the last time a limit was exceeded, and how much calm must follow.
+    active: Option<(Instant, Duration)>,
 }
 
-/// For how many packets one counts.
+/// The number of packets that a packet of `len` bytes counts as.
 pub fn weight(len: usize) -> usize {
     1 + len / FRAME
 }
 
-impl Storm {
-    pub fn new(now: Instant) -> Storm {
-        Storm { window: now, senders: BTreeMap::new(), all: 0, beyond: 0, unrest: None }
+impl StormDetector {
+    /// No storm, and an empty window.
+    pub fn new(now: Instant) -> StormDetector {
+        StormDetector { window_start: now, senders: BTreeMap::new(), total: 0, excess: 0, active: None }
     }
 
-    /// Counts a packet. True if with it a storm begins.
-    pub fn begins_with(&mut self, sender: IpAddr, len: usize, now: Instant) -> bool {
-        if now.saturating_duration_since(self.window) >= WINDOW {
-            self.window = now;
+    /// Counts a packet. Returns `true` if it starts a storm.
+    pub fn count(&mut self, sender: IpAddr, len: usize, now: Instant) -> bool {
+        if now.saturating_duration_since(self.window_start) >= WINDOW {
+            self.window_start = now;
             self.senders.clear();
-            (self.all, self.beyond) = (0, 0);
+            (self.total, self.excess) = (0, 0);
         }
         let weight = weight(len);
-        self.all += weight;
-        // Beyond a flood it does not matter who says more.
-        if self.all <= FLOOD {
-            let said = self.senders.entry(sender).or_default();
-            self.beyond += (*said + weight).saturating_sub(FREE).min(weight);
-            *said += weight;
+        self.total += weight;
+        // Once the total limit is reached, the source addresses no longer matter.
+        if self.total <= START_TOTAL {
+            let packets = self.senders.entry(sender).or_default();
+            self.excess += (*packets + weight).saturating_sub(FREE_PER_SENDER).min(weight);
+            *packets += weight;
         }
-        let (beyond, all) = if self.rages() { (UNREST, SWELL) } else { (STORM, FLOOD) };
-        (self.beyond >= beyond || self.all >= all) && self.rage(now)
+        let (excess_limit, total_limit) =
+            if self.is_active() { (EXTEND_EXCESS, EXTEND_TOTAL) } else { (START_EXCESS, START_TOTAL) };
+        (self.excess >= excess_limit || self.total >= total_limit) && self.start(now)
     }
 
-    /// It storms from now on, whatever came. True if it did not before.
-    pub fn rage(&mut self, now: Instant) -> bool {
+    /// Starts or extends a storm, independent of the counts. Returns `true` if none was active.
+    pub fn start(&mut self, now: Instant) -> bool {
         let [chance] = random::<1>();
         let calm = CALM + CALM / 5 * u32::from(chance) / 255;
-        self.unrest.replace((now, calm)).is_none()
+        self.active.replace((now, calm)).is_none()
     }
 
-    pub fn rages(&self) -> bool {
-        self.unrest.is_some()
+    /// Whether a storm is active.
+    pub fn is_active(&self) -> bool {
+        self.active.is_some()
     }
 
-    /// When it is over if nothing more comes.
-    pub fn next(&self) -> Option<Instant> {
-        self.unrest.map(|(unrest, calm)| unrest + calm)
+    /// When the storm ends if no further packets arrive.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.active.map(|(last, calm)| last + calm)
     }
 
-    /// True once for every storm.
-    pub fn is_newly_over(&mut self, now: Instant) -> bool {
-        self.unrest.take_if(|(unrest, calm)| *unrest + *calm <= now).is_some()
+    /// Ends the storm if it has been calm for long enough. Returns `true` once per storm.
+    pub fn end_if_calm(&mut self, now: Instant) -> bool {
+        self.active.take_if(|(last, calm)| *last + *calm <= now).is_some()
     }
 }
 
@@ -99,56 +109,56 @@ mod tests {
         std::net::Ipv4Addr::from(0x0a00_0000 + n).into()
     }
 
-    /// Packets of so many senders at a steady rate, for so long: after which one a storm begins.
-    fn begins(per_second: u32, senders: u32, len: usize, seconds: u32) -> Option<u32> {
+    /// Sends packets from `senders` addresses at a steady rate. Returns the number of the packet that starts a storm.
+    fn storm_start(per_second: u32, senders: u32, len: usize, seconds: u32) -> Option<u32> {
         let start = Instant::now();
-        let mut storm = Storm::new(start);
+        let mut storm = StormDetector::new(start);
         let at = |n| start + Duration::from_secs(1) * n / per_second;
-        (0..per_second * seconds).find(|n| storm.begins_with(ip(n % senders), len, at(*n)))
+        (0..per_second * seconds).find(|n| storm.count(ip(n % senders), len, at(*n)))
     }
 
     #[test]
-    fn a_storm_is_known_by_its_first_packets_whether_one_makes_it_or_many_do() {
-        assert_eq!(begins(10_000, 1, 300, 1), Some(67));
-        assert_eq!(begins(1_000, 1, 300, 1), Some(67));
-        assert_eq!(begins(10_000, 30, 300, 1), Some(30 * 8 + 59));
-        assert_eq!(begins(20_000, 2_000, 300, 1), Some(999));
-        assert!(begins(200, 1, 9000, 1).is_some(), "by weight");
+    fn a_storm_from_one_or_many_addresses_is_detected_by_its_first_packets() {
+        assert_eq!(storm_start(10_000, 1, 300, 1), Some(67));
+        assert_eq!(storm_start(1_000, 1, 300, 1), Some(67));
+        assert_eq!(storm_start(10_000, 30, 300, 1), Some(30 * 8 + 59));
+        assert_eq!(storm_start(20_000, 2_000, 300, 1), Some(999));
+        assert!(storm_start(200, 1, 9000, 1).is_some(), "by weight");
     }
 
     #[test]
-    fn a_busy_host_is_no_storm_and_four_hundred_answers_in_a_crowd_are_none() {
-        assert_eq!(begins(600, 1, 300, 60), None);
-        assert_eq!(begins(4_000, 400, 300, 1), None);
+    fn a_busy_host_and_four_hundred_answers_of_a_crowd_are_not_a_storm() {
+        assert_eq!(storm_start(600, 1, 300, 60), None);
+        assert_eq!(storm_start(4_000, 400, 300, 1), None);
     }
 
     #[test]
-    fn it_is_over_after_some_seconds_of_calm_and_is_told_once() {
+    fn a_storm_ends_once_after_a_few_seconds_of_calm() {
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
-        let mut storm = Storm::new(start);
-        let begun = (0..3 * 60).filter(|_| storm.begins_with(ip(1), 300, start)).count();
-        assert_eq!((begun, storm.rages()), (1, true));
+        let mut storm = StormDetector::new(start);
+        let started = (0..3 * 60).filter(|_| storm.count(ip(1), 300, start)).count();
+        assert_eq!((started, storm.is_active()), (1, true));
         for millis in (0..10_000).step_by(3) {
-            assert!(!storm.begins_with(ip(1), 300, after(millis)), "it goes on");
-            assert!(!storm.is_newly_over(after(millis)));
+            assert!(!storm.count(ip(1), 300, after(millis)), "it has started already");
+            assert!(!storm.end_if_calm(after(millis)));
         }
         for millis in (10_000..14_900).step_by(20) {
-            assert!(!storm.begins_with(ip(1), 300, after(millis)), "some packets are no unrest");
-            assert!(!storm.is_newly_over(after(millis)));
+            assert!(!storm.count(ip(1), 300, after(millis)), "a few packets do not extend it");
+            assert!(!storm.end_if_calm(after(millis)));
         }
-        let over = storm.next().expect("it rages");
-        assert!((after(14_900)..=after(16_000)).contains(&over));
-        assert!(storm.is_newly_over(over) && !storm.is_newly_over(over) && !storm.rages());
+        let end = storm.deadline().expect("a storm is active");
+        assert!((after(14_900)..=after(16_000)).contains(&end));
+        assert!(storm.end_if_calm(end) && !storm.end_if_calm(end) && !storm.is_active());
     }
 
     #[test]
-    fn senders_without_end_take_bounded_memory() {
+    fn the_number_of_tracked_senders_is_bounded() {
         let start = Instant::now();
-        let mut storm = Storm::new(start);
+        let mut storm = StormDetector::new(start);
         (0..100_000).for_each(|n| {
-            storm.begins_with(ip(n), 300, start);
+            storm.count(ip(n), 300, start);
         });
-        assert!(storm.senders.len() <= FLOOD);
+        assert!(storm.senders.len() <= START_TOTAL);
     }
 }

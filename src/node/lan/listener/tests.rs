@@ -4,7 +4,7 @@ use super::*;
 use crate::id::BootId;
 use crate::identity::network::NetworkKey;
 
-fn asked(questions: &[(&str, u16)], known: &[&str], ttl: u32) -> Question {
+fn query(questions: &[(&str, u16)], known: &[&str], ttl: u32) -> Query {
     let key = NetworkKey::open();
     let me = Announcement { label: "me".to_owned(), ..Announcement::new(BootId(1), &key, 5) };
     let sightings = Sightings::new(BootId(1), key);
@@ -16,33 +16,35 @@ fn asked(questions: &[(&str, u16)], known: &[&str], ttl: u32) -> Question {
         .map(|label| record("_darkchat._udp.local", kind::PTR, ttl, &name(&format!("{label}._darkchat._udp.local"))))
         .collect();
     let bytes = packet_of(&questions, &known);
-    listener.read_question(Packet::read(&bytes).unwrap(), &me).unwrap()
+    listener.read_query(Packet::read(&bytes).unwrap(), &me).unwrap()
 }
 
-const WHO: (&str, u16) = ("_darkchat._udp.local", kind::PTR);
+const INSTANCES: (&str, u16) = ("_darkchat._udp.local", kind::PTR);
 
 #[test]
-fn whoever_asks_who_is_there_wants_us_unless_they_know_us_for_a_while() {
-    let plain = asked(&[WHO], &[], 0);
-    assert!(plain.who_is_there && plain.wants_us && !plain.is_odd && !plain.knows_us && !plain.knows_more);
-    let knows = asked(&[WHO], &["ME"], 4500);
-    assert!(knows.who_is_there && knows.knows_us && !knows.wants_us && !knows.knows_more);
-    assert!(asked(&[WHO], &["me"], 10).wants_us, "what is nearly over is said again");
-    assert!(asked(&[WHO], &["stranger"], 4500).knows_more);
-}
-
-#[test]
-fn questions_about_our_instance_want_us_and_those_about_others_do_not() {
-    let of = |label: &str| asked(&[(&format!("{label}._darkchat._udp.local"), kind::SRV)], &[], 0);
-    assert!(of("Me").wants_us && !of("Me").who_is_there);
-    assert_eq!(of("you"), Question { id: 7, ..Question::default() });
-    assert_eq!(asked(&[("_other._udp.local", kind::PTR)], &[], 0), Question { id: 7, ..Question::default() });
+fn a_query_for_instances_wants_an_answer_unless_it_lists_us_with_enough_time_to_live() {
+    let plain = query(&[INSTANCES], &[], 0);
+    assert!(
+        plain.asks_for_instances && plain.wants_answer && !plain.is_unusual && !plain.lists_us && !plain.lists_unknown
+    );
+    let knows = query(&[INSTANCES], &["ME"], 4500);
+    assert!(knows.asks_for_instances && knows.lists_us && !knows.wants_answer && !knows.lists_unknown);
+    assert!(query(&[INSTANCES], &["me"], 10).wants_answer, "an answer that expires soon is repeated");
+    assert!(query(&[INSTANCES], &["unknown"], 4500).lists_unknown);
 }
 
 #[test]
-fn a_question_that_the_responder_overlooks_is_noted_with_its_spelling() {
-    let odd = asked(&[("_DARKCHAT._udp.local", kind::PTR)], &[], 0);
-    assert!(odd.is_odd && odd.wants_us);
-    assert_eq!(odd.spelled, [&name("_DARKCHAT._udp.local")[..], &[0, 12, 0, 1]].concat());
-    assert!(asked(&[("_darkchat._udp.local", kind::ANY)], &[], 0).is_odd);
+fn a_question_about_our_instance_wants_an_answer_and_one_about_another_does_not() {
+    let of = |label: &str| query(&[(&format!("{label}._darkchat._udp.local"), kind::SRV)], &[], 0);
+    assert!(of("Me").wants_answer && !of("Me").asks_for_instances);
+    assert_eq!(of("you"), Query { id: 7, ..Query::default() });
+    assert_eq!(query(&[("_other._udp.local", kind::PTR)], &[], 0), Query { id: 7, ..Query::default() });
+}
+
+#[test]
+fn a_query_that_the_responder_ignores_is_reported_with_its_first_question() {
+    let odd = query(&[("_DARKCHAT._udp.local", kind::PTR)], &[], 0);
+    assert!(odd.is_unusual && odd.wants_answer);
+    assert_eq!(odd.question, [&name("_DARKCHAT._udp.local")[..], &[0, 12, 0, 1]].concat());
+    assert!(query(&[("_darkchat._udp.local", kind::ANY)], &[], 0).is_unusual);
 }

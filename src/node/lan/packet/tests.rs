@@ -15,7 +15,7 @@ fn question(of: &str, kind: u16) -> Vec<u8> {
     [&name(of), &kind.to_be_bytes()[..], &[0, 1]].concat()
 }
 
-/// An answer if there is no question.
+/// A response if there are no questions, otherwise a query.
 pub fn packet_of(questions: &[Vec<u8>], answers: &[Vec<u8>]) -> Vec<u8> {
     let flags = if questions.is_empty() { RESPONSE } else { 0 };
     let counts = [7, flags, questions.len() as u16, answers.len() as u16, 0, 0];
@@ -23,7 +23,7 @@ pub fn packet_of(questions: &[Vec<u8>], answers: &[Vec<u8>]) -> Vec<u8> {
     [head, questions.concat(), answers.concat()].concat()
 }
 
-pub fn items(bytes: &[u8]) -> Vec<Result<Item<'_>, Garbled>> {
+pub fn items(bytes: &[u8]) -> Vec<Result<Item<'_>, Malformed>> {
     Packet::read(bytes).map(|packet| packet.items().collect()).unwrap_or_default()
 }
 
@@ -42,7 +42,7 @@ fn announcement() -> Vec<u8> {
 }
 
 #[test]
-fn of_an_announcement_only_what_is_about_our_service_is_taken() {
+fn only_records_of_our_service_are_read_from_an_announcement() {
     let bytes = announcement();
     let packet = Packet::read(&bytes).unwrap();
     assert!(packet.response && packet.id == 7);
@@ -53,7 +53,7 @@ fn of_an_announcement_only_what_is_about_our_service_is_taken() {
 }
 
 #[test]
-fn other_services_and_what_is_under_an_instance_are_not_about_our_service() {
+fn other_services_and_names_below_an_instance_are_ignored() {
     for of in ["_other._udp.local", "local", "x._darkchat._tcp.local", "a.b._darkchat._udp.local", "_darkchat._udp"] {
         let records = [record(of, kind::PTR, 9, &name(AB12)), record(of, kind::TXT, 9, b""), record(of, 1, 9, b"")];
         assert_eq!(items(&packet_of(&[], &records)), [Ok(Item::Other); 3], "{of}");
@@ -64,18 +64,18 @@ fn other_services_and_what_is_under_an_instance_are_not_about_our_service() {
 }
 
 #[test]
-fn a_question_says_what_is_asked_and_whether_any_library_understands_it() {
+fn questions_about_our_service_are_recognized_in_any_form() {
     let is = |of, kind, item| assert_eq!(items(&packet_of(&[question(of, kind)], &[])), [Ok(item)], "{of} {kind}");
-    is(SERVICE_NAME, kind::PTR, Item::WhoIsThere { plain: true });
-    is("_dArkchat._udp.local", kind::PTR, Item::WhoIsThere { plain: false });
-    is(SERVICE_NAME, kind::ANY, Item::WhoIsThere { plain: false });
+    is(SERVICE_NAME, kind::PTR, Item::ServiceQuestion { exact: true });
+    is("_dArkchat._udp.local", kind::PTR, Item::ServiceQuestion { exact: false });
+    is(SERVICE_NAME, kind::ANY, Item::ServiceQuestion { exact: false });
     is(SERVICE_NAME, kind::SRV, Item::Other);
-    is(AB12, kind::ANY, Item::WhatOf(b"ab12"));
+    is(AB12, kind::ANY, Item::InstanceQuestion(b"ab12"));
     is("ab12.local", kind::ANY, Item::Other);
 }
 
 #[test]
-fn the_first_question_is_given_back_as_it_was_asked_and_only_if_it_names_the_service_in_full() {
+fn the_first_question_is_returned_unchanged_and_only_if_it_names_the_service_uncompressed() {
     let odd = question("_dArkchat._UDP.local", kind::PTR);
     assert_eq!(Packet::read(&packet_of(std::slice::from_ref(&odd), &[])).unwrap().first_question(), Some(&odd[..]));
     for other in [question("_other._udp.local", kind::PTR), vec![0xc0, 4, 0, 12, 0, 1], vec![9], vec![]] {
@@ -85,18 +85,18 @@ fn the_first_question_is_given_back_as_it_was_asked_and_only_if_it_names_the_ser
 }
 
 #[test]
-fn pointers_that_lead_forwards_or_in_circles_are_refused() {
+fn forward_and_cyclic_pointers_are_malformed() {
     for pointer in [12u16, 14, 100, 0x3fff] {
         let mut bytes = vec![0; HEADER];
         bytes[5] = 1;
         bytes.extend_from_slice(&(0xc000 | pointer).to_be_bytes());
         bytes.extend_from_slice(&[0, 12, 0, 1]);
-        assert!(matches!(items(&bytes)[..], [Err(Garbled)]), "{pointer}");
+        assert!(matches!(items(&bytes)[..], [Err(Malformed)]), "{pointer}");
     }
 }
 
 #[test]
-fn a_name_longer_than_a_name_may_be_is_refused() {
+fn a_name_beyond_the_maximum_length_is_malformed() {
     let mut bytes = vec![0; HEADER];
     bytes[5] = 1;
     for _ in 0..5 {
@@ -104,24 +104,24 @@ fn a_name_longer_than_a_name_may_be_is_refused() {
         bytes.extend_from_slice(&[b'a'; 63]);
     }
     bytes.extend_from_slice(&[0, 0, 12, 0, 1]);
-    assert!(matches!(items(&bytes)[..], [Err(Garbled)]));
+    assert!(matches!(items(&bytes)[..], [Err(Malformed)]));
 }
 
 #[test]
-fn counts_that_claim_more_than_there_is_are_refused() {
+fn counts_beyond_the_content_are_malformed() {
     let bytes = [0, 0, 0x84, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-    assert!(matches!(items(&bytes)[..], [Err(Garbled)]));
+    assert!(matches!(items(&bytes)[..], [Err(Malformed)]));
 }
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn parsing_any_bytes_does_not_panic_and_is_bounded(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         assert!(items(&bytes).len() <= MAX_ITEMS);
         Packet::read(&bytes).map(|packet| packet.first_question()).ok();
     }
 
     #[test]
-    fn a_packet_with_a_byte_changed_or_cut_off_is_read_or_refused(at in 0..200usize, byte: u8, cut: bool) {
+    fn parsing_a_corrupted_or_truncated_announcement_does_not_panic_and_is_bounded(at in 0..200usize, byte: u8, cut: bool) {
         let mut bytes = announcement();
         let at = at % bytes.len();
         bytes[at] = byte;
@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_text_with_or_without_the_key(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn text_of_any_bytes_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         text(&bytes, "b");
     }
 }
