@@ -53,7 +53,7 @@ pub enum BadNetworkKey {
     #[error("it is empty")]
     Empty,
     /// A line has the wrong form. Holds its number, counted from 1.
-    #[error("line {0} is not understood; a network key file is what `darknode network new` prints")]
+    #[error("line {0} is not understood")]
     Line(usize),
     /// The `network` line is missing.
     #[error("it names no network; a network key file is what `darknode network new` prints")]

@@ -202,9 +202,9 @@ pub const MAX_UNOPENED: u32 = 2 * WINDOW as u32;
 /// Interval between two receipts to one session. Nobody notices a twentieth of a second; a receipt costs the two users
 /// three multiplications on the curve, a signature and a verification.
 pub const RECEIPT_PAUSE: Duration = Duration::from_millis(50);
-/// Streams in one receipt; further streams go into another one.
+/// Entries in one receipt; further ones go into another receipt.
 pub const MAX_RECEIPT_STREAMS: usize = 16;
-/// Ranges per stream in one receipt: the newest ones.
+/// Ranges in one entry of a receipt; a stream with more gaps takes several entries.
 pub const MAX_RECEIPT_RANGES: usize = 128;
 /// Ranges of all streams in one receipt, so that it fits a content however large the numbers are: 19 bytes per range, and
 /// 51 per stream.

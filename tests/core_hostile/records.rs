@@ -7,8 +7,8 @@ use darknode::proto::limits::MAX_STRIKES;
 use darknode::proto::notice::{Notice, WarningCode};
 use darknode::wire::chat::Chat;
 use darknode::wire::control::{Control, Hello, RequestUserList};
-use darknode::wire::record::{Signed, link_state};
-use darknode::wire::{Bytes, Fixed};
+use darknode::wire::record::{LinkEntry, LinkList, Signed, link_state};
+use darknode::wire::{Bytes, Fixed, List};
 
 use crate::adversary::{Person, known_list};
 use crate::victim::Victim;
@@ -173,4 +173,24 @@ fn a_key_that_claims_a_pinned_name_receives_nothing_and_causes_a_warning() {
     assert!(alice.notices().any(clash));
     alice.command(Command::Whois { user: "bob".to_owned() });
     assert!(alice.notices().any(|notice| matches!(notice, Notice::Whois(profile) if profile.id == bob.user_id())));
+}
+
+#[test]
+fn of_several_entries_about_one_user_on_a_page_the_newest_known_one_counts() {
+    let linked = |entries: &[(u8, u64)]| {
+        let (mallory, _) = two();
+        let mut alice = Victim::new(Accept::Auto);
+        let conn = alice.meet(&mallory);
+        let entry = |(state, lamport): &(u8, u64)| LinkEntry { user: alice.user, state: *state, lamport: *lamport };
+        let entries = List(entries.iter().map(entry).collect());
+        let (user, session) = (mallory.user_id(), mallory.session_id());
+        let list = LinkList { user, session, version: 1, page: 0, pages: 1, entries };
+        alice.say(conn, known_list(user, None, vec![mallory.by_session(list)], vec![]));
+        alice.notices().any(|notice| matches!(notice, Notice::Linked { .. }))
+    };
+    let (yes, no) = (link_state::LINKED, link_state::REMOVED);
+    assert!(linked(&[(yes, 7)]));
+    assert!(!linked(&[(yes, 7), (no, 9)]) && !linked(&[(no, 9), (yes, 7)]));
+    assert!(!linked(&[(yes, 7), (no, 7)]), "a tie goes to the stricter one");
+    assert!(linked(&[(no, 7), (yes, 9)]) && linked(&[(99, 9), (yes, 7)]));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use darknode::id::{Address, MessageId, SessionId, StreamId};
 use darknode::identity::{Scheme, SecretKey};
 use darknode::proto::Accept;
-use darknode::proto::event::Command;
+use darknode::proto::event::{CloseReason, Command};
 use darknode::proto::notice::{By, Notice, WarningCode};
 use darknode::proto::persist::{Entry, LinkRow, LinkState, Memory, MessageRow, Op};
 use darknode::time::{Moment, Wall};
@@ -230,4 +230,25 @@ fn a_message_stored_before_its_kind_was_known_takes_effect_once() {
     let link = alice.ops.iter().position(|op| matches!(op, Op::Link(_)));
     let learned = alice.ops.iter().position(|op| matches!(op, Op::Learned { kinds } if kinds.contains(&kind::LINK)));
     assert!(link.is_some() && link < learned, "its effect is stored before the kind is marked as learned");
+}
+
+/// The rosters in the known lists that a connection was sent.
+fn rosters_sent(node: &Victim, conn: darknode::id::ConnId) -> Vec<Signed> {
+    let rosters = |message: &Control| match message {
+        Control::DeliverKnownList(list) => list.users.iter().filter_map(|user| user.roster.clone()).collect(),
+        _ => Vec::new(),
+    };
+    node.said(conn).into_iter().flat_map(rosters).collect()
+}
+
+#[test]
+fn a_session_that_a_newer_roster_does_not_list_is_sent_that_roster_before_it_is_closed() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(2, "bob");
+    let newer = bob.roster_of(2, &[Person::new(3, "x").session_id()], &[]);
+    let conn = alice.befriend(&bob);
+    alice.say(conn, known_list(bob.user_id(), Some(newer.clone()), vec![], vec![]));
+    assert_eq!((alice.closed(conn), rosters_sent(&alice, conn)), (Some(CloseReason::Protocol), vec![newer.clone()]));
+    let again = alice.meet(&bob);
+    assert_eq!((alice.closed(again), rosters_sent(&alice, again)), (Some(CloseReason::Protocol), vec![newer]));
 }

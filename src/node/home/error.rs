@@ -130,7 +130,7 @@ pub enum HomeError {
         owner: Name,
     },
     /// The directory has no owner yet.
-    #[error("{dir} has no owner yet; start `darknode -u NAME` first", dir = .0.display())]
+    #[error("there is no identity in {dir}; give the --data-dir of a node, or start `darknode -u NAME` first", dir = .0.display())]
     NoOwner(PathBuf),
     /// This session does not hold the user key.
     #[error("{dir} does not hold the user key; its words can be shown where the user key is", dir = .0.display())]

@@ -189,7 +189,7 @@ impl Inbox {
                 to.into_iter().for_each(|to| streams.extend(self.all_of(&session, to)));
             }
             self.paused.insert(session, now + RECEIPT_PAUSE);
-            let pieces = in_pieces(streams.iter().map(|stream| self.ranges(stream)));
+            let pieces = in_pieces(streams.iter().flat_map(|stream| self.entries(stream)));
             due.extend(pieces.into_iter().map(|streams| (user, session, ReceiptBody { streams: List(streams) })));
         }
         due
@@ -200,17 +200,25 @@ impl Inbox {
         self.owed.keys().filter_map(|(_, session)| self.paused.get(session).copied()).min()
     }
 
-    /// The newest durable ranges of a stream, as a receipt states them.
-    fn ranges(&self, stream: &StreamId) -> StreamRanges {
-        let durable = self.durable.get(stream);
-        let newest: Vec<(u64, u64)> =
-            durable.map(|ranges| ranges.iter().rev().take(MAX_RECEIPT_RANGES).collect()).unwrap_or_default();
-        let ranges = newest.into_iter().rev().map(|(first, last)| Range(first, last)).collect();
-        StreamRanges { author: stream.author, epoch: stream.epoch, ranges: List(ranges), address: None }
+    /// All durable ranges of a stream, as receipts state them: [`MAX_RECEIPT_RANGES`] to an entry. A message that no entry
+    /// covers would be sent again for ever.
+    fn entries(&self, stream: &StreamId) -> Vec<StreamRanges> {
+        let ranges: Vec<Range> = self
+            .durable
+            .get(stream)
+            .into_iter()
+            .flat_map(Ranges::iter)
+            .map(|(first, last)| Range(first, last))
+            .collect();
+        let entry = |ranges: &[Range]| {
+            let ranges = List(ranges.to_vec());
+            StreamRanges { author: stream.author, epoch: stream.epoch, ranges, address: None }
+        };
+        ranges.chunks(MAX_RECEIPT_RANGES).map(entry).collect()
     }
 }
 
-/// As many streams to a receipt as fit one content.
+/// As many entries to a receipt as fit one content.
 fn in_pieces(streams: impl Iterator<Item = StreamRanges>) -> Vec<Vec<StreamRanges>> {
     let mut pieces: Vec<Vec<StreamRanges>> = Vec::new();
     let mut total = 0;
@@ -271,7 +279,9 @@ mod tests {
         let due = inbox.take_due(Ticket(9), Moment(0));
         let bodies: Vec<usize> = due.iter().map(|(.., body)| crate::wire::encode(body).len()).collect();
         assert!(bodies.iter().all(|length| *length <= crate::wire::content::MAX_BODY), "{bodies:?}");
-        assert_eq!(due.iter().map(|(.., body)| body.streams.len()).sum::<usize>(), 40);
+        let entries = || due.iter().flat_map(|(.., body)| body.streams.iter());
+        assert_eq!(entries().map(|said| said.ranges.len()).sum::<usize>(), 40 * MAX_GAPS, "no message is left out");
+        assert!(entries().all(|said| said.ranges.len() <= MAX_RECEIPT_RANGES));
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Core {
             &mut self.cx,
             user,
             WarningCode::NoKey,
-            format!("messages for {name} wait until a key card of theirs is known"),
+            format!("messages for {name} wait until an encryption key of theirs is known; it comes with them, or from others"),
         );
     }
 

@@ -69,9 +69,10 @@ impl Core {
         }
         match self.people.users.resolve(typed) {
             Resolved::One(id) => Ok(id),
-            Resolved::Unknown => {
-                Err((ErrorCode::UnknownUser, format!("nobody called {typed} is known; \\users lists who is")))
-            }
+            Resolved::Unknown => Err((
+                ErrorCode::UnknownUser,
+                format!("no known user is called {typed}; \\users lists those who are known"),
+            )),
             Resolved::Invalid(why) => Err((ErrorCode::BadName, why.to_string())),
             Resolved::Ambiguous(ids) => {
                 let handles: Vec<String> = ids.iter().map(|id| self.people.users.handle(id)).collect();
@@ -178,7 +179,7 @@ impl Core {
             return Err((ErrorCode::BadAddress, format!("{addr} cannot be dialled")));
         }
         if self.people.myself.addrs.contains(&addr) {
-            return Err((ErrorCode::BadAddress, format!("{addr} is my own address")));
+            return Err((ErrorCode::BadAddress, format!("{addr} is this node's own address")));
         }
         let dial = Dial { addr, purpose: Purpose::Ping { line, expected: None } };
         self.dial(dial, None);
@@ -190,7 +191,10 @@ impl Core {
         let ContactAddress { user: whom, addrs } = address;
         self.refuse_self(&whom)?;
         if addrs.is_empty() {
-            return Err((ErrorCode::BadAddress, "this address says who, and not where".to_owned()));
+            return Err((
+                ErrorCode::BadAddress,
+                "this address names a user but no IP address; ask for a current one, which \\me shows".to_owned(),
+            ));
         }
         self.peers.pings.await_user(line, whom, self.cx.now.moment);
         for addr in addrs {
@@ -251,7 +255,7 @@ impl Core {
 
     fn cancel(&mut self, line: Option<u64>, token: &str) -> Result<(), Failed> {
         let Some(id) = self.chat.outbox.find(token) else {
-            let message = "no message that waits has this id; \\status lists those that do".to_owned();
+            let message = "no undelivered message has this id; \\status lists them".to_owned();
             return Err((ErrorCode::BadArgument, message));
         };
         self.chat.outbox.remove(&id);
@@ -263,7 +267,7 @@ impl Core {
 
     fn prune_sessions(&mut self, line: Option<u64>, keep: u32) -> Result<(), Failed> {
         let gone = self.prune(keep as usize);
-        self.done(line, format!("forgot {gone} sessions, {} are left", self.people.sessions.count()))
+        self.done(line, format!("sessions forgotten: {gone}, left: {}", self.people.sessions.count()))
     }
 
     /// Declares this session offline to all neighbours and stops the node.
@@ -321,7 +325,7 @@ impl Core {
         self.try_lookups(settled);
         for lookup in self.commands.lookups.take_overdue(self.cx.now.moment) {
             let (Command::Chat { user } | Command::Add { user }) = lookup.command else { continue };
-            let message = format!("nobody called {user} is known or near; \\users lists who is");
+            let message = format!("no user called {user} is known or near; \\users lists those who are known");
             self.cx.notice(lookup.line, Notice::Error { code: ErrorCode::UnknownUser, message });
         }
         for user in self.commands.lookups.take_found() {

@@ -17,7 +17,7 @@ use crate::proto::peers::connections::{Neighbour, Remaining, Verdict};
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::persist::Provenance;
 use crate::time::Moment;
-use crate::wire::control::{Control, Hello, RequestUserList};
+use crate::wire::control::{Control, Hello, KnownUser, RequestUserList};
 use crate::wire::record::{Declaration, KeyCard, Roster};
 
 /// The verified records of a hello.
@@ -29,7 +29,7 @@ impl Core {
         let dial = new.dial.and_then(|id| self.peers.dials.finish(&id));
         if new.session == self.cx.me {
             self.cx.out.push(Output::Close { conn: new.conn, reason: CloseReason::Myself });
-            self.fail_ping(dial.as_ref(), "that address is my own");
+            self.fail_ping(dial.as_ref(), "that is this node's own address");
             return;
         }
         if self.cx.stopping || !self.ensure_capacity(&new.session) {
@@ -120,7 +120,7 @@ impl Core {
         // A newer roster than the one in the hello may be known.
         if !self.people.users.admits(&user, &session) {
             self.cx.dropped(DropReason::BadHello);
-            return self.close(conn, CloseReason::Protocol);
+            return self.close_unlisted(conn, &user);
         }
         // A session that has spoken for another user no longer does.
         for other in self.peers.connections.up_as_another_user(&session, &user) {
@@ -157,8 +157,10 @@ impl Core {
     fn refuse_unexpected_user(&mut self, conn: ConnId, session: &SessionId, addr: SocketAddr, expected: UserId) {
         self.peers.pings.take(session).iter().for_each(|ping| self.peers.pings.record_other_user(ping.line));
         if self.peers.expected.contains_key(&addr) {
-            let message =
-                format!("somebody else answers at {addr}, where {} was to be", self.people.users.handle(&expected));
+            let message = format!(
+                "another user answers at {addr}, not {}; check the address",
+                self.people.users.handle(&expected)
+            );
             self.people.warn_once(&mut self.cx, expected, WarningCode::NameClash, message);
         }
         self.close(conn, CloseReason::Surplus);
@@ -271,7 +273,7 @@ impl Core {
         }
         if self.people.myself.seq_jumps >= MAX_SEQ_JUMPS {
             let name = self.people.users.handle(user);
-            let message = format!("{name} has heard somebody else speak with this session's key; make a new session");
+            let message = format!("{name} has seen another node that uses the key of this session; stop the copy");
             let me = self.cx.config.user;
             self.people.warn_once(&mut self.cx, me, WarningCode::ClonedKey, message);
         }
@@ -287,6 +289,17 @@ impl Core {
     pub(in crate::proto) fn close(&mut self, conn: ConnId, reason: CloseReason) {
         self.cx.out.push(Output::Close { conn, reason });
         self.on_closed(conn);
+    }
+
+    /// Closes the connection of a session that its user's newest roster does not list, and sends it that roster first: it may
+    /// not know that it was unlinked, or that another session signed a roster without it. If it holds the user key, it can sign
+    /// one that lists both.
+    pub(in crate::proto) fn close_unlisted(&mut self, conn: ConnId, user: &UserId) {
+        if let Some(roster) = self.people.users.signed_roster(user) {
+            let known = KnownUser { roster: Some(roster), ..KnownUser::empty(*user) };
+            self.send_known(conn, 0, vec![known], false);
+        }
+        self.close(conn, CloseReason::Protocol);
     }
 
     /// Handles the end of a connection.

@@ -33,11 +33,8 @@ impl Core {
         if !self.people.may_keep(&user) {
             return self.cx.dropped(DropReason::ListOfStranger);
         }
-        let about_local = list.entries.iter().find(|entry| entry.user == self.cx.config.user);
-        if let Some((state, lamport)) =
-            about_local.and_then(|entry| Some((LinkState::from_wire(entry.state)?, entry.lamport)))
-        {
-            self.receive_link(user, Entry { state, lamport });
+        if let Some(entry) = newest_about(&self.cx.config.user, &list) {
+            self.receive_link(user, entry);
         }
         if self.keeps_list_of(&user) {
             self.keep_list(conn, list);
@@ -136,10 +133,15 @@ impl Core {
             return self.cx.dropped(DropReason::CardOfUnknown);
         }
         self.people.sessions.record_heard(session, user, Moment(0));
-        if self.people.sessions.update_card(&card, age, self.cx.now.moment) {
+        let now = self.cx.now.moment;
+        let before = self.people.sessions.prekey(&session, now);
+        if self.people.sessions.update_card(&card, age, now) {
             self.people.save_session(&mut self.cx, &session);
             self.announce_again(&user);
-            self.chat.sealing.want_lines(Address::from(user));
+            // A card with the same newest key opens no more than the one before.
+            if self.people.sessions.prekey(&session, now) != before {
+                self.chat.sealing.want_lines(Address::from(user));
+            }
         }
     }
 
@@ -251,7 +253,7 @@ impl Core {
     fn remove_unlisted_sessions(&mut self, user: &UserId) {
         for Peer { conn, session, .. } in self.peers.connections.of_user(user) {
             if !self.people.users.admits(user, &session) {
-                self.close(conn, CloseReason::Protocol);
+                self.close_unlisted(conn, user);
             }
         }
         for session in self.people.sessions.of_user(user).collect::<Vec<_>>() {
@@ -274,13 +276,13 @@ impl Core {
         let is_own_name =
             self.people.users.name(&user).is_some_and(|name| name.folded() == self.cx.config.name.folded());
         if is_own_name && user != self.cx.config.user {
-            let message = "somebody else goes by your name; if it is you on another device, the two can be joined as \
-                           sessions of one person";
-            return self.people.warn_once(&mut self.cx, user, WarningCode::NameClash, message.to_owned());
+            let message = "another user has your name; people who know both see one of you with an id".to_owned();
+            return self.people.warn_once(&mut self.cx, user, WarningCode::NameClash, message);
         }
         if self.people.users.clash(&user).is_some() {
             let name = self.people.users.name(&user).map(|name| name.as_str().to_owned()).unwrap_or_default();
-            let message = format!("another key goes by the name {name}; yours keeps it, this one is shown with its id");
+            let message =
+                format!("another user is also called {name} and is shown with an id; the one you know keeps the name");
             self.people.warn_once(&mut self.cx, user, WarningCode::NameClash, message);
         }
     }
@@ -292,6 +294,14 @@ impl Core {
             self.cx.notice(None, Notice::Offline { user: handle, id: user, session: *session, reason });
         }
     }
+}
+
+/// The statement of a page about a user that replaces all others of the page about them.
+fn newest_about(user: &UserId, list: &LinkList) -> Option<Entry> {
+    let about = list.entries.iter().filter(|entry| entry.user == *user);
+    let known =
+        about.filter_map(|entry| Some(Entry { state: LinkState::from_wire(entry.state)?, lamport: entry.lamport }));
+    known.reduce(|newest, entry| if entry.replaces(&newest) { entry } else { newest })
 }
 
 /// The drop reason for a refused record.

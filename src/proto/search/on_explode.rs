@@ -23,7 +23,10 @@ impl Core {
     /// Carries out `\explode`.
     pub(in crate::proto) fn explode(&mut self, line: Option<u64>) -> Result<(), (ErrorCode, String)> {
         if let Err(seconds) = self.search.floods.allow(self.cx.config.user, self.cx.now.moment) {
-            return Err((ErrorCode::BadArgument, format!("once in ten minutes; again in {seconds} s")));
+            return Err((
+                ErrorCode::BadArgument,
+                format!("\\explode works once in ten minutes; try again in {seconds} s"),
+            ));
         }
         let flood = rand_core::Rng::next_u64(&mut self.cx.rng);
         self.search.floods.open(flood, None, line, HOPS, self.cx.now.moment);
