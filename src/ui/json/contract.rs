@@ -295,6 +295,15 @@ fn the_page_names_every_code_and_no_others() {
 }
 
 #[test]
+fn codes_keep_their_spelling() {
+    let errors = "unknown-macro unknown-user ambiguous-user bad-name bad-address bad-argument no-conversation text-too-long \
+        unreachable blocked disk too-many internal";
+    let warnings = "name-clash cloned-key roster-fork unlisted no-key custody-refused disk multicast";
+    assert_eq!(error_codes().into_iter().map(error_code).collect::<Vec<_>>().join(" "), errors);
+    assert_eq!(warning_codes().into_iter().map(warning_code).collect::<Vec<_>>().join(" "), warnings);
+}
+
+#[test]
 fn the_page_names_every_macro_as_it_is_typed_and_an_event_that_answers_it() {
     let page = Page::read();
     let rows = page.rows("input");

@@ -255,42 +255,6 @@ fn answers_warnings_and_errors() {
 }
 
 #[test]
-fn codes_are_those_of_the_contract() {
-    use ErrorCode::*;
-    let codes = [
-        UnknownMacro,
-        UnknownUser,
-        AmbiguousUser,
-        BadName,
-        BadAddress,
-        BadArgument,
-        NoConversation,
-        TextTooLong,
-        Unreachable,
-        Blocked,
-        Disk,
-        Internal,
-    ];
-    let names = "unknown-macro unknown-user ambiguous-user bad-name bad-address bad-argument no-conversation text-too-long \
-        unreachable blocked disk internal";
-    assert_eq!(codes.map(error_code).join(" "), names);
-    let codes = [
-        WarningCode::NameClash,
-        WarningCode::ClonedKey,
-        WarningCode::RosterFork,
-        WarningCode::Unlisted,
-        WarningCode::CustodyRefused,
-        WarningCode::NoKey,
-        WarningCode::Disk,
-        WarningCode::Multicast,
-    ];
-    assert_eq!(
-        codes.map(warning_code).join(" "),
-        "name-clash cloned-key roster-fork unlisted custody-refused no-key disk multicast"
-    );
-}
-
-#[test]
 fn any_clock_reading_has_a_time() {
     for (wall, text) in [
         (0, "1970-01-01T00:00:00.000Z"),
