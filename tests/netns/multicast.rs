@@ -132,6 +132,21 @@ fn a_node_warns_only_once_its_own_queries_no_longer_come_back() {
     });
 }
 
+/// A query on an interface that is switched off is lost as well, but multicast is not the reason.
+#[test]
+fn a_node_whose_interface_is_switched_off_does_not_warn_of_blocked_multicast() {
+    in_a_field(|field| {
+        field.switch("lan");
+        field.desk("alice", "lan", "10.0.0.1/24");
+        let mut alice = field.node("alice");
+        field.on("alice", "ip link set eth0 down");
+        field.pass(Duration::from_secs(15));
+        let events = alice.listens(Duration::ZERO);
+        assert!(events.iter().all(|event| event["event"] != "warning"), "{events:?}");
+        crate::talk::ends_with_nothing_left(alice);
+    });
+}
+
 #[test]
 fn a_node_that_is_plugged_into_a_blocked_network_warns() {
     in_a_field(|field| {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use if_addrs::{IfAddr, IfOperStatus, Interface};
+use if_addrs::{IfAddr, Interface};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
@@ -244,14 +244,13 @@ fn bind(domain: Domain, addr: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// The links that are up. Point-to-point interfaces (tunnels, dial-up) are excluded. Loopback has IPv4 only, because IPv6
-/// multicast does not work on it.
+/// The links that are up. An interface without a carrier has the status `Unknown` on Unix, so only `Up` counts.
+/// Point-to-point interfaces (tunnels, dial-up) are excluded. Loopback has IPv4 only, because IPv6 multicast does not work
+/// on it.
 fn links(interfaces: &[Interface]) -> BTreeMap<Index, Link> {
     let mut links = BTreeMap::<Index, Link>::new();
     for interface in interfaces {
-        let down = [IfOperStatus::Down, IfOperStatus::LowerLayerDown, IfOperStatus::NotPresent];
-        let Some(index) = interface.index.filter(|_| !interface.is_p2p && !down.contains(&interface.oper_status))
-        else {
+        let Some(index) = interface.index.filter(|_| !interface.is_p2p && interface.is_oper_up()) else {
             continue;
         };
         let (loopback, addr) = (interface.is_loopback(), &interface.addr);
@@ -282,6 +281,8 @@ fn share_prefix(one: IpAddr, other: IpAddr, len: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use if_addrs::IfOperStatus;
+
     use super::*;
 
     fn interface(index: u32, ip: &str, len: u8) -> Interface {
@@ -330,10 +331,11 @@ mod tests {
         let mut links = attached(&[interface(2, "10.0.0.1", 24)]).await;
         assert_eq!(links.update(&[interface(2, "10.0.0.1", 24)]), [0; 0]);
         assert_eq!(links.update(&[interface(2, "10.0.7.1", 24), interface(3, "10.0.1.1", 24)]), [2, 3]);
-        let down = Interface { oper_status: IfOperStatus::Down, ..interface(2, "10.0.7.1", 24) };
-        links.update(&[down]);
-        assert_eq!(links.iter().count(), 0);
-        assert_eq!(links.update(&[interface(2, "10.0.7.1", 24)]), [2], "it is new again");
+        for oper_status in [IfOperStatus::Down, IfOperStatus::Unknown] {
+            links.update(&[Interface { oper_status, ..interface(2, "10.0.7.1", 24) }]);
+            assert_eq!(links.iter().count(), 0);
+            assert_eq!(links.update(&[interface(2, "10.0.7.1", 24)]), [2], "it is new again");
+        }
     }
 
     #[test]
