@@ -178,7 +178,7 @@ impl Node {
                 drop(budget);
             }
             Event::Input(input) => {
-                if let Input::Closed { conn } = input {
+                if let Input::Closed { conn, .. } = input {
                     self.connections.gone(conn);
                 }
                 self.handle(input);

@@ -43,6 +43,8 @@ pub enum Input {
     Closed {
         /// The connection.
         conn: ConnId,
+        /// The reason that the other side gave; `None` if it gave none, or if this side closed.
+        reason: Option<CloseReason>,
     },
     /// A dial has failed. Every `Output::Dial` is followed by this or by a `Connected` with its id.
     DialFailed {
@@ -298,6 +300,15 @@ pub enum CloseReason {
     Stranger = 6,
     /// The user has blocked the other one.
     Blocked = 7,
+}
+
+impl CloseReason {
+    /// The reason with this code; `None` if this version knows none.
+    pub fn from_code(code: u64) -> Option<CloseReason> {
+        use CloseReason::*;
+        let all = [Bye, Duplicate, Myself, Protocol, Surplus, Limits, Stranger, Blocked];
+        all.into_iter().find(|reason| *reason as u64 == code)
+    }
 }
 
 /// A query that only the store can answer.

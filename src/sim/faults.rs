@@ -31,7 +31,7 @@ impl Sim {
     /// Like [`Sim::crash`], but all connected peers notice at once, as in published comparisons.
     pub fn crash_loudly(&mut self, index: NodeIndex) {
         for (pipe, end) in self.pipes_of(index) {
-            self.send(pipe, 1 - end, Input::Closed { conn: pipe.conn(1 - end) });
+            self.send(pipe, 1 - end, Input::Closed { conn: pipe.conn(1 - end), reason: None });
         }
         self.crash(index);
     }
@@ -185,7 +185,7 @@ impl Sim {
         let node = pipe.ends[end];
         let unread = pipe.held[end].pop_front().filter(|input| matches!(input, Input::Connected(_)));
         self.net.release_end(id, end);
-        let (starts, closed) = (self.nodes[node].starts, Input::Closed { conn: id.conn(end) });
+        let (starts, closed) = (self.nodes[node].starts, Input::Closed { conn: id.conn(end), reason: None });
         match unread {
             Some(connected) => self.fail_undelivered(node, connected),
             None => self.plan(Duration::ZERO, Event::Feed { node, starts, input: closed }),

@@ -109,7 +109,7 @@ proptest! {
             let (me, other) = (&people[usize::from(act.who)], &people[usize::from(!act.who)]);
             let conn = &mut conns[usize::from(act.who)];
             if alice.closed(*conn).is_some() {
-                alice.feed(Input::Closed { conn: *conn });
+                alice.feed(Input::Closed { conn: *conn, reason: None });
                 *conn = alice.meet(me);
             }
             if let Some(message) = control(act, me, other, alice.user) {

@@ -41,7 +41,7 @@ fn a_peer_that_is_not_linked_cannot_cause_dials_to_a_third_party() {
             };
             alice.say(conn, Control::RequestPing(ping));
         }
-        alice.feed(Input::Closed { conn });
+        alice.feed(Input::Closed { conn, reason: None });
     }
     alice.pass(Duration::from_secs(3600));
     assert_eq!(dialled(&alice), []);
@@ -56,7 +56,7 @@ fn invalid_addresses_are_not_dialled_even_if_a_friend_signed_them() {
     let nowhere: Vec<SocketAddr> = nowhere.iter().map(|text| text.parse().unwrap()).collect();
     alice.say(conn, mallory.declare(mallory.declaration(7, true, &nowhere)));
     alice.out.clear();
-    alice.feed(Input::Closed { conn });
+    alice.feed(Input::Closed { conn, reason: None });
     alice.pass(Duration::from_secs(3600));
     let dialled = dialled(&alice);
     assert!(!dialled.is_empty(), "the address where she answered is dialled");

@@ -25,7 +25,7 @@ fn left_behind(alice: &mut Victim, mut round: impl FnMut(&mut Victim, u32)) -> i
 }
 
 fn leave(alice: &mut Victim, conn: darknode::id::ConnId) {
-    alice.feed(darknode::proto::event::Input::Closed { conn });
+    alice.feed(darknode::proto::event::Input::Closed { conn, reason: None });
 }
 
 #[test]

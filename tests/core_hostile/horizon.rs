@@ -143,7 +143,7 @@ fn a_friend_who_keeps_declaring_a_victims_address_causes_two_dials_a_minute_at_m
     let (bob, carol) = (Person::new(1, "bob"), Person::new(2, "carol"));
     let introducer = befriend(&mut alice, &bob, &[carol.user_id()]);
     let gone = befriend(&mut alice, &carol, &[]);
-    alice.feed(darknode::proto::event::Input::Closed { conn: gone });
+    alice.feed(darknode::proto::event::Input::Closed { conn: gone, reason: None });
     let before = alice.dialled().len();
     for n in 0..600 {
         let port = 1000 + n as u16;

@@ -256,7 +256,7 @@ fn badly_signed_answers_count_against_their_sender_and_are_not_forwarded() {
 /// Alice is linked with bob, who has disconnected, and has asked a relay for him.
 fn misses_bob(alice: &mut Victim, bob: &Person) -> ConnId {
     let direct = alice.befriend(bob);
-    alice.feed(darknode::proto::event::Input::Closed { conn: direct });
+    alice.feed(darknode::proto::event::Input::Closed { conn: direct, reason: None });
     alice.pass(Duration::from_secs(20));
     alice.meet_relay(&Person::new(3, "mallory"))
 }

@@ -108,7 +108,7 @@ impl Victim {
 
     /// Closes a connection from the peer's side.
     pub fn part(&mut self, conn: ConnId) {
-        self.feed(Input::Closed { conn });
+        self.feed(Input::Closed { conn, reason: None });
     }
 
     pub fn pass(&mut self, span: Duration) {

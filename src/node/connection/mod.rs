@@ -207,6 +207,14 @@ fn close_with(conn: &Connection, shared: &Shared, cause: CloseCause) {
     conn.close(code(reason), b"");
 }
 
+/// The reason that the peer gave for a close.
+fn reason_of_peer(conn: &Connection) -> Option<CloseReason> {
+    match conn.close_reason()? {
+        quinn::ConnectionError::ApplicationClosed(close) => CloseReason::from_code(close.error_code.into_inner()),
+        _ => None,
+    }
+}
+
 /// The QUIC application error code of a close reason.
 pub fn code(reason: CloseReason) -> VarInt {
     VarInt::from_u32(reason as u32)
@@ -228,7 +236,7 @@ impl NewConnection {
             Err(_) => return close_with(&self.conn, &shared, CloseCause::Stopping),
         };
         task.run().await;
-        let closed = Event::Input(Input::Closed { conn: task.id });
+        let closed = Event::Input(Input::Closed { conn: task.id, reason: reason_of_peer(&task.conn) });
         shared.events.send(closed).await.ok();
     }
 

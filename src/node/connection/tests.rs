@@ -107,6 +107,11 @@ fn request(id: u64) -> Control {
     Control::RequestUserList(RequestUserList { id, user: crate::id::UserId([3; 32]) })
 }
 
+/// The connection that has ended, if that is what happened.
+fn closed(input: Input) -> Option<ConnId> {
+    if let Input::Closed { conn, .. } = input { Some(conn) } else { None }
+}
+
 fn frame(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u32).to_be_bytes(), bytes].concat()
 }
@@ -142,13 +147,13 @@ async fn queued_messages_arrive_in_order_before_a_requested_close() {
         match b.next().await {
             Input::Control { batch, .. } => control.extend(batch),
             Input::Chat { items, .. } => chat.extend(items),
-            Input::Closed { conn } => break assert_eq!(conn, to_a.conn),
+            Input::Closed { conn, .. } => break assert_eq!(conn, to_a.conn),
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(control, (0..150).map(request).collect::<Vec<_>>());
     assert_eq!(chat, (0..60).map(parcel).collect::<Vec<_>>());
-    assert_eq!(a.next().await, Input::Closed { conn: to_b.conn });
+    assert_eq!(closed(a.next().await), Some(to_b.conn));
 }
 
 #[tokio::test]
@@ -264,7 +269,7 @@ async fn a_frame_of_two_gibibytes_closes_the_connection_without_an_allocation() 
     let connected = b.connected().await;
     proved.control_out.write_all(&(1u32 << 31).to_be_bytes()).await.unwrap();
     assert_eq!(close_code(&conn).await, CloseReason::Protocol as u64);
-    assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
+    assert_eq!(closed(b.next().await), Some(connected.conn));
     assert_eq!(b.shared.counters.protocol.get(), 1);
 }
 
@@ -276,7 +281,7 @@ async fn malformed_frames_close_the_connection_after_earlier_frames_were_handled
     let good = frame(&encode(&List::<_, 64>(vec![request(1)])));
     proved.control_out.write_all(&[good, frame(b"\xff\xff")].concat()).await.unwrap();
     assert_eq!(b.next().await, Input::Control { conn: connected.conn, batch: vec![request(1)] });
-    assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
+    assert_eq!(closed(b.next().await), Some(connected.conn));
     assert_eq!(close_code(&conn).await, CloseReason::Protocol as u64);
 }
 
@@ -323,7 +328,7 @@ async fn a_thousand_streams_at_once_are_too_many() {
     let opened = timeout(PATIENCE, flood).await.expect("the connection is closed or all streams are stopped");
     assert!(opened < 1000);
     assert_eq!(close_code(&conn).await, CloseReason::Limits as u64);
-    assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
+    assert_eq!(closed(b.next().await), Some(connected.conn));
 }
 
 #[tokio::test]
@@ -362,13 +367,13 @@ async fn a_finished_stream_violates_the_protocol_unless_its_connection_is_closed
     let connected = b.connected().await;
     proved.control_out.finish().unwrap();
     assert_eq!(close_code(&conn).await, CloseReason::Protocol as u64);
-    assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
+    assert_eq!(closed(b.next().await), Some(connected.conn));
     let (conn, mut proved) = a.raw_and_proved(b.addr()).await;
     let connected = b.connected().await;
     proved.control_out.finish().unwrap();
     proved.control_out.stopped().await.ok();
     conn.close(VarInt::from_u32(0), b"");
-    assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
+    assert_eq!(closed(b.next().await), Some(connected.conn));
     assert_eq!(b.shared.counters.protocol.get(), 1);
 }
 
@@ -384,14 +389,14 @@ async fn a_peer_that_reads_nothing_is_closed_and_never_waited_for() {
         b.connections.chat(connected.conn, release());
     }
     assert_eq!(close_code(&conn).await, CloseReason::Limits as u64);
-    assert_eq!(b.next().await, Input::Closed { conn: connected.conn });
+    assert_eq!(closed(b.next().await), Some(connected.conn));
 }
 
 #[tokio::test]
-async fn a_connection_closed_by_the_peer_is_reported_closed_once() {
+async fn a_connection_closed_by_the_peer_is_reported_closed_once_with_the_reason() {
     let (mut a, to_b, b, _) = two().await;
-    b.endpoint.close(VarInt::from_u32(0), b"\x1b[2J");
-    assert_eq!(a.next().await, Input::Closed { conn: to_b.conn });
+    b.endpoint.close(VarInt::from_u32(CloseReason::Surplus as u32), b"\x1b[2J");
+    assert_eq!(a.next().await, Input::Closed { conn: to_b.conn, reason: Some(CloseReason::Surplus) });
     a.connections.control(to_b.conn, request(1));
     assert!(a.inputs.try_recv().is_err());
 }

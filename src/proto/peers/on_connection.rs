@@ -288,7 +288,7 @@ impl Core {
     /// Closes a connection from this side.
     pub(in crate::proto) fn close(&mut self, conn: ConnId, reason: CloseReason) {
         self.cx.out.push(Output::Close { conn, reason });
-        self.on_closed(conn);
+        self.on_closed(conn, None);
     }
 
     /// Closes the connection of a session that its user's newest roster does not list, and sends it that roster first: it may
@@ -302,10 +302,11 @@ impl Core {
         self.close(conn, CloseReason::Protocol);
     }
 
-    /// Handles the end of a connection.
-    pub(in crate::proto) fn on_closed(&mut self, conn: ConnId) {
+    /// Handles the end of a connection, with the reason that the other side gave.
+    pub(in crate::proto) fn on_closed(&mut self, conn: ConnId, reason: Option<CloseReason>) {
         let Some((removed, remaining)) = self.peers.connections.remove(&conn) else { return };
-        self.retry_bootstrap(&removed.session);
+        let refused = matches!(reason, Some(CloseReason::Surplus | CloseReason::Blocked));
+        self.retry_bootstrap(&removed.session, refused);
         self.chat.early.take(&conn);
         self.search.floods.forget_conn(&conn);
         self.answer_floods();
@@ -318,7 +319,7 @@ impl Core {
                 self.with_mail(|mail, cx, near| mail.resume(cx, near, removed.session));
                 self.sync_again(removed.session);
             }
-            Remaining::None => self.on_session_lost(removed.session, user, removed.since),
+            Remaining::None => self.on_session_lost(removed.session, user, removed.since, refused),
         }
     }
 
@@ -333,8 +334,8 @@ impl Core {
         self.send_open_finds(peer);
     }
 
-    /// A session is no longer reachable.
-    fn on_session_lost(&mut self, session: SessionId, user: UserId, since: Moment) {
+    /// A session is no longer reachable. `refused`: it has closed the connection because it does not want it.
+    fn on_session_lost(&mut self, session: SessionId, user: UserId, since: Moment, refused: bool) {
         let to = Address::from(user);
         self.chat.outbox.close_lane(&to, &session);
         self.relays.directory.forget_neighbour(session, self.cx.now.moment);
@@ -355,13 +356,16 @@ impl Core {
         if self.peers.nearby.is_announced(&session) {
             let places = self.peers.nearby.mark_silent(&session, self.cx.now.moment);
             // A connection that was closed at once is not redialled before the next sighting.
-            if self.cx.now.moment.since(since) > SETTLED {
+            if self.cx.now.moment.since(since) > SETTLED && !refused {
                 for (boot, addr) in places {
                     self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
                 }
             }
         } else {
             self.hide_nearby(&session);
+        }
+        if refused {
+            self.seek_refused(user);
         }
         self.seek_if_wanted(user);
         self.forget_if_unneeded(&user);

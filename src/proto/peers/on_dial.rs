@@ -116,12 +116,17 @@ impl Core {
         }
     }
 
-    /// Seeks the bootstrap addresses of a session again if it has no connection left.
-    pub(in crate::proto) fn retry_bootstrap(&mut self, session: &SessionId) {
+    /// Seeks the bootstrap addresses of a session again if it has no connection left; after a growing pause if it has refused
+    /// the last one.
+    pub(in crate::proto) fn retry_bootstrap(&mut self, session: &SessionId, refused: bool) {
         let lost: Vec<SocketAddr> =
             self.peers.bootstrapped.iter().filter(|(_, kept)| *kept == session).map(|(addr, _)| *addr).collect();
         if !self.peers.connections.has(session) {
-            lost.into_iter().for_each(|addr| self.peers.bootstrap.start(addr, self.cx.now.moment));
+            let now = self.cx.now.moment;
+            lost.into_iter().for_each(|addr| match refused {
+                true => self.peers.bootstrap.start_refused(addr, now),
+                false => self.peers.bootstrap.start(addr, now),
+            });
         }
     }
 

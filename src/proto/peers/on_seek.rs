@@ -25,11 +25,25 @@ impl Core {
 
     /// Starts to seek a user who is wanted and not reachable.
     pub(in crate::proto) fn seek_if_wanted(&mut self, user: UserId) {
-        let wanted = self.people.links.wants(&user) || self.chat.waits_for(&user);
-        let wanted = wanted && !self.people.links.is_blocked(&user);
-        if wanted && user != self.cx.config.user && self.peers.connections.of_user(&user).is_empty() {
+        if self.is_missing(&user) {
             self.peers.sought.start(user, self.cx.now.moment);
         }
+    }
+
+    /// Like [`Core::seek_if_wanted`], for a user whose session has closed the connection on purpose.
+    pub(in crate::proto) fn seek_refused(&mut self, user: UserId) {
+        if self.is_missing(&user) {
+            self.peers.sought.start_refused(user, self.cx.now.moment);
+        }
+    }
+
+    /// Whether a user is wanted and not connected.
+    fn is_missing(&self, user: &UserId) -> bool {
+        let wanted = self.people.links.wants(user) || self.chat.waits_for(user);
+        wanted
+            && !self.people.links.is_blocked(user)
+            && *user != self.cx.config.user
+            && self.peers.connections.of_user(user).is_empty()
     }
 
     /// Performs the rounds that are due: dials every address of each missing user, most trusted first, and asks others

@@ -24,13 +24,19 @@ struct Pause {
     next: Option<Moment>,
     /// When the search began or was restarted; while it is found, when it was found.
     since: Moment,
-    /// How often in a row it was lost again within [`SETTLED`] after it had been found.
+    /// How often in a row it refused this node or was lost again within [`SETTLED`] after it had been found.
     short_lived: u32,
 }
 
 impl Pause {
     fn span(&self, now: Moment) -> Duration {
         (now.since(self.since) / SEEK_PART).clamp(SEEK_FIRST, SEEK_LONGEST)
+    }
+
+    fn begin_later(&mut self, now: Moment) {
+        let after = SEEK_FIRST.saturating_mul(1 << self.short_lived.min(16)).min(SEEK_LONGEST);
+        self.short_lived += 1;
+        self.begin(now, after);
     }
 
     fn begin(&mut self, now: Moment, after: Duration) {
@@ -57,9 +63,15 @@ impl<K: Ord + Copy + Hash> Seek<K> {
             pause.short_lived = 0;
             pause.begin(now, Duration::ZERO);
         } else {
-            let after = SEEK_FIRST.saturating_mul(1 << pause.short_lived.min(16)).min(SEEK_LONGEST);
-            pause.short_lived += 1;
-            pause.begin(now, after);
+            pause.begin_later(now);
+        }
+    }
+
+    /// Starts to seek what has refused this node: after a pause that doubles each time, however long it was found before.
+    pub fn start_refused(&mut self, key: K, now: Moment) {
+        let pause = self.sought.entry(key).or_insert(Pause { next: None, since: now, short_lived: 0 });
+        if pause.next.is_none() {
+            pause.begin_later(now);
         }
     }
 
@@ -170,6 +182,21 @@ mod tests {
             }
         }
         assert!(dials < 25, "{dials}");
+    }
+
+    #[test]
+    fn a_peer_that_refuses_every_connection_is_dialled_ever_less_often_however_long_each_lasted() {
+        let mut seek = Seek::new();
+        let mut pauses = Vec::new();
+        seek.start(1, Moment(0));
+        for minute in 1..20 {
+            let refused = Moment(minute * 60_000);
+            seek.found(&1, refused);
+            seek.start_refused(1, refused);
+            pauses.push(seek.next().expect("it is sought").since(refused));
+        }
+        assert_eq!((pauses[0], pauses[18]), (SEEK_FIRST, SEEK_LONGEST));
+        assert!(pauses.is_sorted(), "{pauses:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rand_core::Rng;
 use super::{Event, Sim};
 use crate::id::ConnId;
 use crate::proto::Core;
-use crate::proto::event::{Input, Output};
+use crate::proto::event::{CloseReason, Input, Output};
 use crate::proto::notice::Notice;
 use crate::proto::persist::Ticket;
 use crate::sim::framing::{Frame, Framer};
@@ -65,7 +65,7 @@ impl Sim {
             Output::Close { conn, reason } => {
                 self.trace.record(self.now, index, 3 + reason as u8);
                 self.transmit(index, framer.take(conn));
-                self.close(index, conn);
+                self.close(index, conn, reason);
             }
             Output::Notice { line, notice } => self.record_notice(index, line, notice),
             Output::Query { .. } => {}
@@ -102,7 +102,7 @@ impl Sim {
         for pipe in self.net.of_node(index).collect::<Vec<_>>() {
             let ends = self.net.pipe(pipe).map(|pipe| pipe.ends);
             let own = ends.into_iter().flatten().position(|node| node == index);
-            own.into_iter().for_each(|end| self.close(index, pipe.conn(end)));
+            own.into_iter().for_each(|end| self.close(index, pipe.conn(end), CloseReason::Bye));
         }
         for other in links.into_iter().flat_map(|link| self.listeners(index, link)).collect::<Vec<_>>() {
             let (starts, input) = (self.nodes[other].starts, Input::Unsighted { boot, addr });
@@ -111,13 +111,13 @@ impl Sim {
     }
 
     /// Closes one end of a connection. Frames sent earlier still arrive before the close.
-    fn close(&mut self, index: NodeIndex, conn: ConnId) {
+    fn close(&mut self, index: NodeIndex, conn: ConnId, reason: CloseReason) {
         let (pipe, end) = PipeId::of(conn);
         let starts = self.nodes[index].starts;
         let Some(mends) = self.net.pipe(pipe).filter(|pipe| pipe.open[end]).map(|pipe| pipe.mends) else { return };
-        self.send(pipe, 1 - end, Input::Closed { conn: pipe.conn(1 - end) });
+        self.send(pipe, 1 - end, Input::Closed { conn: pipe.conn(1 - end), reason: Some(reason) });
         self.net.release_end(pipe, end);
-        self.plan(Duration::ZERO, Event::Feed { node: index, starts, input: Input::Closed { conn } });
+        self.plan(Duration::ZERO, Event::Feed { node: index, starts, input: Input::Closed { conn, reason: None } });
         self.plan(IDLE, Event::Idle { pipe, mends });
     }
 
