@@ -88,7 +88,6 @@ fn config() -> Config {
         network: NetworkId::OPEN,
         roles: roles::SERVER | roles::RELAY,
         accept: Accept::Auto,
-        port: 27272,
         agent: "bench".to_owned(),
         boot: BootId(1),
         seed: [1; 32],

@@ -10,7 +10,6 @@ mod simulation;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
-use std::net::{Ipv6Addr, SocketAddrV6};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -20,17 +19,15 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use tracing_subscriber::filter::Targets;
 
 use crate::identity::Name;
-use crate::identity::address::{ContactAddress, SCHEME};
 use crate::identity::name::escape;
 use crate::identity::network::NetworkKey;
+use crate::identity::place::Target;
 use crate::proto::Accept;
 use crate::wire::record::roles;
 use args::{AcceptArg, Args, IdentitySub, NetworkSub, Sub};
 use bootstrap::merge_bootstrap_parts;
 pub use simulation::Simulation;
 
-/// The default UDP port of a node, and of addresses given without a port.
-pub const DEFAULT_PORT: u16 = 27272;
 /// A network key file holds at most four keys of 64 characters. The rest is for comments.
 const MAX_KEY_FILE: u64 = 64 * 1024;
 /// More bootstrap nodes than anybody lists by hand.
@@ -70,7 +67,7 @@ pub struct DataDir {
 pub struct Config {
     /// The data directory and its user.
     pub data: DataDir,
-    /// If given, it must be free; 0 is any free port. `None`: [`DEFAULT_PORT`], or any free port if that is in use.
+    /// If given, it must be free; 0 is any free port. `None`: [`DEFAULT_PORT`](crate::identity::place::DEFAULT_PORT), or any free port if that is in use.
     pub port: Option<u16>,
     /// Worker threads.
     pub threads: NonZeroUsize,
@@ -78,8 +75,8 @@ pub struct Config {
     pub roles: u32,
     /// Whether links requested by strangers are accepted without asking.
     pub accept: Accept,
-    /// Nodes to connect to at the start, at most 64. Each is a `darkchat:` address or `host:port`, an IPv6 address in brackets.
-    pub bootstrap: Vec<String>,
+    /// Nodes to connect to at the start, at most 64.
+    pub bootstrap: Vec<Target>,
     /// Find others on the local link by mDNS.
     pub lan: bool,
     /// The network to join: that of the key file, or the open network.
@@ -146,10 +143,6 @@ fn one_line(error: &clap::Error) -> ConfigError {
     refuse(format!("{}; see `darknode --help`", escape(&line)))
 }
 
-fn parse_port(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|port| *port != 0)
-}
-
 fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, ConfigError> {
     let mut warnings = Vec::new();
     let data = data_dir(&args)?;
@@ -161,7 +154,7 @@ fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, ConfigError> {
     if args.bootstrap.len() > MAX_BOOTSTRAP {
         return Err(refuse(format!("--bootstrap accepts at most {MAX_BOOTSTRAP} nodes")));
     }
-    let bootstrap = args.bootstrap.iter().map(|text| normal_address(text)).collect::<Result<_, _>>()?;
+    let bootstrap = args.bootstrap.iter().map(|text| target(text)).collect::<Result<_, _>>()?;
     let log = format!("{QUIET},{}", args.log).parse().map_err(|_| {
         refuse(format!("`{}` is not a log filter; try --log debug or --log darknode=debug", escape(&args.log)))
     })?;
@@ -184,6 +177,10 @@ fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, ConfigError> {
         log,
         warnings,
     })
+}
+
+fn target(text: &str) -> Result<Target, ConfigError> {
+    text.parse().map_err(|why| refuse(format!("`{}` cannot be used for --bootstrap: {why}", escape(text))))
 }
 
 fn threads(wanted: Option<u16>) -> NonZeroUsize {
@@ -278,34 +275,6 @@ fn others_may_read(_file: &File) -> bool {
     false
 }
 
-/// `host[:port]` with a port and with IPv6 addresses in brackets, or a `darkchat:` address.
-fn normal_address(text: &str) -> Result<String, ConfigError> {
-    let error = || {
-        let shown = escape(text);
-        refuse(format!("`{shown}` is not an address for --bootstrap; write host, host:port or [2001:db8::1]:port"))
-    };
-    if text.starts_with(SCHEME) {
-        return text.parse().map(|address: ContactAddress| address.to_string()).map_err(|why| refuse(why.to_string()));
-    }
-    if let Ok(ip) = text.parse::<Ipv6Addr>() {
-        return Ok(format!("[{ip}]:{DEFAULT_PORT}"));
-    }
-    if text.starts_with('[') {
-        let whole = if text.ends_with(']') { format!("{text}:{DEFAULT_PORT}") } else { text.to_owned() };
-        let addr = whole.parse::<SocketAddrV6>().map_err(|_| error())?;
-        return if addr.port() == 0 { Err(error()) } else { Ok(addr.to_string()) };
-    }
-    let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, parse_port(port).ok_or_else(error)?),
-        None => (text, DEFAULT_PORT),
-    };
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if host.is_empty() || host.len() > 253 || host.starts_with('-') || !host.chars().all(fits) {
-        return Err(error());
-    }
-    Ok(format!("{host}:{port}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,19 +283,6 @@ mod tests {
     fn a_name_without_an_option_is_answered_with_the_option() {
         let error = read(["darknode", "alice"].map(OsString::from)).err().expect("alice is not a command").to_string();
         assert_eq!(error, "unknown command `alice`; give your name with -u, as in `darknode -u alice`");
-    }
-
-    #[test]
-    fn an_address_gets_its_port_and_brackets() {
-        let normal = |text| normal_address(text).map_err(|_| ());
-        assert_eq!(normal("example.org"), Ok("example.org:27272".into()));
-        assert_eq!(normal("192.0.2.1:9"), Ok("192.0.2.1:9".into()));
-        assert_eq!(normal("2001:db8::1"), Ok("[2001:db8::1]:27272".into()));
-        assert_eq!(normal("[::1]"), Ok("[::1]:27272".into()));
-        assert_eq!(normal("[::1]:7"), Ok("[::1]:7".into()));
-        for text in ["", ":5", "a:0", "a:70000", "a b", "[::1", "[::1]:0", "a:b:c", "\u{1b}[2J", "-x"] {
-            assert_eq!(normal(text), Err(()), "{text:?}");
-        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::id::{NetworkId, SessionId, UserId};
+use crate::identity::place::Place;
 use crate::proto::event::Request;
 use crate::proto::notice::Notice;
 
@@ -22,6 +23,13 @@ pub const STOPS_WITHIN: Duration = Duration::from_millis(1600);
 pub enum UiMessage {
     /// A command to carry out.
     Request(Request),
+    /// Dial a place, which is resolved first.
+    Ping {
+        /// The input line.
+        line: Option<u64>,
+        /// The place.
+        place: Place,
+    },
     /// Every `message` notice up to this arrival number has been written and flushed. The store records this.
     Printed {
         /// The highest arrival number that was written.

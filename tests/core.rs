@@ -72,6 +72,18 @@ fn an_added_stranger_is_linked_on_both_sides_and_marked_auto_on_theirs() {
 }
 
 #[test]
+fn a_ping_of_several_addresses_has_one_answer() {
+    let mut sim = strangers(1, Accept::Auto);
+    let (bob, nobody) = (sim.nodes[1].addr, |last| ([203, 0, 113, last], 9).into());
+    sim.command(0, 1, Command::Ping { addrs: vec![nobody(1), bob] });
+    sim.command(0, 2, Command::Ping { addrs: vec![nobody(1), nobody(2)] });
+    sim.run(SOON);
+    let answers = |line| sim.nodes[0].notices.iter().filter(move |(of, _)| *of == Some(line)).map(|(_, notice)| notice);
+    assert!(matches!(answers(1).collect::<Vec<_>>()[..], [Notice::Pong { addr, .. }] if *addr == bob));
+    assert!(matches!(answers(2).collect::<Vec<_>>()[..], [Notice::Error { code: ErrorCode::Unreachable, .. }]));
+}
+
+#[test]
 fn a_name_that_appears_within_five_seconds_is_found() {
     let mut sim = Sim::new(Settings::default());
     sim.add("alice", Accept::Auto, true);

@@ -25,8 +25,8 @@ fn world(seed: u64, names: &[&str]) -> Sim {
 
 /// Two users exchange addresses and add each other explicitly.
 fn befriend(sim: &mut Sim, a: usize, b: usize) {
-    let ip = sim.nodes[b].addr.ip();
-    sim.command(a, 900, Command::Ping { ip, port: None });
+    let addrs = vec![sim.nodes[b].addr];
+    sim.command(a, 900, Command::Ping { addrs });
     let pong = |sim: &Sim| has_notice(sim, a, |notice| matches!(notice, Notice::Pong { .. }));
     assert!(sim.run_until(SOON, pong));
     for (from, to) in [(a, b), (b, a)] {
@@ -76,8 +76,8 @@ fn a_graceful_exit_two_links_away_is_shown_as_declared_offline() {
         |notice: &Notice| matches!(notice, Notice::Offline { user, reason: Absence::Declared, .. } if user == "carol");
     assert!(sim.run_until(SOON, |sim| has_notice(sim, 0, declared)));
     sim.start(2);
-    let ip = sim.nodes[1].addr.ip();
-    sim.command(2, 2, Command::Ping { ip, port: None });
+    let addrs = vec![sim.nodes[1].addr];
+    sim.command(2, 2, Command::Ping { addrs });
     assert!(sim.run_until(SOON, |sim| is_online(sim, 0, 2)));
 }
 
@@ -95,8 +95,8 @@ fn a_crash_two_links_away_is_shown_as_lost_once_no_common_friend_hears_the_sessi
 fn an_automatically_accepted_stranger_is_in_no_friends_horizon() {
     let mut sim = world(4, &["alice", "bob", "mallory"]);
     befriend(&mut sim, 0, 1);
-    let ip = sim.nodes[1].addr.ip();
-    sim.command(2, 1, Command::Ping { ip, port: None });
+    let addrs = vec![sim.nodes[1].addr];
+    sim.command(2, 1, Command::Ping { addrs });
     sim.run(Duration::from_secs(2));
     let user = sim.nodes[1].user.to_string();
     sim.command(2, 2, Command::Add { user });
@@ -279,8 +279,8 @@ fn a_session_that_lost_its_data_gets_its_links_back_from_friends() {
     sim.nodes[0].disk.restore(Default::default());
     sim.run(Duration::from_secs(60));
     sim.start(0);
-    let ip = sim.nodes[1].addr.ip();
-    sim.command(0, 1, Command::Ping { ip, port: None });
+    let addrs = vec![sim.nodes[1].addr];
+    sim.command(0, 1, Command::Ping { addrs });
     let linked = |sim: &Sim, whom: usize| {
         sees(sim, 0, whom).is_some_and(|seen| seen.distance == Some(1) && seen.online)
             && sees(sim, whom, 0).is_some_and(|seen| seen.distance == Some(1) && seen.online)
@@ -325,8 +325,8 @@ fn an_idle_horizon_sends_few_frames() {
 fn a_name_known_to_a_neighbour_is_found() {
     let mut sim = world(50, &["alice", "bob", "carol"]);
     befriend(&mut sim, 1, 2);
-    let ip = sim.nodes[1].addr.ip();
-    sim.command(0, 1, Command::Ping { ip, port: None });
+    let addrs = vec![sim.nodes[1].addr];
+    sim.command(0, 1, Command::Ping { addrs });
     sim.run(Duration::from_secs(2));
     sim.command(0, 2, Command::Chat { user: "carol".to_owned() });
     let found = |sim: &Sim| has_notice(sim, 0, |notice| matches!(notice, Notice::Chat { with, .. } if with == "carol"));

@@ -100,7 +100,7 @@ impl Node {
 
 async fn chat_with(node: &mut Node, other: &Node) {
     let addr = other.loopback();
-    node.say(Command::Ping { ip: addr.ip(), port: Some(addr.port()) }).await;
+    node.say(Command::Ping { addrs: vec![addr] }).await;
     node.next("the pong", |notice| matches!(notice, Notice::Pong { .. }).then_some(())).await;
     node.say(Command::Chat { user: other.ready.id.to_string() }).await;
     node.next("the conversation", |notice| matches!(notice, Notice::Chat { .. }).then_some(())).await;

@@ -30,8 +30,8 @@ pub fn node(dir: &Path, name: &str, key: &NetworkKey, lan: bool) -> Handle {
 
 /// Links a node with the program, and waits until both sides have confirmed.
 pub async fn link(handle: &mut Handle, program: &Program, port: u16) {
-    let ip = Ipv4Addr::LOCALHOST.into();
-    for command in [Command::Ping { ip, port: Some(port) }, Command::Chat { user: program.id.clone() }] {
+    let addrs = vec![(Ipv4Addr::LOCALHOST, port).into()];
+    for command in [Command::Ping { addrs }, Command::Chat { user: program.id.clone() }] {
         let request = Request { line: None, command };
         handle.to_node.send(UiMessage::Request(request)).await.expect("the node runs");
     }

@@ -67,7 +67,7 @@ impl Node {
     pub async fn ping(&self, other: &Node) {
         let own = |addr: &&SocketAddr| addr.ip().is_loopback() && addr.is_ipv4();
         let addr = *other.ready.listen.iter().find(own).expect("there is a loopback interface");
-        self.ask(Command::Ping { ip: addr.ip(), port: Some(addr.port()) }).await;
+        self.ask(Command::Ping { addrs: vec![addr] }).await;
     }
 
     /// The time and id of the next message shown.

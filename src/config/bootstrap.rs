@@ -2,10 +2,10 @@
 //! before the option parser runs, which would read `-sp` as `-s -p`.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
 
-use super::{ConfigError, DEFAULT_PORT, parse_port, refuse};
+use super::{ConfigError, refuse};
 use crate::identity::name::escape;
+use crate::identity::place::{Host, Place, parse_port};
 
 /// `argv` with `-sip IP` and `-sp PORT` replaced by one `--bootstrap IP:PORT`.
 pub fn merge_bootstrap_parts(argv: Vec<OsString>) -> Result<Vec<OsString>, ConfigError> {
@@ -59,16 +59,15 @@ fn bootstrap_part(text: &str) -> Option<(&'static str, Option<&str>)> {
 }
 
 fn bootstrap_of(ip: &str, port: Option<&str>) -> Result<String, ConfigError> {
-    let ip: IpAddr = ip.parse().map_err(|_| {
+    let is_ip = |place: &Place| !matches!(place.host, Host::Name(_)) && place.port.is_none();
+    let place = ip.parse().ok().filter(is_ip).ok_or_else(|| {
         refuse(format!("-sip `{}` is not an IP address; give a host name with --bootstrap HOST:PORT", escape(ip)))
     })?;
-    let port = match port {
-        Some(port) => parse_port(port).ok_or_else(|| {
-            refuse(format!("-sp `{}` is not a port; a port is a number from 1 to 65535", escape(port)))
-        })?,
-        None => DEFAULT_PORT,
+    let parsed = |port| {
+        let error = || refuse(format!("-sp `{}` is not a port; a port is a number from 1 to 65535", escape(port)));
+        parse_port(port).ok_or_else(error)
     };
-    Ok(SocketAddr::new(ip, port).to_string())
+    Ok(Place { port: port.map(parsed).transpose()?, ..place }.to_string())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod name;
 pub mod network;
+pub mod place;
 pub mod record;
 pub mod seal;
 pub mod sign;

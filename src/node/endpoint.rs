@@ -9,10 +9,8 @@ use quinn::{ClientConfig, Endpoint, EndpointConfig, Runtime, ServerConfig, Tokio
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::socket::BoundedSocket;
+use crate::identity::place::DEFAULT_PORT;
 use crate::proto::limits::LOST_GRACE;
-
-/// The default UDP port, which others assume when none is given.
-pub(crate) const DEFAULT_PORT: u16 = 27272;
 
 /// Incoming handshakes that may be pending at once.
 pub(crate) const MAX_PENDING: usize = 256;

@@ -17,12 +17,12 @@ pub mod home;
 mod interfaces;
 pub mod lan;
 mod node_loop;
+mod places;
 mod printer;
 mod run;
 mod socket;
 pub mod store;
 pub mod tls;
 
-pub use bootstrap::BadBootstrap;
 pub use endpoint::BindError;
 pub use run::{NodeConfig, StartError, start};

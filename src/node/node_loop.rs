@@ -25,13 +25,15 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::clock::SuspendWatch;
 use super::connection::{self, Event, Shared, code};
 use super::connections::Connections;
+use super::places::{self, Unresolved};
 use super::printer::{Fetch, Printer};
 use super::store::{self, Job};
 use crate::handle::{NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
+use crate::identity::place::Place;
 use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
-use crate::proto::notice::{Drops, MessageView, Notice, Profile};
+use crate::proto::notice::{Drops, ErrorCode, MessageView, Notice, Profile};
 use crate::proto::persist::{MessageRow, Ticket};
 
 /// Events that may wait for the loop. With the per-connection bound on frames this is a few MiB at most, and enough
@@ -43,6 +45,8 @@ const BATCH: usize = 256;
 const BACKLOG: u64 = 4096;
 /// Concurrent dials. The core starts up to 32 in a round of seeking, and commands add some.
 const MAX_DIALS: usize = 128;
+/// Concurrent look-ups of host names for `\ping`. Each may keep a thread for as long as the system's resolver hangs.
+const MAX_LOOKUPS: usize = 16;
 /// Interval between checks whether the machine was suspended.
 const TICK: Duration = Duration::from_secs(5);
 /// Ticks between saves of the current moment. What a kill loses ages this much later.
@@ -86,6 +90,7 @@ pub struct Node {
     endpoint: Endpoint,
     shared: Arc<Shared>,
     dials: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
     stopping: bool,
 }
 
@@ -113,6 +118,7 @@ impl Node {
             endpoint,
             shared,
             dials: Arc::new(Semaphore::new(MAX_DIALS)),
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             stopping: false,
         }
     }
@@ -189,11 +195,33 @@ impl Node {
     fn on_ui(&mut self, message: UiMessage) {
         match message {
             UiMessage::Request(request) => self.handle(Input::Request(request)),
+            UiMessage::Ping { line, place } => self.ping(line, place),
             UiMessage::Printed { arrival } => {
                 self.printer.printed(arrival);
                 self.store.send(Job::Printed { arrival }).ok();
             }
         }
+    }
+
+    /// `\ping`: passes the addresses of the place on to the core. A host name is looked up in a task.
+    fn ping(&mut self, line: Option<u64>, place: Place) {
+        match places::without_lookup(&place) {
+            Some(Ok(addr)) => return self.handle(ping_request(line, vec![addr])),
+            Some(Err(why)) => return self.tell(line, unresolved(&why)),
+            None => {}
+        }
+        let Ok(permit) = self.lookups.clone().try_acquire_owned() else {
+            let message = "too many host names are being looked up; try again in a moment".to_owned();
+            return self.tell(line, Notice::Error { code: ErrorCode::TooMany, message });
+        };
+        let (events, ui) = (self.shared.events.clone(), self.ui.clone());
+        tokio::spawn(async move {
+            match places::resolve(&place).await {
+                Ok(addrs) => events.send(Event::Input(ping_request(line, addrs))).await.ok(),
+                Err(why) => ui.send(NodeMessage::Notice { line, notice: unresolved(&why) }).ok(),
+            };
+            drop(permit);
+        });
     }
 
     fn on_store(&mut self, event: store::Event) {
@@ -347,4 +375,12 @@ impl Node {
             );
         }
     }
+}
+
+fn ping_request(line: Option<u64>, addrs: Vec<SocketAddr>) -> Input {
+    Input::Request(Request { line, command: Command::Ping { addrs } })
+}
+
+fn unresolved(why: &Unresolved) -> Notice {
+    Notice::Error { code: ErrorCode::BadAddress, message: why.to_string() }
 }

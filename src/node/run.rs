@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::admission::admit;
-use super::bootstrap::{self, BadBootstrap, Bootstrap};
+use super::bootstrap;
 use super::clock::{Clock, random};
 use super::connection::Shared;
 use super::endpoint::{self, BindError};
@@ -23,6 +23,7 @@ use crate::handle::{Handle, NodeMessage, REQUESTS, Ready};
 use crate::id::BootId;
 use crate::identity::Name;
 use crate::identity::network::NetworkKey;
+use crate::identity::place::Target;
 use crate::proto::event::Input;
 use crate::proto::notice::{Notice, WarningCode};
 use crate::proto::{Accept, Config, Core};
@@ -46,8 +47,8 @@ pub struct NodeConfig {
     pub roles: u32,
     /// How to answer link requests.
     pub accept: Accept,
-    /// Nodes to dial at the start and every minute: each `host[:port]`, or an address as `\me` shows it.
-    pub bootstrap: Vec<String>,
+    /// Nodes to dial at the start and every minute.
+    pub bootstrap: Vec<Target>,
     /// The UDP port of mDNS ([`MDNS_PORT`](super::lan::MDNS_PORT)); `None` switches mDNS off.
     pub lan: Option<u16>,
 }
@@ -55,9 +56,6 @@ pub struct NodeConfig {
 /// Why a node cannot start. The text is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A `--bootstrap` argument cannot be parsed.
-    #[error(transparent)]
-    Bootstrap(#[from] BadBootstrap),
     /// The UDP socket cannot be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -78,7 +76,6 @@ pub enum StartError {
 /// # Errors
 /// See [`StartError`]. Nothing keeps running after an error.
 pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError> {
-    let bootstrap = config.bootstrap.iter().map(|target| Bootstrap::parse(target)).collect::<Result<Vec<_>, _>>()?;
     let socket = endpoint::bind(config.port)?;
     let home = Home::open(&config.data_dir)?;
     let identity = home.identity(&config.name, random)?;
@@ -87,7 +84,7 @@ pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError>
     let store = Store::open(&config.data_dir, me)?;
     let (to_node, from_ui) = mpsc::channel(REQUESTS);
     let (to_ui, from_node) = mpsc::unbounded_channel();
-    let parts = Parts { config, bootstrap, socket, identity, store };
+    let parts = Parts { config, socket, identity, store };
     let (node, receivers, background) = parts.assemble(from_ui, to_ui.clone())?;
     let task = tokio::spawn(async move {
         let outcome = tokio::spawn(node.run(receivers, background)).await;
@@ -104,7 +101,6 @@ pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError>
 /// The resources opened by [`start`].
 struct Parts {
     config: NodeConfig,
-    bootstrap: Vec<Bootstrap>,
     socket: std::net::UdpSocket,
     identity: Identity,
     store: Store,
@@ -139,7 +135,7 @@ impl Parts {
         }
         let user = self.identity.user;
         let listen = interfaces::all(&seen.borrow(), local.port(), local.is_ipv6());
-        let config = core_config(&self.config, self.identity, local.port(), boot);
+        let config = core_config(&self.config, self.identity, boot);
         let mut core = Core::new(config, memory, clock.now());
         // The core must know its addresses before the first request.
         core.handle(clock.now(), Input::Interfaces { addrs: interfaces::dialable(&listen) });
@@ -152,7 +148,7 @@ impl Parts {
         let mut tasks = JoinSet::new();
         tasks.spawn(admit(endpoint.clone(), shared.clone()));
         tasks.spawn(interfaces::watch(local.port(), local.is_ipv6(), see, events.clone()));
-        tasks.spawn(bootstrap::resolve(self.bootstrap, events.clone()));
+        tasks.spawn(bootstrap::resolve(self.config.bootstrap, events.clone()));
         let lan = self.config.lan.map(|mdns_port| {
             let lan = Lan { boot, network: self.config.network, port: local.port(), mdns_port, interfaces: seen };
             let (leave, left) = oneshot::channel();
@@ -176,7 +172,7 @@ fn ready(config: &NodeConfig, identity: &Identity, listen: Vec<std::net::SocketA
     }
 }
 
-fn core_config(config: &NodeConfig, identity: Identity, port: u16, boot: BootId) -> Config {
+fn core_config(config: &NodeConfig, identity: Identity, boot: BootId) -> Config {
     Config {
         name: identity.name,
         user_key: identity.user_key,
@@ -186,7 +182,6 @@ fn core_config(config: &NodeConfig, identity: Identity, port: u16, boot: BootId)
         network: config.network.id(),
         roles: config.roles,
         accept: config.accept,
-        port,
         agent: concat!("darknode/", env!("CARGO_PKG_VERSION")).into(),
         boot,
         seed: random(),

@@ -22,8 +22,6 @@ pub struct Config {
     pub roles: u32,
     /// How link requests are answered.
     pub accept: Accept,
-    /// The UDP port at which others dial this node.
-    pub port: u16,
     /// Program and version, sent in the hello.
     pub agent: String,
     /// Identifies this start of the node.

@@ -6,7 +6,7 @@
 //! anything that depends on it is sent. Where sending requires durability, the core itself waits for [`Input::Stored`].
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
@@ -171,12 +171,10 @@ pub enum Command {
         /// The user, as typed.
         user: String,
     },
-    /// Dial an address.
+    /// Dial the addresses of one place until somebody answers at one.
     Ping {
-        /// The address.
-        ip: IpAddr,
-        /// The UDP port; `None` for this node's own port.
-        port: Option<u16>,
+        /// The addresses. Link-local ones have their scope.
+        addrs: Vec<SocketAddr>,
     },
     /// Count the users within two links.
     Explode,

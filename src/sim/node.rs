@@ -190,7 +190,6 @@ impl Node {
             network,
             roles: self.plan.roles,
             accept: self.plan.accept,
-            port: PORT,
             agent: "darknode sim".to_owned(),
             boot: self.boot(index),
             seed,

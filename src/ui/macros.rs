@@ -3,9 +3,7 @@
 //! A line that does not begin with `\` is text; `\\` at the beginning stands for one backslash. USER is everything after
 //! the macro, because names may contain spaces; `\history` takes a last word that is a number as N.
 
-use std::net::IpAddr;
-
-use crate::identity::address::{BadAddress, SCHEME};
+use crate::identity::place::{BadTarget, Place, Target, parse_port};
 use crate::proto::event::Command;
 use crate::proto::notice::ErrorCode;
 use crate::proto::notice::Filter;
@@ -44,7 +42,7 @@ pub const MACROS: &[Macro] = &[
     entry("add", r"\add USER", "accepts or requests a link with USER"),
     entry("remove", r"\remove USER", "removes the link with USER"),
     entry("block", r"\block USER", "blocks USER"),
-    entry("ping", r"\ping IP [PORT]", r"dials an address, or one from \me, and shows who answers"),
+    entry("ping", r"\ping HOST [PORT]", r"dials a host, an IP address, or an address from \me, and shows who answers"),
     entry("explode", r"\explode", "announces me to everyone within two hops and counts them"),
     entry("me", r"\me", "shows my fingerprint and address"),
     entry("whois", r"\whois USER", "shows the fingerprint and address of USER"),
@@ -64,6 +62,8 @@ pub enum Typed {
     Text(String),
     /// A command for the node.
     Command(Command),
+    /// `\ping` of a place, which the node has to find first.
+    Ping(Place),
     /// `\history` of the current conversation.
     HistoryHere {
         /// The maximum number of messages to show.
@@ -137,6 +137,7 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
     let command = match entry.name {
         "help" => return no_arguments(entry, arguments).map(|()| Typed::Help),
         "history" => return history(entry, arguments),
+        "ping" => return ping(entry, arguments),
         "quit" | "exit" => no_arguments(entry, arguments).map(|()| Command::Quit)?,
         "users" => no_arguments(entry, arguments).map(|()| Command::Users { filter: Filter::All })?,
         "online" => no_arguments(entry, arguments).map(|()| Command::Users { filter: Filter::Online })?,
@@ -153,34 +154,31 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
         "cancel" => Command::Cancel { message: user()? },
         "prune" if arguments.is_empty() => Command::Prune { keep: PRUNE },
         "prune" => Command::Prune { keep: arguments.parse().map_err(|_| bad_argument(entry, "N must be a number"))? },
-        "ping" => ping(entry, arguments)?,
         other => unreachable!("every macro of the table is handled, {other} too"),
     };
     Ok(Typed::Command(command))
 }
 
-fn ping(entry: &Macro, arguments: &str) -> Result<Command, InputError> {
-    if required(entry, arguments)?.starts_with(SCHEME) {
-        let address = arguments.parse();
-        let error = |why: BadAddress| InputError { code: ErrorCode::BadAddress, message: why.to_string() };
-        return address.map(|address| Command::PingAddress { address }).map_err(error);
-    }
-    let mut words = arguments.split_whitespace();
-    let ip = words.next().unwrap_or_default();
-    let ip: IpAddr = ip.trim_start_matches('[').trim_end_matches(']').parse().map_err(|_| {
-        let message = format!("{} is not an IP address; usage: {}", truncated(ip), entry.usage);
+fn ping(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
+    let mut words = required(entry, arguments)?.split_whitespace();
+    let target = words.next().unwrap_or_default();
+    let error = |why: BadTarget| {
+        let message = format!("{}: {why}; usage: {}", truncated(target), entry.usage);
         InputError { code: ErrorCode::BadAddress, message }
-    })?;
-    let port = match words.next() {
-        Some(port) => match port.parse() {
-            Ok(port) if port != 0 => Some(port),
-            _ => return Err(bad_argument(entry, "PORT must be a number from 1 to 65535")),
-        },
-        None => None,
     };
-    match words.next() {
-        Some(_) => Err(bad_argument(entry, "too many arguments")),
-        None => Ok(Command::Ping { ip, port }),
+    let parsed = target.parse().map_err(error)?;
+    let port = words.next().map(parse_port);
+    if words.next().is_some() {
+        return Err(bad_argument(entry, "too many arguments"));
+    }
+    match (parsed, port) {
+        (_, Some(None)) => Err(bad_argument(entry, "PORT must be a number from 1 to 65535")),
+        (Target::Contact(_), Some(_)) | (Target::Place(Place { port: Some(_), .. }), Some(_)) => {
+            Err(bad_argument(entry, "the address contains a port already"))
+        }
+        (Target::Contact(address), None) => Ok(Typed::Command(Command::PingAddress { address })),
+        (Target::Place(place), None) => Ok(Typed::Ping(place)),
+        (Target::Place(place), Some(port)) => Ok(Typed::Ping(Place { port, ..place })),
     }
 }
 
@@ -267,10 +265,26 @@ mod tests {
     }
 
     #[test]
+    fn a_host_may_be_pinged_by_name_or_address_and_its_port_written_in_both_ways() {
+        for (line, place) in [
+            (r"\ping 192.0.2.1", "192.0.2.1:27272"),
+            (r"\ping 192.0.2.1 9", "192.0.2.1:9"),
+            (r"\ping 192.0.2.1:9", "192.0.2.1:9"),
+            (r"\ping pi.example.org", "pi.example.org:27272"),
+            (r"\ping pi 9", "pi:9"),
+            (r"\ping fe80::1%eth0 9", "[fe80::1%eth0]:9"),
+            (r"\ping [fe80::1%2]", "[fe80::1%2]:27272"),
+            (r"\ping fe80::1", "[fe80::1]:27272"),
+        ] {
+            let Typed::Ping(parsed) = parsed(line) else { panic!("{line}") };
+            assert_eq!(parsed.to_string(), place, "{line}");
+        }
+    }
+
+    #[test]
     fn every_macro_is_parsed() {
         let user = || "bob".to_owned();
         let all = Command::Users { filter: Filter::All };
-        let ip = "192.0.2.1".parse().expect("an address");
         for (line, command) in [
             (r"\chat bob", Command::Chat { user: user() }),
             (r"\chat  John Smith ", Command::Chat { user: "John Smith".into() }),
@@ -280,8 +294,6 @@ mod tests {
             (r"\add bob", Command::Add { user: user() }),
             (r"\remove bob", Command::Remove { user: user() }),
             (r"\block bob", Command::Block { user: user() }),
-            (r"\ping 192.0.2.1", Command::Ping { ip, port: None }),
-            (r"\ping 192.0.2.1 9", Command::Ping { ip, port: Some(9) }),
             (r"\explode", Command::Explode),
             (r"\me", Command::Me),
             (r"\whois bob#k7q2mz", Command::Whois { user: "bob#k7q2mz".into() }),
@@ -306,7 +318,7 @@ mod tests {
     #[test]
     fn every_macro_of_the_table_is_reachable() {
         for entry in MACROS {
-            let line = entry.usage.replace("IP", "192.0.2.1").replace("[PORT]", "5").replace("[N]", "5");
+            let line = entry.usage.replace("HOST", "192.0.2.1").replace("[PORT]", "5").replace("[N]", "5");
             assert!(parse(&line).is_ok(), "{line}");
         }
     }
@@ -337,10 +349,16 @@ mod tests {
         ] {
             assert_eq!(code(line), ErrorCode::BadArgument, "{line}");
         }
-        for line in [r"\ping 192.0.2.1 0", r"\ping 192.0.2.1 65536", r"\ping 192.0.2.1 1 2", r"\history 99999999999"] {
+        for line in [
+            r"\ping 192.0.2.1 0",
+            r"\ping 192.0.2.1 65536",
+            r"\ping 192.0.2.1 1 2",
+            r"\ping 192.0.2.1:1 2",
+            r"\history 99999999999",
+        ] {
             assert_eq!(code(line), ErrorCode::BadArgument, "{line}");
         }
-        assert_eq!(code(r"\ping bob"), ErrorCode::BadAddress);
+        assert_eq!(code(r"\ping bob!"), ErrorCode::BadAddress);
         assert!(parse(r"\chat").expect_err("refused").message.contains(r"\chat USER"));
     }
 }

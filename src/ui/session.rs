@@ -84,7 +84,7 @@ pub struct Session<S> {
     waiting: Option<Waiting>,
     /// Lines of text that the store has not answered for.
     unstored: BTreeSet<u64>,
-    request: Option<Request>,
+    request: Option<UiMessage>,
     printed_up_to: Option<u64>,
     quit: Quit,
     input_ended: bool,
@@ -198,7 +198,7 @@ impl<S: Screen> Session<S> {
             return Some(UiMessage::Printed { arrival });
         }
         if let Some(request) = self.request.take() {
-            return Some(UiMessage::Request(request));
+            return Some(request);
         }
         let Quit::Requested(line) = self.quit else { return None };
         self.quit = Quit::Sent;
@@ -312,6 +312,10 @@ impl<S: Screen> Session<S> {
                 self.request_quit(Some(self.number));
                 return Ok(());
             }
+            Typed::Ping(place) => {
+                self.request = Some(UiMessage::Ping { line: Some(self.number), place });
+                return Ok(());
+            }
             Typed::Command(command) => command,
             Typed::HistoryHere { n } => Command::History { user: self.current()?.to_string(), n },
             Typed::Text(text) => Command::Say { to: self.current()?, text },
@@ -324,7 +328,7 @@ impl<S: Screen> Session<S> {
             }
             _ => {}
         }
-        self.request = Some(Request { line: Some(self.number), command });
+        self.request = Some(UiMessage::Request(Request { line: Some(self.number), command }));
         Ok(())
     }
 

@@ -108,7 +108,9 @@ fn every_invalid_request_has_its_error_code() {
         (r"\chat", "bad-argument"),
         (r"\add", "bad-argument"),
         (r"\ping", "bad-argument"),
-        (r"\ping example.org", "bad-address"),
+        (r"\ping no-such-host.invalid", "bad-address"),
+        (r"\ping fe80::1%no-such-interface", "bad-address"),
+        (r"\ping 10.0.0.300", "bad-address"),
         (r"\ping 127.0.0.1 70000", "bad-argument"),
         (r"\ping 0.0.0.0 5", "bad-address"),
         (r"\ping 224.0.0.1 5", "bad-address"),
@@ -154,6 +156,17 @@ fn a_chat_begins_when_the_user_comes_online_during_the_look_up() {
     assert_eq!(alice.answer(chat)["event"], "chat");
     assert_eq!(alice.answer(text)["event"], "queued");
     assert_eq!(bob.event("message")["text"], "the first line");
+    bob.quits();
+    alice.quits();
+}
+
+#[test]
+fn a_host_can_be_pinged_by_name() {
+    let stage = Stage::new();
+    let (mut alice, bob) = stage.two();
+    for place in [format!("localhost {}", bob.port()), format!("localhost:{}", bob.port())] {
+        assert_eq!(alice.asks(&format!(r"\ping {place}"))["id"], bob.id(), "{place}");
+    }
     bob.quits();
     alice.quits();
 }

@@ -68,7 +68,6 @@ impl Victim {
             network: NetworkId::OPEN,
             roles,
             accept,
-            port: 27272,
             agent: "darknode test".to_owned(),
             boot: BootId(1),
             seed: [8; 32],

@@ -24,7 +24,6 @@ pub fn program() -> Core {
         network: NetworkId::OPEN,
         roles: 0,
         accept: Accept::Auto,
-        port: 27272,
         agent: "darknode test".to_owned(),
         boot: BOOT,
         seed: [8; 32],

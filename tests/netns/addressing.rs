@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::field::{Field, in_a_field};
+use crate::program::Node;
 use crate::talk::{befriend, ends_with_nothing_left, meet, talk};
 
 /// Starts alice and bob on their hosts; they discover each other and chat.
@@ -33,6 +34,43 @@ fn chat_works_with_link_local_ipv6_only() {
             field.plug(host, "eth0", "hall");
         }
         they_find_each_other(field);
+    });
+}
+
+/// The IPv6 link-local address of a host's interface.
+fn link_local(field: &Field, host: &str, iface: &str) -> String {
+    let shown = field.on(host, &format!("ip -6 -brief addr show dev {iface} scope link"));
+    let address = shown.split_whitespace().find_map(|word| word.strip_suffix("/64")).expect("it has one");
+    address.to_owned()
+}
+
+#[test]
+fn a_link_local_address_can_be_dialled_with_its_interface() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.host("alice");
+        field.host("bob");
+        for host in ["alice", "bob"] {
+            field.plug(host, "eth0", "hall");
+        }
+        let mut alice = field.node_with("alice", "alice", &["--no-lan"]);
+        let address = link_local(field, "bob", "eth0");
+        let bootstrap = format!("{}%eth0", link_local(field, "alice", "eth0"));
+        let mut bob = field.node_with("bob", "bob", &["--no-lan", "--bootstrap", &bootstrap]);
+        let finds_bob = |alice: &mut Node, place: &str| {
+            let pong = alice.asks(&format!(r"\ping {place}"));
+            assert_eq!((&pong["event"], &pong["id"]), (&"pong".into(), &bob.id().into()), "{place}: {pong}");
+        };
+        for place in [format!("{address}%eth0"), format!("[{address}%eth0]:27272"), address.clone()] {
+            finds_bob(&mut alice, &place);
+        }
+        field.plug("alice", "wlan0", "hall");
+        let answer = alice.asks(&format!(r"\ping {address}"));
+        assert!(answer["message"].as_str().is_some_and(|text| text.contains("%eth0 or %wlan0")), "{answer}");
+        finds_bob(&mut alice, &format!("{address}%wlan0 27272"));
+        alice.asks(r"\chat bob");
+        bob.asks(r"\chat alice");
+        talk(&mut alice, &mut bob, "by hand");
     });
 }
 

@@ -1,6 +1,6 @@
 //! Carries out the commands of the user interface.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::id::{Address, UserId};
 use crate::identity::address::{ContactAddress, SCHEME};
@@ -41,7 +41,7 @@ impl Core {
             Command::Users { filter } => self.show_users(line, filter),
             Command::Remove { user } => self.unlink(line, &user, LinkState::Removed),
             Command::Block { user } => self.unlink(line, &user, LinkState::Blocked),
-            Command::Ping { ip, port } => self.ping(line, ip, port),
+            Command::Ping { addrs } => self.ping(line, addrs),
             Command::Explode => self.explode(line),
             Command::PingAddress { address } => self.ping_address(line, address),
             Command::Me => self.show_me(line),
@@ -173,17 +173,24 @@ impl Core {
         Ok(())
     }
 
-    fn ping(&mut self, line: Option<u64>, ip: IpAddr, port: Option<u16>) -> Result<(), Failed> {
-        let addr = SocketAddr::new(ip.to_canonical(), port.unwrap_or(self.cx.config.port));
-        if addr.port() == 0 || ip.is_unspecified() || ip.is_multicast() {
-            return Err((ErrorCode::BadAddress, format!("{addr} cannot be dialled")));
+    /// Dials all addresses of a place. The first answer is the result.
+    fn ping(&mut self, line: Option<u64>, addrs: Vec<SocketAddr>) -> Result<(), Failed> {
+        addrs.iter().try_for_each(|addr| self.refuse_useless(addr))?;
+        for addr in addrs {
+            self.dial(Dial { addr, purpose: Purpose::Ping { line, expected: None } }, None);
         }
-        if self.people.myself.addrs.contains(&addr) {
-            return Err((ErrorCode::BadAddress, format!("{addr} is this node's own address")));
-        }
-        let dial = Dial { addr, purpose: Purpose::Ping { line, expected: None } };
-        self.dial(dial, None);
         Ok(())
+    }
+
+    fn refuse_useless(&self, addr: &SocketAddr) -> Result<(), Failed> {
+        let why = if addr.port() == 0 || addr.ip().is_unspecified() || addr.ip().is_multicast() {
+            "cannot be dialled"
+        } else if self.people.myself.addrs.contains(addr) {
+            "is this node's own address"
+        } else {
+            return Ok(());
+        };
+        Err((ErrorCode::BadAddress, format!("{addr} {why}")))
     }
 
     /// Dials all addresses of a contact address. The first answer with the user's key is the result.

@@ -76,6 +76,16 @@ impl Dials {
         is_sighting(dial) && (own >= MAX_SIGHTING_DIALS_PER_IP || 3 * own >= free)
     }
 
+    /// Whether another address of a `\ping` is still being dialled.
+    pub fn has_ping(&self, line: Option<u64>) -> bool {
+        self.open.values().any(|(_, open)| open.purpose == Purpose::Ping { line, expected: None })
+    }
+
+    /// Forgets the other dials of a `\ping` that is answered.
+    pub fn forget_pings(&mut self, line: Option<u64>) {
+        self.open.retain(|_, (_, open)| open.purpose != Purpose::Ping { line, expected: None });
+    }
+
     /// Removes a dial that has ended, successfully or not.
     pub fn finish(&mut self, id: &DialId) -> Option<Dial> {
         self.open.remove(id).map(|(_, dial)| dial)

@@ -40,6 +40,9 @@ impl Core {
         let mut expected = None;
         if let Some(Dial { purpose: Purpose::Ping { line, expected: user }, .. }) = &dial {
             expected = *user;
+            if user.is_none() {
+                self.peers.dials.forget_pings(*line);
+            }
             self.peers.pings.answered((*line, expected), new.addr, new.session, rtt_ms, self.cx.now.moment);
         }
         if let Some(Dial { purpose: Purpose::Bootstrap, addr, .. }) = &dial {

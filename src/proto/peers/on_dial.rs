@@ -55,6 +55,7 @@ impl Core {
         }
         match dial.purpose {
             Purpose::Ping { expected: Some(_), .. } => {}
+            Purpose::Ping { line, expected: None } if self.peers.dials.has_ping(line) => {}
             Purpose::Ping { line, expected: None } => {
                 let message = match failure {
                     DialFailure::Stranger => format!("{} answers, but is not of this network", dial.addr),
@@ -97,6 +98,7 @@ impl Core {
     /// Answers a `\ping` whose dial cannot succeed.
     pub(in crate::proto) fn fail_ping(&mut self, dial: Option<&Dial>, why: &str) {
         if let Some(Dial { purpose: Purpose::Ping { line, expected: None }, .. }) = dial {
+            self.peers.dials.forget_pings(*line);
             self.cx.notice(*line, Notice::Error { code: ErrorCode::BadAddress, message: why.to_owned() });
         }
     }

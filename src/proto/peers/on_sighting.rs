@@ -131,7 +131,7 @@ impl Core {
 
     /// Warns that this node's own announcements do not arrive. Called once each time multicast stops working.
     pub(in crate::proto) fn on_multicast_deaf(&mut self) {
-        let message = "I do not hear my own announcement: multicast is blocked here; use \\ping IP or --bootstrap";
+        let message = "I do not hear my own announcement: multicast is blocked here; use \\ping HOST or --bootstrap";
         let user = Some(self.people.users.handle(&self.cx.config.user));
         let notice = Notice::Warning { code: WarningCode::Multicast, message: message.to_owned(), user };
         self.cx.notice(None, notice);

@@ -82,7 +82,7 @@ fn send_messages(harness: &mut Harness) -> Vec<Message> {
 fn connect(harness: &mut Harness, (one, other): (NodeIndex, NodeIndex)) {
     harness.sim.mend(one, other);
     let addr = harness.sim.nodes[other].addr;
-    harness.command(one, Command::Ping { ip: addr.ip(), port: Some(addr.port()) });
+    harness.command(one, Command::Ping { addrs: vec![addr] });
 }
 
 /// Updates which messages have arrived, and how many nodes have each of the others.
