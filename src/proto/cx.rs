@@ -6,6 +6,7 @@ use rand_core::SeedableRng;
 
 use crate::id::{ConnId, SessionId};
 use crate::identity::Verifier;
+use crate::proto::chatter::{Chatter, Report};
 use crate::proto::config::Config;
 use crate::proto::counters::Count;
 use crate::proto::drops::{DropReason, Dropped};
@@ -35,6 +36,10 @@ pub struct Context {
     pub count: Count,
     /// How often something was dropped, by reason.
     pub drops: Dropped,
+    /// Notices about who comes and goes that wait.
+    pub chatter: Chatter,
+    /// A command is being carried out, so that its results are reported at once.
+    pub is_commanded: bool,
     /// Until when new messages are refused, because the disk refuses writes.
     pub disk_trouble: Option<Moment>,
     /// The node has declared itself offline and takes no more connections.
@@ -52,6 +57,8 @@ impl Context {
             out: Outputs::default(),
             count: Count::new(counters),
             drops: Dropped::default(),
+            chatter: Chatter::default(),
+            is_commanded: false,
             disk_trouble: None,
             stopping: false,
             config,
@@ -83,6 +90,30 @@ impl Context {
     /// Notifies the interfaces once everything handed to the store so far is durable.
     pub fn notice_after_store(&mut self, line: Option<u64>, notice: Notice) {
         self.out.after_store(Output::Notice { line, notice });
+    }
+
+    /// Notifies the interfaces of a change of somebody's links or presence, a few times a minute for one person and at once
+    /// if a command caused it.
+    pub fn report(&mut self, notice: Notice, is_stranger: bool) {
+        match self.chatter.report(notice, is_stranger, self.is_commanded, self.now.moment) {
+            Report::Now(notice) => self.notice_of_change(notice),
+            Report::Later => self.dropped(DropReason::NoticeMerged),
+        }
+    }
+
+    /// Reports the changes that waited.
+    pub fn report_due(&mut self) {
+        for notice in self.chatter.take_due(self.now.moment) {
+            self.notice_of_change(notice);
+        }
+    }
+
+    /// What depends on nothing stored is reported even while the disk fails.
+    fn notice_of_change(&mut self, notice: Notice) {
+        match notice {
+            Notice::Offline { .. } | Notice::Nearby { .. } | Notice::Away { .. } => self.notice(None, notice),
+            notice => self.notice_after_store(None, notice),
+        }
     }
 
     /// Whether this node is a server.

@@ -225,6 +225,18 @@ pub const MAX_STRIKES: u32 = 3;
 /// How far above the local seq a claimed one may be: 70 years of milliseconds. A node whose clock stands at 1970
 /// reaches what it signed with a correct clock, and a false claim does not bring the counter near its end.
 pub const MAX_SEQ_JUMP: u64 = 1 << 41;
+/// Notices about the links and the presence of one person at once: a friend's restart takes three.
+pub const CHATTER_BURST: u32 = 6;
+/// Time until one more notice about that person is reported: four a minute.
+pub const CHATTER_REFILL: Duration = Duration::from_secs(15);
+/// The same about a stranger: met, linked, online, and one change. With five lines and the notice that more are held back,
+/// that is ten rows of a screen.
+pub const STRANGER_CHATTER_BURST: u32 = 4;
+/// Time until one more notice about a stranger is reported.
+pub const STRANGER_CHATTER_REFILL: Duration = Duration::from_secs(30);
+/// Persons whose notices are limited at once. Above it, notices about further ones are reported unlimited; each of these
+/// persons has to be met or admitted first.
+pub const MAX_CHATTER: usize = 4_096;
 /// Users about whom the interfaces are warned.
 pub const MAX_WARNED: usize = 1_024;
 /// If a higher seq of this session is claimed this often, another node uses a copy of its key. A restored backup catches up

@@ -28,6 +28,7 @@
 
 mod budget;
 mod chat;
+mod chatter;
 mod commands;
 mod config;
 mod counters;
@@ -120,6 +121,7 @@ impl Core {
     /// Processes an input. The resulting outputs wait in [`Core::poll_output`].
     pub fn handle(&mut self, now: Now, input: Input) {
         self.cx.now = now;
+        self.cx.is_commanded = matches!(input, Input::Request(_));
         match input {
             Input::Timeout => {}
             Input::Request(request) => self.on_request(request),
@@ -137,6 +139,7 @@ impl Core {
             Input::StoreFailed { refused, error } => self.on_store_failed(refused, error),
             Input::MulticastDeaf => self.on_multicast_deaf(),
         }
+        self.cx.is_commanded = false;
         self.run_timers();
     }
 

@@ -70,6 +70,8 @@ pub enum Notice {
     Path {
         /// The name to show.
         user: String,
+        /// The user.
+        id: UserId,
         /// The session.
         session: SessionId,
         /// How it is reached now.

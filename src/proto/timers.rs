@@ -7,6 +7,7 @@ impl Core {
     /// Runs everything that is due.
     pub(in crate::proto) fn on_time(&mut self) {
         let now = self.cx.now.moment;
+        self.cx.report_due();
         self.close_silent_connections();
         self.expire_grace_periods();
         self.make_offers();
@@ -42,6 +43,7 @@ impl Core {
         }
         let deadlines = [
             self.cx.disk_trouble,
+            self.cx.chatter.next(),
             self.people.next(),
             self.peers.next(),
             self.presence.next(),

@@ -291,7 +291,9 @@ impl<'a> Body<'a> {
             Notice::Online { user, id, session, via } => {
                 Body::Online { user, id: Text(*id), session: Text(*session), via: values::via(*via) }
             }
-            Notice::Path { user, session, via } => Body::Path { user, session: Text(*session), via: values::via(*via) },
+            Notice::Path { user, session, via, .. } => {
+                Body::Path { user, session: Text(*session), via: values::via(*via) }
+            }
             Notice::Offline { user, id, session, reason } => {
                 Body::Offline { user, id: Text(*id), session: Text(*session), reason: absence(*reason) }
             }

@@ -24,7 +24,7 @@ impl Core {
         let local = self.peers.nearby.is_announced(&session) || is_on_link(&addr);
         if local && self.peers.nearby.show(session, user) {
             let notice = Notice::Nearby { user: self.people.users.handle(&user), id: user, session };
-            self.cx.notice(None, notice);
+            self.report(notice, &user);
         }
     }
 
@@ -76,7 +76,7 @@ impl Core {
     pub(in crate::proto) fn hide_nearby(&mut self, session: &SessionId) {
         if let Some(user) = self.peers.nearby.hide(session) {
             let notice = Notice::Away { user: self.people.users.handle(&user), id: user, session: *session };
-            self.cx.notice(None, notice);
+            self.report(notice, &user);
             self.forget_if_unneeded(&user);
         }
     }

@@ -15,13 +15,14 @@ pub mod users;
 
 use std::collections::BTreeSet;
 
-use crate::id::{Address, SessionId, UserId};
+use crate::id::{Address, NetworkId, SessionId, UserId};
 use crate::identity::seal::PrekeySecret;
+use crate::proto::Accept;
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_KEPT_USERS, MAX_WARNED, RECOVERY};
 use crate::proto::notice::{Notice, WarningCode};
-use crate::proto::persist::{LinkRow, Op, SessionRow, UserRow};
+use crate::proto::persist::{LinkRow, LinkState, Op, SessionRow, UserRow};
 use crate::time::Moment;
 use crate::wire::record::roles;
 use links::Links;
@@ -111,6 +112,14 @@ impl People {
     /// Whether the store has room for one more user.
     pub fn may_keep(&self, user: &UserId) -> bool {
         self.users.is_kept(user) || self.users.kept() < MAX_KEPT_USERS
+    }
+
+    /// Whether the local user has neither answered, added nor verified a user. Members of a closed network are no strangers
+    /// to each other, unless the local user wants to be asked.
+    pub fn is_stranger(&self, cx: &Context, user: &UserId) -> bool {
+        let undecided = matches!(self.links.own_state(user), LinkState::None | LinkState::Auto | LinkState::Removed);
+        let open = cx.config.network == NetworkId::OPEN || cx.config.accept == Accept::Ask;
+        open && undecided && *user != cx.config.user && !self.users.is_verified(user)
     }
 
     /// Keeps a user and their sessions across restarts.

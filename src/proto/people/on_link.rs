@@ -2,7 +2,6 @@
 //! their link list.
 
 use crate::id::{Address, NetworkId, UserId};
-use crate::proto::event::Output;
 use crate::proto::limits::MAX_AUTO_LINKS;
 use crate::proto::notice::Notice;
 use crate::proto::peer::Peer;
@@ -65,7 +64,7 @@ impl Core {
             (Accept::Auto, false) => self.set_link(user, LinkState::Linked),
             (Accept::Ask, _) => {
                 let notice = Notice::Asked { user: self.people.users.handle(&user), id: user };
-                self.cx.notice_after_store(None, notice);
+                self.report(notice, &user);
             }
         }
     }
@@ -99,11 +98,17 @@ impl Core {
         }
     }
 
+    /// Notifies the interfaces of a change of a person's links or presence ([`Context::report`](crate::proto::cx)).
+    pub(in crate::proto) fn report(&mut self, notice: Notice, about: &UserId) {
+        let is_stranger = self.people.is_stranger(&self.cx, about);
+        self.cx.report(notice, is_stranger);
+    }
+
     fn notify_link_change(&mut self, user: UserId, change: Change) {
         let handle = self.people.users.handle(&user);
         match change {
             Change::Linked { by, auto } => {
-                self.cx.notice_after_store(None, Notice::Linked { user: handle, id: user, by, auto });
+                self.report(Notice::Linked { user: handle, id: user, by, auto }, &user);
                 self.repeat_query(&user);
                 for Peer { conn, session, .. } in self.peers.connections.of_user(&user) {
                     self.show_online(session, user);
@@ -112,10 +117,7 @@ impl Core {
                 }
             }
             Change::Unlinked { by } => {
-                self.cx.out.after_store(Output::Notice {
-                    line: None,
-                    notice: Notice::Unlinked { user: handle, id: user, by },
-                });
+                self.report(Notice::Unlinked { user: handle, id: user, by }, &user);
                 self.peers.sought.forget(&user);
                 for session in self.presence.online.of_user(&user) {
                     self.presence.online.remove(&session);

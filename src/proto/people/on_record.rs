@@ -291,7 +291,7 @@ impl Core {
     pub(in crate::proto) fn show_offline(&mut self, session: &SessionId, reason: Absence) {
         if let Some(user) = self.presence.online.remove(session) {
             let handle = self.people.users.handle(&user);
-            self.cx.notice(None, Notice::Offline { user: handle, id: user, session: *session, reason });
+            self.report(Notice::Offline { user: handle, id: user, session: *session, reason }, &user);
         }
     }
 }

@@ -211,19 +211,14 @@ impl Core {
 
     /// Notifies the interfaces of a change.
     fn notify_presence(&mut self, session: SessionId, id: UserId, change: Change) {
-        if change == Change::Unchanged {
-            return;
-        }
         let user = self.people.users.handle(&id);
-        match change {
-            Change::Online(via) => self.cx.notice_after_store(None, Notice::Online { user, id, session, via }),
-            Change::Path(via) => self.cx.notice_after_store(None, Notice::Path { user, session, via }),
-            Change::Lost => {
-                let reason = Absence::Lost;
-                self.cx.notice(None, Notice::Offline { user, id, session, reason });
-            }
-            Change::Unchanged => {}
-        }
+        let notice = match change {
+            Change::Online(via) => Notice::Online { user, id, session, via },
+            Change::Path(via) => Notice::Path { user, id, session, via },
+            Change::Lost => Notice::Offline { user, id, session, reason: Absence::Lost },
+            Change::Unchanged => return,
+        };
+        self.report(notice, &id);
     }
 
     /// Handles sessions whose grace period is over.

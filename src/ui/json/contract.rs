@@ -73,7 +73,7 @@ fn notices() -> Vec<Notice> {
         Unlinked: Notice::Unlinked { user: user(), id, by: By::Me },
         Asked: Notice::Asked { user: user(), id },
         Online: Notice::Online { user: user(), id, session, via: Via::Direct },
-        Path: Notice::Path { user: user(), session, via: Via::Direct },
+        Path: Notice::Path { user: user(), id, session, via: Via::Direct },
         Offline: Notice::Offline { user: user(), id, session, reason: Absence::Lost },
         Chat: Notice::Chat { with: user(), id, online: true },
         Queued: Notice::Queued { message, to, text },
@@ -107,7 +107,7 @@ fn variations() -> Vec<Notice> {
     }
     for via in all_of!(Via { Direct, Relayed }) {
         all.push(Notice::Online { user: user(), id, session, via });
-        all.push(Notice::Path { user: user(), session, via });
+        all.push(Notice::Path { user: user(), id, session, via });
     }
     for reason in all_of!(Absence { Declared, Lost }) {
         all.push(Notice::Offline { user: user(), id, session, reason });

@@ -110,7 +110,7 @@ fn presence_and_links() {
         json!({"event": "online", "user": "bob", "id": id(), "session": session(), "via": "direct"}),
     );
     renders(
-        Notice::Path { user: user(), session: SESSION, via: Via::Relayed },
+        Notice::Path { user: user(), id: ID, session: SESSION, via: Via::Relayed },
         json!({"event": "path", "user": "bob", "session": session(), "via": "relayed"}),
     );
     for (reason, text) in [(Absence::Declared, "declared"), (Absence::Lost, "lost")] {
