@@ -109,6 +109,32 @@ impl UserId {
         last[..8].copy_from_slice(&short);
         UserId(first)..=UserId(last)
     }
+
+    /// The range of all ids whose text starts with these characters; `None` if there are none.
+    pub fn starting_with(text: &str) -> Option<RangeInclusive<UserId>> {
+        let (mut first, mut last) = ([0; 32], [255; 32]);
+        for (n, c) in text.bytes().enumerate() {
+            let value = match c {
+                b'a'..=b'z' => c - b'a',
+                b'2'..=b'7' => c - b'2' + 26,
+                _ => return None,
+            };
+            for bit in n * 5..n * 5 + 5 {
+                let (byte, mask, set) = (bit / 8, 128 >> (bit % 8), value & (16 >> (bit % 5)) != 0);
+                if byte < 32 {
+                    first[byte] |= if set { mask } else { 0 };
+                    last[byte] &= if set { 255 } else { !mask };
+                } else if set {
+                    // The last character of an id has one bit of it and four zeros.
+                    return None;
+                }
+            }
+        }
+        if text.len() > 52 {
+            return None;
+        }
+        (!text.is_empty()).then_some(UserId(first)..=UserId(last))
+    }
 }
 
 impl From<UserId> for Address {
@@ -181,6 +207,22 @@ mod tests {
         assert_eq!(id.to_string().len(), 52);
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("alice".parse::<UserId>(), Err(BadId(52)));
+    }
+
+    #[test]
+    fn a_part_of_an_id_stands_for_all_ids_that_begin_with_it() {
+        let id = UserId(std::array::from_fn(|n| (n * 37) as u8));
+        let text = id.to_string();
+        for length in 1..=52 {
+            let range = UserId::starting_with(&text[..length]).expect("a range");
+            assert!(range.contains(&id), "{length}");
+            assert!(range.start().to_string().starts_with(&text[..length]));
+            assert!(range.end().to_string().starts_with(&text[..length]));
+        }
+        assert_eq!(UserId::starting_with(&text), Some(id..=id));
+        for bad in ["", "A", "1", "é", &format!("{text}a"), &"7".repeat(52)] {
+            assert_eq!(UserId::starting_with(bad), None, "{bad}");
+        }
     }
 
     #[test]

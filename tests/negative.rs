@@ -134,16 +134,20 @@ fn signatures_are_checked_strictly_and_without_the_cofactor() {
     vectors.settle("strict.txt");
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 18] = [
     "alice",
     "Zoë",
     "Анна Каренина",
     "李小龍",
     "نور",
     "अमिताभ",
-    "🦊",
-    "a.b-c_d@e",
-    "x\\y",
+    "a.b-c_d",
+    "D'Arcy",
+    "John 5",
+    "4th",
+    "N.",
+    "བསྒྲུབས",
+    "ṩ\u{331}\u{332}\u{333}\u{346}",
     "Straße",
     "ΣΟΦΟΣ",
     "ﬁn",
@@ -152,7 +156,7 @@ const NAMES: [&str; 14] = [
 ];
 
 /// Texts that are no names as they stand in a roster.
-const NO_NAMES: [&str; 34] = [
+const NO_NAMES: [&str; 54] = [
     "",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "Zoe\u{308}",
@@ -162,6 +166,26 @@ const NO_NAMES: [&str; 34] = [
     "a\u{a0}b",
     "a\u{3000}b",
     "a#b",
+    "a:b",
+    "a*b",
+    "a>b",
+    "a(b)",
+    "a@b",
+    "a/b",
+    "a\\b",
+    "a,b",
+    "a’b",
+    "🦊",
+    "½a",
+    "aⅧ",
+    "a\u{e000}",
+    "a\u{378}",
+    "5",
+    "...",
+    ".a",
+    "-a",
+    "'a",
+    "a\u{331}\u{331}\u{331}\u{331}\u{331}",
     "\\quit",
     "\u{301}a",
     "a\0b",

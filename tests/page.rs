@@ -12,6 +12,7 @@ use darknode::wire::decode;
 use darknode::wire::envelope::{MAX_ENVELOPE, MAX_WRAPS};
 use darknode::wire::frame::StreamType;
 use darknode::wire::record::{LONGEST_CARD, LONGEST_ROSTER, MAX_RECORD, MAX_REVOKED, MAX_SESSIONS, MAX_SMALL_RECORD};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 fn file(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("it is in the repository")
@@ -124,21 +125,25 @@ fn the_registries_name_what_the_code_reads() {
 }
 
 #[test]
-fn the_page_lists_the_characters_that_are_in_no_name() {
+fn the_page_says_which_characters_are_in_names() {
     let page = page();
-    let from = page.find("none of these: U+").expect("it has a list") + "none of these: U+".len();
-    let list = page[from..].split(';').next().expect("it ends");
-    let code = |hex: &str| u32::from_str_radix(hex, 16).expect("hex");
-    let listed: BTreeSet<u32> = list
-        .split(", ")
+    let from = page.find("the invisible ones U+").expect("it has a list") + "the invisible ones U+".len();
+    let list = page[from..].split(';').next().expect("it ends").replace(" and ", ", ");
+    let code = |hex: &str| u32::from_str_radix(hex.trim(), 16).expect("hex");
+    let invisible: BTreeSet<u32> = list
+        .split(',')
         .map(|range| range.split_once('–').unwrap_or((range, range)))
         .flat_map(|(first, last)| code(first)..=code(last))
-        .filter(|code| char::from_u32(*code).is_some_and(|c| !c.is_control()))
         .collect();
-    let is_refused = |c: char| Name::parse(&format!("a{c}b")) == Err(BadName::Character);
-    let refused: BTreeSet<u32> =
-        ('\0'..=char::MAX).filter(|c| !c.is_control() && is_refused(*c)).map(u32::from).collect();
-    assert_eq!(listed, refused);
-    let (unicode, ..) = unicode_normalization::UNICODE_VERSION;
-    assert!(page.contains(&format!("This program uses the tables of Unicode {unicode}.")));
+    let groups = [GeneralCategoryGroup::Letter, GeneralCategoryGroup::Mark];
+    let is_listed = |c: char| {
+        let general = groups.contains(&c.general_category_group()) && !invisible.contains(&u32::from(c));
+        general || c.general_category() == GeneralCategory::DecimalNumber || "._-' ".contains(c)
+    };
+    for c in '\0'..=char::MAX {
+        let refused = matches!(Name::parse(&format!("a{c}b")), Err(BadName::Character | BadName::Space));
+        assert_ne!(is_listed(c), refused, "{c:?}");
+    }
+    let (unicode, minor, _) = unicode_normalization::UNICODE_VERSION;
+    assert!(page.contains(&format!("the tables of Unicode {unicode}.{minor}.")));
 }

@@ -206,6 +206,8 @@ pub enum Command {
         user: String,
         /// How many, at most.
         n: u32,
+        /// The user and the number that were meant if nobody is called `user`, which ends in a number.
+        numbered: Option<(String, u32)>,
     },
     /// Withdraw a message that waits.
     Cancel {

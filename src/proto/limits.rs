@@ -381,3 +381,9 @@ pub const MAX_FLOODS: usize = 1_024;
 
 /// How long a session that started without links asks others for its lost link list.
 pub const RECOVERY: Duration = Duration::from_secs(600);
+
+/// Users of one name that are listed when a typed name is ambiguous. A person chooses among a few; anybody can add
+/// namesakes by the thousand.
+pub const MAX_NAMESAKES: usize = 8;
+/// Messages shown by `\history` at most: 16 MB with the longest texts.
+pub const MAX_HISTORY: u32 = 1_000;

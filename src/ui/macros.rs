@@ -1,7 +1,8 @@
 //! The table of macros, and the parser for input lines.
 //!
 //! A line that does not begin with `\` is text; `\\` at the beginning stands for one backslash. USER is everything after
-//! the macro, because names may contain spaces; `\history` takes a last word that is a number as N.
+//! the macro, because names may contain spaces. Whether the number at the end of `\history John 5` belongs to the name or is N
+//! depends on who is known, so the node decides.
 
 use crate::identity::place::{BadTarget, Place, Target, parse_port};
 use crate::proto::event::Command;
@@ -11,8 +12,6 @@ use crate::wire::content::MAX_TEXT;
 
 /// Messages shown by `\history` by default: about one screen.
 const HISTORY: u32 = 20;
-/// Messages shown by `\history` at most: 16 MB with the longest texts.
-const MAX_HISTORY: u32 = 1000;
 /// Sessions kept by `\prune` by default. A network whose nodes remember a hundred survives a crash of 90 % (see
 /// `docs/decisions.md`, "Ten neighbours").
 const PRUNE: u32 = 100;
@@ -136,7 +135,7 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
     let user = || required(entry, arguments).map(str::to_owned);
     let command = match entry.name {
         "help" => return no_arguments(entry, arguments).map(|()| Typed::Help),
-        "history" => return history(entry, arguments),
+        "history" => return Ok(history(arguments)),
         "ping" => return ping(entry, arguments),
         "quit" | "exit" => no_arguments(entry, arguments).map(|()| Command::Quit)?,
         "users" => no_arguments(entry, arguments).map(|()| Command::Users { filter: Filter::All })?,
@@ -182,22 +181,18 @@ fn ping(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
     }
 }
 
-fn history(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
-    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty();
-    let (user, n) = match arguments.rsplit_once(char::is_whitespace) {
-        Some((user, n)) if number(n) => (user.trim_end(), Some(n)),
-        None if number(arguments) => ("", Some(arguments)),
-        _ => (arguments, None),
+fn history(arguments: &str) -> Typed {
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty();
+    // One that is too high stays too high.
+    let number = |text: &str| text.parse().unwrap_or(u32::MAX);
+    if arguments.is_empty() || is_number(arguments) {
+        return Typed::HistoryHere { n: if arguments.is_empty() { HISTORY } else { number(arguments) } };
+    }
+    let numbered = match arguments.rsplit_once(char::is_whitespace) {
+        Some((user, n)) if is_number(n) => Some((user.trim_end().to_owned(), number(n))),
+        _ => None,
     };
-    let n = match n.map(str::parse) {
-        None => HISTORY,
-        Some(Ok(n)) if (1..=MAX_HISTORY).contains(&n) => n,
-        Some(_) => return Err(bad_argument(entry, &format!("N must be a number from 1 to {MAX_HISTORY}"))),
-    };
-    Ok(match user {
-        "" => Typed::HistoryHere { n },
-        user => Typed::Command(Command::History { user: user.to_owned(), n }),
-    })
+    Typed::Command(Command::History { user: arguments.to_owned(), n: HISTORY, numbered })
 }
 
 fn required<'a>(entry: &Macro, arguments: &'a str) -> Result<&'a str, InputError> {
@@ -300,8 +295,11 @@ mod tests {
             (r"\verify bob", Command::Verify { user: user() }),
             (r"\status", Command::Status { user: None }),
             (r"\status bob", Command::Status { user: Some(user()) }),
-            (r"\history bob", Command::History { user: user(), n: 20 }),
-            (r"\history John Smith 5", Command::History { user: "John Smith".into(), n: 5 }),
+            (r"\history bob", Command::History { user: user(), n: 20, numbered: None }),
+            (
+                r"\history John Smith  5",
+                Command::History { user: "John Smith  5".into(), n: 20, numbered: Some(("John Smith".into(), 5)) },
+            ),
             (r"\cancel abc", Command::Cancel { message: "abc".into() }),
             (r"\prune", Command::Prune { keep: 100 }),
             (r"\prune 7", Command::Prune { keep: 7 }),
@@ -313,6 +311,7 @@ mod tests {
         assert_eq!(parsed(r"\help"), Typed::Help);
         assert_eq!(parsed(r"\history"), Typed::HistoryHere { n: 20 });
         assert_eq!(parsed(r"\history 7"), Typed::HistoryHere { n: 7 });
+        assert_eq!(parsed(r"\history 99999999999"), Typed::HistoryHere { n: u32::MAX });
     }
 
     #[test]
@@ -337,25 +336,10 @@ mod tests {
 
     #[test]
     fn an_invalid_argument_is_answered_with_the_usage() {
-        for line in [
-            r"\chat",
-            r"\add ",
-            r"\me now",
-            r"\explode now",
-            r"\ping",
-            r"\prune many",
-            r"\history bob 0",
-            r"\history 1001",
-        ] {
+        for line in [r"\chat", r"\add ", r"\me now", r"\explode now", r"\ping", r"\prune many"] {
             assert_eq!(code(line), ErrorCode::BadArgument, "{line}");
         }
-        for line in [
-            r"\ping 192.0.2.1 0",
-            r"\ping 192.0.2.1 65536",
-            r"\ping 192.0.2.1 1 2",
-            r"\ping 192.0.2.1:1 2",
-            r"\history 99999999999",
-        ] {
+        for line in [r"\ping 192.0.2.1 0", r"\ping 192.0.2.1 65536", r"\ping 192.0.2.1 1 2", r"\ping 192.0.2.1:1 2"] {
             assert_eq!(code(line), ErrorCode::BadArgument, "{line}");
         }
         assert_eq!(code(r"\ping bob!"), ErrorCode::BadAddress);

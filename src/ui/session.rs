@@ -317,7 +317,7 @@ impl<S: Screen> Session<S> {
                 return Ok(());
             }
             Typed::Command(command) => command,
-            Typed::HistoryHere { n } => Command::History { user: self.current()?.to_string(), n },
+            Typed::HistoryHere { n } => Command::History { user: self.current()?.to_string(), n, numbered: None },
             Typed::Text(text) => Command::Say { to: self.current()?, text },
         };
         match command {

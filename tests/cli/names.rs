@@ -68,3 +68,47 @@ fn a_name_with_spaces_and_non_ascii_letters_can_be_typed() {
     zoe.quits();
     alice.quits();
 }
+
+#[test]
+fn who_was_accepted_automatically_keeps_the_name_and_a_name_that_looks_like_it_is_shown_with_an_id() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut bob = stage.start("bob");
+    bob.meet(&mut alice);
+    bob.asks(r"\chat alice");
+    bob.says("hello");
+    assert_eq!(alice.event("message")["from"], "bob");
+    for name in ["bob", "b\u{43e}b"] {
+        let mut other = stage.cast(name).dir(&format!("other {name}")).start();
+        alice.asks(&format!(r"\ping 127.0.0.1 {}", other.port()));
+        let warning = alice.event("warning");
+        assert_eq!(warning["code"], "name-clash");
+        assert!(warning["user"].as_str().is_some_and(|user| user.starts_with(&format!("{name}#"))), "{warning}");
+        assert_eq!(alice.asks(r"\chat bob")["id"], bob.id());
+        other.types(r"\quit");
+        other.ends();
+    }
+    bob.quits();
+    alice.quits();
+}
+
+#[test]
+fn a_number_at_the_end_of_a_line_belongs_to_the_name_if_somebody_is_called_that() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut john = stage.start("John 5");
+    alice.meet(&mut john);
+    for macro_name in ["whois", "verify", "add", "chat", "status", "history"] {
+        alice.asks(&format!(r"\{macro_name} John 5"));
+    }
+    alice.says("one");
+    alice.says("two");
+    let count = |answer: &serde_json::Value| answer["messages"].as_array().map(Vec::len);
+    assert_eq!(count(&alice.asks(r"\history John 5")), Some(2));
+    assert_eq!(count(&alice.asks(r"\history John 5 1")), Some(1));
+    assert_eq!(alice.fails(r"\history John 5 0"), "bad-argument");
+    assert_eq!(alice.fails(r"\history John 5 1001"), "bad-argument");
+    assert_eq!(alice.fails(r"\history Jim 5"), "unknown-user");
+    john.quits();
+    alice.quits();
+}

@@ -103,7 +103,7 @@ pub enum HomeError {
     },
     /// The file `owner` cannot be parsed.
     #[error(
-        "{path} is damaged or from a newer darknode; \
+        "{path} is damaged, from a newer darknode, or holds a name that is not valid any more; \
          restore it from a backup, or move it away and start again with your name", path = .0.display()
     )]
     BadOwner(PathBuf),

@@ -7,7 +7,7 @@ use crate::identity::address::{ContactAddress, SCHEME};
 use crate::proto::Core;
 use crate::proto::commands::lookup::Lookup;
 use crate::proto::event::{CloseReason, Command, Output, Query, Request, StatusOf};
-use crate::proto::limits::{MAX_PLACES_EXPECTED, STATUS_RECENT};
+use crate::proto::limits::{MAX_HISTORY, MAX_NAMESAKES, MAX_PLACES_EXPECTED, STATUS_RECENT};
 use crate::proto::notice::{ErrorCode, Filter, Notice, WarningCode};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
@@ -48,7 +48,7 @@ impl Core {
             Command::Whois { user } => self.show_whois(line, &user),
             Command::Verify { user } => self.verify(line, &user),
             Command::Status { user } => self.query_status(line, user.as_deref()),
-            Command::History { user, n } => self.query_history(line, &user, n),
+            Command::History { user, n, numbered } => self.query_history(line, &user, n, numbered),
             Command::Cancel { message } => self.cancel(line, &message),
             Command::Prune { keep } => self.prune_sessions(line, keep),
             Command::Quit => self.quit(),
@@ -75,7 +75,9 @@ impl Core {
             )),
             Resolved::Invalid(why) => Err((ErrorCode::BadName, why.to_string())),
             Resolved::Ambiguous(ids) => {
-                let handles: Vec<String> = ids.iter().map(|id| self.people.users.handle(id)).collect();
+                let shown = ids.iter().take(MAX_NAMESAKES).map(|id| self.people.users.handle(id));
+                let more = (ids.len() > MAX_NAMESAKES).then(|| "others".to_owned());
+                let handles: Vec<String> = shown.chain(more).collect();
                 Err((ErrorCode::AmbiguousUser, format!("{typed} may be {}; type one of these", handles.join(" or "))))
             }
         }
@@ -253,8 +255,22 @@ impl Core {
         Ok(())
     }
 
-    fn query_history(&mut self, line: Option<u64>, typed: &str, n: u32) -> Result<(), Failed> {
-        let with = self.resolve_user(typed)?;
+    /// Queries the store for past messages. The longest name counts: the number at the end is part of the name if somebody
+    /// is called that.
+    fn query_history(
+        &mut self,
+        line: Option<u64>,
+        typed: &str,
+        n: u32,
+        numbered: Option<(String, u32)>,
+    ) -> Result<(), Failed> {
+        let (with, n) = match (self.resolve_user(typed), numbered) {
+            (Err((ErrorCode::UnknownUser | ErrorCode::BadName, _)), Some((user, n))) => (self.resolve_user(&user)?, n),
+            (resolved, _) => (resolved?, n),
+        };
+        if !(1..=MAX_HISTORY).contains(&n) {
+            return Err((ErrorCode::BadArgument, format!("\\history shows from 1 to {MAX_HISTORY} messages, not {n}")));
+        }
         let handle = self.people.users.handle(&with);
         self.cx.out.push(Output::Query { line, query: Query::History { with, handle, n } });
         Ok(())

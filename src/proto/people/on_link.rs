@@ -20,11 +20,8 @@ impl Core {
         self.cx.save_counters();
         let change = self.people.links.set_own(user, state, lamport);
         self.people.users.add(user);
-        if matches!(state, LinkState::Linked) {
-            self.people.users.pin(&user);
-            if self.people.users.is_kept(&user) {
-                self.people.save_user(&mut self.cx, &user);
-            }
+        if matches!(state, LinkState::Linked | LinkState::Auto) && self.people.users.pin(&user) {
+            self.people.save_user(&mut self.cx, &user);
         }
         self.people.keep(&mut self.cx, user);
         self.people.save_link(&mut self.cx, &user);

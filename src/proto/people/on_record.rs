@@ -279,12 +279,19 @@ impl Core {
             let message = "another user has your name; people who know both see one of you with an id".to_owned();
             return self.people.warn_once(&mut self.cx, user, WarningCode::NameClash, message);
         }
-        if self.people.users.clash(&user).is_some() {
-            let name = self.people.users.name(&user).map(|name| name.as_str().to_owned()).unwrap_or_default();
-            let message =
-                format!("another user is also called {name} and is shown with an id; the one you know keeps the name");
+        if let Some(holder) = self.people.users.clash(&user) {
+            let (name, holder) = (self.name_as_text(&user), self.name_as_text(&holder));
+            let message = if name == holder {
+                format!("another user is also called {name} and is shown with an id; the one you know keeps the name")
+            } else {
+                format!("another user is called {name}, which looks like {holder}, and is shown with an id")
+            };
             self.people.warn_once(&mut self.cx, user, WarningCode::NameClash, message);
         }
+    }
+
+    fn name_as_text(&self, user: &UserId) -> String {
+        self.people.users.name(user).map(|name| name.as_str().to_owned()).unwrap_or_default()
     }
 
     /// Shows a session as offline, because it declared so or is unreachable.

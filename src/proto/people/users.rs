@@ -1,16 +1,21 @@
 //! Users: their rosters, their names, and which key a typed name stands for.
 //!
 //! A name is pinned to a key when that key is first linked, written to or verified, as SSH does with hosts; records
-//! from third parties pin nothing. From then on the plain name belongs to that key. Another key that claims it is shown
-//! as `name#abc123`.
+//! from third parties pin nothing. From then on the plain name belongs to that key. Another key that claims it, or a name
+//! that looks like it, is shown as `name#abc123`.
+
+mod pins;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::id::{SessionId, UserId};
 use crate::identity::{BadName, Checked, Kept, Name};
+use crate::proto::limits::MAX_NAMESAKES;
 use crate::proto::persist::UserRow;
 use crate::wire::record::{Roster, Signed};
+use pins::Pins;
 
 /// What is known of a user.
 #[derive(Debug, Default)]
@@ -45,6 +50,7 @@ pub struct Users {
     known: BTreeMap<UserId, User>,
     /// Users by folded name.
     named: BTreeSet<(Arc<str>, UserId)>,
+    pins: Pins,
     /// Number of users in the store.
     kept: usize,
 }
@@ -69,16 +75,21 @@ pub enum Resolved {
     Unknown,
     /// The text cannot be a name.
     Invalid(BadName),
-    /// All of these have the name, which is pinned to none.
+    /// These have the name, which is pinned to none: at most [`MAX_NAMESAKES`] and one.
     Ambiguous(Vec<UserId>),
 }
 
 impl Users {
     /// Starts from the stored rows.
     pub fn new(rows: Vec<UserRow>) -> Users {
-        let known: BTreeMap<UserId, User> = rows.into_iter().map(|row| (row.user, User::from_row(&row))).collect();
+        let mut known: BTreeMap<UserId, User> = rows.into_iter().map(|row| (row.user, User::from_row(&row))).collect();
+        let mut pins = Pins::default();
+        for (id, user) in &mut known {
+            let called = user.called.as_ref().filter(|_| user.pinned);
+            user.pinned = called.is_some_and(|DisplayName { name, folded }| pins.pin(name, folded, *id));
+        }
         let called = |(id, user): (&UserId, &User)| Some((user.called.as_ref()?.folded.clone(), *id));
-        Users { named: known.iter().filter_map(called).collect(), kept: known.len(), known }
+        Users { named: known.iter().filter_map(called).collect(), pins, kept: known.len(), known }
     }
 
     /// Takes in a verified roster.
@@ -137,16 +148,12 @@ impl Users {
         roster.sessions.iter().map(|entry| entry.id).filter(|id| roster.admits(id)).collect()
     }
 
-    /// Binds a user's current name to their key. Returns false if it was bound before or another key holds that name.
-    pub fn pin(&mut self, user: &UserId) -> bool {
-        let Some(called) = self.called(user) else { return false };
-        if self.is_pinned(user) || self.holder(&called.folded).is_some() {
-            return false;
-        }
-        if let Some(user) = self.known.get_mut(user) {
-            user.pinned = true;
-        }
-        true
+    /// Binds a user's current name to their key. Returns false if it was bound before, or if another key holds that name or
+    /// one that looks like it.
+    pub fn pin(&mut self, id: &UserId) -> bool {
+        let Some(user) = self.known.get_mut(id).filter(|user| !user.pinned) else { return false };
+        user.pinned = user.called.as_ref().is_some_and(|called| self.pins.pin(&called.name, &called.folded, *id));
+        user.pinned
     }
 
     /// Records that the local user has verified a user's fingerprint.
@@ -169,22 +176,24 @@ impl Users {
         self.called(user).map(|called| called.name.clone())
     }
 
-    /// The other key to which this user's name is pinned, if any.
+    /// The other user whose pinned name this user's name equals or looks like, if any.
     pub fn clash(&self, user: &UserId) -> Option<UserId> {
-        self.holder(&self.called(user)?.folded).filter(|holder| holder != user)
+        self.pins.resembles(&self.called(user)?.name, user)?
     }
 
     /// The name to show for a user. It can be typed back, see [`Users::resolve`].
     pub fn handle(&self, user: &UserId) -> String {
         let Some(DisplayName { name, folded }) = self.called(user) else { return user.to_string() };
-        let alone = self.of_name(folded).nth(1).is_none();
-        if alone || self.holder(folded) == Some(*user) {
+        let holds = self.pins.holder(folded) == Some(*user);
+        if holds || (self.of_name(folded).nth(1).is_none() && self.pins.resembles(name, user).is_none()) {
             return name.as_str().to_owned();
         }
-        format!("{}#{}", name.as_str(), user.short())
+        let short = user.short();
+        let unique = self.of_name_and_id(folded, &short).nth(1).is_none();
+        format!("{}#{}", name.as_str(), if unique { short } else { user.to_string() })
     }
 
-    /// Resolves a typed `name`, `name#abc123` or full id.
+    /// Resolves a typed `name`, `name#abc123` or full id. More or fewer characters of the id may be typed.
     pub fn resolve(&self, typed: &str) -> Resolved {
         if let Ok(id) = typed.parse::<UserId>() {
             return Resolved::One(id);
@@ -198,10 +207,10 @@ impl Users {
             Err(why) => return Resolved::Invalid(why),
         };
         let folded = name.folded();
-        let chosen: Vec<UserId> = match (short, self.holder(&folded)) {
-            (Some(short), _) => self.of_name(&folded).filter(|id| id.short() == short).collect(),
+        let chosen: Vec<UserId> = match (short, self.pins.holder(&folded)) {
+            (Some(short), _) => self.of_name_and_id(&folded, short).take(MAX_NAMESAKES + 1).collect(),
             (None, Some(holder)) => vec![holder],
-            (None, None) => self.of_name(&folded).collect(),
+            (None, None) => self.of_name(&folded).take(MAX_NAMESAKES + 1).collect(),
         };
         match chosen[..] {
             [] => Resolved::Unknown,
@@ -216,10 +225,10 @@ impl Users {
     }
 
     /// Users with a roster that have this folded name or this id.
-    pub fn matching(&self, folded: Option<&Arc<str>>, id: Option<&UserId>) -> Vec<UserId> {
-        let called = folded.into_iter().flat_map(|folded| self.of_name(folded));
-        let all: BTreeSet<UserId> = called.chain(id.copied()).collect();
-        all.into_iter().filter(|user| self.has_roster(user)).collect()
+    pub fn matching(&self, folded: Option<&Arc<str>>, id: Option<UserId>) -> impl Iterator<Item = UserId> + use<'_> {
+        let called = folded.map(|folded| self.of_name(folded)).into_iter().flatten();
+        let called = called.filter(move |user| Some(*user) != id);
+        id.into_iter().chain(called).filter(|user| self.has_roster(user))
     }
 
     /// All known users, in the order of ids.
@@ -234,6 +243,9 @@ impl Users {
 
     /// Removes a user.
     pub fn forget(&mut self, user: &UserId) {
+        if let Some(User { pinned: true, called: Some(called), .. }) = self.known.get(user) {
+            self.pins.unpin(&called.name, &called.folded);
+        }
         self.rename(*user, None);
         self.kept -= usize::from(self.known.remove(user).is_some_and(|user| user.kept));
     }
@@ -271,14 +283,18 @@ impl Users {
     }
 
     /// All users with a folded name.
-    fn of_name(&self, folded: &Arc<str>) -> impl Iterator<Item = UserId> + '_ {
-        let (first, last) = ((folded.clone(), UserId([0; 32])), (folded.clone(), UserId([255; 32])));
-        self.named.range(first..=last).map(|(_, user)| *user)
+    fn of_name(&self, folded: &Arc<str>) -> impl Iterator<Item = UserId> + use<'_> {
+        self.of_name_within(folded, UserId([0; 32])..=UserId([255; 32]))
     }
 
-    /// The user to whom a folded name is pinned.
-    fn holder(&self, folded: &Arc<str>) -> Option<UserId> {
-        self.of_name(folded).find(|id| self.is_pinned(id))
+    /// All users with a folded name whose id begins with these characters.
+    fn of_name_and_id(&self, folded: &Arc<str>, short: &str) -> impl Iterator<Item = UserId> + use<'_> {
+        UserId::starting_with(short).map(|ids| self.of_name_within(folded, ids)).into_iter().flatten()
+    }
+
+    fn of_name_within(&self, folded: &Arc<str>, ids: RangeInclusive<UserId>) -> impl Iterator<Item = UserId> + use<'_> {
+        let (first, last) = ((folded.clone(), *ids.start()), (folded.clone(), *ids.end()));
+        self.named.range(first..=last).map(|(_, user)| *user)
     }
 
     /// Changes or removes the name of a user.
@@ -305,5 +321,72 @@ impl User {
             called: pinned.or_else(|| Name::parse(&roster.as_ref()?.name).ok()).map(DisplayName::new),
             roster: roster.as_ref().map(Kept::from),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::record::RosterSession;
+    use crate::wire::{Bytes, Fixed, List, Text, encode};
+
+    fn row(user: UserId, name: &str, pinned: bool) -> UserRow {
+        let session = RosterSession { id: SessionId([1; 32]), label: Text(String::new()) };
+        let roster = Roster {
+            user,
+            name: Text(name.to_owned()),
+            version: 1,
+            sessions: List(vec![session]),
+            revoked: List(Vec::new()),
+        };
+        let roster = Signed(Bytes(encode(&roster)), Fixed([0; 64]));
+        UserRow { user, roster: Some(roster), pinned: pinned.then(|| name.to_owned()), verified: false }
+    }
+
+    fn id(n: u32) -> UserId {
+        let mut id = [0; 32];
+        id[..4].copy_from_slice(&n.wrapping_mul(2_654_435_761).to_be_bytes());
+        UserId(id)
+    }
+
+    #[test]
+    fn every_handle_can_be_typed_back() {
+        let twin = |last| UserId(std::array::from_fn(|n| if n == 31 { last } else { 9 }));
+        let names = ["bob", "bob", "b\u{43e}b", "John", "John 5", "you", "4th", "a.b", "D'Arcy"];
+        let mut rows: Vec<UserRow> = (0..).zip(names).map(|(n, name)| row(id(n), name, n < 1)).collect();
+        rows.extend([row(twin(1), "dora", false), row(twin(2), "dora", false)]);
+        let users = Users::new(rows);
+        for user in users.iter() {
+            let handle = users.handle(&user);
+            assert_eq!(users.resolve(&handle), Resolved::One(user), "{handle}");
+        }
+        let short = |n: u32| id(n).short();
+        assert_eq!(users.handle(&id(0)), "bob");
+        assert_eq!(users.handle(&id(1)), format!("bob#{}", short(1)));
+        assert_eq!(users.handle(&id(2)), format!("b\u{43e}b#{}", short(2)), "it looks like a pinned name");
+        assert_eq!(users.handle(&id(5)), format!("you#{}", short(5)));
+        assert_eq!(users.handle(&twin(1)), format!("dora#{}", twin(1)), "the ids begin alike");
+    }
+
+    #[test]
+    fn of_a_hundred_thousand_namesakes_the_pinned_one_is_found_and_a_few_are_listed() {
+        let mut users = Users::new((0..100_000).map(|n| row(id(n), "bob", n == 70_000)).collect());
+        assert_eq!(users.resolve("bob"), Resolved::One(id(70_000)));
+        assert_eq!(users.handle(&id(70_000)), "bob");
+        assert_eq!(users.resolve(&users.handle(&id(5))), Resolved::One(id(5)));
+        assert!(!users.pin(&id(5)));
+        users.forget(&id(70_000));
+        let Resolved::Ambiguous(listed) = users.resolve("bob") else { panic!("nobody holds the name") };
+        assert_eq!(listed.len(), MAX_NAMESAKES + 1);
+        assert!(users.pin(&id(5)), "the name is free again");
+        assert_eq!(users.resolve("bob"), Resolved::One(id(5)));
+    }
+
+    #[test]
+    fn of_two_pinned_names_in_the_store_that_look_alike_one_is_shown_with_an_id() {
+        let users = Users::new(vec![row(UserId([1; 32]), "bob", true), row(UserId([2; 32]), "b\u{43e}b", true)]);
+        assert_eq!(users.handle(&UserId([1; 32])), "bob");
+        assert!(users.handle(&UserId([2; 32])).contains('#'));
+        assert!(!users.is_pinned(&UserId([2; 32])));
     }
 }

@@ -95,7 +95,7 @@ impl Finds {
 }
 
 /// Users in answer to one search. A longer list of users of the same name would not help a person to choose.
-const MAX_ANSWERS: usize = 16;
+pub const MAX_ANSWERS: usize = 16;
 
 #[cfg(test)]
 mod tests {

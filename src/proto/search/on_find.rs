@@ -8,7 +8,7 @@ use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{FIND_HOPS, FIND_NEIGHBOURS};
 use crate::proto::peer::Peer;
-use crate::proto::search::finds::Opened;
+use crate::proto::search::finds::{MAX_ANSWERS, Opened};
 use crate::wire::codec::{List, Text};
 use crate::wire::control::{Control, DeliverKnownList, Find, KnownUser};
 use crate::wire::record::Roster;
@@ -74,8 +74,9 @@ impl Core {
         if opened == Opened::Refused {
             return self.cx.dropped(DropReason::FindSeen);
         }
-        let mut meant = self.people.users.matching(name.as_ref(), find.user.as_ref());
-        meant.retain(|user| *user != peer.user && self.search.finds.record_answer(find.id, *user));
+        let matching = self.people.users.matching(name.as_ref(), find.user).filter(|user| *user != peer.user);
+        let meant: Vec<UserId> =
+            matching.take(MAX_ANSWERS).filter(|user| self.search.finds.record_answer(find.id, *user)).collect();
         let known: Vec<KnownUser> = meant.iter().map(|user| self.known_user(user, &peer.user, false)).collect();
         if !known.is_empty() {
             self.send_known(peer.conn, find.id, known, false);

@@ -1,0 +1,106 @@
+//! Which key each pinned name belongs to, found without looking through all users, who may be namesakes by the thousand.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::UserId;
+use crate::identity::Name;
+
+/// What interfaces call the local user. A user who is called that, or something that looks like it, is always shown with
+/// an id.
+const RESERVED: &str = "you";
+
+/// The pinned names, by their folded form and by what they look like.
+#[derive(Debug)]
+pub struct Pins {
+    by_name: BTreeMap<Arc<str>, UserId>,
+    /// The user to whom each look belongs; `None` for the reserved name.
+    by_look: BTreeMap<String, Option<UserId>>,
+}
+
+impl Default for Pins {
+    fn default() -> Pins {
+        let reserved = Name::parse(RESERVED).expect("the reserved name is a name");
+        Pins { by_name: BTreeMap::new(), by_look: reserved.looks().into_iter().map(|look| (look, None)).collect() }
+    }
+}
+
+impl Pins {
+    /// Pins a name to a user. Returns false if another user holds it or one that looks like it, or if it is reserved.
+    pub fn pin(&mut self, name: &Name, folded: &Arc<str>, user: UserId) -> bool {
+        if self.holder(folded).is_some_and(|holder| holder != user) || self.resembles(name, &user).is_some() {
+            return false;
+        }
+        self.by_name.insert(folded.clone(), user);
+        self.by_look.extend(name.looks().map(|look| (look, Some(user))));
+        true
+    }
+
+    /// Releases a name that was pinned to a user.
+    pub fn unpin(&mut self, name: &Name, folded: &Arc<str>) {
+        self.by_name.remove(folded);
+        for look in name.looks() {
+            self.by_look.remove(&look);
+        }
+    }
+
+    /// The user to whom a folded name is pinned.
+    pub fn holder(&self, folded: &str) -> Option<UserId> {
+        self.by_name.get(folded).copied()
+    }
+
+    /// Whose pinned name the name of a user equals or looks like: another user's, or `Some(None)` for the local user, whom
+    /// interfaces call [`RESERVED`].
+    pub fn resembles(&self, name: &Name, user: &UserId) -> Option<Option<UserId>> {
+        let holders = name.looks().into_iter().filter_map(|look| self.by_look.get(&look));
+        holders.copied().find(|holder| *holder != Some(*user))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOB: UserId = UserId([2; 32]);
+    const EVE: UserId = UserId([3; 32]);
+
+    fn pin(pins: &mut Pins, name: &str, user: UserId) -> bool {
+        let name = Name::parse(name).expect("a name");
+        pins.pin(&name, &name.folded(), user)
+    }
+
+    fn resembles(pins: &Pins, name: &str, user: UserId) -> Option<Option<UserId>> {
+        pins.resembles(&Name::parse(name).expect("a name"), &user)
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_pinned_one_is_not_free() {
+        let mut pins = Pins::default();
+        assert!(pin(&mut pins, "bob", BOB));
+        for name in ["bob", "BOB", "b\u{43e}b"] {
+            assert!(!pin(&mut pins, name, EVE), "{name}");
+            assert_eq!(resembles(&pins, name, EVE), Some(Some(BOB)), "{name}");
+        }
+        assert_eq!(resembles(&pins, "bob", BOB), None);
+        assert!(pin(&mut pins, "eve", EVE));
+    }
+
+    #[test]
+    fn a_released_name_is_free() {
+        let mut pins = Pins::default();
+        pin(&mut pins, "bob", BOB);
+        let bob = Name::parse("bob").expect("a name");
+        pins.unpin(&bob, &bob.folded());
+        assert!(pin(&mut pins, "b\u{43e}b", EVE));
+    }
+
+    #[test]
+    fn nobody_holds_what_the_local_user_is_called() {
+        let mut pins = Pins::default();
+        for name in ["you", "You", "y\u{43e}u"] {
+            assert!(!pin(&mut pins, name, EVE), "{name}");
+            assert_eq!(resembles(&pins, name, EVE), Some(None), "{name}");
+        }
+        assert_eq!(pins.holder("you"), None);
+    }
+}
