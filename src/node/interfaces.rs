@@ -1,5 +1,9 @@
 //! The addresses of this machine's interfaces, polled, and reported when they change.
 
+mod order;
+mod system;
+
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
@@ -10,19 +14,22 @@ use tokio::time::MissedTickBehavior;
 use super::connection::Event;
 use crate::proto::event::Input;
 
-/// Polling interval. One poll costs 50 µs; a changed address is noticed after half the interval on average.
+/// Polling interval. One poll costs 70 µs; a changed address is noticed after half the interval on average.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// All interfaces, one entry per address. Empty if the system refuses, which is logged.
+/// All interfaces, one entry per address, the most useful first (see [`order`]). Empty if the system refuses, which is
+/// logged.
 pub fn list() -> Vec<Interface> {
-    if_addrs::get_if_addrs().unwrap_or_else(|error| {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot list the network interfaces");
         Vec::new()
-    })
+    });
+    let facts = system::facts(&interfaces);
+    order::by_use(interfaces, &facts)
 }
 
-/// All addresses of interfaces that are up, with the port, the most useful first: globally usable ones, then
-/// link-local ones with their scope, then loopback.
+/// All addresses of these interfaces, with the port, the most useful first: globally usable ones in the given order, but
+/// with both versions of IP in the first two places; then link-local ones with their scope; then loopback.
 pub fn all(interfaces: &[Interface], port: u16, with_ipv6: bool) -> Vec<SocketAddr> {
     let found = interfaces.iter().map(|interface| (interface.ip(), interface.index.unwrap_or(0)));
     in_order(found, port, with_ipv6)
@@ -61,8 +68,7 @@ pub async fn watch(port: u16, with_ipv6: bool, seen: watch::Sender<Vec<Interface
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    V4,
-    V6,
+    Routable,
     Link,
     Loopback,
     Useless,
@@ -72,9 +78,8 @@ fn rank(ip: &IpAddr) -> Rank {
     match ip {
         ip if ip.is_loopback() => Rank::Loopback,
         ip if ip.is_unspecified() || ip.is_multicast() => Rank::Useless,
-        IpAddr::V4(_) => Rank::V4,
         IpAddr::V6(ip) if ip.is_unicast_link_local() => Rank::Link,
-        IpAddr::V6(_) => Rank::V6,
+        _ => Rank::Routable,
     }
 }
 
@@ -84,8 +89,16 @@ fn in_order(found: impl Iterator<Item = (IpAddr, u32)>, port: u16, with_ipv6: bo
         .map(|(ip, index)| (rank(&ip), with_scope(ip, port, index)))
         .filter(|(rank, _)| *rank != Rank::Useless)
         .collect();
-    ranked.sort_unstable();
-    ranked.dedup();
+    let mut seen = BTreeSet::new();
+    ranked.retain(|(_, addr)| seen.insert(*addr));
+    ranked.sort_by_key(|(rank, _)| *rank);
+    // Whoever has one version of IP only must find an address of it among the few that are declared.
+    let other_version = |(rank, addr): &(Rank, SocketAddr)| {
+        *rank == Rank::Routable && addr.is_ipv4() != ranked.first().is_some_and(|(_, first)| first.is_ipv4())
+    };
+    if let Some(at) = ranked.iter().position(other_version) {
+        ranked[1..=at].rotate_right(1);
+    }
     ranked.into_iter().map(|(_, addr)| addr).collect()
 }
 
@@ -109,9 +122,22 @@ mod tests {
     #[test]
     fn routable_addresses_come_first_and_wildcards_are_left_out() {
         assert_eq!(
-            order(&["::1", "fe80::1", "127.0.0.1", "2001:db8::1", "0.0.0.0", "169.254.7.7", "10.0.0.1"]),
-            ["10.0.0.1:5", "169.254.7.7:5", "[2001:db8::1]:5", "[fe80::1%3]:5", "127.0.0.1:5", "[::1]:5"]
+            order(&["::1", "fe80::1", "127.0.0.1", "10.0.0.1", "2001:db8::1", "0.0.0.0", "169.254.7.7"]),
+            ["10.0.0.1:5", "[2001:db8::1]:5", "169.254.7.7:5", "[fe80::1%3]:5", "[::1]:5", "127.0.0.1:5"]
         );
+    }
+
+    #[test]
+    fn both_versions_of_ip_are_in_the_first_two_places_and_the_rest_keeps_its_order() {
+        assert_eq!(
+            order(&["10.0.0.1", "10.0.0.2", "10.0.0.3", "2001:db8::1"])[..3],
+            ["10.0.0.1:5", "[2001:db8::1]:5", "10.0.0.2:5"]
+        );
+        assert_eq!(
+            order(&["2001:db8::1", "2001:db8::2", "10.0.0.1"]),
+            ["[2001:db8::1]:5", "10.0.0.1:5", "[2001:db8::2]:5"]
+        );
+        assert_eq!(order(&["10.0.0.1", "fe80::1", "10.0.0.1"]), ["10.0.0.1:5", "[fe80::1%3]:5"]);
     }
 
     #[test]

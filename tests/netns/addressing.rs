@@ -37,6 +37,30 @@ fn chat_works_with_link_local_ipv6_only() {
     });
 }
 
+/// Containers and virtual machines come with a bridge each.
+#[test]
+fn the_address_of_the_network_is_among_those_of_many_bridges() {
+    in_a_field(|field| {
+        field.switch("hall");
+        field.desk("alice", "hall", "192.168.1.10/24");
+        field.desk("bob", "hall", "192.168.1.11/24");
+        field.address("alice", "eth0", "fd00::10/64");
+        for n in 0..12 {
+            let bridge = format!("br-{n}");
+            field.on("alice", &format!("ip link add {bridge} type bridge; ip link set {bridge} up"));
+            field.address("alice", &bridge, &format!("10.{n}.0.1/16"));
+        }
+        let args = ["--no-lan"];
+        let (mut alice, mut bob) = (field.node_with("alice", "alice", &args), field.node_with("bob", "bob", &args));
+        let address = alice.asks(r"\me")["address"].as_str().expect("it is a text").to_owned();
+        assert!(address.contains("@192.168.1.10:27272,[fd00::10]:27272,"), "{address}");
+        bob.asks(&format!(r"\chat {address}"));
+        alice.event("linked");
+        alice.asks(r"\chat bob");
+        talk(&mut alice, &mut bob, "now");
+    });
+}
+
 /// The IPv6 link-local address of a host's interface.
 fn link_local(field: &Field, host: &str, iface: &str) -> String {
     let shown = field.on(host, &format!("ip -6 -brief addr show dev {iface} scope link"));
