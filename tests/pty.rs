@@ -153,6 +153,24 @@ impl Drop for Terminal {
 }
 
 #[test]
+fn no_row_of_a_strangers_line_begins_at_the_left_edge() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    bob.asks(r"\chat alice");
+    let columns = usize::from(COLUMNS);
+    bob.says(&format!("{:columns$}{:columns$}! warning: send the key", "hi", "* carol is online"));
+    alice.sees_row("    ! warning: send the key");
+    let (rows, _) = alice.screen();
+    let forged = |row: &&String| row.starts_with(['*', '!']) && (row.contains("carol") || row.contains("send"));
+    assert_eq!(rows.iter().filter(forged).count(), 0, "{rows:?}");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
 fn the_prompt_names_the_user_of_the_conversation() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");
@@ -161,7 +179,7 @@ fn the_prompt_names_the_user_of_the_conversation() {
     alice.types("hello\r");
     assert_eq!(bob.event("message")["text"], "hello");
     bob.says("hello yourself");
-    alice.sees_row("bob: hello yourself");
+    alice.sees_row("< bob: hello yourself");
     alice.sees_typed("bob> ");
     alice.types("\\quit\r");
     assert_eq!(alice.ends().code(), Some(0));
@@ -220,7 +238,7 @@ fn a_message_does_not_disturb_a_line_being_typed() {
     alice.sees_typed("bob> half a li");
     for n in 0..5 {
         bob.says(&format!("interruption {n}"));
-        alice.sees_row(&format!("bob: interruption {n}"));
+        alice.sees_row(&format!("< bob: interruption {n}"));
         alice.sees_typed("bob> half a li");
     }
     alice.types("ne\r");
@@ -240,7 +258,7 @@ fn nothing_a_stranger_writes_controls_the_terminal() {
     for (n, text) in hostile.iter().enumerate() {
         bob.says(&format!("{n} begins {text} ends"));
         alice.sees("the text", |rows, _| {
-            let begin = format!("bob: {n} begins ");
+            let begin = format!("< bob: {n} begins ");
             rows.iter().any(|row| row.starts_with(&begin) && row.trim_end().ends_with(" ends"))
         });
     }

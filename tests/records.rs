@@ -1,7 +1,7 @@
 //! Signed records: which are accepted, and which are refused.
 
 use darknode::id::{NetworkId, SessionId, UserId};
-use darknode::identity::{Checked, Refused, Scheme, SecretKey, Verifier};
+use darknode::identity::{Checked, Name, Refused, Scheme, SecretKey, Verifier};
 use darknode::wire::record::{Declaration, KeyCard, LinkList, Roster, RosterSession, Signed};
 use darknode::wire::{Bytes, List, Malformed, Text, encode};
 
@@ -73,10 +73,18 @@ fn records_over_their_size_limit_are_refused_without_decoding() {
 }
 
 #[test]
-fn records_that_contradict_themselves_are_refused() {
-    for name in ["", "a#b", "a\u{202e}b", "Zoe\u{308}", " alice"] {
-        assert_eq!(Checked::<Roster>::open(&signed(roster(name)), &VERIFIER), Err(Refused::Unsound), "{name:?}");
+fn what_is_no_name_in_a_roster_names_nobody() {
+    for name in ["a#b", "a: b", "a\u{202e}b", "Zoe\u{308}", " alice", "🦊"] {
+        let roster = Checked::<Roster>::open(&signed(roster(name)), &VERIFIER).expect("the rest of it counts");
+        assert_eq!(roster.name(), None, "{name:?}");
     }
+    let alice = Checked::<Roster>::open(&signed(roster("alice")), &VERIFIER).expect("it is sound");
+    assert_eq!(alice.name(), Name::parse("alice").ok());
+}
+
+#[test]
+fn records_that_contradict_themselves_are_refused() {
+    assert_eq!(Checked::<Roster>::open(&signed(roster("")), &VERIFIER), Err(Refused::Unsound));
     let empty = Roster { sessions: List(vec![]), ..roster("alice") };
     assert_eq!(Checked::<Roster>::open(&signed(empty), &VERIFIER), Err(Refused::Unsound));
     let (user, session) = (UserId(key(1).public()), SessionId(key(2).public()));

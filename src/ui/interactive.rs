@@ -143,6 +143,7 @@ fn prompt_of(conversation: Option<&str>) -> String {
 impl Screen for Terminal {
     fn show(&mut self, _line: Option<u64>, event: Event<'_>) -> io::Result<()> {
         let mut arrival = None;
+        self.style = self.style.resized();
         let mut text = self.limiter.render(self.style, event, Instant::now());
         match event {
             // The typed line is on the screen already.

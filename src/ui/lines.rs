@@ -44,7 +44,7 @@ impl<W: Write> Screen for Lines<W> {
                 self.out.write_all(b"\n")?;
             }
             Render::Plain(style) => {
-                let text = self.limiter.render(style, event, Instant::now());
+                let text = self.limiter.render(style.resized(), event, Instant::now());
                 self.out.write_all(text.as_bytes())?;
             }
         }

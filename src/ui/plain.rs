@@ -1,22 +1,26 @@
-//! Events as sentences, one line each, with details indented below.
+//! Events as sentences, one line each, with details indented below. The first column shows what kind of line it is:
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `bob: hello` | a message from bob; `bob (again): hello` may have been shown before a crash |
-//! | `you to bob: hello` | a message of mine, from this session or another |
+//! | `< bob: hello` | a message from bob; `< bob (again): hello` may have been shown before a crash |
+//! | `> to bob: hello` | a message of mine, from this session or another |
 //! | `* bob is online` | an event or an answer |
 //! | `! unknown user bob` | an error or a warning |
 //!
-//! Only continuation lines begin with a space, and the further lines of a message are indented, so no message can look
-//! like another event. Everything is escaped before it is printed. On a terminal names are bold, events dim and errors
-//! red, unless `NO_COLOR` is set.
+//! No text reaches that column: the further lines of a message are indented, and so are the rows of a line that is longer than
+//! the terminal is wide. Names contain no `:` and no parentheses. So no message looks like another event or another user's.
+//! Everything is escaped before it is printed. On a terminal names are bold, events dim and errors red, unless `NO_COLOR` is
+//! set.
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
 
+use terminal_size::{Width, terminal_size_of};
+
 use super::json::rfc3339;
 use super::macros::MACROS;
+use super::wrap::wrapped;
 use super::{Event, qr};
 use crate::handle::Ready;
 use crate::identity::name::escape;
@@ -31,14 +35,26 @@ use crate::proto::notice::{
 pub struct Style {
     /// Whether lines contain ANSI colour sequences.
     pub colours: bool,
+    /// The width of the terminal, at which lines are broken; `None` if the output is no terminal.
+    pub columns: Option<usize>,
 }
+
+/// Indentation of the rows of a line that belong to the first one.
+const BELOW: usize = 4;
+/// Indentation of the rows of a line in a list, which is itself indented by [`BELOW`].
+const BELOW_ITEM: usize = 8;
 
 impl Style {
     /// Uses colours if standard output is a terminal that supports them and `NO_COLOR` is not set.
     pub fn of_stdout() -> Style {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_some_and(|term| term == "dumb");
-        Style { colours: io::stdout().is_terminal() && set("NO_COLOR").is_none() && !dumb }
+        Style { colours: io::stdout().is_terminal() && set("NO_COLOR").is_none() && !dumb, columns: columns() }
+    }
+
+    /// The same style at the present width of the terminal.
+    pub fn resized(self) -> Style {
+        Style { columns: self.columns.and_then(|_| columns()), ..self }
     }
 
     fn paint(self, code: &str, text: &str) -> String {
@@ -49,14 +65,29 @@ impl Style {
         self.paint("1", &inline(name))
     }
 
+    /// A line with its line ending. What does not fit into its first row is indented.
+    fn rows(self, line: &str, indent: usize) -> String {
+        let rows = match self.columns {
+            Some(columns) => wrapped(line, columns, indent),
+            None => line.replace('\n', &format!("\n{:indent$}", "")),
+        };
+        rows + "\n"
+    }
+
     /// A line about an event, such as an arrival, with its line ending. The text is escaped.
     pub fn event(self, text: &str) -> String {
-        self.paint("2", &format!("* {}", inline(text))) + "\n"
+        self.rows(&self.paint("2", &format!("* {}", inline(text))), BELOW)
     }
 
     fn problem(self, text: &str) -> String {
-        self.paint("31", &format!("! {}", inline(text))) + "\n"
+        self.rows(&self.paint("31", &format!("! {}", inline(text))), BELOW)
     }
+}
+
+/// The width of the terminal that is standard output. One that reports none is no terminal.
+fn columns() -> Option<usize> {
+    let (Width(columns), _) = terminal_size_of(io::stdout())?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// Users shown in one list, nearest first. A network may have thousands, and strangers can add to them.
@@ -105,7 +136,7 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::Chat { with, .. } => {
             style.event(&format!("now talking to {with}, who cannot be reached: messages will wait or be carried"))
         }
-        Notice::Queued { to, text, .. } => line(style, "you", Some(to), text),
+        Notice::Queued { to, text, .. } => sent(style, to, text),
         Notice::State { to, state, holder, .. } => style.event(&match state {
             Delivery::Queued => format!("waiting for {to}"),
             Delivery::Carried => format!("carried for {to} by {holder}"),
@@ -175,17 +206,17 @@ fn suffix(via: Via) -> &'static str {
     }
 }
 
-fn line(style: Style, from: &str, to: Option<&str>, text: &str) -> String {
-    let to = to.map(|to| format!(" to {}", style.name(to))).unwrap_or_default();
-    format!("{}{to}: {}\n", style.name(from), escape(text).replace('\n', "\n    "))
+/// A message of mine.
+fn sent(style: Style, to: &str, text: &str) -> String {
+    style.rows(&format!("> to {}: {}", style.name(to), escape(text)), BELOW)
 }
 
 fn message(style: Style, view: &MessageView) -> String {
     if view.own {
-        return line(style, "you", Some(&view.with), &view.text);
+        return sent(style, &view.with, &view.text);
     }
-    let from = if view.again { format!("{} (again)", view.from) } else { view.from.clone() };
-    line(style, &from, None, &view.text)
+    let again = if view.again { " (again)" } else { "" };
+    style.rows(&format!("< {}{again}: {}", style.name(&view.from), escape(&view.text)), BELOW)
 }
 
 fn user_list(style: Style, filter: Filter, users: &[UserView]) -> String {
@@ -220,8 +251,8 @@ fn user_list(style: Style, filter: Filter, users: &[UserView]) -> String {
             user.verified.then_some("verified"),
         ];
         let properties: Vec<&str> = properties.into_iter().flatten().collect();
-        text.push_str(&format!("    {}  {}\n", style.name(&user.user), properties.join(", ")));
-        user.sessions.iter().for_each(|session| text.push_str(&session_text(session)));
+        text.push_str(&style.rows(&format!("    {}  {}", style.name(&user.user), properties.join(", ")), BELOW_ITEM));
+        user.sessions.iter().for_each(|session| text.push_str(&style.rows(&session_text(session), BELOW_ITEM)));
         text
     }) + &more
 }
@@ -233,7 +264,7 @@ fn session_text(session: &SessionView) -> String {
         (false, _) => "offline",
     };
     let addresses = session.addrs.iter().fold(String::new(), |text, addr| text + &format!(", {addr}"));
-    format!("        {}  {how}, heard {} s ago{addresses}\n", session.session.short(), session.heard_s)
+    format!("        {}  {how}, heard {} s ago{addresses}", session.session.short(), session.heard_s)
 }
 
 fn profile_text(style: Style, profile: &Profile) -> String {
@@ -264,12 +295,8 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
             view.sessions.iter().map(|held| state(style, held, view.sessions.len() > 1)).collect();
         let states = if states.is_empty() { "waiting".to_owned() } else { states.join(", ") };
         let begin = super::macros::truncated(&view.text);
-        text + &format!(
-            "    {}  to {}: {}\n        {states}\n",
-            view.message.token(),
-            style.name(&view.to),
-            inline(&begin)
-        )
+        let title = format!("    {}  to {}: {}", view.message.token(), style.name(&view.to), inline(&begin));
+        text + &style.rows(&title, BELOW_ITEM) + &style.rows(&format!("        {states}"), BELOW_ITEM)
     })
 }
 
@@ -290,11 +317,12 @@ fn state(style: Style, held: &HeldBy, named: bool) -> String {
 fn history(style: Style, with: &str, messages: &[MessageView]) -> String {
     let title = if messages.is_empty() { "no messages with" } else { "messages with" };
     messages.iter().fold(style.event(&format!("{title} {with}")), |text, view| {
+        let mark = if view.own { ">" } else { "<" };
         let who = if view.own { "you" } else { &view.from };
         // To the minute: `2026-11-22T16:22:05.123Z`.
         let sent = rfc3339(view.sent);
-        let text_lines = escape(&view.text).replace('\n', "\n        ");
-        text + &format!("    {} {}  {}: {text_lines}\n", &sent[..10], &sent[11..16], style.name(who))
+        let (date, time, said) = (&sent[..10], &sent[11..16], escape(&view.text));
+        text + &style.rows(&format!("    {date} {time}  {mark} {}: {said}", style.name(who)), BELOW_ITEM)
     })
 }
 

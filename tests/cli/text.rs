@@ -65,7 +65,7 @@ fn no_interface_prints_a_strangers_terminal_control_characters() {
     }
     let line = plain.line_with("red");
     assert!(!line.chars().any(is_hostile), "{line:?}");
-    assert!(line.starts_with("alice: ") && line.contains("end"), "{line:?}");
+    assert!(line.starts_with("< alice: ") && line.contains("end"), "{line:?}");
     let line = json.event("message").to_string();
     assert!(line.contains("red"));
     plain.types(r"\history alice");

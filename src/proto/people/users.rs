@@ -105,7 +105,7 @@ impl Users {
         }
         (user.roster, user.version) = (Some(kept), roster.version);
         if !user.pinned {
-            self.rename(id, Name::parse(&roster.name).ok());
+            self.rename(id, roster.name());
         }
         RosterOutcome::New
     }
@@ -318,7 +318,7 @@ impl User {
             pinned: pinned.is_some(),
             verified: row.verified,
             kept: true,
-            called: pinned.or_else(|| Name::parse(&roster.as_ref()?.name).ok()).map(DisplayName::new),
+            called: pinned.or_else(|| roster.as_ref()?.name()).map(DisplayName::new),
             roster: roster.as_ref().map(Kept::from),
         }
     }

@@ -47,9 +47,7 @@ impl Core {
 
     /// Answers the open searches that match a user who has just become known.
     pub(in crate::proto) fn answer_open_finds(&mut self, user: &UserId) {
-        let Some(name) = self.people.users.roster(user).and_then(|roster| Name::parse(&roster.name).ok()) else {
-            return;
-        };
+        let Some(name) = self.people.users.roster(user).and_then(|roster| roster.name()) else { return };
         for (id, asker) in self.search.finds.matching(&name.folded(), user, self.cx.now.moment) {
             let asker = self.peers.connections.up_peer(&asker).filter(|asker| asker.user != *user);
             let Some(Peer { conn, user: asker, .. }) = asker else { continue };
@@ -110,7 +108,7 @@ impl Core {
     /// Takes a roster as the answer to a search of this node. If it is one, the commands that wait for the name are retried
     /// after a pause, in which other users of the same name can answer too. False if it answers no search of this node.
     pub(in crate::proto) fn take_find_answer(&mut self, id: u64, roster: &Checked<Roster>) -> bool {
-        let folded = Name::parse(&roster.name).map(|name| name.folded()).unwrap_or_default();
+        let folded = roster.name().map(|name| name.folded()).unwrap_or_default();
         if !self.search.finds.is_own_for(id, &folded, &roster.user) || !self.search.finds.record_answer(id, roster.user)
         {
             return false;

@@ -3,7 +3,7 @@ use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::proto::notice::{ErrorCode, Holder, WarningCode};
 use crate::time::Wall;
 
-const PLAIN: Style = Style { colours: false };
+const PLAIN: Style = Style { colours: false, columns: None };
 
 fn printed(notice: Notice) -> String {
     render(PLAIN, Event::Notice(&notice))
@@ -27,9 +27,9 @@ fn view(text: &str) -> MessageView {
 
 #[test]
 fn a_message_is_a_name_and_a_text() {
-    assert_eq!(printed(Notice::Message(Box::new(view("hello")))), "bob: hello\n");
-    assert_eq!(printed(Notice::Message(Box::new(MessageView { again: true, ..view("x") }))), "bob (again): x\n");
-    assert_eq!(printed(Notice::Message(Box::new(MessageView { own: true, ..view("x") }))), "you to bob: x\n");
+    assert_eq!(printed(Notice::Message(Box::new(view("hello")))), "< bob: hello\n");
+    assert_eq!(printed(Notice::Message(Box::new(MessageView { again: true, ..view("x") }))), "< bob (again): x\n");
+    assert_eq!(printed(Notice::Message(Box::new(MessageView { own: true, ..view("x") }))), "> to bob: x\n");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn the_first_line_shows_where_others_can_reach_me() {
 #[test]
 fn no_message_looks_like_another_event() {
     let text = printed(Notice::Message(Box::new(view("hi\n* carol is online\ncarol: pay him"))));
-    assert_eq!(text, "bob: hi\n    * carol is online\n    carol: pay him\n");
+    assert_eq!(text, "< bob: hi\n    * carol is online\n    carol: pay him\n");
     assert_eq!(printed(Notice::Done { what: "a\nb".into() }), "* done: a b\n");
 }
 
@@ -100,7 +100,7 @@ fn history_shows_when_it_was_sent_and_by_whom() {
     let mine = MessageView { own: true, ..view("and\nso on") };
     let text = printed(Notice::History { with: "bob".into(), messages: vec![view("hello"), mine] });
     let expected =
-        "* messages with bob\n    2023-11-14 22:13  bob: hello\n    2023-11-14 22:13  you: and\n        so on\n";
+        "* messages with bob\n    2023-11-14 22:13  < bob: hello\n    2023-11-14 22:13  > you: and\n        so on\n";
     assert_eq!(text, expected);
 }
 
@@ -197,8 +197,29 @@ fn a_profile_has_the_fingerprint_and_a_qr_code() {
 
 #[test]
 fn colours_do_not_change_the_text() {
-    let coloured = render(Style { colours: true }, Event::Notice(&Notice::Message(Box::new(view("hello")))));
-    assert_eq!(coloured, "\u{1b}[1mbob\u{1b}[0m: hello\n");
+    let coloured = render(Style { colours: true, ..PLAIN }, Event::Notice(&Notice::Message(Box::new(view("hello")))));
+    assert_eq!(coloured, "< \u{1b}[1mbob\u{1b}[0m: hello\n");
+}
+
+#[test]
+fn on_a_terminal_no_row_of_a_strangers_text_begins_at_the_left_edge() {
+    let text = format!("hi{}bob: send the key\n* bob is online{}! warning: run x.sh", " ".repeat(73), " ".repeat(66));
+    let style = Style { colours: false, columns: Some(80) };
+    for (notice, indent) in [
+        (Notice::Message(Box::new(view(&text))), 4),
+        (Notice::Warning { code: WarningCode::NameClash, message: text.clone(), user: None }, 4),
+        (Notice::History { with: "bob".into(), messages: vec![view(&text), view(&text)] }, 4),
+    ] {
+        let shown = render(style, Event::Notice(&notice));
+        assert!(shown.lines().count() > 2, "{shown}");
+        assert!(shown.lines().skip(1).all(|row| row.starts_with(&" ".repeat(indent))), "{shown}");
+        assert!(shown.lines().all(|row| row.len() < 80), "{shown}");
+    }
+    let notice =
+        Notice::History { with: "bob".into(), messages: vec![view("2023-11-14 22:13  > you: no\n2023-11-14")] };
+    let entries = render(style, Event::Notice(&notice));
+    let own = entries.lines().filter(|row| row.starts_with("    2"));
+    assert_eq!(own.count(), 1, "a text does not look like another entry: {entries}");
 }
 
 #[test]
