@@ -269,6 +269,46 @@ fn a_name_is_found_through_two_servers() {
     assert!(sim.run_until(SOON, found));
 }
 
+/// The address of the second node's NAT changes while it has a direct connection with the first, which dialled it. After
+/// 15 s they do without the node that introduced them.
+fn assert_direct_after_renumbering(mut sim: Sim, [first, second]: [usize; 2], introducer: usize, rest: Duration) {
+    for node in [first, second] {
+        sim.put_behind_nat(node);
+    }
+    sim.run(rest);
+    assert!(is_direct(&sim, first, second) && is_direct(&sim, second, first));
+    sim.renumber_nat(second, ([10, 99, 0, 1], 27272).into());
+    sim.run(Duration::from_secs(15));
+    sim.crash(introducer);
+    sim.run(Duration::from_secs(5));
+    let to = sim.nodes[second].user;
+    sim.command(first, 1, Command::Say { to, text: "still here".to_owned() });
+    let told = |sim: &Sim| {
+        has_notice(sim, second, |notice| matches!(notice, Notice::Message(said) if said.text == "still here"))
+    };
+    assert!(sim.run_until(Duration::from_secs(1), told), "after {rest:?}");
+}
+
+#[test]
+fn after_a_change_of_its_nats_address_a_user_is_found_again_through_a_server() {
+    for rest in [30, 1000] {
+        let mut sim = served(66, &["alice", "bob"]);
+        befriend(&mut sim, 1, 2);
+        assert_direct_after_renumbering(sim, [1, 2], 0, Duration::from_secs(rest));
+    }
+}
+
+#[test]
+fn after_a_change_of_its_nats_address_a_user_is_found_again_through_a_friend() {
+    for rest in [30, 1000] {
+        let mut sim = world(67, &["alice", "bob", "carol"]);
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            befriend(&mut sim, a, b);
+        }
+        assert_direct_after_renumbering(sim, [0, 1], 2, Duration::from_secs(rest));
+    }
+}
+
 #[test]
 fn a_session_that_lost_its_data_gets_its_links_back_from_friends() {
     let mut sim = world(20, &["alice", "bob", "carol"]);

@@ -1,6 +1,7 @@
 //! The loop's table of open connections and the queues to them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -21,6 +22,11 @@ impl Connections {
     /// Adds a connection.
     pub fn open(&mut self, conn: ConnId, handle: ConnHandle) {
         self.handles.insert(conn, handle);
+    }
+
+    /// The connections whose other end sends from another address than at the last call.
+    pub fn moved(&mut self) -> Vec<(ConnId, SocketAddr)> {
+        self.handles.iter_mut().filter_map(|(conn, handle)| Some((*conn, handle.moved_to()?))).collect()
     }
 
     /// Queues a control message. Messages to connections that are gone are dropped.

@@ -47,10 +47,11 @@ const BACKLOG: u64 = 4096;
 const MAX_DIALS: usize = 128;
 /// Concurrent look-ups of host names for `\ping`. Each may keep a thread for as long as the system's resolver hangs.
 const MAX_LOOKUPS: usize = 16;
-/// Interval between checks whether the machine was suspended.
-const TICK: Duration = Duration::from_secs(5);
+/// Interval between checks whether the machine was suspended, and whether a peer sends from another address, which QUIC
+/// does not report: a direct path between two others may depend on it.
+const TICK: Duration = Duration::from_secs(1);
 /// Ticks between saves of the current moment. What a kill loses ages this much later.
-const TICKS_PER_SAVE: u32 = 12;
+const TICKS_PER_SAVE: u32 = 60;
 /// Time for connections to flush: their own farewell limit, and a little more for the close packets.
 const FAREWELL: Duration = Duration::from_millis(1200);
 /// Time for the close packets after the endpoint was closed.
@@ -257,6 +258,9 @@ impl Node {
         let now = self.shared.clock.now();
         if watch.woke(now) {
             self.handle(Input::Woke);
+        }
+        for (conn, addr) in self.connections.moved() {
+            self.handle(Input::Moved { conn, addr });
         }
         if tick.is_multiple_of(TICKS_PER_SAVE) {
             self.store.send(Job::Alive(now)).ok();

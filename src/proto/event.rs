@@ -39,6 +39,13 @@ pub enum Input {
         /// Its items, in order.
         items: Vec<Chat>,
     },
+    /// The other end of a connection sends from another address than before.
+    Moved {
+        /// The connection.
+        conn: ConnId,
+        /// The new address, canonical (no IPv4-mapped IPv6). QUIC may not have validated it yet.
+        addr: SocketAddr,
+    },
     /// A connection has ended, from either side. Follows every `Connected` exactly once.
     Closed {
         /// The connection.

@@ -318,6 +318,11 @@ pub const UNPROVEN_REFILL: Duration = Duration::from_secs(30);
 pub const FAILED_INTRODUCTIONS: u32 = 8;
 /// Time until one more dial on an introduction is allowed.
 pub const INTRODUCTION_REFILL: Duration = Duration::from_secs(60);
+/// Changes of a neighbour's address that others are told at once: a network that comes up in steps.
+pub const MOVES_TOLD: u32 = 4;
+/// Time until one more change of a neighbour's address is told. Each is told to everybody who is linked with the
+/// neighbour.
+pub const MOVE_REFILL: Duration = Duration::from_secs(60);
 
 /// Hops of a find, a request for a user by name (`docs/protocol.md`, section 7).
 pub const FIND_HOPS: u8 = 16;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand_core::Rng;
 
+use super::nat::Nat;
 use super::net::{IDLE, NodeIndex, PipeId};
 use super::world::{Event, Sim};
 use crate::proto::event::Input;
@@ -88,15 +89,38 @@ impl Sim {
     pub fn move_to(&mut self, index: NodeIndex, addr: SocketAddr) {
         let links = if self.nodes[index].is_on() { self.nodes[index].plan.links() } else { Vec::new() };
         links.into_iter().for_each(|link| self.expire_later(index, link));
+        self.readdress(index, addr);
+        self.feed(index, Input::Interfaces { addrs: vec![addr] });
+    }
+
+    /// Changes the public address of a node's NAT. The node does not notice.
+    pub fn renumber_nat(&mut self, index: NodeIndex, addr: SocketAddr) {
+        self.readdress(index, addr);
+        self.put_behind_nat(index);
+    }
+
+    /// Puts a node behind a NAT that keeps ports. What the node sends on its connections opens it for their other ends.
+    pub fn put_behind_nat(&mut self, index: NodeIndex) {
+        let mut nat = Nat::default();
+        for (pipe, end) in self.pipes_of(index) {
+            let other = self.net.pipe(pipe).map(|pipe| pipe.ends[1 - end]);
+            other.into_iter().for_each(|other| nat.send(self.nodes[other].addr, self.now + IDLE));
+        }
+        self.nodes[index].nat = Some(nat);
+    }
+
+    /// Changes the address from which a node's packets come.
+    fn readdress(&mut self, index: NodeIndex, addr: SocketAddr) {
         let old = std::mem::replace(&mut self.nodes[index].addr, addr);
         self.net.readdress(index, old, addr);
         for (pipe, end) in self.pipes_of(index) {
             if end == 1 {
                 self.net.pipe_mut(pipe).into_iter().for_each(|pipe| pipe.severed = true);
                 self.watch_idle(pipe);
+            } else {
+                self.send(pipe, 1, Input::Moved { conn: pipe.conn(1), addr });
             }
         }
-        self.feed(index, Input::Interfaces { addrs: vec![addr] });
     }
 
     /// Gives a node an additional address: a change to declare, without other effects.

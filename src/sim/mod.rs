@@ -12,6 +12,7 @@ mod dissemination;
 mod faults;
 mod framing;
 pub mod invariants;
+mod nat;
 pub mod net;
 pub mod node;
 mod oracle;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::disk::Disk;
+use super::nat::Nat;
 use super::net::NodeIndex;
 use super::traffic::Traffic;
 use super::unproven_dials::UnprovenDials;
@@ -89,6 +90,8 @@ pub struct Node {
     pub traffic: Traffic,
     /// Dials to addresses the node has no reason to trust.
     pub(crate) unproven_dials: UnprovenDials,
+    /// The NAT it is behind, if any.
+    pub(super) nat: Option<Nat>,
     /// Sessions that are currently shown as online.
     pub shown_online: BTreeSet<SessionId>,
     /// Its configuration.
@@ -129,6 +132,7 @@ impl Node {
             sent_bytes: 0,
             traffic: Traffic::default(),
             unproven_dials: UnprovenDials::default(),
+            nat: None,
             shown_online: BTreeSet::new(),
             wall_offset: 0,
             core: None,

@@ -49,6 +49,8 @@ pub(super) enum Event {
         dial: DialId,
         addr: SocketAddr,
         expect: Option<SessionId>,
+        /// Until when the dialler repeats its packets.
+        until: Moment,
     },
     /// An input for one particular run of a node. Dropped if the node was restarted meanwhile.
     Feed {
@@ -273,7 +275,9 @@ impl Sim {
             Event::Commit { node, starts, through } => self.commit(node, starts, through),
             Event::Deliver { pipe, end, input } => self.deliver(pipe, end, input),
             Event::Release { pipe, end } => self.release(pipe, end),
-            Event::Arrive { dialler, starts, dial, addr, expect } => self.arrive(dialler, starts, dial, addr, expect),
+            Event::Arrive { dialler, starts, dial, addr, expect, until } => {
+                self.arrive(dialler, starts, dial, addr, expect, until)
+            }
             Event::Feed { node, starts, input } => self.feed_start(node, starts, input),
             Event::Idle { pipe, mends } => self.idle(pipe, mends),
             Event::Announce { node, round } => self.announce(node, round),

@@ -14,6 +14,7 @@ mod rate;
 mod reading;
 mod writing;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -113,6 +114,9 @@ pub enum Event {
 /// The loop's end of a connection. When it is dropped, the connection sends what is queued and closes.
 #[derive(Debug)]
 pub struct ConnHandle {
+    conn: Connection,
+    /// The address of the other end when it was last reported.
+    addr: SocketAddr,
     pub control: mpsc::Sender<Box<Control>>,
     /// Created with the first item: most connections of a relay never carry one.
     chat: Option<mpsc::Sender<Box<Chat>>>,
@@ -130,12 +134,18 @@ struct ConnQueues {
 }
 
 impl ConnHandle {
-    fn new() -> (ConnHandle, ConnQueues) {
+    fn new(conn: Connection, addr: SocketAddr) -> (ConnHandle, ConnQueues) {
         let (control, control_end) = mpsc::channel(QUEUE);
         let (start_chat, chat_end) = oneshot::channel();
         let (close, close_end) = oneshot::channel();
-        let handle = ConnHandle { control, chat: None, start_chat: Some(start_chat), close };
+        let handle = ConnHandle { conn, addr, control, chat: None, start_chat: Some(start_chat), close };
         (handle, ConnQueues { control: control_end, chat: chat_end, close: close_end })
+    }
+
+    /// The address from which the other end sends now, if it has changed since the last call.
+    pub fn moved_to(&mut self) -> Option<SocketAddr> {
+        let addr = canonical(self.conn.remote_address());
+        (std::mem::replace(&mut self.addr, addr) != addr).then_some(addr)
     }
 
     /// The queue of the chat stream, created on first use.
@@ -251,7 +261,7 @@ impl NewConnection {
             dial: self.dial,
             rtt: self.conn.rtt(),
         };
-        let (handle, ConnQueues { control, chat, close }) = ConnHandle::new();
+        let (handle, ConnQueues { control, chat, close }) = ConnHandle::new(self.conn.clone(), connected.addr);
         slot.send(Event::Up { connected, handle });
         let mut writers = JoinSet::new();
         writers.spawn(writing::control(control, self.proved.control_out, shared.clone()));

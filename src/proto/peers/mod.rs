@@ -2,7 +2,8 @@
 //!
 //! [`connections`] keeps one of several connections to a session, [`seek`] schedules the search for missing users and bootstrap
 //! addresses, [`dials`] bounds what is dialled, [`nearby`] keeps who is seen on the local link. A connection comes up, is
-//! introduced and ends in `on_connection`; `on_dial` and `on_sighting` handle dials and sightings.
+//! introduced and ends in `on_connection`; `on_dial` and `on_sighting` handle dials and sightings, `on_moved` changes of
+//! a neighbour's address.
 
 pub mod connections;
 pub mod dials;
@@ -10,6 +11,7 @@ pub mod nearby;
 mod on_connection;
 mod on_dial;
 mod on_forget;
+mod on_moved;
 mod on_seek;
 mod on_sighting;
 pub mod seek;
@@ -50,6 +52,8 @@ pub struct Peers {
     pub probe_at: Moment,
     /// Limits dials to addresses where an introducer claims to see a user, per introducer.
     pub introductions: Budget<SessionId>,
+    /// Limits how often others are told that a neighbour has another address, per neighbour.
+    pub moves: Budget<SessionId>,
     /// Limits dials to addresses where no key has answered before, per IP address.
     pub unproven: Budget<IpAddr>,
 }
@@ -76,6 +80,7 @@ impl Peers {
             sought_all: None,
             probe_at: now + limits::PROBE_EVERY,
             introductions: Budget::new(limits::FAILED_INTRODUCTIONS, limits::INTRODUCTION_REFILL),
+            moves: Budget::new(limits::MOVES_TOLD, limits::MOVE_REFILL),
             unproven: Budget::new(limits::UNPROVEN_DIALS_PER_IP, limits::UNPROVEN_REFILL),
         }
     }

@@ -371,6 +371,10 @@ impl Core {
             self.seek_refused(user);
         }
         self.seek_if_wanted(user);
+        if self.cx.now.moment.since(since) > SETTLED {
+            // The neighbouring relays introduce the two again, with the addresses that they observe now.
+            self.repeat_query(&user);
+        }
         self.forget_if_unneeded(&user);
     }
 

@@ -100,10 +100,13 @@ impl Core {
         sessions.into_iter().for_each(|session| self.dial_session(session));
     }
 
-    /// Dials the addresses of a session, announced ones first, then the most trusted.
+    /// Dials the addresses of a session: announced ones, the one that was claimed last, and the most trusted.
     pub(in crate::proto) fn dial_session(&mut self, session: SessionId) {
         let mut addrs = self.peers.nearby.addresses(&session);
-        addrs.extend(self.people.sessions.get(&session).map(|session| session.addresses()).unwrap_or_default());
+        if let Some(known) = self.people.sessions.get(&session) {
+            addrs.extend(known.last_hint());
+            addrs.extend(known.addresses());
+        }
         let mut dialled = BTreeSet::new();
         for addr in addrs {
             if dialled.len() < MAX_DIALS_PER_SESSION && dialled.insert(addr) {

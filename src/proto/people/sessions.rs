@@ -260,6 +260,12 @@ impl Session {
         self.addresses.iter().any(|row| row.addr == *addr && row.provenance <= Provenance::Lan)
     }
 
+    /// The address that another session claimed last.
+    pub fn last_hint(&self) -> Option<SocketAddr> {
+        let hints = self.addresses.iter().filter(|row| row.provenance == Provenance::Hinted && is_dialable(&row.addr));
+        hints.max_by_key(|row| row.at).map(|row| row.addr)
+    }
+
     /// Addresses to dial, most trusted first, newest first among equals.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let mut rows: Vec<&AddressRow> = self.addresses.iter().filter(|row| is_dialable(&row.addr)).collect();
@@ -268,8 +274,8 @@ impl Session {
     }
 }
 
-/// Adds or refreshes an address; at the limit the least trusted and oldest one is dropped. Returns true if it is new or
-/// more trusted than before.
+/// Adds or refreshes an address; at the limit the least trusted and oldest of the others is dropped. Returns true if it
+/// is new or more trusted than before.
 fn add_address(addresses: &mut Box<[AddressRow]>, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
     if !is_dialable(&addr) {
         return false;
@@ -281,11 +287,11 @@ fn add_address(addresses: &mut Box<[AddressRow]>, addr: SocketAddr, provenance: 
         return better;
     }
     let mut rows = std::mem::take(addresses).into_vec();
-    rows.push(AddressRow { addr, provenance, at: now });
-    if rows.len() > MAX_ADDRESSES {
+    if rows.len() >= MAX_ADDRESSES {
         rows.sort_by(|a, b| a.provenance.cmp(&b.provenance).then(b.at.cmp(&a.at)));
-        rows.truncate(MAX_ADDRESSES);
+        rows.truncate(MAX_ADDRESSES - 1);
     }
+    rows.push(AddressRow { addr, provenance, at: now });
     *addresses = rows.into();
     true
 }

@@ -250,6 +250,19 @@ impl Core {
         known
     }
 
+    /// Tells connected users who are linked with a user where that user's session is seen now.
+    pub(in crate::proto) fn tell_where(&mut self, session: SessionId, user: UserId) {
+        let Some(declaration) = self.declaration_of(&session) else { return };
+        let horizon = &self.presence.horizon;
+        let linked: BTreeSet<UserId> = horizon.listed_by(&user).into_iter().chain(horizon.listers_of(&user)).collect();
+        let may_know = linked.into_iter().filter(|other| self.may_know_where(other, &user));
+        let peers: Vec<Peer> = may_know.flat_map(|other| self.peers.connections.of_user(&other)).collect();
+        for Peer { conn, .. } in peers {
+            let known = KnownUser { declarations: List(vec![declaration.clone()]), ..KnownUser::empty(user) };
+            self.send_known(conn, 0, vec![known], false);
+        }
+    }
+
     /// Whether a user may have the declarations of another one: within two links, and in a closed network always
     /// (`docs/horizon.md`).
     pub(in crate::proto) fn may_know_where(&self, asker: &UserId, user: &UserId) -> bool {

@@ -101,9 +101,7 @@ impl Core {
             let mut news = self.receive_declaration(declaration, heard);
             if held.live == Some(true) && online && self.people.sessions.declares_online(&session) {
                 if let Some(Addr(observed)) = held.observed {
-                    news |=
-                        self.people.sessions.get(&session).is_some_and(|known| !known.addresses().contains(&observed));
-                    self.add_observed_address(&session, observed);
+                    news |= self.add_observed_address(peer.session, &session, observed);
                 }
                 self.add_witness(session, user, peer.session, peer.user);
             }

@@ -3,6 +3,7 @@
 //! offer ([`offers`](crate::proto::presence::offers)). A neighbour that reports a session as connected is a witness
 //! until it withdraws that.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::id::{Address, ConnId, SessionId, UserId};
@@ -231,8 +232,17 @@ impl Core {
         }
     }
 
-    /// Adds the address at which a witness sees a session.
-    pub(in crate::proto) fn add_observed_address(&mut self, session: &SessionId, addr: std::net::SocketAddr) {
-        self.people.sessions.add_address(session, addr, Provenance::Hinted, self.cx.now.moment);
+    /// Adds the address at which a neighbour sees a session. Returns true if it is new.
+    pub(in crate::proto) fn add_observed_address(
+        &mut self,
+        by: SessionId,
+        session: &SessionId,
+        addr: SocketAddr,
+    ) -> bool {
+        let is_new = self.people.sessions.add_address(session, addr, Provenance::Hinted, self.cx.now.moment);
+        if is_new {
+            self.doubt_path(by, session, addr);
+        }
+        is_new
     }
 }

@@ -116,6 +116,18 @@ impl Core {
         }
     }
 
+    /// Passes the queries of an asker whose observed address has changed to the sessions of the targets that are connected
+    /// here once more.
+    pub(in crate::proto) fn pass_queries_of(&mut self, asker: &SessionId) {
+        for key in self.relays.relayed_queries.of_asker(asker) {
+            let here = self.peers.connections.of_user(&key.0);
+            here.iter().for_each(|peer| self.relays.relayed_queries.unpass_to(&key, &peer.session));
+            if !here.is_empty() {
+                self.pass_query(&key);
+            }
+        }
+    }
+
     /// Passes a query to the target's sessions with the address observed for the asker, or, if none is connected, to relays
     /// and servers that are nearer.
     fn pass_query(&mut self, key: &Key) {

@@ -165,6 +165,18 @@ impl RelayedQueries {
         self.open.range(keys_of(target)).map(|(key, _)| *key).collect()
     }
 
+    /// The queries of an asker.
+    pub fn of_asker(&self, asker: &SessionId) -> Vec<Key> {
+        self.open.iter().filter(|(_, query)| query.asker == *asker).map(|(key, _)| *key).collect()
+    }
+
+    /// Lets a query be passed to a neighbour again.
+    pub fn unpass_to(&mut self, key: &Key, neighbour: &SessionId) {
+        if let Some(query) = self.open.get_mut(key) {
+            query.passed_to.remove(neighbour);
+        }
+    }
+
     /// Records that a query is passed to a neighbour. False if it was before, or came from there.
     pub fn pass(&mut self, key: &Key, to: SessionId) -> bool {
         let Some(query) = self.open.get_mut(key) else { return false };

@@ -225,7 +225,13 @@ impl Core {
         if linked {
             self.receive_declaration(declaration, self.cx.now.moment);
         }
-        if self.peers.connections.up(&asker).is_some() || places.is_empty() {
+        if self.peers.connections.up(&asker).is_some() {
+            if let Some(Addr(observed)) = request.observed.filter(|_| linked) {
+                self.add_observed_address(peer.session, &asker, observed);
+            }
+            return;
+        }
+        if places.is_empty() {
             return;
         }
         if !self.peers.introductions.draw(peer.session, self.cx.now.moment) {
@@ -255,7 +261,7 @@ impl Core {
     }
 
     /// Whether an address is in the same /24 (IPv4) or /64 (IPv6) as one of this node's own addresses.
-    fn is_in_own_networks(&self, ip: &IpAddr) -> bool {
+    pub(in crate::proto) fn is_in_own_networks(&self, ip: &IpAddr) -> bool {
         let prefix = |ip: &IpAddr| match ip {
             IpAddr::V4(ip) => ip.octets()[..3].to_vec(),
             IpAddr::V6(ip) => ip.octets()[..8].to_vec(),

@@ -7,9 +7,12 @@ use super::{Event, Sim};
 use crate::id::{BootId, DialId, SessionId};
 use crate::proto::event::{Connected, DialFailure, Input};
 use crate::sim::net::{NodeIndex, PipeId};
+use crate::time::Moment;
 
 /// Interval of announcements on a local link.
 const ANNOUNCE: Duration = Duration::from_secs(7);
+/// Interval at which the packets of a dial that a NAT drops are repeated.
+const RETRANSMIT: Duration = Duration::from_millis(500);
 
 impl Sim {
     pub(super) fn deliver(&mut self, id: PipeId, end: usize, input: Input) {
@@ -61,6 +64,7 @@ impl Sim {
         dial: DialId,
         addr: SocketAddr,
         expect: Option<SessionId>,
+        until: Moment,
     ) {
         if self.nodes[dialler].starts != starts || !self.nodes[dialler].is_on() {
             return;
@@ -71,6 +75,15 @@ impl Sim {
             let input = Input::DialFailed { dial, failure: DialFailure::Unreachable };
             return self.plan(self.settings.dial_timeout, Event::Feed { node: dialler, starts, input });
         };
+        if !self.passes_nat(acceptor, dialler) {
+            return match self.now + RETRANSMIT < until {
+                true => self.plan(RETRANSMIT, Event::Arrive { dialler, starts, dial, addr, expect, until }),
+                false => {
+                    let input = Input::DialFailed { dial, failure: DialFailure::Unreachable };
+                    self.plan(RETRANSMIT, Event::Feed { node: dialler, starts, input })
+                }
+            };
+        }
         let answered_by = self.nodes[acceptor].session;
         if expect.is_some_and(|expected| expected != answered_by) {
             self.nodes[dialler].unproven_dials.allow(addr);
@@ -89,6 +102,12 @@ impl Sim {
             };
             self.send(pipe, end, Input::Connected(connected));
         }
+    }
+
+    /// Whether a NAT lets a dial through to the node behind it.
+    fn passes_nat(&self, acceptor: NodeIndex, dialler: NodeIndex) -> bool {
+        let from = self.nodes[dialler].addr;
+        self.nodes[acceptor].nat.as_ref().is_none_or(|nat| nat.passes(&from, self.now))
     }
 
     /// Starts a new series of announcements, which ends any earlier one.

@@ -59,8 +59,9 @@ impl Sim {
                 self.nodes[index].unproven_dials.dial(addr, self.now);
                 self.trace.record(self.now, index, 2);
                 addr.hash(&mut self.trace);
-                let after = self.delay() * 2;
-                self.plan(after, Event::Arrive { dialler: index, starts, dial, addr, expect });
+                let (after, until) = (self.delay() * 2, self.now + self.settings.dial_timeout);
+                self.nodes[index].nat.iter_mut().for_each(|nat| nat.send(addr, until));
+                self.plan(after, Event::Arrive { dialler: index, starts, dial, addr, expect, until });
             }
             Output::Close { conn, reason } => {
                 self.trace.record(self.now, index, 3 + reason as u8);
