@@ -148,7 +148,9 @@ impl Parts {
         let mut tasks = JoinSet::new();
         tasks.spawn(admit(endpoint.clone(), shared.clone()));
         tasks.spawn(interfaces::watch(local.port(), local.is_ipv6(), see, events.clone()));
-        tasks.spawn(bootstrap::resolve(self.config.bootstrap, events.clone()));
+        for target in self.config.bootstrap {
+            tasks.spawn(bootstrap::resolve(target, events.clone(), to_ui.clone()));
+        }
         let lan = self.config.lan.map(|mdns_port| {
             let lan = Lan { boot, network: self.config.network, port: local.port(), mdns_port, interfaces: seen };
             let (leave, left) = oneshot::channel();

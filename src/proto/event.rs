@@ -80,8 +80,10 @@ pub enum Input {
         /// All of them, with the port; no unspecified ones.
         addrs: Vec<SocketAddr>,
     },
-    /// Addresses given by `--bootstrap` have been resolved.
+    /// A place given by `--bootstrap` has been resolved.
     Bootstrap {
+        /// The place, as it was named. At most a fixed number of them are ever given.
+        place: String,
         /// The addresses.
         addrs: Vec<SocketAddr>,
         /// The only user accepted there, if one was given.

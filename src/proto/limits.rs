@@ -217,6 +217,11 @@ pub const LOOKUP: Duration = Duration::from_secs(5);
 pub const MAX_LOOKUPS: usize = 64;
 /// Addresses at which only one user is accepted: more than anybody types.
 pub const MAX_PLACES_EXPECTED: usize = 1_024;
+/// Time after which people are warned that a node given by `--bootstrap` does not answer. Five seconds with the time of
+/// showing it; a dial that is lost is repeated within it.
+pub const BOOTSTRAP_PATIENCE: Duration = Duration::from_secs(4);
+/// Time between two such warnings about one place, at least. A node that comes and goes is no news each time.
+pub const BOOTSTRAP_WARNINGS: Duration = Duration::from_secs(300);
 /// Time after which an unanswered `\ping` fails.
 pub const PING_DEADLINE: Duration = Duration::from_secs(5);
 

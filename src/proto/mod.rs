@@ -134,7 +134,7 @@ impl Core {
             Input::Sighted { boot, addr } => self.on_sighted(boot, addr),
             Input::Unsighted { boot, addr } => self.on_unsighted(boot, addr),
             Input::Interfaces { addrs } => self.on_interfaces(addrs),
-            Input::Bootstrap { addrs, whom } => self.on_bootstrap(addrs, whom),
+            Input::Bootstrap { place, addrs, whom } => self.on_bootstrap(place, &addrs, whom),
             Input::Woke => self.on_woke(),
             Input::Stored { through } => self.on_stored(through),
             Input::StoreFailed { refused, error } => self.on_store_failed(refused, error),

@@ -143,6 +143,19 @@ pub enum Notice {
         /// Round-trip time in milliseconds.
         rtt_ms: f64,
     },
+    /// A node given by `--bootstrap` has answered and proved its key, for the first time or after a warning that it does not.
+    Bootstrap {
+        /// The place, as it was given.
+        place: String,
+        /// The address at which it answered.
+        addr: SocketAddr,
+        /// The name to show.
+        user: String,
+        /// The user.
+        id: UserId,
+        /// The session that answered.
+        session: SessionId,
+    },
     /// Answers `\explode`.
     Exploded {
         /// Number of users reached.
@@ -377,6 +390,8 @@ pub enum WarningCode {
     Disk,
     /// This node does not receive its own multicast.
     Multicast,
+    /// A node given by `--bootstrap` does not answer, or cannot be used.
+    Bootstrap,
 }
 
 /// The kind of an error.

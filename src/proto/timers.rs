@@ -15,6 +15,7 @@ impl Core {
         self.announce_changes();
         self.answer_floods();
         self.report_overdue_pings();
+        self.report_unanswered_bootstrap();
         self.retry_due_lookups();
         self.search.interest.expire(now);
         self.relays.relayed_queries.expire(now);

@@ -163,8 +163,8 @@ impl Sim {
         node.shown_online.clear();
         let (addr, bootstrap) = (node.addr, node.plan.bootstrap.clone());
         self.feed(index, Input::Interfaces { addrs: vec![addr] });
-        if !bootstrap.is_empty() {
-            self.feed(index, Input::Bootstrap { addrs: bootstrap, whom: None });
+        for addr in bootstrap {
+            self.feed(index, Input::Bootstrap { place: addr.to_string(), addrs: vec![addr], whom: None });
         }
         self.restart_announcements(index);
     }

@@ -207,7 +207,8 @@ fn remember_names(names: &mut BTreeSet<String>, notice: &Notice) {
         | Notice::Linked { user, .. }
         | Notice::Asked { user, .. }
         | Notice::Online { user, .. }
-        | Notice::Pong { user, .. } => remember(user),
+        | Notice::Pong { user, .. }
+        | Notice::Bootstrap { user, .. } => remember(user),
         Notice::Chat { with, .. } => remember(with),
         Notice::Message(message) => remember(&message.from),
         Notice::Users { users, .. } => users.iter().for_each(|user| remember(&user.user)),

@@ -162,6 +162,13 @@ enum Body<'a> {
         session: Session,
         rtt_ms: f64,
     },
+    Bootstrap {
+        place: &'a str,
+        addr: Text<std::net::SocketAddr>,
+        user: &'a str,
+        id: Id,
+        session: Session,
+    },
     Exploded {
         users: usize,
         sessions: usize,
@@ -312,6 +319,9 @@ impl<'a> Body<'a> {
             }
             Notice::Pong { addr, user, id, session, rtt_ms } => {
                 Body::Pong { addr: Text(*addr), user, id: Text(*id), session: Text(*session), rtt_ms: *rtt_ms }
+            }
+            Notice::Bootstrap { place, addr, user, id, session } => {
+                Body::Bootstrap { place, addr: Text(*addr), user, id: Text(*id), session: Text(*session) }
             }
             Notice::Exploded { users, sessions, messages, elapsed_ms } => {
                 Body::Exploded { users: *users, sessions: *sessions, messages: *messages, elapsed_ms: *elapsed_ms }

@@ -174,6 +174,7 @@ fn sentence(notice: &Notice) -> String {
         Notice::Pong { addr, user, id, rtt_ms, .. } => {
             format!("{addr} is {user} ({}), round trip {rtt_ms:.1} ms", id.short())
         }
+        Notice::Bootstrap { place, user, .. } => format!("the bootstrap node {place} answered: it is {user}"),
         Notice::Exploded { users, sessions, messages, elapsed_ms } => format!(
             "reached {} on {} with {} in {elapsed_ms} ms",
             counted(*users as u64, "user"),

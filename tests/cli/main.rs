@@ -6,6 +6,7 @@
 
 mod address;
 mod args;
+mod bootstrap;
 mod conversation;
 mod directory;
 mod disk;

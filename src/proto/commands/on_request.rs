@@ -216,7 +216,7 @@ impl Core {
     fn dial_address(&mut self, typed: &str) {
         let Ok(ContactAddress { user, addrs }) = typed.parse() else { return };
         if self.peers.expected.len() + addrs.len() <= MAX_PLACES_EXPECTED {
-            self.on_bootstrap(addrs, Some(user));
+            self.join_by(&addrs, Some(user));
         }
     }
 

@@ -3,11 +3,13 @@
 //! [`connections`] keeps one of several connections to a session, [`seek`] schedules the search for missing users and bootstrap
 //! addresses, [`dials`] bounds what is dialled, [`nearby`] keeps who is seen on the local link. A connection comes up, is
 //! introduced and ends in `on_connection`; `on_dial` and `on_sighting` handle dials and sightings, `on_moved` changes of
-//! a neighbour's address.
+//! a neighbour's address. [`joining`] keeps what people know about the nodes given by `--bootstrap`.
 
 pub mod connections;
 pub mod dials;
+pub mod joining;
 pub mod nearby;
+mod on_bootstrap;
 mod on_connection;
 mod on_dial;
 mod on_forget;
@@ -25,6 +27,7 @@ use crate::proto::limits;
 use crate::time::Moment;
 use connections::Connections;
 use dials::{Dials, Pings};
+use joining::Joining;
 use nearby::Nearby;
 use seek::Seek;
 
@@ -44,6 +47,8 @@ pub struct Peers {
     pub bootstrap: Seek<SocketAddr>,
     /// Which session answered at a bootstrap address.
     pub bootstrapped: BTreeMap<SocketAddr, SessionId>,
+    /// Whether the places given by `--bootstrap` answer.
+    pub joining: Joining,
     /// The user who must answer at an address that was given together with a user.
     pub expected: BTreeMap<SocketAddr, UserId>,
     /// When all missing users were last retried because one of them came back.
@@ -62,7 +67,8 @@ impl Peers {
     /// When something here is due: hellos, probes, pings, and rounds of seeking.
     pub fn next(&self) -> Option<Moment> {
         let probe = self.sought.missing().next().map(|_| self.probe_at);
-        let deadlines = [self.connections.next(), self.pings.next(), self.sought.next(), self.bootstrap.next(), probe];
+        let Peers { connections, pings, sought, bootstrap, joining, .. } = self;
+        let deadlines = [connections.next(), pings.next(), sought.next(), bootstrap.next(), joining.next(), probe];
         deadlines.into_iter().flatten().min()
     }
 
@@ -76,6 +82,7 @@ impl Peers {
             sought: Seek::new(),
             bootstrap: Seek::new(),
             bootstrapped: BTreeMap::new(),
+            joining: Joining::default(),
             expected: BTreeMap::new(),
             sought_all: None,
             probe_at: now + limits::PROBE_EVERY,

@@ -15,6 +15,7 @@ use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
 use crate::proto::peers::connections::{Neighbour, Remaining, Verdict};
 use crate::proto::peers::dials::{Dial, Purpose};
+use crate::proto::peers::joining::Obstacle;
 use crate::proto::persist::Provenance;
 use crate::time::Moment;
 use crate::wire::control::{Control, Hello, KnownUser, RequestUserList};
@@ -29,7 +30,7 @@ impl Core {
         let dial = new.dial.and_then(|id| self.peers.dials.finish(&id));
         if new.session == self.cx.me {
             self.cx.out.push(Output::Close { conn: new.conn, reason: CloseReason::Myself });
-            self.fail_ping(dial.as_ref(), "that is this node's own address");
+            dial.into_iter().for_each(|dial| self.on_dialled_myself(dial));
             return;
         }
         if self.cx.stopping || !self.ensure_capacity(&new.session) {
@@ -49,6 +50,7 @@ impl Core {
             expected = self.peers.expected.get(addr).copied();
             self.peers.bootstrapped.insert(*addr, new.session);
             self.peers.bootstrap.found(addr, self.cx.now.moment);
+            self.peers.joining.hindered(addr, Obstacle::Closed);
         }
         let reached = dial.as_ref().map_or(new.addr, |dial| dial.addr);
         self.peers.nearby.record_session(&(new.boot, reached), new.session);
@@ -70,14 +72,14 @@ impl Core {
         match self.peers.connections.admit(new.conn, neighbour) {
             Verdict::Duplicate => {
                 self.cx.out.push(Output::Close { conn: new.conn, reason: CloseReason::Duplicate });
-                self.answer_pings(&new.session);
+                self.on_answer(&new.session);
                 self.show_nearby_session(&new.session);
             }
             Verdict::Keep(closed) => {
                 self.send_hello(new.conn, &new.session, new.addr);
                 closed.into_iter().for_each(|conn| self.close(conn, CloseReason::Duplicate));
                 // The session has proved its key, whichever of the two connections stays.
-                self.answer_pings(&new.session);
+                self.on_answer(&new.session);
             }
         }
     }
@@ -160,6 +162,7 @@ impl Core {
     fn refuse_unexpected_user(&mut self, conn: ConnId, session: &SessionId, addr: SocketAddr, expected: UserId) {
         self.peers.pings.take(session).iter().for_each(|ping| self.peers.pings.record_other_user(ping.line));
         if self.peers.expected.contains_key(&addr) {
+            self.peers.joining.hindered(&addr, Obstacle::OtherUser);
             let message = format!(
                 "another user answers at {addr}, not {}; check the address",
                 self.people.users.handle(&expected)
@@ -205,9 +208,15 @@ impl Core {
     fn open_session(&mut self, peer: Peer) {
         let Peer { session, user, .. } = peer;
         self.peers.sought.found(&user, self.cx.now.moment);
-        self.answer_pings(&session);
+        self.on_answer(&session);
         self.mail.open(&self.cx, session);
         self.open_lane(session, user);
+    }
+
+    /// A session has proved its key at an address that may have been given by hand.
+    fn on_answer(&mut self, session: &SessionId) {
+        self.answer_pings(session);
+        self.confirm_bootstrap(session);
     }
 
     /// Lines and receipts for a session go to its connection, from the first that it lacks.

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use crate::id::{ConnId, DialId, SessionId, UserId};
+use crate::id::{ConnId, DialId, SessionId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::{CloseReason, DialFailure, Output};
 use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
+use crate::proto::peers::joining::Obstacle;
 use crate::proto::persist::Provenance;
 use crate::wire::control::{Control, RequestPing};
 
@@ -71,6 +72,9 @@ impl Core {
                     .filter(|session| self.peers.connections.up(session).is_none());
                 silent.iter().for_each(|session| self.hide_nearby(session));
             }
+            Purpose::Bootstrap if failure == DialFailure::Stranger => {
+                self.peers.joining.hindered(&dial.addr, Obstacle::OtherNetwork);
+            }
             Purpose::Seek(_) | Purpose::Random(_) | Purpose::Bootstrap => {}
         }
     }
@@ -95,40 +99,16 @@ impl Core {
         }
     }
 
-    /// Answers a `\ping` whose dial cannot succeed.
-    pub(in crate::proto) fn fail_ping(&mut self, dial: Option<&Dial>, why: &str) {
-        if let Some(Dial { purpose: Purpose::Ping { line, expected: None }, .. }) = dial {
-            self.peers.dials.forget_pings(*line);
-            self.cx.notice(*line, Notice::Error { code: ErrorCode::BadAddress, message: why.to_owned() });
-        }
-    }
-
-    /// Starts to seek the given bootstrap addresses, where only `expected` is accepted if given.
-    pub(in crate::proto) fn on_bootstrap(&mut self, addrs: Vec<SocketAddr>, expected: Option<UserId>) {
-        for addr in addrs {
-            if let Some(expected) = expected {
-                self.peers.expected.insert(addr, expected);
+    /// Handles a dial that has reached this node itself.
+    pub(in crate::proto) fn on_dialled_myself(&mut self, dial: Dial) {
+        match dial.purpose {
+            Purpose::Ping { line, expected: None } => {
+                self.peers.dials.forget_pings(line);
+                let message = format!("{} is this node's own address", dial.addr);
+                self.cx.notice(line, Notice::Error { code: ErrorCode::BadAddress, message });
             }
-            let connected =
-                self.peers.bootstrapped.get(&addr).is_some_and(|session| self.peers.connections.has(session))
-                    || expected.is_some_and(|expected| !self.peers.connections.of_user(&expected).is_empty());
-            if !connected {
-                self.peers.bootstrap.start(addr, self.cx.now.moment);
-            }
-        }
-    }
-
-    /// Seeks the bootstrap addresses of a session again if it has no connection left; after a growing pause if it has refused
-    /// the last one.
-    pub(in crate::proto) fn retry_bootstrap(&mut self, session: &SessionId, refused: bool) {
-        let lost: Vec<SocketAddr> =
-            self.peers.bootstrapped.iter().filter(|(_, kept)| *kept == session).map(|(addr, _)| *addr).collect();
-        if !self.peers.connections.has(session) {
-            let now = self.cx.now.moment;
-            lost.into_iter().for_each(|addr| match refused {
-                true => self.peers.bootstrap.start_refused(addr, now),
-                false => self.peers.bootstrap.start(addr, now),
-            });
+            Purpose::Bootstrap => self.peers.joining.hindered(&dial.addr, Obstacle::Myself),
+            _ => {}
         }
     }
 

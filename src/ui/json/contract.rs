@@ -58,7 +58,17 @@ fn error_codes() -> Vec<ErrorCode> {
 }
 
 fn warning_codes() -> Vec<WarningCode> {
-    all_of!(WarningCode { NameClash, ClonedKey, RosterFork, Unlisted, NoKey, CustodyRefused, Disk, Multicast })
+    all_of!(WarningCode {
+        NameClash,
+        ClonedKey,
+        RosterFork,
+        Unlisted,
+        NoKey,
+        CustodyRefused,
+        Disk,
+        Multicast,
+        Bootstrap
+    })
 }
 
 /// Every notice once.
@@ -81,6 +91,7 @@ fn notices() -> Vec<Notice> {
         Message: Notice::Message(Box::new(view("hi"))),
         Users: Notice::Users { filter: Filter::All, users: users() },
         Pong: Notice::Pong { addr, user: user(), id, session, rtt_ms: 1.5 },
+        Bootstrap: Notice::Bootstrap { place: bob(), addr, user: user(), id, session },
         Exploded: Notice::Exploded { users: 2, sessions: 3, messages: 9, elapsed_ms: 40 },
         Me: Notice::Me(Box::new(profile(Some(SESSION), [("bad hello", 2)].into()))),
         Whois: Notice::Whois(Box::new(profile(None, Drops::new()))),
@@ -298,7 +309,7 @@ fn the_page_names_every_code_and_no_others() {
 fn codes_keep_their_spelling() {
     let errors = "unknown-macro unknown-user ambiguous-user bad-name bad-address bad-argument no-conversation text-too-long \
         unreachable blocked disk too-many internal";
-    let warnings = "name-clash cloned-key roster-fork unlisted no-key custody-refused disk multicast";
+    let warnings = "name-clash cloned-key roster-fork unlisted no-key custody-refused disk multicast bootstrap";
     assert_eq!(error_codes().into_iter().map(error_code).collect::<Vec<_>>().join(" "), errors);
     assert_eq!(warning_codes().into_iter().map(warning_code).collect::<Vec<_>>().join(" "), warnings);
 }
