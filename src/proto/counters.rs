@@ -41,7 +41,7 @@ impl Count {
         self.now.seq
     }
 
-    /// Raises the seq to a higher one that another session knows.
+    /// Raises the seq to a higher one.
     pub fn raise_seq(&mut self, known: u64) {
         self.now.seq = self.now.seq.max(known);
     }
@@ -51,9 +51,11 @@ impl Count {
         self.now.roster_version = self.now.roster_version.max(version);
     }
 
-    /// Raises the link list version to that of a received own list.
-    pub fn observe_link_version(&mut self, version: u64) {
+    /// Raises the link list version to that of a received own list. Returns whether that is higher.
+    pub fn observe_link_version(&mut self, version: u64) -> bool {
+        let higher = version > self.now.link_version;
         self.now.link_version = self.now.link_version.max(version);
+        higher
     }
 
     /// The next Lamport counter.

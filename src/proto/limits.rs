@@ -227,9 +227,10 @@ pub const PING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A connection that brought this many bad records is closed.
 pub const MAX_STRIKES: u32 = 3;
-/// How far above the local seq a claimed one may be: 70 years of milliseconds. A node whose clock stands at 1970
-/// reaches what it signed with a correct clock, and a false claim does not bring the counter near its end.
-pub const MAX_SEQ_JUMP: u64 = 1 << 41;
+/// How far a restored backup continues above the highest seq that it is shown under its own signature: two years of
+/// milliseconds. Other records from before the loss, shown one after another, are then below it and do not look like those of
+/// a copy of the key, also if the clock stands at 1970.
+pub const SEQ_LEAP: u64 = 1 << 36;
 /// Notices about the links and the presence of one person at once: a friend's restart takes three.
 pub const CHATTER_BURST: u32 = 6;
 /// Time until one more notice about that person is reported: four a minute.
@@ -244,9 +245,9 @@ pub const STRANGER_CHATTER_REFILL: Duration = Duration::from_secs(30);
 pub const MAX_CHATTER: usize = 4_096;
 /// Users about whom the interfaces are warned.
 pub const MAX_WARNED: usize = 1_024;
-/// If a higher seq of this session is claimed this often, another node uses a copy of its key. A restored backup catches up
-/// with fewer jumps.
-pub const MAX_SEQ_JUMPS: u32 = 3;
+/// If a higher seq is shown under the signature of this session this often, another node uses a copy of its key. A restored
+/// backup catches up with one leap.
+pub const MAX_SEQ_LEAPS: u32 = 3;
 
 /// Settled messages of a conversation that `\status` still shows.
 pub const STATUS_RECENT: u32 = 20;

@@ -2,7 +2,7 @@
 
 use darknode::id::NetworkId;
 use darknode::proto::Accept;
-use darknode::proto::event::{CloseReason, Command};
+use darknode::proto::event::{CloseReason, Command, Input};
 use darknode::proto::limits::MAX_STRIKES;
 use darknode::proto::notice::{Notice, WarningCode};
 use darknode::wire::chat::Chat;
@@ -135,31 +135,54 @@ fn a_replayed_declaration_changes_nothing() {
 }
 
 #[test]
-fn a_peer_cannot_exhaust_sequence_numbers() {
-    let (mallory, bob) = two();
-    let mut alice = Victim::new(Accept::Auto);
-    let conn = alice.connect(mallory.session_id());
-    alice.say(conn, Control::Hello(Hello { known_seq: Some(u64::MAX), ..mallory.hello() }));
-    alice.say(conn, Control::RequestUserList(RequestUserList { id: 1, user: alice.user }));
-    alice.meet(&bob);
-    let first = alice.seq();
-    alice.feed(darknode::proto::event::Input::Interfaces { addrs: vec![([192, 0, 2, 9], 9).into()] });
-    assert!(alice.seq() > first, "a new declaration has a higher number");
-    assert!(first < 1 << 62);
-    assert_eq!(alice.drops("seq too far ahead"), 1);
+fn a_claimed_sequence_number_moves_nothing_and_is_asked_to_be_shown() {
+    for known in [1 << 41, 1_900_000_000_000, u64::MAX] {
+        let (mallory, _) = two();
+        let mut alice = Victim::new(Accept::Auto);
+        let conn = alice.connect(mallory.session_id());
+        let before = alice.seq();
+        alice.say(conn, Control::Hello(Hello { known_seq: Some(known), ..mallory.hello() }));
+        assert_eq!(alice.seq(), before);
+        let asks = |message: &&Control| matches!(message, Control::RequestUserList(list) if list.user == alice.user);
+        assert_eq!(alice.said(conn).into_iter().any(|message| asks(&message)), known > before);
+        alice.feed(Input::Interfaces { addrs: vec![([192, 0, 2, 9], 9).into()] });
+        assert!(alice.seq() > before && alice.seq() < before + 1_000, "{known}");
+    }
 }
 
 #[test]
-fn strangers_cannot_trigger_the_cloned_key_warning() {
+fn a_sequence_number_is_continued_far_above_one_that_was_signed_before() {
+    for signed in [1_900_000_000_000, 1_800_000_000_000 + (1 << 42), 1 << 62] {
+        let (mallory, _) = two();
+        let mut alice = Victim::new(Accept::Auto);
+        let conn = alice.meet(&mallory);
+        alice.say(conn, mallory.declare(alice.declared_before(signed)));
+        assert!(alice.seq() > signed, "who shows it need not be known");
+        let after = alice.seq();
+        alice.say(conn, mallory.declare(alice.declared_before(signed + 1_000_000_000)));
+        assert_eq!(alice.seq(), after, "what else was signed before is below it");
+    }
+}
+
+#[test]
+fn only_records_under_the_own_signature_trigger_the_cloned_key_warning() {
     let mut alice = Victim::new(Accept::Auto);
+    let is_cloned = |notice: &Notice| matches!(notice, Notice::Warning { code: WarningCode::ClonedKey, .. });
     for number in 0..10 {
         let mallory = Person::new(number, "mallory");
         let conn = alice.connect(mallory.session_id());
         let known_seq = Some(1_900_000_000_000 + u64::from(number) * 1_000_000_000);
         alice.say(conn, Control::Hello(Hello { known_seq, ..mallory.hello() }));
+        // All that was signed before a loss, however often it is shown.
+        alice.say(conn, mallory.declare(alice.declared_before(1_810_000_000_000 + u64::from(number))));
     }
-    let cloned = |notice: &Notice| matches!(notice, Notice::Warning { code: WarningCode::ClonedKey, .. });
-    assert!(!alice.notices().any(cloned));
+    assert!(!alice.notices().any(is_cloned));
+    let mallory = Person::new(1, "mallory");
+    let conn = alice.meet(&mallory);
+    for _ in 0..3 {
+        alice.say(conn, mallory.declare(alice.declared_before(alice.seq() + 1)));
+    }
+    assert!(alice.notices().any(is_cloned), "another node goes on signing above this one");
 }
 
 #[test]

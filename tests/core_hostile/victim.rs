@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use darknode::id::{BootId, ConnId, EnvelopeId, NetworkId, SessionId, UserId};
-use darknode::identity::{Name, Scheme, SecretKey};
+use darknode::identity::{Checked, Name, Scheme, SecretKey};
 use darknode::proto::event::{CloseReason, Command, Connected, Input, Output, Request};
 use darknode::proto::notice::{Delivery, Filter, Notice, UserView};
 use darknode::proto::persist::{CustodyRow, Memory, Op};
@@ -18,7 +18,7 @@ use darknode::proto::{Accept, Config, Core};
 use darknode::time::{Moment, Now, Wall};
 use darknode::wire::chat::Chat;
 use darknode::wire::control::{Control, Hello};
-use darknode::wire::record::{Declaration, KeyCard, Prekey, roles};
+use darknode::wire::record::{Declaration, KeyCard, Prekey, Signed, roles};
 use darknode::wire::{List, decode};
 
 use crate::adversary::Person;
@@ -171,6 +171,14 @@ impl Victim {
             _ => None,
         };
         self.out.iter().rev().find_map(hello).expect("a hello was said")
+    }
+
+    /// A declaration that the victim has signed in an earlier life, with this sequence number.
+    pub fn declared_before(&self, seq: u64) -> Signed {
+        let (user, session) = (self.user, self.session);
+        let declaration = Declaration { user, session, seq, online: true, addrs: List(vec![]), roles: 0 };
+        let key = SecretKey::from_seed(Scheme::Ed25519, &[0xa2; 32]);
+        Checked::sign(declaration, &key, &NetworkId::OPEN).signed().clone()
     }
 
     /// The victim's current prekey.

@@ -138,6 +138,5 @@ async fn a_false_sequence_number_does_not_stop_declarations() {
     let mut peer = Peer::proved(&node, &mallory).await;
     let hello = darknode::wire::control::Hello { known_seq: Some(u64::MAX), ..mallory.hello() };
     peer.control(Control::Hello(hello)).await;
-    node.counts("seq too far ahead").await;
     node.is_well().await;
 }

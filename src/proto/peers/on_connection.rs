@@ -8,9 +8,7 @@ use crate::identity::{Checked, Refused};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::{CloseReason, Connected, Output};
-use crate::proto::limits::{
-    AWAY, HELLO_DEADLINE, LOST_GRACE, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SEQ_JUMP, MAX_SEQ_JUMPS, SETTLED,
-};
+use crate::proto::limits::{AWAY, HELLO_DEADLINE, LOST_GRACE, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, SETTLED};
 use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
 use crate::proto::peers::connections::{Neighbour, Remaining, Verdict};
@@ -142,7 +140,7 @@ impl Core {
         }
         self.people.save_session(&mut self.cx, &session);
         let replaced = self.peers.connections.set_up(conn, user);
-        self.check_known_seq(hello.known_seq, &user);
+        self.check_known_seq(conn, hello.known_seq);
         self.on_session_up(Peer { conn, session, user });
         replaced.into_iter().for_each(|conn| self.close(conn, CloseReason::Duplicate));
         if was_away {
@@ -231,8 +229,7 @@ impl Core {
     /// Exchanges what both sides may know, and shows the session as online.
     fn sync_with(&mut self, peer: Peer) {
         if self.is_recovering() && peer.user != self.cx.config.user {
-            let message = RequestUserList { id: self.people.myself.declaration.seq, user: self.cx.config.user };
-            self.cx.send(peer.conn, Control::RequestUserList(message));
+            self.request_own_records(peer.conn);
         }
         if self.syncs_with(peer) {
             self.send_digest(peer);
@@ -267,34 +264,18 @@ impl Core {
         }
     }
 
-    /// Handles a claim that a higher seq of this session exists. After the restore of a backup, the seq jumps above it;
-    /// if that repeats, another node uses the same key. The claim is unproven, so a jump is bounded and unlinked users
-    /// raise no alarm.
-    fn check_known_seq(&mut self, known: Option<u64>, user: &UserId) {
-        let Some(known) = known.filter(|known| *known > self.cx.count.seq()) else { return };
-        if known - self.cx.count.seq() > MAX_SEQ_JUMP {
-            return self.cx.dropped(DropReason::SeqTooFarAhead);
+    /// Handles a claim that a higher seq of this session exists, as after the restore of a backup. Only a record that this
+    /// session has signed proves it, so the other side is asked for what it holds.
+    fn check_known_seq(&mut self, conn: ConnId, known: Option<u64>) {
+        if known.is_some_and(|known| known > self.cx.count.seq()) {
+            self.request_own_records(conn);
         }
-        if !self.people.links.wants(user) && *user != self.cx.config.user {
-            self.people.myself.strange_seq_jumps += 1;
-            if self.people.myself.strange_seq_jumps >= MAX_SEQ_JUMPS {
-                return self.cx.dropped(DropReason::SeqClaimedByStranger);
-            }
-        } else {
-            self.people.myself.seq_jumps += 1;
-        }
-        if self.people.myself.seq_jumps >= MAX_SEQ_JUMPS {
-            let name = self.people.users.handle(user);
-            let message = format!("{name} has seen another node that uses the key of this session; stop the copy");
-            let me = self.cx.config.user;
-            self.people.warn_once(&mut self.cx, me, WarningCode::ClonedKey, message);
-        }
-        // The last jump benefits the other node, which may have seen one fewer.
-        if self.people.myself.seq_jumps > MAX_SEQ_JUMPS {
-            return;
-        }
-        self.cx.count.raise_seq(known);
-        self.renew_card();
+    }
+
+    /// Asks a neighbour for the records it holds of the local user.
+    fn request_own_records(&mut self, conn: ConnId) {
+        let message = RequestUserList { id: self.people.myself.declaration.seq, user: self.cx.config.user };
+        self.cx.send(conn, Control::RequestUserList(message));
     }
 
     /// Closes a connection from this side.

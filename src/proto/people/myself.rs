@@ -24,8 +24,6 @@ pub struct Myself {
     pub addrs: Vec<SocketAddr>,
     /// When the declaration is pushed again.
     pub refresh_at: Moment,
-    /// How often a linked user knew a higher seq of this session than this node did.
-    pub seq_jumps: u32,
-    /// How often an unlinked user claimed so, which proves nothing.
-    pub strange_seq_jumps: u32,
+    /// How often a record was shown that this session has signed, but with a seq that this node has not reached.
+    pub leaps: u32,
 }

@@ -11,7 +11,7 @@ use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::proto::counters::Count;
 use crate::proto::cx::Context;
-use crate::proto::limits::REFRESH;
+use crate::proto::limits::{MAX_SEQ_LEAPS, REFRESH, SEQ_LEAP};
 use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
 use crate::proto::people::links::Links;
@@ -53,8 +53,7 @@ pub fn first(
         pushed: (roster_version, card_seq),
         addrs: Vec::new(),
         refresh_at: now.moment + REFRESH,
-        seq_jumps: 0,
-        strange_seq_jumps: 0,
+        leaps: 0,
     }
 }
 
@@ -216,6 +215,25 @@ impl Core {
         self.people.save_user(&mut self.cx, &me);
         self.warn_if_unlisted();
         self.declare(true);
+    }
+
+    /// Handles the seq of a record that this session has signed. If it is above the current one, this node was restored from a
+    /// backup and continues far above it; if that repeats, another node uses a copy of the key.
+    pub(in crate::proto) fn on_own_seq(&mut self, signed: u64) {
+        if signed <= self.cx.count.seq() {
+            return;
+        }
+        self.people.myself.leaps += 1;
+        if self.people.myself.leaps >= MAX_SEQ_LEAPS {
+            let message = "another node uses the key of this session; stop the copy".to_owned();
+            let me = self.cx.config.user;
+            self.people.warn_once(&mut self.cx, me, WarningCode::ClonedKey, message);
+        }
+        // The last leap benefits the other node, which may have seen one fewer.
+        if self.people.myself.leaps <= MAX_SEQ_LEAPS {
+            self.cx.count.raise_seq(signed.saturating_add(SEQ_LEAP));
+            self.renew_card();
+        }
     }
 
     /// Warns about a fork of the own roster, which only a session with the user key can resolve.

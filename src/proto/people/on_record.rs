@@ -84,17 +84,15 @@ impl Core {
     /// Takes over entries of the local user's list that this session lacks: its memory was lost, or another own session
     /// wrote them.
     fn on_own_list(&mut self, list: Checked<LinkList>) {
-        if list.session == self.cx.me {
-            self.cx.count.observe_link_version(list.version);
-        }
-        let mut adopted = false;
+        // Others take no list of this session that is older than one they hold, so it is signed again.
+        let mut outdated = list.session == self.cx.me && self.cx.count.observe_link_version(list.version);
         for entry in &list.entries.0 {
             let Some(state) = LinkState::from_wire(entry.state).filter(|_| entry.user != self.cx.config.user) else {
                 continue;
             };
             self.cx.count.observe_lamport(entry.lamport);
             if self.people.links.adopt(entry.user, Entry { state, lamport: entry.lamport }) {
-                adopted = true;
+                outdated = true;
                 self.people.users.add(entry.user);
                 self.people.keep(&mut self.cx, entry.user);
                 self.people.save_link(&mut self.cx, &entry.user);
@@ -102,7 +100,7 @@ impl Core {
                 self.seek_if_wanted(entry.user);
             }
         }
-        if adopted {
+        if outdated {
             self.cx.save_counters();
             self.renew_links();
         }
@@ -127,7 +125,7 @@ impl Core {
     pub(in crate::proto) fn add_card(&mut self, card: Checked<KeyCard>, age: Duration) {
         let (session, user) = (card.session, card.user);
         if session == self.cx.me {
-            return;
+            return self.on_own_seq(card.seq);
         }
         if !self.people.users.admits(&user, &session) || !self.concerns(&user) {
             return self.cx.dropped(DropReason::CardOfUnknown);
@@ -150,6 +148,7 @@ impl Core {
     pub(in crate::proto) fn receive_declaration(&mut self, declaration: Checked<Declaration>, heard: Moment) -> bool {
         let (session, user) = (declaration.session, declaration.user);
         if session == self.cx.me {
+            self.on_own_seq(declaration.seq);
             return false;
         }
         if !self.people.users.admits(&user, &session) || !self.concerns(&user) {
