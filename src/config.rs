@@ -61,6 +61,8 @@ pub struct DataDir {
     pub named: bool,
     /// The directory. It need not exist.
     pub dir: PathBuf,
+    /// Whether it is the default directory of the name.
+    pub default_dir: bool,
 }
 
 /// A validated configuration of a node.
@@ -189,11 +191,13 @@ fn threads(wanted: Option<u16>) -> NonZeroUsize {
 }
 
 fn data_dir(args: &Args) -> Result<DataDir, ConfigError> {
+    // The owner of a given directory says the name, and only their words can be printed.
+    let has_owner = args.data_dir.is_some() && matches!(args.command, Some(Sub::Identity(IdentitySub::Words)));
     let name = match &args.username {
         Some(text) => {
             Name::parse(text).map_err(|error| refuse(format!("`{}` cannot be your name: {error}", escape(text))))?
         }
-        None if args.server => server_name(&gethostname::gethostname().to_string_lossy()),
+        None if args.server || has_owner => server_name(&gethostname::gethostname().to_string_lossy()),
         None => return Err(refuse("a name is required: darknode -u NAME")),
     };
     let dir = match &args.data_dir {
@@ -203,7 +207,7 @@ fn data_dir(args: &Args) -> Result<DataDir, ConfigError> {
             .map(|dirs| dirs.data_dir().join("darknode").join(file_safe(name.as_str())))
             .ok_or_else(|| refuse("no home directory found; choose a directory with --data-dir DIR"))?,
     };
-    Ok(DataDir { name, named: args.username.is_some(), dir })
+    Ok(DataDir { name, named: args.username.is_some(), dir, default_dir: args.data_dir.is_none() })
 }
 
 /// `server-HOSTNAME`, without characters that a name cannot have.

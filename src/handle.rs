@@ -66,6 +66,8 @@ pub struct Ready {
     pub session: SessionId,
     /// The UDP addresses at which the node accepts connections; never a wildcard.
     pub listen: Vec<SocketAddr>,
+    /// The link-local addresses among them, with the name of their interface.
+    pub link_local: Vec<Place>,
     /// The closed network; `None` in the open network.
     pub network: Option<NetworkId>,
     /// The roles that the session declares: `"relay"`, `"server"`.

@@ -2,7 +2,7 @@
 //! interface that leads to it, perhaps with a port. [`Target`] is a place or a contact address.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use super::address::{BadAddress, ContactAddress, SCHEME};
@@ -62,6 +62,27 @@ impl Place {
     /// The UDP port to dial.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(DEFAULT_PORT)
+    }
+
+    /// As people type it: the port is left out if it is the default one.
+    pub fn short(&self) -> String {
+        match &self.host {
+            _ if self.port() != DEFAULT_PORT => self.to_string(),
+            Host::Name(name) => name.clone(),
+            Host::Ip(ip) => ip.to_string(),
+            Host::LinkLocal(ip, None) => ip.to_string(),
+            Host::LinkLocal(ip, Some(interface)) => format!("{ip}%{interface}"),
+        }
+    }
+}
+
+impl From<SocketAddr> for Place {
+    fn from(addr: SocketAddr) -> Place {
+        let host = match addr.ip() {
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => Host::LinkLocal(ip, None),
+            ip => Host::Ip(ip.to_canonical()),
+        };
+        Place { host, port: Some(addr.port()) }
     }
 }
 
@@ -173,6 +194,19 @@ mod tests {
         ] {
             assert_eq!(shown(text), Ok(place.to_owned()), "{text}");
             assert_eq!(shown(place), Ok(place.to_owned()), "{place}");
+        }
+    }
+
+    #[test]
+    fn the_default_port_is_left_out_of_what_people_type() {
+        for (text, short) in [
+            ("pi:27272", "pi"),
+            ("[::1]:27272", "::1"),
+            ("[::1]:7", "[::1]:7"),
+            ("[fe80::1%eth0]:27272", "fe80::1%eth0"),
+            ("fe80::1", "fe80::1"),
+        ] {
+            assert_eq!(text.parse().map(|place: Place| place.short()), Ok(short.to_owned()));
         }
     }
 

@@ -25,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::clock::SuspendWatch;
 use super::connection::{self, Event, Shared, code};
 use super::connections::Connections;
+use super::interfaces;
 use super::places::{self, Unresolved};
 use super::printer::{Fetch, Printer};
 use super::store::{self, Job};
@@ -327,11 +328,18 @@ impl Node {
         match notice {
             Notice::Message(view) if !self.printer.live(view.arrival) => {}
             Notice::Me(profile) => {
-                let profile = Profile { drops: self.counts(), ..*profile };
+                let profile = Profile { drops: self.counts(), link_local: self.link_local(), ..*profile };
                 self.tell(line, Notice::Me(Box::new(profile)));
             }
             notice => self.tell(line, notice),
         }
+    }
+
+    /// The link-local addresses of this node.
+    fn link_local(&self) -> Vec<Place> {
+        let interfaces = interfaces::list();
+        let own = self.endpoint.local_addr().map(|own| interfaces::all(&interfaces, own.port(), own.is_ipv6()));
+        places::link_local(&own.unwrap_or_default(), &interfaces)
     }
 
     fn tell(&self, line: Option<u64>, notice: Notice) {

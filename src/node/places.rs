@@ -58,6 +58,18 @@ pub fn without_lookup(place: &Place) -> Option<Result<SocketAddr, Unresolved>> {
     }
 }
 
+/// The link-local ones of these addresses, with the name of their interface.
+pub fn link_local(addrs: &[SocketAddr], interfaces: &[Interface]) -> Vec<Place> {
+    let place = |addr: &SocketAddr| {
+        let SocketAddr::V6(v6) = addr else { return None };
+        let interface = interfaces.iter().find(|interface| interface.index == Some(v6.scope_id()))?;
+        let host = Host::LinkLocal(*v6.ip(), Some(interface.name.clone()));
+        Some(Place { host, port: Some(v6.port()) })
+    };
+    let is_link_local = |addr: &&SocketAddr| matches!(addr.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local());
+    addrs.iter().filter(is_link_local).filter_map(place).collect()
+}
+
 async fn look_up(name: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
     let why = match timeout(LOOKUP, lookup_host((name, port))).await {
         Ok(Ok(addrs)) => {

@@ -1,6 +1,7 @@
 //! Starting a node. Steps that can fail are ordered so that a failure leaves as little behind as possible; the tasks
 //! are spawned last.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::home::{Home, HomeError, Identity};
 use super::interfaces;
 use super::lan::Lan;
 use super::node_loop::{Background, EVENTS, Node, Receivers};
+use super::places;
 use super::printer::Printer;
 use super::store::{Me, Store, StoreError};
 use super::tls::Credentials;
@@ -23,7 +25,7 @@ use crate::handle::{Handle, NodeMessage, REQUESTS, Ready};
 use crate::id::BootId;
 use crate::identity::Name;
 use crate::identity::network::NetworkKey;
-use crate::identity::place::Target;
+use crate::identity::place::{DEFAULT_PORT, Place, Target};
 use crate::proto::event::Input;
 use crate::proto::notice::{Notice, WarningCode};
 use crate::proto::{Accept, Config, Core};
@@ -39,7 +41,8 @@ pub struct NodeConfig {
     pub name: Name,
     /// The data directory; created if missing. One running node per directory.
     pub data_dir: PathBuf,
-    /// The UDP port. `None` uses the default port, or any free one if that is taken.
+    /// The UDP port. `None` uses the default port, or any free one if that is taken; a server needs the default port, because
+    /// others assume it.
     pub port: Option<u16>,
     /// The key of the closed network, or the open network.
     pub network: NetworkKey,
@@ -76,7 +79,8 @@ pub enum StartError {
 /// # Errors
 /// See [`StartError`]. Nothing keeps running after an error.
 pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError> {
-    let socket = endpoint::bind(config.port)?;
+    let is_server = config.roles & roles::SERVER != 0;
+    let socket = endpoint::bind(config.port.or(is_server.then_some(DEFAULT_PORT)))?;
     let home = Home::open(&config.data_dir)?;
     let identity = home.identity(&config.name, random)?;
     home.join_network(config.network.id())?;
@@ -126,7 +130,8 @@ impl Parts {
         let printer = Printer::new(self.store.printed, memory.counters.arrival);
         let set_aside = self.store.set_aside.take();
         let (see, seen) = watch::channel(interfaces::list());
-        let ready = ready(&self.config, &self.identity, interfaces::all(&seen.borrow(), local.port(), local.is_ipv6()));
+        let listen = interfaces::all(&seen.borrow(), local.port(), local.is_ipv6());
+        let ready = ready(&self.config, &self.identity, &listen, places::link_local(&listen, &seen.borrow()));
         to_ui.send(NodeMessage::Ready(Box::new(ready))).ok();
         if let Some(path) = set_aside {
             let message = format!("the store was damaged; it was moved to {} and a new one created", path.display());
@@ -134,7 +139,6 @@ impl Parts {
             to_ui.send(NodeMessage::Notice { line: None, notice }).ok();
         }
         let user = self.identity.user;
-        let listen = interfaces::all(&seen.borrow(), local.port(), local.is_ipv6());
         let config = core_config(&self.config, self.identity, boot);
         let mut core = Core::new(config, memory, clock.now());
         // The core must know its addresses before the first request.
@@ -161,14 +165,15 @@ impl Parts {
     }
 }
 
-fn ready(config: &NodeConfig, identity: &Identity, listen: Vec<std::net::SocketAddr>) -> Ready {
+fn ready(config: &NodeConfig, identity: &Identity, listen: &[SocketAddr], link_local: Vec<Place>) -> Ready {
     let names = [(roles::RELAY, "relay"), (roles::SERVER, "server")];
     Ready {
         user: identity.name.as_str().to_owned(),
         id: identity.user,
         fresh: identity.fresh,
         session: identity.session,
-        listen,
+        listen: listen.to_vec(),
+        link_local,
         network: config.network.is_closed().then(|| config.network.id()),
         roles: names.iter().filter(|(bit, _)| config.roles & bit != 0).map(|(_, name)| *name).collect(),
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::id::{MessageId, SessionId, UserId};
+use crate::identity::place::Place;
 use crate::time::Wall;
 
 /// An event or an answer for the interfaces. Names to show (`user`, `to`, `with`, `holder`) can be typed back.
@@ -328,6 +329,9 @@ pub struct Profile {
     pub words: String,
     /// The contact address, `darkchat:…`, to be dialled or scanned.
     pub address: String,
+    /// In `\me`: the link-local addresses of this node, which a contact address cannot have, with the name of their interface
+    /// here.
+    pub link_local: Vec<Place>,
     /// The session of this node, in `\me`.
     pub session: Option<SessionId>,
     /// The user's known sessions.

@@ -27,7 +27,7 @@ use super::input::Line;
 use super::limiter::Limiter;
 use super::macros::MACROS;
 use super::plain::{self, Style};
-use super::{Event, Screen};
+use super::{Event, Screen, greeting};
 use crate::proto::notice::Notice;
 
 /// Names kept for completion.
@@ -154,12 +154,14 @@ impl Screen for Terminal {
                     arrival = Some(message.arrival);
                 }
             }
-            Event::Ready(ready) if ready.fresh => text = format!("{text}{}\n", plain::greeting(ready)),
+            Event::Ready(ready, setup) if ready.fresh => {
+                text = format!("{text}{}\n", greeting::new_identity(ready, setup));
+            }
             Event::Stopped => {
                 self.final_text = Some(text);
                 return Ok(());
             }
-            Event::Ready(_) | Event::Help => {}
+            Event::Ready(..) | Event::Help => {}
         }
         if text.is_empty() {
             return Ok(());

@@ -14,6 +14,7 @@ use super::macros::MACROS;
 use crate::handle::Ready;
 use crate::id::{SessionId, UserId};
 use crate::identity::name::escape;
+use crate::identity::place::Place;
 use crate::proto::notice::Drops;
 use crate::proto::notice::{Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView};
 use crate::time::Wall;
@@ -25,7 +26,7 @@ const LAST_MILLISECOND: i64 = 253_402_300_799_999;
 /// The line, without its line ending, for an event that answers input line `line`.
 pub fn render(line: Option<u64>, event: Event<'_>) -> String {
     let body = match event {
-        Event::Ready(ready) => Body::ready(ready),
+        Event::Ready(ready, _) => Body::ready(ready),
         Event::Notice(notice) => Body::notice(notice),
         Event::Help => {
             Body::Help { macros: MACROS.iter().map(|m| Help { name: m.name, r#use: m.usage, text: m.text }).collect() }
@@ -242,6 +243,8 @@ struct Person<'a> {
     id: Id,
     words: &'a str,
     address: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    link_local: Vec<String>,
     session: Option<Session>,
     sessions: Vec<Session>,
     verified: bool,
@@ -390,6 +393,7 @@ impl<'a> From<&'a Profile> for Person<'a> {
             id: Text(profile.id),
             words: &profile.words,
             address: &profile.address,
+            link_local: profile.link_local.iter().map(Place::short).collect(),
             session: profile.session.map(Text),
             sessions: texts(&profile.sessions),
             verified: profile.verified,

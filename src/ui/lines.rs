@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::limiter::Limiter;
-use super::{Event, Screen, json, plain};
+use super::{Event, Screen, greeting, json, plain};
 use crate::proto::notice::Notice;
 
 /// The form of the lines.
@@ -50,8 +50,8 @@ impl<W: Write> Screen for Lines<W> {
         }
         match event {
             Event::Notice(Notice::Message(message)) => self.arrival = Some(message.arrival),
-            Event::Ready(ready) if ready.fresh && self.render != Render::Json => {
-                eprintln!("{}", plain::greeting(ready))
+            Event::Ready(ready, setup) if ready.fresh && self.render != Render::Json => {
+                eprintln!("{}", greeting::new_identity(ready, setup))
             }
             _ => {}
         }

@@ -8,6 +8,7 @@
 //! Nothing here makes decisions about the network. The node is only known through its [`Handle`].
 
 pub mod exit;
+pub mod greeting;
 pub mod identity;
 pub mod input;
 pub mod interactive;
@@ -31,6 +32,7 @@ use crate::config::{Config, Interface};
 use crate::handle::{Handle, Ready};
 use crate::proto::notice::Notice;
 use exit::Exit;
+use greeting::Setup;
 use lines::{Lines, Render};
 use session::{Ending, Session};
 
@@ -38,7 +40,7 @@ use session::{Ending, Session};
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// The node accepts connections.
-    Ready(&'a Ready),
+    Ready(&'a Ready, &'a Setup),
     /// A notice of the node or of this interface.
     Notice(&'a Notice),
     /// The table of macros.
@@ -69,7 +71,8 @@ pub async fn run(config: &Config, handle: Handle) -> Exit {
     if config.interface == Interface::Interactive
         && let Ok((screen, lines)) = interactive::open(printed_to.clone())
     {
-        let ending = Session::new(handle, screen, lines, printed, stop).run().await;
+        let session = Session::new(handle, screen, lines, printed, stop);
+        let ending = session.setup(Setup::of(config)).run().await;
         interactive::restore_terminal();
         return exit(ending);
     }
@@ -77,7 +80,7 @@ pub async fn run(config: &Config, handle: Handle) -> Exit {
         if config.interface == Interface::Json { Render::Json } else { Render::Plain(plain::Style::of_stdout()) };
     let screen = Lines::new(io::stdout(), render, printed_to);
     let session = Session::new(handle, screen, input::stdin(), printed, stop);
-    exit(session.headless(config.headless).run().await)
+    exit(session.setup(Setup::of(config)).headless(config.headless).run().await)
 }
 
 /// Prints on standard output. Errors are ignored: the reader may have closed it.

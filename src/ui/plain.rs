@@ -14,17 +14,14 @@
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
-use std::net::{IpAddr, SocketAddr};
 
 use terminal_size::{Width, terminal_size_of};
 
 use super::json::rfc3339;
 use super::macros::MACROS;
 use super::wrap::wrapped;
-use super::{Event, qr};
-use crate::handle::Ready;
+use super::{Event, greeting, qr};
 use crate::identity::name::escape;
-use crate::identity::words;
 use crate::proto::notice::Filter;
 use crate::proto::notice::{
     Absence, By, Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView, Via,
@@ -93,6 +90,9 @@ fn columns() -> Option<usize> {
 /// Users shown in one list, nearest first. A network may have thousands, and strangers can add to them.
 const MAX_USERS: usize = 200;
 
+/// Link-local addresses shown by `\me` where there are no others.
+const MAX_PLACES: usize = 4;
+
 /// Escapes a text for use within a line.
 pub fn inline(text: &str) -> String {
     escape(text).replace(['\n', '\t'], " ")
@@ -101,33 +101,14 @@ pub fn inline(text: &str) -> String {
 /// The text for an event, with a line ending after every line.
 pub fn render(style: Style, event: Event<'_>) -> String {
     match event {
-        Event::Ready(ready) => style.event(&ready_text(ready)),
+        Event::Ready(ready, setup) => {
+            let (first, below) = greeting::ready(ready, setup);
+            style.event(&first) + &below
+        }
         Event::Notice(notice) => notice_text(style, notice),
         Event::Help => MACROS.iter().fold(String::new(), |text, m| text + &format!("{:<20} {}\n", m.usage, m.text)),
         Event::Stopped => style.event("stopped"),
     }
-}
-
-/// Shown after a new identity was created; without a line ending at the end.
-pub fn greeting(ready: &Ready) -> String {
-    format!(
-        "Created a new identity. Its fingerprint, for others to verify:\n    {}\nThe keys exist only in the data directory. To print \
-         the recovery words: darknode identity words -u {}",
-        words::fingerprint(&ready.id),
-        inline(&ready.user)
-    )
-}
-
-fn ready_text(ready: &Ready) -> String {
-    // Addresses that are of no use on other machines are left out.
-    let dialable = |addr: &&SocketAddr| match addr.ip() {
-        IpAddr::V4(ip) => !ip.is_loopback(),
-        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
-    };
-    let addresses: Vec<String> = ready.listen.iter().filter(dialable).map(ToString::to_string).collect();
-    let at = if addresses.is_empty() { String::new() } else { format!(", at {}", addresses.join(", ")) };
-    let network = if ready.network.is_some() { "a closed network" } else { "the open network" };
-    format!(r"you are {} in {network}{at}; \help lists the macros", ready.user)
 }
 
 fn notice_text(style: Style, notice: &Notice) -> String {
@@ -275,6 +256,13 @@ fn profile_text(style: Style, profile: &Profile) -> String {
         [("id", profile.id.to_string()), ("words", profile.words.clone()), ("address", profile.address.clone())]
     {
         writeln!(text, "    {what:<8} {}", inline(&value)).expect("writing to a string cannot fail");
+    }
+    if profile.address.ends_with('@') {
+        for place in profile.link_local.iter().take(MAX_PLACES) {
+            let how = "on this link; others put the name of their own interface behind the %";
+            writeln!(text, "    {:<8} {} ({how})", "place", inline(&place.short()))
+                .expect("writing to a string cannot fail");
+        }
     }
     let sessions: Vec<String> = profile.sessions.iter().map(|session| session.short()).collect();
     writeln!(text, "    {:<8} {}", "sessions", sessions.join(", ")).expect("writing to a string cannot fail");

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Sleep, sleep};
 
+use super::greeting::Setup;
 use super::input::Line;
 use super::macros::{self, InputError, Typed};
 use super::{Event, Screen};
@@ -78,6 +79,7 @@ pub struct Session<S> {
     printed: mpsc::UnboundedReceiver<u64>,
     stop: Arc<Notify>,
     headless: bool,
+    setup: Setup,
     /// Lines read so far.
     number: u64,
     conversation: Option<(UserId, String)>,
@@ -110,6 +112,7 @@ impl<S: Screen> Session<S> {
             printed,
             stop,
             headless: false,
+            setup: Setup::default(),
             number: 0,
             conversation: None,
             waiting: None,
@@ -122,6 +125,12 @@ impl<S: Screen> Session<S> {
             grace: None,
             output_error: None,
         }
+    }
+
+    /// How the node was started, for the greeting.
+    pub fn setup(mut self, setup: Setup) -> Session<S> {
+        self.setup = setup;
+        self
     }
 
     /// Whether the end of the input is ignored.
@@ -240,7 +249,10 @@ impl<S: Screen> Session<S> {
 
     fn on_message(&mut self, message: NodeMessage) -> Option<Ending> {
         match message {
-            NodeMessage::Ready(ready) => self.show(None, Event::Ready(&ready)),
+            NodeMessage::Ready(ready) => {
+                let written = self.screen.show(None, Event::Ready(&ready, &self.setup));
+                self.check_output(written);
+            }
             NodeMessage::Notice { line, notice } => {
                 self.show(line, Event::Notice(&notice));
                 if let Some(line) = line {

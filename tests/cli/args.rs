@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::program::tested;
+use crate::program::{clean, tested};
 
 /// Runs the program without options from the environment, in its own home directory.
 fn darknode(home: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
@@ -147,6 +147,22 @@ fn recovery_words_restore_a_user_into_an_empty_directory_only() {
     assert_eq!(restore("again", &words), Some(0));
     assert_eq!(restore("again", &words), Some(2));
     assert_eq!(run_once(home.path(), "again")[0]["id"], id);
+}
+
+#[test]
+fn the_command_for_the_recovery_words_that_a_new_node_prints_works_when_copied_into_a_shell() {
+    let home = TempDir::new().expect("a directory");
+    for dir in [None, Some("mine"), Some("it's mine")] {
+        let data: Vec<&str> = dir.map(|dir| vec!["--data-dir", dir]).unwrap_or_default();
+        let args = [&["-u", "John Smith", "--no-lan", "-p", "0", "--plain"], &data[..]].concat();
+        let said = String::from_utf8(darknode(home.path(), &args, &[]).stderr).expect("it is text");
+        let (_, command) = said.trim_end().rsplit_once("recovery words: darknode ").expect("it is told");
+        let mut shell = Command::new("sh");
+        clean(&mut shell, home.path());
+        let words = shell.args(["-c", &format!("\"$0\" {command}")]).arg(tested()).current_dir("/").output();
+        let words = words.expect("a shell starts");
+        assert_eq!(String::from_utf8_lossy(&words.stdout).split_whitespace().count(), 24, "{command}: {words:?}");
+    }
 }
 
 #[test]

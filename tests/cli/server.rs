@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::program::{Node, Stage};
+use crate::program::{Node, Stage, refused};
 
 /// A server without a given name, in its own directory.
 fn server(stage: &Stage, port: u16) -> Node {
@@ -40,4 +40,29 @@ fn a_server_without_name_or_input_answers_and_remembers_users_across_a_restart()
     alice.says("when you are back");
     alice.quits();
     second.killed();
+}
+
+#[test]
+fn a_server_whose_usual_port_is_taken_is_refused_unless_another_is_chosen() {
+    let stage = Stage::new();
+    // Whether this or another program has the port does not matter.
+    let _holder = std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 27272));
+    let mut command = stage.bare();
+    command.args(["--server", "--no-lan", "--json", "--data-dir", "refused"]);
+    let said = refused(command);
+    assert!(said.contains("27272") && said.contains("--port"), "{said}");
+    assert!(!stage.path("refused").exists(), "nothing was created");
+    server(&stage, 0).killed();
+}
+
+#[test]
+fn a_server_tells_its_operator_what_to_open_and_what_to_hand_to_people() {
+    let stage = Stage::new();
+    let mut command = stage.bare();
+    command.args(["--server", "--no-lan", "-p", "0", "--plain", "--data-dir", "server"]);
+    let mut server = stage.run(command, "server");
+    let first = server.line_with("is a server of the open network");
+    assert!(first.starts_with("* server-"), "{first}");
+    server.line_with("open UDP port ");
+    server.killed();
 }

@@ -89,6 +89,7 @@ impl Core {
             id: *id,
             words: words::fingerprint(id),
             address: ContactAddress { user: *id, addrs }.to_string(),
+            link_local: Vec::new(),
             session: me.then_some(self.cx.me),
             sessions,
             verified: self.people.users.is_verified(id),

@@ -16,6 +16,7 @@ use super::values::{error_code, warning_code};
 use super::*;
 use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, Via, WarningCode};
 use crate::ui::exit::Exit;
+use crate::ui::greeting::Setup;
 use page::{Kind, Page};
 
 /// A list of values, one for each variant of an enum.
@@ -147,7 +148,18 @@ fn users() -> Vec<UserView> {
 
 fn profile(session: Option<SessionId>, drops: Drops) -> Profile {
     let (words, address) = ("one two".to_owned(), "darkchat:x".to_owned());
-    Profile { user: bob(), id: USER, words, address, session, sessions: vec![SESSION], verified: true, drops }
+    let link_local = if session.is_some() { vec!["fe80::1%eth0".parse().expect("a place")] } else { Vec::new() };
+    Profile {
+        user: bob(),
+        id: USER,
+        words,
+        address,
+        link_local,
+        session,
+        sessions: vec![SESSION],
+        verified: true,
+        drops,
+    }
 }
 
 fn status() -> StatusView {
@@ -167,24 +179,25 @@ fn printed() -> Vec<Value> {
         id: USER,
         session: SESSION,
         listen: vec!["192.0.2.1:5".parse().expect("an address")],
+        link_local: vec![],
         network,
         roles,
         fresh: false,
     };
     let open = ready(None, vec![]);
     let closed = ready(Some(crate::id::NetworkId([4; 32])), vec!["relay", "server"]);
-    let (notices, variations) = (notices(), variations());
+    let (notices, variations, setup) = (notices(), variations(), Setup::default());
     let notice = |notice: &Notice| render(Some(7), Event::Notice(notice));
     let mut lines: Vec<String> = notices.iter().chain(&variations).map(notice).collect();
     // Every kind of event, like the variants of `Notice`.
     let kinds = all_of!(Event {
-        Ready: Event::Ready(&open),
+        Ready: Event::Ready(&open, &setup),
         Notice: Event::Notice(&notices[0]),
         Help: Event::Help,
         Stopped: Event::Stopped
     });
     lines.extend(kinds.into_iter().map(|event| render(None, event)));
-    lines.push(render(None, Event::Ready(&closed)));
+    lines.push(render(None, Event::Ready(&closed, &setup)));
     lines.iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 

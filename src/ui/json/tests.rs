@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::id::{Address, MessageId, NetworkId, StreamId};
 use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, Via, WarningCode};
+use crate::ui::greeting::Setup;
 
 const ID: UserId = UserId([1; 32]);
 const SESSION: SessionId = SessionId([2; 32]);
@@ -74,6 +75,7 @@ fn ready_has_the_identity_and_the_addresses() {
         id: ID,
         session: SESSION,
         listen: vec!["192.0.2.1:5".parse().expect("an address"), "[2001:db8::1]:5".parse().expect("an address")],
+        link_local: vec![],
         network: None,
         roles: vec!["relay"],
         fresh: true,
@@ -81,9 +83,9 @@ fn ready_has_the_identity_and_the_addresses() {
     let expected = json!({"event": "ready", "user": "bob", "id": id(), "session": session(),
         "listen": ["192.0.2.1:5", "[2001:db8::1]:5"], "network": null, "roles": ["relay"],
         "version": env!("CARGO_PKG_VERSION")});
-    assert_eq!(value(None, Event::Ready(&ready)), expected);
+    assert_eq!(value(None, Event::Ready(&ready, &Setup::default())), expected);
     let closed = Ready { network: Some(NetworkId([4; 32])), ..ready };
-    assert_eq!(value(None, Event::Ready(&closed))["network"], NetworkId([4; 32]).to_string());
+    assert_eq!(value(None, Event::Ready(&closed, &Setup::default()))["network"], NetworkId([4; 32]).to_string());
 }
 
 #[test]
@@ -216,6 +218,7 @@ fn people_and_addresses() {
         id: ID,
         words: "one two".into(),
         address: "darkchat:x".into(),
+        link_local: Vec::new(),
         session: Some(SESSION),
         sessions: vec![SESSION],
         verified: true,

@@ -33,22 +33,6 @@ fn a_message_is_a_name_and_a_text() {
 }
 
 #[test]
-fn the_first_line_shows_where_others_can_reach_me() {
-    let listen = ["192.0.2.2:1", "[fd00::2]:1", "[fe80::1%4]:1", "127.0.0.1:1", "[::1]:1"];
-    let ready = Ready {
-        user: "alice".into(),
-        id: UserId([3; 32]),
-        session: SessionId([1; 32]),
-        listen: listen.map(|addr| addr.parse().expect("an address")).to_vec(),
-        network: None,
-        roles: vec![],
-        fresh: false,
-    };
-    let line = "* you are alice in the open network, at 192.0.2.2:1, [fd00::2]:1; \\help lists the macros\n";
-    assert_eq!(render(PLAIN, Event::Ready(&ready)), line);
-}
-
-#[test]
 fn no_message_looks_like_another_event() {
     let text = printed(Notice::Message(Box::new(view("hi\n* carol is online\ncarol: pay him"))));
     assert_eq!(text, "< bob: hi\n    * carol is online\n    carol: pay him\n");
@@ -65,6 +49,7 @@ fn nothing_from_strangers_controls_the_terminal() {
         id,
         words: evil.into(),
         address: evil.into(),
+        link_local: Vec::new(),
         session: None,
         sessions: vec![],
         verified: false,
@@ -185,6 +170,7 @@ fn a_profile_has_the_fingerprint_and_a_qr_code() {
         id: UserId([3; 32]),
         words: "one two three".into(),
         address: "darkchat:abc".into(),
+        link_local: Vec::new(),
         session: None,
         sessions: vec![SessionId([4; 32])],
         verified: true,
