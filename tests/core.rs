@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use darknode::proto::Accept;
 use darknode::proto::event::{Command, Input};
+use darknode::proto::limits::STRANGER_LINES;
 use darknode::proto::notice::Filter;
 use darknode::proto::notice::{Absence, By, Delivery, ErrorCode, Notice};
 use darknode::sim::{Settings, Sim};
@@ -16,6 +17,9 @@ fn linked_pair(seed: u64) -> Sim {
     let mut sim = strangers(seed, Accept::Auto);
     sim.command(0, 1, Command::Add { user: "bob".to_owned() });
     assert!(sim.run_until(SOON, |sim| is_linked(sim, 0) && is_linked(sim, 1)), "seed {seed}: not linked");
+    // Until bob answers, alice is a stranger to him, of whom he takes a few lines.
+    sim.command(1, 1, Command::Add { user: "alice".to_owned() });
+    sim.run(Duration::from_millis(500));
     sim
 }
 
@@ -434,4 +438,26 @@ fn a_removed_user_can_ask_again_and_is_linked_again() {
         sim.nodes[node].notices.iter().filter(|(_, n)| matches!(n, Notice::Linked { .. })).count()
     };
     assert!(sim.run_until(SOON, |sim| links(sim, 0) == 2 && links(sim, 1) == 2));
+}
+
+#[test]
+fn what_is_held_back_of_a_stranger_arrives_in_order_soon_after_they_are_accepted() {
+    let mut sim = strangers(40, Accept::Auto);
+    sim.command(0, 1, Command::Add { user: "bob".to_owned() });
+    assert!(sim.run_until(SOON, |sim| is_linked(sim, 0) && is_linked(sim, 1)));
+    for n in 0..50 {
+        say(&mut sim, 0, 1, 10 + n, &n.to_string());
+    }
+    sim.run(Duration::from_secs(300));
+    assert_eq!(shown(&sim, 1), texts(STRANGER_LINES as usize));
+    let told = sim.nodes[1].notices.iter().filter(|(_, notice)| matches!(notice, Notice::Requests { .. }));
+    assert_eq!(told.count(), 1);
+    sim.command(1, 9, Command::Add { user: "alice".to_owned() });
+    assert!(sim.run_until(Duration::from_secs(2), |sim| shown(sim, 1) == texts(50)), "{:?}", shown(&sim, 1).len());
+    let order = sim.nodes[1].notices.iter().filter_map(|(_, notice)| match notice {
+        Notice::Message(message) => message.text.parse::<u64>().ok(),
+        _ => None,
+    });
+    assert!(order.is_sorted());
+    assert!(sim.run_until(SOON, |sim| sim.nodes[0].disk.waiting() == 0), "all are receipted");
 }

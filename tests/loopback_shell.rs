@@ -104,6 +104,8 @@ async fn chat_with(node: &mut Node, other: &Node) {
     node.next("the pong", |notice| matches!(notice, Notice::Pong { .. }).then_some(())).await;
     node.say(Command::Chat { user: other.ready.id.to_string() }).await;
     node.next("the conversation", |notice| matches!(notice, Notice::Chat { .. }).then_some(())).await;
+    // Of a stranger the other one would take a few lines only.
+    other.say(Command::Add { user: node.ready.id.to_string() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -103,6 +103,8 @@ impl Node {
 pub async fn linked(dir: &Path) -> (Node, Node) {
     let (mut alice, mut bob) = (Node::start(dir, "alice").await, Node::start(dir, "bob").await);
     alice.ping(&bob).await;
+    // Of a stranger bob would take a few lines only.
+    bob.ask(Command::Add { user: alice.id().to_string() }).await;
     for _ in 0..WARM_UP {
         alice.say(bob.id()).await;
         bob.message().await;

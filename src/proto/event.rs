@@ -180,6 +180,13 @@ pub enum Command {
         /// The user, as typed.
         user: String,
     },
+    /// Show the people who have written and were not answered.
+    Requests,
+    /// Forget one of them, and refuse what they write for a while.
+    Dismiss {
+        /// The user, as typed.
+        user: String,
+    },
     /// Dial the addresses of one place until somebody answers at one.
     Ping {
         /// The addresses. Link-local ones have their scope.

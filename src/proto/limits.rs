@@ -184,8 +184,69 @@ pub const MAX_LAMPORT_JUMP: u64 = 1 << 20;
 pub const COUNTER_BLOCK: u64 = 1024;
 
 /// Automatically accepted links: more than a person makes in a day, few enough that the link list, signed and sent
-/// again with every change, stays short. Requests above it are asked about, as with `--accept ask`.
+/// again with every change, stays short. Above it the stranger makes room who has waited longest for an answer at the
+/// address with the most.
 pub const MAX_AUTO_LINKS: usize = 256;
+
+/// Contents that a stranger may leave before the local user answers: enough to say who one is and what it is about.
+pub const STRANGER_LINES: u32 = 5;
+/// Bytes of these contents together.
+pub const STRANGER_TEXT: u32 = 4_096;
+/// Statements of one stranger about the link that are taken at once: a request, two changes of mind, and one to spare. Each
+/// costs a commit of about 50 KB in the log of the store.
+pub const STRANGER_STATEMENTS_BURST: u32 = 4;
+/// Time until one more of them is taken. The author sends it again.
+pub const STRANGER_STATEMENTS_REFILL: Duration = Duration::from_secs(60);
+/// Changes of one stranger's roster and key cards that are stored at once. Others stay in memory.
+pub const STRANGER_RECORDS_BURST: u32 = 8;
+/// Time until one more of them is stored.
+pub const STRANGER_RECORDS_REFILL: Duration = Duration::from_secs(60);
+/// An unanswered stranger is forgotten after this time, with what they wrote: twice the life of an envelope.
+pub const STRANGER_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// A dismissed stranger is refused for this long.
+pub const DISMISSED_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Strangers who are remembered, of about 10 KB each on the disk.
+pub const MAX_STRANGERS: usize = 1_024;
+/// Strangers who are remembered from one address: a quarter.
+pub const MAX_STRANGERS_OF_ADDRESS: usize = MAX_STRANGERS / 4;
+/// The same from a relay or server that the local user chose, which brings the mail of many.
+pub const MAX_STRANGERS_OF_CHOSEN: usize = MAX_STRANGERS / 2;
+/// New strangers from one address at once: a class that comes to a meeting behind one router.
+pub const ADDRESS_NEWCOMERS_BURST: u32 = 32;
+/// Time until one more is admitted. A script takes more than an hour to displace all others of its address.
+pub const ADDRESS_NEWCOMERS_REFILL: Duration = Duration::from_secs(20);
+/// New strangers at once by a relay or server that the local user chose.
+pub const CHOSEN_NEWCOMERS_BURST: u32 = 64;
+/// Time until one more is admitted.
+pub const CHOSEN_NEWCOMERS_REFILL: Duration = Duration::from_secs(5);
+/// New strangers at once over all addresses.
+pub const NEWCOMERS_BURST: u32 = 4 * ADDRESS_NEWCOMERS_BURST;
+/// Time until one more is admitted.
+pub const NEWCOMERS_REFILL: Duration = Duration::from_secs(2);
+/// Lines of strangers from one address that are shown at once: those of four people, who each have [`STRANGER_LINES`].
+pub const ADDRESS_LINES_BURST: u32 = 20;
+/// Time until one more is shown: six a minute.
+pub const ADDRESS_LINES_REFILL: Duration = Duration::from_secs(10);
+/// Lines of strangers at once by a relay or server that the local user chose.
+pub const CHOSEN_LINES_BURST: u32 = 40;
+/// Time until one more is shown.
+pub const CHOSEN_LINES_REFILL: Duration = Duration::from_secs(5);
+/// Lines of strangers at once over all addresses: two screens.
+pub const LINES_BURST: u32 = 4 * ADDRESS_LINES_BURST;
+/// Time until one more is shown: 24 a minute.
+pub const LINES_REFILL: Duration = Duration::from_millis(2_500);
+/// Ranges in which the numbers of what is held back of one stranger are known. Further lines are not counted.
+pub const MAX_HELD_PIECES: usize = 16;
+/// Envelopes of one stranger that carriers are asked for once the stranger is accepted.
+pub const MAX_HELD_ENVELOPES: usize = 64;
+/// The interfaces are told at most once in this time that lines of strangers are held back.
+pub const REQUESTS_PAUSE: Duration = Duration::from_secs(60);
+/// Answers by which the author of held lines is accepted, at once. Each makes an author send again what waits.
+pub const RESUMED_BURST: u32 = 4;
+/// Time until one more of one user has that effect.
+pub const RESUMED_REFILL: Duration = Duration::from_secs(60);
+/// When a user accepts, what was sent to them within this time may still be answered and is not sent again.
+pub const RESUMED_GRACE: Duration = Duration::from_secs(1);
 
 /// Ranges in which the received numbers of one stream are kept. An honest author leaves a gap only for a withdrawn
 /// line; each gap makes every commit rewrite a longer row. A message that would open another range is neither taken nor
@@ -396,5 +457,5 @@ pub const RECOVERY: Duration = Duration::from_secs(600);
 /// Users of one name that are listed when a typed name is ambiguous. A person chooses among a few; anybody can add
 /// namesakes by the thousand.
 pub const MAX_NAMESAKES: usize = 8;
-/// Messages shown by `\history` at most: 16 MB with the longest texts.
-pub const MAX_HISTORY: u32 = 1_000;
+/// Messages shown by `\history` at most: a long conversation, as many as the store returns.
+pub const MAX_HISTORY: u32 = 10_000;

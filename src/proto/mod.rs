@@ -93,7 +93,8 @@ impl Core {
     pub fn new(config: Config, memory: Memory, now: Now) -> Core {
         let mut cx = Context::new(config, memory.counters, now);
         let epoch = cx.rng.next_u64();
-        let people = People::new(&mut cx, memory.users, memory.sessions, &memory.links, memory.prekeys);
+        let people =
+            People::new(&mut cx, memory.users, memory.sessions, &memory.links, memory.strangers, memory.prekeys);
         let outbox = Outbox::new(cx.me, epoch, memory.waiting, memory.delivered, memory.carried);
         let mut core = Core {
             peers: Peers::new(cx.me, now.moment),
@@ -111,6 +112,7 @@ impl Core {
         core.load_friends();
         core.restore_entrusted();
         core.settle_all();
+        core.check_strangers();
         core.load_lost_sessions();
         core.seek_all_wanted();
         core.replay(&memory.replay);

@@ -184,6 +184,13 @@ pub enum Notice {
         /// The messages, oldest first.
         messages: Vec<MessageView>,
     },
+    /// Answers `\requests`: the people who have written and were not answered. Unasked: those of whom lines are held back.
+    Requests {
+        /// The people.
+        users: Vec<RequestView>,
+        /// It answers a line.
+        is_answer: bool,
+    },
     /// Answers a command that only changes something.
     Done {
         /// What was done, for people.
@@ -301,6 +308,19 @@ pub struct UserView {
     pub verified: bool,
     /// The known sessions.
     pub sessions: Vec<SessionView>,
+}
+
+/// Somebody who has written and was not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestView {
+    /// The name to show.
+    pub user: String,
+    /// The user.
+    pub id: UserId,
+    /// Lines that are held back until they are accepted, as far as they are known.
+    pub lines: u64,
+    /// Bytes of these lines.
+    pub bytes: u64,
 }
 
 /// A session as listed.

@@ -1,7 +1,7 @@
 //! What a node remembers across restarts, and how it changes. The shell keeps it in SQLite, the simulator in memory;
 //! the core depends on neither.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
@@ -42,6 +42,8 @@ pub struct Memory {
     pub tombstones: Vec<TombstoneRow>,
     /// Sessions that are owed a receipt which no direct connection has carried.
     pub owed: Vec<(UserId, SessionId)>,
+    /// Strangers who have written.
+    pub strangers: Vec<StrangerRow>,
     /// Messages of kinds that were unknown to the version of the program that stored them, in the order of arrival.
     pub replay: Vec<MessageRow>,
 }
@@ -72,6 +74,25 @@ pub struct UserRow {
     pub pinned: Option<String>,
     /// The local user has verified the fingerprint.
     pub verified: bool,
+}
+
+/// A user who has written and whom the local user has not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StrangerRow {
+    /// The user.
+    pub user: UserId,
+    /// The IP address of the connection that brought their first envelope; of an IPv6 address the first 64 bits.
+    pub ip: IpAddr,
+    /// When it came.
+    pub since: Moment,
+    /// Number of their contents that are stored.
+    pub lines: u32,
+    /// Bytes of these contents.
+    pub bytes: u32,
+    /// The interfaces were told that they ask for something.
+    pub told: bool,
+    /// Until when they are refused, because the local user dismissed them; 0 if not.
+    pub dismissed_until: Moment,
 }
 
 /// A remembered session.
@@ -358,6 +379,17 @@ pub enum Op {
         session: SessionId,
         /// Whether it is owed one.
         owed: bool,
+    },
+    /// Inserts or replaces a stranger.
+    Stranger(StrangerRow),
+    /// Removes a user from the strangers, and keeps everything else about them: the local user has answered.
+    Answered(UserId),
+    /// Removes a stranger, the link with them, all messages from and to them, and what is known of their streams.
+    ForgetStranger {
+        /// The user.
+        user: UserId,
+        /// Their sessions.
+        sessions: Vec<SessionId>,
     },
     /// Removes own messages from the outbox: every session that is to have them has them.
     Settled {

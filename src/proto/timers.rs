@@ -26,6 +26,7 @@ impl Core {
         if self.cx.disk_trouble.is_some_and(|until| until <= now) {
             self.cx.disk_trouble = None;
         }
+        self.check_strangers();
         self.rotate_prekeys();
         if self.people.myself.refresh_at <= now {
             self.declare(true);

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::id::{EnvelopeId, SessionId, StreamId, UserId};
+use crate::id::{Address, EnvelopeId, SessionId, StreamId, UserId};
 use crate::proto::persist::{
     Counters, CustodyRow, LinkRow, ListRow, Memory, MessageRow, Op, SessionRow, Ticket, TombstoneRow, UserRow,
 };
@@ -151,6 +151,17 @@ impl Disk {
         self.tombstones.values()
     }
 
+    fn forget_stranger(&mut self, user: UserId, sessions: &[SessionId]) {
+        let to = Address::from(user);
+        self.memory.strangers.retain(|row| row.user != user);
+        self.links.remove(&user);
+        self.memory.waiting.retain(|row| row.with != to);
+        self.history.retain(|row| row.with != to);
+        self.memory.received.retain(|(stream, _)| !sessions.contains(&stream.author));
+        self.delivered.retain(|(stream, _), _| stream.to != to);
+        self.carried.retain(|(stream, _), _| stream.to != to);
+    }
+
     fn take_custody(&mut self, row: CustodyRow) {
         self.taken += 1;
         let n = self.custody.get(&row.envelope).map_or(self.taken, |(n, _)| *n);
@@ -207,6 +218,9 @@ impl Disk {
             Op::Settled { stream, ranges } => {
                 memory.waiting.retain(|row| row.id.stream != stream || !ranges.contains(row.id.n));
             }
+            Op::Stranger(row) => replace(&mut memory.strangers, row, |row| row.user),
+            Op::Answered(user) => memory.strangers.retain(|row| row.user != user),
+            Op::ForgetStranger { user, sessions } => self.forget_stranger(user, &sessions),
             Op::Learned { .. } => memory.replay.clear(),
             Op::Cancelled(id) => {
                 memory.waiting.retain(|row| row.id != id);

@@ -16,7 +16,9 @@ use crate::id::{SessionId, UserId};
 use crate::identity::name::escape;
 use crate::identity::place::Place;
 use crate::proto::notice::Drops;
-use crate::proto::notice::{Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView};
+use crate::proto::notice::{
+    Delivery, HeldBy, MessageView, Notice, Profile, RequestView, SessionView, StatusView, UserView,
+};
 use crate::time::Wall;
 use values::{absence, delivery, error_code, status, warning_code};
 
@@ -156,6 +158,9 @@ enum Body<'a> {
         filter: &'static str,
         users: Vec<User<'a>>,
     },
+    Requests {
+        users: Vec<Request<'a>>,
+    },
     Pong {
         addr: Text<std::net::SocketAddr>,
         user: &'a str,
@@ -215,6 +220,14 @@ struct Message<'a> {
     order: u64,
     own: bool,
     again: bool,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    user: &'a str,
+    id: Id,
+    lines: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -320,6 +333,7 @@ impl<'a> Body<'a> {
             Notice::Users { filter, users } => {
                 Body::Users { filter: values::filter(*filter), users: users.iter().map(User::from).collect() }
             }
+            Notice::Requests { users, .. } => Body::Requests { users: users.iter().map(Request::from).collect() },
             Notice::Pong { addr, user, id, session, rtt_ms } => {
                 Body::Pong { addr: Text(*addr), user, id: Text(*id), session: Text(*session), rtt_ms: *rtt_ms }
             }
@@ -357,6 +371,12 @@ impl<'a> From<&'a MessageView> for Message<'a> {
             own: view.own,
             again: view.again,
         }
+    }
+}
+
+impl<'a> From<&'a RequestView> for Request<'a> {
+    fn from(view: &'a RequestView) -> Request<'a> {
+        Request { user: &view.user, id: Text(view.id), lines: view.lines, bytes: view.bytes }
     }
 }
 

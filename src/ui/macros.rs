@@ -41,6 +41,11 @@ pub const MACROS: &[Macro] = &[
     entry("add", r"\add USER", "accepts or requests a link with USER"),
     entry("remove", r"\remove USER", "removes the link with USER"),
     entry("block", r"\block USER", "blocks USER"),
+    entry(
+        "requests",
+        r"\requests [accept USER | dismiss USER]",
+        "lists who wrote and was not answered; accepts or forgets USER",
+    ),
     entry("ping", r"\ping HOST [PORT]", r"dials a host, an IP address, or an address from \me, and shows who answers"),
     entry("explode", r"\explode", "announces me to everyone within two hops and counts them"),
     entry("me", r"\me", "shows my fingerprint and address"),
@@ -142,6 +147,7 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
         "online" => no_arguments(entry, arguments).map(|()| Command::Users { filter: Filter::Online })?,
         "offline" => no_arguments(entry, arguments).map(|()| Command::Users { filter: Filter::Offline })?,
         "me" => no_arguments(entry, arguments).map(|()| Command::Me)?,
+        "requests" => requests(entry, arguments)?,
         "explode" => no_arguments(entry, arguments).map(|()| Command::Explode)?,
         "chat" => Command::Chat { user: user()? },
         "add" => Command::Add { user: user()? },
@@ -178,6 +184,18 @@ fn ping(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
         (Target::Contact(address), None) => Ok(Typed::Command(Command::PingAddress { address })),
         (Target::Place(place), None) => Ok(Typed::Ping(place)),
         (Target::Place(place), Some(port)) => Ok(Typed::Ping(Place { port, ..place })),
+    }
+}
+
+fn requests(entry: &Macro, arguments: &str) -> Result<Command, InputError> {
+    let (verb, user) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+    let user = user.trim_start().to_owned();
+    match verb {
+        "" => Ok(Command::Requests),
+        "accept" | "dismiss" if user.is_empty() => Err(bad_argument(entry, "USER is missing")),
+        "accept" => Ok(Command::Add { user }),
+        "dismiss" => Ok(Command::Dismiss { user }),
+        _ => Err(bad_argument(entry, "it is accept or dismiss")),
     }
 }
 
@@ -289,6 +307,9 @@ mod tests {
             (r"\add bob", Command::Add { user: user() }),
             (r"\remove bob", Command::Remove { user: user() }),
             (r"\block bob", Command::Block { user: user() }),
+            (r"\requests", Command::Requests),
+            (r"\requests accept John Smith", Command::Add { user: "John Smith".into() }),
+            (r"\requests dismiss bob", Command::Dismiss { user: user() }),
             (r"\explode", Command::Explode),
             (r"\me", Command::Me),
             (r"\whois bob#k7q2mz", Command::Whois { user: "bob#k7q2mz".into() }),
@@ -317,7 +338,12 @@ mod tests {
     #[test]
     fn every_macro_of_the_table_is_reachable() {
         for entry in MACROS {
-            let line = entry.usage.replace("HOST", "192.0.2.1").replace("[PORT]", "5").replace("[N]", "5");
+            let line = entry
+                .usage
+                .replace("HOST", "192.0.2.1")
+                .replace("[PORT]", "5")
+                .replace("[N]", "5")
+                .replace("[accept USER | dismiss USER]", "accept USER");
             assert!(parse(&line).is_ok(), "{line}");
         }
     }
@@ -336,7 +362,16 @@ mod tests {
 
     #[test]
     fn an_invalid_argument_is_answered_with_the_usage() {
-        for line in [r"\chat", r"\add ", r"\me now", r"\explode now", r"\ping", r"\prune many"] {
+        for line in [
+            r"\chat",
+            r"\add ",
+            r"\me now",
+            r"\explode now",
+            r"\ping",
+            r"\prune many",
+            r"\requests accept",
+            r"\requests forget bob",
+        ] {
             assert_eq!(code(line), ErrorCode::BadArgument, "{line}");
         }
         for line in [r"\ping 192.0.2.1 0", r"\ping 192.0.2.1 65536", r"\ping 192.0.2.1 1 2", r"\ping 192.0.2.1:1 2"] {

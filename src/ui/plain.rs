@@ -24,7 +24,7 @@ use super::{Event, greeting, qr};
 use crate::identity::name::escape;
 use crate::proto::notice::Filter;
 use crate::proto::notice::{
-    Absence, By, Delivery, HeldBy, MessageView, Notice, Profile, SessionView, StatusView, UserView, Via,
+    Absence, By, Delivery, HeldBy, MessageView, Notice, Profile, RequestView, SessionView, StatusView, UserView, Via,
 };
 
 /// How lines look.
@@ -128,6 +128,7 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::Me(profile) | Notice::Whois(profile) => profile_text(style, profile),
         Notice::Status { messages } => statuses(style, messages),
         Notice::History { with, messages } => history(style, with, messages),
+        Notice::Requests { users, is_answer: true } => requests(style, users),
         Notice::Warning { message, .. } => style.problem(&format!("warning: {message}")),
         Notice::Error { message, .. } => style.problem(message),
         other => style.event(&sentence(other)),
@@ -152,6 +153,13 @@ fn sentence(notice: &Notice) -> String {
         Notice::Path { user, via: Via::Relayed, .. } => format!("{user} is now reached through others"),
         Notice::Offline { user, reason: Absence::Declared, .. } => format!("{user} is offline"),
         Notice::Offline { user, reason: Absence::Lost, .. } => format!("{user} is unreachable; looking for them"),
+        Notice::Requests { users, .. } => {
+            let people = match users.len() {
+                1 => "somebody".to_owned(),
+                n => format!("{n} people"),
+            };
+            format!(r"{people} you do not know wrote; \requests lists them")
+        }
         Notice::Pong { addr, user, id, rtt_ms, .. } => {
             format!("{addr} is {user} ({}), round trip {rtt_ms:.1} ms", id.short())
         }
@@ -237,6 +245,20 @@ fn user_list(style: Style, filter: Filter, users: &[UserView]) -> String {
         user.sessions.iter().for_each(|session| text.push_str(&style.rows(&session_text(session), BELOW_ITEM)));
         text
     }) + &more
+}
+
+fn requests(style: Style, users: &[RequestView]) -> String {
+    let title = match users.len() {
+        0 => "nobody waits for an answer".to_owned(),
+        n => format!(r"{} without an answer; \requests accept USER, \requests dismiss USER", counted(n as u64, "user")),
+    };
+    users.iter().fold(style.event(&title), |text, user| {
+        let held = match user.lines {
+            0 => "nothing held back".to_owned(),
+            n => format!("{} held back, {}", counted(n, "line"), counted(user.bytes, "byte")),
+        };
+        text + &format!("    {}  {held}\n", style.name(&user.user))
+    })
 }
 
 fn session_text(session: &SessionView) -> String {

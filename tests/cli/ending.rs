@@ -51,7 +51,7 @@ fn a_headless_node_ignores_the_end_of_input_and_executes_macros_before_it() {
     assert_eq!(bob.asks(r"\me")["id"], bob.id());
     bob.hush();
     alice.meet(&mut bob);
-    alice.chats_with(&mut bob);
+    alice.links_with(&mut bob);
     let said = alice.says("are you there?");
     alice.knows_delivered(&said);
     bob.signal(Signal::SIGTERM);

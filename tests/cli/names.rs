@@ -107,7 +107,7 @@ fn a_number_at_the_end_of_a_line_belongs_to_the_name_if_somebody_is_called_that(
     assert_eq!(count(&alice.asks(r"\history John 5")), Some(2));
     assert_eq!(count(&alice.asks(r"\history John 5 1")), Some(1));
     assert_eq!(alice.fails(r"\history John 5 0"), "bad-argument");
-    assert_eq!(alice.fails(r"\history John 5 1001"), "bad-argument");
+    assert_eq!(alice.fails(r"\history John 5 10001"), "bad-argument");
     assert_eq!(alice.fails(r"\history Jim 5"), "unknown-user");
     john.quits();
     alice.quits();

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use darknode::proto::Accept;
 use darknode::proto::event::CloseReason;
-use darknode::proto::limits::{HANDOVER_WINDOW, HELLO_DEADLINE, MAX_AUTO_LINKS, MAX_EARLY, MAX_NEIGHBOURS};
-use darknode::proto::notice::Notice;
+use darknode::proto::limits::{
+    ADDRESS_NEWCOMERS_REFILL, HANDOVER_WINDOW, HELLO_DEADLINE, MAX_AUTO_LINKS, MAX_EARLY, MAX_NEIGHBOURS,
+};
 use darknode::proto::persist::Op;
 use darknode::wire::chat::{Chat, custody_state};
 use darknode::wire::control::Control;
@@ -94,7 +95,7 @@ fn receipts_for_unknown_streams_use_no_lasting_memory() {
 fn a_stream_full_of_gaps_is_stored_in_bounded_space() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1, "mallory");
-    let conn = alice.meet(&mallory);
+    let conn = alice.befriend(&mallory);
     let prekey = alice.prekey();
     for n in 0..40 {
         let gaps = (0..100).map(|m| text(2 * (100 * n + m) + 1, "")).collect();
@@ -158,18 +159,23 @@ fn one_session_has_a_bounded_number_of_connections() {
 }
 
 #[test]
-fn automatically_accepted_links_are_bounded() {
+fn automatically_accepted_links_are_bounded_and_a_newcomer_is_accepted_all_the_same() {
     let mut alice = Victim::new(Accept::Auto);
     let mallory = Person::new(1_000_000, "mallory");
     let conn = alice.meet(&mallory);
     let prekey = alice.prekey();
+    let is_linked = |alice: &mut Victim, id| {
+        let users = alice.users();
+        (users.iter().filter(|user| user.distance == Some(1)).count(), users.iter().any(|user| user.id == id))
+    };
     for n in 0..300 {
         let stranger = Person::new(n, "stranger");
         alice.hand(conn, stranger.parcel(alice.user, &prekey, vec![linked(1)]));
+        alice.pass(ADDRESS_NEWCOMERS_REFILL);
+        let (links, is_among) = is_linked(&mut alice, stranger.user_id());
+        assert!(links <= MAX_AUTO_LINKS && is_among, "{links} links, number {n} accepted: {is_among}");
     }
-    let linked = alice.notices().filter(|notice| matches!(notice, Notice::Linked { .. })).count();
-    assert_eq!(linked, MAX_AUTO_LINKS);
-    assert!(alice.notices().any(|notice| matches!(notice, Notice::Asked { .. })), "the user is asked about the rest");
+    assert!(!is_linked(&mut alice, Person::new(0, "stranger").user_id()).1, "whoever waited longest made room");
 }
 
 #[test]

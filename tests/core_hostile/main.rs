@@ -14,5 +14,6 @@ mod records;
 mod relays;
 mod sealed;
 mod sessions;
+mod strangers;
 mod victim;
 mod watched;

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use darknode::id::{BootId, ConnId, EnvelopeId, NetworkId, SessionId, UserId};
@@ -121,9 +121,13 @@ impl Victim {
 
     /// Opens a proved connection of this session, without a hello.
     pub fn connect(&mut self, session: SessionId) -> ConnId {
+        self.connect_from(session, [192, 0, 2, 1].into())
+    }
+
+    fn connect_from(&mut self, session: SessionId, ip: IpAddr) -> ConnId {
         self.conns += 1;
         let conn = ConnId(self.conns);
-        let addr = ([192, 0, 2, 1], 1000).into();
+        let addr = (ip, 1000).into();
         let (boot, rtt) = (BootId(99), Duration::from_millis(1));
         self.feed(Input::Connected(Connected { conn, session, boot, addr, dial: None, rtt }));
         conn
@@ -132,6 +136,13 @@ impl Victim {
     /// Connects and sends a valid hello.
     pub fn meet(&mut self, person: &Person) -> ConnId {
         let conn = self.connect(person.session_id());
+        self.say(conn, Control::Hello(person.hello()));
+        conn
+    }
+
+    /// The same from an address of its own.
+    pub fn meet_from(&mut self, person: &Person, ip: IpAddr) -> ConnId {
+        let conn = self.connect_from(person.session_id(), ip);
         self.say(conn, Control::Hello(person.hello()));
         conn
     }

@@ -56,6 +56,12 @@ class Loopback(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(peer.close)
         return peer
 
+    async def befriended(self, node, bob):
+        """The node takes a few contents of a stranger only."""
+        await node.event("nearby", id=base32(bob.person.user))
+        node.say(f"\\add {base32(bob.person.user)}")
+        await node.event("done")
+
     def closed_network(self):
         """A key file as the program makes it, and what this implementation reads in it."""
         made = subprocess.run([os.environ["DARKNODE"], "network", "new"], check=True, capture_output=True, text=True)
@@ -222,6 +228,7 @@ class Later(Loopback):
         node, bob = await self.start(), self.peer("bob")
         bob.later = {6: 2**64 - 1}
         await bob.dial(node.address())
+        await self.befriended(node, bob)
         bob.wire.open_stream(b"\3" + bytes(100))
         bob.wire.send(CONTROL, [[number, {0: 1}] for number in (11, 14, 15, 16, 17)])
         bob.wire.send(CHAT, [[7, {0: bytes(32)}]])

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use darknode::identity::Scheme;
 use darknode::proto::event::Command;
+use darknode::proto::limits::STRANGER_LINES;
 use darknode::proto::notice::{Delivery, Notice};
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
@@ -143,4 +144,23 @@ fn a_mobile_relay_carries_messages_and_receipts_between_disconnected_islands() {
         };
         assert!(sim.run_until(Duration::from_secs(400), done), "seed {seed}");
     }
+}
+
+#[test]
+fn what_is_held_back_of_an_absent_stranger_comes_from_the_relay_once_they_are_accepted() {
+    let mut sim = around_a_relay(8);
+    sim.preload_link(BOB, ALICE, true);
+    sim.start(PI);
+    sim.start(ALICE);
+    sim.run(SOON);
+    (0..12).for_each(|n| say(&mut sim, ALICE, BOB, &n.to_string()));
+    assert!(sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Carried).len() == 12));
+    part(&mut sim, &[ALICE]);
+    sim.start(BOB);
+    sim.run(SOON);
+    assert_eq!(shown(&sim, BOB), texts(STRANGER_LINES as usize));
+    let alice = sim.nodes[ALICE].user.to_string();
+    sim.command(BOB, 1, Command::Add { user: alice });
+    assert!(sim.run_until(Duration::from_secs(2), |sim| shown(sim, BOB) == texts(12)), "{}", shown(&sim, BOB).len());
+    assert!(sim.run_until(SOON, |sim| envelopes(sim, PI).len() <= 2), "only bob's own mail is left");
 }

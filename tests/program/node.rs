@@ -177,8 +177,15 @@ impl Node {
         other.event_with("nearby", "id", &me);
     }
 
-    /// Opens the conversation with another node, and waits until they are linked.
+    /// Links with another node deliberately on both sides, and opens the conversation: of a stranger the other one would take
+    /// a few lines only.
     pub fn chats_with(&mut self, other: &mut Node) {
+        self.links_with(other);
+        assert_eq!(other.asks(&format!(r"\add {}", self.id()))["event"], "done");
+    }
+
+    /// Opens the conversation with another node, and waits until it has accepted the link by itself.
+    pub fn links_with(&mut self, other: &mut Node) {
         let chat = self.asks(&format!(r"\chat {}", other.id()));
         assert_eq!(chat["event"], "chat", "{chat}");
         self.event_with("linked", "id", other.id());

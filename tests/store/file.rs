@@ -54,6 +54,7 @@ fn a_newer_version_that_is_only_in_the_log_is_refused_without_loss() {
 const VERSION_1: &str = include_str!("version-1.sql");
 const VERSION_2: &str = include_str!("version-2.sql");
 const VERSION_3: &str = include_str!("version-3.sql");
+const VERSION_4: &str = include_str!("version-4.sql");
 
 /// Migrates a store that held only the part of the current data that `kept` returns.
 fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
@@ -76,8 +77,13 @@ fn typed_at(moment: u64, memory: Memory) -> Memory {
     Memory { waiting: memory.waiting.iter().map(since).collect(), ..memory }
 }
 
+/// Older versions did not distinguish strangers; nobody in these stores is one.
+fn without_strangers(memory: Memory) -> Memory {
+    Memory { strangers: Vec::new(), ..memory }
+}
+
 fn without_custody(memory: Memory) -> Memory {
-    let memory = typed_at(0, memory);
+    let memory = typed_at(0, without_strangers(memory));
     Memory { carried: Vec::new(), custody: Vec::new(), tombstones: Vec::new(), owed: Vec::new(), ..memory }
 }
 
@@ -93,7 +99,36 @@ fn a_store_of_version_2_is_migrated_without_loss() {
 
 #[test]
 fn a_store_of_version_3_is_brought_forward_with_nothing_lost() {
-    migrates(VERSION_3, |memory| typed_at(5_000, memory));
+    migrates(VERSION_3, |memory| typed_at(5_000, without_strangers(memory)));
+}
+
+#[test]
+fn a_store_of_version_4_is_migrated_without_loss() {
+    migrates(VERSION_4, without_strangers);
+}
+
+#[test]
+fn whoever_wrote_to_an_older_version_and_was_not_answered_is_a_stranger() {
+    let dir = tempfile::tempdir().unwrap();
+    let raw = rusqlite::Connection::open(dir.path().join("darknode.db")).unwrap();
+    raw.execute_batch(VERSION_4).unwrap();
+    raw.execute_batch(
+        "INSERT INTO messages SELECT 90, s.id, 9, 99, k.id, k.id, 1, 0, X'00112233' FROM streams s, keys k
+         WHERE s.id = 1 AND k.key = (SELECT key FROM users WHERE id = 2);",
+    )
+    .unwrap();
+    let known = raw.execute("INSERT INTO keys(key) SELECT key FROM users WHERE id = 2", []);
+    if known.is_ok() {
+        raw.execute_batch(
+            "INSERT INTO messages SELECT 90, 1, 9, 99, k.id, k.id, 1, 0, X'00112233' FROM keys k
+             WHERE k.key = (SELECT key FROM users WHERE id = 2);",
+        )
+        .unwrap();
+    }
+    drop(raw);
+    let strangers = Store::open(dir.path(), me()).unwrap().memory.strangers;
+    let strangers: Vec<_> = strangers.iter().map(|row| (row.user, row.lines, row.bytes)).collect();
+    assert_eq!(strangers, [(CAROL, 1, 4)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The state of the core, across restarts and kills.
 
-use darknode::id::{Address, SessionId, StreamId};
+use darknode::id::{Address, SessionId, StreamId, UserId};
 use darknode::identity::seal::PrekeySecret;
 use darknode::node::store::{Job, Store};
 use darknode::proto::persist::*;
@@ -34,6 +34,11 @@ fn session(n: u8) -> SessionRow {
     }
 }
 
+fn stranger(user: UserId, ip: &str) -> StrangerRow {
+    let (lines, bytes, told, dismissed_until) = (3, u32::MAX, user == BOB, Moment(u64::MAX));
+    StrangerRow { user, ip: ip.parse().unwrap(), since: Moment(7), lines, bytes, told, dismissed_until }
+}
+
 fn list(session: u8, pages: u8) -> ListRow {
     ListRow { session: SessionId([session; 32]), pages: (1..=pages).map(signed).collect() }
 }
@@ -64,6 +69,7 @@ pub fn everything() -> (Memory, Vec<Op>) {
         custody: vec![custody::held(9), custody::held_for_me(2), custody::released(5)],
         tombstones: vec![custody::tombstone(1), custody::tombstone(8)],
         owed: vec![(CAROL, SessionId([3; 32])), (BOB, BOBS_OTHER)],
+        strangers: vec![stranger(BOB, "192.0.2.7"), stranger(CAROL, "2001:db8::")],
         replay: Vec::new(),
     };
     let mut ops = vec![Op::Counters(memory.counters)];
@@ -82,6 +88,7 @@ pub fn everything() -> (Memory, Vec<Op>) {
     ops.extend(memory.carried.iter().cloned().map(|(stream, by, ranges)| Op::Carried { stream, by, ranges }));
     ops.extend(memory.custody.iter().cloned().map(|row| Op::Custody(Box::new(row))));
     ops.extend(memory.tombstones.iter().copied().map(Op::Tombstone));
+    ops.extend(memory.strangers.iter().copied().map(Op::Stranger));
     ops.extend(memory.owed.iter().map(|(user, session)| Op::Owed { user: *user, session: *session, owed: true }));
     (memory, ops)
 }

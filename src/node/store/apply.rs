@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
 use super::row_ids::RowIds;
-use super::{custody, int, ordered, packed};
-use crate::id::{MessageId, StreamId};
+use super::{custody, int, ordered, packed, strangers};
+use crate::id::{MessageId, SessionId, StreamId, UserId};
 use crate::proto::persist::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
 use crate::time::Now;
@@ -85,6 +85,9 @@ impl<'a> Batch<'a> {
                 run(&self.tx, "INSERT OR REPLACE INTO owed VALUES (?1, ?2)", params![session.0, user.0])
             }
             Op::Owed { session, owed: false, .. } => run(&self.tx, "DELETE FROM owed WHERE session = ?1", [&session.0]),
+            Op::Stranger(row) => strangers::put(&self.tx, row),
+            Op::Answered(user) => run(&self.tx, "DELETE FROM strangers WHERE user = ?1", [&user.0]),
+            Op::ForgetStranger { user, sessions } => self.forget_stranger(user, sessions),
             Op::Settled { stream, ranges } => self.settled(stream, ranges),
             Op::Cancelled(id) => self.cancelled(id),
             Op::Learned { kinds } => kinds.iter().try_for_each(|kind| learn(&self.tx, *kind)),
@@ -164,6 +167,17 @@ impl<'a> Batch<'a> {
             ],
         )?;
         Ok(stream)
+    }
+
+    /// Values that this batch writes at its end are forgotten, too.
+    fn forget_stranger(&mut self, user: &UserId, sessions: &[SessionId]) -> Result<()> {
+        for stream in strangers::forget(&self.tx, user, sessions)? {
+            self.seen.remove(&stream);
+            self.delivered.retain(|(of, _), _| *of != stream);
+            self.carried.retain(|(of, _), _| *of != stream);
+        }
+        self.row_ids.clear();
+        Ok(())
     }
 
     fn settled(&mut self, stream: &StreamId, ranges: &Ranges) -> Result<()> {

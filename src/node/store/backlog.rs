@@ -35,6 +35,7 @@ enum Subject {
     Copies(EnvelopeId),
     Tombstone(EnvelopeId),
     Owed(SessionId),
+    Stranger(UserId),
 }
 
 impl Backlog {
@@ -122,7 +123,10 @@ fn subject(op: &Op) -> Option<Subject> {
         Op::Tombstone(row) => Some(Subject::Tombstone(row.envelope)),
         Op::ForgetTombstone(envelope) => Some(Subject::Tombstone(*envelope)),
         Op::Owed { session, .. } => Some(Subject::Owed(*session)),
-        Op::Prekey(_)
+        Op::Stranger(row) => Some(Subject::Stranger(row.user)),
+        Op::Answered(user) => Some(Subject::Stranger(*user)),
+        Op::ForgetStranger { .. }
+        | Op::Prekey(_)
         | Op::ForgetPrekey(_)
         | Op::Typed(_)
         | Op::Received(_)

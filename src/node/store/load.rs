@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Error, Result, Row};
 
 use super::columns::{id, number, ranges, rows, signed, stream, unreadable};
-use super::{Me, custody, from_ordered, int, packed, uint};
+use super::{Me, custody, from_ordered, int, packed, strangers, uint};
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::persist::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
@@ -63,6 +63,7 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
         custody: custody::all(conn)?,
         tombstones: custody::tombstones(conn)?,
         owed: custody::owed(conn)?,
+        strangers: strangers::all(conn)?,
         replay: replay(conn)?,
     })
 }

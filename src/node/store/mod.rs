@@ -19,6 +19,7 @@ mod progress;
 mod query;
 mod row_ids;
 mod schema;
+mod strangers;
 mod writer;
 
 use std::io;

@@ -166,5 +166,5 @@ fn text(body: Vec<u8>) -> String {
     String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// The queries above and the `history` index contain the kind of texts as a literal, so that SQLite uses the index.
+/// The queries above contain the kind of texts as a literal.
 const _: () = assert!(kind::TEXT == 1);

@@ -19,6 +19,12 @@ pub struct RowIds {
 }
 
 impl RowIds {
+    /// Empties the cache, since rows were deleted.
+    pub fn clear(&mut self) {
+        self.keys.clear();
+        self.streams.clear();
+    }
+
     /// The row id of a key, inserted if it is new.
     pub fn key(&mut self, conn: &Connection, key: &[u8; 32]) -> Result<i64> {
         if let Some(id) = self.keys.get(key) {

@@ -2,8 +2,8 @@
 //!
 //! A message row is written into two b-trees (`messages`, `history`), and one that still waits for a receipt into a
 //! third (`outbox`). The 32-byte keys that history refers to are stored once in `keys`, streams once in `streams`;
-//! other rows use their row ids. `keys` and `streams` are never emptied, as history is not. `users`, `sessions`,
-//! `lists`, `custody`, `tombstones` and `owed` mirror exactly what the core remembers, by full key, so that
+//! other rows use their row ids. `keys` and `streams` are never emptied, as history is not, except of strangers who are
+//! forgotten. `users`, `sessions`, `lists`, `custody`, `tombstones`, `owed` and `strangers` mirror exactly what the core remembers, by full key, so that
 //! forgetting an item deletes one row.
 //!
 //! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except the `lamport` of a message, which
@@ -18,8 +18,6 @@ use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Result, TransactionBehavior};
-
-use crate::wire::content::kind;
 
 /// "dark" in ASCII: distinguishes a darknode store from any other SQLite file.
 pub const APPLICATION_ID: i32 = 0x6461_726b;
@@ -98,10 +96,24 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE kinds(kind INTEGER PRIMARY KEY) STRICT;
     INSERT INTO kinds VALUES (1), (2), (3);
 ",
+    // Whoever has written and was not answered becomes a stranger. `history` covers all kinds of messages, so that those of
+    // somebody who is forgotten are found.
+    "
+    DROP INDEX history;
+    CREATE INDEX history ON messages(user, lamport, author);
+    CREATE TABLE strangers(
+        user BLOB PRIMARY KEY, ip BLOB NOT NULL, since INTEGER NOT NULL, lines INTEGER NOT NULL, bytes INTEGER NOT NULL,
+        told INTEGER NOT NULL, dismissed_until INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO strangers
+    SELECT u.key, X'00000000', (SELECT moment FROM mark), count(m.arrival), coalesce(sum(length(m.body)), 0), 0, 0
+    FROM users u JOIN keys k ON k.key = u.key LEFT JOIN messages m ON m.user = k.id AND m.author = k.id
+    WHERE u.verified = 0 AND u.pinned IS NULL
+    AND NOT EXISTS (SELECT 1 FROM links l WHERE l.user = u.key AND l.mine NOT IN (0, 4))
+    GROUP BY u.key
+    HAVING count(m.arrival) > 0 OR EXISTS (SELECT 1 FROM links l WHERE l.user = u.key);
+",
 ];
-
-/// The `history` index and the queries that use it contain the kind of texts as a literal.
-const _: () = assert!(kind::TEXT == 1);
 
 /// The schema version of this program.
 pub const VERSION: i32 = MIGRATIONS.len() as i32;

@@ -141,6 +141,20 @@ impl Inbox {
         self.seen.range(first..).next().is_some_and(|(known, _)| known.author == *author)
     }
 
+    /// Whether a number of a stream was received.
+    pub fn has(&self, stream: &StreamId, n: u64) -> bool {
+        self.seen.get(stream).is_some_and(|seen| seen.contains(n))
+    }
+
+    /// Forgets everything that a session has written.
+    pub fn forget(&mut self, author: &SessionId) {
+        self.seen.retain(|stream, _| stream.author != *author);
+        self.durable.retain(|stream, _| stream.author != *author);
+        self.pending.retain(|(_, _, stream, _)| stream.author != *author);
+        self.owed.retain(|(_, session), _| session != author);
+        self.mailed.remove(author);
+    }
+
     /// The numbers received of a stream.
     pub fn seen(&self, stream: &StreamId) -> Ranges {
         self.seen.get(stream).cloned().unwrap_or_default()

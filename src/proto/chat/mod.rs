@@ -18,6 +18,8 @@ pub mod sealing;
 use std::collections::VecDeque;
 
 use crate::id::{Address, MessageId, UserId};
+use crate::proto::budget::Budget;
+use crate::proto::limits::{RESUMED_BURST, RESUMED_REFILL};
 use crate::proto::persist::Ticket;
 use crate::time::Moment;
 use early::Early;
@@ -37,6 +39,8 @@ pub struct Chat {
     pub early: Early,
     /// Own messages that are not durable yet, with the input line of each.
     pub typed: VecDeque<(Ticket, MessageId, Option<u64>)>,
+    /// Limits how often an answer of one user makes this node send again what waits for them.
+    pub resumed: Budget<UserId>,
     /// When to look next for messages to settle.
     pub settle_at: Moment,
 }
@@ -61,6 +65,7 @@ impl Chat {
             sealing: Sealing::default(),
             early: Early::default(),
             typed: VecDeque::new(),
+            resumed: Budget::new(RESUMED_BURST, RESUMED_REFILL),
             settle_at: Moment(0),
         }
     }

@@ -42,7 +42,7 @@ impl Core {
             Chat::Unopenable(unopenable) => self.on_unopenable(peer, unopenable),
             Chat::Custody(claim) => self.with_mail(|mail, cx, near| mail.on_custody(cx, near, peer, &claim)),
             Chat::Offer(offer) => self.with_mail(|mail, cx, near| mail.on_offer(cx, near, peer, offer)),
-            Chat::Ask(ask) => self.with_mail(|mail, cx, near| mail.on_ask(cx, near, peer.session, &ask)),
+            Chat::Ask(ask) => self.with_mail(|mail, cx, near| mail.on_ask(cx, near, peer, &ask)),
             Chat::Unknown(_) => self.cx.dropped(DropReason::UnknownChatItem),
         }
     }
@@ -157,7 +157,7 @@ impl Core {
             }
             return self.cx.dropped(DropReason::ContentOfBlocked);
         }
-        if !self.people.may_keep(&opened.user) {
+        if !self.people.is_stranger(&self.cx, &opened.user) && !self.people.may_keep(&opened.user) {
             self.cx.dropped(DropReason::ContentOfStranger);
             return self.decline(conn, opened.id);
         }
@@ -172,6 +172,11 @@ impl Core {
             self.decline(conn, opened.id);
             return self.forget_if_unneeded(&opened.user);
         }
+        if self.refuses_stranger(conn, &opened) {
+            self.cx.dropped(DropReason::ContentOfStranger);
+            self.decline(conn, opened.id);
+            return self.forget_if_unneeded(&opened.user);
+        }
         if let Some(neighbour) = self.peers.connections.get_mut(&conn) {
             neighbour.handed_back = 0;
         }
@@ -181,9 +186,14 @@ impl Core {
         if let Some(card) = opened.card.as_ref().and_then(|card| Checked::open(card, &self.cx.verifier).ok()) {
             self.learn_author_card(opened.user, &card, age);
         }
-        self.take_contents(&opened, carried);
+        let is_complete = self.take_contents(conn, &opened, carried);
         self.forget_if_unneeded(&opened.user);
-        self.release(conn, &opened);
+        // What is held back stays with its author, or with the carrier, which continues with others.
+        if is_complete {
+            self.release(conn, &opened);
+        } else if carried {
+            self.decline(conn, opened.id);
+        }
         self.chat.sealing.want_receipts();
     }
 
@@ -202,15 +212,22 @@ impl Core {
         self.cx.out.after_store(Output::Chat { conn, item: Chat::Release(release) });
     }
 
-    /// Accepts contents: new ones are stored, and receipts become owed for all that are numbered.
-    fn take_contents(&mut self, opened: &Opened, carried: bool) {
+    /// Accepts contents: new ones are stored, and receipts become owed for all that are numbered. False if some of them are
+    /// held back.
+    fn take_contents(&mut self, conn: ConnId, opened: &Opened, carried: bool) -> bool {
         let mut touched = std::collections::BTreeMap::new();
+        let mut is_complete = true;
         for content in &opened.contents {
             if content.kind == kind::RECEIPT {
                 self.on_receipt(opened, content);
                 continue;
             }
             let stream = StreamId { author: opened.session, epoch: content.epoch, to: opened.address };
+            let is_new = content.n > 0 && !self.chat.inbox.has(&stream, content.n);
+            if is_new && self.holds_back(conn, opened, &stream, content) {
+                is_complete = false;
+                continue;
+            }
             if touched.len() >= MAX_EPOCHS_PER_ENVELOPE && !touched.contains_key(&stream) {
                 self.cx.dropped(DropReason::TooManyEpochs);
                 continue;
@@ -235,6 +252,7 @@ impl Core {
             }
             self.chat.inbox.owe(opened.user, stream, self.cx.out.issued());
         }
+        is_complete
     }
 
     /// Stores a new content and shows it. It keeps the Lamport number that its author signed; the counter of this node moves

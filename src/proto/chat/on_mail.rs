@@ -205,6 +205,17 @@ impl Core {
         self.with_mail(|mail, cx, near| mail.end_custody(cx, near, id, r, None));
     }
 
+    /// Forgets what waits for an address, and what the sessions there have written.
+    pub(in crate::proto) fn forget_conversation(&mut self, with: &Address, sessions: &BTreeSet<SessionId>) {
+        self.chat.outbox.forget(with);
+        let under_way: Vec<EnvelopeId> = self.mail.custody.own_to(with).map(|held| held.row.envelope).collect();
+        under_way.iter().for_each(|id| self.withdraw(id));
+        for session in sessions {
+            self.chat.inbox.forget(session);
+            self.clear_debt(session);
+        }
+    }
+
     /// Withdraws the envelopes of a message that the user cancels. Other messages in them are sealed again.
     pub(in crate::proto) fn cancel_mail(&mut self, message: &MessageId) {
         let to = message.stream.to;
@@ -226,6 +237,18 @@ impl Core {
             self.cx.out.store(Op::ForgetCustody(*id));
         }
         self.chat.outbox.set_entrusted(&own.load, false);
+    }
+
+    /// Withdraws the envelopes to an address that nobody has opened, and seals their messages again.
+    pub(in crate::proto) fn seal_unopened_again(&mut self, to: &Address) {
+        let unopened = |held: &&Held| {
+            let own = held.row.mine.as_ref();
+            own.is_some_and(|own| !own.load.is_empty()) && !held.row.bytes.is_empty()
+        };
+        let unopened: Vec<EnvelopeId> =
+            self.mail.custody.own_to(to).filter(unopened).map(|held| held.row.envelope).collect();
+        unopened.iter().for_each(|id| self.withdraw_and_requeue(id));
+        self.entrust(to);
     }
 
     /// Seals the messages of an own envelope again that a session of the addressee could not open, unless it is sealed to the

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::id::{Address, ConnId, EnvelopeId, MessageId};
+use crate::id::{Address, ConnId, EnvelopeId, MessageId, UserId};
 use crate::identity::seal::{Author, Sealed, envelope_id, seal};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
@@ -82,7 +82,7 @@ impl Core {
             let Some(sealed) = self.seal_to(to, contents) else {
                 return self.cx.dropped(DropReason::ContentTooLong);
             };
-            self.chat.outbox.record_sealed(to, &session, &sealed, load);
+            self.chat.outbox.record_sealed(to, &session, &sealed, load, self.cx.now.moment);
             if self.cx.out.unstored() > 0 {
                 self.chat.sealing.record_early(self.cx.out.issued(), *to, sealed.id);
             }
@@ -105,6 +105,16 @@ impl Core {
         for to in addresses {
             self.chat.outbox.rewind(&to, &envelopes);
             self.chat.sealing.want_lines(to);
+        }
+    }
+
+    /// Sends what waits for a user again without waiting for its turn, since they have linked the local user deliberately:
+    /// until then their node may have held it back.
+    pub(in crate::proto) fn resume(&mut self, user: UserId) {
+        if self.chat.waits_for(&user) && self.chat.resumed.draw(user, self.cx.now.moment) {
+            let to = Address::from(user);
+            self.chat.outbox.resume(&to);
+            self.seal_unopened_again(&to);
         }
     }
 

@@ -18,8 +18,8 @@ use std::time::Duration;
 use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId};
 use crate::identity::seal::{CAPACITY, Sealed, fits};
 use crate::proto::limits::{
-    MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, SEEK_LONGEST, SETTLED_AFTER,
-    WINDOW,
+    MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, RESUMED_GRACE, SEEK_LONGEST,
+    SETTLED_AFTER, WINDOW,
 };
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
@@ -68,6 +68,7 @@ struct Lane {
 #[derive(Debug)]
 struct Flight {
     places: Vec<Place>,
+    sent: Moment,
     lock: [u8; 32],
 }
 
@@ -166,6 +167,25 @@ impl Outbox {
         Some(item.row)
     }
 
+    /// Removes all messages to an address, which is forgotten.
+    pub fn forget(&mut self, to: &Address) {
+        let Some(queue) = self.queues.remove(to) else { return };
+        self.count -= queue.items.len();
+        self.bytes -= queue.items.values().map(|item| item.row.body.len()).sum::<usize>();
+    }
+
+    /// Brings forward when messages in flight to an address are sent again, since its user may have held them back until
+    /// now. What was sent within [`RESUMED_GRACE`] may still be answered.
+    pub fn resume(&mut self, to: &Address) {
+        let of_user = (*to, SessionId([0; 32]))..=(*to, SessionId([255; 32]));
+        for (_, lane) in self.lanes.range_mut(of_user) {
+            if let Some(oldest) = lane.flights.values().map(|flight| flight.sent).min() {
+                lane.pause = RESEND_FIRST / 2;
+                lane.resend = lane.resend.min(oldest + RESUMED_GRACE);
+            }
+        }
+    }
+
     /// Opens the lane of a session that has connected. It starts at the front of the queue.
     pub fn open_lane(&mut self, to: Address, session: SessionId, now: Moment) {
         let (flights, resend) = (BTreeMap::new(), now + RESEND_FIRST);
@@ -212,9 +232,9 @@ impl Outbox {
     }
 
     /// Records the envelope of contents from [`Outbox::take`].
-    pub fn record_sealed(&mut self, to: &Address, session: &SessionId, sealed: &Sealed, load: Load) {
+    pub fn record_sealed(&mut self, to: &Address, session: &SessionId, sealed: &Sealed, load: Load, now: Moment) {
         if let Some(lane) = self.lanes.get_mut(&(*to, *session)) {
-            lane.flights.insert(sealed.id, Flight { places: load.0, lock: sealed.lock });
+            lane.flights.insert(sealed.id, Flight { places: load.0, sent: now, lock: sealed.lock });
         }
     }
 

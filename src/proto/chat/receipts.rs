@@ -115,7 +115,7 @@ impl Core {
     }
 
     /// Stores that no receipt is owed to a session any more.
-    fn clear_debt(&mut self, session: &SessionId) {
+    pub(in crate::proto::chat) fn clear_debt(&mut self, session: &SessionId) {
         if let Some(user) = self.chat.inbox.clear_unanswered(session) {
             self.cx.out.store(Op::Owed { user, session: *session, owed: false });
         }

@@ -42,6 +42,8 @@ impl Core {
             Command::Remove { user } => self.unlink(line, &user, LinkState::Removed),
             Command::Block { user } => self.unlink(line, &user, LinkState::Blocked),
             Command::Ping { addrs } => self.ping(line, addrs),
+            Command::Requests => self.show_requests(line),
+            Command::Dismiss { user } => self.dismiss(line, &user),
             Command::Explode => self.explode(line),
             Command::PingAddress { address } => self.ping_address(line, address),
             Command::Me => self.show_me(line),
@@ -222,8 +224,13 @@ impl Core {
 
     fn verify(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {
         let id = self.resolve_user(typed)?;
+        // The author of lines that are held back learns from the link that they may come.
+        if self.people.strangers.holds_lines(&id) && self.people.links.can_ask(&id) {
+            self.set_link(id, LinkState::Linked);
+        }
         self.people.users.pin(&id);
         self.people.users.verify(&id);
+        self.settle_stranger(&id);
         self.people.keep(&mut self.cx, id);
         self.people.save_user(&mut self.cx, &id);
         self.people.warned.remove(&(id, WarningCode::NameClash));
@@ -320,6 +327,23 @@ impl Core {
         let profile = self.view_profile(&id);
         self.cx.notice(line, Notice::Whois(Box::new(profile)));
         Ok(())
+    }
+
+    fn show_requests(&mut self, line: Option<u64>) -> Result<(), Failed> {
+        let users = self.view_requests(false);
+        self.cx.notice(line, Notice::Requests { users, is_answer: true });
+        Ok(())
+    }
+
+    /// Forgets a stranger who has written.
+    fn dismiss(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {
+        let id = self.resolve_user(typed)?;
+        let handle = self.people.users.handle(&id);
+        if !self.dismiss_stranger(id) {
+            let message = format!("{handle} does not wait for an answer; \\requests lists those who do");
+            return Err((ErrorCode::BadArgument, message));
+        }
+        self.done(line, format!("dismissed {handle}"))
     }
 
     fn done(&mut self, line: Option<u64>, what: String) -> Result<(), Failed> {

@@ -128,6 +128,13 @@ impl Handover {
         window.declined.insert(*envelope);
     }
 
+    /// Forgets that a neighbour declined an envelope.
+    pub fn forget_declined(&mut self, session: &SessionId, envelope: &EnvelopeId) {
+        if let Some(window) = self.windows.get_mut(session) {
+            window.declined.remove(envelope);
+        }
+    }
+
     /// Records that a neighbour took an envelope: resets the pause after declined ones.
     pub fn record_taken(&mut self, session: &SessionId) {
         if let Some(window) = self.windows.get_mut(session) {

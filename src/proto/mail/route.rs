@@ -249,12 +249,16 @@ impl Mail {
         }
     }
 
-    /// Handles a neighbour's request for envelopes.
-    pub fn on_ask(&mut self, cx: &mut Context, near: &Near<'_>, by: SessionId, ask: &Ask) {
-        for id in ask.envelopes.iter().filter(|id| self.custody.get(id).is_some()) {
-            self.handover.enqueue(&by, *id);
+    /// Handles a neighbour's request for envelopes. The addressee is also given what it has declined before.
+    pub fn on_ask(&mut self, cx: &mut Context, near: &Near<'_>, peer: Peer, ask: &Ask) {
+        for id in ask.envelopes.iter() {
+            let Some(held) = self.custody.get(id) else { continue };
+            if near.people.user_at(&held.row.address) == peer.user {
+                self.handover.forget_declined(&peer.session, id);
+            }
+            self.handover.enqueue(&peer.session, *id);
         }
-        self.hand_over(cx, near, by);
+        self.hand_over(cx, near, peer.session);
     }
 
     /// Handles a neighbour's custody message about an envelope.

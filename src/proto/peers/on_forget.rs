@@ -54,6 +54,7 @@ impl Core {
             || self.people.users.is_verified(user)
             || self.presence.horizon.reaches(user)
             || self.chat.waits_for(user)
+            || self.people.strangers.is_unanswered(user)
             || self.commands.lookups.was_found(user)
             || (self.cx.is_carrier() && self.people.sessions.of_user(user).next().is_some())
             || self

@@ -137,6 +137,16 @@ impl Links {
         self.own_state(user) == LinkState::Blocked
     }
 
+    /// Forgets both sides' statements about the link with a user.
+    pub fn forget(&mut self, user: &UserId) {
+        self.rows.remove(user);
+    }
+
+    /// Whether a statement of the other side says something new.
+    pub fn is_news(&self, user: &UserId, entry: &Entry) -> bool {
+        self.rows.get(user).is_none_or(|row| entry.replaces(&row.theirs))
+    }
+
     /// Both sides' statements about the link with a user.
     pub fn row(&self, user: &UserId) -> Option<LinkRow> {
         self.rows.get(user).copied()

@@ -9,8 +9,10 @@ pub mod myself;
 mod on_link;
 mod on_myself;
 pub mod on_record;
+mod on_stranger;
 pub mod prekeys;
 pub mod sessions;
+pub mod strangers;
 pub mod users;
 
 use std::collections::BTreeSet;
@@ -22,13 +24,14 @@ use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_KEPT_USERS, MAX_WARNED, RECOVERY};
 use crate::proto::notice::{Notice, WarningCode};
-use crate::proto::persist::{LinkRow, LinkState, Op, SessionRow, UserRow};
+use crate::proto::persist::{LinkRow, LinkState, Op, SessionRow, StrangerRow, UserRow};
 use crate::time::Moment;
 use crate::wire::record::roles;
 use links::Links;
 use myself::Myself;
 use prekeys::Prekeys;
 use sessions::Sessions;
+use strangers::Strangers;
 use users::Users;
 
 /// Everything known about users, the local user included.
@@ -36,6 +39,7 @@ pub struct People {
     pub users: Users,
     pub sessions: Sessions,
     pub links: Links,
+    pub strangers: Strangers,
     pub myself: Myself,
     pub prekeys: Prekeys,
     /// Users the interfaces were warned about, by what; at most [`MAX_WARNED`].
@@ -49,7 +53,10 @@ pub struct People {
 impl People {
     /// When something here is due: keys to replace, the refresh of the declaration, the end of recovery.
     pub fn next(&self) -> Option<Moment> {
-        [self.prekeys.next(), Some(self.myself.refresh_at), self.recovery].into_iter().flatten().min()
+        [self.prekeys.next(), Some(self.myself.refresh_at), self.recovery, self.strangers.next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Starts from the stored rows and signs this session's first statements about itself.
@@ -58,6 +65,7 @@ impl People {
         users: Vec<UserRow>,
         sessions: Vec<SessionRow>,
         links: &[LinkRow],
+        strangers: Vec<StrangerRow>,
         prekeys: Vec<PrekeySecret>,
     ) -> People {
         let mut prekeys = Prekeys::new(prekeys);
@@ -75,6 +83,7 @@ impl People {
             users,
             sessions: Sessions::new(sessions),
             links,
+            strangers: Strangers::new(strangers),
             myself,
             prekeys,
             warned: BTreeSet::new(),
@@ -134,8 +143,8 @@ impl People {
     }
 
     /// Stores what is known of a user, if the user is kept.
-    pub fn save_user(&self, cx: &mut Context, user: &UserId) {
-        if self.users.is_kept(user)
+    pub fn save_user(&mut self, cx: &mut Context, user: &UserId) {
+        if self.may_save(cx, user)
             && let Some(row) = self.users.row(user)
         {
             cx.out.store(Op::User(row));
@@ -143,10 +152,41 @@ impl People {
     }
 
     /// Stores what is known of a session, if its user is kept.
-    pub fn save_session(&self, cx: &mut Context, session: &SessionId) {
-        let row = self.sessions.row(session).filter(|row| self.users.is_kept(&row.user));
-        if let Some(row) = row {
+    pub fn save_session(&mut self, cx: &mut Context, session: &SessionId) {
+        let Some(user) = self.sessions.get(session).map(|known| known.user) else { return };
+        if self.may_save(cx, &user)
+            && let Some(row) = self.sessions.row(session)
+        {
             cx.out.store(Op::Session(Box::new(row)));
+        }
+    }
+
+    /// Whether records of a user are stored: the user is kept, and a stranger has not changed theirs too often.
+    fn may_save(&mut self, cx: &mut Context, user: &UserId) -> bool {
+        if !self.users.is_kept(user) {
+            return false;
+        }
+        let may_save = !self.strangers.is_known(user) || self.strangers.may_store(user, cx.now.moment);
+        if !may_save {
+            cx.dropped(DropReason::RecordOfStranger);
+        }
+        may_save
+    }
+
+    /// Stores what is known of a stranger who has written.
+    pub fn save_stranger(&self, cx: &mut Context, user: &UserId) {
+        if let Some(row) = self.strangers.row(user) {
+            cx.out.store(Op::Stranger(row));
+        }
+    }
+
+    /// Removes the rows of a user from the store, and the pinned name.
+    pub fn unkeep(&mut self, cx: &mut Context, user: &UserId) {
+        if self.users.unkeep(user) {
+            cx.out.store(Op::ForgetUser(*user));
+            for session in self.sessions.of_user(user).collect::<Vec<_>>() {
+                cx.out.store(Op::ForgetSession(session));
+            }
         }
     }
 

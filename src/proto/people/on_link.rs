@@ -32,6 +32,7 @@ impl Core {
             self.post(Address::from(user), kind::LINK, body, lamport, None);
         }
         self.notify_link_change(user, change);
+        self.settle_stranger(&user);
         self.seek_if_wanted(user);
         self.peers.sought.retry(&user, self.cx.now.moment);
     }
@@ -50,19 +51,24 @@ impl Core {
         if change == Change::Asked {
             self.answer_request(user);
         }
+        if entry.state == LinkState::Linked {
+            self.resume(user);
+        }
     }
 
     /// Answers a link request. In the open network an automatic acceptance is marked `auto`: it applies between the two
     /// users and extends nobody's horizon. Members of a closed network are not strangers to each other.
     fn answer_request(&mut self, user: UserId) {
+        if self.cx.config.accept == Accept::Auto && self.people.links.auto_count() >= MAX_AUTO_LINKS {
+            self.make_room_for_link(user);
+        }
         let accept = if self.people.links.auto_count() < MAX_AUTO_LINKS { self.cx.config.accept } else { Accept::Ask };
         match (accept, self.cx.config.network == NetworkId::OPEN) {
             (Accept::Auto, true) => self.set_link(user, LinkState::Auto),
             (Accept::Auto, false) => self.set_link(user, LinkState::Linked),
-            (Accept::Ask, _) => {
-                let notice = Notice::Asked { user: self.people.users.handle(&user), id: user };
-                self.report(notice, &user);
-            }
+            // Strangers were reported when they were admitted.
+            (Accept::Ask, _) if self.cx.config.accept == Accept::Ask && self.people.strangers.is_known(&user) => {}
+            (Accept::Ask, _) => self.notify_asked(user),
         }
     }
 
@@ -101,7 +107,7 @@ impl Core {
         self.cx.report(notice, is_stranger);
     }
 
-    fn notify_link_change(&mut self, user: UserId, change: Change) {
+    pub(in crate::proto) fn notify_link_change(&mut self, user: UserId, change: Change) {
         let handle = self.people.users.handle(&user);
         match change {
             Change::Linked { by, auto } => {

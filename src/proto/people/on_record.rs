@@ -30,10 +30,9 @@ impl Core {
         if user == self.cx.config.user {
             return self.on_own_list(list);
         }
-        if !self.people.may_keep(&user) {
-            return self.cx.dropped(DropReason::ListOfStranger);
-        }
-        if let Some(entry) = newest_about(&self.cx.config.user, &list) {
+        if let Some(entry) = newest_about(&self.cx.config.user, &list)
+            && self.takes_statement(conn, user, &entry)
+        {
             self.receive_link(user, entry);
         }
         if self.keeps_list_of(&user) {
@@ -97,6 +96,7 @@ impl Core {
                 self.people.keep(&mut self.cx, entry.user);
                 self.people.save_link(&mut self.cx, &entry.user);
                 self.update_friendship(&entry.user);
+                self.settle_stranger(&entry.user);
                 self.seek_if_wanted(entry.user);
             }
         }

@@ -243,9 +243,7 @@ impl Users {
 
     /// Removes a user.
     pub fn forget(&mut self, user: &UserId) {
-        if let Some(User { pinned: true, called: Some(called), .. }) = self.known.get(user) {
-            self.pins.unpin(&called.name, &called.folded);
-        }
+        self.unpin(user);
         self.rename(*user, None);
         self.kept -= usize::from(self.known.remove(user).is_some_and(|user| user.kept));
     }
@@ -255,6 +253,21 @@ impl Users {
         let new = !std::mem::replace(&mut self.known.entry(user).or_default().kept, true);
         self.kept += usize::from(new);
         new
+    }
+
+    /// Marks a user as having no row in the store and no pinned name. Returns false if they had no row.
+    pub fn unkeep(&mut self, user: &UserId) -> bool {
+        self.unpin(user);
+        let had = self.known.get_mut(user).is_some_and(|user| std::mem::take(&mut user.kept));
+        self.kept -= usize::from(had);
+        had
+    }
+
+    fn unpin(&mut self, user: &UserId) {
+        let Some(user) = self.known.get_mut(user) else { return };
+        if let (true, Some(called)) = (std::mem::take(&mut user.pinned), &user.called) {
+            self.pins.unpin(&called.name, &called.folded);
+        }
     }
 
     /// Whether the store has a row of a user.

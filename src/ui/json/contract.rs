@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::tests::{holder, message_id, view};
 use super::values::{error_code, warning_code};
 use super::*;
-use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, Via, WarningCode};
+use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, RequestView, Via, WarningCode};
 use crate::ui::exit::Exit;
 use crate::ui::greeting::Setup;
 use page::{Kind, Page};
@@ -91,6 +91,7 @@ fn notices() -> Vec<Notice> {
         State: state(Delivery::Carried),
         Message: Notice::Message(Box::new(view("hi"))),
         Users: Notice::Users { filter: Filter::All, users: users() },
+        Requests: Notice::Requests { users: vec![request()], is_answer: false },
         Pong: Notice::Pong { addr, user: user(), id, session, rtt_ms: 1.5 },
         Bootstrap: Notice::Bootstrap { place: bob(), addr, user: user(), id, session },
         Exploded: Notice::Exploded { users: 2, sessions: 3, messages: 9, elapsed_ms: 40 },
@@ -132,6 +133,10 @@ fn variations() -> Vec<Notice> {
 
 fn state(state: Delivery) -> Notice {
     Notice::State { message: message_id(), to: bob(), session: SESSION, state, by: SESSION, holder: bob() }
+}
+
+fn request() -> RequestView {
+    RequestView { user: bob(), id: USER, lines: 3, bytes: 40 }
 }
 
 fn users() -> Vec<UserView> {

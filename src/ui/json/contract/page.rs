@@ -115,7 +115,10 @@ impl Section {
     fn add(&mut self, line: &str) {
         if line.starts_with("|---") {
         } else if let Some(row) = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')) {
-            self.rows.push(row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect());
+            // `\|` stands for a bar in a cell.
+            let cells = row.replace(r"\|", "\0");
+            let cell = |cell: &str| cell.trim().trim_matches('`').replace('\0', "|");
+            self.rows.push(cells.split('|').map(cell).collect());
         } else {
             self.prose.push_str(line);
             self.prose.push('\n');
