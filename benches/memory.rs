@@ -7,7 +7,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use darknode::id::{BootId, NetworkId, SessionId, UserId};
+use darknode::id::{NetworkId, SessionId, UserId};
 use darknode::identity::record::{Checked, Record};
 use darknode::identity::{Name, Scheme, SecretKey};
 use darknode::proto::persist::{AddressRow, ListRow, Memory, Provenance, SessionRow, UserRow};
@@ -89,7 +89,7 @@ fn config() -> Config {
         roles: roles::SERVER | roles::RELAY,
         accept: Accept::Auto,
         agent: "bench".to_owned(),
-        boot: BootId(1),
+        boot_nonce: [1; 16],
         seed: [1; 32],
     }
 }
@@ -120,7 +120,8 @@ fn session(person: &Person, n: usize) -> SessionRow {
     let Person { user, session, ref key, .. } = *person;
     let (seq, heard) = (n as u64 + 1, Moment(n as u64));
     let addr = ([10, (n >> 16) as u8, (n >> 8) as u8, n as u8], 27272).into();
-    let declaration = Declaration { user, session, seq, online: true, addrs: List(vec![Addr(addr); 2]), roles: 0 };
+    let declaration =
+        Declaration { user, session, seq, online: true, addrs: List(vec![Addr(addr); 2]), roles: 0, boot_nonce: None };
     let prekeys = List(vec![Prekey { id: Fixed([1; 8]), key: Fixed([2; 32]) }]);
     let card = KeyCard { user, session, seq, prekeys };
     SessionRow {

@@ -149,9 +149,33 @@ impl From<&UserId> for Address {
     }
 }
 
-/// A random number per start of a node. A connection from a newer start replaces the old one.
+/// Identifies a start of a node. A connection from a newer start replaces the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootId(pub u64);
+
+/// 128 random bits, new at every start of a node. The boot id is derived from it.
+pub type BootNonce = [u8; 16];
+
+impl BootId {
+    /// The boot id of a session that has drawn this nonce. It reveals nothing about the session to those who do not know the
+    /// nonce. Whoever knows it can verify that the boot id is of this session: to find another session with the same boot id
+    /// takes 2^64 attempts.
+    pub fn of(session: &SessionId, nonce: &BootNonce) -> BootId {
+        let hash =
+            Sha256::new().chain_update(b"darknode/boot/1\0").chain_update(session.0).chain_update(nonce).finalize();
+        BootId(first_eight(&hash))
+    }
+
+    /// The mark by which neighbours tell each other that they know whose a boot id is. It tells nothing to those who do not
+    /// know the boot id.
+    pub fn mark(self) -> u64 {
+        first_eight(&Sha256::new().chain_update(b"darknode/mark/1\0").chain_update(self.0.to_be_bytes()).finalize())
+    }
+}
+
+fn first_eight(hash: &[u8]) -> u64 {
+    u64::from_be_bytes(hash[..8].try_into().expect("a hash has 32 bytes"))
+}
 
 /// A connection of this process; never sent to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

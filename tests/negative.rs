@@ -347,7 +347,15 @@ fn seals_come_to_what_their_names_say() {
 fn meet(program: &mut Core, roles: u32) -> ConnId {
     let (conn, giver) = (ConnId(1), adversary::Person::new(1, "giver"));
     let (user, session) = (giver.user_id(), giver.session_id());
-    let declaration = giver.by_session(Declaration { user, session, seq: 1, online: true, addrs: List(vec![]), roles });
+    let declaration = giver.by_session(Declaration {
+        user,
+        session,
+        seq: 1,
+        online: true,
+        addrs: List(vec![]),
+        roles,
+        boot_nonce: None,
+    });
     let connected = Connected {
         conn,
         session,

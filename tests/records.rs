@@ -31,6 +31,7 @@ fn declaration() -> Declaration {
         online: true,
         addrs: List(vec![]),
         roles: 0,
+        boot_nonce: None,
     }
 }
 

@@ -5,7 +5,7 @@ mod known;
 
 use chacha20poly1305::ChaCha20Poly1305;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use darknode::id::{Address, EnvelopeId, MessageId, NetworkId, StreamId};
+use darknode::id::{Address, BootId, EnvelopeId, MessageId, NetworkId, StreamId};
 use darknode::identity::network::{NetworkKey, Role};
 use darknode::identity::seal::{Author, Sealed, open, seal};
 use darknode::identity::{Domain, words};
@@ -13,13 +13,14 @@ use darknode::wire::chat::{Ask, Chat, Custody, Items, Offer, Parcel, Release, Un
 use darknode::wire::content::{Bundle, Content, Contents, LinkBody, Range, ReceiptBody, StreamRanges, kind};
 use darknode::wire::control::{
     Batch, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, Hello, KnownDeclaration, KnownUser,
-    Reached, RequestPing, RequestUserList, Sample, SessionSummary, SessionWant, ShortId, UserSummary, UserWant, Want,
+    NearbyDigest, NearbyNode, NearbyRecords, NearbyWant, Reached, RequestPing, RequestUserList, Sample, SessionSummary,
+    SessionWant, ShortId, UserSummary, UserWant, Want,
 };
 use darknode::wire::envelope::Envelope;
 use darknode::wire::frame::{StreamType, encode_frame};
 use darknode::wire::record::link_state;
 use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
-use known::{BOOT, EXPORTER, Person, Vectors, addr};
+use known::{BOOT, BOOT_NONCE, EXPORTER, Person, Vectors, addr};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest as _, Sha256};
@@ -67,6 +68,12 @@ fn ids_and_words_are_as_in_the_files() {
     for n in [1, 255, 256, 1 << 40] {
         vectors.text(&format!("token-{n}"), MessageId { stream, n }.token());
     }
+    vectors.note("A boot id: of which session, with which nonce.");
+    vectors.hex("boot-session", &alice.session.public());
+    vectors.hex("boot-nonce", &BOOT_NONCE);
+    let boot = BootId::of(&alice.session_id(), &BOOT_NONCE);
+    vectors.hex("boot", &boot.0.to_be_bytes());
+    vectors.hex("boot-mark", &boot.mark().to_be_bytes());
     vectors.settle("ids.txt");
 }
 
@@ -209,6 +216,18 @@ fn messages_of_the_horizon() -> [(&'static str, Control); 6] {
     ]
 }
 
+/// How two nodes on one link tell each other who else is there.
+fn nearby_messages() -> [(&'static str, Control); 3] {
+    let bob = Person::bob();
+    let boot = BootId::of(&bob.session_id(), &BOOT_NONCE);
+    let node = NearbyNode { roster: bob.roster("bob"), declaration: bob.declaration_at(BOOT_NONCE) };
+    [
+        ("nearby-digest", Control::NearbyDigest(NearbyDigest { marks: List(vec![boot.mark(), 7]) })),
+        ("nearby-want", Control::NearbyWant(NearbyWant { boots: List(vec![boot.0]) })),
+        ("nearby-records", Control::NearbyRecords(NearbyRecords { nodes: List(vec![node]) })),
+    ]
+}
+
 /// Somebody as an answer to a flood counts them.
 fn counted(flood: u64, id: [u8; 32]) -> ShortId {
     short(Sha256::digest([&b"darknode/explode/1\0"[..], &flood.to_be_bytes(), &id].concat()).into())
@@ -219,7 +238,7 @@ fn control_frames_are_as_in_the_files() {
     let mut vectors = Vectors::default();
     vectors.note("Control frames with their length in front, of one message each, and one of none and two.");
     let frame = |batch: Batch| encode_frame(StreamType::Control, &batch).expect("it is short");
-    for (name, message) in control_messages() {
+    for (name, message) in control_messages().into_iter().chain(nearby_messages()) {
         vectors.hex(name, &frame(List(vec![message])));
     }
     vectors.hex("empty", &frame(List(vec![])));

@@ -60,7 +60,8 @@ fn hello(seed: u64, network: &NetworkKey) -> Hello {
     let name = Text(format!("peer{seed}"));
     let addrs = (1..=ADDRESSES).map(|n| Addr(([10, 0, n, 1], 27272).into())).collect();
     let roster = Roster { user, name, version: 1, sessions, revoked: List(Vec::new()) };
-    let declaration = Declaration { user, session, seq: 1, online: true, addrs: List(addrs), roles: 0 };
+    let declaration =
+        Declaration { user, session, seq: 1, online: true, addrs: List(addrs), roles: 0, boot_nonce: None };
     let card = KeyCard { user, session, seq: 1, prekeys: List(vec![prekey.public()]) };
     Hello {
         declaration: signed(declaration, &session_key, network),

@@ -46,7 +46,7 @@ pub fn resolve(args: &SimArgs) -> Result<Simulation, ConfigError> {
     let order = Params {
         topology: shape,
         degree: args.degree.into(),
-        closed: !args.open,
+        closed: plain.closed && !args.open,
         loss: args.loss,
         twice: args.twice,
         crash: args.crash,

@@ -1,10 +1,9 @@
-//! Admission of incoming handshakes, bounded in total and per IP until their proof holds.
+//! Admission of incoming handshakes, bounded in total and by address until their proof holds.
 //!
 //! While many are pending, an unvalidated address must first return a token (QUIC retry), so that spoofed addresses
-//! cost nothing. One IP may hold at most a quarter of the slots: many nodes may share an address, but none may use up
-//! all slots.
+//! cost nothing. An address may hold a quarter of the slots that are free: many nodes may share an address, but however
+//! many addresses an attacker has, another one finds a slot.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,11 +13,12 @@ use tokio::time::timeout;
 
 use super::connection::{Shared, accept_proved};
 use super::endpoint::{MAX_PENDING, canonical};
+use crate::proto::origins::Origins;
 
 /// Number of pending handshakes above which addresses must be validated.
 const BUSY: usize = 32;
-/// Maximum of pending handshakes per IP.
-const PER_IP: usize = MAX_PENDING / 4;
+/// An address may hold this share of the free slots: 51 of 256 if it is alone, 32 if there are four like it.
+const SHARE: usize = 4;
 /// Maximum of connections: 180 MiB at 45 KiB each. A relay is meant for a thousand.
 const MAX_CONNECTIONS: usize = 4096;
 
@@ -33,7 +33,7 @@ pub async fn admit(endpoint: Endpoint, shared: Arc<Shared>) {
             },
             Some(done) = pending.handshakes.join_next() => {
                 if let Ok(ip) = done {
-                    pending.release(ip);
+                    pending.origins.remove(ip);
                 }
             }
         }
@@ -43,34 +43,25 @@ pub async fn admit(endpoint: Endpoint, shared: Arc<Shared>) {
 #[derive(Default)]
 struct Pending {
     handshakes: JoinSet<IpAddr>,
-    by_ip: BTreeMap<IpAddr, usize>,
+    origins: Origins,
 }
 
 impl Pending {
     fn admit_or_refuse(&mut self, incoming: Incoming, endpoint: &Endpoint, shared: &Arc<Shared>) {
         let ip = canonical(incoming.remote_address()).ip();
-        let of_ip = self.by_ip.get(&ip).copied().unwrap_or(0);
+        let free = MAX_PENDING.saturating_sub(self.handshakes.len());
         if self.handshakes.len() >= MAX_PENDING || endpoint.open_connections() >= MAX_CONNECTIONS {
             shared.counters.handshakes_refused.add();
             incoming.refuse();
-        } else if of_ip >= PER_IP {
+        } else if SHARE * self.origins.weight(ip) >= free {
             shared.counters.handshakes_ignored.add();
             incoming.ignore();
         } else if self.handshakes.len() >= BUSY && !incoming.remote_address_validated() && incoming.may_retry() {
             shared.counters.handshakes_retried.add();
             incoming.retry().ok();
         } else {
-            *self.by_ip.entry(ip).or_default() += 1;
+            self.origins.add(ip);
             self.handshakes.spawn(handshake(incoming, ip, shared.clone()));
-        }
-    }
-
-    fn release(&mut self, ip: IpAddr) {
-        if let Some(count) = self.by_ip.get_mut(&ip) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_ip.remove(&ip);
-            }
         }
     }
 }

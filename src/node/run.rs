@@ -22,7 +22,7 @@ use super::printer::Printer;
 use super::store::{Me, Store, StoreError};
 use super::tls::Credentials;
 use crate::handle::{Handle, NodeMessage, REQUESTS, Ready};
-use crate::id::BootId;
+use crate::id::{BootId, BootNonce};
 use crate::identity::Name;
 use crate::identity::network::NetworkKey;
 use crate::identity::place::{DEFAULT_PORT, Place, Target};
@@ -118,7 +118,8 @@ impl Parts {
         to_ui: mpsc::UnboundedSender<NodeMessage>,
     ) -> std::io::Result<(Node, Receivers, Background)> {
         let clock = Clock::new(self.store.alive);
-        let boot = BootId(u64::from_be_bytes(random()));
+        let boot_nonce = random();
+        let boot = BootId::of(&self.identity.session, &boot_nonce);
         let credentials = Credentials::new(&self.identity.session_key);
         let endpoint = endpoint::open(self.socket, endpoint::server_config(credentials.server_config()))?;
         let local = endpoint.local_addr()?;
@@ -139,7 +140,7 @@ impl Parts {
             to_ui.send(NodeMessage::Notice { line: None, notice }).ok();
         }
         let user = self.identity.user;
-        let config = core_config(&self.config, self.identity, boot);
+        let config = core_config(&self.config, self.identity, boot_nonce);
         let mut core = Core::new(config, memory, clock.now());
         // The core must know its addresses before the first request.
         core.handle(clock.now(), Input::Interfaces { addrs: interfaces::dialable(&listen) });
@@ -179,7 +180,7 @@ fn ready(config: &NodeConfig, identity: &Identity, listen: &[SocketAddr], link_l
     }
 }
 
-fn core_config(config: &NodeConfig, identity: Identity, boot: BootId) -> Config {
+fn core_config(config: &NodeConfig, identity: Identity, boot_nonce: BootNonce) -> Config {
     Config {
         name: identity.name,
         user_key: identity.user_key,
@@ -190,7 +191,7 @@ fn core_config(config: &NodeConfig, identity: Identity, boot: BootId) -> Config 
         roles: config.roles,
         accept: config.accept,
         agent: concat!("darknode/", env!("CARGO_PKG_VERSION")).into(),
-        boot,
+        boot_nonce,
         seed: random(),
     }
 }

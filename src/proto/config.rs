@@ -1,6 +1,6 @@
 //! Who a node is and how it behaves: what the caller decides before the core starts.
 
-use crate::id::{BootId, NetworkId, UserId};
+use crate::id::{BootNonce, NetworkId, UserId};
 use crate::identity::{Name, SecretKey};
 
 /// The identity and the options of a node; fixed for its life.
@@ -24,8 +24,8 @@ pub struct Config {
     pub accept: Accept,
     /// Program and version, sent in the hello.
     pub agent: String,
-    /// Identifies this start of the node.
-    pub boot: BootId,
+    /// Drawn at this start of the node; its boot id is derived from it.
+    pub boot_nonce: BootNonce,
     /// Seeds all randomness of the core.
     pub seed: [u8; 32],
 }

@@ -4,7 +4,7 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use crate::id::{ConnId, SessionId};
+use crate::id::{BootId, ConnId, SessionId};
 use crate::identity::Verifier;
 use crate::proto::chatter::{Chatter, Report};
 use crate::proto::config::Config;
@@ -24,6 +24,8 @@ pub struct Context {
     pub config: Config,
     /// This session.
     pub me: SessionId,
+    /// The boot id of this start.
+    pub boot: BootId,
     /// Verifies signatures in this network.
     pub verifier: Verifier,
     /// All randomness of the core.
@@ -49,8 +51,10 @@ pub struct Context {
 impl Context {
     /// A context with an empty queue.
     pub fn new(config: Config, counters: Counters, now: Now) -> Context {
+        let me = SessionId(config.session_key.public());
         Context {
-            me: SessionId(config.session_key.public()),
+            me,
+            boot: BootId::of(&me, &config.boot_nonce),
             verifier: Verifier { scheme: config.session_key.scheme(), network: config.network },
             rng: ChaCha20Rng::from_seed(config.seed),
             now,

@@ -8,15 +8,47 @@ use std::time::Duration;
 pub const MAX_NEIGHBOURS: usize = 128;
 /// Connections of a relay or server, of about 45 KiB each.
 pub const MAX_NEIGHBOURS_RELAY: usize = 2048;
-/// Connections kept to unlinked users on the local link: enough that a newcomer's first line finds an open path, few
-/// enough that a hundred laptops in a hall do not make ten thousand connections.
-pub const MAX_NEARBY_KEPT: usize = 12;
-/// Connections kept to relays and servers of unlinked users: a node without any cannot leave its island, but the role
-/// is unproven and must not gain more.
-pub const MAX_CARRIERS_KEPT: usize = 8;
-/// With fewer unlinked neighbours than this, friends of missing users are dialled. The rest of [`MAX_NEARBY_KEPT`] is
-/// for peers that dial this node.
+/// Neighbours chosen at random among the strangers on the local link. A random graph in which each of a thousand nodes chooses
+/// six others is connected, and with those that choose this node, a node has about twelve such connections, however many
+/// nodes the link has (`docs/decisions.md`, "A hall").
+pub const NEARBY_CHOSEN: usize = 6;
+/// Idle connections kept to strangers that chose this node: as many as choose a node on average, and a third more.
+pub const STRANGERS_KEPT: usize = 8;
+/// Connections kept to strangers that chose this node, idle or not.
+pub const STRANGERS_CONNECTED: usize = 48;
+/// A stranger's connection is not judged before this time: what it brings, a link or an envelope, is read first.
+pub const JUDGED_AFTER: Duration = Duration::from_secs(10);
+/// A connection that carried an envelope or a question within this time is in use.
+pub const IN_USE: Duration = Duration::from_secs(60);
+/// Interval between two reviews of the connections to strangers while nothing changes.
+pub const REVIEW: Duration = Duration::from_secs(10);
+/// Interval between two reviews while there are too many, and after a change.
+pub const REVIEW_SOON: Duration = Duration::from_secs(1);
+/// Interval at which one chosen neighbour is replaced by another, so that no choice lasts for ever. A handshake in each
+/// direction in this time costs 100 B/s.
+pub const ROTATION: Duration = Duration::from_secs(120);
+/// A place whose session has closed a connection as surplus is not chosen again for at least this long.
+pub const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+/// A node that has been announced for this long and that no neighbour has told of is dialled beyond [`NEARBY_CHOSEN`].
+pub const UNNAMED_AFTER: Duration = Duration::from_secs(5);
+/// Connections kept to relays and servers of unlinked users that have not shown a release of an own envelope: a node without
+/// any cannot leave its island, but the role is only a claim.
+pub const CARRIERS_KEPT: usize = 4;
+/// Connections kept to relays and servers of unlinked users that have shown a release, beside [`CARRIERS_KEPT`].
+pub const PROVEN_CARRIERS_KEPT: usize = 4;
+/// Carriers remembered as having shown a release: more than a node meets in a day.
+pub const MAX_PROVEN: usize = 64;
+/// With fewer unlinked neighbours than this, friends of missing users are dialled.
 pub const MAX_SUBSTITUTES: usize = 8;
+
+/// New records on the link are told of after this pause, so that those of a crowd share messages.
+pub const HEARSAY_PAUSE: Duration = Duration::from_millis(200);
+/// A neighbour that was asked for records and has not answered within this time is given up for them.
+pub const HEARSAY_PATIENCE: Duration = Duration::from_secs(3);
+/// Marks of unknown nodes that are remembered, of 100 bytes each.
+pub const MAX_MARKS: usize = MAX_SIGHTINGS;
+/// Neighbours remembered as holding the records of a node.
+pub const MAX_TELLERS: usize = 3;
 
 /// Connections of one session: it may race as many addresses as this node would.
 pub const MAX_CONNECTIONS_PER_SESSION: usize = MAX_DIALS_PER_SESSION;
@@ -69,8 +101,10 @@ pub const MAX_SESSIONS: usize = 256;
 pub const MAX_SESSIONS_SERVER: usize = 100_000;
 /// Sessions, and users, in the directory of a relay: those of a large gathering, in 16 MB at most.
 pub const MAX_SESSIONS_RELAY: usize = 16_384;
-/// Announcements on the local link that are remembered.
-pub const MAX_SIGHTINGS: usize = 1_024;
+/// Announcements on the local link that are remembered: a thousand nodes, each at an IPv4 and an IPv6 address, and again as many.
+pub const MAX_SIGHTINGS: usize = 4_096;
+/// Addresses at which one boot id is remembered to be announced: those of the interfaces of one node.
+pub const MAX_PLACES_PER_BOOT: usize = 16;
 
 /// When a session returns that was not heard of for this long, all missing users are retried.
 pub const AWAY: Duration = Duration::from_secs(30);
@@ -124,6 +158,9 @@ pub const MAX_TOMBSTONES: usize = CUSTODY_ITEMS;
 /// Copies of an envelope whose addressee's location is unknown. Spray and wait with 4 copies (Spyropoulos, Psounis and
 /// Raghavendra, 2005) reaches 98 % within a day where direct delivery reaches 63 % (`docs/mail.md`).
 pub const SPRAY: u8 = 4;
+/// Carriers that are given an own envelope while none that has delivered before has it: as many as a client keeps connections
+/// to. Who takes the places of carriers with false claims must take all of them.
+pub const UNPROVEN_COPIES: usize = CARRIERS_KEPT + PROVEN_CARRIERS_KEPT;
 /// Unanswered envelopes handed to one neighbour: the group commit of a disk takes as many at once.
 pub const HANDOVER_WINDOW: usize = 32;
 /// Items of the chat stream that wait for the hellos of their connections, over all connections: what sixteen

@@ -40,6 +40,7 @@ mod mail;
 mod near;
 pub mod notice;
 mod on_control;
+pub mod origins;
 mod out;
 mod peer;
 mod peers;

@@ -36,14 +36,19 @@ impl Near<'_> {
         self.relays.directory.distance_by(neighbour, &short(&address.0))
     }
 
-    /// Connected relays and servers, first those that report a connection with the addressee.
+    /// Connected relays and servers, first those that report a connection with the addressee, then those that this user chose
+    /// or that have delivered before.
     pub fn carriers_for(&self, address: &Address) -> Vec<SessionId> {
         let up = self.peers.connections.iter_up().map(|peer| peer.session);
         let witnesses = self.presence.online.witnesses_of(&self.people.user_at(address));
-        let (mut first, others): (Vec<_>, Vec<_>) =
-            up.filter(|session| self.people.is_carrier(session)).partition(|session| witnesses.contains(session));
-        first.extend(others);
-        first
+        let mut carriers: Vec<SessionId> = up.filter(|session| self.people.is_carrier(session)).collect();
+        carriers.sort_by_key(|session| (!witnesses.contains(session), !self.is_trusted(session)));
+        carriers
+    }
+
+    /// Whether a carrier was chosen by this user or has shown the release of an own envelope.
+    pub fn is_trusted(&self, session: &SessionId) -> bool {
+        self.is_own(session) || self.relays.proven.contains(session)
     }
 
     /// Connected friends that report a connection with an addressee. Relays and servers among them are carriers and

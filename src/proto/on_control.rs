@@ -41,6 +41,9 @@ impl Core {
             Control::Sample(sample) => self.on_sample(peer, sample),
             Control::Explode(explode) => self.on_explode(peer, explode),
             Control::Exploded(exploded) => self.on_exploded(peer.conn, exploded),
+            Control::NearbyDigest(digest) => self.on_nearby_digest(peer, digest),
+            Control::NearbyWant(want) => self.on_nearby_want(peer, want),
+            Control::NearbyRecords(records) => self.on_nearby_records(peer, records),
             Control::Unknown(_) => self.cx.dropped(DropReason::UnknownMessage),
         }
     }

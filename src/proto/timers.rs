@@ -9,6 +9,8 @@ impl Core {
         let now = self.cx.now.moment;
         self.cx.report_due();
         self.close_silent_connections();
+        self.exchange_hearsay();
+        self.review_strangers();
         self.expire_grace_periods();
         self.make_offers();
         self.push_links();

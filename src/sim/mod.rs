@@ -44,6 +44,8 @@ pub struct Settings {
     pub delay: (Duration, Duration),
     /// Packet loss in percent. QUIC retransmits, so loss shows as delay.
     pub loss: u8,
+    /// Percentage of announcements on a local link that do not arrive at a listener.
+    pub sightings_lost: u8,
     /// Percentage of frames that arrive twice, except hellos. QUIC does not duplicate, but a peer may repeat itself.
     pub twice: u8,
     /// Duration of a commit. Ops written meanwhile wait for the next one.
@@ -65,6 +67,7 @@ impl Default for Settings {
             scheme: Scheme::Ed25519,
             delay: (Duration::from_millis(1), Duration::from_millis(5)),
             loss: 0,
+            sightings_lost: 0,
             twice: 0,
             commit: Duration::from_millis(2),
             dial_timeout: Duration::from_secs(4),

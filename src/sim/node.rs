@@ -8,7 +8,7 @@ use super::nat::Nat;
 use super::net::NodeIndex;
 use super::traffic::Traffic;
 use super::unproven_dials::UnprovenDials;
-use crate::id::{BootId, NetworkId, SessionId, UserId};
+use crate::id::{BootId, BootNonce, NetworkId, SessionId, UserId};
 use crate::identity::{Name, Scheme, SecretKey};
 use crate::proto::notice::Notice;
 use crate::proto::persist::Provenance;
@@ -38,6 +38,8 @@ pub struct Plan {
     pub islands: Vec<u32>,
     /// Addresses as given by `--bootstrap`.
     pub bootstrap: Vec<SocketAddr>,
+    /// Its address, for nodes that share a host; otherwise one of its own.
+    pub addr: Option<SocketAddr>,
 }
 
 impl Plan {
@@ -50,6 +52,7 @@ impl Plan {
             segment: None,
             islands: Vec::new(),
             bootstrap: Vec::new(),
+            addr: None,
         }
     }
 
@@ -94,6 +97,10 @@ pub struct Node {
     pub(super) nat: Option<Nat>,
     /// Sessions that are currently shown as online.
     pub shown_online: BTreeSet<SessionId>,
+    /// Sessions that are currently shown as nearby.
+    pub shown_nearby: BTreeSet<SessionId>,
+    /// Users of whom a message was shown.
+    pub heard_from: BTreeSet<UserId>,
     /// Its configuration.
     pub plan: Plan,
     /// Milliseconds by which its wall clock is ahead.
@@ -109,6 +116,8 @@ pub struct Node {
     pub(super) stalled: Option<Moment>,
     /// The current series of announcements; older ones end.
     pub(super) announcing: u64,
+    /// Announcements in it so far.
+    pub(super) announced: u32,
 }
 
 /// An address in a subnet of its own, so that no two nodes appear to be close: the first 65,536 of a block are in
@@ -125,7 +134,7 @@ impl Node {
         Node {
             user: UserId(user_key.public()),
             session: SessionId(session_key.public()),
-            addr: address(10, index as u32),
+            addr: plan.addr.unwrap_or_else(|| address(10, index as u32)),
             disk: Disk::default(),
             notices: Vec::new(),
             sent_frames: 0,
@@ -134,6 +143,8 @@ impl Node {
             unproven_dials: UnprovenDials::default(),
             nat: None,
             shown_online: BTreeSet::new(),
+            shown_nearby: BTreeSet::new(),
+            heard_from: BTreeSet::new(),
             wall_offset: 0,
             core: None,
             name: Name::parse(&plan.name).expect("simulated nodes have valid names"),
@@ -144,6 +155,7 @@ impl Node {
             woken_for: None,
             stalled: None,
             announcing: 0,
+            announced: 0,
             plan,
         }
     }
@@ -181,7 +193,12 @@ impl Node {
 
     /// The boot id of the current run.
     pub fn boot(&self, index: NodeIndex) -> BootId {
-        BootId((index as u64) << 32 | self.starts)
+        BootId::of(&self.session, &self.boot_nonce(index))
+    }
+
+    /// Differs between nodes, also between copies of one node, and between runs.
+    fn boot_nonce(&self, index: NodeIndex) -> BootNonce {
+        (((index as u128) << 64) | u128::from(self.starts)).to_be_bytes()
     }
 
     pub(super) fn config(&self, index: NodeIndex, network: NetworkId, seed: [u8; 32]) -> Config {
@@ -195,7 +212,7 @@ impl Node {
             roles: self.plan.roles,
             accept: self.plan.accept,
             agent: "darknode sim".to_owned(),
-            boot: self.boot(index),
+            boot_nonce: self.boot_nonce(index),
             seed,
         }
     }

@@ -161,6 +161,7 @@ impl Sim {
         }
         (node.woken_for, node.stalled, node.committing) = (None, None, false);
         node.shown_online.clear();
+        node.shown_nearby.clear();
         let (addr, bootstrap) = (node.addr, node.plan.bootstrap.clone());
         self.feed(index, Input::Interfaces { addrs: vec![addr] });
         for addr in bootstrap {

@@ -38,6 +38,12 @@ kinds! {
         12 => Explode(Explode),
         /// The answer to [`Explode`].
         13 => Exploded(Exploded),
+        /// The nodes on the local link whose records the sender holds.
+        18 => NearbyDigest(NearbyDigest),
+        /// A request for records of nodes on the local link.
+        19 => NearbyWant(NearbyWant),
+        /// The answer to [`NearbyWant`].
+        20 => NearbyRecords(NearbyRecords),
     }
 }
 
@@ -308,3 +314,43 @@ record! {
 pub struct Reached(pub ShortId, pub ShortId);
 
 impl Field for Reached {}
+
+/// The maximum number of marks in one [`NearbyDigest`]. With nine bytes each, it is below 5 KiB.
+pub const MAX_NEARBY_MARKS: usize = 512;
+/// The maximum number of records in one request or answer.
+pub const MAX_NEARBY_WANTS: usize = 64;
+
+record! {
+    /// The nodes that the sender sees on a local link and whose records it holds: all of them when the two meet there, and later
+    /// those that are new.
+    pub struct NearbyDigest {
+        /// The marks of the boot ids of the nodes ([`BootId::mark`](crate::id::BootId::mark)).
+        0 => marks: List<u64, MAX_NEARBY_MARKS>,
+    }
+}
+
+record! {
+    /// A request for the records of nodes whose marks were in a [`NearbyDigest`] of the receiver.
+    pub struct NearbyWant {
+        /// The boot ids of the nodes, which the sender knows from their announcements.
+        0 => boots: List<u64, MAX_NEARBY_WANTS>,
+    }
+}
+
+record! {
+    /// The answer to a [`NearbyWant`], in one or several messages. Nodes that have left the link are left out.
+    pub struct NearbyRecords {
+        /// The records of each node.
+        0 => nodes: List<NearbyNode, MAX_NEARBY_WANTS>,
+    }
+}
+
+record! {
+    /// The records that name a node on the local link.
+    pub struct NearbyNode {
+        /// The [`Roster`](super::record::Roster) of the node's user.
+        0 => roster: Signed,
+        /// The [`Declaration`](super::record::Declaration) of the node's session, with the nonce of its boot id.
+        1 => declaration: Signed,
+    }
+}

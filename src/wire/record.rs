@@ -85,6 +85,9 @@ record! {
         4 => addrs: List<Addr, 8>,
         /// Bits of [`roles`].
         5 => roles: u32,
+        /// The nonce of the current boot id of the session ([`BootId::of`](crate::id::BootId::of)). Older versions leave it
+        /// out.
+        6 => boot_nonce: Option<Fixed<16>>,
     }
 }
 

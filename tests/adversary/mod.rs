@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use chacha20poly1305::ChaCha20Poly1305;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use darknode::id::{Address, NetworkId, SessionId, UserId};
+use darknode::id::{Address, BootId, BootNonce, NetworkId, SessionId, UserId};
 use darknode::identity::record::{Checked, Record};
 use darknode::identity::seal::{Author, PrekeySecret, Sealed, envelope_id, seal};
 use darknode::identity::{Domain, Scheme, SecretKey};
@@ -72,7 +72,22 @@ impl Person {
     pub fn declaration(&self, seq: u64, online: bool, addrs: &[SocketAddr]) -> Signed {
         let addrs = List(addrs.iter().map(|addr| Addr(*addr)).collect());
         let (user, session) = (self.user_id(), self.session_id());
-        self.by_session(Declaration { user, session, seq, online, addrs, roles: 0 })
+        self.by_session(Declaration { user, session, seq, online, addrs, roles: 0, boot_nonce: None })
+    }
+
+    /// The nonce of the only start of this person's session.
+    fn boot_nonce(&self) -> BootNonce {
+        self.prekey.id.repeat(2).try_into().expect("16 bytes")
+    }
+
+    pub fn boot(&self) -> BootId {
+        BootId::of(&self.session_id(), &self.boot_nonce())
+    }
+
+    /// A declaration that names the boot id.
+    pub fn declaration_at_boot(&self, seq: u64) -> Signed {
+        let (user, session, boot_nonce) = (self.user_id(), self.session_id(), Some(Fixed(self.boot_nonce())));
+        self.by_session(Declaration { user, session, seq, online: true, addrs: List(vec![]), roles: 0, boot_nonce })
     }
 
     pub fn card(&self, seq: u64) -> Signed {

@@ -28,7 +28,7 @@ const CALLS: Table = &[
 #[rustfmt::skip]
 const READS: Table = &[
     ("people", &["presence", "commands"]),
-    ("peers", &["presence", "search", "chat", "commands"]),
+    ("peers", &["presence", "relays", "search", "chat", "commands"]),
     ("presence", &["relays"]),
     ("relays", &["presence"]),
     ("search", &["presence"]),

@@ -53,7 +53,7 @@ const IMPURE_WORDS: &[&str] = &[
 const HANDLERS: &[&str] = &["chat::receipts", "commands::snapshot", "mail::carry", "mail::near", "mail::route"];
 
 /// What every file of the core may name.
-const SHARED: &[&str] = &["budget", "event", "notice", "limits", "peer", "persist", "ranges"];
+const SHARED: &[&str] = &["budget", "event", "notice", "limits", "origins", "peer", "persist", "ranges"];
 
 /// What the interfaces may name of the core.
 const SEEN_BY_INTERFACES: &[&str] = &["event", "notice", "Accept"];

@@ -95,6 +95,7 @@ fn a_claimed_server_role_gives_no_more_rights_than_a_stranger_has() {
             online: true,
             addrs: List(Vec::new()),
             roles: darknode::wire::record::roles::SERVER,
+            boot_nonce: None,
         })),
     );
     alice.say(conn, everything_of(&bob));

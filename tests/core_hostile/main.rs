@@ -4,6 +4,7 @@
 mod adversary;
 mod cards;
 mod chaos;
+mod crowd;
 mod custody;
 mod dials;
 mod floods;

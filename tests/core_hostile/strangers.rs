@@ -215,7 +215,7 @@ fn one_address_with_many_identities_fills_neither_the_screen_nor_the_places_of_o
     let rows = |alice: &Victim| alice.ops.iter().filter(|op| matches!(op, Op::User(_))).count();
     assert!(rows(&alice) < 100, "{} people remembered", rows(&alice));
     let bob = Person::new(2_000_000, "bob");
-    let conn = alice.meet_from(&bob, [198, 51, 100, 7].into());
+    let conn = alice.meet_from(&bob, ([198, 51, 100, 7], 1000).into());
     alice.hand(conn, bob.parcel(alice.user, &prekey, [vec![linked(1)], vec![text(2, "it's me")]].concat()));
     assert!(alice.shown().contains(&(bob.user_id(), "it's me".to_owned())));
     assert!(alice.users().iter().any(|user| user.id == bob.user_id() && user.distance == Some(1)));
@@ -227,7 +227,7 @@ fn one_address_with_many_identities_fills_neither_the_screen_nor_the_places_of_o
 fn strangers_of_one_address_displace_each_other_and_nobody_elsewhere() {
     let mut alice = Victim::new(Accept::Ask);
     let bob = Person::new(2_000_000, "bob");
-    let elsewhere = alice.meet_from(&bob, [198, 51, 100, 7].into());
+    let elsewhere = alice.meet_from(&bob, ([198, 51, 100, 7], 1000).into());
     let prekey = alice.prekey();
     alice.hand(elsewhere, bob.parcel(alice.user, &prekey, vec![linked(1)]));
     let conn = alice.meet(&Person::new(1_000_000, "mallory"));

@@ -6,10 +6,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use darknode::id::{BootId, ConnId, EnvelopeId, NetworkId, SessionId, UserId};
+use darknode::id::{BootId, ConnId, DialId, EnvelopeId, NetworkId, SessionId, UserId};
 use darknode::identity::{Checked, Name, Scheme, SecretKey};
 use darknode::proto::event::{CloseReason, Command, Connected, Input, Output, Request};
 use darknode::proto::notice::{Delivery, Filter, Notice, UserView};
@@ -69,7 +69,7 @@ impl Victim {
             roles,
             accept,
             agent: "darknode test".to_owned(),
-            boot: BootId(1),
+            boot_nonce: [1; 16],
             seed: [8; 32],
         };
         let now = Now { moment: Moment(1_000), wall: Wall(1_800_000_000_000) };
@@ -121,15 +121,29 @@ impl Victim {
 
     /// Opens a proved connection of this session, without a hello.
     pub fn connect(&mut self, session: SessionId) -> ConnId {
-        self.connect_from(session, [192, 0, 2, 1].into())
+        self.connect_from(session, ([192, 0, 2, 1], 1000).into(), BootId(99))
     }
 
-    fn connect_from(&mut self, session: SessionId, ip: IpAddr) -> ConnId {
+    /// The same from this address, with this boot id.
+    pub fn connect_from(&mut self, session: SessionId, addr: SocketAddr, boot: BootId) -> ConnId {
         self.conns += 1;
         let conn = ConnId(self.conns);
-        let addr = (ip, 1000).into();
-        let (boot, rtt) = (BootId(99), Duration::from_millis(1));
+        let rtt = Duration::from_millis(1);
         self.feed(Input::Connected(Connected { conn, session, boot, addr, dial: None, rtt }));
+        conn
+    }
+
+    /// Connects from this address and sends a valid hello.
+    pub fn meet_from(&mut self, person: &Person, addr: SocketAddr) -> ConnId {
+        let conn = self.connect_from(person.session_id(), addr, BootId(99));
+        self.say(conn, Control::Hello(person.hello()));
+        conn
+    }
+
+    /// Connects from this address, with a hello that names the boot id of the connection.
+    pub fn meet_on_link(&mut self, person: &Person, addr: SocketAddr) -> ConnId {
+        let conn = self.connect_from(person.session_id(), addr, person.boot());
+        self.say(conn, Control::Hello(Hello { declaration: person.declaration_at_boot(1), ..person.hello() }));
         conn
     }
 
@@ -140,19 +154,26 @@ impl Victim {
         conn
     }
 
-    /// The same from an address of its own.
-    pub fn meet_from(&mut self, person: &Person, ip: IpAddr) -> ConnId {
-        let conn = self.connect_from(person.session_id(), ip);
-        self.say(conn, Control::Hello(person.hello()));
-        conn
+    /// Answers a dial as this person.
+    pub fn answer(&mut self, person: &Person, dial: DialId, addr: SocketAddr) {
+        self.conns += 1;
+        let (conn, session, boot) = (ConnId(self.conns), person.session_id(), person.boot());
+        let rtt = Duration::from_millis(1);
+        self.feed(Input::Connected(Connected { conn, session, boot, addr, dial: Some(dial), rtt }));
+        self.say(conn, Control::Hello(Hello { declaration: person.declaration_at_boot(1), ..person.hello() }));
     }
 
     /// Connects with the declared role of a relay.
     pub fn meet_relay(&mut self, person: &Person) -> ConnId {
-        let conn = self.connect(person.session_id());
+        self.meet_relay_from(person, ([192, 0, 2, 1], 1000).into())
+    }
+
+    /// The same from this address.
+    pub fn meet_relay_from(&mut self, person: &Person, addr: SocketAddr) -> ConnId {
+        let conn = self.connect_from(person.session_id(), addr, BootId(99));
         let (user, session) = (person.user_id(), person.session_id());
         let (addrs, roles) = (List(vec![]), roles::RELAY);
-        let declaration = Declaration { user, session, seq: 1, online: true, addrs, roles };
+        let declaration = Declaration { user, session, seq: 1, online: true, addrs, roles, boot_nonce: None };
         let declaration = person.by_session(declaration);
         self.say(conn, Control::Hello(Hello { declaration, ..person.hello() }));
         conn
@@ -187,7 +208,8 @@ impl Victim {
     /// A declaration that the victim has signed in an earlier life, with this sequence number.
     pub fn declared_before(&self, seq: u64) -> Signed {
         let (user, session) = (self.user, self.session);
-        let declaration = Declaration { user, session, seq, online: true, addrs: List(vec![]), roles: 0 };
+        let declaration =
+            Declaration { user, session, seq, online: true, addrs: List(vec![]), roles: 0, boot_nonce: None };
         let key = SecretKey::from_seed(Scheme::Ed25519, &[0xa2; 32]);
         Checked::sign(declaration, &key, &NetworkId::OPEN).signed().clone()
     }

@@ -55,6 +55,22 @@ class Ids(unittest.TestCase):
         self.assertEqual(records.fingerprint(user), said["fingerprint"])
         self.assertEqual(Mnemonic("english").to_mnemonic(bytes.fromhex(said["user-seed"])), said["recovery"])
 
+    def test_a_boot_id_is_of_a_session_and_its_nonce(self):
+        said = vectors("ids")
+        session, nonce, boot = (bytes.fromhex(said[f"boot{part}"]) for part in ("-session", "-nonce", ""))
+        self.assertEqual(records.boot_id(session, nonce), boot)
+        self.assertEqual(records.mark(boot).hex(), said["boot-mark"])
+
+    def test_neighbours_tell_of_nodes_by_mark_and_ask_by_boot_id(self):
+        said = hexed("control")
+        marks, wanted, told = (framed(said[f"nearby-{what}"])[0][1][0] for what in ("digest", "want", "records"))
+        boot = wanted[0].to_bytes(8, "big")
+        self.assertEqual(marks[0].to_bytes(8, "big"), records.mark(boot))
+        declaration = cbor.decode(told[0][1][0])
+        self.assertEqual(records.boot_id(declaration[1], declaration[6]), boot)
+        records.verify(declaration[1], "declaration", records.OPEN, told[0][1])
+        self.assertEqual(cbor.decode(told[0][0][0])[3][0][0], declaration[1])
+
     def test_a_message_id_is_seen_as_a_token(self):
         said = vectors("ids")
         author, to = (bytes.fromhex(said[f"token-{who}"]) for who in ("author", "to"))

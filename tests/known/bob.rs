@@ -25,7 +25,7 @@ pub fn program() -> Core {
         roles: 0,
         accept: Accept::Auto,
         agent: "darknode test".to_owned(),
-        boot: BOOT,
+        boot_nonce: [0x11; 16],
         seed: [8; 32],
     };
     Core::new(config, Memory { prekeys: vec![bob.prekey], ..Memory::default() }, NOW)

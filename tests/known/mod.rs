@@ -7,7 +7,7 @@ pub mod bob;
 
 use std::path::PathBuf;
 
-use darknode::id::{BootId, NetworkId, SessionId, UserId};
+use darknode::id::{BootId, BootNonce, NetworkId, SessionId, UserId};
 use darknode::identity::record::Checked;
 use darknode::identity::seal::PrekeySecret;
 use darknode::identity::{Domain, Scheme, SecretKey};
@@ -21,6 +21,7 @@ use data_encoding::HEXLOWER;
 
 pub const EXPORTER: [u8; 32] = [0x5e; 32];
 pub const BOOT: BootId = BootId(0x0102_0304_0506_0708);
+pub const BOOT_NONCE: BootNonce = [0x0b; 16];
 
 /// Lines `name = value`, in the order in which they are told.
 #[derive(Default)]
@@ -103,6 +104,21 @@ impl Person {
             online,
             addrs: List(vec![addr("192.0.2.7:27272"), addr("[2001:db8::7]:27272")]),
             roles: roles::RELAY,
+            boot_nonce: None,
+        };
+        Checked::sign(declaration, &self.session, &NetworkId::OPEN).signed().clone()
+    }
+
+    /// A declaration that names the start of the session.
+    pub fn declaration_at(&self, nonce: BootNonce) -> Signed {
+        let declaration = Declaration {
+            user: self.user_id(),
+            session: self.session_id(),
+            seq: 1_700_000_000_002,
+            online: true,
+            addrs: List(vec![addr("192.0.2.8:27272")]),
+            roles: 0,
+            boot_nonce: Some(Fixed(nonce)),
         };
         Checked::sign(declaration, &self.session, &NetworkId::OPEN).signed().clone()
     }

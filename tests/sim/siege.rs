@@ -51,7 +51,9 @@ fn a_sybil_attack_separates_no_friends_and_leaves_honest_nodes_random_honest_nei
         let honest = |ends: &[usize; 2]| ends.iter().all(|node| *node < HONEST);
         let live: Vec<[usize; 2]> = harness.sim.net().live().filter(honest).collect();
         let random = live.iter().filter(|[a, b]| !harness.graph.is_link(*a, *b)).count();
-        assert!(random >= HONEST / 2, "seed {seed}: {random} connections between honest nodes are random");
+        // Each chooses two at random among all, so about six such choices are of honest nodes. Those that others chose are not
+        // kept longer than those of sybils.
+        assert!(random >= HONEST / 4, "seed {seed}: {random} connections between honest nodes are random");
         assert_eq!(components(0..HONEST, live.into_iter()).len(), 1, "seed {seed}");
         (HONEST..HONEST + SYBILS).for_each(|sybil| harness.sim.crash(sybil));
         harness.run(Duration::from_secs(60));

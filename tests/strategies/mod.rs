@@ -8,7 +8,8 @@ use darknode::wire::chat::{Chat, Items, Parcel, Release, Unopenable};
 use darknode::wire::content::{Bundle, Content, Contents, Range, ReceiptBody, StreamRanges};
 use darknode::wire::control::{
     Batch, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, Hello, KnownDeclaration, KnownUser,
-    Reached, RequestPing, RequestUserList, Sample, SessionSummary, SessionWant, UserSummary, UserWant, Want,
+    NearbyDigest, NearbyNode, NearbyRecords, NearbyWant, Reached, RequestPing, RequestUserList, Sample, SessionSummary,
+    SessionWant, UserSummary, UserWant, Want,
 };
 use darknode::wire::envelope::{Envelope, Wrap};
 use darknode::wire::proof::Proof;
@@ -77,8 +78,18 @@ pub fn roster() -> impl Strategy<Value = Roster> {
 }
 
 pub fn declaration() -> impl Strategy<Value = Declaration> {
-    (user(), session(), any::<u64>(), any::<bool>(), list(addr(), 8), any::<u32>())
-        .prop_map(|(user, session, seq, online, addrs, roles)| Declaration { user, session, seq, online, addrs, roles })
+    let rest = (list(addr(), 8), any::<u32>(), option::of(fixed()));
+    (user(), session(), any::<u64>(), any::<bool>(), rest).prop_map(
+        |(user, session, seq, online, (addrs, roles, boot_nonce))| Declaration {
+            user,
+            session,
+            seq,
+            online,
+            addrs,
+            roles,
+            boot_nonce,
+        },
+    )
 }
 
 pub fn key_card() -> impl Strategy<Value = KeyCard> {
@@ -211,6 +222,10 @@ fn exploded() -> impl Strategy<Value = Exploded> {
     })
 }
 
+fn nearby_node() -> impl Strategy<Value = NearbyNode> {
+    (signed(), signed()).prop_map(|(roster, declaration)| NearbyNode { roster, declaration })
+}
+
 pub fn batch() -> impl Strategy<Value = Batch> {
     let message = prop_oneof![
         hello().prop_map(Control::Hello),
@@ -225,6 +240,9 @@ pub fn batch() -> impl Strategy<Value = Batch> {
         sample().prop_map(Control::Sample),
         explode().prop_map(Control::Explode),
         exploded().prop_map(Control::Exploded),
+        list(any::<u64>(), 20).prop_map(|marks| Control::NearbyDigest(NearbyDigest { marks })),
+        list(any::<u64>(), 20).prop_map(|boots| Control::NearbyWant(NearbyWant { boots })),
+        list(nearby_node(), 4).prop_map(|nodes| Control::NearbyRecords(NearbyRecords { nodes })),
     ];
     list(message, 4)
 }

@@ -28,6 +28,7 @@ impl Core {
             if self.peers.connections.get(&conn).is_none() {
                 return;
             }
+            self.peers.connections.record_use(&conn, self.cx.now.moment);
             match self.peers.connections.peer(&conn) {
                 Some(peer) => self.on_item(peer, item),
                 None => self.on_early_item(conn, item),

@@ -43,11 +43,25 @@ impl Core {
         match fact {
             Fact::Carried { by, envelope } => self.show_carried(by, &envelope),
             Fact::Refused { by } => self.warn_of_refusal(by),
-            Fact::Opened(row) => self.on_own_opened(row),
+            Fact::Opened { row, by } => {
+                self.record_proven(by, &row.address);
+                self.on_own_opened(row);
+            }
             Fact::Expired(row) => self.on_own_expired(row),
             Fact::Unopenable { peer, envelope, roster, card } => self.seal_again(peer, &envelope, *roster, *card),
             Fact::BadRecord { conn, refused } => self.strike(conn, reason_of(&refused)),
             Fact::CapacityAgain => self.entrust_all(),
+        }
+    }
+
+    /// Records that a carrier has delivered an own envelope. What the addressee shows proves nothing.
+    fn record_proven(&mut self, by: Option<SessionId>, address: &Address) {
+        let known = by.and_then(|by| Some((by, self.people.sessions.get(&by)?.user)));
+        if let Some((by, user)) = known
+            && user != self.people.user_at(address)
+            && self.people.is_carrier(&by)
+        {
+            self.relays.proven.record(by, self.cx.now.moment);
         }
     }
 

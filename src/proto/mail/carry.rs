@@ -206,7 +206,7 @@ impl Mail {
         let Some(row) = self.custody.remove(id) else { return };
         self.watchdog.record_arrival(row.address, id, by, cx.now.moment);
         if row.mine.is_some() {
-            self.facts.push_back(Fact::Opened(row));
+            self.facts.push_back(Fact::Opened { row, by });
         } else {
             cx.out.store(Op::ForgetCustody(*id));
         }

@@ -57,8 +57,8 @@ pub enum Fact {
     Carried { by: SessionId, envelope: EnvelopeId },
     /// A carrier refused or evicted an own envelope.
     Refused { by: SessionId },
-    /// An own envelope was opened or withdrawn, and is not held any more.
-    Opened(CustodyRow),
+    /// An own envelope was opened, as `by` has shown, or withdrawn, and is not held any more.
+    Opened { row: CustodyRow, by: Option<SessionId> },
     /// An own envelope has expired, and is not held any more.
     Expired(CustodyRow),
     /// A session of the addressee cannot open an own envelope. The records are the addressee's.

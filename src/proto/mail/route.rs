@@ -11,7 +11,7 @@ use crate::id::{Address, EnvelopeId, SessionId};
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::event::Output;
-use crate::proto::limits::MAX_OFFERED_AT_ONCE;
+use crate::proto::limits::{MAX_OFFERED_AT_ONCE, UNPROVEN_COPIES};
 use crate::proto::mail::custody::Held;
 use crate::proto::mail::{Fact, Mail};
 use crate::proto::near::Near;
@@ -42,6 +42,7 @@ impl Mail {
             }
             receivers.extend(self.best_carrier(cx, near, id));
             receivers.extend(self.own_carrier(cx, near, id).filter(|_| is_own));
+            receivers.extend(self.unproven_carriers(cx, near, id));
         }
         receivers.into_iter().for_each(|session| self.send_to(cx, near, session, *id));
         if is_away {
@@ -140,6 +141,20 @@ impl Mail {
         own.into_iter().find(|session| self.handover.has_capacity(session, cx.now.moment))
     }
 
+    /// Further carriers for an own envelope that no trusted carrier has: each of the others that claims the role, as far as the
+    /// bound on copies allows. Any of them may drop what it is given.
+    fn unproven_carriers(&self, cx: &Context, near: &Near<'_>, id: &EnvelopeId) -> Vec<SessionId> {
+        let Some(held) = self.custody.get(id).filter(|held| held.row.mine.is_some()) else { return Vec::new() };
+        let carriers = near.carriers_for(&held.row.address);
+        let (with, without): (Vec<SessionId>, Vec<SessionId>) =
+            carriers.into_iter().partition(|session| self.has(held, session));
+        if with.iter().any(|session| near.is_trusted(session)) {
+            return Vec::new();
+        }
+        let free = without.into_iter().filter(|session| self.handover.has_capacity(session, cx.now.moment));
+        free.take(UNPROVEN_COPIES.saturating_sub(with.len())).collect()
+    }
+
     /// Sends queued envelopes to a neighbour, as far as its window allows.
     pub fn hand_over(&mut self, cx: &mut Context, near: &Near<'_>, session: SessionId) {
         let Some(peer) = near.peers.connections.up_peer(&session) else { return };
@@ -190,7 +205,8 @@ impl Mail {
         } else if copies > 1 {
             Some(Share { given: half, cost: half })
         } else {
-            (to_chosen() || is_own && self.best_carrier(cx, near, id).is_some()).then_some(whole)
+            let is_further = || self.unproven_carriers(cx, near, id).contains(&peer.session);
+            (to_chosen() || is_further() || is_own && self.best_carrier(cx, near, id).is_some()).then_some(whole)
         }
     }
 

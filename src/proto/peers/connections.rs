@@ -17,7 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::id::{BootId, ConnId, SessionId, UserId};
-use crate::proto::limits::{CROSSING, HELLO_DEADLINE, MAX_CONNECTIONS_PER_SESSION, PROBE_PATIENCE};
+use rand_core::Rng;
+
+use crate::proto::limits::{CROSSING, HELLO_DEADLINE, IN_USE, MAX_CONNECTIONS_PER_SESSION, PROBE_PATIENCE};
+use crate::proto::origins::Origins;
 use crate::proto::peer::Peer;
 use crate::time::Moment;
 
@@ -38,8 +41,10 @@ pub struct Neighbour {
     pub user: Option<UserId>,
     /// The only user who is accepted on it, if it was dialled for one.
     pub expected: Option<UserId>,
-    /// This node dialled it without a link to its user: at random, or as a friend of a missing user.
-    pub chosen: bool,
+    /// Why this node dialled it without a link to its user, if it did so at random.
+    pub chosen: Chosen,
+    /// When it last carried something for a person: an envelope or a question.
+    pub used: Option<Moment>,
     /// Number of bad records it has brought.
     pub strikes: u32,
     /// The probe it has not answered yet.
@@ -50,6 +55,24 @@ pub struct Neighbour {
     pub handed_back: u32,
     /// Receipts sent to it that it has not released.
     pub receipts: u32,
+}
+
+impl Neighbour {
+    /// Whether the connection has carried something for a person lately.
+    pub fn is_in_use(&self, now: Moment) -> bool {
+        self.used.is_some_and(|used| now.since(used) < IN_USE)
+    }
+}
+
+/// Whether this node has chosen a neighbour at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// It has not.
+    No,
+    /// Among the members of the network or the users within two links.
+    Member,
+    /// Among the nodes on the local link.
+    Nearby,
 }
 
 /// An outstanding liveness check. A missing answer does not prove that the peer is gone: it may have paused for a
@@ -76,6 +99,8 @@ pub struct Connections {
     by_user: BTreeSet<(UserId, SessionId)>,
     /// Connections with a deadline: they owe a hello or the answer to a probe.
     with_deadline: BTreeSet<ConnId>,
+    /// How many connections each address holds.
+    origins: Origins,
 }
 
 /// What to do about a new connection.
@@ -97,6 +122,7 @@ impl Connections {
             up: BTreeMap::new(),
             by_user: BTreeSet::new(),
             with_deadline: BTreeSet::new(),
+            origins: Origins::default(),
         }
     }
 
@@ -120,6 +146,7 @@ impl Connections {
         new.replaces.extend(replaces);
         self.by_session.insert((new.session, conn));
         self.with_deadline.insert(conn);
+        self.origins.add(new.addr.ip());
         self.conns.insert(conn, new);
         Verdict::Keep(closed)
     }
@@ -130,10 +157,36 @@ impl Connections {
         all.filter_map(|(_, conn)| Some((*conn, self.conns.get(conn)?)))
     }
 
-    /// The most dispensable connection: the oldest without a hello, otherwise the oldest of a user who is not `needed`.
-    pub fn dispensable(&self, needed: impl Fn(&UserId) -> bool) -> Option<ConnId> {
-        let strange = self.conns.iter().filter(|(_, conn)| conn.user.is_none_or(|user| !needed(&user)));
-        strange.min_by_key(|(_, conn)| (conn.user.is_some(), conn.since)).map(|(id, _)| *id)
+    /// Chooses which of these connections to close when there are too many. Those in use go last. Among the others chance
+    /// decides, weighted by the square of what the address of each holds: an address with ten connections loses one of them a
+    /// hundred times as often as an address with a single one.
+    pub fn choose_to_close(&self, of: &[ConnId], rng: &mut impl Rng, now: Moment) -> Option<ConnId> {
+        let in_use = |conn: &&ConnId| self.conns.get(conn).is_some_and(|conn| conn.is_in_use(now));
+        let (used, idle): (Vec<ConnId>, Vec<ConnId>) = of.iter().partition(in_use);
+        let candidates = if idle.is_empty() { used } else { idle };
+        let weight = |conn: &ConnId| {
+            let held = self.conns.get(conn).map_or(0, |conn| self.origins.weight(conn.addr.ip())) as u64;
+            (held * held).max(1)
+        };
+        let total: u64 = candidates.iter().map(weight).sum();
+        let mut left = rng.next_u64() % total.max(1);
+        candidates.into_iter().find(|conn| {
+            let (weight, before) = (weight(conn), left);
+            left = left.saturating_sub(weight);
+            before < weight
+        })
+    }
+
+    /// Records that a connection has carried something for a person.
+    pub fn record_use(&mut self, conn: &ConnId, now: Moment) {
+        if let Some(neighbour) = self.conns.get_mut(conn) {
+            neighbour.used = Some(now);
+        }
+    }
+
+    /// All connections, pending ones included.
+    pub fn iter(&self) -> impl Iterator<Item = (ConnId, &Neighbour)> {
+        self.conns.iter().map(|(conn, neighbour)| (*conn, neighbour))
     }
 
     /// Which of two connections to one session is kept, by the rules in the module documentation.
@@ -194,6 +247,7 @@ impl Connections {
     /// Removes a connection, and says what remains of its session.
     pub fn remove(&mut self, conn: &ConnId) -> Option<(Neighbour, Remaining)> {
         let removed = self.conns.remove(conn)?;
+        self.origins.remove(removed.addr.ip());
         self.by_session.remove(&(removed.session, *conn));
         self.with_deadline.remove(conn);
         if self.up(&removed.session) != Some(*conn) {

@@ -59,6 +59,11 @@ impl Dials {
         Some(DialId(self.next))
     }
 
+    /// Number of outstanding dials to announced addresses.
+    pub fn sightings(&self) -> usize {
+        self.open.values().filter(|(_, open)| is_sighting(open)).count()
+    }
+
     /// Whether the same address is being dialled already. A sighting proves recent life, so it does not wait for a dial
     /// that is older than [`DIAL_STALE`].
     fn is_on_its_way(&self, dial: &Dial, now: Moment) -> bool {
@@ -69,7 +74,6 @@ impl Dials {
 
     /// Whether too many dials of announced addresses are outstanding, in all or to this IP address.
     fn exceeds_sighting_quota(&self, dial: &Dial) -> bool {
-        let is_sighting = |dial: &Dial| matches!(dial.purpose, Purpose::Sighting(_));
         let sightings = || self.open.values().map(|(_, open)| open).filter(|open| is_sighting(open));
         let free = MAX_SIGHTING_DIALS.saturating_sub(sightings().count());
         let own = sightings().filter(|open| open.addr.ip() == dial.addr.ip()).count();
@@ -90,6 +94,10 @@ impl Dials {
     pub fn finish(&mut self, id: &DialId) -> Option<Dial> {
         self.open.remove(id).map(|(_, dial)| dial)
     }
+}
+
+fn is_sighting(dial: &Dial) -> bool {
+    matches!(dial.purpose, Purpose::Sighting(_))
 }
 
 /// Pings that are not answered yet.

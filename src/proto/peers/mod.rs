@@ -1,21 +1,25 @@
 //! Peers: connections, and how they come about.
 //!
 //! [`connections`] keeps one of several connections to a session, [`seek`] schedules the search for missing users and bootstrap
-//! addresses, [`dials`] bounds what is dialled, [`nearby`] keeps who is seen on the local link. A connection comes up, is
-//! introduced and ends in `on_connection`; `on_dial` and `on_sighting` handle dials and sightings, `on_moved` changes of
-//! a neighbour's address. [`joining`] keeps what people know about the nodes given by `--bootstrap`.
+//! addresses, [`dials`] bounds what is dialled, [`joining`] keeps what people know about the nodes given by `--bootstrap`,
+//! [`nearby`] who is seen on the local link, and [`hearsay`] what neighbours there tell of others. A connection comes up, is
+//! introduced and ends in `on_connection`; `on_dial`, `on_sighting` and `on_hearsay` handle dials, sightings and what is told,
+//! `on_moved` changes of a neighbour's address; `on_strangers` decides to which strangers this node keeps connections.
 
 pub mod connections;
 pub mod dials;
+pub mod hearsay;
 pub mod joining;
 pub mod nearby;
 mod on_bootstrap;
 mod on_connection;
 mod on_dial;
 mod on_forget;
+mod on_hearsay;
 mod on_moved;
 mod on_seek;
 mod on_sighting;
+mod on_strangers;
 pub mod seek;
 
 use std::collections::BTreeMap;
@@ -27,6 +31,7 @@ use crate::proto::limits;
 use crate::time::Moment;
 use connections::Connections;
 use dials::{Dials, Pings};
+use hearsay::Hearsay;
 use joining::Joining;
 use nearby::Nearby;
 use seek::Seek;
@@ -37,6 +42,12 @@ pub struct Peers {
     pub connections: Connections,
     /// Announcements on the local link.
     pub nearby: Nearby,
+    /// What neighbours on the local link tell of others there.
+    pub hearsay: Hearsay,
+    /// When the connections to strangers are reviewed next.
+    pub review_at: Moment,
+    /// When a chosen stranger is replaced next.
+    pub rotate_at: Moment,
     /// Outstanding dials.
     pub dials: Dials,
     /// Outstanding pings.
@@ -67,9 +78,11 @@ impl Peers {
     /// When something here is due: hellos, probes, pings, and rounds of seeking.
     pub fn next(&self) -> Option<Moment> {
         let probe = self.sought.missing().next().map(|_| self.probe_at);
-        let Peers { connections, pings, sought, bootstrap, joining, .. } = self;
-        let deadlines = [connections.next(), pings.next(), sought.next(), bootstrap.next(), joining.next(), probe];
-        deadlines.into_iter().flatten().min()
+        let review = (!self.nearby.is_empty() || self.connections.count() > 0).then_some(self.review_at);
+        let Peers { connections, pings, sought, bootstrap, joining, hearsay, .. } = self;
+        let of_dials = [sought.next(), bootstrap.next(), joining.next(), probe];
+        let others = [connections.next(), pings.next(), hearsay.next(), review];
+        of_dials.into_iter().chain(others).flatten().min()
     }
 
     /// No connections. `me` is this session.
@@ -77,6 +90,9 @@ impl Peers {
         Peers {
             connections: Connections::new(me),
             nearby: Nearby::default(),
+            hearsay: Hearsay::default(),
+            review_at: now,
+            rotate_at: now + limits::ROTATION,
             dials: Dials::default(),
             pings: Pings::default(),
             sought: Seek::new(),

@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::id::{Address, ConnId, SessionId, UserId};
+use crate::id::{Address, BootId, ConnId, SessionId, UserId};
 use crate::identity::{Checked, Refused};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::{CloseReason, Connected, Output};
-use crate::proto::limits::{AWAY, HELLO_DEADLINE, LOST_GRACE, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, SETTLED};
+use crate::proto::limits::{AWAY, HELLO_DEADLINE, LOST_GRACE, REFUSED_PAUSE, SETTLED};
 use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
-use crate::proto::peers::connections::{Neighbour, Remaining, Verdict};
+use crate::proto::peers::connections::{Chosen, Neighbour, Remaining, Verdict};
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::peers::joining::Obstacle;
 use crate::proto::persist::Provenance;
@@ -31,7 +31,7 @@ impl Core {
             dial.into_iter().for_each(|dial| self.on_dialled_myself(dial));
             return;
         }
-        if self.cx.stopping || !self.ensure_capacity(&new.session) {
+        if self.cx.stopping || !self.ensure_capacity() {
             self.cx.out.push(Output::Close { conn: new.conn, reason: CloseReason::Surplus });
             return;
         }
@@ -51,7 +51,7 @@ impl Core {
             self.peers.joining.hindered(addr, Obstacle::Closed);
         }
         let reached = dial.as_ref().map_or(new.addr, |dial| dial.addr);
-        self.peers.nearby.record_session(&(new.boot, reached), new.session);
+        self.peers.nearby.record_met(&(new.boot, reached), new.session);
         let neighbour = Neighbour {
             session: new.session,
             boot: new.boot,
@@ -60,7 +60,8 @@ impl Core {
             since: self.cx.now.moment,
             user: None,
             expected,
-            chosen: matches!(dial, Some(Dial { purpose: Purpose::Random(_), .. })),
+            chosen: chosen_by(dial.as_ref()),
+            used: None,
             strikes: 0,
             probe: None,
             replaces: Vec::new(),
@@ -82,23 +83,6 @@ impl Core {
         }
     }
 
-    /// Whether a new connection is within the limit. At the limit, a connection without a hello, otherwise one to an
-    /// unwanted user, is closed for a session of a wanted user, the oldest first.
-    fn ensure_capacity(&mut self, session: &SessionId) -> bool {
-        if self.peers.connections.count() < self.max_neighbours() {
-            return true;
-        }
-        let wanted = self.people.sessions.get(session).is_some_and(|known| self.people.links.wants(&known.user));
-        let dispensable =
-            self.peers.connections.dispensable(|user| self.people.links.wants(user) || *user == self.cx.config.user);
-        let Some(conn) = dispensable.filter(|_| wanted) else {
-            self.cx.dropped(DropReason::TooManyConnections);
-            return false;
-        };
-        self.close(conn, CloseReason::Surplus);
-        true
-    }
-
     /// Handles the hello of the other side.
     pub(in crate::proto) fn on_hello(&mut self, conn: ConnId, hello: Hello) {
         let Some(neighbour) = self.peers.connections.get(&conn) else { return };
@@ -108,7 +92,9 @@ impl Core {
         }
         let (session, addr, dialled, expected) =
             (neighbour.session, neighbour.addr, neighbour.dialled, neighbour.expected);
-        let Ok((roster, declaration, card)) = self.check_hello(&hello, &session) else {
+        let boot = neighbour.boot;
+        let checked = self.check_hello(&hello, &session);
+        let Ok((roster, declaration, card)) = checked.and_then(|all| names_boot(&all.1, boot).map(|()| all)) else {
             self.cx.dropped(DropReason::BadHello);
             return self.close(conn, CloseReason::Protocol);
         };
@@ -141,6 +127,7 @@ impl Core {
         self.people.save_session(&mut self.cx, &session);
         let replaced = self.peers.connections.set_up(conn, user);
         self.check_known_seq(conn, hello.known_seq);
+        self.name_declared(&session, None);
         self.on_session_up(Peer { conn, session, user });
         replaced.into_iter().for_each(|conn| self.close(conn, CloseReason::Duplicate));
         if was_away {
@@ -190,9 +177,8 @@ impl Core {
         self.notify_interested(peer.session, &peer.user);
         self.pass_queries(&peer.user);
         self.show_nearby(peer.conn);
-        if self.close_surplus(peer.conn) {
-            return;
-        }
+        self.open_hearsay(peer);
+        self.review_soon();
         self.sync_with(peer);
         self.ask_newcomer(peer);
         self.with_mail(|mail, cx, near| mail.on_up(cx, near, peer));
@@ -281,7 +267,18 @@ impl Core {
     /// Closes a connection from this side.
     pub(in crate::proto) fn close(&mut self, conn: ConnId, reason: CloseReason) {
         self.cx.out.push(Output::Close { conn, reason });
-        self.on_closed(conn, None);
+        self.on_closed(conn, Some(reason));
+    }
+
+    /// Dials the places at which the link announces a session whose connection is lost, to see whether it is still there. A
+    /// connection that was closed at once is not redialled before the next sighting.
+    fn redial_places(&mut self, session: &SessionId, since: Moment) {
+        let places = self.peers.nearby.retry(session, self.cx.now.moment);
+        if self.cx.now.moment.since(since) > SETTLED {
+            for (boot, addr) in places {
+                self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
+            }
+        }
     }
 
     /// Closes the connection of a session that its user's newest roster does not list, and sends it that roster first: it may
@@ -295,7 +292,7 @@ impl Core {
         self.close(conn, CloseReason::Protocol);
     }
 
-    /// Handles the end of a connection, with the reason that the other side gave.
+    /// Handles the end of a connection, with the reason that one of the sides gave.
     pub(in crate::proto) fn on_closed(&mut self, conn: ConnId, reason: Option<CloseReason>) {
         let Some((removed, remaining)) = self.peers.connections.remove(&conn) else { return };
         let refused = matches!(reason, Some(CloseReason::Surplus | CloseReason::Blocked));
@@ -327,7 +324,7 @@ impl Core {
         self.send_open_finds(peer);
     }
 
-    /// A session is no longer reachable. `refused`: it has closed the connection because it does not want it.
+    /// A session is no longer reachable. `refused`: one of the sides did not want the connection.
     fn on_session_lost(&mut self, session: SessionId, user: UserId, since: Moment, refused: bool) {
         let to = Address::from(user);
         self.chat.outbox.close_lane(&to, &session);
@@ -346,16 +343,14 @@ impl Core {
         }
         self.people.sessions.record_heard(session, user, self.cx.now.moment);
         self.people.save_session(&mut self.cx, &session);
-        if self.peers.nearby.is_announced(&session) {
-            let places = self.peers.nearby.mark_silent(&session, self.cx.now.moment);
-            // A connection that was closed at once is not redialled before the next sighting.
-            if self.cx.now.moment.since(since) > SETTLED && !refused {
-                for (boot, addr) in places {
-                    self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
-                }
-            }
-        } else {
+        self.peers.hearsay.close(&session, self.cx.now.moment);
+        self.review_soon();
+        if !self.peers.nearby.is_announced(&session) {
             self.hide_nearby(&session);
+        } else if refused {
+            self.peers.nearby.record_refused(&session, REFUSED_PAUSE, self.cx.now.moment);
+        } else {
+            self.redial_places(&session, since);
         }
         if refused {
             self.seek_refused(user);
@@ -367,9 +362,19 @@ impl Core {
         }
         self.forget_if_unneeded(&user);
     }
+}
 
-    /// The limit of connections for the role of this node.
-    fn max_neighbours(&self) -> usize {
-        if self.cx.is_carrier() { MAX_NEIGHBOURS_RELAY } else { MAX_NEIGHBOURS }
+/// Whether a dial was of a node chosen at random.
+fn chosen_by(dial: Option<&Dial>) -> Chosen {
+    match dial.map(|dial| &dial.purpose) {
+        Some(Purpose::Random(_)) => Chosen::Member,
+        Some(Purpose::Sighting(_)) => Chosen::Nearby,
+        _ => Chosen::No,
     }
+}
+
+/// Refuses a declaration that names another boot id than the connection has claimed. Older versions name none.
+fn names_boot(declaration: &Checked<Declaration>, claimed: BootId) -> Result<(), Refused> {
+    let other = declaration.boot_nonce.is_some_and(|nonce| BootId::of(&declaration.session, &nonce.0) != claimed);
+    if other { Err(Refused::Unsound) } else { Ok(()) }
 }

@@ -65,12 +65,10 @@ impl Core {
                 self.cx.notice(line, Notice::Error { code: ErrorCode::Unreachable, message });
             }
             Purpose::Sighting(boot) => {
-                let silent = self
-                    .peers
-                    .nearby
-                    .silent_session(&(boot, dial.addr))
-                    .filter(|session| self.peers.connections.up(session).is_none());
+                let session = self.peers.nearby.session_at(&(boot, dial.addr));
+                let silent = session.filter(|session| self.peers.connections.up(session).is_none());
                 silent.iter().for_each(|session| self.hide_nearby(session));
+                self.review_soon();
             }
             Purpose::Bootstrap if failure == DialFailure::Stranger => {
                 self.peers.joining.hindered(&dial.addr, Obstacle::OtherNetwork);

@@ -85,7 +85,10 @@ impl Core {
     pub(in crate::proto) fn prune(&mut self, keep: usize) -> usize {
         let forgotten = self.people.sessions.prune(keep, |id, session, last| {
             let matters = self.people.links.wants(&session.user) || self.chat.waits_for(&session.user);
-            self.peers.connections.up(id).is_some() || self.presence.online.is_online(id) || (last && matters)
+            self.peers.connections.up(id).is_some()
+                || self.presence.online.is_online(id)
+                || self.peers.nearby.is_announced(id)
+                || (last && matters)
         });
         for (session, user) in &forgotten {
             self.presence.online.forget(session);

@@ -1,109 +1,73 @@
-//! Handles announcements on the local link: sightings and their ends.
+//! Handles announcements on the local link: sightings and their ends, and who is shown as nearby.
 
 use std::net::SocketAddr;
 
 use crate::id::{BootId, ConnId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
-use crate::proto::event::CloseReason;
-use crate::proto::limits::{MAX_CARRIERS_KEPT, MAX_NEARBY_KEPT};
+use crate::proto::limits::SEEK_FIRST;
 use crate::proto::notice::{Notice, WarningCode};
 use crate::proto::peers::dials::{Dial, Purpose};
-use crate::proto::peers::nearby::Action;
+use crate::proto::peers::nearby::{Added, Place};
 
 impl Core {
-    /// Shows the user of a connection as nearby, if the local link shows them and they are not linked.
-    pub(in crate::proto) fn show_nearby(&mut self, conn: ConnId) {
-        let Some(neighbour) = self.peers.connections.get(&conn) else { return };
-        let (session, addr) = (neighbour.session, neighbour.addr);
-        self.peers.nearby.record_session(&(neighbour.boot, addr), session);
-        let Some(user) = neighbour.user.filter(|user| !self.people.links.wants(user) && *user != self.cx.config.user)
-        else {
-            return;
-        };
-        let local = self.peers.nearby.is_announced(&session) || is_on_link(&addr);
-        if local && self.peers.nearby.show(session, user) {
-            let notice = Notice::Nearby { user: self.people.users.handle(&user), id: user, session };
-            self.report(notice, &user);
-        }
-    }
-
-    /// Closes a connection that nothing needs when there are too many: the newcomer's, or, if this node chose the
-    /// newcomer, the youngest that it did not choose. A peer that dials often must not displace chosen ones. Returns
-    /// true if the newcomer's was closed.
-    pub(in crate::proto) fn close_surplus(&mut self, newcomer: ConnId) -> bool {
-        let is_carrier = self.is_carrier(newcomer);
-        let unlinked = if is_carrier { self.unlinked_carriers() } else { self.unlinked_peers() };
-        let limit = if is_carrier { MAX_CARRIERS_KEPT } else { MAX_NEARBY_KEPT };
-        if self.cx.is_carrier() || unlinked.len() <= limit {
-            return false;
-        }
-        let unneeded = unlinked.into_iter().filter(|(conn, user)| !self.is_needed(conn, user));
-        let candidates = unneeded.filter_map(|(conn, _)| {
-            let neighbour = self.peers.connections.get(&conn)?;
-            Some((!neighbour.chosen, conn == newcomer, neighbour.since, conn))
-        });
-        let Some((.., chosen)) = candidates.max() else { return false };
-        self.close(chosen, CloseReason::Surplus);
-        chosen == newcomer
-    }
-
-    /// Connections to unlinked users that claim to be neither relay nor server.
-    pub(in crate::proto) fn unlinked_peers(&self) -> Vec<(ConnId, UserId)> {
-        self.not_linked().filter(|(conn, _)| !self.is_carrier(*conn)).collect()
-    }
-
-    /// Connections to relays and servers of unlinked users.
-    fn unlinked_carriers(&self) -> Vec<(ConnId, UserId)> {
-        self.not_linked().filter(|(conn, _)| self.is_carrier(*conn)).collect()
-    }
-
-    fn not_linked(&self) -> impl Iterator<Item = (ConnId, UserId)> + '_ {
-        let up = self.peers.connections.iter_up().map(|peer| (peer.conn, peer.user));
-        up.filter(|(_, user)| !self.people.links.wants(user) && *user != self.cx.config.user)
-    }
-
-    /// Whether an unlinked user's connection is needed: it leads to a bootstrap node, something waits to be sent there,
-    /// or no other node would report that they are online.
-    pub(in crate::proto) fn is_needed(&self, conn: &ConnId, user: &UserId) -> bool {
-        let Some(session) = self.peers.connections.get(conn).map(|neighbour| neighbour.session) else { return false };
-        self.peers.bootstrapped.values().any(|kept| *kept == session)
-            || self.chat.waits_for(user)
-            || (self.presence.online.is_online(&session) && !self.presence.online.has_witness(&session))
-    }
-
-    /// Shows that a session has left the local link.
-    pub(in crate::proto) fn hide_nearby(&mut self, session: &SessionId) {
-        if let Some(user) = self.peers.nearby.hide(session) {
-            let notice = Notice::Away { user: self.people.users.handle(&user), id: user, session: *session };
-            self.report(notice, &user);
-            self.forget_if_unneeded(&user);
-        }
-    }
-
     /// Handles an announcement on the local link.
     pub(in crate::proto) fn on_sighted(&mut self, boot: BootId, addr: SocketAddr) {
-        if boot == self.cx.config.boot {
+        if boot == self.cx.boot {
             return;
         }
         let place = (boot, addr);
-        if self.peers.nearby.is_full_for(&place) {
-            self.cx.dropped(DropReason::TooManySightings);
-            if !self.peers.nearby.make_room(addr.ip()) {
-                return;
-            }
+        if self.peers.nearby.is_full_for(&place) && !self.make_room_for(&place) {
+            return;
         }
-        let action = self.peers.nearby.add(place, self.peers.connections.has_boot(&boot), self.cx.now.moment);
+        let added = self.peers.nearby.add(place, self.cx.now.moment);
+        match added {
+            Added::Refused => return self.cx.dropped(DropReason::TooManySightings),
+            Added::NewBoot => self.on_new_boot(boot),
+            Added::NewPlace | Added::Known => {}
+        }
         if let Some(session) = self.peers.connections.session_at(&boot, &addr) {
             // The session may have seen this node on the link and dialled before its own announcement arrived.
-            self.peers.nearby.record_session(&place, session);
+            self.peers.nearby.record_met(&place, session);
             return self.show_nearby_session(&session);
         }
-        if action == Action::Probe {
+        if added != Added::Known && self.peers.connections.has_boot(&boot) {
+            // A connection from elsewhere claims the same boot id. It may be the same node at another address, or a false
+            // claim, so the address is dialled later.
             self.probe_settled_connections(&boot);
+            self.peers.nearby.defer(&place, self.cx.now.moment + SEEK_FIRST);
         }
-        if action == Action::Dial || self.peers.connections.is_unresponsive(&boot) {
-            self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
+        self.dial_sighted(place);
+        self.choose_strangers();
+    }
+
+    /// Removes another announcement for a new one. Returns false if there is none to remove.
+    fn make_room_for(&mut self, place: &Place) -> bool {
+        self.cx.dropped(DropReason::TooManySightings);
+        let Some((_, gone)) = self.peers.nearby.make_room(place.1.ip()) else { return false };
+        gone.into_iter().for_each(|session| self.on_left_link(&session));
+        true
+    }
+
+    /// Handles a boot id that the link has not shown before: whose it is may be known.
+    fn on_new_boot(&mut self, boot: BootId) {
+        if let Some(session) = self.people.sessions.with_boot(&boot)
+            && let Some(user) = self.people.sessions.get(&session).map(|known| known.user)
+        {
+            self.name_boot(boot, session, user, None);
+        } else if self.peers.hearsay.is_told(&boot) {
+            self.peers.hearsay.wake(self.cx.now.moment);
+        }
+    }
+
+    /// Dials a sighted place if a session is wanted there, or if the connection that claims its boot id does not answer.
+    fn dial_sighted(&mut self, place: Place) {
+        let session = self.peers.nearby.session_at(&place);
+        let missing = session.filter(|session| !self.peers.connections.has(session));
+        let user = missing.and_then(|session| Some(self.people.sessions.get(&session)?.user));
+        let wanted = user.is_some_and(|user| self.people.links.wants(&user) || self.chat.waits_for(&user));
+        if wanted || self.peers.connections.is_unresponsive(&place.0) {
+            self.dial(Dial { addr: place.1, purpose: Purpose::Sighting(place.0) }, None);
         }
     }
 
@@ -115,18 +79,55 @@ impl Core {
         }
     }
 
+    /// Handles the end of an announcement.
+    pub(in crate::proto) fn on_unsighted(&mut self, boot: BootId, addr: SocketAddr) {
+        if let Some(session) = self.peers.nearby.remove(&(boot, addr)) {
+            self.on_left_link(&session);
+        }
+    }
+
+    /// Handles that the link does not announce a session any more.
+    fn on_left_link(&mut self, session: &SessionId) {
+        if self.peers.connections.up(session).is_none() {
+            self.hide_nearby(session);
+        }
+    }
+
+    /// Shows the user of a connection as nearby, if the local link shows them and they are not linked.
+    pub(in crate::proto) fn show_nearby(&mut self, conn: ConnId) {
+        let Some(neighbour) = self.peers.connections.get(&conn) else { return };
+        let (session, addr, user) = (neighbour.session, neighbour.addr, neighbour.user);
+        self.peers.nearby.record_met(&(neighbour.boot, addr), session);
+        let Some(user) = user else { return };
+        if self.peers.nearby.is_announced(&session) || is_on_link(&addr) {
+            self.show_as_nearby(session, user);
+        }
+    }
+
+    /// Shows a user as nearby unless they are linked or blocked.
+    pub(in crate::proto) fn show_as_nearby(&mut self, session: SessionId, user: UserId) {
+        let links = &self.people.links;
+        if links.wants(&user) || links.is_blocked(&user) || user == self.cx.config.user {
+            return;
+        }
+        if self.peers.nearby.show(session, user) {
+            let notice = Notice::Nearby { user: self.people.users.handle(&user), id: user, session };
+            self.report(notice, &user);
+        }
+    }
+
+    /// Shows that a session has left the local link.
+    pub(in crate::proto) fn hide_nearby(&mut self, session: &SessionId) {
+        if let Some(user) = self.peers.nearby.hide(session) {
+            let notice = Notice::Away { user: self.people.users.handle(&user), id: user, session: *session };
+            self.report(notice, &user);
+            self.forget_if_unneeded(&user);
+        }
+    }
+
     /// Shows a connected session as nearby, if the link shows it.
     pub(in crate::proto) fn show_nearby_session(&mut self, session: &SessionId) {
         self.peers.connections.up(session).into_iter().for_each(|conn| self.show_nearby(conn));
-    }
-
-    /// Handles the end of an announcement.
-    pub(in crate::proto) fn on_unsighted(&mut self, boot: BootId, addr: SocketAddr) {
-        if let Some(session) = self.peers.nearby.remove(&(boot, addr))
-            && self.peers.connections.up(&session).is_none()
-        {
-            self.hide_nearby(&session);
-        }
     }
 
     /// Warns that this node's own announcements do not arrive. Called once each time multicast stops working.

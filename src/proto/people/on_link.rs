@@ -127,8 +127,8 @@ impl Core {
                 }
                 for Peer { conn, .. } in self.peers.connections.of_user(&user) {
                     self.show_nearby(conn);
-                    self.close_surplus(conn);
                 }
+                self.review_soon();
             }
             Change::Asked | Change::Recorded | Change::Stale => {}
         }

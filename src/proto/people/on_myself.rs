@@ -22,7 +22,7 @@ use crate::proto::persist::Op;
 use crate::proto::{Config, Core};
 use crate::time::Now;
 use crate::wire::addr::Addr;
-use crate::wire::codec::{List, Text};
+use crate::wire::codec::{Fixed, List, Text};
 use crate::wire::control::short;
 use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser, ShortId};
 use crate::wire::record::{Declaration, KeyCard, LinkList, MAX_REVOKED, MAX_SESSIONS, Roster, RosterSession};
@@ -160,6 +160,7 @@ fn declaration(config: &Config, seq: u64, addrs: &[SocketAddr], online: bool) ->
                 .collect(),
         ),
         roles: config.roles,
+        boot_nonce: Some(Fixed(config.boot_nonce)),
     };
     Checked::sign(value, &config.session_key, &config.network)
 }

@@ -159,6 +159,7 @@ impl Core {
         let online = declaration.online;
         let news = self.people.sessions.update_declaration(&declaration, heard);
         if news {
+            self.name_declared(&session, None);
             self.keep_if_within_two_links(&user);
             self.people.save_session(&mut self.cx, &session);
             if online {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::id::{SessionId, UserId};
+use crate::id::{BootId, SessionId, UserId};
 use crate::identity::{Checked, Kept};
 use crate::proto::limits::{CARD_LIFE, MAX_ADDRESSES};
 use crate::proto::persist::{AddressRow, Provenance, SessionRow};
@@ -30,6 +30,8 @@ pub struct Declared {
     pub online: bool,
     /// Bits of [`roles`](crate::wire::record::roles).
     pub roles: u32,
+    /// The boot id of the session when it declared itself. Older versions name none.
+    pub boot: Option<BootId>,
     record: Kept<Declaration>,
 }
 
@@ -47,13 +49,15 @@ pub struct Card {
 pub struct Sessions {
     known: BTreeMap<SessionId, Session>,
     by_user: BTreeSet<(UserId, SessionId)>,
+    by_boot: BTreeMap<BootId, SessionId>,
 }
 
 impl Sessions {
     /// Starts from the stored rows.
     pub fn new(rows: Vec<SessionRow>) -> Sessions {
         let known: BTreeMap<_, _> = rows.into_iter().map(|row| (row.session, Session::from_row(row))).collect();
-        Sessions { by_user: known.iter().map(|(id, session)| (session.user, *id)).collect(), known }
+        let by_boot = known.iter().filter_map(|(id, session)| Some((session.boot()?, *id))).collect();
+        Sessions { by_user: known.iter().map(|(id, session)| (session.user, *id)).collect(), by_boot, known }
     }
 
     /// Records that a session of a user was heard of. A session that has signed for two users belongs to the latter.
@@ -79,7 +83,13 @@ impl Sessions {
             add_address(&mut session.addresses, addr.0, Provenance::Declared, heard);
         }
         session.heard = session.heard.max(heard);
+        let before = session.boot();
         session.declaration = Some(Declared::from(declaration));
+        let after = session.boot();
+        if let Some(before) = before {
+            self.by_boot.remove(&before);
+        }
+        self.by_boot.extend(after.map(|boot| (boot, declaration.session)));
         true
     }
 
@@ -104,6 +114,11 @@ impl Sessions {
     /// Records where a session is or may be. Returns true if that is new or more trusted than before.
     pub fn add_address(&mut self, id: &SessionId, addr: SocketAddr, provenance: Provenance, now: Moment) -> bool {
         self.known.get_mut(id).is_some_and(|session| add_address(&mut session.addresses, addr, provenance, now))
+    }
+
+    /// The session whose newest declaration names a boot id.
+    pub fn with_boot(&self, boot: &BootId) -> Option<SessionId> {
+        self.by_boot.get(boot).copied()
     }
 
     /// What is known of a session.
@@ -180,6 +195,9 @@ impl Sessions {
     /// Removes a session.
     pub fn forget(&mut self, id: &SessionId) {
         if let Some(session) = self.known.remove(id) {
+            if let Some(boot) = session.boot() {
+                self.by_boot.remove(&boot);
+            }
             self.by_user.remove(&(session.user, *id));
         }
     }
@@ -213,6 +231,7 @@ impl From<&Checked<Declaration>> for Declared {
             seq: declaration.seq,
             online: declaration.online,
             roles: declaration.roles,
+            boot: declaration.boot_nonce.map(|nonce| BootId::of(&declaration.session, &nonce.0)),
             record: Kept::from(declaration),
         }
     }
@@ -245,6 +264,11 @@ impl Session {
             heard: row.heard,
             addresses: row.addresses.into(),
         }
+    }
+
+    /// The boot id that its newest declaration names.
+    fn boot(&self) -> Option<BootId> {
+        self.declaration.as_ref()?.boot
     }
 
     pub fn declaration(&self) -> Option<&Declared> {

@@ -1,12 +1,13 @@
 //! Relays: the directory that relays and servers share, and queries over chains of them.
 //!
 //! [`directory`] is a distance vector of users. [`own_queries`] holds the open queries of this node, [`relayed_queries`] those
-//! of others and their paths. `on_directory` exchanges distances; `on_query` sends queries and passes queries and answers on.
+//! of others and their paths. [`proven`] holds which relays have delivered. `on_directory` exchanges distances; `on_query` sends queries and passes queries and answers on.
 
 pub mod directory;
 mod on_directory;
 mod on_query;
 pub mod own_queries;
+pub mod proven;
 pub mod relayed_queries;
 
 use crate::id::SessionId;
@@ -15,6 +16,7 @@ use crate::proto::limits::{ANNOUNCEMENT_BURST, ANNOUNCEMENT_REFILL};
 use crate::time::Moment;
 use directory::Directory;
 use own_queries::OwnQueries;
+use proven::Proven;
 use relayed_queries::RelayedQueries;
 
 /// The directory, and open queries over chains of relays.
@@ -25,6 +27,8 @@ pub struct Relays {
     pub own_queries: OwnQueries,
     /// Queries of others that are passed on.
     pub relayed_queries: RelayedQueries,
+    /// Relays and servers that have shown the release of an own envelope.
+    pub proven: Proven,
     /// Limits the rate of announcements of distances, by relay.
     pub announcements: Budget<SessionId>,
 }
@@ -42,6 +46,7 @@ impl Default for Relays {
             directory: Directory::default(),
             own_queries: OwnQueries::default(),
             relayed_queries: RelayedQueries::default(),
+            proven: Proven::default(),
             announcements: Budget::new(ANNOUNCEMENT_BURST, ANNOUNCEMENT_REFILL),
         }
     }

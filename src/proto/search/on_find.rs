@@ -68,6 +68,7 @@ impl Core {
         let name = find.name.as_ref().and_then(|name| Name::parse(name).ok()).map(|name| name.folded());
         let hops = if self.cx.is_carrier() { find.hops.min(FIND_HOPS).saturating_sub(1) } else { 0 };
         let onward = Find { hops, ..find.clone() };
+        self.peers.connections.record_use(&peer.conn, self.cx.now.moment);
         let opened = self.search.finds.open(onward.clone(), name.clone(), Some(peer.session), self.cx.now.moment);
         if opened == Opened::Refused {
             return self.cx.dropped(DropReason::FindSeen);

@@ -7,6 +7,7 @@ use crate::proto::drops::DropReason;
 use crate::proto::event::CloseReason;
 use crate::proto::limits::{MAX_MEMBERS, MAX_MEMBERS_SERVER, RANDOM_TRIES, SAMPLE, SAMPLE_FRESH, SETTLED};
 use crate::proto::peer::Peer;
+use crate::proto::peers::connections::Chosen;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::people::People;
 use crate::proto::search::members::{pick, random_share};
@@ -123,20 +124,22 @@ impl Core {
             return;
         }
         let random = self.random_neighbours();
-        let chosen: Vec<ConnId> = random.iter().copied().filter(|conn| self.is_chosen(conn)).collect();
-        let (all, own) =
-            (random_share(self.peers.connections.iter_up().count() - self.unlinked_peers().len()), chosen.len());
+        // The nodes on a link may all be known to each other, while the members of a closed network are everywhere.
+        let is_random = |chosen| chosen == Chosen::Member || (chosen == Chosen::Nearby && !self.is_closed());
+        let own = random.iter().filter(|conn| self.is_chosen(conn, is_random)).count();
+        let all = random_share(self.peers.connections.iter_up().count() - self.unlinked_peers().len());
         let short = all.saturating_sub(random.len()).max(all.div_ceil(2).saturating_sub(own));
         if short > 0 {
             // The first time as many as needed. If that was not enough, many sessions of the sample are dead.
             self.dial_at_random(if first { short } else { short * 3 });
         } else if random.len() > all && own > all.div_ceil(2) {
-            self.close_one_surplus(&chosen);
+            let members = random.into_iter().filter(|conn| self.is_chosen(conn, |chosen| chosen == Chosen::Member));
+            self.close_one_surplus(&members.collect::<Vec<_>>());
         }
     }
 
-    fn is_chosen(&self, conn: &ConnId) -> bool {
-        self.peers.connections.get(conn).is_some_and(|neighbour| neighbour.chosen)
+    fn is_chosen(&self, conn: &ConnId, fits: impl Fn(Chosen) -> bool) -> bool {
+        self.peers.connections.get(conn).is_some_and(|neighbour| fits(neighbour.chosen))
     }
 
     /// Closes one chosen connection that is old enough and not needed otherwise.

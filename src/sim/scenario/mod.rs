@@ -5,6 +5,7 @@ mod coldstart;
 mod crash;
 mod explode;
 mod figure3;
+mod hall;
 mod harness;
 mod mules;
 mod partition;
@@ -36,11 +37,15 @@ pub enum Scenario {
     Churn,
     /// Mobile relays: random pairs have short contacts and carry each other's mail.
     Mules,
+    /// Strangers on one local link.
+    Hall,
+    /// The same with twice as many hostile identities on four addresses.
+    Siege,
 }
 
 impl Scenario {
     /// All scenarios with their names on the command line.
-    pub const ALL: [(&str, Scenario); 8] = [
+    pub const ALL: [(&str, Scenario); 10] = [
         ("figure3", Scenario::Figure3),
         ("restart", Scenario::Restart),
         ("partition", Scenario::Partition),
@@ -49,6 +54,8 @@ impl Scenario {
         ("explode", Scenario::Explode),
         ("churn", Scenario::Churn),
         ("mules", Scenario::Mules),
+        ("hall", Scenario::Hall),
+        ("siege", Scenario::Siege),
     ];
 
     /// Whether nodes are restarted, so that disks must be kept.
@@ -116,7 +123,7 @@ impl Params {
             seed,
             topology: if scenario == Scenario::Figure3 { Topology::Figure3 } else { Topology::Random },
             degree: 10,
-            closed: true,
+            closed: !matches!(scenario, Scenario::Hall | Scenario::Siege),
             loss: 0,
             twice: 0,
             crash: 50,
@@ -159,5 +166,7 @@ pub fn run(params: &Params, progress: &mut dyn FnMut(Progress)) -> Report {
         Scenario::Explode => explode::run(harness),
         Scenario::Churn => churn::run(harness),
         Scenario::Mules => mules::run(harness),
+        Scenario::Hall => hall::run(harness),
+        Scenario::Siege => hall::run_siege(harness),
     }
 }

@@ -3,16 +3,26 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rand_core::Rng;
+
 use super::{Event, Sim};
 use crate::id::{BootId, DialId, SessionId};
 use crate::proto::event::{Connected, DialFailure, Input};
 use crate::sim::net::{NodeIndex, PipeId};
 use crate::time::Moment;
 
-/// Interval of announcements on a local link.
+/// Interval of announcements on a local link with few nodes.
 const ANNOUNCE: Duration = Duration::from_secs(7);
 /// Interval at which the packets of a dial that a NAT drops are repeated.
 const RETRANSMIT: Duration = Duration::from_millis(500);
+/// Number of listeners that lengthen the interval by its initial length, as in the shell.
+const CROWD: u32 = 8;
+/// The longest interval.
+const LONGEST: Duration = Duration::from_secs(60);
+/// The time until a query is answered (RFC 6762, section 6).
+const ANSWERED: Duration = Duration::from_millis(120);
+/// Announcements at short intervals at the start of a node, as in the shell.
+const FIRST_ANNOUNCEMENTS: u32 = 3;
 
 impl Sim {
     pub(super) fn deliver(&mut self, id: PipeId, end: usize, input: Input) {
@@ -114,6 +124,7 @@ impl Sim {
     pub(in crate::sim) fn restart_announcements(&mut self, index: NodeIndex) {
         let node = &mut self.nodes[index];
         node.announcing += 1;
+        node.announced = 0;
         if !node.plan.links().is_empty() && node.is_on() {
             let round = node.announcing;
             self.plan(Duration::from_millis(300), Event::Announce { node: index, round });
@@ -127,10 +138,34 @@ impl Sim {
             return;
         }
         let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
-        for other in links.into_iter().flat_map(|link| self.listeners(index, link)).collect::<Vec<_>>() {
-            self.feed(other, Input::Sighted { boot, addr });
+        let listeners: Vec<NodeIndex> = links.into_iter().flat_map(|link| self.listeners(index, link)).collect();
+        for other in &listeners {
+            if !self.is_sighting_lost() {
+                self.feed(*other, Input::Sighted { boot, addr });
+            }
         }
-        self.plan(ANNOUNCE, Event::Announce { node: index, round });
+        let first = self.nodes[index].announced < FIRST_ANNOUNCEMENTS;
+        if first {
+            self.query_link(index, &listeners);
+        }
+        self.nodes[index].announced += 1;
+        let crowded = (ANNOUNCE + ANNOUNCE * listeners.len() as u32 / CROWD).min(LONGEST);
+        self.plan(if first { Duration::from_secs(1) } else { crowded }, Event::Announce { node: index, round });
+    }
+
+    /// A node that has just started also asks who is there, and all answer.
+    fn query_link(&mut self, index: NodeIndex, listeners: &[NodeIndex]) {
+        let starts = self.nodes[index].starts;
+        for other in listeners.iter().filter(|other| self.nodes[**other].is_on()).copied().collect::<Vec<_>>() {
+            if !self.is_sighting_lost() {
+                let input = Input::Sighted { boot: self.nodes[other].boot(other), addr: self.nodes[other].addr };
+                self.plan(ANSWERED, Event::Feed { node: index, starts, input });
+            }
+        }
+    }
+
+    fn is_sighting_lost(&mut self) -> bool {
+        self.settings.sightings_lost > 0 && self.rng.next_u64() % 100 < u64::from(self.settings.sightings_lost)
     }
 
     /// Expires an announcement that was not renewed.

@@ -84,6 +84,9 @@ impl Sim {
         match &notice {
             Notice::Online { session, .. } => drop(node.shown_online.insert(*session)),
             Notice::Offline { session, .. } => drop(node.shown_online.remove(session)),
+            Notice::Nearby { session, .. } => drop(node.shown_nearby.insert(*session)),
+            Notice::Away { session, .. } => drop(node.shown_nearby.remove(session)),
+            Notice::Message(view) => drop(node.heard_from.insert(view.from_id)),
             _ => {}
         }
         // Answers are few, and the caller waits for them.

@@ -14,7 +14,8 @@ fn neighbour(session: SessionId, boot: u64, dialled: bool, since: Moment) -> Nei
         since,
         user: None,
         expected: None,
-        chosen: false,
+        chosen: Chosen::No,
+        used: None,
         strikes: 0,
         probe: None,
         replaces: Vec::new(),
@@ -94,4 +95,30 @@ fn a_peer_with_an_unanswered_probe_is_redialled_ever_less_often_and_never_closed
     let dials: Vec<u64> = (0..10_000).filter(|now| !high.due_redials(Moment(*now)).is_empty()).collect();
     assert_eq!(dials, [250, 500, 1000, 2000, 4000, 8000]);
     assert!(high.is_unresponsive(&BootId(7)) && high.overdue(Moment(10_000)).is_empty());
+}
+
+#[test]
+fn connections_in_use_and_those_of_addresses_that_hold_little_are_closed_last() {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+    let now = Moment(1_000_000);
+    let mut connections = Connections::new(SessionId([1; 32]));
+    let mut all = Vec::new();
+    for n in 0..100u8 {
+        let mut new = neighbour(SessionId([n + 2; 32]), u64::from(n), false, Moment(0));
+        // Ten of a hundred have an address of their own; the others share one.
+        let last = if n < 10 { n + 1 } else { 200 };
+        new.addr = ([10, 0, 0, last], 5).into();
+        connections.admit(ConnId(n.into()), new);
+        all.push(ConnId(n.into()));
+    }
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let closed = |connections: &Connections, rng: &mut ChaCha20Rng| {
+        (0..1000).filter(|_| connections.choose_to_close(&all, rng, now).is_some_and(|conn| conn.0 < 10)).count()
+    };
+    assert!(closed(&connections, &mut rng) <= 1, "an address with one connection is spared");
+    (10..100).for_each(|n| connections.record_use(&ConnId(n), now));
+    assert_eq!(closed(&connections, &mut rng), 1000, "use protects whatever the address");
+    (0..10).for_each(|n| connections.record_use(&ConnId(n), now));
+    assert!(closed(&connections, &mut rng) <= 1, "if all are in use, the address decides");
 }

@@ -13,7 +13,11 @@ fn by(n: u8) -> SessionId {
 fn declared(seq: u64, online: bool) -> Checked<Declaration> {
     let key = SecretKey::from_seed(Scheme::Cheap, &[7; 32]);
     let (session, addrs) = (SessionId(key.public()), List(Vec::new()));
-    Checked::sign(Declaration { user: BOB, session, seq, online, addrs, roles: 0 }, &key, &NetworkId::OPEN)
+    Checked::sign(
+        Declaration { user: BOB, session, seq, online, addrs, roles: 0, boot_nonce: None },
+        &key,
+        &NetworkId::OPEN,
+    )
 }
 
 fn query(id: u64) -> RequestPing {
