@@ -12,7 +12,7 @@ pub struct Args {
     /// Your name: 1 to 32 characters; required unless --server
     #[arg(short = 'u', long, env = "DARKNODE_USERNAME", value_name = "NAME", global = true)]
     pub username: Option<String>,
-    /// UDP port to listen on [default: 27272, or any free port if that is in use and not --server]; 0 is any free port
+    /// UDP port to listen on [default: 27272, or any free port if that is in use, but not for a server]; 0 is any free port
     #[arg(short, long, env = "DARKNODE_PORT", value_name = "PORT")]
     pub port: Option<u16>,
     /// Worker threads [default: the number of cores]

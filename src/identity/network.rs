@@ -110,7 +110,8 @@ impl NetworkKey {
     pub fn to_text(&self) -> String {
         let mut text = String::from(
             "# The key of a darknode network. Every node that has this file is a member. Keep it secret.\n\
-             # To exclude a lost node, add a new `key` line before the old ones on all other nodes, then remove the old ones.\n",
+             # To exclude a lost node: on all other nodes, add a new `key` line before the old one; then remove the old line.\n\
+             # A new line comes from `darknode network new`; copy only its `key` line. Restart each node after a change.\n",
         );
         let _ = writeln!(text, "network {}", self.id);
         for key in &self.keys {
@@ -230,7 +231,7 @@ mod tests {
         assert_eq!(refused(&format!("network {id}\nkey abc")), Some(BadNetworkKey::Line(2)));
         let five = format!("key {id}\n").repeat(5);
         assert_eq!(refused(&format!("network {id}\n{five}")), Some(BadNetworkKey::TooManyKeys));
-        assert_eq!(refused(&NetworkKey::open().to_text()), Some(BadNetworkKey::Line(3)));
+        assert_eq!(refused(&NetworkKey::open().to_text()), Some(BadNetworkKey::Line(4)));
     }
 
     #[test]

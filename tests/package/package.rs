@@ -33,6 +33,28 @@ fn lintian_has_no_complaints_about_the_package() {
 }
 
 #[test]
+fn the_pages_in_the_package_refer_to_what_is_in_it() {
+    if !allowed() {
+        return;
+    }
+    let stage = Stage::new();
+    let root = stage.path("unpacked");
+    output_of(Command::new("dpkg-deb").arg("-x").arg(package()), &[&root.to_string_lossy()]);
+    let docs = root.join("usr/share/doc/darknode");
+    for page in ["SERVER.md", "PI.md", "KEYS.md"] {
+        let text = std::fs::read_to_string(docs.join(page)).expect("the page is there");
+        let links = text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap_or_default());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            assert!(docs.join(link).exists(), "{page} refers to {link}");
+        }
+        for script in text.split("/usr/share/doc/darknode/").skip(1) {
+            let script = script.split([' ', '`', '\n']).next().unwrap_or_default().trim_end_matches('.');
+            assert!(docs.join(script).exists(), "{page} refers to {script}");
+        }
+    }
+}
+
+#[test]
 fn the_manual_page_names_every_option_and_command() {
     let page = include_str!("../../deploy/darknode.1").replace('\\', "");
     let stage = Stage::new();

@@ -40,7 +40,9 @@ fn the_service_keeps_its_identity_when_stopped_killed_upgraded_and_removed() {
     machine.writes(SETTINGS, "DARKNODE_USERNAME=harbour");
     let mut journal = machine.journal();
     machine.does("systemctl enable --now darknode");
-    journal.line_with("you are harbour");
+    journal.line_with("harbour is a server of the open network");
+    let words = machine.does("journalctl -u darknode -o cat | sed -n 's/.*recovery words: sudo //p' | sh");
+    assert_eq!(words.split_whitespace().count(), 24, "{words}");
     let mut ann = machine.person("ann", &[]);
     meets(&mut ann);
     is_heard(&mut ann, "are you there?");
@@ -53,16 +55,16 @@ fn the_service_keeps_its_identity_when_stopped_killed_upgraded_and_removed() {
     assert_eq!([property(&machine, "Result"), property(&machine, "ExecMainStatus")], ["success", "0"]);
 
     machine.does("systemctl start darknode");
-    journal.line_with("you are harbour");
+    journal.line_with("harbour is a server of the open network");
     is_heard(&mut ann, "and again?");
 
     machine.does("systemctl kill --signal=KILL darknode");
-    journal.line_with("you are harbour");
+    journal.line_with("harbour is a server of the open network");
     assert_eq!(property(&machine, "NRestarts"), "1");
     is_heard(&mut ann, "and after a kill?");
 
     machine.does("dpkg -i /package.deb");
-    journal.line_with("you are harbour");
+    journal.line_with("harbour is a server of the open network");
     assert_eq!(is_active(&machine), "active", "an upgrade starts it again");
     is_heard(&mut ann, "and after an upgrade?");
     ann.quits();
@@ -88,7 +90,7 @@ fn the_service_gets_its_network_key_as_a_credential() {
     );
     let mut journal = machine.journal();
     machine.does("systemctl daemon-reload; systemctl start darknode");
-    journal.line_with("you are server-");
+    journal.line_with("is a server of the closed network");
     let mut ann = machine.person("ann", &["--network-key", "/etc/darknode/network.key"]);
     meets(&mut ann);
     is_heard(&mut ann, "among us?");

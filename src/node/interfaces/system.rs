@@ -37,7 +37,7 @@ fn bridges(interfaces: &[Interface]) -> BTreeSet<String> {
 /// The IPv6 addresses that will be given up.
 #[cfg(target_os = "linux")]
 fn passing() -> BTreeMap<Ipv6Addr, Passing> {
-    parse_passing(&std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default())
+    parse_passing(&std::fs::read_to_string("/proc/self/net/if_inet6").unwrap_or_default())
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -50,7 +50,7 @@ fn passing() -> BTreeMap<Ipv6Addr, Passing> {
     BTreeMap::new()
 }
 
-/// Parses `/proc/net/if_inet6`: address, index, prefix, scope, flags (in hexadecimal), name.
+/// Parses `/proc/self/net/if_inet6`: address, index, prefix, scope, flags (in hexadecimal), name.
 #[cfg(any(target_os = "linux", test))]
 fn parse_passing(table: &str) -> BTreeMap<Ipv6Addr, Passing> {
     /// `IFA_F_TEMPORARY` and `IFA_F_DEPRECATED` of `linux/if_addr.h`.
