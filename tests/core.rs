@@ -461,3 +461,26 @@ fn what_is_held_back_of_a_stranger_arrives_in_order_soon_after_they_are_accepted
     assert!(order.is_sorted());
     assert!(sim.run_until(SOON, |sim| sim.nodes[0].disk.waiting() == 0), "all are receipted");
 }
+
+#[test]
+fn somebody_who_is_blocked_sees_one_offline_until_the_block_ends() {
+    for seed in 0..8 {
+        let mut sim = linked_pair(seed);
+        sim.run(Duration::from_secs(30));
+        let before = sim.nodes[1].notices.len();
+        sim.command(0, 2, Command::Block { user: "bob".to_owned() });
+        sim.run(Duration::from_secs(600));
+        let since = |sim: &Sim, is: fn(&Notice) -> bool| {
+            sim.nodes[1].notices[before..].iter().filter(|(_, notice)| is(notice)).count()
+        };
+        let is_online = |notice: &Notice| matches!(notice, Notice::Online { .. });
+        let is_offline = |notice: &Notice| matches!(notice, Notice::Offline { .. });
+        assert_eq!((since(&sim, is_online), since(&sim, is_offline)), (0, 1), "seed {seed}");
+        assert!(
+            sim.core(0)
+                .is_some_and(|core| core.view(Filter::All).iter().any(|user| user.user == "bob" && user.blocked))
+        );
+        sim.command(0, 3, Command::Add { user: "bob".to_owned() });
+        assert!(sim.run_until(SOON, |sim| since(sim, is_online) == 1), "seed {seed}");
+    }
+}

@@ -78,6 +78,9 @@ pub const SEEK_LONGEST: Duration = Duration::from_secs(300);
 pub const PROBE_EVERY: Duration = Duration::from_secs(12);
 /// A connection that lasted this long was not refused by the other side. When it is lost, it is sought without a pause.
 pub const SETTLED: Duration = Duration::from_secs(10);
+/// A user who has blocked this one is shown as online again after a connection that lasts this long. The answer to a hello
+/// takes a round trip, on a thin link seconds.
+pub const REFUSAL_OVER: Duration = Duration::from_secs(5);
 /// Outstanding dials. With a time-out of 4 s per dial, at least eight addresses are tried per second.
 pub const MAX_DIALS: usize = 32;
 /// Outstanding dials to addresses announced on the local link. Anybody can announce, and sought users must not wait for

@@ -306,6 +306,8 @@ pub struct UserView {
     pub nearby: bool,
     /// The local user has verified the fingerprint.
     pub verified: bool,
+    /// The local user has blocked them.
+    pub blocked: bool,
     /// The known sessions.
     pub sessions: Vec<SessionView>,
 }

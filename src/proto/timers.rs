@@ -12,6 +12,7 @@ impl Core {
         self.exchange_hearsay();
         self.review_strangers();
         self.expire_grace_periods();
+        self.end_refusals();
         self.make_offers();
         self.push_links();
         self.announce_changes();

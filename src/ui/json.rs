@@ -238,6 +238,7 @@ struct User<'a> {
     distance: Option<u8>,
     nearby: bool,
     verified: bool,
+    blocked: bool,
     sessions: Vec<UserSession>,
 }
 
@@ -389,6 +390,7 @@ impl<'a> From<&'a UserView> for User<'a> {
             distance: view.distance,
             nearby: view.nearby,
             verified: view.verified,
+            blocked: view.blocked,
             sessions: view.sessions.iter().map(UserSession::from).collect(),
         }
     }

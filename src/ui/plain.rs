@@ -239,6 +239,7 @@ fn user_list(style: Style, filter: Filter, users: &[UserView]) -> String {
             },
             user.nearby.then_some("nearby"),
             user.verified.then_some("verified"),
+            user.blocked.then_some("blocked"),
         ];
         let properties: Vec<&str> = properties.into_iter().flatten().collect();
         text.push_str(&style.rows(&format!("    {}  {}", style.name(&user.user), properties.join(", ")), BELOW_ITEM));

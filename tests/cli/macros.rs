@@ -55,7 +55,10 @@ fn users_online_and_offline_list_users_with_status_and_distance() {
 }
 
 fn assert_form_of_user(user: &Value) {
-    assert_eq!(crate::program::keys(user), ["distance", "id", "nearby", "sessions", "status", "user", "verified"]);
+    assert_eq!(
+        crate::program::keys(user),
+        ["blocked", "distance", "id", "nearby", "sessions", "status", "user", "verified"]
+    );
     let session = &user["sessions"][0];
     assert_eq!(crate::program::keys(session), ["addrs", "heard_s", "session", "status", "via"]);
 }

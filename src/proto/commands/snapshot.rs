@@ -37,6 +37,7 @@ impl Core {
             nearby: self.peers.nearby.is_shown(&id)
                 || self.known_sessions(&id).iter().any(|s| self.peers.nearby.is_announced(s)),
             verified: self.people.users.is_verified(&id),
+            blocked: self.people.links.is_blocked(&id),
             sessions,
         }
     }
@@ -56,7 +57,9 @@ impl Core {
             return SessionView { session: id, online: true, via: Some(Via::Direct), heard_s: 0, addrs };
         }
         let known = self.people.sessions.get(&id);
-        let online = self.peers.connections.up(&id).is_some() || self.presence.online.is_online(&id);
+        let refuses = known.is_some_and(|known| self.presence.refusals.contains(&known.user));
+        let connected = self.peers.connections.up(&id).is_some() && !refuses;
+        let online = connected || self.presence.online.is_online(&id);
         let heard = known.map(|session| self.cx.now.moment.since(session.heard).as_secs()).unwrap_or(0);
         SessionView {
             session: id,

@@ -191,6 +191,7 @@ impl Core {
     /// Opens the queues for a session that has come up.
     fn open_session(&mut self, peer: Peer) {
         let Peer { session, user, .. } = peer;
+        self.presence.refusals.connected(&user, self.cx.now.moment);
         self.peers.sought.found(&user, self.cx.now.moment);
         self.on_answer(&session);
         self.mail.open(&self.cx, session);
@@ -302,6 +303,11 @@ impl Core {
         self.answer_floods();
         // The closed connection may have shown that a session connected by another path is on the link.
         let Some(user) = removed.user else { return self.show_nearby_session(&removed.session) };
+        if reason == Some(CloseReason::Blocked) {
+            self.on_refused_by(user);
+        } else if self.peers.connections.of_user(&user).is_empty() {
+            self.presence.refusals.disconnected(&user);
+        }
         match remaining {
             Remaining::Spare => self.sync_again(removed.session),
             Remaining::Other => {

@@ -48,6 +48,9 @@ impl Core {
         self.people.save_link(&mut self.cx, &user);
         self.update_friendship(&user);
         self.notify_link_change(user, change);
+        if matches!(entry.state, LinkState::Linked | LinkState::Auto) {
+            self.end_refusal(user);
+        }
         if change == Change::Asked {
             self.answer_request(user);
         }

@@ -205,9 +205,38 @@ impl Core {
         self.presence.online.load_lost(shown.into_iter());
     }
 
-    /// Whether the presence of a user is shown: linked users, users within two links, and own sessions.
+    /// Whether the presence of a user is shown: linked users, users within two links, and own sessions, but nobody who refuses
+    /// this node.
     pub(in crate::proto) fn shows(&self, user: &UserId) -> bool {
-        self.people.links.is_link(user) || self.presence.horizon.reaches(user) || *user == self.cx.config.user
+        let concerned =
+            self.people.links.is_link(user) || self.presence.horizon.reaches(user) || *user == self.cx.config.user;
+        concerned && !self.presence.refusals.contains(user)
+    }
+
+    /// Handles that a user blocks the local user: they are offline from now on, whoever else reaches them.
+    pub(in crate::proto) fn on_refused_by(&mut self, user: UserId) {
+        if self.people.links.wants(&user) {
+            self.presence.refusals.record(user);
+            for session in self.presence.online.of_user(&user) {
+                self.show_offline(&session, Absence::Lost);
+            }
+        }
+    }
+
+    /// Shows the users again whose refusal is over.
+    pub(in crate::proto) fn end_refusals(&mut self) {
+        for user in self.presence.refusals.over(self.cx.now.moment) {
+            self.end_refusal(user);
+        }
+    }
+
+    /// Shows a user again who does not refuse this node any more.
+    pub(in crate::proto) fn end_refusal(&mut self, user: UserId) {
+        if self.presence.refusals.remove(&user) {
+            for Peer { session, .. } in self.peers.connections.of_user(&user) {
+                self.show_online(session, user);
+            }
+        }
     }
 
     /// Notifies the interfaces of a change.

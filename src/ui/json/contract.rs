@@ -145,8 +145,16 @@ fn users() -> Vec<UserView> {
         SessionView { session: SESSION, online: via.is_some(), via, heard_s: 3, addrs }
     };
     let sessions = vec![session(Some(Via::Direct)), session(Some(Via::Relayed)), session(None)];
-    let user =
-        UserView { user: bob(), id: USER, online: true, distance: Some(1), nearby: true, verified: false, sessions };
+    let user = UserView {
+        user: bob(),
+        id: USER,
+        online: true,
+        distance: Some(1),
+        nearby: true,
+        verified: false,
+        blocked: false,
+        sessions,
+    };
     let offline = UserView { online: false, distance: None, ..user.clone() };
     vec![user, offline]
 }

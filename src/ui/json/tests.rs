@@ -180,16 +180,24 @@ fn users_with_their_sessions() {
         },
         SessionView { session: SESSION, online: false, via: None, heard_s: 9, addrs: vec![] },
     ];
-    let bob =
-        UserView { user: user(), id: ID, online: true, distance: Some(1), nearby: true, verified: false, sessions };
+    let bob = UserView {
+        user: user(),
+        id: ID,
+        online: true,
+        distance: Some(1),
+        nearby: true,
+        verified: false,
+        blocked: false,
+        sessions,
+    };
     let far = UserView { distance: None, online: false, sessions: vec![], ..bob.clone() };
     renders(
         Notice::Users { filter: Filter::All, users: vec![bob, far] },
         json!({"event": "users", "filter": "all", "users": [
-            {"user": "bob", "id": id(), "status": "online", "distance": 1, "nearby": true, "verified": false, "sessions": [
+            {"user": "bob", "id": id(), "status": "online", "distance": 1, "nearby": true, "verified": false, "blocked": false, "sessions": [
                 {"session": session(), "status": "online", "via": "direct", "heard_s": 3, "addrs": ["192.0.2.1:5"]},
                 {"session": session(), "status": "offline", "via": null, "heard_s": 9, "addrs": []}]},
-            {"user": "bob", "id": id(), "status": "offline", "distance": null, "nearby": true, "verified": false,
+            {"user": "bob", "id": id(), "status": "offline", "distance": null, "nearby": true, "verified": false, "blocked": false,
                 "sessions": []}]}),
     );
     for (filter, name) in [(Filter::Online, "online"), (Filter::Offline, "offline")] {

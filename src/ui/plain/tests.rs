@@ -63,6 +63,7 @@ fn nothing_from_strangers_controls_the_terminal() {
         distance: None,
         nearby: true,
         verified: false,
+        blocked: false,
         sessions: vec![],
     };
     for notice in [
@@ -156,6 +157,7 @@ fn a_friend_of_a_friend_is_two_links_away_and_online_through_others() {
         distance: Some(2),
         nearby: false,
         verified: false,
+        blocked: false,
         sessions: vec![session],
     };
     let text = printed(Notice::Users { filter: Filter::All, users: vec![carol] });
@@ -222,6 +224,7 @@ fn of_thousands_of_users_the_nearest_are_listed_and_the_others_counted() {
         distance: (n == 2_999).then_some(1),
         nearby: false,
         verified: false,
+        blocked: false,
         sessions: vec![],
     };
     let text = printed(Notice::Users { filter: Filter::All, users: (0..3_000).map(user).collect() });
