@@ -1,6 +1,8 @@
 //! The interface between the node and the user interfaces: requests in one direction, notices in the other. Neither depends on
 //! anything else of the other.
 
+pub mod notices;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use crate::id::{NetworkId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::proto::event::Request;
 use crate::proto::notice::Notice;
+use notices::NoticeReceiver;
 
 /// Requests that may wait for the node. If the disk is slower than the input, the user interface waits.
 pub const REQUESTS: usize = 1024;
@@ -81,5 +84,5 @@ pub struct Handle {
     /// Sends requests. It is bounded by [`REQUESTS`].
     pub to_node: mpsc::Sender<UiMessage>,
     /// Receives notices.
-    pub from_node: mpsc::UnboundedReceiver<NodeMessage>,
+    pub from_node: NoticeReceiver,
 }

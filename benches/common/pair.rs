@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use darknode::handle::notices::NoticeReceiver;
 use darknode::handle::{NodeMessage, Ready, UiMessage};
 use darknode::id::{MessageId, UserId};
 use darknode::identity::Name;
@@ -154,16 +155,12 @@ async fn acknowledged(alice: &mut Node, mut ids: BTreeSet<MessageId>) -> usize {
 }
 
 /// A user interface that prints everything immediately and reports it as printed.
-async fn watch(
-    mut from_node: mpsc::UnboundedReceiver<NodeMessage>,
-    to_node: mpsc::Sender<UiMessage>,
-    tell: mpsc::UnboundedSender<Seen>,
-) {
-    let mut batch = Vec::new();
-    while from_node.recv_many(&mut batch, PRINTED_TOGETHER as usize).await > 0 {
+async fn watch(mut from_node: NoticeReceiver, to_node: mpsc::Sender<UiMessage>, tell: mpsc::UnboundedSender<Seen>) {
+    while let Some(first) = from_node.recv().await {
         let now = Instant::now();
         let mut shown = None;
-        for message in batch.drain(..) {
+        let rest = std::iter::from_fn(|| from_node.try_recv());
+        for message in std::iter::once(first).chain(rest).take(PRINTED_TOGETHER as usize) {
             let NodeMessage::Notice { notice, .. } = message else { return };
             let seen = match notice {
                 Notice::Message(view) => {

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::connection::Event;
 use super::places;
 use crate::handle::NodeMessage;
+use crate::handle::notices::NoticeSender;
 use crate::identity::place::{Place, Target};
 use crate::proto::event::Input;
 use crate::proto::limits::BOOTSTRAP_PATIENCE;
@@ -20,7 +21,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Reports the addresses of one target to the loop, at once and every [`INTERVAL`], until the loop is gone. Warns once, until
 /// the next success, if it has none.
-pub async fn resolve(target: Target, events: mpsc::Sender<Event>, ui: mpsc::UnboundedSender<NodeMessage>) {
+pub async fn resolve(target: Target, events: mpsc::Sender<Event>, ui: NoticeSender) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut warned = false;
@@ -41,7 +42,7 @@ pub async fn resolve(target: Target, events: mpsc::Sender<Event>, ui: mpsc::Unbo
 }
 
 /// Resolves a place, with a warning as soon as people would wait for it in vain.
-async fn addresses(place: &Place, warned: &mut bool, ui: &mpsc::UnboundedSender<NodeMessage>) -> Vec<SocketAddr> {
+async fn addresses(place: &Place, warned: &mut bool, ui: &NoticeSender) -> Vec<SocketAddr> {
     let mut warn = |why: &str| {
         if !std::mem::replace(warned, true) {
             let message = format!("the bootstrap node {place} cannot be found: {why}; still trying");

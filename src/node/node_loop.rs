@@ -29,6 +29,7 @@ use super::interfaces;
 use super::places::{self, Unresolved};
 use super::printer::{Fetch, Printer};
 use super::store::{self, Job};
+use crate::handle::notices::NoticeSender;
 use crate::handle::{NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
 use crate::identity::place::Place;
@@ -87,7 +88,7 @@ pub struct Node {
     issued: Ticket,
     stored: Ticket,
     disk_refuses: bool,
-    ui: mpsc::UnboundedSender<NodeMessage>,
+    ui: NoticeSender,
     connections: Connections,
     endpoint: Endpoint,
     shared: Arc<Shared>,
@@ -102,7 +103,7 @@ impl Node {
         me: UserId,
         printer: Printer,
         store: std::sync::mpsc::Sender<Job>,
-        ui: mpsc::UnboundedSender<NodeMessage>,
+        ui: NoticeSender,
         endpoint: Endpoint,
         shared: Arc<Shared>,
     ) -> Node {
@@ -280,6 +281,7 @@ impl Node {
     fn counts(&self) -> Drops {
         let mut counts = self.core.drops();
         counts.extend(self.shared.counters.seen());
+        counts.extend(Some(self.ui.left_out()).filter(|count| *count > 0).map(|count| ("notice nobody read", count)));
         counts
     }
 

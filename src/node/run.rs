@@ -21,6 +21,7 @@ use super::places;
 use super::printer::Printer;
 use super::store::{Me, Store, StoreError};
 use super::tls::Credentials;
+use crate::handle::notices::{self, NoticeSender};
 use crate::handle::{Handle, NodeMessage, REQUESTS, Ready};
 use crate::id::{BootId, BootNonce};
 use crate::identity::Name;
@@ -87,7 +88,7 @@ pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError>
     let me = Me { id: identity.user, name: identity.name.as_str().to_owned() };
     let store = Store::open(&config.data_dir, me)?;
     let (to_node, from_ui) = mpsc::channel(REQUESTS);
-    let (to_ui, from_node) = mpsc::unbounded_channel();
+    let (to_ui, from_node) = notices::channel();
     let parts = Parts { config, socket, identity, store };
     let (node, receivers, background) = parts.assemble(from_ui, to_ui.clone())?;
     let task = tokio::spawn(async move {
@@ -115,7 +116,7 @@ impl Parts {
     fn assemble(
         mut self,
         from_ui: mpsc::Receiver<crate::handle::UiMessage>,
-        to_ui: mpsc::UnboundedSender<NodeMessage>,
+        to_ui: NoticeSender,
     ) -> std::io::Result<(Node, Receivers, Background)> {
         let clock = Clock::new(self.store.alive);
         let boot_nonce = random();

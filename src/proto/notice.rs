@@ -416,6 +416,8 @@ pub enum WarningCode {
     Disk,
     /// This node does not receive its own multicast.
     Multicast,
+    /// Notices were left out because nothing read them.
+    LeftOut,
     /// A node given by `--bootstrap` does not answer, or cannot be used.
     Bootstrap,
 }

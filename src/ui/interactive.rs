@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io::{self, Write, stdout};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
 use rustyline::{Context, Editor, ExternalPrinter, Helper};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::input::Line;
@@ -42,12 +43,43 @@ fn lock(names: &Names) -> MutexGuard<'_, BTreeSet<String>> {
 /// How long to wait at the end for the printing thread. Messages that it does not print are shown at the next start.
 const LAST_PRINTS: Duration = Duration::from_millis(100);
 
+/// Texts that may wait for the printing thread before the session takes no more notices from the node. A terminal that is
+/// paused (Ctrl-S, the copy mode of a multiplexer) blocks that thread.
+const MAX_UNPRINTED: usize = 64;
+
+/// Counts the texts that wait for the printing thread.
+#[derive(Debug, Default)]
+struct Unprinted {
+    count: AtomicUsize,
+    fewer: Notify,
+}
+
+impl Unprinted {
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn remove(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.fewer.notify_one();
+    }
+
+    /// Waits until fewer than [`MAX_UNPRINTED`] texts wait.
+    async fn few(&self) {
+        while self.count.load(Ordering::Relaxed) >= MAX_UNPRINTED {
+            self.fewer.notified().await;
+        }
+    }
+}
+
 /// The screen above the prompt of a line editor.
 pub struct Terminal {
     style: Style,
     limiter: Limiter,
     /// `None` once the session has ended.
     texts: Option<std_mpsc::Sender<(String, Option<u64>)>>,
+    /// Texts that are not printed yet.
+    unprinted: Arc<Unprinted>,
     /// Closed when everything is printed.
     all_printed: std_mpsc::Receiver<Infallible>,
     prompts: std_mpsc::Sender<String>,
@@ -66,9 +98,11 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
     let printer = editor.create_external_printer()?;
     terminal::remember();
     let (texts, to_print) = std_mpsc::channel();
+    let unprinted = Arc::new(Unprinted::default());
     let (printing, all_printed) = std_mpsc::channel();
+    let count = unprinted.clone();
     std::thread::spawn(move || {
-        print(printer, to_print, printed);
+        print(printer, to_print, printed, &count);
         drop(printing);
     });
     let (lines, receiver) = mpsc::channel(1);
@@ -79,6 +113,7 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
             style: Style::of_stdout(),
             limiter: Limiter::new(Instant::now()),
             texts: Some(texts),
+            unprinted,
             all_printed,
             prompts,
             names,
@@ -98,9 +133,11 @@ fn print(
     mut printer: impl ExternalPrinter,
     texts: std_mpsc::Receiver<(String, Option<u64>)>,
     printed: mpsc::UnboundedSender<u64>,
+    unprinted: &Unprinted,
 ) {
     while let Ok((text, arrival)) = texts.recv() {
         let done = printer.print(text).is_ok() && arrival.is_none_or(|arrival| printed.send(arrival).is_ok());
+        unprinted.remove();
         if !done {
             break;
         }
@@ -166,8 +203,13 @@ impl Screen for Terminal {
         if text.is_empty() {
             return Ok(());
         }
+        self.unprinted.add();
         let sent = self.texts.as_ref().is_some_and(|texts| texts.send((text, arrival)).is_ok());
         if sent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    }
+
+    fn has_room(&self) -> impl Future<Output = ()> + Send {
+        self.unprinted.few()
     }
 
     fn flush(&mut self) -> io::Result<()> {

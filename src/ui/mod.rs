@@ -54,6 +54,11 @@ pub trait Screen {
     /// Shows an event, which may stay in a buffer until `flush`. `line` is the input line it answers.
     fn show(&mut self, line: Option<u64>, event: Event<'_>) -> io::Result<()>;
 
+    /// Waits until more may be shown: at once, unless events are queued for an output that is paused.
+    fn has_room(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Writes everything shown so far to the output.
     fn flush(&mut self) -> io::Result<()>;
 

@@ -184,8 +184,15 @@ impl<S: Screen> Session<S> {
                 None => pending().await,
             }
         };
+        // The editor waits for the answer to its line even while the screen is paused.
+        let next_notice = async {
+            if self.waiting.is_none() {
+                self.screen.has_room().await;
+            }
+            self.handle.from_node.recv().await
+        };
         tokio::select! {
-            message = self.handle.from_node.recv() => {
+            message = next_notice => {
                 Step::FromNode(message.unwrap_or_else(|| NodeMessage::Failed("the node ended unexpectedly".to_owned())))
             }
             Some(arrival) = self.printed.recv() => Step::Printed(arrival),
@@ -239,7 +246,7 @@ impl<S: Screen> Session<S> {
         let mut ending = self.on_message(first);
         for _ in 1..BATCH {
             match self.handle.from_node.try_recv() {
-                Ok(message) if ending.is_none() => ending = self.on_message(message),
+                Some(message) if ending.is_none() => ending = self.on_message(message),
                 _ => break,
             }
         }

@@ -68,7 +68,8 @@ fn warning_codes() -> Vec<WarningCode> {
         CustodyRefused,
         Disk,
         Multicast,
-        Bootstrap
+        Bootstrap,
+        LeftOut
     })
 }
 
@@ -335,7 +336,8 @@ fn the_page_names_every_code_and_no_others() {
 fn codes_keep_their_spelling() {
     let errors = "unknown-macro unknown-user ambiguous-user bad-name bad-address bad-argument no-conversation text-too-long \
         unreachable blocked disk too-many internal";
-    let warnings = "name-clash cloned-key roster-fork unlisted no-key custody-refused disk multicast bootstrap";
+    let warnings =
+        "name-clash cloned-key roster-fork unlisted no-key custody-refused disk multicast bootstrap left-out";
     assert_eq!(error_codes().into_iter().map(error_code).collect::<Vec<_>>().join(" "), errors);
     assert_eq!(warning_codes().into_iter().map(warning_code).collect::<Vec<_>>().join(" "), warnings);
 }

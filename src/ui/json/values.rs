@@ -53,6 +53,7 @@ pub fn warning_code(code: WarningCode) -> &'static str {
         WarningCode::CustodyRefused => "custody-refused",
         WarningCode::Disk => "disk",
         WarningCode::Multicast => "multicast",
+        WarningCode::LeftOut => "left-out",
         WarningCode::Bootstrap => "bootstrap",
     }
 }

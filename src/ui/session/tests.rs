@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::handle::notices::{self, NoticeSender};
 use crate::id::{Address, MessageId, SessionId, StreamId};
 use crate::proto::notice::{ErrorCode, MessageView, WarningCode};
 use crate::time::Wall;
@@ -36,7 +38,7 @@ impl Write for Output {
 /// A session and the other ends of its channels.
 struct Fixture {
     requests: mpsc::Receiver<UiMessage>,
-    node: mpsc::UnboundedSender<NodeMessage>,
+    node: NoticeSender,
     input: mpsc::Sender<Line>,
     stop: Arc<Notify>,
     output: Output,
@@ -45,7 +47,7 @@ struct Fixture {
 
 fn fixture(headless: bool, broken: bool) -> Fixture {
     let (to_node, requests) = mpsc::channel(8);
-    let (node, from_node) = mpsc::unbounded_channel();
+    let (node, from_node) = notices::channel();
     let (input, lines) = mpsc::channel(64);
     let (printed_to, printed) = mpsc::unbounded_channel();
     let (stop, output) = (Arc::new(Notify::new()), Output(Arc::default(), broken));
@@ -283,4 +285,52 @@ async fn a_failed_node_is_reported_and_ends_the_session_with_a_failure() {
         let printed = output.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         assert!(String::from_utf8(printed).expect("UTF-8").contains(r#""code":"internal""#));
     }
+}
+
+/// A screen whose output is paused. It counts what it was given.
+struct Paused(Arc<AtomicUsize>);
+
+impl Screen for Paused {
+    fn show(&mut self, _line: Option<u64>, _event: Event<'_>) -> io::Result<()> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn has_room(&self) {
+        pending().await
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn line_done(&mut self, _conversation: Option<&str>) {}
+
+    fn waits_for_store(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_paused_screen_is_given_no_notices_but_a_typed_line_gets_its_answer() {
+    let (to_node, requests) = mpsc::channel(8);
+    let (node, from_node) = notices::channel();
+    let (input, lines) = mpsc::channel(64);
+    let (_printed_to, printed) = mpsc::unbounded_channel();
+    let (stop, shown) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let screen = Paused(shown.clone());
+    let session = Session::new(Handle { to_node, from_node }, screen, lines, printed, stop.clone());
+    let output = Output::default();
+    let mut fixture = Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) };
+    (0..100).for_each(|_| fixture.tell(None, Notice::Done { what: "something".into() }));
+    fixture.type_in("\\users").await;
+    fixture.request().await;
+    assert_eq!(shown.load(Ordering::SeqCst), 0);
+    fixture.type_in("\\chat bob\nhello").await;
+    fixture.request().await;
+    fixture.answer_chat(2);
+    assert_eq!(fixture.request().await, (Some(3), say("hello")));
+    assert!(shown.load(Ordering::SeqCst) >= 100, "the answer comes after what was told before");
+    fixture.stop.notify_one();
+    assert_eq!(fixture.end().await.0, Ending::Stopped);
 }
