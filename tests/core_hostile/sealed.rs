@@ -174,6 +174,38 @@ fn envelopes_of_a_closed_connection_are_ignored() {
 }
 
 #[test]
+fn what_a_blocked_user_writes_stays_with_the_carrier_and_is_asked_for_when_the_block_ends() {
+    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let by_bob = alice.befriend(&bob);
+    alice.command(Command::Block { user: bob.user_id().to_string() });
+    assert_eq!(alice.closed(by_bob), Some(CloseReason::Blocked));
+    let relay = alice.meet_relay(&mallory);
+    let letters = [9, 10].map(|n| bob.parcel(alice.user, &prekey, vec![text(n, &n.to_string())]));
+    let is_release = |item: &&Chat| matches!(item, Chat::Release(_));
+    for letter in letters.iter().chain(&letters) {
+        alice.hand(relay, letter.clone());
+    }
+    assert_eq!(alice.states(relay), [custody_state::NO_CARRIER; 4]);
+    assert_eq!(alice.items(relay).iter().filter(|item| is_release(item)).count(), 0);
+    assert!(alice.shown().is_empty());
+    alice.command(Command::Add { user: bob.user_id().to_string() });
+    let asked: Vec<EnvelopeId> = alice.items(relay).into_iter().filter_map(asked_for).flatten().collect();
+    assert_eq!(asked, letters.each_ref().map(id_of));
+    for letter in &letters {
+        alice.hand(relay, letter.clone());
+    }
+    assert_eq!(alice.shown(), ["9", "10"].map(|text| (bob.user_id(), text.to_owned())));
+    assert_eq!(alice.items(relay).iter().filter(|item| is_release(item)).count(), 2);
+}
+
+fn asked_for(item: &Chat) -> Option<Vec<EnvelopeId>> {
+    match item {
+        Chat::Ask(ask) => Some(ask.envelopes.0.clone()),
+        _ => None,
+    }
+}
+
+#[test]
 fn receipts_count_only_for_messages_to_their_sender() {
     let Scene { mut alice, mallory, bob, prekey } = scene();
     alice.command(Command::Say { to: bob.user_id(), text: "for bob alone".to_owned() });

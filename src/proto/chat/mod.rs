@@ -1,7 +1,7 @@
 //! Chat: messages and receipts, and the mail of this user.
 //!
 //! [`outbox`] holds messages until receipts for them have come. [`inbox`] accepts each message once and tracks the receipts that
-//! are owed. [`sealing`] defers sealing until all other output has been taken. [`early`] holds chat items that arrive before
+//! are owed. [`refused`] remembers which envelopes of blocked users carriers have. [`sealing`] defers sealing until all other output has been taken. [`early`] holds chat items that arrive before
 //! the hello. `on_outbox` seals and sends, `on_chat` opens and accepts, `on_store` continues once the store has committed,
 //! `on_mail` seals messages for users who are not connected, and `receipts` sends and handles receipts.
 
@@ -13,6 +13,7 @@ mod on_outbox;
 mod on_store;
 pub mod outbox;
 mod receipts;
+pub mod refused;
 pub mod sealing;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ use crate::time::Moment;
 use early::Early;
 use inbox::Inbox;
 use outbox::Outbox;
+use refused::Refused;
 use sealing::Sealing;
 
 /// Outgoing and incoming messages, and the work that is pending for them.
@@ -33,6 +35,8 @@ pub struct Chat {
     pub outbox: Outbox,
     /// Numbers received, and receipts owed.
     pub inbox: Inbox,
+    /// Envelopes of blocked users that carriers have.
+    pub refused: Refused,
     /// Pending sealing.
     pub sealing: Sealing,
     /// Items that arrived before the hello.
@@ -62,6 +66,7 @@ impl Chat {
         Chat {
             outbox,
             inbox,
+            refused: Refused::default(),
             sealing: Sealing::default(),
             early: Early::default(),
             typed: VecDeque::new(),

@@ -1,8 +1,9 @@
 //! The chat stream: envelopes, releases and reports about envelopes are received here.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::id::{Address, ConnId, EnvelopeId, MessageId, StreamId, UserId};
+use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Checked;
 use crate::identity::seal::{Opened, Unopened, envelope_id, open};
 use crate::proto::Core;
@@ -14,8 +15,8 @@ use crate::proto::notice::{MessageView, Notice};
 use crate::proto::peer::Peer;
 use crate::proto::persist::{Entry, LinkState, MessageRow, Op};
 use crate::time::{Moment, Wall};
-use crate::wire::chat::{Chat, Parcel, Release, Unopenable, custody_state};
-use crate::wire::codec::Fixed;
+use crate::wire::chat::{Ask, Chat, MAX_OFFERED, Parcel, Release, Unopenable, custody_state};
+use crate::wire::codec::{Fixed, List};
 use crate::wire::content::{Content, LinkBody, kind};
 use crate::wire::decode;
 use crate::wire::record::{KeyCard, Roster};
@@ -153,10 +154,8 @@ impl Core {
             return self.strike(conn, DropReason::ContentNotSigned);
         }
         if self.people.links.is_blocked(&opened.user) {
-            if carried {
-                self.release(conn, &opened);
-            }
-            return self.cx.dropped(DropReason::ContentOfBlocked);
+            self.cx.dropped(DropReason::ContentOfBlocked);
+            return self.refuse_blocked_author(conn, carried, &opened);
         }
         if !self.people.is_stranger(&self.cx, &opened.user) && !self.people.may_keep(&opened.user) {
             self.cx.dropped(DropReason::ContentOfStranger);
@@ -198,6 +197,36 @@ impl Core {
         self.chat.sealing.want_receipts();
     }
 
+    /// Leaves an envelope of a blocked user with its carrier, which continues with others.
+    fn refuse_blocked_author(&mut self, conn: ConnId, carried: bool, opened: &Opened) {
+        let carrier = self.peers.connections.peer(&conn).filter(|_| carried && self.may_carry(conn));
+        if let Some(carrier) = carrier {
+            self.chat.refused.add(opened.user, opened.id, carrier.session);
+            self.decline(conn, opened.id);
+        }
+    }
+
+    /// Asks carriers for what a user has written who is not blocked any more.
+    pub(in crate::proto) fn ask_for_refused(&mut self, author: &UserId) {
+        if !self.people.links.is_blocked(author) {
+            let refused = self.chat.refused.take(author);
+            self.ask_carriers(refused);
+        }
+    }
+
+    /// Asks carriers for envelopes that this node has declined before.
+    pub(in crate::proto) fn ask_carriers(&mut self, envelopes: impl IntoIterator<Item = (EnvelopeId, SessionId)>) {
+        let mut wanted: BTreeMap<SessionId, Vec<EnvelopeId>> = BTreeMap::new();
+        envelopes.into_iter().for_each(|(envelope, carrier)| wanted.entry(carrier).or_default().push(envelope));
+        for (carrier, mut envelopes) in wanted {
+            envelopes.truncate(MAX_OFFERED);
+            if let Some(conn) = self.peers.connections.up(&carrier) {
+                let item = Chat::Ask(Ask { envelopes: List(envelopes) });
+                self.cx.out.after_store(Output::Chat { conn, item });
+            }
+        }
+    }
+
     /// Keeps the author's key card, so that a stranger can be answered as well.
     fn learn_author_card(&mut self, author: UserId, card: &Checked<KeyCard>, age: Duration) {
         let authentic =
@@ -216,7 +245,7 @@ impl Core {
     /// Accepts contents: new ones are stored, and receipts become owed for all that are numbered. False if some of them are
     /// held back.
     fn take_contents(&mut self, conn: ConnId, opened: &Opened, carried: bool) -> bool {
-        let mut touched = std::collections::BTreeMap::new();
+        let mut touched = BTreeMap::new();
         let mut is_complete = true;
         for content in &opened.contents {
             if content.kind == kind::RECEIPT {

@@ -33,6 +33,7 @@ impl Core {
         }
         self.notify_link_change(user, change);
         self.settle_stranger(&user);
+        self.ask_for_refused(&user);
         self.seek_if_wanted(user);
         self.peers.sought.retry(&user, self.cx.now.moment);
     }

@@ -97,6 +97,7 @@ impl Core {
                 self.people.save_link(&mut self.cx, &entry.user);
                 self.update_friendship(&entry.user);
                 self.settle_stranger(&entry.user);
+                self.ask_for_refused(&entry.user);
                 self.seek_if_wanted(entry.user);
             }
         }

@@ -1,12 +1,11 @@
 //! Strangers who write: who is remembered, what of theirs is taken and what is held back, and what becomes of it when the
 //! local user decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::id::{Address, ConnId, EnvelopeId, SessionId, StreamId, UserId};
+use crate::id::{Address, ConnId, SessionId, StreamId, UserId};
 use crate::identity::seal::Opened;
 use crate::proto::drops::DropReason;
-use crate::proto::event::Output;
 use crate::proto::limits::{DISMISSED_LIFE, MAX_STRANGERS, STRANGER_LINES};
 use crate::proto::notice::{By, Notice, RequestView};
 use crate::proto::people::links::Change;
@@ -14,8 +13,6 @@ use crate::proto::people::strangers::{Bringer, Piece, Unanswered};
 use crate::proto::persist::{Entry, LinkState, Op, StrangerRow};
 use crate::proto::{Accept, Core};
 use crate::time::Moment;
-use crate::wire::chat::{Ask, Chat, MAX_OFFERED};
-use crate::wire::codec::List;
 use crate::wire::content::{Content, kind};
 
 impl Core {
@@ -134,16 +131,9 @@ impl Core {
         let Some(carriers) = self.people.strangers.remove(user) else { return };
         self.cx.out.store(Op::Answered(*user));
         if self.people.links.is_blocked(user) {
-            return;
-        }
-        let mut wanted: BTreeMap<SessionId, Vec<EnvelopeId>> = BTreeMap::new();
-        carriers.into_iter().for_each(|(envelope, session)| wanted.entry(session).or_default().push(envelope));
-        for (session, mut envelopes) in wanted {
-            envelopes.truncate(MAX_OFFERED);
-            if let Some(conn) = self.peers.connections.up(&session) {
-                let item = Chat::Ask(Ask { envelopes: List(envelopes) });
-                self.cx.out.after_store(Output::Chat { conn, item });
-            }
+            carriers.into_iter().for_each(|(envelope, carrier)| self.chat.refused.add(*user, envelope, carrier));
+        } else {
+            self.ask_carriers(carriers);
         }
     }
 
