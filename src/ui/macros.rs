@@ -1,7 +1,7 @@
 //! The table of macros, and the parser for input lines.
 //!
 //! A line that does not begin with `\` is text; `\\` at the beginning stands for one backslash. USER is everything after
-//! the macro, because names may contain spaces. Whether the number at the end of `\history John 5` belongs to the name or is N
+//! the macro, because names may contain spaces; it may stand in quotes, which no name contains. Whether the number at the end of `\history John 5` belongs to the name or is N
 //! depends on who is known, so the node decides.
 
 use crate::identity::place::{BadTarget, Place, Target, parse_port};
@@ -137,7 +137,7 @@ fn unknown(name: &str) -> InputError {
 }
 
 fn command(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
-    let user = || required(entry, arguments).map(str::to_owned);
+    let user = || required(entry, arguments).map(unquoted);
     let command = match entry.name {
         "help" => return no_arguments(entry, arguments).map(|()| Typed::Help),
         "history" => return Ok(history(arguments)),
@@ -189,7 +189,7 @@ fn ping(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
 
 fn requests(entry: &Macro, arguments: &str) -> Result<Command, InputError> {
     let (verb, user) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
-    let user = user.trim_start().to_owned();
+    let user = unquoted(user.trim_start());
     match verb {
         "" => Ok(Command::Requests),
         "accept" | "dismiss" if user.is_empty() => Err(bad_argument(entry, "USER is missing")),
@@ -207,10 +207,16 @@ fn history(arguments: &str) -> Typed {
         return Typed::HistoryHere { n: if arguments.is_empty() { HISTORY } else { number(arguments) } };
     }
     let numbered = match arguments.rsplit_once(char::is_whitespace) {
-        Some((user, n)) if is_number(n) => Some((user.trim_end().to_owned(), number(n))),
+        Some((user, n)) if is_number(n) => Some((unquoted(user.trim_end()), number(n))),
         _ => None,
     };
-    Typed::Command(Command::History { user: arguments.to_owned(), n: HISTORY, numbered })
+    Typed::Command(Command::History { user: unquoted(arguments), n: HISTORY, numbered })
+}
+
+/// USER without the quotes in which it may stand.
+fn unquoted(user: &str) -> String {
+    let inner = user.strip_prefix('"').and_then(|user| user.strip_suffix('"'));
+    inner.unwrap_or(user).to_owned()
 }
 
 fn required<'a>(entry: &Macro, arguments: &'a str) -> Result<&'a str, InputError> {
@@ -309,6 +315,9 @@ mod tests {
             (r"\block bob", Command::Block { user: user() }),
             (r"\requests", Command::Requests),
             (r"\requests accept John Smith", Command::Add { user: "John Smith".into() }),
+            (r"\requests accept accept", Command::Add { user: "accept".into() }),
+            (r#"\chat "John 5""#, Command::Chat { user: "John 5".into() }),
+            (r#"\history "John 5""#, Command::History { user: "John 5".into(), n: 20, numbered: None }),
             (r"\requests dismiss bob", Command::Dismiss { user: user() }),
             (r"\explode", Command::Explode),
             (r"\me", Command::Me),

@@ -8,10 +8,11 @@
 //! | `! unknown user bob` | an error or a warning |
 //!
 //! No text reaches that column: the further lines of a message are indented, and so are the rows of a line that is longer than
-//! the terminal is wide. Names contain no `:` and no parentheses. So no message looks like another event or another user's.
+//! the terminal is wide. Names contain no `:`, no quotes and no parentheses, and in sentences those of several words stand in quotes. So no message looks like another event or another user's.
 //! Everything is escaped before it is printed. On a terminal names are bold, events dim and errors red, unless `NO_COLOR` is
 //! set.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
 
@@ -113,15 +114,16 @@ pub fn render(style: Style, event: Event<'_>) -> String {
 
 fn notice_text(style: Style, notice: &Notice) -> String {
     match notice {
-        Notice::Chat { with, online: true, .. } => style.event(&format!("now talking to {with}")),
+        Notice::Chat { with, online: true, .. } => style.event(&format!("now talking to {}", quoted(with))),
         Notice::Chat { with, .. } => {
+            let with = quoted(with);
             style.event(&format!("now talking to {with}, who cannot be reached: messages will wait or be carried"))
         }
         Notice::Queued { to, text, .. } => sent(style, to, text),
         Notice::State { to, state, holder, .. } => style.event(&match state {
-            Delivery::Queued => format!("waiting for {to}"),
-            Delivery::Carried => format!("carried for {to} by {holder}"),
-            Delivery::Delivered => format!("delivered to {to}"),
+            Delivery::Queued => format!("waiting for {}", quoted(to)),
+            Delivery::Carried => format!("carried for {} by {}", quoted(to), quoted(holder)),
+            Delivery::Delivered => format!("delivered to {}", quoted(to)),
         }),
         Notice::Message(view) => message(style, view),
         Notice::Users { filter, users } => user_list(style, *filter, users),
@@ -135,24 +137,48 @@ fn notice_text(style: Style, notice: &Notice) -> String {
     }
 }
 
+/// A name within a sentence: in quotes if it consists of several words, so that no name reads like a part of the sentence. It
+/// can be typed back like this.
+fn quoted(name: &str) -> Cow<'_, str> {
+    if name.contains(' ') { format!("\"{name}\"").into() } else { name.into() }
+}
+
+/// The user a sentence is about; empty if it is about none.
+fn subject(notice: &Notice) -> Cow<'_, str> {
+    match notice {
+        Notice::Nearby { user, .. }
+        | Notice::Away { user, .. }
+        | Notice::Linked { user, .. }
+        | Notice::Unlinked { user, .. }
+        | Notice::Asked { user, .. }
+        | Notice::Online { user, .. }
+        | Notice::Path { user, .. }
+        | Notice::Offline { user, .. }
+        | Notice::Pong { user, .. }
+        | Notice::Bootstrap { user, .. } => quoted(user),
+        _ => "".into(),
+    }
+}
+
 /// The sentence for a notice that is shown as one; empty for the others.
 fn sentence(notice: &Notice) -> String {
+    let user = subject(notice);
     match notice {
-        Notice::Nearby { user, .. } => format!(r"{user} is nearby; \chat {user} to talk"),
-        Notice::Away { user, .. } => format!("{user} is no longer nearby"),
-        Notice::Linked { user, by: By::Me, .. } => format!("you are linked with {user}"),
-        Notice::Linked { user, by: By::Them, auto: false, .. } => format!("{user} linked with you"),
-        Notice::Linked { user, auto: true, .. } => {
+        Notice::Nearby { .. } => format!(r"{user} is nearby; \chat {user} to talk"),
+        Notice::Away { .. } => format!("{user} is no longer nearby"),
+        Notice::Linked { by: By::Me, .. } => format!("you are linked with {user}"),
+        Notice::Linked { by: By::Them, auto: false, .. } => format!("{user} linked with you"),
+        Notice::Linked { auto: true, .. } => {
             format!(r"{user} linked with you; \add {user} to let your friends see each other, \block {user} to refuse")
         }
-        Notice::Unlinked { user, by: By::Me, .. } => format!("you are no longer linked with {user}"),
-        Notice::Unlinked { user, by: By::Them, .. } => format!("{user} removed the link with you"),
-        Notice::Asked { user, .. } => format!(r"{user} requests a link; \add {user} accepts, \block {user} refuses"),
-        Notice::Online { user, via, .. } => format!("{user} is online{}", suffix(*via)),
-        Notice::Path { user, via: Via::Direct, .. } => format!("{user} is now reached directly"),
-        Notice::Path { user, via: Via::Relayed, .. } => format!("{user} is now reached through others"),
-        Notice::Offline { user, reason: Absence::Declared, .. } => format!("{user} is offline"),
-        Notice::Offline { user, reason: Absence::Lost, .. } => format!("{user} is unreachable; looking for them"),
+        Notice::Unlinked { by: By::Me, .. } => format!("you are no longer linked with {user}"),
+        Notice::Unlinked { by: By::Them, .. } => format!("{user} removed the link with you"),
+        Notice::Asked { .. } => format!(r"{user} requests a link; \add {user} accepts, \block {user} refuses"),
+        Notice::Online { via, .. } => format!("{user} is online{}", suffix(*via)),
+        Notice::Path { via: Via::Direct, .. } => format!("{user} is now reached directly"),
+        Notice::Path { via: Via::Relayed, .. } => format!("{user} is now reached through others"),
+        Notice::Offline { reason: Absence::Declared, .. } => format!("{user} is offline"),
+        Notice::Offline { reason: Absence::Lost, .. } => format!("{user} is unreachable; looking for them"),
         Notice::Requests { users, .. } => {
             let people = match users.len() {
                 1 => "somebody".to_owned(),
@@ -160,10 +186,10 @@ fn sentence(notice: &Notice) -> String {
             };
             format!(r"{people} you do not know wrote; \requests lists them")
         }
-        Notice::Pong { addr, user, id, rtt_ms, .. } => {
+        Notice::Pong { addr, id, rtt_ms, .. } => {
             format!("{addr} is {user} ({}), round trip {rtt_ms:.1} ms", id.short())
         }
-        Notice::Bootstrap { place, user, .. } => format!("the bootstrap node {place} answered: it is {user}"),
+        Notice::Bootstrap { place, .. } => format!("the bootstrap node {place} answered: it is {user}"),
         Notice::Exploded { users, sessions, messages, elapsed_ms } => format!(
             "reached {} on {} with {} in {elapsed_ms} ms",
             counted(*users as u64, "user"),
@@ -258,7 +284,7 @@ fn requests(style: Style, users: &[RequestView]) -> String {
             0 => "nothing held back".to_owned(),
             n => format!("{} held back, {}", counted(n, "line"), counted(user.bytes, "byte")),
         };
-        text + &format!("    {}  {held}\n", style.name(&user.user))
+        text + &style.rows(&format!("    {}  {held}", style.name(&user.user)), BELOW_ITEM)
     })
 }
 

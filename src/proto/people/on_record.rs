@@ -283,9 +283,11 @@ impl Core {
         if let Some(holder) = self.people.users.clash(&user) {
             let (name, holder) = (self.name_as_text(&user), self.name_as_text(&holder));
             let message = if name == holder {
-                format!("another user is also called {name} and is shown with an id; the one you know keeps the name")
+                format!(
+                    "another user is also called \"{name}\" and is shown with an id; the one you know keeps the name"
+                )
             } else {
-                format!("another user is called {name}, which looks like {holder}, and is shown with an id")
+                format!("another user is called \"{name}\", which looks like \"{holder}\", and is shown with an id")
             };
             self.people.warn_once(&mut self.cx, user, WarningCode::NameClash, message);
         }

@@ -211,6 +211,16 @@ fn on_a_terminal_no_row_of_a_strangers_text_begins_at_the_left_edge() {
 }
 
 #[test]
+fn a_name_of_several_words_does_not_read_like_a_sentence() {
+    let (id, session) = (UserId([3; 32]), SessionId([4; 32]));
+    let nearby = |user: &str| printed(Notice::Nearby { user: user.into(), id, session });
+    assert_eq!(nearby("bob"), "* bob is nearby; \\chat bob to talk\n");
+    assert_eq!(nearby("bob is online"), "* \"bob is online\" is nearby; \\chat \"bob is online\" to talk\n");
+    let chat = Notice::Chat { with: "bob and carol".into(), id, online: true };
+    assert_eq!(printed(chat), "* now talking to \"bob and carol\"\n");
+}
+
+#[test]
 fn help_has_a_line_for_every_macro() {
     assert_eq!(render(PLAIN, Event::Help).lines().count(), MACROS.len());
 }
