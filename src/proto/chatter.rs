@@ -41,8 +41,7 @@ struct Waiting {
 struct Person {
     /// When the whole burst is available again.
     full: Moment,
-    burst: u32,
-    refill: Duration,
+    is_stranger: bool,
     /// What was reported since the burst was last whole.
     shown: BTreeMap<Subject, State>,
     waiting: BTreeMap<Subject, Waiting>,
@@ -50,22 +49,27 @@ struct Person {
 
 impl Person {
     fn new(is_stranger: bool, now: Moment) -> Person {
-        let (burst, refill) = if is_stranger {
+        Person { full: now, is_stranger, shown: BTreeMap::new(), waiting: BTreeMap::new() }
+    }
+
+    fn limits(&self) -> (u32, Duration) {
+        if self.is_stranger {
             (STRANGER_CHATTER_BURST, STRANGER_CHATTER_REFILL)
         } else {
             (CHATTER_BURST, CHATTER_REFILL)
-        };
-        Person { full: now, burst, refill, shown: BTreeMap::new(), waiting: BTreeMap::new() }
+        }
     }
 
     /// From when on one more notice may be reported.
     fn next(&self) -> Moment {
-        let last = self.refill * (self.burst - 1);
+        let (burst, refill) = self.limits();
+        let last = refill * (burst - 1);
         Moment(self.full.0.saturating_sub(last.as_millis() as u64))
     }
 
     fn count(&mut self, now: Moment) {
-        self.full = (self.full.max(now) + self.refill).min(now + self.refill * self.burst);
+        let (burst, refill) = self.limits();
+        self.full = (self.full.max(now) + refill).min(now + refill * burst);
     }
 
     /// Reports what waits, as far as it may be reported.
@@ -115,6 +119,9 @@ impl Chatter {
         let person = self.about.entry(user).or_insert_with(|| Person::new(is_stranger, now));
         if person.is_idle(now) {
             *person = Person::new(is_stranger, now);
+        }
+        if person.is_stranger && !is_stranger {
+            (person.is_stranger, person.full) = (false, now);
         }
         let state = state_of(&notice);
         if at_once || (person.next() <= now && person.waiting.is_empty()) {
@@ -253,6 +260,19 @@ mod tests {
         assert_eq!(chatter.report(linked(true), false, false, Moment(1)), Report::Later);
         assert_eq!(chatter.report(linked(false), false, true, Moment(2)), Report::Now(linked(false)));
         assert_eq!(chatter.take_due(Moment(0) + CHATTER_REFILL * 3), []);
+    }
+
+    #[test]
+    fn somebody_who_is_no_stranger_any_more_is_reported_like_a_friend() {
+        let mut chatter = Chatter::default();
+        for n in 0..=STRANGER_CHATTER_BURST {
+            let is_now = chatter.report(linked(n % 2 == 0), true, false, Moment(0)) != Report::Later;
+            assert_eq!(is_now, n < STRANGER_CHATTER_BURST);
+        }
+        chatter.report(linked(false), false, true, Moment(1));
+        for n in 0..CHATTER_BURST {
+            assert_ne!(chatter.report(linked(n % 2 == 0), false, false, Moment(1)), Report::Later);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod names;
 mod network;
 #[path = "../program/mod.rs"]
 mod program;
+mod requests;
 mod server;
 mod sim;
 mod text;

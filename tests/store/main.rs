@@ -13,4 +13,5 @@ mod history;
 mod memory;
 #[cfg(target_os = "linux")]
 mod power;
+mod strangers;
 mod support;
