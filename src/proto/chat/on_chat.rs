@@ -146,34 +146,11 @@ impl Core {
     /// Handles an opened envelope: checks its author, accepts its contents, and releases it.
     fn on_opened(&mut self, conn: ConnId, opened: Opened, age: Duration) {
         let Some(carried) = self.peers.connections.get(&conn).map(|by| by.session != opened.session) else { return };
-        if !opened.is_by_author(&self.cx.verifier) {
-            if carried && self.may_carry(conn) {
-                self.release(conn, &opened);
-                return self.cx.dropped(DropReason::ContentNotSigned);
-            }
-            return self.strike(conn, DropReason::ContentNotSigned);
+        if !self.may_be_taken(conn, &opened, carried) {
+            return;
         }
-        if self.people.links.is_blocked(&opened.user) {
-            self.cx.dropped(DropReason::ContentOfBlocked);
-            return self.refuse_blocked_author(conn, carried, &opened);
-        }
-        if !self.people.is_stranger(&self.cx, &opened.user) && !self.people.may_keep(&opened.user) {
-            self.cx.dropped(DropReason::ContentOfStranger);
-            return self.decline(conn, opened.id);
-        }
-        if let Some(roster) = &opened.roster
-            && let Ok(roster) = Checked::<Roster>::open(roster, &self.cx.verifier)
-            && roster.user == opened.user
-        {
-            self.learn_roster(roster);
-        }
-        if !self.people.users.admits(&opened.user, &opened.session) {
-            self.cx.dropped(DropReason::ContentOfUnlistedSession);
-            self.decline(conn, opened.id);
-            return self.forget_if_unneeded(&opened.user);
-        }
-        if self.refuses_stranger(conn, &opened) {
-            self.cx.dropped(DropReason::ContentOfStranger);
+        if let Err(reason) = self.admit_author(conn, &opened) {
+            self.cx.dropped(reason);
             self.decline(conn, opened.id);
             return self.forget_if_unneeded(&opened.user);
         }
@@ -225,6 +202,47 @@ impl Core {
                 self.cx.out.after_store(Output::Chat { conn, item });
             }
         }
+    }
+
+    /// Whether an envelope is signed by its author, whom the local user does not block.
+    fn may_be_taken(&mut self, conn: ConnId, opened: &Opened, carried: bool) -> bool {
+        if !opened.is_by_author(&self.cx.verifier) {
+            if carried && self.may_carry(conn) {
+                self.release(conn, opened);
+                self.cx.dropped(DropReason::ContentNotSigned);
+            } else {
+                self.strike(conn, DropReason::ContentNotSigned);
+            }
+            return false;
+        }
+        if self.people.links.is_blocked(&opened.user) {
+            self.cx.dropped(DropReason::ContentOfBlocked);
+            self.refuse_blocked_author(conn, carried, opened);
+            return false;
+        }
+        true
+    }
+
+    /// Checks that the author's session is on their roster, and that they may write: nothing is learned of a stranger too many.
+    fn admit_author(&mut self, conn: ConnId, opened: &Opened) -> Result<(), DropReason> {
+        let user = opened.user;
+        let roster = opened.roster.as_ref().and_then(|roster| Checked::<Roster>::open(roster, &self.cx.verifier).ok());
+        let roster = roster.filter(|roster| roster.user == user);
+        let known = self.people.users.version(&user);
+        let is_listed = match &roster {
+            Some(roster) if known.is_none_or(|known| roster.version > known) => roster.admits(&opened.session),
+            _ => self.people.users.admits(&user, &opened.session),
+        };
+        if is_listed && self.refuses_author(conn, opened) {
+            return Err(DropReason::ContentOfStranger);
+        }
+        roster.into_iter().for_each(|roster| self.learn_roster(roster));
+        // Another session may have revoked one of the local user's own.
+        if !self.people.users.admits(&user, &opened.session) {
+            return Err(DropReason::ContentOfUnlistedSession);
+        }
+        self.remember_author(conn, opened);
+        Ok(())
     }
 
     /// Keeps the author's key card, so that a stranger can be answered as well.

@@ -25,26 +25,37 @@ impl Core {
         Some(Bringer::new(neighbour.addr.ip(), is_chosen))
     }
 
-    /// Whether an envelope is not taken at all, because its author is a stranger too many or was dismissed.
-    pub(in crate::proto) fn refuses_stranger(&mut self, conn: ConnId, opened: &Opened) -> bool {
-        let is_numbered = |content: &Content| content.n > 0 && content.kind != kind::RECEIPT;
-        self.people.is_stranger(&self.cx, &opened.user)
-            && opened.contents.iter().any(is_numbered)
-            && !self.admit_stranger(conn, opened.user)
+    /// Whether an envelope is not taken at all, because its author is one too many or was dismissed.
+    pub(in crate::proto) fn refuses_author(&mut self, conn: ConnId, opened: &Opened) -> bool {
+        if !self.people.is_stranger(&self.cx, &opened.user) {
+            return !self.people.may_keep(&opened.user);
+        }
+        writes(opened) && !self.may_write(conn, &opened.user)
     }
 
-    /// Remembers a stranger who writes for the first time. False if they are refused.
-    fn admit_stranger(&mut self, conn: ConnId, user: UserId) -> bool {
-        let now = self.cx.now.moment;
-        if self.people.strangers.is_known(&user) {
-            return !self.people.strangers.is_dismissed(&user, now);
+    /// Remembers the author of an envelope that is taken, if they are a stranger who writes for the first time.
+    pub(in crate::proto) fn remember_author(&mut self, conn: ConnId, opened: &Opened) {
+        if self.people.is_stranger(&self.cx, &opened.user) && writes(opened) {
+            self.remember_stranger(conn, opened.user);
         }
-        let Some(bringer) = self.bringer(conn).filter(|bringer| self.people.strangers.may_admit(*bringer, now)) else {
-            return false;
-        };
+    }
+
+    /// Whether a stranger may write: they are remembered and not dismissed, or there is room for them.
+    fn may_write(&mut self, conn: ConnId, user: &UserId) -> bool {
+        let now = self.cx.now.moment;
+        if self.people.strangers.is_known(user) {
+            return !self.people.strangers.is_dismissed(user, now);
+        }
+        self.bringer(conn).is_some_and(|bringer| self.people.strangers.may_admit(bringer, now))
+    }
+
+    /// Remembers a stranger who writes for the first time. Somebody else may have to make room.
+    fn remember_stranger(&mut self, conn: ConnId, user: UserId) {
+        let Some(bringer) = self.bringer(conn).filter(|_| !self.people.strangers.is_known(&user)) else { return };
         if let Some(surplus) = self.people.strangers.surplus_for(bringer) {
             self.forget_stranger(surplus);
         }
+        let now = self.cx.now.moment;
         let (lines, bytes, told, dismissed_until) = (0, 0, false, Moment(0));
         let row = StrangerRow { user, ip: bringer.ip, since: now, lines, bytes, told, dismissed_until };
         self.people.strangers.insert(row);
@@ -53,7 +64,6 @@ impl Core {
         }
         self.people.save_stranger(&mut self.cx, &user);
         self.people.keep(&mut self.cx, user);
-        true
     }
 
     /// Notifies the interfaces that a user asks for a link.
@@ -106,9 +116,10 @@ impl Core {
         if !self.people.is_stranger(&self.cx, &user) {
             return self.people.may_keep(&user);
         }
-        let now = self.cx.now.moment;
-        let is_taken = self.admit_stranger(conn, user) && self.people.strangers.may_state(&user, now);
-        if !is_taken {
+        let is_taken = self.may_write(conn, &user) && self.people.strangers.may_state(&user, self.cx.now.moment);
+        if is_taken {
+            self.remember_stranger(conn, user);
+        } else {
             self.cx.dropped(DropReason::StatementOfStranger);
         }
         is_taken
@@ -166,7 +177,7 @@ impl Core {
 
     /// Forgets strangers who were not answered in time, and notifies the interfaces of those of whom lines are held back.
     pub(in crate::proto) fn check_strangers(&mut self) {
-        for user in self.people.strangers.expired(self.cx.now.moment) {
+        for user in self.people.strangers.take_expired(self.cx.now.moment) {
             self.forget_stranger(user);
         }
         while self.people.strangers.count() > MAX_STRANGERS
@@ -206,4 +217,9 @@ impl Core {
         self.people.save_stranger(&mut self.cx, &user);
         true
     }
+}
+
+/// Whether an envelope holds more than receipts.
+fn writes(opened: &Opened) -> bool {
+    opened.contents.iter().any(|content| content.n > 0 && content.kind != kind::RECEIPT)
 }

@@ -105,6 +105,8 @@ pub struct Strangers {
     /// When the interfaces may next be notified of people whose lines are held back, and whether there are new ones.
     report_at: Moment,
     has_news: bool,
+    /// Nobody expires earlier.
+    expires_at: Option<Moment>,
 }
 
 /// What a stranger wants to leave.
@@ -126,6 +128,7 @@ impl Strangers {
             of_chosen: Budget::new(chosen.0, chosen.1),
             of_all: Budget::new(all.0, all.1),
         };
+        let expires_at = rows.iter().map(end_of).min();
         let known = rows.into_iter().map(|row| (row.user, Stranger::new(row))).collect();
         Strangers {
             known,
@@ -143,6 +146,7 @@ impl Strangers {
             records: Budget::new(STRANGER_RECORDS_BURST, STRANGER_RECORDS_REFILL),
             report_at: Moment(0),
             has_news: false,
+            expires_at,
         }
     }
 
@@ -193,6 +197,7 @@ impl Strangers {
 
     /// Remembers a stranger who writes for the first time, or replaces what is known of one.
     pub fn insert(&mut self, row: StrangerRow) {
+        self.expires_at = Some(self.expires_at.map_or(end_of(&row), |first| first.min(end_of(&row))));
         self.known.insert(row.user, Stranger::new(row));
     }
 
@@ -291,15 +296,19 @@ impl Strangers {
     }
 
     /// The strangers who were not answered in time, or whose dismissal is over.
-    pub fn expired(&self, now: Moment) -> Vec<UserId> {
-        let rows = self.known.values().map(|stranger| &stranger.row);
-        rows.filter(|row| end_of(row) <= now).map(|row| row.user).collect()
+    pub fn take_expired(&mut self, now: Moment) -> Vec<UserId> {
+        if self.expires_at.is_none_or(|first| first > now) {
+            return Vec::new();
+        }
+        let ends = self.known.values().map(|stranger| (end_of(&stranger.row), stranger.row.user));
+        let (expired, others): (Vec<_>, Vec<_>) = ends.partition(|(end, _)| *end <= now);
+        self.expires_at = others.iter().map(|(end, _)| *end).min();
+        expired.into_iter().map(|(_, user)| user).collect()
     }
 
     /// When the next stranger expires or the interfaces are to be notified.
     pub fn next(&self) -> Option<Moment> {
-        let end = self.known.values().map(|stranger| end_of(&stranger.row)).min();
-        self.has_news.then_some(self.report_at).into_iter().chain(end).min()
+        self.has_news.then_some(self.report_at).into_iter().chain(self.expires_at).min()
     }
 }
 
