@@ -8,7 +8,8 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::connection::ConnHandle;
 use crate::id::ConnId;
-use crate::proto::event::CloseReason;
+use crate::proto::event::{CloseReason, Flow};
+use crate::time::Moment;
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 
@@ -27,6 +28,11 @@ impl Connections {
     /// The connections whose other end sends from another address than at the last call.
     pub fn moved(&mut self) -> Vec<(ConnId, SocketAddr)> {
         self.handles.iter_mut().filter_map(|(conn, handle)| Some((*conn, handle.moved_to()?))).collect()
+    }
+
+    /// What the transport reports of the connections since the last call, a second ago.
+    pub fn flows(&mut self, now: Moment) -> Vec<(ConnId, Flow)> {
+        self.handles.iter_mut().filter_map(|(conn, handle)| Some((*conn, handle.flow(now)?))).collect()
     }
 
     /// Queues a control message. Messages to connections that are gone are dropped.

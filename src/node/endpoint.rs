@@ -8,6 +8,7 @@ use std::time::Duration;
 use quinn::{ClientConfig, Endpoint, EndpointConfig, Runtime, ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::delivery::Counting;
 use super::socket::BoundedSocket;
 use crate::identity::place::DEFAULT_PORT;
 use crate::proto::limits::LOST_GRACE;
@@ -117,7 +118,7 @@ fn transport(keep_alive: Duration) -> Arc<TransportConfig> {
     transport.max_concurrent_uni_streams(UNI_STREAMS.into()).max_concurrent_bidi_streams(BIDI_STREAMS.into());
     transport.stream_receive_window(STREAM_WINDOW.into()).receive_window(CONNECTION_WINDOW.into());
     transport.send_window(CONNECTION_WINDOW.into());
-    transport.datagram_receive_buffer_size(None);
+    transport.datagram_receive_buffer_size(None).congestion_controller_factory(Arc::new(Counting::default()));
     let idle = VarInt::from_u32(IDLE.as_millis() as u32);
     transport.max_idle_timeout(Some(idle.into())).keep_alive_interval(Some(keep_alive)).initial_rtt(INITIAL_RTT);
     Arc::new(transport)

@@ -12,6 +12,7 @@ pub mod clock;
 mod connection;
 mod connections;
 mod counters;
+mod delivery;
 pub mod endpoint;
 pub mod home;
 mod interfaces;

@@ -49,8 +49,9 @@ const BACKLOG: u64 = 4096;
 const MAX_DIALS: usize = 128;
 /// Concurrent look-ups of host names for `\ping`. Each may keep a thread for as long as the system's resolver hangs.
 const MAX_LOOKUPS: usize = 16;
-/// Interval between checks whether the machine was suspended, and whether a peer sends from another address, which QUIC
-/// does not report: a direct path between two others may depend on it.
+/// Interval between checks of what neither the system nor QUIC reports: that the machine was suspended, that a
+/// connection has stalled, and that a peer sends from another address, on which a direct path between two others may
+/// depend.
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between saves of the current moment. What a kill loses ages this much later.
 const TICKS_PER_SAVE: u32 = 60;
@@ -260,6 +261,9 @@ impl Node {
         let now = self.shared.clock.now();
         if watch.woke(now) {
             self.handle(Input::Woke);
+        }
+        for (conn, flow) in self.connections.flows(now.moment) {
+            self.handle(Input::Flow { conn, flow });
         }
         for (conn, addr) in self.connections.moved() {
             self.handle(Input::Moved { conn, addr });

@@ -46,6 +46,13 @@ pub enum Input {
         /// The new address, canonical (no IPv4-mapped IPv6). QUIC may not have validated it yet.
         addr: SocketAddr,
     },
+    /// What the transport reports of a connection, at most once a second.
+    Flow {
+        /// The connection.
+        conn: ConnId,
+        /// Whether bytes arrive.
+        flow: Flow,
+    },
     /// A connection has ended, from either side. Follows every `Connected` exactly once.
     Closed {
         /// The connection.
@@ -106,6 +113,15 @@ pub enum Input {
     },
     /// This node's own announcements have stopped arriving on the local link.
     MulticastDeaf,
+}
+
+/// Whether what is sent on a connection arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Bytes arrive, as many as a thin link carries. Reported again each second, and once after `Stalled`.
+    Moving,
+    /// Nothing that was sent lately has arrived. The connection may recover.
+    Stalled,
 }
 
 /// A connection whose other end has proved its session key and its membership in the network.

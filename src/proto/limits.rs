@@ -53,15 +53,18 @@ pub const MAX_TELLERS: usize = 3;
 /// Connections of one session: it may race as many addresses as this node would.
 pub const MAX_CONNECTIONS_PER_SESSION: usize = MAX_DIALS_PER_SESSION;
 
-/// Time for both hellos: three retransmissions at an initial round-trip estimate of 100 ms, twice.
-pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+/// Time for both hellos: a kilobyte each way over a link of 9.6 kbit/s with a queue in front. The shell gives up sooner
+/// if nothing arrives.
+pub const HELLO_DEADLINE: Duration = Duration::from_secs(15);
+/// A session whose connection is lost while another one has proved its key has this long to send its hello there.
+pub const HELLO_GRACE: Duration = Duration::from_secs(5);
 /// Within this time, two crossing dials of one boot have both been answered: the dial time-out and a second.
 pub const CROSSING: Duration = Duration::from_secs(5);
 /// After its connection is lost, a session counts as lost unless it is back after this time: three handshakes at 30 %
 /// loss. With the idle time-out of the connection before it, a killed peer is shown as lost within 15 s
 /// (`docs/decisions.md`).
 pub const LOST_GRACE: Duration = Duration::from_secs(1);
-/// A neighbour that leaves a probe unanswered for this long is dialled in parallel. On the local link an answer takes a
+/// A neighbour that leaves a probe unanswered for this long, and for three round trips, is dialled in parallel. On the local link an answer takes a
 /// tenth of it; from far away only a handshake is wasted.
 pub const PROBE_PATIENCE: Duration = Duration::from_millis(250);
 

@@ -132,6 +132,7 @@ impl Core {
             Input::Control { conn, batch } => self.on_control(conn, batch),
             Input::Chat { conn, items } => self.on_chat(conn, items),
             Input::Moved { conn, addr } => self.on_moved(conn, addr),
+            Input::Flow { conn, flow } => self.on_flow(conn, flow),
             Input::Closed { conn, reason } => self.on_closed(conn, reason),
             Input::DialFailed { dial, failure } => self.on_dial_failed(dial, failure),
             Input::Sighted { boot, addr } => self.on_sighted(boot, addr),

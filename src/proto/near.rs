@@ -20,9 +20,11 @@ pub struct Near<'a> {
 }
 
 impl Near<'_> {
-    /// The live sessions of an addressee.
+    /// The connected sessions of an addressee, without those whose connection has stalled.
     pub fn at(&self, address: &Address) -> Vec<Peer> {
-        self.peers.connections.of_user(&self.people.user_at(address))
+        let mut at = self.peers.connections.of_user(&self.people.user_at(address));
+        at.retain(|peer| self.peers.connections.get(&peer.conn).is_some_and(|neighbour| !neighbour.stalled));
+        at
     }
 
     /// Connected relays and servers that are nearer to an addressee than this node, nearest first.

@@ -112,6 +112,11 @@ impl FrameBuf {
         self.at < self.bytes.len()
     }
 
+    /// Number of bytes that were not returned yet.
+    pub fn remaining(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
     /// The end of the current frame; `None` if it is not complete.
     fn end(&self) -> Result<Option<usize>, Malformed> {
         let rest = &self.bytes[self.at..];

@@ -20,5 +20,6 @@ mod kills;
 mod mail;
 mod multicast;
 mod presence;
+mod reach;
 mod storm;
 mod talk;

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use quinn::{Connection, Endpoint};
+use quinn::{Connecting, Connection, ConnectionError, Endpoint};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -45,7 +46,12 @@ async fn reach(
     let (config, answered) = shared.credentials.client_config(expect);
     let connecting =
         endpoint.connect_with(client_config(config), addr, tls::SERVER_NAME).map_err(|_| DialFailure::Unreachable)?;
-    let conn = match timeout(shared.limits.dial, connecting).await {
+    let conn = match timeout(shared.limits.handshake, complete(connecting, shared.limits.dial)).await {
+        Ok(None) => return Err(DialFailure::Unreachable),
+        Ok(Some(outcome)) => Ok(outcome),
+        Err(late) => Err(late),
+    };
+    let conn = match conn {
         Err(_) => return Err(DialFailure::Unreachable),
         Ok(Ok(conn)) => conn,
         Ok(Err(error)) => {
@@ -62,9 +68,18 @@ async fn reach(
     }
 }
 
+/// Completes a handshake. `None` if the other side does not answer within `patience`.
+async fn complete(mut connecting: Connecting, patience: Duration) -> Option<Result<Connection, ConnectionError>> {
+    let answered = timeout(patience, connecting.handshake_data()).await.ok()?.map(drop);
+    Some(match answered {
+        Ok(()) => connecting.await,
+        Err(error) => Err(error),
+    })
+}
+
 /// Classifies a failed handshake: a refusal is an answer, but a peer that is at its limit may have capacity later.
-fn failure_of(error: &quinn::ConnectionError) -> DialFailure {
-    use quinn::ConnectionError::*;
+fn failure_of(error: &ConnectionError) -> DialFailure {
+    use ConnectionError::*;
     match error {
         TransportError(_) | VersionMismatch => DialFailure::Stranger,
         ConnectionClosed(close) if close.error_code != quinn::TransportErrorCode::CONNECTION_REFUSED => {

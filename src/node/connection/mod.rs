@@ -9,7 +9,9 @@
 //! A requested close sends what is queued, waits until the peer's transport has received it, and then closes. A QUIC
 //! close alone would discard data in flight.
 mod dialling;
+mod patience;
 mod proving;
+mod pulse;
 mod rate;
 mod reading;
 mod writing;
@@ -30,12 +32,15 @@ use super::endpoint::canonical;
 use super::tls::Credentials;
 use crate::id::{BootId, ConnId, DialId};
 use crate::identity::network::{NetworkKey, Role};
-use crate::proto::event::{CloseReason, Connected, Input};
+use crate::proto::event::{CloseReason, Connected, Flow, Input};
+use crate::time::Moment;
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 use crate::wire::frame::StreamType;
 pub use dialling::dial;
+use patience::while_arriving;
 use proving::Proved;
+use pulse::Pulse;
 use rate::RateLimit;
 use reading::Frames;
 
@@ -50,11 +55,13 @@ const READ_BUDGET: usize = 256 * 1024;
 /// Time limits for a peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For the TLS handshake, and again for the proof.
+    /// For the TLS handshake: about 6 KiB, some of them sent twice, over a link of 9.6 kbit/s.
     pub handshake: Duration,
-    /// For a dial, until the TLS handshake is complete.
+    /// For a dial, until the other side answers. The rest of the TLS handshake has until `handshake`.
     pub dial: Duration,
-    /// For receiving one frame, from its first byte to its last.
+    /// For the proof, and again for the hello; longer while bytes arrive.
+    pub introduction: Duration,
+    /// For receiving one frame, from its first byte to its last, in addition to the time that its bytes may take.
     pub frame: Duration,
     /// For a peer to accept any more bytes: far longer than a hang it may survive.
     pub stall: Duration,
@@ -65,8 +72,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            handshake: Duration::from_secs(5),
+            handshake: Duration::from_secs(12),
             dial: Duration::from_secs(4),
+            introduction: Duration::from_secs(5),
             frame: Duration::from_secs(10),
             stall: Duration::from_secs(30),
             farewell: Duration::from_secs(1),
@@ -117,6 +125,7 @@ pub struct ConnHandle {
     conn: Connection,
     /// The address of the other end when it was last reported.
     addr: SocketAddr,
+    pulse: Pulse,
     pub control: mpsc::Sender<Box<Control>>,
     /// Created with the first item: most connections of a relay never carry one.
     chat: Option<mpsc::Sender<Box<Chat>>>,
@@ -138,7 +147,8 @@ impl ConnHandle {
         let (control, control_end) = mpsc::channel(QUEUE);
         let (start_chat, chat_end) = oneshot::channel();
         let (close, close_end) = oneshot::channel();
-        let handle = ConnHandle { conn, addr, control, chat: None, start_chat: Some(start_chat), close };
+        let pulse = Pulse::default();
+        let handle = ConnHandle { conn, addr, pulse, control, chat: None, start_chat: Some(start_chat), close };
         (handle, ConnQueues { control: control_end, chat: chat_end, close: close_end })
     }
 
@@ -146,6 +156,11 @@ impl ConnHandle {
     pub fn moved_to(&mut self) -> Option<SocketAddr> {
         let addr = canonical(self.conn.remote_address());
         (std::mem::replace(&mut self.addr, addr) != addr).then_some(addr)
+    }
+
+    /// Whether what is sent arrives. To be called once a second.
+    pub fn flow(&mut self, now: Moment) -> Option<Flow> {
+        self.pulse.check(&self.conn, now)
     }
 
     /// The queue of the chat stream, created on first use.
@@ -183,11 +198,11 @@ pub async fn accept_proved(conn: Connection, shared: &Shared) -> Option<NewConne
 }
 
 async fn prove_or_close(conn: &Connection, shared: &Shared, role: Role) -> Result<Proved, CloseCause> {
-    let outcome = timeout(shared.limits.handshake, proving::prove(conn, shared, role)).await;
+    let outcome = while_arriving(conn, shared.limits.introduction, proving::prove(conn, shared, role)).await;
     let cause = match outcome {
-        Ok(Ok(proved)) => return Ok(proved),
-        Ok(Err(cause)) => cause,
-        Err(_) => CloseCause::Stranger,
+        Some(Ok(proved)) => return Ok(proved),
+        Some(Err(cause)) => cause,
+        None => CloseCause::Stranger,
     };
     close_with(conn, shared, cause);
     Err(cause)
@@ -264,7 +279,7 @@ impl NewConnection {
         let (handle, ConnQueues { control, chat, close }) = ConnHandle::new(self.conn.clone(), connected.addr);
         slot.send(Event::Up { connected, handle });
         let mut writers = JoinSet::new();
-        writers.spawn(writing::control(control, self.proved.control_out, shared.clone()));
+        writers.spawn(writing::control(control, self.proved.control_out, self.conn.clone(), shared.clone()));
         let mut task = ConnectionTask {
             id,
             conn: self.conn,
@@ -421,7 +436,7 @@ impl ConnectionTask {
         let frames = Frames::new(stream, StreamType::Control, self.shared.limits.frame);
         let (id, conn, budget, shared) = (self.id, self.conn.clone(), self.budget.clone(), self.shared.clone());
         self.readers.spawn(async move {
-            let cause = reading::control(id, frames, &budget, &shared).await;
+            let cause = reading::control(id, &conn, frames, &budget, &shared).await;
             finished(cause, &conn, &shared).await
         });
     }

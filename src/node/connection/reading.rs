@@ -1,15 +1,16 @@
 //! Reading: bytes of a stream to frames, and frames to inputs.
 //!
 //! Data is read in chunks as large as available, so that many small frames cost one wake-up. At most one frame's cap
-//! and one chunk is held. A frame must be complete within its deadline.
+//! and one chunk is held. A frame must be complete within its deadline, which allows for the bytes that have arrived.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{ReadError, RecvStream};
+use quinn::{Connection, ReadError, RecvStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
+use super::patience::while_arriving;
 use super::rate::RateLimit;
 use super::{CloseCause, Event, Shared};
 use crate::id::ConnId;
@@ -23,20 +24,29 @@ const CHUNK: usize = 64 * 1024;
 /// messages.
 const MESSAGE: usize = 1024;
 
-/// Reads a control stream to its end, at a limited rate.
+/// Bytes a second at which a frame must arrive: a fifth of what a link of 9.6 kbit/s carries, because the other stream
+/// and other connections share it.
+const LEAST_RATE: f64 = 240.0;
+
+/// Reads a control stream to its end, at a limited rate. The first frame brings the hello.
 pub async fn control(
-    conn: ConnId,
+    id: ConnId,
+    conn: &Connection,
     mut frames: Frames,
     budget: &Arc<Semaphore>,
     shared: &Shared,
 ) -> Result<(), CloseCause> {
     let mut rate = RateLimit::new();
+    let begun = while_arriving(conn, shared.limits.introduction, frames.begin()).await;
+    if !begun.ok_or(CloseCause::Limits)?? {
+        return Ok(());
+    }
     while let Some(frame) = frames.next().await? {
         let slot = QueueSlot::reserve(frame, budget, shared).await?;
         let batch: ctl::Batch = decode(frame).map_err(|_| CloseCause::Protocol)?;
         let weight = batch.len().max(frame.len() / MESSAGE).max(1);
         let wait = rate.charge(weight, shared.clock.now().moment)?;
-        slot.send(Input::Control { conn, batch: batch.0 });
+        slot.send(Input::Control { conn: id, batch: batch.0 });
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -88,7 +98,8 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// `deadline` bounds one frame, from its first byte to its last.
+    /// `deadline` bounds one frame, from its first byte to its last, in addition to the time that its bytes take at
+    /// [`LEAST_RATE`].
     pub fn new(stream: RecvStream, kind: StreamType, deadline: Duration) -> Frames {
         Frames { stream, deadline, buffer: FrameBuf::new(kind) }
     }
@@ -99,17 +110,27 @@ impl Frames {
             if !self.buffer.is_inside() && !self.fill().await? {
                 return Ok(None);
             }
-            let deadline = self.deadline;
-            timeout(deadline, self.complete()).await.map_err(|_| CloseCause::Limits)??;
+            self.complete().await?;
         }
         self.buffer.next_frame().map_err(|_| CloseCause::Protocol)
     }
 
+    /// Waits for the first bytes of the stream; false if it ends instead.
+    pub async fn begin(&mut self) -> Result<bool, CloseCause> {
+        self.fill().await
+    }
+
+    /// Reads on until a frame is complete.
     async fn complete(&mut self) -> Result<(), CloseCause> {
+        let mut deadline = Instant::now() + self.deadline;
         while !self.has_frame()? {
-            if !self.fill().await? {
+            let before = self.buffer.remaining();
+            let filled = timeout_at(deadline, self.fill()).await.map_err(|_| CloseCause::Limits)?;
+            if !filled? {
                 return Err(CloseCause::Protocol);
             }
+            let arrived = self.buffer.remaining() - before;
+            deadline += Duration::from_secs_f64(arrived as f64 / LEAST_RATE);
         }
         Ok(())
     }

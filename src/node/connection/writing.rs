@@ -14,20 +14,21 @@ use crate::wire::control::{Control, MAX_BATCH};
 use crate::wire::encode;
 use crate::wire::frame::{HEADER, StreamType};
 
-/// Target size of a frame in bytes, also on the chat stream: a slow link must transfer it within the frame deadline.
-/// A single longer item is sent in a frame of its own.
+/// Target size of a frame in bytes, also on the chat stream, and of what is collected before it is passed to QUIC.
 const FRAME: usize = 64 * 1024;
-/// Bytes collected before they are passed to QUIC.
-const WRITE: usize = 64 * 1024;
+/// Target size of a frame on the thinnest link: an envelope with a short line. A single longer item is sent in a frame
+/// of its own.
+const THIN_FRAME: usize = 2 * 1024;
 
 /// Writes the control stream until its queue ends.
 pub async fn control(
     queue: mpsc::Receiver<Box<Control>>,
     stream: SendStream,
+    conn: Connection,
     shared: Arc<Shared>,
 ) -> Result<(), CloseCause> {
     let mut builder = FrameBuilder::new(StreamType::Control, MAX_BATCH);
-    drain(queue, stream, &mut builder, &shared).await
+    drain(queue, stream, &mut builder, &conn, &shared).await
 }
 
 /// Writes the chat stream, which is opened by the first item, until its queue ends.
@@ -41,17 +42,19 @@ pub async fn chat(
     let mut builder = FrameBuilder::new(StreamType::Chat, MAX_ITEMS);
     builder.bytes.push(StreamType::Chat as u8);
     builder.add(&first, &shared);
-    drain(queue, stream, &mut builder, &shared).await
+    drain(queue, stream, &mut builder, &conn, &shared).await
 }
 
 async fn drain<T: Serialize>(
     mut queue: mpsc::Receiver<Box<T>>,
     mut stream: SendStream,
     builder: &mut FrameBuilder,
+    conn: &Connection,
     shared: &Shared,
 ) -> Result<(), CloseCause> {
     loop {
-        while builder.bytes.len() < WRITE {
+        builder.target = bytes_per_second(conn).clamp(THIN_FRAME, FRAME);
+        while builder.bytes.len() < builder.target {
             let Ok(item) = queue.try_recv() else { break };
             builder.add(&item, shared);
         }
@@ -64,6 +67,13 @@ async fn drain<T: Serialize>(
     stream.finish().ok();
     stream.stopped().await.ok();
     Ok(())
+}
+
+/// What the path carries in a second, by its congestion window. A frame takes no longer, so that its items are not kept
+/// waiting for each other.
+fn bytes_per_second(conn: &Connection) -> usize {
+    let path = conn.stats().path;
+    (path.cwnd as f64 / path.rtt.as_secs_f64().max(0.001)) as usize
 }
 
 /// Writes all bytes. A peer that accepts nothing for `stall` exceeds its limits.
@@ -84,6 +94,8 @@ async fn write(stream: &mut SendStream, mut bytes: &[u8], stall: Duration) -> Re
 struct FrameBuilder {
     kind: StreamType,
     max_items: usize,
+    /// Bytes of a frame that is not to become longer.
+    target: usize,
     bytes: Vec<u8>,
     items: Vec<u8>,
     count: usize,
@@ -91,7 +103,7 @@ struct FrameBuilder {
 
 impl FrameBuilder {
     fn new(kind: StreamType, max_items: usize) -> FrameBuilder {
-        FrameBuilder { kind, max_items, bytes: Vec::new(), items: Vec::new(), count: 0 }
+        FrameBuilder { kind, max_items, target: FRAME, bytes: Vec::new(), items: Vec::new(), count: 0 }
     }
 
     fn add<T: Serialize>(&mut self, item: &T, shared: &Shared) {
@@ -101,7 +113,7 @@ impl FrameBuilder {
             tracing::error!(bytes = item.len(), "dropping an outgoing message that fits no frame");
             return;
         }
-        if self.count == self.max_items || self.items.len() + item.len() + 2 > FRAME {
+        if self.count == self.max_items || self.items.len() + item.len() + 2 > self.target {
             self.seal();
         }
         self.items.extend_from_slice(&item);

@@ -356,6 +356,13 @@ impl Outbox {
         due
     }
 
+    /// Puts off the resend for a session: what is under way to it moves.
+    pub fn postpone_resend(&mut self, to: &Address, session: &SessionId, now: Moment) {
+        if let Some(lane) = self.lanes.get_mut(&(*to, *session)) {
+            lane.resend = lane.resend.max(now + RESEND_FIRST);
+        }
+    }
+
     /// When messages are sent again next; `None` while no message waits.
     pub fn next(&self) -> Option<Moment> {
         let busy = self.queues.iter().filter(|(_, queue)| !queue.items.is_empty());

@@ -202,6 +202,13 @@ impl Handover {
         self.windows.values_mut().filter(over).map(|window| window.full_until = None).count() > 0
     }
 
+    /// Puts off the resend to a neighbour: what is under way to it moves.
+    pub fn postpone_resend(&mut self, session: &SessionId, now: Moment) {
+        if let Some(window) = self.windows.get_mut(session) {
+            window.resend_at = window.resend_at.max(now + RESEND_FIRST);
+        }
+    }
+
     /// Queues envelopes in flight again that were not answered in time, and returns the neighbours.
     pub fn take_resends(&mut self, now: Moment) -> Vec<SessionId> {
         let mut due = Vec::new();

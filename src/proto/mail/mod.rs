@@ -95,6 +95,11 @@ impl Mail {
         self.budgets.sealed_again.draw(user, now)
     }
 
+    /// Puts off the resend to a neighbour: what is under way to it moves.
+    pub fn postpone_resend(&mut self, session: &SessionId, now: Moment) {
+        self.handover.postpone_resend(session, now);
+    }
+
     /// When something is due here.
     pub fn next(&self) -> Option<Moment> {
         [self.custody.next(), self.handover.next(), self.watchdog.next()].into_iter().flatten().min()

@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::id::{BootId, ConnId, SessionId, UserId};
 use rand_core::Rng;
@@ -47,6 +48,10 @@ pub struct Neighbour {
     pub used: Option<Moment>,
     /// Number of bad records it has brought.
     pub strikes: u32,
+    /// What is sent on it does not arrive at present.
+    pub stalled: bool,
+    /// Round-trip time of the handshake.
+    pub rtt: Duration,
     /// The probe it has not answered yet.
     pub probe: Option<Probe>,
     /// Connections to close when this one is up.
@@ -84,6 +89,8 @@ pub struct Probe {
     pub asked: Moment,
     /// When the session is dialled next.
     pub redial: Moment,
+    /// It was dialled already.
+    pub dialled: bool,
 }
 
 /// All connections.
@@ -336,11 +343,11 @@ impl Connections {
     /// then brought forward.
     pub fn probe(&mut self, conn: &ConnId, now: Moment) -> bool {
         let Some(neighbour) = self.conns.get_mut(conn) else { return false };
-        let redial = now + PROBE_PATIENCE;
+        let redial = now + PROBE_PATIENCE.max(3 * neighbour.rtt);
         match &mut neighbour.probe {
             Some(probe) => probe.redial = probe.redial.min(redial),
             None => {
-                neighbour.probe = Some(Probe { asked: now, redial });
+                neighbour.probe = Some(Probe { asked: now, redial, dialled: false });
                 self.with_deadline.insert(*conn);
                 return true;
             }
@@ -363,6 +370,7 @@ impl Connections {
             let Some(neighbour) = self.conns.get_mut(conn) else { continue };
             if let Some(probe) = neighbour.probe.as_mut().filter(|probe| probe.redial <= now) {
                 probe.redial = now + now.since(probe.asked);
+                probe.dialled = true;
                 doubted.push(neighbour.session);
             }
         }
@@ -371,8 +379,7 @@ impl Connections {
 
     /// Whether a connection that claims this boot id has an unanswered probe for which it was dialled.
     pub fn is_unresponsive(&self, boot: &BootId) -> bool {
-        let doubted = |probe: Probe| probe.redial.since(probe.asked) > PROBE_PATIENCE;
-        self.conns.values().any(|conn| conn.boot == *boot && conn.probe.is_some_and(doubted))
+        self.conns.values().any(|conn| conn.boot == *boot && conn.probe.is_some_and(|probe| probe.dialled))
     }
 
     /// When the next hello or probe is overdue.

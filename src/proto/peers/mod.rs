@@ -4,7 +4,8 @@
 //! addresses, [`dials`] bounds what is dialled, [`joining`] keeps what people know about the nodes given by `--bootstrap`,
 //! [`nearby`] who is seen on the local link, and [`hearsay`] what neighbours there tell of others. A connection comes up, is
 //! introduced and ends in `on_connection`; `on_dial`, `on_sighting` and `on_hearsay` handle dials, sightings and what is told,
-//! `on_moved` changes of a neighbour's address; `on_strangers` decides to which strangers this node keeps connections.
+//! `on_moved` changes of a neighbour's address, `on_flow` connections that have stalled; `on_strangers` decides to which
+//! strangers this node keeps connections.
 
 pub mod connections;
 pub mod dials;
@@ -14,6 +15,7 @@ pub mod nearby;
 mod on_bootstrap;
 mod on_connection;
 mod on_dial;
+mod on_flow;
 mod on_forget;
 mod on_hearsay;
 mod on_moved;

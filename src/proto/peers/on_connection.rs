@@ -8,7 +8,7 @@ use crate::identity::{Checked, Refused};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::{CloseReason, Connected, Output};
-use crate::proto::limits::{AWAY, HELLO_DEADLINE, LOST_GRACE, REFUSED_PAUSE, SETTLED};
+use crate::proto::limits::{AWAY, HELLO_GRACE, LOST_GRACE, REFUSED_PAUSE, SETTLED};
 use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
 use crate::proto::peers::connections::{Chosen, Neighbour, Remaining, Verdict};
@@ -63,6 +63,8 @@ impl Core {
             chosen: chosen_by(dial.as_ref()),
             used: None,
             strikes: 0,
+            stalled: false,
+            rtt: new.rtt,
             probe: None,
             replaces: Vec::new(),
             handed_back: 0,
@@ -341,7 +343,7 @@ impl Core {
         self.route_all_to(&to);
         self.forget_relay(&session);
         // A session that has answered a handshake meanwhile gets time to send its hello.
-        let grace_period = if self.peers.connections.has(&session) { HELLO_DEADLINE } else { LOST_GRACE };
+        let grace_period = if self.peers.connections.has(&session) { HELLO_GRACE } else { LOST_GRACE };
         self.presence.online.connection_lost(&session, self.cx.now.moment + grace_period);
         self.presence.online.witness_lost(&session, self.cx.now.moment);
         if self.cx.now.moment.since(since) > SETTLED {

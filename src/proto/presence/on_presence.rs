@@ -240,7 +240,7 @@ impl Core {
     }
 
     /// Notifies the interfaces of a change.
-    fn notify_presence(&mut self, session: SessionId, id: UserId, change: Change) {
+    pub(in crate::proto) fn notify_presence(&mut self, session: SessionId, id: UserId, change: Change) {
         let user = self.people.users.handle(&id);
         let notice = match change {
             Change::Online(via) => Notice::Online { user, id, session, via },

@@ -31,6 +31,8 @@ struct Reached {
     user: UserId,
     since: Moment,
     direct: bool,
+    /// Nothing arrives on its connection at present, so others are the better path.
+    stalled: bool,
     /// Neighbours that are connected with it.
     witnesses: BTreeSet<SessionId>,
     /// What the interfaces show.
@@ -40,6 +42,7 @@ struct Reached {
 impl Reached {
     fn via(&self) -> Option<Via> {
         match (self.direct, self.witnesses.is_empty()) {
+            (true, false) if self.stalled => Some(Via::Relayed),
             (true, _) => Some(Via::Direct),
             (false, false) => Some(Via::Relayed),
             (false, true) => None,
@@ -83,7 +86,7 @@ impl Online {
 
     /// Records that a session is connected with this node.
     pub fn set_connected(&mut self, session: SessionId, user: UserId, now: Moment) -> Change {
-        self.change(session, user, now, |online| online.direct = true)
+        self.change(session, user, now, |online| (online.direct, online.stalled) = (true, false))
     }
 
     /// Records that a neighbour reports a session as connected.
@@ -98,7 +101,14 @@ impl Online {
     fn change(&mut self, session: SessionId, user: UserId, now: Moment, how: impl FnOnce(&mut Reached)) -> Change {
         let new = !self.online.contains_key(&session);
         self.lost.remove(&session);
-        let fresh = || Reached { user, since: now, direct: false, witnesses: BTreeSet::new(), shown: Via::Relayed };
+        let fresh = || Reached {
+            user,
+            since: now,
+            direct: false,
+            stalled: false,
+            witnesses: BTreeSet::new(),
+            shown: Via::Relayed,
+        };
         let online = self.online.entry(session).or_insert_with(fresh);
         how(online);
         let Some(via) = online.via() else { return Change::Unchanged };
@@ -114,6 +124,18 @@ impl Online {
             (true, _) => Change::Online(via),
             (false, false) => Change::Path(via),
             (false, true) => Change::Unchanged,
+        }
+    }
+
+    /// Records whether the connection of a session has stalled.
+    pub fn set_stalled(&mut self, session: &SessionId, stalled: bool) -> Change {
+        let Some(online) = self.online.get_mut(session).filter(|online| online.direct) else {
+            return Change::Unchanged;
+        };
+        online.stalled = stalled;
+        match online.via() {
+            Some(via) if std::mem::replace(&mut online.shown, via) != via => Change::Path(via),
+            _ => Change::Unchanged,
         }
     }
 
@@ -238,6 +260,17 @@ mod tests {
         assert_eq!(presence.overdue(later), [(BOB, USER, Change::Path(Via::Relayed))]);
         presence.witness_lost(&CAROL, later);
         assert_eq!(presence.overdue(later + LOST_GRACE), [(BOB, USER, Change::Lost)]);
+    }
+
+    #[test]
+    fn while_its_connection_stalls_a_session_is_reached_through_its_witness_if_it_has_one() {
+        let mut presence = Online::default();
+        presence.set_connected(BOB, USER, Moment(0));
+        assert_eq!(presence.set_stalled(&BOB, true), Change::Unchanged, "nobody else reaches it");
+        assert_eq!(presence.add_witness(BOB, USER, CAROL, Moment(0)), Change::Path(Via::Relayed));
+        assert_eq!(presence.set_stalled(&BOB, false), Change::Path(Via::Direct));
+        presence.set_stalled(&BOB, true);
+        assert_eq!(presence.set_connected(BOB, USER, Moment(0)), Change::Path(Via::Direct), "by another connection");
     }
 
     #[test]

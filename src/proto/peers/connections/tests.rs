@@ -17,6 +17,8 @@ fn neighbour(session: SessionId, boot: u64, dialled: bool, since: Moment) -> Nei
         chosen: Chosen::No,
         used: None,
         strikes: 0,
+        stalled: false,
+        rtt: Duration::ZERO,
         probe: None,
         replaces: Vec::new(),
         handed_back: 0,
