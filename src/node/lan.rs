@@ -20,6 +20,7 @@ mod announcement;
 mod budget;
 mod links;
 mod listener;
+mod memberships;
 mod multicast_check;
 pub mod packet;
 mod responder;
@@ -38,12 +39,14 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::clock::random;
 use super::connection::Event;
 use super::counters::Counters;
+use crate::handle::NodeMessage;
 use crate::id::BootId;
 use crate::identity::network::NetworkKey;
 use crate::proto::event::Input;
+use crate::proto::notice::{Notice, WarningCode};
 use announcement::Announcement;
 use budget::TokenBucket;
-use links::{Index, Links};
+use links::{Changes, Index, Links};
 use listener::{Listener, Query};
 use responder::Responder;
 use sightings::Sightings;
@@ -78,6 +81,9 @@ const RETRY: Duration = Duration::from_secs(30);
 /// repeats them.
 const MAX_PENDING: usize = 2048;
 
+/// Interfaces that a warning names.
+const MAX_NAMED: usize = 5;
+
 /// The configuration of the local link.
 pub(super) struct Lan {
     /// The boot id to announce.
@@ -90,6 +96,8 @@ pub(super) struct Lan {
     pub mdns_port: u16,
     /// The current interfaces, from [`super::interfaces::watch`].
     pub interfaces: watch::Receiver<Vec<Interface>>,
+    /// Receives warnings.
+    pub ui: mpsc::UnboundedSender<NodeMessage>,
 }
 
 impl Lan {
@@ -141,6 +149,8 @@ struct Driver {
     /// Inputs for the core.
     pending: VecDeque<Input>,
     interfaces: watch::Receiver<Vec<Interface>>,
+    ui: mpsc::UnboundedSender<NodeMessage>,
+    warned_of_left_out: bool,
     counters: Arc<Counters>,
 }
 
@@ -159,6 +169,8 @@ impl Driver {
             next_round: now + round(ROUND, 0),
             pending: VecDeque::new(),
             interfaces: lan.interfaces,
+            ui: lan.ui,
+            warned_of_left_out: false,
             counters,
         }
     }
@@ -217,7 +229,8 @@ impl Driver {
 
     fn follow_interfaces(&mut self) {
         let now = Instant::now();
-        let changed = self.links.update(&self.interfaces.borrow_and_update());
+        let Changes { changed, left_out } = self.links.update(&self.interfaces.borrow_and_update());
+        self.warn_of_left_out(&left_out);
         self.schedules.retain(|index, _| self.links.get(*index).is_some());
         for index in changed {
             self.schedules.entry(index).or_default().burst = Some((now + response_delay(), 0));
@@ -227,6 +240,21 @@ impl Driver {
         }
         let inputs = self.listener.sightings.retain_attached(|sender| !self.links.of_sender(sender).is_empty(), now);
         self.enqueue(inputs);
+    }
+
+    /// Warns once, until all links are joined again.
+    fn warn_of_left_out(&mut self, left_out: &[String]) {
+        let warned = std::mem::replace(&mut self.warned_of_left_out, !left_out.is_empty());
+        if left_out.is_empty() || warned {
+            return;
+        }
+        let names = left_out.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if left_out.len() > MAX_NAMED { " and others" } else { "" };
+        let message = format!(
+            "there are too many interfaces for multicast: others may not be found on {names}{more}; use \\ping HOST or --bootstrap"
+        );
+        let notice = Notice::Warning { code: WarningCode::Multicast, message, user: None };
+        self.ui.send(NodeMessage::Notice { line: None, notice }).ok();
     }
 
     /// When [`Driver::on_timer`] is due.
@@ -332,7 +360,7 @@ impl Driver {
         if is_own && query.lists_us && self.any_real(&links) {
             self.listener.multicast_check.received();
         }
-        let ignored_by_responder = self.responder.is_none() || query.is_unusual;
+        let ignored_by_responder = self.responder.is_none() || query.is_unusual || self.links.exceed_responder();
         if from.port() != self.mdns_port {
             if query.wants_answer && ignored_by_responder {
                 self.answer_legacy(from, query, now);

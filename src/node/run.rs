@@ -158,7 +158,8 @@ impl Parts {
             tasks.spawn(bootstrap::resolve(target, events.clone(), to_ui.clone()));
         }
         let lan = self.config.lan.map(|mdns_port| {
-            let lan = Lan { boot, network: self.config.network, port: local.port(), mdns_port, interfaces: seen };
+            let (network, port, ui) = (self.config.network, local.port(), to_ui.clone());
+            let lan = Lan { boot, network, port, mdns_port, interfaces: seen, ui };
             let (leave, left) = oneshot::channel();
             (leave, tokio::spawn(lan.run(events, shared.counters.clone(), left)))
         });

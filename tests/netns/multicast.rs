@@ -190,3 +190,49 @@ fn a_legacy_resolver_that_queries_from_another_port_is_answered_by_unicast() {
         assert!(items.iter().any(|item| matches!(item, Item::Record(Record { data: Data::Srv { port: PORT }, .. }))));
     });
 }
+
+/// Adds many interfaces with a carrier to a host, and then its connection with a switch.
+fn with_many_interfaces(field: &Field, host: &str) {
+    field.host(host);
+    field.without_ipv6(host);
+    for n in 0..15 {
+        let (one, other) = (format!("a{n}"), format!("b{n}"));
+        field.on(
+            host,
+            &format!("ip link add {one} type veth peer {other}; ip link set {one} up; ip link set {other} up"),
+        );
+        field.address(host, &one, &format!("10.100.{n}.1/24"));
+        field.address(host, &other, &format!("10.101.{n}.1/24"));
+    }
+    field.plug(host, "eth0", "lan");
+    field.address(host, "eth0", "10.0.0.1/24");
+}
+
+#[test]
+fn a_host_with_more_interfaces_than_a_socket_has_memberships_finds_others_on_the_last_one() {
+    in_a_field(|field| {
+        field.switch("lan");
+        with_many_interfaces(field, "alice");
+        let mut alice = field.node("alice");
+        field.desk("bob", "lan", "10.0.0.2/24");
+        let mut bob = field.node("bob");
+        befriend(&mut alice, &mut bob);
+        talk(&mut alice, &mut bob, "now");
+        // 224.0.0.251 in the order of the kernel.
+        let joined = field.on("alice", "grep -c FB0000E0 /proc/self/net/igmp");
+        assert_eq!(joined.trim(), "32", "thirty-one and loopback");
+        let events = crate::talk::ends_with_nothing_left(alice);
+        assert!(events.iter().all(|event| event["code"] != "multicast"), "{events:?}");
+    });
+}
+
+#[test]
+fn a_node_that_cannot_join_on_all_interfaces_warns_and_names_one() {
+    in_a_field(|field| {
+        field.switch("lan");
+        with_many_interfaces(field, "alice");
+        field.on("alice", "echo 1 > /proc/sys/net/ipv4/igmp_max_memberships");
+        let warning = field.node("alice").event_with("warning", "code", "multicast");
+        assert!(warning["message"].as_str().is_some_and(|text| text.contains("too many interfaces")), "{warning}");
+    });
+}

@@ -3,13 +3,15 @@
 //! The link of a packet is derived from its source address, on every platform. An IPv6 link-local address has a scope. Any
 //! other address must be within a prefix of an interface (RFC 6762 §11); otherwise the packet is not from a link of ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use if_addrs::{IfAddr, Interface};
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
+
+use super::memberships::{Group, Memberships, Outcome};
 
 /// The IPv4 multicast group of mDNS (RFC 6762 §3).
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
@@ -21,6 +23,9 @@ const TTL: u32 = 255;
 const RECEIVE_BUFFER: usize = 1 << 20;
 /// Maximum number of IPv4 subnets of one link to send to.
 const MAX_SUBNETS: usize = 4;
+
+/// Memberships of IPv4 groups that Linux allows a socket unless configured otherwise.
+const MEMBERSHIPS: usize = 20;
 
 /// The index of an interface.
 pub type Index = u32;
@@ -64,8 +69,19 @@ pub struct Links {
     v6: Option<UdpSocket>,
     port: u16,
     links: BTreeMap<Index, Link>,
-    /// On which interfaces the groups are joined, by IPv4 and by IPv6.
-    joined: BTreeMap<Index, (bool, bool)>,
+    joined_v4: Memberships,
+    joined_v6: Memberships,
+    /// There are more interfaces than one socket can have memberships of.
+    many: bool,
+}
+
+/// What has changed with the interfaces.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The links that are new or have changed addresses.
+    pub changed: Vec<Index>,
+    /// The names of interfaces on which a group could not be joined because there are too many.
+    pub left_out: Vec<String>,
 }
 
 impl Links {
@@ -73,44 +89,55 @@ impl Links {
     pub fn open(port: u16) -> io::Result<Links> {
         let v4 = bind(Domain::IPV4, (Ipv4Addr::UNSPECIFIED, port).into());
         let v6 = bind(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, port).into());
-        match (v4, v6) {
-            (Err(error), Err(_)) => Err(error),
-            (v4, v6) => Ok(Links { v4: v4.ok(), v6: v6.ok(), port, links: BTreeMap::new(), joined: BTreeMap::new() }),
-        }
+        let (v4, v6) = match (v4, v6) {
+            (Err(error), Err(_)) => return Err(error),
+            (v4, v6) => (v4.ok(), v6.ok()),
+        };
+        let (joined_v4, joined_v6) = (Memberships::new(Group::V4(GROUP_V4)), Memberships::new(Group::V6(GROUP_V6)));
+        Ok(Links { v4, v6, port, links: BTreeMap::new(), joined_v4, joined_v6, many: false })
     }
 
-    /// Updates the links and joins the groups on them. Returns the links that are new or have changed addresses.
-    pub fn update(&mut self, interfaces: &[Interface]) -> Vec<Index> {
+    /// Updates the links and joins the groups on them, in the order of the interfaces.
+    pub fn update(&mut self, interfaces: &[Interface]) -> Changes {
         let now = links(interfaces);
-        let gone: Vec<Index> = self.joined.keys().filter(|index| !now.contains_key(index)).copied().collect();
+        let gone: Vec<Index> = self.links.keys().filter(|index| !now.contains_key(index)).copied().collect();
         gone.into_iter().for_each(|index| self.leave(index));
         let changed = now.iter().filter(|(index, link)| self.links.get(index) != Some(link));
         let changed = changed.map(|(index, _)| *index).collect();
         self.links = now;
-        for (index, link) in &self.links {
-            let joined = self.joined.entry(*index).or_default();
-            let wanted = (!link.subnets().is_empty(), link.has_ipv6());
-            if let Some(socket) = self.v4.as_ref().filter(|_| wanted.0 && !joined.0) {
-                joined.0 = is_joined(
-                    SockRef::from(socket).join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(*index)),
-                );
-            }
-            if let Some(socket) = self.v6.as_ref().filter(|_| wanted.1 && !joined.1) {
-                joined.1 = is_joined(socket.join_multicast_v6(&GROUP_V6, *index));
-            }
-        }
-        changed
+        let indexes: BTreeSet<Option<Index>> = interfaces.iter().map(|interface| interface.index).collect();
+        self.many = indexes.len() > MEMBERSHIPS;
+        let mut left_out: Vec<String> = interfaces
+            .iter()
+            .filter(|interface| !self.join(interface))
+            .map(|interface| interface.name.clone())
+            .collect();
+        left_out.dedup();
+        Changes { changed, left_out }
     }
 
-    /// Leaves the groups on an interface. Fails silently if the interface is gone, because the system has left them then.
+    /// Joins the groups on the link of an interface. Returns `false` if there are too many memberships.
+    fn join(&mut self, interface: &Interface) -> bool {
+        let Some((index, link)) = interface.index.and_then(|index| Some((index, self.links.get(&index)?))) else {
+            return true;
+        };
+        let by_v4 = self.v4.as_ref().filter(|_| !link.subnets().is_empty());
+        let by_v6 = self.v6.as_ref().filter(|_| link.has_ipv6());
+        let v4 = by_v4.map(|socket| self.joined_v4.join(socket, index));
+        let v6 = by_v6.map(|socket| self.joined_v6.join(socket, index));
+        ![v4, v6].contains(&Some(Outcome::Full))
+    }
+
+    /// Leaves the groups on an interface.
     fn leave(&mut self, index: Index) {
-        let Some((v4, v6)) = self.joined.remove(&index) else { return };
-        if let Some(socket) = self.v4.as_ref().filter(|_| v4) {
-            SockRef::from(socket).leave_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index)).ok();
-        }
-        if let Some(socket) = self.v6.as_ref().filter(|_| v6) {
-            socket.leave_multicast_v6(&GROUP_V6, index).ok();
-        }
+        self.v4.iter().for_each(|socket| self.joined_v4.leave(socket, index));
+        self.v6.iter().for_each(|socket| self.joined_v6.leave(socket, index));
+    }
+
+    /// Whether there are more interfaces than the responder can have memberships of: it joins by a single socket, in an order
+    /// of its own, and does not answer where it has failed.
+    pub fn exceed_responder(&self) -> bool {
+        self.many
     }
 
     /// The link of an interface.
@@ -211,17 +238,6 @@ impl Links {
 fn log_failure(sent: io::Result<usize>) {
     if let Err(error) = sent {
         tracing::trace!(%error, "cannot send an mDNS packet");
-    }
-}
-
-/// Whether a group is joined after an attempt. `AddrInUse` means that it already was.
-fn is_joined(joined: io::Result<()>) -> bool {
-    match joined {
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-            tracing::debug!(%error, "cannot join the mDNS group on an interface");
-            false
-        }
-        _ => true,
     }
 }
 
@@ -329,12 +345,12 @@ mod tests {
     #[tokio::test]
     async fn a_link_with_changed_addresses_is_reported_and_an_interface_that_is_down_is_ignored() {
         let mut links = attached(&[interface(2, "10.0.0.1", 24)]).await;
-        assert_eq!(links.update(&[interface(2, "10.0.0.1", 24)]), [0; 0]);
-        assert_eq!(links.update(&[interface(2, "10.0.7.1", 24), interface(3, "10.0.1.1", 24)]), [2, 3]);
+        assert_eq!(links.update(&[interface(2, "10.0.0.1", 24)]).changed, [0; 0]);
+        assert_eq!(links.update(&[interface(2, "10.0.7.1", 24), interface(3, "10.0.1.1", 24)]).changed, [2, 3]);
         for oper_status in [IfOperStatus::Down, IfOperStatus::Unknown] {
             links.update(&[Interface { oper_status, ..interface(2, "10.0.7.1", 24) }]);
             assert_eq!(links.iter().count(), 0);
-            assert_eq!(links.update(&[interface(2, "10.0.7.1", 24)]), [2], "it is new again");
+            assert_eq!(links.update(&[interface(2, "10.0.7.1", 24)]).changed, [2], "it is new again");
         }
     }
 
