@@ -40,6 +40,7 @@ use super::clock::random;
 use super::connection::Event;
 use super::counters::Counters;
 use crate::handle::NodeMessage;
+use crate::handle::notices::NoticeSender;
 use crate::id::BootId;
 use crate::identity::network::NetworkKey;
 use crate::proto::event::Input;
@@ -97,7 +98,7 @@ pub(super) struct Lan {
     /// The current interfaces, from [`super::interfaces::watch`].
     pub interfaces: watch::Receiver<Vec<Interface>>,
     /// Receives warnings.
-    pub ui: mpsc::UnboundedSender<NodeMessage>,
+    pub ui: NoticeSender,
 }
 
 impl Lan {
@@ -149,7 +150,7 @@ struct Driver {
     /// Inputs for the core.
     pending: VecDeque<Input>,
     interfaces: watch::Receiver<Vec<Interface>>,
-    ui: mpsc::UnboundedSender<NodeMessage>,
+    ui: NoticeSender,
     warned_of_left_out: bool,
     counters: Arc<Counters>,
 }
