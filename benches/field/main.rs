@@ -12,6 +12,7 @@ mod cost;
 mod figures;
 mod islands;
 mod meeting;
+mod nat;
 mod outage;
 mod process;
 mod scene;
@@ -22,6 +23,8 @@ mod chain;
 mod field;
 #[path = "../../tests/program/mod.rs"]
 mod program;
+#[path = "../../tests/netns/street.rs"]
+mod street;
 #[path = "../../tests/netns/talk.rs"]
 mod talk;
 
@@ -53,7 +56,7 @@ const fn scenario(name: &'static str, kind: Kind, run: fn(&Field) -> Figures, wh
     Scenario { name, what, kind, run }
 }
 
-const SCENARIOS: [Scenario; 26] = [
+const SCENARIOS: [Scenario; 32] = [
     scenario("newcomer", Kind::Quiet, meeting::newcomer, "started on a link with four people: start → line shown"),
     scenario("message", Kind::Quiet, cost::message, "one line at a time, typed → shown and stored"),
     scenario("thousand", Kind::Quiet, cost::thousand, "a thousand lines typed at once → all shown"),
@@ -138,6 +141,22 @@ const SCENARIOS: [Scenario; 26] = [
     scenario("line5", Kind::Quiet, |field| islands::line(field, 5), "the same with five"),
     scenario("line10", Kind::Quiet, |field| islands::line(field, 10), "the same with ten"),
     scenario("mule", Kind::Usual, islands::mule, "ten lines carried by a mobile relay: plugged in there → all shown"),
+    scenario("natkept", Kind::Usual, nat::kept, "both behind NAT that keeps ports, a server: start → first lines"),
+    scenario("natrandom", Kind::Usual, nat::random, "the same behind NAT with random ports (symmetric)"),
+    scenario("natcgn", Kind::Usual, nat::provider, "the same, one of them behind two NATs in a row that keep ports"),
+    scenario("natrest", Kind::Usual, nat::forgetful, "NAT time-outs of 20 s, a minute of rest → five lines each way"),
+    scenario(
+        "natserver",
+        Kind::Usual,
+        nat::server_killed,
+        "server killed for 20 s: started again → both connected with it; five lines each way",
+    ),
+    scenario(
+        "natmoved",
+        Kind::Usual,
+        nat::renumbered,
+        "NAT without uplink for 5 s, then another address → direct again; five lines each way",
+    ),
     scenario(
         "joined600",
         Kind::Long,
