@@ -14,6 +14,7 @@ mod addressing;
 mod cables;
 mod chain;
 mod field;
+mod hall;
 mod horizon;
 mod islands;
 mod kills;
