@@ -132,7 +132,7 @@ impl DropReason {
             DropReason::FindOverBudget => "find over the budget of its asker",
             DropReason::FindSeen => "find seen before, or beyond the bound",
             DropReason::HearsayOffLink => "word of the local link from somebody who is not on it",
-            DropReason::HearsayUnasked => "record of the local link that was not asked for",
+            DropReason::HearsayUnasked => "record of a node that the local link does not show, or that is known",
             DropReason::HearsayUnsound => "records of the local link that do not belong together",
             DropReason::IntroductionOverBudget => "introduction over the budget of its introducer",
             DropReason::LinesUnanswered => "envelope not acknowledged, sent again",

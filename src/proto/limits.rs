@@ -45,10 +45,10 @@ pub const MAX_SUBSTITUTES: usize = 8;
 pub const HEARSAY_PAUSE: Duration = Duration::from_millis(200);
 /// A neighbour that was asked for records and has not answered within this time is given up for them.
 pub const HEARSAY_PATIENCE: Duration = Duration::from_secs(3);
-/// Marks of unknown nodes that are remembered, of 100 bytes each.
-pub const MAX_MARKS: usize = MAX_SIGHTINGS;
-/// Neighbours remembered as holding the records of a node.
-pub const MAX_TELLERS: usize = 3;
+/// Marks of unknown nodes that are remembered of one neighbour: those of a hall of a thousand. Each takes about 50 bytes.
+pub const MAX_MARKS: usize = 1_024;
+/// Neighbours of which marks are remembered: more than a node keeps connections to on a link.
+pub const MAX_TELLERS: usize = 32;
 
 /// Connections of one session: it may race as many addresses as this node would.
 pub const MAX_CONNECTIONS_PER_SESSION: usize = MAX_DIALS_PER_SESSION;

@@ -44,7 +44,8 @@ pub struct Settings {
     pub delay: (Duration, Duration),
     /// Packet loss in percent. QUIC retransmits, so loss shows as delay.
     pub loss: u8,
-    /// Percentage of announcements on a local link that do not arrive at a listener.
+    /// Percentage of multicast packets on a local link that do not arrive at a listener. An announcement takes two, over IPv4
+    /// and over IPv6.
     pub sightings_lost: u8,
     /// Percentage of frames that arrive twice, except hellos. QUIC does not duplicate, but a peer may repeat itself.
     pub twice: u8,

@@ -131,3 +131,20 @@ fn mobile_relays_deliver_within_a_day_where_direct_delivery_often_would_not() {
     assert_all(&reports, "direct_in_a_day", |share| share <= 0.8);
     assert_all(&reports, "carried_copies", |copies| copies <= 8.0);
 }
+
+#[test]
+fn in_a_hall_each_lists_all_others_and_the_cost_of_rest_does_not_grow_with_their_number() {
+    let halls: Vec<Report> =
+        [10, 30, 90].into_iter().flat_map(|nodes| each(1..2, nodes, Scenario::Hall, |p| p)).collect();
+    assert_all(&halls, "listed_ms", |listed| listed <= 30_000.0);
+    assert_all(&halls, "lines_arrived", |share| share == 1.0);
+    assert_all(&halls, "rest_bytes", |rate| rate <= 500.0);
+    assert_all(&halls, "hall_connections", |count| count <= 14.0);
+}
+
+#[test]
+fn hostile_identities_on_a_few_addresses_keep_nobody_from_being_listed_or_heard() {
+    let sieges = each(1..2, 12, Scenario::Siege, |params| params);
+    assert_all(&sieges, "listed_ms", |listed| listed <= 30_000.0);
+    assert_all(&sieges, "lines_arrived", |share| share == 1.0);
+}

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::proto::limits::MAX_SIGHTINGS;
+
 /// Packets per second accepted from one address. A host with a dozen nodes and other mDNS services sends about ten when all
 /// of them start together.
 const PER_SECOND: f64 = 50.0;
@@ -19,7 +21,7 @@ const TOTAL_PER_SECOND: f64 = 4000.0;
 /// The largest burst of packets accepted from all addresses together.
 const TOTAL_BURST: f64 = 4000.0;
 /// Number of addresses with a budget of their own. All further addresses share one budget.
-const MAX_SENDERS: usize = 1024;
+const MAX_SENDERS: usize = MAX_SIGHTINGS;
 /// Minimum time between two removals of idle senders.
 const SWEEP: Duration = Duration::from_secs(1);
 

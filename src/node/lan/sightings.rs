@@ -22,9 +22,8 @@ use super::packet::{Data, Record, text};
 use crate::id::BootId;
 use crate::identity::network::NetworkKey;
 use crate::proto::event::Input;
+use crate::proto::limits::MAX_SIGHTINGS;
 
-/// Maximum number of announcements. Four times the number of nodes that one link reasonably has.
-const MAX_SIGHTINGS: usize = 1024;
 /// Maximum number of announcements per address. More than the number of nodes on one host.
 const MAX_PER_SENDER: usize = 32;
 /// New announcements per address and second, in addition to a burst of [`MAX_PER_SENDER`]. Allows for a node that is

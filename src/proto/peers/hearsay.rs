@@ -3,7 +3,8 @@
 //! Neighbours that see each other on a link tell each other of which nodes there they hold records: by *marks*, each a hash of
 //! a boot id, all of them when they meet and new ones a moment after they are learned. A node that sees the announcement of a
 //! boot id and does not know whose it is asks one of the neighbours that have told of its mark. It asks by the boot id itself,
-//! which only those who see the announcement know, so nothing is told to nodes that are not on the link.
+//! which only those who see the announcement know, so nothing is told to nodes that are not on the link. Marks are taken from any
+//! neighbour, because its own announcement may arrive later; alone they lead to nothing.
 //!
 //! The answer is a roster and a declaration. The declaration proves that the boot id is its session's, so a false answer names
 //! nobody. A neighbour that does not answer in time is not asked again for the same node.
@@ -22,8 +23,10 @@ pub struct Hearsay {
     open: BTreeSet<SessionId>,
     /// Boot ids to tell of, each with the neighbour that has named it.
     fresh: BTreeMap<BootId, Option<SessionId>>,
-    /// Neighbours that have told of a mark whose node is not known, at most [`MAX_TELLERS`] each.
-    tellers: BTreeMap<u64, Vec<SessionId>>,
+    /// Marks whose node is not known, each with a neighbour that has told of it.
+    told: BTreeSet<(u64, SessionId)>,
+    /// The number of marks that each neighbour has told of, at most [`MAX_MARKS`] of at most [`MAX_TELLERS`] neighbours.
+    tellers: BTreeMap<SessionId, usize>,
     /// Boot ids that were asked for.
     asked: BTreeMap<BootId, Asked>,
     /// When there is something to send.
@@ -55,38 +58,38 @@ impl Hearsay {
 
     /// Ends the exchange with a neighbour. What it was asked for is asked of others.
     pub fn close(&mut self, neighbour: &SessionId, now: Moment) {
-        if !self.open.remove(neighbour) {
-            return;
-        }
+        self.open.remove(neighbour);
         self.asked.retain(|_, asked| asked.of != *neighbour);
-        self.tellers.retain(|_, tellers| {
-            tellers.retain(|teller| teller != neighbour);
-            !tellers.is_empty()
-        });
-        self.wake(now);
+        if self.tellers.remove(neighbour).is_some() {
+            self.told.retain(|(_, teller)| teller != neighbour);
+            self.wake(now);
+        }
     }
 
     /// Schedules the next sending.
     pub fn wake(&mut self, now: Moment) {
-        self.due.get_or_insert(now + HEARSAY_PAUSE);
+        let soon = now + HEARSAY_PAUSE;
+        self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
     }
 
     /// Records that it is known whose a boot id is, to be told to all neighbours but the one that has named it.
     pub fn learned(&mut self, boot: BootId, from: Option<SessionId>, now: Moment) {
         self.asked.remove(&boot);
-        self.tellers.remove(&boot.mark());
+        for teller in self.tellers_of(&boot) {
+            self.forget_mark(&boot, &teller);
+        }
         self.fresh.insert(boot, from);
         self.wake(now);
     }
 
     /// Records that a neighbour holds the records of a node. Returns false if a bound is reached.
     pub fn told(&mut self, mark: u64, by: SessionId, now: Moment) -> bool {
-        if self.tellers.len() >= MAX_MARKS && !self.tellers.contains_key(&mark) {
-            return false;
+        let count = self.tellers.get(&by).copied().unwrap_or(0);
+        if count >= MAX_MARKS || (count == 0 && self.tellers.len() >= MAX_TELLERS) {
+            return self.told.contains(&(mark, by));
         }
-        let tellers = self.tellers.entry(mark).or_default();
-        if tellers.len() < MAX_TELLERS && !tellers.contains(&by) {
-            tellers.push(by);
+        if self.told.insert((mark, by)) {
+            self.tellers.insert(by, count + 1);
             self.wake(now);
         }
         true
@@ -94,13 +97,26 @@ impl Hearsay {
 
     /// Whether anybody has told of a node.
     pub fn is_told(&self, boot: &BootId) -> bool {
-        self.tellers.contains_key(&boot.mark())
+        !self.tellers_of(boot).is_empty()
     }
 
-    /// Ends a question that a neighbour answers. Returns false if it was not asked.
-    pub fn take_answer(&mut self, boot: &BootId, by: &SessionId) -> bool {
-        let was_asked = self.asked.get(boot).is_some_and(|asked| asked.of == *by);
-        was_asked && self.asked.remove(boot).is_some()
+    /// The neighbours that have told of a node.
+    fn tellers_of(&self, boot: &BootId) -> Vec<SessionId> {
+        let mark = boot.mark();
+        let all = (mark, SessionId([0; 32]))..=(mark, SessionId([255; 32]));
+        self.told.range(all).map(|(_, teller)| *teller).collect()
+    }
+
+    fn forget_mark(&mut self, boot: &BootId, teller: &SessionId) {
+        if !self.told.remove(&(boot.mark(), *teller)) {
+            return;
+        }
+        if let Some(count) = self.tellers.get_mut(teller) {
+            *count -= 1;
+            if *count == 0 {
+                self.tellers.remove(teller);
+            }
+        }
     }
 
     /// Whether it is time to send.
@@ -126,9 +142,8 @@ impl Hearsay {
         self.asked.values().for_each(|asked| *open.entry(asked.of).or_default() += 1);
         let mut questions: BTreeMap<SessionId, Vec<BootId>> = BTreeMap::new();
         for boot in unknown.filter(|boot| !self.asked.contains_key(boot)).collect::<Vec<_>>() {
-            let Some(tellers) = self.tellers.get(&boot.mark()) else { continue };
             let count = |teller: &SessionId| open.get(teller).copied().unwrap_or(0);
-            let free = tellers.iter().copied().filter(|teller| count(teller) < MAX_NEARBY_WANTS);
+            let free = self.tellers_of(&boot).into_iter().filter(|teller| count(teller) < MAX_NEARBY_WANTS);
             let Some(teller) = free.min_by_key(|teller| count(teller)) else { continue };
             *open.entry(teller).or_default() += 1;
             self.asked.insert(boot, Asked { of: teller, until: now + HEARSAY_PATIENCE });
@@ -142,12 +157,9 @@ impl Hearsay {
 
     /// Ends the questions that were not answered in time, and does not ask the same neighbours again.
     fn give_up_overdue(&mut self, now: Moment) {
-        for (boot, asked) in self.asked.extract_if(.., |_, asked| asked.until <= now) {
-            let Some(tellers) = self.tellers.get_mut(&boot.mark()) else { continue };
-            tellers.retain(|teller| *teller != asked.of);
-            if tellers.is_empty() {
-                self.tellers.remove(&boot.mark());
-            }
+        let overdue: Vec<(BootId, Asked)> = self.asked.extract_if(.., |_, asked| asked.until <= now).collect();
+        for (boot, asked) in overdue {
+            self.forget_mark(&boot, &asked.of);
         }
     }
 }
@@ -173,10 +185,10 @@ mod tests {
 
     #[test]
     fn questions_are_spread_over_the_neighbours_that_know_and_each_node_is_asked_for_once() {
-        let mut hearsay = hearsay(42, &[1, 2, 3, 4]);
-        let asked = hearsay.ask((0..42).map(BootId), NOW);
-        assert_eq!(asked.values().map(Vec::len).collect::<Vec<_>>(), [14, 14, 14], "three are remembered for each");
-        assert!(hearsay.ask((0..42).map(BootId), NOW).is_empty());
+        let mut hearsay = hearsay(40, &[1, 2, 3, 4]);
+        let asked = hearsay.ask((0..40).map(BootId), NOW);
+        assert_eq!(asked.values().map(Vec::len).collect::<Vec<_>>(), [10, 10, 10, 10]);
+        assert!(hearsay.ask((0..40).map(BootId), NOW).is_empty());
     }
 
     #[test]
@@ -187,7 +199,6 @@ mod tests {
         let second = hearsay.ask([BootId(0)].into_iter(), later).into_keys().next().expect("the other is asked");
         assert_ne!(first, second);
         assert!(hearsay.ask([BootId(0)].into_iter(), later + HEARSAY_PATIENCE).is_empty(), "nobody is left");
-        assert!(!hearsay.take_answer(&BootId(0), &second), "it is too late");
     }
 
     #[test]
@@ -202,11 +213,33 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_questions_are_bounded() {
+    fn news_is_told_soon_even_while_an_answer_is_waited_for() {
+        let mut hearsay = hearsay(1, &[1]);
+        assert!(hearsay.take_due(NOW + HEARSAY_PAUSE));
+        assert_eq!(hearsay.ask([BootId(0)].into_iter(), NOW).len(), 1);
+        hearsay.learned(BootId(9), None, NOW);
+        assert_eq!(hearsay.next(), Some(NOW + HEARSAY_PAUSE));
+    }
+
+    #[test]
+    fn marks_and_questions_are_bounded_and_one_neighbour_leaves_room_for_others() {
         let mut hearsay = Hearsay::default();
         let told = (0..3 * MAX_MARKS as u64).filter(|mark| hearsay.told(*mark, by(1), NOW));
         assert_eq!(told.count(), MAX_MARKS);
+        assert!(hearsay.told(7, by(2), NOW));
+        let tellers = (0..3 * MAX_TELLERS as u8).filter(|n| hearsay.told(7, by(*n), NOW));
+        assert_eq!(tellers.count(), MAX_TELLERS);
         let mut hearsay = self::hearsay(500, &[1]);
         assert_eq!(hearsay.ask((0..500).map(BootId), NOW)[&by(1)].len(), MAX_NEARBY_WANTS);
+    }
+
+    #[test]
+    fn what_is_known_or_told_by_nobody_any_more_takes_no_memory() {
+        let mut hearsay = hearsay(8, &[1, 2]);
+        hearsay.learned(BootId(0), None, NOW);
+        assert!(!hearsay.is_told(&BootId(0)) && hearsay.is_told(&BootId(1)));
+        hearsay.close(&by(1), NOW);
+        hearsay.close(&by(2), NOW);
+        assert!(hearsay.told.is_empty() && hearsay.tellers.is_empty() && hearsay.open.is_empty());
     }
 }

@@ -61,11 +61,8 @@ impl Core {
         }
     }
 
-    /// Records of which nodes a neighbour on the link holds the records.
+    /// Records of which nodes a neighbour holds the records. Its own announcement may arrive later.
     pub(in crate::proto) fn on_nearby_digest(&mut self, peer: Peer, digest: NearbyDigest) {
-        if !self.is_on_link(&peer) {
-            return self.cx.dropped(DropReason::HearsayOffLink);
-        }
         for mark in digest.marks.0 {
             if self.peers.nearby.is_named_mark(mark) {
                 continue;
@@ -76,7 +73,7 @@ impl Core {
         }
     }
 
-    /// Whether a neighbour is on a local link with this node. Its own digest may overtake its announcement.
+    /// Whether a neighbour is on a local link with this node.
     fn is_on_link(&self, peer: &Peer) -> bool {
         let boot = self.peers.connections.get(&peer.conn).map(|neighbour| neighbour.boot);
         self.peers.hearsay.is_open(&peer.session) || boot.is_some_and(|boot| self.peers.nearby.is_sighted(&boot))
@@ -130,15 +127,14 @@ impl Core {
         let Some(declaration) = self.checked::<Declaration>(peer.conn, &node.declaration) else { return };
         let (session, user) = (declaration.session, declaration.user);
         let boot = declaration.boot_nonce.map(|nonce| BootId::of(&session, &nonce.0));
-        let Some(boot) = boot.filter(|boot| self.peers.hearsay.take_answer(boot, &peer.session)) else {
+        // The declaration proves whose the boot id is, so an answer that comes late is as good.
+        let is_unknown = |boot: &BootId| self.peers.nearby.is_sighted(boot) && self.peers.nearby.named(boot).is_none();
+        let Some(boot) = boot.filter(is_unknown) else {
             return self.cx.dropped(DropReason::HearsayUnasked);
         };
         let Some(roster) = self.checked::<Roster>(peer.conn, &node.roster) else { return };
         if roster.user != user || !roster.admits(&session) {
             return self.strike(peer.conn, DropReason::HearsayUnsound);
-        }
-        if !self.peers.nearby.is_sighted(&boot) || session == self.cx.me {
-            return;
         }
         self.learn_roster(roster);
         // A newer roster that does not list the session may be known.

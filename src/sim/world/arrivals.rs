@@ -164,8 +164,10 @@ impl Sim {
         }
     }
 
+    /// Whether an announcement is lost both over IPv4 and over IPv6.
     fn is_sighting_lost(&mut self) -> bool {
-        self.settings.sightings_lost > 0 && self.rng.next_u64() % 100 < u64::from(self.settings.sightings_lost)
+        let lost = u64::from(self.settings.sightings_lost);
+        lost > 0 && (0..2).all(|_| self.rng.next_u64() % 100 < lost)
     }
 
     /// Expires an announcement that was not renewed.

@@ -160,8 +160,10 @@ fn a_flood_from_one_address_is_bounded_and_counted() {
 #[test]
 fn senders_that_fill_the_table_lose_sightings_to_a_sender_with_fewer() {
     let mut table = fixture();
-    for n in 0..64 * MAX_PER_SENDER as u64 {
-        table.announce(&format!("10.0.1.{}:5353", n % 64), &format!("x{n}"), BootId(100 + n), ALL);
+    let senders = 2 * (MAX_SIGHTINGS / MAX_PER_SENDER) as u64;
+    for n in 0..senders * MAX_PER_SENDER as u64 {
+        let nth = n % senders;
+        table.announce(&format!("10.0.{}.{}:5353", 1 + nth / 200, nth % 200), &format!("x{n}"), BootId(100 + n), ALL);
     }
     assert_eq!(table.sightings.count, MAX_SIGHTINGS);
     assert!(table.announce("10.0.0.2:5353", "bob", BOB, ALL).contains(&sighted(BOB, "10.0.0.2:27272")));
