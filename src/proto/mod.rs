@@ -26,7 +26,7 @@
 //!
 //! Modules that hold state do not call each other. Each returns facts, and the handlers (`on_*`) pass these on.
 
-mod budget;
+pub mod budget;
 mod chat;
 mod chatter;
 mod commands;

@@ -44,7 +44,7 @@ fn remove_one(counts: &mut BTreeMap<IpAddr, usize>, key: IpAddr) {
 }
 
 /// What counts as one address. A host with IPv6 has a whole /64 to itself, except on the local link, where all share one.
-fn address(ip: IpAddr) -> IpAddr {
+pub fn address(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(v6) if !v6.is_unicast_link_local() => masked(v6, 64),
         ip => ip,

@@ -115,3 +115,22 @@ async fn handshakes_that_never_complete_free_their_slots_at_the_deadline() {
     reaches(|| node.shared.counters.handshakes_failed.get(), many as u64 + 1).await;
     assert_eq!(node.shared.counters.handshakes_ignored.get(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_never_stops_dialling_is_answered_at_a_limited_rate_and_another_one_at_once() {
+    let mut node = End::new(1, NetworkKey::open(), |limits| limits.handshake = Duration::from_millis(50));
+    let (mallory, mut bob) = (End::open(2), End::open(3));
+    let forwarder = stalling_forwarder(node.addr(), Ipv4Addr::new(127, 0, 0, 2), true).await;
+    let mut begun = 0;
+    while node.shared.counters.handshakes_ignored.get() == 0 {
+        assert!(begun < 4 * u64::from(HANDSHAKE_BURST), "never limited");
+        drop(begin(&mallory, forwarder, 1));
+        begun += 1;
+        let answered = || node.shared.counters.handshakes_failed.get() + node.shared.counters.handshakes_ignored.get();
+        reaches(answered, begun).await;
+    }
+    assert!(begun >= u64::from(HANDSHAKE_BURST), "{begun}");
+    bob.dial(1, node.addr(), None);
+    bob.connected().await;
+    node.connected().await;
+}
