@@ -146,6 +146,14 @@ pub struct Connected {
 pub enum DialFailure {
     /// Nobody answered, or the address cannot be used.
     Unreachable,
+    /// The path does not carry packets as large as QUIC needs.
+    TooLarge,
+    /// A firewall, of this machine or on the way, does not let UDP pass to it.
+    Forbidden,
+    /// This machine or a router has no route to it.
+    NoRoute,
+    /// The machine is there, and no program uses the port.
+    Closed,
     /// Another session than the expected one answered. So that one is there.
     Met(SessionId),
     /// It answered, but is not a member of this network or has no protocol version in common.

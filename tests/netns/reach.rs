@@ -128,6 +128,32 @@ fn a_path_that_dies_silently_is_replaced_by_another_address() {
 }
 
 #[test]
+fn where_the_network_carries_no_quic_people_are_told_so() {
+    in_a_field(|field| {
+        let _server = server(field);
+        field.desk("alice", "public", "203.0.113.11/24");
+        field.without_ipv6("alice");
+        let mut alice = field.node_with("alice", "alice", &["--bootstrap", &format!("203.0.113.1:{PORT}")]);
+        alice.event("bootstrap");
+        let ping = format!(r"\ping 203.0.113.1 {PORT}");
+        for (obstacle, told) in [
+            ("ip link set eth0 mtu 1000", "packets of 1,228 bytes"),
+            (
+                "ip link set eth0 mtu 1500; nft 'table inet wall { chain out { type filter hook output priority 0; udp dport 27272 reject; }; }'",
+                "firewall",
+            ),
+        ] {
+            field.on("alice", obstacle);
+            let answer = alice.asks(&ping);
+            assert_eq!(answer["code"], "unreachable", "{answer}");
+            assert!(answer["message"].as_str().is_some_and(|message| message.contains(told)), "{answer}");
+        }
+        alice.event_with("warning", "code", "bootstrap");
+        assert_eq!(alice.fails(r"\chat nobody"), "unreachable");
+    });
+}
+
+#[test]
 fn over_9600_bits_a_second_two_meet_and_the_longest_line_arrives() {
     in_a_field(|field| {
         field.switch("cable");

@@ -1,6 +1,7 @@
 //! Dialling: one attempt at one address, either to a given session or to whichever answers.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use quinn::{Connecting, Connection, ConnectionError, Endpoint};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
+use super::obstacles::obstacle;
 use super::proving::Proved;
 use super::{CloseCause, Event, NewConnection, Shared, code, prove_or_close};
 use crate::id::{DialId, SessionId};
@@ -15,6 +17,9 @@ use crate::identity::network::Role;
 use crate::node::endpoint::client_config;
 use crate::node::tls;
 use crate::proto::event::{CloseReason, DialFailure, Input};
+
+/// An answer takes longer only over links that are lossy, thin or far.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Dials and runs the connection. The loop receives `DialFailed` or `Connected`. `permit` counts dials under way and
 /// is released when the dial has succeeded or failed.
@@ -26,7 +31,11 @@ pub async fn dial(
     expect: Option<SessionId>,
     permit: OwnedSemaphorePermit,
 ) {
-    let reached = reach(&endpoint, &shared, addr, expect).await;
+    let reached = match expect {
+        // Such dials fail often, and nobody waits for the reason.
+        Some(_) => reach(&endpoint, &shared, addr, expect).await,
+        None => reach_or_learn_why(&endpoint, &shared, addr).await,
+    };
     drop((endpoint, permit));
     match reached {
         Ok((conn, proved)) => NewConnection { conn, proved, dial: Some(dial) }.run(shared).await,
@@ -34,6 +43,22 @@ pub async fn dial(
             tracing::debug!(%addr, ?failure, "dial failed");
             shared.events.send(Event::Input(Input::DialFailed { dial, failure })).await.ok();
         }
+    }
+}
+
+/// Like [`reach`], and asks the system what is in the way when no answer comes soon.
+async fn reach_or_learn_why(
+    endpoint: &Endpoint,
+    shared: &Shared,
+    addr: SocketAddr,
+) -> Result<(Connection, Proved), DialFailure> {
+    let mut reached = pin!(reach(endpoint, shared, addr, None));
+    if let Ok(reached) = timeout(SOON, &mut reached).await {
+        return reached;
+    }
+    tokio::select! {
+        reached = &mut reached => reached,
+        Some(obstacle) = obstacle(addr) => Err(obstacle),
     }
 }
 

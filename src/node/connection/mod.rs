@@ -9,6 +9,7 @@
 //! A requested close sends what is queued, waits until the peer's transport has received it, and then closes. A QUIC
 //! close alone would discard data in flight.
 mod dialling;
+mod obstacles;
 mod patience;
 mod proving;
 mod pulse;

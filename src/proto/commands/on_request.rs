@@ -11,6 +11,7 @@ use crate::proto::limits::{MAX_HISTORY, MAX_NAMESAKES, MAX_PLACES_EXPECTED, STAT
 use crate::proto::notice::{ErrorCode, Filter, Notice, WarningCode};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
+use crate::proto::peers::joining::{Obstacle, TOO_LARGE};
 use crate::proto::people::users::Resolved;
 use crate::proto::persist::{LinkState, Op};
 use crate::wire::content::{MAX_TEXT, kind};
@@ -366,14 +367,32 @@ impl Core {
         Ok(())
     }
 
+    /// What to tell a person about a name that nobody knows: that nobody could be asked, if the network is the reason.
+    fn why_not_found(&self, user: &str) -> (ErrorCode, String) {
+        let obstacle = self.peers.joining.network_obstacle();
+        let alone = self.peers.connections.iter_up().next().is_none();
+        match obstacle.filter(|_| alone) {
+            Some(Obstacle::TooLarge) => {
+                (ErrorCode::Unreachable, format!("nobody can be asked for {user}: {TOO_LARGE}"))
+            }
+            Some(_) => {
+                (ErrorCode::Unreachable, format!("nobody can be asked for {user}: a firewall does not let UDP pass"))
+            }
+            None => (
+                ErrorCode::UnknownUser,
+                format!("no user called {user} is known or near; \\users lists those who are known"),
+            ),
+        }
+    }
+
     /// Retries commands whose pause for answers is over, and reports an error for those whose deadline has passed.
     pub(in crate::proto) fn retry_due_lookups(&mut self) {
         let settled = self.commands.lookups.take_settled(self.cx.now.moment);
         self.try_lookups(settled);
         for lookup in self.commands.lookups.take_overdue(self.cx.now.moment) {
             let (Command::Chat { user } | Command::Add { user }) = lookup.command else { continue };
-            let message = format!("no user called {user} is known or near; \\users lists those who are known");
-            self.cx.notice(lookup.line, Notice::Error { code: ErrorCode::UnknownUser, message });
+            let (code, message) = self.why_not_found(&user);
+            self.cx.notice(lookup.line, Notice::Error { code, message });
         }
         for user in self.commands.lookups.take_found() {
             self.forget_if_unneeded(&user);

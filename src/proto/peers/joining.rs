@@ -31,6 +31,10 @@ struct Place {
 pub enum Obstacle {
     /// Nothing came back.
     Silence,
+    /// The path does not carry packets as large as QUIC needs.
+    TooLarge,
+    /// A firewall does not let UDP pass.
+    Forbidden,
     /// Somebody answers who is not in this network.
     OtherNetwork,
     /// Another user answers than the one who was named. People are warned about this elsewhere.
@@ -51,6 +55,9 @@ pub struct Unanswered {
     /// What is known about the reason.
     pub obstacle: Obstacle,
 }
+
+/// The beginning of what people are told where [`Obstacle::TooLarge`] stands in the way.
+pub const TOO_LARGE: &str = "packets of 1,228 bytes, the smallest that QUIC can do with, do not pass";
 
 impl Joining {
     /// Records the current addresses of a place. If it is new, an answer is awaited from now on.
@@ -106,6 +113,12 @@ impl Joining {
     /// When the next warning is due.
     pub fn next(&self) -> Option<Moment> {
         self.places.values().filter_map(|place| place.warn_at).min()
+    }
+
+    /// What keeps this node from all places, if the network itself does.
+    pub fn network_obstacle(&self) -> Option<Obstacle> {
+        let mut obstacles = self.places.values().filter(|place| !place.confirmed).map(|place| place.obstacle);
+        obstacles.find(|obstacle| matches!(obstacle, Obstacle::TooLarge | Obstacle::Forbidden))
     }
 
     fn of<'a>(&'a mut self, addr: &SocketAddr) -> impl Iterator<Item = &'a mut Place> {

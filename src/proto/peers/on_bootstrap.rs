@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::id::{SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::notice::{Notice, WarningCode};
-use crate::proto::peers::joining::{Obstacle, Unanswered};
+use crate::proto::peers::joining::{Obstacle, TOO_LARGE, Unanswered};
 
 impl Core {
     /// Starts to seek the addresses of a place named by `--bootstrap`.
@@ -72,6 +72,8 @@ impl Core {
                          its firewall; still trying"
                     )
                 }
+                Obstacle::TooLarge => format!("is not reached: {TOO_LARGE}; the path needs an MTU of 1,280"),
+                Obstacle::Forbidden => "is not reached: a firewall does not let UDP pass; still trying".to_owned(),
                 Obstacle::OtherNetwork => {
                     "answers, but is not of this network; both sides need the same network key, or \
                                            both none"

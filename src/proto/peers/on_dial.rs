@@ -9,7 +9,7 @@ use crate::proto::event::{CloseReason, DialFailure, Output};
 use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
-use crate::proto::peers::joining::Obstacle;
+use crate::proto::peers::joining::{Obstacle, TOO_LARGE};
 use crate::proto::persist::Provenance;
 use crate::wire::control::{Control, RequestPing};
 
@@ -58,10 +58,7 @@ impl Core {
             Purpose::Ping { expected: Some(_), .. } => {}
             Purpose::Ping { line, expected: None } if self.peers.dials.has_ping(line) => {}
             Purpose::Ping { line, expected: None } => {
-                let message = match failure {
-                    DialFailure::Stranger => format!("{} answers, but is not of this network", dial.addr),
-                    _ => format!("nobody answers at {}", dial.addr),
-                };
+                let message = why_not_reached(&dial.addr, &failure);
                 self.cx.notice(line, Notice::Error { code: ErrorCode::Unreachable, message });
             }
             Purpose::Sighting(boot) => {
@@ -70,10 +67,8 @@ impl Core {
                 silent.iter().for_each(|session| self.hide_nearby(session));
                 self.review_soon();
             }
-            Purpose::Bootstrap if failure == DialFailure::Stranger => {
-                self.peers.joining.hindered(&dial.addr, Obstacle::OtherNetwork);
-            }
-            Purpose::Seek(_) | Purpose::Random(_) | Purpose::Bootstrap => {}
+            Purpose::Bootstrap => self.peers.joining.hindered(&dial.addr, obstacle_of(&failure)),
+            Purpose::Seek(_) | Purpose::Random(_) => {}
         }
     }
 
@@ -196,6 +191,31 @@ impl Core {
                 if awaited.other_answered { "somebody else answers there, not" } else { "nobody answers there for" };
             let message = format!("{why} {who}");
             self.cx.notice(awaited.line, Notice::Error { code: ErrorCode::Unreachable, message });
+        }
+    }
+}
+
+/// What to tell a person about a dial that has failed.
+fn why_not_reached(addr: &SocketAddr, failure: &DialFailure) -> String {
+    match failure {
+        DialFailure::Stranger => format!("{addr} answers, but is not of this network"),
+        DialFailure::TooLarge => format!("{TOO_LARGE} to {addr}"),
+        DialFailure::Forbidden => format!("a firewall does not let UDP pass to {addr}"),
+        DialFailure::NoRoute => format!("there is no route to {addr}"),
+        DialFailure::Closed => format!("nobody answers at {addr}: its UDP port {} is closed", addr.port()),
+        DialFailure::Unreachable | DialFailure::Met(_) => {
+            format!("nobody answers at {addr}; if a node runs there, UDP port {} may be blocked", addr.port())
+        }
+    }
+}
+
+fn obstacle_of(failure: &DialFailure) -> Obstacle {
+    match failure {
+        DialFailure::Stranger => Obstacle::OtherNetwork,
+        DialFailure::TooLarge => Obstacle::TooLarge,
+        DialFailure::Forbidden => Obstacle::Forbidden,
+        DialFailure::Unreachable | DialFailure::NoRoute | DialFailure::Closed | DialFailure::Met(_) => {
+            Obstacle::Silence
         }
     }
 }
