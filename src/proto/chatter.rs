@@ -12,6 +12,9 @@ use crate::proto::limits::{
 use crate::proto::notice::{Notice, Via};
 use crate::time::Moment;
 
+/// Persons who are not worth a search for idle ones.
+const KEPT: usize = 32;
+
 /// What a notice is about. A later one about the same subject replaces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Subject {
@@ -95,6 +98,8 @@ impl Person {
 #[derive(Debug, Default)]
 pub struct Chatter {
     about: BTreeMap<UserId, Person>,
+    /// Those who were left when the others were last forgotten.
+    left: usize,
 }
 
 /// What becomes of a notice.
@@ -110,8 +115,8 @@ impl Chatter {
     /// Takes a notice. With `at_once` it is the result of a command, which is reported in any case and not counted.
     pub fn report(&mut self, notice: Notice, is_stranger: bool, at_once: bool, now: Moment) -> Report {
         let Some((user, subject)) = subject_of(&notice) else { return Report::Now(notice) };
-        if self.about.len() >= MAX_CHATTER && !self.about.contains_key(&user) {
-            self.about.retain(|_, person| !person.is_idle(now));
+        if !self.about.contains_key(&user) {
+            self.forget_idle(now);
             if self.about.len() >= MAX_CHATTER {
                 return Report::Now(notice);
             }
@@ -136,6 +141,14 @@ impl Chatter {
         let waiting = Waiting { shown: shown.unwrap_or_else(|| before(state)), notice: notice.clone() };
         person.waiting.entry(subject).or_insert(waiting).notice = notice;
         Report::Later
+    }
+
+    /// Forgets persons about whom everything may be reported, once there are twice as many as after the last time.
+    fn forget_idle(&mut self, now: Moment) {
+        if self.about.len() >= MAX_CHATTER.min(2 * self.left.max(KEPT)) {
+            self.about.retain(|_, person| !person.is_idle(now));
+            self.left = self.about.len();
+        }
     }
 
     /// The notices that waited and may be reported now.
@@ -272,6 +285,18 @@ mod tests {
         chatter.report(linked(false), false, true, Moment(1));
         for n in 0..CHATTER_BURST {
             assert_ne!(chatter.report(linked(n % 2 == 0), false, false, Moment(1)), Report::Later);
+        }
+    }
+
+    #[test]
+    fn persons_about_whom_nothing_was_reported_lately_are_forgotten() {
+        let mut chatter = Chatter::default();
+        for n in 0..10_000u64 {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            let notice = Notice::Asked { user: String::new(), id: UserId(id) };
+            chatter.report(notice, true, false, Moment(n * 10_000));
+            assert!(chatter.about.len() <= 2 * KEPT);
         }
     }
 

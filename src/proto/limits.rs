@@ -346,7 +346,7 @@ pub const STRANGER_CHATTER_BURST: u32 = 4;
 pub const STRANGER_CHATTER_REFILL: Duration = Duration::from_secs(30);
 /// Persons whose notices are limited at once. Above it, notices about further ones are reported unlimited; each of these
 /// persons has to be met or admitted first.
-pub const MAX_CHATTER: usize = 4_096;
+pub const MAX_CHATTER: usize = 1_024;
 /// Users about whom the interfaces are warned.
 pub const MAX_WARNED: usize = 1_024;
 /// If a higher seq is shown under the signature of this session this often, another node uses a copy of its key. A restored
