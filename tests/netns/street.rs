@@ -72,6 +72,7 @@ pub fn acquainted(field: &Field) -> (Node, Node) {
     alice.event("bootstrap");
     bob.event("bootstrap");
     alice.asks(r"\chat bob");
+    bob.event_with("linked", "user", "alice");
     bob.asks(r"\chat alice");
     (alice, bob)
 }
