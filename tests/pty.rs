@@ -298,17 +298,20 @@ fn ctrl_c_clears_a_line_and_quits_on_an_empty_one_and_ctrl_d_quits() {
 
 #[test]
 fn a_signal_while_a_line_is_typed_ends_the_program_gracefully() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
-    alice.chats_with(&mut bob);
-    alice.types("half");
-    alice.sees_typed("bob> half");
-    let child = alice.child.as_ref().expect("it runs");
-    kill(Pid::from_raw(i32::try_from(child.id()).expect("process ids are small")), Signal::SIGTERM).expect("it runs");
-    assert_eq!(alice.ends().code(), Some(0));
-    assert_eq!(bob.event("offline")["reason"], "declared");
-    bob.quits();
+    // SIGHUP is what a terminal that is closed sends.
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let stage = Stage::new();
+        let mut bob = stage.start("bob");
+        let mut alice = Terminal::start(&stage, &[]);
+        alice.chats_with(&mut bob);
+        alice.types("half");
+        alice.sees_typed("bob> half");
+        let child = alice.child.as_ref().expect("it runs");
+        kill(Pid::from_raw(i32::try_from(child.id()).expect("process ids are small")), signal).expect("it runs");
+        assert_eq!(alice.ends().code(), Some(0));
+        assert_eq!(bob.event("offline")["reason"], "declared");
+        bob.quits();
+    }
 }
 
 #[test]

@@ -13,9 +13,10 @@
 //! set.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::io::{self, IsTerminal};
 
+use chrono::{DateTime, Local, TimeZone};
 use terminal_size::{Width, terminal_size_of};
 
 use super::json::rfc3339;
@@ -27,6 +28,7 @@ use crate::proto::notice::Filter;
 use crate::proto::notice::{
     Absence, By, Delivery, HeldBy, MessageView, Notice, Profile, RequestView, SessionView, StatusView, UserView, Via,
 };
+use crate::time::Wall;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -352,15 +354,19 @@ fn state(style: Style, held: &HeldBy, named: bool) -> String {
     }
 }
 
+/// A time in a time zone, to the minute. A time that no calendar holds is shown as UTC.
+fn minute(at: Wall, zone: &impl TimeZone<Offset: Display>) -> String {
+    let local = DateTime::from_timestamp_millis(at.0).map(|utc| utc.with_timezone(zone));
+    local.map_or_else(|| rfc3339(at), |local| local.format("%Y-%m-%d %H:%M").to_string())
+}
+
 fn history(style: Style, with: &str, messages: &[MessageView]) -> String {
     let title = if messages.is_empty() { "no messages with" } else { "messages with" };
     messages.iter().fold(style.event(&format!("{title} {with}")), |text, view| {
         let mark = if view.own { ">" } else { "<" };
         let who = if view.own { "you" } else { &view.from };
-        // To the minute: `2026-11-22T16:22:05.123Z`.
-        let sent = rfc3339(view.sent);
-        let (date, time, said) = (&sent[..10], &sent[11..16], escape(&view.text));
-        text + &style.rows(&format!("    {date} {time}  {mark} {}: {said}", style.name(who)), BELOW_ITEM)
+        let (sent, said) = (minute(view.sent, &Local), escape(&view.text));
+        text + &style.rows(&format!("    {sent}  {mark} {}: {said}", style.name(who)), BELOW_ITEM)
     })
 }
 

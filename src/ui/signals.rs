@@ -1,5 +1,6 @@
-//! SIGINT and SIGTERM end the process gracefully, and within two seconds in any case.
+//! SIGINT, SIGTERM and the end of the terminal (SIGHUP) end the process gracefully, and within two seconds in any case.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,14 @@ pub fn watch() -> Arc<Notify> {
 fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let caught = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    // Without a terminal SIGHUP is left as it is: a node that was started with nohup outlives the session of its user.
+    let hangup = std::io::stdin().is_terminal().then(|| signal(SignalKind::hangup()).ok()).flatten();
+    let hung_up = async {
+        match hangup {
+            Some(mut hangup) => drop(hangup.recv().await),
+            None => std::future::pending().await,
+        }
+    };
     async {
         let (Ok(mut interrupt), Ok(mut terminate)) = caught else {
             tracing::warn!("cannot catch signals; they will end the program without leaving the network gracefully");
@@ -43,6 +52,7 @@ fn signal() -> impl Future<Output = ()> {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            () = hung_up => {}
         }
     }
 }

@@ -85,9 +85,17 @@ fn nothing_from_strangers_controls_the_terminal() {
 fn history_shows_when_it_was_sent_and_by_whom() {
     let mine = MessageView { own: true, ..view("and\nso on") };
     let text = printed(Notice::History { with: "bob".into(), messages: vec![view("hello"), mine] });
-    let expected =
-        "* messages with bob\n    2023-11-14 22:13  < bob: hello\n    2023-11-14 22:13  > you: and\n        so on\n";
+    let sent = minute(view("").sent, &Local);
+    let expected = format!("* messages with bob\n    {sent}  < bob: hello\n    {sent}  > you: and\n        so on\n");
     assert_eq!(text, expected);
+}
+
+#[test]
+fn a_time_is_shown_as_the_clock_of_the_reader_shows_it() {
+    let kolkata = chrono::FixedOffset::east_opt(5 * 3600 + 1800).expect("within a day");
+    assert_eq!(minute(view("").sent, &chrono::Utc), "2023-11-14 22:13");
+    assert_eq!(minute(view("").sent, &kolkata), "2023-11-15 03:43");
+    assert!(minute(Wall(i64::MAX), &kolkata).ends_with('Z'), "no calendar holds it");
 }
 
 #[test]
