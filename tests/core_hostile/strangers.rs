@@ -7,7 +7,7 @@ use darknode::id::{ConnId, EnvelopeId, UserId};
 use darknode::proto::Accept;
 use darknode::proto::event::Command;
 use darknode::proto::limits::{
-    ADDRESS_LINES_BURST, ADDRESS_NEWCOMERS_REFILL, DISMISSED_LIFE, MAX_STRANGERS_OF_ADDRESS, REQUESTS_PAUSE,
+    ADDRESS_LINES_BURST, ADDRESS_NEWCOMERS_REFILL, DISMISSED_LIFE, LOOKUP, MAX_STRANGERS_OF_ADDRESS, REQUESTS_PAUSE,
     STRANGER_LIFE, STRANGER_LINES, STRANGER_TEXT,
 };
 use darknode::proto::notice::{By, Notice};
@@ -297,4 +297,16 @@ fn a_stranger_at_full_speed_uses_no_lasting_memory() {
     (50..250).for_each(|n| round(&mut alice, n));
     let left = memory() - before;
     assert!(left < 64 * 1024, "{left} bytes");
+}
+
+#[test]
+fn a_name_that_becomes_known_by_a_message_through_a_relay_is_found_though_its_user_never_connects() {
+    let (mut alice, bob) = (Victim::new(Accept::Auto), Person::new(1, "bob"));
+    let relay = alice.meet_relay(&Person::new(2, "pi"));
+    let prekey = alice.prekey();
+    alice.command(Command::Chat { user: "bob".to_owned() });
+    alice.hand(relay, bob.parcel(alice.user, &prekey, vec![linked(1)]));
+    alice.pass(LOOKUP);
+    assert!(alice.notices().any(|notice| matches!(notice, Notice::Chat { with, .. } if with == "bob")));
+    assert!(!alice.notices().any(|notice| matches!(notice, Notice::Error { .. })));
 }

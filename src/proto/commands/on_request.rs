@@ -390,8 +390,13 @@ impl Core {
         let settled = self.commands.lookups.take_settled(self.cx.now.moment);
         self.try_lookups(settled);
         for lookup in self.commands.lookups.take_overdue(self.cx.now.moment) {
-            let (Command::Chat { user } | Command::Add { user }) = lookup.command else { continue };
-            let (code, message) = self.why_not_found(&user);
+            let (Command::Chat { user } | Command::Add { user }) = &lookup.command else { continue };
+            // The user may have become known in another way, by a message through a relay.
+            if !matches!(self.resolve_user(user), Err((ErrorCode::UnknownUser, _))) {
+                self.on_request(Request { line: lookup.line, command: lookup.command });
+                continue;
+            }
+            let (code, message) = self.why_not_found(user);
             self.cx.notice(lookup.line, Notice::Error { code, message });
         }
         for user in self.commands.lookups.take_found() {
