@@ -38,7 +38,7 @@ pub const CARRIERS_KEPT: usize = 4;
 pub const PROVEN_CARRIERS_KEPT: usize = 4;
 /// Carriers remembered as having shown a release: more than a node meets in a day.
 pub const MAX_PROVEN: usize = 64;
-/// With fewer unlinked neighbours than this, friends of missing users are dialled.
+/// Idle connections kept to strangers that this node has dialled for a reason. With fewer, friends of missing users are dialled.
 pub const MAX_SUBSTITUTES: usize = 8;
 
 /// New records on the link are told of after this pause, so that those of a crowd share messages.

@@ -51,9 +51,9 @@ fn a_sybil_attack_separates_no_friends_and_leaves_honest_nodes_random_honest_nei
         let honest = |ends: &[usize; 2]| ends.iter().all(|node| *node < HONEST);
         let live: Vec<[usize; 2]> = harness.sim.net().live().filter(honest).collect();
         let random = live.iter().filter(|[a, b]| !harness.graph.is_link(*a, *b)).count();
-        // Each chooses two at random among all, so about six such choices are of honest nodes. Those that others chose are not
-        // kept longer than those of sybils.
-        assert!(random >= HONEST / 4, "seed {seed}: {random} connections between honest nodes are random");
+        // Each chooses two at random among all, of whom nine in seventy-three are honest and no friends: about four choices in
+        // all. Connections that honest nodes chose to others are not kept longer than those of sybils.
+        assert!(random > 0, "seed {seed}: no connection between honest nodes is random");
         assert_eq!(components(0..HONEST, live.into_iter()).len(), 1, "seed {seed}");
         (HONEST..HONEST + SYBILS).for_each(|sybil| harness.sim.crash(sybil));
         harness.run(Duration::from_secs(60));

@@ -16,8 +16,8 @@ use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::CloseReason;
 use crate::proto::limits::{
-    CARRIERS_KEPT, JUDGED_AFTER, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, NEARBY_CHOSEN, PROVEN_CARRIERS_KEPT, REVIEW,
-    REVIEW_SOON, ROTATION, STRANGERS_CONNECTED, STRANGERS_KEPT, UNNAMED_AFTER,
+    CARRIERS_KEPT, JUDGED_AFTER, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_SUBSTITUTES, NEARBY_CHOSEN,
+    PROVEN_CARRIERS_KEPT, REVIEW, REVIEW_SOON, ROTATION, STRANGERS_CONNECTED, STRANGERS_KEPT, UNNAMED_AFTER,
 };
 use crate::proto::peers::connections::{Chosen, Neighbour};
 use crate::proto::peers::dials::{Dial, Purpose};
@@ -126,8 +126,10 @@ impl Core {
         if self.cx.is_carrier() {
             return false;
         }
-        let accepted = self.strangers(|neighbour| neighbour.chosen == Chosen::No);
+        let accepted = self.strangers(|neighbour| neighbour.chosen == Chosen::No && !neighbour.dialled);
         let mut found = self.close_beyond(&accepted, STRANGERS_KEPT, STRANGERS_CONNECTED);
+        let dialled = self.dialled_strangers();
+        found |= self.close_beyond(&dialled, MAX_SUBSTITUTES, STRANGERS_CONNECTED);
         let chosen = self.strangers(|neighbour| neighbour.chosen == Chosen::Nearby);
         found |= self.close_beyond(&chosen, NEARBY_CHOSEN, STRANGERS_CONNECTED);
         let (proven, claimed) = self.carriers_by_proof();
@@ -159,6 +161,12 @@ impl Core {
         if let Some(conn) = peers.connections.choose_to_close(conns, &mut cx.rng, cx.now.moment) {
             self.close(conn, CloseReason::Surplus);
         }
+    }
+
+    /// Connections to strangers that this node has dialled for a reason: friends of missing users, and addresses that a person
+    /// has pinged.
+    pub(in crate::proto) fn dialled_strangers(&self) -> Vec<ConnId> {
+        self.strangers(|neighbour| neighbour.chosen == Chosen::No && neighbour.dialled)
     }
 
     /// Connections to strangers that are no carriers and that nothing depends on.

@@ -83,7 +83,7 @@ impl Core {
     /// Dials a few sessions of the users whom the target's link list names, since none of them is connected. Does nothing if
     /// no further stranger could stay connected.
     fn dial_friends_of(&mut self, target: &UserId, count: usize) {
-        if self.unlinked_peers().len() >= MAX_SUBSTITUTES {
+        if self.dialled_strangers().len() >= MAX_SUBSTITUTES {
             return;
         }
         let names = self.presence.horizon.listed_by(target);
