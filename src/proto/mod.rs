@@ -6,8 +6,8 @@
 //! Every node is one *session* of a user. It signs its own records (`people::myself`) and knows users by their rosters
 //! and names (`people::users`) and their sessions by declarations and addresses (`people::sessions`). Two users are
 //! linked when both link lists name each other (`people::links`). A linked user without a live session is sought until
-//! found (`peers::seek`) by dialling the last known addresses (`peers::dials`); nodes that announce themselves on the
-//! local link are dialled too (`peers::nearby`). Of two connections to one session one is kept (`peers::connections`),
+//! found (`peers::seek`) by dialling the last known addresses (`peers::dials`). Of the nodes that announce themselves on
+//! the local link (`peers::lan::nearby`) a few are dialled, which tell of the others (`peers::lan::hearsay`). Of two connections to one session one is kept (`peers::connections`),
 //! and the interfaces are notified who is online (`presence::online`).
 //!
 //! A typed line waits in the `chat::outbox` until receipts show that every session of the addressee has it. A received

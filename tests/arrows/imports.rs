@@ -52,6 +52,9 @@ const IMPURE_WORDS: &[&str] = &[
 /// Files of the core that work on the state of a whole module or of several, beside `on_*.rs`. All others there hold state.
 const HANDLERS: &[&str] = &["chat::receipts", "commands::snapshot", "mail::carry", "mail::near", "mail::route"];
 
+/// Folders in the folder of a module.
+const PARTS: &[&str] = &["peers::lan"];
+
 /// What every file of the core may name.
 const SHARED: &[&str] = &["budget", "event", "notice", "limits", "origins", "peer", "persist", "ranges"];
 
@@ -231,15 +234,22 @@ fn allowed(top: &str) -> &'static [&'static str] {
     ARROWS.iter().find(|(name, _)| *name == top).map_or(&[], |(_, allowed)| allowed)
 }
 
+/// The path of the file that a module belongs to: its own, or the one that it is a part of.
+fn file_of(module: &[String]) -> &[String] {
+    let depth = if module.get(1..3).is_some_and(|path| PARTS.contains(&path.join("::").as_str())) { 4 } else { 3 };
+    &module[..depth.min(module.len())]
+}
+
 /// A file in the folder of a module of the core that is no handler.
 fn holds_state(module: &[String]) -> bool {
-    let [top, folder, file, ..] = module else { return false };
+    let [top, folder, .., file] = file_of(module) else { return false };
     top == "proto" && !file.starts_with("on_") && !HANDLERS.contains(&format!("{folder}::{file}").as_str())
 }
 
 /// Whether a path leads into a file itself or what it holds.
 fn is_inside(named: &[String], module: &[String]) -> bool {
-    named.get(1..4).is_some_and(|inner| inner == &module[..3])
+    let file = file_of(module);
+    named.get(1..1 + file.len()).is_some_and(|inner| inner == file)
 }
 
 /// Without comments and without the test module at its end.

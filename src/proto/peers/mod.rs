@@ -1,27 +1,21 @@
 //! Peers: connections, and how they come about.
 //!
 //! [`connections`] keeps one of several connections to a session, [`seek`] schedules the search for missing users and bootstrap
-//! addresses, [`dials`] bounds what is dialled, [`joining`] keeps what people know about the nodes given by `--bootstrap`,
-//! [`nearby`] who is seen on the local link, and [`hearsay`] what neighbours there tell of others. A connection comes up, is
-//! introduced and ends in `on_connection`; `on_dial`, `on_sighting` and `on_hearsay` handle dials, sightings and what is told,
-//! `on_moved` changes of a neighbour's address, `on_flow` connections that have stalled; `on_strangers` decides to which
-//! strangers this node keeps connections.
+//! addresses, [`dials`] bounds what is dialled, [`joining`] keeps what people know about the nodes given by `--bootstrap`, and
+//! [`lan`] is the local link and the strangers there. A connection comes up, is introduced and ends in `on_connection`; `on_dial`
+//! handles dials, `on_moved` changes of a neighbour's address, `on_flow` paths on which too little arrives.
 
 pub mod connections;
 pub mod dials;
-pub mod hearsay;
 pub mod joining;
-pub mod nearby;
+pub mod lan;
 mod on_bootstrap;
 mod on_connection;
 mod on_dial;
 mod on_flow;
 mod on_forget;
-mod on_hearsay;
 mod on_moved;
 mod on_seek;
-mod on_sighting;
-mod on_strangers;
 pub mod seek;
 
 use std::collections::BTreeMap;
@@ -33,9 +27,9 @@ use crate::proto::limits;
 use crate::time::Moment;
 use connections::Connections;
 use dials::{Dials, Pings};
-use hearsay::Hearsay;
 use joining::Joining;
-use nearby::Nearby;
+use lan::hearsay::Hearsay;
+use lan::nearby::Nearby;
 use seek::Seek;
 
 /// Connections, dials, and the search for missing users.

@@ -21,7 +21,7 @@ use crate::proto::limits::{
 };
 use crate::proto::peers::connections::{Chosen, Neighbour};
 use crate::proto::peers::dials::{Dial, Purpose};
-use crate::proto::peers::nearby::{Place, choose};
+use crate::proto::peers::lan::nearby::{Place, choose};
 
 impl Core {
     /// Dials nodes on the local link, chosen at random, while fewer than [`NEARBY_CHOSEN`] are connected, and relays and servers

@@ -1,4 +1,4 @@
-//! Handles what neighbours on the local link tell of other nodes there ([`hearsay`](crate::proto::peers::hearsay)).
+//! Handles what neighbours on the local link tell of other nodes there ([`hearsay`](crate::proto::peers::lan::hearsay)).
 
 use crate::id::{BootId, SessionId, UserId};
 use crate::proto::Core;

@@ -8,7 +8,7 @@ use crate::proto::drops::DropReason;
 use crate::proto::limits::SEEK_FIRST;
 use crate::proto::notice::{Notice, WarningCode};
 use crate::proto::peers::dials::{Dial, Purpose};
-use crate::proto::peers::nearby::{Added, Place};
+use crate::proto::peers::lan::nearby::{Added, Place};
 
 impl Core {
     /// Handles an announcement on the local link.
