@@ -165,6 +165,8 @@ fn over_9600_bits_a_second_two_meet_and_the_longest_line_arrives() {
         let mut alice = field.node_with("alice", "alice", &["--no-lan"]);
         let mut bob = field.node_with("bob", "bob", &["--no-lan", "--bootstrap", &format!("10.9.0.1:{PORT}")]);
         finds(&mut bob, &alice);
+        // Of a stranger she would not take so long a line.
+        assert_eq!(alice.asks(&format!(r"\add {}", bob.id()))["event"], "done");
         let long = "x".repeat(16_000);
         bob.types(&long);
         bob.types("behind it");
