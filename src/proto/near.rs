@@ -39,12 +39,13 @@ impl Near<'_> {
     }
 
     /// Connected relays and servers, first those that report a connection with the addressee, then those that this user chose
-    /// or that have delivered before.
+    /// or that have delivered before. Of the others those come first whose address holds the fewest connections.
     pub fn carriers_for(&self, address: &Address) -> Vec<SessionId> {
         let up = self.peers.connections.iter_up().map(|peer| peer.session);
         let witnesses = self.presence.online.witnesses_of(&self.people.user_at(address));
         let mut carriers: Vec<SessionId> = up.filter(|session| self.people.is_carrier(session)).collect();
-        carriers.sort_by_key(|session| (!witnesses.contains(session), !self.is_trusted(session)));
+        let held = |session: &SessionId| self.peers.connections.origin(session).map_or(0, |(_, held)| held);
+        carriers.sort_by_key(|session| (!witnesses.contains(session), !self.is_trusted(session), held(session)));
         carriers
     }
 

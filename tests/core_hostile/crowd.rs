@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use darknode::id::{BootId, ConnId, DialId};
 use darknode::proto::Accept;
-use darknode::proto::event::{CloseReason, Input, Output};
+use darknode::proto::event::{CloseReason, Command, Input, Output};
 use darknode::proto::limits::{
     CARRIERS_KEPT, IN_USE, JUDGED_AFTER, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, NEARBY_CHOSEN, PROVEN_CARRIERS_KEPT,
     STRANGERS_KEPT,
 };
 use darknode::proto::notice::Notice;
 use darknode::wire::List;
+use darknode::wire::chat::{Ask, Chat, Custody, custody_state};
 use darknode::wire::control::{Control, NearbyDigest, NearbyNode, NearbyRecords, NearbyWant};
 use darknode::wire::record::roles;
 
-use crate::adversary::{Person, text};
+use crate::adversary::{Person, id_of, text};
 use crate::victim::Victim;
 
 fn at(host: u8, port: u16) -> SocketAddr {
@@ -247,4 +248,32 @@ fn relays_that_only_claim_the_role_have_few_places_and_do_not_displace_one_that_
     wait(&mut alice, Duration::from_secs(60));
     assert_eq!(open(&alice, &[honest]), 1);
     assert!(open(&alice, &liars) < CARRIERS_KEPT + PROVEN_CARRIERS_KEPT);
+}
+
+#[test]
+fn mail_to_somebody_absent_reaches_the_honest_relay_among_liars_that_took_it_before() {
+    let mut alice = Victim::new(Accept::Auto);
+    let bob = Person::new(1, "bob");
+    let conn = alice.befriend(&bob);
+    alice.part(conn);
+    alice.pass(Duration::from_secs(2));
+    let liars: Vec<ConnId> =
+        (0..10).map(|n| alice.meet_relay_from(&Person::new(100 + n, &format!("r{n}")), at(66, n as u16 + 1))).collect();
+    alice.command(Command::Say { to: bob.user_id(), text: "are you well?".to_owned() });
+    for liar in &liars {
+        let given: Vec<Chat> = alice.parcels(*liar).into_iter().cloned().collect();
+        for parcel in given {
+            let claim = Custody { envelope: id_of(&parcel), state: custody_state::HELD };
+            alice.hand(*liar, Chat::Custody(claim));
+        }
+    }
+    let honest = alice.meet_relay_from(&Person::new(2, "pi"), at(2, 5));
+    let offers = alice.items(honest).into_iter().filter_map(|item| match item {
+        Chat::Offer(offer) => Some(offer.envelopes.0.clone()),
+        _ => None,
+    });
+    let offered: Vec<_> = offers.flatten().collect();
+    assert!(!offered.is_empty(), "it is offered although eight have it");
+    alice.hand(honest, Chat::Ask(Ask { envelopes: List(offered) }));
+    assert!(!alice.parcels(honest).is_empty());
 }

@@ -7,11 +7,13 @@
 //! releases of those that were opened meanwhile. An author's own envelopes are routed the same way, and at least one connected
 //! carrier is to have each of them.
 
+use std::collections::BTreeSet;
+
 use crate::id::{Address, EnvelopeId, SessionId};
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::event::Output;
-use crate::proto::limits::{MAX_OFFERED_AT_ONCE, UNPROVEN_COPIES};
+use crate::proto::limits::{MAX_HOLDERS, MAX_OFFERED_AT_ONCE, UNPROVEN_COPIES};
 use crate::proto::mail::custody::Held;
 use crate::proto::mail::{Fact, Mail};
 use crate::proto::near::Near;
@@ -141,8 +143,9 @@ impl Mail {
         own.into_iter().find(|session| self.handover.has_capacity(session, cx.now.moment))
     }
 
-    /// Further carriers for an own envelope that no trusted carrier has: each of the others that claims the role, as far as the
-    /// bound on copies allows. Any of them may drop what it is given.
+    /// Further carriers for an own envelope that no trusted carrier has: others that claim the role, any of which may drop what
+    /// it is given. There are [`UNPROVEN_COPIES`], and beyond them one for each address that has none, because identities cost
+    /// nothing and addresses do.
     fn unproven_carriers(&self, cx: &Context, near: &Near<'_>, id: &EnvelopeId) -> Vec<SessionId> {
         let Some(held) = self.custody.get(id).filter(|held| held.row.mine.is_some()) else { return Vec::new() };
         let carriers = near.carriers_for(&held.row.address);
@@ -151,8 +154,17 @@ impl Mail {
         if with.iter().any(|session| near.is_trusted(session)) {
             return Vec::new();
         }
-        let free = without.into_iter().filter(|session| self.handover.has_capacity(session, cx.now.moment));
-        free.take(UNPROVEN_COPIES.saturating_sub(with.len())).collect()
+        let address = |session: &SessionId| near.peers.connections.origin(session).map(|(address, _)| address);
+        let mut copies = with.len();
+        let mut addresses: BTreeSet<_> = with.iter().map(address).collect();
+        let mut further = Vec::new();
+        for session in without.into_iter().filter(|session| self.handover.has_capacity(session, cx.now.moment)) {
+            if copies < MAX_HOLDERS && (addresses.insert(address(&session)) || copies < UNPROVEN_COPIES) {
+                further.push(session);
+                copies += 1;
+            }
+        }
+        further
     }
 
     /// Sends queued envelopes to a neighbour, as far as its window allows.

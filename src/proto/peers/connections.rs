@@ -14,14 +14,14 @@
 //! is closed only when its replacement is up: until then the other side may not know the replacement.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::id::{BootId, ConnId, SessionId, UserId};
 use rand_core::Rng;
 
 use crate::proto::limits::{CROSSING, HELLO_DEADLINE, IN_USE, MAX_CONNECTIONS_PER_SESSION, PROBE_PATIENCE};
-use crate::proto::origins::Origins;
+use crate::proto::origins::{self, Origins};
 use crate::proto::peer::Peer;
 use crate::time::Moment;
 
@@ -182,6 +182,12 @@ impl Connections {
             left = left.saturating_sub(weight);
             before < weight
         })
+    }
+
+    /// The address of a connected session as [`Origins`] counts it, and how much it holds.
+    pub fn origin(&self, session: &SessionId) -> Option<(IpAddr, usize)> {
+        let ip = self.conns.get(&self.up(session)?)?.addr.ip();
+        Some((origins::address(ip), self.origins.weight(ip)))
     }
 
     /// Records that a connection has carried something for a person.
