@@ -28,8 +28,13 @@ impl<K: Ord + Copy> Budget<K> {
 
     /// Takes one token. Returns false if the bucket is empty.
     pub fn draw(&mut self, key: K, now: Moment) -> bool {
+        self.draw_leaving(key, 0, now)
+    }
+
+    /// Takes one token unless fewer than `reserve` would be left.
+    pub fn draw_leaving(&mut self, key: K, reserve: u32, now: Moment) -> bool {
         let full = self.full.get(&key).copied().unwrap_or(now).max(now) + self.refill;
-        if full.since(now) > self.refill * self.burst {
+        if full.since(now) > self.refill * self.burst.saturating_sub(reserve) {
             return false;
         }
         if self.full.len() >= MAX_BUCKETS {
@@ -55,6 +60,14 @@ mod tests {
         assert!(drawn(&mut budget, 2, 0));
         assert!(!drawn(&mut budget, 1, 29));
         assert!(drawn(&mut budget, 1, 30) && !drawn(&mut budget, 1, 31));
+    }
+
+    #[test]
+    fn a_reserve_is_left_to_those_who_may_take_it() {
+        let mut budget = Budget::new(4, Duration::from_secs(30));
+        let drawn = (0..9).filter(|_| budget.draw_leaving(1, 3, Moment(0)));
+        assert_eq!(drawn.count(), 1);
+        assert_eq!((0..9).filter(|_| budget.draw(1, Moment(0))).count(), 3);
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub const MAX_SUBSTITUTES: usize = 8;
 pub const HEARSAY_PAUSE: Duration = Duration::from_millis(200);
 /// A neighbour that was asked for records and has not answered within this time is given up for them.
 pub const HEARSAY_PATIENCE: Duration = Duration::from_secs(3);
+/// Records of nodes on the link sent to one address at once: those of a crowd.
+pub const HEARSAY_BURST: u32 = 256;
+/// Time until one more is sent. A record has 400 bytes, and up to 5 KiB.
+pub const HEARSAY_REFILL: Duration = Duration::from_millis(50);
 /// Marks of unknown nodes that are remembered of one neighbour: those of a hall of a thousand. Each takes about 50 bytes.
 pub const MAX_MARKS: usize = 1_024;
 /// Neighbours of which marks are remembered: more than a node keeps connections to on a link.
@@ -270,6 +274,8 @@ pub const NEWCOMERS_REFILL: Duration = Duration::from_secs(2);
 pub const ADDRESS_LINES_BURST: u32 = 20;
 /// Time until one more is shown: six a minute.
 pub const ADDRESS_LINES_REFILL: Duration = Duration::from_secs(10);
+/// Of these, lines that are left for people of whom none was shown yet.
+pub const FIRST_LINES_RESERVE: u32 = ADDRESS_LINES_BURST / 2;
 /// Lines of strangers at once by a relay or server that the local user chose.
 pub const CHOSEN_LINES_BURST: u32 = 40;
 /// Time until one more is shown.

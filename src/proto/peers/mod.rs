@@ -40,6 +40,8 @@ pub struct Peers {
     pub nearby: Nearby,
     /// What neighbours on the local link tell of others there.
     pub hearsay: Hearsay,
+    /// Limits the records of nodes on the link that are sent, per address.
+    pub told: Budget<IpAddr>,
     /// When the connections to strangers are reviewed next.
     pub review_at: Moment,
     /// When a chosen stranger is replaced next.
@@ -87,6 +89,7 @@ impl Peers {
             connections: Connections::new(me),
             nearby: Nearby::default(),
             hearsay: Hearsay::default(),
+            told: Budget::new(limits::HEARSAY_BURST, limits::HEARSAY_REFILL),
             review_at: now,
             rotate_at: now + limits::ROTATION,
             dials: Dials::default(),

@@ -77,6 +77,7 @@ impl People {
         }
         let myself = on_myself::first(&cx.config, &mut cx.count, &mut users, &prekeys, &links, cx.now);
         cx.save_counters();
+        users.pin(&cx.config.user);
         users.keep(cx.config.user);
         users.row(&cx.config.user).map(|row| cx.out.store(Op::User(row)));
         People {

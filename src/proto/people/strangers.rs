@@ -13,10 +13,10 @@ use crate::id::{EnvelopeId, SessionId, UserId};
 use crate::proto::budget::Budget;
 use crate::proto::limits::{
     ADDRESS_LINES_BURST, ADDRESS_LINES_REFILL, ADDRESS_NEWCOMERS_BURST, ADDRESS_NEWCOMERS_REFILL, CHOSEN_LINES_BURST,
-    CHOSEN_LINES_REFILL, CHOSEN_NEWCOMERS_BURST, CHOSEN_NEWCOMERS_REFILL, LINES_BURST, LINES_REFILL,
-    MAX_HELD_ENVELOPES, MAX_HELD_PIECES, MAX_STRANGERS, MAX_STRANGERS_OF_ADDRESS, MAX_STRANGERS_OF_CHOSEN,
-    NEWCOMERS_BURST, NEWCOMERS_REFILL, REQUESTS_PAUSE, STRANGER_LIFE, STRANGER_RECORDS_BURST, STRANGER_RECORDS_REFILL,
-    STRANGER_STATEMENTS_BURST, STRANGER_STATEMENTS_REFILL, STRANGER_TEXT,
+    CHOSEN_LINES_REFILL, CHOSEN_NEWCOMERS_BURST, CHOSEN_NEWCOMERS_REFILL, FIRST_LINES_RESERVE, LINES_BURST,
+    LINES_REFILL, MAX_HELD_ENVELOPES, MAX_HELD_PIECES, MAX_STRANGERS, MAX_STRANGERS_OF_ADDRESS,
+    MAX_STRANGERS_OF_CHOSEN, NEWCOMERS_BURST, NEWCOMERS_REFILL, REQUESTS_PAUSE, STRANGER_LIFE, STRANGER_RECORDS_BURST,
+    STRANGER_RECORDS_REFILL, STRANGER_STATEMENTS_BURST, STRANGER_STATEMENTS_REFILL, STRANGER_TEXT,
 };
 use crate::proto::persist::StrangerRow;
 use crate::proto::ranges::Ranges;
@@ -52,8 +52,13 @@ struct Shares {
 
 impl Shares {
     fn draw(&mut self, bringer: Bringer, now: Moment) -> bool {
+        self.draw_leaving(bringer, 0, now)
+    }
+
+    /// Takes a share unless fewer than `reserve` would be left to others of the same address.
+    fn draw_leaving(&mut self, bringer: Bringer, reserve: u32, now: Moment) -> bool {
         let own = if bringer.is_chosen { &mut self.of_chosen } else { &mut self.of_address };
-        own.draw(bringer.ip, now) && self.of_all.draw((), now)
+        own.draw_leaving(bringer.ip, reserve, now) && self.of_all.draw_leaving((), reserve, now)
     }
 }
 
@@ -210,7 +215,9 @@ impl Strangers {
     pub fn take(&mut self, user: &UserId, bytes: usize, lines: u32, bringer: Bringer, now: Moment) -> bool {
         let Some(Stranger { row, .. }) = self.known.get_mut(user) else { return false };
         let size = u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(row.bytes);
-        if row.lines >= lines || size > STRANGER_TEXT || !self.lines.draw(bringer, now) {
+        // The first line of somebody who shares an address must come although others there keep writing.
+        let reserve = if row.lines == 0 { 0 } else { FIRST_LINES_RESERVE };
+        if row.lines >= lines || size > STRANGER_TEXT || !self.lines.draw_leaving(bringer, reserve, now) {
             return false;
         }
         (row.lines, row.bytes) = (row.lines + 1, size);

@@ -1,5 +1,7 @@
 //! Handles what neighbours on the local link tell of other nodes there ([`hearsay`](crate::proto::peers::lan::hearsay)).
 
+use std::collections::BTreeSet;
+
 use crate::id::{BootId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
@@ -37,7 +39,8 @@ impl Core {
     /// Names the boot id of a session whose declaration has just been taken in.
     pub(in crate::proto) fn name_declared(&mut self, session: &SessionId, from: Option<SessionId>) {
         let Some(known) = self.people.sessions.get(session) else { return };
-        if let Some(boot) = known.declaration().and_then(|declared| declared.boot) {
+        let declared = known.declaration().filter(|declared| declared.online);
+        if let Some(boot) = declared.and_then(|declared| declared.boot) {
             self.name_boot(boot, *session, known.user, from);
         }
     }
@@ -73,18 +76,25 @@ impl Core {
         }
     }
 
-    /// Whether a neighbour is on a local link with this node.
-    fn is_on_link(&self, peer: &Peer) -> bool {
-        let boot = self.peers.connections.get(&peer.conn).map(|neighbour| neighbour.boot);
-        self.peers.hearsay.is_open(&peer.session) || boot.is_some_and(|boot| self.peers.nearby.is_sighted(&boot))
+    /// Whether one more record may be sent to the address of a neighbour. A record is up to twelve times as long as the request.
+    fn may_tell(&mut self, peer: &Peer) -> bool {
+        let origin = self.peers.connections.origin(&peer.session);
+        origin.is_some_and(|(address, _)| self.peers.told.draw(address, self.cx.now.moment))
     }
 
     /// Answers with the records of the nodes that the asker names by their boot ids.
     pub(in crate::proto) fn on_nearby_want(&mut self, peer: Peer, want: NearbyWant) {
-        if !self.is_on_link(&peer) {
+        if !self.peers.hearsay.is_open(&peer.session) {
             return self.cx.dropped(DropReason::HearsayOffLink);
         }
-        let nodes: Vec<NearbyNode> = want.boots.iter().filter_map(|boot| self.nearby_node(BootId(*boot))).collect();
+        let wanted: BTreeSet<BootId> = want.boots.iter().map(|boot| BootId(*boot)).collect();
+        let mut nodes = Vec::new();
+        for node in wanted.into_iter().filter_map(|boot| self.nearby_node(boot)).collect::<Vec<_>>() {
+            match self.may_tell(&peer) {
+                true => nodes.push(node),
+                false => self.cx.dropped(DropReason::HearsayOverBudget),
+            }
+        }
         let mut page = Vec::new();
         let mut bytes = 0;
         for node in nodes {
@@ -107,8 +117,12 @@ impl Core {
 
     fn nearby_node(&self, boot: BootId) -> Option<NearbyNode> {
         let (session, user) = self.peers.nearby.named(&boot)?;
-        let declared =
-            self.people.sessions.get(&session)?.declaration().filter(|declared| declared.boot == Some(boot))?;
+        let declared = self
+            .people
+            .sessions
+            .get(&session)?
+            .declaration()
+            .filter(|declared| declared.boot == Some(boot) && declared.online)?;
         Some(NearbyNode { roster: self.people.users.signed_roster(&user)?, declaration: declared.signed() })
     }
 
@@ -128,6 +142,9 @@ impl Core {
         let (session, user) = (declaration.session, declaration.user);
         let boot = declaration.boot_nonce.map(|nonce| BootId::of(&session, &nonce.0));
         // The declaration proves whose the boot id is, so an answer that comes late is as good.
+        if !declaration.online {
+            return self.cx.dropped(DropReason::HearsayUnsound);
+        }
         let is_unknown = |boot: &BootId| self.peers.nearby.is_sighted(boot) && self.peers.nearby.named(boot).is_none();
         let Some(boot) = boot.filter(is_unknown) else {
             return self.cx.dropped(DropReason::HearsayUnasked);

@@ -52,6 +52,7 @@ impl Core {
     /// Handles a boot id that the link has not shown before: whose it is may be known.
     fn on_new_boot(&mut self, boot: BootId) {
         if let Some(session) = self.people.sessions.with_boot(&boot)
+            && self.people.sessions.declares_online(&session)
             && let Some(user) = self.people.sessions.get(&session).map(|known| known.user)
         {
             self.name_boot(boot, session, user, None);
