@@ -84,10 +84,15 @@ impl Person {
         BootId::of(&self.session_id(), &self.boot_nonce())
     }
 
-    /// A declaration that names the boot id.
+    /// A declaration of being online that names the boot id.
     pub fn declaration_at_boot(&self, seq: u64) -> Signed {
+        self.sign_boot(seq, true)
+    }
+
+    /// A declaration that names the boot id.
+    pub fn sign_boot(&self, seq: u64, online: bool) -> Signed {
         let (user, session, boot_nonce) = (self.user_id(), self.session_id(), Some(Fixed(self.boot_nonce())));
-        self.by_session(Declaration { user, session, seq, online: true, addrs: List(vec![]), roles: 0, boot_nonce })
+        self.by_session(Declaration { user, session, seq, online, addrs: List(vec![]), roles: 0, boot_nonce })
     }
 
     pub fn card(&self, seq: u64) -> Signed {

@@ -7,8 +7,8 @@ use darknode::id::{BootId, ConnId, DialId};
 use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command, Input, Output};
 use darknode::proto::limits::{
-    CARRIERS_KEPT, IN_USE, JUDGED_AFTER, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, NEARBY_CHOSEN, PROVEN_CARRIERS_KEPT,
-    STRANGERS_KEPT,
+    CARRIERS_KEPT, HEARSAY_BURST, IN_USE, JUDGED_AFTER, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, NEARBY_CHOSEN,
+    PROVEN_CARRIERS_KEPT, STRANGERS_KEPT,
 };
 use darknode::proto::notice::Notice;
 use darknode::wire::List;
@@ -202,6 +202,43 @@ fn nothing_is_told_to_neighbours_that_are_not_on_the_link() {
     let hears = |message: &Control| matches!(message, Control::NearbyDigest(_) | Control::NearbyRecords(_));
     assert!(!alice.said(far).into_iter().any(hears));
     assert_eq!(alice.drops("word of the local link from somebody who is not on it"), 1);
+}
+
+/// The nodes that a neighbour was told of so far.
+fn nodes_told(alice: &Victim, to: ConnId) -> usize {
+    let count =
+        |message: &Control| if let Control::NearbyRecords(records) = message { records.nodes.0.len() } else { 0 };
+    alice.said(to).into_iter().map(count).sum()
+}
+
+#[test]
+fn a_node_is_told_of_once_for_a_request_and_within_a_budget_for_many() {
+    let (mut alice, bob, eve) = (Victim::new(Accept::Auto), Person::new(1, "bob"), Person::new(2, "eve"));
+    for (person, host) in [(&bob, 1), (&eve, 66)] {
+        announce(&mut alice, person, host);
+    }
+    alice.meet_on_link(&bob, at(1, 5));
+    let conn = alice.meet_on_link(&eve, at(66, 5));
+    let want = |boots: Vec<u64>| Control::NearbyWant(NearbyWant { boots: List(boots) });
+    alice.say(conn, want(vec![bob.boot().0; 200]));
+    assert_eq!(nodes_told(&alice, conn), 1);
+    for _ in 0..2_000 {
+        alice.say(conn, want(vec![bob.boot().0]));
+    }
+    assert_eq!(nodes_told(&alice, conn), HEARSAY_BURST as usize);
+    assert!(alice.drops("record of the local link over the budget of its asker") > 1_000);
+}
+
+#[test]
+fn nobody_is_named_by_a_declaration_of_being_offline() {
+    let (mut alice, bob, carol) = (Victim::new(Accept::Auto), Person::new(1, "bob"), Person::new(2, "carol"));
+    announce(&mut alice, &bob, 1);
+    let conn = alice.meet_on_link(&bob, at(1, 5));
+    announce(&mut alice, &carol, 2);
+    told(&mut alice, conn, &[&carol]);
+    let gone = carol.sign_boot(2, false);
+    alice.say(conn, records(vec![NearbyNode { declaration: gone, ..node(&carol) }]));
+    assert_eq!(nearby(&alice), ["bob"]);
 }
 
 #[test]

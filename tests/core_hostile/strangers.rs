@@ -14,6 +14,7 @@ use darknode::proto::notice::{By, Notice};
 use darknode::proto::persist::Op;
 use darknode::wire::chat::{Chat, custody_state};
 use darknode::wire::content::Content;
+use darknode::wire::control::Control;
 use darknode::wire::record::link_state;
 
 use crate::adversary::{EPOCH, Person, content, id_of, link, linked, text};
@@ -309,4 +310,40 @@ fn a_name_that_becomes_known_by_a_message_through_a_relay_is_found_though_its_us
     alice.pass(LOOKUP);
     assert!(alice.notices().any(|notice| matches!(notice, Notice::Chat { with, .. } if with == "bob")));
     assert!(!alice.notices().any(|notice| matches!(notice, Notice::Error { .. })));
+}
+
+#[test]
+fn a_user_of_whom_only_the_id_is_known_is_searched_for_when_a_conversation_begins() {
+    let (mut alice, bob) = (Victim::new(Accept::Auto), Person::new(1, "bob"));
+    let relay = alice.meet_relay(&Person::new(2, "pi"));
+    alice.command(Command::Chat { user: bob.user_id().to_string() });
+    let sought = |message: &Control| matches!(message, Control::Find(find) if find.user == Some(bob.user_id()));
+    assert!(alice.said(relay).into_iter().any(sought));
+}
+
+#[test]
+fn a_newcomers_first_line_is_shown_though_others_of_the_same_address_keep_writing() {
+    let mut alice = Victim::new(Accept::Auto);
+    let shared = alice.meet(&Person::new(1_000_000, "mallory"));
+    let prekey = alice.prekey();
+    let sybils: Vec<Person> = (0..8).map(|n| Person::new(n, &format!("sybil{n}"))).collect();
+    for round in 0..60 {
+        for sybil in &sybils {
+            alice.hand(shared, sybil.parcel(alice.user, &prekey, numbered(5 * round + 1..=5 * round + 5)));
+        }
+        alice.pass(Duration::from_secs(1));
+    }
+    let bob = Person::new(2_000_000, "bob");
+    alice.hand(shared, bob.parcel(alice.user, &prekey, vec![text(1, "is anybody there?")]));
+    assert!(alice.shown().contains(&(bob.user_id(), "is anybody there?".to_owned())));
+}
+
+#[test]
+fn a_stranger_with_my_name_does_not_get_it() {
+    let (mut alice, other) = (Victim::new(Accept::Auto), Person::new(1, "alice"));
+    let conn = alice.meet(&other);
+    alice.hand(conn, other.parcel(alice.user, &alice.prekey(), vec![linked(1), text(2, "it is me")]));
+    let handles: Vec<String> = alice.users().into_iter().map(|user| user.user).collect();
+    assert_eq!(handles.len(), 1);
+    assert!(handles[0].starts_with("alice#"), "{handles:?}");
 }

@@ -31,11 +31,11 @@ impl Core {
     fn carry_out(&mut self, line: Option<u64>, command: Command) -> Result<(), Failed> {
         match command {
             Command::Chat { ref user } => match self.resolve_user(user) {
-                Ok(id) => self.chat(line, id).map(|()| self.dial_address(user)),
+                Ok(id) => self.chat(line, id).map(|()| self.reach(&id, user)),
                 Err(failed) => self.look_up(line, command, failed),
             },
             Command::Add { ref user } => match self.resolve_user(user) {
-                Ok(id) => self.add(line, id).map(|()| self.dial_address(user)),
+                Ok(id) => self.add(line, id).map(|()| self.reach(&id, user)),
                 Err(failed) => self.look_up(line, command, failed),
             },
             Command::Say { to, text } => self.send_text(line, to, text),
@@ -213,6 +213,14 @@ impl Core {
             self.dial(Dial { addr, purpose: Purpose::Ping { line, expected: Some(whom) } }, None);
         }
         Ok(())
+    }
+
+    /// Dials the addresses of a contact address, and searches for a user of whom only the id is known.
+    fn reach(&mut self, id: &UserId, typed: &str) {
+        self.dial_address(typed);
+        if self.people.sessions.of_user(id).next().is_none() {
+            self.start_find(&id.to_string());
+        }
     }
 
     /// Dials the addresses of a contact address, as if they were given by `--bootstrap`.
