@@ -1,9 +1,10 @@
-//! Limits how many `nearby` and `away` notices a person is shown.
+//! Limits how many changes of presence and links a person is shown.
 //!
-//! Anybody on the local link can cause any number of them, and they would push everything else off the screen. Within
-//! [`WINDOW`] only the first [`MAX_SHOWN`] are shown, then a sentence that there are more. The next such notice after the
-//! window is preceded by how many were hidden. Notices about the user of the current conversation are always shown, and so
-//! are all other kinds of notices. Programs, which read JSON, get every notice.
+//! Anybody in the network can cause any number of them with fresh identities, and they would push everything else off the
+//! screen. Within [`WINDOW`] only the first [`MAX_SHOWN`] of each [`Kind`] are shown, then a sentence that there are more. The
+//! next such notice after the window is preceded by how many were hidden. Always shown are notices about the user of the
+//! current conversation, links that the local user wanted or removed, and all other notices. Programs, which read JSON, get
+//! every notice.
 
 use std::time::Duration;
 
@@ -11,16 +12,27 @@ use tokio::time::Instant;
 
 use super::Event;
 use super::plain::{Style, render};
-use crate::proto::notice::Notice;
+use crate::proto::notice::{By, Notice};
 
-/// Arrivals and departures shown within [`WINDOW`].
-const MAX_SHOWN: u32 = 40;
+/// Notices of one kind shown within [`WINDOW`]. Both kinds together are less than two screens of 24 lines.
+const MAX_SHOWN: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(10);
+
+/// Whom a limited notice can be about.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Users whom the local user has not accepted.
+    Strangers,
+    /// Anybody: the notice does not tell strangers from friends. It has a share of its own, so that strangers who are merely
+    /// nearby do not hide friends.
+    Anybody,
+}
 
 /// Renders events as text, except the notices that it hides.
 pub struct Limiter {
     since: Instant,
-    shown: u32,
+    /// Notices shown since then, by [`Kind`].
+    shown: [u32; 2],
     hidden: u64,
     /// The user of the current conversation.
     with: Option<String>,
@@ -29,7 +41,7 @@ pub struct Limiter {
 impl Limiter {
     /// A limiter whose first window begins at `now`.
     pub fn new(now: Instant) -> Limiter {
-        Limiter { since: now, shown: 0, hidden: 0, with: None }
+        Limiter { since: now, shown: [0; 2], hidden: 0, with: None }
     }
 
     /// Sets the user of the current conversation, whose notices are always shown; `None` if there is none.
@@ -39,33 +51,42 @@ impl Limiter {
 
     /// What to print for an event, as by [`render`]; empty if it is hidden.
     pub fn render(&mut self, style: Style, event: Event<'_>, now: Instant) -> String {
-        let Event::Notice(notice) = event else { return render(style, event) };
-        if arrival_or_departure(notice).is_none_or(|user| self.with.as_ref() == Some(user)) {
-            return render(style, event);
-        }
+        let limited = match event {
+            Event::Notice(notice) => limited(notice).filter(|(_, user)| self.with.as_deref() != Some(user)),
+            _ => None,
+        };
+        let Some((kind, _)) = limited else { return render(style, event) };
         let mut text = String::new();
         if now.duration_since(self.since) >= WINDOW {
             if self.hidden > 0 {
-                text = style.event(&format!("{} arrivals and departures were not shown", self.hidden));
+                text = style.event(&format!("{} changes of presence or links were not shown", self.hidden));
             }
             *self = Limiter { with: self.with.take(), ..Limiter::new(now) };
         }
-        self.shown += 1;
-        if self.shown <= MAX_SHOWN {
+        let shown = &mut self.shown[kind as usize];
+        if *shown < MAX_SHOWN {
+            *shown += 1;
             return text + &render(style, event);
         }
         self.hidden += 1;
         if self.hidden == 1 {
-            text = style.event(r"many users are arriving and leaving; not all are shown; \users lists them");
+            text = style
+                .event(r"many users change their presence or links; not all changes are shown; \users lists the users");
         }
         text
     }
 }
 
-/// The user who arrived on the local link or left it.
-fn arrival_or_departure(notice: &Notice) -> Option<&String> {
+/// The kind of a notice that strangers can cause at will, and the user it is about; `None` for other notices.
+fn limited(notice: &Notice) -> Option<(Kind, &str)> {
     match notice {
-        Notice::Nearby { user, .. } | Notice::Away { user, .. } => Some(user),
+        Notice::Nearby { user, .. } | Notice::Away { user, .. } | Notice::Linked { user, auto: true, .. } => {
+            Some((Kind::Strangers, user))
+        }
+        Notice::Online { user, .. }
+        | Notice::Path { user, .. }
+        | Notice::Offline { user, .. }
+        | Notice::Unlinked { user, by: By::Them, .. } => Some((Kind::Anybody, user)),
         _ => None,
     }
 }
@@ -74,45 +95,91 @@ fn arrival_or_departure(notice: &Notice) -> Option<&String> {
 mod tests {
     use super::*;
     use crate::id::{SessionId, UserId};
-    use crate::proto::notice::Absence;
+    use crate::proto::notice::{Absence, Via};
 
-    /// The lines shown when this many users leave at the same moment.
-    fn lines(limiter: &mut Limiter, others: u32, now: Instant) -> Vec<String> {
-        let one = |n| {
-            let notice = Notice::Away { user: format!("user{n}"), id: UserId([0; 32]), session: SessionId([0; 32]) };
-            limiter.render(Style::default(), Event::Notice(&notice), now)
-        };
-        (0..others).map(one).filter(|text| !text.is_empty()).collect()
+    const ID: UserId = UserId([1; 32]);
+    const SESSION: SessionId = SessionId([1; 32]);
+
+    fn away(user: &str) -> Notice {
+        Notice::Away { user: user.to_owned(), id: ID, session: SESSION }
+    }
+
+    fn offline(user: &str) -> Notice {
+        Notice::Offline { user: user.to_owned(), id: ID, session: SESSION, reason: Absence::Lost }
+    }
+
+    fn linked(user: &str, auto: bool) -> Notice {
+        Notice::Linked { user: user.to_owned(), id: ID, by: By::Them, auto }
+    }
+
+    fn unlinked(user: &str, by: By) -> Notice {
+        Notice::Unlinked { user: user.to_owned(), id: ID, by }
+    }
+
+    fn shown(limiter: &mut Limiter, notice: &Notice, now: Instant) -> String {
+        limiter.render(Style::default(), Event::Notice(notice), now)
+    }
+
+    /// What is shown when this many users cause the same notice at the same moment.
+    fn flood(limiter: &mut Limiter, notice: impl Fn(&str) -> Notice, users: u32, now: Instant) -> Vec<String> {
+        let one = |n| shown(limiter, &notice(&format!("user{n}")), now);
+        (0..users).map(one).filter(|text| !text.is_empty()).collect()
     }
 
     #[test]
     fn a_few_are_shown_one_by_one_and_many_in_one_sentence() {
         let begin = Instant::now();
         let mut limiter = Limiter::new(begin);
-        assert_eq!(lines(&mut limiter, MAX_SHOWN, begin).len() as u32, MAX_SHOWN);
-        let rest = lines(&mut limiter, 1000, begin);
-        assert_eq!(rest, ["* many users are arriving and leaving; not all are shown; \\users lists them\n"]);
+        assert_eq!(flood(&mut limiter, away, MAX_SHOWN, begin).len() as u32, MAX_SHOWN);
+        let sentence =
+            "* many users change their presence or links; not all changes are shown; \\users lists the users\n";
+        assert_eq!(flood(&mut limiter, away, 1000, begin), [sentence]);
     }
 
     #[test]
     fn after_the_window_the_number_of_hidden_notices_is_shown() {
         let begin = Instant::now();
         let mut limiter = Limiter::new(begin);
-        lines(&mut limiter, MAX_SHOWN + 1000, begin);
-        let later = lines(&mut limiter, 2, begin + WINDOW);
-        assert_eq!(later[0], "* 1000 arrivals and departures were not shown\n* user0 is no longer nearby\n");
-        assert_eq!(later[1], "* user1 is no longer nearby\n");
+        flood(&mut limiter, away, MAX_SHOWN + 1000, begin);
+        let later = flood(&mut limiter, away, 2, begin + WINDOW);
+        let first = "* 1000 changes of presence or links were not shown\n* user0 is no longer nearby\n";
+        assert_eq!(later, [first, "* user1 is no longer nearby\n"]);
     }
 
     #[test]
-    fn other_notices_are_always_shown() {
+    fn no_change_that_strangers_cause_at_will_fills_the_screen() {
+        let begin = Instant::now();
+        let (user, id, session, via) = (|user: &str| user.to_owned(), ID, SESSION, Via::Direct);
+        let floods: [&dyn Fn(&str) -> Notice; 7] = [
+            &|name| Notice::Nearby { user: user(name), id, session },
+            &away,
+            &|name| linked(name, true),
+            &|name| unlinked(name, By::Them),
+            &|name| Notice::Online { user: user(name), id, session, via },
+            &|name| Notice::Path { user: user(name), id, session, via },
+            &offline,
+        ];
+        let mut limiter = Limiter::new(begin);
+        let lines: usize = floods.iter().map(|notice| flood(&mut limiter, notice, 1000, begin).len()).sum();
+        assert_eq!(lines as u32, 2 * MAX_SHOWN + 1);
+    }
+
+    #[test]
+    fn strangers_who_are_merely_nearby_hide_no_friend() {
         let begin = Instant::now();
         let mut limiter = Limiter::new(begin);
-        lines(&mut limiter, MAX_SHOWN + 1000, begin);
-        let (user, id, session) = ("dora".into(), UserId([1; 32]), SessionId([1; 32]));
-        let dora = Notice::Offline { user, id, session, reason: Absence::Lost };
-        let text = limiter.render(Style::default(), Event::Notice(&dora), begin);
-        assert_eq!(text, "* dora is unreachable; looking for them\n");
+        flood(&mut limiter, away, 1000, begin);
+        assert_eq!(shown(&mut limiter, &offline("dora"), begin), "* dora is unreachable; looking for them\n");
+    }
+
+    #[test]
+    fn links_that_the_local_user_wanted_or_removed_are_always_shown() {
+        let begin = Instant::now();
+        let mut limiter = Limiter::new(begin);
+        flood(&mut limiter, away, 1000, begin);
+        flood(&mut limiter, offline, 1000, begin);
+        assert_eq!(shown(&mut limiter, &linked("dora", false), begin), "* dora linked with you\n");
+        assert_eq!(shown(&mut limiter, &unlinked("dora", By::Me), begin), "* you are no longer linked with dora\n");
     }
 
     #[test]
@@ -120,9 +187,9 @@ mod tests {
         let begin = Instant::now();
         let mut limiter = Limiter::new(begin);
         limiter.set_conversation(Some("bob"));
-        lines(&mut limiter, MAX_SHOWN + 1000, begin);
-        let bob = Notice::Away { user: "bob".into(), id: UserId([1; 32]), session: SessionId([1; 32]) };
-        let text = limiter.render(Style::default(), Event::Notice(&bob), begin);
-        assert_eq!(text, "* bob is no longer nearby\n");
+        flood(&mut limiter, away, 1000, begin);
+        flood(&mut limiter, offline, 1000, begin);
+        assert_eq!(shown(&mut limiter, &away("bob"), begin), "* bob is no longer nearby\n");
+        assert_eq!(shown(&mut limiter, &offline("bob"), begin), "* bob is unreachable; looking for them\n");
     }
 }
