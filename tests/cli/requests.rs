@@ -39,7 +39,9 @@ fn a_dismissed_stranger_is_forgotten_with_what_they_wrote_also_after_a_restart()
     let said = alice.says("buy my coins");
     bob.event("message");
     alice.knows_delivered(&said);
-    assert_form(&bob.asks(r"\requests dismiss alice"), "done", &["what"]);
+    let done = bob.asks(r"\requests dismiss alice");
+    assert_form(&done, "done", &["what"]);
+    assert_eq!(done["what"], "dismissed alice; what they wrote is forgotten, and their lines are refused for a day");
     assert_eq!(bob.event("unlinked")["by"], "me");
     let id = alice.id().to_owned();
     assert_eq!(bob.fails(&format!(r"\requests dismiss {id}")), "bad-argument");

@@ -89,14 +89,15 @@ fn a_strangers_text_and_contents_of_other_kinds_are_bounded_in_bytes_too() {
 }
 
 #[test]
-fn verifying_a_stranger_or_writing_to_them_lets_the_rest_come() {
-    for answer in [0, 1] {
+fn verifying_a_stranger_or_talking_to_them_lets_the_rest_come() {
+    for answer in [0, 1, 2] {
         let (mut alice, mallory) = (Victim::new(Accept::Auto), Person::new(1, "mallory"));
         let conn = alice.meet(&mallory);
         let envelope = mallory.parcel(alice.user, &alice.prekey(), numbered(1..=7));
         alice.hand(conn, envelope.clone());
         alice.command(match answer {
             0 => Command::Verify { user: "mallory".to_owned() },
+            1 => Command::Chat { user: "mallory".to_owned() },
             _ => Command::Say { to: mallory.user_id(), text: "who are you?".to_owned() },
         });
         assert!(!alice.parcels(conn).is_empty(), "mallory learns that it may come");
@@ -266,6 +267,21 @@ fn a_dismissed_stranger_is_forgotten_and_refused_for_a_day() {
     assert_eq!(alice.shown().len(), shown + 1);
     alice.command(Command::Dismiss { user: Person::new(2, "nobody").user_id().to_string() });
     assert!(alice.notices().any(|notice| matches!(notice, Notice::Error { .. })));
+}
+
+#[test]
+fn of_somebody_who_was_removed_a_dismissal_forgets_no_messages_and_says_so() {
+    let (mut alice, mallory) = (Victim::new(Accept::Auto), Person::new(1, "mallory"));
+    let conn = alice.meet(&mallory);
+    let prekey = alice.prekey();
+    add(&mut alice, &mallory);
+    alice.hand(conn, mallory.parcel(alice.user, &prekey, vec![linked(1), text(2, "hello")]));
+    alice.command(Command::Remove { user: "mallory".to_owned() });
+    alice.hand(conn, mallory.parcel(alice.user, &prekey, vec![text(3, "but why")]));
+    alice.command(Command::Dismiss { user: "mallory".to_owned() });
+    let done = alice.notices().filter_map(|notice| if let Notice::Done { what } = notice { Some(what) } else { None });
+    assert_eq!(done.last().map(String::as_str), Some("dismissed mallory; their lines are refused for a day"));
+    assert!(!alice.ops.iter().any(|op| matches!(op, Op::ForgetStranger { .. })));
 }
 
 #[test]

@@ -344,15 +344,17 @@ impl Core {
         Ok(())
     }
 
-    /// Forgets a stranger who has written.
+    /// Forgets a stranger who has written. Of a user who was removed the messages stay.
     fn dismiss(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {
         let id = self.resolve_user(typed)?;
         let handle = self.people.users.handle(&id);
+        let was_removed = self.people.links.own_state(&id) == LinkState::Removed;
         if !self.dismiss_stranger(id) {
             let message = format!("{handle} does not wait for an answer; \\requests lists those who do");
             return Err((ErrorCode::BadArgument, message));
         }
-        self.done(line, format!("dismissed {handle}"))
+        let forgotten = if was_removed { "" } else { "what they wrote is forgotten, and " };
+        self.done(line, format!("dismissed {handle}; {forgotten}their lines are refused for a day"))
     }
 
     fn done(&mut self, line: Option<u64>, what: String) -> Result<(), Failed> {
