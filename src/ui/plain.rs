@@ -23,6 +23,7 @@ use super::json::rfc3339;
 use super::macros::MACROS;
 use super::wrap::wrapped;
 use super::{Event, greeting, qr};
+use crate::identity::address::ContactAddress;
 use crate::identity::name::escape;
 use crate::proto::notice::Filter;
 use crate::proto::notice::{
@@ -93,7 +94,7 @@ fn columns() -> Option<usize> {
 /// Users shown in one list, nearest first. A network may have thousands, and strangers can add to them.
 const MAX_USERS: usize = 200;
 
-/// Link-local addresses shown by `\me` where there are no others.
+/// Link-local addresses shown by `\me` where there are no others but those of loopback.
 const MAX_PLACES: usize = 4;
 
 /// Escapes a text for use within a line.
@@ -308,7 +309,7 @@ fn profile_text(style: Style, profile: &Profile) -> String {
     {
         writeln!(text, "    {what:<8} {}", inline(&value)).expect("writing to a string cannot fail");
     }
-    if profile.address.ends_with('@') {
+    if !leads_to_other_machines(&profile.address) {
         for place in profile.link_local.iter().take(MAX_PLACES) {
             let how = "on this link; others put the name of their own interface behind the %";
             writeln!(text, "    {:<8} {} ({how})", "place", inline(&place.short()))
@@ -322,6 +323,11 @@ fn profile_text(style: Style, profile: &Profile) -> String {
             .expect("writing to a string cannot fail");
     }
     text + &qr::render(&profile.address).unwrap_or_default()
+}
+
+/// Whether a contact address has a network address that is not of the machine itself.
+fn leads_to_other_machines(address: &str) -> bool {
+    address.parse().is_ok_and(|address: ContactAddress| address.addrs.iter().any(|addr| !addr.ip().is_loopback()))
 }
 
 fn statuses(style: Style, messages: &[StatusView]) -> String {

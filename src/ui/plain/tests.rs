@@ -192,6 +192,27 @@ fn a_profile_has_the_fingerprint_and_a_qr_code() {
 }
 
 #[test]
+fn where_no_other_address_leads_to_other_machines_a_profile_shows_the_link_local_ones() {
+    let shown = |addrs: &[&str]| {
+        let addrs = addrs.iter().map(|addr| addr.parse().expect("a socket address")).collect();
+        let profile = Profile {
+            user: "bob".into(),
+            id: UserId([3; 32]),
+            words: "one two three".into(),
+            address: ContactAddress { user: UserId([3; 32]), addrs }.to_string(),
+            link_local: vec!["fe80::1%eth0".parse().expect("a place")],
+            session: None,
+            sessions: vec![],
+            verified: false,
+            drops: Default::default(),
+        };
+        printed(Notice::Me(Box::new(profile))).contains("    place    fe80::1%eth0 (on this link; ")
+    };
+    assert!(shown(&[]) && shown(&["127.0.0.1:27272", "[::1]:27272"]));
+    assert!(!shown(&["192.0.2.1:27272"]) && !shown(&["127.0.0.1:27272", "[2001:db8::1]:27272"]));
+}
+
+#[test]
 fn colours_do_not_change_the_text() {
     let coloured = render(Style { colours: true, ..PLAIN }, Event::Notice(&Notice::Message(Box::new(view("hello")))));
     assert_eq!(coloured, "< \u{1b}[1mbob\u{1b}[0m: hello\n");
