@@ -88,7 +88,7 @@ id32!(
     NetworkId
 );
 id32!(
-    /// The addressee of an envelope: a user.
+    /// The addressee of an envelope: a user, or one session of a user.
     Address
 );
 id32!(
@@ -146,6 +146,12 @@ impl From<UserId> for Address {
 impl From<&UserId> for Address {
     fn from(user: &UserId) -> Address {
         Address(user.0)
+    }
+}
+
+impl From<&SessionId> for Address {
+    fn from(session: &SessionId) -> Address {
+        Address(session.0)
     }
 }
 

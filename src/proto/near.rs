@@ -24,7 +24,16 @@ impl Near<'_> {
     pub fn at(&self, address: &Address) -> Vec<Peer> {
         let mut at = self.peers.connections.of_user(&self.people.user_at(address));
         at.retain(|peer| self.peers.connections.get(&peer.conn).is_some_and(|neighbour| !neighbour.stalled));
+        at.retain(|peer| self.is_addressee(peer, address));
         at
+    }
+
+    /// Whether a session is the addressee of an envelope, or one of the addressee's.
+    pub fn is_addressee(&self, peer: &Peer, address: &Address) -> bool {
+        match self.people.session_at(address) {
+            Some(session) => peer.session == session,
+            None => peer.user.0 == address.0,
+        }
     }
 
     /// Connected relays and servers that are nearer to an addressee than this node, nearest first.

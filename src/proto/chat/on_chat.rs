@@ -75,17 +75,19 @@ impl Core {
         if self.cx.out.unstored() > MAX_UNSTORED {
             return self.cx.dropped(DropReason::EnvelopeWhileDiskBehind);
         }
-        let own = Address::from(self.cx.config.user);
+        let is_own = |address: &Address| {
+            *address == Address::from(self.cx.config.user) || *address == Address::from(&self.cx.me)
+        };
         match open(&self.cx.config.network, &parcel.envelope, |id| self.people.prekeys.find(id)) {
             // The address decides where an envelope goes, even if a wrap names a prekey of this node.
-            Ok(opened) if opened.address != own => self.carry_parcel(conn, peer, parcel),
+            Ok(opened) if !is_own(&opened.address) => self.carry_parcel(conn, peer, parcel),
             Ok(_) | Err(Unopened::Broken | Unopened::WrongLock | Unopened::Unsound(_))
                 if self.cx.disk_trouble.is_some() =>
             {
                 self.cx.dropped(DropReason::EnvelopeWhileDiskRefuses);
             }
             Ok(opened) => self.on_opened(conn, opened, age_of(&parcel)),
-            Err(Unopened::NoKey(address)) if address != own => self.carry_parcel(conn, peer, parcel),
+            Err(Unopened::NoKey(address)) if !is_own(&address) => self.carry_parcel(conn, peer, parcel),
             Err(Unopened::NoKey(_)) => self.hand_back(conn, &parcel.envelope),
             Err(Unopened::Malformed(_)) => self.strike(conn, DropReason::MalformedEnvelope),
             Err(Unopened::Broken) => self.refuse_sealed(conn, &parcel, DropReason::BrokenSeal),

@@ -260,7 +260,7 @@ impl Mail {
     /// other sessions of the addressee may be able to open it.
     fn keep_report(&mut self, cx: &mut Context, near: &Near<'_>, peer: Peer, report: Unopenable) {
         let id = report.envelope;
-        if self.custody.get(&id).is_some_and(|held| near.people.user_at(&held.row.address) == peer.user) {
+        if self.custody.get(&id).is_some_and(|held| near.is_addressee(&peer, &held.row.address)) {
             self.custody.add_holder(&id, peer.session);
         }
         let bytes = encode(&report);

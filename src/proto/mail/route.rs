@@ -192,7 +192,7 @@ impl Mail {
         let held = self.custody.get(id).filter(|held| !held.row.bytes.is_empty())?;
         let (address, is_own) = (&held.row.address, held.row.mine.is_some());
         let whole = Share { given: 1, cost: 0 };
-        if near.people.user_at(address) == peer.user {
+        if near.is_addressee(&peer, address) {
             // Own messages are sealed again for the connected session, through the outbox.
             let is_messages = held.row.mine.as_ref().is_some_and(|own| !own.load.is_empty());
             return (!is_messages && !held.holders.contains(&peer.session)).then_some(whole);
@@ -225,8 +225,10 @@ impl Mail {
     /// Handles a new connection: sends the envelopes to the neighbour's user, and offers those that the neighbour may take or
     /// have.
     pub fn on_up(&mut self, cx: &mut Context, near: &Near<'_>, peer: Peer) {
-        let envelopes: Vec<EnvelopeId> = self.custody.to(&Address::from(peer.user)).collect();
-        envelopes.into_iter().for_each(|id| self.handover.enqueue(&peer.session, id));
+        for address in [Address::from(peer.user), Address::from(&peer.session)] {
+            let envelopes: Vec<EnvelopeId> = self.custody.to(&address).collect();
+            envelopes.into_iter().for_each(|id| self.handover.enqueue(&peer.session, id));
+        }
         for page in self.worth_offering(cx, near, peer).chunks(MAX_OFFERED) {
             let item = Chat::Offer(Offer { envelopes: List(page.to_vec()) });
             cx.out.after_store(Output::Chat { conn: peer.conn, item });
@@ -281,7 +283,7 @@ impl Mail {
     pub fn on_ask(&mut self, cx: &mut Context, near: &Near<'_>, peer: Peer, ask: &Ask) {
         for id in ask.envelopes.iter() {
             let Some(held) = self.custody.get(id) else { continue };
-            if near.people.user_at(&held.row.address) == peer.user {
+            if near.is_addressee(&peer, &held.row.address) {
                 self.handover.forget_declined(&peer.session, id);
             }
             self.handover.enqueue(&peer.session, *id);

@@ -93,14 +93,24 @@ impl People {
         }
     }
 
-    /// The user an address belongs to. In this version every address is a user's.
-    pub fn user_at(&self, address: &Address) -> UserId {
-        UserId(address.0)
+    /// The session an address belongs to, if it is that of a known session and not of a user.
+    pub fn session_at(&self, address: &Address) -> Option<SessionId> {
+        let session = SessionId(address.0);
+        self.sessions.get(&session).map(|_| session)
     }
 
-    /// The sessions that receive everything sent to an address.
+    /// The user an address belongs to: the user of a known session, or the user with this id.
+    pub fn user_at(&self, address: &Address) -> UserId {
+        self.sessions.get(&SessionId(address.0)).map_or(UserId(address.0), |known| known.user)
+    }
+
+    /// The sessions that receive everything sent to an address. Nothing is sent to a session that its user has revoked.
     pub fn audience(&self, address: &Address) -> Vec<SessionId> {
-        self.users.audience(&self.user_at(address))
+        let all = self.users.audience(&self.user_at(address));
+        match self.session_at(address) {
+            Some(session) => all.into_iter().filter(|listed| *listed == session).collect(),
+            None => all,
+        }
     }
 
     /// The name to show for an address.
