@@ -45,3 +45,10 @@ pub struct Now {
     /// The wall time, for display.
     pub wall: Wall,
 }
+
+impl Now {
+    /// The wall time of an earlier moment, for display.
+    pub fn wall_at(&self, moment: Moment) -> Wall {
+        Wall(self.wall.0.saturating_sub_unsigned(self.moment.since(moment).as_millis() as u64))
+    }
+}

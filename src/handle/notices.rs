@@ -217,6 +217,7 @@ enum Subject {
     Presence(SessionId),
     Nearby(SessionId),
     Progress(MessageId, SessionId),
+    Own(SessionId),
     Warning(WarningCode, Option<String>),
 }
 
@@ -232,6 +233,7 @@ impl Subject {
             }
             Notice::Nearby { session, .. } | Notice::Away { session, .. } => Some(Subject::Nearby(*session)),
             Notice::State { message, session, .. } => Some(Subject::Progress(*message, *session)),
+            Notice::Session { session, .. } => Some(Subject::Own(*session)),
             Notice::Warning { code, user, .. } => Some(Subject::Warning(*code, user.clone())),
             _ => None,
         }

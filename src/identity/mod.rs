@@ -1,6 +1,7 @@
-//! Keys, signatures, signed records, names, sealed envelopes and network keys. Nothing here does I/O.
+//! Keys, signatures, signed records, names, labels, sealed envelopes and network keys. Nothing here does I/O.
 
 pub mod address;
+pub mod labels;
 pub mod name;
 pub mod network;
 pub mod place;

@@ -26,6 +26,8 @@ pub struct Context {
     pub me: SessionId,
     /// The boot id of this start.
     pub boot: BootId,
+    /// When this node started.
+    pub started: Moment,
     /// Verifies signatures in this network.
     pub verifier: Verifier,
     /// All randomness of the core.
@@ -54,6 +56,7 @@ impl Context {
         let me = SessionId(config.session_key.public());
         Context {
             me,
+            started: now.moment,
             boot: BootId::of(&me, &config.boot_nonce),
             verifier: Verifier { scheme: config.session_key.scheme(), network: config.network },
             rng: ChaCha20Rng::from_seed(config.seed),

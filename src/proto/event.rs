@@ -235,6 +235,13 @@ pub enum Command {
         /// The user, as typed.
         user: String,
     },
+    /// Show the local user's sessions.
+    Sessions,
+    /// Revoke a session of the local user.
+    Unlink {
+        /// Its label or the start of its id, as typed.
+        label: String,
+    },
     /// Show which messages wait.
     Status {
         /// The conversation, as typed; `None` for all.

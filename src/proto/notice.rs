@@ -177,6 +177,20 @@ pub enum Notice {
         /// The messages, by conversation.
         messages: Vec<StatusView>,
     },
+    /// Answers `\sessions`.
+    Sessions {
+        /// The sessions of the local user.
+        sessions: Vec<OwnSession>,
+    },
+    /// A session of the local user was added or revoked, here or at another one. Answers `\unlink`.
+    Session {
+        /// Its label.
+        label: String,
+        /// The session.
+        session: SessionId,
+        /// What happened to it.
+        state: SessionChange,
+    },
     /// Answers `\history`.
     History {
         /// The name to show for the conversation.
@@ -235,6 +249,15 @@ pub enum By {
     Me,
     /// The other user.
     Them,
+}
+
+/// What happened to a session of the local user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionChange {
+    /// The list of the user's sessions contains it now.
+    Linked,
+    /// It was revoked.
+    Unlinked,
 }
 
 /// How a session is reached.
@@ -325,11 +348,37 @@ pub struct RequestView {
     pub bytes: u64,
 }
 
+/// A session with the label to show for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelled {
+    /// The session.
+    pub session: SessionId,
+    /// Its label, which no other session of the user shares; the start of its id if it has none.
+    pub label: String,
+}
+
+/// A session of the local user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSession {
+    /// The session.
+    pub session: SessionId,
+    /// The label to show.
+    pub label: String,
+    /// It is the session of this node.
+    pub is_this: bool,
+    /// How it is reached; `None` if it is offline.
+    pub via: Option<Via>,
+    /// Since when it is online, or when it was last heard of; `None` if it never was.
+    pub since: Option<Wall>,
+}
+
 /// A session as listed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionView {
     /// The session.
     pub session: SessionId,
+    /// The label to show.
+    pub label: String,
     /// Whether it is online.
     pub online: bool,
     /// How it is reached; `None` if it is offline.
@@ -357,7 +406,7 @@ pub struct Profile {
     /// The session of this node, in `\me`.
     pub session: Option<SessionId>,
     /// The user's known sessions.
-    pub sessions: Vec<SessionId>,
+    pub sessions: Vec<Labelled>,
     /// The local user has verified the fingerprint.
     pub verified: bool,
     /// In `\me`: what this node dropped or refused since its start, by reason.

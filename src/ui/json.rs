@@ -17,7 +17,7 @@ use crate::identity::name::escape;
 use crate::identity::place::Place;
 use crate::proto::notice::Drops;
 use crate::proto::notice::{
-    Delivery, HeldBy, MessageView, Notice, Profile, RequestView, SessionView, StatusView, UserView,
+    Delivery, HeldBy, MessageView, Notice, OwnSession, Profile, RequestView, SessionView, StatusView, UserView,
 };
 use crate::time::Wall;
 use values::{absence, delivery, error_code, status, warning_code};
@@ -186,6 +186,15 @@ enum Body<'a> {
     Status {
         messages: Vec<Status<'a>>,
     },
+    Sessions {
+        sessions: Vec<MySession<'a>>,
+    },
+    Session {
+        label: &'a str,
+        session: Session,
+        state: &'static str,
+        own: bool,
+    },
     History {
         with: &'a str,
         messages: Vec<Message<'a>>,
@@ -239,12 +248,23 @@ struct User<'a> {
     nearby: bool,
     verified: bool,
     blocked: bool,
-    sessions: Vec<UserSession>,
+    sessions: Vec<UserSession<'a>>,
 }
 
 #[derive(Serialize)]
-struct UserSession {
+struct MySession<'a> {
     session: Session,
+    label: &'a str,
+    this: bool,
+    status: &'static str,
+    via: Option<&'static str>,
+    since: Option<String>,
+}
+
+#[derive(Serialize)]
+struct UserSession<'a> {
+    session: Session,
+    label: &'a str,
     status: &'static str,
     via: Option<&'static str>,
     heard_s: u64,
@@ -261,6 +281,7 @@ struct Person<'a> {
     link_local: Vec<String>,
     session: Option<Session>,
     sessions: Vec<Session>,
+    labels: Vec<&'a str>,
     verified: bool,
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     drops: &'a Drops,
@@ -347,6 +368,12 @@ impl<'a> Body<'a> {
             Notice::Me(profile) => Body::Me(profile.as_ref().into()),
             Notice::Whois(profile) => Body::Whois(profile.as_ref().into()),
             Notice::Status { messages } => Body::Status { messages: messages.iter().map(Status::from).collect() },
+            Notice::Sessions { sessions } => {
+                Body::Sessions { sessions: sessions.iter().map(MySession::from).collect() }
+            }
+            Notice::Session { label, session, state } => {
+                Body::Session { label, session: Text(*session), state: values::session_change(*state), own: true }
+            }
             Notice::History { with, messages } => {
                 Body::History { with, messages: messages.iter().map(Message::from).collect() }
             }
@@ -396,10 +423,24 @@ impl<'a> From<&'a UserView> for User<'a> {
     }
 }
 
-impl From<&SessionView> for UserSession {
-    fn from(view: &SessionView) -> UserSession {
+impl<'a> From<&'a OwnSession> for MySession<'a> {
+    fn from(view: &'a OwnSession) -> MySession<'a> {
+        MySession {
+            session: Text(view.session),
+            label: &view.label,
+            this: view.is_this,
+            status: status(view.via.is_some()),
+            via: view.via.map(values::via),
+            since: view.since.map(rfc3339),
+        }
+    }
+}
+
+impl<'a> From<&'a SessionView> for UserSession<'a> {
+    fn from(view: &'a SessionView) -> UserSession<'a> {
         UserSession {
             session: Text(view.session),
+            label: &view.label,
             status: status(view.online),
             via: view.via.map(values::via),
             heard_s: view.heard_s,
@@ -417,7 +458,8 @@ impl<'a> From<&'a Profile> for Person<'a> {
             address: &profile.address,
             link_local: profile.link_local.iter().map(Place::short).collect(),
             session: profile.session.map(Text),
-            sessions: texts(&profile.sessions),
+            sessions: profile.sessions.iter().map(|known| Text(known.session)).collect(),
+            labels: profile.sessions.iter().map(|known| known.label.as_str()).collect(),
             verified: profile.verified,
             drops: &profile.drops,
         }

@@ -27,7 +27,8 @@ use crate::identity::address::ContactAddress;
 use crate::identity::name::escape;
 use crate::proto::notice::Filter;
 use crate::proto::notice::{
-    Absence, By, Delivery, HeldBy, MessageView, Notice, Profile, RequestView, SessionView, StatusView, UserView, Via,
+    Absence, By, Delivery, HeldBy, Labelled, MessageView, Notice, OwnSession, Profile, RequestView, SessionChange,
+    SessionView, StatusView, UserView, Via,
 };
 use crate::time::Wall;
 
@@ -132,6 +133,7 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::Users { filter, users } => user_list(style, *filter, users),
         Notice::Me(profile) | Notice::Whois(profile) => profile_text(style, profile),
         Notice::Status { messages } => statuses(style, messages),
+        Notice::Sessions { sessions } => own_sessions(style, sessions, &Local),
         Notice::History { with, messages } => history(style, with, messages),
         Notice::Requests { users, is_answer: true } => requests(style, users),
         Notice::Warning { message, .. } => style.problem(&format!("warning: {message}")),
@@ -199,6 +201,12 @@ fn sentence(notice: &Notice) -> String {
             counted(*sessions as u64, "session"),
             counted(*messages, "message")
         ),
+        Notice::Session { label, state: SessionChange::Linked, .. } => {
+            format!("{} is now a session of yours", quoted(label))
+        }
+        Notice::Session { label, state: SessionChange::Unlinked, .. } => {
+            format!("{} is no longer a session of yours", quoted(label))
+        }
         Notice::Done { what } => format!("done: {what}"),
         Notice::Chat { .. }
         | Notice::Queued { .. }
@@ -208,6 +216,7 @@ fn sentence(notice: &Notice) -> String {
         | Notice::Me(_)
         | Notice::Whois(_)
         | Notice::Status { .. }
+        | Notice::Sessions { .. }
         | Notice::History { .. }
         | Notice::Warning { .. }
         | Notice::Error { .. } => String::new(),
@@ -298,7 +307,33 @@ fn session_text(session: &SessionView) -> String {
         (false, _) => "offline",
     };
     let addresses = session.addrs.iter().fold(String::new(), |text, addr| text + &format!(", {addr}"));
-    format!("        {}  {how}, heard {} s ago{addresses}", session.session.short(), session.heard_s)
+    format!("        {}  {how}, heard {} s ago{addresses}", inline(&session.label), session.heard_s)
+}
+
+/// The local user's sessions, with times in a time zone.
+fn own_sessions(style: Style, sessions: &[OwnSession], zone: &impl TimeZone<Offset: Display>) -> String {
+    let title = match sessions.len() {
+        1 => "your only session".to_owned(),
+        n => format!("your {n} sessions"),
+    };
+    sessions.iter().fold(style.event(&title), |text, session| {
+        let since = session.since.map(|since| minute(since, zone));
+        let how = match (session.via, since) {
+            (Some(via), Some(since)) => format!("online since {since}{}", suffix(via)),
+            (Some(via), None) => format!("online{}", suffix(via)),
+            (None, Some(since)) => format!("offline since {since}"),
+            (None, None) => "never met".to_owned(),
+        };
+        let this = if session.is_this { ", this one" } else { "" };
+        let line = format!("    {}  {}  {how}{this}", session.session.short(), style.name(&session.label));
+        text + &style.rows(&line, BELOW_ITEM)
+    })
+}
+
+/// A session by its label, with the start of its id.
+fn labelled(known: &Labelled) -> String {
+    let short = known.session.short();
+    if known.label == short { short } else { format!("{} ({short})", inline(&known.label)) }
 }
 
 fn profile_text(style: Style, profile: &Profile) -> String {
@@ -316,7 +351,7 @@ fn profile_text(style: Style, profile: &Profile) -> String {
                 .expect("writing to a string cannot fail");
         }
     }
-    let sessions: Vec<String> = profile.sessions.iter().map(|session| session.short()).collect();
+    let sessions: Vec<String> = profile.sessions.iter().map(labelled).collect();
     writeln!(text, "    {:<8} {}", "sessions", sessions.join(", ")).expect("writing to a string cannot fail");
     for (reason, count) in &profile.drops {
         writeln!(text, "    {:<8} {count} × {}", "dropped", reason.replace('_', " "))

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::program::{Stage, assert_form};
 
-const PERSON: [&str; 7] = ["user", "id", "words", "address", "session", "sessions", "verified"];
+const PERSON: [&str; 8] = ["user", "id", "words", "address", "session", "sessions", "labels", "verified"];
 
 fn named<'a>(users: &'a Value, name: &str) -> &'a Value {
     let all = users["users"].as_array().expect("users is a list");
@@ -60,7 +60,7 @@ fn assert_form_of_user(user: &Value) {
         ["blocked", "distance", "id", "nearby", "sessions", "status", "user", "verified"]
     );
     let session = &user["sessions"][0];
-    assert_eq!(crate::program::keys(session), ["addrs", "heard_s", "session", "status", "via"]);
+    assert_eq!(crate::program::keys(session), ["addrs", "heard_s", "label", "session", "status", "via"]);
 }
 
 #[test]
@@ -127,6 +127,8 @@ fn every_invalid_request_has_its_error_code() {
         (r"\status nobody", "unknown-user"),
         (r"\cancel nothing", "bad-argument"),
         (r"\prune many", "bad-argument"),
+        (r"\unlink", "bad-argument"),
+        (r"\unlink nothing", "bad-argument"),
         (r"\chat alice", "bad-argument"),
         (r"\quit now", "bad-argument"),
     ] {

@@ -20,5 +20,6 @@ mod network;
 mod program;
 mod requests;
 mod server;
+mod sessions;
 mod sim;
 mod text;

@@ -16,5 +16,6 @@ mod relays;
 mod sealed;
 mod sessions;
 mod strangers;
+mod unlink;
 mod victim;
 mod watched;

@@ -21,12 +21,12 @@ use crate::victim::Victim;
 const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// A person with alice's user key and another session key.
-fn sister(number: u32) -> Person {
+pub fn sister(number: u32) -> Person {
     Person { user: SecretKey::from_seed(Scheme::Ed25519, &[0xa1; 32]), ..Person::new(number, "alice") }
 }
 
 /// The rosters of its own user that a node has stored, in order.
-fn rosters(node: &Victim) -> Vec<Signed> {
+pub fn rosters(node: &Victim) -> Vec<Signed> {
     let roster = |op: &Op| match op {
         Op::User(row) if row.user == node.user => row.roster.clone(),
         _ => None,
@@ -36,16 +36,16 @@ fn rosters(node: &Victim) -> Vec<Signed> {
     all
 }
 
-fn newest(node: &Victim) -> Roster {
+pub fn newest(node: &Victim) -> Roster {
     decode(&rosters(node).last().expect("a roster is stored").0).expect("a roster")
 }
 
-fn listed(roster: &Roster) -> BTreeSet<SessionId> {
+pub fn listed(roster: &Roster) -> BTreeSet<SessionId> {
     roster.sessions.iter().map(|entry| entry.id).collect()
 }
 
 /// Delivers a roster of alice's through bob, a stranger.
-fn bring(alice: &mut Victim, roster: Signed) {
+pub fn bring(alice: &mut Victim, roster: Signed) {
     let bob = Person::new(2, "bob");
     let conn = alice.meet(&bob);
     alice.say(conn, known_list(alice.user, Some(roster), vec![], vec![]));
@@ -233,7 +233,7 @@ fn a_message_stored_before_its_kind_was_known_takes_effect_once() {
 }
 
 /// The rosters in the known lists that a connection was sent.
-fn rosters_sent(node: &Victim, conn: darknode::id::ConnId) -> Vec<Signed> {
+pub fn rosters_sent(node: &Victim, conn: darknode::id::ConnId) -> Vec<Signed> {
     let rosters = |message: &Control| match message {
         Control::DeliverKnownList(list) => list.users.iter().filter_map(|user| user.roster.clone()).collect(),
         _ => Vec::new(),

@@ -13,7 +13,7 @@ use darknode::id::{BootId, ConnId, DialId, EnvelopeId, NetworkId, SessionId, Use
 use darknode::identity::{Checked, Name, Scheme, SecretKey};
 use darknode::proto::event::{CloseReason, Command, Connected, Input, Output, Request};
 use darknode::proto::notice::{Delivery, Filter, Notice, UserView};
-use darknode::proto::persist::{CustodyRow, Memory, Op};
+use darknode::proto::persist::{CustodyRow, Memory, Op, UserRow};
 use darknode::proto::{Accept, Config, Core};
 use darknode::time::{Moment, Now, Wall};
 use darknode::wire::chat::Chat;
@@ -42,26 +42,33 @@ impl Victim {
     }
 
     pub fn with_roles(accept: Accept, roles: u32) -> Victim {
-        Victim::start(accept, roles, 0xa2, Memory::default())
+        Victim::start(accept, roles, 0xa2, Memory::default(), true)
     }
 
     /// Another session of the same user, which also holds the user key.
     pub fn twin(session: u8) -> Victim {
-        Victim::start(Accept::Auto, 0, session, Memory::default())
+        Victim::start(Accept::Auto, 0, session, Memory::default(), true)
+    }
+
+    /// A session that does not hold the user key, with the roster that lists it.
+    pub fn without_user_key(roster: Signed) -> Victim {
+        let user = UserId(SecretKey::from_seed(Scheme::Ed25519, &[0xa1; 32]).public());
+        let users = vec![UserRow { user, roster: Some(roster), pinned: None, verified: false }];
+        Victim::start(Accept::Auto, 0, 0xa2, Memory { users, ..Memory::default() }, false)
     }
 
     /// A victim that starts from this memory.
     pub fn remembering(memory: Memory) -> Victim {
-        Victim::start(Accept::Auto, 0, 0xa2, memory)
+        Victim::start(Accept::Auto, 0, 0xa2, memory, true)
     }
 
-    fn start(accept: Accept, roles: u32, session: u8, memory: Memory) -> Victim {
+    fn start(accept: Accept, roles: u32, session: u8, memory: Memory, holds_user_key: bool) -> Victim {
         let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
         let session_key = key(session);
         let (user, session) = (UserId(key(0xa1).public()), SessionId(session_key.public()));
         let config = Config {
             name: Name::parse("alice").unwrap(),
-            user_key: Some(key(0xa1)),
+            user_key: holds_user_key.then(|| key(0xa1)),
             user,
             session_key,
             label: "laptop".to_owned(),

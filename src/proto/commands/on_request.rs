@@ -17,7 +17,7 @@ use crate::proto::persist::{LinkState, Op};
 use crate::wire::content::{MAX_TEXT, kind};
 
 /// Why a command cannot be carried out: the code and the message to display.
-type Failed = (ErrorCode, String);
+pub(super) type Failed = (ErrorCode, String);
 
 impl Core {
     /// Carries out a command. An error is reported for its input line.
@@ -50,6 +50,8 @@ impl Core {
             Command::Me => self.show_me(line),
             Command::Whois { user } => self.show_whois(line, &user),
             Command::Verify { user } => self.verify(line, &user),
+            Command::Sessions => self.show_sessions(line),
+            Command::Unlink { label } => self.unlink_session(line, &label),
             Command::Status { user } => self.query_status(line, user.as_deref()),
             Command::History { user, n, numbered } => self.query_history(line, &user, n, numbered),
             Command::Cancel { message } => self.cancel(line, &message),
@@ -154,6 +156,7 @@ impl Core {
             let message = format!("a line holds up to {MAX_TEXT} bytes, this one has {}", text.len());
             return Err((ErrorCode::TextTooLong, message));
         }
+        self.refuse_unlisted()?;
         self.refuse_self(&to)?;
         self.refuse_blocked(&to)?;
         if !self.chat.outbox.has_capacity(text.len()) {

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 
 use crate::id::{SessionId, UserId};
 use crate::identity::address::{ContactAddress, MAX_ADDRS};
+use crate::identity::labels::Labels;
 use crate::identity::words;
 use crate::proto::Core;
-use crate::proto::notice::{Filter, Profile, SessionView, UserView, Via};
+use crate::proto::notice::{Filter, Labelled, OwnSession, Profile, SessionView, UserView, Via};
+use crate::time::Moment;
 
 impl Core {
     /// The known users, as `\users`, `\online` and `\offline` show them.
@@ -21,7 +23,9 @@ impl Core {
 
     fn view_user(&self, id: UserId) -> UserView {
         let me = id == self.cx.config.user;
-        let sessions: Vec<SessionView> = self.known_sessions(&id).into_iter().map(|s| self.view_session(s)).collect();
+        let labels = self.people.users.labels(&id);
+        let view = |session| self.view_session(session, labels.label(&session));
+        let sessions: Vec<SessionView> = self.known_sessions(&id).into_iter().map(view).collect();
         let distance = if me {
             Some(0)
         } else if self.people.links.is_link(&id) {
@@ -51,10 +55,10 @@ impl Core {
         all
     }
 
-    fn view_session(&self, id: SessionId) -> SessionView {
+    fn view_session(&self, id: SessionId, label: String) -> SessionView {
         if id == self.cx.me {
             let addrs = self.people.myself.addrs.clone();
-            return SessionView { session: id, online: true, via: Some(Via::Direct), heard_s: 0, addrs };
+            return SessionView { session: id, label, online: true, via: Some(Via::Direct), heard_s: 0, addrs };
         }
         let known = self.people.sessions.get(&id);
         let refuses = known.is_some_and(|known| self.presence.refusals.contains(&known.user));
@@ -63,10 +67,30 @@ impl Core {
         let heard = known.map(|session| self.cx.now.moment.since(session.heard).as_secs()).unwrap_or(0);
         SessionView {
             session: id,
+            label,
             online,
             via: online.then(|| self.via(&id)),
             heard_s: if self.peers.connections.up(&id).is_some() { 0 } else { heard },
             addrs: known.map(|session| session.addresses()).unwrap_or_default(),
+        }
+    }
+
+    /// The local user's sessions, in the order of their roster.
+    pub(in crate::proto) fn view_own_sessions(&self) -> Vec<OwnSession> {
+        let labels = Labels::of(&self.people.myself.roster);
+        labels.sessions().map(|session| self.view_own_session(session, labels.label(&session))).collect()
+    }
+
+    fn view_own_session(&self, session: SessionId, label: String) -> OwnSession {
+        let is_this = session == self.cx.me;
+        let online_since = if is_this { Some(self.cx.started) } else { self.presence.online.since(&session) };
+        let heard = || self.people.sessions.get(&session).map(|known| known.heard).filter(|heard| *heard > Moment(0));
+        OwnSession {
+            session,
+            label,
+            is_this,
+            via: online_since.map(|_| if is_this { Via::Direct } else { self.via(&session) }),
+            since: online_since.or_else(heard).map(|moment| self.cx.now.wall_at(moment)),
         }
     }
 
@@ -77,7 +101,7 @@ impl Core {
     /// A user's profile, as `\me` and `\whois` show it.
     pub(in crate::proto) fn view_profile(&self, id: &UserId) -> Profile {
         let me = *id == self.cx.config.user;
-        let sessions = self.known_sessions(id);
+        let (sessions, labels) = (self.known_sessions(id), self.people.users.labels(id));
         let addrs = if me {
             self.people.myself.addrs.clone()
         } else {
@@ -94,7 +118,7 @@ impl Core {
             address: ContactAddress { user: *id, addrs }.to_string(),
             link_local: Vec::new(),
             session: me.then_some(self.cx.me),
-            sessions,
+            sessions: sessions.into_iter().map(|session| Labelled { session, label: labels.label(&session) }).collect(),
             verified: self.people.users.is_verified(id),
             drops: if me { self.cx.drops.by_text() } else { Default::default() },
         }

@@ -2,12 +2,14 @@
 //!
 //! [`users`] holds rosters and names, [`sessions`] declarations, key cards and addresses, [`links`] both sides' statements about
 //! each link, [`myself`] and [`prekeys`] what this session states about itself. Signed records arrive in `on_record`, statements
-//! about links in `on_link`; `on_myself` signs this session's own records and pushes them when they change.
+//! about links in `on_link`; `on_myself` signs this session's own records and pushes them when they change, `on_own_roster` keeps the
+//! list of the local user's sessions.
 
 pub mod links;
 pub mod myself;
 mod on_link;
 mod on_myself;
+mod on_own_roster;
 pub mod on_record;
 mod on_stranger;
 pub mod prekeys;

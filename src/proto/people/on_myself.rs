@@ -1,6 +1,5 @@
-//! Signs this session's own records and pushes them when they change.
+//! Signs this session's own declaration, key card and link list, and pushes them and the roster when they change.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,12 +9,12 @@ use rand_core::Rng;
 use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::proto::counters::Count;
-use crate::proto::cx::Context;
 use crate::proto::limits::{MAX_SEQ_LEAPS, REFRESH, SEQ_LEAP};
 use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
 use crate::proto::people::links::Links;
 use crate::proto::people::myself::Myself;
+use crate::proto::people::on_own_roster;
 use crate::proto::people::prekeys::Prekeys;
 use crate::proto::people::users::Users;
 use crate::proto::persist::Op;
@@ -25,7 +24,7 @@ use crate::wire::addr::Addr;
 use crate::wire::codec::{Fixed, List, Text};
 use crate::wire::control::short;
 use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser, ShortId};
-use crate::wire::record::{Declaration, KeyCard, LinkList, MAX_REVOKED, MAX_SESSIONS, Roster, RosterSession};
+use crate::wire::record::{Declaration, KeyCard, LinkList};
 
 /// Entries per page of a link list.
 const PAGE: usize = 64;
@@ -41,7 +40,7 @@ pub fn first(
     links: &Links,
     now: Now,
 ) -> Myself {
-    let roster = roster(config, count, users, now);
+    let roster = on_own_roster::first(config, count, users, now);
     let seq = count.next_seq(now.wall);
     let card_seq = count.next_seq(now.wall);
     let roster_version = roster.version;
@@ -55,94 +54,6 @@ pub fn first(
         refresh_at: now.moment + REFRESH,
         leaps: 0,
     }
-}
-
-/// The stored roster if it is still right, otherwise a newly signed one.
-fn roster(config: &Config, count: &mut Count, users: &mut Users, now: Now) -> Checked<Roster> {
-    let session = SessionId(config.session_key.public());
-    let known = users.roster(&config.user);
-    if let Some(known) = &known {
-        count.observe_roster_version(known.version);
-        let same_name = &*known.name == config.name.as_str();
-        if config.user_key.is_none() || (same_name && !may_enter(known, &session)) {
-            return known.clone();
-        }
-    }
-    let sessions = known.as_ref().map(|known| known.sessions.0.clone()).unwrap_or_default();
-    let revoked = known.map(|known| known.revoked.0.clone()).unwrap_or_default();
-    sign_above(config, count, users, Entries { sessions, revoked }.with_this(config), now)
-}
-
-/// Whether a session is missing from a roster and can be added.
-fn may_enter(roster: &Roster, session: &SessionId) -> bool {
-    !roster.admits(session) && !roster.revoked.contains(session) && roster.sessions.len() < MAX_SESSIONS
-}
-
-/// The sessions of a roster.
-struct Entries {
-    sessions: Vec<RosterSession>,
-    revoked: Vec<SessionId>,
-}
-
-impl Entries {
-    /// Merges two rosters of one user. Revoked sessions stay revoked; over the limit the oldest of them is dropped,
-    /// because a higher version without the session excludes it as well. Over the limit of sessions, those that only
-    /// `other` lists are dropped.
-    fn union(one: &Roster, other: &Roster) -> Entries {
-        let mut revoked = one.revoked.0.clone();
-        revoked.extend(other.revoked.iter().filter(|id| !one.revoked.contains(id)));
-        let surplus = revoked.len().saturating_sub(MAX_REVOKED);
-        revoked.drain(..surplus);
-        let listed = |id: &SessionId| one.sessions.iter().any(|entry| entry.id == *id);
-        let mut sessions = one.sessions.0.clone();
-        sessions.extend(other.sessions.iter().filter(|entry| !listed(&entry.id)).cloned());
-        sessions.retain(|entry| !revoked.contains(&entry.id));
-        sessions.truncate(MAX_SESSIONS);
-        Entries { sessions, revoked }
-    }
-
-    /// Adds this session unless it is revoked or there is no room for it.
-    fn with_this(mut self, config: &Config) -> Entries {
-        let id = SessionId(config.session_key.public());
-        let listed = self.sessions.iter().any(|entry| entry.id == id);
-        if !listed && !self.revoked.contains(&id) && self.sessions.len() < MAX_SESSIONS {
-            self.sessions.push(RosterSession { id, label: Text(config.label.clone()) });
-        }
-        self
-    }
-
-    /// Sorts, so that two sessions that resolve the same fork sign the same bytes.
-    fn sorted(mut self) -> Entries {
-        self.sessions.sort_by_key(|entry| entry.id);
-        self.revoked.sort();
-        self
-    }
-
-    /// Whether a roster contains all of these sessions and revocations, in any order.
-    fn is_covered_by(&self, roster: &Roster) -> bool {
-        let listed = |id: &SessionId| roster.sessions.iter().any(|entry| entry.id == *id);
-        self.sessions.iter().all(|entry| listed(&entry.id)) && self.revoked.iter().all(|id| roster.revoked.contains(id))
-    }
-}
-
-/// Whether an older roster revokes a session that a newer one does not, although the newer one is below the limit.
-fn lacks_revoked(newer: &Roster, older: &Roster) -> bool {
-    newer.revoked.len() < MAX_REVOKED && older.revoked.iter().any(|id| !newer.revoked.contains(id))
-}
-
-/// Signs a roster with a version above every known one. Requires the user key.
-fn sign_above(config: &Config, count: &mut Count, users: &mut Users, entries: Entries, now: Now) -> Checked<Roster> {
-    let value = Roster {
-        user: config.user,
-        name: Text(config.name.as_str().to_owned()),
-        version: count.next_roster_version(now.wall),
-        sessions: List(entries.sessions),
-        revoked: List(entries.revoked),
-    };
-    let key = config.user_key.as_ref().expect("a session without the user key is on a roster already");
-    let roster = Checked::sign(value, key, &config.network);
-    users.add_roster(&roster);
-    roster
 }
 
 fn declaration(config: &Config, seq: u64, addrs: &[SocketAddr], online: bool) -> Checked<Declaration> {
@@ -186,38 +97,6 @@ fn link_pages(config: &Config, version: u64, links: &Links) -> Vec<Checked<LinkL
 }
 
 impl Core {
-    /// Handles a roster of the local user that differs from the held one: the memory was lost, or another session
-    /// signed it. With the user key, a new roster is signed above both, but only if the received one lacks something;
-    /// otherwise two nodes with the user key would answer each other forever. Both converge in a few signatures.
-    pub(in crate::proto) fn on_own_roster(&mut self, received: Checked<Roster>) {
-        let own = self.people.myself.roster.clone();
-        self.cx.count.observe_roster_version(received.version);
-        let wanted = match received.version.cmp(&own.version) {
-            Ordering::Less => lacks_revoked(&own, &received).then(|| Entries::union(&own, &received)),
-            Ordering::Equal => Some(Entries::union(&own, &received).sorted()),
-            Ordering::Greater => {
-                let wanted = Entries::union(&received, &own).with_this(&self.cx.config);
-                (!wanted.is_covered_by(&received)).then_some(wanted)
-            }
-        };
-        let me = self.cx.config.user;
-        self.people.myself.roster = match wanted {
-            Some(wanted) if self.cx.config.user_key.is_some() => {
-                let Context { config, count, now, .. } = &mut self.cx;
-                sign_above(config, count, &mut self.people.users, wanted, *now)
-            }
-            _ if received.version > own.version => {
-                self.people.users.add_roster(&received);
-                received
-            }
-            _ => return self.warn_of_fork(&received),
-        };
-        self.cx.save_counters();
-        self.people.save_user(&mut self.cx, &me);
-        self.warn_if_unlisted();
-        self.declare(true);
-    }
-
     /// Handles the seq of a record that this session has signed. If it is above the current one, this node was restored from a
     /// backup and continues far above it; if that repeats, another node uses a copy of the key.
     pub(in crate::proto) fn on_own_seq(&mut self, signed: u64) {
@@ -235,31 +114,6 @@ impl Core {
             self.cx.count.raise_seq(signed.saturating_add(SEQ_LEAP));
             self.renew_card();
         }
-    }
-
-    /// Warns about a fork of the own roster, which only a session with the user key can resolve.
-    fn warn_of_fork(&mut self, received: &Roster) {
-        if received.version == self.people.myself.roster.version {
-            let message = "there are two lists of your sessions with one version; the session that holds your user key must \
-                           come online to sign a newer one";
-            let me = self.cx.config.user;
-            self.people.warn_once(&mut self.cx, me, WarningCode::RosterFork, message.to_owned());
-        }
-    }
-
-    /// Warns when the own roster does not list this session, because then nobody accepts it.
-    pub(in crate::proto) fn warn_if_unlisted(&mut self) {
-        let roster = &self.people.myself.roster;
-        if roster.admits(&self.cx.me) {
-            return;
-        }
-        let message = if roster.revoked.contains(&self.cx.me) {
-            "this session was unlinked from your others; nobody accepts it any more".to_owned()
-        } else {
-            format!("you have {MAX_SESSIONS} sessions already and this one is not among them; unlink one first")
-        };
-        let me = self.cx.config.user;
-        self.people.warn_once(&mut self.cx, me, WarningCode::Unlisted, message);
     }
 
     /// Signs a new declaration and pushes it to every neighbour.
@@ -296,6 +150,13 @@ impl Core {
             self.cx.out.store(Op::Prekey(prekey));
             self.renew_card();
         }
+    }
+
+    /// Makes a new prekey before it is due, and pushes it.
+    pub(in crate::proto::people) fn replace_prekey(&mut self) {
+        let prekey = self.people.prekeys.replace(&mut self.cx.rng, self.cx.now.moment).clone();
+        self.cx.out.store(Op::Prekey(prekey));
+        self.renew_card();
     }
 
     /// Signs a new link list and pushes it to linked neighbours and own servers.

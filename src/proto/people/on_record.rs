@@ -251,7 +251,7 @@ impl Core {
     }
 
     /// Removes the sessions that a user's newest roster does not admit.
-    fn remove_unlisted_sessions(&mut self, user: &UserId) {
+    pub(in crate::proto::people) fn remove_unlisted_sessions(&mut self, user: &UserId) {
         for Peer { conn, session, .. } in self.peers.connections.of_user(user) {
             if !self.people.users.admits(user, &session) {
                 self.close_unlisted(conn, user);

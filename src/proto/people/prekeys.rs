@@ -29,8 +29,12 @@ impl Prekeys {
         if self.alive.last().is_some_and(|newest| now < newest.made + PREKEY_ROTATION) {
             return None;
         }
-        self.alive.push(PrekeySecret::generate(rng, now));
-        self.alive.last()
+        Some(self.replace(rng, now))
+    }
+
+    /// Makes a new prekey, which is the newest from now on, and returns it.
+    pub fn replace(&mut self, rng: &mut impl CryptoRng, now: Moment) -> &PrekeySecret {
+        self.alive.push_mut(PrekeySecret::generate(rng, now))
     }
 
     /// Removes the expired prekeys and returns their ids.

@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::id::{SessionId, UserId};
+use crate::identity::labels::Labels;
 use crate::identity::{BadName, Checked, Kept, Name};
 use crate::proto::limits::MAX_NAMESAKES;
 use crate::proto::persist::UserRow;
@@ -140,6 +141,11 @@ impl Users {
     /// Whether a user's roster lists this session and does not revoke it.
     pub fn admits(&self, user: &UserId, session: &SessionId) -> bool {
         self.kept_roster(user).is_some_and(|roster| roster.value().admits(session))
+    }
+
+    /// The labels of a user's sessions.
+    pub fn labels(&self, user: &UserId) -> Labels {
+        self.kept_roster(user).map(|roster| Labels::of(&roster.value())).unwrap_or_default()
     }
 
     /// The sessions that receive every message to this user.

@@ -74,6 +74,11 @@ impl Online {
         self.lost.contains(session)
     }
 
+    /// Since when a session is online; `None` if it is not.
+    pub fn since(&self, session: &SessionId) -> Option<Moment> {
+        self.online.get(session).map(|online| online.since)
+    }
+
     /// Whether a neighbour reports a session as connected.
     pub fn has_witness(&self, session: &SessionId) -> bool {
         self.online.get(session).is_some_and(|online| !online.witnesses.is_empty())

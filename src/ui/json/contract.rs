@@ -14,7 +14,9 @@ use serde_json::Value;
 use super::tests::{holder, message_id, view};
 use super::values::{error_code, warning_code};
 use super::*;
-use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, RequestView, Via, WarningCode};
+use crate::proto::notice::{
+    Absence, By, ErrorCode, Filter, Holder, Labelled, RequestView, SessionChange, Via, WarningCode,
+};
 use crate::ui::exit::Exit;
 use crate::ui::greeting::Setup;
 use page::{Kind, Page};
@@ -99,6 +101,8 @@ fn notices() -> Vec<Notice> {
         Me: Notice::Me(Box::new(profile(Some(SESSION), [("bad hello", 2)].into()))),
         Whois: Notice::Whois(Box::new(profile(None, Drops::new()))),
         Status: Notice::Status { messages: vec![status()] },
+        Sessions: Notice::Sessions { sessions: own_sessions() },
+        Session: Notice::Session { label: bob(), session, state: SessionChange::Linked },
         History: Notice::History { with: user(), messages: vec![view("hi")] },
         Done: Notice::Done { what: "pruned".to_owned() },
         Warning: Notice::Warning { code: WarningCode::Disk, message: bob(), user: Some(user()) },
@@ -123,6 +127,9 @@ fn variations() -> Vec<Notice> {
         all.push(Notice::Online { user: user(), id, session, via });
         all.push(Notice::Path { user: user(), id, session, via });
     }
+    for state in all_of!(SessionChange { Linked, Unlinked }) {
+        all.push(Notice::Session { label: user(), session, state });
+    }
     for reason in all_of!(Absence { Declared, Lost }) {
         all.push(Notice::Offline { user: user(), id, session, reason });
     }
@@ -136,6 +143,11 @@ fn state(state: Delivery) -> Notice {
     Notice::State { message: message_id(), to: bob(), session: SESSION, state, by: SESSION, holder: bob() }
 }
 
+fn own_sessions() -> Vec<OwnSession> {
+    let session = |via, since| OwnSession { session: SESSION, label: bob(), is_this: true, via, since };
+    vec![session(Some(Via::Direct), Some(Wall(0))), session(Some(Via::Relayed), Some(Wall(0))), session(None, None)]
+}
+
 fn request() -> RequestView {
     RequestView { user: bob(), id: USER, lines: 3, bytes: 40 }
 }
@@ -143,7 +155,7 @@ fn request() -> RequestView {
 fn users() -> Vec<UserView> {
     let session = |via: Option<Via>| {
         let addrs = vec!["[2001:db8::1]:5".parse().expect("an address")];
-        SessionView { session: SESSION, online: via.is_some(), via, heard_s: 3, addrs }
+        SessionView { session: SESSION, label: bob(), online: via.is_some(), via, heard_s: 3, addrs }
     };
     let sessions = vec![session(Some(Via::Direct)), session(Some(Via::Relayed)), session(None)];
     let user = UserView {
@@ -170,7 +182,7 @@ fn profile(session: Option<SessionId>, drops: Drops) -> Profile {
         address,
         link_local,
         session,
-        sessions: vec![SESSION],
+        sessions: vec![Labelled { session: SESSION, label: bob() }],
         verified: true,
         drops,
     }

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::id::{Address, MessageId, NetworkId, StreamId};
-use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, Via, WarningCode};
+use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, Labelled, SessionChange, Via, WarningCode};
 use crate::ui::greeting::Setup;
 
 const ID: UserId = UserId([1; 32]);
@@ -173,12 +173,13 @@ fn users_with_their_sessions() {
     let sessions = vec![
         SessionView {
             session: SESSION,
+            label: "phone".into(),
             online: true,
             via: Some(Via::Direct),
             heard_s: 3,
             addrs: vec!["192.0.2.1:5".parse().expect("an address")],
         },
-        SessionView { session: SESSION, online: false, via: None, heard_s: 9, addrs: vec![] },
+        SessionView { session: SESSION, label: "pi".into(), online: false, via: None, heard_s: 9, addrs: vec![] },
     ];
     let bob = UserView {
         user: user(),
@@ -195,13 +196,32 @@ fn users_with_their_sessions() {
         Notice::Users { filter: Filter::All, users: vec![bob, far] },
         json!({"event": "users", "filter": "all", "users": [
             {"user": "bob", "id": id(), "status": "online", "distance": 1, "nearby": true, "verified": false, "blocked": false, "sessions": [
-                {"session": session(), "status": "online", "via": "direct", "heard_s": 3, "addrs": ["192.0.2.1:5"]},
-                {"session": session(), "status": "offline", "via": null, "heard_s": 9, "addrs": []}]},
+                {"session": session(), "label": "phone", "status": "online", "via": "direct", "heard_s": 3, "addrs": ["192.0.2.1:5"]},
+                {"session": session(), "label": "pi", "status": "offline", "via": null, "heard_s": 9, "addrs": []}]},
             {"user": "bob", "id": id(), "status": "offline", "distance": null, "nearby": true, "verified": false, "blocked": false,
                 "sessions": []}]}),
     );
     for (filter, name) in [(Filter::Online, "online"), (Filter::Offline, "offline")] {
         renders(Notice::Users { filter, users: vec![] }, json!({"event": "users", "filter": name, "users": []}));
+    }
+}
+
+#[test]
+fn own_sessions() {
+    let own = |via, this| OwnSession { session: SESSION, label: "pi".into(), is_this: this, via, since: None };
+    let on = OwnSession { since: Some(Wall(0)), ..own(Some(Via::Relayed), true) };
+    renders(
+        Notice::Sessions { sessions: vec![on, own(None, false)] },
+        json!({"event": "sessions", "sessions": [
+            {"session": session(), "label": "pi", "this": true, "status": "online", "via": "relayed",
+                "since": "1970-01-01T00:00:00.000Z"},
+            {"session": session(), "label": "pi", "this": false, "status": "offline", "via": null, "since": null}]}),
+    );
+    for (state, text) in [(SessionChange::Linked, "linked"), (SessionChange::Unlinked, "unlinked")] {
+        renders(
+            Notice::Session { label: "pi".into(), session: SESSION, state },
+            json!({"event": "session", "label": "pi", "session": session(), "state": text, "own": true}),
+        );
     }
 }
 
@@ -228,12 +248,12 @@ fn people_and_addresses() {
         address: "darkchat:x".into(),
         link_local: Vec::new(),
         session: Some(SESSION),
-        sessions: vec![SESSION],
+        sessions: vec![Labelled { session: SESSION, label: "phone".into() }],
         verified: true,
         drops: Default::default(),
     };
     let mut expected = json!({"event": "me", "user": "bob", "id": id(), "words": "one two", "address": "darkchat:x",
-        "session": session(), "sessions": [session()], "verified": true});
+        "session": session(), "sessions": [session()], "labels": ["phone"], "verified": true});
     renders(Notice::Me(Box::new(profile.clone())), expected.clone());
     let mut dropping = expected.clone();
     dropping["drops"] = json!({"bad hello": 2});

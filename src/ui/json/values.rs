@@ -1,6 +1,6 @@
 //! The strings for values that are one of a few.
 
-use crate::proto::notice::{Absence, By, Delivery, ErrorCode, Filter, Via, WarningCode};
+use crate::proto::notice::{Absence, By, Delivery, ErrorCode, Filter, SessionChange, Via, WarningCode};
 
 pub fn by(by: By) -> &'static str {
     match by {
@@ -20,6 +20,13 @@ pub fn absence(reason: Absence) -> &'static str {
     match reason {
         Absence::Declared => "declared",
         Absence::Lost => "lost",
+    }
+}
+
+pub fn session_change(state: SessionChange) -> &'static str {
+    match state {
+        SessionChange::Linked => "linked",
+        SessionChange::Unlinked => "unlinked",
     }
 }
 

@@ -118,11 +118,47 @@ fn every_event_has_a_sentence() {
         Notice::Chat { with: user(), id, online: true },
         Notice::Chat { with: user(), id, online: false },
         Notice::Pong { addr, user: user(), id, session, rtt_ms: 1.5 },
+        Notice::Session { label: user(), session, state: SessionChange::Linked },
+        Notice::Session { label: user(), session, state: SessionChange::Unlinked },
     ] {
         let text = printed(notice.clone());
         assert!(text.starts_with("* ") && text.contains("bob") && text.ends_with('\n'), "{notice:?}: {text:?}");
         assert_eq!(text.lines().count(), 1);
     }
+}
+
+fn session() -> SessionId {
+    SessionId([4; 32])
+}
+
+fn labelled(label: &str) -> Labelled {
+    Labelled { session: session(), label: label.into() }
+}
+
+#[test]
+fn own_sessions_are_listed_with_since_when_they_are_on_or_off_within_eighty_columns() {
+    let own = |label: &str, is_this, via, since| OwnSession {
+        session: session(),
+        label: label.into(),
+        is_this,
+        via,
+        since: Some(Wall(1_700_000_000_000)).filter(|_| since),
+    };
+    let sessions = vec![
+        own("laptop", true, Some(Via::Direct), true),
+        own(&format!("{}#abc123", "x".repeat(32)), false, Some(Via::Relayed), true),
+        own("pi", false, None, true),
+        own("phone", false, None, false),
+    ];
+    let text = own_sessions(Style { columns: Some(80), ..PLAIN }, &sessions, &chrono::Utc);
+    let short = session().short();
+    let rows: Vec<&str> = text.lines().collect();
+    assert_eq!(rows[0], "* your 4 sessions");
+    assert_eq!(rows[1], format!("    {short}  laptop  online since 2023-11-14 22:13, this one"));
+    assert!(text.contains("online since 2023-11-14\n        22:13, through others"), "{text}");
+    assert!(text.contains(&format!("    {short}  pi  offline since 2023-11-14 22:13\n")), "{text}");
+    assert!(text.ends_with("phone  never met\n"), "{text}");
+    assert!(rows.iter().all(|row| row.len() < 80), "{text}");
 }
 
 #[test]
@@ -156,8 +192,14 @@ fn the_result_of_explode_is_one_sentence() {
 
 #[test]
 fn a_friend_of_a_friend_is_two_links_away_and_online_through_others() {
-    let session =
-        SessionView { session: SessionId([4; 32]), online: true, via: Some(Via::Relayed), heard_s: 3, addrs: vec![] };
+    let session = SessionView {
+        session: SessionId([4; 32]),
+        label: "pho\u{1b}ne".into(),
+        online: true,
+        via: Some(Via::Relayed),
+        heard_s: 3,
+        addrs: vec![],
+    };
     let carol = UserView {
         user: "carol".into(),
         id: UserId([3; 32]),
@@ -170,7 +212,7 @@ fn a_friend_of_a_friend_is_two_links_away_and_online_through_others() {
     };
     let text = printed(Notice::Users { filter: Filter::All, users: vec![carol] });
     assert!(text.contains("    carol  online, two links away\n"), "{text}");
-    assert!(text.contains("online through others, heard 3 s ago"), "{text}");
+    assert!(text.contains("pho\\u{1b}ne  online through others, heard 3 s ago"), "{text}");
 }
 
 #[test]
@@ -182,12 +224,13 @@ fn a_profile_has_the_fingerprint_and_a_qr_code() {
         address: "darkchat:abc".into(),
         link_local: Vec::new(),
         session: None,
-        sessions: vec![SessionId([4; 32])],
+        sessions: vec![labelled("phone"), Labelled { label: session().short(), ..labelled("") }],
         verified: true,
         drops: Default::default(),
     };
     let text = printed(Notice::Whois(Box::new(profile)));
     assert!(text.starts_with("* bob, verified\n") && text.contains("one two three") && text.contains("darkchat:abc"));
+    assert!(text.contains(&format!("phone ({0}), {0}\n", session().short())), "{text}");
     assert!(text.contains('█'));
 }
 

@@ -1,0 +1,71 @@
+//! Several sessions of one user. Their machines have one host name here, so their labels are equal.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::program::{Node, Stage, assert_form, keys};
+
+/// Gives the directory `dir` the user key of `user`'s directory, as recovery words would.
+fn restore(stage: &Stage, user: &str, dir: &str) {
+    fs::create_dir(stage.path(dir)).expect("it can be made");
+    let key = fs::read_to_string(stage.path(user).join("user.pem")).expect("it is there");
+    stage.keep_secret(&format!("{dir}/user.pem"), &key);
+}
+
+/// Alice's nodes in the directories `alice` and `laptop`, which know each other.
+fn sisters(stage: &Stage) -> (Node, Node) {
+    let alice = stage.start("alice");
+    restore(stage, "alice", "laptop");
+    let mut laptop = stage.cast("alice").dir("laptop").with(&["--bootstrap", &alice.place()]).start();
+    laptop.name = "laptop".to_owned();
+    let mut alice = alice;
+    for (one, other) in [(&mut alice, laptop.session().to_owned()), (&mut laptop, alice_session(stage))] {
+        one.event_with("online", "session", &other);
+    }
+    (alice, laptop)
+}
+
+/// The session in the directory `alice`.
+fn alice_session(stage: &Stage) -> String {
+    let owner = fs::read_to_string(stage.path("alice").join("owner")).expect("it is there");
+    let line = owner.lines().find_map(|line| line.strip_prefix("session "));
+    line.expect("it names the session").to_owned()
+}
+
+fn entry<'a>(sessions: &'a Value, id: &str) -> &'a Value {
+    let all = sessions["sessions"].as_array().expect("a list");
+    all.iter().find(|own| own["session"] == id).unwrap_or_else(|| panic!("{id} is not in {sessions}"))
+}
+
+#[test]
+fn sessions_lists_mine_and_unlink_revokes_one_which_says_so_and_keeps_its_history() {
+    let stage = Stage::new();
+    let (mut alice, mut laptop) = sisters(&stage);
+    let mut bob = stage.start("bob");
+    laptop.meet(&mut bob);
+    laptop.chats_with(&mut bob);
+    laptop.says("before");
+    let sessions = alice.asks(r"\sessions");
+    assert_form(&sessions, "sessions", &["sessions"]);
+    let (this, other) = (entry(&sessions, alice.session()), entry(&sessions, laptop.session()));
+    assert_eq!(keys(this), ["label", "session", "since", "status", "this", "via"]);
+    assert_eq!((&this["this"], &other["this"], &other["status"]), (&true.into(), &false.into(), &"online".into()));
+    let label = other["label"].as_str().expect("a label").to_owned();
+    assert_ne!(this["label"], label, "equal labels are told apart");
+    let me = alice.asks(r"\me");
+    assert!(me["labels"].as_array().is_some_and(|labels| labels.contains(&label.clone().into())), "{me}");
+
+    let unlinked = alice.asks(&format!(r"\unlink {label}"));
+    assert_form(&unlinked, "session", &["label", "session", "state", "own"]);
+    assert_eq!((&unlinked["session"], &unlinked["state"]), (&laptop.session().into(), &"unlinked".into()));
+    assert_eq!(laptop.event_with("warning", "code", "unlisted")["user"], "alice");
+    assert_eq!(laptop.fails("nobody takes this"), "unreachable");
+    let history = laptop.asks(r"\history bob");
+    assert_eq!(history["messages"].as_array().map(Vec::len), Some(1), "{history}");
+    assert_eq!(alice.asks(r"\sessions")["sessions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(alice.fails(&format!(r"\unlink {label}")), "bad-argument");
+    let own = alice.session().to_owned();
+    assert_eq!(alice.fails(&format!(r"\unlink {own}")), "bad-argument");
+    [alice, laptop, bob].into_iter().for_each(Node::quits);
+}
