@@ -193,7 +193,7 @@ fn messages_of_the_horizon() -> [(&'static str, Control); 6] {
     let (user, session) = (short(bob.user_id().0), short(bob.session_id().0));
     let name = Some(Text("bob".to_owned()));
     let (seq, card, links) = (Some(1_700_000_000_001), Some(1_700_000_000_002), Some(3));
-    let held = SessionSummary { session, seq, card, links, live: Some(true) };
+    let held = SessionSummary { session, seq, card, links, live: Some(true), distance: Some(3) };
     let marks =
         vec![UserSummary { user, version: Some(1_700_000_000_000), sessions: List(vec![held]), distance: Some(2) }];
     let lacked = SessionWant { session, declaration: true, card: true, links: false };

@@ -1,5 +1,7 @@
 //! Read-only questions that span several modules: who is connected, who is near an address, and who carries mail.
 
+use std::collections::BTreeSet;
+
 use crate::id::{Address, ConnId, SessionId};
 use crate::proto::Core;
 use crate::proto::cx::Context;
@@ -8,6 +10,7 @@ use crate::proto::peers::Peers;
 use crate::proto::people::People;
 use crate::proto::presence::Presence;
 use crate::proto::relays::Relays;
+use crate::proto::relays::directory::Destination;
 use crate::wire::control::short;
 use crate::wire::record::roles;
 
@@ -24,34 +27,42 @@ impl Near<'_> {
     pub fn at(&self, address: &Address) -> Vec<Peer> {
         let mut at = self.peers.connections.of_user(&self.people.user_at(address));
         at.retain(|peer| self.peers.connections.get(&peer.conn).is_some_and(|neighbour| !neighbour.stalled));
-        at.retain(|peer| self.is_addressee(peer, address));
+        at.retain(|peer| is_addressee(peer, address));
         at
-    }
-
-    /// Whether a session is the addressee of an envelope, or one of the addressee's.
-    pub fn is_addressee(&self, peer: &Peer, address: &Address) -> bool {
-        match self.people.session_at(address) {
-            Some(session) => peer.session == session,
-            None => peer.user.0 == address.0,
-        }
     }
 
     /// Connected relays and servers that are nearer to an addressee than this node, nearest first.
     pub fn nearer(&self, address: &Address) -> Vec<Peer> {
-        let nearer = self.relays.directory.nearer(&short(&address.0));
+        let nearer = self.relays.directory.nearer(&self.destination(address));
         nearer.iter().filter_map(|session| self.peers.connections.up_peer(session)).collect()
     }
 
     /// The distance of an addressee by way of a neighbour, in relays.
     pub fn distance_by(&self, neighbour: &SessionId, address: &Address) -> u8 {
-        self.relays.directory.distance_by(neighbour, &short(&address.0))
+        self.relays.directory.distance_by(neighbour, &self.destination(address))
+    }
+
+    /// The entry of the directory for an address. A session has its own if its user has several.
+    fn destination(&self, address: &Address) -> Destination {
+        let user = self.people.user_at(address);
+        let several = |_: &SessionId| self.people.users.audience(&user).len() > 1;
+        let session = self.people.session_at(address).filter(several).map(|session| short(&session.0));
+        Destination { user: short(&user.0), session }
+    }
+
+    /// Neighbours that report a connection with an addressee.
+    fn witnesses(&self, address: &Address) -> BTreeSet<SessionId> {
+        match self.people.session_at(address) {
+            Some(session) => self.presence.online.witnesses(&session).collect(),
+            None => self.presence.online.witnesses_of(&self.people.user_at(address)),
+        }
     }
 
     /// Connected relays and servers, first those that report a connection with the addressee, then those that this user chose
     /// or that have delivered before. Of the others those come first whose address holds the fewest connections.
     pub fn carriers_for(&self, address: &Address) -> Vec<SessionId> {
         let up = self.peers.connections.iter_up().map(|peer| peer.session);
-        let witnesses = self.presence.online.witnesses_of(&self.people.user_at(address));
+        let witnesses = self.witnesses(address);
         let mut carriers: Vec<SessionId> = up.filter(|session| self.people.is_carrier(session)).collect();
         let held = |session: &SessionId| self.peers.connections.origin(session).map_or(0, |(_, held)| held);
         carriers.sort_by_key(|session| (!witnesses.contains(session), !self.is_trusted(session), held(session)));
@@ -70,16 +81,12 @@ impl Near<'_> {
             let peer = self.peers.connections.up_peer(session);
             !self.people.is_carrier(session) && peer.is_some_and(|peer| self.people.links.is_link(&peer.user))
         };
-        self.presence.online.witnesses_of(&self.people.user_at(address)).into_iter().filter(is_friend).collect()
+        self.witnesses(address).into_iter().filter(is_friend).collect()
     }
 
     /// Whether a neighbour reports that an addressee is near.
     pub fn is_reported_near(&self, cx: &Context, address: &Address) -> bool {
-        if cx.is_carrier() {
-            !self.nearer(address).is_empty()
-        } else {
-            !self.presence.online.witnesses_of(&self.people.user_at(address)).is_empty()
-        }
+        if cx.is_carrier() { !self.nearer(address).is_empty() } else { !self.witnesses(address).is_empty() }
     }
 
     /// Whether the local user chose a carrier: it belongs to a linked user, or was given as bootstrap.
@@ -88,6 +95,11 @@ impl Near<'_> {
         user.is_some_and(|user| self.people.links.is_link(&user))
             || self.peers.bootstrapped.values().any(|own| own == session)
     }
+}
+
+/// Whether a session is the addressee of an envelope, or one of the addressee's.
+pub fn is_addressee(peer: &Peer, address: &Address) -> bool {
+    *address == Address::from(peer.user) || *address == Address::from(&peer.session)
 }
 
 impl Core {

@@ -20,6 +20,7 @@ mod preload;
 mod queue;
 pub mod report;
 pub mod scenario;
+mod sisters;
 pub mod topology;
 mod trace;
 pub mod traffic;

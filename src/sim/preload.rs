@@ -70,7 +70,8 @@ impl Sim {
         self.write_durably(index, [Op::Link(LinkRow { user: self.nodes[other].user, mine, theirs: linked })]);
     }
 
-    fn write_durably(&mut self, index: NodeIndex, ops: impl IntoIterator<Item = Op>) {
+    /// Writes to the disk of a stopped node and commits.
+    pub(super) fn write_durably(&mut self, index: NodeIndex, ops: impl IntoIterator<Item = Op>) {
         let disk = &mut self.nodes[index].disk;
         ops.into_iter().for_each(|op| disk.write(Ticket(0), op));
         disk.last_pending().into_iter().for_each(|through| drop(disk.commit(through)));

@@ -20,6 +20,7 @@ use super::queue::Queue;
 use super::trace::Trace;
 use super::traffic::Traffic;
 use crate::id::{BootId, DialId, SessionId, UserId};
+use crate::identity::SecretKey;
 use crate::proto::event::{Command, Input, Request};
 use crate::proto::persist::Ticket;
 use crate::proto::{Accept, Core};
@@ -137,6 +138,13 @@ impl Sim {
             self.segments.entry(link).or_default().insert(index);
         }
         index
+    }
+
+    /// Makes a new node a session of the user with this key.
+    pub(super) fn set_user(&mut self, index: NodeIndex, key: SecretKey) {
+        let node = &mut self.nodes[index];
+        self.by_user.remove(&node.user);
+        (node.user, node.user_key) = (UserId(key.public()), key);
     }
 
     /// Adds a node, not started, with the keys and disk of another one, as if its data directory had been copied.

@@ -234,6 +234,16 @@ record! {
         3 => links: Option<u64>,
         /// Whether the sender is connected with the session. `false` withdraws an earlier `true`.
         4 => live: Option<bool>,
+        /// Only between relays and servers, of a user with several sessions: the number of relays between the sender and the
+        /// session, as for the user.
+        5 => distance: Option<u8>,
+    }
+}
+
+impl SessionSummary {
+    /// A summary without any versions.
+    pub fn bare(session: ShortId) -> SessionSummary {
+        SessionSummary { session, seq: None, card: None, links: None, live: None, distance: None }
     }
 }
 

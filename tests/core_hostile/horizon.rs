@@ -270,11 +270,9 @@ fn endless_digests_are_answered_one_by_one_and_use_no_lasting_memory() {
             user: Fixed((n * 100 + m).to_be_bytes()),
             version: Some(n),
             sessions: List(vec![SessionSummary {
-                session: Fixed([1; 8]),
                 seq: Some(n),
-                card: None,
-                links: None,
                 live: Some(true),
+                ..SessionSummary::bare(Fixed([1; 8]))
             }]),
             distance: None,
         };

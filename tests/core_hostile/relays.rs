@@ -102,6 +102,21 @@ fn announcements_of_a_million_users_are_stored_up_to_the_limit_per_relay() {
 }
 
 #[test]
+fn announced_sessions_count_towards_the_limits_of_their_relay() {
+    let mut relay = relay();
+    let conn = relay.meet_relay(&Person::new(1, "mallory"));
+    for user in 0..1_000 {
+        let session = |n: u64| SessionSummary { distance: Some(1), ..SessionSummary::bare(nobody(user << 8 | n)) };
+        let sessions = List((0..16).map(session).collect());
+        let mark = UserSummary { user: nobody(user), version: None, sessions, distance: None };
+        relay.say(conn, Control::Digest(Digest { users: List(vec![mark]) }));
+    }
+    let most = MAX_ANNOUNCED_PER_NEIGHBOUR as u64;
+    assert_eq!(relay.drops("announcement of one user too many"), u64::from(ANNOUNCEMENT_BURST) - most);
+    assert_eq!(relay.drops("announcement over the budget of its relay"), 16_000 - u64::from(ANNOUNCEMENT_BURST));
+}
+
+#[test]
 fn a_fluctuating_distance_is_announced_a_few_times_a_second_at_most() {
     let mut relay = relay();
     let liar = relay.meet_relay(&Person::new(1, "mallory"));
@@ -280,8 +295,7 @@ fn a_lying_relay_can_only_claim_that_the_requested_user_is_online() {
     assert!(!shown_online(&alice, &dave), "dave was not asked for");
     alice.say(relay, answer(&bob, 1, 9));
     assert!(shown_online(&alice, &bob), "bob's own declaration, however it was received");
-    let mark =
-        SessionSummary { session: short(&bob.session_id().0), seq: None, card: None, links: None, live: Some(false) };
+    let mark = SessionSummary { live: Some(false), ..SessionSummary::bare(short(&bob.session_id().0)) };
     let mark = UserSummary { user: short(&bob.user_id().0), version: None, sessions: List(vec![mark]), distance: None };
     alice.say(relay, Control::Digest(Digest { users: List(vec![mark]) }));
     alice.pass(Duration::from_secs(5));

@@ -182,8 +182,9 @@ fn find() -> impl Strategy<Value = Find> {
 
 fn digest() -> impl Strategy<Value = Digest> {
     let number = || option::of(any::<u64>());
-    let session = (fixed(), number(), number(), number(), option::of(any::<bool>()))
-        .prop_map(|(session, seq, card, links, live)| SessionSummary { session, seq, card, links, live });
+    let session = (fixed(), number(), number(), number(), option::of(any::<bool>()), option::of(any::<u8>())).prop_map(
+        |(session, seq, card, links, live, distance)| SessionSummary { session, seq, card, links, live, distance },
+    );
     let user = (fixed(), number(), list(session, 16), option::of(any::<u8>()))
         .prop_map(|(user, version, sessions, distance)| UserSummary { user, version, sessions, distance });
     list(user, 4).prop_map(|users| Digest { users })

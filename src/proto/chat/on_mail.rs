@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId};
+use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Checked;
 use crate::identity::seal::Sealed;
 use crate::proto::Core;
@@ -68,6 +68,13 @@ impl Core {
     /// Routes all envelopes held for an address again.
     pub(in crate::proto) fn route_all_to(&mut self, address: &Address) {
         self.with_mail(|mail, cx, near| mail.route_all_to(cx, near, address));
+    }
+
+    /// Routes all envelopes held for a user and for the user's sessions again.
+    pub(in crate::proto) fn route_all_to_user(&mut self, user: &UserId) {
+        let sessions: Vec<SessionId> = self.people.sessions.of_user(user).collect();
+        self.route_all_to(&Address::from(user));
+        sessions.iter().for_each(|session| self.route_all_to(&Address::from(session)));
     }
 
     /// Marks the messages in stored envelopes as entrusted, at start.

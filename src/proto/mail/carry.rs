@@ -13,7 +13,7 @@ use crate::proto::event::Output;
 use crate::proto::limits::{ENVELOPE_LIFE, SPRAY};
 use crate::proto::mail::forwards::Forwarded;
 use crate::proto::mail::{Fact, Mail};
-use crate::proto::near::Near;
+use crate::proto::near::{Near, is_addressee};
 use crate::proto::peer::Peer;
 use crate::proto::persist::{CustodyRow, Op, TombstoneRow};
 use crate::time::Moment;
@@ -260,7 +260,7 @@ impl Mail {
     /// other sessions of the addressee may be able to open it.
     fn keep_report(&mut self, cx: &mut Context, near: &Near<'_>, peer: Peer, report: Unopenable) {
         let id = report.envelope;
-        if self.custody.get(&id).is_some_and(|held| near.is_addressee(&peer, &held.row.address)) {
+        if self.custody.get(&id).is_some_and(|held| is_addressee(&peer, &held.row.address)) {
             self.custody.add_holder(&id, peer.session);
         }
         let bytes = encode(&report);

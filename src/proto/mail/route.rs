@@ -16,7 +16,7 @@ use crate::proto::event::Output;
 use crate::proto::limits::{MAX_HOLDERS, MAX_OFFERED_AT_ONCE, UNPROVEN_COPIES};
 use crate::proto::mail::custody::Held;
 use crate::proto::mail::{Fact, Mail};
-use crate::proto::near::Near;
+use crate::proto::near::{Near, is_addressee};
 use crate::proto::peer::Peer;
 use crate::proto::persist::Op;
 use crate::wire::chat::{Ask, Chat, Custody, MAX_OFFERED, Offer, Parcel, Unopenable, custody_state};
@@ -192,7 +192,7 @@ impl Mail {
         let held = self.custody.get(id).filter(|held| !held.row.bytes.is_empty())?;
         let (address, is_own) = (&held.row.address, held.row.mine.is_some());
         let whole = Share { given: 1, cost: 0 };
-        if near.is_addressee(&peer, address) {
+        if is_addressee(&peer, address) {
             // Own messages are sealed again for the connected session, through the outbox.
             let is_messages = held.row.mine.as_ref().is_some_and(|own| !own.load.is_empty());
             return (!is_messages && !held.holders.contains(&peer.session)).then_some(whole);
@@ -283,7 +283,7 @@ impl Mail {
     pub fn on_ask(&mut self, cx: &mut Context, near: &Near<'_>, peer: Peer, ask: &Ask) {
         for id in ask.envelopes.iter() {
             let Some(held) = self.custody.get(id) else { continue };
-            if near.is_addressee(&peer, &held.row.address) {
+            if is_addressee(&peer, &held.row.address) {
                 self.handover.forget_declined(&peer.session, id);
             }
             self.handover.enqueue(&peer.session, *id);

@@ -340,7 +340,7 @@ impl Core {
         self.note_here(&user);
         self.with_mail(|mail, cx, near| mail.on_gone(cx, near, &session));
         self.entrust(&to);
-        self.route_all_to(&to);
+        self.route_all_to_user(&user);
         self.forget_relay(&session);
         // A session that has answered a handshake meanwhile gets time to send its hello.
         let grace_period = if self.peers.connections.has(&session) { HELLO_GRACE } else { LOST_GRACE };

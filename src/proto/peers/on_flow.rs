@@ -30,7 +30,7 @@ impl Core {
             Flow::Stalled => {
                 self.probe(conn);
                 self.entrust(&to);
-                self.route_all_to(&to);
+                self.route_all_to_user(&peer.user);
             }
             Flow::Moving => self.chat.sealing.want_lines(to),
         }

@@ -168,6 +168,7 @@ impl Core {
         self.people.save_user(&mut self.cx, &me);
         self.report_changes(&before, line);
         self.remove_unlisted_sessions(&me);
+        self.note_here(&me);
         self.warn_if_unlisted();
         let revokes = self.people.myself.roster.revoked.iter().any(|session| !before.revoked.contains(session));
         if revokes { self.replace_prekey() } else { self.declare(true) }

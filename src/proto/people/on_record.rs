@@ -245,6 +245,7 @@ impl Core {
                 self.people.users.add_roster(&roster);
                 self.warn_of_clash(user);
                 self.settle(&Address::from(user));
+                self.note_here(&user);
                 self.announce_again(&user);
             }
         }

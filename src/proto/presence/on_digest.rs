@@ -31,7 +31,7 @@ impl Core {
             .extend(about.map(|user| self.summary_of(user, &peer.user)).filter(|summary| !summary.sessions.is_empty()));
         if self.shares_directory(peer.conn) {
             summaries.extend(self.directory_summaries(&known));
-            summaries.iter_mut().for_each(|summary| summary.distance = self.distance_for(peer, summary.user));
+            summaries.iter_mut().for_each(|summary| self.add_distances(peer, summary));
         }
         for page in summaries.chunks(MAX_SUMMARIES) {
             self.cx.send(peer.conn, Control::Digest(Digest { users: List(page.to_vec()) }));
@@ -47,6 +47,7 @@ impl Core {
             card: Some(self.people.myself.card.seq),
             links: version.filter(|_| self.may_know_links(to, &self.cx.config.user)),
             live: None,
+            distance: None,
         };
         let user = short(&self.cx.config.user.0);
         UserSummary {
@@ -86,6 +87,7 @@ impl Core {
                 card: known.and_then(|known| known.card()).map(|card| card.seq),
                 links: self.presence.horizon.version(user, &session).filter(|_| linked),
                 live: self.claims_connected(&session).then_some(true),
+                distance: None,
             }
         };
         let sessions = self.people.sessions.of_user(user).take(16).map(summary).collect();
@@ -112,10 +114,11 @@ impl Core {
         if directory {
             self.on_withdrawn(peer.session, summary);
         }
-        match summary.distance {
-            Some(distance) if directory => self.on_distance(peer, summary.user, distance),
-            Some(_) => self.cx.dropped(DropReason::AnnouncementOfNonRelay),
-            None => {}
+        let has_distance = summary.distance.is_some() || summary.sessions.iter().any(|mark| mark.distance.is_some());
+        if directory {
+            self.on_distances(peer, summary);
+        } else if has_distance {
+            self.cx.dropped(DropReason::AnnouncementOfNonRelay);
         }
         let user =
             self.find_user(summary.user.0).or_else(|| (short(&peer.user.0) == summary.user).then_some(peer.user));
@@ -124,7 +127,7 @@ impl Core {
             if directory && summary.version.is_some() {
                 return Some(want_all(summary));
             }
-            if !directory || summary.distance.is_none() {
+            if !directory || !has_distance {
                 self.cx.dropped(DropReason::UnknownSummary);
             }
             return None;

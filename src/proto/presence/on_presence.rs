@@ -127,11 +127,9 @@ impl Core {
     fn offer(&self, session: &SessionId) -> Option<UserSummary> {
         let known = self.people.sessions.get(session)?;
         let summary = SessionSummary {
-            session: short(&session.0),
             seq: known.declaration().map(|declaration| declaration.seq),
-            card: None,
-            links: None,
             live: Some(self.claims_connected(session)),
+            ..SessionSummary::bare(short(&session.0))
         };
         Some(UserSummary { user: short(&known.user.0), version: None, sessions: List(vec![summary]), distance: None })
     }
@@ -152,7 +150,7 @@ impl Core {
         let change = self.presence.online.add_witness(session, user, by, self.cx.now.moment);
         self.notify_presence(session, user, change);
         self.entrust(&Address::from(user));
-        self.route_all_to(&Address::from(user));
+        self.route_all_to_user(&user);
         if matches!(change, Change::Online(_)) && self.presence.online.count_arrival(self.cx.now.moment) {
             self.retry_missing();
         }

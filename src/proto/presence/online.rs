@@ -208,6 +208,11 @@ impl Online {
         self.online.get(session).map(|online| online.shown)
     }
 
+    /// Neighbours that report a session as connected.
+    pub fn witnesses(&self, session: &SessionId) -> impl Iterator<Item = SessionId> + '_ {
+        self.online.get(session).into_iter().flat_map(|online| &online.witnesses).copied()
+    }
+
     /// Neighbours that report a session of a user as connected.
     pub fn witnesses_of(&self, user: &UserId) -> BTreeSet<SessionId> {
         let of_user = self.online.values().filter(|online| online.user == *user);

@@ -3,6 +3,9 @@
 //! a neighbour is announced to that neighbour as unreachable (split horizon with poisoned reverse), so two relays never form a
 //! loop. In longer loops the distance counts up to [`UNREACHABLE`] and stops there.
 //!
+//! Each session of a user who has several is a destination of its own: the distance of the user leads to the nearest of them,
+//! and mail to another one would go no further than the relay that has the nearest.
+//!
 //! Changes are announced together after [`ANNOUNCE_PAUSE`], at most [`ANNOUNCED_AT_ONCE`] at a time. Announcements are accepted
 //! at the rate at which an honest relay sends them.
 
@@ -16,22 +19,36 @@ use crate::wire::control::ShortId;
 /// The distance of a user that cannot be reached: the hop limit of queries is no larger.
 pub const UNREACHABLE: u8 = 16;
 
-/// Distances by user, at most [`MAX_ANNOUNCED`] users and [`MAX_ANNOUNCED_PER_NEIGHBOUR`] of each neighbour.
+/// What has a distance: a user, or one session of a user who has several. A user sorts before their sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Destination {
+    pub user: ShortId,
+    /// `None` for the nearest session of the user.
+    pub session: Option<ShortId>,
+}
+
+impl From<ShortId> for Destination {
+    fn from(user: ShortId) -> Destination {
+        Destination { user, session: None }
+    }
+}
+
+/// Distances by destination, at most [`MAX_ANNOUNCED`] destinations and [`MAX_ANNOUNCED_PER_NEIGHBOUR`] of each neighbour.
 #[derive(Debug, Default)]
 pub struct Directory {
-    /// Users who have a session here.
-    here: BTreeSet<ShortId>,
-    /// For each user, the neighbours that have announced it and their distance; always below [`UNREACHABLE`].
-    announced: BTreeMap<ShortId, BTreeMap<SessionId, u8>>,
-    /// The number of users that each neighbour has announced.
+    /// Sessions that are connected here, and their users.
+    here: BTreeSet<Destination>,
+    /// For each destination, the neighbours that have announced it and their distance; always below [`UNREACHABLE`].
+    announced: BTreeMap<Destination, BTreeMap<SessionId, u8>>,
+    /// The number of destinations that each neighbour has announced.
     of_neighbour: BTreeMap<SessionId, usize>,
-    /// Users whose route has changed, with the route announced before.
-    changed: BTreeMap<ShortId, Route>,
+    /// Destinations whose route has changed, with the route announced before.
+    changed: BTreeMap<Destination, Route>,
     /// When changes are announced next.
     due: Option<Moment>,
 }
 
-/// The distance to a user, and the neighbours on the shortest paths.
+/// The distance to a destination, and the neighbours on the shortest paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     distance: u8,
@@ -48,41 +65,41 @@ impl Route {
 /// The result of [`Directory::announce`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Announced {
-    /// The user is new, or nearer than the neighbour announced before.
+    /// The destination is new, or nearer than the neighbour announced before.
     Nearer,
-    /// The announcement is recorded; the user is not nearer.
+    /// The announcement is recorded; the destination is not nearer.
     Recorded,
-    /// A bound on the number of users is reached.
+    /// A bound on the number of destinations is reached.
     Refused,
 }
 
 impl Directory {
-    /// Records whether a user has a session here.
-    pub fn set_here(&mut self, user: ShortId, here: bool, now: Moment) {
-        self.change(user, now, |directory| {
+    /// Records whether a destination is here: the session, or one of the user, is connected.
+    pub fn set_here(&mut self, to: Destination, here: bool, now: Moment) {
+        self.change(to, now, |directory| {
             if here {
-                directory.here.insert(user)
+                directory.here.insert(to)
             } else {
-                directory.here.remove(&user)
+                directory.here.remove(&to)
             };
         });
     }
 
-    /// Records the distance of a user from a neighbour, as the neighbour announces it.
-    pub fn announce(&mut self, user: ShortId, by: SessionId, distance: u8, now: Moment) -> Announced {
-        let before = self.announced.get(&user).and_then(|all| all.get(&by)).copied();
+    /// Records the distance of a destination from a neighbour, as the neighbour announces it.
+    pub fn announce(&mut self, to: Destination, by: SessionId, distance: u8, now: Moment) -> Announced {
+        let before = self.announced.get(&to).and_then(|all| all.get(&by)).copied();
         if distance >= UNREACHABLE {
-            self.change(user, now, |directory| directory.withdraw(&user, &by));
+            self.change(to, now, |directory| directory.withdraw(&to, &by));
             return Announced::Recorded;
         }
         let of_neighbour = self.of_neighbour.get(&by).copied().unwrap_or(0);
         let is_full = of_neighbour >= MAX_ANNOUNCED_PER_NEIGHBOUR
-            || (self.announced.len() >= MAX_ANNOUNCED && !self.announced.contains_key(&user));
+            || (self.announced.len() >= MAX_ANNOUNCED && !self.announced.contains_key(&to));
         if before.is_none() && is_full {
             return Announced::Refused;
         }
-        self.change(user, now, |directory| {
-            directory.announced.entry(user).or_default().insert(by, distance);
+        self.change(to, now, |directory| {
+            directory.announced.entry(to).or_default().insert(by, distance);
         });
         if before.is_none() {
             *self.of_neighbour.entry(by).or_default() += 1;
@@ -90,13 +107,13 @@ impl Directory {
         if before.is_none_or(|before| distance < before) { Announced::Nearer } else { Announced::Recorded }
     }
 
-    fn withdraw(&mut self, user: &ShortId, by: &SessionId) {
-        let Some(all) = self.announced.get_mut(user) else { return };
+    fn withdraw(&mut self, to: &Destination, by: &SessionId) {
+        let Some(all) = self.announced.get_mut(to) else { return };
         if all.remove(by).is_none() {
             return;
         }
         if all.is_empty() {
-            self.announced.remove(user);
+            self.announced.remove(to);
         }
         if let Some(count) = self.of_neighbour.get_mut(by) {
             *count -= 1;
@@ -108,36 +125,36 @@ impl Directory {
         if self.of_neighbour.remove(&by).is_none_or(|count| count == 0) {
             return;
         }
-        let of_it = |(user, all): (&ShortId, &BTreeMap<SessionId, u8>)| all.contains_key(&by).then_some(*user);
-        for user in self.announced.iter().filter_map(of_it).collect::<Vec<_>>() {
-            self.change(user, now, |directory| directory.withdraw(&user, &by));
+        let of_it = |(to, all): (&Destination, &BTreeMap<SessionId, u8>)| all.contains_key(&by).then_some(*to);
+        for to in self.announced.iter().filter_map(of_it).collect::<Vec<_>>() {
+            self.change(to, now, |directory| directory.withdraw(&to, &by));
         }
     }
 
-    /// Applies a change to a user's entries and keeps the route that was announced before.
-    fn change(&mut self, user: ShortId, now: Moment, apply: impl FnOnce(&mut Directory)) {
-        let before = self.route(&user);
+    /// Applies a change to the entries of a destination and keeps the route that was announced before.
+    fn change(&mut self, to: Destination, now: Moment, apply: impl FnOnce(&mut Directory)) {
+        let before = self.route(&to);
         apply(self);
-        if self.route(&user) != before {
-            self.changed.entry(user).or_insert(before);
+        if self.route(&to) != before {
+            self.changed.entry(to).or_insert(before);
             self.due.get_or_insert(now + ANNOUNCE_PAUSE);
         }
     }
 
-    /// Schedules another announcement of a user, if it is reachable.
-    pub fn announce_again(&mut self, user: ShortId, now: Moment) {
-        if self.route(&user).distance < UNREACHABLE {
-            self.changed.insert(user, Route { distance: UNREACHABLE, through: Vec::new() });
+    /// Schedules another announcement of a destination, if it is reachable.
+    pub fn announce_again(&mut self, to: Destination, now: Moment) {
+        if self.route(&to).distance < UNREACHABLE {
+            self.changed.insert(to, Route { distance: UNREACHABLE, through: Vec::new() });
             self.due.get_or_insert(now + ANNOUNCE_PAUSE);
         }
     }
 
-    /// The shortest route to a user.
-    pub fn route(&self, user: &ShortId) -> Route {
-        if self.here.contains(user) {
+    /// The shortest route to a destination.
+    pub fn route(&self, to: &Destination) -> Route {
+        if self.here.contains(to) {
             return Route { distance: 0, through: Vec::new() };
         }
-        let Some(all) = self.announced.get(user) else {
+        let Some(all) = self.announced.get(to) else {
             return Route { distance: UNREACHABLE, through: Vec::new() };
         };
         let nearest = all.values().min().copied().unwrap_or(UNREACHABLE);
@@ -146,36 +163,36 @@ impl Directory {
         Route { distance: (nearest + 1).min(UNREACHABLE), through }
     }
 
-    /// The neighbours that are nearer to a user than this node, nearest first.
-    pub fn nearer(&self, user: &ShortId) -> Vec<SessionId> {
-        let own = self.route(user).distance;
-        let all = self.announced.get(user).into_iter().flatten();
+    /// The neighbours that are nearer to a destination than this node, nearest first.
+    pub fn nearer(&self, to: &Destination) -> Vec<SessionId> {
+        let own = self.route(to).distance;
+        let all = self.announced.get(to).into_iter().flatten();
         let mut nearer: Vec<(u8, SessionId)> =
             all.filter(|(_, distance)| **distance < own).map(|(neighbour, distance)| (*distance, *neighbour)).collect();
         nearer.sort();
         nearer.into_iter().map(|(_, neighbour)| neighbour).collect()
     }
 
-    /// The distance of a user from a neighbour, as the neighbour has announced it.
-    pub fn distance_by(&self, neighbour: &SessionId, user: &ShortId) -> u8 {
-        self.announced.get(user).and_then(|all| all.get(neighbour)).copied().unwrap_or(UNREACHABLE)
+    /// The distance of a destination from a neighbour, as the neighbour has announced it.
+    pub fn distance_by(&self, neighbour: &SessionId, to: &Destination) -> u8 {
+        self.announced.get(to).and_then(|all| all.get(neighbour)).copied().unwrap_or(UNREACHABLE)
     }
 
-    /// Whether a user has a session here or was announced by a neighbour.
-    pub fn is_reachable(&self, user: &ShortId) -> bool {
-        self.here.contains(user) || self.announced.contains_key(user)
+    /// Whether a destination is here or was announced by a neighbour.
+    pub fn is_reachable(&self, to: &Destination) -> bool {
+        self.here.contains(to) || self.announced.contains_key(to)
     }
 
     /// Takes the changes to be announced now, each with the route announced before.
-    pub fn take_due(&mut self, now: Moment) -> Vec<(ShortId, Route)> {
+    pub fn take_due(&mut self, now: Moment) -> Vec<(Destination, Route)> {
         if self.due.is_none_or(|due| due > now) {
             return Vec::new();
         }
         let mut due = Vec::new();
         while due.len() < ANNOUNCED_AT_ONCE {
-            let Some((user, before)) = self.changed.pop_first() else { break };
-            if self.route(&user) != before {
-                due.push((user, before));
+            let Some((to, before)) = self.changed.pop_first() else { break };
+            if self.route(&to) != before {
+                due.push((to, before));
             }
         }
         self.due = (!self.changed.is_empty()).then(|| now + ANNOUNCE_PAUSE);
@@ -193,7 +210,7 @@ mod tests {
     use super::*;
     use crate::wire::codec::Fixed;
 
-    const BOB: ShortId = Fixed([2; 8]);
+    const BOB: Destination = Destination { user: Fixed([2; 8]), session: None };
     const NOW: Moment = Moment(0);
     const LATER: Moment = Moment(10_000);
 
@@ -201,8 +218,8 @@ mod tests {
         SessionId([n; 32])
     }
 
-    fn user(n: usize) -> ShortId {
-        Fixed((n as u64).to_be_bytes())
+    fn user(n: usize) -> Destination {
+        Destination::from(Fixed((n as u64).to_be_bytes()))
     }
 
     #[test]
@@ -263,7 +280,7 @@ mod tests {
         let count = ring.len();
         for round in 0..100 {
             *now = *now + ANNOUNCE_PAUSE;
-            let due: Vec<Vec<(ShortId, Route)>> = ring.iter_mut().map(|relay| relay.take_due(*now)).collect();
+            let due: Vec<Vec<(Destination, Route)>> = ring.iter_mut().map(|relay| relay.take_due(*now)).collect();
             for (from, changes) in due.iter().enumerate() {
                 for to in [(from + 1) % count, (from + count - 1) % count] {
                     for (user, before) in changes {

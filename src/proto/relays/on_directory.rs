@@ -8,11 +8,12 @@ use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_ANNOUNCED_PER_NEIGHBOUR, MAX_KEPT_USERS, MAX_SESSIONS_RELAY};
 use crate::proto::peer::Peer;
-use crate::proto::relays::directory::{Announced, Route, UNREACHABLE};
+use crate::proto::relays::directory::{Announced, Destination, Route, UNREACHABLE};
 use crate::time::Moment;
 use crate::wire::codec::List;
 use crate::wire::control::short;
 use crate::wire::control::{Control, Digest, MAX_SUMMARIES, SessionSummary, ShortId, UserSummary};
+use crate::wire::record::MAX_SESSIONS;
 
 impl Core {
     /// Whether one of a user's sessions is connected.
@@ -27,14 +28,21 @@ impl Core {
 
     /// Routes mail and queries to a user who has become reachable through a relay or server, or nearer than before.
     pub(in crate::proto) fn on_reachable(&mut self, user: &UserId) {
-        self.route_all_to(&Address::from(user));
+        self.route_all_to_user(user);
         self.pass_queries(user);
     }
 
-    /// Records in the directory whether a user has a session here.
+    /// Records in the directory whether a user has a session here, and which of several.
     pub(in crate::proto) fn note_here(&mut self, user: &UserId) {
-        if self.cx.is_carrier() {
-            self.relays.directory.set_here(short(&user.0), self.is_here(user), self.cx.now.moment);
+        if !self.cx.is_carrier() {
+            return;
+        }
+        let (to, now) = (Destination::from(short(&user.0)), self.cx.now.moment);
+        self.relays.directory.set_here(to, self.is_here(user), now);
+        let several = self.people.users.audience(user).len() > 1;
+        for session in self.people.sessions.of_user(user) {
+            let is_here = several && self.peers.connections.up(&session).is_some();
+            self.relays.directory.set_here(Destination { session: Some(short(&session.0)), ..to }, is_here, now);
         }
     }
 
@@ -43,19 +51,30 @@ impl Core {
         self.cx.is_carrier() && self.is_carrier(conn)
     }
 
-    /// Handles a neighbour's announcement of a distance. The budget applies to reachable users only; withdrawals are always
-    /// accepted.
-    pub(in crate::proto) fn on_distance(&mut self, peer: Peer, user: ShortId, distance: u8) {
-        if user == short(&self.cx.config.user.0) {
-            return;
+    /// Handles a neighbour's announcement of the distances of a user and their sessions.
+    pub(in crate::proto) fn on_distances(&mut self, peer: Peer, summary: &UserSummary) {
+        let (user, me) = (summary.user, &self.cx.config.user.0);
+        if let Some(distance) = summary.distance.filter(|_| user != short(me)) {
+            self.on_distance(peer, user.into(), distance);
         }
+        for mark in summary.sessions.iter().filter(|mark| mark.session != short(&self.cx.me.0)).collect::<Vec<_>>() {
+            if let Some(distance) = mark.distance {
+                self.on_distance(peer, Destination { user, session: Some(mark.session) }, distance);
+            }
+        }
+    }
+
+    /// Handles a neighbour's announcement of a distance. The budget applies to what is reachable only; withdrawals are always
+    /// accepted.
+    fn on_distance(&mut self, peer: Peer, to: Destination, distance: u8) {
         let by = peer.session;
         if distance < UNREACHABLE && !self.relays.announcements.draw(by, self.cx.now.moment) {
             return self.cx.dropped(DropReason::AnnouncementOverBudget);
         }
-        match self.relays.directory.announce(user, by, distance, self.cx.now.moment) {
-            Announced::Nearer => self.find_user(user.0).into_iter().for_each(|user| self.on_reachable(&user)),
-            Announced::Recorded => self.find_user(user.0).into_iter().for_each(|user| self.lose_route(&user)),
+        let user = self.find_user(to.user.0);
+        match self.relays.directory.announce(to, by, distance, self.cx.now.moment) {
+            Announced::Nearer => user.into_iter().for_each(|user| self.on_reachable(&user)),
+            Announced::Recorded => user.into_iter().for_each(|user| self.lose_route(&user)),
             Announced::Refused => self.cx.dropped(DropReason::TooManyAnnounced),
         }
     }
@@ -63,20 +82,27 @@ impl Core {
     /// Announces a user again, if reachable, since its roster or a key card has changed.
     pub(in crate::proto) fn announce_again(&mut self, user: &UserId) {
         if self.cx.is_carrier() {
-            self.relays.directory.announce_again(short(&user.0), self.cx.now.moment);
+            self.relays.directory.announce_again(short(&user.0).into(), self.cx.now.moment);
         }
     }
 
     /// Handles that the roster of a user is known now, of whom only announcements may have been known before.
     pub(in crate::proto) fn on_announced_user_known(&mut self, user: &UserId) {
-        if !self.relays.directory.nearer(&short(&user.0)).is_empty() {
+        if !self.relays.directory.nearer(&short(&user.0).into()).is_empty() {
             self.on_reachable(user);
         }
     }
 
-    /// The distance of a user to announce to a neighbour that has just connected; `None` if unreachable.
-    pub(in crate::proto) fn distance_for(&self, peer: Peer, user: ShortId) -> Option<u8> {
-        Some(self.relays.directory.route(&user).distance_for(peer.session)).filter(|distance| *distance < UNREACHABLE)
+    /// Adds the distances of a user and their sessions, to be announced to a neighbour that has just connected. What is
+    /// unreachable has none.
+    pub(in crate::proto) fn add_distances(&self, peer: Peer, summary: &mut UserSummary) {
+        let distance = |to: Destination| Some(self.relays.directory.route(&to).distance_for(peer.session));
+        let user = summary.user;
+        summary.distance = distance(user.into()).filter(|distance| *distance < UNREACHABLE);
+        for mark in &mut summary.sessions.0 {
+            let to = Destination { user, session: Some(mark.session) };
+            mark.distance = distance(to).filter(|distance| *distance < UNREACHABLE);
+        }
     }
 
     /// Announces changed distances to relays and servers, and routes mail for these users again.
@@ -85,59 +111,79 @@ impl Core {
         if changed.is_empty() {
             return;
         }
-        for user in changed.iter().filter_map(|(user, _)| self.find_user(user.0)).collect::<Vec<_>>() {
-            self.route_all_to(&Address::from(user));
+        let users: BTreeSet<ShortId> = changed.iter().map(|(to, _)| to.user).collect();
+        for user in users.iter().filter_map(|user| self.find_user(user.0)).collect::<Vec<_>>() {
+            self.route_all_to_user(&user);
             self.lose_route(&user);
         }
         let up = self.peers.connections.iter_up();
         for Peer { conn, session: to, .. } in up.filter(|peer| self.is_carrier(peer.conn)).collect::<Vec<_>>() {
-            let summaries: Vec<UserSummary> =
-                changed.iter().filter_map(|(user, before)| self.announcement(to, *user, before)).collect();
+            let summaries = self.announcements(to, &changed);
             for page in summaries.chunks(MAX_SUMMARIES) {
                 self.cx.send(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
             }
         }
     }
 
-    /// The announcement of a user to one neighbour; `None` if the neighbour's distance does not change.
-    fn announcement(&self, to: SessionId, user: ShortId, before: &Route) -> Option<UserSummary> {
-        let distance = self.relays.directory.route(&user).distance_for(to);
-        if distance == before.distance_for(to) {
-            return None;
+    /// The announcements to one neighbour: of the changes, in the order of destinations, those that change its distance.
+    fn announcements(&self, neighbour: SessionId, changes: &[(Destination, Route)]) -> Vec<UserSummary> {
+        let mut summaries: Vec<UserSummary> = Vec::new();
+        for (to, before) in changes {
+            let distance = self.relays.directory.route(to).distance_for(neighbour);
+            if distance == before.distance_for(neighbour) {
+                continue;
+            }
+            if summaries.last().is_none_or(|last| last.user != to.user) {
+                summaries.push(self.bare_summary(to.user, distance < UNREACHABLE));
+            }
+            if let Some(summary) = summaries.last_mut() {
+                set_distance(summary, to.session, distance);
+            }
         }
+        summaries
+    }
+
+    /// The summary of a user for an announcement: with the versions of the records if the user is known and reachable.
+    fn bare_summary(&self, user: ShortId, is_reachable: bool) -> UserSummary {
         let bare = UserSummary { user, version: None, sessions: List(Vec::new()), distance: None };
-        let known = self.find_user(user.0).filter(|_| distance < UNREACHABLE);
-        let summary = known.map_or(bare, |user| self.directory_summary(&user));
-        Some(UserSummary { distance: Some(distance), ..summary })
+        let known = self.find_user(user.0).filter(|_| is_reachable);
+        known.map_or(bare, |user| self.directory_summary(&user))
     }
 
     /// Version summaries that relays and servers exchange of all known users: rosters and key cards, and no location except
     /// the distance. Reachable users come first.
     pub(in crate::proto) fn directory_summaries(&self, but: &BTreeSet<UserId>) -> Vec<UserSummary> {
         let order = |user: UserId| {
-            let reachable = self.relays.directory.is_reachable(&short(&user.0));
+            let reachable = self.relays.directory.is_reachable(&short(&user.0).into());
             (reachable, self.people.sessions.last_heard(&user), user)
         };
         let others = self.people.users.iter().filter(|user| *user != self.cx.config.user && !but.contains(user));
         let mut users: Vec<(bool, Moment, UserId)> = others.map(order).collect();
         users.sort_by(|a, b| b.cmp(a));
-        users.truncate(MAX_ANNOUNCED_PER_NEIGHBOUR);
-        users.into_iter().map(|(_, _, user)| self.directory_summary(&user)).collect()
+        let mut announced = 0;
+        let summaries = users.into_iter().map(|(_, _, user)| self.directory_summary(&user));
+        // A user counts, and so do the sessions of one with several.
+        let within_bound = summaries.take_while(|summary| {
+            announced += 1 + if summary.sessions.len() > 1 { summary.sessions.len() } else { 0 };
+            announced <= MAX_ANNOUNCED_PER_NEIGHBOUR
+        });
+        within_bound.collect()
     }
 
     /// The version summary of a user, without declarations and link lists.
-    fn directory_summary(&self, user: &UserId) -> UserSummary {
+    pub(in crate::proto) fn directory_summary(&self, user: &UserId) -> UserSummary {
         let summary = |session: SessionId| SessionSummary {
             session: short(&session.0),
             seq: None,
             card: self.people.sessions.get(&session).and_then(|known| known.card()).map(|card| card.seq),
             links: None,
             live: None,
+            distance: None,
         };
         UserSummary {
             user: short(&user.0),
             version: self.people.users.version(user),
-            sessions: List(self.people.sessions.of_user(user).take(16).map(summary).collect()),
+            sessions: List(self.people.sessions.of_user(user).take(MAX_SESSIONS).map(summary).collect()),
             distance: None,
         }
     }
@@ -151,5 +197,20 @@ impl Core {
             self.cx.dropped(DropReason::TooManyUsers);
         }
         admitted
+    }
+}
+
+/// Sets the distance of a user, or of one of the sessions, in an announcement.
+fn set_distance(summary: &mut UserSummary, session: Option<ShortId>, distance: u8) {
+    let Some(session) = session else {
+        summary.distance = Some(distance);
+        return;
+    };
+    let marks = &mut summary.sessions.0;
+    if let Some(mark) = marks.iter_mut().find(|mark| mark.session == session) {
+        mark.distance = Some(distance);
+    } else if marks.len() < MAX_SESSIONS {
+        // A neighbour may have announced more sessions than a user can have.
+        marks.push(SessionSummary { distance: Some(distance), ..SessionSummary::bare(session) });
     }
 }

@@ -288,7 +288,7 @@ impl Core {
 
     /// Withdraws the claims of relays about a user whom no relay can reach any more.
     pub(in crate::proto) fn lose_route(&mut self, user: &UserId) {
-        if self.relays.directory.is_reachable(&short(&user.0)) {
+        if self.relays.directory.is_reachable(&short(&user.0).into()) {
             return;
         }
         let gone = self.relays.relayed_queries.lose_route(user);
@@ -298,8 +298,7 @@ impl Core {
     /// Notifies neighbours that sessions cannot be reached any more.
     fn send_gone(&mut self, gone: Vec<Gone>) {
         for Gone { notify, user, session } in gone {
-            let summary =
-                SessionSummary { session: short(&session.0), seq: None, card: None, links: None, live: Some(false) };
+            let summary = SessionSummary { live: Some(false), ..SessionSummary::bare(short(&session.0)) };
             let summary =
                 UserSummary { user: short(&user.0), version: None, sessions: List(vec![summary]), distance: None };
             for conn in notify.iter().filter_map(|to| self.peers.connections.up(to)).collect::<Vec<_>>() {

@@ -1,0 +1,110 @@
+//! Mail to and through one session of a user with several.
+
+use std::time::Duration;
+
+use darknode::id::{BootId, ConnId, EnvelopeId, UserId};
+use darknode::identity::Scheme;
+use darknode::proto::event::{Connected, Input};
+use darknode::sim::node::Plan;
+use darknode::sim::{Settings, Sim};
+use darknode::wire::chat::{Chat, Parcel};
+use darknode::wire::content::{Content, kind};
+use darknode::wire::control::Control;
+use darknode::wire::record::{KeyCard, Prekey};
+use darknode::wire::{Bytes, decode};
+
+use crate::adversary::Person;
+use crate::scene::*;
+
+/// The nodes of a chain of relays with one session of bob at each end, and a third island in between without any.
+struct Chain {
+    sim: Sim,
+    relays: Vec<usize>,
+    near: usize,
+    far: usize,
+    prekey: Prekey,
+}
+
+/// A chain of this many relays between two sessions of bob, which know of each other only that the roster lists them. All but
+/// the far one are running.
+fn chain(seed: u64, relays: u32) -> Chain {
+    println!("seed {seed}, {relays} relays");
+    let mut sim = Sim::new(Settings { seed, scheme: Scheme::Ed25519, ..Settings::default() });
+    let relays: Vec<usize> =
+        (0..relays).map(|island| sim.add_node(Plan::relay(format!("pi{island}"), &[island, island + 1]))).collect();
+    let near = sim.add_node(Plan::islander("bob", 0));
+    let far = sim.add_sister(near, Plan::islander("bob", relays.len() as u32));
+    let card = sim.first_hello(far).card.expect("a hello brings a key card");
+    let prekey = decode::<KeyCard>(&card.0).expect("a key card").prekeys[0].clone();
+    relays.iter().for_each(|relay| sim.start(*relay));
+    sim.start(near);
+    sim.run(Duration::from_secs(10));
+    Chain { sim, relays, near, far, prekey }
+}
+
+impl Chain {
+    /// Hands an envelope to the far session to the first relay, as a stranger who is connected with it.
+    fn post_to_far(&mut self, n: u64) -> EnvelopeId {
+        let (author, relay, conn) = (Person::new(7, "carol"), self.relays[0], ConnId(u64::MAX));
+        if n == 0 {
+            let (session, addr, rtt) = (author.session_id(), ([192, 0, 2, 9], 9).into(), Duration::from_millis(1));
+            let connected = Connected { conn, session, boot: BootId(99), addr, dial: None, rtt };
+            self.sim.feed(relay, Input::Connected(connected));
+            self.sim.feed(relay, Input::Control { conn, batch: vec![Control::Hello(author.hello())] });
+        }
+        let content = Content { kind: kind::TEXT, epoch: 1, n, lamport: 1, wall: 1, body: Bytes(vec![]) };
+        let to = UserId(self.sim.nodes[self.far].session.0);
+        let sealed = author.seal(to, &self.prekey, vec![content]);
+        let parcel = Parcel { envelope: Bytes(sealed.bytes), life_ms: 86_400_000, copies: 4 };
+        self.sim.feed(relay, Input::Chat { conn, items: vec![Chat::Parcel(parcel)] });
+        sealed.id
+    }
+
+    /// Whether the first relay has been shown that an envelope was opened.
+    fn was_opened(&self, id: EnvelopeId) -> bool {
+        self.sim.nodes[self.relays[0]].disk.tombstones().any(|stone| stone.envelope == id)
+    }
+
+    fn runs_until_opened(&mut self, id: EnvelopeId) -> bool {
+        let relay = self.relays[0];
+        self.sim.run_until(SOON, |sim| sim.nodes[relay].disk.tombstones().any(|stone| stone.envelope == id))
+    }
+
+    /// The envelopes that the near session was handed.
+    fn handed_to_near(&self) -> u64 {
+        let drops = self.sim.core(self.near).expect("it runs").drops();
+        drops.iter().filter(|(reason, _)| reason.starts_with("envelope")).map(|(_, count)| count).sum()
+    }
+}
+
+#[test]
+fn an_envelope_to_one_session_passes_the_relay_that_has_another_session_of_the_user() {
+    for (seed, relays) in (0..10).zip([1, 2, 3, 5].into_iter().cycle()) {
+        let mut chain = chain(seed, relays);
+        chain.sim.start(chain.far);
+        chain.sim.run(Duration::from_secs(10));
+        let id = chain.post_to_far(0);
+        assert!(chain.runs_until_opened(id), "seed {seed}");
+        assert_eq!(chain.handed_to_near(), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn an_envelope_to_a_session_waits_for_it_and_not_for_another_of_the_user() {
+    for seed in 0..10 {
+        let mut chain = chain(seed, 3);
+        let id = chain.post_to_far(0);
+        chain.sim.run(Duration::from_secs(60));
+        assert!(!chain.was_opened(id), "seed {seed}");
+        assert_eq!(chain.handed_to_near(), 0, "seed {seed}");
+        chain.sim.start(chain.far);
+        assert!(chain.runs_until_opened(id), "seed {seed}: it comes up");
+        chain.sim.crash(chain.far);
+        chain.sim.run(Duration::from_secs(60));
+        let id = chain.post_to_far(1);
+        chain.sim.run(Duration::from_secs(60));
+        assert!(!chain.was_opened(id) && chain.handed_to_near() == 0, "seed {seed}");
+        chain.sim.start(chain.far);
+        assert!(chain.runs_until_opened(id), "seed {seed}: it returns");
+    }
+}
