@@ -244,7 +244,7 @@ impl Subject {
 mod tests {
     use super::*;
     use crate::id::{Address, StreamId};
-    use crate::proto::notice::{Absence, By, Delivery, Via};
+    use crate::proto::notice::{Absence, By, Delivery, Progress, Via};
 
     fn session(n: u64) -> SessionId {
         let mut id = [0; 32];
@@ -268,7 +268,8 @@ mod tests {
     fn state(n: u64, state: Delivery) -> NodeMessage {
         let stream = StreamId { author: session(1), epoch: 1, to: Address([2; 32]) };
         let (message, session, by) = (MessageId { stream, n }, session(2), session(2));
-        notice(Notice::State { message, to: "bob".into(), session, state, by, holder: "bob".into() })
+        let progress = Box::new(Progress { label: "phone".into(), reached: 1, of: 1, holder: "bob".into() });
+        notice(Notice::State { message, to: "bob".into(), session, state, by, progress })
     }
 
     /// Everything that waits, without the warning about what was left out, and the number it names.

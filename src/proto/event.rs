@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
 use crate::identity::address::ContactAddress;
-use crate::proto::notice::{Filter, Notice};
+use crate::proto::notice::{Filter, Labelled, Notice};
 use crate::proto::persist::{Op, Ticket};
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
@@ -387,7 +387,7 @@ pub struct StatusOf {
     /// The name to show for them.
     pub handle: String,
     /// The sessions that receive every message.
-    pub sessions: Vec<SessionId>,
+    pub sessions: Vec<Labelled>,
     /// The names to show for the users of carriers.
     pub carriers: BTreeMap<SessionId, String>,
 }

@@ -119,8 +119,8 @@ pub enum Notice {
         state: Delivery,
         /// The session whose disk has it: a carrier, or the session of the addressee.
         by: SessionId,
-        /// The name to show for the user of that session.
-        holder: String,
+        /// What to show of both sessions.
+        progress: Box<Progress>,
     },
     /// A message arrived and is stored.
     Message(Box<MessageView>),
@@ -287,6 +287,21 @@ pub enum Delivery {
     Carried,
     /// On the disk of the session.
     Delivered,
+    /// On the disk of another session of the addressee, which passes it on to this one. This node sends it no more.
+    Settled,
+}
+
+/// What is shown when a message made progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The label of the session of the addressee.
+    pub label: String,
+    /// How many of the addressee's sessions have the message.
+    pub reached: usize,
+    /// How many sessions the addressee has.
+    pub of: usize,
+    /// The name to show for the user of the session whose disk has it.
+    pub holder: String,
 }
 
 /// A message as shown.
@@ -431,9 +446,11 @@ pub struct StatusView {
 pub struct HeldBy {
     /// The session of the addressee.
     pub session: SessionId,
+    /// Its label.
+    pub label: String,
     /// How far it has come.
     pub state: Delivery,
-    /// The carriers whose disk has or had it; the session itself once it is delivered; empty while it is queued.
+    /// The carriers whose disk has or had it; the session itself once it is delivered; otherwise empty.
     pub by: Vec<Holder>,
 }
 

@@ -150,6 +150,7 @@ enum Body<'a> {
         message: String,
         to: &'a str,
         session: Session,
+        label: &'a str,
         state: &'static str,
         by: Session,
     },
@@ -292,12 +293,13 @@ struct Status<'a> {
     message: String,
     to: &'a str,
     text: &'a str,
-    sessions: Vec<MessageState>,
+    sessions: Vec<MessageState<'a>>,
 }
 
 #[derive(Serialize)]
-struct MessageState {
+struct MessageState<'a> {
     session: Session,
+    label: &'a str,
     state: &'static str,
     /// The first session that has it.
     by: Option<Session>,
@@ -344,10 +346,11 @@ impl<'a> Body<'a> {
             }
             Notice::Chat { with, id, .. } => Body::Chat { with, id: Text(*id) },
             Notice::Queued { message, to, text } => Body::Queued { message: message.token(), to, text },
-            Notice::State { message, to, session, state, by, .. } => Body::State {
+            Notice::State { message, to, session, state, by, progress } => Body::State {
                 message: message.token(),
                 to,
                 session: Text(*session),
+                label: &progress.label,
                 state: delivery(*state),
                 by: Text(*by),
             },
@@ -477,10 +480,11 @@ impl<'a> From<&'a StatusView> for Status<'a> {
     }
 }
 
-impl From<&HeldBy> for MessageState {
-    fn from(held: &HeldBy) -> MessageState {
+impl<'a> From<&'a HeldBy> for MessageState<'a> {
+    fn from(held: &'a HeldBy) -> MessageState<'a> {
         MessageState {
             session: Text(held.session),
+            label: &held.label,
             state: delivery(held.state),
             by: held.by.first().map(|by| Text(by.session)),
             carriers: if held.state == Delivery::Carried {

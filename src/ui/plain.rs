@@ -27,8 +27,8 @@ use crate::identity::address::ContactAddress;
 use crate::identity::name::escape;
 use crate::proto::notice::Filter;
 use crate::proto::notice::{
-    Absence, By, Delivery, HeldBy, Labelled, MessageView, Notice, OwnSession, Profile, RequestView, SessionChange,
-    SessionView, StatusView, UserView, Via,
+    Absence, By, Delivery, HeldBy, Labelled, MessageView, Notice, OwnSession, Profile, Progress, RequestView,
+    SessionChange, SessionView, StatusView, UserView, Via,
 };
 use crate::time::Wall;
 
@@ -124,11 +124,7 @@ fn notice_text(style: Style, notice: &Notice) -> String {
             style.event(&format!("now talking to {with}, who cannot be reached: messages will wait or be carried"))
         }
         Notice::Queued { to, text, .. } => sent(style, to, text),
-        Notice::State { to, state, holder, .. } => style.event(&match state {
-            Delivery::Queued => format!("waiting for {}", quoted(to)),
-            Delivery::Carried => format!("carried for {} by {}", quoted(to), quoted(holder)),
-            Delivery::Delivered => format!("delivered to {}", quoted(to)),
-        }),
+        Notice::State { to, state, progress, .. } => style.event(&progressed(to, *state, progress)),
         Notice::Message(view) => message(style, view),
         Notice::Users { filter, users } => user_list(style, *filter, users),
         Notice::Me(profile) | Notice::Whois(profile) => profile_text(style, profile),
@@ -220,6 +216,19 @@ fn sentence(notice: &Notice) -> String {
         | Notice::History { .. }
         | Notice::Warning { .. }
         | Notice::Error { .. } => String::new(),
+    }
+}
+
+/// The sentence for the progress of a message. Which session of the addressee it is about matters if there are several.
+fn progressed(to: &str, state: Delivery, progress: &Progress) -> String {
+    let Progress { label, reached, of, .. } = progress;
+    let (to, holder) = (quoted(to), quoted(&progress.holder));
+    match state {
+        Delivery::Queued | Delivery::Settled => format!("waiting for {to}"),
+        Delivery::Carried if *of > 1 => format!("carried for {to} ({label}) by {holder}"),
+        Delivery::Carried => format!("carried for {to} by {holder}"),
+        Delivery::Delivered if *of > 1 => format!("delivered {reached} of {of} to {to} ({label})"),
+        Delivery::Delivered => format!("delivered to {to}"),
     }
 }
 
@@ -374,7 +383,12 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
     messages.iter().fold(style.event(title), |text, view| {
         let states: Vec<String> =
             view.sessions.iter().map(|held| state(style, held, view.sessions.len() > 1)).collect();
-        let states = if states.is_empty() { "waiting".to_owned() } else { states.join(", ") };
+        let reached = view.sessions.iter().filter(|held| held.state == Delivery::Delivered).count();
+        let states = match states.len() {
+            0 => "waiting".to_owned(),
+            1 => states.concat(),
+            of => format!("delivered {reached} of {of}: {}", states.join(", ")),
+        };
         let begin = super::macros::truncated(&view.text);
         let title = format!("    {}  to {}: {}", view.message.token(), style.name(&view.to), inline(&begin));
         text + &style.rows(&title, BELOW_ITEM) + &style.rows(&format!("        {states}"), BELOW_ITEM)
@@ -384,7 +398,7 @@ fn statuses(style: Style, messages: &[StatusView]) -> String {
 /// The session is named if there are several.
 fn state(style: Style, held: &HeldBy, named: bool) -> String {
     let session =
-        |preposition: &str| if named { format!(" {preposition} {}", held.session.short()) } else { String::new() };
+        |preposition: &str| if named { format!(" {preposition} {}", inline(&held.label)) } else { String::new() };
     match held.state {
         Delivery::Queued => format!("waiting{}", session("for")),
         Delivery::Carried => {
@@ -392,6 +406,7 @@ fn state(style: Style, held: &HeldBy, named: bool) -> String {
             format!("carried{} by {}", session("for"), carriers.join(" and "))
         }
         Delivery::Delivered => format!("delivered{}", session("to")),
+        Delivery::Settled => format!("left to another session{}", session("to pass on to")),
     }
 }
 

@@ -205,7 +205,7 @@ fn an_undelivered_message_can_be_cancelled_and_a_delivered_one_cannot() {
     let waiting = status["messages"].as_array().expect("a list");
     assert_eq!(waiting.iter().map(|view| &view["text"]).collect::<Vec<_>>(), ["withdrawn", "kept"]);
     assert_eq!(crate::program::keys(&waiting[0]), ["message", "sessions", "text", "to"]);
-    assert_eq!(crate::program::keys(&waiting[0]["sessions"][0]), ["by", "carriers", "session", "state"]);
+    assert_eq!(crate::program::keys(&waiting[0]["sessions"][0]), ["by", "carriers", "label", "session", "state"]);
     assert_form(&alice.asks(&format!(r"\cancel {withdrawn}")), "done", &["what"]);
     let mut bob = stage.cast("bob").port(port).start();
     assert_eq!(bob.event_with("message", "text", "kept")["message"], kept);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use darknode::id::{Address, MessageId, SessionId, StreamId};
 use darknode::identity::{Scheme, SecretKey};
 use darknode::proto::Accept;
-use darknode::proto::event::{CloseReason, Command};
+use darknode::proto::event::{CloseReason, Command, Output, Query};
 use darknode::proto::notice::{By, Notice, WarningCode};
 use darknode::proto::persist::{Entry, LinkRow, LinkState, Memory, MessageRow, Op};
 use darknode::time::{Moment, Wall};
@@ -181,6 +181,23 @@ fn half_delivered() -> Victim {
     assert_eq!(alice.delivered(), 1);
     alice.part(conn);
     alice
+}
+
+#[test]
+fn the_author_is_told_which_of_several_sessions_has_a_message() {
+    let mut alice = half_delivered();
+    let progress = alice.notices().find_map(|notice| match notice {
+        Notice::State { progress, .. } => Some((progress.label.clone(), progress.reached, progress.of)),
+        _ => None,
+    });
+    let label = format!("x#{}", Person::new(2, "bob").session_id().short());
+    assert_eq!(progress, Some((label.clone(), 1, 2)));
+    alice.command(Command::Status { user: None });
+    let sessions = alice.out.iter().find_map(|output| match output {
+        Output::Query { query: Query::Status { conversations, .. }, .. } => Some(conversations[0].sessions.clone()),
+        _ => None,
+    });
+    assert!(sessions.is_some_and(|all| all.len() == 2 && all.iter().any(|known| known.label == label)));
 }
 
 fn settled(node: &Victim) -> bool {

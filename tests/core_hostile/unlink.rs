@@ -200,3 +200,15 @@ fn sessions_are_listed_with_the_time_since_when_they_are_on_or_off() {
     assert_eq!(BTreeSet::from([&this.label, &first.label, &second.label]).len(), 3, "equal labels are told apart");
     assert_eq!(newest(&alice).sessions.len(), 3);
 }
+
+#[test]
+fn another_user_of_my_name_may_be_me_so_the_warning_names_the_commands_that_join_the_two() {
+    let mut alice = Victim::new(Accept::Auto);
+    alice.meet(&Person::new(9, "Alice"));
+    let warning = alice.notices().find_map(|notice| match notice {
+        Notice::Warning { code: WarningCode::NameClash, message, .. } => Some(message.clone()),
+        _ => None,
+    });
+    let warning = warning.expect("it is told");
+    assert!(warning.contains("`darknode link`") && warning.contains(r"\link CODE"), "{warning}");
+}

@@ -11,7 +11,7 @@ use std::time::Duration;
 use darknode::id::{Address, MessageId, SessionId, StreamId, UserId};
 use darknode::node::store::{Event, Job, Me, Options, Store};
 use darknode::proto::event::{Query, StatusOf};
-use darknode::proto::notice::{MessageView, Notice, StatusView};
+use darknode::proto::notice::{Labelled, MessageView, Notice, StatusView};
 use darknode::proto::persist::{MessageRow, Op, Ticket};
 use darknode::proto::ranges::Ranges;
 use darknode::time::{Moment, Wall};
@@ -118,7 +118,7 @@ impl Running {
         let of = StatusOf {
             with: BOB,
             handle: "bob".to_owned(),
-            sessions: vec![BOBS],
+            sessions: vec![Labelled { session: BOBS, label: "phone".to_owned() }],
             carriers: BTreeMap::from([(CARRIER, "pi".to_owned())]),
         };
         match self.ask(Query::Status { conversations: vec![of], recent }) {

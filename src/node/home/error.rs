@@ -11,7 +11,10 @@ use crate::identity::Name;
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// Another process holds the lock.
-    #[error("{dir} is in use by another darknode; stop that one or take another --data-dir", dir = .0.display())]
+    #[error(
+        "{dir} is in use by another darknode: type there, or stop it first; to be the same user twice, run \
+         `darknode link` with another --data-dir", dir = .0.display()
+    )]
     InUse(PathBuf),
     /// The path is a file, or below one.
     #[error("{dir} is not a directory; take another --data-dir", dir = .0.display())]

@@ -11,7 +11,7 @@ use super::row_ids::find_key;
 use super::{Me, int};
 use crate::id::{SessionId, StreamId, UserId};
 use crate::proto::event::{Query, StatusOf};
-use crate::proto::notice::{Delivery, HeldBy, Holder, MessageView, Notice, StatusView};
+use crate::proto::notice::{Delivery, HeldBy, Holder, Labelled, MessageView, Notice, StatusView};
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
 use crate::wire::content::kind;
@@ -106,18 +106,19 @@ fn status_view(
     let held = |session: &SessionId| {
         if has.contains(session) {
             (Delivery::Delivered, vec![Holder { session: *session, name: of.handle.clone() }])
+        } else if settled {
+            (Delivery::Settled, Vec::new())
         } else if carriers.is_empty() {
             (Delivery::Queued, Vec::new())
         } else {
             (Delivery::Carried, carriers.iter().map(carrier).collect())
         }
     };
-    let held_by = |session: &SessionId| {
-        let (state, by) = held(session);
-        HeldBy { session: *session, state, by }
+    let held_by = |known: &Labelled| {
+        let (state, by) = held(&known.session);
+        HeldBy { session: known.session, label: known.label.clone(), state, by }
     };
-    // A settled message is not sent any more: a session that does not have it will not get it from us.
-    let sessions = of.sessions.iter().filter(|session| !settled || has.contains(session)).map(held_by).collect();
+    let sessions = of.sessions.iter().map(held_by).collect();
     Ok(StatusView { message: row.id, to: of.handle.clone(), text: text(row.body), sessions })
 }
 

@@ -3,15 +3,18 @@
 //! [`outbox`] holds messages until receipts for them have come. [`inbox`] accepts each message once and tracks the receipts that
 //! are owed. [`refused`] remembers which envelopes of blocked users carriers have. [`sealing`] defers sealing until all other output has been taken. [`early`] holds chat items that arrive before
 //! the hello. `on_outbox` seals and sends, `on_chat` opens and accepts, `on_store` continues once the store has committed,
-//! `on_mail` seals messages for users who are not connected, and `receipts` sends and handles receipts.
+//! `on_mail` seals messages for users who are not connected, `receipts` sends and handles
+//! receipts, and `on_progress` shows how far messages have come.
 
 pub mod early;
 pub mod inbox;
 mod on_chat;
 mod on_mail;
 mod on_outbox;
+mod on_progress;
 mod on_store;
 pub mod outbox;
+
 mod receipts;
 pub mod refused;
 pub mod sealing;

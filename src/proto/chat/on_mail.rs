@@ -19,7 +19,7 @@ use crate::proto::limits::{ENVELOPE_LIFE, MAIL_WINDOW, MAX_OWN_CUSTODY, SPRAY};
 use crate::proto::mail::custody::Held;
 use crate::proto::mail::{Fact, Mail};
 use crate::proto::near::Near;
-use crate::proto::notice::{Delivery, Notice, WarningCode};
+use crate::proto::notice::WarningCode;
 use crate::proto::peer::Peer;
 use crate::proto::people::on_record::reason_of;
 use crate::proto::persist::{CustodyRow, Mine, Op};
@@ -41,7 +41,7 @@ impl Core {
 
     fn on_mail_fact(&mut self, fact: Fact) {
         match fact {
-            Fact::Carried { by, envelope } => self.show_carried(by, &envelope),
+            Fact::Carried { by, envelope } => self.record_carried(by, &envelope),
             Fact::Refused { by } => self.warn_of_refusal(by),
             Fact::Opened { row, by } => {
                 self.record_proven(by, &row.address);
@@ -152,28 +152,18 @@ impl Core {
     }
 
     /// Records and shows that a carrier has the messages in an own envelope.
-    fn show_carried(&mut self, by: SessionId, id: &EnvelopeId) {
+    fn record_carried(&mut self, by: SessionId, id: &EnvelopeId) {
         let Some(held) = self.mail.custody.get(id) else { return };
         let Some(own) = &held.row.mine else { return };
         let (to, load) = (held.row.address, own.load.clone());
-        let audience = self.people.audience(&to);
+        let recipient = self.recipient(&to);
         for (stream, ranges, lines) in self.chat.outbox.record_carried(by, &load) {
             self.cx.out.store(Op::Carried { stream, by, ranges });
             for message in lines {
-                for session in &audience {
-                    self.notify_carried(message, *session, by, &to);
-                }
+                self.show_carried(&recipient, message, by);
             }
         }
         self.entrust(&to);
-    }
-
-    fn notify_carried(&mut self, message: MessageId, session: SessionId, by: SessionId, to: &Address) {
-        if self.chat.outbox.is_delivered(&message, &session) {
-            return;
-        }
-        let (to, state, holder) = (self.people.handle(to), Delivery::Carried, self.people.name_of(&by));
-        self.cx.notice_after_store(None, Notice::State { message, to, session, state, by, holder });
     }
 
     fn warn_of_refusal(&mut self, by: SessionId) {

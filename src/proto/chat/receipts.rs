@@ -4,12 +4,11 @@
 //! as mail. The debt survives disconnections and restarts until the receipt is on its way. Receipts received mark own messages
 //! as delivered, and settle those that every session of the addressee has. A receipt is never receipted itself.
 
-use crate::id::{Address, ConnId, MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, ConnId, SessionId, StreamId, UserId};
 use crate::identity::seal::{Opened, Sealed};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_OWN_RECEIPTS, MAX_RECEIPTS_TO_STRANGERS, SETTLE_EVERY};
-use crate::proto::notice::{Delivery, Notice};
 use crate::proto::persist::{LinkState, Op};
 use crate::proto::ranges::Ranges;
 use crate::wire::codec::Bytes;
@@ -141,29 +140,23 @@ impl Core {
             return self.cx.dropped(DropReason::MalformedReceipt);
         };
         let (to, me) = (Address::from(opened.user), self.cx.me);
-        let audience = self.people.audience(&to);
+        let recipient = self.recipient(&to);
         // Epochs are shared by all addresses: numbers for another address would be mistaken for messages to this user.
         for received in body.streams.0.iter().filter(|received| received.author == me && received.address.is_none()) {
             let stream = StreamId { author: me, epoch: received.epoch, to };
             let ranges: Ranges = received.ranges.iter().map(|range| (range.0, range.1)).collect();
-            let result =
-                self.chat.outbox.record_receipt(opened.session, stream, &ranges, &audience, self.cx.now.moment);
+            let (audience, now) = (&recipient.audience, self.cx.now.moment);
+            let result = self.chat.outbox.record_receipt(opened.session, stream, &ranges, audience, now);
             let Some(has) = result.ranges else { continue };
             self.cx.out.store(Op::Delivered { stream, session: opened.session, ranges: has });
             if !result.settled.is_empty() {
                 self.cx.out.store(Op::Settled { stream, ranges: result.settled });
             }
             for message in result.delivered {
-                self.notify_delivered(message, opened.session);
+                self.show_delivered(&recipient, message, opened.session);
             }
         }
         self.withdraw_mail(&to);
-    }
-
-    fn notify_delivered(&mut self, message: MessageId, session: SessionId) {
-        let to = self.people.handle(&message.stream.to);
-        let (holder, state) = (to.clone(), Delivery::Delivered);
-        self.cx.notice_after_store(None, Notice::State { message, holder, to, session, state, by: session });
     }
 
     /// Settles messages to all addresses. Called at start, since the node may have stopped between delivery and settling, and

@@ -260,7 +260,7 @@ impl Core {
         let of = |with: UserId| StatusOf {
             with,
             handle: self.people.users.handle(&with),
-            sessions: self.people.users.audience(&with),
+            sessions: self.view_audience(&with),
             carriers: self
                 .chat
                 .outbox

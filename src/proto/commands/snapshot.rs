@@ -75,6 +75,12 @@ impl Core {
         }
     }
 
+    /// The sessions that receive every message to a user.
+    pub(in crate::proto) fn view_audience(&self, user: &UserId) -> Vec<Labelled> {
+        let labels = self.people.users.labels(user);
+        labels.sessions().map(|session| Labelled { session, label: labels.label(&session) }).collect()
+    }
+
     /// The local user's sessions, in the order of their roster.
     pub(in crate::proto) fn view_own_sessions(&self) -> Vec<OwnSession> {
         let labels = Labels::of(&self.people.myself.roster);

@@ -278,7 +278,10 @@ impl Core {
         let is_own_name =
             self.people.users.name(&user).is_some_and(|name| name.folded() == self.cx.config.name.folded());
         if is_own_name && user != self.cx.config.user {
-            let message = "another user has your name; people who know both see one of you with an id".to_owned();
+            let message = "another user has your name, and people who know both see one of you with an id; if it is you at \
+                           another machine, join the two as sessions of one person: start `darknode link` there, and type \
+                           \\link CODE here"
+                .to_owned();
             return self.people.warn_once(&mut self.cx, user, WarningCode::NameClash, message);
         }
         if let Some(holder) = self.people.users.clash(&user) {

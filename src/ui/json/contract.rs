@@ -15,7 +15,7 @@ use super::tests::{holder, message_id, view};
 use super::values::{error_code, warning_code};
 use super::*;
 use crate::proto::notice::{
-    Absence, By, ErrorCode, Filter, Holder, Labelled, RequestView, SessionChange, Via, WarningCode,
+    Absence, By, ErrorCode, Filter, Holder, Labelled, Progress, RequestView, SessionChange, Via, WarningCode,
 };
 use crate::ui::exit::Exit;
 use crate::ui::greeting::Setup;
@@ -116,7 +116,7 @@ fn variations() -> Vec<Notice> {
     let mut all = vec![
         Notice::Me(Box::new(profile(Some(SESSION), Drops::new()))),
         Notice::Warning { code: WarningCode::Multicast, message: bob(), user: None },
-        // `Delivery::Queued` is no progress, so no `state` says it.
+        // `Delivery::Queued` and `Delivery::Settled` are no progress, so no `state` says them.
         state(Delivery::Delivered),
     ];
     for by in all_of!(By { Me, Them }) {
@@ -140,7 +140,8 @@ fn variations() -> Vec<Notice> {
 }
 
 fn state(state: Delivery) -> Notice {
-    Notice::State { message: message_id(), to: bob(), session: SESSION, state, by: SESSION, holder: bob() }
+    let progress = Box::new(Progress { label: bob(), reached: 1, of: 2, holder: bob() });
+    Notice::State { message: message_id(), to: bob(), session: SESSION, state, by: SESSION, progress }
 }
 
 fn own_sessions() -> Vec<OwnSession> {
@@ -190,10 +191,11 @@ fn profile(session: Option<SessionId>, drops: Drops) -> Profile {
 
 fn status() -> StatusView {
     let held = |state: Delivery| {
-        let by: Vec<Holder> = if state == Delivery::Queued { Vec::new() } else { vec![holder(SESSION)] };
-        HeldBy { session: SESSION, state, by }
+        let by: Vec<Holder> =
+            if matches!(state, Delivery::Queued | Delivery::Settled) { Vec::new() } else { vec![holder(SESSION)] };
+        HeldBy { session: SESSION, label: bob(), state, by }
     };
-    let states = all_of!(Delivery { Queued, Carried, Delivered });
+    let states = all_of!(Delivery { Queued, Carried, Delivered, Settled });
     let sessions = states.into_iter().map(held).collect();
     StatusView { message: message_id(), to: bob(), text: bob(), sessions }
 }

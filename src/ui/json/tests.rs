@@ -2,7 +2,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::id::{Address, MessageId, NetworkId, StreamId};
-use crate::proto::notice::{Absence, By, ErrorCode, Filter, Holder, Labelled, SessionChange, Via, WarningCode};
+use crate::proto::notice::{
+    Absence, By, ErrorCode, Filter, Holder, Labelled, Progress, SessionChange, Via, WarningCode,
+};
 use crate::ui::greeting::Setup;
 
 const ID: UserId = UserId([1; 32]);
@@ -123,6 +125,10 @@ fn presence_and_links() {
     }
 }
 
+fn progress() -> Box<Progress> {
+    Box::new(Progress { label: "phone".into(), reached: 1, of: 2, holder: "pi".into() })
+}
+
 #[test]
 fn messages_and_their_delivery() {
     let token = message_id().token();
@@ -139,9 +145,9 @@ fn messages_and_their_delivery() {
                 session: SESSION,
                 state,
                 by: CARRIER,
-                holder: "pi".into(),
+                progress: progress(),
             },
-            json!({"event": "state", "message": token, "to": "bob", "session": session(), "state": text, "by": carrier()}),
+            json!({"event": "state", "message": token, "to": "bob", "session": session(), "label": "phone", "state": text, "by": carrier()}),
         );
     }
     renders(Notice::Message(Box::new(view("hi"))), with_event("message", view_value()));
@@ -149,22 +155,25 @@ fn messages_and_their_delivery() {
         Notice::History { with: user(), messages: vec![view("hi")] },
         json!({"event": "history", "with": "bob", "messages": [view_value()]}),
     );
+    let held = |state, by| HeldBy { session: SESSION, label: "phone".into(), state, by };
     let status = StatusView {
         message: message_id(),
         to: user(),
         text: "hi".into(),
         sessions: vec![
-            HeldBy { session: SESSION, state: Delivery::Queued, by: vec![] },
-            HeldBy { session: SESSION, state: Delivery::Carried, by: vec![holder(CARRIER), holder(SESSION)] },
-            HeldBy { session: SESSION, state: Delivery::Delivered, by: vec![holder(SESSION)] },
+            held(Delivery::Queued, vec![]),
+            held(Delivery::Carried, vec![holder(CARRIER), holder(SESSION)]),
+            held(Delivery::Delivered, vec![holder(SESSION)]),
+            held(Delivery::Settled, vec![]),
         ],
     };
     renders(
         Notice::Status { messages: vec![status] },
         json!({"event": "status", "messages": [{"message": token, "to": "bob", "text": "hi", "sessions": [
-            {"session": session(), "state": "queued", "by": null, "carriers": []},
-            {"session": session(), "state": "carried", "by": carrier(), "carriers": [carrier(), session()]},
-            {"session": session(), "state": "delivered", "by": session(), "carriers": []}]}]}),
+            {"session": session(), "label": "phone", "state": "queued", "by": null, "carriers": []},
+            {"session": session(), "label": "phone", "state": "carried", "by": carrier(), "carriers": [carrier(), session()]},
+            {"session": session(), "label": "phone", "state": "delivered", "by": session(), "carriers": []},
+            {"session": session(), "label": "phone", "state": "settled", "by": null, "carriers": []}]}]}),
     );
 }
 

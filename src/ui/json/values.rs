@@ -35,6 +35,7 @@ pub fn delivery(state: Delivery) -> &'static str {
         Delivery::Queued => "queued",
         Delivery::Carried => "carried",
         Delivery::Delivered => "delivered",
+        Delivery::Settled => "settled",
     }
 }
 

@@ -165,12 +165,12 @@ fn own_sessions_are_listed_with_since_when_they_are_on_or_off_within_eighty_colu
 fn carriers_of_a_message_are_named() {
     let (bobs, relay) = (SessionId([4; 32]), SessionId([5; 32]));
     let message = view("hi").message;
-    let state = |state, by| Notice::State { message, to: "bob".into(), session: bobs, state, by, holder: "pi".into() };
+    let state = |state, by| progress_of("phone", 1, 1, state, by);
     assert_eq!(printed(state(Delivery::Carried, relay)), "* carried for bob by pi\n");
     assert_eq!(printed(state(Delivery::Delivered, bobs)), "* delivered to bob\n");
 
     let by = |name: &str| Holder { session: relay, name: name.into() };
-    let held = |state, by: &[Holder]| HeldBy { session: bobs, state, by: by.to_vec() };
+    let held = |state, by: &[Holder]| HeldBy { session: bobs, label: "phone".into(), state, by: by.to_vec() };
     let said = |sessions| {
         let view = StatusView { message, to: "bob".into(), text: "hi".into(), sessions };
         printed(Notice::Status { messages: vec![view] })
@@ -179,9 +179,28 @@ fn carriers_of_a_message_are_named() {
     let alone = said(vec![carried.clone()]);
     assert!(alone.contains("carried by pi and va\\u{1b}n\n"), "{alone:?}");
     let all = said(vec![held(Delivery::Queued, &[]), carried, held(Delivery::Delivered, &[by("bob")])]);
-    let bobs = bobs.short();
-    let line = format!("waiting for {bobs}, carried for {bobs} by pi and va\\u{{1b}}n, delivered to {bobs}");
-    assert!(all.contains(&line), "{all:?}");
+    let line = "delivered 1 of 3: waiting for phone, carried for phone by pi and va\\u{1b}n, delivered to phone";
+    assert!(all.contains(line), "{all:?}");
+}
+
+fn progress_of(label: &str, reached: usize, of: usize, state: Delivery, by: SessionId) -> Notice {
+    let progress = Box::new(Progress { label: label.into(), reached, of, holder: "pi".into() });
+    Notice::State { message: view("hi").message, to: "bob".into(), session: session(), state, by, progress }
+}
+
+#[test]
+fn of_an_addressee_with_several_sessions_it_is_said_how_many_have_a_message_and_which() {
+    let relay = SessionId([5; 32]);
+    let first = progress_of("phone", 1, 2, Delivery::Delivered, session());
+    assert_eq!(printed(first), "* delivered 1 of 2 to bob (phone)\n");
+    let carried = progress_of("laptop", 1, 2, Delivery::Carried, relay);
+    assert_eq!(printed(carried), "* carried for bob (laptop) by pi\n");
+    let held = |label: &str, state| HeldBy { session: session(), label: label.into(), state, by: vec![] };
+    let sessions = vec![held("phone", Delivery::Delivered), held("laptop", Delivery::Settled)];
+    let view = StatusView { message: view("hi").message, to: "bob".into(), text: "hi".into(), sessions };
+    let text = printed(Notice::Status { messages: vec![view] });
+    let line = "delivered 1 of 2: delivered to phone, left to another session to pass on to laptop\n";
+    assert!(text.contains(line), "{text}");
 }
 
 #[test]
