@@ -159,6 +159,9 @@ pub const RESEND_FIRST: Duration = Duration::from_secs(10);
 pub const CUSTODY_BYTES: usize = 64 << 20;
 /// Envelopes that a relay or server keeps for others, each with about 400 bytes of bookkeeping.
 pub const CUSTODY_ITEMS: usize = 65_536;
+/// Bytes of mail of the user's other sessions that a node keeps that is neither relay nor server: 8,000 envelopes of a line.
+/// A relay or server keeps as much of them as of any other member.
+pub const SISTER_BYTES: usize = 8 << 20;
 /// Bytes that one stranger may deposit: a long conversation in envelopes of a kilobyte.
 pub const STRANGER_BYTES: usize = 1 << 20;
 /// Envelopes that one stranger may deposit.

@@ -89,10 +89,22 @@ impl Near<'_> {
         if cx.is_carrier() { !self.nearer(address).is_empty() } else { !self.witnesses(address).is_empty() }
     }
 
-    /// Whether the local user chose a carrier: it belongs to a linked user, or was given as bootstrap.
+    /// Other sessions of the local user that are connected.
+    pub fn sisters(&self) -> Vec<SessionId> {
+        let up = self.peers.connections.iter_up().map(|peer| peer.session);
+        up.filter(|session| self.people.is_sister(session)).collect()
+    }
+
+    /// Whether a neighbour may hold envelopes of this node's user: relays and servers, and the user's other sessions.
+    pub fn may_hold(&self, session: &SessionId) -> bool {
+        self.people.is_carrier(session) || self.people.is_sister(session)
+    }
+
+    /// Whether the local user chose a carrier: it belongs to a linked user or is the user's own, or was given as bootstrap.
     pub fn is_own(&self, session: &SessionId) -> bool {
         let user = self.people.sessions.get(session).map(|known| known.user);
         user.is_some_and(|user| self.people.links.is_link(&user))
+            || self.people.is_sister(session)
             || self.peers.bootstrapped.values().any(|own| own == session)
     }
 }

@@ -15,6 +15,7 @@ mod records;
 mod relays;
 mod sealed;
 mod sessions;
+mod sisters;
 mod strangers;
 mod unlink;
 mod victim;

@@ -16,7 +16,7 @@ use crate::sessions::{bring, listed, newest, rosters, rosters_sent, sister};
 use crate::victim::Victim;
 
 /// Below what a node signs next, and above what it signs first.
-const VERSION: u64 = u64::MAX / 2;
+pub const VERSION: u64 = u64::MAX / 2;
 
 /// Alice, whose other sessions are `phone` and `tablet`. The labels of their roster are equal.
 fn alice_with(phone: &Person, tablet: &Person) -> Victim {
@@ -27,7 +27,7 @@ fn alice_with(phone: &Person, tablet: &Person) -> Victim {
 }
 
 /// Connects a sister, whose hello has this roster.
-fn meet_sister(alice: &mut Victim, sister: &Person, roster: Signed) -> ConnId {
+pub fn meet_sister(alice: &mut Victim, sister: &Person, roster: Signed) -> ConnId {
     let conn = alice.connect(sister.session_id());
     alice.say(conn, Control::Hello(Hello { roster, ..sister.hello() }));
     conn

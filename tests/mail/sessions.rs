@@ -5,12 +5,13 @@ use std::time::Duration;
 use darknode::id::{BootId, ConnId, EnvelopeId, UserId};
 use darknode::identity::Scheme;
 use darknode::proto::event::{Connected, Input};
+use darknode::proto::notice::Delivery;
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 use darknode::wire::chat::{Chat, Parcel};
 use darknode::wire::content::{Content, kind};
 use darknode::wire::control::Control;
-use darknode::wire::record::{KeyCard, Prekey};
+use darknode::wire::record::{KeyCard, Prekey, roles};
 use darknode::wire::{Bytes, decode};
 
 use crate::adversary::Person;
@@ -106,5 +107,78 @@ fn an_envelope_to_a_session_waits_for_it_and_not_for_another_of_the_user() {
         assert!(!chain.was_opened(id) && chain.handed_to_near() == 0, "seed {seed}");
         chain.sim.start(chain.far);
         assert!(chain.runs_until_opened(id), "seed {seed}: it returns");
+    }
+}
+
+const SISTER: usize = 2;
+
+/// Alice and bob, linked, and another session of alice's, all on one local link and knowing each other. None is running.
+fn alice_with_a_sister(seed: u64) -> Sim {
+    println!("seed {seed}");
+    let mut sim = Sim::new(Settings { seed, scheme: Scheme::Cheap, ..Settings::default() });
+    let on_link = |name: &str| Plan { segment: Some(0), ..Plan::client(name) };
+    sim.add_node(on_link("alice"));
+    sim.add_node(on_link("bob"));
+    sim.add_sister(ALICE, on_link("alice"));
+    link(&mut sim, &[(ALICE, BOB), (SISTER, BOB)]);
+    sim
+}
+
+/// Alice types lines to bob, who is off, and stops for ever once her other session has them.
+fn leaves_lines_to_her_sister(sim: &mut Sim, count: usize) {
+    [ALICE, SISTER].into_iter().for_each(|node| sim.start(node));
+    sim.run(Duration::from_secs(10));
+    (0..count).for_each(|n| say(sim, ALICE, BOB, &n.to_string()));
+    assert!(sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Carried).len() == count));
+    sim.crash(ALICE);
+}
+
+#[test]
+fn lines_arrive_through_another_session_of_their_author_who_does_not_return() {
+    for seed in 0..20 {
+        let mut sim = alice_with_a_sister(seed);
+        leaves_lines_to_her_sister(&mut sim, 20);
+        if seed % 2 == 0 {
+            sim.crash(SISTER);
+            sim.run(Duration::from_secs(3600));
+            sim.start(SISTER);
+        }
+        sim.start(BOB);
+        assert!(sim.run_until(SOON, |sim| shown(sim, BOB) == texts(20)), "seed {seed}: {:?}", shown(&sim, BOB));
+        assert!(sim.run_until(SOON, |sim| held(sim, SISTER) == 0), "seed {seed}: released");
+        // The author learns that they were opened when it meets its other session, though bob is off again.
+        sim.crash(BOB);
+        sim.start(ALICE);
+        assert!(sim.run_until(SOON, |sim| envelopes(sim, ALICE).is_empty()), "seed {seed}");
+    }
+}
+
+#[test]
+fn lines_pass_from_session_to_session_of_their_author() {
+    for seed in 0..10 {
+        let mut sim = alice_with_a_sister(seed);
+        let third = sim.add_sister(ALICE, Plan { segment: Some(0), ..Plan::client("alice") });
+        leaves_lines_to_her_sister(&mut sim, 20);
+        sim.start(third);
+        assert!(sim.run_until(SOON, |sim| held(sim, third) > 0), "seed {seed}");
+        sim.crash(SISTER);
+        sim.start(BOB);
+        assert!(sim.run_until(SOON, |sim| shown(sim, BOB) == texts(20)), "seed {seed}: {:?}", shown(&sim, BOB));
+    }
+}
+
+#[test]
+fn a_session_entrusts_the_lines_of_another_to_a_relay() {
+    for seed in 0..10 {
+        let mut sim = alice_with_a_sister(seed);
+        let relay = sim.add_node(Plan { roles: roles::RELAY, ..Plan::client("pi") });
+        bootstrap(&mut sim, &[SISTER, BOB], &[relay]);
+        sim.cut(ALICE, relay);
+        leaves_lines_to_her_sister(&mut sim, 20);
+        sim.start(relay);
+        assert!(sim.run_until(Duration::from_secs(400), |sim| held(sim, relay) > 0), "seed {seed}");
+        sim.crash(SISTER);
+        sim.start(BOB);
+        assert!(sim.run_until(SOON, |sim| shown(sim, BOB) == texts(20)), "seed {seed}: {:?}", shown(&sim, BOB));
     }
 }

@@ -1,7 +1,7 @@
 //! This user's own mail, and the effects of mail on the rest of the core.
 //!
 //! Messages for a user who is not connected are sealed and entrusted to carriers: a common friend who is connected with the
-//! addressee, or a relay or server. An own envelope is durable before it leaves. Only a few envelopes may be under way that no
+//! addressee, a relay or server, or another session of the local user. An own envelope is durable before it leaves. Only a few envelopes may be under way that no
 //! carrier has taken yet; messages typed meanwhile share the next one. A message stays in the outbox until its receipt
 //! comes, on any path; then its envelope is withdrawn from the carriers. The messages of an envelope that could not be opened,
 //! or has expired, are sealed again. Receipts as mail are in [`receipts`](crate::proto::chat::receipts).
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Checked;
+use crate::identity::labels::Labels;
 use crate::identity::seal::Sealed;
 use crate::proto::Core;
 use crate::proto::cx::Context;
@@ -168,7 +169,11 @@ impl Core {
 
     fn warn_of_refusal(&mut self, by: SessionId) {
         let Some(user) = self.people.sessions.get(&by).map(|known| known.user) else { return };
-        let name = self.people.users.handle(&user);
+        let name = if self.people.is_sister(&by) {
+            format!("your session {}", Labels::of(&self.people.myself.roster).label(&by))
+        } else {
+            self.people.users.handle(&user)
+        };
         let message = format!("{name} has no room for more mail of yours; it waits here and goes another way");
         self.people.warn_once(&mut self.cx, user, WarningCode::CustodyRefused, message);
     }

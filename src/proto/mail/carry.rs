@@ -1,4 +1,4 @@
-//! Carrying envelopes of others. Decides which are held, forwarded at once, refused or evicted, and ends them: by their release,
+//! Carrying envelopes of others: as a relay or server, and of the local user's other sessions on every node. Decides which are held, forwarded at once, refused or evicted, and ends them: by their release,
 //! by a report that the addressee cannot open them, or by expiry. `route` decides where they go meanwhile.
 
 use std::time::Duration;
@@ -10,7 +10,8 @@ use crate::identity::seal::envelope_id;
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::event::Output;
-use crate::proto::limits::{ENVELOPE_LIFE, SPRAY};
+use crate::proto::limits::{ENVELOPE_LIFE, SISTER_BYTES, SPRAY};
+use crate::proto::mail::custody::Full;
 use crate::proto::mail::forwards::Forwarded;
 use crate::proto::mail::{Fact, Mail};
 use crate::proto::near::{Near, is_addressee};
@@ -35,21 +36,24 @@ struct Terms {
 }
 
 impl Terms {
-    /// The terms for an envelope from a neighbour. Members of a closed network and linked users have priority over strangers.
+    /// The terms for an envelope from a neighbour. Members of a closed network, linked users and the local user's other sessions
+    /// have priority over strangers.
     fn of(cx: &Context, near: &Near<'_>, peer: Peer, parcel: &Parcel) -> Terms {
         let life = ENVELOPE_LIFE.as_millis().min(u128::from(parcel.life_ms)) as u64;
         Terms {
             depositor: peer.user,
             from: peer.session,
-            member: cx.config.network != NetworkId::OPEN || near.people.links.is_link(&peer.user),
+            member: cx.config.network != NetworkId::OPEN
+                || near.people.links.is_link(&peer.user)
+                || near.people.is_sister(&peer.session),
             until: cx.now.moment + Duration::from_millis(life),
         }
     }
 }
 
 impl Mail {
-    /// Handles an envelope to another user: holds it if this node is a carrier, forwards it if a friend sends it and the addressee
-    /// is connected.
+    /// Handles an envelope to another address: holds it if this node is a carrier or another session of the local user sends it,
+    /// forwards it if a friend sends it and the addressee is connected.
     pub fn carry(&mut self, cx: &mut Context, near: &Near<'_>, peer: Peer, parcel: Parcel) {
         let id = envelope_id(&parcel.envelope);
         if self.show_release(cx, peer.conn, &id) {
@@ -67,21 +71,31 @@ impl Mail {
         let Ok(envelope) = decode::<Envelope>(&parcel.envelope) else {
             return cx.dropped(DropReason::MalformedEnvelope);
         };
-        if !cx.is_carrier() || cx.disk_trouble.is_some() {
+        let is_sisters = near.people.is_sister(&peer.session);
+        if !(cx.is_carrier() || is_sisters) || cx.disk_trouble.is_some() {
             return self.forward(cx, near, peer, id, &envelope, parcel);
         }
-        let Ok(evicted) = self.custody.evictions_for(&terms.depositor, terms.member, parcel.envelope.len()) else {
+        let Ok(evicted) = self.evictions_for(cx, &terms, parcel.envelope.len()) else {
             cx.dropped(DropReason::EnvelopeOverQuota);
             return self.answer(cx, peer.conn, id, custody_state::FULL);
         };
         evicted.iter().for_each(|id| self.evict(cx, near, id));
-        // A neighbour that is nearer and yet sends it has found that it does not arrive on its own path.
-        if near.nearer(&envelope.address).iter().any(|nearer| nearer.conn == peer.conn) {
+        // A neighbour that is nearer and yet sends it has found that it does not arrive on its own path. Another session of the
+        // local user sends it in any case.
+        if !is_sisters && near.nearer(&envelope.address).iter().any(|nearer| nearer.conn == peer.conn) {
             self.watchdog.doubt(envelope.address, peer.session, cx.now.moment);
         }
         self.hold(cx, row(id, &envelope, parcel, terms));
         self.answer(cx, peer.conn, id, custody_state::HELD);
         self.route(cx, near, &id);
+    }
+
+    /// The envelopes of strangers to evict for a new one of `size` bytes. A node that is no carrier holds less.
+    fn evictions_for(&self, cx: &Context, terms: &Terms, size: usize) -> Result<Vec<EnvelopeId>, Full> {
+        if !cx.is_carrier() && self.custody.bytes_of_member(&terms.depositor) + size > SISTER_BYTES {
+            return Err(Full);
+        }
+        self.custody.evictions_for(&terms.depositor, terms.member, size)
     }
 
     /// Handles another copy of an envelope that is held. Its life is extended, and it becomes a member's if a member sends it, so
@@ -100,7 +114,7 @@ impl Mail {
         let mut row = held.row.clone();
         row.until = until;
         if becomes_members {
-            let Ok(evicted) = self.custody.evictions_for(&terms.depositor, true, size) else {
+            let Ok(evicted) = self.evictions_for(cx, &terms, size) else {
                 cx.dropped(DropReason::EnvelopeOverQuota);
                 return self.answer(cx, conn, *id, custody_state::FULL);
             };
@@ -131,7 +145,8 @@ impl Mail {
         true
     }
 
-    /// Forwards a friend's envelope to a connected addressee, if this node is no carrier or cannot store it now.
+    /// Forwards an envelope of a friend, or of another session of the local user, to a connected addressee, if this node does not
+    /// hold it or cannot store it now.
     fn forward(
         &mut self,
         cx: &mut Context,
@@ -142,9 +157,10 @@ impl Mail {
         parcel: Parcel,
     ) {
         let addressees = near.at(&envelope.address);
-        if addressees.is_empty() || !(near.people.links.is_link(&peer.user) || cx.is_carrier()) {
+        let holds = cx.is_carrier() || near.people.is_sister(&peer.session);
+        if addressees.is_empty() || !(near.people.links.is_link(&peer.user) || holds) {
             cx.dropped(DropReason::EnvelopeToSomebodyElse);
-            let state = if cx.is_carrier() { custody_state::FULL } else { custody_state::NO_CARRIER };
+            let state = if holds { custody_state::FULL } else { custody_state::NO_CARRIER };
             return self.answer(cx, peer.conn, id, state);
         }
         self.forwards.insert(id, Forwarded { sender: peer.session, address: envelope.address, lock: envelope.lock.0 });

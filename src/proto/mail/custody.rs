@@ -1,5 +1,5 @@
 //! Custody: envelopes that are held until their addressee has opened them or they expire. Every node holds its own envelopes
-//! to users who are not connected; relays and servers also hold envelopes of others.
+//! to users who are not connected, and those of the user's other sessions; relays and servers also hold envelopes of others.
 //!
 //! - *Quotas.* Envelopes of others take at most [`CUSTODY_BYTES`] in all. Members (of the same closed network, or linked) have
 //!   priority over strangers, who together get a quarter. One stranger gets [`STRANGER_BYTES`], one member half of the total.
@@ -125,7 +125,7 @@ impl Custody {
     }
 
     fn evictions_for_member(&self, depositor: &UserId, size: usize) -> Result<Vec<EnvelopeId>, Full> {
-        let taken = self.accounts.get(&(*depositor, true)).map_or(0, |account| account.bytes);
+        let taken = self.bytes_of_member(depositor);
         let over = self.members.over(size, CUSTODY_BYTES, CUSTODY_ITEMS);
         if taken + size > CUSTODY_BYTES / 2 || over != Sum::default() {
             return Err(Full);
@@ -333,6 +333,11 @@ impl Custody {
     pub fn deposited_by(&self, depositor: &UserId) -> Vec<EnvelopeId> {
         let accounts = [true, false].map(|member| self.accounts.get(&(*depositor, member)));
         accounts.into_iter().flatten().flat_map(|account| account.envelopes.iter().rev()).map(|(_, id)| *id).collect()
+    }
+
+    /// The bytes that a depositor has as a member.
+    pub fn bytes_of_member(&self, depositor: &UserId) -> usize {
+        self.accounts.get(&(*depositor, true)).map_or(0, |account| account.bytes)
     }
 
     /// All envelopes, newest first.

@@ -5,7 +5,8 @@
 //!
 //! Two carriers that connect offer each other the ids of the envelopes they hold. Each asks for those it lacks, and shows the
 //! releases of those that were opened meanwhile. An author's own envelopes are routed the same way, and at least one connected
-//! carrier is to have each of them.
+//! carrier is to have each of them. Every connected session of its user also gets them, and routes them as its own, so that they
+//! arrive although the author does not return.
 
 use std::collections::BTreeSet;
 
@@ -32,18 +33,24 @@ struct Share {
 }
 
 impl Mail {
+    /// Whether an envelope is of the local user: sealed here, or given by another session of the user.
+    fn is_ours(cx: &Context, held: &Held) -> bool {
+        held.row.depositor == cx.config.user
+    }
+
     /// Sends an envelope to the connected neighbours that are to have it.
     pub fn route(&mut self, cx: &mut Context, near: &Near<'_>, id: &EnvelopeId) {
         let Some(held) = self.custody.get(id) else { return };
-        let (address, is_own) = (held.row.address, held.row.mine.is_some());
+        let (address, is_ours) = (held.row.address, Self::is_ours(cx, held));
         let mut receivers: Vec<SessionId> = near.at(&address).iter().map(|peer| peer.session).collect();
         let is_away = receivers.is_empty();
         if is_away {
-            if is_own {
+            if is_ours {
+                receivers.extend(near.sisters());
                 receivers.extend(near.friends_between(&address));
             }
             receivers.extend(self.best_carrier(cx, near, id));
-            receivers.extend(self.own_carrier(cx, near, id).filter(|_| is_own));
+            receivers.extend(self.own_carrier(cx, near, id).filter(|_| is_ours));
             receivers.extend(self.unproven_carriers(cx, near, id));
         }
         receivers.into_iter().for_each(|session| self.send_to(cx, near, session, *id));
@@ -123,8 +130,7 @@ impl Mail {
         let held = self.custody.get(id)?;
         let address = &held.row.address;
         let nearer: Vec<SessionId> = near.nearer(address).iter().map(|peer| peer.session).collect();
-        let is_own = held.row.mine.is_some();
-        let candidates = if nearer.is_empty() && is_own { near.carriers_for(address) } else { nearer };
+        let candidates = if nearer.is_empty() && Self::is_ours(cx, held) { near.carriers_for(address) } else { nearer };
         if candidates.iter().any(|session| self.has(held, session)) {
             return None;
         }
@@ -147,7 +153,7 @@ impl Mail {
     /// it is given. There are [`UNPROVEN_COPIES`], and beyond them one for each address that has none, because identities cost
     /// nothing and addresses do.
     fn unproven_carriers(&self, cx: &Context, near: &Near<'_>, id: &EnvelopeId) -> Vec<SessionId> {
-        let Some(held) = self.custody.get(id).filter(|held| held.row.mine.is_some()) else { return Vec::new() };
+        let Some(held) = self.custody.get(id).filter(|held| Self::is_ours(cx, held)) else { return Vec::new() };
         let carriers = near.carriers_for(&held.row.address);
         let (with, without): (Vec<SessionId>, Vec<SessionId>) =
             carriers.into_iter().partition(|session| self.has(held, session));
@@ -190,7 +196,7 @@ impl Mail {
     /// The share of an envelope for a neighbour; `None` if the neighbour is not to have it.
     fn share(&self, cx: &Context, near: &Near<'_>, peer: Peer, id: &EnvelopeId) -> Option<Share> {
         let held = self.custody.get(id).filter(|held| !held.row.bytes.is_empty())?;
-        let (address, is_own) = (&held.row.address, held.row.mine.is_some());
+        let (address, is_ours) = (&held.row.address, Self::is_ours(cx, held));
         let whole = Share { given: 1, cost: 0 };
         if is_addressee(&peer, address) {
             // Own messages are sealed again for the connected session, through the outbox.
@@ -200,16 +206,20 @@ impl Mail {
         if held.holders.contains(&peer.session) || !near.at(address).is_empty() {
             return None;
         }
-        if !near.people.is_carrier(&peer.session) {
-            return (is_own && near.people.links.is_link(&peer.user)).then_some(whole);
+        let has_capacity = self.handover.has_capacity(&peer.session, cx.now.moment);
+        if is_ours && near.people.is_sister(&peer.session) {
+            return has_capacity.then_some(whole);
         }
-        if !self.handover.has_capacity(&peer.session, cx.now.moment) {
+        if !near.people.is_carrier(&peer.session) {
+            return (is_ours && near.people.links.is_link(&peer.user)).then_some(whole);
+        }
+        if !has_capacity {
             return None;
         }
         let nearer = near.nearer(address);
         let copies = held.row.copies.saturating_sub(self.handover.copies_in_flight(id));
         let half = copies / 2;
-        let to_chosen = || is_own && self.own_carrier(cx, near, id) == Some(peer.session);
+        let to_chosen = || is_ours && self.own_carrier(cx, near, id) == Some(peer.session);
         if nearer.iter().any(|nearer| nearer.conn == peer.conn) || self.detour(cx, near, id) == Some(peer.session) {
             Some(whole)
         } else if !nearer.is_empty() {
@@ -218,7 +228,7 @@ impl Mail {
             Some(Share { given: half, cost: half })
         } else {
             let is_further = || self.unproven_carriers(cx, near, id).contains(&peer.session);
-            (to_chosen() || is_further() || is_own && self.best_carrier(cx, near, id).is_some()).then_some(whole)
+            (to_chosen() || is_further() || is_ours && self.best_carrier(cx, near, id).is_some()).then_some(whole)
         }
     }
 
@@ -236,10 +246,10 @@ impl Mail {
         self.hand_over(cx, near, peer.session);
     }
 
-    /// The envelopes to offer a neighbour: those a carrier may be given, and those it has given or has, since either side may
+    /// The envelopes to offer a neighbour: those a holder may be given, and those it has given or has, since either side may
     /// have their release.
     fn worth_offering(&self, cx: &Context, near: &Near<'_>, peer: Peer) -> Vec<EnvelopeId> {
-        if !near.people.is_carrier(&peer.session) {
+        if !near.may_hold(&peer.session) {
             // The common case. The neighbour's own envelopes are found by its account, without a scan of all others.
             return self.custody.deposited_by(&peer.user);
         }
@@ -273,7 +283,8 @@ impl Mail {
             }
             self.add_holder(cx, near, peer.session, &id);
         }
-        if cx.is_carrier() && cx.disk_trouble.is_none() && !lacking.is_empty() {
+        let holds = cx.is_carrier() || near.people.is_sister(&peer.session);
+        if holds && cx.disk_trouble.is_none() && !lacking.is_empty() {
             let item = Chat::Ask(Ask { envelopes: List(lacking) });
             cx.out.push(Output::Chat { conn: peer.conn, item });
         }
@@ -296,8 +307,8 @@ impl Mail {
         let (by, id, now) = (peer.session, claim.envelope, cx.now.moment);
         let given = self.handover.record_answer(&by, &id, now);
         match claim.state {
-            // A carrier may have got it before this node restarted. A node that is no carrier holds nothing.
-            custody_state::HELD if given.is_some() || near.people.is_carrier(&by) => {
+            // A neighbour may have got it before this node restarted.
+            custody_state::HELD if given.is_some() || near.may_hold(&by) => {
                 self.handover.record_taken(&by);
                 self.subtract_copies(cx, &id, given.unwrap_or(0));
                 // An envelope that was opened meanwhile is known only by its release.
@@ -355,8 +366,7 @@ impl Mail {
     pub fn on_gone(&mut self, cx: &mut Context, near: &Near<'_>, session: &SessionId) {
         self.watchdog.forget_neighbour(session);
         let mut unfinished = self.handover.close(session);
-        let known = near.people.sessions.get(session).and_then(|known| known.declaration());
-        if known.is_some_and(|declaration| declaration.roles != 0) && !self.custody.is_empty() {
+        if near.may_hold(session) && !self.custody.is_empty() {
             let has_it = |id: &EnvelopeId| self.custody.get(id).is_some_and(|held| held.holders.contains(session));
             unfinished.extend(self.custody.newest_first().into_iter().rev().filter(has_it));
         }
@@ -386,9 +396,10 @@ impl Mail {
         }
     }
 
-    /// Whether a carrier, or a friend who is connected with the addressee, is connected.
+    /// Whether a carrier, another session of the local user, or a friend who is connected with the addressee is connected.
     pub fn has_carrier(&self, cx: &Context, near: &Near<'_>, address: &Address) -> bool {
         let has_capacity = |session: &SessionId| self.handover.has_capacity(session, cx.now.moment);
-        !near.friends_between(address).is_empty() || near.carriers_for(address).iter().any(has_capacity)
+        let mut holders = near.carriers_for(address).into_iter().chain(near.sisters());
+        !near.friends_between(address).is_empty() || holders.any(|session| has_capacity(&session))
     }
 }

@@ -185,7 +185,7 @@ impl Core {
         self.ask_newcomer(peer);
         self.with_mail(|mail, cx, near| mail.on_up(cx, near, peer));
         self.take_early(peer.conn);
-        if self.is_carrier(peer.conn) {
+        if self.near().may_hold(&peer.session) {
             self.entrust_all();
         }
     }

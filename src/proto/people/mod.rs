@@ -131,6 +131,11 @@ impl People {
         declaration.is_some_and(|declaration| declaration.roles & (roles::RELAY | roles::SERVER) != 0)
     }
 
+    /// Whether a session is another one of the local user.
+    pub fn is_sister(&self, session: &SessionId) -> bool {
+        self.sessions.get(session).is_some_and(|known| known.user == self.myself.roster.user)
+    }
+
     /// Whether the store has room for one more user.
     pub fn may_keep(&self, user: &UserId) -> bool {
         self.users.is_kept(user) || self.users.kept() < MAX_KEPT_USERS

@@ -1,0 +1,66 @@
+//! What another session of the user may cause here with its mail.
+
+use darknode::id::{Address, ConnId, UserId};
+use darknode::proto::Accept;
+use darknode::proto::limits::SISTER_BYTES;
+use darknode::wire::chat::custody_state::{FULL, HELD, NO_CARRIER};
+use darknode::wire::envelope::Envelope;
+use darknode::wire::{Bytes, decode, encode};
+
+use crate::adversary::{Person, id_of};
+use crate::custody::{R, dud, fresh, release};
+use crate::sessions::sister;
+use crate::unlink::{VERSION, meet_sister};
+use crate::victim::Victim;
+
+/// Alice on a node that is no relay, with two other sessions, and the connection of the first of them.
+fn alice_and_sisters() -> (Victim, [Person; 2], ConnId) {
+    let (mut alice, [phone, tablet]) = (Victim::new(Accept::Auto), [sister(7), sister(8)]);
+    let roster = phone.roster_of(VERSION, &[alice.session, phone.session_id(), tablet.session_id()], &[]);
+    let conn = meet_sister(&mut alice, &phone, roster);
+    (alice, [phone, tablet], conn)
+}
+
+/// A dud of the greatest size.
+fn large(to: UserId, number: u32) -> Vec<u8> {
+    let envelope = decode::<Envelope>(&dud(to, number)).expect("an envelope");
+    encode(&Envelope { sealed: Bytes(vec![0; 21_520]), ..envelope })
+}
+
+#[test]
+fn mail_of_a_sister_is_held_up_to_a_bound() {
+    let (mut alice, [phone, _], conn) = alice_and_sisters();
+    let bob = Person::new(2, "bob").user_id();
+    for number in 0..1_000 {
+        alice.hand(conn, fresh(large(bob, number)));
+    }
+    let held: usize = alice.held().values().map(|row| row.bytes.len()).sum();
+    assert!(held <= SISTER_BYTES && held > SISTER_BYTES * 9 / 10, "{held} bytes");
+    assert!(alice.held().values().all(|row| row.member && row.from == phone.session_id()));
+    let states = alice.states(conn);
+    assert_eq!((states.len(), states[0], states[999]), (1_000, HELD, FULL));
+}
+
+#[test]
+fn mail_of_others_is_not_held() {
+    let (mut alice, _, _) = alice_and_sisters();
+    let conn = alice.befriend(&Person::new(3, "carol"));
+    alice.hand(conn, fresh(dud(Person::new(2, "bob").user_id(), 1)));
+    assert_eq!((alice.states(conn), alice.held().len()), (vec![NO_CARRIER], 0));
+}
+
+#[test]
+fn mail_of_one_sister_to_another_waits_for_that_session() {
+    let (mut alice, [phone, tablet], conn) = alice_and_sisters();
+    let envelope = fresh(dud(UserId(tablet.session_id().0), 1));
+    let id = id_of(&envelope);
+    alice.hand(conn, envelope);
+    assert_eq!(alice.held()[&id].address, Address::from(&tablet.session_id()));
+    let roster = phone.roster_of(VERSION, &[alice.session, phone.session_id(), tablet.session_id()], &[]);
+    let to_tablet = meet_sister(&mut alice, &tablet, roster);
+    let parcels = alice.parcels(to_tablet);
+    assert_eq!(parcels.iter().map(|parcel| id_of(parcel)).collect::<Vec<_>>(), [id]);
+    alice.hand(to_tablet, release(id, R));
+    assert!(alice.held().is_empty());
+    assert!(alice.items(conn).contains(&&release(id, R)), "the author is shown that it was opened");
+}
