@@ -34,22 +34,27 @@ impl FromStr for ContactAddress {
         let rest = text.strip_prefix(SCHEME).ok_or(BadAddress)?;
         let (user, addrs) = rest.split_once('@').unwrap_or((rest, ""));
         let user = user.parse().map_err(|_| BadAddress)?;
-        let addrs = addrs.split(',').filter(|addr| !addr.is_empty());
-        let addrs: Vec<SocketAddr> =
-            addrs.map(|addr| addr.parse().map_err(|_| BadAddress)).collect::<Result<_, _>>()?;
-        let can_be_dialled =
-            |addr: &SocketAddr| addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast();
-        if addrs.len() > MAX_ADDRS || !addrs.iter().all(can_be_dialled) {
-            return Err(BadAddress);
-        }
-        Ok(ContactAddress { user, addrs })
+        Ok(ContactAddress { user, addrs: parse_addrs(addrs).ok_or(BadAddress)? })
     }
+}
+
+/// Socket addresses separated by commas, at most [`MAX_ADDRS`], which can all be dialled.
+pub(super) fn parse_addrs(text: &str) -> Option<Vec<SocketAddr>> {
+    let addrs = text.split(',').filter(|addr| !addr.is_empty());
+    let addrs: Vec<SocketAddr> = addrs.map(|addr| addr.parse().ok()).collect::<Option<_>>()?;
+    let can_be_dialled =
+        |addr: &SocketAddr| addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast();
+    (addrs.len() <= MAX_ADDRS && addrs.iter().all(can_be_dialled)).then_some(addrs)
+}
+
+/// What [`parse_addrs`] reads.
+pub(super) fn text_of(addrs: &[SocketAddr]) -> String {
+    addrs.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",")
 }
 
 impl fmt::Display for ContactAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addrs: Vec<String> = self.addrs.iter().map(SocketAddr::to_string).collect();
-        write!(f, "{SCHEME}{}@{}", self.user, addrs.join(","))
+        write!(f, "{SCHEME}{}@{}", self.user, text_of(&self.addrs))
     }
 }
 

@@ -1,9 +1,12 @@
-//! Keys, signatures, signed records, names, labels, sealed envelopes and network keys. Nothing here does I/O.
+//! Keys, signatures, signed records, names, labels, sealed envelopes, network keys, and the exchange that links sessions. Nothing
+//! here does I/O.
 
 pub mod address;
+pub mod invitation;
 pub mod labels;
 pub mod name;
 pub mod network;
+pub mod pake;
 pub mod place;
 pub mod record;
 pub mod seal;
