@@ -87,6 +87,7 @@ fn config() -> Config {
         label: "server".to_owned(),
         network: NetworkId::OPEN,
         roles: roles::SERVER | roles::RELAY,
+        waits: false,
         accept: Accept::Auto,
         agent: "bench".to_owned(),
         boot_nonce: [1; 16],

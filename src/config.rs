@@ -24,7 +24,7 @@ use crate::identity::network::NetworkKey;
 use crate::identity::place::Target;
 use crate::proto::Accept;
 use crate::wire::record::roles;
-use args::{AcceptArg, Args, IdentitySub, NetworkSub, Sub};
+use args::{AcceptArg, Args, IdentitySub, NetworkSub, NodeArgs, Sub};
 use bootstrap::merge_bootstrap_parts;
 pub use simulation::Simulation;
 
@@ -40,6 +40,9 @@ const QUIET: &str = "quinn_udp=error";
 pub enum Action {
     /// Run a node.
     Run(Box<Config>),
+    /// Run a node that waits to be linked, and then is that of its user. Its name is not known yet, nor its data directory if
+    /// none was given.
+    Link(Box<Config>),
     /// Print a new network key file.
     NetworkNew,
     /// Print the recovery words of the user who owns this directory.
@@ -119,7 +122,12 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, ConfigEr
     };
     let args = Args::from_arg_matches(&matches).map_err(|error| one_line(&error))?;
     match &args.command {
-        None => Ok(Action::Run(Box::new(resolve(args, &matches)?))),
+        None => Ok(Action::Run(Box::new(resolve(&args, &args.node, &matches)?))),
+        Some(Sub::Link(node)) => {
+            let of_link = matches.subcommand_matches("link").expect("it is the command");
+            refuse_before_command(&matches)?;
+            Ok(Action::Link(Box::new(resolve(&args, node, of_link)?)))
+        }
         Some(Sub::Network(NetworkSub::New)) => Ok(Action::NetworkNew),
         Some(Sub::Identity(IdentitySub::Words)) => Ok(Action::IdentityWords(data_dir(&args)?)),
         Some(Sub::Identity(IdentitySub::Restore)) => Ok(Action::IdentityRestore(data_dir(&args)?)),
@@ -145,37 +153,49 @@ fn one_line(error: &clap::Error) -> ConfigError {
     refuse(format!("{}; see `darknode --help`", escape(&line)))
 }
 
-fn resolve(args: Args, matches: &ArgMatches) -> Result<Config, ConfigError> {
+/// Options of a node stand behind `link`. Before it they would not be read.
+fn refuse_before_command(matches: &ArgMatches) -> Result<(), ConfigError> {
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let command = Args::command();
+    match command.get_arguments().find(|arg| !arg.is_global_set() && typed(arg.get_id().as_str())) {
+        Some(option) => {
+            Err(refuse(format!("--{} stands behind link: darknode link [options]", option.get_id()).replace('_', "-")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn resolve(args: &Args, node: &NodeArgs, matches: &ArgMatches) -> Result<Config, ConfigError> {
     let mut warnings = Vec::new();
-    let data = data_dir(&args)?;
-    let network = match &args.network_key {
+    let data = data_dir(args)?;
+    let network = match &node.network_key {
         Some(file) => read_key(file, &mut warnings)?,
         None => NetworkKey::open(),
     };
-    let interface = interface(&args, matches)?;
-    if args.bootstrap.len() > MAX_BOOTSTRAP {
+    let interface = interface(node, matches)?;
+    if node.bootstrap.len() > MAX_BOOTSTRAP {
         return Err(refuse(format!("--bootstrap accepts at most {MAX_BOOTSTRAP} nodes")));
     }
-    let bootstrap = args.bootstrap.iter().map(|text| target(text)).collect::<Result<_, _>>()?;
-    let log = format!("{QUIET},{}", args.log).parse().map_err(|_| {
-        refuse(format!("`{}` is not a log filter; try --log debug or --log darknode=debug", escape(&args.log)))
+    let bootstrap = node.bootstrap.iter().map(|text| target(text)).collect::<Result<_, _>>()?;
+    let log = format!("{QUIET},{}", node.log).parse().map_err(|_| {
+        refuse(format!("`{}` is not a log filter; try --log debug or --log darknode=debug", escape(&node.log)))
     })?;
-    let server = if args.server { roles::SERVER } else { 0 };
-    let relay = if args.server || args.relay { roles::RELAY } else { 0 };
+    let server = if node.server { roles::SERVER } else { 0 };
+    let relay = if node.server || node.relay { roles::RELAY } else { 0 };
     Ok(Config {
         data,
-        port: args.port,
-        threads: threads(args.threads),
+        port: node.port,
+        threads: threads(node.threads),
         roles: server | relay,
-        accept: match args.accept {
+        accept: match node.accept {
             AcceptArg::Auto => Accept::Auto,
             AcceptArg::Ask => Accept::Ask,
         },
         bootstrap,
-        lan: !args.no_lan,
+        lan: !node.no_lan,
         network,
         interface,
-        headless: args.headless || args.server,
+        headless: node.headless || node.server,
         log,
         warnings,
     })
@@ -191,23 +211,33 @@ fn threads(wanted: Option<u16>) -> NonZeroUsize {
 }
 
 fn data_dir(args: &Args) -> Result<DataDir, ConfigError> {
+    let links = matches!(args.command, Some(Sub::Link(_)));
     // The owner of a given directory says the name, and only their words can be printed.
     let has_owner = args.data_dir.is_some() && matches!(args.command, Some(Sub::Identity(IdentitySub::Words)));
     let name = match &args.username {
+        Some(_) if links => return Err(refuse("a linked session has the name of its user; leave -u out")),
         Some(text) => {
             Name::parse(text).map_err(|error| refuse(format!("`{}` cannot be your name: {error}", escape(text))))?
         }
-        None if args.server || has_owner => server_name(&gethostname::gethostname().to_string_lossy()),
+        None if args.node.server || has_owner || links => server_name(&gethostname::gethostname().to_string_lossy()),
         None => return Err(refuse("a name is required: darknode -u NAME")),
     };
     let dir = match &args.data_dir {
         Some(dir) if dir.as_os_str().is_empty() => return Err(refuse("--data-dir needs a directory")),
         Some(dir) => dir.clone(),
-        None => directories::BaseDirs::new()
-            .map(|dirs| dirs.data_dir().join("darknode").join(file_safe(name.as_str())))
-            .ok_or_else(|| refuse("no home directory found; choose a directory with --data-dir DIR"))?,
+        None => default_dir(&name)?,
     };
     Ok(DataDir { name, named: args.username.is_some(), dir, default_dir: args.data_dir.is_none() })
+}
+
+/// The data directory of a user for whom none was given.
+///
+/// # Errors
+/// There is no home directory.
+pub fn default_dir(name: &Name) -> Result<PathBuf, ConfigError> {
+    directories::BaseDirs::new()
+        .map(|dirs| dirs.data_dir().join("darknode").join(file_safe(name.as_str())))
+        .ok_or_else(|| refuse("no home directory found; choose a directory with --data-dir DIR"))
 }
 
 /// `server-HOSTNAME`, without characters that a name cannot have.
@@ -233,7 +263,7 @@ fn file_safe(name: &str) -> String {
 }
 
 /// The interface. `--plain` or `--json` on the command line overrides the other one in the environment.
-fn interface(args: &Args, matches: &ArgMatches) -> Result<Interface, ConfigError> {
+fn interface(args: &NodeArgs, matches: &ArgMatches) -> Result<Interface, ConfigError> {
     let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
     match (args.plain, args.json) {
         (true, true) if typed("plain") == typed("json") => {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::id::{NetworkId, SessionId, UserId};
 use crate::identity::place::Place;
-use crate::proto::event::Request;
+use crate::proto::event::{Adopted, Request};
 use crate::proto::notice::Notice;
 use notices::NoticeReceiver;
 
@@ -52,6 +52,8 @@ pub enum NodeMessage {
         /// What happened.
         notice: Notice,
     },
+    /// This session waited to be linked and belongs to a user now. The interface is to ask the node to quit.
+    Adopted(Box<Adopted>),
     /// The last message: everything is stored and sent.
     Stopped,
     /// The last message: the node failed. Holds the reason as one line.

@@ -1,15 +1,18 @@
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
-use darknode::config::{self, Action, Config, DataDir, Simulation};
+use darknode::config::{self, Action, Config, DataDir, Interface, Simulation};
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
 use darknode::node::clock::{Clock, random};
 use darknode::node::home::{Home, HomeError};
-use darknode::node::{NodeConfig, lan, start};
+use darknode::node::linked::{self, SessionSeed};
+use darknode::node::{NodeConfig, lan, start, start_waiting};
 use darknode::sim::scenario;
 use darknode::time::Now;
 use darknode::ui;
 use darknode::ui::exit::Exit;
+use darknode::ui::link::Waited;
 
 /// Why the program did not start, as one line.
 type StartError = Box<dyn std::error::Error>;
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
 fn act(action: Action) -> Result<Exit, StartError> {
     match action {
         Action::Run(config) => return run(*config),
+        Action::Link(config) => return link(*config),
         Action::NetworkNew => ui::print(&NetworkKey::generate(random()).to_text()),
         Action::IdentityWords(data) => {
             let asked = data.named.then_some(&data.name);
@@ -57,10 +61,57 @@ fn simulate(simulation: &Simulation) -> Exit {
 fn run(config: Config) -> Result<Exit, StartError> {
     config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
     ui::log::start(&config);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(config.threads.get()).enable_all().build()?;
-    let node = NodeConfig {
-        name: name(&config.data)?,
+    in_runtime(config.threads, async {
+        let node = node_config(&config, name(&config.data)?);
+        Ok(ui::run(&config, start(node)?.0, ui::signals::watch()).await)
+    })
+}
+
+/// Waits to be linked, and then runs the node of the user.
+fn link(mut config: Config) -> Result<Exit, StartError> {
+    config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
+    let given = !config.data.default_dir;
+    // The log of a line editor is in the data directory.
+    if config.interface != Interface::Interactive || given {
+        ui::log::start(&config);
+    }
+    in_runtime(config.threads, async {
+        let home = given.then(|| linked::open_unowned(&config.data.dir)).transpose()?;
+        let seed = SessionSeed::draw();
+        let stop = ui::signals::watch();
+        let (handle, node) = start_waiting(node_config(&config, config.data.name.clone()), seed.key())?;
+        let (adopted, port) = match ui::link::wait(&config, handle, &stop).await {
+            Waited::Linked(adopted, port) => (adopted, port),
+            Waited::Ended(exit) => return Ok(exit),
+        };
+        node.await?;
+        let name = adopted.name.clone();
+        let default = config::default_dir(&name)?;
+        let home = home.map_or_else(|| linked::open_default(&default), Ok)?;
+        linked::establish(&home, *adopted, &seed, config.network.id())?;
+        let (dir, default_dir) = (home.dir().to_owned(), !given && home.dir() == default);
+        drop(home);
+        config.data = DataDir { name: name.clone(), named: true, dir, default_dir };
+        config.port = Some(port);
+        ui::log::start(&config);
+        Ok(ui::run(&config, start(node_config(&config, name))?.0, stop).await)
+    })
+}
+
+/// Runs a program to its end.
+fn in_runtime(
+    threads: NonZeroUsize,
+    program: impl Future<Output = Result<Exit, StartError>>,
+) -> Result<Exit, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads.get()).enable_all().build()?;
+    let exit = runtime.block_on(program)?;
+    runtime.shutdown_background();
+    Ok(exit)
+}
+
+fn node_config(config: &Config, name: Name) -> NodeConfig {
+    NodeConfig {
+        name,
         data_dir: config.data.dir.clone(),
         port: config.port,
         network: config.network.clone(),
@@ -68,10 +119,7 @@ fn run(config: Config) -> Result<Exit, StartError> {
         accept: config.accept,
         bootstrap: config.bootstrap.clone(),
         lan: config.lan.then_some(lan::MDNS_PORT),
-    };
-    let code = runtime.block_on(async { Ok::<_, StartError>(ui::run(&config, start(node)?.0).await) })?;
-    runtime.shutdown_background();
-    Ok(code)
+    }
 }
 
 /// The owner of the directory, if no name was given on the command line; else that name.

@@ -186,7 +186,10 @@ fn the_program_takes_what_alice_writes_and_answers_in_kind() {
     let items = |name: &str, behind: usize| -> Items { decode(&bytes[name][behind + 4..]).expect("a chat frame") };
     let batch: Batch = decode(&bytes["2-alice-control"][4..]).expect("a control frame");
     let (session, addr, rtt) = (alice.session_id(), ([192, 0, 2, 7], 27272).into(), Duration::ZERO);
-    bob::feed(&mut program, Input::Connected(Connected { conn, session, boot: BOOT, addr, dial: None, rtt }));
+    bob::feed(
+        &mut program,
+        Input::Connected(Connected { conn, session, boot: BOOT, addr, exporter: [0; 32], dial: None, rtt }),
+    );
     bob::feed(&mut program, Input::Control { conn, batch: batch.0 });
     let (releases, contents) =
         answered(&bob::feed(&mut program, Input::Chat { conn, items: items("3-alice-chat", 1).0 }));

@@ -361,6 +361,7 @@ fn meet(program: &mut Core, roles: u32) -> ConnId {
         session,
         boot: BootId(9),
         addr: ([192, 0, 2, 1], 1000).into(),
+        exporter: [0; 32],
         dial: None,
         rtt: Duration::ZERO,
     };

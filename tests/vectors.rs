@@ -6,7 +6,9 @@ mod known;
 use chacha20poly1305::ChaCha20Poly1305;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use darknode::id::{Address, BootId, EnvelopeId, MessageId, NetworkId, StreamId};
+use darknode::identity::invitation::Invitation;
 use darknode::identity::network::{NetworkKey, Role};
+use darknode::identity::pake::{Binding, Exchange, Keys, Side};
 use darknode::identity::seal::{Author, Sealed, open, seal};
 use darknode::identity::{Domain, words};
 use darknode::wire::chat::{Ask, Chat, Custody, Items, Offer, Parcel, Release, Unopenable, custody_state};
@@ -18,6 +20,7 @@ use darknode::wire::control::{
 };
 use darknode::wire::envelope::Envelope;
 use darknode::wire::frame::{StreamType, encode_frame};
+use darknode::wire::link::{LinkSession, Newcomer, Welcome, link_step, refusal};
 use darknode::wire::record::link_state;
 use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
 use known::{BOOT, BOOT_NONCE, EXPORTER, Person, Vectors, addr};
@@ -228,6 +231,49 @@ fn nearby_messages() -> [(&'static str, Control); 3] {
     ]
 }
 
+/// How Alice's session links a second one, in which Bob's session key stands for that of the second: the shares, and all that
+/// follows from them.
+fn link_messages() -> Vec<(&'static str, Control)> {
+    let (alice, bob) = (Person::alice(), Person::bob());
+    let binding = Binding {
+        network: NetworkId::OPEN,
+        exporter: EXPORTER,
+        holder: alice.session_id(),
+        newcomer: bob.session_id(),
+    };
+    let invitation = Invitation::Code("abandon zoo able".parse().expect("three words"));
+    let mut rng = ChaCha20Rng::from_seed(SEAL_SEED);
+    let (holder, ask) = Exchange::start(&invitation.password(), Side::Holder, &binding, &mut rng);
+    let (newcomer, answer) = Exchange::start(&invitation.password(), Side::Newcomer, &binding, &mut rng);
+    let holder = holder.finish(&answer).expect("a point");
+    let newcomer = newcomer.finish(&ask).expect("a point");
+    let label = encode(&Newcomer { label: Text("pi".to_owned()) });
+    let welcome = encode(&Welcome {
+        roster: alice.roster("alice"),
+        declaration: alice.declaration(true),
+        card: alice.card(),
+        links: List(vec![]),
+    });
+    let step = |step, share: Option<[u8; 32]>| LinkSession { share: share.map(Fixed), ..LinkSession::empty(step) };
+    let confirmed =
+        |step, keys: &Keys| LinkSession { confirmation: Some(Fixed(keys.confirmation())), ..LinkSession::empty(step) };
+    let sealed = |keys: &Keys, payload: &[u8]| Some(Bytes(keys.seal(payload)));
+    let wrong = LinkSession { reason: Some(refusal::WRONG), ..LinkSession::empty(link_step::REFUSE) };
+    let accept = LinkSession { sealed: sealed(&newcomer, &label), ..confirmed(link_step::ACCEPT, &newcomer) };
+    let welcome = LinkSession { sealed: sealed(&holder, &welcome), ..step(link_step::WELCOME, None) };
+    [
+        ("link-by-code", step(link_step::BY_CODE, Some(ask))),
+        ("link-answer", step(link_step::ANSWER, Some(answer))),
+        ("link-confirm", confirmed(link_step::CONFIRM, &holder)),
+        ("link-accept", accept),
+        ("link-welcome", welcome),
+        ("link-refuse", wrong),
+    ]
+    .into_iter()
+    .map(|(name, step)| (name, Control::LinkSession(step)))
+    .collect()
+}
+
 /// Somebody as an answer to a flood counts them.
 fn counted(flood: u64, id: [u8; 32]) -> ShortId {
     short(Sha256::digest([&b"darknode/explode/1\0"[..], &flood.to_be_bytes(), &id].concat()).into())
@@ -238,7 +284,7 @@ fn control_frames_are_as_in_the_files() {
     let mut vectors = Vectors::default();
     vectors.note("Control frames with their length in front, of one message each, and one of none and two.");
     let frame = |batch: Batch| encode_frame(StreamType::Control, &batch).expect("it is short");
-    for (name, message) in control_messages().into_iter().chain(nearby_messages()) {
+    for (name, message) in control_messages().into_iter().chain(nearby_messages()).chain(link_messages()) {
         vectors.hex(name, &frame(List(vec![message])));
     }
     vectors.hex("empty", &frame(List(vec![])));
@@ -356,13 +402,13 @@ fn what_a_later_version_may_say_is_read_as_the_page_says() {
     vectors
         .note("What a later version may say. Each is well formed, and this version passes over what it does not know.");
     let request = Control::RequestUserList(RequestUserList { id: 2, user: Person::bob().user_id() });
-    let reserved = [11, 14, 15, 16, 17];
+    let reserved = [14, 15, 16, 17];
     let messages: Vec<_> = reserved.map(of_a_later_version).into_iter().chain([encode(&request)]).collect();
     let batch = framed(&messages);
     let mut read = reserved.map(|number| Control::Unknown(number.into())).to_vec();
     read.push(request);
     assert_eq!(decode::<Batch>(&batch[4..]), Ok(List(read)));
-    vectors.note("Control messages 11 and 14 to 17, then request-user-list of control.txt.");
+    vectors.note("Control messages 14 to 17, then request-user-list of control.txt.");
     vectors.hex("control-reserved", &batch);
     let (_, Control::Hello(hello)) = control_messages().remove(0) else { panic!("the first is a hello") };
     let features = Hello { features: Some(0xff), ..hello };

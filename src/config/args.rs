@@ -12,6 +12,18 @@ pub struct Args {
     /// Your name: 1 to 32 characters; required unless --server
     #[arg(short = 'u', long, env = "DARKNODE_USERNAME", value_name = "NAME", global = true)]
     pub username: Option<String>,
+    /// Directory for keys, history and known users
+    #[arg(long, env = "DARKNODE_DATA_DIR", value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub node: NodeArgs,
+    #[command(subcommand)]
+    pub command: Option<Sub>,
+}
+
+/// Options of a node.
+#[derive(Debug, clap::Args)]
+pub struct NodeArgs {
     /// UDP port to listen on [default: 27272, or any free port if that is in use, but not for a server]; 0 is any free port
     #[arg(short, long, env = "DARKNODE_PORT", value_name = "PORT")]
     pub port: Option<u16>,
@@ -30,9 +42,6 @@ pub struct Args {
     /// HOST or HOST:PORT of any node to join by; repeatable; also spelt -sip IP -sp PORT
     #[arg(long, env = "DARKNODE_BOOTSTRAP", value_name = "ADDR", value_delimiter = ',')]
     pub bootstrap: Vec<String>,
-    /// Directory for keys, history and known users
-    #[arg(long, env = "DARKNODE_DATA_DIR", value_name = "DIR", global = true)]
-    pub data_dir: Option<PathBuf>,
     /// The key of a closed network, as printed by `darknode network new`
     #[arg(long, env = "DARKNODE_NETWORK_KEY", value_name = "FILE")]
     pub network_key: Option<PathBuf>,
@@ -58,8 +67,6 @@ pub struct Args {
     /// Log filter for standard error: error, warn, info, debug, or a filter such as darknode=debug
     #[arg(long, env = "DARKNODE_LOG", value_name = "FILTER", default_value = "warn")]
     pub log: String,
-    #[command(subcommand)]
-    pub command: Option<Sub>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -76,6 +83,8 @@ pub enum Sub {
     /// Back up or restore the identity of -u NAME
     #[command(subcommand)]
     Identity(IdentitySub),
+    /// Make this machine a session of a user: shows a code to type on another machine of theirs
+    Link(Box<NodeArgs>),
     /// Simulate many nodes in one process; docs/simulator.md explains the results
     Sim(SimArgs),
 }

@@ -159,7 +159,8 @@ mod tests {
         let code = Code::from_random(0x1_2345_6789);
         let text = code.to_string();
         assert_eq!(text.split(' ').count(), 3);
-        for typed in [text.clone(), text.to_uppercase(), text.replace(' ', "-"), format!("  {}", text.replace(' ', "  "))]
+        for typed in
+            [text.clone(), text.to_uppercase(), text.replace(' ', "-"), format!("  {}", text.replace(' ', "  "))]
         {
             assert_eq!(typed.parse(), Ok(code), "{typed}");
         }

@@ -21,8 +21,6 @@ use crate::id::{NetworkId, SessionId};
 
 /// The domain string of the identities and the derived keys.
 const DOMAIN: &[u8] = b"darknode/link/1\0";
-/// Bytes of a Poly1305 tag.
-const TAG: usize = 16;
 
 /// A side of the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +134,8 @@ impl Keys {
     }
 
     fn hmac(&self, purpose: &str, by: Side) -> Hmac<Sha256> {
-        let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        let mut mac =
+            <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         mac.update(DOMAIN);
         mac.update(purpose.as_bytes());
         mac.update(&[0, by.mark()]);
@@ -149,9 +148,6 @@ impl std::fmt::Debug for Keys {
         f.debug_struct("Keys").field("side", &self.side).finish_non_exhaustive()
     }
 }
-
-/// Bytes that [`Keys::seal`] adds to a payload.
-pub const SEALED_OVERHEAD: usize = TAG;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 //! | `user.pem` | the user key, PKCS#8 PEM | 0600 |
 //! | `session.pem` | the session key, PKCS#8 PEM, also the TLS key | 0600 |
 //! | `owner` | name, user id, session id, whether the user key is present | 0600 |
+//! | `linking` | empty; a session was being linked | 0600 |
 //! | `network` | the id of the closed network, once the node was started in one | 0600 |
 //!
 //! A first start writes `user.pem`, then `session.pem`, then `owner`. Each is written to a temporary file `….new`,
@@ -15,6 +16,9 @@
 //! stopped and keeps existing keys. The user key comes first so that a directory into which a user copied only a
 //! saved `user.pem` gets a new session of that user. If the session key came first, a lone `session.pem` would get a
 //! new user. Keys are created only where there is no store: a store without keys is a directory that lost them.
+//!
+//! A linked session has no `user.pem`. While it is written there is a file `linking`; it is created first, and `owner` is the
+//! commit point again. Where `linking` exists and `owner` does not, the next start removes all that was written.
 //!
 //! The owner's name is checked before anything in the directory is changed.
 mod disk;
@@ -45,6 +49,8 @@ pub const SESSION_FILE: &str = "session.pem";
 const OWNER_FILE: &str = "owner";
 /// File name of the closed network's id, if the directory belongs to one.
 const NETWORK_FILE: &str = "network";
+/// File name of the mark of a directory in which a session is being linked.
+const LINKING_FILE: &str = "linking";
 /// File name of the lock that a running node holds.
 const LOCK_FILE: &str = "lock";
 /// Prefix of the store's files, including damaged ones that were renamed. Where one exists, keys existed.
@@ -82,7 +88,9 @@ impl Home {
         disk::refuse_unfit(dir)?;
         let lock = disk::lock(dir)?;
         disk::restrict_empty(dir)?;
-        Ok(Home { dir: dir.to_owned(), _lock: lock })
+        let home = Home { dir: dir.to_owned(), _lock: lock };
+        home.settle_link()?;
+        Ok(home)
     }
 
     /// The path of the directory.
@@ -123,6 +131,49 @@ impl Home {
             None if closed => disk::write_atomic(&self.dir, NETWORK_FILE, format!("{network}\n").as_bytes()),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a directory that belongs to somebody, or has keys or a store from which somebody may return.
+    ///
+    /// # Errors
+    /// It does, or cannot be read.
+    pub fn refuse_owned(&self) -> Result<(), HomeError> {
+        if let Some(owner) = self.owner()? {
+            return Err(HomeError::Owned { dir: self.dir.clone(), owner: owner.name });
+        }
+        if self.holds(USER_FILE) || self.holds(SESSION_FILE) {
+            return Err(HomeError::HasKeys(self.dir.clone()));
+        }
+        self.refuse_lost_keys()
+    }
+
+    /// Marks a directory that belongs to nobody, and writes the key of the session that is linked.
+    pub(super) fn begin_link(&self, session_seed: &[u8; 32]) -> Result<(), HomeError> {
+        disk::write_atomic(&self.dir, LINKING_FILE, b"")?;
+        self.write_key(SESSION_FILE, session_seed)
+    }
+
+    /// Makes it the directory of this session.
+    pub(super) fn finish_link(&self, owner: &Owner) -> Result<(), HomeError> {
+        self.write_owner(owner)?;
+        self.settle_link()
+    }
+
+    /// Completes what a linking that was interrupted has left: the directory belongs to the session, or is empty again.
+    fn settle_link(&self) -> Result<(), HomeError> {
+        if !self.holds(LINKING_FILE) {
+            return Ok(());
+        }
+        if self.owner()?.is_none() {
+            while let Some(file) = disk::first_with_prefix(&self.dir, STORE_PREFIX)? {
+                disk::remove(&self.dir, &file)?;
+            }
+            for file in [SESSION_FILE, NETWORK_FILE] {
+                disk::remove(&self.dir, file)?;
+            }
+            disk::remove_leftovers(&self.dir, &[SESSION_FILE, OWNER_FILE, NETWORK_FILE]);
+        }
+        disk::remove(&self.dir, LINKING_FILE)
     }
 
     /// Restores a user key from the seed that recovery words encode: in an empty directory with a new session, or as

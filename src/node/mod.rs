@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod home;
 mod interfaces;
 pub mod lan;
+pub mod linked;
 mod node_loop;
 mod places;
 mod printer;
@@ -26,4 +27,4 @@ pub mod store;
 pub mod tls;
 
 pub use endpoint::BindError;
-pub use run::{NodeConfig, StartError, start};
+pub use run::{NodeConfig, StartError, start, start_waiting};

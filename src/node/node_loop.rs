@@ -305,6 +305,7 @@ impl Node {
                 Output::Query { line, query } => {
                     self.store.send(Job::Query { line, query }).ok();
                 }
+                Output::Adopted(adopted) => drop(self.ui.send(NodeMessage::Adopted(adopted))),
                 Output::Stop => self.stopping = true,
             }
         }

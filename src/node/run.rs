@@ -23,17 +23,15 @@ use super::store::{Me, Store, StoreError};
 use super::tls::Credentials;
 use crate::handle::notices::{self, NoticeSender};
 use crate::handle::{Handle, NodeMessage, REQUESTS, Ready};
-use crate::id::{BootId, BootNonce};
-use crate::identity::Name;
+use crate::id::{BootId, BootNonce, SessionId, UserId};
 use crate::identity::network::NetworkKey;
 use crate::identity::place::{DEFAULT_PORT, Place, Target};
+use crate::identity::{Name, Scheme, SecretKey};
 use crate::proto::event::Input;
 use crate::proto::notice::{Notice, WarningCode};
 use crate::proto::{Accept, Config, Core};
-use crate::wire::record::roles;
-
-/// Longest session label, in bytes. The label is the host's name.
-const MAX_LABEL: usize = 64;
+use crate::wire::link::WAITING_NAME;
+use crate::wire::record::{MAX_LABEL, roles};
 
 /// The configuration of a node.
 #[derive(Clone)]
@@ -87,9 +85,33 @@ pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError>
     home.join_network(config.network.id())?;
     let me = Me { id: identity.user, name: identity.name.as_str().to_owned() };
     let store = Store::open(&config.data_dir, me)?;
+    Ok(spawn(Parts { config, socket, identity, store, waits: false }, Some(home))?)
+}
+
+/// Starts a node that waits to be linked: a session of a throw-away user, which keeps nothing. Its name and data directory in
+/// `config` are not used.
+///
+/// # Errors
+/// See [`StartError`]. Nothing keeps running after an error.
+pub fn start_waiting(config: NodeConfig, session_key: SecretKey) -> Result<(Handle, JoinHandle<()>), StartError> {
+    let socket = endpoint::bind(config.port)?;
+    let user_key = SecretKey::from_seed(Scheme::Ed25519, &random());
+    let identity = Identity {
+        name: Name::parse(WAITING_NAME).expect("it is a name"),
+        user: UserId(user_key.public()),
+        user_key: Some(user_key),
+        session: SessionId(session_key.public()),
+        session_key,
+        fresh: true,
+    };
+    let store = Store::in_memory(&Me { id: identity.user, name: WAITING_NAME.to_owned() })?;
+    Ok(spawn(Parts { config, socket, identity, store, waits: true }, None)?)
+}
+
+/// Runs a node as a task. The data directory is free when it ends.
+fn spawn(parts: Parts, home: Option<Home>) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (to_node, from_ui) = mpsc::channel(REQUESTS);
     let (to_ui, from_node) = notices::channel();
-    let parts = Parts { config, socket, identity, store };
     let (node, receivers, background) = parts.assemble(from_ui, to_ui.clone())?;
     let task = tokio::spawn(async move {
         let outcome = tokio::spawn(node.run(receivers, background)).await;
@@ -109,6 +131,8 @@ struct Parts {
     socket: std::net::UdpSocket,
     identity: Identity,
     store: Store,
+    /// The session waits to be linked.
+    waits: bool,
 }
 
 impl Parts {
@@ -141,7 +165,7 @@ impl Parts {
             to_ui.send(NodeMessage::Notice { line: None, notice }).ok();
         }
         let user = self.identity.user;
-        let config = core_config(&self.config, self.identity, boot_nonce);
+        let config = core_config(&self.config, self.identity, self.waits, boot_nonce);
         let mut core = Core::new(config, memory, clock.now());
         // The core must know its addresses before the first request.
         core.handle(clock.now(), Input::Interfaces { addrs: interfaces::dialable(&listen) });
@@ -182,7 +206,7 @@ fn ready(config: &NodeConfig, identity: &Identity, listen: &[SocketAddr], link_l
     }
 }
 
-fn core_config(config: &NodeConfig, identity: Identity, boot_nonce: BootNonce) -> Config {
+fn core_config(config: &NodeConfig, identity: Identity, waits: bool, boot_nonce: BootNonce) -> Config {
     Config {
         name: identity.name,
         user_key: identity.user_key,
@@ -191,6 +215,7 @@ fn core_config(config: &NodeConfig, identity: Identity, boot_nonce: BootNonce) -
         label: label(),
         network: config.network.id(),
         roles: config.roles,
+        waits,
         accept: config.accept,
         agent: concat!("darknode/", env!("CARGO_PKG_VERSION")).into(),
         boot_nonce,

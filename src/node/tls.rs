@@ -41,6 +41,9 @@ pub const SERVER_NAME: &str = "darknode.invalid";
 /// The exporter label of the bytes that network proofs are bound to.
 const EXPORTER: &[u8] = b"EXPORTER-darknode";
 
+/// The exporter label of the bytes that the linking of a session is bound to.
+const LINK_EXPORTER: &[u8] = b"EXPORTER-darknode-link";
+
 /// Largest certificate accepted, in bytes. Ours have under 300; the rest allows for extensions.
 const MAX_CERTIFICATE: usize = 1024;
 
@@ -134,11 +137,20 @@ pub(crate) fn session_of(connection: &quinn::Connection) -> Option<SessionId> {
     read(chain.first()?).ok().map(|(_, session)| session)
 }
 
-/// 32 bytes exported from TLS, known only to the two ends of this connection and the same at both.
+/// 32 bytes exported from TLS for network proofs, known only to the two ends of this connection and the same at both.
 pub fn exporter(connection: &quinn::Connection) -> [u8; 32] {
+    export(connection, EXPORTER)
+}
+
+/// The same for linking.
+pub fn link_exporter(connection: &quinn::Connection) -> [u8; 32] {
+    export(connection, LINK_EXPORTER)
+}
+
+fn export(connection: &quinn::Connection, label: &[u8]) -> [u8; 32] {
     let mut bytes = [0; 32];
     connection
-        .export_keying_material(&mut bytes, EXPORTER, b"")
+        .export_keying_material(&mut bytes, label, b"")
         .expect("a connection without early data has finished its handshake, and 32 bytes may be exported");
     bytes
 }

@@ -20,6 +20,8 @@ pub struct Config {
     pub network: NetworkId,
     /// Bits of [`roles`](crate::wire::record::roles).
     pub roles: u32,
+    /// The session waits to be linked with the others of some user; `user` is a throw-away one until then.
+    pub waits: bool,
     /// How link requests are answered.
     pub accept: Accept,
     /// Program and version, sent in the hello.

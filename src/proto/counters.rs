@@ -36,6 +36,11 @@ impl Count {
         self.now.link_version
     }
 
+    /// The current counters.
+    pub fn current(&self) -> Counters {
+        self.now
+    }
+
     /// The current seq.
     pub fn seq(&self) -> u64 {
         self.now.seq

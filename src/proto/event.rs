@@ -10,7 +10,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
+use crate::identity::Name;
 use crate::identity::address::ContactAddress;
+use crate::identity::invitation::Invitation;
 use crate::proto::notice::{Filter, Labelled, Notice};
 use crate::proto::persist::{Op, Ticket};
 use crate::wire::chat::Chat;
@@ -135,6 +137,8 @@ pub struct Connected {
     pub boot: BootId,
     /// The address of the other end, canonical (no IPv4-mapped IPv6).
     pub addr: SocketAddr,
+    /// Bytes that only the two ends of the connection know, exported from TLS for linking.
+    pub exporter: [u8; 32],
     /// The dial that led to it; `None` if the other side dialled.
     pub dial: Option<DialId>,
     /// Round-trip time, as measured by the handshake.
@@ -261,6 +265,11 @@ pub enum Command {
         /// Its id, as typed.
         message: String,
     },
+    /// Link a session that waits for it.
+    Link {
+        /// What that session shows.
+        invitation: Invitation,
+    },
     /// Forget sessions.
     Prune {
         /// How many to keep.
@@ -324,8 +333,22 @@ pub enum Output {
         /// The query.
         query: Query,
     },
+    /// This session, which waited to be linked, belongs to a user now. It stops being the throw-away user, and starts again as
+    /// a session of the user from what these changes make of an empty store.
+    Adopted(Box<Adopted>),
     /// Stop once everything is stored and sent.
     Stop,
+}
+
+/// What a linked session starts with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adopted {
+    /// The user whose session it is.
+    pub user: UserId,
+    /// The name of the user.
+    pub name: Name,
+    /// The first changes of its store.
+    pub ops: Vec<Op>,
 }
 
 /// The application code of a QUIC close (`docs/protocol.md`, section 2).

@@ -324,6 +324,31 @@ pub const MAX_RECEIPT_RANGES: usize = 128;
 pub const MAX_RECEIPT_TOTAL: usize = 850;
 const _: () = assert!(MAX_RECEIPT_TOTAL * 19 + MAX_RECEIPT_STREAMS * 51 + 5 <= crate::wire::content::MAX_BODY);
 
+/// A code is valid for this long: time to walk to the other machine and type three words.
+pub const LINK_CODE_LIFE: Duration = Duration::from_secs(120);
+/// After a wrong guess, the next code is valid only after this time. At twenty guesses a minute, 33 bits last for centuries.
+pub const LINK_GUESS_PAUSE: Duration = Duration::from_secs(3);
+/// Time for each step of an exchange: a round trip over a slow link, and a commit for the roster.
+pub const LINK_STEP: Duration = Duration::from_secs(10);
+/// `\link` looks for the waiting session for this long: a search over servers, an introduction and a dial take a few seconds.
+pub const LINK_SEARCH: Duration = Duration::from_secs(15);
+/// Sessions that are known to wait and not connected are dialled again after this time.
+pub const LINK_RETRY: Duration = Duration::from_secs(1);
+/// After a refusal, other sessions that show a code may appear for this long after the beginning.
+pub const LINK_GRACE: Duration = Duration::from_secs(3);
+/// Sessions that one `\link` tries. Each of them may guess the code once.
+pub const MAX_LINK_CANDIDATES: usize = 4;
+/// Exchanges that are open with a waiting session at once.
+pub const MAX_LINK_EXCHANGES: usize = 8;
+/// Exchanges that one address may begin at once, as many as may be open. Each costs two multiplications on the curve.
+pub const LINK_ASKS_BURST: u32 = MAX_LINK_EXCHANGES as u32;
+/// Time until it may begin one more.
+pub const LINK_ASKS_REFILL: Duration = Duration::from_secs(5);
+/// A session that was linked restarts at once. Until it has come back it is dialled at this interval.
+pub const LINK_REDIAL: Duration = Duration::from_secs(2);
+/// After this long without success, it is left to the other ways by which sessions find each other.
+pub const LINK_AWAIT: Duration = Duration::from_secs(30);
+
 /// Time for which `\chat` and `\add` look for an unknown name.
 pub const LOOKUP: Duration = Duration::from_secs(5);
 /// Names that may be looked up at once.

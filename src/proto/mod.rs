@@ -24,6 +24,8 @@
 //! distance in relays (`relays::directory`). Some neighbours are chosen at random (`search::members`), and `\explode`
 //! floods (`search::floods`).
 //!
+//! A new session of the user is linked by a code that is typed where the user key is (`linking`).
+//!
 //! Modules that hold state do not call each other. Each returns facts, and the handlers (`on_*`) pass these on.
 
 pub mod budget;
@@ -36,6 +38,7 @@ mod cx;
 mod drops;
 pub mod event;
 pub mod limits;
+mod linking;
 mod mail;
 mod near;
 pub mod notice;
@@ -63,6 +66,8 @@ use commands::Commands;
 pub use config::{Accept, Config};
 use cx::Context;
 use event::{Input, Output};
+use linking::Linking;
+use linking::waiting::Waiting;
 use mail::Mail;
 use mail::custody::Custody;
 use notice::Drops;
@@ -85,6 +90,7 @@ pub struct Core {
     chat: Chat,
     mail: Mail,
     commands: Commands,
+    linking: Linking,
     /// When [`Core::handle`] must be called next.
     deadline: Option<Moment>,
 }
@@ -97,6 +103,7 @@ impl Core {
         let people =
             People::new(&mut cx, memory.users, memory.sessions, &memory.links, memory.strangers, memory.prekeys);
         let outbox = Outbox::new(cx.me, epoch, memory.waiting, memory.delivered, memory.carried);
+        let waiting = cx.config.waits.then(|| Waiting::new(&mut cx.rng, now.moment));
         let mut core = Core {
             peers: Peers::new(cx.me, now.moment),
             presence: Presence::new(Horizon::new(cx.config.user, memory.lists)),
@@ -105,6 +112,7 @@ impl Core {
             chat: Chat::new(outbox, Inbox::new(memory.received, memory.owed)),
             mail: Mail::new(Custody::new(memory.custody, memory.tombstones)),
             commands: Commands::default(),
+            linking: Linking::new(waiting),
             deadline: Some(now.moment),
             people,
             cx,
@@ -118,6 +126,7 @@ impl Core {
         core.seek_all_wanted();
         core.replay(&memory.replay);
         core.warn_if_unlisted();
+        core.dial_own_sessions();
         core
     }
 
@@ -144,6 +153,7 @@ impl Core {
             Input::StoreFailed { refused, error } => self.on_store_failed(refused, error),
             Input::MulticastDeaf => self.on_multicast_deaf(),
         }
+        self.advance_linking();
         self.cx.is_commanded = false;
         self.run_timers();
     }

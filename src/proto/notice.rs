@@ -182,7 +182,25 @@ pub enum Notice {
         /// The sessions of the local user.
         sessions: Vec<OwnSession>,
     },
-    /// A session of the local user was added or revoked, here or at another one. Answers `\unlink`.
+    /// This session waits to be linked and shows what has to be typed where the user key is.
+    Code {
+        /// Three words.
+        code: String,
+        /// A longer text that means the same, to be copied or scanned.
+        token: String,
+        /// Seconds until another one is drawn.
+        expires_s: u64,
+    },
+    /// This session was linked: it belongs to this user now.
+    Joined {
+        /// The name of the user.
+        user: String,
+        /// The user.
+        id: UserId,
+        /// The fingerprint of the user key, in words.
+        words: String,
+    },
+    /// A session of the local user was added or revoked, here or at another one. Answers `\link` and `\unlink`.
     Session {
         /// Its label.
         label: String,
@@ -513,8 +531,14 @@ pub enum ErrorCode {
     Blocked,
     /// The store could not be read or written.
     Disk,
-    /// More messages wait than the outbox holds.
+    /// More messages wait than the outbox holds, or there are too many of something else.
     TooMany,
+    /// The code of a session that waits to be linked is another one.
+    CodeWrong,
+    /// The code has expired or was used.
+    CodeExpired,
+    /// This session does not hold the user key.
+    NoUserKey,
     /// The node has failed.
     Internal,
 }

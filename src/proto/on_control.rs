@@ -39,6 +39,7 @@ impl Core {
             Control::Digest(digest) => self.on_digest(peer, digest),
             Control::Want(want) => self.on_want(peer, want),
             Control::Sample(sample) => self.on_sample(peer, sample),
+            Control::LinkSession(step) => self.on_link_step(peer, step),
             Control::Explode(explode) => self.on_explode(peer, explode),
             Control::Exploded(exploded) => self.on_exploded(peer.conn, exploded),
             Control::NearbyDigest(digest) => self.on_nearby_digest(peer, digest),

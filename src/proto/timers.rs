@@ -57,6 +57,7 @@ impl Core {
             self.chat.next(),
             self.mail.next(),
             self.commands.lookups.next(),
+            self.linking.next(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -34,6 +34,13 @@ impl PipeId {
         (PipeId(conn.0 >> 1), (conn.0 & 1) as usize)
     }
 
+    /// The bytes that both ends export from TLS.
+    pub fn exporter(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&self.0.to_be_bytes());
+        bytes
+    }
+
     fn slot(self) -> usize {
         (self.0 & u64::from(u32::MAX)) as usize
     }

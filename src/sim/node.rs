@@ -210,6 +210,7 @@ impl Node {
             label: "sim".to_owned(),
             network,
             roles: self.plan.roles,
+            waits: false,
             accept: self.plan.accept,
             agent: "darknode sim".to_owned(),
             boot_nonce: self.boot_nonce(index),

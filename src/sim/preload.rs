@@ -81,5 +81,5 @@ impl Sim {
 /// A connection to a fictitious peer, which makes the core send its hello.
 fn stub_peer(addr: std::net::SocketAddr) -> Connected {
     let (session, boot) = (SessionId([0; 32]), BootId(0));
-    Connected { conn: ConnId(0), session, boot, addr, dial: None, rtt: Duration::ZERO }
+    Connected { conn: ConnId(0), session, boot, addr, exporter: [0; 32], dial: None, rtt: Duration::ZERO }
 }

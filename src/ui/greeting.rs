@@ -35,6 +35,15 @@ impl Setup {
     }
 }
 
+/// What a node says that waits to be linked.
+pub fn waiting(ready: &Ready) -> String {
+    let network = match ready.network {
+        Some(network) => format!("the closed network {network}"),
+        None => "the open network".to_owned(),
+    };
+    format!("this is a new session, {}, in {network}; it waits to be linked with yours", ready.session.short())
+}
+
 /// What kind of node this is and where: the first line, and for servers and relays those below it, with line endings.
 pub fn ready(ready: &Ready, setup: &Setup) -> (String, String) {
     let addresses: Vec<String> = useful(ready).map(ToString::to_string).collect();

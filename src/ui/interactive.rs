@@ -198,7 +198,7 @@ impl Screen for Terminal {
                 self.final_text = Some(text);
                 return Ok(());
             }
-            Event::Ready(..) | Event::Help => {}
+            Event::Ready(..) | Event::Waiting(_) | Event::Help => {}
         }
         if text.is_empty() {
             return Ok(());

@@ -28,7 +28,8 @@ const LAST_MILLISECOND: i64 = 253_402_300_799_999;
 /// The line, without its line ending, for an event that answers input line `line`.
 pub fn render(line: Option<u64>, event: Event<'_>) -> String {
     let body = match event {
-        Event::Ready(ready, _) => Body::ready(ready),
+        Event::Ready(ready, _) => Body::ready(ready, true),
+        Event::Waiting(ready) => Body::ready(ready, false),
         Event::Notice(notice) => Body::notice(notice),
         Event::Help => {
             Body::Help { macros: MACROS.iter().map(|m| Help { name: m.name, r#use: m.usage, text: m.text }).collect() }
@@ -87,8 +88,8 @@ fn texts<T: Copy>(all: &[T]) -> Vec<Text<T>> {
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Body<'a> {
     Ready {
-        user: &'a str,
-        id: Id,
+        user: Option<&'a str>,
+        id: Option<Id>,
         session: Session,
         listen: Vec<Text<std::net::SocketAddr>>,
         network: Option<Text<crate::id::NetworkId>>,
@@ -186,6 +187,16 @@ enum Body<'a> {
     Whois(Person<'a>),
     Status {
         messages: Vec<Status<'a>>,
+    },
+    Code {
+        code: &'a str,
+        token: &'a str,
+        expires_s: u64,
+    },
+    Joined {
+        user: &'a str,
+        id: Id,
+        words: &'a str,
     },
     Sessions {
         sessions: Vec<MySession<'a>>,
@@ -314,10 +325,11 @@ struct Help {
 }
 
 impl<'a> Body<'a> {
-    fn ready(ready: &'a Ready) -> Body<'a> {
+    /// A session that waits to be linked has no user.
+    fn ready(ready: &'a Ready, has_user: bool) -> Body<'a> {
         Body::Ready {
-            user: &ready.user,
-            id: Text(ready.id),
+            user: has_user.then_some(&ready.user),
+            id: has_user.then_some(Text(ready.id)),
             session: Text(ready.session),
             listen: texts(&ready.listen),
             network: ready.network.map(Text),
@@ -371,6 +383,8 @@ impl<'a> Body<'a> {
             Notice::Me(profile) => Body::Me(profile.as_ref().into()),
             Notice::Whois(profile) => Body::Whois(profile.as_ref().into()),
             Notice::Status { messages } => Body::Status { messages: messages.iter().map(Status::from).collect() },
+            Notice::Code { code, token, expires_s } => Body::Code { code, token, expires_s: *expires_s },
+            Notice::Joined { user, id, words } => Body::Joined { user, id: Text(*id), words },
             Notice::Sessions { sessions } => {
                 Body::Sessions { sessions: sessions.iter().map(MySession::from).collect() }
             }

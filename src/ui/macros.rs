@@ -4,6 +4,7 @@
 //! the macro, because names may contain spaces; it may stand in quotes, which no name contains. Whether the number at the end of `\history John 5` belongs to the name or is N
 //! depends on who is known, so the node decides.
 
+use crate::identity::invitation::{self, BadCode, BadToken, Invitation};
 use crate::identity::place::{BadTarget, Place, Target, parse_port};
 use crate::proto::event::Command;
 use crate::proto::notice::ErrorCode;
@@ -52,6 +53,7 @@ pub const MACROS: &[Macro] = &[
     entry("whois", r"\whois USER", "shows the fingerprint and address of USER"),
     entry("verify", r"\verify USER", "marks the fingerprint of USER as verified"),
     entry("sessions", r"\sessions", "lists my sessions"),
+    entry("link", r"\link CODE", "links a new session of mine; `darknode link` on its machine shows CODE"),
     entry("unlink", r"\unlink LABEL", "revokes a session of mine, by its label or the start of its id"),
     entry("status", r"\status [USER]", "shows where my messages are"),
     entry("history", r"\history [USER] [N]", "shows past messages"),
@@ -160,6 +162,7 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
         "whois" => Command::Whois { user: user()? },
         "verify" => Command::Verify { user: user()? },
         "status" => Command::Status { user: user().ok() },
+        "link" => Command::Link { invitation: invitation(entry, arguments)? },
         "cancel" => Command::Cancel { message: user()? },
         "prune" if arguments.is_empty() => Command::Prune { keep: PRUNE },
         "prune" => Command::Prune { keep: arguments.parse().map_err(|_| bad_argument(entry, "N must be a number"))? },
@@ -189,6 +192,23 @@ fn ping(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
         (Target::Place(place), None) => Ok(Typed::Ping(place)),
         (Target::Place(place), Some(port)) => Ok(Typed::Ping(Place { port, ..place })),
     }
+}
+
+/// CODE: a token, or three words.
+fn invitation(entry: &Macro, arguments: &str) -> Result<Invitation, InputError> {
+    let typed = required(entry, arguments)?;
+    if typed.starts_with(invitation::SCHEME) {
+        return typed.parse().map(Invitation::Token).map_err(|why: BadToken| bad_argument(entry, &why.to_string()));
+    }
+    typed.parse().map(Invitation::Code).map_err(|why| match &why {
+        BadCode::Count(_) => bad_argument(entry, &why.to_string()),
+        BadCode::Unknown(word) => {
+            let word = truncated(word);
+            let near = |known: &&&str| strsim::damerau_levenshtein(&word, known);
+            let nearest = invitation::word_list().iter().min_by_key(near).copied().unwrap_or_default();
+            bad_argument(entry, &format!("{word} is not one of the words; did you mean {nearest}?"))
+        }
+    })
 }
 
 fn requests(entry: &Macro, arguments: &str) -> Result<Command, InputError> {
@@ -336,6 +356,10 @@ mod tests {
                 r"\history John Smith  5",
                 Command::History { user: "John Smith  5".into(), n: 20, numbered: Some(("John Smith".into(), 5)) },
             ),
+            (
+                r"\link Zoo-abandon able",
+                Command::Link { invitation: Invitation::Code("zoo abandon able".parse().expect("words")) },
+            ),
             (r"\cancel abc", Command::Cancel { message: "abc".into() }),
             (r"\prune", Command::Prune { keep: 100 }),
             (r"\prune 7", Command::Prune { keep: 7 }),
@@ -357,6 +381,7 @@ mod tests {
                 .usage
                 .replace("HOST", "192.0.2.1")
                 .replace("[PORT]", "5")
+                .replace("CODE", "zoo zoo zoo")
                 .replace("[N]", "5")
                 .replace("[accept USER | dismiss USER]", "accept USER");
             assert!(parse(&line).is_ok(), "{line}");
@@ -386,6 +411,9 @@ mod tests {
             r"\prune many",
             r"\sessions now",
             r"\unlink",
+            r"\link",
+            r"\link zoo zoo",
+            r"\link darklink:zoo",
             r"\requests accept",
             r"\requests forget bob",
         ] {
@@ -396,5 +424,7 @@ mod tests {
         }
         assert_eq!(code(r"\ping bob!"), ErrorCode::BadAddress);
         assert!(parse(r"\chat").expect_err("refused").message.contains(r"\chat USER"));
+        let error = parse(r"\link zoo abandn able").expect_err("refused");
+        assert!(error.message.contains("abandn is not one of the words; did you mean abandon?"), "{}", error.message);
     }
 }

@@ -15,6 +15,7 @@ pub mod interactive;
 pub mod json;
 pub mod limiter;
 pub mod lines;
+pub mod link;
 pub mod log;
 pub mod macros;
 pub mod plain;
@@ -25,8 +26,9 @@ pub mod sim;
 pub mod wrap;
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::config::{Config, Interface};
 use crate::handle::{Handle, Ready};
@@ -41,6 +43,8 @@ use session::{Ending, Session};
 pub enum Event<'a> {
     /// The node accepts connections.
     Ready(&'a Ready, &'a Setup),
+    /// The node accepts connections, and waits to be linked.
+    Waiting(&'a Ready),
     /// A notice of the node or of this interface.
     Notice(&'a Notice),
     /// The table of macros.
@@ -69,9 +73,8 @@ pub trait Screen {
     fn waits_for_store(&self) -> bool;
 }
 
-/// Runs the interface that `config` selects until it or the node ends.
-pub async fn run(config: &Config, handle: Handle) -> Exit {
-    let stop = signals::watch();
+/// Runs the interface that `config` selects until it or the node ends. `stop` asks it to end ([`signals::watch`]).
+pub async fn run(config: &Config, handle: Handle, stop: Arc<Notify>) -> Exit {
     let (printed_to, printed) = mpsc::unbounded_channel();
     if config.interface == Interface::Interactive
         && let Ok((screen, lines)) = interactive::open(printed_to.clone())
@@ -81,11 +84,14 @@ pub async fn run(config: &Config, handle: Handle) -> Exit {
         interactive::restore_terminal();
         return exit(ending);
     }
-    let render =
-        if config.interface == Interface::Json { Render::Json } else { Render::Plain(plain::Style::of_stdout()) };
-    let screen = Lines::new(io::stdout(), render, printed_to);
+    let screen = Lines::new(io::stdout(), render(config), printed_to);
     let session = Session::new(handle, screen, input::stdin(), printed, stop);
     exit(session.setup(Setup::of(config)).headless(config.headless).run().await)
+}
+
+/// The form of lines on standard output.
+fn render(config: &Config) -> Render {
+    if config.interface == Interface::Json { Render::Json } else { Render::Plain(plain::Style::of_stdout()) }
 }
 
 /// Prints on standard output. Errors are ignored: the reader may have closed it.

@@ -110,6 +110,7 @@ pub fn render(style: Style, event: Event<'_>) -> String {
             let (first, below) = greeting::ready(ready, setup);
             style.event(&first) + &below
         }
+        Event::Waiting(ready) => style.event(&greeting::waiting(ready)),
         Event::Notice(notice) => notice_text(style, notice),
         Event::Help => MACROS.iter().fold(String::new(), |text, m| text + &format!("{:<20} {}\n", m.usage, m.text)),
         Event::Stopped => style.event("stopped"),
@@ -132,6 +133,7 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::Sessions { sessions } => own_sessions(style, sessions, &Local),
         Notice::History { with, messages } => history(style, with, messages),
         Notice::Requests { users, is_answer: true } => requests(style, users),
+        Notice::Code { code, token, expires_s } => code_text(style, code, token, *expires_s),
         Notice::Warning { message, .. } => style.problem(&format!("warning: {message}")),
         Notice::Error { message, .. } => style.problem(message),
         other => style.event(&sentence(other)),
@@ -204,10 +206,14 @@ fn sentence(notice: &Notice) -> String {
             format!("{} is no longer a session of yours", quoted(label))
         }
         Notice::Done { what } => format!("done: {what}"),
+        Notice::Joined { user, words, .. } => {
+            format!("this is a session of {} now, whose fingerprint is: {words}", quoted(user))
+        }
         Notice::Chat { .. }
         | Notice::Queued { .. }
         | Notice::State { .. }
         | Notice::Message(_)
+        | Notice::Code { .. }
         | Notice::Users { .. }
         | Notice::Me(_)
         | Notice::Whois(_)
@@ -372,6 +378,15 @@ fn profile_text(style: Style, profile: &Profile) -> String {
 /// Whether a contact address has a network address that is not of the machine itself.
 fn leads_to_other_machines(address: &str) -> bool {
     address.parse().is_ok_and(|address: ContactAddress| address.addrs.iter().any(|addr| !addr.ip().is_loopback()))
+}
+
+/// What has to be typed on the other machine.
+fn code_text(style: Style, code: &str, token: &str, expires_s: u64) -> String {
+    let line = |text: &str| style.rows(&format!("    {text}"), BELOW_ITEM);
+    style.event(&format!(r"type this on your other machine within {expires_s} seconds: \link {code}"))
+        + &line("or copy or scan this, which also works across networks; earlier codes are no longer valid")
+        + &line(&format!(r"\link {token}"))
+        + &qr::render(token).unwrap_or_default()
 }
 
 fn statuses(style: Style, messages: &[StatusView]) -> String {

@@ -266,6 +266,8 @@ impl<S: Screen> Session<S> {
                     self.on_answer(line, &notice);
                 }
             }
+            // Only a node that waits to be linked says it, and no session runs there.
+            NodeMessage::Adopted(_) => {}
             NodeMessage::Stopped => {
                 self.show(None, Event::Stopped);
                 return Some(Ending::Stopped);

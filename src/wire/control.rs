@@ -2,6 +2,7 @@
 
 use super::addr::Addr;
 use super::codec::{Field, Fixed, List, Text, kinds, record};
+use super::link::LinkSession;
 use super::record::Signed;
 use crate::id::UserId;
 
@@ -12,7 +13,7 @@ pub const MAX_BATCH: usize = 64;
 pub type Batch = List<Control, MAX_BATCH>;
 
 kinds! {
-    /// A message of the control stream. Numbers 11 and 14 to 17 are reserved (`docs/protocol.md`).
+    /// A message of the control stream. Numbers 14 to 17 are reserved (`docs/protocol.md`).
     pub enum Control {
         /// The first message in each direction.
         1 => Hello(Hello),
@@ -34,6 +35,8 @@ kinds! {
         9 => Want(Want),
         /// Random members of a closed network.
         10 => Sample(Sample),
+        /// A step of linking a session.
+        11 => LinkSession(LinkSession),
         /// The flood of `\explode`.
         12 => Explode(Explode),
         /// The answer to [`Explode`].
@@ -62,9 +65,15 @@ record! {
         4 => known_seq: Option<u64>,
         /// The program and its version, for display.
         5 => agent: Text<64>,
-        /// Bits for features beyond this version; none if absent. This version sets no bits and ignores them.
+        /// Bits of [`features`]; none if absent.
         6 => features: Option<u64>,
     }
+}
+
+/// Bits of [`Hello::features`]. Others are ignored.
+pub mod features {
+    /// The session belongs to nobody yet and waits to be linked ([`LinkSession`](crate::wire::link::LinkSession)).
+    pub const WAITS: u64 = 16;
 }
 
 record! {

@@ -10,6 +10,7 @@ pub mod content;
 pub mod control;
 pub mod envelope;
 pub mod frame;
+pub mod link;
 pub mod proof;
 mod read;
 pub mod record;

@@ -22,6 +22,8 @@ pub(super) const NUMBER: usize = 9;
 
 /// The maximum number of sessions on one roster.
 pub const MAX_SESSIONS: usize = 16;
+/// The longest label of a session, in bytes.
+pub const MAX_LABEL: usize = 64;
 /// The maximum number of revoked sessions on one roster.
 pub const MAX_REVOKED: usize = 32;
 /// The longest roster that this version writes, in bytes: the longest name, 16 sessions with the longest labels, 32 revoked
@@ -30,7 +32,7 @@ pub const LONGEST_ROSTER: usize = 1
     + (1 + ID)
     + (1 + 2 + 128)
     + (1 + NUMBER)
-    + (1 + 1 + MAX_SESSIONS * (1 + 1 + ID + 1 + 2 + 64))
+    + (1 + 1 + MAX_SESSIONS * (1 + 1 + ID + 1 + 2 + MAX_LABEL))
     + (1 + 2 + MAX_REVOKED * ID);
 /// The longest key card that this version writes, in bytes: three prekeys.
 pub const LONGEST_CARD: usize = 1 + 2 * (1 + ID) + (1 + NUMBER) + (1 + 1 + 3 * (1 + 1 + 9 + 1 + ID));
@@ -65,7 +67,7 @@ record! {
         /// The session.
         0 => id: SessionId,
         /// A label for people, such as the host name. It may be empty.
-        1 => label: Text<64>,
+        1 => label: Text<MAX_LABEL>,
     }
 }
 

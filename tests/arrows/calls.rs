@@ -19,9 +19,10 @@ const CALLS: Table = &[
     ("chat", &["people", "peers", "mail", "near"]),
     ("mail", &["near"]),
     ("commands", &["people", "peers", "search", "chat"]),
+    ("linking", &["people", "peers", "search"]),
     ("timers", &["people", "peers", "presence", "relays", "search", "chat", "mail", "commands"]),
-    ("on_control", &["peers", "presence", "search"]),
-    ("proto", &["people", "peers", "presence", "search", "chat", "commands", "timers", "on_control"]),
+    ("on_control", &["peers", "presence", "search", "linking"]),
+    ("proto", &["people", "peers", "presence", "search", "chat", "commands", "linking", "timers", "on_control"]),
 ];
 
 /// Whose state a module reads, beside that of [`CONTEXT`].
@@ -34,7 +35,7 @@ const READS: Table = &[
     ("search", &["presence"]),
     ("chat", &["presence", "relays", "mail"]),
     ("commands", &["presence", "chat"]),
-    ("timers", &["presence", "relays", "search", "chat", "mail", "commands"]),
+    ("timers", &["presence", "relays", "search", "chat", "mail", "commands", "linking"]),
     ("near", &["presence", "relays"]),
 ];
 
@@ -47,7 +48,8 @@ const CHANGES: Table = &[
     ("relays", &["presence"]),
     ("search", &["people", "peers", "commands"]),
     ("chat", &["people", "peers", "mail"]),
-    ("commands", &["people", "peers", "chat"]),
+    ("commands", &["people", "peers", "chat", "linking"]),
+    ("linking", &["people", "peers"]),
     ("timers", &["relays", "search"]),
 ];
 

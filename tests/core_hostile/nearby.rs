@@ -64,7 +64,15 @@ fn a_peer_connected_by_another_address_than_the_announced_one_is_shown_as_nearby
         _ => None,
     });
     let (conn, session, rtt) = (ConnId(77), bob.session_id(), Duration::from_millis(1));
-    alice.feed(Input::Connected(Connected { conn, session, boot: CLAIMED, addr: address(2), dial, rtt }));
+    alice.feed(Input::Connected(Connected {
+        conn,
+        session,
+        boot: CLAIMED,
+        addr: address(2),
+        exporter: [0; 32],
+        dial,
+        rtt,
+    }));
     alice.feed(Input::Closed { conn, reason: None });
     alice.feed(Input::Sighted { boot: CLAIMED, addr: address(2) });
     assert!(alice.notices().any(|notice| matches!(notice, Notice::Nearby { .. })));

@@ -74,6 +74,7 @@ impl Victim {
             label: "laptop".to_owned(),
             network: NetworkId::OPEN,
             roles,
+            waits: false,
             accept,
             agent: "darknode test".to_owned(),
             boot_nonce: [1; 16],
@@ -136,7 +137,7 @@ impl Victim {
         self.conns += 1;
         let conn = ConnId(self.conns);
         let rtt = Duration::from_millis(1);
-        self.feed(Input::Connected(Connected { conn, session, boot, addr, dial: None, rtt }));
+        self.feed(Input::Connected(Connected { conn, session, boot, addr, exporter: [0; 32], dial: None, rtt }));
         conn
     }
 
@@ -166,7 +167,7 @@ impl Victim {
         self.conns += 1;
         let (conn, session, boot) = (ConnId(self.conns), person.session_id(), person.boot());
         let rtt = Duration::from_millis(1);
-        self.feed(Input::Connected(Connected { conn, session, boot, addr, dial: Some(dial), rtt }));
+        self.feed(Input::Connected(Connected { conn, session, boot, addr, exporter: [0; 32], dial: Some(dial), rtt }));
         self.say(conn, Control::Hello(Hello { declaration: person.declaration_at_boot(1), ..person.hello() }));
     }
 

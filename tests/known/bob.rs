@@ -23,6 +23,7 @@ pub fn program() -> Core {
         label: "laptop".to_owned(),
         network: NetworkId::OPEN,
         roles: 0,
+        waits: false,
         accept: Accept::Auto,
         agent: "darknode test".to_owned(),
         boot_nonce: [0x11; 16],

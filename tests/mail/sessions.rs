@@ -49,7 +49,7 @@ impl Chain {
         let (author, relay, conn) = (Person::new(7, "carol"), self.relays[0], ConnId(u64::MAX));
         if n == 0 {
             let (session, addr, rtt) = (author.session_id(), ([192, 0, 2, 9], 9).into(), Duration::from_millis(1));
-            let connected = Connected { conn, session, boot: BootId(99), addr, dial: None, rtt };
+            let connected = Connected { conn, session, boot: BootId(99), addr, exporter: [0; 32], dial: None, rtt };
             self.sim.feed(relay, Input::Connected(connected));
             self.sim.feed(relay, Input::Control { conn, batch: vec![Control::Hello(author.hello())] });
         }

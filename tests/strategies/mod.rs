@@ -12,6 +12,7 @@ use darknode::wire::control::{
     SessionWant, UserSummary, UserWant, Want,
 };
 use darknode::wire::envelope::{Envelope, Wrap};
+use darknode::wire::link::LinkSession;
 use darknode::wire::proof::Proof;
 use darknode::wire::record::{Declaration, KeyCard, LinkEntry, LinkList, Prekey, Roster, RosterSession, Signed};
 use darknode::wire::{Bytes, Fixed, List, Text};
@@ -227,6 +228,12 @@ fn nearby_node() -> impl Strategy<Value = NearbyNode> {
     (signed(), signed()).prop_map(|(roster, declaration)| NearbyNode { roster, declaration })
 }
 
+fn link_session() -> impl Strategy<Value = LinkSession> {
+    (any::<u8>(), option::of(fixed()), option::of(fixed()), option::of(bytes(2000)), option::of(any::<u8>())).prop_map(
+        |(step, share, confirmation, sealed, reason)| LinkSession { step, share, confirmation, sealed, reason },
+    )
+}
+
 pub fn batch() -> impl Strategy<Value = Batch> {
     let message = prop_oneof![
         hello().prop_map(Control::Hello),
@@ -239,6 +246,7 @@ pub fn batch() -> impl Strategy<Value = Batch> {
         digest().prop_map(Control::Digest),
         want().prop_map(Control::Want),
         sample().prop_map(Control::Sample),
+        link_session().prop_map(Control::LinkSession),
         explode().prop_map(Control::Explode),
         exploded().prop_map(Control::Exploded),
         list(any::<u64>(), 20).prop_map(|marks| Control::NearbyDigest(NearbyDigest { marks })),

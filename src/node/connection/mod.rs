@@ -274,6 +274,7 @@ impl NewConnection {
             session: self.proved.session,
             boot: self.proved.boot,
             addr: canonical(self.conn.remote_address()),
+            exporter: crate::node::tls::link_exporter(&self.conn),
             dial: self.dial,
             rtt: self.conn.rtt(),
         };

@@ -96,6 +96,15 @@ fn new_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Removes a file, if it exists, for good.
+pub fn remove(dir: &Path, file: &str) -> Result<(), HomeError> {
+    let path = dir.join(file);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(HomeError::writing(&path, error)),
+        _ => sync(dir),
+    }
+}
+
 /// Removes the temporary files that interrupted writes may have left.
 pub fn remove_leftovers(dir: &Path, files: &[&str]) {
     for file in files {

@@ -62,6 +62,17 @@ pub enum HomeError {
         /// The name that was asked for.
         asked: Name,
     },
+    /// The directory belongs to somebody already.
+    #[error(
+        "{} belongs to {owner}; start it with -u {owner}, or take an empty --data-dir for another session",
+        .dir.display(), owner = .owner.as_str()
+    )]
+    Owned {
+        /// The data directory.
+        dir: PathBuf,
+        /// The owner's name.
+        owner: Name,
+    },
     /// The directory belongs to a closed network. `closed`: the node was started with another network's key.
     #[error(
         "{dir} belongs to a closed network{}; start with its --network-key, or take another --data-dir",
@@ -124,6 +135,9 @@ pub enum HomeError {
     /// A user key already exists.
     #[error("{path} already exists; to restore from recovery words, take an empty --data-dir", path = .0.display())]
     KeyExists(PathBuf),
+    /// There are keys without an owner, where there should be none.
+    #[error("{} holds keys already; take an empty --data-dir", .0.display())]
+    HasKeys(PathBuf),
     /// The recovery words are those of another user.
     #[error("these are not the words of {}, who owns {}; take an empty --data-dir", .owner.as_str(), .dir.display())]
     WrongWords {

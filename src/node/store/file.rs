@@ -47,6 +47,11 @@ impl StoreFile {
         StoreFile { path: dir.join(NAME), dir: dir.to_owned() }
     }
 
+    /// No file: SQLite keeps the store in memory.
+    pub fn in_memory() -> StoreFile {
+        StoreFile { path: ":memory:".into(), dir: PathBuf::new() }
+    }
+
     /// Checks the header without changing anything.
     pub fn inspect(&self) -> Result<Header, StoreError> {
         let mut header = Vec::new();

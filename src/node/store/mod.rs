@@ -207,17 +207,63 @@ impl Store {
         Ok(Store { set_aside: Some(aside), ..store })
     }
 
-    fn read(file: &StoreFile, me: &Me, options: &Options) -> Result<Store, StoreError> {
-        file.claim()?;
-        let mut conn = schema::connect(&file.path).map_err(|e| file.error(e))?;
-        match schema::version(&conn).map_err(|e| file.error(e))? {
-            None => return Err(file.foreign()),
-            Some(version) if version > schema::VERSION => return Err(file.newer(version)),
-            // The previous process may have ended because of a disk failure.
-            Some(version) => {
-                file.rewrite_log().and_then(|()| schema::adopt(&mut conn, version)).map_err(|e| file.error(e))?;
+    /// A store that is forgotten when it ends.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn in_memory(me: &Me) -> Result<Store, StoreError> {
+        let file = StoreFile::in_memory();
+        let conn = schema::connect(&file.path).map_err(|e| file.error(e))?;
+        Store::load(file, conn, 0, me, &Options::default())
+    }
+
+    /// Creates the store of a linked session in a data directory without one, and commits these changes in it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn create(dir: &Path, me: Me, ops: Vec<Op>) -> Result<(), StoreError> {
+        let store = Store::open(dir, me)?;
+        let unusable = |why: String| StoreError::Unusable { path: StoreFile::of(dir).path, why };
+        let last = Ticket(ops.len() as u64);
+        let (report, reports) = mpsc::channel();
+        let tell = move |event| drop(report.send(event));
+        let (jobs, thread) = store.start(Moment::default, tell).map_err(|error| unusable(error.to_string()))?;
+        let numbered = (1..).map(Ticket).zip(ops).map(|(ticket, op)| Job::Op { ticket, op });
+        numbered.chain([Job::Stop]).for_each(|job| drop(jobs.send(job)));
+        thread.join().map_err(|_| unusable("internal error".to_owned()))?;
+        let mut failed = None;
+        for event in reports {
+            match event {
+                Event::Stored { through } if through == last => return Ok(()),
+                Event::Failed { error, .. } => failed = Some(error),
+                _ => {}
             }
         }
+        Err(unusable(failed.unwrap_or_else(|| "internal error".to_owned())))
+    }
+
+    fn read(file: &StoreFile, me: &Me, options: &Options) -> Result<Store, StoreError> {
+        file.claim()?;
+        let conn = schema::connect(&file.path).map_err(|e| file.error(e))?;
+        let version = match schema::version(&conn).map_err(|e| file.error(e))? {
+            None => return Err(file.foreign()),
+            Some(version) if version > schema::VERSION => return Err(file.newer(version)),
+            Some(version) => version,
+        };
+        // The previous process may have ended because of a disk failure.
+        file.rewrite_log().map_err(|e| file.error(e))?;
+        Store::load(file.clone(), conn, version, me, options)
+    }
+
+    /// Brings a store of this version up to date and reads it.
+    fn load(
+        file: StoreFile,
+        mut conn: Connection,
+        version: i32,
+        me: &Me,
+        options: &Options,
+    ) -> Result<Store, StoreError> {
+        schema::adopt(&mut conn, version).map_err(|e| file.error(e))?;
         if file.is_suspect() {
             if !schema::is_whole(&conn).map_err(|e| file.error(e))? {
                 return Err(StoreError::Damaged { path: file.path.clone() });
@@ -232,7 +278,7 @@ impl Store {
             learn().map_err(|e| file.error(e))?;
         }
         options.impose(&conn).map_err(|e| file.error(e))?;
-        let (file, me, options) = (file.clone(), me.clone(), options.clone());
+        let (me, options) = (me.clone(), options.clone());
         Ok(Store { memory, alive, printed, set_aside: None, conn, file, me, options })
     }
 

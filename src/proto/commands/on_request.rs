@@ -55,6 +55,10 @@ impl Core {
             Command::Status { user } => self.query_status(line, user.as_deref()),
             Command::History { user, n, numbered } => self.query_history(line, &user, n, numbered),
             Command::Cancel { message } => self.cancel(line, &message),
+            Command::Link { invitation } => {
+                self.linking.requested = Some((line, invitation));
+                Ok(())
+            }
             Command::Prune { keep } => self.prune_sessions(line, keep),
             Command::Quit => self.quit(),
         }

@@ -34,6 +34,10 @@ pub struct Neighbour {
     pub boot: BootId,
     /// The address of the other end.
     pub addr: SocketAddr,
+    /// Bytes that only the two ends of the connection know.
+    pub exporter: [u8; 32],
+    /// Its hello says that it waits to be linked.
+    pub waits: bool,
     /// This node dialled.
     pub dialled: bool,
     /// When the connection was made.
@@ -223,13 +227,18 @@ impl Connections {
 
     /// Makes a connection the active one of its session, once both hellos have been read. Returns the connections to
     /// close for it.
-    pub fn set_up(&mut self, conn: ConnId, user: UserId) -> Vec<ConnId> {
+    pub fn set_up(&mut self, conn: ConnId, user: UserId, waits: bool) -> Vec<ConnId> {
         let Some(neighbour) = self.conns.get_mut(&conn) else { return Vec::new() };
-        neighbour.user = Some(user);
+        (neighbour.user, neighbour.waits) = (Some(user), waits);
         let (session, replaces) = (neighbour.session, std::mem::take(&mut neighbour.replaces));
         self.set_active(session, Some((conn, user)));
         self.clear_deadline(&conn);
         replaces
+    }
+
+    /// Whether a session is connected and waits to be linked.
+    pub fn waits(&self, session: &SessionId) -> bool {
+        self.up(session).and_then(|conn| self.get(&conn)).is_some_and(|neighbour| neighbour.waits)
     }
 
     /// Sets or clears the active connection of a session.

@@ -18,6 +18,8 @@ pub enum Purpose {
     Bootstrap,
     /// A member is expected there who would become a random neighbour.
     Random(SessionId),
+    /// A session that waits to be linked, or was linked just now, is expected there.
+    Link,
     /// `\ping`, with the number of its line and the user who must answer, if any.
     Ping { line: Option<u64>, expected: Option<UserId> },
 }
@@ -34,6 +36,8 @@ pub struct Dial {
 /// All outstanding dials.
 #[derive(Debug, Default)]
 pub struct Dials {
+    /// A node of another network answered where a session to be linked was expected.
+    pub link_met_stranger: bool,
     next: u64,
     /// Each with the moment it began.
     open: BTreeMap<DialId, (Moment, Dial)>,
@@ -43,7 +47,7 @@ impl Dials {
     /// Whether a dial may start: there are not too many, and none to the same address is outstanding. Dials that a
     /// person requested always start. Dials to announced addresses leave room for other dials and for each other.
     pub fn allows(&self, dial: &Dial, now: Moment) -> bool {
-        let asked_for = matches!(dial.purpose, Purpose::Ping { .. });
+        let asked_for = matches!(dial.purpose, Purpose::Ping { .. } | Purpose::Link);
         let refused =
             || self.is_on_its_way(dial, now) || self.open.len() >= MAX_DIALS || self.exceeds_sighting_quota(dial);
         asked_for || !refused()

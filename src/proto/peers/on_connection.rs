@@ -16,7 +16,8 @@ use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::peers::joining::Obstacle;
 use crate::proto::persist::Provenance;
 use crate::time::Moment;
-use crate::wire::control::{Control, Hello, KnownUser, RequestUserList};
+use crate::wire::control::{Control, Hello, KnownUser, RequestUserList, features};
+use crate::wire::link::WAITING_NAME;
 use crate::wire::record::{Declaration, KeyCard, Roster};
 
 /// The verified records of a hello.
@@ -56,6 +57,8 @@ impl Core {
             session: new.session,
             boot: new.boot,
             addr: new.addr,
+            exporter: new.exporter,
+            waits: false,
             dialled: new.dial.is_some(),
             since: self.cx.now.moment,
             user: None,
@@ -127,7 +130,9 @@ impl Core {
             self.people.sessions.add_address(&session, addr, Provenance::Lan, self.cx.now.moment);
         }
         self.people.save_session(&mut self.cx, &session);
-        let replaced = self.peers.connections.set_up(conn, user);
+        let is_nobody = self.people.users.name(&user).is_some_and(|name| name.as_str() == WAITING_NAME);
+        let waits = is_nobody && hello.features.unwrap_or_default() & features::WAITS != 0;
+        let replaced = self.peers.connections.set_up(conn, user, waits);
         self.check_known_seq(conn, hello.known_seq);
         self.name_declared(&session, None);
         self.on_session_up(Peer { conn, session, user });

@@ -35,7 +35,7 @@ impl Core {
     fn is_proven(&self, dial: &Dial) -> bool {
         let ip = dial.addr.ip();
         match &dial.purpose {
-            Purpose::Ping { .. } | Purpose::Bootstrap | Purpose::Sighting(_) => true,
+            Purpose::Ping { .. } | Purpose::Bootstrap | Purpose::Link | Purpose::Sighting(_) => true,
             Purpose::Seek(session) | Purpose::Random(session) => {
                 ip.is_loopback()
                     || self.people.myself.addrs.iter().any(|own| own.ip() == ip)
@@ -68,6 +68,7 @@ impl Core {
                 self.review_soon();
             }
             Purpose::Bootstrap => self.peers.joining.hindered(&dial.addr, obstacle_of(&failure)),
+            Purpose::Link => self.peers.dials.link_met_stranger |= failure == DialFailure::Stranger,
             Purpose::Seek(_) | Purpose::Random(_) => {}
         }
     }

@@ -23,7 +23,7 @@ use crate::time::Now;
 use crate::wire::addr::Addr;
 use crate::wire::codec::{Fixed, List, Text};
 use crate::wire::control::short;
-use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser, ShortId};
+use crate::wire::control::{Control, Declare, DeliverKnownList, Hello, KnownUser, ShortId, features};
 use crate::wire::record::{Declaration, KeyCard, LinkList};
 
 /// Entries per page of a link list.
@@ -235,7 +235,7 @@ impl Core {
             observed: Addr(observed),
             known_seq: self.people.sessions.seq(session),
             agent: Text(self.cx.config.agent.clone()),
-            features: None,
+            features: self.cx.config.waits.then_some(features::WAITS),
         };
         self.cx.send(conn, Control::Hello(hello));
     }

@@ -145,6 +145,13 @@ impl Core {
         }
     }
 
+    /// Admits a new session of the local user, which answers an input line. Requires the user key, and room on the roster.
+    pub(in crate::proto) fn admit_session(&mut self, id: SessionId, label: String, line: Option<u64>) {
+        let mut entries = Entries::of(&self.people.myself.roster);
+        entries.sessions.push(RosterSession { id, label: Text(label) });
+        self.sign_roster(entries, line);
+    }
+
     /// Revokes another session of the local user, which answers an input line. Requires the user key.
     pub(in crate::proto) fn revoke_session(&mut self, session: SessionId, line: Option<u64>) {
         let entries = Entries::of(&self.people.myself.roster).without(session);

@@ -67,6 +67,13 @@ impl Core {
         self.cx.send(peer.conn, Control::RequestPing(request));
     }
 
+    /// Asks the own servers for a user who is not linked.
+    pub(in crate::proto) fn ask_servers_for(&mut self, target: &UserId) {
+        for peer in self.my_servers() {
+            self.ask_for_ping(peer, *target);
+        }
+    }
+
     /// Asks a few random members of a closed network, where any member may know where a user is, for what they hold about
     /// all missing users, in one message each.
     pub(in crate::proto) fn ask_members_about(&mut self, missing: &[UserId]) {

@@ -107,6 +107,7 @@ impl Sim {
                 session: self.nodes[from].session,
                 boot: self.nodes[from].boot(from),
                 addr: self.nodes[from].addr,
+                exporter: pipe.exporter(),
                 dial: (end == 0).then_some(dial),
                 rtt: self.settings.delay.0 * 2,
             };

@@ -70,6 +70,8 @@ impl Sim {
             }
             Output::Notice { line, notice } => self.record_notice(index, line, notice),
             Output::Query { .. } => {}
+            // No node of the simulator waits to be linked.
+            Output::Adopted(_) => {}
             Output::Stop => {
                 self.transmit(index, framer.take_all());
                 self.switch_off(index);

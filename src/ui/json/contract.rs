@@ -56,6 +56,9 @@ fn error_codes() -> Vec<ErrorCode> {
         Blocked,
         Disk,
         TooMany,
+        CodeWrong,
+        CodeExpired,
+        NoUserKey,
         Internal,
     })
 }
@@ -102,6 +105,8 @@ fn notices() -> Vec<Notice> {
         Whois: Notice::Whois(Box::new(profile(None, Drops::new()))),
         Status: Notice::Status { messages: vec![status()] },
         Sessions: Notice::Sessions { sessions: own_sessions() },
+        Code: Notice::Code { code: bob(), token: bob(), expires_s: 120 },
+        Joined: Notice::Joined { user: user(), id, words: bob() },
         Session: Notice::Session { label: bob(), session, state: SessionChange::Linked },
         History: Notice::History { with: user(), messages: vec![view("hi")] },
         Done: Notice::Done { what: "pruned".to_owned() },
@@ -220,6 +225,7 @@ fn printed() -> Vec<Value> {
     // Every kind of event, like the variants of `Notice`.
     let kinds = all_of!(Event {
         Ready: Event::Ready(&open, &setup),
+        Waiting: Event::Waiting(&open),
         Notice: Event::Notice(&notices[0]),
         Help: Event::Help,
         Stopped: Event::Stopped
@@ -349,7 +355,7 @@ fn the_page_names_every_code_and_no_others() {
 #[test]
 fn codes_keep_their_spelling() {
     let errors = "unknown-macro unknown-user ambiguous-user bad-name bad-address bad-argument no-conversation text-too-long \
-        unreachable blocked disk too-many internal";
+        unreachable blocked disk too-many code-wrong code-expired no-user-key internal";
     let warnings =
         "name-clash cloned-key roster-fork unlisted no-key custody-refused disk multicast bootstrap left-out";
     assert_eq!(error_codes().into_iter().map(error_code).collect::<Vec<_>>().join(" "), errors);

@@ -80,6 +80,9 @@ pub fn error_code(code: ErrorCode) -> &'static str {
         ErrorCode::Blocked => "blocked",
         ErrorCode::Disk => "disk",
         ErrorCode::TooMany => "too-many",
+        ErrorCode::CodeWrong => "code-wrong",
+        ErrorCode::CodeExpired => "code-expired",
+        ErrorCode::NoUserKey => "no-user-key",
         ErrorCode::Internal => "internal",
     }
 }

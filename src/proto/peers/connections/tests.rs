@@ -10,6 +10,8 @@ fn neighbour(session: SessionId, boot: u64, dialled: bool, since: Moment) -> Nei
         session,
         boot: BootId(boot),
         addr,
+        exporter: [0; 32],
+        waits: false,
         dialled,
         since,
         user: None,
@@ -31,7 +33,7 @@ fn admit_and_set_up(connections: &mut Connections, conn: u64, new: Neighbour) ->
     match connections.admit(ConnId(conn), new) {
         Verdict::Duplicate => vec![conn],
         Verdict::Keep(mut closed) => {
-            closed.extend(connections.set_up(ConnId(conn), UserId([3; 32])));
+            closed.extend(connections.set_up(ConnId(conn), UserId([3; 32]), false));
             closed.iter().for_each(|id| {
                 connections.remove(id);
             });
@@ -61,7 +63,7 @@ fn a_redial_by_the_other_side_replaces_a_connection_that_only_this_side_holds() 
     low.admit(ConnId(1), neighbour(HIGH, 7, true, Moment(0)));
     let later = Moment(0) + CROSSING + Duration::from_secs(1);
     assert_eq!(low.admit(ConnId(2), neighbour(HIGH, 7, false, later)), Verdict::Keep(Vec::new()));
-    assert_eq!(low.set_up(ConnId(2), UserId([3; 32])), [ConnId(1)], "once the other side has it too");
+    assert_eq!(low.set_up(ConnId(2), UserId([3; 32]), false), [ConnId(1)], "once the other side has it too");
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn a_connection_with_an_unanswered_probe_is_replaced_by_one_that_has_just_answer
 fn a_peer_with_an_unanswered_probe_is_redialled_ever_less_often_and_never_closed_for_it() {
     let mut high = Connections::new(HIGH);
     high.admit(ConnId(1), neighbour(LOW, 7, true, Moment(0)));
-    high.set_up(ConnId(1), UserId([3; 32]));
+    high.set_up(ConnId(1), UserId([3; 32]), false);
     high.probe(&ConnId(1), Moment(0));
     assert!(!high.is_unresponsive(&BootId(7)));
     let dials: Vec<u64> = (0..10_000).filter(|now| !high.due_redials(Moment(*now)).is_empty()).collect();

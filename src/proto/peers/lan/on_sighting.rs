@@ -108,7 +108,8 @@ impl Core {
     /// Shows a user as nearby unless they are linked or blocked.
     pub(in crate::proto) fn show_as_nearby(&mut self, session: SessionId, user: UserId) {
         let links = &self.people.links;
-        if links.wants(&user) || links.is_blocked(&user) || user == self.cx.config.user {
+        let is_nobody = self.peers.connections.waits(&session);
+        if links.wants(&user) || links.is_blocked(&user) || user == self.cx.config.user || is_nobody {
             return;
         }
         if self.peers.nearby.show(session, user) {

@@ -1,0 +1,163 @@
+//! The side of linking that waits: shows a code and a token, checks the proof of whoever claims to know it, and takes over the
+//! identity of a session of that user.
+
+use crate::identity::address::MAX_ADDRS;
+use crate::identity::labels::Labels;
+use crate::identity::pake::Side;
+use crate::identity::{Checked, Name, words};
+use crate::proto::Core;
+use crate::proto::drops::DropReason;
+use crate::proto::event::{Adopted, Output};
+use crate::proto::linking::waiting::Proved;
+use crate::proto::notice::{Notice, SessionChange};
+use crate::proto::peer::Peer;
+use crate::proto::people::sessions::is_shareable;
+use crate::proto::persist::{Counters, Entry, LinkRow, LinkState, Op, Provenance, UserRow};
+use crate::wire::codec::{Bytes, Fixed, Text};
+use crate::wire::control::Control;
+use crate::wire::link::{LinkSession, Newcomer, Welcome, link_step, refusal};
+use crate::wire::record::{Declaration, KeyCard, LinkList, Roster};
+use crate::wire::{decode, encode};
+
+/// The verified records of a welcome, and the name of its user.
+type Introduced = (Name, Checked<Roster>, Checked<Declaration>, Checked<KeyCard>, Vec<Checked<LinkList>>);
+
+impl Core {
+    /// Draws another code if the present one has expired or was used without success, and shows it. Shows it again when the own
+    /// addresses have changed, which are in the token.
+    pub(in crate::proto) fn advance_waiting(&mut self) {
+        let Some(waiting) = &mut self.linking.waiting else { return };
+        let connections = &self.peers.connections;
+        let is_broken_off = waiting.forget_unless(|conn| connections.get(conn).is_some());
+        if is_broken_off || waiting.is_over(self.cx.now.moment) {
+            waiting.renew(&mut self.cx.rng, false, self.cx.now.moment);
+        }
+        self.show_code();
+    }
+
+    /// Shows the present code and token unless they were shown.
+    fn show_code(&mut self) {
+        let Some(waiting) = &mut self.linking.waiting else { return };
+        let addrs =
+            self.people.myself.addrs.iter().filter(|addr| is_shareable(addr)).take(MAX_ADDRS).copied().collect();
+        if let Some((code, token)) = waiting.show(self.cx.me, addrs) {
+            let expires_s = waiting.next().since(self.cx.now.moment).as_secs();
+            self.cx.notice(None, Notice::Code { code: code.to_string(), token: token.to_string(), expires_s });
+        }
+    }
+
+    /// Handles the share of somebody who claims to know the code, or the token.
+    pub(in crate::proto) fn on_asked(&mut self, peer: Peer, by_token: bool, share: &[u8; 32]) {
+        let now = self.cx.now.moment;
+        let Some(binding) = self.binding(peer, Side::Newcomer) else { return };
+        let Some(addr) = self.peers.connections.get(&peer.conn).map(|neighbour| neighbour.addr) else { return };
+        let Some(waiting) = &mut self.linking.waiting else {
+            self.cx.dropped(DropReason::LinkStepUnasked);
+            return self.refuse_link(peer, refusal::EXPIRED);
+        };
+        if !self.linking.asks.draw(addr.ip(), now) {
+            self.cx.dropped(DropReason::LinkOverBudget);
+            return self.refuse_link(peer, refusal::BUSY);
+        }
+        match waiting.answer(peer.conn, by_token, share, &binding, &mut self.cx.rng, now) {
+            Err(reason) => self.refuse_link(peer, reason),
+            Ok(share) => {
+                let answer = LinkSession { share: Some(Fixed(share)), ..LinkSession::empty(link_step::ANSWER) };
+                self.cx.send(peer.conn, Control::LinkSession(answer));
+            }
+        }
+    }
+
+    /// Checks the proof of the other side. If it does not hold, the code is burnt.
+    pub(in crate::proto) fn on_proof(&mut self, peer: Peer, confirmation: &[u8; 32]) {
+        let Some(waiting) = &mut self.linking.waiting else { return self.cx.dropped(DropReason::LinkStepUnasked) };
+        match waiting.prove(peer.conn, confirmation, self.cx.now.moment) {
+            Proved::Nothing => self.cx.dropped(DropReason::LinkStepUnasked),
+            Proved::Wrong => {
+                waiting.renew(&mut self.cx.rng, true, self.cx.now.moment);
+                self.cx.dropped(DropReason::LinkGuess);
+                self.refuse_link(peer, refusal::WRONG);
+            }
+            Proved::Holds(keys) => {
+                let newcomer = encode(&Newcomer { label: Text(self.cx.config.label.clone()) });
+                let accept = LinkSession {
+                    confirmation: Some(Fixed(keys.confirmation())),
+                    sealed: Some(Bytes(keys.seal(&newcomer))),
+                    ..LinkSession::empty(link_step::ACCEPT)
+                };
+                self.cx.send(peer.conn, Control::LinkSession(accept));
+            }
+        }
+    }
+
+    /// Takes over the identity of a session of the user who has signed it into the roster.
+    pub(in crate::proto) fn on_welcome(&mut self, peer: Peer, sealed: &[u8]) {
+        let Some(keys) = self.linking.waiting.as_ref().and_then(|waiting| waiting.accepted(peer.conn)) else {
+            return self.cx.dropped(DropReason::LinkStepUnasked);
+        };
+        let welcome = keys.open(sealed).and_then(|payload| decode::<Welcome>(&payload).ok());
+        let Some(welcome) = welcome.and_then(|welcome| self.checked_welcome(peer, &welcome)) else {
+            self.cx.dropped(DropReason::UnsoundRecord);
+            self.linking
+                .waiting
+                .iter_mut()
+                .for_each(|waiting| waiting.renew(&mut self.cx.rng, false, self.cx.now.moment));
+            return self.refuse_link(peer, 0);
+        };
+        self.linking.waiting = None;
+        self.adopt(peer, welcome);
+    }
+
+    /// Verifies the records of a welcome: the roster lists both sessions, and the others are those of the peer.
+    fn checked_welcome(&self, peer: Peer, welcome: &Welcome) -> Option<Introduced> {
+        let verifier = &self.cx.verifier;
+        let roster: Checked<Roster> = Checked::open(&welcome.roster, verifier).ok()?;
+        let declaration: Checked<Declaration> = Checked::open(&welcome.declaration, verifier).ok()?;
+        let card: Checked<KeyCard> = Checked::open(&welcome.card, verifier).ok()?;
+        let links: Vec<Checked<LinkList>> =
+            welcome.links.iter().map(|page| Checked::open(page, verifier).ok()).collect::<Option<_>>()?;
+        let by_peer = |user, session| user == roster.user && session == peer.session;
+        let consistent = roster.admits(&self.cx.me)
+            && roster.admits(&peer.session)
+            && by_peer(declaration.user, declaration.session)
+            && by_peer(card.user, card.session)
+            && links.iter().all(|page| by_peer(page.user, page.session));
+        Some((roster.name().filter(|_| consistent)?, roster, declaration, card, links))
+    }
+
+    fn adopt(&mut self, peer: Peer, (name, roster, declaration, card, links): Introduced) {
+        let (user, now) = (roster.user, self.cx.now.moment);
+        let mut ops = vec![Op::User(UserRow { roster: Some(roster.signed().clone()), ..unknown(user) })];
+        for entry in links.iter().flat_map(|page| page.entries.iter()).filter(|entry| entry.user != user) {
+            let Some(state) = LinkState::from_wire(entry.state) else { continue };
+            self.cx.count.observe_lamport(entry.lamport);
+            let mine = Entry { state, lamport: entry.lamport };
+            ops.push(Op::User(unknown(entry.user)));
+            ops.push(Op::Link(LinkRow { user: entry.user, mine, theirs: Entry::default() }));
+        }
+        if let Some(neighbour) = self.peers.connections.get(&peer.conn) {
+            let provenance = if neighbour.dialled { Provenance::Answered } else { Provenance::Observed };
+            self.people.sessions.record_heard(peer.session, user, now);
+            self.people.sessions.update_declaration(&declaration, now);
+            self.people.sessions.update_card(&card, std::time::Duration::ZERO, now);
+            self.people.sessions.add_address(&peer.session, neighbour.addr, provenance, now);
+            ops.extend(self.people.sessions.row(&peer.session).map(|row| Op::Session(Box::new(row))));
+        }
+        ops.push(Op::Counters(Counters { arrival: 0, ..self.cx.count.current() }));
+        let (shown, words) = (name.as_str().to_owned(), words::fingerprint(&user));
+        self.cx.notice(None, Notice::Joined { user: shown, id: user, words });
+        let (label, session) = (Labels::of(&roster).label(&self.cx.me), self.cx.me);
+        self.cx.notice(None, Notice::Session { label, session, state: SessionChange::Linked });
+        self.cx.out.push(Output::Adopted(Box::new(Adopted { user, name, ops })));
+    }
+
+    fn refuse_link(&mut self, peer: Peer, reason: u8) {
+        let refuse = LinkSession { reason: Some(reason), ..LinkSession::empty(link_step::REFUSE) };
+        self.cx.send(peer.conn, Control::LinkSession(refuse));
+    }
+}
+
+/// A user of whom nothing is known but the id.
+fn unknown(user: crate::id::UserId) -> UserRow {
+    UserRow { user, roster: None, pinned: None, verified: false }
+}
