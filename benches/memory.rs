@@ -90,6 +90,7 @@ fn config() -> Config {
         waits: false,
         accept: Accept::Auto,
         agent: "bench".to_owned(),
+        is_new_user: true,
         boot_nonce: [1; 16],
         seed: [1; 32],
     }

@@ -23,7 +23,7 @@
 //! # let (label, agent) = ("laptop".to_owned(), "example".to_owned());
 //! let config = Config {
 //!     name: Name::parse("alice")?, user: UserId(key(1).public()), user_key: Some(key(1)), session_key: key(2),
-//!     label, network: NetworkId::OPEN, roles: 0, waits: false, accept: Accept::Auto,
+//!     is_new_user: true, label, network: NetworkId::OPEN, roles: 0, waits: false, accept: Accept::Auto,
 //!     agent, boot_nonce: [1; 16], seed: [7; 32],
 //! };
 //! let now = Now { moment: Moment(0), wall: Wall(0) };

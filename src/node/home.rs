@@ -77,6 +77,8 @@ pub struct Identity {
     pub session_key: SecretKey,
     /// Whether this call gave the directory its owner.
     pub fresh: bool,
+    /// Whether this call created the user key.
+    pub is_new_user: bool,
 }
 
 impl Home {
@@ -235,6 +237,7 @@ impl Home {
             session: owner.session,
             session_key,
             fresh: false,
+            is_new_user: false,
         })
     }
 
@@ -246,11 +249,20 @@ impl Home {
         } else if user.is_none() {
             return Err(missing(&self.dir, USER_FILE));
         }
+        let is_new_user = user.is_none();
         let user_key = self.key_or_new(USER_FILE, user, &mut random)?;
         let session_key = self.key_or_new(SESSION_FILE, session, &mut random)?;
         let (user, session) = (UserId(user_key.public()), SessionId(session_key.public()));
         self.write_owner(&Owner { name: name.clone(), user, session, user_key: true })?;
-        Ok(Identity { name: name.clone(), user, user_key: Some(user_key), session, session_key, fresh: true })
+        Ok(Identity {
+            name: name.clone(),
+            user,
+            user_key: Some(user_key),
+            session,
+            session_key,
+            fresh: true,
+            is_new_user,
+        })
     }
 
     fn key_or_new(

@@ -103,6 +103,7 @@ pub fn start_waiting(config: NodeConfig, session_key: SecretKey) -> Result<(Hand
         session: SessionId(session_key.public()),
         session_key,
         fresh: true,
+        is_new_user: true,
     };
     let store = Store::in_memory(&Me { id: identity.user, name: WAITING_NAME.to_owned() })?;
     Ok(spawn(Parts { config, socket, identity, store, waits: true }, None)?)
@@ -211,6 +212,7 @@ fn core_config(config: &NodeConfig, identity: Identity, waits: bool, boot_nonce:
         name: identity.name,
         user_key: identity.user_key,
         user: identity.user,
+        is_new_user: identity.is_new_user,
         session_key: identity.session_key,
         label: label(),
         network: config.network.id(),

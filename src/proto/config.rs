@@ -12,6 +12,8 @@ pub struct Config {
     pub user_key: Option<SecretKey>,
     /// The user.
     pub user: UserId,
+    /// The user key was created for this start, so nobody holds a roster of the user yet.
+    pub is_new_user: bool,
     /// The key of this session.
     pub session_key: SecretKey,
     /// The name of this session in its user's roster.

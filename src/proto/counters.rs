@@ -30,6 +30,12 @@ impl Count {
         self.now.roster_version
     }
 
+    /// The version of a roster that is signed while others may hold one: below all of them.
+    pub fn first_roster_version(&mut self) -> u64 {
+        self.now.roster_version += 1;
+        self.now.roster_version
+    }
+
     /// The next link list version, by the same rule.
     pub fn next_link_version(&mut self, wall: Wall) -> u64 {
         self.now.link_version = above(self.now.link_version, wall);

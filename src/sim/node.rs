@@ -213,6 +213,7 @@ impl Node {
             waits: false,
             accept: self.plan.accept,
             agent: "darknode sim".to_owned(),
+            is_new_user: self.starts <= 1,
             boot_nonce: self.boot_nonce(index),
             seed,
         }

@@ -52,7 +52,8 @@ record! {
         0 => user: UserId,
         /// The user's [`Name`](crate::identity::Name).
         1 => name: Text<128>,
-        /// `max(known + 1, Unix milliseconds)`. The roster with the highest version counts.
+        /// `max(known + 1, Unix milliseconds)`; 1 if the session that signs knows no roster of the user but others may. The roster
+        /// with the highest version counts.
         2 => version: u64,
         /// The sessions of the user; at least one.
         3 => sessions: List<RosterSession, MAX_SESSIONS>,

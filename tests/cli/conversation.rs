@@ -36,7 +36,7 @@ fn two_users_link_and_talk_and_the_author_learns_of_the_delivery() {
     assert_eq!([&message["from"], &message["with"], &message["text"]], ["alice", "alice", "hello"]);
     assert_eq!([&message["own"], &message["again"]], [false, false]);
     let state = alice.event("state");
-    assert_form(&state, "state", &["message", "to", "session", "state", "by"]);
+    assert_form(&state, "state", &["message", "to", "session", "label", "state", "by"]);
     assert_eq!([&state["message"], &state["session"]], [&queued["message"], &bob.ready["session"]]);
     assert_eq!(state["state"], "delivered");
     bob.quits();

@@ -1,10 +1,12 @@
 //! Several sessions of one user. Their machines have one host name here, so their labels are equal.
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::program::{Node, Stage, assert_form, keys};
+use crate::program::{Cast, Node, Stage, assert_form, keys, output_of};
 
 /// Gives the directory `dir` the user key of `user`'s directory, as recovery words would.
 fn restore(stage: &Stage, user: &str, dir: &str) {
@@ -68,4 +70,75 @@ fn sessions_lists_mine_and_unlink_revokes_one_which_says_so_and_keeps_its_histor
     let own = alice.session().to_owned();
     assert_eq!(alice.fails(&format!(r"\unlink {own}")), "bad-argument");
     [alice, laptop, bob].into_iter().for_each(Node::quits);
+}
+
+/// Alice restored from her recovery words into an empty directory.
+fn restore_from_words<'a>(stage: &'a Stage, dir: &str) -> Cast<'a> {
+    let words = output_of(&mut stage.bare(), &["identity", "words", "-u", "alice", "--data-dir", "alice"]);
+    let mut restoring = stage.bare();
+    restoring
+        .args(["identity", "restore", "-u", "alice", "--data-dir", dir])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut restoring = restoring.spawn().expect("the program starts");
+    restoring.stdin.take().expect("it is a pipe").write_all(&words).expect("it reads");
+    assert!(restoring.wait().expect("it ends").success());
+    stage.cast("alice").dir(dir)
+}
+
+/// Asks until a node lists this many sessions of its user.
+fn lists(node: &mut Node, count: usize) {
+    loop {
+        let sessions = node.asks(r"\sessions");
+        if sessions["sessions"].as_array().map(Vec::len) == Some(count) {
+            return;
+        }
+        node.wait("a session", |event| event["event"] == "session");
+    }
+}
+
+#[test]
+fn words_on_a_new_machine_lead_to_the_same_person_with_links_from_friends_and_one_roster_with_the_old_session() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    let (id, old) = (alice.id().to_owned(), alice.session().to_owned());
+    alice.quits();
+    bob.event("offline");
+
+    let mut new = restore_from_words(&stage, "new").with(&["--bootstrap", &bob.place()]).start();
+    new.name = "new".to_owned();
+    assert_eq!(new.id(), id);
+    assert_ne!(new.session(), old);
+    new.event_with("linked", "user", "bob");
+    let session = new.session().to_owned();
+    bob.event_with("online", "session", &session);
+    lists(&mut new, 2);
+    new.asks(r"\chat bob");
+    new.says("it is me");
+    assert_eq!(bob.event("message")["from_id"], id);
+    bob.asks(r"\chat alice");
+    bob.says("welcome back");
+    assert_eq!(new.event("message")["text"], "welcome back");
+
+    let mut alice = stage.cast("alice").with(&["--bootstrap", &bob.place()]).start();
+    alice.event_with("session", "session", &session);
+    [&mut alice, &mut new].into_iter().for_each(|node| lists(node, 2));
+    [alice, new, bob].into_iter().for_each(Node::quits);
+}
+
+#[test]
+fn a_sister_gives_a_restored_session_the_links_while_no_friend_is_there() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    bob.quits();
+    alice.event("offline");
+    let mut new = restore_from_words(&stage, "new").with(&["--bootstrap", &alice.place()]).start();
+    new.name = "new".to_owned();
+    new.event_with("linked", "user", "bob");
+    for node in [&mut new, &mut alice] {
+        lists(node, 2);
+    }
+    [alice, new].into_iter().for_each(Node::quits);
 }

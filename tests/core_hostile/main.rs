@@ -13,6 +13,7 @@ mod keys;
 mod nearby;
 mod records;
 mod relays;
+mod restored;
 mod sealed;
 mod sessions;
 mod sisters;

@@ -23,6 +23,14 @@ use darknode::wire::{List, decode};
 
 use crate::adversary::Person;
 
+/// The user key of a session.
+#[derive(Clone, Copy, PartialEq)]
+enum UserKey {
+    New,
+    Old,
+    Absent,
+}
+
 pub struct Victim {
     pub core: Core,
     pub user: UserId,
@@ -42,33 +50,38 @@ impl Victim {
     }
 
     pub fn with_roles(accept: Accept, roles: u32) -> Victim {
-        Victim::start(accept, roles, 0xa2, Memory::default(), true)
+        Victim::start(accept, roles, 0xa2, Memory::default(), UserKey::New)
     }
 
     /// Another session of the same user, which also holds the user key.
     pub fn twin(session: u8) -> Victim {
-        Victim::start(Accept::Auto, 0, session, Memory::default(), true)
+        Victim::start(Accept::Auto, 0, session, Memory::default(), UserKey::New)
+    }
+
+    /// A session of a user who was restored from recovery words: it holds the user key and remembers nothing.
+    pub fn restored() -> Victim {
+        Victim::start(Accept::Auto, 0, 0xa4, Memory::default(), UserKey::Old)
     }
 
     /// A session that does not hold the user key, with the roster that lists it.
     pub fn without_user_key(roster: Signed) -> Victim {
         let user = UserId(SecretKey::from_seed(Scheme::Ed25519, &[0xa1; 32]).public());
         let users = vec![UserRow { user, roster: Some(roster), pinned: None, verified: false }];
-        Victim::start(Accept::Auto, 0, 0xa2, Memory { users, ..Memory::default() }, false)
+        Victim::start(Accept::Auto, 0, 0xa2, Memory { users, ..Memory::default() }, UserKey::Absent)
     }
 
     /// A victim that starts from this memory.
     pub fn remembering(memory: Memory) -> Victim {
-        Victim::start(Accept::Auto, 0, 0xa2, memory, true)
+        Victim::start(Accept::Auto, 0, 0xa2, memory, UserKey::New)
     }
 
-    fn start(accept: Accept, roles: u32, session: u8, memory: Memory, holds_user_key: bool) -> Victim {
+    fn start(accept: Accept, roles: u32, session: u8, memory: Memory, holds: UserKey) -> Victim {
         let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
         let session_key = key(session);
         let (user, session) = (UserId(key(0xa1).public()), SessionId(session_key.public()));
         let config = Config {
             name: Name::parse("alice").unwrap(),
-            user_key: holds_user_key.then(|| key(0xa1)),
+            user_key: (holds != UserKey::Absent).then(|| key(0xa1)),
             user,
             session_key,
             label: "laptop".to_owned(),
@@ -77,6 +90,7 @@ impl Victim {
             waits: false,
             accept,
             agent: "darknode test".to_owned(),
+            is_new_user: holds == UserKey::New,
             boot_nonce: [1; 16],
             seed: [8; 32],
         };

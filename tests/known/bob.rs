@@ -26,6 +26,7 @@ pub fn program() -> Core {
         waits: false,
         accept: Accept::Auto,
         agent: "darknode test".to_owned(),
+        is_new_user: true,
         boot_nonce: [0x11; 16],
         seed: [8; 32],
     };

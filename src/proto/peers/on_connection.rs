@@ -18,7 +18,7 @@ use crate::proto::persist::Provenance;
 use crate::time::Moment;
 use crate::wire::control::{Control, Hello, KnownUser, RequestUserList, features};
 use crate::wire::link::WAITING_NAME;
-use crate::wire::record::{Declaration, KeyCard, Roster};
+use crate::wire::record::{Declaration, KeyCard, Roster, Signed};
 
 /// The verified records of a hello.
 type Introduction = (Checked<Roster>, Checked<Declaration>, Option<Checked<KeyCard>>);
@@ -110,6 +110,7 @@ impl Core {
         if let Some(expected) = expected.filter(|expected| *expected != user) {
             return self.refuse_unexpected_user(conn, &session, addr, expected);
         }
+        let signed = roster.signed().clone();
         self.learn_roster(roster);
         // A newer roster than the one in the hello may be known.
         if !self.people.users.admits(&user, &session) {
@@ -136,9 +137,20 @@ impl Core {
         self.check_known_seq(conn, hello.known_seq);
         self.name_declared(&session, None);
         self.on_session_up(Peer { conn, session, user });
+        self.send_newer_roster(Peer { conn, session, user }, &signed);
         replaced.into_iter().for_each(|conn| self.close(conn, CloseReason::Duplicate));
         if was_away {
             self.retry_missing();
+        }
+    }
+
+    /// Sends a session what is held of its user if its roster is older than the one held, or another of the same version: another
+    /// session of the user may have signed that one.
+    fn send_newer_roster(&mut self, peer: Peer, theirs: &Signed) {
+        let held = self.people.users.signed_roster(&peer.user);
+        if peer.user != self.cx.config.user && held.is_some_and(|held| held != *theirs) {
+            let known = self.known_user(&peer.user, &peer.user, false);
+            self.send_known(peer.conn, 0, vec![known], false);
         }
     }
 
@@ -222,7 +234,7 @@ impl Core {
 
     /// Exchanges what both sides may know, and shows the session as online.
     fn sync_with(&mut self, peer: Peer) {
-        if self.is_recovering() && peer.user != self.cx.config.user {
+        if self.is_recovering() {
             self.request_own_records(peer.conn);
         }
         if self.syncs_with(peer) {

@@ -159,7 +159,7 @@ impl Core {
         self.renew_card();
     }
 
-    /// Signs a new link list and pushes it to linked neighbours and own servers.
+    /// Signs a new link list and pushes it to linked neighbours, own sessions and own servers.
     pub(in crate::proto) fn renew_links(&mut self) {
         let version = self.cx.count.next_link_version(self.cx.now.wall);
         self.cx.save_counters();
@@ -187,9 +187,9 @@ impl Core {
         }
     }
 
-    /// Whether a neighbour receives the own link list: linked users and own servers.
+    /// Whether a neighbour receives the own link list: linked users, own sessions and own servers.
     fn receives_links(&self, session: &SessionId, user: &UserId) -> bool {
-        self.people.links.wants(user) || self.is_my_server(session)
+        *user == self.cx.config.user || self.people.links.wants(user) || self.is_my_server(session)
     }
 
     /// Sends the current own declaration to one neighbour, with roster and key card if `records` is set.

@@ -26,8 +26,12 @@ pub fn first(config: &Config, count: &mut Count, users: &mut Users, now: Now) ->
             return known.clone();
         }
     }
-    let entries = known.map_or_else(Entries::default, |known| Entries::of(&known));
-    sign_above(config, count, users, entries.with_this(config), now)
+    let entries = known.as_ref().map_or_else(Entries::default, |known| Entries::of(known)).with_this(config);
+    if known.is_none() && !config.is_new_user {
+        // The user was restored from the words, or the store is lost. What others hold lists more, so it counts.
+        return sign(config, count.first_roster_version(), users, entries);
+    }
+    sign_above(config, count, users, entries, now)
 }
 
 /// Whether a session is missing from a roster and can be added.
@@ -107,10 +111,14 @@ fn lacks_revoked(newer: &Roster, older: &Roster) -> bool {
 
 /// Signs a roster with a version above every known one. Requires the user key.
 fn sign_above(config: &Config, count: &mut Count, users: &mut Users, entries: Entries, now: Now) -> Checked<Roster> {
+    sign(config, count.next_roster_version(now.wall), users, entries)
+}
+
+fn sign(config: &Config, version: u64, users: &mut Users, entries: Entries) -> Checked<Roster> {
     let value = Roster {
         user: config.user,
         name: Text(config.name.as_str().to_owned()),
-        version: count.next_roster_version(now.wall),
+        version,
         sessions: List(entries.sessions),
         revoked: List(entries.revoked),
     };

@@ -83,6 +83,9 @@ impl Core {
     /// Takes over entries of the local user's list that this session lacks: its memory was lost, or another own session
     /// wrote them.
     fn on_own_list(&mut self, list: Checked<LinkList>) {
+        if list.session != self.cx.me && self.presence.horizon.add_page(&list) == Added::Complete {
+            self.presence.horizon.row(&list.user, &list.session).map(|row| self.cx.out.store(Op::List(row)));
+        }
         // Others take no list of this session that is older than one they hold, so it is signed again.
         let mut outdated = list.session == self.cx.me && self.cx.count.observe_link_version(list.version);
         for entry in &list.entries.0 {

@@ -60,8 +60,11 @@ impl Core {
 
     /// Whether a user may have another one's link list: users within two links; for the local list also wanted users
     /// and own servers. A node that started without links keeps its list back, because the one that others hold is more
-    /// complete.
+    /// complete. Own sessions merge their lists, and may have everything that this one holds.
     fn may_know_links(&self, asker: &UserId, user: &UserId) -> bool {
+        if *asker == self.cx.config.user {
+            return true;
+        }
         if *user == self.cx.config.user {
             let concerned = self.people.links.wants(asker)
                 || self.presence.horizon.reaches(asker)
@@ -133,13 +136,22 @@ impl Core {
             return None;
         };
         if user == self.cx.config.user {
-            return None;
+            return self.compare_own_summary(peer, summary);
         }
         let held = self.people.users.version(&user);
         let sessions: Vec<SessionWant> =
             summary.sessions.iter().filter_map(|summary| self.compare_session_summary(peer, summary, user)).collect();
         let roster = summary.version > held || (held.is_none() && !sessions.is_empty());
         (roster || !sessions.is_empty()).then(|| UserWant { user: short(&user.0), roster, sessions: List(sessions) })
+    }
+
+    /// What to request after another own session's summary of itself: its link list.
+    fn compare_own_summary(&self, peer: Peer, summary: &UserSummary) -> Option<UserWant> {
+        let held = self.presence.horizon.version(&peer.user, &peer.session);
+        let own = summary.sessions.iter().find(|mark| mark.session == short(&peer.session.0));
+        let newer = own.filter(|mark| peer.user == self.cx.config.user && mark.links > held)?;
+        let want = SessionWant { session: newer.session, declaration: false, card: false, links: true };
+        Some(UserWant { user: summary.user, roster: false, sessions: List(vec![want]) })
     }
 
     /// What to request after a neighbour's summary of a session.
@@ -267,9 +279,11 @@ impl Core {
     }
 
     /// Whether a user may have the declarations of another one: within two links, and in a closed network always
-    /// (`docs/horizon.md`).
+    /// (`docs/horizon.md`). The sessions of a user may know where the others are, and own sessions what this one knows.
     pub(in crate::proto) fn may_know_where(&self, asker: &UserId, user: &UserId) -> bool {
         self.cx.config.network != NetworkId::OPEN
+            || asker == user
+            || *asker == self.cx.config.user
             || self.presence.horizon.may_know(asker, user)
             || (*user == self.cx.config.user && self.people.links.wants(asker))
     }
