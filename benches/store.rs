@@ -147,7 +147,7 @@ fn stored(events: &Receiver<Event>, n: u64) -> u64 {
 }
 
 fn me() -> Me {
-    Me { id: ALICE, name: "alice".to_owned() }
+    Me { id: ALICE, session: SessionId(ALICE.0), name: "alice".to_owned() }
 }
 
 fn row(n: u64, from: UserId, with: UserId) -> MessageRow {

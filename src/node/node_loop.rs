@@ -240,6 +240,7 @@ impl Node {
                 self.handle(Input::StoreFailed { refused, error });
             }
             store::Event::Answer { line, notice } => self.tell(line, notice),
+            store::Event::Lines { sister, rows, examined } => self.handle(Input::Lines { sister, rows, examined }),
             store::Event::Unprinted { rows } => self.on_unprinted(rows),
         }
     }
@@ -365,6 +366,8 @@ impl Node {
             order: row.lamport,
             own: row.from == self.me,
             again,
+            past: self.core.is_past(row.arrival),
+            by: (row.from == self.me).then(|| self.core.label_of(&row.from, &row.id.stream.author)),
         }
     }
 

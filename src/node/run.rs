@@ -83,7 +83,7 @@ pub fn start(config: NodeConfig) -> Result<(Handle, JoinHandle<()>), StartError>
     let home = Home::open(&config.data_dir)?;
     let identity = home.identity(&config.name, random)?;
     home.join_network(config.network.id())?;
-    let me = Me { id: identity.user, name: identity.name.as_str().to_owned() };
+    let me = Me { id: identity.user, session: identity.session, name: identity.name.as_str().to_owned() };
     let store = Store::open(&config.data_dir, me)?;
     Ok(spawn(Parts { config, socket, identity, store, waits: false }, Some(home))?)
 }

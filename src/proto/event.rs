@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, UserId};
+use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Name;
 use crate::identity::address::ContactAddress;
 use crate::identity::invitation::Invitation;
 use crate::proto::notice::{Filter, Labelled, Notice};
-use crate::proto::persist::{Op, Ticket};
+use crate::proto::persist::{MessageRow, Op, Ticket};
+use crate::proto::ranges::Ranges;
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 
@@ -104,6 +105,15 @@ pub enum Input {
     Stored {
         /// Every `Output::Store` up to this ticket.
         through: Ticket,
+    },
+    /// The answer to [`Query::Lines`].
+    Lines {
+        /// The session they were read for.
+        sister: SessionId,
+        /// The messages found.
+        rows: Vec<MessageRow>,
+        /// The numbers that were looked at: all that were asked for, unless the bound on bytes was reached.
+        examined: Vec<(StreamId, Ranges)>,
     },
     /// The disk refuses to write. Everything not refused stays queued in the store and is retried until a `Stored`
     /// confirms it.
@@ -326,7 +336,8 @@ pub enum Output {
         /// The notice.
         notice: Notice,
     },
-    /// Query the store. Its answer goes directly to the interfaces, as a notice for this line.
+    /// Query the store. The answer to [`Query::Lines`] is an [`Input::Lines`]; others go directly to the interfaces, as a
+    /// notice for this line.
     Query {
         /// The line to answer.
         line: Option<u64>,
@@ -384,6 +395,15 @@ impl CloseReason {
 /// A query that only the store can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
+    /// Messages for another session of the local user. Answered by [`Input::Lines`].
+    Lines {
+        /// The session.
+        sister: SessionId,
+        /// The numbers wanted, in the order in which they are to be looked at, of each stream the highest first.
+        wanted: Vec<(StreamId, Ranges)>,
+        /// Bytes of bodies after which no further message is read.
+        bytes: usize,
+    },
     /// The last messages with a user, oldest first. Answered by `Notice::History`.
     History {
         /// The other side of the conversation.

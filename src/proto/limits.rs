@@ -137,6 +137,27 @@ pub const ENVELOPE_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// After this long, a message leaves the outbox if one session of the addressee has it, although another session lacks
 /// it. An envelope to that session would have expired as well.
 pub const SETTLED_AFTER: Duration = ENVELOPE_LIFE;
+/// Mail to another session of the local user that is under way, in bytes. A session that is off for ever costs no more.
+pub const MAX_MIRROR_MAIL: usize = 1024 * 1024;
+/// Time until a line is mirrored to a session that is not connected, so that lines of one moment share an envelope.
+pub const MIRROR_MAIL_PAUSE: Duration = Duration::from_secs(2);
+/// Time until a line is mirrored to a connected session that reports a connection with its author: the author sends it too.
+pub const MIRROR_DIRECT_PAUSE: Duration = Duration::from_secs(1);
+/// Time until other own sessions are told of the lines taken from others, so that one message tells of many. It is shorter
+/// than [`MIRROR_DIRECT_PAUSE`].
+pub const NEWS_PAUSE: Duration = Duration::from_millis(100);
+/// Mirrors in flight to a session: about 130 KB, enough for a fast link while the store reads the next ones.
+pub const MIRROR_WINDOW: usize = 8;
+/// Lines that are read from the store at once for a session.
+pub const MIRROR_NUMBERS: u64 = 1_024;
+/// Bytes of them at most, except for a single line.
+pub const MIRROR_BYTES: usize = 128 * 1024;
+/// People and receipts that are taken at once for mirrors.
+pub const MAX_MIRRORED_FACTS: usize = 32;
+/// Records of which session of an addressee has which lines of another own session, in memory. Each takes about 150 bytes.
+pub const MAX_SISTER_RECEIPTS: usize = 16_384;
+/// Interval between reports to the interfaces while a new session gets the history.
+pub const MIRROR_REPORT: Duration = Duration::from_secs(2);
 /// Interval between searches for such messages.
 pub const SETTLE_EVERY: Duration = Duration::from_secs(3600);
 /// Private halves of prekeys are deleted after this long: 14 days of a card, 14 of an envelope, and one between two

@@ -53,11 +53,12 @@ mod presence;
 pub mod ranges;
 mod relays;
 mod search;
+mod sisters;
 mod timers;
 
 use rand_core::Rng;
 
-use crate::id::{Address, UserId};
+use crate::id::{Address, SessionId, UserId};
 use crate::time::{Moment, Now};
 use chat::Chat;
 use chat::inbox::Inbox;
@@ -78,6 +79,8 @@ use presence::Presence;
 use presence::horizon::Horizon;
 use relays::Relays;
 use search::Search;
+use sisters::Sisters;
+use sisters::ledger::Ledger;
 
 /// The state machine of one node.
 pub struct Core {
@@ -89,6 +92,7 @@ pub struct Core {
     relays: Relays,
     chat: Chat,
     mail: Mail,
+    sisters: Sisters,
     commands: Commands,
     linking: Linking,
     /// When [`Core::handle`] must be called next.
@@ -102,6 +106,7 @@ impl Core {
         let epoch = cx.rng.next_u64();
         let people =
             People::new(&mut cx, memory.users, memory.sessions, &memory.links, memory.strangers, memory.prekeys);
+        let ledger = Ledger::new(cx.me, &memory.received, memory.written, memory.mirrored);
         let outbox = Outbox::new(cx.me, epoch, memory.waiting, memory.delivered, memory.carried);
         let waiting = cx.config.waits.then(|| Waiting::new(&mut cx.rng, now.moment));
         let mut core = Core {
@@ -111,6 +116,7 @@ impl Core {
             relays: Relays::default(),
             chat: Chat::new(outbox, Inbox::new(memory.received, memory.owed)),
             mail: Mail::new(Custody::new(memory.custody, memory.tombstones)),
+            sisters: Sisters { ledger },
             commands: Commands::default(),
             linking: Linking::new(waiting),
             deadline: Some(now.moment),
@@ -127,6 +133,7 @@ impl Core {
         core.replay(&memory.replay);
         core.warn_if_unlisted();
         core.dial_own_sessions();
+        core.attend_sisters();
         core
     }
 
@@ -150,11 +157,13 @@ impl Core {
             Input::Bootstrap { place, addrs, whom } => self.on_bootstrap(place, &addrs, whom),
             Input::Woke => self.on_woke(),
             Input::Stored { through } => self.on_stored(through),
+            Input::Lines { sister, rows, examined } => self.on_lines(sister, rows, examined),
             Input::StoreFailed { refused, error } => self.on_store_failed(refused, error),
             Input::MulticastDeaf => self.on_multicast_deaf(),
         }
         self.advance_linking();
         self.cx.is_commanded = false;
+        self.attend_sisters();
         self.run_timers();
     }
 
@@ -171,7 +180,8 @@ impl Core {
     /// The next output, in order. Sealing is expensive, so it is done only when all other outputs are taken.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.cx.out.poll().or_else(|| {
-            if self.seal_pending() {
+            let has_mirrored = self.tend_sisters();
+            if self.seal_pending() || has_mirrored {
                 self.deadline = self.next_timeout();
             }
             self.cx.out.poll()
@@ -191,6 +201,16 @@ impl Core {
     /// The name to show for the user of an address.
     pub fn handle_at(&self, address: &Address) -> String {
         self.people.handle(address)
+    }
+
+    /// The label of the session that wrote a message of the local user.
+    pub fn label_of(&self, user: &UserId, session: &SessionId) -> String {
+        self.people.label_of(user, session)
+    }
+
+    /// Whether a message is part of the history that this session got from another own one when it was new.
+    pub fn is_past(&self, arrival: u64) -> bool {
+        arrival <= self.sisters.ledger.past_through
     }
 
     /// How often something was dropped or refused since the start, by reason.

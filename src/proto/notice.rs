@@ -124,6 +124,17 @@ pub enum Notice {
     },
     /// A message arrived and is stored.
     Message(Box<MessageView>),
+    /// A new session of the local user gets the history from another one.
+    Mirrored {
+        /// The session it comes from.
+        session: SessionId,
+        /// The label of that session.
+        label: String,
+        /// Lines that have come so far.
+        lines: u64,
+        /// Whether this session has everything that the other one holds.
+        complete: bool,
+    },
     /// Answers `\users`, `\online` and `\offline`.
     Users {
         /// Which users were requested.
@@ -345,6 +356,10 @@ pub struct MessageView {
     pub own: bool,
     /// It may have been printed before a crash.
     pub again: bool,
+    /// It is part of the history that a new session of the local user gets from another one.
+    pub past: bool,
+    /// The label of the session that wrote it, if it is another one of the local user.
+    pub by: Option<String>,
 }
 
 /// A user as listed.

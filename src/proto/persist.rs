@@ -28,8 +28,13 @@ pub struct Memory {
     pub lists: Vec<ListRow>,
     /// Prekeys whose private half is still held.
     pub prekeys: Vec<PrekeySecret>,
-    /// The numbers received of every stream of other sessions.
+    /// The numbers received of every stream of other sessions. For own streams: numbers held although there may be no message
+    /// any more.
     pub received: Vec<(StreamId, Ranges)>,
+    /// The numbers of the stored messages of own streams.
+    pub written: Vec<(StreamId, Ranges)>,
+    /// What other sessions of the local user have.
+    pub mirrored: Vec<(StreamId, SessionId, Ranges)>,
     /// Own messages that a session of the addressee still lacks, in the order they were typed.
     pub waiting: Vec<MessageRow>,
     /// For own streams with waiting messages: what each session of the addressee has.
@@ -347,6 +352,15 @@ pub enum Op {
         /// All numbers it has.
         ranges: Ranges,
     },
+    /// Replaces what another session of the local user has of a stream.
+    Mirrored {
+        /// The stream.
+        stream: StreamId,
+        /// The session.
+        session: SessionId,
+        /// All numbers it has.
+        ranges: Ranges,
+    },
     /// Replaces what a carrier has or had of an own stream.
     Carried {
         /// The stream.
@@ -398,7 +412,7 @@ pub enum Op {
         /// The numbers to remove.
         ranges: Ranges,
     },
-    /// Removes a message that the user withdrew from outbox and history.
+    /// Removes a message that the user withdrew, here or on another session, from outbox and history.
     Cancelled(MessageId),
     /// Records that messages in [`Memory::replay`] have taken effect: stored messages of these kinds are not replayed
     /// again.

@@ -67,6 +67,43 @@ impl Ranges {
         *self != before
     }
 
+    /// Removes `first..=last`.
+    pub fn remove_range(&mut self, first: u64, last: u64) {
+        let begin = self.0.partition_point(|(_, end)| *end < first);
+        let end = self.0.partition_point(|(start, _)| *start <= last);
+        if first > last || begin >= end {
+            return;
+        }
+        let before = (self.0[begin].0, first.saturating_sub(1));
+        let behind = (last.saturating_add(1), self.0[end - 1].1);
+        let left = [(before, self.0[begin].0 < first), (behind, self.0[end - 1].1 > last)];
+        self.0.splice(begin..end, left.into_iter().filter_map(|(range, remains)| remains.then_some(range)));
+    }
+
+    /// Removes all numbers of `other`.
+    pub fn remove(&mut self, other: &Ranges) {
+        other.iter().for_each(|(first, last)| self.remove_range(first, last));
+    }
+
+    /// The numbers that are not in `other`.
+    pub fn without(&self, other: &Ranges) -> Ranges {
+        let mut left = self.clone();
+        left.remove(other);
+        left
+    }
+
+    /// Removes and returns the highest numbers, at most `count`.
+    pub fn take_highest(&mut self, count: u64) -> Ranges {
+        let (mut taken, mut missing) = (Ranges::new(), count);
+        while let Some((first, last)) = self.0.last().copied().filter(|_| missing > 0) {
+            let from = if missing > last - first { first } else { last - (missing - 1) };
+            taken.insert_range(from, last);
+            missing -= (last - from).saturating_add(1).min(missing);
+            self.remove_range(from, last);
+        }
+        taken
+    }
+
     /// Number of numbers in the set, at most `u64::MAX`.
     pub fn count(&self) -> u64 {
         self.iter().map(|(first, last)| (last - first).saturating_add(1)).fold(0, u64::saturating_add)
@@ -132,6 +169,17 @@ mod tests {
         assert_eq!(listed(&seen), [(1, 6), (9, 9)]);
     }
 
+    #[test]
+    fn the_highest_numbers_are_taken_across_gaps() {
+        let mut held = ranges(&[(0, 2), (5, 9)]);
+        assert_eq!(listed(&held.take_highest(2)), [(8, 9)]);
+        assert_eq!(listed(&held.take_highest(4)), [(2, 2), (5, 7)]);
+        assert_eq!(listed(&held.take_highest(9)), [(0, 1)]);
+        assert!(held.is_empty() && held.take_highest(1).is_empty());
+        let mut all = ranges(&[(0, u64::MAX)]);
+        assert_eq!(listed(&all.take_highest(1)), [(u64::MAX, u64::MAX)]);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -147,6 +195,17 @@ mod tests {
             prop_assert_eq!(seen.count(), plain.len() as u64);
             let listed = listed(&seen);
             prop_assert!(listed.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
+        }
+
+        #[test]
+        fn removed_numbers_are_gone_and_all_others_stay(
+            kept in prop::collection::vec((0u64..60, 0u64..9), 0..20),
+            removed in prop::collection::vec((0u64..60, 0u64..9), 0..20),
+        ) {
+            let ranges = |pairs: &[(u64, u64)]| pairs.iter().map(|(first, more)| (*first, first + more)).collect::<Ranges>();
+            let (kept, removed) = (ranges(&kept), ranges(&removed));
+            let left = kept.without(&removed);
+            prop_assert!((0..80).all(|n| left.contains(n) == (kept.contains(n) && !removed.contains(n))));
         }
     }
 }

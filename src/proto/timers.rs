@@ -56,6 +56,7 @@ impl Core {
             self.relays.next(),
             self.chat.next(),
             self.mail.next(),
+            self.sisters.ledger.next(),
             self.commands.lookups.next(),
             self.linking.next(),
         ];

@@ -2,7 +2,7 @@
 //! committed. A crash may fall between any two ops, and ops written during a commit wait for the next one, as in the
 //! real store.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::id::{Address, EnvelopeId, SessionId, StreamId, UserId};
 use crate::proto::persist::{
@@ -23,11 +23,14 @@ pub struct Disk {
     pub history: Vec<MessageRow>,
     delivered: BTreeMap<(StreamId, SessionId), Ranges>,
     carried: BTreeMap<(StreamId, SessionId), Ranges>,
+    mirrored: BTreeMap<(StreamId, SessionId), Ranges>,
     /// With their order of arrival.
     custody: BTreeMap<EnvelopeId, (u64, CustodyRow)>,
     taken: u64,
     tombstones: BTreeMap<EnvelopeId, TombstoneRow>,
     owed: BTreeMap<SessionId, UserId>,
+    /// Streams of messages that were typed here.
+    typed: BTreeSet<StreamId>,
     pending: VecDeque<(Ticket, Op)>,
     /// While set, typed messages are refused.
     pub full: bool,
@@ -104,7 +107,10 @@ impl Disk {
         let lists = self.lists.values().cloned().collect();
         let tombstones = self.tombstones.values().copied().collect();
         let owed = self.owed.iter().map(|(session, user)| (*user, *session)).collect();
+        let mirrored = self.mirrored.iter().map(|((stream, session), ranges)| (*stream, *session, ranges.clone()));
         Memory {
+            mirrored: mirrored.collect(),
+            written: self.written(),
             delivered,
             carried,
             users,
@@ -116,6 +122,23 @@ impl Disk {
             custody: self.custody().cloned().collect(),
             ..self.memory.clone()
         }
+    }
+
+    /// The numbers of the messages whose streams this node has not received.
+    fn written(&self) -> Vec<(StreamId, Ranges)> {
+        let mut written: BTreeMap<StreamId, Ranges> = BTreeMap::new();
+        for row in self.history.iter().filter(|row| self.typed.contains(&row.id.stream)) {
+            written.entry(row.id.stream).or_default().insert(row.id.n);
+        }
+        written.into_iter().collect()
+    }
+
+    /// Reads lines for another session, as the real store does.
+    pub fn lines(&self, wanted: Vec<(StreamId, Ranges)>) -> (Vec<MessageRow>, Vec<(StreamId, Ranges)>) {
+        let is_wanted = |row: &&MessageRow| {
+            wanted.iter().any(|(stream, ranges)| *stream == row.id.stream && ranges.contains(row.id.n))
+        };
+        (self.history.iter().filter(is_wanted).cloned().collect(), wanted)
     }
 
     /// Replaces the content by an older state, as restoring a backup does.
@@ -136,6 +159,7 @@ impl Disk {
         };
         self.delivered = keyed(std::mem::take(&mut backup.delivered));
         self.carried = keyed(std::mem::take(&mut backup.carried));
+        self.mirrored = keyed(std::mem::take(&mut backup.mirrored));
         self.memory = backup;
     }
 
@@ -185,6 +209,7 @@ impl Disk {
             Op::Prekey(prekey) => replace(&mut memory.prekeys, prekey, |prekey| prekey.id),
             Op::ForgetPrekey(id) => memory.prekeys.retain(|prekey| prekey.id != id),
             Op::Typed(row) => {
+                self.typed.insert(row.id.stream);
                 memory.waiting.push(row.clone());
                 self.history.push(row);
             }
@@ -200,6 +225,9 @@ impl Disk {
             Op::Seen { stream, ranges } => replace(&mut memory.received, (stream, ranges), |(stream, _)| *stream),
             Op::Delivered { stream, session, ranges } => {
                 self.delivered.insert((stream, session), ranges);
+            }
+            Op::Mirrored { stream, session, ranges } => {
+                self.mirrored.insert((stream, session), ranges);
             }
             Op::Carried { stream, by, ranges } => {
                 self.carried.insert((stream, by), ranges);

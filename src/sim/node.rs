@@ -8,10 +8,11 @@ use super::nat::Nat;
 use super::net::NodeIndex;
 use super::traffic::Traffic;
 use super::unproven_dials::UnprovenDials;
-use crate::id::{BootId, BootNonce, NetworkId, SessionId, UserId};
+use crate::id::{BootId, BootNonce, NetworkId, SessionId, StreamId, UserId};
 use crate::identity::{Name, Scheme, SecretKey};
 use crate::proto::notice::Notice;
-use crate::proto::persist::Provenance;
+use crate::proto::persist::{Provenance, Ticket};
+use crate::proto::ranges::Ranges;
 use crate::proto::{Accept, Config, Core};
 use crate::time::{Moment, Now, Wall};
 use crate::wire::record::roles;
@@ -111,6 +112,8 @@ pub struct Node {
     pub(super) session_key: SecretKey,
     pub(super) starts: u64,
     pub(super) committing: bool,
+    /// Queries that wait until everything before them is durable.
+    pub(super) queries: Vec<(Ticket, SessionId, Vec<(StreamId, Ranges)>)>,
     pub(super) woken_for: Option<Moment>,
     /// The process is stalled until then.
     pub(super) stalled: Option<Moment>,
@@ -152,6 +155,7 @@ impl Node {
             session_key,
             starts: 0,
             committing: false,
+            queries: Vec::new(),
             woken_for: None,
             stalled: None,
             announcing: 0,

@@ -168,6 +168,7 @@ impl Sim {
             node.disk = Disk::discarding();
         }
         (node.woken_for, node.stalled, node.committing) = (None, None, false);
+        node.queries.clear();
         node.shown_online.clear();
         node.shown_nearby.clear();
         let (addr, bootstrap) = (node.addr, node.plan.bootstrap.clone());
@@ -336,6 +337,17 @@ impl Sim {
             self.feed(index, Input::StoreFailed { refused, error: "no space left".to_owned() });
         }
         self.feed(index, Input::Stored { through });
+        self.answer_queries(index, through);
+    }
+
+    /// Answers the queries whose predecessors are durable.
+    pub(super) fn answer_queries(&mut self, index: NodeIndex, through: Ticket) {
+        let node = &mut self.nodes[index];
+        let answered = node.queries.extract_if(.., |(after, ..)| *after <= through).collect::<Vec<_>>();
+        for (_, sister, wanted) in answered {
+            let (rows, examined) = self.nodes[index].disk.lines(wanted);
+            self.feed(index, Input::Lines { sister, rows, examined });
+        }
     }
 
     pub(super) fn random(&mut self) -> [u8; 32] {

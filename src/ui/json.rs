@@ -177,6 +177,12 @@ enum Body<'a> {
         id: Id,
         session: Session,
     },
+    Mirrored {
+        session: Session,
+        label: &'a str,
+        lines: u64,
+        complete: bool,
+    },
     Exploded {
         users: usize,
         sessions: usize,
@@ -241,6 +247,11 @@ struct Message<'a> {
     order: u64,
     own: bool,
     again: bool,
+    /// The label of the session that wrote it, of messages of the local user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    past: bool,
 }
 
 #[derive(Serialize)]
@@ -367,6 +378,9 @@ impl<'a> Body<'a> {
                 by: Text(*by),
             },
             Notice::Message(message) => Body::Message(message.as_ref().into()),
+            Notice::Mirrored { session, label, lines, complete } => {
+                Body::Mirrored { session: Text(*session), label, lines: *lines, complete: *complete }
+            }
             Notice::Users { filter, users } => {
                 Body::Users { filter: values::filter(*filter), users: users.iter().map(User::from).collect() }
             }
@@ -415,6 +429,8 @@ impl<'a> From<&'a MessageView> for Message<'a> {
             order: view.order,
             own: view.own,
             again: view.again,
+            label: view.by.as_deref(),
+            past: view.past,
         }
     }
 }

@@ -193,6 +193,16 @@ fn sentence(notice: &Notice) -> String {
             format!("{addr} is {user} ({}), round trip {rtt_ms:.1} ms", id.short())
         }
         Notice::Bootstrap { place, .. } => format!("the bootstrap node {place} answered: it is {user}"),
+        Notice::Mirrored { label, lines, complete: false, .. } => {
+            format!("the history is coming over from {}: {} so far", quoted(label), counted(*lines, "message"))
+        }
+        Notice::Mirrored { label, lines, complete: true, .. } => {
+            format!(
+                r"{} came over from {}; \history USER shows them",
+                counted(*lines, "earlier message"),
+                quoted(label)
+            )
+        }
         Notice::Exploded { users, sessions, messages, elapsed_ms } => format!(
             "reached {} on {} with {} in {elapsed_ms} ms",
             counted(*users as u64, "user"),
@@ -254,9 +264,18 @@ fn sent(style: Style, to: &str, text: &str) -> String {
     style.rows(&format!("> to {}: {}", style.name(to), escape(text)), BELOW)
 }
 
+/// A message that was typed on another session of mine, or that the history shows.
+fn sent_elsewhere(style: Style, view: &MessageView) -> String {
+    let by = view.by.as_ref().map(|label| format!(" on {}", style.name(label))).unwrap_or_default();
+    style.rows(&format!("> to {}{by}: {}", style.name(&view.with), escape(&view.text)), BELOW)
+}
+
 fn message(style: Style, view: &MessageView) -> String {
+    if view.past {
+        return String::new();
+    }
     if view.own {
-        return sent(style, &view.with, &view.text);
+        return sent_elsewhere(style, view);
     }
     let again = if view.again { " (again)" } else { "" };
     style.rows(&format!("< {}{again}: {}", style.name(&view.from), escape(&view.text)), BELOW)

@@ -21,7 +21,7 @@ pub const MAX_BUNDLE: usize = 20 * 1024;
 /// The maximum number of contents in one bundle.
 pub const MAX_CONTENTS: usize = 512;
 
-/// Values of [`Content::kind`]. Contents of unknown kinds are stored and acknowledged. 4 to 10 are reserved
+/// Values of [`Content::kind`]. Contents of unknown kinds are stored and acknowledged. 5 to 10 are reserved
 /// (`docs/protocol.md`).
 pub mod kind {
     /// Chat text. The body is UTF-8.
@@ -30,8 +30,11 @@ pub mod kind {
     pub const LINK: u64 = 2;
     /// A receipt. The body is a [`ReceiptBody`](super::ReceiptBody). Receipts have `n` 0 and are not acknowledged.
     pub const RECEIPT: u64 = 3;
+    /// What another session of the same user lacks. The body is a [`MirrorBody`](super::MirrorBody). Mirrors have `n` 0, are
+    /// addressed to a session, and are not acknowledged: the release of their envelope shows that it is stored.
+    pub const MIRROR: u64 = 4;
     /// All kinds that this version processes.
-    pub const KNOWN: [u64; 3] = [TEXT, LINK, RECEIPT];
+    pub const KNOWN: [u64; 4] = [TEXT, LINK, RECEIPT, MIRROR];
 }
 
 record! {
@@ -112,6 +115,93 @@ record! {
         /// The addressee of the stream, if it is not the user who signs. Such streams belong to no conversation between two
         /// users.
         3 => address: Option<Address>,
+    }
+}
+
+record! {
+    /// What one session of a user holds and another one lacks. It is not signed by the authors of the lines: a session trusts
+    /// the others on its roster.
+    pub struct MirrorBody {
+        /// Messages, by stream.
+        0 => streams: List<MirroredStream, 64>,
+        /// What the sender knows of other users.
+        1 => people: List<MirroredPerson, 64>,
+        /// Which sessions of addressees have which messages of this user.
+        2 => delivered: List<MirroredReceipt, 64>,
+    }
+}
+
+impl Default for MirrorBody {
+    fn default() -> MirrorBody {
+        MirrorBody { streams: List(Vec::new()), people: List(Vec::new()), delivered: List(Vec::new()) }
+    }
+}
+
+record! {
+    /// Messages of one stream.
+    pub struct MirroredStream {
+        /// The session that numbered the messages.
+        0 => author: SessionId,
+        /// The epoch of the stream.
+        1 => epoch: u64,
+        /// The addressee of the stream.
+        2 => address: Address,
+        /// The user of the author.
+        3 => user: UserId,
+        /// The messages.
+        4 => lines: List<MirroredLine, 512>,
+        /// Numbers without a message: withdrawn ones, and statements about links, which the link list contains.
+        5 => void: List<Range, 128>,
+    }
+}
+
+record! {
+    /// One message, as its author signed it.
+    pub struct MirroredLine {
+        /// The number of the message in its stream.
+        0 => n: u64,
+        /// One of the values of [`kind`].
+        1 => kind: u64,
+        /// The Lamport timestamp.
+        2 => lamport: u64,
+        /// The author's clock in Unix milliseconds.
+        3 => wall: i64,
+        /// The body.
+        4 => body: Bytes<MAX_BODY>,
+    }
+}
+
+record! {
+    /// What a session knows of another user.
+    pub struct MirroredPerson {
+        /// The user.
+        0 => user: UserId,
+        /// The user's roster, if the receiver may not have it.
+        1 => roster: Option<Signed>,
+        /// Whether the user's name is pinned to their key.
+        2 => pinned: bool,
+        /// Whether the fingerprint was verified.
+        3 => verified: bool,
+        /// The user's statement about the link: one of the values of [`link_state`](super::record::link_state), or 0.
+        4 => state: u8,
+        /// The Lamport timestamp of the statement.
+        5 => lamport: u64,
+    }
+}
+
+record! {
+    /// The messages of one stream of this user that a session of the addressee has.
+    pub struct MirroredReceipt {
+        /// The session that numbered the messages.
+        0 => author: SessionId,
+        /// The epoch of the stream.
+        1 => epoch: u64,
+        /// The addressee of the stream.
+        2 => address: Address,
+        /// The session of the addressee.
+        3 => session: SessionId,
+        /// The ranges of the numbers that it has.
+        4 => ranges: List<Range, 128>,
     }
 }
 

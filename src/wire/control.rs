@@ -2,9 +2,10 @@
 
 use super::addr::Addr;
 use super::codec::{Field, Fixed, List, Text, kinds, record};
+use super::content::Range;
 use super::link::LinkSession;
 use super::record::Signed;
-use crate::id::UserId;
+use crate::id::{Address, SessionId, UserId};
 
 /// The maximum number of messages in one control frame.
 pub const MAX_BATCH: usize = 64;
@@ -13,7 +14,7 @@ pub const MAX_BATCH: usize = 64;
 pub type Batch = List<Control, MAX_BATCH>;
 
 kinds! {
-    /// A message of the control stream. Numbers 14 to 17 are reserved (`docs/protocol.md`).
+    /// A message of the control stream. Numbers 16 and 17 are reserved (`docs/protocol.md`).
     pub enum Control {
         /// The first message in each direction.
         1 => Hello(Hello),
@@ -41,6 +42,10 @@ kinds! {
         12 => Explode(Explode),
         /// The answer to [`Explode`].
         13 => Exploded(Exploded),
+        /// Summaries of what the sender holds, for another session of the same user.
+        14 => Compare(Compare),
+        /// The messages that the sender holds, for another session of the same user.
+        15 => Holdings(Holdings),
         /// The nodes on the local link whose records the sender holds.
         18 => NearbyDigest(NearbyDigest),
         /// A request for records of nodes on the local link.
@@ -371,5 +376,43 @@ record! {
         0 => roster: Signed,
         /// The [`Declaration`](super::record::Declaration) of the node's session, with the nonce of its boot id.
         1 => declaration: Signed,
+    }
+}
+
+/// The number of buckets into which the streams are divided for a [`Compare`].
+pub const BUCKETS: usize = 256;
+
+record! {
+    /// Summaries of the messages that the sender holds. It is sent to another session of the same user when the two have
+    /// connected.
+    pub struct Compare {
+        /// For each of the [`BUCKETS`] buckets, a hash of the streams in it and of the numbers held of each.
+        0 => buckets: List<u64, BUCKETS>,
+        /// A hash of what is known of other users.
+        1 => people: u64,
+    }
+}
+
+record! {
+    /// Messages that the sender holds. After a [`Compare`] these are all streams of the buckets that differ.
+    pub struct Holdings {
+        /// The streams, each with numbers held.
+        0 => streams: List<HeldStream, 256>,
+        /// Whether this is the last answer to a [`Compare`].
+        1 => complete: bool,
+    }
+}
+
+record! {
+    /// The numbers of one stream that the sender holds.
+    pub struct HeldStream {
+        /// The session that numbered the messages.
+        0 => author: SessionId,
+        /// The epoch of the stream.
+        1 => epoch: u64,
+        /// The addressee of the stream.
+        2 => address: Address,
+        /// The ranges of the numbers.
+        3 => ranges: List<Range, 128>,
     }
 }

@@ -21,8 +21,9 @@ const CALLS: Table = &[
     ("commands", &["people", "peers", "search", "chat"]),
     ("linking", &["people", "peers", "search"]),
     ("timers", &["people", "peers", "presence", "relays", "search", "chat", "mail", "commands"]),
-    ("on_control", &["peers", "presence", "search", "linking"]),
-    ("proto", &["people", "peers", "presence", "search", "chat", "commands", "linking", "timers", "on_control"]),
+    ("on_control", &["peers", "presence", "search", "linking", "sisters"]),
+    ("sisters", &["people", "peers", "chat"]),
+    ("proto", &["people", "peers", "presence", "search", "chat", "commands", "linking", "timers", "on_control", "sisters"]),
 ];
 
 /// Whose state a module reads, beside that of [`CONTEXT`].
@@ -33,23 +34,26 @@ const READS: Table = &[
     ("presence", &["relays"]),
     ("relays", &["presence"]),
     ("search", &["presence"]),
-    ("chat", &["presence", "relays", "mail"]),
+    ("chat", &["presence", "relays", "mail", "sisters"]),
     ("commands", &["presence", "chat"]),
-    ("timers", &["presence", "relays", "search", "chat", "mail", "commands", "linking"]),
+    ("sisters", &["presence", "chat", "mail"]),
+    ("timers", &["presence", "relays", "search", "chat", "mail", "commands", "linking", "sisters"]),
+    ("proto", &["sisters"]),
     ("near", &["presence", "relays"]),
 ];
 
 /// Whose state a module changes without calling it.
 #[rustfmt::skip]
 const CHANGES: Table = &[
-    ("people", &["peers", "presence", "chat"]),
-    ("peers", &["people", "presence", "relays", "search", "chat"]),
+    ("people", &["peers", "presence", "chat", "sisters"]),
+    ("peers", &["people", "presence", "relays", "search", "chat", "sisters"]),
     ("presence", &["people", "peers"]),
     ("relays", &["presence"]),
     ("search", &["people", "peers", "commands"]),
-    ("chat", &["people", "peers", "mail"]),
-    ("commands", &["people", "peers", "chat", "linking"]),
+    ("chat", &["people", "peers", "mail", "sisters"]),
+    ("commands", &["people", "peers", "chat", "linking", "sisters"]),
     ("linking", &["people", "peers"]),
+    ("sisters", &["people", "chat"]),
     ("timers", &["relays", "search"]),
 ];
 

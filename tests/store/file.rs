@@ -55,6 +55,7 @@ const VERSION_1: &str = include_str!("version-1.sql");
 const VERSION_2: &str = include_str!("version-2.sql");
 const VERSION_3: &str = include_str!("version-3.sql");
 const VERSION_4: &str = include_str!("version-4.sql");
+const VERSION_5: &str = include_str!("version-5.sql");
 
 /// Migrates a store that held only the part of the current data that `kept` returns.
 fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
@@ -77,9 +78,14 @@ fn typed_at(moment: u64, memory: Memory) -> Memory {
     Memory { waiting: memory.waiting.iter().map(since).collect(), ..memory }
 }
 
+/// Older versions knew of no other sessions of the user.
+fn without_mirrors(memory: Memory) -> Memory {
+    Memory { mirrored: Vec::new(), ..memory }
+}
+
 /// Older versions did not distinguish strangers; nobody in these stores is one.
 fn without_strangers(memory: Memory) -> Memory {
-    Memory { strangers: Vec::new(), ..memory }
+    without_mirrors(Memory { strangers: Vec::new(), ..memory })
 }
 
 fn without_custody(memory: Memory) -> Memory {
@@ -105,6 +111,11 @@ fn a_store_of_version_3_is_brought_forward_with_nothing_lost() {
 #[test]
 fn a_store_of_version_4_is_migrated_without_loss() {
     migrates(VERSION_4, without_strangers);
+}
+
+#[test]
+fn a_store_of_version_5_is_migrated_without_loss() {
+    migrates(VERSION_5, without_strangers);
 }
 
 #[test]

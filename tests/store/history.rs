@@ -1,8 +1,11 @@
 //! Queries about history and status.
 
-use darknode::id::{Address, SessionId};
+use darknode::id::{Address, SessionId, StreamId};
+use darknode::node::store::{Event, Job};
+use darknode::proto::event::Query;
 use darknode::proto::notice::{Delivery, HeldBy, Holder, MessageView};
 use darknode::proto::persist::{MessageRow, Op};
+use darknode::proto::ranges::Ranges;
 use darknode::wire::content::kind;
 
 use crate::support::*;
@@ -43,6 +46,8 @@ fn a_history_entry_has_author_conversation_and_time() {
         order: row.lamport,
         own,
         again: false,
+        past: false,
+        by: None,
     };
     let expected = [
         view("alice", ALICE, mine(1, 1, ""), "hello", true),
@@ -152,4 +157,38 @@ fn a_session_that_never_got_a_settled_message_is_reported_as_left_to_the_others(
     let left = HeldBy { session: BOBS, label: "phone".to_owned(), state: Delivery::Settled, by: Vec::new() };
     assert_eq!(store.status(10)[0].sessions, [left]);
     store.stop();
+}
+
+fn ranges<const N: usize>(pairs: [(u64, u64); N]) -> Ranges {
+    pairs.into_iter().collect()
+}
+
+/// Reads lines for another session of alice: the numbers of the messages found, and what was looked at.
+fn lines(store: &Running, wanted: &[(StreamId, Ranges)], bytes: usize) -> (Vec<u64>, Vec<(StreamId, Ranges)>) {
+    store.send(Job::Query { line: None, query: Query::Lines { sister: MINE_TOO, wanted: wanted.to_vec(), bytes } });
+    loop {
+        if let Event::Lines { sister, rows, examined } = store.event() {
+            assert_eq!(sister, MINE_TOO);
+            return (rows.iter().map(|row| row.id.n).collect(), examined);
+        }
+    }
+}
+
+#[test]
+fn lines_for_another_session_are_read_newest_first_up_to_a_number_of_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all((1..=9).filter(|n| *n != 4).map(|n| Op::Typed(mine(n, n, "123456"))));
+    let wanted = [(to_bob(), ranges([(1, 5), (7, 100)])), (from_bob(), ranges([(1, 2)]))];
+    assert_eq!(lines(&store, &wanted, 1_000), (vec![9, 8, 7, 5, 3, 2, 1], wanted.to_vec()));
+    let (found, examined) = lines(&store, &wanted, 20);
+    assert_eq!((found, examined), (vec![9, 8, 7, 5], vec![(to_bob(), ranges([(5, 5), (7, 100)]))]));
+}
+
+#[test]
+fn a_withdrawn_line_is_gone_although_it_was_received_from_another_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Received(theirs(1, 2, "hello")), Op::Cancelled(theirs(1, 2, "").id)]);
+    assert!(store.history(10).is_empty());
 }

@@ -63,6 +63,8 @@ pub fn everything() -> (Memory, Vec<Op>) {
         lists: vec![list(2, 3), list(9, 1)],
         prekeys: vec![PrekeySecret { id: [1; 8], secret: [2; 32], made: Moment(3) }],
         received: vec![(from_bob(), ranges([(1, 3), (7, u64::MAX)]))],
+        written: vec![(to_bob(), ranges([(1, 2)]))],
+        mirrored: vec![(to_bob(), MINE_TOO, ranges([(1, 1)]))],
         waiting: vec![typed(1_000, mine(1, 10, "one")), typed(2_000, mine(2, 11, "two"))],
         delivered: vec![(to_bob(), BOBS, ranges([(1, 1)]))],
         carried: vec![(to_bob(), SessionId([9; 32]), ranges([(1, 2)]))],
@@ -81,6 +83,11 @@ pub fn everything() -> (Memory, Vec<Op>) {
     ops.extend(memory.received.iter().cloned().map(|(stream, ranges)| Op::Seen { stream, ranges }));
     ops.extend(memory.waiting.iter().cloned().map(Op::Typed));
     ops.extend(memory.delivered.iter().cloned().map(|(stream, session, ranges)| Op::Delivered {
+        stream,
+        session,
+        ranges,
+    }));
+    ops.extend(memory.mirrored.iter().cloned().map(|(stream, session, ranges)| Op::Mirrored {
         stream,
         session,
         ranges,

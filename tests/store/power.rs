@@ -313,6 +313,7 @@ fn sorted(mut memory: Memory) -> Memory {
     memory.users.sort_by_key(|row| row.user);
     memory.prekeys.sort_by_key(|key| key.id);
     memory.received.sort_by_key(|(stream, _)| *stream);
+    memory.written.sort_by_key(|(stream, _)| *stream);
     memory.waiting.sort_by_key(|row| row.arrival);
     memory.delivered.sort_by_key(|(stream, session, _)| (*stream, *session));
     memory.carried.sort_by_key(|(stream, session, _)| (*stream, *session));

@@ -22,6 +22,8 @@ pub const ALICE: UserId = UserId([0xa1; 32]);
 pub const BOB: UserId = UserId([0xb0; 32]);
 pub const CAROL: UserId = UserId([0xca; 32]);
 pub const MINE: SessionId = SessionId([1; 32]);
+/// Another session of alice.
+pub const MINE_TOO: SessionId = SessionId([6; 32]);
 pub const BOBS: SessionId = SessionId([2; 32]);
 pub const BOBS_OTHER: SessionId = SessionId([4; 32]);
 /// A carrier that alice knows by name.
@@ -31,7 +33,7 @@ pub const CARRIER: SessionId = SessionId([7; 32]);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn me() -> Me {
-    Me { id: ALICE, name: "alice".to_owned() }
+    Me { id: ALICE, session: MINE, name: "alice".to_owned() }
 }
 
 /// A running store that numbers ops like the core.
@@ -74,7 +76,7 @@ impl Running {
         loop {
             match self.event() {
                 Event::Stored { through } if through >= ticket => return,
-                Event::Stored { .. } | Event::Answer { .. } | Event::Unprinted { .. } => {}
+                Event::Stored { .. } | Event::Answer { .. } | Event::Unprinted { .. } | Event::Lines { .. } => {}
                 Event::Failed { error, .. } => panic!("{error}"),
             }
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
 use super::row_ids::RowIds;
-use super::{custody, int, ordered, packed, strangers};
+use super::{custody, int, ordered, packed, saturated, strangers};
 use crate::id::{MessageId, SessionId, StreamId, UserId};
 use crate::proto::persist::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
@@ -23,13 +23,14 @@ pub struct Batch<'a> {
     seen: BTreeMap<i64, Ranges>,
     delivered: BTreeMap<(i64, i64), &'a Ranges>,
     carried: BTreeMap<(i64, i64), &'a Ranges>,
+    mirrored: BTreeMap<(i64, i64), &'a Ranges>,
 }
 
 impl<'a> Batch<'a> {
     pub fn begin(conn: &'a Connection, row_ids: &'a mut RowIds) -> Result<Batch<'a>> {
         let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
-        let (seen, delivered, carried) = Default::default();
-        Ok(Batch { tx, row_ids, counters: None, seen, delivered, carried })
+        let (seen, delivered, carried, mirrored) = Default::default();
+        Ok(Batch { tx, row_ids, counters: None, seen, delivered, carried, mirrored })
     }
 
     pub fn apply(&mut self, op: &'a Op) -> Result<()> {
@@ -62,6 +63,12 @@ impl<'a> Batch<'a> {
                 let stream = self.row_ids.stream(&self.tx, stream)?;
                 let session = self.row_ids.key(&self.tx, &session.0)?;
                 self.delivered.insert((stream, session), ranges);
+                Ok(())
+            }
+            Op::Mirrored { stream, session, ranges } => {
+                let stream = self.row_ids.stream(&self.tx, stream)?;
+                let session = self.row_ids.key(&self.tx, &session.0)?;
+                self.mirrored.insert((stream, session), ranges);
                 Ok(())
             }
             Op::Carried { stream, by, ranges } => {
@@ -115,6 +122,7 @@ impl<'a> Batch<'a> {
         for (known, sql) in [
             (&self.delivered, "INSERT OR REPLACE INTO delivered VALUES (?1, ?2, ?3)"),
             (&self.carried, "INSERT OR REPLACE INTO carried VALUES (?1, ?2, ?3)"),
+            (&self.mirrored, "INSERT OR REPLACE INTO mirrored VALUES (?1, ?2, ?3)"),
         ] {
             for ((stream, session), ranges) in known {
                 run(&self.tx, sql, params![stream, session, packed::ranges_to_bytes(ranges)])?;
@@ -175,6 +183,7 @@ impl<'a> Batch<'a> {
             self.seen.remove(&stream);
             self.delivered.retain(|(of, _), _| *of != stream);
             self.carried.retain(|(of, _), _| *of != stream);
+            self.mirrored.retain(|(of, _), _| *of != stream);
         }
         self.row_ids.clear();
         Ok(())
@@ -183,7 +192,6 @@ impl<'a> Batch<'a> {
     fn settled(&mut self, stream: &StreamId, ranges: &Ranges) -> Result<()> {
         let stream = self.row_ids.stream(&self.tx, stream)?;
         for (first, last) in ranges.iter() {
-            // Stored numbers are small, but a range may end anywhere.
             let values = params![stream, saturated(first), saturated(last)];
             run(&self.tx, "DELETE FROM outbox WHERE stream = ?1 AND n BETWEEN ?2 AND ?3", values)?;
         }
@@ -192,16 +200,8 @@ impl<'a> Batch<'a> {
 
     fn cancelled(&mut self, id: &MessageId) -> Result<()> {
         let stream = self.row_ids.stream(&self.tx, &id.stream)?;
-        let arrival: Option<i64> = self
-            .tx
-            .prepare_cached("SELECT arrival FROM outbox WHERE stream = ?1 AND n = ?2")?
-            .query_row(params![stream, int(id.n)], |row| row.get(0))
-            .optional()?;
-        let Some(arrival) = arrival else {
-            return Ok(());
-        };
         run(&self.tx, "DELETE FROM outbox WHERE stream = ?1 AND n = ?2", params![stream, int(id.n)])?;
-        run(&self.tx, "DELETE FROM messages WHERE arrival = ?1", [arrival])
+        run(&self.tx, "DELETE FROM messages WHERE stream = ?1 AND n = ?2", params![stream, int(id.n)])
     }
 }
 
@@ -275,10 +275,6 @@ fn stored_seen(conn: &Connection, stream: i64) -> Result<Ranges> {
 /// Records that stored messages of this kind have taken effect.
 pub fn learn(conn: &Connection, kind: u64) -> Result<()> {
     run(conn, "INSERT OR IGNORE INTO kinds VALUES (?1)", [int(kind)])
-}
-
-fn saturated(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn run(conn: &Connection, sql: &str, values: impl rusqlite::Params) -> Result<()> {

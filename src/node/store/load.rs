@@ -57,6 +57,14 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
              JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address ORDER BY seen.stream",
             |row| Ok((stream(row, 0)?, ranges(row, 3)?)),
         )?,
+        written: written(conn, me)?,
+        mirrored: rows(
+            conn,
+            "SELECT a.key, s.epoch, t.key, k.key, d.ranges FROM mirrored d JOIN streams s ON s.id = d.stream
+             JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address JOIN keys k ON k.id = d.session
+             ORDER BY d.stream, d.session",
+            held_by,
+        )?,
         waiting: rows(conn, WAITING, |row| Ok(MessageRow { since: Moment(number(row, 11)?), ..message(row)? }))?,
         delivered: of_waiting(conn, "delivered")?,
         carried: of_waiting(conn, "carried")?,
@@ -91,7 +99,33 @@ fn of_waiting(conn: &Connection, table: &str) -> Result<Vec<(StreamId, SessionId
          JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address JOIN keys k ON k.id = d.session
          WHERE d.stream IN (SELECT stream FROM outbox) ORDER BY d.stream, d.session"
     );
-    rows(conn, &sql, |row| Ok((stream(row, 0)?, SessionId(id(row, 3)?), ranges(row, 4)?)))
+    rows(conn, &sql, held_by)
+}
+
+/// A stream, a session, and the numbers that it has.
+fn held_by(row: &Row<'_>) -> Result<(StreamId, SessionId, Ranges)> {
+    Ok((stream(row, 0)?, SessionId(id(row, 3)?), ranges(row, 4)?))
+}
+
+/// The numbers of the stored messages of streams that this session has opened.
+fn written(conn: &Connection, me: &Me) -> Result<Vec<(StreamId, Ranges)>> {
+    let mut statement = conn.prepare(
+        "SELECT s.id, a.key, s.epoch, t.key FROM streams s JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address
+         WHERE a.key = ?1 ORDER BY s.id",
+    )?;
+    let streams = statement.query_map([me.session.0], |row| Ok((row.get::<_, i64>(0)?, stream(row, 1)?)))?;
+    let mut written = Vec::new();
+    for found in streams {
+        let (id, stream) = found?;
+        let mut numbers = Ranges::new();
+        let mut of_stream = conn.prepare_cached("SELECT n FROM messages WHERE stream = ?1 ORDER BY n")?;
+        for n in of_stream.query_map([id], |row| number(row, 0))? {
+            numbers.insert(n?);
+        }
+        written.push((stream, numbers));
+    }
+    written.retain(|(_, numbers)| !numbers.is_empty());
+    Ok(written)
 }
 
 /// The print position, and the last moment stored by the previous process.

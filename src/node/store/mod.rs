@@ -13,6 +13,7 @@ mod backlog;
 mod columns;
 mod custody;
 mod file;
+mod lines;
 mod load;
 mod packed;
 mod progress;
@@ -31,10 +32,11 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
-use crate::id::{MessageId, UserId};
+use crate::id::{MessageId, SessionId, StreamId, UserId};
 use crate::proto::event::Query;
 use crate::proto::notice::Notice;
 use crate::proto::persist::{Memory, MessageRow, Op, Ticket};
+use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Now};
 use backlog::Backlog;
 use file::{Header, StoreFile};
@@ -52,7 +54,7 @@ pub enum Job {
         /// The change.
         op: Op,
     },
-    /// A query, answered by [`Event::Answer`] with the same `line`.
+    /// A query, answered by [`Event::Answer`] with the same `line`, or by [`Event::Lines`].
     Query {
         /// The line of the request, returned with the answer.
         line: Option<u64>,
@@ -100,6 +102,15 @@ pub enum Event {
         line: Option<u64>,
         /// The answer.
         notice: Notice,
+    },
+    /// The answer to a [`Query::Lines`].
+    Lines {
+        /// The session they were read for.
+        sister: SessionId,
+        /// The messages.
+        rows: Vec<MessageRow>,
+        /// The numbers that were looked at.
+        examined: Vec<(StreamId, Ranges)>,
     },
     /// The answer to [`Job::Unprinted`].
     Unprinted {
@@ -151,6 +162,8 @@ pub enum StoreError {
 pub struct Me {
     /// The user's id.
     pub id: UserId,
+    /// The session whose store it is.
+    pub session: SessionId,
     /// The name under which the user's own messages are shown.
     pub name: String,
 }
@@ -321,6 +334,11 @@ impl Options {
 /// A `u64` as SQLite stores it: the same 64 bits.
 fn int(number: u64) -> i64 {
     number.cast_signed()
+}
+
+/// A number that is compared with stored ones, which are small; a range may end anywhere.
+fn saturated(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn uint(number: i64) -> u64 {

@@ -23,18 +23,19 @@ const MAX_MESSAGES: u32 = 10_000;
 /// The order of history: Lamport counter, then author, which is the same on every session. Arrival breaks ties.
 const NEWEST_FIRST: &str = "ORDER BY m.lamport DESC, sa.key DESC, m.arrival DESC LIMIT";
 
-/// Answers a query of the core.
+/// Answers a query of an interface.
 pub fn answer(conn: &Connection, me: &Me, query: &Query) -> Result<Notice> {
     match query {
+        Query::Lines { .. } => unreachable!("these are read by `lines`"),
         Query::History { with, handle, n } => history(conn, me, with, handle, *n),
         Query::Status { conversations, recent } => status(conn, me, conversations, *recent),
     }
 }
 
-/// Texts by others that arrived after `after`, in order of arrival.
+/// Texts that were not typed here and arrived after `after`, in order of arrival.
 pub fn unprinted(conn: &Connection, me: &Me, after: u64, limit: u32) -> Result<Vec<MessageRow>> {
-    let mine = find_key(conn, &me.id.0)?.unwrap_or(0);
-    let sql = format!("{MESSAGE} WHERE m.arrival > ?1 AND m.kind = 1 AND m.author <> ?2 ORDER BY m.arrival LIMIT ?3");
+    let mine = find_key(conn, &me.session.0)?.unwrap_or(0);
+    let sql = format!("{MESSAGE} WHERE m.arrival > ?1 AND m.kind = 1 AND s.author <> ?2 ORDER BY m.arrival LIMIT ?3");
     messages(conn, &sql, params![int(after), mine, limit])
 }
 
@@ -61,6 +62,8 @@ fn view(row: MessageRow, me: &Me, handle: &str) -> MessageView {
         order: row.lamport,
         own,
         again: false,
+        past: false,
+        by: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The tables, their migrations, and the settings of a connection.
 //!
-//! A message row is written into two b-trees (`messages`, `history`), and one that still waits for a receipt into a
-//! third (`outbox`). The 32-byte keys that history refers to are stored once in `keys`, streams once in `streams`;
+//! A message row is written into three b-trees (`messages`, `history`, `lines`), and one that still waits for a receipt into a
+//! fourth (`outbox`). The 32-byte keys that history refers to are stored once in `keys`, streams once in `streams`;
 //! other rows use their row ids. `keys` and `streams` are never emptied, as history is not, except of strangers who are
 //! forgotten. `users`, `sessions`, `lists`, `custody`, `tombstones`, `owed` and `strangers` mirror exactly what the core remembers, by full key, so that
 //! forgetting an item deletes one row.
@@ -112,6 +112,14 @@ const MIGRATIONS: &[&str] = &[
     AND NOT EXISTS (SELECT 1 FROM links l WHERE l.user = u.key AND l.mine NOT IN (0, 4))
     GROUP BY u.key
     HAVING count(m.arrival) > 0 OR EXISTS (SELECT 1 FROM links l WHERE l.user = u.key);
+",
+    // What other sessions of the user have, and an index by which messages for them are found.
+    "
+    CREATE TABLE mirrored(
+        stream INTEGER NOT NULL, session INTEGER NOT NULL, ranges BLOB NOT NULL, PRIMARY KEY (stream, session)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX lines ON messages(stream, n);
+    INSERT INTO kinds VALUES (4);
 ",
 ];
 

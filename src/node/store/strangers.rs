@@ -67,7 +67,7 @@ pub fn forget(conn: &Connection, user: &UserId, sessions: &[SessionId]) -> Resul
         streams.extend(ids(conn, "SELECT id FROM streams WHERE author = ?1", *author)?);
     }
     for stream in &streams {
-        for table in ["seen", "delivered", "carried"] {
+        for table in ["seen", "delivered", "carried", "mirrored"] {
             run(conn, &format!("DELETE FROM {table} WHERE stream = ?1"), [stream])?;
         }
         run(conn, "DELETE FROM streams WHERE id = ?1", [stream])?;

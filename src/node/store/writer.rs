@@ -19,10 +19,12 @@ use super::backlog::Backlog;
 use super::file::{StoreFile, is_damage, why};
 use super::progress::Progress;
 use super::row_ids::RowIds;
-use super::{Event, Job, Me, Options, query, schema};
+use super::{Event, Job, Me, Options, lines, query, schema};
+use crate::id::StreamId;
 use crate::proto::event::Query;
 use crate::proto::notice::{ErrorCode, Notice};
-use crate::proto::persist::{Op, Ticket};
+use crate::proto::persist::{MessageRow, Op, Ticket};
+use crate::proto::ranges::Ranges;
 use crate::time::Moment;
 
 /// Ops per transaction: more would gain nothing against the cost of a commit, and delay queries.
@@ -214,6 +216,10 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
 
     fn answer(&mut self, question: &Question) {
         let event = match question {
+            Question::Query { query: Query::Lines { sister, wanted, bytes }, .. } => {
+                let (rows, examined) = self.lines(wanted, *bytes);
+                Event::Lines { sister: *sister, rows, examined }
+            }
             Question::Query { line, query } => {
                 let notice = self.ask(|conn, me| query::answer(conn, me, query));
                 let notice = notice.unwrap_or_else(|error| self.unanswered(&error));
@@ -225,6 +231,14 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
             }
         };
         (self.events)(event);
+    }
+
+    /// While changes wait for the disk, a message that is missing in the file may be one of them, so nothing is looked at.
+    fn lines(&mut self, wanted: &[(StreamId, Ranges)], bytes: usize) -> (Vec<MessageRow>, Vec<(StreamId, Ranges)>) {
+        if self.outage.is_some() {
+            return Default::default();
+        }
+        self.ask(|conn, _| lines::read(conn, wanted, bytes)).unwrap_or_default()
     }
 
     fn ask<T>(&mut self, question: impl FnOnce(&Connection, &Me) -> Result<T>) -> Result<T> {

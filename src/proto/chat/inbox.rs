@@ -135,6 +135,16 @@ impl Inbox {
         Taken::New
     }
 
+    /// Records numbers of a stream that another session of the local user has received.
+    pub fn receive_all(&mut self, stream: StreamId, numbers: &Ranges) {
+        self.seen.entry(stream).or_default().merge(numbers);
+    }
+
+    /// The numbers received of every stream.
+    pub fn streams(&self) -> impl Iterator<Item = (&StreamId, &Ranges)> {
+        self.seen.iter()
+    }
+
     /// Whether any message of a session was received.
     pub fn knows(&self, author: &SessionId) -> bool {
         let first = StreamId { author: *author, epoch: 0, to: Address([0; 32]) };

@@ -14,6 +14,7 @@ use crate::proto::limits::{ENVELOPE_LIFE, MAX_EPOCHS_PER_ENVELOPE, MAX_HANDED_BA
 use crate::proto::notice::{MessageView, Notice};
 use crate::proto::peer::Peer;
 use crate::proto::persist::{Entry, LinkState, MessageRow, Op};
+use crate::proto::ranges::Ranges;
 use crate::time::{Moment, Wall};
 use crate::wire::chat::{Ask, Chat, MAX_OFFERED, Parcel, Release, Unopenable, custody_state};
 use crate::wire::codec::{Fixed, List};
@@ -165,6 +166,9 @@ impl Core {
         if let Some(card) = opened.card.as_ref().and_then(|card| Checked::open(card, &self.cx.verifier).ok()) {
             self.learn_author_card(opened.user, &card, age);
         }
+        if opened.address == Address::from(&self.cx.me) {
+            return self.sisters.ledger.note_mirror(conn, opened);
+        }
         let is_complete = self.take_contents(conn, &opened, carried);
         self.forget_if_unneeded(&opened.user);
         // What is held back stays with its author, or with the carrier, which continues with others.
@@ -257,7 +261,7 @@ impl Core {
     }
 
     /// Releases an envelope once its contents are durable.
-    fn release(&mut self, conn: ConnId, opened: &Opened) {
+    pub(in crate::proto) fn release(&mut self, conn: ConnId, opened: &Opened) {
         let release = Release { envelope: opened.id, r: Fixed(opened.r) };
         self.cx.out.after_store(Output::Chat { conn, item: Chat::Release(release) });
     }
@@ -286,15 +290,16 @@ impl Core {
             if taken == Taken::Refused {
                 self.cx.dropped(DropReason::ContentBeyondBounds);
             }
-            let new = taken == Taken::New;
-            *touched.entry(stream).or_insert(false) |= new;
-            if new {
+            let numbers = touched.entry(stream).or_insert_with(Ranges::new);
+            if taken == Taken::New {
+                numbers.insert(content.n);
                 self.take_content(opened.user, MessageId { stream, n: content.n }, content);
             }
         }
-        for (stream, news) in touched {
-            if news {
+        for (stream, new) in touched {
+            if !new.is_empty() {
                 self.cx.out.store(Op::Seen { stream, ranges: self.chat.inbox.seen(&stream) });
+                self.sisters.ledger.note_held(stream, new, None);
             }
             // On a direct connection the author sends again what was lost. Mail is not sent again before the receipt comes.
             if carried || self.peers.connections.up(&opened.session).is_none() {
@@ -325,26 +330,29 @@ impl Core {
         if row.kind == kind::LINK {
             return self.take_link(from, &row.body);
         }
-        let view = (row.kind == kind::TEXT).then(|| self.view_message(&row));
+        let view = (row.kind == kind::TEXT).then(|| self.view_message(&row, false));
         self.cx.out.store(Op::Received(row));
         if let Some(view) = view {
             self.cx.notice_after_store(None, Notice::Message(Box::new(view)));
         }
     }
 
-    fn view_message(&self, row: &MessageRow) -> MessageView {
-        let handle = self.people.users.handle(&row.from);
+    /// A message as the interfaces show it. `past`: it is part of the history that this session gets from another own one.
+    pub(in crate::proto) fn view_message(&self, row: &MessageRow, past: bool) -> MessageView {
+        let own = row.from == self.cx.config.user;
         MessageView {
             arrival: row.arrival,
             message: row.id,
-            from: handle.clone(),
+            from: self.people.users.handle(&row.from),
             from_id: row.from,
-            with: handle,
+            with: self.people.handle(&row.with),
             text: String::from_utf8_lossy(&row.body).into_owned(),
             sent: row.wall,
             order: row.lamport,
-            own: false,
+            own,
             again: false,
+            past,
+            by: own.then(|| self.people.label_of(&row.from, &row.id.stream.author)),
         }
     }
 
@@ -367,6 +375,9 @@ impl Core {
     }
 
     fn on_release(&mut self, peer: Peer, release: Release) {
+        if self.sisters.ledger.record_release(&mut self.cx, &peer.session, &release) {
+            return;
+        }
         let to = Address::from(peer.user);
         if self.chat.outbox.record_release(&to, &peer.session, &release, self.cx.now.moment) {
             self.chat.sealing.want_lines(to);
@@ -379,13 +390,19 @@ impl Core {
 
     fn on_unopenable(&mut self, peer: Peer, unopenable: Unopenable) {
         let to = Address::from(peer.user);
-        if !self.chat.outbox.is_in_flight(&to, &peer.session, &unopenable.envelope) {
+        let is_mirror = self.sisters.ledger.is_in_flight(&peer.session, &unopenable.envelope);
+        if !is_mirror && !self.chat.outbox.is_in_flight(&to, &peer.session, &unopenable.envelope) {
             return self.with_mail(|mail, cx, near| mail.on_unopenable(cx, near, peer, unopenable));
         }
         let before = self.people.sessions.prekey(&peer.session, self.cx.now.moment);
         self.receive_card(peer.conn, &unopenable.card, Duration::ZERO);
         let news = self.people.sessions.prekey(&peer.session, self.cx.now.moment) != before;
-        if self.chat.outbox.record_unopenable(&to, &peer.session, &unopenable.envelope) && news {
+        if is_mirror {
+            // Without a new card it stays in flight, and is sent again after a pause that grows.
+            if news {
+                self.sisters.ledger.record_unopenable(&peer.session, &unopenable.envelope, self.cx.now.moment);
+            }
+        } else if self.chat.outbox.record_unopenable(&to, &peer.session, &unopenable.envelope) && news {
             self.chat.sealing.want_lines(to);
         }
     }

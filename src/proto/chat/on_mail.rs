@@ -46,7 +46,7 @@ impl Core {
             Fact::Refused { by } => self.warn_of_refusal(by),
             Fact::Opened { row, by } => {
                 self.record_proven(by, &row.address);
-                self.on_own_opened(row);
+                self.on_own_opened(row, by.is_some());
             }
             Fact::Expired(row) => self.on_own_expired(row),
             Fact::Unopenable { peer, envelope, roster, card } => self.seal_again(peer, &envelope, *roster, *card),
@@ -80,7 +80,7 @@ impl Core {
 
     /// Marks the messages in stored envelopes as entrusted, at start.
     pub(in crate::proto) fn restore_entrusted(&mut self) {
-        for (_, own) in self.mail.custody.own() {
+        for (_, own) in self.mail.custody.own().filter(|(row, _)| self.people.session_at(&row.address).is_none()) {
             self.chat.outbox.set_entrusted(&own.load, true);
         }
     }
@@ -111,6 +111,7 @@ impl Core {
         let owing = self.chat.inbox.unanswered().map(|(_, user)| Address::from(user));
         let to: BTreeSet<Address> = self.chat.outbox.addressees().chain(owing).collect();
         to.iter().for_each(|to| self.entrust(to));
+        self.sisters.ledger.want_all(self.cx.now.moment);
         let own: Vec<EnvelopeId> = self.mail.custody.own().map(|(row, _)| row.envelope).collect();
         self.with_mail(|mail, cx, near| own.iter().for_each(|id| mail.route(cx, near, id)));
     }
@@ -157,6 +158,9 @@ impl Core {
         let Some(held) = self.mail.custody.get(id) else { return };
         let Some(own) = &held.row.mine else { return };
         let (to, load) = (held.row.address, own.load.clone());
+        if self.people.session_at(&to).is_some() {
+            return;
+        }
         let recipient = self.recipient(&to);
         for (stream, ranges, lines) in self.chat.outbox.record_carried(by, &load) {
             self.cx.out.store(Op::Carried { stream, by, ranges });
@@ -180,9 +184,13 @@ impl Core {
 
     /// Handles that an own envelope was opened or withdrawn. While messages in it wait for receipts, a row without bytes stays,
     /// so that they are not sealed again before its life ends.
-    fn on_own_opened(&mut self, row: CustodyRow) {
+    fn on_own_opened(&mut self, row: CustodyRow, arrived: bool) {
         let Some(own) = &row.mine else { return };
         let (to, is_receipt) = (row.address, own.load.is_empty());
+        if self.people.session_at(&to).is_some() {
+            self.cx.out.store(Op::ForgetCustody(row.envelope));
+            return self.sisters.ledger.end_mail(&mut self.cx, &to, own.load.clone(), arrived);
+        }
         if self.chat.outbox.any_waiting(&own.load) {
             self.mail.hold(&mut self.cx, CustodyRow { bytes: Vec::new(), ..row });
         } else {
@@ -197,6 +205,9 @@ impl Core {
     /// Seals the messages of an expired own envelope again, if they were not receipted.
     fn on_own_expired(&mut self, row: CustodyRow) {
         let Some(own) = row.mine else { return };
+        if self.people.session_at(&row.address).is_some() {
+            return self.sisters.ledger.end_mail(&mut self.cx, &row.address, own.load, false);
+        }
         if own.load.is_empty() && !row.bytes.is_empty() {
             self.owe_again(&row.address);
             return self.mail_next_receipt(&row.address);
@@ -247,8 +258,13 @@ impl Core {
 
     /// Withdraws an own envelope; its messages wait to be sealed again.
     fn withdraw_and_requeue(&mut self, id: &EnvelopeId) {
-        let Some(own) = self.mail.custody.get(id).and_then(|held| held.row.mine.clone()) else { return };
+        let Some(held) = self.mail.custody.get(id) else { return };
+        let Some(own) = held.row.mine.clone() else { return };
+        let is_mirror = self.people.session_at(&held.row.address).is_some();
         self.withdraw(id);
+        if is_mirror {
+            return;
+        }
         if self.mail.custody.remove(id).is_some() {
             self.cx.out.store(Op::ForgetCustody(*id));
         }

@@ -54,6 +54,7 @@ impl Core {
         self.chat.outbox.push(row.clone(), false);
         let ticket = self.cx.out.store(Op::Typed(row));
         self.chat.typed.push_back((ticket, id, line));
+        self.sisters.ledger.note_held(id.stream, [(id.n, id.n)].into_iter().collect(), None);
         self.chat.sealing.want_lines(to);
         id
     }

@@ -139,24 +139,33 @@ impl Core {
         let Ok(body) = decode::<ReceiptBody>(&content.body) else {
             return self.cx.dropped(DropReason::MalformedReceipt);
         };
-        let (to, me) = (Address::from(opened.user), self.cx.me);
-        let recipient = self.recipient(&to);
+        let to = Address::from(opened.user);
         // Epochs are shared by all addresses: numbers for another address would be mistaken for messages to this user.
-        for received in body.streams.0.iter().filter(|received| received.author == me && received.address.is_none()) {
-            let stream = StreamId { author: me, epoch: received.epoch, to };
+        for received in body.streams.0.iter().filter(|received| received.address.is_none()) {
+            let stream = StreamId { author: received.author, epoch: received.epoch, to };
             let ranges: Ranges = received.ranges.iter().map(|range| (range.0, range.1)).collect();
-            let (audience, now) = (&recipient.audience, self.cx.now.moment);
-            let result = self.chat.outbox.record_receipt(opened.session, stream, &ranges, audience, now);
-            let Some(has) = result.ranges else { continue };
-            self.cx.out.store(Op::Delivered { stream, session: opened.session, ranges: has });
-            if !result.settled.is_empty() {
-                self.cx.out.store(Op::Settled { stream, ranges: result.settled });
-            }
-            for message in result.delivered {
-                self.show_delivered(&recipient, message, opened.session);
+            if received.author == self.cx.me {
+                self.record_delivered(stream, opened.session, &ranges);
+            } else {
+                self.sisters.ledger.record_delivered(&mut self.cx, stream, opened.session, &ranges, None);
             }
         }
-        self.withdraw_mail(&to);
+    }
+
+    /// Records that a session of the addressee has messages of this session, and settles those that every session has.
+    pub(in crate::proto) fn record_delivered(&mut self, stream: StreamId, session: SessionId, ranges: &Ranges) {
+        let (recipient, now) = (self.recipient(&stream.to), self.cx.now.moment);
+        let result = self.chat.outbox.record_receipt(session, stream, ranges, &recipient.audience, now);
+        let Some(has) = result.ranges else { return };
+        self.cx.out.store(Op::Delivered { stream, session, ranges: has });
+        if !result.settled.is_empty() {
+            self.cx.out.store(Op::Settled { stream, ranges: result.settled });
+        }
+        for message in result.delivered {
+            self.show_delivered(&recipient, message, session);
+        }
+        self.sisters.ledger.note_receipt(stream, session, None, now);
+        self.withdraw_mail(&stream.to);
     }
 
     /// Settles messages to all addresses. Called at start, since the node may have stopped between delivery and settling, and

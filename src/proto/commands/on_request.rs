@@ -246,6 +246,7 @@ impl Core {
         }
         self.people.users.pin(&id);
         self.people.users.verify(&id);
+        self.sisters.ledger.note_person(id, self.cx.now.moment);
         self.settle_stranger(&id);
         self.people.keep(&mut self.cx, id);
         self.people.save_user(&mut self.cx, &id);
@@ -307,6 +308,7 @@ impl Core {
         self.chat.outbox.remove(&id);
         self.cx.out.store(Op::Cancelled(id));
         self.cancel_mail(&id);
+        self.sisters.ledger.withdraw(&mut self.cx, id.stream, id.n);
         self.cx.notice_after_store(line, Notice::Done { what: format!("cancelled {token}") });
         Ok(())
     }

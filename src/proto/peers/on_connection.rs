@@ -199,6 +199,7 @@ impl Core {
         self.open_hearsay(peer);
         self.review_soon();
         self.sync_with(peer);
+        self.sisters.ledger.note_up(peer);
         self.ask_newcomer(peer);
         self.with_mail(|mail, cx, near| mail.on_up(cx, near, peer));
         self.take_early(peer.conn);
@@ -331,6 +332,12 @@ impl Core {
             Remaining::Spare => self.sync_again(removed.session),
             Remaining::Other => {
                 self.open_lane(removed.session, user);
+                self.sisters.ledger.note_down(removed.session);
+                self.peers
+                    .connections
+                    .up_peer(&removed.session)
+                    .into_iter()
+                    .for_each(|peer| self.sisters.ledger.note_up(peer));
                 self.with_mail(|mail, cx, near| mail.resume(cx, near, removed.session));
                 self.sync_again(removed.session);
             }
@@ -352,6 +359,7 @@ impl Core {
     /// A session is no longer reachable. `refused`: one of the sides did not want the connection.
     fn on_session_lost(&mut self, session: SessionId, user: UserId, since: Moment, refused: bool) {
         let to = Address::from(user);
+        self.sisters.ledger.note_down(session);
         self.chat.outbox.close_lane(&to, &session);
         self.relays.directory.forget_neighbour(session, self.cx.now.moment);
         self.note_here(&user);

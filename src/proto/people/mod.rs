@@ -125,6 +125,13 @@ impl People {
         self.sessions.get(session).map_or_else(|| session.short(), |known| self.users.handle(&known.user))
     }
 
+    /// The label of a session on its user's roster, or the beginning of its id.
+    pub fn label_of(&self, user: &UserId, session: &SessionId) -> String {
+        let roster = self.users.roster(user);
+        let entry = roster.as_ref().and_then(|roster| roster.sessions.iter().find(|entry| entry.id == *session));
+        entry.filter(|entry| !entry.label.is_empty()).map_or_else(|| session.short(), |entry| entry.label.0.clone())
+    }
+
     /// Whether a session claims to be a relay or a server.
     pub fn is_carrier(&self, session: &SessionId) -> bool {
         let declaration = self.sessions.get(session).and_then(|known| known.declaration());

@@ -22,6 +22,7 @@ impl Core {
         self.people.users.add(user);
         if matches!(state, LinkState::Linked | LinkState::Auto) && self.people.users.pin(&user) {
             self.people.save_user(&mut self.cx, &user);
+            self.sisters.ledger.note_person(user, self.cx.now.moment);
         }
         self.people.keep(&mut self.cx, user);
         self.people.save_link(&mut self.cx, &user);
@@ -45,6 +46,7 @@ impl Core {
         if change == Change::Stale {
             return;
         }
+        self.sisters.ledger.note_person(user, self.cx.now.moment);
         self.people.keep(&mut self.cx, user);
         self.people.save_link(&mut self.cx, &user);
         self.update_friendship(&user);

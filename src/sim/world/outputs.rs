@@ -8,7 +8,7 @@ use rand_core::Rng;
 use super::{Event, Sim};
 use crate::id::ConnId;
 use crate::proto::Core;
-use crate::proto::event::{CloseReason, Input, Output};
+use crate::proto::event::{CloseReason, Input, Output, Query};
 use crate::proto::notice::Notice;
 use crate::proto::persist::Ticket;
 use crate::sim::framing::{Frame, Framer};
@@ -24,6 +24,11 @@ impl Sim {
         }
         self.transmit(index, framer.take_all());
         self.begin_commit(index);
+        if !self.nodes[index].committing && !self.nodes[index].queries.is_empty() {
+            let starts = self.nodes[index].starts;
+            self.plan(self.settings.commit, Event::Commit { node: index, starts, through: Ticket(0) });
+            self.nodes[index].committing = true;
+        }
         let node = &mut self.nodes[index];
         let wants = node.core.as_ref().and_then(Core::poll_timeout);
         let sooner = wants.filter(|at| node.woken_for.is_none_or(|planned| *at < planned));
@@ -69,6 +74,10 @@ impl Sim {
                 self.close(index, conn, reason);
             }
             Output::Notice { line, notice } => self.record_notice(index, line, notice),
+            Output::Query { query: Query::Lines { sister, wanted, .. }, .. } => {
+                let after = self.nodes[index].disk.last_pending().unwrap_or_default();
+                self.nodes[index].queries.push((after, sister, wanted));
+            }
             Output::Query { .. } => {}
             // No node of the simulator waits to be linked.
             Output::Adopted(_) => {}

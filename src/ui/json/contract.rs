@@ -96,6 +96,7 @@ fn notices() -> Vec<Notice> {
         Queued: Notice::Queued { message, to, text },
         State: state(Delivery::Carried),
         Message: Notice::Message(Box::new(view("hi"))),
+        Mirrored: Notice::Mirrored { session, label: bob(), lines: 3, complete: false },
         Users: Notice::Users { filter: Filter::All, users: users() },
         Requests: Notice::Requests { users: vec![request()], is_answer: false },
         Pong: Notice::Pong { addr, user: user(), id, session, rtt_ms: 1.5 },

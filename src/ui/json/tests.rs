@@ -57,6 +57,8 @@ pub fn view(text: &str) -> MessageView {
         order: 6,
         own: false,
         again: true,
+        past: false,
+        by: None,
     }
 }
 

@@ -22,6 +22,8 @@ fn view(text: &str) -> MessageView {
         order: 1,
         own: false,
         again: false,
+        past: false,
+        by: None,
     }
 }
 

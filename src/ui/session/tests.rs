@@ -122,6 +122,8 @@ fn message(arrival: u64) -> Notice {
         order: arrival,
         own: false,
         again: false,
+        past: false,
+        by: None,
     }))
 }
 

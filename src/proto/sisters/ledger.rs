@@ -1,0 +1,278 @@
+//! The ledger: what each sister has and lacks, what this session has written, and what other modules have noted.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::id::{Address, ConnId, EnvelopeId, SessionId, StreamId, UserId};
+use crate::identity::seal::Opened;
+use crate::proto::cx::Context;
+use crate::proto::drops::DropReason;
+use crate::proto::limits::MAX_SISTER_RECEIPTS;
+use crate::proto::peer::Peer;
+use crate::proto::persist::Op;
+use crate::proto::ranges::Ranges;
+use crate::proto::sisters::sister::Sister;
+use crate::proto::sisters::{HeldBy, Numbers};
+use crate::time::Moment;
+use crate::wire::chat::Release;
+
+/// What concerns sisters and happened elsewhere.
+#[derive(Debug)]
+pub enum Note {
+    /// This session holds these numbers from now on. A sister may have brought them.
+    Held { stream: StreamId, numbers: Ranges, by: Option<SessionId> },
+    /// An envelope to this session was opened, and its author was verified.
+    Mirror { conn: ConnId, opened: Box<Opened> },
+    /// A session has connected.
+    Up(Peer),
+    /// The connection of a session is lost.
+    Down(SessionId),
+}
+
+/// The sisters on the own roster, and this session's part in the history.
+#[derive(Debug)]
+pub struct Ledger {
+    /// By session.
+    known: BTreeMap<SessionId, Sister>,
+    /// The numbers of this session's own streams that are in its store, or were and are withdrawn.
+    written: BTreeMap<StreamId, Ranges>,
+    /// The order in which streams became known; the newest are sent first.
+    order: BTreeMap<StreamId, u32>,
+    /// The version of the roster that [`Ledger::known`] follows.
+    pub version: u64,
+    /// What sisters are known to have, from the store, until the roster lists them.
+    stored: BTreeMap<SessionId, Numbers>,
+    /// Which sessions of addressees have which lines of sisters.
+    pub delivered: BTreeMap<(StreamId, SessionId), Ranges>,
+    /// This session was empty at its start and has not caught up with a sister yet. What mirrors bring is history.
+    pub is_new: bool,
+    /// The newest arrival that mirrors brought while the session was new.
+    pub past_through: u64,
+    /// What other modules have left to be handled, in order. Empty before every input.
+    pub notes: VecDeque<Note>,
+    /// Lines that mirrors have brought since the last report, and when the next report may be made.
+    pub brought: u64,
+    /// When [`Ledger::brought`] was reported last.
+    pub reported_at: Option<Moment>,
+}
+
+impl Ledger {
+    /// The state at start, from the store. `received` are the numbers of others' streams, in the order of their first message.
+    pub fn new(me: SessionId, received: &[(StreamId, Ranges)], written: Numbers, mirrored: HeldBy) -> Ledger {
+        let mut own: BTreeMap<StreamId, Ranges> = BTreeMap::new();
+        let withdrawn = received.iter().filter(|(stream, _)| stream.author == me).cloned();
+        for (stream, ranges) in written.into_iter().chain(withdrawn) {
+            own.entry(stream).or_default().merge(&ranges);
+        }
+        let mut stored: BTreeMap<SessionId, Numbers> = BTreeMap::new();
+        for (stream, session, ranges) in mirrored {
+            stored.entry(session).or_default().push((stream, ranges));
+        }
+        let is_new = received.is_empty() && own.is_empty();
+        let mut ledger = Ledger {
+            known: BTreeMap::new(),
+            written: BTreeMap::new(),
+            order: BTreeMap::new(),
+            version: 0,
+            stored,
+            delivered: BTreeMap::new(),
+            is_new,
+            past_through: 0,
+            notes: VecDeque::new(),
+            brought: 0,
+            reported_at: None,
+        };
+        received.iter().map(|(stream, _)| stream).chain(own.keys()).for_each(|stream| {
+            ledger.ordinal(stream);
+        });
+        ledger.written = own;
+        ledger
+    }
+
+    /// Follows a roster: `sessions` are those of it except this one. True if sisters were added.
+    pub fn follow(&mut self, version: u64, sessions: &[SessionId]) -> Vec<SessionId> {
+        self.version = version;
+        self.known.retain(|session, _| sessions.contains(session));
+        let added: Vec<SessionId> =
+            sessions.iter().filter(|session| !self.known.contains_key(session)).copied().collect();
+        for session in &added {
+            let has = self.stored.remove(session).unwrap_or_default();
+            self.known.insert(*session, Sister::new(has));
+        }
+        added
+    }
+
+    /// Whether a session is a sister.
+    pub fn contains(&self, session: &SessionId) -> bool {
+        self.known.contains_key(session)
+    }
+
+    /// The sisters.
+    pub fn sessions(&self) -> Vec<SessionId> {
+        self.known.keys().copied().collect()
+    }
+
+    /// A sister.
+    pub fn get_mut(&mut self, session: &SessionId) -> Option<&mut Sister> {
+        self.known.get_mut(session)
+    }
+
+    /// The numbers of this session's own streams.
+    pub fn written(&self) -> impl Iterator<Item = (&StreamId, &Ranges)> {
+        self.written.iter()
+    }
+
+    /// Records a number of an own stream.
+    pub fn record_written(&mut self, stream: StreamId, first: u64, last: u64) {
+        self.written.entry(stream).or_default().insert_range(first, last);
+    }
+
+    /// The numbers held of an own stream.
+    pub fn written_of(&self, stream: &StreamId) -> Ranges {
+        self.written.get(stream).cloned().unwrap_or_default()
+    }
+
+    /// Place of a stream in the order in which streams became known.
+    pub fn ordinal(&mut self, stream: &StreamId) -> u32 {
+        let next = self.order.len() as u32;
+        *self.order.entry(*stream).or_insert(next)
+    }
+
+    /// Records that something is known of a user which every sister is to know.
+    pub fn note_person(&mut self, user: UserId, now: Moment) {
+        self.known.values_mut().for_each(|sister| sister.note_person(user, now));
+    }
+
+    /// Records that it is known which session of an addressee has lines of this user.
+    pub fn note_receipt(&mut self, stream: StreamId, session: SessionId, except: Option<SessionId>, now: Moment) {
+        for (_, sister) in self.known.iter_mut().filter(|(known, _)| Some(**known) != except) {
+            sister.note_receipt((stream, session), now);
+        }
+    }
+
+    /// What an addressee's session has of a stream of a sister.
+    pub fn delivered_of(&self, stream: &StreamId, session: &SessionId) -> Ranges {
+        self.delivered.get(&(*stream, *session)).cloned().unwrap_or_default()
+    }
+
+    /// Notes numbers that this session holds from now on. `by` is the sister who brought them.
+    pub fn note_held(&mut self, stream: StreamId, numbers: Ranges, by: Option<SessionId>) {
+        self.notes.push_back(Note::Held { stream, numbers, by });
+    }
+
+    /// Notes an opened envelope that is addressed to this session.
+    pub fn note_mirror(&mut self, conn: ConnId, opened: Opened) {
+        self.notes.push_back(Note::Mirror { conn, opened: Box::new(opened) });
+    }
+
+    /// Notes that a session has connected.
+    pub fn note_up(&mut self, peer: Peer) {
+        self.notes.push_back(Note::Up(peer));
+    }
+
+    /// Notes that the connection of a session is lost.
+    pub fn note_down(&mut self, session: SessionId) {
+        self.notes.push_back(Note::Down(session));
+    }
+
+    /// Records that a sister has these numbers, and stores it.
+    pub fn record_mirrored(&mut self, cx: &mut Context, session: &SessionId, load: Numbers) {
+        for (stream, ranges) in load {
+            let order = self.ordinal(&stream);
+            let Some(sister) = self.known.get_mut(session) else { return };
+            if let Some(has) = sister.record_has(stream, order, &ranges) {
+                cx.out.store(Op::Mirrored { stream, session: *session, ranges: has });
+            }
+        }
+    }
+
+    /// Records a sister's release of a mirror. False if it fits none on its way to her.
+    pub fn record_release(&mut self, cx: &mut Context, session: &SessionId, release: &Release) -> bool {
+        let Some(sister) = self.known.get_mut(session) else { return false };
+        let Some(load) = sister.record_release(release, cx.now.moment) else { return false };
+        self.record_mirrored(cx, session, load);
+        true
+    }
+
+    /// Whether an envelope is a mirror on its way to a sister over her connection.
+    pub fn is_in_flight(&self, session: &SessionId, envelope: &EnvelopeId) -> bool {
+        self.known.get(session).is_some_and(|sister| sister.is_in_flight(envelope))
+    }
+
+    /// Records that a sister cannot open a mirror, and that a newer key of hers is known.
+    pub fn record_unopenable(&mut self, session: &SessionId, envelope: &EnvelopeId, now: Moment) {
+        let Some(sister) = self.known.get_mut(session) else { return };
+        if let Some(load) = sister.record_unopenable(envelope) {
+            sister.want(now);
+            self.lose(session, load);
+        }
+    }
+
+    /// Numbers that were under way to a sister are lacking again.
+    pub fn lose(&mut self, session: &SessionId, load: Numbers) {
+        for (stream, ranges) in load {
+            let order = self.ordinal(&stream);
+            if let Some(sister) = self.known.get_mut(session) {
+                sister.add_lacking(stream, order, &ranges);
+            }
+        }
+    }
+
+    /// Records the end of own mail to a sister. `arrived`: she has shown its release.
+    pub fn end_mail(&mut self, cx: &mut Context, address: &Address, load: Numbers, arrived: bool) {
+        let session = SessionId(address.0);
+        match arrived {
+            true => self.record_mirrored(cx, &session, load),
+            false => self.lose(&session, load),
+        }
+        if let Some(sister) = self.known.get_mut(&session) {
+            sister.want(cx.now.moment);
+        }
+    }
+
+    /// Records that a line of this session was withdrawn: its sisters are told that the number is void.
+    pub fn withdraw(&mut self, cx: &mut Context, stream: StreamId, n: u64) {
+        let (now, order) = (cx.now.moment, self.ordinal(&stream));
+        let numbers: Ranges = [(n, n)].into_iter().collect();
+        for sister in self.known.values_mut() {
+            sister.withdraw(stream, order, &numbers);
+            sister.want(now);
+        }
+        self.record_written(stream, n, n);
+        cx.out.store(Op::Seen { stream, ranges: self.written_of(&stream) });
+    }
+
+    /// Records what a session of an addressee has of a sister's stream. `by` is the sister who said it.
+    pub fn record_delivered(
+        &mut self,
+        cx: &mut Context,
+        stream: StreamId,
+        holder: SessionId,
+        ranges: &Ranges,
+        by: Option<SessionId>,
+    ) {
+        let is_known = self.delivered.contains_key(&(stream, holder));
+        if !self.contains(&stream.author) || (!is_known && self.delivered.len() >= MAX_SISTER_RECEIPTS) {
+            return cx.dropped(DropReason::ReceiptForForeignStream);
+        }
+        let has = self.delivered.entry((stream, holder)).or_default();
+        if has.merge(ranges) {
+            cx.out.store(Op::Delivered { stream, session: holder, ranges: has.clone() });
+            self.note_receipt(stream, holder, by, cx.now.moment);
+        }
+    }
+
+    /// Everything that lacks is to be looked at again: there may be a way to a sister now.
+    pub fn want_all(&mut self, now: Moment) {
+        self.known.values_mut().for_each(|sister| sister.want(now));
+    }
+
+    /// Whether something is due.
+    pub fn is_due(&self, now: Moment) -> bool {
+        self.next().is_some_and(|at| at <= now)
+    }
+
+    /// When something is due here.
+    pub fn next(&self) -> Option<Moment> {
+        self.known.values().filter_map(Sister::next).min()
+    }
+}

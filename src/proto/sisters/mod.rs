@@ -1,0 +1,42 @@
+//! Sisters: the other sessions of the local user, and what each of them has of the messages that this session holds.
+//!
+//! Whatever a user says or is told is to appear on all their sessions. Authors send to every session they can reach; the
+//! sessions give each other the rest. No line is queued for a sister. What she lacks is derived: the numbers held here
+//! without those that she has and without those under way to her ([`sister`]). The lines are read from the store when they are
+//! sent, newest first (`send`).
+//!
+//! When two sisters connect, each sends a hash of every bucket of streams it holds ([`summary`]), and for those that differ the
+//! exact numbers (`on_sister`). So equal sisters exchange a few kilobytes, whatever the size of their history. A *mirror* is
+//! a content of its own kind, sealed to the prekey of one sister and addressed to her session (`on_mirror` takes it in). The
+//! release of its envelope shows that its lines are in her store. To a sister who is away mirrors go as mail, at most
+//! [`MAX_MIRROR_MAIL`](crate::proto::limits::MAX_MIRROR_MAIL) at a time, so that two sisters who are never on together become
+//! equal too. A mirror that is lost, expires or cannot be opened is derived again.
+//!
+//! A session that takes a line owes it to its sisters and a receipt to the author. Mirrors also carry what is known of other
+//! users (rosters, pinned names, verified fingerprints, their statements about the link) and which sessions of addressees have
+//! which lines of this user.
+
+pub mod ledger;
+mod on_mirror;
+mod on_sister;
+mod pack;
+mod send;
+pub mod sister;
+pub mod summary;
+
+use crate::id::{SessionId, StreamId};
+use crate::proto::ranges::Ranges;
+use ledger::Ledger;
+
+/// Numbers of several streams.
+pub type Numbers = Vec<(StreamId, Ranges)>;
+
+/// Numbers of streams that sessions have.
+pub type HeldBy = Vec<(StreamId, SessionId, Ranges)>;
+
+/// What is known of the other sessions of the local user.
+#[derive(Debug)]
+pub struct Sisters {
+    /// What each of them has and lacks.
+    pub ledger: Ledger,
+}

@@ -1,0 +1,193 @@
+//! Sisters come, go, and compare what they hold.
+
+use std::collections::BTreeSet;
+
+use crate::id::{Address, EnvelopeId, SessionId, StreamId, UserId};
+use crate::proto::Core;
+use crate::proto::drops::DropReason;
+use crate::proto::limits::MIRROR_MAIL_PAUSE;
+use crate::proto::peer::Peer;
+use crate::proto::persist::LinkState;
+use crate::proto::ranges::Ranges;
+use crate::proto::sisters::ledger::Note;
+use crate::proto::sisters::sister::Phase;
+use crate::proto::sisters::{Numbers, summary};
+use crate::wire::codec::List;
+use crate::wire::control::{Compare, Control, HeldStream, Holdings};
+
+impl Core {
+    /// Handles what other modules have noted, and changes of the own roster.
+    pub(in crate::proto) fn attend_sisters(&mut self) {
+        self.follow_own_roster();
+        while let Some(note) = self.sisters.ledger.notes.pop_front() {
+            match note {
+                Note::Held { stream, numbers, by } => self.on_held(stream, &numbers, by),
+                Note::Mirror { conn, opened } => self.on_envelope(conn, &opened),
+                Note::Up(peer) => self.sister_up(peer),
+                Note::Down(session) => self.sister_down(&session),
+            }
+            // A mirror may have brought a newer roster.
+            self.follow_own_roster();
+        }
+    }
+
+    /// Follows the own roster: the sessions on it are the sisters.
+    fn follow_own_roster(&mut self) {
+        let version = self.people.myself.roster.version;
+        if self.sisters.ledger.version == version {
+            return;
+        }
+        let mut sessions = self.people.users.audience(&self.cx.config.user);
+        sessions.retain(|session| *session != self.cx.me);
+        for session in self.sisters.ledger.follow(version, &sessions) {
+            self.derive_lacks(&session);
+            let under_way: Vec<Numbers> = self.mail_to(&session).into_iter().map(|(_, load)| load).collect();
+            for (stream, ranges) in under_way.into_iter().flatten() {
+                let order = self.sisters.ledger.ordinal(&stream);
+                if let Some(sister) = self.sisters.ledger.get_mut(&session) {
+                    sister.set_under_way(stream, order, &ranges);
+                }
+            }
+            // A session that is added while it is connected has exchanged nothing yet.
+            if let Some(peer) = self.peers.connections.up_peer(&session) {
+                self.sister_up(peer);
+            }
+        }
+    }
+
+    /// Own mail to a sister: the envelopes, and the numbers in each.
+    fn mail_to(&self, session: &SessionId) -> Vec<(EnvelopeId, Numbers)> {
+        let own = self.mail.custody.own_to(&Address::from(session));
+        let load = own.filter_map(|held| Some((held.row.envelope, held.row.mine.as_ref()?.load.clone())));
+        load.collect()
+    }
+
+    /// All streams of which messages are held, and the numbers.
+    pub(in crate::proto::sisters) fn held_streams(&self) -> Numbers {
+        let received = self.chat.inbox.streams().filter(|(stream, _)| stream.author != self.cx.me);
+        let all = received.chain(self.sisters.ledger.written());
+        all.map(|(stream, ranges)| (*stream, ranges.clone())).collect()
+    }
+
+    /// Derives anew what a sister lacks.
+    fn derive_lacks(&mut self, session: &SessionId) {
+        for (stream, held) in self.held_streams() {
+            let order = self.sisters.ledger.ordinal(&stream);
+            if let Some(sister) = self.sisters.ledger.get_mut(session) {
+                sister.derive(stream, order, &held);
+            }
+        }
+        let now = self.cx.now.moment;
+        if let Some(sister) = self.sisters.ledger.get_mut(session) {
+            sister.want(now + MIRROR_MAIL_PAUSE);
+        }
+    }
+
+    /// A session of the local user has connected: a comparison begins.
+    fn sister_up(&mut self, peer: Peer) {
+        if peer.user != self.cx.config.user {
+            return;
+        }
+        let held = self.held_streams();
+        let people = self.hash_of_people();
+        let is_new = self.sisters.ledger.is_new && held.is_empty();
+        self.sisters.ledger.is_new = is_new;
+        let Some(sister) = self.sisters.ledger.get_mut(&peer.session) else { return };
+        sister.connected();
+        let buckets = List(summary::buckets(held.iter().map(|(stream, ranges)| (stream, ranges))));
+        self.cx.send(peer.conn, Control::Compare(Compare { buckets, people }));
+    }
+
+    /// A session has disconnected. What was under way to it is lacking again.
+    fn sister_down(&mut self, session: &SessionId) {
+        let now = self.cx.now.moment;
+        let Some(sister) = self.sisters.ledger.get_mut(session) else { return };
+        sister.disconnected(now + MIRROR_MAIL_PAUSE);
+        let lost = sister.end_flights();
+        lost.into_iter().for_each(|load| self.sisters.ledger.lose(session, load));
+    }
+
+    /// Handles a sister's summaries: tells her the numbers held in the buckets that differ.
+    pub(in crate::proto) fn on_compare(&mut self, peer: Peer, compare: &Compare) {
+        if !self.sisters.ledger.contains(&peer.session) {
+            return self.cx.dropped(DropReason::ComparisonOfStranger);
+        }
+        let held = self.held_streams();
+        let own = summary::buckets(held.iter().map(|(stream, ranges)| (stream, ranges)));
+        let differs = |stream: &StreamId| {
+            let bucket = summary::bucket(stream);
+            compare.buckets.get(bucket) != own.get(bucket)
+        };
+        let (differing, equal): (Numbers, Numbers) = held.into_iter().partition(|(stream, _)| differs(stream));
+        for (stream, _) in &differing {
+            if let Some(sister) = self.sisters.ledger.get_mut(&peer.session) {
+                sister.reset(stream);
+            }
+        }
+        self.sisters.ledger.record_mirrored(&mut self.cx, &peer.session, equal);
+        if compare.people != self.hash_of_people() {
+            let (people, now) = (self.known_people(), self.cx.now.moment);
+            if let Some(sister) = self.sisters.ledger.get_mut(&peer.session) {
+                people.into_iter().for_each(|user| sister.note_person(user, now));
+            }
+        }
+        self.send_holdings(&peer.session, differing, true);
+    }
+
+    /// Handles what a sister says that she holds.
+    pub(in crate::proto) fn on_holdings(&mut self, peer: Peer, holdings: Holdings) {
+        if !self.sisters.ledger.contains(&peer.session) {
+            return self.cx.dropped(DropReason::ComparisonOfStranger);
+        }
+        self.sisters.ledger.record_mirrored(
+            &mut self.cx,
+            &peer.session,
+            holdings.streams.0.into_iter().map(numbers_of).collect(),
+        );
+        if !holdings.complete {
+            return;
+        }
+        self.withdraw_mirrors(&peer.session);
+        self.derive_lacks(&peer.session);
+        let now = self.cx.now.moment;
+        if let Some(sister) = self.sisters.ledger.get_mut(&peer.session) {
+            sister.phase = Phase::Ready;
+            sister.want(now);
+        }
+        self.report_history(&peer.session);
+    }
+
+    /// Withdraws the mail to a sister who is connected now.
+    fn withdraw_mirrors(&mut self, session: &SessionId) {
+        for (envelope, _) in self.mail_to(session) {
+            self.withdraw(&envelope);
+        }
+    }
+
+    /// The users of whom a session knows something that its sisters are to know.
+    fn known_people(&self) -> BTreeSet<UserId> {
+        let decided = |user: &UserId| self.people.users.is_pinned(user) || self.people.users.is_verified(user);
+        let said = |user: &UserId| self.people.links.row(user).is_some_and(|row| row.theirs.state != LinkState::None);
+        let me = self.cx.config.user;
+        let all = self.people.users.iter().filter(decided).chain(self.people.links.users().filter(said));
+        all.filter(|user| *user != me).collect()
+    }
+
+    fn hash_of_people(&self) -> u64 {
+        let hash = |user: UserId| {
+            let row = self.people.links.row(&user).map(|row| row.theirs).unwrap_or_default();
+            let flags = [
+                u8::from(self.people.users.is_pinned(&user)),
+                u8::from(self.people.users.is_verified(&user)),
+                row.state.to_wire(),
+            ];
+            summary::hash_of_person(&[&user.0, &flags, &row.lamport.to_be_bytes()])
+        };
+        self.known_people().into_iter().map(hash).fold(0, u64::wrapping_add)
+    }
+}
+
+fn numbers_of(held: HeldStream) -> (StreamId, Ranges) {
+    let stream = StreamId { author: held.author, epoch: held.epoch, to: held.address };
+    (stream, held.ranges.iter().map(|range| (range.0, range.1)).collect())
+}

@@ -1,0 +1,290 @@
+//! Sends mirrors: reads from the store what a sister lacks, seals it to her, and sends it on the connection or as mail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::id::{Address, ConnId, SessionId, StreamId, UserId};
+use crate::identity::seal::Sealed;
+use crate::proto::Core;
+use crate::proto::drops::DropReason;
+use crate::proto::event::{Output, Query};
+use crate::proto::limits::{MAX_MIRROR_MAIL, MIRROR_BYTES, MIRROR_DIRECT_PAUSE, MIRROR_MAIL_PAUSE};
+use crate::proto::persist::{LinkState, MessageRow};
+use crate::proto::ranges::Ranges;
+use crate::proto::sisters::sister::{Facts, Phase};
+use crate::proto::sisters::{Numbers, pack};
+use crate::time::Moment;
+use crate::wire::codec::{Bytes, List};
+use crate::wire::content::{Content, MirrorBody, MirroredPerson, MirroredReceipt, Range, kind};
+use crate::wire::control::{Control, HeldStream, Holdings};
+use crate::wire::encode;
+
+/// The most streams in one message about what is held.
+const MOST_HELD: usize = 256;
+/// The most bytes of such a message, so that it leaves space in its frame.
+const MOST_HELD_BYTES: usize = 16 * 1024;
+/// The most ranges of one stream in such a message.
+const MOST_HELD_RANGES: usize = 128;
+
+/// How a mirror reaches a sister.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Direct(ConnId),
+    Mail,
+}
+
+impl Core {
+    /// Handles numbers of a stream that this session holds from now on, and which its sisters may lack. `by` is the sister who
+    /// brought them.
+    pub(in crate::proto::sisters) fn on_held(&mut self, stream: StreamId, numbers: &Ranges, by: Option<SessionId>) {
+        let (now, order) = (self.cx.now.moment, self.sisters.ledger.ordinal(&stream));
+        let is_own = stream.author == self.cx.me;
+        if is_own {
+            numbers.iter().for_each(|(first, last)| self.sisters.ledger.record_written(stream, first, last));
+        }
+        for session in self.sisters.ledger.sessions().into_iter().filter(|session| Some(*session) != by) {
+            let pause = self.pause_for(&session, &stream);
+            let Some(sister) = self.sisters.ledger.get_mut(&session) else { continue };
+            if sister.add_lacking(stream, order, numbers) {
+                sister.want(now + pause);
+            }
+            if !is_own {
+                sister.note_news(stream, numbers, now);
+            }
+        }
+    }
+
+    /// How long to wait before a line is mirrored: a connected sister who reports a connection with the author will get it from
+    /// the author, and says so.
+    fn pause_for(&self, session: &SessionId, stream: &StreamId) -> Duration {
+        if self.peers.connections.up(session).is_none() {
+            return MIRROR_MAIL_PAUSE;
+        }
+        let author = self.people.sessions.get(&stream.author).map(|known| known.user);
+        let is_witness = author.is_some_and(|author| self.presence.online.witnesses_of(&author).contains(session));
+        if is_witness { MIRROR_DIRECT_PAUSE } else { Duration::ZERO }
+    }
+
+    /// The numbers held of a stream.
+    pub(in crate::proto::sisters) fn held_of(&self, stream: &StreamId) -> Ranges {
+        match stream.author == self.cx.me {
+            true => self.sisters.ledger.written_of(stream),
+            false => self.chat.inbox.seen(stream),
+        }
+    }
+
+    /// Sends each sister what is due. False if nothing is. Sealing is expensive, so it is done only when all other outputs are
+    /// taken.
+    pub(in crate::proto) fn tend_sisters(&mut self) -> bool {
+        let is_due = self.sisters.ledger.is_due(self.cx.now.moment);
+        if is_due {
+            self.sisters.ledger.sessions().into_iter().for_each(|session| self.tend(session));
+        }
+        is_due
+    }
+
+    fn tend(&mut self, session: SessionId) {
+        let now = self.cx.now.moment;
+        let Some(sister) = self.sisters.ledger.get_mut(&session) else { return };
+        let news = sister.take_news(now);
+        let lost = if sister.take_overdue(now) { sister.end_flights() } else { Vec::new() };
+        if !lost.is_empty() {
+            self.cx.dropped(DropReason::MirrorUnanswered);
+        }
+        lost.into_iter().for_each(|load| self.sisters.ledger.lose(&session, load));
+        self.send_holdings(&session, news, false);
+        if self.sisters.ledger.get_mut(&session).is_some_and(|sister| sister.take_due(now)) {
+            self.send_facts(session);
+            self.fetch_lines(session);
+        }
+    }
+
+    /// How a mirror reaches a sister now.
+    fn way_to(&mut self, session: &SessionId) -> Option<Way> {
+        let phase = self.sisters.ledger.get_mut(session)?.phase;
+        let address = Address::from(session);
+        if let Some(conn) = self.peers.connections.up(session) {
+            return (phase == Phase::Ready).then_some(Way::Direct(conn));
+        }
+        let under_way: usize = self.mail.custody.own_to(&address).map(|held| held.row.bytes.len()).sum();
+        let may_mail = under_way < MAX_MIRROR_MAIL && self.has_prekey(&address) && self.has_mail_carrier(&address);
+        may_mail.then_some(Way::Mail)
+    }
+
+    /// Reads from the store what a sister lacks.
+    fn fetch_lines(&mut self, session: SessionId) {
+        if self.way_to(&session).is_none() {
+            return;
+        }
+        if let Some(wanted) = self.sisters.ledger.get_mut(&session).and_then(|sister| sister.take_wanted()) {
+            let query = Query::Lines { sister: session, wanted, bytes: MIRROR_BYTES };
+            self.cx.out.push(Output::Query { line: None, query });
+        }
+    }
+
+    /// Sends the lines that the store has read for a sister. `examined` are the numbers that it has looked at.
+    pub(in crate::proto) fn on_lines(&mut self, session: SessionId, rows: Vec<MessageRow>, examined: Numbers) {
+        let asked = self.sisters.ledger.get_mut(&session).map(|sister| sister.take_fetch()).unwrap_or_default();
+        // The store looks at nothing while the disk fails.
+        let is_refused = examined.is_empty();
+        let examined: BTreeMap<StreamId, Ranges> = examined.into_iter().collect();
+        let mut numbers = Numbers::new();
+        for (stream, ranges) in asked {
+            let read = examined.get(&stream).cloned().unwrap_or_default();
+            self.sisters.ledger.lose(&session, vec![(stream, ranges.without(&read))]);
+            numbers.extend((!read.is_empty()).then_some((stream, read)));
+        }
+        let Some(way) = self.way_to(&session) else { return self.sisters.ledger.lose(&session, numbers) };
+        self.introduce_people(&session, &rows);
+        self.send_facts(session);
+        let (packed, too_long) = pack::lines(numbers, rows, self.cx.config.user);
+        (0..too_long).for_each(|_| self.cx.dropped(DropReason::ContentTooLong));
+        for pack::Packed { body, load, .. } in packed {
+            if let Err(load) = self.send_mirror(session, way, &body, load, Facts::default()) {
+                self.sisters.ledger.lose(&session, load);
+            }
+        }
+        let pause = if is_refused { MIRROR_MAIL_PAUSE } else { Duration::ZERO };
+        if let Some(sister) = self.sisters.ledger.get_mut(&session).filter(|sister| sister.lacks_lines()) {
+            sister.want(self.cx.now.moment + pause);
+        }
+    }
+
+    /// The people of whom a sister must know to show these lines.
+    fn introduce_people(&mut self, session: &SessionId, rows: &[MessageRow]) {
+        let me = self.cx.config.user;
+        let users = rows.iter().map(|row| UserId(row.with.0)).filter(|user| *user != me);
+        let users: BTreeSet<UserId> = users.collect();
+        let Some(sister) = self.sisters.ledger.get_mut(session) else { return };
+        for user in users {
+            if !sister.introduced.contains(&user) {
+                sister.note_person(user, self.cx.now.moment);
+            }
+        }
+    }
+
+    /// Sends a sister what is known of people and of deliveries.
+    fn send_facts(&mut self, session: SessionId) {
+        let Some(way) = self.way_to(&session) else { return };
+        while let Some(facts) =
+            self.sisters.ledger.get_mut(&session).filter(|sister| sister.has_facts()).map(|s| s.take_facts())
+        {
+            let people: Vec<MirroredPerson> =
+                facts.people.iter().filter_map(|user| self.mirrored_person(&session, user)).collect();
+            let receipts = facts.receipts.iter().flat_map(|(stream, holder)| self.mirrored_receipt(stream, holder));
+            let mut bodies = pack::people(people);
+            let receipts: Vec<MirroredReceipt> = receipts.collect();
+            let of = |delivered: &[MirroredReceipt]| MirrorBody {
+                delivered: List(delivered.to_vec()),
+                ..MirrorBody::default()
+            };
+            bodies.extend(receipts.chunks(6).map(of));
+            for body in bodies {
+                if self.send_mirror(session, way, &body, Numbers::new(), facts.clone()).is_err() {
+                    if let Some(sister) = self.sisters.ledger.get_mut(&session) {
+                        sister.put_back(facts);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// What this session knows of a user.
+    fn mirrored_person(&mut self, session: &SessionId, user: &UserId) -> Option<MirroredPerson> {
+        if *user == self.cx.config.user {
+            return None;
+        }
+        let sister = self.sisters.ledger.get_mut(session)?;
+        let is_new = sister.introduced.insert(*user);
+        let theirs = self.people.links.row(user).map(|row| row.theirs).unwrap_or_default();
+        Some(MirroredPerson {
+            user: *user,
+            roster: is_new.then(|| self.people.users.signed_roster(user)).flatten(),
+            pinned: self.people.users.is_pinned(user),
+            verified: self.people.users.is_verified(user),
+            state: if theirs.state == LinkState::None { 0 } else { theirs.state.to_wire() },
+            lamport: theirs.lamport,
+        })
+    }
+
+    /// Which lines of a stream a session of the addressee has.
+    fn mirrored_receipt(&self, stream: &StreamId, holder: &SessionId) -> Vec<MirroredReceipt> {
+        let has = match stream.author == self.cx.me {
+            true => self.chat.outbox.delivered(stream, holder),
+            false => self.sisters.ledger.delivered_of(stream, holder),
+        };
+        let ranges: Vec<Range> = has.iter().map(|(first, last)| Range(first, last)).collect();
+        let StreamId { author, epoch, to: address } = *stream;
+        let of = |ranges: &[Range]| MirroredReceipt {
+            author,
+            epoch,
+            address,
+            session: *holder,
+            ranges: List(ranges.to_vec()),
+        };
+        ranges.chunks(MOST_HELD_RANGES).map(of).collect()
+    }
+
+    /// Seals a mirror and sends it. Returns the numbers if it cannot be sealed.
+    fn send_mirror(
+        &mut self,
+        session: SessionId,
+        way: Way,
+        body: &MirrorBody,
+        load: Numbers,
+        facts: Facts,
+    ) -> Result<(), Numbers> {
+        let address = Address::from(&session);
+        let (wall, now) = (self.cx.now.wall.0, self.cx.now.moment);
+        let content = Content { kind: kind::MIRROR, epoch: 0, n: 0, lamport: 0, wall, body: Bytes(encode(body)) };
+        let Some(sealed) = self.seal_to(&address, vec![content]) else { return Err(load) };
+        match way {
+            Way::Direct(conn) => self.send_direct(session, conn, sealed, load, facts, now),
+            Way::Mail => self.hold_own(&address, sealed, load),
+        }
+        Ok(())
+    }
+
+    fn send_direct(
+        &mut self,
+        session: SessionId,
+        conn: ConnId,
+        sealed: Sealed,
+        load: Numbers,
+        facts: Facts,
+        now: Moment,
+    ) {
+        if let Some(sister) = self.sisters.ledger.get_mut(&session) {
+            sister.record_sent(&sealed, load, facts, now);
+        }
+        self.send_envelope(conn, sealed);
+    }
+
+    /// Tells a connected sister which numbers are held here, once they are durable.
+    pub(in crate::proto::sisters) fn send_holdings(&mut self, session: &SessionId, held: Numbers, complete: bool) {
+        let Some(conn) = self.peers.connections.up(session) else { return };
+        let mut pages: Vec<(Vec<HeldStream>, usize)> = vec![(Vec::new(), 0)];
+        for (StreamId { author, epoch, to: address }, ranges) in held {
+            let ranges: Vec<Range> = ranges.iter().map(|(first, last)| Range(first, last)).collect();
+            for ranges in ranges.chunks(MOST_HELD_RANGES) {
+                let size = 90 + 19 * ranges.len();
+                if pages.last().is_some_and(|(page, bytes)| page.len() == MOST_HELD || bytes + size > MOST_HELD_BYTES) {
+                    pages.push((Vec::new(), 0));
+                }
+                if let Some((page, bytes)) = pages.last_mut() {
+                    page.push(HeldStream { author, epoch, address, ranges: List(ranges.to_vec()) });
+                    *bytes += size;
+                }
+            }
+        }
+        let count = pages.len();
+        for (n, (page, _)) in pages.into_iter().enumerate() {
+            let complete = complete && n + 1 == count;
+            if complete || !page.is_empty() {
+                let message = Control::Holdings(Holdings { streams: List(page), complete });
+                self.cx.out.after_store(Output::Control { conn, message });
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! One sister: what she has, what she lacks, and what is under way to her.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Numbers;
+use crate::id::{EnvelopeId, SessionId, StreamId, UserId};
+use crate::identity::seal::{Sealed, fits};
+use crate::proto::limits::{MAX_MIRRORED_FACTS, MIRROR_NUMBERS, MIRROR_WINDOW, NEWS_PAUSE, RESEND_FIRST, SEEK_LONGEST};
+use crate::proto::ranges::Ranges;
+use crate::time::Moment;
+use crate::wire::chat::Release;
+
+/// A session of an addressee, and an own stream of which it has messages.
+pub type ReceiptKey = (StreamId, SessionId);
+
+/// How far the comparison with a sister is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// She is not connected.
+    Away,
+    /// She is connected and has not said yet what she holds.
+    Comparing,
+    /// What she lacks is known.
+    Ready,
+}
+
+/// What is known of a sister.
+#[derive(Debug)]
+pub struct Sister {
+    pub phase: Phase,
+    has: BTreeMap<StreamId, Ranges>,
+    /// What she lacks and is not under way, the newest streams first.
+    lacks: BTreeMap<(Reverse<u32>, StreamId), Ranges>,
+    /// The numbers that the store was asked for.
+    fetch: Option<Numbers>,
+    flights: BTreeMap<EnvelopeId, Flight>,
+    people: BTreeSet<UserId>,
+    receipts: BTreeSet<ReceiptKey>,
+    /// Users whose roster she was sent on this connection.
+    pub introduced: BTreeSet<UserId>,
+    /// Numbers that this session has taken from others and that she has not been told of.
+    news: BTreeMap<StreamId, Ranges>,
+    news_at: Option<Moment>,
+    due: Option<Moment>,
+    resend: Moment,
+    pause: Duration,
+}
+
+/// A mirror on its way over a connection.
+#[derive(Debug)]
+struct Flight {
+    lock: [u8; 32],
+    load: Numbers,
+    people: Vec<UserId>,
+    receipts: Vec<ReceiptKey>,
+}
+
+/// What a mirror brings besides lines.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    pub people: Vec<UserId>,
+    pub receipts: Vec<ReceiptKey>,
+}
+
+impl Sister {
+    pub fn new(has: Numbers) -> Sister {
+        Sister {
+            phase: Phase::Away,
+            has: has.into_iter().collect(),
+            lacks: BTreeMap::new(),
+            fetch: None,
+            flights: BTreeMap::new(),
+            people: BTreeSet::new(),
+            receipts: BTreeSet::new(),
+            introduced: BTreeSet::new(),
+            news: BTreeMap::new(),
+            news_at: None,
+            due: None,
+            resend: Moment(0),
+            pause: RESEND_FIRST,
+        }
+    }
+
+    /// What she has of a stream.
+    pub fn has(&self, stream: &StreamId) -> Ranges {
+        self.has.get(stream).cloned().unwrap_or_default()
+    }
+
+    /// Forgets what she has of a stream, since her own statement follows.
+    pub fn reset(&mut self, stream: &StreamId) {
+        self.has.remove(stream);
+    }
+
+    /// Records numbers that she has. Returns all she has of the stream, if some are new.
+    pub fn record_has(&mut self, stream: StreamId, order: u32, ranges: &Ranges) -> Option<Ranges> {
+        let has = self.has.entry(stream).or_default();
+        let news = has.merge(ranges).then(|| has.clone());
+        let key = (Reverse(order), stream);
+        if let Some(lacks) = self.lacks.get_mut(&key) {
+            lacks.remove(ranges);
+            if lacks.is_empty() {
+                self.lacks.remove(&key);
+            }
+        }
+        news
+    }
+
+    /// Derives anew what she lacks of a stream of which `held` is held here.
+    pub fn derive(&mut self, stream: StreamId, order: u32, held: &Ranges) {
+        let mut lacks = held.without(&self.has(&stream));
+        let under_way = self.flights.values().flat_map(|flight| &flight.load).chain(self.fetch.iter().flatten());
+        under_way.filter(|(of, _)| *of == stream).for_each(|(_, ranges)| lacks.remove(ranges));
+        if lacks.is_empty() {
+            self.lacks.remove(&(Reverse(order), stream));
+        } else {
+            self.lacks.insert((Reverse(order), stream), lacks);
+        }
+    }
+
+    /// Records numbers that this session holds from now on, or that were under way and are lost.
+    pub fn add_lacking(&mut self, stream: StreamId, order: u32, ranges: &Ranges) -> bool {
+        let new = ranges.without(&self.has(&stream));
+        if new.is_empty() {
+            return false;
+        }
+        self.lacks.entry((Reverse(order), stream)).or_default().merge(&new);
+        true
+    }
+
+    /// Removes numbers that are under way as mail.
+    pub fn set_under_way(&mut self, stream: StreamId, order: u32, ranges: &Ranges) {
+        let key = (Reverse(order), stream);
+        if let Some(lacks) = self.lacks.get_mut(&key) {
+            lacks.remove(ranges);
+            if lacks.is_empty() {
+                self.lacks.remove(&key);
+            }
+        }
+    }
+
+    /// Records that numbers she may have are withdrawn: she lacks that news.
+    pub fn withdraw(&mut self, stream: StreamId, order: u32, numbers: &Ranges) {
+        if let Some(has) = self.has.get_mut(&stream) {
+            has.remove(numbers);
+        }
+        self.lacks.entry((Reverse(order), stream)).or_default().merge(numbers);
+    }
+
+    /// Whether she lacks anything that is not under way.
+    pub fn lacks_lines(&self) -> bool {
+        !self.lacks.is_empty()
+    }
+
+    /// Whether everything of these streams is in `held`.
+    pub fn has_only(&self, mut held: impl FnMut(&StreamId) -> Ranges) -> bool {
+        self.has.iter().all(|(stream, has)| has.without(&held(stream)).is_empty())
+    }
+
+    /// Takes numbers to read from the store: the newest that she lacks, at most [`MIRROR_NUMBERS`]. `None` while enough is under
+    /// way.
+    pub fn take_wanted(&mut self) -> Option<Numbers> {
+        if self.fetch.is_some() || self.flights.len() > MIRROR_WINDOW / 2 || self.lacks.is_empty() {
+            return None;
+        }
+        let (mut wanted, mut left) = (Numbers::new(), MIRROR_NUMBERS);
+        while let Some(mut entry) = self.lacks.first_entry().filter(|_| left > 0) {
+            let (_, stream) = *entry.key();
+            let taken = entry.get_mut().take_highest(left);
+            left -= taken.count().min(left);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+            wanted.push((stream, taken));
+        }
+        self.fetch = Some(wanted.clone());
+        Some(wanted)
+    }
+
+    /// Ends a read from the store. Returns the numbers that were asked for.
+    pub fn take_fetch(&mut self) -> Numbers {
+        self.fetch.take().unwrap_or_default()
+    }
+
+    /// Takes what she is to be told besides lines.
+    pub fn take_facts(&mut self) -> Facts {
+        let mut facts = Facts::default();
+        while let Some(user) = self.people.pop_first() {
+            facts.people.push(user);
+            if facts.people.len() == MAX_MIRRORED_FACTS {
+                break;
+            }
+        }
+        while let Some(key) = self.receipts.pop_first() {
+            facts.receipts.push(key);
+            if facts.receipts.len() == MAX_MIRRORED_FACTS {
+                break;
+            }
+        }
+        facts
+    }
+
+    /// Returns what could not be sent.
+    pub fn put_back(&mut self, facts: Facts) {
+        self.people.extend(facts.people);
+        self.receipts.extend(facts.receipts);
+    }
+
+    /// Whether there is anything to tell besides lines.
+    pub fn has_facts(&self) -> bool {
+        !self.people.is_empty() || !self.receipts.is_empty()
+    }
+
+    /// Records a mirror on its way over the connection.
+    pub fn record_sent(&mut self, sealed: &Sealed, load: Numbers, facts: Facts, now: Moment) {
+        let Facts { people, receipts } = facts;
+        if self.flights.is_empty() {
+            self.resend = now + self.pause;
+        }
+        self.flights.insert(sealed.id, Flight { lock: sealed.lock, load, people, receipts });
+    }
+
+    /// Whether an envelope is on its way over the connection.
+    pub fn is_in_flight(&self, envelope: &EnvelopeId) -> bool {
+        self.flights.contains_key(envelope)
+    }
+
+    /// Records her release of a mirror. Returns the numbers in it.
+    pub fn record_release(&mut self, release: &Release, now: Moment) -> Option<Numbers> {
+        self.flights.get(&release.envelope).filter(|flight| fits(&flight.lock, &release.r.0))?;
+        self.pause = RESEND_FIRST;
+        self.resend = now + self.pause;
+        self.want(now);
+        self.flights.remove(&release.envelope).map(|flight| flight.load)
+    }
+
+    /// Ends the flight of an envelope that she cannot open. Returns the numbers in it.
+    pub fn record_unopenable(&mut self, envelope: &EnvelopeId) -> Option<Numbers> {
+        let flight = self.flights.remove(envelope)?;
+        self.people.extend(flight.people);
+        self.receipts.extend(flight.receipts);
+        Some(flight.load)
+    }
+
+    /// Ends all flights: the connection is lost, or nothing was answered. Returns the numbers in them.
+    pub fn end_flights(&mut self) -> Vec<Numbers> {
+        let flights = std::mem::take(&mut self.flights);
+        let end = |flight: Flight| {
+            self.people.extend(flight.people);
+            self.receipts.extend(flight.receipts);
+            flight.load
+        };
+        flights.into_values().map(end).collect()
+    }
+
+    /// Whether mirrors on their way over the connection are overdue. Then the pause is doubled.
+    pub fn take_overdue(&mut self, now: Moment) -> bool {
+        let overdue = !self.flights.is_empty() && self.resend <= now;
+        if overdue {
+            self.pause = (self.pause * 2).min(SEEK_LONGEST);
+            self.resend = now + self.pause;
+        }
+        overdue
+    }
+
+    /// Records that something is known of a user which she is to know.
+    pub fn note_person(&mut self, user: UserId, now: Moment) {
+        self.people.insert(user);
+        self.want(now);
+    }
+
+    /// Records that it is known which session of an addressee has which lines.
+    pub fn note_receipt(&mut self, key: ReceiptKey, now: Moment) {
+        self.receipts.insert(key);
+        self.want(now);
+    }
+
+    /// Records a number taken from others, of which she is told after [`NEWS_PAUSE`].
+    pub fn note_news(&mut self, stream: StreamId, ranges: &Ranges, now: Moment) {
+        if self.phase != Phase::Away {
+            self.news.entry(stream).or_default().merge(ranges);
+            self.news_at.get_or_insert(now + NEWS_PAUSE);
+        }
+    }
+
+    /// Takes the numbers to tell her of, if that is due.
+    pub fn take_news(&mut self, now: Moment) -> Numbers {
+        if self.news_at.is_none_or(|at| at > now) {
+            return Numbers::new();
+        }
+        self.news_at = None;
+        std::mem::take(&mut self.news).into_iter().collect()
+    }
+
+    /// She is connected: a comparison begins.
+    pub fn connected(&mut self) {
+        self.phase = Phase::Comparing;
+        self.introduced.clear();
+        self.pause = RESEND_FIRST;
+    }
+
+    /// She is not connected any more.
+    pub fn disconnected(&mut self, now: Moment) {
+        self.phase = Phase::Away;
+        self.news.clear();
+        self.news_at = None;
+        self.want(now);
+    }
+
+    /// What she lacks is looked at, now or at a later moment.
+    pub fn want(&mut self, at: Moment) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Whether she is to be looked at now.
+    pub fn take_due(&mut self, now: Moment) -> bool {
+        let due = self.due.is_some_and(|at| at <= now);
+        if due {
+            self.due = None;
+        }
+        due
+    }
+
+    /// When something is due.
+    pub fn next(&self) -> Option<Moment> {
+        let resend = (!self.flights.is_empty()).then_some(self.resend);
+        [self.due, self.news_at, resend].into_iter().flatten().min()
+    }
+}
