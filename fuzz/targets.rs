@@ -12,7 +12,7 @@ use darknode::node::lan::packet::{Data, Item, MAX_ITEMS, Packet, text};
 use darknode::proto::ranges::Ranges;
 use darknode::time::Moment;
 use darknode::wire::chat::Items;
-use darknode::wire::content::{Bundle, Contents, LinkBody, ReceiptBody};
+use darknode::wire::content::{Bundle, Contents, LinkBody, MirrorBody, Range, ReceiptBody};
 use darknode::wire::control::Batch;
 use darknode::wire::frame::{FrameBuf, StreamType};
 use darknode::wire::proof::Proof;
@@ -85,12 +85,20 @@ fn contents(bytes: &[u8]) {
     let Ok(contents) = decode::<Contents>(bytes) else { return };
     for content in contents.iter() {
         shown(decode::<LinkBody>(&content.body));
-        let Ok(receipt) = decode::<ReceiptBody>(&content.body) else { continue };
-        for stream in receipt.streams.iter() {
-            let ranges: Ranges = stream.ranges.iter().map(|range| (range.0, range.1)).collect();
-            shown(ranges.count());
+        if let Ok(receipt) = decode::<ReceiptBody>(&content.body) {
+            receipt.streams.iter().for_each(|stream| set(&stream.ranges));
+        }
+        if let Ok(mirror) = decode::<MirrorBody>(&content.body) {
+            mirror.streams.iter().for_each(|stream| set(&stream.void));
+            mirror.delivered.iter().for_each(|receipt| set(&receipt.ranges));
+            shown(mirror.people);
         }
     }
+}
+
+fn set(ranges: &[Range]) {
+    let numbers: Ranges = ranges.iter().map(|range| (range.0, range.1)).collect();
+    shown(numbers.count());
 }
 
 pub fn records(bytes: &[u8]) {

@@ -24,10 +24,10 @@ fn vectors(file: &str) -> Vec<(String, Vec<u8>)> {
     pairs.filter_map(|(name, hex)| Some((name.to_owned(), HEXLOWER.decode(hex.as_bytes()).ok()?))).collect()
 }
 
-/// Contents of one receipt with this body.
-fn contents_with(body: &[u8]) -> Vec<u8> {
+/// Contents of one receipt or mirror with this body.
+fn contents_with(kind: u64, body: &[u8]) -> Vec<u8> {
     let body = Bytes(body.to_vec());
-    encode(&List::<_, 1>(vec![Content { kind: kind::RECEIPT, epoch: 7, n: 0, lamport: 4, wall: 0, body }]))
+    encode(&List::<_, 1>(vec![Content { kind, epoch: 7, n: 0, lamport: 4, wall: 0, body }]))
 }
 
 /// The corpus files made from the vectors, by target.
@@ -45,6 +45,13 @@ fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
         match name.as_str() {
             "envelope" => add("envelope", name, bytes),
             "contents" => add("bundle", name, bytes),
+            _ => {}
+        }
+    }
+    for (name, bytes) in vectors("mirrors.txt") {
+        match name.as_str() {
+            "envelope" => add("envelope", "mirror".to_owned(), bytes),
+            "mirror-body" => add("bundle", name, contents_with(kind::MIRROR, &bytes)),
             _ => {}
         }
     }
@@ -66,7 +73,7 @@ fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
         match name.as_str() {
             "control-reserved" | "hello-features" => add("control_frame", name, bytes[4..].to_vec()),
             "chat-reserved" | "parcel-targets" => add("chat_frame", name, bytes[4..].to_vec()),
-            _ => add("bundle", name, contents_with(&bytes)),
+            _ => add("bundle", name, contents_with(kind::RECEIPT, &bytes)),
         }
     }
     for (name, bytes) in vectors("refused.txt") {

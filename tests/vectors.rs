@@ -23,7 +23,7 @@ use darknode::wire::frame::{StreamType, encode_frame};
 use darknode::wire::link::{LinkSession, Newcomer, Welcome, link_step, refusal};
 use darknode::wire::record::link_state;
 use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
-use known::{BOOT, BOOT_NONCE, EXPORTER, Person, Vectors, addr};
+use known::{BOOT, BOOT_NONCE, EXPORTER, Person, Vectors, addr, sisters};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest as _, Sha256};
@@ -274,6 +274,11 @@ fn link_messages() -> Vec<(&'static str, Control)> {
     .collect()
 }
 
+/// How two sessions of one user find out what each of them lacks.
+fn messages_of_sisters() -> [(&'static str, Control); 2] {
+    [("compare", Control::Compare(sisters::compare())), ("holdings", Control::Holdings(sisters::holdings()))]
+}
+
 /// Somebody as an answer to a flood counts them.
 fn counted(flood: u64, id: [u8; 32]) -> ShortId {
     short(Sha256::digest([&b"darknode/explode/1\0"[..], &flood.to_be_bytes(), &id].concat()).into())
@@ -284,7 +289,9 @@ fn control_frames_are_as_in_the_files() {
     let mut vectors = Vectors::default();
     vectors.note("Control frames with their length in front, of one message each, and one of none and two.");
     let frame = |batch: Batch| encode_frame(StreamType::Control, &batch).expect("it is short");
-    for (name, message) in control_messages().into_iter().chain(nearby_messages()).chain(link_messages()) {
+    for (name, message) in
+        control_messages().into_iter().chain(nearby_messages()).chain(messages_of_sisters()).chain(link_messages())
+    {
         vectors.hex(name, &frame(List(vec![message])));
     }
     vectors.hex("empty", &frame(List(vec![])));
@@ -402,13 +409,13 @@ fn what_a_later_version_may_say_is_read_as_the_page_says() {
     vectors
         .note("What a later version may say. Each is well formed, and this version passes over what it does not know.");
     let request = Control::RequestUserList(RequestUserList { id: 2, user: Person::bob().user_id() });
-    let reserved = [14, 15, 16, 17];
+    let reserved = [16, 17];
     let messages: Vec<_> = reserved.map(of_a_later_version).into_iter().chain([encode(&request)]).collect();
     let batch = framed(&messages);
     let mut read = reserved.map(|number| Control::Unknown(number.into())).to_vec();
     read.push(request);
     assert_eq!(decode::<Batch>(&batch[4..]), Ok(List(read)));
-    vectors.note("Control messages 14 to 17, then request-user-list of control.txt.");
+    vectors.note("Control messages 16 and 17, then request-user-list of control.txt.");
     vectors.hex("control-reserved", &batch);
     let (_, Control::Hello(hello)) = control_messages().remove(0) else { panic!("the first is a hello") };
     let features = Hello { features: Some(0xff), ..hello };

@@ -5,7 +5,7 @@ mod strategies;
 use std::fmt::Debug;
 
 use darknode::wire::chat::{Chat, Items};
-use darknode::wire::content::{Bundle, Contents, LinkBody, ReceiptBody};
+use darknode::wire::content::{Bundle, Contents, LinkBody, MirrorBody, ReceiptBody};
 use darknode::wire::control::{Batch, Control, RequestUserList};
 use darknode::wire::envelope::Envelope;
 use darknode::wire::frame::{FrameBuf, StreamType, encode_frame};
@@ -44,6 +44,7 @@ fn every_decoder(bytes: &[u8]) -> usize {
         + reads::<Contents>(bytes)
         + reads::<LinkBody>(bytes)
         + reads::<ReceiptBody>(bytes)
+        + reads::<MirrorBody>(bytes)
 }
 
 /// Changes, cuts, doubles or inserts bytes.
@@ -86,12 +87,13 @@ proptest! {
     #[test]
     fn what_is_sealed_goes_there_and_back(
         envelope in strategies::envelope(), bundle in strategies::bundle(),
-        contents in strategies::contents(), receipt in strategies::receipt(),
+        contents in strategies::contents(), receipt in strategies::receipt(), mirror in strategies::mirror(),
     ) {
         goes_there_and_back(&envelope)?;
         goes_there_and_back(&bundle)?;
         goes_there_and_back(&contents)?;
         goes_there_and_back(&receipt)?;
+        goes_there_and_back(&mirror)?;
     }
 
     #[test]
@@ -101,10 +103,10 @@ proptest! {
 
     #[test]
     fn damaged_frames_are_read_or_refused(
-        batch in strategies::batch(), items in strategies::items(),
+        batch in strategies::batch(), items in strategies::items(), mirror in strategies::mirror(),
         damages in prop::collection::vec((any::<u8>(), any::<Index>(), any::<u8>()), 1..6),
     ) {
-        for mut bytes in [encode(&batch), encode(&items)] {
+        for mut bytes in [encode(&batch), encode(&items), encode(&mirror)] {
             damages.iter().for_each(|(how, at, byte)| damage(&mut bytes, *how, *at, *byte));
             every_decoder(&bytes);
         }

@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use darknode::id::{Address, EnvelopeId, SessionId, UserId};
 use darknode::wire::addr::Addr;
 use darknode::wire::chat::{Chat, Items, Parcel, Release, Unopenable};
-use darknode::wire::content::{Bundle, Content, Contents, Range, ReceiptBody, StreamRanges};
+use darknode::wire::content::{
+    Bundle, Content, Contents, MirrorBody, MirroredLine, MirroredPerson, MirroredReceipt, MirroredStream, Range,
+    ReceiptBody, StreamRanges,
+};
 use darknode::wire::control::{
-    Batch, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, Hello, KnownDeclaration, KnownUser,
-    NearbyDigest, NearbyNode, NearbyRecords, NearbyWant, Reached, RequestPing, RequestUserList, Sample, SessionSummary,
-    SessionWant, UserSummary, UserWant, Want,
+    Batch, Compare, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, HeldStream, Hello, Holdings,
+    KnownDeclaration, KnownUser, NearbyDigest, NearbyNode, NearbyRecords, NearbyWant, Reached, RequestPing,
+    RequestUserList, Sample, SessionSummary, SessionWant, UserSummary, UserWant, Want,
 };
 use darknode::wire::envelope::{Envelope, Wrap};
 use darknode::wire::link::LinkSession;
@@ -234,6 +237,16 @@ fn link_session() -> impl Strategy<Value = LinkSession> {
     )
 }
 
+fn compare() -> impl Strategy<Value = Compare> {
+    (list(any::<u64>(), 256), any::<u64>()).prop_map(|(buckets, people)| Compare { buckets, people })
+}
+
+fn holdings() -> impl Strategy<Value = Holdings> {
+    let stream = (session(), any::<u64>(), address(), ranges())
+        .prop_map(|(author, epoch, address, ranges)| HeldStream { author, epoch, address, ranges });
+    (list(stream, 5), any::<bool>()).prop_map(|(streams, complete)| Holdings { streams, complete })
+}
+
 pub fn batch() -> impl Strategy<Value = Batch> {
     let message = prop_oneof![
         hello().prop_map(Control::Hello),
@@ -249,6 +262,8 @@ pub fn batch() -> impl Strategy<Value = Batch> {
         link_session().prop_map(Control::LinkSession),
         explode().prop_map(Control::Explode),
         exploded().prop_map(Control::Exploded),
+        compare().prop_map(Control::Compare),
+        holdings().prop_map(Control::Holdings),
         list(any::<u64>(), 20).prop_map(|marks| Control::NearbyDigest(NearbyDigest { marks })),
         list(any::<u64>(), 20).prop_map(|boots| Control::NearbyWant(NearbyWant { boots })),
         list(nearby_node(), 4).prop_map(|nodes| Control::NearbyRecords(NearbyRecords { nodes })),
@@ -300,11 +315,40 @@ pub fn contents() -> impl Strategy<Value = Contents> {
     list(content, 20)
 }
 
+fn ranges<const MAX: usize>() -> impl Strategy<Value = List<Range, MAX>> {
+    list((any::<u64>(), any::<u64>()).prop_map(|(first, last)| Range(first, last)), 10)
+}
+
 pub fn receipt() -> impl Strategy<Value = ReceiptBody> {
-    let range = (any::<u64>(), any::<u64>()).prop_map(|(first, last)| Range(first, last));
-    let stream = (session(), any::<u64>(), list(range, 10), option::of(address()))
+    let stream = (session(), any::<u64>(), ranges(), option::of(address()))
         .prop_map(|(author, epoch, ranges, address)| StreamRanges { author, epoch, ranges, address });
     list(stream, 5).prop_map(|streams| ReceiptBody { streams })
+}
+
+pub fn mirror() -> impl Strategy<Value = MirrorBody> {
+    let line = (any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>(), bytes(200))
+        .prop_map(|(n, kind, lamport, wall, body)| MirroredLine { n, kind, lamport, wall, body });
+    let stream = (session(), any::<u64>(), address(), user(), list(line, 4), ranges()).prop_map(
+        |(author, epoch, address, user, lines, void)| MirroredStream { author, epoch, address, user, lines, void },
+    );
+    let person = (user(), option::of(signed()), any::<bool>(), any::<bool>(), any::<u8>(), any::<u64>()).prop_map(
+        |(user, roster, pinned, verified, state, lamport)| MirroredPerson {
+            user,
+            roster,
+            pinned,
+            verified,
+            state,
+            lamport,
+        },
+    );
+    let receipt = (session(), any::<u64>(), address(), session(), ranges()).prop_map(
+        |(author, epoch, address, session, ranges)| MirroredReceipt { author, epoch, address, session, ranges },
+    );
+    (list(stream, 3), list(person, 3), list(receipt, 3)).prop_map(|(streams, people, delivered)| MirrorBody {
+        streams,
+        people,
+        delivered,
+    })
 }
 
 /// The CBOR of a value of an unknown later version.

@@ -1,0 +1,161 @@
+//! Mirrors between two sessions of one user, beside `docs/protocol.md`: the bytes, and what the program makes of them.
+
+mod known;
+
+use std::time::Duration;
+
+use darknode::id::{ConnId, NetworkId};
+use darknode::identity::seal::open;
+use darknode::proto::Core;
+use darknode::proto::event::{Connected, Input, Output};
+use darknode::proto::notice::Notice;
+use darknode::wire::chat::{Chat, Parcel, Release};
+use darknode::wire::content::{Content, kind};
+use darknode::wire::control::{BUCKETS, Compare, Control, Hello, Holdings};
+use darknode::wire::record::Signed;
+use darknode::wire::{Bytes, Fixed, List, Text, encode};
+use known::{BOOT, Person, Vectors, addr, bob, sisters};
+
+/// What a session says that holds nothing and knows nobody.
+fn nothing() -> Compare {
+    Compare { buckets: List(vec![0; BUCKETS]), people: 0 }
+}
+
+#[test]
+fn mirrors_are_as_in_the_files() {
+    let mut vectors = Vectors::default();
+    let (laptop, phone, sealed) = (Person::bob(), sisters::phone(), sisters::sealed(sisters::contents()));
+    vectors.note(
+        "Bob's phone mirrors to his laptop two lines of Alice's and one of its own, what it knows of her, and which",
+    );
+    vectors.note(
+        "session of hers has its line. Bob's user and laptop are those of seal.txt; the seed of the phone is 24….",
+    );
+    vectors.hex("author-user", &phone.user_id().0);
+    vectors.hex("author-session", &phone.session_id().0);
+    vectors.hex("address", &laptop.session_id().0);
+    vectors.hex("prekey-id", &laptop.prekey.id);
+    vectors.hex("prekey-secret", &laptop.prekey.secret);
+    vectors.hex("mirror-body", &encode(&sisters::body()));
+    vectors.hex("envelope", &sealed.bytes);
+    vectors.hex("envelope-id", &sealed.id.0);
+    let opened = open(&NetworkId::OPEN, &sealed.bytes, |_| Some(&laptop.prekey)).expect("sealed to this prekey");
+    assert_eq!(opened.contents, sisters::contents());
+    vectors.note("What the laptop holds then is compare and holdings in control.txt.");
+    vectors.settle("mirrors.txt");
+}
+
+/// A session connects and says who it is, and one thing more.
+fn connect(laptop: &mut Core, conn: ConnId, of: &Person, roster: Signed, then: Option<Control>) -> Vec<Output> {
+    let (session, seen_at, rtt) = (of.session_id(), addr("192.0.2.7:27272").0, Duration::ZERO);
+    bob::feed(laptop, Input::Connected(Connected { conn, session, boot: BOOT, addr: seen_at, dial: None, rtt }));
+    let hello = Control::Hello(Hello {
+        declaration: of.declaration(true),
+        roster,
+        card: Some(of.card()),
+        observed: addr("198.51.100.2:4711"),
+        known_seq: None,
+        agent: Text("example/1".to_owned()),
+        features: None,
+    });
+    bob::feed(laptop, Input::Control { conn, batch: [hello].into_iter().chain(then).collect() })
+}
+
+fn meet(laptop: &mut Core, conn: ConnId) -> Vec<Output> {
+    connect(laptop, conn, &sisters::phone(), sisters::roster(), None)
+}
+
+fn hand(laptop: &mut Core, conn: ConnId, contents: Vec<Content>) -> Vec<Output> {
+    let envelope = Bytes(sisters::sealed(contents).bytes);
+    let item = Chat::Parcel(Parcel { envelope, life_ms: 1_209_600_000, copies: 1 });
+    bob::feed(laptop, Input::Chat { conn, items: vec![item] })
+}
+
+fn comparisons(out: &[Output]) -> Vec<&Compare> {
+    let compare = |output| match output {
+        &Output::Control { message: Control::Compare(ref compare), .. } => Some(compare),
+        _ => None,
+    };
+    out.iter().filter_map(compare).collect()
+}
+
+fn releases(out: &[Output]) -> Vec<&Release> {
+    let release = |output| match output {
+        &Output::Chat { item: Chat::Release(ref release), .. } => Some(release),
+        _ => None,
+    };
+    out.iter().filter_map(release).collect()
+}
+
+/// The texts that are shown, and whether the user wrote them.
+fn shown(out: &[Output]) -> Vec<(&str, bool)> {
+    let text = |output| match output {
+        &Output::Notice { notice: Notice::Message(ref view), .. } => Some((view.text.as_str(), view.own)),
+        _ => None,
+    };
+    out.iter().filter_map(text).collect()
+}
+
+#[test]
+fn a_session_that_holds_nothing_says_so_with_all_buckets() {
+    let out = meet(&mut bob::program(), ConnId(1));
+    assert_eq!(comparisons(&out).last(), Some(&&nothing()));
+}
+
+#[test]
+fn a_mirror_is_shown_released_and_in_the_next_comparison() {
+    let (mut laptop, conn) = (bob::program(), ConnId(1));
+    meet(&mut laptop, conn);
+    let out = hand(&mut laptop, conn, sisters::contents());
+    let sealed = sisters::sealed(sisters::contents());
+    assert_eq!(releases(&out), [&Release { envelope: sealed.id, r: Fixed(sealed.r) }]);
+    assert_eq!(shown(&out), [("hello, bob", false), ("are you there?", false), ("on my way", true)]);
+    let again = hand(&mut laptop, conn, sisters::contents());
+    assert_eq!((releases(&again).len(), shown(&again).len()), (1, 0), "what is known is released and not shown");
+    assert_eq!(comparisons(&meet(&mut laptop, ConnId(2))), [&sisters::compare()]);
+}
+
+#[test]
+fn buckets_that_differ_are_answered_by_what_is_held() {
+    let (mut laptop, conn) = (bob::program(), ConnId(1));
+    meet(&mut laptop, conn);
+    hand(&mut laptop, conn, sisters::contents());
+    let mut holdings = |compare: Compare| {
+        let out = bob::feed(&mut laptop, Input::Control { conn, batch: vec![Control::Compare(compare)] });
+        let holdings = |output| match output {
+            Output::Control { message: Control::Holdings(holdings), .. } => Some(holdings),
+            _ => None,
+        };
+        out.into_iter().filter_map(holdings).collect::<Vec<_>>()
+    };
+    let all = sisters::holdings();
+    assert_eq!(holdings(Compare { buckets: List(vec![]), people: 0 }), std::slice::from_ref(&all));
+    let none = Holdings { streams: List(vec![]), complete: true };
+    assert_eq!(holdings(sisters::compare()), [none], "equal sessions list nothing");
+}
+
+#[test]
+fn contents_to_a_session_that_are_no_mirror_of_a_sister_are_released_and_ignored() {
+    let (mut laptop, conn) = (bob::program(), ConnId(1));
+    meet(&mut laptop, conn);
+    let [mirror] = sisters::contents().try_into().expect("one content");
+    let no_mirror = Content { body: Bytes(vec![0x80]), ..mirror.clone() };
+    let text = Content { kind: kind::TEXT, n: 1, body: Bytes(b"hello".to_vec()), ..mirror.clone() };
+    let numbered = Content { n: 1, ..mirror };
+    for content in [no_mirror, text, numbered] {
+        let out = hand(&mut laptop, conn, vec![content]);
+        assert_eq!((releases(&out).len(), shown(&out).len()), (1, 0));
+    }
+    assert_eq!(comparisons(&meet(&mut laptop, ConnId(2))), [&nothing()]);
+}
+
+#[test]
+fn a_comparison_by_somebody_else_is_not_answered() {
+    let (mut laptop, alice) = (bob::program(), Person::alice());
+    let compare = Control::Compare(Compare { people: 1, ..nothing() });
+    let out = connect(&mut laptop, ConnId(1), &alice, alice.roster("alice"), Some(compare));
+    let answers = |output: &&Output| {
+        matches!(output, Output::Control { message: Control::Compare(_) | Control::Holdings(_), .. })
+    };
+    assert_eq!(out.iter().filter(answers).count(), 0);
+}
