@@ -7,7 +7,7 @@ use darknode::identity::seal::{CAPACITY, PADDED};
 use darknode::identity::{BadName, Name};
 use darknode::wire::chat::{Chat, Items, MAX_ITEMS, MAX_OFFERED};
 use darknode::wire::content::{CONTENT_OVERHEAD, CONTENTS_OVERHEAD, MAX_BODY, MAX_BUNDLE, MAX_CONTENTS, MAX_TEXT};
-use darknode::wire::control::{Batch, Control, MAX_BATCH, MAX_SUMMARIES};
+use darknode::wire::control::{BUCKETS, Batch, Control, MAX_BATCH, MAX_SUMMARIES};
 use darknode::wire::decode;
 use darknode::wire::envelope::{MAX_ENVELOPE, MAX_WRAPS};
 use darknode::wire::frame::StreamType;
@@ -85,6 +85,8 @@ fn the_sizes_of_the_page_are_those_of_the_code() {
         format!("items = [0*{MAX_ITEMS} item]"),
         format!("offer = {{ 0 => [0*{MAX_OFFERED} id], later }}"),
         format!("digest = {{ ? 0 => [1*{MAX_SUMMARIES} user-mark], later }}"),
+        format!("compare = {{ ? 0 => [1*{BUCKETS} u64], 1 => u64, later }}"),
+        format!("4 => bytes .size (0..{MAX_BODY}), ; body later }} mirrored-person"),
         format!("| envelope; wraps | {} bytes; {MAX_WRAPS} |", grouped(MAX_ENVELOPE)),
         format!("control frame; chat frame | 1,024; 512; {}; {} bytes |", grouped(control), grouped(chat)),
         format!("| declaration | `\"darknode/declaration/1\\0\"` | session | {} |", grouped(MAX_SMALL_RECORD)),

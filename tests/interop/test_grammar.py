@@ -33,7 +33,7 @@ class Grammar(unittest.TestCase):
                 self.takes(rules[str(number)], cbor.encode(body))
 
     def test_the_rules_of_all_kinds_are_found(self):
-        self.assertEqual(list(map(int, MESSAGES)), [*range(1, 14), 18, 19, 20])
+        self.assertEqual(list(map(int, MESSAGES)), [*range(1, 16), 18, 19, 20])
         self.assertEqual(list(map(int, ITEMS)), [*range(1, 7)])
 
     def test_every_frame_follows_it(self):
@@ -60,6 +60,9 @@ class Grammar(unittest.TestCase):
         said = hexed("seal")
         for rule in ("envelope", "bundle", "contents"):
             self.takes(rule, said[rule])
+        mirrors = hexed("mirrors")
+        self.takes("envelope", mirrors["envelope"])
+        self.takes("mirror-body", mirrors["mirror-body"])
         for stream in cbor2.loads(hexed("later")["receipt-address"])[0]:
             self.takes("stream", cbor.encode(stream))
 

@@ -15,6 +15,7 @@ import peer
 import quic
 import records
 import seal
+import sisters
 
 # The bytes of which the keys of the two are made.
 USERS = {"alice": 0x11, "bob": 0x21}
@@ -274,6 +275,37 @@ class Seal(unittest.TestCase):
         body = cipher.encrypt(seal.NONCE, seal.pad(cbor.encode(bundle)), network + address + lock)
         wraps = [[said["prekey-id"], said["encapsulated"], said["wrapped"]]]
         self.assertEqual(cbor.encode({0: address, 1: lock, 2: wraps, 3: body}), said["envelope"])
+
+
+class Mirrors(unittest.TestCase):
+    def setUp(self):
+        self.said = hexed("mirrors")
+        self.body = cbor.decode(self.said["mirror-body"])
+
+    def test_a_mirror_is_sealed_to_one_session_by_another_of_the_same_user(self):
+        said = self.said
+        prekey = X25519PrivateKey.from_private_bytes(said["prekey-secret"])
+        opened = seal.open_envelope(said["envelope"], records.OPEN, said["prekey-id"], prekey)
+        [content] = opened.contents
+        self.assertEqual(seal.read_envelope(said["envelope"])[0], said["address"])
+        self.assertEqual((opened.user, opened.session), (said["author-user"], said["author-session"]))
+        self.assertEqual((content[0], content[2], content[5]), (seal.MIRROR, 0, said["mirror-body"]))
+        self.assertEqual(seal.envelope_id(said["envelope"]), said["envelope-id"])
+
+    def test_the_roster_in_it_is_signed_and_the_lines_are_not(self):
+        [alice] = self.body[1]
+        self.assertEqual(records.verify(alice[0], "roster", records.OPEN, alice[1])[1], "alice")
+        hers, own = self.body[0]
+        self.assertEqual((hers[3], hers[2]), (alice[0], own[3]))
+        self.assertEqual((own[2], self.body[2][0][2]), (alice[0], alice[0]))
+        self.assertEqual(set(hers[4][0]), set(range(5)))
+
+    def test_what_is_held_then_is_compared_and_listed_as_the_page_says(self):
+        control = hexed("control")
+        held = sisters.held(self.body)
+        people = [(person[0], *(person[key] for key in range(2, 6))) for person in self.body[1]]
+        self.assertEqual(cbor.frame([[14, sisters.compare(held, people)]]), control["compare"])
+        self.assertEqual(cbor.frame([[15, sisters.holdings(held)]]), control["holdings"])
 
 
 class Exchange(unittest.TestCase):
