@@ -73,6 +73,9 @@ impl Plan {
     }
 }
 
+/// A query for lines: the last change before it, the session they are for, and the numbers wanted.
+pub(super) type LinesQuery = (Ticket, SessionId, Vec<(StreamId, Ranges)>);
+
 /// A simulated node.
 pub struct Node {
     /// The user's id.
@@ -113,7 +116,7 @@ pub struct Node {
     pub(super) starts: u64,
     pub(super) committing: bool,
     /// Queries that wait until everything before them is durable.
-    pub(super) queries: Vec<(Ticket, SessionId, Vec<(StreamId, Ranges)>)>,
+    pub(super) queries: Vec<LinesQuery>,
     pub(super) woken_for: Option<Moment>,
     /// The process is stalled until then.
     pub(super) stalled: Option<Moment>,

@@ -50,7 +50,15 @@ const IMPURE_WORDS: &[&str] = &[
 ];
 
 /// Files of the core that work on the state of a whole module or of several, beside `on_*.rs`. All others there hold state.
-const HANDLERS: &[&str] = &["chat::receipts", "commands::snapshot", "mail::carry", "mail::near", "mail::route"];
+const HANDLERS: &[&str] = &[
+    "chat::receipts",
+    "commands::snapshot",
+    "mail::carry",
+    "mail::near",
+    "mail::route",
+    "sisters::ledger",
+    "sisters::send",
+];
 
 /// Folders in the folder of a module.
 const PARTS: &[&str] = &["peers::lan"];

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::Numbers;
 use crate::id::{StreamId, UserId};
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
 use crate::wire::codec::{Bytes, List};
 use crate::wire::content::{MAX_BODY, MirrorBody, MirroredLine, MirroredPerson, MirroredStream, Range, kind};
+
+/// Numbers of several streams.
+type Numbers = Vec<(StreamId, Ranges)>;
 
 /// The most bytes of an encoded body without its lists' items.
 const HEAD: usize = 16;
