@@ -48,7 +48,8 @@ fn mirrors_are_as_in_the_files() {
 /// A session connects and says who it is, and one thing more.
 fn connect(laptop: &mut Core, conn: ConnId, of: &Person, roster: Signed, then: Option<Control>) -> Vec<Output> {
     let (session, seen_at, rtt) = (of.session_id(), addr("192.0.2.7:27272").0, Duration::ZERO);
-    bob::feed(laptop, Input::Connected(Connected { conn, session, boot: BOOT, addr: seen_at, dial: None, rtt }));
+    let connected = Connected { conn, session, boot: BOOT, addr: seen_at, exporter: [0; 32], dial: None, rtt };
+    bob::feed(laptop, Input::Connected(connected));
     let hello = Control::Hello(Hello {
         declaration: of.declaration(true),
         roster,

@@ -9,6 +9,8 @@ use darknode::proto::notice::Notice;
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 
+/// The number of `Compare` on the wire.
+const COMPARE: usize = 14;
 const SOON: Duration = Duration::from_secs(30);
 
 /// A client on the common local link.
@@ -78,9 +80,12 @@ impl Scene {
             }
             self.sim.run(Duration::from_millis(500));
         }
-        let all: Vec<_> = [self.bob, self.laptop, self.pi].map(|node| self.history(node)).into();
-        let drops: Vec<_> = (0..self.sim.nodes.len()).map(|n| self.sim.core(n).map(|core| core.drops())).collect();
-        panic!("{what}: {all:?} {drops:?}");
+        let all: Vec<Vec<String>> = (0..self.sim.nodes.len()).map(|node| self.history(node)).collect();
+        let differing = all.iter().flatten().filter(|line| all.iter().any(|of| !of.contains(line)));
+        let differing: BTreeMap<&String, Vec<usize>> =
+            differing.map(|line| (line, (0..all.len()).filter(|n| all[*n].contains(line)).collect())).collect();
+        let drops: Vec<_> = (0..all.len()).map(|n| self.sim.core(n).map(|core| core.drops())).collect();
+        panic!("{what}: only these nodes have these lines: {differing:?}; dropped: {drops:?}");
     }
 }
 
@@ -110,4 +115,150 @@ fn a_session_that_was_off_has_everything_after_the_next_meeting() {
     scene.start(&[2]);
     scene.wait("the pi has all", |scene| scene.history(scene.pi) == scene.history(scene.laptop));
     assert!(scene.shown(scene.pi).values().all(|count| *count == 1));
+}
+
+/// Messages of alice in the store of bob, and of both in those of alice, are the same and in one order.
+fn assert_equal(scene: &Scene) {
+    assert_eq!(scene.history(scene.pi), scene.history(scene.laptop));
+    assert!(scene.shown(scene.pi).values().all(|count| *count == 1), "{:?}", scene.shown(scene.pi));
+}
+
+#[test]
+fn what_bob_tells_one_session_is_known_to_the_other_after_they_have_met() {
+    let mut scene = Scene::new(3);
+    scene.start(&[0, 1]);
+    scene.say(scene.bob, scene.laptop, "for both");
+    scene.wait("the laptop has it", |scene| scene.history(scene.laptop) == ["for both"]);
+    scene.stop(scene.bob);
+    scene.start(&[2]);
+    scene.wait("the pi has it", |scene| scene.history(scene.pi) == ["for both"]);
+    scene.stop(scene.laptop);
+    scene.start(&[0]);
+    scene.wait("bob has a receipt of both", |scene| scene.sim.nodes[scene.bob].disk.waiting() == 0);
+    assert_equal(&scene);
+}
+
+#[test]
+fn two_sessions_that_are_never_on_together_become_equal_over_a_relay() {
+    let mut scene = Scene::new(4);
+    let relay = scene.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
+    // Once, so that the sessions have each other's keys.
+    scene.start(&[0, 1, 2, relay]);
+    scene.stop(scene.pi);
+    for n in 0..30 {
+        let (from, to) = if n % 2 == 0 { (scene.laptop, scene.bob) } else { (scene.bob, scene.laptop) };
+        scene.say(from, to, &n.to_string());
+        scene.sim.run(Duration::from_secs(1));
+    }
+    scene.wait("the laptop has all", |scene| scene.history(scene.laptop).len() == 30);
+    scene.sim.run(SOON);
+    scene.stop(scene.laptop);
+    scene.stop(scene.bob);
+    scene.start(&[scene.pi]);
+    scene.wait("the pi has all", |scene| scene.history(scene.pi).len() == 30);
+    scene.say(scene.pi, scene.bob, "from the pi");
+    scene.sim.run(SOON);
+    scene.stop(scene.pi);
+    scene.start(&[scene.laptop]);
+    scene.wait("the laptop has the last one", |scene| scene.history(scene.laptop).len() == 31);
+    assert_equal(&scene);
+}
+
+#[test]
+fn a_withdrawn_line_disappears_on_all_sessions_and_does_not_come_back() {
+    let mut scene = Scene::new(5);
+    scene.start(&[1, 2]);
+    scene.say(scene.laptop, scene.bob, "a mistake");
+    scene.wait("the pi has it", |scene| scene.history(scene.pi) == ["a mistake"]);
+    let queued = scene.sim.nodes[scene.laptop].notices.iter().find_map(|(_, notice)| match notice {
+        Notice::Queued { message, .. } => Some(message.token()),
+        _ => None,
+    });
+    scene.sim.command(scene.laptop, 1, Command::Cancel { message: queued.expect("it was queued") });
+    scene.wait("it is gone", |scene| scene.history(scene.pi).is_empty() && scene.history(scene.laptop).is_empty());
+    for node in [scene.laptop, scene.pi] {
+        scene.stop(node);
+    }
+    scene.start(&[1, 2]);
+    scene.sim.run(SOON);
+    assert!(scene.history(scene.pi).is_empty() && scene.history(scene.laptop).is_empty());
+}
+
+#[test]
+fn a_verified_friend_is_verified_on_all_sessions() {
+    let mut scene = Scene::new(6);
+    scene.start(&[0, 1]);
+    scene.sim.command(scene.laptop, 1, Command::Verify { user: "bob".to_owned() });
+    scene.sim.run(Duration::from_secs(1));
+    scene.stop(scene.bob);
+    scene.start(&[2]);
+    let bob = scene.sim.nodes[scene.bob].user;
+    scene.wait("the pi knows", |scene| {
+        let users = scene.sim.nodes[scene.pi].disk.load().users;
+        users.iter().any(|row| row.user == bob && row.verified && row.pinned.as_deref() == Some("bob"))
+    });
+}
+
+#[test]
+fn equal_sessions_exchange_no_lines_when_they_meet_again() {
+    let mut scene = Scene::new(7);
+    scene.start(&[0, 1, 2]);
+    for n in 0..50 {
+        scene.say(scene.laptop, scene.bob, &n.to_string());
+    }
+    scene.wait("all have all", |scene| scene.history(scene.pi).len() == 50 && scene.history(scene.bob).len() == 50);
+    scene.sim.run(SOON);
+    scene.stop(scene.bob);
+    scene.stop(scene.pi);
+    let before = scene.sim.nodes[scene.laptop].traffic;
+    scene.start(&[2]);
+    scene.sim.run(SOON);
+    let sent = scene.sim.nodes[scene.laptop].traffic.since(&before);
+    assert_eq!((sent.of_kind(COMPARE), sent.by_kind().get("parcel")), (1, None), "{:?}", sent.by_kind());
+}
+
+/// Three sessions and bob, each of them cut off, stopped, killed and started at random, write 40 lines each.
+fn storm(seed: u64) {
+    let mut scene = Scene::new(seed);
+    let tablet = scene.sim.add_sister(scene.laptop, plan("alice"));
+    let sessions = [scene.laptop, scene.pi, tablet];
+    let all = [scene.bob, scene.laptop, scene.pi, tablet];
+    scene.start(&all);
+    for round in 0..40 {
+        let off = scene.sim.pick(5);
+        for (n, from) in sessions.iter().enumerate() {
+            if scene.sim.nodes[*from].is_on() {
+                scene.say(*from, scene.bob, &format!("{n} {round}"));
+            }
+        }
+        if scene.sim.nodes[scene.bob].is_on() {
+            scene.say(scene.bob, scene.laptop, &format!("bob {round}"));
+        }
+        let pause = 200 * scene.sim.pick(20) as u64;
+        scene.sim.run(Duration::from_millis(pause));
+        if let Some(node) = all.get(off).copied() {
+            match scene.sim.nodes[node].is_on() {
+                true if scene.sim.pick(2) == 0 => scene.sim.crash(node),
+                true => scene.sim.command(node, 99, Command::Quit),
+                false => scene.sim.start(node),
+            }
+        }
+    }
+    // A node that was told to stop is off by then.
+    scene.sim.run(Duration::from_secs(1));
+    for node in all.into_iter().filter(|node| !scene.sim.nodes[*node].is_on()).collect::<Vec<_>>() {
+        scene.sim.start(node);
+    }
+    let equal = |scene: &Scene| sessions.iter().all(|node| scene.history(*node) == scene.history(scene.bob));
+    scene.wait(&format!("seed {seed}: all are equal"), equal);
+    let mut lines = scene.history(scene.bob);
+    let count = lines.len();
+    lines.sort();
+    lines.dedup();
+    assert_eq!(lines.len(), count, "seed {seed}: each line once");
+}
+
+#[test]
+fn through_crashes_and_absences_all_sessions_come_to_one_history() {
+    (100..108).for_each(storm);
 }

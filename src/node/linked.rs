@@ -69,10 +69,10 @@ pub fn open_default(dir: &Path) -> Result<Home, HomeError> {
 /// Something cannot be written.
 pub fn establish(home: &Home, adopted: Adopted, seed: &SessionSeed, network: NetworkId) -> Result<(), LinkError> {
     home.begin_link(&seed.0)?;
-    let me = Me { id: adopted.user, name: adopted.name.as_str().to_owned() };
+    let session = SessionId(seed.key().public());
+    let me = Me { id: adopted.user, session, name: adopted.name.as_str().to_owned() };
     Store::create(home.dir(), me, adopted.ops)?;
     home.join_network(network)?;
-    let session = SessionId(seed.key().public());
     home.finish_link(&Owner { name: adopted.name, user: adopted.user, session, user_key: false })?;
     Ok(())
 }

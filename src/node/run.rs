@@ -105,7 +105,7 @@ pub fn start_waiting(config: NodeConfig, session_key: SecretKey) -> Result<(Hand
         fresh: true,
         is_new_user: true,
     };
-    let store = Store::in_memory(&Me { id: identity.user, name: WAITING_NAME.to_owned() })?;
+    let store = Store::in_memory(&Me { id: identity.user, session: identity.session, name: WAITING_NAME.to_owned() })?;
     Ok(spawn(Parts { config, socket, identity, store, waits: true }, None)?)
 }
 
