@@ -230,9 +230,9 @@ class Later(Loopback):
         await bob.dial(node.address())
         await self.befriended(node, bob)
         bob.wire.open_stream(b"\3" + bytes(100))
-        bob.wire.send(CONTROL, [[number, {0: 1}] for number in (14, 15, 16, 17)])
+        bob.wire.send(CONTROL, [[number, {0: 1}] for number in (16, 17)])
         bob.wire.send(CHAT, [[7, {0: bytes(32)}]])
-        kinds = range(4, 11)
+        kinds = range(5, 11)
         bob.send([bob.content(kind, b"later") for kind in kinds], {3: [bytes(8)]})
         bob.send([bob.content(6, bytes(seal.LONGEST_BODY))])
         for n in (len(kinds), len(kinds) + 1):
