@@ -1,5 +1,13 @@
 //! Sets of numbers as sorted, disjoint ranges: numbers that were seen, received or delivered.
 
+use crate::id::{SessionId, StreamId};
+
+/// Numbers of several streams.
+pub type Numbers = Vec<(StreamId, Ranges)>;
+
+/// Numbers of streams that sessions have.
+pub type SessionNumbers = Vec<(StreamId, SessionId, Ranges)>;
+
 /// A set of `u64` as ranges `first..=last`, ascending, with a gap between any two.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ranges(Vec<(u64, u64)>);

@@ -7,10 +7,7 @@ use super::row_ids::find_key;
 use super::{int, saturated};
 use crate::id::StreamId;
 use crate::proto::persist::MessageRow;
-use crate::proto::ranges::Ranges;
-
-/// The numbers of one stream.
-type Numbers = Vec<(StreamId, Ranges)>;
+use crate::proto::ranges::{Numbers, Ranges};
 
 /// The messages with these numbers, of each stream the highest first, until their bodies have this many bytes. Also returns
 /// the numbers that were looked at, with and without a message.

@@ -7,7 +7,7 @@ use super::{Me, custody, from_ordered, int, packed, strangers, uint};
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::persist::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
-use crate::proto::ranges::Ranges;
+use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::{Moment, Now, Wall};
 use crate::wire::content::kind;
 
@@ -108,7 +108,7 @@ fn held_by(row: &Row<'_>) -> Result<(StreamId, SessionId, Ranges)> {
 }
 
 /// The numbers of the stored messages of streams that this session has opened.
-fn written(conn: &Connection, me: &Me) -> Result<Vec<(StreamId, Ranges)>> {
+fn written(conn: &Connection, me: &Me) -> Result<Numbers> {
     let mut statement = conn.prepare(
         "SELECT s.id, a.key, s.epoch, t.key FROM streams s JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address
          WHERE a.key = ?1 ORDER BY s.id",

@@ -32,11 +32,11 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
-use crate::id::{MessageId, SessionId, StreamId, UserId};
+use crate::id::{MessageId, SessionId, UserId};
 use crate::proto::event::Query;
 use crate::proto::notice::Notice;
 use crate::proto::persist::{Memory, MessageRow, Op, Ticket};
-use crate::proto::ranges::Ranges;
+use crate::proto::ranges::Numbers;
 use crate::time::{Moment, Now};
 use backlog::Backlog;
 use file::{Header, StoreFile};
@@ -110,7 +110,7 @@ pub enum Event {
         /// The messages.
         rows: Vec<MessageRow>,
         /// The numbers that were looked at.
-        examined: Vec<(StreamId, Ranges)>,
+        examined: Numbers,
     },
     /// The answer to [`Job::Unprinted`].
     Unprinted {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::id::{Address, SessionId, StreamId};
 use crate::proto::persist::{AddressRow, Provenance};
-use crate::proto::ranges::Ranges;
+use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::Moment;
 use crate::wire::record::{MAX_RECORD, Signed};
 use crate::wire::{Bytes, Fixed};
@@ -141,7 +141,7 @@ pub fn load_to_bytes(load: &[(StreamId, Ranges)]) -> Vec<u8> {
     bytes
 }
 
-pub fn load_from_bytes(mut bytes: &[u8]) -> Option<Vec<(StreamId, Ranges)>> {
+pub fn load_from_bytes(mut bytes: &[u8]) -> Option<Numbers> {
     let mut load = Vec::new();
     while !bytes.is_empty() {
         let author = SessionId(chunk(&mut bytes)?);

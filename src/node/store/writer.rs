@@ -24,7 +24,7 @@ use crate::id::StreamId;
 use crate::proto::event::Query;
 use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::persist::{MessageRow, Op, Ticket};
-use crate::proto::ranges::Ranges;
+use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::Moment;
 
 /// Ops per transaction: more would gain nothing against the cost of a commit, and delay queries.
@@ -234,7 +234,7 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
     }
 
     /// While changes wait for the disk, a message that is missing in the file may be one of them, so nothing is looked at.
-    fn lines(&mut self, wanted: &[(StreamId, Ranges)], bytes: usize) -> (Vec<MessageRow>, Vec<(StreamId, Ranges)>) {
+    fn lines(&mut self, wanted: &[(StreamId, Ranges)], bytes: usize) -> (Vec<MessageRow>, Numbers) {
         if self.outage.is_some() {
             return Default::default();
         }

@@ -9,9 +9,8 @@ use crate::proto::drops::DropReason;
 use crate::proto::limits::MAX_SISTER_RECEIPTS;
 use crate::proto::peer::Peer;
 use crate::proto::persist::Op;
-use crate::proto::ranges::Ranges;
+use crate::proto::ranges::{Numbers, Ranges, SessionNumbers};
 use crate::proto::sisters::sister::Sister;
-use crate::proto::sisters::{HeldBy, Numbers};
 use crate::time::Moment;
 use crate::wire::chat::Release;
 
@@ -57,7 +56,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// The state at start, from the store. `received` are the numbers of others' streams, in the order of their first message.
-    pub fn new(me: SessionId, received: &[(StreamId, Ranges)], written: Numbers, mirrored: HeldBy) -> Ledger {
+    pub fn new(me: SessionId, received: &[(StreamId, Ranges)], written: Numbers, mirrored: SessionNumbers) -> Ledger {
         let mut own: BTreeMap<StreamId, Ranges> = BTreeMap::new();
         let withdrawn = received.iter().filter(|(stream, _)| stream.author == me).cloned();
         for (stream, ranges) in written.into_iter().chain(withdrawn) {

@@ -24,15 +24,7 @@ mod send;
 pub mod sister;
 pub mod summary;
 
-use crate::id::{SessionId, StreamId};
-use crate::proto::ranges::Ranges;
 use ledger::Ledger;
-
-/// Numbers of several streams.
-pub type Numbers = Vec<(StreamId, Ranges)>;
-
-/// Numbers of streams that sessions have.
-pub type HeldBy = Vec<(StreamId, SessionId, Ranges)>;
 
 /// What is known of the other sessions of the local user.
 #[derive(Debug)]

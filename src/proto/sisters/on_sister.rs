@@ -8,10 +8,10 @@ use crate::proto::drops::DropReason;
 use crate::proto::limits::MIRROR_MAIL_PAUSE;
 use crate::proto::peer::Peer;
 use crate::proto::persist::LinkState;
-use crate::proto::ranges::Ranges;
+use crate::proto::ranges::{Numbers, Ranges};
 use crate::proto::sisters::ledger::Note;
 use crate::proto::sisters::sister::Phase;
-use crate::proto::sisters::{Numbers, summary};
+use crate::proto::sisters::summary;
 use crate::wire::codec::List;
 use crate::wire::control::{Compare, Control, HeldStream, Holdings};
 

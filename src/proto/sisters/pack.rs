@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::id::{StreamId, UserId};
 use crate::proto::persist::MessageRow;
-use crate::proto::ranges::Ranges;
+use crate::proto::ranges::{Numbers, Ranges};
 use crate::wire::codec::{Bytes, List};
 use crate::wire::content::{MAX_BODY, MirrorBody, MirroredLine, MirroredPerson, MirroredStream, Range, kind};
-
-/// Numbers of several streams.
-type Numbers = Vec<(StreamId, Ranges)>;
 
 /// The most bytes of an encoded body without its lists' items.
 const HEAD: usize = 16;

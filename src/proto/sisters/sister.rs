@@ -4,11 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Numbers;
 use crate::id::{EnvelopeId, SessionId, StreamId, UserId};
 use crate::identity::seal::{Sealed, fits};
 use crate::proto::limits::{MAX_MIRRORED_FACTS, MIRROR_NUMBERS, MIRROR_WINDOW, NEWS_PAUSE, RESEND_FIRST, SEEK_LONGEST};
-use crate::proto::ranges::Ranges;
+use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::Moment;
 use crate::wire::chat::Release;
 
