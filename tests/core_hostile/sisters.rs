@@ -1,7 +1,10 @@
 //! What another session of the user may cause here with its mail.
 
+use std::time::Duration;
+
 use darknode::id::{Address, ConnId, UserId};
 use darknode::proto::Accept;
+use darknode::proto::event::{DialFailure, Input, Output};
 use darknode::proto::limits::SISTER_BYTES;
 use darknode::wire::chat::custody_state::{FULL, HELD, NO_CARRIER};
 use darknode::wire::envelope::Envelope;
@@ -9,7 +12,7 @@ use darknode::wire::{Bytes, decode, encode};
 
 use crate::adversary::{Person, id_of};
 use crate::custody::{R, dud, fresh, release};
-use crate::sessions::sister;
+use crate::sessions::{bring, sister};
 use crate::unlink::{VERSION, meet_sister};
 use crate::victim::Victim;
 
@@ -63,4 +66,32 @@ fn mail_of_one_sister_to_another_waits_for_that_session() {
     alice.hand(to_tablet, release(id, R));
     assert!(alice.held().is_empty());
     assert!(alice.items(conn).contains(&&release(id, R)), "the author is shown that it was opened");
+}
+
+/// The dials in this time, which passes second by second. Nobody answers them.
+fn dials_in(alice: &mut Victim, span: Duration) -> usize {
+    let mut dials = 0;
+    for _ in 0..span.as_secs() {
+        alice.pass(Duration::from_secs(1));
+        for output in std::mem::take(&mut alice.out) {
+            if let Output::Dial { dial, .. } = output {
+                alice.feed(Input::DialFailed { dial, failure: DialFailure::Unreachable });
+                dials += 1;
+            }
+        }
+    }
+    dials
+}
+
+#[test]
+fn a_sister_that_is_off_is_sought_with_growing_pauses_until_she_is_unlinked() {
+    let (mut alice, [phone, tablet], conn) = alice_and_sisters();
+    alice.part(conn);
+    assert!(dials_in(&mut alice, Duration::from_secs(60)) >= 3);
+    dials_in(&mut alice, Duration::from_secs(3600));
+    let hourly = dials_in(&mut alice, Duration::from_secs(3600));
+    assert!((1..=12).contains(&hourly), "{hourly} dials in an hour");
+    let without = tablet.roster_of(VERSION + 1, &[alice.session, tablet.session_id()], &[phone.session_id()]);
+    bring(&mut alice, without);
+    assert_eq!(dials_in(&mut alice, Duration::from_secs(3600)), 0);
 }

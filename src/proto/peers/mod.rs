@@ -16,6 +16,7 @@ mod on_flow;
 mod on_forget;
 mod on_moved;
 mod on_seek;
+mod on_sister;
 pub mod seek;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,8 @@ pub struct Peers {
     pub pings: Pings,
     /// Wanted users, with the pauses between attempts to reach them.
     pub sought: Seek<UserId>,
+    /// The user's other sessions, with the pauses between attempts to reach them.
+    pub sisters: Seek<SessionId>,
     /// Addresses given by `--bootstrap`, with the pauses between attempts to reach them.
     pub bootstrap: Seek<SocketAddr>,
     /// Which session answered at a bootstrap address.
@@ -73,12 +76,18 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// Restarts the search for a session and its user, of which there is news.
+    pub fn retry(&mut self, session: &SessionId, user: &UserId, now: Moment) {
+        self.sought.retry(user, now);
+        self.sisters.retry(session, now);
+    }
+
     /// When something here is due: hellos, probes, pings, and rounds of seeking.
     pub fn next(&self) -> Option<Moment> {
         let probe = self.sought.missing().next().map(|_| self.probe_at);
         let review = (!self.nearby.is_empty() || self.connections.count() > 0).then_some(self.review_at);
-        let Peers { connections, pings, sought, bootstrap, joining, hearsay, .. } = self;
-        let of_dials = [sought.next(), bootstrap.next(), joining.next(), probe];
+        let Peers { connections, pings, sought, sisters, bootstrap, joining, hearsay, .. } = self;
+        let of_dials = [sought.next(), sisters.next(), bootstrap.next(), joining.next(), probe];
         let others = [connections.next(), pings.next(), hearsay.next(), review];
         of_dials.into_iter().chain(others).flatten().min()
     }
@@ -95,6 +104,7 @@ impl Peers {
             dials: Dials::default(),
             pings: Pings::default(),
             sought: Seek::new(),
+            sisters: Seek::new(),
             bootstrap: Seek::new(),
             bootstrapped: BTreeMap::new(),
             joining: Joining::default(),

@@ -157,7 +157,9 @@ impl Core {
     /// Whether a session is sought or was lost, and has not been heard of for [`AWAY`]. A session that merely had no
     /// connection to this node was not away.
     fn was_away(&self, session: &SessionId, user: &UserId) -> bool {
-        let was_sought = self.peers.sought.is_missing(user) || self.presence.online.was_lost(session);
+        let was_sought = self.peers.sought.is_missing(user)
+            || self.peers.sisters.is_missing(session)
+            || self.presence.online.was_lost(session);
         let known = self.people.sessions.get(session).filter(|_| was_sought);
         known.is_some_and(|known| self.cx.now.moment.since(known.heard) > AWAY)
     }
@@ -213,6 +215,7 @@ impl Core {
         let Peer { session, user, .. } = peer;
         self.presence.refusals.connected(&user, self.cx.now.moment);
         self.peers.sought.found(&user, self.cx.now.moment);
+        self.peers.sisters.found(&session, self.cx.now.moment);
         self.on_answer(&session);
         self.mail.open(&self.cx, session);
         self.open_lane(session, user);
@@ -389,6 +392,7 @@ impl Core {
             self.seek_refused(user);
         }
         self.seek_if_wanted(user);
+        self.seek_sister(session, refused);
         if self.cx.now.moment.since(since) > SETTLED {
             // The neighbouring relays introduce the two again, with the addresses that they observe now.
             self.repeat_query(&user);

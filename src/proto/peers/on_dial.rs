@@ -52,7 +52,7 @@ impl Core {
             && let Some(user) = self.people.sessions.get(&met).map(|session| session.user)
         {
             self.people.sessions.add_address(&met, dial.addr, Provenance::Answered, self.cx.now.moment);
-            self.peers.sought.retry(&user, self.cx.now.moment);
+            self.peers.retry(&met, &user, self.cx.now.moment);
         }
         match dial.purpose {
             Purpose::Ping { expected: Some(_), .. } => {}
@@ -128,7 +128,7 @@ impl Core {
         let up: Vec<Peer> = self.peers.connections.iter_up().collect();
         for Peer { conn, user, .. } in up {
             let accepted = self.peers.connections.get(&conn).is_some_and(|neighbour| !neighbour.dialled);
-            if accepted && self.people.links.wants(&user) {
+            if accepted && (self.people.links.wants(&user) || user == self.cx.config.user) {
                 self.dial_user(&user);
             }
         }
@@ -143,6 +143,7 @@ impl Core {
     /// Starts the next round of all searches now.
     fn retry_all_seeks(&mut self) {
         self.peers.sought.retry_all(&mut self.cx.rng, self.cx.now.moment);
+        self.peers.sisters.retry_all(&mut self.cx.rng, self.cx.now.moment);
         self.peers.bootstrap.retry_all(&mut self.cx.rng, self.cx.now.moment);
     }
 

@@ -12,7 +12,7 @@ use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::search::members::pick;
 
 impl Core {
-    /// At the start, seeks all wanted users.
+    /// At the start, seeks all wanted users and the local user's other sessions.
     pub(in crate::proto) fn seek_all_wanted(&mut self) {
         let wanted: Vec<UserId> = self
             .people
@@ -21,6 +21,7 @@ impl Core {
             .chain(self.chat.outbox.addressees().map(|to| self.people.user_at(&to)))
             .collect();
         wanted.into_iter().for_each(|user| self.seek_if_wanted(user));
+        self.seek_sisters();
     }
 
     /// Starts to seek a user who is wanted and not reachable.
@@ -63,6 +64,7 @@ impl Core {
             }
         }
         self.ask_members_about(&without_helpers);
+        self.seek_due_sisters();
         for addr in self.peers.bootstrap.due(&mut self.cx.rng, now) {
             self.dial(Dial { addr, purpose: Purpose::Bootstrap }, None);
         }
@@ -91,6 +93,7 @@ impl Core {
         if self.peers.sought_all.is_none_or(|at| self.cx.now.moment.since(at) > AWAY / 10) {
             self.peers.sought_all = Some(self.cx.now.moment);
             self.peers.sought.retry_all(&mut self.cx.rng, self.cx.now.moment);
+            self.peers.sisters.retry_all(&mut self.cx.rng, self.cx.now.moment);
         }
     }
 

@@ -184,6 +184,7 @@ impl Core {
         self.report_changes(&before, line);
         self.remove_unlisted_sessions(&me);
         self.note_here(&me);
+        self.seek_sisters();
         self.warn_if_unlisted();
         let revokes = self.people.myself.roster.revoked.iter().any(|session| !before.revoked.contains(session));
         if revokes { self.replace_prekey() } else { self.declare(true) }

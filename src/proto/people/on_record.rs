@@ -40,9 +40,9 @@ impl Core {
         }
     }
 
-    /// Whether a user's link lists are kept: those of linked users, and on a server those of every user who brings one.
+    /// Whether a user's link lists are kept: those of linked users and of the local user's other sessions, and on a server those of every user who brings one.
     pub(in crate::proto) fn keeps_list_of(&self, user: &UserId) -> bool {
-        self.people.links.wants(user) || self.cx.is_server()
+        self.people.links.wants(user) || *user == self.cx.config.user || self.cx.is_server()
     }
 
     /// Keeps a user's link list and follows the changes in whom it names.
@@ -57,6 +57,7 @@ impl Core {
         if let Some(row) = self.presence.horizon.row(&user, &session) {
             self.cx.out.store(Op::List(row));
         }
+        self.offer_to_sisters(&user);
         let after: BTreeSet<UserId> = self.presence.horizon.listed_by(&user).into_iter().collect();
         if before == after {
             return;
@@ -83,9 +84,6 @@ impl Core {
     /// Takes over entries of the local user's list that this session lacks: its memory was lost, or another own session
     /// wrote them.
     fn on_own_list(&mut self, list: Checked<LinkList>) {
-        if list.session != self.cx.me && self.presence.horizon.add_page(&list) == Added::Complete {
-            self.presence.horizon.row(&list.user, &list.session).map(|row| self.cx.out.store(Op::List(row)));
-        }
         // Others take no list of this session that is older than one they hold, so it is signed again.
         let mut outdated = list.session == self.cx.me && self.cx.count.observe_link_version(list.version);
         for entry in &list.entries.0 {
@@ -103,6 +101,13 @@ impl Core {
                 self.ask_for_refused(&entry.user);
                 self.seek_if_wanted(entry.user);
             }
+        }
+        // It is kept so that it is not requested again, and for those who meet this session only.
+        if list.session != self.cx.me
+            && self.presence.horizon.add_page(&list) == Added::Complete
+            && let Some(row) = self.presence.horizon.row(&list.user, &list.session)
+        {
+            self.cx.out.store(Op::List(row));
         }
         if outdated {
             self.cx.save_counters();
@@ -178,7 +183,8 @@ impl Core {
     /// Whether records about a user are kept: they are linked, within two links, kept in the store or connected, or
     /// this node is a server.
     pub(in crate::proto) fn concerns(&self, user: &UserId) -> bool {
-        self.people.users.is_kept(user)
+        *user == self.cx.config.user
+            || self.people.users.is_kept(user)
             || self.people.links.wants(user)
             || self.presence.horizon.reaches(user)
             || self.commands.lookups.was_found(user)

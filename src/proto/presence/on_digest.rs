@@ -19,14 +19,18 @@ use crate::wire::control::{
     Control, Digest, KnownDeclaration, KnownUser, MAX_SUMMARIES, SessionSummary, SessionWant, UserSummary, UserWant,
     Want,
 };
-use crate::wire::record::Signed;
+use crate::wire::record::{MAX_SESSIONS, Signed};
 
 impl Core {
     /// Sends summaries of the own records and of all users that the neighbour may know about.
     pub(in crate::proto) fn send_digest(&mut self, peer: Peer) {
-        let known = self.presence.horizon.within_two_links(&peer.user);
+        let mut known = self.presence.horizon.within_two_links(&peer.user);
+        if peer.user == self.cx.config.user {
+            known.extend(self.people.links.wanted());
+        }
         let about = known.iter().filter(|user| **user != self.cx.config.user);
         let mut summaries: Vec<UserSummary> = vec![self.own_summary(&peer.user)];
+        summaries.extend(self.summary_of_sisters(peer));
         summaries
             .extend(about.map(|user| self.summary_of(user, &peer.user)).filter(|summary| !summary.sessions.is_empty()));
         if self.shares_directory(peer.conn) {
@@ -38,7 +42,14 @@ impl Core {
         }
     }
 
-    /// A summary of the own records.
+    /// A summary of what is held of the other sessions of a neighbour's user.
+    fn summary_of_sisters(&self, peer: Peer) -> Option<UserSummary> {
+        let mut summary = self.summary_of(&peer.user, &peer.user);
+        summary.sessions.0.retain(|mark| mark.session != short(&peer.session.0));
+        (peer.user != self.cx.config.user && !summary.sessions.is_empty()).then_some(summary)
+    }
+
+    /// A summary of the own records, and of those of the user's other sessions.
     fn own_summary(&self, to: &UserId) -> UserSummary {
         let version = self.people.myself.links.first().map(|page| page.version);
         let session = SessionSummary {
@@ -49,13 +60,12 @@ impl Core {
             live: None,
             distance: None,
         };
-        let user = short(&self.cx.config.user.0);
-        UserSummary {
-            user,
-            version: Some(self.people.myself.roster.version),
-            sessions: List(vec![session]),
-            distance: None,
-        }
+        let me = self.cx.config.user;
+        let of_sisters =
+            if self.may_know_where(to, &me) { self.summary_of(&me, to) } else { self.directory_summary(&me) };
+        let sessions = std::iter::once(session).chain(of_sisters.sessions.0).take(MAX_SESSIONS).collect();
+        let version = Some(self.people.myself.roster.version);
+        UserSummary { user: short(&me.0), version, sessions: List(sessions), distance: None }
     }
 
     /// Whether a user may have another one's link list: users within two links; for the local list also wanted users
@@ -81,7 +91,7 @@ impl Core {
 
     /// A summary of the held records of a user, as far as `to` may know.
     fn summary_of(&self, user: &UserId, to: &UserId) -> UserSummary {
-        let linked = self.presence.horizon.mutual(user, to);
+        let linked = *to == self.cx.config.user || self.presence.horizon.mutual(user, to);
         let summary = |session: SessionId| {
             let known = self.people.sessions.get(&session);
             SessionSummary {
@@ -99,6 +109,15 @@ impl Core {
             version: self.people.users.version(user),
             sessions: List(sessions),
             distance: None,
+        }
+    }
+
+    /// Offers the local user's other sessions what is held of a user, of whom a link list has changed.
+    pub(in crate::proto) fn offer_to_sisters(&mut self, user: &UserId) {
+        let me = self.cx.config.user;
+        let summary = self.summary_of(user, &me);
+        for Peer { conn, .. } in self.peers.connections.of_user(&me) {
+            self.cx.send(conn, Control::Digest(Digest { users: List(vec![summary.clone()]) }));
         }
     }
 
@@ -135,9 +154,6 @@ impl Core {
             }
             return None;
         };
-        if user == self.cx.config.user {
-            return self.compare_own_summary(peer, summary);
-        }
         let held = self.people.users.version(&user);
         let sessions: Vec<SessionWant> =
             summary.sessions.iter().filter_map(|summary| self.compare_session_summary(peer, summary, user)).collect();
@@ -145,17 +161,11 @@ impl Core {
         (roster || !sessions.is_empty()).then(|| UserWant { user: short(&user.0), roster, sessions: List(sessions) })
     }
 
-    /// What to request after another own session's summary of itself: its link list.
-    fn compare_own_summary(&self, peer: Peer, summary: &UserSummary) -> Option<UserWant> {
-        let held = self.presence.horizon.version(&peer.user, &peer.session);
-        let own = summary.sessions.iter().find(|mark| mark.session == short(&peer.session.0));
-        let newer = own.filter(|mark| peer.user == self.cx.config.user && mark.links > held)?;
-        let want = SessionWant { session: newer.session, declaration: false, card: false, links: true };
-        Some(UserWant { user: summary.user, roster: false, sessions: List(vec![want]) })
-    }
-
     /// What to request after a neighbour's summary of a session.
     fn compare_session_summary(&mut self, peer: Peer, summary: &SessionSummary, user: UserId) -> Option<SessionWant> {
+        if summary.session == short(&self.cx.me.0) {
+            return None;
+        }
         let known = self.people.sessions.of_user(&user).find(|session| short(&session.0) == summary.session);
         let session = known.and_then(|session| self.people.sessions.get(&session));
         let held = session.and_then(|session| session.declaration()).map(|declaration| declaration.seq);

@@ -86,7 +86,6 @@ impl Core {
             let directory = self.shares_directory(peer.conn) && self.admits_to_directory(&roster.user);
             if self.concerns(&roster.user) || directory || self.take_find_answer(id, &roster) || self.is_recovering() {
                 self.learn_roster(roster);
-                self.on_announced_user_known(&known.user);
             }
         }
         for links in &known.links.0 {
@@ -94,6 +93,7 @@ impl Core {
             self.on_link_list(peer.conn, links);
         }
         self.receive_cards(peer.conn, &known);
+        self.on_announced_user_known(&known.user);
         for held in &known.declarations.0 {
             let Some(declaration) = self.checked::<Declaration>(peer.conn, &held.declaration) else { return };
             let (session, user, online) = (declaration.session, declaration.user, declaration.online);
@@ -106,7 +106,7 @@ impl Core {
                 self.add_witness(session, user, peer.session, peer.user);
             }
             if news {
-                self.peers.sought.retry(&user, self.cx.now.moment);
+                self.peers.retry(&session, &user, self.cx.now.moment);
             }
         }
         if self.shares_directory(peer.conn) && self.people.sessions.of_user(&known.user).next().is_some() {

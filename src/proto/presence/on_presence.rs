@@ -46,7 +46,7 @@ impl Core {
             return;
         }
         if news && online {
-            self.peers.sought.retry(&user, self.cx.now.moment);
+            self.peers.retry(&session, &user, self.cx.now.moment);
         }
         if online && self.people.sessions.declares_online(&session) {
             self.add_witness(session, user, peer.session, peer.user);
@@ -55,13 +55,16 @@ impl Core {
 
     /// Forwards the declaration of a connected friend to the other friends, who are within two links of it.
     pub(in crate::proto) fn forward_declaration(&mut self, session: SessionId, user: UserId, notified: &[ShortId]) {
-        let Some(number) = self.people.sessions.seq(&session).filter(|_| self.presence.horizon.is_friend(&user)) else {
-            return;
-        };
+        let Some(number) = self.people.sessions.seq(&session).filter(|_| self.is_between(&user)) else { return };
         let between = self.presence.horizon.listed_by(&user);
         let senders: Vec<UserId> = between.iter().copied().filter(|other| self.was_notified(other, notified)).collect();
         for Peer { conn, session: to_session, user: to } in self.peers.connections.iter_up().collect::<Vec<_>>() {
-            if to == user || !self.presence.horizon.is_friend(&to) || notified.contains(&short(&to.0)) {
+            if to == user || !self.is_between(&to) || notified.contains(&short(&to.0)) {
+                continue;
+            }
+            // Between the local user's sessions there is no friend who could do it instead.
+            if to == self.cx.config.user {
+                self.forward_last_hop(conn, &session);
                 continue;
             }
             // A user linked with the session gets the declaration directly and needs this node only as a witness.
@@ -75,6 +78,12 @@ impl Core {
                 self.cx.dropped(DropReason::TooManyOffers);
             }
         }
+    }
+
+    /// Whether this node passes on what it knows of the presence of a user's sessions, and tells them of others: friends, and the
+    /// local user's other sessions.
+    fn is_between(&self, user: &UserId) -> bool {
+        self.presence.horizon.is_friend(user) || *user == self.cx.config.user
     }
 
     /// Whether another friend of the session could forward to a shared friend: the session notified it, or it is
@@ -156,26 +165,27 @@ impl Core {
         }
     }
 
-    /// Whether a user's reports about another one count: a friend of both, an own session or an own server.
+    /// Whether a user's reports about another one count: a friend of both, an own session or an own server; and a user's reports
+    /// about the user's other sessions.
     fn is_valid_witness(&self, by: &UserId, user: &UserId) -> bool {
         *by == self.cx.config.user
+            || by == user
             || self.presence.horizon.is_through(user, by)
             || self.peers.connections.of_user(by).iter().any(|peer| self.is_my_server(&peer.session))
     }
 
-    /// Whether a relay or server was asked about a linked user, so that its report counts.
+    /// Whether a relay or server was asked about a linked user or the local user's other sessions, so that its report counts.
     fn was_asked(&self, by: &SessionId, user: &UserId) -> bool {
-        self.people.links.is_link(user) && self.relays.own_queries.was_asked(by, user)
+        (self.people.links.is_link(user) || *user == self.cx.config.user) && self.relays.own_queries.was_asked(by, user)
     }
 
     /// After the grace period of a lost friend, informs the other friends that it is not connected here any more.
     fn withdraw_claim(&mut self, session: SessionId, user: UserId) {
-        if !self.presence.horizon.is_friend(&user) {
+        if !self.is_between(&user) {
             return;
         }
-        let friends =
-            self.peers.connections.iter_up().filter(|to| to.user != user && self.presence.horizon.is_friend(&to.user));
-        for Peer { session: to, .. } in friends.collect::<Vec<_>>() {
+        let told = self.peers.connections.iter_up().filter(|to| to.user != user && self.is_between(&to.user));
+        for Peer { session: to, .. } in told.collect::<Vec<_>>() {
             if !self.presence.offers.schedule(0, to, session, self.cx.now.moment) {
                 self.cx.dropped(DropReason::TooManyOffers);
             }

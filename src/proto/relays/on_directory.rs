@@ -21,9 +21,12 @@ impl Core {
         !self.peers.connections.of_user(user).is_empty()
     }
 
-    /// Connected relays and servers that are nearer to a user than this node, nearest first.
+    /// Connected relays and servers that are nearer to a user, or to any of several sessions of the user, than this node.
+    /// Some may be named twice.
     pub(in crate::proto) fn nearer(&self, user: &UserId) -> Vec<Peer> {
-        self.near().nearer(&Address::from(user))
+        let sessions = self.people.sessions.of_user(user).map(|session| Address::from(&session));
+        let addresses = [Address::from(user)].into_iter().chain(sessions);
+        addresses.flat_map(|address| self.near().nearer(&address)).collect()
     }
 
     /// Routes mail and queries to a user who has become reachable through a relay or server, or nearer than before.
@@ -86,9 +89,10 @@ impl Core {
         }
     }
 
-    /// Handles that the roster of a user is known now, of whom only announcements may have been known before.
+    /// Handles that the roster of a user or sessions of the user are known now, of whom only announcements may have been known
+    /// before.
     pub(in crate::proto) fn on_announced_user_known(&mut self, user: &UserId) {
-        if !self.relays.directory.nearer(&short(&user.0).into()).is_empty() {
+        if !self.nearer(user).is_empty() {
             self.on_reachable(user);
         }
     }

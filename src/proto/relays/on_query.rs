@@ -23,9 +23,15 @@ use crate::wire::control::{
 use crate::wire::record::{Declaration, KeyCard, Roster};
 
 impl Core {
-    /// Asks neighbouring relays and servers for a missing user with whom this user wants a link.
+    /// Asks neighbouring relays and servers for a missing user with whom this user wants a link, or for the local user if other
+    /// sessions are missing.
     pub(in crate::proto) fn ask_relays(&mut self, target: &UserId) {
-        if !self.people.links.wants(target) || self.is_here(target) {
+        let is_missing = if *target == self.cx.config.user {
+            self.peers.sisters.missing().next().is_some()
+        } else {
+            self.people.links.wants(target) && !self.is_here(target)
+        };
+        if !is_missing {
             return;
         }
         let fresh = rand_core::Rng::next_u64(&mut self.cx.rng) | 1;
@@ -128,27 +134,19 @@ impl Core {
         }
     }
 
-    /// Passes a query to the target's sessions with the address observed for the asker, or, if none is connected, to relays
-    /// and servers that are nearer.
+    /// Passes a query to the target's sessions that are connected, with the address observed for the asker, and to relays and
+    /// servers that are nearer to the others. The asker may seek other sessions of its own user.
     fn pass_query(&mut self, key: &Key) {
         let Some(query) = self.relays.relayed_queries.get(key) else { return };
         let (asker, request) = (query.asker, query.request.clone());
-        let here = self.peers.connections.of_user(&key.0);
-        if !here.is_empty() {
-            let observed = self
-                .peers
-                .connections
-                .up(&asker)
-                .and_then(|conn| self.peers.connections.get(&conn))
-                .map(|n| Addr(n.addr));
-            let observed = observed.filter(|addr| crate::proto::people::sessions::is_shareable(&addr.0));
-            for Peer { conn, session, .. } in here {
-                if self.relays.relayed_queries.pass(key, session) {
-                    let request = RequestPing { hops: 0, observed, ..request.clone() };
-                    self.cx.send(conn, Control::RequestPing(request));
-                }
+        let conn = self.peers.connections.up(&asker);
+        let observed = conn.and_then(|conn| self.peers.connections.get(&conn)).map(|neighbour| Addr(neighbour.addr));
+        let observed = observed.filter(|addr| crate::proto::people::sessions::is_shareable(&addr.0));
+        for Peer { conn, session, .. } in self.peers.connections.of_user(&key.0) {
+            if session != asker && self.relays.relayed_queries.pass(key, session) {
+                let request = RequestPing { hops: 0, observed, ..request.clone() };
+                self.cx.send(conn, Control::RequestPing(request));
             }
-            return;
         }
         let hops = request.hops.min(ASK_HOPS).saturating_sub(1);
         for Peer { conn, session, .. } in if hops > 0 { self.nearer(&key.0) } else { Vec::new() } {

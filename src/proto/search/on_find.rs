@@ -1,5 +1,5 @@
-//! The search for a user by name or id. It goes to neighbours, and beyond them through relays and servers only, at most
-//! sixteen hops; answers return on the same path. Rosters and key cards are public within the network; locations are given
+//! The search for a user by name or id. It goes to neighbours, and beyond them through relays and servers and through the
+//! asker's other sessions only, at most sixteen hops; answers return on the same path. Rosters and key cards are public within the network; locations are given
 //! only to users who may know them.
 
 use crate::id::{ConnId, UserId};
@@ -36,9 +36,9 @@ impl Core {
         }
     }
 
-    /// Sends the open searches to a relay or server that has just connected.
+    /// Sends the open searches to a relay or server, or another session of the local user, that has just connected.
     pub(in crate::proto) fn send_open_finds(&mut self, peer: Peer) {
-        if self.is_carrier(peer.conn) {
+        if self.is_carrier(peer.conn) || peer.user == self.cx.config.user {
             for find in self.search.finds.for_newcomer(peer.session, self.cx.now.moment) {
                 self.cx.send(peer.conn, Control::Find(find));
             }
@@ -58,7 +58,8 @@ impl Core {
         }
     }
 
-    /// Answers a search with the matching users that are known, and passes it on if this node is a relay or server.
+    /// Answers a search with the matching users that are known, and passes it on if this node is a relay or server or another
+    /// session of the asker's user.
     pub(in crate::proto) fn on_find(&mut self, peer: Peer, find: Find) {
         let relayed = self.shares_directory(peer.conn);
         let budget = if relayed { &mut self.search.budgets.relayed_finds } else { &mut self.search.budgets.finds };
@@ -66,7 +67,8 @@ impl Core {
             return self.cx.dropped(DropReason::FindOverBudget);
         }
         let name = find.name.as_ref().and_then(|name| Name::parse(name).ok()).map(|name| name.folded());
-        let hops = if self.cx.is_carrier() { find.hops.min(FIND_HOPS).saturating_sub(1) } else { 0 };
+        let passes_on = self.cx.is_carrier() || peer.user == self.cx.config.user;
+        let hops = if passes_on { find.hops.min(FIND_HOPS).saturating_sub(1) } else { 0 };
         let onward = Find { hops, ..find.clone() };
         self.peers.connections.record_use(&peer.conn, self.cx.now.moment);
         let opened = self.search.finds.open(onward.clone(), name.clone(), Some(peer.session), self.cx.now.moment);
@@ -80,7 +82,7 @@ impl Core {
         if !known.is_empty() {
             self.send_known(peer.conn, find.id, known, false);
         }
-        if self.cx.is_carrier() && find.hops > 0 && opened == Opened::New {
+        if passes_on && find.hops > 0 && opened == Opened::New {
             let others =
                 self.peers.connections.iter_up().filter(|other| other.session != peer.session).map(|other| other.conn);
             for other in others.filter(|other| self.is_carrier(*other)).collect::<Vec<_>>() {

@@ -26,7 +26,7 @@ impl Core {
     /// Asks a few neighbours that may know where a missing user is. False if no user within one link of the target is
     /// connected.
     pub(in crate::proto) fn ask_for_missing(&mut self, target: &UserId) -> bool {
-        let up = self.peers.connections.iter_up().filter(|peer| self.presence.horizon.is_near(&peer.user, target));
+        let up = self.peers.connections.iter_up().filter(|peer| self.may_know_of(peer, target));
         let friends = self.asked_at_once(target);
         let mut asked: BTreeMap<ConnId, Peer> = up.map(|peer| (peer.conn, peer)).take(friends).collect();
         if asked.is_empty() {
@@ -42,6 +42,14 @@ impl Core {
         !nobody_near
     }
 
+    /// Whether a neighbour may know where a missing user is: within one link of them, or another session of the local user. Any
+    /// friend may know where the other sessions are.
+    fn may_know_of(&self, peer: &Peer, target: &UserId) -> bool {
+        self.presence.horizon.is_near(&peer.user, target)
+            || peer.user == self.cx.config.user
+            || (*target == self.cx.config.user && self.presence.horizon.is_friend(&peer.user))
+    }
+
     /// The number of friends to ask at once: several at first, one after [`ASKED_AT_FIRST`].
     fn asked_at_once(&self, target: &UserId) -> usize {
         let since = self.peers.sought.sought_since(target).unwrap_or(self.cx.now.moment);
@@ -51,7 +59,8 @@ impl Core {
     /// Asks a neighbour. It remembers the request for [`INTEREST`](crate::proto::limits::INTEREST) and is not asked again
     /// meanwhile, except once more if it reconnects.
     fn ask_for_ping(&mut self, peer: Peer, target: UserId) {
-        let over_relays = self.is_carrier(peer.conn) && self.people.links.wants(&target);
+        let wanted = self.people.links.wants(&target) || target == self.cx.config.user;
+        let over_relays = self.is_carrier(peer.conn) && wanted;
         if over_relays || !self.search.budgets.asked.draw((peer.session, target), self.cx.now.moment) {
             return;
         }
@@ -120,14 +129,19 @@ impl Core {
     /// Asks a new neighbour for the missing users of whom it may know.
     fn ask_newcomer_for_missing(&mut self, peer: Peer) {
         let server = self.is_my_server(&peer.session);
-        let near = |target: &UserId| server || self.presence.horizon.is_near(&peer.user, target);
-        let missing: Vec<UserId> = self.peers.sought.missing().filter(near).collect();
-        for target in missing {
-            self.ask_for_ping(peer, target);
+        let missing = self.missing_users();
+        for target in missing.iter().filter(|target| server || self.may_know_of(&peer, target)).collect::<Vec<_>>() {
+            self.ask_for_ping(peer, *target);
         }
         if self.is_carrier(peer.conn) {
-            self.peers.sought.missing().collect::<Vec<_>>().iter().for_each(|target| self.ask_relays(target));
+            missing.iter().for_each(|target| self.ask_relays(target));
         }
+    }
+
+    /// The users who are sought; the local user if other sessions are.
+    fn missing_users(&self) -> Vec<UserId> {
+        let sisters = self.peers.sisters.missing().next().map(|_| self.cx.config.user);
+        self.peers.sought.missing().chain(sisters).collect()
     }
 
     /// Connected servers that are configured, or linked with this user.
@@ -151,7 +165,7 @@ impl Core {
     /// Passes on a request for another user, answers it, and remembers it.
     fn on_ping_for_another(&mut self, peer: Peer, request: RequestPing, declaration: Checked<Declaration>) {
         let (asker, asker_user, target) = (declaration.session, declaration.user, request.target);
-        if request.hops == 0 || target == asker_user {
+        if request.hops == 0 {
             return self.cx.dropped(DropReason::PingNotToBePassedOn);
         }
         if !self.admits_ping(peer.conn, peer.session, &asker, &request) {
@@ -160,7 +174,7 @@ impl Core {
         if self.cx.is_carrier() {
             self.relay_query(peer, &request, asker);
         } else {
-            self.introduce(peer.conn, &request);
+            self.introduce(peer, &request);
         }
         if asker != peer.session || !self.may_know_where(&asker_user, &target) {
             return;
@@ -199,11 +213,15 @@ impl Core {
         true
     }
 
-    /// Passes a request on to the target's live sessions, with the address observed for the asker.
-    fn introduce(&mut self, asker: ConnId, request: &RequestPing) {
-        let Some(addr) = self.peers.connections.get(&asker).map(|neighbour| neighbour.addr) else { return };
+    /// Passes a request on to the target's live sessions, with the address observed for the asker. The asker may seek other
+    /// sessions of its own user.
+    fn introduce(&mut self, asker: Peer, request: &RequestPing) {
+        let Some(addr) = self.peers.connections.get(&asker.conn).map(|neighbour| neighbour.addr) else { return };
         let observed = Some(Addr(addr)).filter(|addr| crate::proto::people::sessions::is_shareable(&addr.0));
-        for Peer { conn, .. } in self.peers.connections.of_user(&request.target) {
+        for Peer { conn, session, .. } in self.peers.connections.of_user(&request.target) {
+            if session == asker.session {
+                continue;
+            }
             let request = RequestPing { hops: 0, observed, ..request.clone() };
             self.cx.send(conn, Control::RequestPing(request));
         }
@@ -219,7 +237,8 @@ impl Core {
             }
         }
         let (asker, user) = (declaration.session, declaration.user);
-        let linked = self.people.links.wants(&user) && self.people.users.admits(&user, &asker);
+        let wanted = self.people.links.wants(&user) || user == self.cx.config.user;
+        let linked = wanted && self.people.users.admits(&user, &asker);
         if !linked && !self.accepts_introduction(&user, &peer.session) {
             return self.cx.dropped(DropReason::PingOfUnlinked);
         }

@@ -31,8 +31,8 @@ impl Core {
             self.open_hearsay(peer);
         }
         self.retry_lookups();
-        if self.people.links.wants(&user) || self.chat.waits_for(&user) {
-            self.peers.sought.retry(&user, self.cx.now.moment);
+        if self.people.links.wants(&user) || self.chat.waits_for(&user) || user == self.cx.config.user {
+            self.peers.retry(&session, &user, self.cx.now.moment);
         }
     }
 
