@@ -95,6 +95,19 @@ fn sessions_of_one_user_find_each_other_through_a_friend() {
 }
 
 #[test]
+fn a_session_introduces_a_friend_to_another_that_knows_no_address() {
+    for seed in 0..10 {
+        let mut sim = three(seed);
+        acquaint(&mut sim, &[(ALICE, SISTER), (SISTER, BOB)]);
+        let bob = sim.first_hello(BOB);
+        sim.preload_user(ALICE, BOB, &bob);
+        link(&mut sim);
+        start(&mut sim, 0..3);
+        assert!(sim.run_until(SOON, |sim| are_connected(sim, ALICE, BOB)), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_friend_is_seen_through_another_session_and_sees_the_other_session() {
     for seed in 0..10 {
         let mut sim = three(seed);
