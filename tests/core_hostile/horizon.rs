@@ -108,6 +108,26 @@ fn a_claimed_server_role_gives_no_more_rights_than_a_stranger_has() {
 }
 
 #[test]
+fn a_stranger_who_asks_in_the_name_of_another_user_learns_no_addresses() {
+    let mut alice = Victim::new(Accept::Auto);
+    let (bob, carol, mallory) = (Person::new(1, "bob"), Person::new(2, "carol"), Person::new(3, "mallory"));
+    befriend(&mut alice, &bob, &[carol.user_id()]);
+    befriend(&mut alice, &carol, &[bob.user_id()]);
+    let conn = alice.meet(&mallory);
+    let as_bob = Person { user: bob.user.clone(), ..Person::new(3, "mallory") };
+    let listed = [bob.session_id(), Person::new(9, "x").session_id()];
+    alice.say(conn, known_list(bob.user_id(), Some(bob.roster_of(2, &listed, &[])), vec![], vec![]));
+    for (seq, target) in [(2, bob.user_id()), (3, carol.user_id())] {
+        alice.say(conn, ping(&as_bob, target, 1, None, seq));
+    }
+    let tells = |message: &&Control| match message {
+        Control::DeliverKnownList(list) => list.users.iter().any(|known| !known.declarations.is_empty()),
+        _ => false,
+    };
+    assert_eq!(alice.said(conn).into_iter().filter(tells).count(), 0);
+}
+
+#[test]
 fn invalid_ping_requests_are_counted_and_have_no_effect() {
     let mut alice = Victim::new(Accept::Auto);
     let (bob, mallory) = (Person::new(1, "bob"), Person::new(3, "mallory"));

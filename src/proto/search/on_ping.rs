@@ -165,7 +165,8 @@ impl Core {
     /// Passes on a request for another user, answers it, and remembers it.
     fn on_ping_for_another(&mut self, peer: Peer, request: RequestPing, declaration: Checked<Declaration>) {
         let (asker, asker_user, target) = (declaration.session, declaration.user, request.target);
-        if request.hops == 0 {
+        let is_alone = || target == asker_user && self.people.users.audience(&target).len() < 2;
+        if request.hops == 0 || is_alone() {
             return self.cx.dropped(DropReason::PingNotToBePassedOn);
         }
         if !self.admits_ping(peer.conn, peer.session, &asker, &request) {
@@ -176,14 +177,15 @@ impl Core {
         } else {
             self.introduce(peer, &request);
         }
-        if asker != peer.session || !self.may_know_where(&asker_user, &target) {
+        // The declaration may name any user; that of the connection is on a roster that lists the session.
+        if asker != peer.session || !self.may_know_where(&peer.user, &target) {
             return;
         }
         if !self.search.interest.remember(target, asker, self.cx.now.moment) {
             self.cx.dropped(DropReason::TooManyPings);
         }
         if self.people.users.has_roster(&target) {
-            let known = self.known_user(&target, &asker_user, false);
+            let known = self.known_user(&target, &peer.user, false);
             self.send_known(peer.conn, request.id, vec![known], false);
         }
     }
