@@ -12,6 +12,7 @@ mod directory;
 mod disk;
 mod ending;
 mod lan;
+mod linking;
 mod links;
 mod macros;
 mod names;

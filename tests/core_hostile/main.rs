@@ -10,6 +10,7 @@ mod dials;
 mod floods;
 mod horizon;
 mod keys;
+mod linking;
 mod nearby;
 mod records;
 mod relays;

@@ -18,6 +18,7 @@ use darknode::proto::{Accept, Config, Core};
 use darknode::time::{Moment, Now, Wall};
 use darknode::wire::chat::Chat;
 use darknode::wire::control::{Control, Hello};
+use darknode::wire::link::WAITING_NAME;
 use darknode::wire::record::{Declaration, KeyCard, Prekey, Signed, roles};
 use darknode::wire::{List, decode};
 
@@ -75,14 +76,37 @@ impl Victim {
         Victim::start(Accept::Auto, 0, 0xa2, memory, UserKey::New)
     }
 
+    /// A session that waits to be linked.
+    pub fn waiting() -> Victim {
+        let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
+        let (user_key, session_key) = (key(0xb1), key(0xb2));
+        Victim::run(
+            Config {
+                name: Name::parse(WAITING_NAME).unwrap(),
+                user: UserId(user_key.public()),
+                user_key: Some(user_key),
+                session_key,
+                label: "pi".to_owned(),
+                network: NetworkId::OPEN,
+                roles: 0,
+                waits: true,
+                accept: Accept::Auto,
+                agent: "darknode test".to_owned(),
+                is_new_user: true,
+                boot_nonce: [2; 16],
+                seed: [9; 32],
+            },
+            Memory::default(),
+        )
+    }
+
     fn start(accept: Accept, roles: u32, session: u8, memory: Memory, holds: UserKey) -> Victim {
         let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
         let session_key = key(session);
-        let (user, session) = (UserId(key(0xa1).public()), SessionId(session_key.public()));
         let config = Config {
             name: Name::parse("alice").unwrap(),
             user_key: (holds != UserKey::Absent).then(|| key(0xa1)),
-            user,
+            user: UserId(key(0xa1).public()),
             session_key,
             label: "laptop".to_owned(),
             network: NetworkId::OPEN,
@@ -94,6 +118,11 @@ impl Victim {
             boot_nonce: [1; 16],
             seed: [8; 32],
         };
+        Victim::run(config, memory)
+    }
+
+    fn run(config: Config, memory: Memory) -> Victim {
+        let (user, session) = (config.user, SessionId(config.session_key.public()));
         let now = Now { moment: Moment(1_000), wall: Wall(1_800_000_000_000) };
         let core = Core::new(config, memory, now);
         let (out, ops) = (Vec::new(), Vec::new());
@@ -152,6 +181,14 @@ impl Victim {
         let conn = ConnId(self.conns);
         let rtt = Duration::from_millis(1);
         self.feed(Input::Connected(Connected { conn, session, boot, addr, exporter: [0; 32], dial: None, rtt }));
+        conn
+    }
+
+    /// Opens a proved connection of this session, of which both ends export these bytes, without a hello.
+    pub fn connect_exporting(&mut self, session: SessionId, boot: BootId, exporter: [u8; 32]) -> ConnId {
+        self.conns += 1;
+        let (conn, addr, rtt) = (ConnId(self.conns), ([192, 0, 2, 1], 1000).into(), Duration::from_millis(1));
+        self.feed(Input::Connected(Connected { conn, session, boot, addr, exporter, dial: None, rtt }));
         conn
     }
 

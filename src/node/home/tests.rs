@@ -344,3 +344,65 @@ fn a_directory_of_a_closed_network_starts_neither_in_another_nor_in_the_open_one
     put(dir.path(), NETWORK_FILE, b"field");
     assert!(matches!(home.join_network(field), Err(HomeError::BadNetwork(_))));
 }
+
+/// The owner record of a session without the user key.
+fn linked_owner(seed: u8) -> Owner {
+    let session = SessionId(SecretKey::from_seed(Scheme::Ed25519, &[seed; 32]).public());
+    Owner { name: name("alice"), user: UserId([1; 32]), session, user_key: false }
+}
+
+#[test]
+fn a_linked_session_has_no_user_key_and_starts_with_its_session_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(dir.path()).unwrap();
+    home.refuse_owned().unwrap();
+    home.begin_link(&[7; 32]).unwrap();
+    home.join_network(NetworkId([9; 32])).unwrap();
+    home.finish_link(&linked_owner(7)).unwrap();
+    drop(home);
+    assert!(!dir.path().join(LINKING_FILE).exists());
+    let identity = start(dir.path(), never).unwrap();
+    assert_eq!((identity.user, identity.fresh), (UserId([1; 32]), false));
+    assert!(identity.user_key.is_none());
+    assert!(matches!(Home::open(dir.path()).unwrap().refuse_owned(), Err(HomeError::Owned { .. })));
+}
+
+#[test]
+fn a_linking_that_is_interrupted_leaves_an_empty_directory_or_a_linked_session() {
+    let steps: [fn(&Home); 5] = [
+        |home| disk::write_atomic(&home.dir, LINKING_FILE, b"").unwrap(),
+        |home| home.begin_link(&[7; 32]).unwrap(),
+        |home| fs::write(home.dir.join("darknode.db"), b"half").unwrap(),
+        |home| fs::write(home.dir.join("darknode.db-wal"), b"half").unwrap(),
+        |home| home.join_network(NetworkId([9; 32])).unwrap(),
+    ];
+    for done in 1..=steps.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path()).unwrap();
+        steps[..done].iter().for_each(|step| step(&home));
+        drop(home);
+        let home = Home::open(dir.path()).unwrap();
+        home.refuse_owned().unwrap();
+        let left: Vec<String> = contents(dir.path()).into_iter().map(|(file, _)| file).collect();
+        assert_eq!(left, ["lock"], "{done} steps");
+        assert!(home.identity(&name("alice"), bytes(0)).unwrap().fresh);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(dir.path()).unwrap();
+    home.begin_link(&[7; 32]).unwrap();
+    home.write_owner(&linked_owner(7)).unwrap();
+    drop(home);
+    assert!(start(dir.path(), never).is_ok());
+    assert!(!dir.path().join(LINKING_FILE).exists());
+}
+
+#[test]
+fn keys_or_a_store_without_an_owner_are_not_overwritten_by_linking() {
+    for file in [USER_FILE, SESSION_FILE, "darknode.db"] {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), file, keyfile::to_pem(&[1; 32]).as_bytes());
+        let error = Home::open(dir.path()).unwrap().refuse_owned().unwrap_err().to_string();
+        assert!(error.contains("--data-dir"), "{error}");
+        assert!(dir.path().join(file).exists());
+    }
+}

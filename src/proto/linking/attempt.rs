@@ -17,6 +17,8 @@ pub struct Attempt {
     pub invitation: Invitation,
     /// Why the last session that was tried has refused, if one did.
     pub refused: Option<u8>,
+    /// A node of another network answers at a place of the token.
+    pub met_stranger: bool,
     tried: BTreeSet<SessionId>,
     /// Exchanges that ended with their connection.
     interrupted: usize,
@@ -53,6 +55,7 @@ impl Attempt {
             line,
             invitation,
             refused: None,
+            met_stranger: false,
             tried,
             interrupted: 0,
             current: None,
@@ -137,7 +140,8 @@ impl Attempt {
         }
     }
 
-    /// Whether to give up: nobody is being tried, and nobody else will appear. After a refusal that is sooner.
+    /// Whether to give up: nobody is being tried, and nobody else will appear. After a refusal, or where another network is,
+    /// that is sooner.
     pub fn is_over(&self, now: Moment) -> bool {
         self.current.is_none() && self.gives_up_at() <= now
     }
@@ -151,6 +155,7 @@ impl Attempt {
         match (&self.refused, &self.invitation) {
             (Some(_), Invitation::Token(_)) => self.since,
             (Some(_), Invitation::Code(_)) => self.since + LINK_GRACE,
+            (None, _) if self.met_stranger => self.since + LINK_GRACE,
             (None, _) => self.since + LINK_SEARCH,
         }
     }

@@ -106,6 +106,7 @@ impl Core {
         if attempt.conn().is_some_and(|conn| self.peers.connections.get(&conn).is_none()) {
             attempt.interrupt();
         }
+        attempt.met_stranger |= self.peers.dials.link_met_stranger;
         attempt.expire(now);
         attempt.begin_round(now);
         self.reach_waiting();
@@ -250,7 +251,7 @@ impl Core {
                 "this code is not valid any more; type the one that the other machine shows now",
             ),
             Some(_) => (ErrorCode::Unreachable, "the other machine has broken off; try again"),
-            None if self.peers.dials.link_met_stranger => {
+            None if attempt.met_stranger => {
                 (ErrorCode::Unreachable, "the other machine is in another network; give it this one's --network-key")
             }
             None => (

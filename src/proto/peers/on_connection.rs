@@ -17,7 +17,6 @@ use crate::proto::peers::joining::Obstacle;
 use crate::proto::persist::Provenance;
 use crate::time::Moment;
 use crate::wire::control::{Control, Hello, KnownUser, RequestUserList, features};
-use crate::wire::link::WAITING_NAME;
 use crate::wire::record::{Declaration, KeyCard, Roster, Signed};
 
 /// The verified records of a hello.
@@ -131,8 +130,7 @@ impl Core {
             self.people.sessions.add_address(&session, addr, Provenance::Lan, self.cx.now.moment);
         }
         self.people.save_session(&mut self.cx, &session);
-        let is_nobody = self.people.users.name(&user).is_some_and(|name| name.as_str() == WAITING_NAME);
-        let waits = is_nobody && hello.features.unwrap_or_default() & features::WAITS != 0;
+        let waits = self.people.users.is_nobody(&user) && hello.features.unwrap_or_default() & features::WAITS != 0;
         let replaced = self.peers.connections.set_up(conn, user, waits);
         self.check_known_seq(conn, hello.known_seq);
         self.name_declared(&session, None);

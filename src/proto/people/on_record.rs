@@ -200,9 +200,10 @@ impl Core {
         self.cx.config.network != NetworkId::OPEN && self.people.users.has_roster(user)
     }
 
-    /// Keeps a user within two links across restarts, up to a limit. Relays and servers keep all relevant users.
+    /// Keeps a user within two links across restarts, up to a limit. Relays and servers keep all relevant users, but not those
+    /// of sessions that wait to be linked, who soon cease to exist.
     pub(in crate::proto) fn keep_if_within_two_links(&mut self, user: &UserId) {
-        if self.people.users.is_kept(user) {
+        if self.people.users.is_kept(user) || self.people.users.is_nobody(user) {
             return;
         }
         if self.cx.is_carrier() || (self.presence.horizon.reaches(user) && self.people.users.kept() < MAX_FAR_USERS) {

@@ -15,6 +15,7 @@ use crate::identity::labels::Labels;
 use crate::identity::{BadName, Checked, Kept, Name};
 use crate::proto::limits::MAX_NAMESAKES;
 use crate::proto::persist::UserRow;
+use crate::wire::link::WAITING_NAME;
 use crate::wire::record::{Roster, Signed};
 use pins::Pins;
 
@@ -180,6 +181,11 @@ impl Users {
     /// The pinned name, otherwise the one of the roster.
     pub fn name(&self, user: &UserId) -> Option<Name> {
         self.called(user).map(|called| called.name.clone())
+    }
+
+    /// Whether a user has the name of the throw-away users of sessions that wait to be linked.
+    pub fn is_nobody(&self, user: &UserId) -> bool {
+        self.name(user).is_some_and(|name| name.as_str() == WAITING_NAME)
     }
 
     /// The other user whose pinned name this user's name equals or looks like, if any.

@@ -1,0 +1,176 @@
+//! `darknode link` and `\link`: a second machine of the same person.
+
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::program::{Node, Stage, assert_form, refused};
+
+/// `darknode link` with a data directory of this name, and its first `ready`.
+fn waiting(stage: &Stage, dir: &str, args: &[&str]) -> Node {
+    let mut node = stage.run(command(stage, &["--data-dir", dir], args), dir);
+    node.ready = node.event("ready");
+    node
+}
+
+fn command(stage: &Stage, dir: &[&str], args: &[&str]) -> Command {
+    let mut command = stage.bare();
+    command.args(["link", "--json", "--no-lan", "-p", "0"]).args(dir).args(args);
+    command
+}
+
+/// What is to be typed, as this key of the `code` event has it.
+fn shown(node: &mut Node, key: &str) -> String {
+    node.event("code")[key].as_str().expect("it is a text").to_owned()
+}
+
+/// Stops a machine that waits, which reads no input.
+fn interrupted(node: Node) {
+    node.signal(Signal::SIGINT);
+    let (status, last, complaints) = node.ends();
+    assert!(status.success() && complaints.is_empty(), "{complaints:?}");
+    assert!(last.iter().any(|event| event["event"] == "stopped"), "{last:?}");
+}
+
+/// Waits until the node is a session of alice.
+fn is_linked(node: &mut Node, alice: &Node) {
+    let joined = node.event("joined");
+    assert_form(&joined, "joined", &["user", "id", "words"]);
+    assert_eq!((&joined["user"], &joined["id"]), (&"alice".into(), &alice.id().into()));
+    assert_eq!(node.event("session")["session"], node.session());
+    let ready = node.event("ready");
+    assert_eq!((&ready["user"], &ready["session"]), (&"alice".into(), &node.session().into()));
+    node.ready = ready;
+}
+
+#[test]
+fn a_machine_is_linked_by_the_code_it_shows_and_is_a_session_of_the_user_from_then_on() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut bob = stage.start("bob");
+    bob.meet(&mut alice);
+    alice.chats_with(&mut bob);
+    let mut pi = waiting(&stage, "pi", &["--bootstrap", &alice.place()]);
+    assert_form(&pi.ready, "ready", &["user", "id", "session", "listen", "network", "roles", "version"]);
+    assert!(pi.ready["user"].is_null() && pi.ready["id"].is_null());
+    let code = pi.event("code");
+    assert_form(&code, "code", &["code", "token", "expires_s"]);
+    pi.event("bootstrap");
+    let linked = alice.asks(&format!(r"\link {}", code["code"].as_str().expect("words")));
+    assert_form(&linked, "session", &["label", "session", "state", "own"]);
+    assert_eq!((&linked["session"], &linked["state"]), (&pi.session().into(), &"linked".into()));
+    is_linked(&mut pi, &alice);
+    let of_alice = alice.session().to_owned();
+    pi.event_with("online", "session", &of_alice);
+    alice.event_with("online", "session", pi.session());
+    let users = pi.asks(r"\users");
+    let me = users["users"].as_array().and_then(|users| users.iter().find(|user| user["distance"] == 0));
+    assert_eq!(me.map(|me| &me["user"]), Some(&"alice".into()), "{users}");
+    assert_eq!(pi.fails(r"\link zoo zoo zoo"), "no-user-key");
+    pi.event_with("online", "user", "bob");
+    pi.quits();
+
+    // From then on it is started like any other.
+    let mut pi = stage.cast("alice").dir("pi").start();
+    assert_eq!(pi.ready["id"], alice.id());
+    pi.event_with("online", "session", &of_alice);
+    assert!(!stage.path("pi").join("user.pem").exists() && !stage.path("pi").join("linking").exists());
+    [alice, bob, pi].into_iter().for_each(Node::quits);
+}
+
+#[test]
+fn a_token_leads_to_the_machine_without_any_other_way() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut pi = waiting(&stage, "pi", &[]);
+    let token = shown(&mut pi, "token");
+    assert_eq!(alice.asks(&format!(r"\link {token}"))["state"], "linked");
+    is_linked(&mut pi, &alice);
+    assert_eq!(alice.fails(&format!(r"\link {token}")), "bad-argument", "it is linked already");
+    alice.quits();
+    pi.quits();
+}
+
+#[test]
+fn a_server_that_both_reach_introduces_the_two() {
+    let stage = Stage::new();
+    let server = stage.cast("server").with(&["--server"]).start();
+    let mut alice = stage.cast("alice").with(&["--bootstrap", &server.place()]).start();
+    let mut pi = waiting(&stage, "pi", &["--bootstrap", &server.place()]);
+    alice.event("bootstrap");
+    pi.event("bootstrap");
+    let code = shown(&mut pi, "code");
+    assert_eq!(alice.asks(&format!(r"\link {code}"))["state"], "linked");
+    is_linked(&mut pi, &alice);
+    [alice, pi, server].into_iter().for_each(Node::quits);
+}
+
+#[test]
+fn a_wrong_code_is_an_error_and_the_machine_shows_another_one() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut pi = waiting(&stage, "pi", &["--bootstrap", &alice.place()]);
+    let first = shown(&mut pi, "code");
+    pi.event("bootstrap");
+    let wrong = if first == "zoo zoo zoo" { "zoo zoo able" } else { "zoo zoo zoo" };
+    assert_eq!(alice.fails(&format!(r"\link {wrong}")), "code-wrong");
+    assert_ne!(shown(&mut pi, "code"), first);
+    for line in [r"\link zoo zou zoo", r"\link zoo zoo", r"\link", r"\link darklink:zoo"] {
+        assert_eq!(alice.fails(line), "bad-argument");
+    }
+    alice.quits();
+    interrupted(pi);
+}
+
+#[test]
+fn a_machine_in_another_network_is_named_as_such() {
+    let stage = Stage::new();
+    stage.network_key("field.key");
+    let mut alice = stage.cast("alice").with(&["--network-key", "field.key"]).start();
+    let mut pi = waiting(&stage, "pi", &[]);
+    let token = shown(&mut pi, "token");
+    let answer = alice.asks(&format!(r"\link {token}"));
+    assert_eq!(answer["code"], "unreachable");
+    assert!(answer["message"].as_str().is_some_and(|text| text.contains("--network-key")), "{answer}");
+    interrupted(pi);
+    let mut pi = waiting(&stage, "tablet", &["--network-key", "field.key", "--bootstrap", &alice.place()]);
+    let code = shown(&mut pi, "code");
+    pi.event("bootstrap");
+    assert_eq!(alice.asks(&format!(r"\link {code}"))["state"], "linked");
+    is_linked(&mut pi, &alice);
+    pi.quits();
+    let error = stage.cast("alice").dir("tablet").refused();
+    assert!(error.contains("--network-key"), "{error}");
+    alice.quits();
+}
+
+#[test]
+fn a_directory_that_belongs_to_somebody_is_refused_and_without_one_the_default_is_used() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    stage.start("bob").quits();
+    let error = refused(command(&stage, &["--data-dir", "bob"], &[]));
+    assert!(error.contains("-u bob") && error.contains("--data-dir"), "{error}");
+    let error = refused(command(&stage, &["-u", "alice"], &[]));
+    assert!(error.contains("-u"), "{error}");
+
+    let mut pi = stage.run(command(&stage, &[], &["--bootstrap", &alice.place()]), "pi");
+    pi.ready = pi.event("ready");
+    let code = shown(&mut pi, "code");
+    pi.event("bootstrap");
+    alice.asks(&format!(r"\link {code}"));
+    is_linked(&mut pi, &alice);
+    pi.quits();
+    assert!(stage.path(".local/share/darknode/alice/owner").exists());
+    alice.quits();
+}
+
+#[test]
+fn a_machine_that_is_stopped_before_it_is_linked_leaves_an_empty_directory() {
+    let stage = Stage::new();
+    let mut pi = waiting(&stage, "pi", &[]);
+    shown(&mut pi, "code");
+    interrupted(pi);
+    let left: Vec<_> = std::fs::read_dir(stage.path("pi")).expect("it is there").flatten().collect();
+    assert!(left.iter().all(|file| file.file_name() == "lock"), "{left:?}");
+}
