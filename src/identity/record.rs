@@ -201,6 +201,11 @@ impl Roster {
         Name::parse(&self.name).ok().filter(|name| name.as_str() == &*self.name)
     }
 
+    /// Whether it lists a session that an older roster has revoked. Who signed it did not know that one.
+    pub fn readmits(&self, older: &Roster) -> bool {
+        older.revoked.iter().any(|session| self.admits(session))
+    }
+
     /// Whether a session may act for this user: it is listed and not revoked.
     pub fn admits(&self, session: &crate::id::SessionId) -> bool {
         self.sessions.iter().any(|entry| entry.id == *session) && !self.revoked.contains(session)

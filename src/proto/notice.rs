@@ -503,7 +503,7 @@ pub enum WarningCode {
     NameClash,
     /// Another node uses the key of this session.
     ClonedKey,
-    /// There are two rosters of one user with the same version.
+    /// There are two rosters of one user that were signed apart.
     RosterFork,
     /// The local user's roster does not list this session.
     Unlisted,

@@ -8,6 +8,7 @@ mod crowd;
 mod custody;
 mod dials;
 mod floods;
+mod forks;
 mod horizon;
 mod keys;
 mod linking;

@@ -142,8 +142,8 @@ impl Core {
         }
     }
 
-    /// Sends a session what is held of its user if its roster is older than the one held, or another of the same version: another
-    /// session of the user may have signed that one.
+    /// Sends a session what is held of its user if its roster is another than the one held: another session of the user
+    /// may have signed that one.
     fn send_newer_roster(&mut self, peer: Peer, theirs: &Signed) {
         let held = self.people.users.signed_roster(&peer.user);
         if peer.user != self.cx.config.user && held.is_some_and(|held| held != *theirs) {

@@ -145,7 +145,7 @@ impl Core {
         };
         match wanted {
             Some(wanted) if self.cx.config.user_key.is_some() => self.sign_roster(wanted, None),
-            _ if received.version > own.version => {
+            _ if received.version > own.version && !received.readmits(&own) => {
                 self.people.users.add_roster(&received);
                 self.adopt_roster(received, None);
             }
@@ -206,9 +206,9 @@ impl Core {
 
     /// Warns about a fork of the own roster, which only a session with the user key can resolve.
     fn warn_of_fork(&mut self, received: &Roster) {
-        if received.version == self.people.myself.roster.version {
-            let message = "there are two lists of your sessions with one version; the session that holds your user key must \
-                           come online to sign a newer one";
+        if received.version >= self.people.myself.roster.version {
+            let message = "there are two different lists of your sessions; the session that holds your user key must come \
+                           online to sign one that joins them";
             let me = self.cx.config.user;
             self.people.warn_once(&mut self.cx, me, WarningCode::RosterFork, message.to_owned());
         }

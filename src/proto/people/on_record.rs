@@ -245,7 +245,8 @@ impl Core {
         match self.people.users.add_roster(&roster) {
             RosterOutcome::Known => {}
             RosterOutcome::Fork => {
-                let message = "there are two rosters of one version; the user must sign a newer one";
+                let message =
+                    "there are two different lists of this user's sessions; the user must sign one that joins them";
                 self.people.warn_once(&mut self.cx, user, WarningCode::RosterFork, message.to_owned());
             }
             RosterOutcome::New => {

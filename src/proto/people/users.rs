@@ -64,7 +64,8 @@ pub enum RosterOutcome {
     New,
     /// The roster is known, or older than the one held.
     Known,
-    /// A different roster of the same version. The first one is kept, and the local user is warned.
+    /// A different roster of the same version, or a newer one that lists a session which the held one has revoked. The held one
+    /// is kept until the user has signed one above both, and the local user is warned.
     Fork,
 }
 
@@ -103,6 +104,7 @@ impl Users {
             Some(known) if *known == kept => return RosterOutcome::Known,
             Some(_) if user.version > roster.version => return RosterOutcome::Known,
             Some(_) if user.version == roster.version => return RosterOutcome::Fork,
+            Some(known) if roster.readmits(&known.value()) => return RosterOutcome::Fork,
             _ => {}
         }
         (user.roster, user.version) = (Some(kept), roster.version);
