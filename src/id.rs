@@ -213,9 +213,13 @@ pub struct MessageId {
 }
 
 impl MessageId {
-    /// The message id of `docs/json.md`: the first 128 bits of a SHA-256 hash of all parts of the id, so that nobody can
-    /// create another message with the same one.
+    /// The message id of `docs/json.md`.
     pub fn token(&self) -> String {
+        self.digest().to_string()
+    }
+
+    /// What interfaces know of the id.
+    pub fn digest(&self) -> MessageDigest {
         let hash = Sha256::new()
             .chain_update(b"darknode/message/1\0")
             .chain_update(self.stream.author.0)
@@ -223,7 +227,27 @@ impl MessageId {
             .chain_update(self.stream.to.0)
             .chain_update(self.n.to_be_bytes())
             .finalize();
-        BASE32.encode(&hash[..16])
+        MessageDigest(hash[..16].try_into().expect("a hash has 32 bytes"))
+    }
+}
+
+/// The id of a message as interfaces show it and users type it back: the first 128 bits of a SHA-256 hash of all parts of the
+/// id, so that nobody can create another message with the same one. Its text has 26 base32 characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageDigest(pub [u8; 16]);
+
+impl fmt::Display for MessageDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE32.encode(&self.0))
+    }
+}
+
+impl FromStr for MessageDigest {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let bytes = BASE32.decode(text.as_bytes()).map_err(|_| BadId(26))?;
+        Ok(MessageDigest(bytes.try_into().map_err(|_| BadId(26))?))
     }
 }
 
@@ -262,5 +286,8 @@ mod tests {
         assert_eq!(tokens.len(), 1000);
         let other = StreamId { epoch: 10, ..stream };
         assert!(!tokens.contains(&MessageId { stream: other, n: 1 }.token()));
+        let id = MessageId { stream, n: 7 };
+        assert_eq!(id.token().parse(), Ok(id.digest()));
+        assert_eq!("hello".parse::<MessageDigest>(), Err(BadId(26)));
     }
 }

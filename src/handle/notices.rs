@@ -218,6 +218,7 @@ enum Subject {
     Nearby(SessionId),
     Progress(MessageId, SessionId),
     Own(SessionId),
+    Read(String),
     Warning(WarningCode, Option<String>),
 }
 
@@ -234,6 +235,7 @@ impl Subject {
             Notice::Nearby { session, .. } | Notice::Away { session, .. } => Some(Subject::Nearby(*session)),
             Notice::State { message, session, .. } => Some(Subject::Progress(*message, *session)),
             Notice::Session { session, .. } => Some(Subject::Own(*session)),
+            Notice::Read { with, .. } => Some(Subject::Read(with.clone())),
             Notice::Warning { code, user, .. } => Some(Subject::Warning(*code, user.clone())),
             _ => None,
         }

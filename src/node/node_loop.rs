@@ -28,14 +28,14 @@ use super::connections::Connections;
 use super::interfaces;
 use super::places::{self, Unresolved};
 use super::printer::{Fetch, Printer};
-use super::store::{self, Job};
+use super::store::{self, ConversationRow, Job};
 use crate::handle::notices::NoticeSender;
 use crate::handle::{NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
-use crate::proto::notice::{Drops, ErrorCode, MessageView, Notice, Profile};
+use crate::proto::notice::{ConversationView, Drops, ErrorCode, MessageView, Notice, Profile};
 use crate::proto::persist::{MessageRow, Ticket};
 
 /// Events that may wait for the loop. With the per-connection bound on frames this is a few MiB at most, and enough
@@ -241,6 +241,11 @@ impl Node {
             }
             store::Event::Answer { line, notice } => self.tell(line, notice),
             store::Event::Lines { sister, rows, examined } => self.handle(Input::Lines { sister, rows, examined }),
+            store::Event::Read { line, with, through } => self.handle(Input::Read { line, with, through }),
+            store::Event::Conversations { line, conversations } => {
+                let conversations = conversations.into_iter().map(|row| self.view_conversation(row)).collect();
+                self.tell(line, Notice::Conversations { conversations });
+            }
             store::Event::Unprinted { rows } => self.on_unprinted(rows),
         }
     }
@@ -369,6 +374,12 @@ impl Node {
             past: self.core.is_past(row.arrival),
             by: (row.from == self.me).then(|| self.core.label_of(&row.from, &row.id.stream.author)),
         }
+    }
+
+    fn view_conversation(&self, row: ConversationRow) -> ConversationView {
+        let last = row.last.map(|last| self.view(last, false));
+        let (with, order) = (self.core.handle_of(&row.with), last.as_ref().map_or(0, |last| last.order));
+        ConversationView { with, id: row.with, unread: row.unread, last, order }
     }
 
     async fn stop(mut self, mut background: Background) {

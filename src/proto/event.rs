@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::id::{BootId, ConnId, DialId, MessageId, SessionId, StreamId, UserId};
+use crate::id::{BootId, ConnId, DialId, MessageDigest, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Name;
 use crate::identity::address::ContactAddress;
 use crate::identity::invitation::Invitation;
 use crate::proto::notice::{Filter, Labelled, Notice};
 use crate::proto::persist::{MessageRow, Op, Ticket};
-use crate::proto::ranges::Ranges;
+use crate::proto::ranges::{Numbers, Ranges};
 use crate::wire::chat::Chat;
 use crate::wire::control::Control;
 
@@ -114,6 +114,16 @@ pub enum Input {
         rows: Vec<MessageRow>,
         /// The numbers that were looked at: all that were asked for, unless the bound on bytes was reached.
         examined: Vec<(StreamId, Ranges)>,
+    },
+    /// The answer to [`Query::Unread`].
+    Read {
+        /// The line to answer.
+        line: Option<u64>,
+        /// The other side of the conversation.
+        with: UserId,
+        /// The message up to which everything was read, and the unread numbers up to it; `None` if the conversation has no such
+        /// message.
+        through: Option<(MessageId, Numbers)>,
     },
     /// The disk refuses to write. Everything not refused stays queued in the store and is retried until a `Stored`
     /// confirms it.
@@ -270,6 +280,15 @@ pub enum Command {
         /// The user and the number that were meant if nobody is called `user`, which ends in a number.
         numbered: Option<(String, u32)>,
     },
+    /// List the conversations, with what is unread.
+    Conversations,
+    /// Record that everything in a conversation up to a message was read.
+    Read {
+        /// The conversation, as typed.
+        user: String,
+        /// The id of the message, as typed.
+        through: String,
+    },
     /// Withdraw a message that waits.
     Cancel {
         /// Its id, as typed.
@@ -336,8 +355,8 @@ pub enum Output {
         /// The notice.
         notice: Notice,
     },
-    /// Query the store. The answer to [`Query::Lines`] is an [`Input::Lines`]; others go directly to the interfaces, as a
-    /// notice for this line.
+    /// Query the store. The answer to [`Query::Lines`] is an [`Input::Lines`], that to [`Query::Unread`] an [`Input::Read`];
+    /// others go directly to the interfaces, as a notice for this line.
     Query {
         /// The line to answer.
         line: Option<u64>,
@@ -412,6 +431,23 @@ pub enum Query {
         handle: String,
         /// How many messages, at most.
         n: u32,
+    },
+    /// The conversations, those with the newest message first. Answered by `Notice::Conversations`.
+    Conversations {
+        /// Users to list even if nothing was said yet.
+        linked: Vec<UserId>,
+        /// The numbers that are not read.
+        unread: Numbers,
+    },
+    /// Which unread messages of a conversation are at or before a message in the order of history. Answered by
+    /// [`Input::Read`].
+    Unread {
+        /// The other side of the conversation.
+        with: UserId,
+        /// The message.
+        through: MessageDigest,
+        /// The numbers that are not read, of all conversations.
+        among: Numbers,
     },
     /// Which sessions and carriers have which own messages. Answered by `Notice::Status`.
     Status {

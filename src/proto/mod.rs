@@ -63,6 +63,7 @@ use crate::time::{Moment, Now};
 use chat::Chat;
 use chat::inbox::Inbox;
 use chat::outbox::Outbox;
+use chat::reads::Reads;
 use commands::Commands;
 pub use config::{Accept, Config};
 use cx::Context;
@@ -114,7 +115,7 @@ impl Core {
             presence: Presence::new(Horizon::new(cx.config.user, memory.lists)),
             search: Search::default(),
             relays: Relays::default(),
-            chat: Chat::new(outbox, Inbox::new(memory.received, memory.owed)),
+            chat: Chat::new(outbox, Inbox::new(memory.received, memory.owed), Reads::new(memory.read)),
             mail: Mail::new(Custody::new(memory.custody, memory.tombstones)),
             sisters: Sisters { ledger },
             commands: Commands::default(),
@@ -158,6 +159,7 @@ impl Core {
             Input::Woke => self.on_woke(),
             Input::Stored { through } => self.on_stored(through),
             Input::Lines { sister, rows, examined } => self.on_lines(sister, rows, examined),
+            Input::Read { line, with, through } => self.on_read(line, with, through),
             Input::StoreFailed { refused, error } => self.on_store_failed(refused, error),
             Input::MulticastDeaf => self.on_multicast_deaf(),
         }

@@ -227,6 +227,18 @@ pub enum Notice {
         /// The messages, oldest first.
         messages: Vec<MessageView>,
     },
+    /// Answers a request for the conversations.
+    Conversations {
+        /// The conversations, those with the newest message first.
+        conversations: Vec<ConversationView>,
+    },
+    /// The local user has read messages, here or on another session.
+    Read {
+        /// The name to show for the conversation.
+        with: String,
+        /// The message up to which everything was read. Of what was read on another session, the last message.
+        through: MessageId,
+    },
     /// Answers `\requests`: the people who have written and were not answered. Unasked: those of whom lines are held back.
     Requests {
         /// The people.
@@ -360,6 +372,21 @@ pub struct MessageView {
     pub past: bool,
     /// The label of the session that wrote it, if it is another one of the local user.
     pub by: Option<String>,
+}
+
+/// A conversation as listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConversationView {
+    /// The name to show for the other side.
+    pub with: String,
+    /// The other side.
+    pub id: UserId,
+    /// Messages of the other side that were not read on any session of the local user.
+    pub unread: u64,
+    /// The last message; `None` if nothing was said yet.
+    pub last: Option<MessageView>,
+    /// The place of the last message in history, as in [`MessageView::order`]; 0 if there is none.
+    pub order: u64,
 }
 
 /// A user as listed.

@@ -33,6 +33,8 @@ pub struct Memory {
     pub received: Vec<(StreamId, Ranges)>,
     /// The numbers of the stored messages of own streams.
     pub written: Vec<(StreamId, Ranges)>,
+    /// The messages of others that the local user has read.
+    pub read: Vec<ReadRow>,
     /// What other sessions of the local user have.
     pub mirrored: Vec<(StreamId, SessionId, Ranges)>,
     /// Own messages that a session of the addressee still lacks, in the order they were typed.
@@ -256,6 +258,17 @@ pub struct MessageRow {
     pub since: Moment,
 }
 
+/// The messages of a stream that the local user has read, on any session. It may cover messages that have not arrived here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadRow {
+    /// A stream to the local user.
+    pub stream: StreamId,
+    /// The user of its author.
+    pub user: UserId,
+    /// The numbers that were read.
+    pub ranges: Ranges,
+}
+
 /// An envelope that is held until its addressee has opened it or it expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustodyRow {
@@ -343,6 +356,8 @@ pub enum Op {
         /// All numbers received of it.
         ranges: Ranges,
     },
+    /// Replaces the numbers of a stream that were read.
+    Read(ReadRow),
     /// Replaces what a session of the addressee has of an own stream.
     Delivered {
         /// The stream.

@@ -182,6 +182,7 @@ impl Disk {
         self.memory.waiting.retain(|row| row.with != to);
         self.history.retain(|row| row.with != to);
         self.memory.received.retain(|(stream, _)| !sessions.contains(&stream.author));
+        self.memory.read.retain(|row| row.user != user);
         self.delivered.retain(|(stream, _), _| stream.to != to);
         self.carried.retain(|(stream, _), _| stream.to != to);
     }
@@ -223,6 +224,7 @@ impl Disk {
                 self.history.push(row);
             }
             Op::Seen { stream, ranges } => replace(&mut memory.received, (stream, ranges), |(stream, _)| *stream),
+            Op::Read(row) => replace(&mut memory.read, row, |row| row.stream),
             Op::Delivered { stream, session, ranges } => {
                 self.delivered.insert((stream, session), ranges);
             }

@@ -17,7 +17,8 @@ use crate::identity::name::escape;
 use crate::identity::place::Place;
 use crate::proto::notice::Drops;
 use crate::proto::notice::{
-    Delivery, HeldBy, MessageView, Notice, OwnSession, Profile, RequestView, SessionView, StatusView, UserView,
+    ConversationView, Delivery, HeldBy, MessageView, Notice, OwnSession, Profile, RequestView, SessionView, StatusView,
+    UserView,
 };
 use crate::time::Wall;
 use values::{absence, delivery, error_code, status, warning_code};
@@ -217,6 +218,13 @@ enum Body<'a> {
         with: &'a str,
         messages: Vec<Message<'a>>,
     },
+    Conversations {
+        conversations: Vec<Conversation<'a>>,
+    },
+    Read {
+        with: &'a str,
+        through: String,
+    },
     Done {
         what: &'a str,
     },
@@ -252,6 +260,15 @@ struct Message<'a> {
     label: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     past: bool,
+}
+
+#[derive(Serialize)]
+struct Conversation<'a> {
+    with: &'a str,
+    id: Id,
+    unread: u64,
+    last: Option<Message<'a>>,
+    order: u64,
 }
 
 #[derive(Serialize)]
@@ -408,6 +425,10 @@ impl<'a> Body<'a> {
             Notice::History { with, messages } => {
                 Body::History { with, messages: messages.iter().map(Message::from).collect() }
             }
+            Notice::Conversations { conversations } => {
+                Body::Conversations { conversations: conversations.iter().map(Conversation::from).collect() }
+            }
+            Notice::Read { with, through } => Body::Read { with, through: through.token() },
             Notice::Done { what } => Body::Done { what },
             Notice::Warning { code, message, user } => {
                 Body::Warning { code: warning_code(*code), message, user: user.as_deref() }
@@ -431,6 +452,18 @@ impl<'a> From<&'a MessageView> for Message<'a> {
             again: view.again,
             label: view.by.as_deref(),
             past: view.past,
+        }
+    }
+}
+
+impl<'a> From<&'a ConversationView> for Conversation<'a> {
+    fn from(view: &'a ConversationView) -> Conversation<'a> {
+        Conversation {
+            with: &view.with,
+            id: Text(view.id),
+            unread: view.unread,
+            last: view.last.as_ref().map(Message::from),
+            order: view.order,
         }
     }
 }

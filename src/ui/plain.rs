@@ -27,8 +27,8 @@ use crate::identity::address::ContactAddress;
 use crate::identity::name::escape;
 use crate::proto::notice::Filter;
 use crate::proto::notice::{
-    Absence, By, Delivery, HeldBy, Labelled, MessageView, Notice, OwnSession, Profile, Progress, RequestView,
-    SessionChange, SessionView, StatusView, UserView, Via,
+    Absence, By, ConversationView, Delivery, HeldBy, Labelled, MessageView, Notice, OwnSession, Profile, Progress,
+    RequestView, SessionChange, SessionView, StatusView, UserView, Via,
 };
 use crate::time::Wall;
 
@@ -132,6 +132,9 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::Status { messages } => statuses(style, messages),
         Notice::Sessions { sessions } => own_sessions(style, sessions, &Local),
         Notice::History { with, messages } => history(style, with, messages),
+        Notice::Conversations { conversations } => conversation_list(style, conversations),
+        // It concerns interfaces that show what is unread.
+        Notice::Read { .. } => String::new(),
         Notice::Requests { users, is_answer: true } => requests(style, users),
         Notice::Code { code, token, expires_s } => code_text(style, code, token, *expires_s),
         Notice::Warning { message, .. } => style.problem(&format!("warning: {message}")),
@@ -230,6 +233,8 @@ fn sentence(notice: &Notice) -> String {
         | Notice::Status { .. }
         | Notice::Sessions { .. }
         | Notice::History { .. }
+        | Notice::Conversations { .. }
+        | Notice::Read { .. }
         | Notice::Warning { .. }
         | Notice::Error { .. } => String::new(),
     }
@@ -318,6 +323,20 @@ fn user_list(style: Style, filter: Filter, users: &[UserView]) -> String {
         user.sessions.iter().for_each(|session| text.push_str(&style.rows(&session_text(session), BELOW_ITEM)));
         text
     }) + &more
+}
+
+fn conversation_list(style: Style, conversations: &[ConversationView]) -> String {
+    let title = match conversations.len() {
+        0 => "no conversations".to_owned(),
+        n => counted(n as u64, "conversation"),
+    };
+    conversations.iter().fold(style.event(&title), |text, conversation| {
+        let unread = match conversation.unread {
+            0 => "nothing unread".to_owned(),
+            n => format!("{n} unread"),
+        };
+        text + &style.rows(&format!("    {}  {unread}", style.name(&conversation.with)), BELOW_ITEM)
+    })
 }
 
 fn requests(style: Style, users: &[RequestView]) -> String {

@@ -56,6 +56,7 @@ const VERSION_2: &str = include_str!("version-2.sql");
 const VERSION_3: &str = include_str!("version-3.sql");
 const VERSION_4: &str = include_str!("version-4.sql");
 const VERSION_5: &str = include_str!("version-5.sql");
+const VERSION_6: &str = include_str!("version-6.sql");
 
 /// Migrates a store that held only the part of the current data that `kept` returns.
 fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
@@ -78,9 +79,14 @@ fn typed_at(moment: u64, memory: Memory) -> Memory {
     Memory { waiting: memory.waiting.iter().map(since).collect(), ..memory }
 }
 
+/// Older versions had no read marks, and nobody in these stores has written a message.
+fn without_reads(memory: Memory) -> Memory {
+    Memory { read: Vec::new(), ..memory }
+}
+
 /// Older versions knew of no other sessions of the user.
 fn without_mirrors(memory: Memory) -> Memory {
-    Memory { mirrored: Vec::new(), ..memory }
+    without_reads(Memory { mirrored: Vec::new(), ..memory })
 }
 
 /// Older versions did not distinguish strangers; nobody in these stores is one.
@@ -116,6 +122,27 @@ fn a_store_of_version_4_is_migrated_without_loss() {
 #[test]
 fn a_store_of_version_5_is_migrated_without_loss() {
     migrates(VERSION_5, without_strangers);
+}
+
+#[test]
+fn a_store_of_version_6_is_migrated_without_loss() {
+    migrates(VERSION_6, without_reads);
+}
+
+#[test]
+fn what_an_older_version_has_received_counts_as_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let raw = rusqlite::Connection::open(dir.path().join("darknode.db")).unwrap();
+    raw.execute_batch(VERSION_6).unwrap();
+    raw.execute_batch(
+        "INSERT INTO messages SELECT 90, seen.stream, 2, 1, k.id, k.id, 1, 0, X'00' FROM seen, keys k
+         WHERE k.key = (SELECT key FROM users WHERE id = 1);",
+    )
+    .unwrap();
+    drop(raw);
+    let memory = Store::open(dir.path(), me()).unwrap().memory;
+    let read: Vec<_> = memory.read.into_iter().map(|row| (row.user, (row.stream, row.ranges))).collect();
+    assert_eq!(read, [(BOB, memory.received[0].clone())]);
 }
 
 #[test]

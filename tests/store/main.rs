@@ -6,6 +6,7 @@
 #[cfg(target_os = "linux")]
 #[path = "../baddisk/mod.rs"]
 mod baddisk;
+mod conversations;
 mod custody;
 mod disk;
 mod file;

@@ -64,6 +64,7 @@ pub fn everything() -> (Memory, Vec<Op>) {
         prekeys: vec![PrekeySecret { id: [1; 8], secret: [2; 32], made: Moment(3) }],
         received: vec![(from_bob(), ranges([(1, 3), (7, u64::MAX)]))],
         written: vec![(to_bob(), ranges([(1, 2)]))],
+        read: vec![ReadRow { stream: from_bob(), user: BOB, ranges: ranges([(1, 2), (9, 9)]) }],
         mirrored: vec![(to_bob(), MINE_TOO, ranges([(1, 1)]))],
         waiting: vec![typed(1_000, mine(1, 10, "one")), typed(2_000, mine(2, 11, "two"))],
         delivered: vec![(to_bob(), BOBS, ranges([(1, 1)]))],
@@ -81,6 +82,7 @@ pub fn everything() -> (Memory, Vec<Op>) {
     ops.extend(memory.lists.iter().cloned().map(Op::List));
     ops.extend(memory.prekeys.iter().cloned().map(Op::Prekey));
     ops.extend(memory.received.iter().cloned().map(|(stream, ranges)| Op::Seen { stream, ranges }));
+    ops.extend(memory.read.iter().cloned().map(Op::Read));
     ops.extend(memory.waiting.iter().cloned().map(Op::Typed));
     ops.extend(memory.delivered.iter().cloned().map(|(stream, session, ranges)| Op::Delivered {
         stream,

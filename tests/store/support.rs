@@ -76,8 +76,8 @@ impl Running {
         loop {
             match self.event() {
                 Event::Stored { through } if through >= ticket => return,
-                Event::Stored { .. } | Event::Answer { .. } | Event::Unprinted { .. } | Event::Lines { .. } => {}
                 Event::Failed { error, .. } => panic!("{error}"),
+                _ => {}
             }
         }
     }

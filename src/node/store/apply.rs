@@ -1,6 +1,6 @@
 //! Applies ops to the tables. A batch is one transaction.
 //!
-//! Ops that replace a whole value and accompany every message (counters, seen, delivered, carried) are written once
+//! Ops that replace a whole value and accompany every message (counters, seen, reads, delivered, carried) are written once
 //! per batch, at its end. Applying an op twice has the same result as once, so a batch whose outcome is unknown can
 //! be retried.
 
@@ -24,13 +24,15 @@ pub struct Batch<'a> {
     delivered: BTreeMap<(i64, i64), &'a Ranges>,
     carried: BTreeMap<(i64, i64), &'a Ranges>,
     mirrored: BTreeMap<(i64, i64), &'a Ranges>,
+    /// By stream, with the user.
+    reads: BTreeMap<i64, (i64, &'a Ranges)>,
 }
 
 impl<'a> Batch<'a> {
     pub fn begin(conn: &'a Connection, row_ids: &'a mut RowIds) -> Result<Batch<'a>> {
         let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
-        let (seen, delivered, carried, mirrored) = Default::default();
-        Ok(Batch { tx, row_ids, counters: None, seen, delivered, carried, mirrored })
+        let (seen, delivered, carried, mirrored, reads) = Default::default();
+        Ok(Batch { tx, row_ids, counters: None, seen, delivered, carried, mirrored, reads })
     }
 
     pub fn apply(&mut self, op: &'a Op) -> Result<()> {
@@ -57,6 +59,12 @@ impl<'a> Batch<'a> {
             Op::Seen { stream, ranges } => {
                 let stream = self.row_ids.stream(&self.tx, stream)?;
                 self.seen.insert(stream, ranges.clone());
+                Ok(())
+            }
+            Op::Read(row) => {
+                let stream = self.row_ids.stream(&self.tx, &row.stream)?;
+                let user = self.row_ids.key(&self.tx, &row.user.0)?;
+                self.reads.insert(stream, (user, &row.ranges));
                 Ok(())
             }
             Op::Delivered { stream, session, ranges } => {
@@ -118,6 +126,10 @@ impl<'a> Batch<'a> {
         for (stream, ranges) in &self.seen {
             let bytes = packed::ranges_to_bytes(ranges);
             run(&self.tx, "INSERT OR REPLACE INTO seen VALUES (?1, ?2)", params![stream, bytes])?;
+        }
+        for (stream, (user, ranges)) in &self.reads {
+            let values = params![stream, user, packed::ranges_to_bytes(ranges)];
+            run(&self.tx, "INSERT OR REPLACE INTO reads VALUES (?1, ?2, ?3)", values)?;
         }
         for (known, sql) in [
             (&self.delivered, "INSERT OR REPLACE INTO delivered VALUES (?1, ?2, ?3)"),
@@ -184,6 +196,7 @@ impl<'a> Batch<'a> {
             self.delivered.retain(|(of, _), _| *of != stream);
             self.carried.retain(|(of, _), _| *of != stream);
             self.mirrored.retain(|(of, _), _| *of != stream);
+            self.reads.remove(&stream);
         }
         self.row_ids.clear();
         Ok(())

@@ -53,7 +53,8 @@ fn read_range(
     Ok(first)
 }
 
-fn find(conn: &Connection, stream: &StreamId) -> Result<Option<i64>> {
+/// The row id of a stream, if it is in the table.
+pub fn find(conn: &Connection, stream: &StreamId) -> Result<Option<i64>> {
     let (Some(author), Some(address)) = (find_key(conn, &stream.author.0)?, find_key(conn, &stream.to.0)?) else {
         return Ok(None);
     };

@@ -6,7 +6,9 @@ use super::columns::{id, number, ranges, rows, signed, stream, unreadable};
 use super::{Me, custody, from_ordered, int, packed, strangers, uint};
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
-use crate::proto::persist::{Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, SessionRow, UserRow};
+use crate::proto::persist::{
+    Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, ReadRow, SessionRow, UserRow,
+};
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::{Moment, Now, Wall};
 use crate::wire::content::kind;
@@ -58,6 +60,13 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
             |row| Ok((stream(row, 0)?, ranges(row, 3)?)),
         )?,
         written: written(conn, me)?,
+        read: rows(
+            conn,
+            "SELECT a.key, s.epoch, t.key, u.key, r.ranges FROM reads r JOIN streams s ON s.id = r.stream
+             JOIN keys a ON a.id = s.author JOIN keys t ON t.id = s.address JOIN keys u ON u.id = r.user
+             ORDER BY r.stream",
+            |row| Ok(ReadRow { stream: stream(row, 0)?, user: UserId(id(row, 3)?), ranges: ranges(row, 4)? }),
+        )?,
         mirrored: rows(
             conn,
             "SELECT a.key, s.epoch, t.key, k.key, d.ranges FROM mirrored d JOIN streams s ON s.id = d.stream

@@ -11,6 +11,7 @@
 mod apply;
 mod backlog;
 mod columns;
+mod conversations;
 mod custody;
 mod file;
 mod lines;
@@ -54,7 +55,7 @@ pub enum Job {
         /// The change.
         op: Op,
     },
-    /// A query, answered by [`Event::Answer`] with the same `line`, or by [`Event::Lines`].
+    /// A query, answered by [`Event::Answer`] with the same `line`, or by an event of its own.
     Query {
         /// The line of the request, returned with the answer.
         line: Option<u64>,
@@ -112,11 +113,38 @@ pub enum Event {
         /// The numbers that were looked at.
         examined: Numbers,
     },
+    /// The answer to a [`Query::Conversations`].
+    Conversations {
+        /// The line of the request, returned with the answer.
+        line: Option<u64>,
+        /// The conversations, those with the newest message first.
+        conversations: Vec<ConversationRow>,
+    },
+    /// The answer to a [`Query::Unread`].
+    Read {
+        /// The line of the request, returned with the answer.
+        line: Option<u64>,
+        /// The other side of the conversation.
+        with: UserId,
+        /// The message, and the unread numbers up to it; `None` if the conversation has no such message.
+        through: Option<(MessageId, Numbers)>,
+    },
     /// The answer to [`Job::Unprinted`].
     Unprinted {
         /// The messages, in order of arrival.
         rows: Vec<MessageRow>,
     },
+}
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationRow {
+    /// The other side.
+    pub with: UserId,
+    /// Texts of the other side that are not read.
+    pub unread: u64,
+    /// The last text; `None` if there is none.
+    pub last: Option<MessageRow>,
 }
 
 /// Why a store cannot be used. The file is unchanged.

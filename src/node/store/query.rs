@@ -26,7 +26,9 @@ const NEWEST_FIRST: &str = "ORDER BY m.lamport DESC, sa.key DESC, m.arrival DESC
 /// Answers a query of an interface.
 pub fn answer(conn: &Connection, me: &Me, query: &Query) -> Result<Notice> {
     match query {
-        Query::Lines { .. } => unreachable!("these are read by `lines`"),
+        Query::Lines { .. } | Query::Conversations { .. } | Query::Unread { .. } => {
+            unreachable!("these have events of their own")
+        }
         Query::History { with, handle, n } => history(conn, me, with, handle, *n),
         Query::Status { conversations, recent } => status(conn, me, conversations, *recent),
     }

@@ -1,7 +1,7 @@
 //! The tables, their migrations, and the settings of a connection.
 //!
-//! A message row is written into three b-trees (`messages`, `history`, `lines`), and one that still waits for a receipt into a
-//! fourth (`outbox`). The 32-byte keys that history refers to are stored once in `keys`, streams once in `streams`;
+//! A message row is written into four b-trees (`messages`, `history`, `lines`, `timeline`), and one that still waits for a
+//! receipt into a fifth (`outbox`). The 32-byte keys that history refers to are stored once in `keys`, streams once in `streams`;
 //! other rows use their row ids. `keys` and `streams` are never emptied, as history is not, except of strangers who are
 //! forgotten. `users`, `sessions`, `lists`, `custody`, `tombstones`, `owed` and `strangers` mirror exactly what the core remembers, by full key, so that
 //! forgetting an item deletes one row.
@@ -120,6 +120,15 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX lines ON messages(stream, n);
     INSERT INTO kinds VALUES (4);
+",
+    // What was read. Everything that has arrived so far counts as read. `timeline` orders the messages of all conversations.
+    "
+    CREATE TABLE reads(stream INTEGER PRIMARY KEY, user INTEGER NOT NULL, ranges BLOB NOT NULL) STRICT;
+    INSERT INTO reads
+    SELECT s.stream, m.user, s.ranges
+    FROM seen s JOIN messages m ON m.arrival = (SELECT arrival FROM messages WHERE stream = s.stream LIMIT 1)
+    WHERE m.user = m.author;
+    CREATE INDEX timeline ON messages(lamport);
 ",
 ];
 

@@ -59,6 +59,7 @@ pub fn forget(conn: &Connection, user: &UserId, sessions: &[SessionId]) -> Resul
     if let Some(key) = key {
         run(conn, "DELETE FROM outbox WHERE arrival IN (SELECT arrival FROM messages WHERE user = ?1)", [key])?;
         run(conn, "DELETE FROM messages WHERE user = ?1", [key])?;
+        run(conn, "DELETE FROM reads WHERE user = ?1", [key])?;
         streams.extend(ids(conn, "SELECT id FROM streams WHERE address = ?1", key)?);
     }
     let authors: Vec<i64> =

@@ -19,8 +19,8 @@ use super::backlog::Backlog;
 use super::file::{StoreFile, is_damage, why};
 use super::progress::Progress;
 use super::row_ids::RowIds;
-use super::{Event, Job, Me, Options, lines, query, schema};
-use crate::id::StreamId;
+use super::{Event, Job, Me, Options, conversations, lines, query, schema};
+use crate::id::{MessageDigest, StreamId, UserId};
 use crate::proto::event::Query;
 use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::persist::{MessageRow, Op, Ticket};
@@ -220,6 +220,15 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
                 let (rows, examined) = self.lines(wanted, *bytes);
                 Event::Lines { sister: *sister, rows, examined }
             }
+            Question::Query { line, query: Query::Conversations { linked, unread } } => {
+                match self.ask(|conn, _| conversations::all(conn, linked, unread)) {
+                    Ok(conversations) => Event::Conversations { line: *line, conversations },
+                    Err(error) => Event::Answer { line: *line, notice: self.unanswered(&error) },
+                }
+            }
+            Question::Query { line, query: Query::Unread { with, through, among } } => {
+                self.read_through(*line, with, through, among)
+            }
             Question::Query { line, query } => {
                 let notice = self.ask(|conn, me| query::answer(conn, me, query));
                 let notice = notice.unwrap_or_else(|error| self.unanswered(&error));
@@ -239,6 +248,18 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
             return Default::default();
         }
         self.ask(|conn, _| lines::read(conn, wanted, bytes)).unwrap_or_default()
+    }
+
+    /// While changes wait for the disk, a number without a message may be that of one of them, and is not read.
+    fn read_through(&mut self, line: Option<u64>, with: &UserId, through: &MessageDigest, among: &Numbers) -> Event {
+        if let Some(outage) = &self.outage {
+            let notice = Notice::Error { code: ErrorCode::Disk, message: outage.error.clone() };
+            return Event::Answer { line, notice };
+        }
+        match self.ask(|conn, _| conversations::read_through(conn, with, through, among)) {
+            Ok(through) => Event::Read { line, with: *with, through },
+            Err(error) => Event::Answer { line, notice: self.unanswered(&error) },
+        }
     }
 
     fn ask<T>(&mut self, question: impl FnOnce(&Connection, &Me) -> Result<T>) -> Result<T> {

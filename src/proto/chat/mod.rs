@@ -4,7 +4,8 @@
 //! are owed. [`refused`] remembers which envelopes of blocked users carriers have. [`sealing`] defers sealing until all other output has been taken. [`early`] holds chat items that arrive before
 //! the hello. `on_outbox` seals and sends, `on_chat` opens and accepts, `on_store` continues once the store has committed,
 //! `on_mail` seals messages for users who are not connected, `receipts` sends and handles
-//! receipts, and `on_progress` shows how far messages have come.
+//! receipts, and `on_progress` shows how far messages have come. [`reads`] are the messages that the local user has read,
+//! which `on_read` records.
 
 pub mod early;
 pub mod inbox;
@@ -12,9 +13,10 @@ mod on_chat;
 mod on_mail;
 mod on_outbox;
 mod on_progress;
+mod on_read;
 mod on_store;
 pub mod outbox;
-
+pub mod reads;
 mod receipts;
 pub mod refused;
 pub mod sealing;
@@ -29,6 +31,7 @@ use crate::time::Moment;
 use early::Early;
 use inbox::Inbox;
 use outbox::Outbox;
+use reads::Reads;
 use refused::Refused;
 use sealing::Sealing;
 
@@ -38,6 +41,8 @@ pub struct Chat {
     pub outbox: Outbox,
     /// Numbers received, and receipts owed.
     pub inbox: Inbox,
+    /// Messages that the local user has read.
+    pub reads: Reads,
     /// Envelopes of blocked users that carriers have.
     pub refused: Refused,
     /// Pending sealing.
@@ -65,10 +70,11 @@ impl Chat {
     }
 
     /// The state at start.
-    pub fn new(outbox: Outbox, inbox: Inbox) -> Chat {
+    pub fn new(outbox: Outbox, inbox: Inbox, reads: Reads) -> Chat {
         Chat {
             outbox,
             inbox,
+            reads,
             refused: Refused::default(),
             sealing: Sealing::default(),
             early: Early::default(),

@@ -235,6 +235,7 @@ impl Core {
     /// Forgets what waits for an address, and what the sessions there have written.
     pub(in crate::proto) fn forget_conversation(&mut self, with: &Address, sessions: &BTreeSet<SessionId>) {
         self.chat.outbox.forget(with);
+        self.chat.reads.forget(&UserId(with.0));
         let under_way: Vec<EnvelopeId> = self.mail.custody.own_to(with).map(|held| held.row.envelope).collect();
         under_way.iter().for_each(|id| self.withdraw(id));
         for session in sessions {

@@ -1,9 +1,10 @@
 //! Commands of the user interface.
 //!
-//! `on_request` carries out each command, `on_session` those about the local user's sessions. [`lookup`] holds `\chat` and `\add` while their name is searched for. `snapshot`
+//! `on_request` carries out each command, `on_session` those about the local user's sessions, `on_history` those about what was said. [`lookup`] holds `\chat` and `\add` while their name is searched for. `snapshot`
 //! copies state for display.
 
 pub mod lookup;
+mod on_history;
 mod on_request;
 mod on_session;
 mod snapshot;

@@ -6,8 +6,8 @@ use crate::id::{Address, UserId};
 use crate::identity::address::{ContactAddress, SCHEME};
 use crate::proto::Core;
 use crate::proto::commands::lookup::Lookup;
-use crate::proto::event::{CloseReason, Command, Output, Query, Request, StatusOf};
-use crate::proto::limits::{MAX_HISTORY, MAX_NAMESAKES, MAX_PLACES_EXPECTED, STATUS_RECENT};
+use crate::proto::event::{CloseReason, Command, Output, Request};
+use crate::proto::limits::{MAX_NAMESAKES, MAX_PLACES_EXPECTED};
 use crate::proto::notice::{ErrorCode, Filter, Notice, WarningCode};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
@@ -54,6 +54,8 @@ impl Core {
             Command::Unlink { label } => self.unlink_session(line, &label),
             Command::Status { user } => self.query_status(line, user.as_deref()),
             Command::History { user, n, numbered } => self.query_history(line, &user, n, numbered),
+            Command::Conversations => self.query_conversations(line),
+            Command::Read { user, through } => self.query_unread(line, &user, &through),
             Command::Cancel { message } => self.cancel(line, &message),
             Command::Link { invitation } => {
                 self.linking.requested = Some((line, invitation));
@@ -253,50 +255,6 @@ impl Core {
         self.people.warned.remove(&(id, WarningCode::NameClash));
         let handle = self.people.users.handle(&id);
         self.cx.notice_after_store(line, Notice::Done { what: format!("verified {handle}") });
-        Ok(())
-    }
-
-    /// Queries the store for the status of one conversation, or of all with waiting messages.
-    fn query_status(&mut self, line: Option<u64>, typed: Option<&str>) -> Result<(), Failed> {
-        let (users, recent) = match typed {
-            Some(typed) => (vec![self.resolve_user(typed)?], STATUS_RECENT),
-            None => (self.chat.outbox.addressees().map(|to| self.people.user_at(&to)).collect(), 0),
-        };
-        let of = |with: UserId| StatusOf {
-            with,
-            handle: self.people.users.handle(&with),
-            sessions: self.view_audience(&with),
-            carriers: self
-                .chat
-                .outbox
-                .carriers(&Address::from(with))
-                .into_iter()
-                .map(|by| (by, self.people.name_of(&by)))
-                .collect(),
-        };
-        let conversations = users.into_iter().map(of).collect();
-        self.cx.out.push(Output::Query { line, query: Query::Status { conversations, recent } });
-        Ok(())
-    }
-
-    /// Queries the store for past messages. The longest name counts: the number at the end is part of the name if somebody
-    /// is called that.
-    fn query_history(
-        &mut self,
-        line: Option<u64>,
-        typed: &str,
-        n: u32,
-        numbered: Option<(String, u32)>,
-    ) -> Result<(), Failed> {
-        let (with, n) = match (self.resolve_user(typed), numbered) {
-            (Err((ErrorCode::UnknownUser | ErrorCode::BadName, _)), Some((user, n))) => (self.resolve_user(&user)?, n),
-            (resolved, _) => (resolved?, n),
-        };
-        if !(1..=MAX_HISTORY).contains(&n) {
-            return Err((ErrorCode::BadArgument, format!("\\history shows from 1 to {MAX_HISTORY} messages, not {n}")));
-        }
-        let handle = self.people.users.handle(&with);
-        self.cx.out.push(Output::Query { line, query: Query::History { with, handle, n } });
         Ok(())
     }
 

@@ -98,7 +98,6 @@ fn notices() -> Vec<Notice> {
         Message: Notice::Message(Box::new(view("hi"))),
         Mirrored: Notice::Mirrored { session, label: bob(), lines: 3, complete: false },
         Users: Notice::Users { filter: Filter::All, users: users() },
-        Requests: Notice::Requests { users: vec![request()], is_answer: false },
         Pong: Notice::Pong { addr, user: user(), id, session, rtt_ms: 1.5 },
         Bootstrap: Notice::Bootstrap { place: bob(), addr, user: user(), id, session },
         Exploded: Notice::Exploded { users: 2, sessions: 3, messages: 9, elapsed_ms: 40 },
@@ -110,6 +109,9 @@ fn notices() -> Vec<Notice> {
         Joined: Notice::Joined { user: user(), id, words: bob() },
         Session: Notice::Session { label: bob(), session, state: SessionChange::Linked },
         History: Notice::History { with: user(), messages: vec![view("hi")] },
+        Conversations: Notice::Conversations { conversations: conversations() },
+        Read: Notice::Read { with: user(), through: message },
+        Requests: Notice::Requests { users: vec![request()], is_answer: false },
         Done: Notice::Done { what: "pruned".to_owned() },
         Warning: Notice::Warning { code: WarningCode::Disk, message: bob(), user: Some(user()) },
         Error: Notice::Error { code: ErrorCode::Disk, message: bob() },
@@ -153,6 +155,12 @@ fn state(state: Delivery) -> Notice {
 fn own_sessions() -> Vec<OwnSession> {
     let session = |via, since| OwnSession { session: SESSION, label: bob(), is_this: true, via, since };
     vec![session(Some(Via::Direct), Some(Wall(0))), session(Some(Via::Relayed), Some(Wall(0))), session(None, None)]
+}
+
+fn conversations() -> Vec<ConversationView> {
+    let conversation =
+        |last: Option<MessageView>| ConversationView { with: bob(), id: USER, unread: 2, last, order: 6 };
+    vec![conversation(Some(view("hi"))), conversation(None)]
 }
 
 fn request() -> RequestView {

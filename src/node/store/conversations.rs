@@ -1,0 +1,167 @@
+//! Queries about conversations: which there are, what is unread in them, and what a message was read up to.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+use super::columns::{id, number, rows, stream};
+use super::lines::find;
+use super::load::{MESSAGE, message};
+use super::row_ids::find_key;
+use super::{ConversationRow, from_ordered, saturated};
+use crate::id::{MessageDigest, MessageId, SessionId, StreamId, UserId};
+use crate::proto::persist::MessageRow;
+use crate::proto::ranges::{Numbers, Ranges};
+use crate::wire::content::kind;
+
+/// The most conversations in one answer: more than a person has, and at 16,000 bytes each not more than 16 MB for a moment.
+const MAX_CONVERSATIONS: usize = 1_000;
+
+/// The users with whom something was said. Each is found by a step in the index, not by reading all messages.
+const USERS: &str = "WITH RECURSIVE of(user) AS (
+        SELECT min(user) FROM messages
+        UNION ALL SELECT (SELECT min(user) FROM messages WHERE user > of.user) FROM of WHERE of.user IS NOT NULL)
+    SELECT k.id, k.key FROM of JOIN keys k ON k.id = of.user";
+
+/// The conversations, those with the newest message first.
+pub fn all(conn: &Connection, linked: &[UserId], unread: &Numbers) -> Result<Vec<ConversationRow>> {
+    let mut counts = count_unread(conn, unread)?;
+    let known = rows(conn, USERS, |row| Ok((row.get::<_, i64>(0)?, UserId(id(row, 1)?))))?;
+    let mut found = Vec::new();
+    for (user, with) in &known {
+        found.extend(newest(conn, *user)?.map(|place| (place, *user, *with)));
+    }
+    found.sort_by_key(|(place, ..)| Reverse(*place));
+    found.truncate(MAX_CONVERSATIONS);
+    let mut conversations = Vec::with_capacity(found.len());
+    for ((_, arrival), user, with) in found {
+        let last = Some(at(conn, arrival)?);
+        conversations.push(ConversationRow { with, unread: counts.remove(&user).unwrap_or(0), last });
+    }
+    let silent = linked.iter().filter(|user| known.iter().all(|(_, with)| with != *user));
+    let left = MAX_CONVERSATIONS - conversations.len();
+    conversations.extend(silent.take(left).map(|with| ConversationRow { with: *with, unread: 0, last: None }));
+    Ok(conversations)
+}
+
+/// The place of the last text with a user: its Lamport number as stored, and its arrival.
+fn newest(conn: &Connection, user: i64) -> Result<Option<(i64, i64)>> {
+    let sql = "SELECT lamport, arrival FROM messages WHERE user = ?1 AND kind = 1 ORDER BY lamport DESC, arrival DESC";
+    conn.prepare_cached(sql)?.query_row([user], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+fn at(conn: &Connection, arrival: i64) -> Result<MessageRow> {
+    conn.prepare_cached(&format!("{MESSAGE} WHERE m.arrival = ?1"))?.query_row([arrival], message)
+}
+
+/// The number of texts among these numbers, by conversation.
+fn count_unread(conn: &Connection, unread: &Numbers) -> Result<BTreeMap<i64, u64>> {
+    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    for (stream, ranges) in unread {
+        let Some((stream, user)) = conversation_of(conn, stream)? else { continue };
+        let sql = "SELECT count(*) FROM messages WHERE stream = ?1 AND n BETWEEN ?2 AND ?3 AND kind = 1";
+        for (first, last) in ranges.iter() {
+            let values = params![stream, saturated(first), saturated(last)];
+            let count = conn.prepare_cached(sql)?.query_row(values, |row| number(row, 0))?;
+            *counts.entry(user).or_default() += count;
+        }
+    }
+    Ok(counts)
+}
+
+/// The row ids of a stream and of the other side of its conversation; `None` if no message of it is stored.
+fn conversation_of(conn: &Connection, stream: &StreamId) -> Result<Option<(i64, i64)>> {
+    let Some(stream) = find(conn, stream)? else { return Ok(None) };
+    let user = conn
+        .prepare_cached("SELECT user FROM messages WHERE stream = ?1 LIMIT 1")?
+        .query_row([stream], |row| row.get(0))
+        .optional()?;
+    Ok(user.map(|user| (stream, user)))
+}
+
+/// The message with this digest in a conversation, and which of these numbers are at or before it in the order of history.
+/// Numbers of that conversation without a text count as well: there is nothing to read.
+pub fn read_through(
+    conn: &Connection,
+    with: &UserId,
+    through: &MessageDigest,
+    among: &Numbers,
+) -> Result<Option<(MessageId, Numbers)>> {
+    let (Some(user), Some(end)) = (find_key(conn, &with.0)?, Place::of(conn, through)?) else { return Ok(None) };
+    if end.user != user {
+        return Ok(None);
+    }
+    let mut read = Numbers::new();
+    for (stream, ranges) in among {
+        if let Some((id, of)) = conversation_of(conn, stream)?
+            && of == user
+        {
+            let after = numbers_after(conn, id, stream, ranges, &end)?;
+            read.push((*stream, ranges.without(&after)));
+        }
+    }
+    Ok(Some((end.id, read)))
+}
+
+/// Which of these numbers are of texts after a place, or of messages of kinds that a later version may show.
+fn numbers_after(conn: &Connection, id: i64, stream: &StreamId, ranges: &Ranges, end: &Place) -> Result<Ranges> {
+    let sql = "SELECT n, kind, lamport, arrival FROM messages WHERE stream = ?1 AND n BETWEEN ?2 AND ?3";
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut after = Ranges::new();
+    for (first, last) in ranges.iter() {
+        let mut rows = statement.query(params![id, saturated(first), saturated(last)])?;
+        while let Some(row) = rows.next()? {
+            let kind = number(row, 1)?;
+            let place = (from_ordered(row.get(2)?), stream.author, number(row, 3)?);
+            if kind != kind::LINK && (kind != kind::TEXT || place > end.order()) {
+                after.insert(number(row, 0)?);
+            }
+        }
+    }
+    Ok(after)
+}
+
+/// Where a message is in the history.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The message.
+    pub id: MessageId,
+    /// The row id of the other side of its conversation.
+    pub user: i64,
+    /// Its Lamport number.
+    pub lamport: u64,
+    /// Its number in the order of arrival.
+    pub arrival: u64,
+}
+
+impl Place {
+    /// Finds a message by what interfaces know of its id. Digests are not stored, since an index of them would cost every
+    /// message a page of the log: those of all messages are computed, the newest first, until one is equal.
+    pub fn of(conn: &Connection, digest: &MessageDigest) -> Result<Option<Place>> {
+        let streams = rows(
+            conn,
+            "SELECT s.id, a.key, s.epoch, t.key FROM streams s JOIN keys a ON a.id = s.author
+             JOIN keys t ON t.id = s.address",
+            |row| Ok((row.get::<_, i64>(0)?, stream(row, 1)?)),
+        )?;
+        let streams: BTreeMap<i64, StreamId> = streams.into_iter().collect();
+        let sql = "SELECT stream, n, user, lamport, arrival FROM messages ORDER BY arrival DESC";
+        let mut statement = conn.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let Some(stream) = streams.get(&row.get(0)?) else { continue };
+            let id = MessageId { stream: *stream, n: number(row, 1)? };
+            if id.digest() == *digest {
+                let (user, lamport, arrival) = (row.get(2)?, from_ordered(row.get(3)?), number(row, 4)?);
+                return Ok(Some(Place { id, user, lamport, arrival }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What history is ordered by.
+    fn order(&self) -> (u64, SessionId, u64) {
+        (self.lamport, self.id.stream.author, self.arrival)
+    }
+}

@@ -1,0 +1,36 @@
+//! Messages are marked as read.
+
+use crate::id::{Address, MessageId, UserId};
+use crate::proto::Core;
+use crate::proto::notice::{ErrorCode, Notice};
+use crate::proto::persist::Op;
+use crate::proto::ranges::Numbers;
+
+impl Core {
+    /// The numbers of others' messages that were not read.
+    pub(in crate::proto) fn unread(&self) -> Numbers {
+        let me = Address::from(self.cx.config.user);
+        self.chat.reads.unread(self.chat.inbox.streams().filter(|(stream, _)| stream.to == me))
+    }
+
+    /// Handles which messages of a conversation were read.
+    pub(in crate::proto) fn on_read(&mut self, line: Option<u64>, with: UserId, through: Option<(MessageId, Numbers)>) {
+        let handle = self.people.users.handle(&with);
+        let Some((through, numbers)) = through else {
+            let message = format!("the conversation with {handle} has no message with this id");
+            return self.cx.notice(line, Notice::Error { code: ErrorCode::BadArgument, message });
+        };
+        let mut is_news = false;
+        for (stream, ranges) in numbers {
+            if let Some(row) = self.chat.reads.merge(stream, with, &ranges) {
+                self.cx.out.store(Op::Read(row));
+                is_news = true;
+            }
+        }
+        let what = format!("read the conversation with {handle}");
+        self.cx.notice_after_store(line, Notice::Done { what });
+        if is_news {
+            self.cx.notice_after_store(None, Notice::Read { with: handle, through });
+        }
+    }
+}

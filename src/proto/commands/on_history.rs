@@ -1,0 +1,78 @@
+//! Commands about what was said.
+
+use crate::id::{Address, MessageDigest, UserId};
+use crate::proto::Core;
+use crate::proto::commands::on_request::Failed;
+use crate::proto::event::{Output, Query, StatusOf};
+use crate::proto::limits::{MAX_HISTORY, STATUS_RECENT};
+use crate::proto::notice::ErrorCode;
+use crate::proto::persist::LinkState;
+
+impl Core {
+    /// Queries the store for the status of one conversation, or of all with waiting messages.
+    pub(super) fn query_status(&mut self, line: Option<u64>, typed: Option<&str>) -> Result<(), Failed> {
+        let (users, recent) = match typed {
+            Some(typed) => (vec![self.resolve_user(typed)?], STATUS_RECENT),
+            None => (self.chat.outbox.addressees().map(|to| self.people.user_at(&to)).collect(), 0),
+        };
+        let of = |with: UserId| StatusOf {
+            with,
+            handle: self.people.users.handle(&with),
+            sessions: self.view_audience(&with),
+            carriers: self
+                .chat
+                .outbox
+                .carriers(&Address::from(with))
+                .into_iter()
+                .map(|by| (by, self.people.name_of(&by)))
+                .collect(),
+        };
+        let conversations = users.into_iter().map(of).collect();
+        self.query(line, Query::Status { conversations, recent })
+    }
+
+    /// Queries the store for past messages. The longest name counts: the number at the end is part of the name if somebody
+    /// is called that.
+    pub(super) fn query_history(
+        &mut self,
+        line: Option<u64>,
+        typed: &str,
+        n: u32,
+        numbered: Option<(String, u32)>,
+    ) -> Result<(), Failed> {
+        let (with, n) = match (self.resolve_user(typed), numbered) {
+            (Err((ErrorCode::UnknownUser | ErrorCode::BadName, _)), Some((user, n))) => (self.resolve_user(&user)?, n),
+            (resolved, _) => (resolved?, n),
+        };
+        if !(1..=MAX_HISTORY).contains(&n) {
+            return Err((ErrorCode::BadArgument, format!("\\history shows from 1 to {MAX_HISTORY} messages, not {n}")));
+        }
+        let handle = self.people.users.handle(&with);
+        self.query(line, Query::History { with, handle, n })
+    }
+
+    /// Queries the store for all conversations.
+    pub(super) fn query_conversations(&mut self, line: Option<u64>) -> Result<(), Failed> {
+        let links = &self.people.links;
+        let linked = links.users().filter(|user| links.own_state(user) == LinkState::Linked).collect();
+        let unread = self.unread();
+        self.query(line, Query::Conversations { linked, unread })
+    }
+
+    /// Queries the store for what was not read up to a message.
+    pub(super) fn query_unread(&mut self, line: Option<u64>, typed: &str, through: &str) -> Result<(), Failed> {
+        let (with, through) = (self.resolve_user(typed)?, message_digest(through)?);
+        let among = self.unread();
+        self.query(line, Query::Unread { with, through, among })
+    }
+
+    fn query(&mut self, line: Option<u64>, query: Query) -> Result<(), Failed> {
+        self.cx.out.push(Output::Query { line, query });
+        Ok(())
+    }
+}
+
+/// A message id, as typed.
+fn message_digest(typed: &str) -> Result<MessageDigest, Failed> {
+    typed.parse().map_err(|why| (ErrorCode::BadArgument, format!("{typed} is not a message id: {why}")))
+}

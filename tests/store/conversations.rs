@@ -1,0 +1,115 @@
+//! Conversations, what is unread in them, and what is read up to a message.
+
+use darknode::id::{Address, MessageDigest, MessageId, StreamId, UserId};
+use darknode::node::store::{ConversationRow, Event, Job};
+use darknode::proto::event::Query;
+use darknode::proto::notice::{ErrorCode, Notice};
+use darknode::proto::persist::{MessageRow, Op, ReadRow};
+use darknode::proto::ranges::Numbers;
+use darknode::wire::content::kind;
+
+use crate::support::*;
+
+fn from_carol(n: u64, arrival: u64, text: &str) -> MessageRow {
+    let stream = StreamId { author: BOBS_OTHER, ..from_bob() };
+    MessageRow { id: MessageId { stream, n }, with: Address::from(CAROL), from: CAROL, ..theirs(n, arrival, text) }
+}
+
+fn conversations(store: &Running, linked: &[UserId], unread: Numbers) -> Vec<ConversationRow> {
+    let query = Query::Conversations { linked: linked.to_vec(), unread };
+    store.send(Job::Query { line: Some(7), query });
+    loop {
+        if let Event::Conversations { line, conversations } = store.event() {
+            assert_eq!(line, Some(7));
+            return conversations;
+        }
+    }
+}
+
+fn read_through(store: &Running, through: MessageDigest, among: Numbers) -> Option<(MessageId, Numbers)> {
+    store.send(Job::Query { line: Some(7), query: Query::Unread { with: BOB, through, among } });
+    loop {
+        if let Event::Read { line, with, through } = store.event() {
+            assert_eq!((line, with), (Some(7), BOB));
+            return through;
+        }
+    }
+}
+
+#[test]
+fn conversations_are_listed_by_their_newest_message_with_what_is_unread() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    assert_eq!(conversations(&store, &[], Numbers::new()), []);
+    let newest = MessageRow { lamport: u64::MAX, ..from_carol(2, 3, "the newest") };
+    store.put_all([
+        Op::Received(theirs(1, 1, "one")),
+        Op::Received(newest.clone()),
+        Op::Typed(mine(1, 4, "mine")),
+        Op::Received(theirs(2, 5, "two")),
+        Op::Received(MessageRow { kind: 99, ..theirs(3, 6, "not a text") }),
+    ]);
+    let unread = vec![(from_bob(), ranges([(2, u64::MAX)])), (newest.id.stream, ranges([(1, 2)]))];
+    let stranger = UserId([9; 32]);
+    let found = conversations(&store, &[CAROL, stranger], unread);
+    let row = |with, unread, last| ConversationRow { with, unread, last };
+    let expected = [row(CAROL, 1, Some(newest)), row(BOB, 1, Some(theirs(2, 5, "two"))), row(stranger, 0, None)];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_before_a_message_in_the_history_is_read_up_to_it_whenever_it_arrived() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let at = |lamport, row| MessageRow { lamport, ..row };
+    store.put_all([
+        Op::Received(at(10, theirs(1, 1, "one"))),
+        Op::Received(at(20, theirs(3, 2, "three"))),
+        Op::Typed(at(25, mine(1, 3, "mine"))),
+        Op::Received(at(30, theirs(4, 4, "four"))),
+        Op::Received(at(15, theirs(2, 5, "two, late"))),
+        Op::Received(MessageRow { kind: 99, ..at(1, theirs(5, 6, "of a later version")) }),
+        Op::Received(from_carol(1, 7, "elsewhere")),
+    ]);
+    let among = vec![(from_bob(), ranges([(1, 7)])), (from_carol(1, 7, "").id.stream, ranges([(1, 1)]))];
+    let of_bob = |numbers| vec![(from_bob(), numbers)];
+    let own = mine(1, 3, "").id;
+    let expected = (own, of_bob(ranges([(1, 3), (6, 7)])));
+    assert_eq!(read_through(&store, own.digest(), among.clone()), Some(expected), "numbers without a message, too");
+    let first = theirs(1, 1, "").id;
+    let expected = (first, of_bob(ranges([(1, 1), (6, 7)])));
+    assert_eq!(read_through(&store, first.digest(), among.clone()), Some(expected));
+    for elsewhere in [from_carol(1, 7, "").id, MessageId { n: 99, ..own }] {
+        assert_eq!(read_through(&store, elsewhere.digest(), among.clone()), None);
+    }
+}
+
+#[test]
+fn marks_are_kept_with_the_last_of_a_batch_and_go_with_a_forgotten_stranger() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let read = |last| ReadRow { stream: from_bob(), user: BOB, ranges: ranges([(1, last)]) };
+    store.put_all([Op::Received(theirs(1, 1, "one")), Op::Read(read(1)), Op::Read(read(2))]);
+    store.stop();
+    let store = darknode::node::store::Store::open(dir.path(), me()).unwrap();
+    assert_eq!(store.memory.read, [read(2)]);
+    let mut store = Running::start(store);
+    store.put_all([Op::Read(read(3)), Op::ForgetStranger { user: BOB, sessions: vec![BOBS] }]);
+    store.stop();
+    assert_eq!(darknode::node::store::Store::open(dir.path(), me()).unwrap().memory.read, []);
+}
+
+#[test]
+fn nothing_counts_as_read_while_messages_wait_for_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = darknode::node::store::Store::open_with(dir.path(), me(), full_disk()).unwrap();
+    let mut store = Running::start(store);
+    store.put(Op::Received(MessageRow { body: vec![b'x'; 100_000], ..theirs(1, 1, "") }));
+    store.failed();
+    let query = Query::Unread { with: BOB, through: theirs(1, 1, "").id.digest(), among: Numbers::new() };
+    assert!(matches!(store.ask(query), Notice::Error { code: ErrorCode::Disk, .. }));
+    store.stop();
+}
+
+/// The queries contain the kind of texts as a literal.
+const _: () = assert!(kind::TEXT == 1);
