@@ -2,8 +2,10 @@
 //! every file of the corpus through them, on stable and in every test run.
 
 use darknode::id::{BootId, NetworkId, SessionId};
+use darknode::identity::invitation::{Code, Token};
 use darknode::identity::name::escape;
 use darknode::identity::network::{NetworkKey, Role};
+use darknode::identity::pake::{Binding, Exchange, Side};
 use darknode::identity::record::{Checked, Record};
 use darknode::identity::seal::{PrekeySecret, open};
 use darknode::identity::{Name, Scheme, Verifier};
@@ -13,17 +15,20 @@ use darknode::proto::ranges::Ranges;
 use darknode::time::Moment;
 use darknode::wire::chat::Items;
 use darknode::wire::content::{Bundle, Contents, LinkBody, MirrorBody, Range, ReceiptBody};
-use darknode::wire::control::Batch;
+use darknode::wire::control::{Batch, Control};
 use darknode::wire::frame::{FrameBuf, StreamType};
+use darknode::wire::link::{LinkSession, Newcomer, Welcome};
 use darknode::wire::proof::Proof;
 use darknode::wire::record::{Declaration, KeyCard, LinkList, Roster, Signed};
 use darknode::wire::{decode, scan};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 
 /// Something that takes any bytes. It breaks by a panic, or by taking for ever.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its file and of its corpus.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("control_frame", control_frame),
     ("chat_frame", chat_frame),
     ("frames", frames),
@@ -35,6 +40,8 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("name", name),
     ("scan", scan_only),
     ("mdns", mdns),
+    ("linking", linking),
+    ("invitation", invitation),
 ];
 
 fn shown(value: impl std::fmt::Debug) {
@@ -42,7 +49,25 @@ fn shown(value: impl std::fmt::Debug) {
 }
 
 pub fn control_frame(bytes: &[u8]) {
-    decode::<Batch>(bytes).map(shown).ok();
+    let Ok(batch) = decode::<Batch>(bytes) else { return };
+    for message in batch.iter() {
+        match message {
+            Control::Holdings(holdings) => holdings.streams.iter().for_each(|stream| set(&stream.ranges)),
+            Control::LinkSession(LinkSession { share: Some(share), .. }) => share_of_exchange(&share.0),
+            _ => {}
+        }
+    }
+    shown(batch);
+}
+
+/// A share that a session gets which waits to be linked.
+fn share_of_exchange(share: &[u8; 32]) {
+    let (holder, newcomer) = (SessionId([1; 32]), SessionId([2; 32]));
+    let binding = Binding { network: NetworkId::OPEN, exporter: [0x5e; 32], holder, newcomer };
+    let (exchange, _) = Exchange::start(b"x", Side::Newcomer, &binding, &mut ChaCha20Rng::from_seed([7; 32]));
+    if let Some(keys) = exchange.finish(share) {
+        assert!(!keys.confirms(share) && keys.open(share).is_none());
+    }
 }
 
 pub fn chat_frame(bytes: &[u8]) {
@@ -152,6 +177,28 @@ pub fn name(bytes: &[u8]) {
 pub fn scan_only(bytes: &[u8]) {
     let passes = scan::check(bytes).is_ok();
     assert!(passes || decode::<Batch>(bytes).is_err() && decode::<Bundle>(bytes).is_err());
+}
+
+/// What the two sides of linking seal for each other.
+pub fn linking(bytes: &[u8]) {
+    decode::<Newcomer>(bytes).map(shown).ok();
+    let Ok(welcome) = decode::<Welcome>(bytes) else { return };
+    let verifier = Verifier { scheme: Scheme::Ed25519, network: NetworkId::OPEN };
+    shown(Checked::<Roster>::open(&welcome.roster, &verifier));
+    shown(Checked::<Declaration>::open(&welcome.declaration, &verifier));
+    shown(Checked::<KeyCard>::open(&welcome.card, &verifier));
+    welcome.links.iter().for_each(|page| shown(Checked::<LinkList>::open(page, &verifier)));
+}
+
+/// What is typed or scanned to link a session.
+pub fn invitation(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(code) = text.parse::<Code>() {
+        assert_eq!(code.to_string().parse(), Ok(code));
+    }
+    if let Ok(token) = text.parse::<Token>() {
+        assert_eq!(token.to_string().parse(), Ok(token));
+    }
 }
 
 /// A packet of the local link.

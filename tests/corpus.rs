@@ -17,11 +17,17 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The name and bytes of every hex line in a file of vectors.
-fn vectors(file: &str) -> Vec<(String, Vec<u8>)> {
+/// The name and value of every line in a file of vectors.
+fn texts(file: &str) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(root().join("tests/vectors").join(file)).expect("the vectors exist");
     let pairs = text.lines().filter_map(|line| line.split_once(" = "));
-    pairs.filter_map(|(name, hex)| Some((name.to_owned(), HEXLOWER.decode(hex.as_bytes()).ok()?))).collect()
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The name and bytes of every hex line in it.
+fn vectors(file: &str) -> Vec<(String, Vec<u8>)> {
+    let decoded = |(name, hex): (String, String)| Some((name, HEXLOWER.decode(hex.as_bytes()).ok()?));
+    texts(file).into_iter().filter_map(decoded).collect()
 }
 
 /// Contents of one receipt or mirror with this body.
@@ -54,6 +60,14 @@ fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
             "mirror-body" => add("bundle", name, contents_with(kind::MIRROR, &bytes)),
             _ => {}
         }
+    }
+    for (name, bytes) in vectors("linking.txt") {
+        if name == "newcomer" || name == "welcome" {
+            add("linking", name, bytes);
+        }
+    }
+    for (name, text) in texts("linking.txt").into_iter().filter(|(name, _)| name == "code" || name == "token") {
+        add("invitation", name, text.into_bytes());
     }
     for (name, bytes) in vectors("records.txt").into_iter().filter(|(name, _)| name.contains('-')) {
         if name.ends_with("-signed") || name.ends_with("-payload") {

@@ -1,5 +1,6 @@
 //! Would a stranger with `docs/protocol.md` alone get through? `tests/interop` holds a second implementation, in Python,
-//! written from that page: it reads the vectors, chats with the real program, and meets it on a link by mDNS.
+//! written from that page: it reads the vectors, chats with the real program, is a session of the same user, and meets it on
+//! a link by mDNS.
 //!
 //! It needs python3 with venv, and for the first run PyPI: `tests/interop/requirements.txt` names every file by its hash,
 //! and they are installed once, below the target directory. `test_certificate.py` needs `openssl`, `test_lan.py` network
@@ -36,6 +37,11 @@ fn the_grammar_of_the_page_is_one_and_takes_the_vectors() {
 #[test]
 fn another_implementation_written_from_the_page_chats_with_the_program() {
     run(&[], "test_peer");
+}
+
+#[test]
+fn another_implementation_and_the_program_are_sessions_of_one_user() {
+    run(&[], "test_sessions");
 }
 
 #[test]

@@ -6,9 +6,7 @@ mod known;
 use chacha20poly1305::ChaCha20Poly1305;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use darknode::id::{Address, BootId, EnvelopeId, MessageId, NetworkId, StreamId};
-use darknode::identity::invitation::Invitation;
 use darknode::identity::network::{NetworkKey, Role};
-use darknode::identity::pake::{Binding, Exchange, Keys, Side};
 use darknode::identity::seal::{Author, Sealed, open, seal};
 use darknode::identity::{Domain, words};
 use darknode::wire::chat::{Ask, Chat, Custody, Items, Offer, Parcel, Release, Unopenable, custody_state};
@@ -20,10 +18,11 @@ use darknode::wire::control::{
 };
 use darknode::wire::envelope::Envelope;
 use darknode::wire::frame::{StreamType, encode_frame};
-use darknode::wire::link::{LinkSession, Newcomer, Welcome, link_step, refusal};
 use darknode::wire::record::link_state;
 use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
-use known::{BOOT, BOOT_NONCE, EXPORTER, Person, Vectors, addr, sisters};
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, Mac};
+use known::{BOOT, BOOT_NONCE, EXPORTER, Person, Vectors, addr, linking, sisters};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest as _, Sha256};
@@ -231,49 +230,6 @@ fn nearby_messages() -> [(&'static str, Control); 3] {
     ]
 }
 
-/// How Alice's session links a second one, in which Bob's session key stands for that of the second: the shares, and all that
-/// follows from them.
-fn link_messages() -> Vec<(&'static str, Control)> {
-    let (alice, bob) = (Person::alice(), Person::bob());
-    let binding = Binding {
-        network: NetworkId::OPEN,
-        exporter: EXPORTER,
-        holder: alice.session_id(),
-        newcomer: bob.session_id(),
-    };
-    let invitation = Invitation::Code("abandon zoo able".parse().expect("three words"));
-    let mut rng = ChaCha20Rng::from_seed(SEAL_SEED);
-    let (holder, ask) = Exchange::start(&invitation.password(), Side::Holder, &binding, &mut rng);
-    let (newcomer, answer) = Exchange::start(&invitation.password(), Side::Newcomer, &binding, &mut rng);
-    let holder = holder.finish(&answer).expect("a point");
-    let newcomer = newcomer.finish(&ask).expect("a point");
-    let label = encode(&Newcomer { label: Text("pi".to_owned()) });
-    let welcome = encode(&Welcome {
-        roster: alice.roster("alice"),
-        declaration: alice.declaration(true),
-        card: alice.card(),
-        links: List(vec![]),
-    });
-    let step = |step, share: Option<[u8; 32]>| LinkSession { share: share.map(Fixed), ..LinkSession::empty(step) };
-    let confirmed =
-        |step, keys: &Keys| LinkSession { confirmation: Some(Fixed(keys.confirmation())), ..LinkSession::empty(step) };
-    let sealed = |keys: &Keys, payload: &[u8]| Some(Bytes(keys.seal(payload)));
-    let wrong = LinkSession { reason: Some(refusal::WRONG), ..LinkSession::empty(link_step::REFUSE) };
-    let accept = LinkSession { sealed: sealed(&newcomer, &label), ..confirmed(link_step::ACCEPT, &newcomer) };
-    let welcome = LinkSession { sealed: sealed(&holder, &welcome), ..step(link_step::WELCOME, None) };
-    [
-        ("link-by-code", step(link_step::BY_CODE, Some(ask))),
-        ("link-answer", step(link_step::ANSWER, Some(answer))),
-        ("link-confirm", confirmed(link_step::CONFIRM, &holder)),
-        ("link-accept", accept),
-        ("link-welcome", welcome),
-        ("link-refuse", wrong),
-    ]
-    .into_iter()
-    .map(|(name, step)| (name, Control::LinkSession(step)))
-    .collect()
-}
-
 /// How two sessions of one user find out what each of them lacks.
 fn messages_of_sisters() -> [(&'static str, Control); 2] {
     [("compare", Control::Compare(sisters::compare())), ("holdings", Control::Holdings(sisters::holdings()))]
@@ -284,13 +240,50 @@ fn counted(flood: u64, id: [u8; 32]) -> ShortId {
     short(Sha256::digest([&b"darknode/explode/1\0"[..], &flood.to_be_bytes(), &id].concat()).into())
 }
 
+/// The key of the exchange in `linking.txt`, which the program keeps to itself.
+const LINK_KEY: &str = "79dbdea8283b5d858206f8f392c8c487cb88deb5f5eaccf65cb2637a4a78bef1";
+
+#[test]
+fn an_exchange_that_links_is_as_in_the_file() {
+    let mut vectors = Vectors::default();
+    let (holder, newcomer, linked) = (Person::alice().session_id(), Person::bob().session_id(), linking::exchange());
+    vectors.note("What is shown: the code of 33 random bits, and a token with its session, secret and places.");
+    vectors.text("code-bits", linking::CODE_BITS);
+    vectors.text("code", linking::code());
+    vectors.hex("token-secret", &linking::token().secret);
+    vectors.text("token", linking::token());
+    vectors.note("The exchange by that code, in the open network. Scalars are little-endian.");
+    vectors.hex("exporter", &EXPORTER);
+    vectors.hex("holder-session", &holder.0);
+    vectors.hex("newcomer-session", &newcomer.0);
+    for (side, who) in ["holder", "newcomer"].iter().enumerate() {
+        vectors.hex(&format!("{who}-scalar"), &linked.scalars[side]);
+        vectors.hex(&format!("{who}-share"), &linked.shares[side]);
+    }
+    vectors.text("key", LINK_KEY);
+    let key = HEXLOWER.decode(LINK_KEY.as_bytes()).expect("it is hex");
+    for (who, side, keys) in [("holder", "A", &linked.holder), ("newcomer", "B", &linked.newcomer)] {
+        let mac = <Hmac<Sha256>>::new_from_slice(&key).expect("a key of any length");
+        let made = mac.chain_update(format!("darknode/link/1\0confirm\0{side}")).finalize().into_bytes();
+        assert_eq!(keys.confirmation()[..], made[..], "the key is another one");
+        vectors.hex(&format!("{who}-confirmation"), &keys.confirmation());
+    }
+    let (label, welcome) = (encode(&linking::newcomer()), encode(&linking::welcome()));
+    vectors.note("What each side seals. The messages are link-... in control.txt.");
+    vectors.hex("newcomer", &label);
+    vectors.hex("newcomer-sealed", &linked.newcomer.seal(&label));
+    vectors.hex("welcome", &welcome);
+    vectors.hex("welcome-sealed", &linked.holder.seal(&welcome));
+    vectors.settle("linking.txt");
+}
+
 #[test]
 fn control_frames_are_as_in_the_files() {
     let mut vectors = Vectors::default();
     vectors.note("Control frames with their length in front, of one message each, and one of none and two.");
     let frame = |batch: Batch| encode_frame(StreamType::Control, &batch).expect("it is short");
     for (name, message) in
-        control_messages().into_iter().chain(nearby_messages()).chain(messages_of_sisters()).chain(link_messages())
+        control_messages().into_iter().chain(nearby_messages()).chain(messages_of_sisters()).chain(linking::messages())
     {
         vectors.hex(name, &frame(List(vec![message])));
     }

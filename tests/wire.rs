@@ -9,6 +9,7 @@ use darknode::wire::content::{Bundle, Contents, LinkBody, MirrorBody, ReceiptBod
 use darknode::wire::control::{Batch, Control, RequestUserList};
 use darknode::wire::envelope::Envelope;
 use darknode::wire::frame::{FrameBuf, StreamType, encode_frame};
+use darknode::wire::link::{Newcomer, Welcome};
 use darknode::wire::proof::Proof;
 use darknode::wire::record::{Declaration, KeyCard, LinkList, Roster, Signed};
 use darknode::wire::{List, Malformed, decode, encode};
@@ -45,6 +46,8 @@ fn every_decoder(bytes: &[u8]) -> usize {
         + reads::<LinkBody>(bytes)
         + reads::<ReceiptBody>(bytes)
         + reads::<MirrorBody>(bytes)
+        + reads::<Newcomer>(bytes)
+        + reads::<Welcome>(bytes)
 }
 
 /// Changes, cuts, doubles or inserts bytes.
@@ -88,12 +91,15 @@ proptest! {
     fn what_is_sealed_goes_there_and_back(
         envelope in strategies::envelope(), bundle in strategies::bundle(),
         contents in strategies::contents(), receipt in strategies::receipt(), mirror in strategies::mirror(),
+        newcomer in strategies::newcomer(), welcome in strategies::welcome(),
     ) {
         goes_there_and_back(&envelope)?;
         goes_there_and_back(&bundle)?;
         goes_there_and_back(&contents)?;
         goes_there_and_back(&receipt)?;
         goes_there_and_back(&mirror)?;
+        goes_there_and_back(&newcomer)?;
+        goes_there_and_back(&welcome)?;
     }
 
     #[test]
@@ -104,9 +110,10 @@ proptest! {
     #[test]
     fn damaged_frames_are_read_or_refused(
         batch in strategies::batch(), items in strategies::items(), mirror in strategies::mirror(),
+        newcomer in strategies::newcomer(), welcome in strategies::welcome(),
         damages in prop::collection::vec((any::<u8>(), any::<Index>(), any::<u8>()), 1..6),
     ) {
-        for mut bytes in [encode(&batch), encode(&items), encode(&mirror)] {
+        for mut bytes in [encode(&batch), encode(&items), encode(&mirror), encode(&newcomer), encode(&welcome)] {
             damages.iter().for_each(|(how, at, byte)| damage(&mut bytes, *how, *at, *byte));
             every_decoder(&bytes);
         }

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 
 PATIENCE = 60
@@ -15,8 +16,13 @@ class Node:
     @classmethod
     async def start(cls, directory, name, *flags, prefix=()):
         """Starts `name` in `directory` and waits until it accepts; `prefix` goes before the command."""
-        own = ("-u", name, "-p", "0", "--json", "--data-dir", str(Path(directory) / name))
-        command, pipe = (*prefix, os.environ["DARKNODE"], *own, *flags), asyncio.subprocess.PIPE
+        return await cls.run(directory, name, "-u", name, *flags, prefix=prefix)
+
+    @classmethod
+    async def run(cls, directory, name, *arguments, prefix=()):
+        """The same with these arguments, which need not name a user."""
+        own = ("-p", "0", "--json", "--data-dir", str(Path(directory) / name))
+        command, pipe = (*prefix, os.environ["DARKNODE"], *arguments, *own), asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         node = cls(process)
         node.ready = await node.event("ready")
@@ -47,6 +53,9 @@ class Node:
             seen.append(event)
 
     async def stop(self):
+        """Ends its input, or interrupts it if it reads none because it waits to be linked."""
         self.process.stdin.close()
+        if self.ready["id"] is None:
+            self.process.send_signal(signal.SIGINT)
         await asyncio.wait_for(self.process.wait(), PATIENCE)
         self.process._transport.close()

@@ -1,6 +1,12 @@
-"""Section 12 of docs/protocol.md: what two sessions of one user say to find out what each of them lacks."""
+"""Section 12 of docs/protocol.md: how two sessions of one user find out what each of them lacks, and mirror it."""
 
 import hashlib
+
+import cbor
+import peer
+import records
+import seal
+from quic import CHAT, CONTROL
 
 BUCKETS = 256
 
@@ -29,14 +35,19 @@ def ranges(numbers):
     return joined
 
 
-def held(body):
-    """What the receiver of a mirror holds afterwards, if it held nothing before: (author, epoch, address) to ranges."""
-    numbers = {}
+def numbers(body):
+    """The numbers that a mirror brings, those without a line included: by (author, epoch, address)."""
+    brought = {}
     for stream in body.get(0, []):
         said = [line[0] for line in stream.get(4, [])]
         said += [number for first, last in stream.get(5, []) for number in range(first, last + 1)]
-        numbers.setdefault((stream[0], stream[1], stream[2]), set()).update(said)
-    return {stream: ranges(said) for stream, said in numbers.items()}
+        brought.setdefault((stream[0], stream[1], stream[2]), set()).update(said)
+    return brought
+
+
+def held(body):
+    """What the receiver of a mirror holds afterwards, if it held nothing before: (author, epoch, address) to ranges."""
+    return {stream: ranges(said) for stream, said in numbers(body).items()}
 
 
 def compare(streams, people):
@@ -59,3 +70,82 @@ def holdings(streams):
         0: [{0: author, 1: epoch, 2: address, 3: said} for (author, epoch, address), said in sorted(streams.items())],
         1: True,
     }
+
+
+class Sister:
+    """What a session holds, compares with a sister and mirrors, over the connection of its peer."""
+
+    def __init__(self, own):
+        self.peer, self.held, self.people = own, {}, {}
+        # The bodies of lines, by stream and number, and the sessions that have lines, by stream.
+        self.lines, self.delivered = {}, {}
+
+    def ranges(self):
+        return {stream: ranges(said) for stream, said in self.held.items()}
+
+    def comparison(self):
+        known = [(user, *marks) for user, marks in self.people.items() if any(marks[:3])]
+        return compare(self.ranges(), known)
+
+    def compare(self):
+        self.peer.wire.send(CONTROL, [[peer.COMPARE, self.comparison()]])
+
+    def list_streams(self):
+        self.peer.wire.send(CONTROL, [[peer.HOLDINGS, holdings(self.ranges())]])
+
+    async def listed(self):
+        """The streams of the sister's answer to a comparison."""
+        streams = {}
+        while True:
+            said = await self.peer.message(peer.HOLDINGS)
+            for stream in said.get(0, []):
+                streams.setdefault((stream[0], stream[1], stream[2]), []).extend(stream.get(3, []))
+            if said[1]:
+                return streams
+
+    def hold(self, author, epoch, address, n, body):
+        self.held.setdefault((author, epoch, address), set()).add(n)
+        self.lines[author, epoch, address, n] = body
+
+    def mirror(self, body):
+        """Sends a mirror; returns the id of its envelope."""
+        own = self.peer
+        content = seal.content(seal.MIRROR, 0, 0, cbor.encode(body), 0)
+        envelope, sent = seal.seal(own.person, own.other_session, [own.other_prekey], [content])
+        own.locks[sent] = cbor.decode(envelope)[1]
+        own.wire.send(CHAT, [[peer.PARCEL, {0: envelope, 1: seal.LIFE, 2: 1}]])
+        return sent
+
+    async def take_mirrors(self, is_enough):
+        """Takes mirrors, and notes releases, until that is true."""
+        while not is_enough():
+            for kind, body in [item[:2] for item in await self.peer.wire.receive(CHAT)]:
+                if kind == peer.PARCEL:
+                    self.take(body[0])
+                elif kind == peer.RELEASE:
+                    self.peer.read_release(body)
+
+    def take(self, envelope):
+        """Opens one mirror, from the sister to this session, takes what it brings, and releases it."""
+        own, person = self.peer, self.peer.person
+        opened = seal.open_envelope(envelope, own.network.id, person.prekey_id, person.prekey)
+        assert seal.read_envelope(envelope)[0] == person.session, "an envelope for another session"
+        assert (opened.user, opened.session) == (person.user, own.other_session), "of no sister"
+        for content in opened.contents:
+            assert (content[0], content[2]) == (seal.MIRROR, 0), "no mirror"
+            self.take_body(cbor.decode(content[5]))
+        own.wire.send(CHAT, [[peer.RELEASE, {0: seal.envelope_id(envelope), 1: opened.r}]])
+
+    def take_body(self, body):
+        user = self.peer.person.user
+        for stream in body.get(0, []):
+            assert (stream[3] == user) != (stream[2] == user), "not between the own user and another"
+            self.lines |= {(stream[0], stream[1], stream[2], line[0]): line[4] for line in stream.get(4, [])}
+        for stream, brought in numbers(body).items():
+            self.held.setdefault(stream, set()).update(brought)
+        for person in body.get(1, []):
+            if 1 in person:
+                records.verify(person[0], "roster", self.peer.network.id, person[1])
+            self.people[person[0]] = tuple(person[key] for key in range(2, 6))
+        for receipt in body.get(2, []):
+            self.delivered.setdefault(tuple(receipt[key] for key in range(3)), {})[receipt[3]] = receipt.get(4, [])

@@ -66,6 +66,28 @@ class Grammar(unittest.TestCase):
         for stream in cbor2.loads(hexed("later")["receipt-address"])[0]:
             self.takes("stream", cbor.encode(stream))
 
+    def test_what_linking_seals_follows_it(self):
+        said = dict(lines("linking"))
+        for rule in ("newcomer", "welcome"):
+            self.takes(rule, bytes.fromhex(said[rule]))
+        welcome = cbor.decode(bytes.fromhex(said["welcome"]))
+        for key in range(3):
+            self.refuses("welcome", cbor.encode({each: welcome[each] for each in welcome if each != key}))
+        self.refuses("newcomer", cbor.encode({0: "x" * 65}))
+
+    def test_what_sisters_say_is_bounded_by_it(self):
+        said, mirrors = hexed("control"), hexed("mirrors")
+        compare, listed = framed(said["compare"])[0][1], framed(said["holdings"])[0][1]
+        self.refuses("compare", cbor.encode(compare | {0: [0] * 257}))
+        self.refuses("holdings", cbor.encode(listed | {0: listed[0][:1] * 257}))
+        self.takes("held-stream", cbor.encode(listed[0][0]))
+        body = cbor.decode(mirrors["mirror-body"])
+        for key, rule in enumerate(["mirrored-stream", "mirrored-person", "mirrored-receipt"]):
+            self.refuses("mirror-body", cbor.encode(body | {key: body[key][:1] * 65}))
+            for each in body[key]:
+                self.takes(rule, cbor.encode(each))
+                self.refuses(rule, cbor.encode(each | {0: b"short"}))
+
     def test_what_is_malformed_does_not(self):
         for name, envelope in hexed("seal-refused").items():
             if name == "malformed-behind":

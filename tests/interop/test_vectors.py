@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from mnemonic import Mnemonic
 
 import cbor
+import linking
+import pake
 import peer
 import quic
 import records
@@ -275,6 +277,59 @@ class Seal(unittest.TestCase):
         body = cipher.encrypt(seal.NONCE, seal.pad(cbor.encode(bundle)), network + address + lock)
         wraps = [[said["prekey-id"], said["encapsulated"], said["wrapped"]]]
         self.assertEqual(cbor.encode({0: address, 1: lock, 2: wraps, 3: body}), said["envelope"])
+
+
+class Linking(unittest.TestCase):
+    def setUp(self):
+        texts = ("code-bits", "code", "token")
+        self.texts = {name: value for name, value in lines("linking") if name in texts}
+        self.said = {name: bytes.fromhex(value) for name, value in lines("linking") if name not in texts}
+
+    def exchange(self, side, who):
+        said = self.said
+        sessions = (said["holder-session"], said["newcomer-session"])
+        both = [pake.identity(records.OPEN, said["exporter"], session) for session in sessions]
+        secret = int.from_bytes(said[f"{who}-scalar"], "little")
+        return pake.Exchange(side, pake.by_code(self.texts["code"]), both, secret)
+
+    def test_a_code_and_a_token_are_shown_and_read(self):
+        said, session, secret = self.texts, self.said["newcomer-session"], self.said["token-secret"]
+        self.assertEqual(linking.words(int(said["code-bits"])), said["code"])
+        places = ["192.0.2.7:27272", "[2001:db8::7]:27272"]
+        self.assertEqual(linking.token(session, secret, *places), said["token"])
+        self.assertEqual(linking.read_token(said["token"]), (session, secret, places))
+
+    def test_the_exchange_is_made_again_from_the_scalars(self):
+        said = self.said
+        holder, newcomer = self.exchange(pake.HOLDER, "holder"), self.exchange(pake.NEWCOMER, "newcomer")
+        self.assertEqual((holder.share, newcomer.share), (said["holder-share"], said["newcomer-share"]))
+        for keys in (holder.finish(newcomer.share), newcomer.finish(holder.share)):
+            self.assertEqual(keys.key, said["key"])
+            for side, who, payload in [(pake.HOLDER, "holder", "welcome"), (pake.NEWCOMER, "newcomer", "newcomer")]:
+                self.assertEqual(keys.confirmation(side), said[f"{who}-confirmation"])
+                self.assertEqual(keys.seal(side, said[payload]), said[f"{payload}-sealed"])
+                self.assertEqual(keys.open(side, said[f"{payload}-sealed"]), said[payload])
+
+    def test_the_messages_carry_it(self):
+        said, control = self.said, hexed("control")
+        steps = {
+            "by-code": {0: linking.BY_CODE, 1: said["holder-share"]},
+            "answer": {0: linking.ANSWER, 1: said["newcomer-share"]},
+            "confirm": {0: linking.CONFIRM, 2: said["holder-confirmation"]},
+            "accept": {0: linking.ACCEPT, 2: said["newcomer-confirmation"], 3: said["newcomer-sealed"]},
+            "welcome": {0: linking.WELCOME, 3: said["welcome-sealed"]},
+            "refuse": {0: linking.REFUSE, 4: linking.WRONG},
+        }
+        for name, step in steps.items():
+            self.assertEqual(cbor.frame([[peer.LINK_SESSION, step]]), control[f"link-{name}"], name)
+
+    def test_a_welcome_is_signed_by_the_holder_s_session_and_lists_both(self):
+        said = self.said
+        sessions, welcome = (said["holder-session"], said["newcomer-session"]), cbor.decode(said["welcome"])
+        alice = records.public(seed(bytes([USERS["alice"]] * 32)))
+        self.assertEqual(linking.read_welcome(records.OPEN, *sessions, welcome), alice)
+        self.assertRaises(AssertionError, linking.read_welcome, records.OPEN, sessions[0], bytes(32), welcome)
+        self.assertRaises(records.InvalidSignature, linking.read_welcome, records.OPEN, *sessions[::-1], welcome)
 
 
 class Mirrors(unittest.TestCase):

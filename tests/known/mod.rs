@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod bob;
+pub mod linking;
 pub mod sisters;
 
 use std::path::PathBuf;

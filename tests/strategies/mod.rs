@@ -15,7 +15,7 @@ use darknode::wire::control::{
     RequestUserList, Sample, SessionSummary, SessionWant, UserSummary, UserWant, Want,
 };
 use darknode::wire::envelope::{Envelope, Wrap};
-use darknode::wire::link::LinkSession;
+use darknode::wire::link::{LinkSession, Newcomer, Welcome};
 use darknode::wire::proof::Proof;
 use darknode::wire::record::{Declaration, KeyCard, LinkEntry, LinkList, Prekey, Roster, RosterSession, Signed};
 use darknode::wire::{Bytes, Fixed, List, Text};
@@ -235,6 +235,19 @@ fn link_session() -> impl Strategy<Value = LinkSession> {
     (any::<u8>(), option::of(fixed()), option::of(fixed()), option::of(bytes(2000)), option::of(any::<u8>())).prop_map(
         |(step, share, confirmation, sealed, reason)| LinkSession { step, share, confirmation, sealed, reason },
     )
+}
+
+pub fn newcomer() -> impl Strategy<Value = Newcomer> {
+    text().prop_map(|label| Newcomer { label })
+}
+
+pub fn welcome() -> impl Strategy<Value = Welcome> {
+    (signed(), signed(), signed(), list(signed(), 2)).prop_map(|(roster, declaration, card, links)| Welcome {
+        roster,
+        declaration,
+        card,
+        links,
+    })
 }
 
 fn compare() -> impl Strategy<Value = Compare> {
