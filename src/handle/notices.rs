@@ -246,7 +246,7 @@ impl Subject {
 mod tests {
     use super::*;
     use crate::id::{Address, StreamId};
-    use crate::proto::notice::{Absence, By, Delivery, Progress, Via};
+    use crate::proto::notice::{Absence, By, Delivery, Progress, Via, Which};
 
     fn session(n: u64) -> SessionId {
         let mut id = [0; 32];
@@ -259,12 +259,24 @@ mod tests {
     }
 
     fn online(n: u64) -> NodeMessage {
-        notice(Notice::Online { user: "bob".into(), id: UserId([2; 32]), session: session(n), via: Via::Direct })
+        notice(Notice::Online {
+            user: "bob".into(),
+            id: UserId([2; 32]),
+            session: session(n),
+            which: Which::default(),
+            via: Via::Direct,
+        })
     }
 
     fn offline(n: u64) -> NodeMessage {
         let reason = Absence::Lost;
-        notice(Notice::Offline { user: "bob".into(), id: UserId([2; 32]), session: session(n), reason })
+        notice(Notice::Offline {
+            user: "bob".into(),
+            id: UserId([2; 32]),
+            session: session(n),
+            which: Which::default(),
+            reason,
+        })
     }
 
     fn state(n: u64, state: Delivery) -> NodeMessage {

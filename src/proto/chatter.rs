@@ -199,9 +199,11 @@ fn before(state: State) -> State {
 fn change(shown: State, state: State, notice: Notice) -> Option<Notice> {
     match (shown, state, notice) {
         (shown, state, _) if shown == state => None,
-        (State::Off, _, Notice::Path { user, id, session, via }) => Some(Notice::Online { user, id, session, via }),
-        (State::On | State::Online(_), _, Notice::Online { user, id, session, via }) => {
-            Some(Notice::Path { user, id, session, via })
+        (State::Off, _, Notice::Path { user, id, session, which, via }) => {
+            Some(Notice::Online { user, id, session, which, via })
+        }
+        (State::On | State::Online(_), _, Notice::Online { user, id, session, which, via }) => {
+            Some(Notice::Path { user, id, session, which, via })
         }
         (.., notice) => Some(notice),
     }
@@ -210,7 +212,7 @@ fn change(shown: State, state: State, notice: Notice) -> Option<Notice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::notice::{Absence, By};
+    use crate::proto::notice::{Absence, By, Which};
 
     const BOB: UserId = UserId([2; 32]);
     const BOBS: SessionId = SessionId([3; 32]);
@@ -221,11 +223,17 @@ mod tests {
     }
 
     fn online(via: Via) -> Notice {
-        Notice::Online { user: "bob".to_owned(), id: BOB, session: BOBS, via }
+        Notice::Online { user: "bob".to_owned(), id: BOB, session: BOBS, which: Which::default(), via }
     }
 
     fn offline() -> Notice {
-        Notice::Offline { user: "bob".to_owned(), id: BOB, session: BOBS, reason: Absence::Lost }
+        Notice::Offline {
+            user: "bob".to_owned(),
+            id: BOB,
+            session: BOBS,
+            which: Which::default(),
+            reason: Absence::Lost,
+        }
     }
 
     /// A person of whom as many notices were reported as may be at once.
@@ -263,7 +271,8 @@ mod tests {
         chatter.report(offline(), false, false, Moment(3));
         chatter.report(online(Via::Direct), false, false, Moment(4));
         let due = chatter.take_due(Moment(0) + CHATTER_REFILL * 3);
-        let path = Notice::Path { user: "bob".to_owned(), id: BOB, session: BOBS, via: Via::Direct };
+        let path =
+            Notice::Path { user: "bob".to_owned(), id: BOB, session: BOBS, which: Which::default(), via: Via::Direct };
         assert_eq!(due, [path], "it is online again, perhaps by another path");
     }
 

@@ -429,6 +429,8 @@ pub enum Query {
         with: UserId,
         /// The name to show for them.
         handle: String,
+        /// The local user's sessions, of which those that wrote a message are named.
+        sessions: Vec<Labelled>,
         /// How many messages, at most.
         n: u32,
     },

@@ -64,6 +64,8 @@ pub enum Notice {
         id: UserId,
         /// The session.
         session: SessionId,
+        /// Which of the user's sessions it is.
+        which: Which,
         /// How it is reached.
         via: Via,
     },
@@ -75,6 +77,8 @@ pub enum Notice {
         id: UserId,
         /// The session.
         session: SessionId,
+        /// Which of the user's sessions it is.
+        which: Which,
         /// How it is reached now.
         via: Via,
     },
@@ -86,6 +90,8 @@ pub enum Notice {
         id: UserId,
         /// The session.
         session: SessionId,
+        /// Which of the user's sessions it is.
+        which: Which,
         /// How this is known.
         reason: Absence,
     },
@@ -281,6 +287,15 @@ pub enum Filter {
     Online,
     /// Users without a session online.
     Offline,
+}
+
+/// How a session is told apart from the others of its user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Which {
+    /// Its label; `None` if it is the only session of its user, or is not on their roster any more.
+    pub label: Option<String>,
+    /// It belongs to the local user.
+    pub own: bool,
 }
 
 /// One side of a link.

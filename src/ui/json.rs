@@ -18,7 +18,7 @@ use crate::identity::place::Place;
 use crate::proto::notice::Drops;
 use crate::proto::notice::{
     ConversationView, Delivery, HeldBy, MessageView, Notice, OwnSession, Profile, RequestView, SessionView, StatusView,
-    UserView,
+    UserView, Which,
 };
 use crate::time::Wall;
 use values::{absence, delivery, error_code, status, warning_code};
@@ -126,17 +126,26 @@ enum Body<'a> {
         user: &'a str,
         id: Id,
         session: Session,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label: Option<&'a str>,
+        own: bool,
         via: &'static str,
     },
     Path {
         user: &'a str,
         session: Session,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label: Option<&'a str>,
+        own: bool,
         via: &'static str,
     },
     Offline {
         user: &'a str,
         id: Id,
         session: Session,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label: Option<&'a str>,
+        own: bool,
         reason: &'static str,
     },
     Chat {
@@ -375,15 +384,25 @@ impl<'a> Body<'a> {
             }
             Notice::Unlinked { user, id, by } => Body::Unlinked { user, id: Text(*id), by: values::by(*by) },
             Notice::Asked { user, id } => Body::Asked { user, id: Text(*id) },
-            Notice::Online { user, id, session, via } => {
-                Body::Online { user, id: Text(*id), session: Text(*session), via: values::via(*via) }
+            Notice::Online { user, id, session, which: Which { label, own }, via } => Body::Online {
+                user,
+                id: Text(*id),
+                session: Text(*session),
+                label: label.as_deref(),
+                own: *own,
+                via: values::via(*via),
+            },
+            Notice::Path { user, session, which: Which { label, own }, via, .. } => {
+                Body::Path { user, session: Text(*session), label: label.as_deref(), own: *own, via: values::via(*via) }
             }
-            Notice::Path { user, session, via, .. } => {
-                Body::Path { user, session: Text(*session), via: values::via(*via) }
-            }
-            Notice::Offline { user, id, session, reason } => {
-                Body::Offline { user, id: Text(*id), session: Text(*session), reason: absence(*reason) }
-            }
+            Notice::Offline { user, id, session, which: Which { label, own }, reason } => Body::Offline {
+                user,
+                id: Text(*id),
+                session: Text(*session),
+                label: label.as_deref(),
+                own: *own,
+                reason: absence(*reason),
+            },
             Notice::Chat { with, id, .. } => Body::Chat { with, id: Text(*id) },
             Notice::Queued { message, to, text } => Body::Queued { message: message.token(), to, text },
             Notice::State { message, to, session, state, by, progress } => Body::State {

@@ -95,7 +95,7 @@ fn limited(notice: &Notice) -> Option<(Kind, &str)> {
 mod tests {
     use super::*;
     use crate::id::{SessionId, UserId};
-    use crate::proto::notice::{Absence, Via};
+    use crate::proto::notice::{Absence, Via, Which};
 
     const ID: UserId = UserId([1; 32]);
     const SESSION: SessionId = SessionId([1; 32]);
@@ -105,7 +105,13 @@ mod tests {
     }
 
     fn offline(user: &str) -> Notice {
-        Notice::Offline { user: user.to_owned(), id: ID, session: SESSION, reason: Absence::Lost }
+        Notice::Offline {
+            user: user.to_owned(),
+            id: ID,
+            session: SESSION,
+            which: Which::default(),
+            reason: Absence::Lost,
+        }
     }
 
     fn linked(user: &str, auto: bool) -> Notice {
@@ -155,8 +161,8 @@ mod tests {
             &away,
             &|name| linked(name, true),
             &|name| unlinked(name, By::Them),
-            &|name| Notice::Online { user: user(name), id, session, via },
-            &|name| Notice::Path { user: user(name), id, session, via },
+            &|name| Notice::Online { user: user(name), id, session, which: Which::default(), via },
+            &|name| Notice::Path { user: user(name), id, session, which: Which::default(), via },
             &offline,
         ];
         let mut limiter = Limiter::new(begin);

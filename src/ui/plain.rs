@@ -3,7 +3,7 @@
 //! | line | meaning |
 //! |---|---|
 //! | `< bob: hello` | a message from bob; `< bob (again): hello` may have been shown before a crash |
-//! | `> to bob: hello` | a message of mine, from this session or another |
+//! | `> to bob: hello` | a message of mine; `> you (pi) to bob: hello` was written on my session pi |
 //! | `* bob is online` | an event or an answer |
 //! | `! unknown user bob` | an error or a warning |
 //!
@@ -28,7 +28,7 @@ use crate::identity::name::escape;
 use crate::proto::notice::Filter;
 use crate::proto::notice::{
     Absence, By, ConversationView, Delivery, HeldBy, Labelled, MessageView, Notice, OwnSession, Profile, Progress,
-    RequestView, SessionChange, SessionView, StatusView, UserView, Via,
+    RequestView, SessionChange, SessionView, StatusView, UserView, Via, Which,
 };
 use crate::time::Wall;
 
@@ -136,6 +136,8 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         // It concerns interfaces that show what is unread.
         Notice::Read { .. } => String::new(),
         Notice::Requests { users, is_answer: true } => requests(style, users),
+        // It was unlinked, which is said as such.
+        Notice::Offline { which: Which { own: true, label: None }, .. } => String::new(),
         Notice::Code { code, token, expires_s } => code_text(style, code, token, *expires_s),
         Notice::Warning { message, .. } => style.problem(&format!("warning: {message}")),
         Notice::Error { message, .. } => style.problem(message),
@@ -166,6 +168,16 @@ fn subject(notice: &Notice) -> Cow<'_, str> {
     }
 }
 
+/// The user in a sentence about one of their sessions, which is named if there are several.
+fn session_of<'a>(user: &'a str, which: &Which) -> Cow<'a, str> {
+    match (&which.label, which.own) {
+        (Some(label), true) => format!("your session {}", quoted(label)).into(),
+        (None, true) => "a session of yours".into(),
+        (Some(label), false) => format!("{user} ({label})").into(),
+        (None, false) => user.into(),
+    }
+}
+
 /// The sentence for a notice that is shown as one; empty for the others.
 fn sentence(notice: &Notice) -> String {
     let user = subject(notice);
@@ -180,11 +192,20 @@ fn sentence(notice: &Notice) -> String {
         Notice::Unlinked { by: By::Me, .. } => format!("you are no longer linked with {user}"),
         Notice::Unlinked { by: By::Them, .. } => format!("{user} removed the link with you"),
         Notice::Asked { .. } => format!(r"{user} requests a link; \add {user} accepts, \block {user} refuses"),
-        Notice::Online { via, .. } => format!("{user} is online{}", suffix(*via)),
-        Notice::Path { via: Via::Direct, .. } => format!("{user} is now reached directly"),
-        Notice::Path { via: Via::Relayed, .. } => format!("{user} is now reached through others"),
-        Notice::Offline { reason: Absence::Declared, .. } => format!("{user} is offline"),
-        Notice::Offline { reason: Absence::Lost, .. } => format!("{user} is unreachable; looking for them"),
+        Notice::Online { via, which, .. } => format!("{} is online{}", session_of(&user, which), suffix(*via)),
+        Notice::Path { via: Via::Direct, which, .. } => {
+            format!("{} is now reached directly", session_of(&user, which))
+        }
+        Notice::Path { via: Via::Relayed, which, .. } => {
+            format!("{} is now reached through others", session_of(&user, which))
+        }
+        Notice::Offline { reason: Absence::Declared, which, .. } => format!("{} is offline", session_of(&user, which)),
+        Notice::Offline { reason: Absence::Lost, which: which @ Which { own: true, .. }, .. } => {
+            format!("{} is unreachable", session_of(&user, which))
+        }
+        Notice::Offline { reason: Absence::Lost, which, .. } => {
+            format!("{} is unreachable; looking for them", session_of(&user, which))
+        }
         Notice::Requests { users, .. } => {
             let people = match users.len() {
                 1 => "somebody".to_owned(),
@@ -269,10 +290,15 @@ fn sent(style: Style, to: &str, text: &str) -> String {
     style.rows(&format!("> to {}: {}", style.name(to), escape(text)), BELOW)
 }
 
-/// A message that was typed on another session of mine, or that the history shows.
+/// A message that was typed on another session of mine, which is named.
 fn sent_elsewhere(style: Style, view: &MessageView) -> String {
-    let by = view.by.as_ref().map(|label| format!(" on {}", style.name(label))).unwrap_or_default();
-    style.rows(&format!("> to {}{by}: {}", style.name(&view.with), escape(&view.text)), BELOW)
+    style.rows(&format!("> {} to {}: {}", you(style, view), style.name(&view.with), escape(&view.text)), BELOW)
+}
+
+/// The author of a message of mine, with the session if it is another one.
+fn you(style: Style, view: &MessageView) -> String {
+    let by = view.by.as_ref().map(|label| format!(" ({})", inline(label))).unwrap_or_default();
+    style.name("you") + &by
 }
 
 fn message(style: Style, view: &MessageView) -> String {
@@ -422,8 +448,9 @@ fn leads_to_other_machines(address: &str) -> bool {
 fn code_text(style: Style, code: &str, token: &str, expires_s: u64) -> String {
     let line = |text: &str| style.rows(&format!("    {text}"), BELOW_ITEM);
     style.event(&format!(r"type this on your other machine within {expires_s} seconds: \link {code}"))
-        + &line("or copy or scan this, which also works across networks; earlier codes are no longer valid")
-        + &line(&format!(r"\link {token}"))
+        + &line("or copy or scan this, which also works across networks; only the last code shown is valid:")
+        // It is not broken into rows, so that it can be copied.
+        + &format!("    \\link {}\n", inline(token))
         + &qr::render(token).unwrap_or_default()
 }
 
@@ -473,9 +500,9 @@ fn history(style: Style, with: &str, messages: &[MessageView]) -> String {
     let title = if messages.is_empty() { "no messages with" } else { "messages with" };
     messages.iter().fold(style.event(&format!("{title} {with}")), |text, view| {
         let mark = if view.own { ">" } else { "<" };
-        let who = if view.own { "you" } else { &view.from };
+        let who = if view.own { you(style, view) } else { style.name(&view.from) };
         let (sent, said) = (minute(view.sent, &Local), escape(&view.text));
-        text + &style.rows(&format!("    {sent}  {mark} {}: {said}", style.name(who)), BELOW_ITEM)
+        text + &style.rows(&format!("    {sent}  {mark} {who}: {said}"), BELOW_ITEM)
     })
 }
 

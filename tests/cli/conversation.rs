@@ -28,7 +28,7 @@ fn two_users_link_and_talk_and_the_author_learns_of_the_delivery() {
     assert_eq!([&mine["user"], &mine["by"], &mine["auto"]], [&json!("bob"), &json!("me"), &json!(false)]);
     assert_eq!([&theirs["user"], &theirs["by"], &theirs["auto"]], [&json!("alice"), &json!("them"), &json!(true)]);
     let online = bob.event("online");
-    assert_form(&online, "online", &["user", "id", "session", "via"]);
+    assert_form(&online, "online", &["user", "id", "session", "own", "via"]);
     assert_eq!(online["via"], "direct");
     let message = bob.event("message");
     assert_form(&message, "message", &["message", "from", "from_id", "with", "text", "sent", "order", "own", "again"]);
@@ -41,7 +41,7 @@ fn two_users_link_and_talk_and_the_author_learns_of_the_delivery() {
     assert_eq!(state["state"], "delivered");
     bob.quits();
     let offline = alice.event("offline");
-    assert_form(&offline, "offline", &["user", "id", "session", "reason"]);
+    assert_form(&offline, "offline", &["user", "id", "session", "own", "reason"]);
     assert_eq!(offline["reason"], "declared");
     alice.quits();
 }

@@ -67,6 +67,7 @@ fn a_machine_is_linked_by_the_code_it_shows_and_is_a_session_of_the_user_from_th
     let me = users["users"].as_array().and_then(|users| users.iter().find(|user| user["distance"] == 0));
     assert_eq!(me.map(|me| &me["user"]), Some(&"alice".into()), "{users}");
     assert_eq!(pi.fails(r"\link zoo zoo zoo"), "no-user-key");
+    assert_eq!(pi.fails(r"\unlink nobody"), "no-user-key");
     pi.event_with("online", "user", "bob");
     pi.quits();
 

@@ -23,7 +23,9 @@ fn sisters(stage: &Stage) -> (Node, Node) {
     laptop.name = "laptop".to_owned();
     let mut alice = alice;
     for (one, other) in [(&mut alice, laptop.session().to_owned()), (&mut laptop, alice_session(stage))] {
-        one.event_with("online", "session", &other);
+        let online = one.event_with("online", "session", &other);
+        assert_form(&online, "online", &["user", "id", "session", "label", "own", "via"]);
+        assert_eq!(online["own"], true);
     }
     (alice, laptop)
 }
@@ -48,6 +50,7 @@ fn sessions_lists_mine_and_unlink_revokes_one_which_says_so_and_keeps_its_histor
     laptop.meet(&mut bob);
     laptop.chats_with(&mut bob);
     laptop.says("before");
+    let mirrored = alice.event_with("message", "text", "before");
     let sessions = alice.asks(r"\sessions");
     assert_form(&sessions, "sessions", &["sessions"]);
     let (this, other) = (entry(&sessions, alice.session()), entry(&sessions, laptop.session()));
@@ -55,6 +58,10 @@ fn sessions_lists_mine_and_unlink_revokes_one_which_says_so_and_keeps_its_histor
     assert_eq!((&this["this"], &other["this"], &other["status"]), (&true.into(), &false.into(), &"online".into()));
     let label = other["label"].as_str().expect("a label").to_owned();
     assert_ne!(this["label"], label, "equal labels are told apart");
+    let history = alice.asks(r"\history bob");
+    assert_eq!((&mirrored["label"], &history["messages"][0]["label"]), (&other["label"], &other["label"]));
+    let history = laptop.asks(r"\history bob");
+    assert!(history["messages"][0]["label"].is_null(), "it was written there: {history}");
     let me = alice.asks(r"\me");
     assert!(me["labels"].as_array().is_some_and(|labels| labels.contains(&label.clone().into())), "{me}");
 

@@ -293,7 +293,7 @@ fn damage_found_while_running_is_handled_at_the_next_start() {
     let store = Store::open(dir.path(), me()).unwrap();
     assert_eq!(store.set_aside, None, "everything the core needs is readable");
     let store = Running::start(store);
-    let answer = store.ask(Query::History { with: BOB, handle: "bob".to_owned(), n: 1000 });
+    let answer = store.ask(Query::History { with: BOB, handle: "bob".to_owned(), sessions: Vec::new(), n: 1000 });
     assert!(matches!(answer, Notice::Error { code: ErrorCode::Disk, .. }), "{answer:?}");
     store.stop();
     assert!(Store::open(dir.path(), me()).unwrap().set_aside.is_some());

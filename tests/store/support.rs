@@ -106,7 +106,7 @@ impl Running {
     }
 
     pub fn history(&self, n: u32) -> Vec<MessageView> {
-        match self.ask(Query::History { with: BOB, handle: "bob".to_owned(), n }) {
+        match self.ask(Query::History { with: BOB, handle: "bob".to_owned(), sessions: Vec::new(), n }) {
             Notice::History { with, messages } if with == "bob" => messages,
             other => panic!("{other:?}"),
         }

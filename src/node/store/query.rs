@@ -29,7 +29,7 @@ pub fn answer(conn: &Connection, me: &Me, query: &Query) -> Result<Notice> {
         Query::Lines { .. } | Query::Conversations { .. } | Query::Unread { .. } => {
             unreachable!("these have events of their own")
         }
-        Query::History { with, handle, n } => history(conn, me, with, handle, *n),
+        Query::History { with, handle, sessions, n } => history(conn, me, with, (handle, sessions), *n),
         Query::Status { conversations, recent } => status(conn, me, conversations, *recent),
     }
 }
@@ -41,18 +41,29 @@ pub fn unprinted(conn: &Connection, me: &Me, after: u64, limit: u32) -> Result<V
     messages(conn, &sql, params![int(after), mine, limit])
 }
 
-fn history(conn: &Connection, me: &Me, with: &UserId, handle: &str, n: u32) -> Result<Notice> {
+fn history(
+    conn: &Connection,
+    me: &Me,
+    with: &UserId,
+    (handle, sessions): (&str, &[Labelled]),
+    n: u32,
+) -> Result<Notice> {
     let mut rows = Vec::new();
     if let Some(user) = find_key(conn, &with.0)? {
         let sql = format!("{MESSAGE} WHERE m.user = ?1 AND m.kind = 1 {NEWEST_FIRST} ?2");
         rows = messages(conn, &sql, params![user, n.min(MAX_MESSAGES)])?;
     }
-    let messages = rows.into_iter().rev().map(|row| view(row, me, handle)).collect();
+    let messages = rows.into_iter().rev().map(|row| view(row, me, handle, sessions)).collect();
     Ok(Notice::History { with: handle.to_owned(), messages })
 }
 
-fn view(row: MessageRow, me: &Me, handle: &str) -> MessageView {
-    let own = row.from == me.id;
+/// `sessions` are those of the local user. One that was unlinked is shown by the start of its id.
+fn view(row: MessageRow, me: &Me, handle: &str, sessions: &[Labelled]) -> MessageView {
+    let (own, author) = (row.from == me.id, row.id.stream.author);
+    let label = || {
+        let known = sessions.iter().find(|known| known.session == author);
+        known.map_or_else(|| author.short(), |known| known.label.clone())
+    };
     MessageView {
         arrival: row.arrival,
         message: row.id,
@@ -65,7 +76,7 @@ fn view(row: MessageRow, me: &Me, handle: &str) -> MessageView {
         own,
         again: false,
         past: false,
-        by: None,
+        by: (own && author != me.session).then(label),
     }
 }
 

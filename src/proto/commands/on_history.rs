@@ -48,7 +48,8 @@ impl Core {
             return Err((ErrorCode::BadArgument, format!("\\history shows from 1 to {MAX_HISTORY} messages, not {n}")));
         }
         let handle = self.people.users.handle(&with);
-        self.query(line, Query::History { with, handle, n })
+        let sessions = self.view_audience(&self.cx.config.user);
+        self.query(line, Query::History { with, handle, sessions, n })
     }
 
     /// Queries the store for all conversations.

@@ -16,11 +16,7 @@ impl Core {
     /// Revokes a session of the local user.
     pub(super) fn unlink_session(&mut self, line: Option<u64>, typed: &str) -> Result<(), Failed> {
         self.refuse_unlisted()?;
-        if self.cx.config.user_key.is_none() {
-            let message = "this session does not hold your user key, which signs the list of your sessions; type \\unlink \
-                           at the one that holds it: `darknode identity words` works there";
-            return Err((ErrorCode::BadArgument, message.to_owned()));
-        }
+        self.people.require_user_key(&self.cx, "\\unlink")?;
         let session = self.resolve_session(typed)?;
         if session == self.cx.me {
             return Err((ErrorCode::BadArgument, self.why_not_unlink_this()));
@@ -50,7 +46,9 @@ impl Core {
         if self.people.myself.roster.sessions.len() == 1 {
             return "this is your only session; \\quit and delete its data directory to give it up".to_owned();
         }
-        "this is the session you are typing at; type \\unlink at another one that holds your user key".to_owned()
+        "this is the session you are typing at; type \\unlink at another one that holds your user key, such as one that you \
+         restore from your recovery words"
+            .to_owned()
     }
 
     /// Refuses what nobody would accept, because the own roster does not list this session.

@@ -74,13 +74,7 @@ impl Core {
 
     fn refuse_to_link(&self, invitation: &Invitation) -> Result<(), Failed> {
         let roster = &self.people.myself.roster;
-        if self.cx.config.user_key.is_none() {
-            let others = roster.sessions.iter().filter(|entry| entry.id != self.cx.me);
-            let labels: Vec<&str> = others.map(|entry| &*entry.label).filter(|label| !label.is_empty()).collect();
-            let there = if labels.is_empty() { String::new() } else { format!(": try {}", labels.join(", ")) };
-            let message = format!("your user key is not on this session; type \\link where it is{there}");
-            return Err((ErrorCode::NoUserKey, message));
-        }
+        self.people.require_user_key(&self.cx, "\\link")?;
         if self.linking.attempt.is_some() {
             return Err((ErrorCode::TooMany, "another \\link is running; wait until it is answered".to_owned()));
         }

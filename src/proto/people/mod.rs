@@ -20,12 +20,13 @@ pub mod users;
 use std::collections::BTreeSet;
 
 use crate::id::{Address, NetworkId, SessionId, UserId};
+use crate::identity::labels::Labels;
 use crate::identity::seal::PrekeySecret;
 use crate::proto::Accept;
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_KEPT_USERS, MAX_WARNED, RECOVERY};
-use crate::proto::notice::{Notice, WarningCode};
+use crate::proto::notice::{ErrorCode, Notice, WarningCode, Which};
 use crate::proto::persist::{LinkRow, LinkState, Op, SessionRow, StrangerRow, UserRow};
 use crate::time::Moment;
 use crate::wire::record::roles;
@@ -125,11 +126,33 @@ impl People {
         self.sessions.get(session).map_or_else(|| session.short(), |known| self.users.handle(&known.user))
     }
 
-    /// The label of a session on its user's roster, or the beginning of its id.
+    /// The label to show for a session: the start of its id if its user's roster does not list it.
     pub fn label_of(&self, user: &UserId, session: &SessionId) -> String {
-        let roster = self.users.roster(user);
-        let entry = roster.as_ref().and_then(|roster| roster.sessions.iter().find(|entry| entry.id == *session));
-        entry.filter(|entry| !entry.label.is_empty()).map_or_else(|| session.short(), |entry| entry.label.0.clone())
+        self.users.labels(user).label(session)
+    }
+
+    /// How a session is told apart from the others of its user.
+    pub fn which(&self, user: &UserId, session: &SessionId) -> Which {
+        let labels = self.users.labels(user);
+        let is_listed = labels.sessions().any(|listed| listed == *session);
+        let label = (is_listed && labels.sessions().count() > 1).then(|| labels.label(session));
+        Which { label, own: *user == self.myself.roster.user }
+    }
+
+    /// Refuses a macro that signs a roster, where the user key is not.
+    ///
+    /// # Errors
+    ///
+    /// The code and the message to show, which names the user's other sessions.
+    pub fn require_user_key(&self, cx: &Context, typed: &str) -> Result<(), (ErrorCode, String)> {
+        if cx.config.user_key.is_some() {
+            return Ok(());
+        }
+        let labels = Labels::of(&self.myself.roster);
+        let others: Vec<String> =
+            labels.sessions().filter(|other| *other != cx.me).map(|other| labels.label(&other)).collect();
+        let there = if others.is_empty() { String::new() } else { format!(": try {}", others.join(" or ")) };
+        Err((ErrorCode::NoUserKey, format!("your user key is not on this session; type {typed} where it is{there}")))
     }
 
     /// Whether a session claims to be a relay or a server.

@@ -18,6 +18,7 @@ use crate::proto::persist::{Entry, LinkState, Op};
 use crate::proto::presence::horizon::Added;
 use crate::time::Moment;
 use crate::wire::control::KnownUser;
+use crate::wire::link::WAITING_NAME;
 use crate::wire::record::{Declaration, KeyCard, LinkList, Roster, Signed};
 
 impl Core {
@@ -288,6 +289,10 @@ impl Core {
     fn warn_of_clash(&mut self, user: UserId) {
         let is_own_name =
             self.people.users.name(&user).is_some_and(|name| name.folded() == self.cx.config.name.folded());
+        // All that wait to be linked have the same name.
+        if is_own_name && self.cx.config.name.as_str() == WAITING_NAME {
+            return;
+        }
         if is_own_name && user != self.cx.config.user {
             let message = "another user has your name, and people who know both see one of you with an id; if it is you at \
                            another machine, join the two as sessions of one person: start `darknode link` there, and type \
@@ -316,7 +321,8 @@ impl Core {
     pub(in crate::proto) fn show_offline(&mut self, session: &SessionId, reason: Absence) {
         if let Some(user) = self.presence.online.remove(session) {
             let handle = self.people.users.handle(&user);
-            self.report(Notice::Offline { user: handle, id: user, session: *session, reason }, &user);
+            let which = self.people.which(&user, session);
+            self.report(Notice::Offline { user: handle, id: user, session: *session, which, reason }, &user);
         }
     }
 }

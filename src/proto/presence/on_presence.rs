@@ -250,10 +250,11 @@ impl Core {
     /// Notifies the interfaces of a change.
     pub(in crate::proto) fn notify_presence(&mut self, session: SessionId, id: UserId, change: Change) {
         let user = self.people.users.handle(&id);
+        let which = self.people.which(&id, &session);
         let notice = match change {
-            Change::Online(via) => Notice::Online { user, id, session, via },
-            Change::Path(via) => Notice::Path { user, id, session, via },
-            Change::Lost => Notice::Offline { user, id, session, reason: Absence::Lost },
+            Change::Online(via) => Notice::Online { user, id, session, which, via },
+            Change::Path(via) => Notice::Path { user, id, session, which, via },
+            Change::Lost => Notice::Offline { user, id, session, which, reason: Absence::Lost },
             Change::Unchanged => return,
         };
         self.report(notice, &id);

@@ -89,9 +89,9 @@ fn notices() -> Vec<Notice> {
         Linked: Notice::Linked { user: user(), id, by: By::Me, auto: false },
         Unlinked: Notice::Unlinked { user: user(), id, by: By::Me },
         Asked: Notice::Asked { user: user(), id },
-        Online: Notice::Online { user: user(), id, session, via: Via::Direct },
-        Path: Notice::Path { user: user(), id, session, via: Via::Direct },
-        Offline: Notice::Offline { user: user(), id, session, reason: Absence::Lost },
+        Online: Notice::Online { user: user(), id, session, which: Which::default(), via: Via::Direct },
+        Path: Notice::Path { user: user(), id, session, which: Which::default(), via: Via::Direct },
+        Offline: Notice::Offline { user: user(), id, session, which: Which::default(), reason: Absence::Lost },
         Chat: Notice::Chat { with: user(), id, online: true },
         Queued: Notice::Queued { message, to, text },
         State: state(Delivery::Carried),
@@ -132,14 +132,15 @@ fn variations() -> Vec<Notice> {
         all.push(Notice::Unlinked { user: user(), id, by });
     }
     for via in all_of!(Via { Direct, Relayed }) {
-        all.push(Notice::Online { user: user(), id, session, via });
-        all.push(Notice::Path { user: user(), id, session, via });
+        let which = Which { label: Some(bob()), own: true };
+        all.push(Notice::Online { user: user(), id, session, which, via });
+        all.push(Notice::Path { user: user(), id, session, which: Which::default(), via });
     }
     for state in all_of!(SessionChange { Linked, Unlinked }) {
         all.push(Notice::Session { label: user(), session, state });
     }
     for reason in all_of!(Absence { Declared, Lost }) {
-        all.push(Notice::Offline { user: user(), id, session, reason });
+        all.push(Notice::Offline { user: user(), id, session, which: Which::default(), reason });
     }
     for filter in all_of!(Filter { All, Online, Offline }) {
         all.push(Notice::Users { filter, users: Vec::new() });

@@ -112,19 +112,23 @@ fn presence_and_links() {
     );
     renders(Notice::Asked { user: user(), id: ID }, json!({"event": "asked", "user": "bob", "id": id()}));
     renders(
-        Notice::Online { user: user(), id: ID, session: SESSION, via: Via::Direct },
-        json!({"event": "online", "user": "bob", "id": id(), "session": session(), "via": "direct"}),
+        Notice::Online { user: user(), id: ID, session: SESSION, which: Which::default(), via: Via::Direct },
+        json!({"event": "online", "user": "bob", "id": id(), "session": session(), "own": false, "via": "direct"}),
     );
     renders(
-        Notice::Path { user: user(), id: ID, session: SESSION, via: Via::Relayed },
-        json!({"event": "path", "user": "bob", "session": session(), "via": "relayed"}),
+        Notice::Path { user: user(), id: ID, session: SESSION, which: phone(), via: Via::Relayed },
+        json!({"event": "path", "user": "bob", "session": session(), "label": "phone", "own": true, "via": "relayed"}),
     );
     for (reason, text) in [(Absence::Declared, "declared"), (Absence::Lost, "lost")] {
         renders(
-            Notice::Offline { user: user(), id: ID, session: SESSION, reason },
-            json!({"event": "offline", "user": "bob", "id": id(), "session": session(), "reason": text}),
+            Notice::Offline { user: user(), id: ID, session: SESSION, which: Which::default(), reason },
+            json!({"event": "offline", "user": "bob", "id": id(), "session": session(), "own": false, "reason": text}),
         );
     }
+}
+
+fn phone() -> Which {
+    Which { label: Some("phone".into()), own: true }
 }
 
 fn progress() -> Box<Progress> {

@@ -31,7 +31,9 @@ fn view(text: &str) -> MessageView {
 fn a_message_is_a_name_and_a_text() {
     assert_eq!(printed(Notice::Message(Box::new(view("hello")))), "< bob: hello\n");
     assert_eq!(printed(Notice::Message(Box::new(MessageView { again: true, ..view("x") }))), "< bob (again): x\n");
-    assert_eq!(printed(Notice::Message(Box::new(MessageView { own: true, ..view("x") }))), "> to bob: x\n");
+    assert_eq!(printed(Notice::Message(Box::new(MessageView { own: true, ..view("x") }))), "> you to bob: x\n");
+    let from_pi = MessageView { own: true, by: Some("pi".into()), ..view("x") };
+    assert_eq!(printed(Notice::Message(Box::new(from_pi))), "> you (pi) to bob: x\n");
 }
 
 #[test]
@@ -90,6 +92,9 @@ fn history_shows_when_it_was_sent_and_by_whom() {
     let sent = minute(view("").sent, &Local);
     let expected = format!("* messages with bob\n    {sent}  < bob: hello\n    {sent}  > you: and\n        so on\n");
     assert_eq!(text, expected);
+    let from_pi = MessageView { own: true, by: Some("pi".into()), ..view("hi") };
+    let text = printed(Notice::History { with: "bob".into(), messages: vec![from_pi] });
+    assert!(text.ends_with("  > you (pi): hi\n"), "{text}");
 }
 
 #[test]
@@ -113,10 +118,10 @@ fn every_event_has_a_sentence() {
         Notice::Unlinked { user: user(), id, by: By::Me },
         Notice::Unlinked { user: user(), id, by: By::Them },
         Notice::Asked { user: user(), id },
-        Notice::Online { user: user(), id, session, via: Via::Relayed },
-        Notice::Path { user: user(), id, session, via: Via::Direct },
-        Notice::Path { user: user(), id, session, via: Via::Relayed },
-        Notice::Offline { user: user(), id, session, reason: Absence::Lost },
+        Notice::Online { user: user(), id, session, which: Which::default(), via: Via::Relayed },
+        Notice::Path { user: user(), id, session, which: Which::default(), via: Via::Direct },
+        Notice::Path { user: user(), id, session, which: Which::default(), via: Via::Relayed },
+        Notice::Offline { user: user(), id, session, which: Which::default(), reason: Absence::Lost },
         Notice::Chat { with: user(), id, online: true },
         Notice::Chat { with: user(), id, online: false },
         Notice::Pong { addr, user: user(), id, session, rtt_ms: 1.5 },
@@ -127,6 +132,31 @@ fn every_event_has_a_sentence() {
         assert!(text.starts_with("* ") && text.contains("bob") && text.ends_with('\n'), "{notice:?}: {text:?}");
         assert_eq!(text.lines().count(), 1);
     }
+}
+
+#[test]
+fn of_a_user_with_several_sessions_the_one_that_comes_and_goes_is_named_and_those_of_mine_are_called_mine() {
+    let (id, session) = (UserId([3; 32]), session());
+    let online = |which| printed(Notice::Online { user: "bob".into(), id, session, which, via: Via::Direct });
+    let lost = |which| printed(Notice::Offline { user: "bob".into(), id, session, which, reason: Absence::Lost });
+    let phone = |own| Which { label: Some("phone".into()), own };
+    assert_eq!(online(Which::default()), "* bob is online\n");
+    assert_eq!(online(phone(false)), "* bob (phone) is online\n");
+    assert_eq!(online(phone(true)), "* your session phone is online\n");
+    assert_eq!(lost(phone(false)), "* bob (phone) is unreachable; looking for them\n");
+    assert_eq!(lost(phone(true)), "* your session phone is unreachable\n");
+    assert_eq!(lost(Which { label: None, own: true }), "", "that it was unlinked is said elsewhere");
+}
+
+#[test]
+fn a_code_and_its_token_can_be_copied_from_a_terminal_of_eighty_columns() {
+    let token = format!("darklink:{}.{}@192.0.2.1:27272", "a".repeat(52), "b".repeat(26));
+    let notice = Notice::Code { code: "one two three".into(), token: token.clone(), expires_s: 120 };
+    let text = render(Style { columns: Some(80), ..PLAIN }, Event::Notice(&notice));
+    assert!(text.contains(r"\link one two three"), "{text}");
+    assert!(text.lines().any(|row| row == format!(r"    \link {token}")), "{text}");
+    let code = text.lines().filter(|row| row.starts_with('█'));
+    assert!(code.clone().count() > 20 && code.clone().all(|row| row.chars().count() < 80), "{text}");
 }
 
 fn session() -> SessionId {
