@@ -1,5 +1,5 @@
-//! The interface between the node and the user interfaces: requests in one direction, notices in the other. Neither depends on
-//! anything else of the other.
+//! The interface between the node and whoever speaks to it: requests in one direction, notices in the other. Neither depends on
+//! anything else of the other. The [`hub`](crate::hub) stands between a node and its interfaces, and speaks this to both.
 
 pub mod notices;
 
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::id::{NetworkId, SessionId, UserId};
+use crate::id::{BootId, NetworkId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::proto::event::{Adopted, Request};
-use crate::proto::notice::Notice;
+use crate::proto::notice::{Delivery, MessageView, Notice};
 use notices::NoticeReceiver;
 
 /// Requests that may wait for the node. If the disk is slower than the input, the user interface waits.
@@ -38,19 +38,50 @@ pub enum UiMessage {
         /// The highest arrival number that was written.
         arrival: u64,
     },
+    /// Read messages from the store. Answered by [`NodeMessage::Rows`].
+    Fetch(Fetch),
+}
+
+/// A request for messages from the store, in the order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetch {
+    /// Who reads. The answer repeats it.
+    pub reader: u64,
+    /// Only messages that arrived later are returned.
+    pub after: u64,
+    /// The most messages to return.
+    pub limit: u32,
+    /// Also those that were typed on this node.
+    pub typed: bool,
+}
+
+/// A message from the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The message. It is not marked as a possible repetition.
+    pub message: MessageView,
+    /// How far it has come, if it was typed on this node.
+    pub typed: Option<Delivery>,
 }
 
 /// From the node to a user interface.
 #[derive(Debug)]
 pub enum NodeMessage {
     /// The first message, once: the node accepts connections.
-    Ready(Box<Ready>),
+    Ready(Box<Ready>, Start),
     /// Something to show.
     Notice {
         /// The input line of the request that it answers; `None` if it answers none.
         line: Option<u64>,
         /// What happened.
         notice: Notice,
+    },
+    /// Messages from the store.
+    Rows {
+        /// Who asked for them.
+        reader: u64,
+        /// The messages, in the order of arrival.
+        rows: Vec<Row>,
     },
     /// This session waited to be linked and belongs to a user now. The interface is to ask the node to quit.
     Adopted(Box<Adopted>),
@@ -79,6 +110,17 @@ pub struct Ready {
     pub roles: Vec<&'static str>,
     /// The identity was just created. User interfaces then show its fingerprint and how to back it up.
     pub fresh: bool,
+}
+
+/// Where a run of the node begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// Tells this run from others.
+    pub boot: BootId,
+    /// Everything that arrived up to here was printed before.
+    pub printed: u64,
+    /// The newest arrival from before this start.
+    pub arrival: u64,
 }
 
 /// The user interface's ends of the channels.

@@ -121,9 +121,13 @@
 #![warn(missing_docs)]
 
 #[cfg(feature = "node")]
+pub mod api;
+#[cfg(feature = "node")]
 pub mod config;
 #[cfg(feature = "node")]
 pub mod handle;
+#[cfg(feature = "node")]
+pub mod hub;
 pub mod id;
 pub mod identity;
 #[cfg(feature = "node")]

@@ -1,7 +1,11 @@
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use darknode::api;
 use darknode::config::{self, Action, Config, DataDir, Interface, Simulation};
+use darknode::handle::Handle;
+use darknode::hub;
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
 use darknode::node::clock::{Clock, random};
@@ -13,6 +17,7 @@ use darknode::time::Now;
 use darknode::ui;
 use darknode::ui::exit::Exit;
 use darknode::ui::link::Waited;
+use tokio::sync::Notify;
 
 /// Why the program did not start, as one line.
 type StartError = Box<dyn std::error::Error>;
@@ -63,7 +68,7 @@ fn run(config: Config) -> Result<Exit, StartError> {
     ui::log::start(&config);
     in_runtime(config.threads, async {
         let node = node_config(&config, name(&config.data)?);
-        Ok(ui::run(&config, start(node)?.0, ui::signals::watch()).await)
+        Ok(interact(&config, start(node)?.0, ui::signals::watch()).await)
     })
 }
 
@@ -94,8 +99,17 @@ fn link(mut config: Config) -> Result<Exit, StartError> {
         config.data = DataDir { name: name.clone(), named: true, dir, default_dir };
         config.port = Some(port);
         ui::log::start(&config);
-        Ok(ui::run(&config, start(node_config(&config, name))?.0, stop).await)
+        Ok(interact(&config, start(node_config(&config, name))?.0, stop).await)
     })
+}
+
+/// Runs the interface, and the local API beside it.
+async fn interact(config: &Config, node: Handle, stop: Arc<Notify>) -> Exit {
+    let (primary, clients) = hub::start(node);
+    let api = api::open(&config.data.dir, clients);
+    let exit = ui::run(config, primary, stop).await;
+    api.close().await;
+    exit
 }
 
 /// Runs a program to its end.

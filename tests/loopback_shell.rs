@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use darknode::handle::{Handle, NodeMessage, Ready, UiMessage};
+use darknode::hub;
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
 use darknode::node::{NodeConfig, StartError, start};
@@ -48,8 +49,9 @@ impl Node {
                 }
             }
         };
-        let (mut handle, task) = timeout(PATIENCE, restart).await.expect("the port becomes free");
-        let NodeMessage::Ready(ready) = handle.from_node.recv().await.unwrap() else { panic!("ready comes first") };
+        let (node, task) = timeout(PATIENCE, restart).await.expect("the port becomes free");
+        let (mut handle, _) = hub::start(node);
+        let NodeMessage::Ready(ready, _) = handle.from_node.recv().await.unwrap() else { panic!("ready comes first") };
         Node { handle, ready, task }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use darknode::handle::notices::NoticeReceiver;
 use darknode::handle::{NodeMessage, Ready, UiMessage};
+use darknode::hub;
 use darknode::id::{MessageId, UserId};
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
@@ -44,8 +45,9 @@ pub struct Node {
 
 impl Node {
     pub async fn start(dir: &Path, name: &str) -> Node {
-        let (mut handle, node) = start(config(dir, name)).expect("a node starts in a new directory");
-        let Some(NodeMessage::Ready(ready)) = handle.from_node.recv().await else { panic!("ready comes first") };
+        let (handle, node) = start(config(dir, name)).expect("a node starts in a new directory");
+        let (mut handle, _) = hub::start(handle);
+        let Some(NodeMessage::Ready(ready, _)) = handle.from_node.recv().await else { panic!("ready comes first") };
         let (tell, seen) = mpsc::unbounded_channel();
         let to_node = handle.to_node.clone();
         let ui = tokio::spawn(watch(handle.from_node, handle.to_node, tell));

@@ -20,7 +20,6 @@ pub mod lan;
 pub mod linked;
 mod node_loop;
 mod places;
-mod printer;
 mod run;
 mod socket;
 pub mod store;

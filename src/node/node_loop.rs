@@ -27,15 +27,14 @@ use super::connection::{self, Event, Shared, code};
 use super::connections::Connections;
 use super::interfaces;
 use super::places::{self, Unresolved};
-use super::printer::{Fetch, Printer};
 use super::store::{self, ConversationRow, Job};
 use crate::handle::notices::NoticeSender;
-use crate::handle::{NodeMessage, STOPS_WITHIN, UiMessage};
+use crate::handle::{NodeMessage, Row, STOPS_WITHIN, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
-use crate::proto::notice::{ConversationView, Drops, ErrorCode, MessageView, Notice, Profile};
+use crate::proto::notice::{ConversationView, Delivery, Drops, ErrorCode, MessageView, Notice, Profile};
 use crate::proto::persist::{MessageRow, Ticket};
 
 /// Events that may wait for the loop. With the per-connection bound on frames this is a few MiB at most, and enough
@@ -83,8 +82,6 @@ pub struct Background {
 pub struct Node {
     core: Core,
     me: UserId,
-    printer: Printer,
-    fetch: Option<Fetch>,
     store: std::sync::mpsc::Sender<Job>,
     issued: Ticket,
     stored: Ticket,
@@ -102,7 +99,6 @@ impl Node {
     pub fn new(
         core: Core,
         me: UserId,
-        printer: Printer,
         store: std::sync::mpsc::Sender<Job>,
         ui: NoticeSender,
         endpoint: Endpoint,
@@ -111,8 +107,6 @@ impl Node {
         Node {
             core,
             me,
-            printer,
-            fetch: None,
             store,
             issued: Ticket::default(),
             stored: Ticket::default(),
@@ -200,10 +194,8 @@ impl Node {
         match message {
             UiMessage::Request(request) => self.handle(Input::Request(request)),
             UiMessage::Ping { line, place } => self.ping(line, place),
-            UiMessage::Printed { arrival } => {
-                self.printer.printed(arrival);
-                self.store.send(Job::Printed { arrival }).ok();
-            }
+            UiMessage::Printed { arrival } => drop(self.store.send(Job::Printed { arrival })),
+            UiMessage::Fetch(fetch) => drop(self.store.send(Job::Rows(fetch))),
         }
     }
 
@@ -246,21 +238,14 @@ impl Node {
                 let conversations = conversations.into_iter().map(|row| self.view_conversation(row)).collect();
                 self.tell(line, Notice::Conversations { conversations });
             }
-            store::Event::Unprinted { rows } => self.on_unprinted(rows),
+            store::Event::Rows { reader, rows } => self.on_rows(reader, rows),
         }
     }
 
-    fn on_unprinted(&mut self, rows: Vec<MessageRow>) {
-        let count = rows.len();
-        for row in rows {
-            if let Some(again) = self.printer.fetched(row.arrival) {
-                let view = self.view(row, again);
-                self.tell(None, Notice::Message(Box::new(view)));
-            }
-        }
-        if let Some(Fetch { limit, .. }) = self.fetch.take() {
-            self.printer.fetch_done(count, limit);
-        }
+    fn on_rows(&self, reader: u64, rows: Vec<(MessageRow, Option<Delivery>)>) {
+        let row = |(row, typed)| Row { message: self.view(row), typed };
+        let rows = rows.into_iter().map(row).collect();
+        self.ui.send(NodeMessage::Rows { reader, rows }).ok();
     }
 
     fn on_tick(&mut self, watch: &mut SuspendWatch, tick: u32) {
@@ -291,7 +276,6 @@ impl Node {
     fn counts(&self) -> Drops {
         let mut counts = self.core.drops();
         counts.extend(self.shared.counters.seen());
-        counts.extend(Some(self.ui.left_out()).filter(|count| *count > 0).map(|count| ("notice nobody read", count)));
         counts
     }
 
@@ -315,10 +299,6 @@ impl Node {
                 Output::Stop => self.stopping = true,
             }
         }
-        if let Some(fetch) = self.printer.fetch() {
-            self.fetch = Some(fetch);
-            self.store.send(Job::Unprinted { after: fetch.after, limit: fetch.limit }).ok();
-        }
     }
 
     /// Starts a dial. One beyond [`MAX_DIALS`] fails through the event queue, like any other failed dial.
@@ -339,7 +319,6 @@ impl Node {
 
     fn notice(&mut self, line: Option<u64>, notice: Notice) {
         match notice {
-            Notice::Message(view) if !self.printer.live(view.arrival) => {}
             Notice::Me(profile) => {
                 let profile = Profile { drops: self.counts(), link_local: self.link_local(), ..*profile };
                 self.tell(line, Notice::Me(Box::new(profile)));
@@ -359,7 +338,7 @@ impl Node {
         self.ui.send(NodeMessage::Notice { line, notice }).ok();
     }
 
-    fn view(&self, row: MessageRow, again: bool) -> MessageView {
+    fn view(&self, row: MessageRow) -> MessageView {
         MessageView {
             arrival: row.arrival,
             message: row.id,
@@ -370,14 +349,14 @@ impl Node {
             sent: row.wall,
             order: row.lamport,
             own: row.from == self.me,
-            again,
+            again: false,
             past: self.core.is_past(row.arrival),
             by: (row.from == self.me).then(|| self.core.label_of(&row.from, &row.id.stream.author)),
         }
     }
 
     fn view_conversation(&self, row: ConversationRow) -> ConversationView {
-        let last = row.last.map(|last| self.view(last, false));
+        let last = row.last.map(|last| self.view(last));
         let (with, order) = (self.core.handle_of(&row.with), last.as_ref().map_or(0, |last| last.order));
         ConversationView { with, id: row.with, unread: row.unread, last, order }
     }

@@ -18,11 +18,10 @@ use super::interfaces;
 use super::lan::Lan;
 use super::node_loop::{Background, EVENTS, Node, Receivers};
 use super::places;
-use super::printer::Printer;
 use super::store::{Me, Store, StoreError};
 use super::tls::Credentials;
 use crate::handle::notices::{self, NoticeSender};
-use crate::handle::{Handle, NodeMessage, REQUESTS, Ready};
+use crate::handle::{Handle, NodeMessage, REQUESTS, Ready, Start};
 use crate::id::{BootId, BootNonce, SessionId, UserId};
 use crate::identity::network::NetworkKey;
 use crate::identity::place::{DEFAULT_PORT, Place, Target};
@@ -154,12 +153,12 @@ impl Parts {
         let shared = Arc::new(shared);
 
         let memory = std::mem::take(&mut self.store.memory);
-        let printer = Printer::new(self.store.printed, memory.counters.arrival);
         let set_aside = self.store.set_aside.take();
         let (see, seen) = watch::channel(interfaces::list());
         let listen = interfaces::all(&seen.borrow(), local.port(), local.is_ipv6());
         let ready = ready(&self.config, &self.identity, &listen, places::link_local(&listen, &seen.borrow()));
-        to_ui.send(NodeMessage::Ready(Box::new(ready))).ok();
+        let start = Start { boot, printed: self.store.printed, arrival: memory.counters.arrival };
+        to_ui.send(NodeMessage::Ready(Box::new(ready), start)).ok();
         if let Some(path) = set_aside {
             let message = format!("the store was damaged; it was moved to {} and a new one created", path.display());
             let notice = Notice::Warning { code: WarningCode::Disk, message, user: None };
@@ -188,7 +187,7 @@ impl Parts {
             let (leave, left) = oneshot::channel();
             (leave, tokio::spawn(lan.run(events, shared.counters.clone(), left)))
         });
-        let node = Node::new(core, user, printer, store, to_ui, endpoint, shared);
+        let node = Node::new(core, user, store, to_ui, endpoint, shared);
         Ok((node, Receivers { from_ui, from_tasks, from_store }, Background { tasks, lan, store_thread }))
     }
 }

@@ -596,6 +596,8 @@ pub enum ErrorCode {
     CodeExpired,
     /// This session does not hold the user key.
     NoUserKey,
+    /// It is not a request of the local API.
+    BadRequest,
     /// The node has failed.
     Internal,
 }

@@ -21,7 +21,8 @@ use crate::proto::notice::{
     UserView, Which,
 };
 use crate::time::Wall;
-use values::{absence, delivery, error_code, status, warning_code};
+pub use values::delivery;
+use values::{absence, error_code, status, warning_code};
 
 /// The last millisecond that RFC 3339 can represent: the end of the year 9999.
 const LAST_MILLISECOND: i64 = 253_402_300_799_999;

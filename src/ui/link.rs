@@ -35,14 +35,14 @@ pub async fn wait(config: &Config, mut handle: Handle, stop: &Notify) -> Waited 
             }
         };
         let shown = match message {
-            Some(NodeMessage::Ready(ready)) => {
+            Some(NodeMessage::Ready(ready, _)) => {
                 port = ready.listen.first().map_or(0, |addr| addr.port());
                 screen.show(None, Event::Waiting(&ready))
             }
             Some(NodeMessage::Notice { notice, .. }) if concerns_linking(&notice) => {
                 screen.show(None, Event::Notice(&notice))
             }
-            Some(NodeMessage::Notice { .. }) => Ok(()),
+            Some(NodeMessage::Notice { .. } | NodeMessage::Rows { .. }) => Ok(()),
             Some(NodeMessage::Adopted(adopted)) => {
                 linked = Some(adopted);
                 quit(&handle).await;

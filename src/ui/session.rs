@@ -256,7 +256,7 @@ impl<S: Screen> Session<S> {
 
     fn on_message(&mut self, message: NodeMessage) -> Option<Ending> {
         match message {
-            NodeMessage::Ready(ready) => {
+            NodeMessage::Ready(ready, _) => {
                 let written = self.screen.show(None, Event::Ready(&ready, &self.setup));
                 self.check_output(written);
             }
@@ -266,8 +266,8 @@ impl<S: Screen> Session<S> {
                     self.on_answer(line, &notice);
                 }
             }
-            // Only a node that waits to be linked says it, and no session runs there.
-            NodeMessage::Adopted(_) => {}
+            // Only a node that waits to be linked says it, and no session runs there; only the hub asks for rows.
+            NodeMessage::Adopted(_) | NodeMessage::Rows { .. } => {}
             NodeMessage::Stopped => {
                 self.show(None, Event::Stopped);
                 return Some(Ending::Stopped);

@@ -18,7 +18,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("handle", &["id", "time", "wire", "identity", "proto"]),
     ("config", &["id", "time", "wire", "identity", "proto", "sim"]),
     ("node", &["id", "time", "wire", "identity", "proto", "handle"]),
+    ("hub", &["id", "time", "wire", "identity", "proto", "handle"]),
     ("ui", &["id", "time", "wire", "identity", "proto", "sim", "handle", "config"]),
+    ("api", &["id", "time", "wire", "identity", "proto", "handle", "hub", "ui"]),
 ];
 
 /// Modules that do no I/O, ask no clock and have no randomness or order of their own.

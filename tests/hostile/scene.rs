@@ -55,7 +55,7 @@ impl Node {
             lan: None,
         };
         let (mut handle, _) = start(config).unwrap();
-        let Some(NodeMessage::Ready(ready)) = handle.from_node.try_recv() else { panic!("ready comes first") };
+        let Some(NodeMessage::Ready(ready, _)) = handle.from_node.try_recv() else { panic!("ready comes first") };
         let port = ready.listen.first().expect("it listens somewhere").port();
         let addr = (Ipv4Addr::LOCALHOST, port).into();
         Node { handle, ready, addr, shown: Vec::new(), dir }

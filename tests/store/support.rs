@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use darknode::handle::Fetch;
 use darknode::id::{Address, MessageId, SessionId, StreamId, UserId};
 use darknode::node::store::{Event, Job, Me, Options, Store};
 use darknode::proto::event::{Query, StatusOf};
@@ -130,10 +131,10 @@ impl Running {
     }
 
     pub fn unprinted(&self, after: u64, limit: u32) -> Vec<MessageRow> {
-        self.send(Job::Unprinted { after, limit });
+        self.send(Job::Rows(Fetch { reader: 0, after, limit, typed: false }));
         loop {
-            if let Event::Unprinted { rows } = self.event() {
-                return rows;
+            if let Event::Rows { rows, .. } = self.event() {
+                return rows.into_iter().map(|(row, _)| row).collect();
             }
         }
     }

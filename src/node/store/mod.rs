@@ -33,9 +33,10 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
+use crate::handle::Fetch;
 use crate::id::{MessageId, SessionId, UserId};
 use crate::proto::event::Query;
-use crate::proto::notice::Notice;
+use crate::proto::notice::{Delivery, Notice};
 use crate::proto::persist::{Memory, MessageRow, Op, Ticket};
 use crate::proto::ranges::Numbers;
 use crate::time::{Moment, Now};
@@ -68,14 +69,8 @@ pub enum Job {
         /// The newest arrival printed.
         arrival: u64,
     },
-    /// Asks for texts by others that arrived after `after`, at most `limit`, in order. Answered by
-    /// [`Event::Unprinted`].
-    Unprinted {
-        /// Only newer arrivals are returned.
-        after: u64,
-        /// The most rows to return.
-        limit: u32,
-    },
+    /// Asks for texts in the order of arrival. Answered by [`Event::Rows`].
+    Rows(Fetch),
     /// The node's current moment, from which it continues after a restart.
     Alive(Now),
     /// Commits what is queued and ends the thread.
@@ -129,10 +124,12 @@ pub enum Event {
         /// The message, and the unread numbers up to it; `None` if the conversation has no such message.
         through: Option<(MessageId, Numbers)>,
     },
-    /// The answer to [`Job::Unprinted`].
-    Unprinted {
-        /// The messages, in order of arrival.
-        rows: Vec<MessageRow>,
+    /// The answer to [`Job::Rows`].
+    Rows {
+        /// Who asked for them.
+        reader: u64,
+        /// The messages, in the order of arrival, and how far those have come that were typed here.
+        rows: Vec<(MessageRow, Option<Delivery>)>,
     },
 }
 

@@ -1,4 +1,4 @@
-//! Queries about history: conversations, delivery status, unprinted messages. Only texts are returned; messages of
+//! Queries about history: conversations, delivery status, messages in the order of arrival. Only texts are returned; messages of
 //! other kinds are never shown.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use super::columns::{id, ranges};
 use super::load::{MESSAGE, message};
 use super::row_ids::find_key;
 use super::{Me, int};
-use crate::id::{SessionId, StreamId, UserId};
+use crate::handle::Fetch;
+use crate::id::{MessageId, SessionId, StreamId, UserId};
 use crate::proto::event::{Query, StatusOf};
 use crate::proto::notice::{Delivery, HeldBy, Holder, Labelled, MessageView, Notice, StatusView};
 use crate::proto::persist::MessageRow;
@@ -34,11 +35,29 @@ pub fn answer(conn: &Connection, me: &Me, query: &Query) -> Result<Notice> {
     }
 }
 
-/// Texts that were not typed here and arrived after `after`, in order of arrival.
-pub fn unprinted(conn: &Connection, me: &Me, after: u64, limit: u32) -> Result<Vec<MessageRow>> {
-    let mine = find_key(conn, &me.session.0)?.unwrap_or(0);
+/// Texts in the order of arrival, and how far those have come that were typed here.
+pub fn rows(conn: &Connection, me: &Me, fetch: &Fetch) -> Result<Vec<(MessageRow, Option<Delivery>)>> {
+    let excluded = if fetch.typed { 0 } else { find_key(conn, &me.session.0)?.unwrap_or(0) };
     let sql = format!("{MESSAGE} WHERE m.arrival > ?1 AND m.kind = 1 AND s.author <> ?2 ORDER BY m.arrival LIMIT ?3");
-    messages(conn, &sql, params![int(after), mine, limit])
+    let found = messages(conn, &sql, params![int(fetch.after), excluded, fetch.limit])?;
+    let mut held = (Held::by(conn, "delivered"), Held::by(conn, "carried"));
+    let with_delivery = |row: MessageRow| {
+        let is_typed = row.id.stream.author == me.session;
+        let delivery = is_typed.then(|| progress(&mut held, &row.id)).transpose()?;
+        Ok((row, delivery))
+    };
+    found.into_iter().map(with_delivery).collect()
+}
+
+/// How far a message has come towards the session of the addressee that is nearest to having it.
+fn progress((delivered, carried): &mut (Held<'_>, Held<'_>), message: &MessageId) -> Result<Delivery> {
+    if !delivered.holders(&message.stream, message.n)?.is_empty() {
+        Ok(Delivery::Delivered)
+    } else if !carried.holders(&message.stream, message.n)?.is_empty() {
+        Ok(Delivery::Carried)
+    } else {
+        Ok(Delivery::Queued)
+    }
 }
 
 fn history(

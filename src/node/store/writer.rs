@@ -20,6 +20,7 @@ use super::file::{StoreFile, is_damage, why};
 use super::progress::Progress;
 use super::row_ids::RowIds;
 use super::{Event, Job, Me, Options, conversations, lines, query, schema};
+use crate::handle::Fetch;
 use crate::id::{MessageDigest, StreamId, UserId};
 use crate::proto::event::Query;
 use crate::proto::notice::{ErrorCode, Notice};
@@ -70,7 +71,7 @@ enum Pause {
 
 enum Question {
     Query { line: Option<u64>, query: Query },
-    Unprinted { after: u64, limit: u32 },
+    Rows(Fetch),
 }
 
 impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
@@ -118,7 +119,7 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
             Job::Printed { arrival } => self.progress.printed(arrival, (self.clock)()),
             Job::Alive(now) => self.progress.alive(now, (self.clock)()),
             Job::Query { line, query } => return Some(Pause::Ask(Question::Query { line, query })),
-            Job::Unprinted { after, limit } => return Some(Pause::Ask(Question::Unprinted { after, limit })),
+            Job::Rows(fetch) => return Some(Pause::Ask(Question::Rows(fetch))),
             Job::Stop => return Some(Pause::End),
         }
         None
@@ -234,9 +235,9 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
                 let notice = notice.unwrap_or_else(|error| self.unanswered(&error));
                 Event::Answer { line: *line, notice }
             }
-            Question::Unprinted { after, limit } => {
-                let rows = self.ask(|conn, me| query::unprinted(conn, me, *after, *limit));
-                Event::Unprinted { rows: rows.unwrap_or_default() }
+            Question::Rows(fetch) => {
+                let rows = self.ask(|conn, me| query::rows(conn, me, fetch));
+                Event::Rows { reader: fetch.reader, rows: rows.unwrap_or_default() }
             }
         };
         (self.events)(event);

@@ -59,6 +59,7 @@ fn error_codes() -> Vec<ErrorCode> {
         CodeWrong,
         CodeExpired,
         NoUserKey,
+        BadRequest,
         Internal,
     })
 }
@@ -365,7 +366,7 @@ fn the_page_names_every_code_and_no_others() {
 #[test]
 fn codes_keep_their_spelling() {
     let errors = "unknown-macro unknown-user ambiguous-user bad-name bad-address bad-argument no-conversation text-too-long \
-        unreachable blocked disk too-many code-wrong code-expired no-user-key internal";
+        unreachable blocked disk too-many code-wrong code-expired no-user-key bad-request internal";
     let warnings =
         "name-clash cloned-key roster-fork unlisted no-key custody-refused disk multicast bootstrap left-out";
     assert_eq!(error_codes().into_iter().map(error_code).collect::<Vec<_>>().join(" "), errors);

@@ -30,6 +30,7 @@ pub fn session_change(state: SessionChange) -> &'static str {
     }
 }
 
+/// The name of a state of delivery.
 pub fn delivery(state: Delivery) -> &'static str {
     match state {
         Delivery::Queued => "queued",
@@ -82,6 +83,7 @@ pub fn error_code(code: ErrorCode) -> &'static str {
         ErrorCode::TooMany => "too-many",
         ErrorCode::CodeWrong => "code-wrong",
         ErrorCode::CodeExpired => "code-expired",
+        ErrorCode::BadRequest => "bad-request",
         ErrorCode::NoUserKey => "no-user-key",
         ErrorCode::Internal => "internal",
     }

@@ -1,4 +1,4 @@
-//! Which messages go to the user interface, so that each is printed once.
+//! Which messages go to the interface of the process, so that each is printed once.
 //!
 //! The store keeps a print position: everything up to it was printed. At the start, the messages after it are
 //! fetched and shown first. Live messages that arrive meanwhile are not kept: they are in the store, and the next
@@ -36,7 +36,7 @@ enum Source {
     Asked,
 }
 
-/// A request to the store: [`Job::Unprinted`](super::store::Job::Unprinted).
+/// A request to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetch {
     pub after: u64,

@@ -1,0 +1,72 @@
+//! Where the socket is.
+//!
+//! It is `api.sock` in the data directory, unless the path is longer than the system takes. Then it is in the directory for
+//! sockets of the person, or in one below `/tmp` that belongs to them. The file `api` in the data directory names it.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// The file that names the socket.
+const NAMED: &str = "api";
+/// The socket.
+const SOCKET: &str = "api.sock";
+/// Bytes of a path of a socket that every system takes: 104 on macOS with the last zero, 108 on Linux.
+const MAX_PATH: usize = 100;
+
+/// The user of the system whom a data directory belongs to.
+pub fn owner(dir: &Path) -> io::Result<u32> {
+    Ok(fs::metadata(dir)?.uid())
+}
+
+/// The place of the socket of a data directory. Creates the directory of the socket if it is another one.
+pub fn choose(dir: &Path) -> io::Result<PathBuf> {
+    let dir = dir.canonicalize()?;
+    let inside = dir.join(SOCKET);
+    if inside.as_os_str().len() <= MAX_PATH {
+        return Ok(inside);
+    }
+    let hash = Sha256::digest(dir.as_os_str().as_encoded_bytes());
+    let name = format!("{}.sock", data_encoding::HEXLOWER.encode(&hash[..8]));
+    let elsewhere = private_dir(owner(&dir)?)?.join(name);
+    if elsewhere.as_os_str().len() > MAX_PATH {
+        return Err(io::Error::other("the path of the data directory is too long for a socket"));
+    }
+    Ok(elsewhere)
+}
+
+/// A directory for sockets that nobody else can use.
+fn private_dir(owner: u32) -> io::Result<PathBuf> {
+    let of_system = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("darknode"));
+    let dir = of_system.unwrap_or_else(|| PathBuf::from(format!("/tmp/darknode-{owner}")));
+    match DirBuilder::new().mode(0o700).create(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(&dir)?;
+    if !found.is_dir() || found.uid() != owner || found.permissions().mode() & 0o077 != 0 {
+        let message = format!("{} is not a directory that only this user can enter", dir.display());
+        return Err(io::Error::other(message));
+    }
+    Ok(dir)
+}
+
+/// Notes in the data directory where the socket is.
+pub fn note(dir: &Path, socket: &Path) -> io::Result<()> {
+    fs::write(dir.join(NAMED), socket.as_os_str().as_encoded_bytes())
+}
+
+/// The socket of a data directory, as its node has noted it.
+pub fn find(dir: &Path) -> io::Result<PathBuf> {
+    fs::read_to_string(dir.join(NAMED)).map(PathBuf::from)
+}
+
+/// Removes socket and note.
+pub fn remove(dir: &Path, socket: &Path) {
+    // They may be gone already.
+    let _ = fs::remove_file(dir.join(NAMED));
+    let _ = fs::remove_file(socket);
+}

@@ -1,0 +1,176 @@
+//! Requests of the local API: one JSON object a line, `{"line":N,"do":NAME, …}`. Unknown keys are ignored, as readers of
+//! events ignore them. What is also a macro is put together as the line that a person would type, so that both mean the same.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::filter::Filter;
+use crate::hub::cursor::Cursor;
+use crate::hub::feed::Since;
+use crate::identity::place::Place;
+use crate::proto::event::Command;
+use crate::ui::macros::{self, InputError, Typed};
+
+/// The longest request in bytes, without its line ending.
+pub const MAX_REQUEST: usize = 128 * 1024;
+/// Names in a filter. More than there are events.
+const MAX_NAMES: usize = 64;
+/// The highest number of a line: the upper bits of 64 are the hub's.
+const MAX_LINE: u64 = 1 << 39;
+
+/// A request, and the client's number for it, which the answer repeats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The number.
+    pub line: Option<u64>,
+    /// What is requested.
+    pub what: Do,
+}
+
+/// What a client requests.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Do {
+    /// Send a text to a user, who is found as `\chat` finds them.
+    Say {
+        /// The user, as typed.
+        to: String,
+        /// The text. It is never a macro.
+        text: String,
+    },
+    /// What a person types, with a conversation of its own.
+    Typed(Result<Option<Typed>, InputError>),
+    /// Give events.
+    Subscribe(Since, Filter),
+    /// A macro.
+    Command(Command),
+    /// `\ping` of a place.
+    Ping(Place),
+    /// `\help`.
+    Help,
+    /// Stop the node.
+    Stop,
+}
+
+/// Why a line is not a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRequest {
+    /// The number of the request, if it could be read.
+    pub line: Option<u64>,
+    /// What is wrong and what to do, in one line.
+    pub message: String,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    line: Option<u64>,
+    #[serde(rename = "do")]
+    what: Option<String>,
+    #[serde(flatten)]
+    keys: Map<String, Value>,
+}
+
+/// Parses a line, without its line ending.
+///
+/// # Errors
+/// A line that is not a request. A request whose macro is wrong is one: [`Do::Typed`] holds what is wrong with it.
+pub fn parse(line: &[u8]) -> Result<Request, BadRequest> {
+    let bad = |line: Option<u64>, message: String| BadRequest { line, message };
+    let raw: Raw = serde_json::from_slice(line)
+        .map_err(|error| bad(None, format!("a request is one JSON object a line, with \"do\": {error}")))?;
+    let number = raw.line;
+    if number.is_some_and(|line| line >= MAX_LINE) {
+        return Err(bad(None, format!("\"line\" is a number below {MAX_LINE}")));
+    }
+    let Some(what) = raw.what else { return Err(bad(number, "\"do\" is missing".to_owned())) };
+    let what = understand(&what, &Keys(raw.keys)).map_err(|message| bad(number, message))?;
+    Ok(Request { line: number, what })
+}
+
+fn understand(what: &str, keys: &Keys) -> Result<Do, String> {
+    match what {
+        "say" => Ok(Do::Say { to: keys.text("to")?, text: keys.text("text")? }),
+        "typed" => Ok(Do::Typed(macros::parse(&keys.text("text")?))),
+        "subscribe" => Ok(Do::Subscribe(since(keys)?, filter(keys)?)),
+        "stop" | "quit" | "exit" => Ok(Do::Stop),
+        name => of_macro(name, keys),
+    }
+}
+
+/// A macro by its name. Its arguments are keys.
+fn of_macro(name: &str, keys: &Keys) -> Result<Do, String> {
+    if !macros::MACROS.iter().any(|entry| entry.name == name) {
+        return Err("unknown \"do\"; see docs/api.md, or request \"help\" for the macros".to_owned());
+    }
+    let arguments = match name {
+        "ping" => keys.joined(&["host", "port"])?,
+        "link" => keys.joined(&["code"])?,
+        "unlink" => keys.joined(&["label"])?,
+        "cancel" => keys.joined(&["message"])?,
+        "prune" => keys.joined(&["n"])?,
+        "requests" => requests(keys)?,
+        "history" => format!("\"{}\" {}", keys.text("user")?, keys.joined(&["n"])?),
+        _ => keys.joined(&["user"])?,
+    };
+    match macros::parse(&format!("\\{name} {arguments}")) {
+        Ok(Some(Typed::Command(command))) => Ok(Do::Command(command)),
+        Ok(Some(Typed::Ping(place))) => Ok(Do::Ping(place)),
+        Ok(Some(Typed::Help)) => Ok(Do::Help),
+        wrong => Ok(Do::Typed(wrong)),
+    }
+}
+
+/// `{"accept":USER}`, `{"dismiss":USER}` or nothing.
+fn requests(keys: &Keys) -> Result<String, String> {
+    for verb in ["accept", "dismiss"] {
+        if keys.0.contains_key(verb) {
+            return Ok(format!("{verb} {}", keys.text(verb)?));
+        }
+    }
+    Ok(String::new())
+}
+
+fn since(keys: &Keys) -> Result<Since, String> {
+    match keys.0.get("since").map(|since| since.as_str()) {
+        None | Some(Some("now")) => Ok(Since::Now),
+        Some(Some("start")) => Ok(Since::Start),
+        Some(Some(cursor)) => cursor.parse::<Cursor>().map(Since::Cursor).map_err(|error| error.to_string()),
+        Some(None) => Err("\"since\" is a cursor, \"now\" or \"start\"".to_owned()),
+    }
+}
+
+fn filter(keys: &Keys) -> Result<Filter, String> {
+    Ok(Filter { events: keys.names("events")?, with: keys.names("with")? })
+}
+
+struct Keys(Map<String, Value>);
+
+impl Keys {
+    fn text(&self, key: &str) -> Result<String, String> {
+        match self.0.get(key) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(_) => Err(format!("\"{key}\" is a string")),
+            None => Err(format!("\"{key}\" is missing")),
+        }
+    }
+
+    /// Strings and numbers, as they would be typed one after the other. Missing ones are left out.
+    fn joined(&self, keys: &[&str]) -> Result<String, String> {
+        let mut typed = Vec::new();
+        for key in keys {
+            match self.0.get(*key) {
+                None | Some(Value::Null) => {}
+                Some(Value::String(text)) => typed.push(text.clone()),
+                Some(Value::Number(number)) => typed.push(number.to_string()),
+                Some(_) => return Err(format!("\"{key}\" is a string or a number")),
+            }
+        }
+        Ok(typed.join(" "))
+    }
+
+    fn names(&self, key: &str) -> Result<Vec<String>, String> {
+        let wrong = || format!("\"{key}\" is a list of at most {MAX_NAMES} strings");
+        let Some(value) = self.0.get(key) else { return Ok(Vec::new()) };
+        let names = value.as_array().filter(|names| names.len() <= MAX_NAMES).ok_or_else(wrong)?;
+        names.iter().map(|name| name.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+    }
+}

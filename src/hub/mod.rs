@@ -1,0 +1,145 @@
+//! One node, several interfaces: the hub stands between them.
+//!
+//! It owns the node's [`Handle`], reads everything at once and waits for no interface. The interface of the process has a
+//! `Handle` of its own, whose queue is bounded by what it has printed ([`printer`]). Any other one is a [`Client`]: it has no
+//! queue of events, but a position in a bounded [`log`] of the newest, and reads from there at its own pace. A client that
+//! falls behind the log continues with the messages in the store ([`feed`]). So one that reads nothing delays nobody and
+//! costs no memory.
+//!
+//! Answers go to whoever asked. The node repeats the number of the line in every answer; the hub writes the asker into its
+//! upper bits ([`tag`]). A line that is typed at one interface is an event for the others: a `queued` that answers no line.
+
+pub mod cursor;
+pub mod feed;
+pub mod log;
+mod printer;
+mod switch;
+mod tag;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+
+use crate::handle::{Handle, REQUESTS, Ready, Row, Start, UiMessage, notices};
+use crate::proto::notice::Notice;
+use log::Log;
+use switch::Switch;
+
+/// Clients beside the interface of the process: more than one person opens, and few enough for the memory of a Pi.
+pub const MAX_CLIENTS: usize = 32;
+
+/// Runs a hub as a task, which ends with the node. Returns the end for the interface of the process, and that for clients.
+pub fn start(node: Handle) -> (Handle, Clients) {
+    let (to_hub, from_primary) = mpsc::channel(REQUESTS);
+    let (to_primary, from_node) = notices::channel();
+    let (requests, from_clients) = mpsc::channel(REQUESTS);
+    let shared = Arc::new(Shared::default());
+    let switch = Switch::new(node, to_primary, shared.clone());
+    tokio::spawn(switch.run(from_primary, from_clients));
+    (Handle { to_node: to_hub, from_node }, Clients { shared, requests })
+}
+
+/// Where clients are attached.
+#[derive(Debug)]
+pub struct Clients {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<FromClient>,
+}
+
+impl Clients {
+    /// A new client; `None` if there are [`MAX_CLIENTS`].
+    pub fn attach(&self) -> Option<Client> {
+        let (answers_to, answers) = mpsc::unbounded_channel();
+        let id = self.shared.seats().take(answers_to)?;
+        let news = self.shared.head.subscribe();
+        Some(Client { id, requests: self.requests.clone(), answers, news, shared: self.shared.clone() })
+    }
+}
+
+/// One client. Dropping it detaches it.
+#[derive(Debug)]
+pub struct Client {
+    id: u32,
+    requests: mpsc::Sender<FromClient>,
+    answers: mpsc::UnboundedReceiver<Answer>,
+    news: watch::Receiver<u64>,
+    shared: Arc<Shared>,
+}
+
+/// What a client gets besides events.
+#[derive(Debug)]
+pub enum Answer {
+    /// The answer to its request of this number.
+    Notice {
+        /// The number of the request.
+        line: u64,
+        /// The answer.
+        notice: Box<Notice>,
+    },
+    /// Messages that it has fetched.
+    Rows(Vec<Row>),
+}
+
+/// A message of a client for the node.
+#[derive(Debug)]
+struct FromClient {
+    client: u32,
+    message: UiMessage,
+}
+
+impl Client {
+    /// Passes a message on to the node, with the client's own line numbers, which have 40 bits. Returns whether the node
+    /// still runs.
+    pub async fn send(&self, message: UiMessage) -> bool {
+        self.requests.send(FromClient { client: self.id, message }).await.is_ok()
+    }
+
+    /// Waits for an answer, or until the log has grown since the last time (`None`). Cancelling it loses nothing.
+    pub async fn next(&mut self) -> Option<Answer> {
+        tokio::select! {
+            Some(answer) = self.answers.recv() => Some(answer),
+            Ok(()) = self.news.changed() => None,
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Reads the log.
+    pub fn with_log<T>(&self, read: impl FnOnce(&Log) -> T) -> T {
+        read(&self.shared.log())
+    }
+
+    /// Its number, which is not that of another client that is attached.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// What the node has said of itself, once it accepts connections.
+    pub fn started(&self) -> Option<(Arc<Ready>, Start)> {
+        self.shared.log().started()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.shared.seats().leave(self.id);
+    }
+}
+
+/// What the hub and its clients share. The locks are held for moments, never across a wait.
+#[derive(Debug, Default)]
+struct Shared {
+    log: Mutex<Log>,
+    seats: Mutex<switch::Seats>,
+    /// The number of the newest event.
+    head: watch::Sender<u64>,
+}
+
+impl Shared {
+    fn log(&self) -> std::sync::MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seats(&self) -> std::sync::MutexGuard<'_, switch::Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
