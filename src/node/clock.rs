@@ -55,6 +55,11 @@ impl SuspendWatch {
     }
 }
 
+/// Whether a wall clock shows a time at which this program existed.
+pub fn is_believable(wall: Wall) -> bool {
+    wall >= BELIEVABLE
+}
+
 /// Random bytes from the operating system.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -63,7 +68,7 @@ pub fn random<const N: usize>() -> [u8; N] {
 }
 
 fn switched_off(saved: Wall, now: Wall) -> Duration {
-    if saved < BELIEVABLE || now < saved {
+    if !is_believable(saved) || now < saved {
         return Duration::ZERO;
     }
     let off = Duration::from_millis((now.0 - saved.0) as u64);

@@ -18,6 +18,7 @@
 
 mod announcement;
 mod budget;
+mod heard;
 mod links;
 mod listener;
 mod memberships;
@@ -47,6 +48,7 @@ use crate::proto::event::Input;
 use crate::proto::notice::{Notice, WarningCode};
 use announcement::Announcement;
 use budget::TokenBucket;
+pub use heard::Heard;
 use links::{Changes, Index, Links};
 use listener::{Listener, Query};
 use responder::Responder;
@@ -97,6 +99,8 @@ pub(super) struct Lan {
     pub mdns_port: u16,
     /// The current interfaces, from [`super::interfaces::watch`].
     pub interfaces: watch::Receiver<Vec<Interface>>,
+    /// Where to record what is heard.
+    pub heard: Arc<Heard>,
     /// Receives warnings.
     pub ui: NoticeSender,
 }
@@ -150,6 +154,7 @@ struct Driver {
     /// Inputs for the core.
     pending: VecDeque<Input>,
     interfaces: watch::Receiver<Vec<Interface>>,
+    heard: Arc<Heard>,
     ui: NoticeSender,
     warned_of_left_out: bool,
     counters: Arc<Counters>,
@@ -170,6 +175,7 @@ impl Driver {
             next_round: now + round(ROUND, 0),
             pending: VecDeque::new(),
             interfaces: lan.interfaces,
+            heard: lan.heard,
             ui: lan.ui,
             warned_of_left_out: false,
             counters,
@@ -233,6 +239,7 @@ impl Driver {
         let Changes { changed, left_out } = self.links.update(&self.interfaces.borrow_and_update());
         self.warn_of_left_out(&left_out);
         self.schedules.retain(|index, _| self.links.get(*index).is_some());
+        self.heard.retain(&self.links.iter().filter(|(_, link)| !link.loopback).map(|(index, _)| index).collect());
         for index in changed {
             self.schedules.entry(index).or_default().burst = Some((now + response_delay(), 0));
         }
@@ -341,6 +348,7 @@ impl Driver {
         }
         if !link.loopback {
             self.listener.multicast_check.sent(now);
+            self.heard.sent(index, now);
         }
     }
 
@@ -352,6 +360,9 @@ impl Driver {
         } else if let Some(responder) = &mut self.responder {
             responder.count(batch.weight);
         }
+        if !batch.others.is_empty() {
+            self.heard.heard_others(&batch.others, now);
+        }
         self.enqueue(batch.inputs);
         batch.queries.into_iter().for_each(|(from, query)| self.on_query(from, &query, now));
     }
@@ -360,6 +371,7 @@ impl Driver {
         let (links, is_own) = (self.links.of_sender(&from), self.links.is_own_address(from.ip()));
         if is_own && query.lists_us && self.any_real(&links) {
             self.listener.multicast_check.received();
+            links.iter().for_each(|index| self.heard.came_back(*index));
         }
         let ignored_by_responder = self.responder.is_none() || query.is_unusual || self.links.exceed_responder();
         if from.port() != self.mdns_port {

@@ -14,6 +14,7 @@ mod connections;
 mod counters;
 mod delivery;
 pub mod endpoint;
+mod examiner;
 pub mod home;
 mod interfaces;
 pub mod lan;

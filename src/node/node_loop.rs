@@ -25,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::clock::SuspendWatch;
 use super::connection::{self, Event, Shared, code};
 use super::connections::Connections;
+use super::examiner::Examiner;
 use super::interfaces;
 use super::places::{self, Unresolved};
 use super::store::{self, ConversationRow, Job};
@@ -34,6 +35,7 @@ use crate::id::{DialId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::proto::Core;
 use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
+use crate::proto::notice::examination::Examination;
 use crate::proto::notice::{ConversationView, Delivery, Drops, ErrorCode, MessageView, Notice, Profile};
 use crate::proto::persist::{MessageRow, Ticket};
 
@@ -85,38 +87,38 @@ pub struct Node {
     store: std::sync::mpsc::Sender<Job>,
     issued: Ticket,
     stored: Ticket,
-    disk_refuses: bool,
     ui: NoticeSender,
     connections: Connections,
     endpoint: Endpoint,
     shared: Arc<Shared>,
     dials: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
+    examiner: Examiner,
     stopping: bool,
 }
 
 impl Node {
     pub fn new(
         core: Core,
-        me: UserId,
         store: std::sync::mpsc::Sender<Job>,
         ui: NoticeSender,
         endpoint: Endpoint,
         shared: Arc<Shared>,
+        examiner: Examiner,
     ) -> Node {
         Node {
+            me: core.user(),
             core,
-            me,
             store,
             issued: Ticket::default(),
             stored: Ticket::default(),
-            disk_refuses: false,
             ui,
             connections: Connections::default(),
             endpoint,
             shared,
             dials: Arc::new(Semaphore::new(MAX_DIALS)),
             lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+            examiner,
             stopping: false,
         }
     }
@@ -168,7 +170,7 @@ impl Node {
     /// Whether too many ops wait for the disk. While the disk fails, the store answers at once, so there is no reason
     /// to hold anything back.
     fn store_is_behind(&self) -> bool {
-        !self.disk_refuses && self.issued.0.saturating_sub(self.stored.0) > BACKLOG
+        self.examiner.refuses.is_none() && self.issued.0.saturating_sub(self.stored.0) > BACKLOG
     }
 
     fn on_event(&mut self, event: Event) {
@@ -224,11 +226,11 @@ impl Node {
         match event {
             store::Event::Stored { through } => {
                 self.stored = through;
-                self.disk_refuses = false;
+                (self.examiner.committed, self.examiner.refuses) = (Some(self.shared.clock.now().moment), None);
                 self.handle(Input::Stored { through });
             }
             store::Event::Failed { refused, error } => {
-                self.disk_refuses = true;
+                self.examiner.refuses = Some(error.clone());
                 self.handle(Input::StoreFailed { refused, error });
             }
             store::Event::Answer { line, notice } => self.tell(line, notice),
@@ -323,8 +325,19 @@ impl Node {
                 let profile = Profile { drops: self.counts(), link_local: self.link_local(), ..*profile };
                 self.tell(line, Notice::Me(Box::new(profile)));
             }
+            Notice::Examination(examination) => self.complete(line, *examination),
             notice => self.tell(line, notice),
         }
+    }
+
+    /// Adds to an examination what the machine shows, in a thread that may wait for the disk.
+    fn complete(&self, line: Option<u64>, examination: Examination) {
+        let (examiner, ui) = (self.examiner.clone(), self.ui.clone());
+        tokio::task::spawn_blocking(move || {
+            let examination = Examination { host: Some(examiner.examine()), ..examination };
+            let notice = Notice::Examination(Box::new(examination));
+            ui.send(NodeMessage::Notice { line, notice }).ok();
+        });
     }
 
     /// The link-local addresses of this node.

@@ -13,9 +13,10 @@ use super::bootstrap;
 use super::clock::{Clock, random};
 use super::connection::Shared;
 use super::endpoint::{self, BindError};
+use super::examiner::Examiner;
 use super::home::{Home, HomeError, Identity};
 use super::interfaces;
-use super::lan::Lan;
+use super::lan::{Heard, Lan};
 use super::node_loop::{Background, EVENTS, Node, Receivers};
 use super::places;
 use super::store::{Me, Store, StoreError};
@@ -164,7 +165,6 @@ impl Parts {
             let notice = Notice::Warning { code: WarningCode::Disk, message, user: None };
             to_ui.send(NodeMessage::Notice { line: None, notice }).ok();
         }
-        let user = self.identity.user;
         let config = core_config(&self.config, self.identity, self.waits, boot_nonce);
         let mut core = Core::new(config, memory, clock.now());
         // The core must know its addresses before the first request.
@@ -181,13 +181,16 @@ impl Parts {
         for target in self.config.bootstrap {
             tasks.spawn(bootstrap::resolve(target, events.clone(), to_ui.clone()));
         }
-        let lan = self.config.lan.map(|mdns_port| {
+        let heard = self.config.lan.map(|_| Arc::<Heard>::default());
+        let lan = self.config.lan.zip(heard.clone()).map(|(mdns_port, heard)| {
             let (network, port, ui) = (self.config.network, local.port(), to_ui.clone());
-            let lan = Lan { boot, network, port, mdns_port, interfaces: seen, ui };
+            let lan = Lan { boot, network, port, mdns_port, interfaces: seen, heard, ui };
             let (leave, left) = oneshot::channel();
             (leave, tokio::spawn(lan.run(events, shared.counters.clone(), left)))
         });
-        let node = Node::new(core, user, store, to_ui, endpoint, shared);
+        let data_dir = (!self.waits).then_some(self.config.data_dir);
+        let examiner = Examiner { data_dir, port: local.port(), heard, clock, committed: None, refuses: None };
+        let node = Node::new(core, store, to_ui, endpoint, shared, examiner);
         Ok((node, Receivers { from_ui, from_tasks, from_store }, Background { tasks, lan, store_thread }))
     }
 }

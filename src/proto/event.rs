@@ -304,6 +304,15 @@ pub enum Command {
         /// How many to keep.
         keep: u32,
     },
+    /// Find out what is wrong with this node, or why a user is not reached.
+    Examine {
+        /// The user, as typed; `None` for this node only.
+        user: Option<String>,
+        /// Dial the addresses that are not connected anew.
+        probe: bool,
+        /// Show the result without names, addresses and ids.
+        redact: bool,
+    },
     /// Declare this session offline and stop.
     Quit,
 }

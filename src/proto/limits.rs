@@ -384,6 +384,21 @@ pub const BOOTSTRAP_WARNINGS: Duration = Duration::from_secs(300);
 /// Time after which an unanswered `\ping` fails.
 pub const PING_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Addresses of which the outcome of the last dial is remembered for `\doctor`; as many questions to neighbours, and
+/// addresses at which they see others. Together they take 100 KB.
+pub const MAX_TRIES: usize = 512;
+/// Of one session: as many as are dialled at once.
+pub const MAX_TRIES_PER_SESSION: usize = MAX_DIALS_PER_SESSION;
+/// Time for the dials of `\doctor`: the time-out of a dial of 4 s, and time to learn what is in the way.
+pub const EXAMINATION: Duration = Duration::from_secs(6);
+/// Time for a session that has answered such a dial to introduce itself.
+pub const EXAMINATION_SETTLE: Duration = Duration::from_millis(500);
+/// Examinations that wait for dials at once, each of at most a few dozen addresses.
+pub const MAX_EXAMINATIONS: usize = 16;
+/// Sessions of a user whose addresses are dialled for one examination: those of an honest user. Anybody who signs for a user
+/// may add more.
+pub const MAX_EXAMINED_SESSIONS: usize = 8;
+
 /// A connection that brought this many bad records is closed.
 pub const MAX_STRIKES: u32 = 3;
 /// How far a restored backup continues above the highest seq that it is shown under its own signature: two years of

@@ -26,6 +26,8 @@
 //!
 //! A new session of the user is linked by a code that is typed where the user key is (`linking`).
 //!
+//! What was tried to reach others is remembered (`tries`), so that `\doctor` can tell why somebody is not reached.
+//!
 //! Modules that hold state do not call each other. Each returns facts, and the handlers (`on_*`) pass these on.
 
 pub mod budget;
@@ -55,6 +57,7 @@ mod relays;
 mod search;
 mod sisters;
 mod timers;
+mod tries;
 
 use rand_core::Rng;
 
@@ -82,6 +85,7 @@ use relays::Relays;
 use search::Search;
 use sisters::Sisters;
 use sisters::ledger::Ledger;
+use tries::Tries;
 
 /// The state machine of one node.
 pub struct Core {
@@ -96,6 +100,7 @@ pub struct Core {
     sisters: Sisters,
     commands: Commands,
     linking: Linking,
+    tries: Tries,
     /// When [`Core::handle`] must be called next.
     deadline: Option<Moment>,
 }
@@ -120,6 +125,7 @@ impl Core {
             sisters: Sisters { ledger },
             commands: Commands::default(),
             linking: Linking::new(waiting),
+            tries: Tries::default(),
             deadline: Some(now.moment),
             people,
             cx,
@@ -193,6 +199,11 @@ impl Core {
     /// When [`Core::handle`] must be called next, at the latest; `None` after the core has stopped.
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.deadline
+    }
+
+    /// The local user.
+    pub fn user(&self) -> UserId {
+        self.cx.config.user
     }
 
     /// The name to show for a user: their name, or `name#abc123` if several users share it.

@@ -1,12 +1,15 @@
 //! What the core reports to the interfaces, as self-contained copies. `docs/json.md` describes each event as printed by
 //! `--json`. Text that came from other users is unescaped: callers must escape it before they print it.
 
+pub mod examination;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::id::{MessageId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::time::Wall;
+use examination::Examination;
 
 /// An event or an answer for the interfaces. Names to show (`user`, `to`, `with`, `holder`) can be typed back.
 #[derive(Debug, Clone, PartialEq)]
@@ -252,6 +255,8 @@ pub enum Notice {
         /// It answers a line.
         is_answer: bool,
     },
+    /// Answers `\doctor`.
+    Examination(Box<Examination>),
     /// Answers a command that only changes something.
     Done {
         /// What was done, for people.

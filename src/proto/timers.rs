@@ -20,6 +20,7 @@ impl Core {
         self.report_overdue_pings();
         self.report_unanswered_bootstrap();
         self.retry_due_lookups();
+        self.answer_examinations();
         self.search.interest.expire(now);
         self.relays.relayed_queries.expire(now);
         self.repeat_due_queries();
@@ -59,6 +60,7 @@ impl Core {
             self.sisters.ledger.next(),
             self.commands.lookups.next(),
             self.linking.next(),
+            self.tries.next(),
         ];
         deadlines.into_iter().flatten().min()
     }

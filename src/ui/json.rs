@@ -10,6 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::{Serialize, Serializer};
 
 use super::Event;
+use super::doctor::{self, Check, Report};
 use super::macros::MACROS;
 use crate::handle::Ready;
 use crate::id::{SessionId, UserId};
@@ -235,6 +236,12 @@ enum Body<'a> {
         with: &'a str,
         through: String,
     },
+    Doctor {
+        user: Option<String>,
+        checks: Vec<Finding>,
+        verdict: String,
+        action: String,
+    },
     Done {
         what: &'a str,
     },
@@ -356,6 +363,13 @@ struct MessageState<'a> {
 }
 
 #[derive(Serialize)]
+struct Finding {
+    name: &'static str,
+    state: &'static str,
+    text: String,
+}
+
+#[derive(Serialize)]
 struct Help {
     name: &'static str,
     r#use: &'static str,
@@ -449,12 +463,21 @@ impl<'a> Body<'a> {
                 Body::Conversations { conversations: conversations.iter().map(Conversation::from).collect() }
             }
             Notice::Read { with, through } => Body::Read { with, through: through.token() },
+            Notice::Examination(examination) => doctor::report(examination).into(),
             Notice::Done { what } => Body::Done { what },
             Notice::Warning { code, message, user } => {
                 Body::Warning { code: warning_code(*code), message, user: user.as_deref() }
             }
             Notice::Error { code, message } => Body::Error { code: error_code(*code), message },
         }
+    }
+}
+
+impl From<Report> for Body<'_> {
+    fn from(report: Report) -> Body<'static> {
+        let Report { user, checks, verdict, action } = report;
+        let finding = |Check { name, state, text }| Finding { name, state: state.as_str(), text };
+        Body::Doctor { user, checks: checks.into_iter().map(finding).collect(), verdict, action }
     }
 }
 

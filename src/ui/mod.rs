@@ -7,6 +7,7 @@
 //!
 //! Nothing here makes decisions about the network. The node is only known through its [`Handle`].
 
+pub mod doctor;
 pub mod exit;
 pub mod greeting;
 pub mod identity;

@@ -19,6 +19,7 @@ use std::io::{self, IsTerminal};
 use chrono::{DateTime, Local, TimeZone};
 use terminal_size::{Width, terminal_size_of};
 
+use super::doctor::{self, Report};
 use super::json::rfc3339;
 use super::macros::MACROS;
 use super::wrap::wrapped;
@@ -45,6 +46,8 @@ pub struct Style {
 const BELOW: usize = 4;
 /// Indentation of the rows of a line in a list, which is itself indented by [`BELOW`].
 const BELOW_ITEM: usize = 8;
+/// Indentation of the rows of a check: below its text.
+const BELOW_CHECK: usize = 23;
 
 impl Style {
     /// Uses colours if standard output is a terminal that supports them and `NO_COLOR` is not set.
@@ -138,6 +141,7 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::Requests { users, is_answer: true } => requests(style, users),
         // It was unlinked, which is said as such.
         Notice::Offline { which: Which { own: true, label: None }, .. } => String::new(),
+        Notice::Examination(examination) => report_text(style, &doctor::report(examination)),
         Notice::Code { code, token, expires_s } => code_text(style, code, token, *expires_s),
         Notice::Warning { message, .. } => style.problem(&format!("warning: {message}")),
         Notice::Error { message, .. } => style.problem(message),
@@ -256,6 +260,7 @@ fn sentence(notice: &Notice) -> String {
         | Notice::History { .. }
         | Notice::Conversations { .. }
         | Notice::Read { .. }
+        | Notice::Examination(_)
         | Notice::Warning { .. }
         | Notice::Error { .. } => String::new(),
     }
@@ -494,6 +499,19 @@ fn state(style: Style, held: &HeldBy, named: bool) -> String {
 fn minute(at: Wall, zone: &impl TimeZone<Offset: Display>) -> String {
     let local = DateTime::from_timestamp_millis(at.0).map(|utc| utc.with_timezone(zone));
     local.map_or_else(|| rfc3339(at), |local| local.format("%Y-%m-%d %H:%M").to_string())
+}
+
+/// What an examination has found: the checks, then the verdict and what to do.
+fn report_text(style: Style, report: &Report) -> String {
+    let title = match &report.user {
+        Some(user) => format!("examined this node and {}", quoted(user)),
+        None => "examined this node".to_owned(),
+    };
+    let row = |name: &str, state: &str, text: &str| {
+        style.rows(&format!("    {name:<10} {state:<7} {}", inline(text)), BELOW_CHECK)
+    };
+    let checks: String = report.checks.iter().map(|check| row(check.name, check.state.as_str(), &check.text)).collect();
+    style.event(&title) + &checks + &row("verdict", "", &report.verdict) + &row("to do", "", &report.action)
 }
 
 fn history(style: Style, with: &str, messages: &[MessageView]) -> String {

@@ -54,6 +54,7 @@ const IMPURE_WORDS: &[&str] = &[
 /// Files of the core that work on the state of a whole module or of several, beside `on_*.rs`. All others there hold state.
 const HANDLERS: &[&str] = &[
     "chat::receipts",
+    "commands::examined",
     "commands::snapshot",
     "mail::carry",
     "mail::near",

@@ -1,5 +1,6 @@
 //! The listener: reads mDNS packets within the budget, passes announcements to the table of sightings, and returns queries.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use tokio::time::Instant;
 
 use super::announcement::{Announcement, TTL};
 use super::budget::Budget;
-use super::links::Links;
+use super::links::{Index, Links};
 use super::multicast_check::MulticastCheck;
 use super::packet::{Data, Item, Malformed, Packet};
 use super::sightings::{Inputs, Sightings};
@@ -47,6 +48,8 @@ pub struct Batch {
     pub inputs: Inputs,
     /// Queries, with their source addresses.
     pub queries: Vec<(SocketAddr, Query)>,
+    /// The links on which packets of other machines were received.
+    pub others: BTreeSet<Index>,
     /// Whether a storm starts with this batch.
     pub storm: bool,
 }
@@ -88,11 +91,15 @@ impl Listener {
         links.read(BATCH, &mut self.buffer, |from, bytes| {
             batch.weight += storm::weight(bytes.len());
             batch.storm |= self.storm.count(from.ip(), bytes.len(), now);
-            if links.of_sender(&from).is_empty() {
+            let of_sender = links.of_sender(&from);
+            if of_sender.is_empty() {
                 self.counters.mdns_from_elsewhere.add();
             } else if !self.budget.admits(from.ip(), now) {
                 self.counters.mdns_beyond_budget.add();
             } else {
+                if !links.is_own_address(from.ip()) {
+                    batch.others.extend(of_sender);
+                }
                 admitted.push((from, bytes.to_vec()));
             }
         });

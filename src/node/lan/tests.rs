@@ -117,7 +117,7 @@ fn run(boot: u64, mdns_port: u16) -> Running {
     let (leave, left) = oneshot::channel();
     let counters = Arc::new(Counters::default());
     let (network, port, ui) = (NetworkKey::open(), 4000 + boot as u16, crate::handle::notices::channel().0);
-    let lan = Lan { boot: BootId(boot), network, port, mdns_port, interfaces, ui };
+    let lan = Lan { boot: BootId(boot), network, port, mdns_port, interfaces, heard: Arc::default(), ui };
     let task = tokio::spawn(lan.run(events, counters.clone(), left));
     Running { inputs, counters, leave, task, _interfaces: sender }
 }

@@ -21,6 +21,8 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const LOG: &str = "-wal";
 /// File name suffix of the rollback journal, used while a new file is created.
 const JOURNAL: &str = "-journal";
+/// File name suffix of a damaged file that was renamed, before its number.
+const ASIDE: &str = ".damaged-";
 /// Bytes of the log that are rewritten at a time.
 const CHUNK: usize = 256 * 1024;
 const USER_VERSION_AT: usize = 60;
@@ -136,7 +138,7 @@ impl StoreFile {
     /// Renames the file and its companions to the first unused `darknode.db.damaged-N`, and returns that path.
     pub fn set_aside(&self) -> Result<PathBuf, StoreError> {
         let aside = (1u32..)
-            .map(|n| with_suffix(&self.path, &format!(".damaged-{n}")))
+            .map(|n| with_suffix(&self.path, &format!("{ASIDE}{n}")))
             .find(|path| !path.exists())
             .expect("a directory holds fewer than 2^32 files");
         fs::rename(&self.path, &aside).map_err(|e| self.io(e))?;
@@ -148,6 +150,18 @@ impl StoreFile {
         }
         self.clear_suspect();
         Ok(aside)
+    }
+
+    /// The bytes of the file and its log.
+    pub fn size(&self) -> u64 {
+        let size = |path: PathBuf| fs::metadata(path).map_or(0, |meta| meta.len());
+        size(self.path.clone()) + size(with_suffix(&self.path, LOG))
+    }
+
+    /// The number of damaged files that were renamed.
+    pub fn aside(&self) -> usize {
+        let renamed = |n: &u32| with_suffix(&self.path, &format!("{ASIDE}{n}")).exists();
+        (1..).take_while(renamed).count()
     }
 
     /// Creates the flag file that makes the next start check everything. If that fails, the damage will be found

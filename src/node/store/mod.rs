@@ -356,6 +356,12 @@ impl Options {
     }
 }
 
+/// The bytes of the store in a data directory, and the number of damaged ones beside it.
+pub fn footprint(dir: &Path) -> (u64, usize) {
+    let file = StoreFile::of(dir);
+    (file.size(), file.aside())
+}
+
 /// A `u64` as SQLite stores it: the same 64 bits.
 fn int(number: u64) -> i64 {
     number.cast_signed()

@@ -62,6 +62,7 @@ impl Core {
                 Ok(())
             }
             Command::Prune { keep } => self.prune_sessions(line, keep),
+            Command::Examine { .. } => self.examine(line, command),
             Command::Quit => self.quit(),
         }
     }
@@ -329,7 +330,7 @@ impl Core {
         Ok(())
     }
 
-    fn refuse_self(&self, id: &UserId) -> Result<(), Failed> {
+    pub(super) fn refuse_self(&self, id: &UserId) -> Result<(), Failed> {
         if *id == self.cx.config.user {
             return Err((ErrorCode::BadArgument, "that is you".to_owned()));
         }

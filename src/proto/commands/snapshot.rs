@@ -47,7 +47,7 @@ impl Core {
     }
 
     /// The sessions of a user: those that are known, and those on the roster.
-    fn known_sessions(&self, user: &UserId) -> Vec<SessionId> {
+    pub(super) fn known_sessions(&self, user: &UserId) -> Vec<SessionId> {
         let mut all: Vec<SessionId> =
             self.people.sessions.of_user(user).chain(self.people.users.audience(user)).collect();
         all.sort();
@@ -100,7 +100,7 @@ impl Core {
         }
     }
 
-    fn via(&self, session: &SessionId) -> Via {
+    pub(super) fn via(&self, session: &SessionId) -> Via {
         if self.peers.connections.up(session).is_some() { Via::Direct } else { Via::Relayed }
     }
 

@@ -64,7 +64,9 @@ impl Core {
         if let Invitation::Token(token) = &invitation {
             let (session, addrs) = (token.session, token.addrs.clone());
             let dialled = addrs.into_iter().filter(|_| !self.peers.connections.has(&session)).collect::<Vec<_>>();
-            dialled.into_iter().for_each(|addr| self.dial(Dial { addr, purpose: Purpose::Link }, Some(session)));
+            for addr in dialled {
+                self.dial(Dial { addr, purpose: Purpose::Link }, Some(session));
+            }
         }
         self.peers.dials.link_met_stranger = false;
         self.linking.attempt = Some(Attempt::new(line, invitation, self.cx.now.moment));

@@ -145,6 +145,11 @@ impl Custody {
         Ok(self.choose_evictions(of_strangers.larger(in_all), Some((*depositor, size))))
     }
 
+    /// The number of envelopes that are kept for others.
+    pub fn kept_for_others(&self) -> usize {
+        self.all().items
+    }
+
     fn all(&self) -> Sum {
         Sum { bytes: self.members.bytes + self.strangers.bytes, items: self.members.items + self.strangers.items }
     }

@@ -38,6 +38,10 @@ pub struct Neighbour {
     pub exporter: [u8; 32],
     /// Its hello says that it waits to be linked.
     pub waits: bool,
+    /// The address of this node as its hello says.
+    pub observed: Option<SocketAddr>,
+    /// Milliseconds by which its newest declaration was ahead of the local wall clock when its hello arrived.
+    pub ahead_ms: i64,
     /// This node dialled.
     pub dialled: bool,
     /// When the connection was made.

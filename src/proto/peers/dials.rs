@@ -18,6 +18,8 @@ pub enum Purpose {
     Bootstrap,
     /// A member is expected there who would become a random neighbour.
     Random(SessionId),
+    /// `\doctor` wants to know what answers where this session may be.
+    Probe(SessionId),
     /// A session that waits to be linked, or was linked just now, is expected there.
     Link,
     /// `\ping`, with the number of its line and the user who must answer, if any.
@@ -47,7 +49,7 @@ impl Dials {
     /// Whether a dial may start: there are not too many, and none to the same address is outstanding. Dials that a
     /// person requested always start. Dials to announced addresses leave room for other dials and for each other.
     pub fn allows(&self, dial: &Dial, now: Moment) -> bool {
-        let asked_for = matches!(dial.purpose, Purpose::Ping { .. } | Purpose::Link);
+        let asked_for = matches!(dial.purpose, Purpose::Ping { .. } | Purpose::Link | Purpose::Probe(_));
         let refused =
             || self.is_on_its_way(dial, now) || self.open.len() >= MAX_DIALS || self.exceeds_sighting_quota(dial);
         asked_for || !refused()

@@ -121,6 +121,11 @@ impl Joining {
         obstacles.find(|obstacle| matches!(obstacle, Obstacle::TooLarge | Obstacle::Forbidden))
     }
 
+    /// Every place with its addresses and what happened at the last attempt.
+    pub fn places(&self) -> impl Iterator<Item = (&str, &[SocketAddr], Obstacle)> {
+        self.places.iter().map(|(name, place)| (name.as_str(), &place.addrs[..], place.obstacle))
+    }
+
     fn of<'a>(&'a mut self, addr: &SocketAddr) -> impl Iterator<Item = &'a mut Place> {
         let addr = *addr;
         self.places.values_mut().filter(move |place| place.addrs.contains(&addr))

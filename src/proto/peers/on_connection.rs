@@ -10,6 +10,7 @@ use crate::proto::drops::DropReason;
 use crate::proto::event::{CloseReason, Connected, Output};
 use crate::proto::limits::{AWAY, HELLO_GRACE, LOST_GRACE, REFUSED_PAUSE, SETTLED};
 use crate::proto::notice::WarningCode;
+use crate::proto::notice::examination::Outcome;
 use crate::proto::peer::Peer;
 use crate::proto::peers::connections::{Chosen, Neighbour, Remaining, Verdict};
 use crate::proto::peers::dials::{Dial, Purpose};
@@ -50,6 +51,11 @@ impl Core {
             self.peers.bootstrap.found(addr, self.cx.now.moment);
             self.peers.joining.hindered(addr, Obstacle::Closed);
         }
+        match &dial {
+            Some(dial) => self.record_try(dial, answered_as(dial, &new.session)),
+            None if self.is_own_ip(&new.addr.ip()) => {}
+            None => self.tries.record_accepted(new.addr, self.cx.now.moment),
+        }
         let reached = dial.as_ref().map_or(new.addr, |dial| dial.addr);
         self.peers.nearby.record_met(&(new.boot, reached), new.session);
         let neighbour = Neighbour {
@@ -58,6 +64,8 @@ impl Core {
             addr: new.addr,
             exporter: new.exporter,
             waits: false,
+            observed: None,
+            ahead_ms: 0,
             dialled: new.dial.is_some(),
             since: self.cx.now.moment,
             user: None,
@@ -131,6 +139,10 @@ impl Core {
         }
         self.people.save_session(&mut self.cx, &session);
         let waits = self.people.users.is_nobody(&user) && hello.features.unwrap_or_default() & features::WAITS != 0;
+        let ahead_ms = declaration.seq.cast_signed().saturating_sub(self.cx.now.wall.0);
+        if let Some(neighbour) = self.peers.connections.get_mut(&conn) {
+            (neighbour.observed, neighbour.ahead_ms) = (Some(hello.observed.0), ahead_ms);
+        }
         let replaced = self.peers.connections.set_up(conn, user, waits);
         self.check_known_seq(conn, hello.known_seq);
         self.name_declared(&session, None);
@@ -396,6 +408,14 @@ impl Core {
             self.repeat_query(&user);
         }
         self.forget_if_unneeded(&user);
+    }
+}
+
+/// What the answer of a session to a dial means.
+fn answered_as(dial: &Dial, session: &SessionId) -> Outcome {
+    match dial.purpose {
+        Purpose::Probe(expected) if expected != *session => Outcome::Other,
+        _ => Outcome::Answered,
     }
 }
 

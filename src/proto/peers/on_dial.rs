@@ -1,11 +1,12 @@
 //! Dials and their outcomes: what may be dialled, and what a failure means.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::id::{ConnId, DialId, SessionId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::{CloseReason, DialFailure, Output};
+use crate::proto::notice::examination::Outcome;
 use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
@@ -14,19 +15,20 @@ use crate::proto::persist::Provenance;
 use crate::wire::control::{Control, RequestPing};
 
 impl Core {
-    /// Dials an address, unless it is this node's own or a limit is reached.
-    pub(in crate::proto) fn dial(&mut self, dial: Dial, expect: Option<SessionId>) {
+    /// Dials an address, unless it is this node's own or a limit is reached. Returns whether it is dialled.
+    pub(in crate::proto) fn dial(&mut self, dial: Dial, expect: Option<SessionId>) -> bool {
         let addr = dial.addr;
         // A dial that does not start must not use up the budget.
         if self.people.myself.addrs.contains(&addr) || !self.peers.dials.allows(&dial, self.cx.now.moment) {
-            return;
+            return false;
         }
         if !self.is_proven(&dial) && !self.peers.unproven.draw(addr.ip(), self.cx.now.moment) {
-            return self.cx.dropped(DropReason::DialOverBudget);
+            self.cx.dropped(DropReason::DialOverBudget);
+            return false;
         }
-        if let Some(id) = self.peers.dials.start(dial, self.cx.now.moment) {
-            self.cx.out.after_own(Output::Dial { dial: id, addr, expect });
-        }
+        let started = self.peers.dials.start(dial, self.cx.now.moment);
+        started.iter().for_each(|id| self.cx.out.after_own(Output::Dial { dial: *id, addr, expect }));
+        started.is_some()
     }
 
     /// Whether an address is proven: a key has answered there before, the local link shows the session there, it is
@@ -35,19 +37,26 @@ impl Core {
     fn is_proven(&self, dial: &Dial) -> bool {
         let ip = dial.addr.ip();
         match &dial.purpose {
-            Purpose::Ping { .. } | Purpose::Bootstrap | Purpose::Link | Purpose::Sighting(_) => true,
+            Purpose::Ping { .. } | Purpose::Bootstrap | Purpose::Link | Purpose::Probe(_) | Purpose::Sighting(_) => {
+                true
+            }
             Purpose::Seek(session) | Purpose::Random(session) => {
-                ip.is_loopback()
-                    || self.people.myself.addrs.iter().any(|own| own.ip() == ip)
+                self.is_own_ip(&ip)
                     || self.people.sessions.get(session).is_some_and(|known| known.has_answered_at(&dial.addr))
                     || self.peers.nearby.addresses(session).contains(&dial.addr)
             }
         }
     }
 
+    /// Whether an address belongs to this machine.
+    pub(in crate::proto) fn is_own_ip(&self, ip: &IpAddr) -> bool {
+        ip.is_loopback() || self.people.myself.addrs.iter().any(|own| own.ip() == *ip)
+    }
+
     /// Handles a dial that led to no connection.
     pub(in crate::proto) fn on_dial_failed(&mut self, dial: DialId, failure: DialFailure) {
         let Some(dial) = self.peers.dials.finish(&dial) else { return };
+        self.record_try(&dial, outcome_of(&failure));
         if let DialFailure::Met(met) = failure
             && let Some(user) = self.people.sessions.get(&met).map(|session| session.user)
         {
@@ -69,7 +78,23 @@ impl Core {
             }
             Purpose::Bootstrap => self.peers.joining.hindered(&dial.addr, obstacle_of(&failure)),
             Purpose::Link => self.peers.dials.link_met_stranger |= failure == DialFailure::Stranger,
-            Purpose::Seek(_) | Purpose::Random(_) => {}
+            Purpose::Seek(_) | Purpose::Random(_) | Purpose::Probe(_) => {}
+        }
+    }
+
+    /// Remembers how a dial ended for which a session or a bootstrap node was expected.
+    pub(in crate::proto) fn record_try(&mut self, dial: &Dial, outcome: Outcome) {
+        let session = match dial.purpose {
+            Purpose::Seek(session) | Purpose::Random(session) | Purpose::Probe(session) => Some(session),
+            Purpose::Sighting(boot) => match self.peers.nearby.session_at(&(boot, dial.addr)) {
+                Some(session) => Some(session),
+                None => return,
+            },
+            Purpose::Bootstrap => None,
+            Purpose::Ping { .. } | Purpose::Link => return,
+        };
+        if self.tries.record_dial((session, dial.addr), outcome, self.cx.now.moment) {
+            self.cx.dropped(DropReason::TryForgotten);
         }
     }
 
@@ -95,6 +120,7 @@ impl Core {
 
     /// Handles a dial that has reached this node itself.
     pub(in crate::proto) fn on_dialled_myself(&mut self, dial: Dial) {
+        self.record_try(&dial, Outcome::Myself);
         match dial.purpose {
             Purpose::Ping { line, expected: None } => {
                 self.peers.dials.forget_pings(line);
@@ -208,6 +234,18 @@ fn why_not_reached(addr: &SocketAddr, failure: &DialFailure) -> String {
         DialFailure::Unreachable | DialFailure::Met(_) => {
             format!("nobody answers at {addr}; if a node runs there, UDP port {} may be blocked", addr.port())
         }
+    }
+}
+
+fn outcome_of(failure: &DialFailure) -> Outcome {
+    match failure {
+        DialFailure::Unreachable => Outcome::Silent,
+        DialFailure::TooLarge => Outcome::TooLarge,
+        DialFailure::Forbidden => Outcome::Forbidden,
+        DialFailure::NoRoute => Outcome::NoRoute,
+        DialFailure::Closed => Outcome::Closed,
+        DialFailure::Met(_) => Outcome::Other,
+        DialFailure::Stranger => Outcome::Stranger,
     }
 }
 

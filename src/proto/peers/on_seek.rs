@@ -1,6 +1,7 @@
 //! Seeking: wanted users who are not reachable are dialled and asked for, repeatedly.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand_core::Rng;
@@ -103,19 +104,23 @@ impl Core {
         sessions.into_iter().for_each(|session| self.dial_session(session));
     }
 
-    /// Dials the addresses of a session: announced ones, the one that was claimed last, and the most trusted.
+    /// Dials the addresses of a session.
     pub(in crate::proto) fn dial_session(&mut self, session: SessionId) {
-        let mut addrs = self.peers.nearby.addresses(&session);
-        if let Some(known) = self.people.sessions.get(&session) {
+        for addr in self.addresses_to_dial(&session) {
+            self.dial(Dial { addr, purpose: Purpose::Seek(session) }, Some(session));
+        }
+    }
+
+    /// The addresses at which a session is dialled: announced ones, the one that was claimed last, and the most trusted.
+    pub(in crate::proto) fn addresses_to_dial(&self, session: &SessionId) -> Vec<SocketAddr> {
+        let mut addrs = self.peers.nearby.addresses(session);
+        if let Some(known) = self.people.sessions.get(session) {
             addrs.extend(known.last_hint());
             addrs.extend(known.addresses());
         }
-        let mut dialled = BTreeSet::new();
-        for addr in addrs {
-            if dialled.len() < MAX_DIALS_PER_SESSION && dialled.insert(addr) {
-                let dial = Dial { addr, purpose: Purpose::Seek(session) };
-                self.dial(dial, Some(session));
-            }
-        }
+        let mut seen = BTreeSet::new();
+        addrs.retain(|addr| seen.insert(*addr));
+        addrs.truncate(MAX_DIALS_PER_SESSION);
+        addrs
     }
 }

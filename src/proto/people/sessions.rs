@@ -284,6 +284,11 @@ impl Session {
         self.addresses.iter().any(|row| row.addr == *addr && row.provenance <= Provenance::Lan)
     }
 
+    /// How an address is known.
+    pub fn provenance(&self, addr: &SocketAddr) -> Option<Provenance> {
+        self.addresses.iter().find(|row| row.addr == *addr).map(|row| row.provenance)
+    }
+
     /// The address that another session claimed last.
     pub fn last_hint(&self) -> Option<SocketAddr> {
         let hints = self.addresses.iter().filter(|row| row.provenance == Provenance::Hinted && is_dialable(&row.addr));

@@ -270,6 +270,13 @@ impl Core {
         }
     }
 
+    /// Remembers at which address a neighbour sees a session.
+    pub(in crate::proto) fn record_seen(&mut self, session: SessionId, by: SessionId, addr: SocketAddr) {
+        if self.tries.record_seen(session, by, addr, self.cx.now.moment) {
+            self.cx.dropped(DropReason::TryForgotten);
+        }
+    }
+
     /// Adds the address at which a neighbour sees a session. Returns true if it is new.
     pub(in crate::proto) fn add_observed_address(
         &mut self,
@@ -278,6 +285,7 @@ impl Core {
         addr: SocketAddr,
     ) -> bool {
         let is_new = self.people.sessions.add_address(session, addr, Provenance::Hinted, self.cx.now.moment);
+        self.record_seen(*session, by, addr);
         if is_new {
             self.doubt_path(by, session, addr);
         }

@@ -39,6 +39,9 @@ impl Core {
         for Peer { conn, session, .. } in up.filter(|peer| self.is_carrier(peer.conn)).collect::<Vec<_>>() {
             if let Some(id) = self.relays.own_queries.ask(session, *target, fresh, self.cx.now.moment) {
                 self.send_query(conn, id, *target);
+                if self.tries.record_asked(*target, session, self.cx.now.moment) {
+                    self.cx.dropped(DropReason::TryForgotten);
+                }
             }
         }
     }

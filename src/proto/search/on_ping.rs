@@ -74,6 +74,9 @@ impl Core {
             signature: None,
         };
         self.cx.send(peer.conn, Control::RequestPing(request));
+        if self.tries.record_asked(target, peer.session, self.cx.now.moment) {
+            self.cx.dropped(DropReason::TryForgotten);
+        }
     }
 
     /// Asks the own servers for a user who is not linked.
@@ -252,6 +255,9 @@ impl Core {
         let places: BTreeSet<SocketAddr> = request.observed.map(|addr| addr.0).into_iter().chain(near).collect();
         if linked {
             self.receive_declaration(declaration, self.cx.now.moment);
+        }
+        if let Some(Addr(observed)) = request.observed {
+            self.record_seen(asker, peer.session, observed);
         }
         if self.peers.connections.up(&asker).is_some() {
             if let Some(Addr(observed)) = request.observed.filter(|_| linked) {

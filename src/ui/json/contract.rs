@@ -14,9 +14,11 @@ use serde_json::Value;
 use super::tests::{holder, message_id, view};
 use super::values::{error_code, warning_code};
 use super::*;
+use crate::proto::notice::examination::Subject;
 use crate::proto::notice::{
     Absence, By, ErrorCode, Filter, Holder, Labelled, Progress, RequestView, SessionChange, Via, WarningCode,
 };
+use crate::ui::doctor::tests::{healthy, with_every_state};
 use crate::ui::exit::Exit;
 use crate::ui::greeting::Setup;
 use page::{Kind, Page};
@@ -113,6 +115,7 @@ fn notices() -> Vec<Notice> {
         Conversations: Notice::Conversations { conversations: conversations() },
         Read: Notice::Read { with: user(), through: message },
         Requests: Notice::Requests { users: vec![request()], is_answer: false },
+        Examination: Notice::Examination(Box::new(with_every_state())),
         Done: Notice::Done { what: "pruned".to_owned() },
         Warning: Notice::Warning { code: WarningCode::Disk, message: bob(), user: Some(user()) },
         Error: Notice::Error { code: ErrorCode::Disk, message: bob() },
@@ -124,6 +127,7 @@ fn variations() -> Vec<Notice> {
     let (user, id, session) = (bob, USER, SESSION);
     let mut all = vec![
         Notice::Me(Box::new(profile(Some(SESSION), Drops::new()))),
+        Notice::Examination(Box::new(healthy(Subject::Node))),
         Notice::Warning { code: WarningCode::Multicast, message: bob(), user: None },
         // `Delivery::Queued` and `Delivery::Settled` are no progress, so no `state` says them.
         state(Delivery::Delivered),

@@ -7,9 +7,44 @@ use crate::id::{Address, MessageId, SessionId, StreamId};
 use crate::identity::seal::CAPACITY;
 use crate::proto::limits::{MAX_CARRIERS, MAX_EPOCHS_PER_ENVELOPE};
 use crate::proto::ranges::Ranges;
+use crate::time::Moment;
 use crate::wire::content::{CONTENT_OVERHEAD, CONTENTS_OVERHEAD, Content, MAX_CONTENTS, kind};
 
+/// The lines that wait for a user.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub lines: usize,
+    /// When the oldest of them was typed.
+    pub oldest: Option<Moment>,
+    /// How many of them each carrier has or had.
+    pub carriers: BTreeMap<SessionId, usize>,
+}
+
 impl Outbox {
+    /// The lines that wait for a user.
+    pub fn waiting(&self, to: &Address) -> Waiting {
+        let mut waiting = Waiting::default();
+        let Some(queue) = self.queues.get(to) else { return waiting };
+        for row in queue.items.values().map(|item| &item.row).filter(|row| row.kind == kind::TEXT) {
+            waiting.lines += 1;
+            waiting.oldest = Some(waiting.oldest.map_or(row.since, |oldest| oldest.min(row.since)));
+            let has = |(stream, _): &(StreamId, SessionId), ranges: &Ranges| {
+                *stream == row.id.stream && ranges.contains(row.id.n)
+            };
+            for ((_, by), _) in queue.carried.iter().filter(|(key, ranges)| has(key, ranges)) {
+                *waiting.carriers.entry(*by).or_default() += 1;
+            }
+        }
+        waiting
+    }
+
+    /// The number of lines that wait, for all users.
+    pub fn lines(&self) -> usize {
+        let items = self.queues.values().flat_map(|queue| queue.items.values());
+        items.filter(|item| item.row.kind == kind::TEXT).count()
+    }
+
     /// Takes the contents of the next envelope to a user as mail, which are entrusted from now on. Empty if no durable message
     /// waits that is not entrusted.
     pub fn entrust(&mut self, to: &Address) -> (Vec<Content>, Vec<(StreamId, Ranges)>) {

@@ -12,6 +12,8 @@ fn neighbour(session: SessionId, boot: u64, dialled: bool, since: Moment) -> Nei
         addr,
         exporter: [0; 32],
         waits: false,
+        observed: None,
+        ahead_ms: 0,
         dialled,
         since,
         user: None,

@@ -130,6 +130,13 @@ impl Nearby {
         self.sightings.is_empty()
     }
 
+    /// The number of boot ids that are announced.
+    pub fn boots(&self) -> usize {
+        let mut boots: Vec<BootId> = self.sightings.keys().map(|(boot, _)| *boot).collect();
+        boots.dedup();
+        boots.len()
+    }
+
     /// The addresses at which a boot id is announced.
     fn places_of(&self, boot: &BootId) -> impl Iterator<Item = (&Place, &Sighting)> {
         self.sightings.range((*boot, FIRST_ADDR)..).take_while(move |((announced, _), _)| announced == boot)

@@ -1,0 +1,314 @@
+//! The verdict: what explains the rest, and one thing to do. The first rule that applies counts, so a cause comes before its
+//! consequences.
+
+use std::time::Duration;
+
+use super::names::{counted, span};
+use super::nat::{self, Nat};
+use super::own::{Clock, clock_of, has_little_space, is_deaf, what_happened};
+use super::user::{is_here, outcome};
+use super::{Case, names::Names};
+use crate::proto::notice::Via;
+use crate::proto::notice::examination::{
+    ExaminedPlace, ExaminedSession, ExaminedUser, Outcome, Statement, Subject, Whence,
+};
+
+/// A session that was heard of within this time runs, unless it said goodbye.
+const LATELY: Duration = Duration::from_secs(10 * 60);
+/// Where there is nothing to do.
+const NOTHING: &str = "nothing to do";
+
+/// The verdict, and what to do.
+type Verdict = (String, String);
+
+/// What explains the findings.
+pub fn of(case: &Case<'_>) -> Verdict {
+    let rules: &[fn(&Case<'_>) -> Option<Verdict>] = match case.examination.subject {
+        Subject::Node => &[disk, network, multicast, bootstrap, clock, space],
+        Subject::Unknown(_) => &[network, multicast, bootstrap, unknown],
+        Subject::User(_) => &[
+            disk,
+            blocked,
+            here,
+            network,
+            removed,
+            other_network,
+            obstacle,
+            symmetric,
+            relayed,
+            goodbye,
+            closed_port,
+            no_program,
+            moved,
+            no_route,
+            bootstrap,
+            away,
+        ],
+    };
+    let all_well = || verdict("nothing is wrong here", NOTHING);
+    rules.iter().find_map(|rule| rule(case)).unwrap_or_else(all_well)
+}
+
+fn verdict(verdict: impl Into<String>, action: impl Into<String>) -> Verdict {
+    (verdict.into(), action.into())
+}
+
+fn disk(case: &Case<'_>) -> Option<Verdict> {
+    let disk = &case.examination.host.as_ref()?.disk;
+    disk.refuses.as_ref()?;
+    if has_little_space(disk) {
+        return Some(verdict(
+            "the disk is full, so new lines are refused",
+            "free space on the disk of the data directory",
+        ));
+    }
+    Some(verdict("the disk refuses writes, so new lines are refused", "check the disk of the data directory"))
+}
+
+fn space(case: &Case<'_>) -> Option<Verdict> {
+    let disk = &case.examination.host.as_ref()?.disk;
+    has_little_space(disk).then(|| verdict("the disk is nearly full", "free space on the disk of the data directory"))
+}
+
+fn network(case: &Case<'_>) -> Option<Verdict> {
+    let host = case.examination.host.as_ref()?;
+    (host.interfaces.is_empty() && case.examination.own.neighbours.is_empty())
+        .then(|| verdict("this machine is in no network", "connect it: plug in a cable, or join a Wi-Fi network"))
+}
+
+fn multicast(case: &Case<'_>) -> Option<Verdict> {
+    is_deaf(case.examination.host.as_ref()?).then(|| {
+        verdict(
+            "multicast is blocked here, perhaps by an access point or a firewall",
+            r"\ping their address, or start with --bootstrap",
+        )
+    })
+}
+
+fn clock(case: &Case<'_>) -> Option<Verdict> {
+    let by = match clock_of(&case.examination.own, case.examination.host.as_ref()?) {
+        Clock::Unset => return Some(verdict("the clock of this machine was never set", "set it, or let NTP do so")),
+        Clock::Behind(by) => format!("the clock of this machine is {} behind", span(by)),
+        Clock::Ahead(by) => format!("the clock of this machine is about {} ahead", span(by)),
+        Clock::Right | Clock::Differs(_) | Clock::Unknown => return None,
+    };
+    Some(verdict(by, "set it, or let NTP do so"))
+}
+
+/// A bootstrap node that does not answer matters if it is the way to the others.
+fn bootstrap(case: &Case<'_>) -> Option<Verdict> {
+    let places = &case.examination.own.bootstrap;
+    if places.iter().any(|place| place.outcome == Outcome::Answered) {
+        return None;
+    }
+    let place = places.first()?;
+    let name = case.names.place(&place.place);
+    Some(match place.outcome {
+        Outcome::Stranger => verdict(
+            format!("the bootstrap node {name} runs with another network key"),
+            "compare the files given with --network-key on both sides",
+        ),
+        Outcome::Myself => {
+            verdict(format!("the bootstrap node {name} is this node itself"), "give the address of another one")
+        }
+        Outcome::TooLarge | Outcome::Forbidden => obstructed(&format!("the bootstrap node {name}"), place.outcome),
+        Outcome::Closed => verdict(
+            format!("the machine of the bootstrap node {name} is there, and no node runs at its port"),
+            "start it there, or check the port",
+        ),
+        Outcome::Other => verdict(
+            format!("somebody else answers at the bootstrap node {name}"),
+            "check the address, and compare the fingerprints",
+        ),
+        Outcome::NoRoute => verdict(
+            format!("there is no route to the bootstrap node {name}"),
+            "check the connection of this machine to other networks",
+        ),
+        Outcome::Refused => verdict(
+            format!("the bootstrap node {name} answers, and closes the connection; it may be full"),
+            "give another one with --bootstrap",
+        ),
+        Outcome::Silent | Outcome::Answered => verdict(
+            format!("the bootstrap node {name} does not answer"),
+            "check its address, that it runs, and that its firewall lets its UDP port in",
+        ),
+    })
+}
+
+fn unknown(case: &Case<'_>) -> Option<Verdict> {
+    let Subject::Unknown(typed) = &case.examination.subject else { return None };
+    let name = case.names.user(typed);
+    let why = match case.examination.own.neighbours.len() {
+        0 => format!("nobody called {name} is known, and nobody is connected who could be asked"),
+        n => format!("nobody called {name} is known here or to {}", counted(n, "neighbour")),
+    };
+    Some(verdict(why, format!(r"ask {name} for the address that \me shows there, and type \chat with it")))
+}
+
+fn blocked(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user()?;
+    let name = case.names.user(&user.user);
+    if user.mine == Statement::Blocked {
+        return Some(verdict(format!("you block {name}"), format!(r"\add {name} undoes it")));
+    }
+    (user.refuses || user.theirs == Statement::Blocked)
+        .then(|| verdict(format!("{name} blocks you"), format!("only {name} can undo it")))
+}
+
+fn here(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user().filter(|user| is_here(user))?;
+    let name = case.names.user(&user.user);
+    Some(match user.lines {
+        0 => verdict(format!("{name} is connected"), NOTHING),
+        n => verdict(format!("{name} is connected; {} not confirmed yet", counted(n, "line")), "wait a moment"),
+    })
+}
+
+fn removed(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user().filter(|user| user.theirs == Statement::Removed)?;
+    let name = case.names.user(&user.user);
+    Some(verdict(format!("{name} removed the link with you"), format!(r"\add {name} asks for it again")))
+}
+
+/// The addresses of the sessions that are not connected, with what came of the dials to them.
+fn places(user: &ExaminedUser) -> impl Iterator<Item = (&ExaminedSession, &ExaminedPlace, Outcome)> {
+    let missing = user.sessions.iter().filter(|session| session.via != Some(Via::Direct) || session.stalled);
+    missing.flat_map(|session| session.places.iter().filter_map(move |place| Some((session, place, outcome(place)?))))
+}
+
+/// A place of the user where this happened.
+fn place_where<'a>(
+    case: &'a Case<'_>,
+    is: impl Fn(Outcome) -> bool,
+) -> Option<(String, &'a ExaminedSession, &'a ExaminedPlace)> {
+    let user = case.user()?;
+    let (session, place, _) = places(user).find(|(_, _, outcome)| is(*outcome))?;
+    Some((case.names.user(&user.user), session, place))
+}
+
+fn other_network(case: &Case<'_>) -> Option<Verdict> {
+    let (name, ..) = place_where(case, |outcome| outcome == Outcome::Stranger)?;
+    Some(verdict(
+        format!("{name} runs with another network key"),
+        "compare the files given with --network-key on both sides",
+    ))
+}
+
+/// What keeps all packets of this kind from passing. It counts only if nothing came through elsewhere.
+fn obstacle(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user()?;
+    let obstacles: Vec<Outcome> = places(user).map(|(_, _, outcome)| outcome).collect();
+    let obstacle = *obstacles.iter().find(|outcome| matches!(outcome, Outcome::TooLarge | Outcome::Forbidden))?;
+    Some(obstructed(&case.names.user(&user.user), obstacle))
+}
+
+fn obstructed(whom: &str, obstacle: Outcome) -> Verdict {
+    let action = match obstacle {
+        Outcome::TooLarge => {
+            "use a path with an MTU of at least 1,280: another network, or another setting of the tunnel"
+        }
+        _ => "allow outgoing UDP in the firewall of this machine or network",
+    };
+    verdict(format!("{whom} is not reached: {}", what_happened(obstacle)), action)
+}
+
+/// The neighbours through which the user is reached.
+fn relays(user: &ExaminedUser, names: &Names) -> Vec<String> {
+    user.asked.iter().filter(|asked| asked.reaches).map(|asked| names.user(&asked.user)).collect()
+}
+
+fn symmetric(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user()?;
+    let name = case.names.user(&user.user);
+    let relays = relays(user, &case.names);
+    if nat::of_node(&case.examination.own) != Nat::Symmetric || relays.is_empty() {
+        return None;
+    }
+    let by = relays.join(" and ");
+    let action = format!("{NOTHING}; for a direct path, forward a UDP port to darknode in one of the two routers");
+    Some(match nat::of_user(user) {
+        Nat::Symmetric => {
+            verdict(format!("two such NATs, yours and that of {name}, cannot meet; lines go by {by}"), action)
+        }
+        _ => verdict(format!("your NAT is symmetric, so {name} cannot reach you directly; lines go by {by}"), action),
+    })
+}
+
+fn relayed(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user().filter(|user| user.sessions.iter().any(|session| session.via == Some(Via::Relayed)))?;
+    let name = case.names.user(&user.user);
+    let by = match relays(user, &case.names) {
+        relays if relays.is_empty() => "others".to_owned(),
+        relays => relays.join(" and "),
+    };
+    Some(verdict(format!("{name} is reached through {by}; there is no direct path"), NOTHING))
+}
+
+fn goodbye(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user()?;
+    let is_gone = !user.sessions.is_empty() && user.sessions.iter().all(|session| session.said_goodbye);
+    let any_runs = || user.sessions.iter().any(|session| session.announced);
+    if !is_gone || any_runs() { None } else { away(case) }
+}
+
+/// The machine of the user is on this network and the program runs, and nothing comes back.
+fn closed_port(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user()?;
+    let runs = |session: &ExaminedSession| {
+        session.announced || (!session.said_goodbye && session.heard.is_some_and(|heard| heard < LATELY))
+    };
+    let is_blocked = |place: &ExaminedPlace, outcome| {
+        outcome == Outcome::Silent && place.is_near && matches!(place.whence, Whence::Announced | Whence::Answered)
+    };
+    let (_, place, _) = places(user).find(|(session, place, outcome)| runs(session) && is_blocked(place, *outcome))?;
+    let (name, port) = (case.names.user(&user.user), place.addr.port());
+    Some(verdict(
+        format!("the machine of {name} does not let UDP {port} in"),
+        format!("open UDP {port} in the firewall there"),
+    ))
+}
+
+fn no_program(case: &Case<'_>) -> Option<Verdict> {
+    let (name, _, place) = place_where(case, |outcome| outcome == Outcome::Closed)?;
+    let port = place.addr.port();
+    Some(verdict(format!("the machine of {name} is there, and no node runs at UDP {port}"), "start darknode there"))
+}
+
+fn moved(case: &Case<'_>) -> Option<Verdict> {
+    let (name, _, place) = place_where(case, |outcome| outcome == Outcome::Other)?;
+    Some(verdict(
+        format!("another node answers at {}, so {name} has moved", case.names.addr(place.addr)),
+        format!(r"ask {name} for the address that \me shows there, and type \chat with it"),
+    ))
+}
+
+fn no_route(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user()?;
+    let all = places(user).count();
+    let without_route = places(user).filter(|(_, _, outcome)| *outcome == Outcome::NoRoute).count();
+    let name = case.names.user(&user.user);
+    (all > 0 && all == without_route).then(|| {
+        verdict(
+            format!("this machine has no route to any address of {name}"),
+            "check its connection to other networks, for example a tunnel that is down",
+        )
+    })
+}
+
+/// Nothing else explains it: the user is away.
+fn away(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user()?;
+    let name = case.names.user(&user.user);
+    let carriers: Vec<String> = user.carriers.iter().map(|carrier| case.names.user(&carrier.user)).collect();
+    let heard = user.sessions.iter().filter_map(|session| session.heard).min();
+    let away =
+        heard.map_or_else(|| format!("{name} was never met"), |heard| format!("{name} is away for {}", span(heard)));
+    Some(if user.lines == 0 {
+        verdict(away, format!("{NOTHING}: what you write waits until {name} is back"))
+    } else if !carriers.is_empty() {
+        verdict(format!("{away}; {} will hand the lines over", carriers.join(" and ")), NOTHING)
+    } else {
+        let action = "leave this node running, or link a relay that carries them (--relay, --server)";
+        verdict(format!("{away}; the lines wait on this machine only"), action)
+    })
+}
