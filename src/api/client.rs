@@ -279,6 +279,10 @@ impl<W: AsyncWrite + Unpin> Service<W> {
             (Typed::Text(_) | Typed::HistoryHere { .. }, None) => {
                 return self.refuse(line, InputError::no_conversation()).await;
             }
+            (Typed::Reply, _) => match self.hub.with_log(|log| log.wrote_last()) {
+                Some(user) => Command::Chat { user: user.to_string() },
+                None => return self.refuse(line, InputError::nobody_wrote()).await,
+            },
             (Typed::Command(Command::Quit), _) => return self.stop(line).await,
             (Typed::Command(command), _) => command,
             (Typed::Ping(to), _) => return self.ping(line, to, place).await,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::handle::{Ready, Start};
+use crate::id::UserId;
 use crate::proto::notice::Notice;
 
 /// Events that are kept: some minutes of a busy node, for a client that reconnects.
@@ -70,6 +71,8 @@ pub struct Log {
     newest: u64,
     /// The newest arrival that is in the log or was in the store at the start.
     arrival: u64,
+    /// Who has written last.
+    wrote_last: Option<UserId>,
     started: Option<(Arc<Ready>, Start)>,
     ended: bool,
 }
@@ -91,6 +94,11 @@ impl Log {
         self.ended |= what == What::Stopped;
         self.bytes += what.bytes();
         self.arrival = self.arrival.max(what.arrival().unwrap_or(0));
+        if let What::Notice(Notice::Message(view)) = &what
+            && !(view.own || view.past)
+        {
+            self.wrote_last = Some(view.from_id);
+        }
         self.entries.push_back(Entry { number: self.newest, typed_at, what: Arc::new(what) });
         while self.entries.len() > MAX_EVENTS || self.bytes > MAX_BYTES && self.entries.len() > 1 {
             self.bytes -= self.entries.pop_front().map_or(0, |entry| entry.what.bytes());
@@ -113,6 +121,11 @@ impl Log {
     /// The number that the next event will have.
     pub fn next(&self) -> u64 {
         self.newest + 1
+    }
+
+    /// Who has written last since the start.
+    pub fn wrote_last(&self) -> Option<UserId> {
+        self.wrote_last
     }
 
     /// Whether the node has stopped.
@@ -149,6 +162,38 @@ mod tests {
         assert_eq!(numbers(&log, 1, 3), Some((vec![1, 2, 3], 4)));
         assert_eq!(numbers(&log, 4, 3), Some((vec![4, 5], 6)));
         assert_eq!(numbers(&log, 6, 3), Some((vec![], 6)));
+    }
+
+    #[test]
+    fn it_knows_who_has_written_last() {
+        use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
+        use crate::proto::notice::MessageView;
+        use crate::time::Wall;
+        let written = |from: u8, own: bool, past: bool| {
+            let (stream, from_id) =
+                (StreamId { author: SessionId([1; 32]), epoch: 1, to: Address([2; 32]) }, UserId([from; 32]));
+            What::Notice(Notice::Message(Box::new(MessageView {
+                arrival: 1,
+                message: MessageId { stream, n: 1 },
+                from: "bob".into(),
+                from_id,
+                with: "bob".into(),
+                text: "x".into(),
+                sent: Wall(0),
+                order: 1,
+                own,
+                again: false,
+                past,
+                by: None,
+            })))
+        };
+        let mut log = Log::default();
+        log.push(None, written(3, true, false));
+        log.push(None, written(4, false, true));
+        assert_eq!(log.wrote_last(), None, "neither my own lines nor the history count");
+        log.push(None, written(5, false, false));
+        log.push(None, written(3, true, false));
+        assert_eq!(log.wrote_last(), Some(UserId([5; 32])));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The table of macros, and the parser for input lines.
 //!
-//! A line that does not begin with `\` is text; `\\` at the beginning stands for one backslash. USER is everything after
+//! A line that does not begin with `\` is text; `\\` at the beginning stands for one backslash. Several lines at once, which only
+//! a line editor can take, are text. USER is everything after
 //! the macro, because names may contain spaces; it may stand in quotes, which no name contains. Whether the number at the end of `\history John 5` belongs to the name or is N
 //! depends on who is known, so the node decides.
 
@@ -36,6 +37,8 @@ const fn entry(name: &'static str, usage: &'static str, text: &'static str) -> M
 pub const MACROS: &[Macro] = &[
     entry("help", r"\help", "lists the macros"),
     entry("chat", r"\chat USER", "starts a conversation with USER"),
+    entry("reply", r"\reply", "starts a conversation with whoever wrote last"),
+    entry("r", r"\r", r"same as \reply"),
     entry("users", r"\users", "lists the users I know"),
     entry("online", r"\online", "lists the users who are online"),
     entry("offline", r"\offline", "lists the users who are offline"),
@@ -73,6 +76,8 @@ pub enum Typed {
     Command(Command),
     /// `\ping` of a place, which the node has to find first.
     Ping(Place),
+    /// `\reply`: a conversation with whoever wrote last, whom the interface knows.
+    Reply,
     /// `\history` of the current conversation.
     HistoryHere {
         /// The maximum number of messages to show.
@@ -103,6 +108,12 @@ impl InputError {
         InputError { code: ErrorCode::BadArgument, message: "this line is not UTF-8; nothing was sent".to_owned() }
     }
 
+    /// For `\reply` when nobody has written.
+    pub fn nobody_wrote() -> InputError {
+        let message = r"nobody has written since the start; \chat USER starts a conversation".to_owned();
+        InputError { code: ErrorCode::NoConversation, message }
+    }
+
     /// For text without a conversation.
     pub fn no_conversation() -> InputError {
         let message = r"no conversation is selected; start one with \chat USER".to_owned();
@@ -115,8 +126,12 @@ pub fn parse(line: &str) -> Result<Option<Typed>, InputError> {
     if line.trim().is_empty() {
         return Ok(None);
     }
-    let Some(typed) = line.strip_prefix('\\') else {
-        return text(line).map(Some);
+    let several = line.trim_end_matches('\n');
+    if several.contains('\n') {
+        return text(several).map(Some);
+    }
+    let Some(typed) = several.strip_prefix('\\') else {
+        return text(several).map(Some);
     };
     if typed.starts_with('\\') {
         return text(typed).map(Some);
@@ -145,6 +160,7 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
     let user = || required(entry, arguments).map(unquoted);
     let command = match entry.name {
         "help" => return no_arguments(entry, arguments).map(|()| Typed::Help),
+        "reply" | "r" => return no_arguments(entry, arguments).map(|()| Typed::Reply),
         "history" => return Ok(history(arguments)),
         "ping" => return ping(entry, arguments),
         "quit" | "exit" => no_arguments(entry, arguments).map(|()| Command::Quit)?,
@@ -288,6 +304,12 @@ mod tests {
     }
 
     #[test]
+    fn several_lines_are_text_whatever_they_begin_with() {
+        assert_eq!(parsed("\\quit\n\\\\two\n"), Typed::Text("\\quit\n\\\\two".into()));
+        assert_eq!(parsed("\\quit\n"), Typed::Command(Command::Quit), "it is one line");
+    }
+
+    #[test]
     fn blank_lines_are_ignored() {
         assert_eq!(parse(""), Ok(None));
         assert_eq!(parse(" \t"), Ok(None));
@@ -373,6 +395,8 @@ mod tests {
             assert_eq!(parsed(line), Typed::Command(command), "{line}");
         }
         assert_eq!(parsed(r"\help"), Typed::Help);
+        assert_eq!(parsed(r"\reply"), Typed::Reply);
+        assert_eq!(parsed(r"\r"), Typed::Reply);
         assert_eq!(parsed(r"\history"), Typed::HistoryHere { n: 20 });
         assert_eq!(parsed(r"\history 7"), Typed::HistoryHere { n: 7 });
         assert_eq!(parsed(r"\history 99999999999"), Typed::HistoryHere { n: u32::MAX });
@@ -395,7 +419,7 @@ mod tests {
     #[test]
     fn an_unknown_macro_suggests_the_most_similar() {
         for (line, nearest) in
-            [(r"\usres", r"\users"), (r"\Chat bob", r"\chat"), (r"\expode", r"\explode"), (r"\", r"\me")]
+            [(r"\usres", r"\users"), (r"\Chat bob", r"\chat"), (r"\expode", r"\explode"), (r"\", r"\r")]
         {
             let error = parse(line).expect_err("there is no such macro");
             assert_eq!(error.code, ErrorCode::UnknownMacro);

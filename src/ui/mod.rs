@@ -30,6 +30,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use crate::config::{Config, Interface};
 use crate::handle::{Handle, Ready};
@@ -62,6 +63,21 @@ pub trait Screen {
     /// Waits until more may be shown: at once, unless events are queued for an output that is paused.
     fn has_room(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) is to be called.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Shows what had to wait until now.
+    fn on_deadline(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Waits until Ctrl-C is pressed while no line is edited.
+    fn interrupted(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
     }
 
     /// Writes everything shown so far to the output.

@@ -84,8 +84,30 @@ impl Style {
         self.rows(&self.paint("2", &format!("* {}", inline(text))), BELOW)
     }
 
-    fn problem(self, text: &str) -> String {
+    /// A line about an error or a question, with its line ending. The text is escaped.
+    pub fn problem(self, text: &str) -> String {
         self.rows(&self.paint("31", &format!("! {}", inline(text))), BELOW)
+    }
+
+    /// A message, with the time before it (empty for none), and a remark on when it was sent.
+    pub fn message(self, time: &str, view: &MessageView, sent: Option<&str>) -> String {
+        let again = (view.again && !view.own).then_some("again");
+        let remarks: Vec<&str> = again.into_iter().chain(sent).collect();
+        let remarks = if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join(", ")) };
+        let author = match view.own {
+            true => format!("> {} to {}", you(self, view), self.name(&view.with)),
+            false => format!("< {}", self.name(&view.from)),
+        };
+        self.rows(&format!("{}{author}{remarks}: {}", self.time(time), escape(&view.text)), BELOW)
+    }
+
+    /// A message of mine, with the time before it (empty for none).
+    pub fn sent(self, time: &str, to: &str, text: &str) -> String {
+        self.rows(&format!("{}> to {}: {}", self.time(time), self.name(to), escape(text)), BELOW)
+    }
+
+    fn time(self, time: &str) -> String {
+        if time.is_empty() { String::new() } else { self.paint("2", time) + " " }
     }
 }
 
@@ -127,9 +149,11 @@ fn notice_text(style: Style, notice: &Notice) -> String {
             let with = quoted(with);
             style.event(&format!("now talking to {with}, who cannot be reached: messages will wait or be carried"))
         }
-        Notice::Queued { to, text, .. } => sent(style, to, text),
+        Notice::Queued { to, text, .. } => style.sent("", to, text),
         Notice::State { to, state, progress, .. } => style.event(&progressed(to, *state, progress)),
-        Notice::Message(view) => message(style, view),
+        // It belongs to the history.
+        Notice::Message(view) if view.past => String::new(),
+        Notice::Message(view) => style.message("", view, None),
         Notice::Users { filter, users } => user_list(style, *filter, users),
         Notice::Me(profile) | Notice::Whois(profile) => profile_text(style, profile),
         Notice::Status { messages } => statuses(style, messages),
@@ -151,7 +175,7 @@ fn notice_text(style: Style, notice: &Notice) -> String {
 
 /// A name within a sentence: in quotes if it consists of several words, so that no name reads like a part of the sentence. It
 /// can be typed back like this.
-fn quoted(name: &str) -> Cow<'_, str> {
+pub fn quoted(name: &str) -> Cow<'_, str> {
     if name.contains(' ') { format!("\"{name}\"").into() } else { name.into() }
 }
 
@@ -267,7 +291,7 @@ fn sentence(notice: &Notice) -> String {
 }
 
 /// The sentence for the progress of a message. Which session of the addressee it is about matters if there are several.
-fn progressed(to: &str, state: Delivery, progress: &Progress) -> String {
+pub fn progressed(to: &str, state: Delivery, progress: &Progress) -> String {
     let Progress { label, reached, of, .. } = progress;
     let (to, holder) = (quoted(to), quoted(&progress.holder));
     match state {
@@ -279,7 +303,8 @@ fn progressed(to: &str, state: Delivery, progress: &Progress) -> String {
     }
 }
 
-fn counted(count: u64, what: &str) -> String {
+/// A number of things: `1 line`, `2 lines`.
+pub fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -290,31 +315,10 @@ fn suffix(via: Via) -> &'static str {
     }
 }
 
-/// A message of mine.
-fn sent(style: Style, to: &str, text: &str) -> String {
-    style.rows(&format!("> to {}: {}", style.name(to), escape(text)), BELOW)
-}
-
-/// A message that was typed on another session of mine, which is named.
-fn sent_elsewhere(style: Style, view: &MessageView) -> String {
-    style.rows(&format!("> {} to {}: {}", you(style, view), style.name(&view.with), escape(&view.text)), BELOW)
-}
-
 /// The author of a message of mine, with the session if it is another one.
 fn you(style: Style, view: &MessageView) -> String {
     let by = view.by.as_ref().map(|label| format!(" ({})", inline(label))).unwrap_or_default();
     style.name("you") + &by
-}
-
-fn message(style: Style, view: &MessageView) -> String {
-    if view.past {
-        return String::new();
-    }
-    if view.own {
-        return sent_elsewhere(style, view);
-    }
-    let again = if view.again { " (again)" } else { "" };
-    style.rows(&format!("< {}{again}: {}", style.name(&view.from), escape(&view.text)), BELOW)
 }
 
 fn user_list(style: Style, filter: Filter, users: &[UserView]) -> String {
@@ -496,7 +500,7 @@ fn state(style: Style, held: &HeldBy, named: bool) -> String {
 }
 
 /// A time in a time zone, to the minute. A time that no calendar holds is shown as UTC.
-fn minute(at: Wall, zone: &impl TimeZone<Offset: Display>) -> String {
+pub fn minute(at: Wall, zone: &impl TimeZone<Offset: Display>) -> String {
     let local = DateTime::from_timestamp_millis(at.0).map(|utc| utc.with_timezone(zone));
     local.map_or_else(|| rfc3339(at), |local| local.format("%Y-%m-%d %H:%M").to_string())
 }

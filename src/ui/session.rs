@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::greeting::Setup;
 use super::input::Line;
@@ -67,6 +67,10 @@ enum Step<'a> {
     /// The node can take one more message; `None` if it takes no more.
     CanSend(Option<mpsc::Permit<'a, UiMessage>>),
     Line(Line),
+    /// The screen has something to show that had to wait.
+    ScreenDue,
+    /// Ctrl-C, while no line is edited.
+    Interrupted,
     Stop,
     GraceOver,
 }
@@ -84,6 +88,12 @@ pub struct Session<S> {
     number: u64,
     conversation: Option<(UserId, String)>,
     waiting: Option<Waiting>,
+    /// The line of a `\chat` whose answer is of no interest any more.
+    abandoned: Option<u64>,
+    /// Ctrl-C was pressed once while no line was edited.
+    interrupted: bool,
+    /// Who has written last.
+    wrote_last: Option<UserId>,
     /// Lines of text that the store has not answered for.
     unstored: BTreeSet<u64>,
     request: Option<UiMessage>,
@@ -116,6 +126,9 @@ impl<S: Screen> Session<S> {
             number: 0,
             conversation: None,
             waiting: None,
+            abandoned: None,
+            interrupted: false,
+            wrote_last: None,
             unstored: BTreeSet::new(),
             request: None,
             printed_up_to: None,
@@ -158,6 +171,11 @@ impl<S: Screen> Session<S> {
                     }
                 },
                 Step::Line(line) => self.on_line(line),
+                Step::ScreenDue => {
+                    let written = self.screen.on_deadline();
+                    self.check_output(written);
+                }
+                Step::Interrupted => self.on_interrupt(),
                 Step::Stop => {
                     self.request_quit(None);
                     self.start_grace();
@@ -184,6 +202,13 @@ impl<S: Screen> Session<S> {
                 None => pending().await,
             }
         };
+        let deadline = self.screen.deadline().filter(|_| self.output_error.is_none());
+        let screen_due = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => pending().await,
+            }
+        };
         // The editor waits for the answer to its line even while the screen is paused.
         let next_notice = async {
             if self.waiting.is_none() {
@@ -198,6 +223,8 @@ impl<S: Screen> Session<S> {
             Some(arrival) = self.printed.recv() => Step::Printed(arrival),
             permit = to_node.reserve(), if sends => Step::CanSend(permit.ok()),
             line = self.lines.recv(), if reads => Step::Line(line.unwrap_or(Line::End)),
+            () = screen_due => Step::ScreenDue,
+            () = self.screen.interrupted() => Step::Interrupted,
             () = self.stop.notified() => Step::Stop,
             () = grace => Step::GraceOver,
         }
@@ -260,7 +287,15 @@ impl<S: Screen> Session<S> {
                 let written = self.screen.show(None, Event::Ready(&ready, &self.setup));
                 self.check_output(written);
             }
+            NodeMessage::Notice { line: Some(line), notice } if self.abandoned == Some(line) && ends_chat(&notice) => {
+                self.abandoned = None;
+            }
             NodeMessage::Notice { line, notice } => {
+                if let Notice::Message(message) = &notice
+                    && !(message.own || message.past)
+                {
+                    self.wrote_last = Some(message.from_id);
+                }
                 self.show(line, Event::Notice(&notice));
                 if let Some(line) = line {
                     self.on_answer(line, &notice);
@@ -298,6 +333,24 @@ impl<S: Screen> Session<S> {
         self.line_done();
     }
 
+    /// Stops looking for a user, or ends the session if it happens twice while something else is waited for.
+    fn on_interrupt(&mut self) {
+        if let Some(Waiting::Chat(line)) = self.waiting {
+            self.stop_looking(line);
+        } else if std::mem::replace(&mut self.interrupted, true) {
+            self.request_quit(None);
+            self.start_grace();
+        }
+    }
+
+    fn stop_looking(&mut self, line: u64) {
+        self.waiting = None;
+        self.abandoned = Some(line);
+        self.show(Some(line), Event::Notice(&Notice::Done { what: "stopped looking".to_owned() }));
+        self.flush();
+        self.line_done();
+    }
+
     fn on_line(&mut self, line: Line) {
         if line == Line::End {
             self.input_ended = true;
@@ -318,8 +371,11 @@ impl<S: Screen> Session<S> {
             self.show(Some(self.number), Event::Notice(&notice));
         }
         self.flush();
-        if self.waiting.is_none() {
-            self.line_done();
+        match self.waiting {
+            None => self.line_done(),
+            // Ctrl-C was pressed before the session took the line.
+            Some(Waiting::Chat(line)) if self.interrupted => self.stop_looking(line),
+            Some(_) => {}
         }
     }
 
@@ -338,6 +394,7 @@ impl<S: Screen> Session<S> {
                 return Ok(());
             }
             Typed::Command(command) => command,
+            Typed::Reply => Command::Chat { user: self.wrote_last.ok_or_else(InputError::nobody_wrote)?.to_string() },
             Typed::HistoryHere { n } => Command::History { user: self.current()?.to_string(), n, numbered: None },
             Typed::Text(text) => Command::Say { to: self.current()?, text },
         };
@@ -358,6 +415,7 @@ impl<S: Screen> Session<S> {
     }
 
     fn line_done(&mut self) {
+        self.interrupted = false;
         self.screen.line_done(self.conversation.as_ref().map(|(_, name)| name.as_str()));
     }
 
@@ -381,6 +439,11 @@ impl<S: Screen> Session<S> {
             self.request_quit(None);
         }
     }
+}
+
+/// Whether a notice is the answer to a `\chat`.
+fn ends_chat(notice: &Notice) -> bool {
+    matches!(notice, Notice::Chat { .. } | Notice::Error { .. })
 }
 
 #[cfg(test)]

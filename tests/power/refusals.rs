@@ -84,7 +84,9 @@ fn a_start_on_a_failing_disk_is_refused_in_one_line_and_changes_nothing() {
         let cast = || stage.cast("alice").dir(&home);
         for fault in FAULTS {
             disk.fails(fault);
-            stage.say(cast().refused());
+            let line = cast().refused();
+            assert_eq!(says_full(&line), matches!(fault, Fault::Full(_)), "{fault:?}: {line}");
+            stage.say(line);
         }
         disk.fails(Fault::None);
         let alice = cast().start();
@@ -92,7 +94,9 @@ fn a_start_on_a_failing_disk_is_refused_in_one_line_and_changes_nothing() {
         alice.quits();
         for fault in FAULTS {
             disk.fails(fault);
-            stage.say(cast().refused());
+            let line = cast().refused();
+            assert_eq!(says_full(&line), matches!(fault, Fault::Full(_)), "{fault:?}: {line}");
+            stage.say(line);
             disk.fails(Fault::None);
             disk.settle();
             let alice = cast().start();
@@ -100,4 +104,8 @@ fn a_start_on_a_failing_disk_is_refused_in_one_line_and_changes_nothing() {
             alice.quits();
         }
     });
+}
+
+fn says_full(line: &str) -> bool {
+    line.contains("the disk is full; free some space")
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::keyfile::BadKey;
 use crate::identity::Name;
 
-/// Why a data directory cannot be used. No key file was changed, but a failed write ([`HomeError::Io`]) may leave a
-/// first start for the next one to complete.
+/// Why a data directory cannot be used. No key file was changed, but a failed write ([`HomeError::Io`], [`HomeError::Full`]) may
+/// leave a first start for the next one to complete.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// Another process holds the lock.
@@ -34,6 +34,12 @@ pub enum HomeError {
         path: PathBuf,
         /// The system's error.
         error: io::Error,
+    },
+    /// No space is left.
+    #[error("{} cannot be written: the disk is full; free some space", .path.display())]
+    Full {
+        /// The file or directory.
+        path: PathBuf,
     },
     /// Any other I/O error.
     #[error("{}: {error}; fix that and start again", .path.display())]
@@ -162,6 +168,7 @@ impl HomeError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 HomeError::ReadOnly { path: path.to_owned(), error }
             }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => HomeError::Full { path: path.to_owned() },
             _ => HomeError::Io { path: path.to_owned(), error },
         }
     }

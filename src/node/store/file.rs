@@ -23,6 +23,11 @@ const LOG: &str = "-wal";
 const JOURNAL: &str = "-journal";
 /// File name suffix of a damaged file that was renamed, before its number.
 const ASIDE: &str = ".damaged-";
+/// File name suffix of a file that is written to see whether there is space.
+const PROBE: &str = ".probe";
+/// More than SQLite needs at a start for the files beside the store.
+const PROBE_BYTES: usize = 64 * 1024;
+const DISK_FULL: &str = "the disk is full; free some space";
 /// Bytes of the log that are rewritten at a time.
 const CHUNK: usize = 256 * 1024;
 const USER_VERSION_AT: usize = 60;
@@ -189,7 +194,24 @@ impl StoreFile {
     /// Classifies an SQLite error: either the file is damaged, or its environment is at fault.
     pub fn error(&self, error: rusqlite::Error) -> StoreError {
         let path = self.path.clone();
-        if is_damage(&error) { StoreError::Damaged { path } } else { StoreError::Unusable { path, why: why(&error) } }
+        if is_damage(&error) {
+            return StoreError::Damaged { path };
+        }
+        let cannot_grow = matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure));
+        let why = if cannot_grow && self.is_disk_full() { DISK_FULL.to_owned() } else { why(&error) };
+        StoreError::Unusable { path, why }
+    }
+
+    /// Whether the disk takes nothing more. Of the files beside the store SQLite says only that they cannot be opened or grow.
+    fn is_disk_full(&self) -> bool {
+        let path = with_suffix(&self.path, PROBE);
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(&[0; PROBE_BYTES])?;
+            file.sync_all()
+        });
+        // It does not exist if it could not be created.
+        let _ = fs::remove_file(&path);
+        written.is_err_and(|error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
     }
 
     fn io(&self, error: io::Error) -> StoreError {
@@ -215,7 +237,7 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
 /// Describes an error and what to do about it, in one line.
 pub fn why(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full; free some space".to_owned(),
+        Some(ErrorCode::DiskFull) => DISK_FULL.to_owned(),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             "it cannot be written; check its permissions and whether the disk is mounted read-only".to_owned()
         }

@@ -28,6 +28,18 @@ fn view(text: &str) -> MessageView {
 }
 
 #[test]
+fn a_message_may_have_the_time_before_it_and_say_when_it_was_sent() {
+    let (style, late) = (Style::default(), Some("sent 11:30"));
+    assert_eq!(style.message("14:02", &view("x"), None), "14:02 < bob: x\n");
+    assert_eq!(style.message("14:02", &view("x"), late), "14:02 < bob (sent 11:30): x\n");
+    let again = MessageView { again: true, ..view("x") };
+    assert_eq!(style.message("14:02", &again, late), "14:02 < bob (again, sent 11:30): x\n");
+    let own = MessageView { own: true, by: Some("phone".into()), ..view("x") };
+    assert_eq!(style.message("14:02", &own, late), "14:02 > you (phone) to bob (sent 11:30): x\n");
+    assert_eq!(style.sent("14:02", "bob", "x"), "14:02 > to bob: x\n");
+}
+
+#[test]
 fn a_message_is_a_name_and_a_text() {
     assert_eq!(printed(Notice::Message(Box::new(view("hello")))), "< bob: hello\n");
     assert_eq!(printed(Notice::Message(Box::new(MessageView { again: true, ..view("x") }))), "< bob (again): x\n");

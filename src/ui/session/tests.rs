@@ -133,6 +133,18 @@ fn codes(printed: &[Value]) -> Vec<(u64, String)> {
 }
 
 #[tokio::test]
+async fn a_reply_goes_to_whoever_wrote_last() {
+    let mut fixture = fixture(false, false);
+    fixture.type_in("\\reply\n\\sessions").await;
+    assert_eq!(fixture.request().await, (Some(2), Command::Sessions), "nobody has written");
+    fixture.tell(None, message(1));
+    assert!(matches!(fixture.next().await, UiMessage::Printed { .. }));
+    fixture.type_in("\\r").await;
+    assert_eq!(fixture.request().await, (Some(3), Command::Chat { user: BOB.to_string() }));
+    assert_eq!(codes(&fixture.stop().await.1), [(1, "no-conversation".to_owned())]);
+}
+
+#[tokio::test]
 async fn lines_after_a_chat_wait_for_its_answer_and_go_to_that_user() {
     let mut fixture = fixture(false, false);
     fixture.type_in("\\chat bob\nhello\nagain").await;
@@ -335,4 +347,68 @@ async fn a_paused_screen_is_given_no_notices_but_a_typed_line_gets_its_answer() 
     assert!(shown.load(Ordering::SeqCst) >= 100, "the answer comes after what was told before");
     fixture.stop.notify_one();
     assert_eq!(fixture.end().await.0, Ending::Stopped);
+}
+
+/// A screen with a keyboard on which Ctrl-C can be pressed while a line is answered. It keeps the notices that it was given.
+struct Keyed(Arc<Notify>, mpsc::UnboundedSender<Notice>);
+
+impl Screen for Keyed {
+    fn show(&mut self, _line: Option<u64>, event: Event<'_>) -> io::Result<()> {
+        if let Event::Notice(notice) = event {
+            self.1.send(notice.clone()).expect("the test listens");
+        }
+        Ok(())
+    }
+
+    fn interrupted(&self) -> impl Future<Output = ()> + Send {
+        self.0.notified()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn line_done(&mut self, _conversation: Option<&str>) {}
+
+    fn waits_for_store(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_stops_a_search_and_pressed_twice_while_the_store_hangs_it_ends_the_session() {
+    let (to_node, requests) = mpsc::channel(8);
+    let (node, from_node) = notices::channel();
+    let (input, lines) = mpsc::channel(64);
+    let (_printed_to, printed) = mpsc::unbounded_channel();
+    let (keys, (shown, mut seen)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
+    let screen = Keyed(keys.clone(), shown);
+    let stop = Arc::new(Notify::new());
+    let session = Session::new(Handle { to_node, from_node }, screen, lines, printed, stop.clone());
+    let output = Output::default();
+    let mut fixture = Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) };
+
+    fixture.type_in("\\chat bob").await;
+    fixture.request().await;
+    fixture.answer_chat(1);
+    assert!(matches!(seen.recv().await, Some(Notice::Chat { .. })));
+    fixture.type_in("\\chat carol").await;
+    fixture.request().await;
+    keys.notify_one();
+    assert_eq!(seen.recv().await, Some(Notice::Done { what: "stopped looking".into() }));
+    let id = UserId([3; 32]);
+    fixture.tell(Some(2), Notice::Chat { with: "carol".into(), id, online: true });
+    fixture.type_in("hello").await;
+    assert_eq!(fixture.request().await, (Some(3), say("hello")), "the conversation is still the one with bob");
+    keys.notify_one();
+    fixture.tell(Some(3), queued());
+    assert_eq!(seen.recv().await, Some(queued()), "the late answer is not shown");
+    fixture.type_in("again").await;
+    fixture.request().await;
+    while fixture.requests.is_empty() {
+        keys.notify_one();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fixture.request().await.1, Command::Quit);
+    fixture.stop().await;
 }

@@ -1,0 +1,150 @@
+//! What the editor asks while a line is edited: completions, and whether Enter may end the line.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustyline::completion::Completer;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Context, Helper};
+use tokio::time::Instant;
+
+use super::questions::Questions;
+use crate::proto::notice::Notice;
+use crate::ui::macros::MACROS;
+use crate::ui::plain::{Style, inline};
+
+/// Names kept for completion.
+const MAX_NAMES: usize = 1000;
+
+/// What the screen tells the editor.
+#[derive(Debug, Default)]
+pub struct Known {
+    names: BTreeSet<String>,
+    pub questions: Questions,
+}
+
+/// [`Known`], shared by the screen and the editor.
+#[derive(Debug, Clone, Default)]
+pub struct Shared(Arc<Mutex<Known>>);
+
+impl Shared {
+    pub fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Remembers the names in a notice.
+    pub fn remember(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Nearby { user, .. }
+            | Notice::Linked { user, .. }
+            | Notice::Asked { user, .. }
+            | Notice::Online { user, .. }
+            | Notice::Pong { user, .. }
+            | Notice::Bootstrap { user, .. } => self.remember_name(user),
+            Notice::Chat { with, .. } => self.remember_name(with),
+            Notice::Message(message) => self.remember_name(&message.from),
+            Notice::Users { users, .. } => users.iter().for_each(|user| self.remember_name(&user.user)),
+            _ => {}
+        }
+    }
+
+    fn remember_name(&mut self, name: &str) {
+        if self.names.len() < MAX_NAMES && inline(name) == *name {
+            self.names.insert(name.to_owned());
+        }
+    }
+}
+
+/// Completes macros, and user names after those that take one. Asks before a line is taken that may have been meant otherwise.
+pub struct LineHelper {
+    known: Shared,
+    /// The line as it is edited.
+    line: RefCell<String>,
+}
+
+impl LineHelper {
+    pub fn new(known: Shared) -> LineHelper {
+        LineHelper { known, line: RefCell::default() }
+    }
+
+    /// The edited line has ended. Returns what was typed, and the question below it.
+    pub fn end_line(&self) -> (String, Option<String>) {
+        (self.line.take(), self.known.lock().questions.close())
+    }
+}
+
+impl Completer for LineHelper {
+    type Candidate = String;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(candidates(&line[..pos], &self.known.lock().names))
+    }
+}
+
+impl Hinter for LineHelper {
+    type Hint = String;
+
+    /// Gives no hints. It is called after every change, which is how the line is known after Ctrl-C.
+    fn hint(&self, line: &str, _pos: usize, _: &Context<'_>) -> Option<String> {
+        line.clone_into(&mut self.line.borrow_mut());
+        None
+    }
+}
+
+impl Validator for LineHelper {
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        let questions = &mut self.known.lock().questions;
+        let was_open = questions.is_open();
+        Ok(match questions.ask(context.input(), Instant::now()) {
+            Some(question) => {
+                ValidationResult::Invalid(Some(format!("\n{}", Style::of_stdout().problem(&question).trim_end())))
+            }
+            // The empty text takes the question off the screen.
+            None => ValidationResult::Valid(was_open.then(String::new)),
+        })
+    }
+}
+
+impl Highlighter for LineHelper {}
+impl Helper for LineHelper {}
+
+/// Where the completed word begins, and its completions.
+fn candidates(typed: &str, names: &BTreeSet<String>) -> (usize, Vec<String>) {
+    let Some(name) = typed.strip_prefix('\\') else {
+        return (0, Vec::new());
+    };
+    let Some((name, user)) = name.split_once(' ') else {
+        let fits = MACROS.iter().filter(|m| m.name.starts_with(name));
+        return (0, fits.map(|m| format!("\\{}{}", m.name, if m.usage.contains(' ') { " " } else { "" })).collect());
+    };
+    let takes_user = MACROS.iter().any(|m| m.name == name && m.usage.contains("USER"));
+    let fits = names.iter().filter(|known| takes_user && known.starts_with(user));
+    (typed.len() - user.len(), fits.cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete(typed: &str) -> (usize, Vec<String>) {
+        candidates(typed, &["bob", "bob#k7q2mz", "carol"].map(String::from).into())
+    }
+
+    #[test]
+    fn macros_are_completed_with_the_space_they_need() {
+        assert_eq!(complete(r"\his"), (0, vec![r"\history ".into()]));
+        assert_eq!(complete(r"\us"), (0, vec![r"\users".into()]));
+    }
+
+    #[test]
+    fn names_are_completed_only_after_macros_that_take_a_user() {
+        assert_eq!(complete(r"\chat b"), (6, vec!["bob".into(), "bob#k7q2mz".into()]));
+        assert_eq!(complete(r"\ping b").1, Vec::<String>::new());
+        assert_eq!(complete("b").1, Vec::<String>::new());
+    }
+}

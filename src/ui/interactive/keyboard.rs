@@ -1,0 +1,173 @@
+//! The keyboard, between the terminal and the editor.
+//!
+//! The editor reads a pseudo-terminal instead of the terminal, and a thread passes on what is typed. This is how pasted text
+//! gets its marks ([`Pastes`]), and how Ctrl-C is noticed while the editor waits for an answer. Where no pseudo-terminal can
+//! be had the editor reads the terminal itself.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+/// What the editor, the keyboard and the session tell each other.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    /// Wakes who waits for Ctrl-C while the editor waits for an answer.
+    pub interrupted: Arc<Notify>,
+}
+
+#[cfg(unix)]
+pub use unix::{read_through, restore, set_editing};
+
+#[cfg(not(unix))]
+pub use other::{read_through, restore, set_editing};
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::File;
+    use std::io::{self, Read, Write, stdin, stdout};
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Mutex, PoisonError};
+
+    use nix::errno::Errno;
+    use nix::libc::SIGCONT;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::pty::openpty;
+    use nix::sys::termios::{
+        ControlFlags, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+    };
+    use nix::unistd::dup2_stdin;
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use super::super::pastes::{Pastes, QUIET};
+    use super::Keys;
+
+    /// The terminal as it was before, for whoever ends the program.
+    static BEFORE: Mutex<Option<Terminal>> = Mutex::new(None);
+    /// Whether the editor reads a line.
+    static EDITING: AtomicBool = AtomicBool::new(false);
+
+    #[derive(Debug)]
+    struct Terminal {
+        device: File,
+        /// Its mode.
+        mode: Termios,
+    }
+
+    impl Terminal {
+        fn try_clone(&self) -> io::Result<Terminal> {
+            Ok(Terminal { device: self.device.try_clone()?, mode: self.mode.clone() })
+        }
+
+        fn restore(&self) {
+            // The terminal may be gone.
+            let _ = tcsetattr(&self.device, SetArg::TCSANOW, &self.mode);
+        }
+
+        fn set_raw(&self) -> nix::Result<()> {
+            tcsetattr(&self.device, SetArg::TCSADRAIN, &raw(&self.mode))
+        }
+
+        fn key(&self, which: SpecialCharacterIndices) -> u8 {
+            self.mode.control_chars[which as usize]
+        }
+    }
+
+    /// A mode in which every key is passed on as it is and not shown.
+    fn raw(mode: &Termios) -> Termios {
+        let mut raw = mode.clone();
+        raw.input_flags &=
+            !(InputFlags::BRKINT | InputFlags::ICRNL | InputFlags::INPCK | InputFlags::ISTRIP | InputFlags::IXON);
+        raw.control_flags |= ControlFlags::CS8;
+        raw.local_flags &= !(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::IEXTEN | LocalFlags::ISIG);
+        raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+        raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        raw
+    }
+
+    /// Remembers the mode of the terminal, which is standard input, and puts the thread between it and the editor. Must be
+    /// called in a tokio runtime.
+    pub fn read_through(keys: Keys) {
+        let terminal = stdin().as_fd().try_clone_to_owned().and_then(|device| {
+            let mode = tcgetattr(&device)?;
+            Ok(Terminal { device: File::from(device), mode })
+        });
+        let Ok(terminal) = terminal else { return };
+        if let Err(error) = terminal.try_clone().and_then(|terminal| put_between(terminal, keys)) {
+            tracing::warn!("pasted text is not told from typed lines: {error}");
+        }
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(terminal);
+    }
+
+    fn put_between(terminal: Terminal, keys: Keys) -> io::Result<()> {
+        let pair = openpty(None, Some(&raw(&terminal.mode)))?;
+        let mut continued = signal(SignalKind::from_raw(SIGCONT))?;
+        dup2_stdin(&pair.slave)?;
+        terminal.set_raw()?;
+        let same = terminal.try_clone()?;
+        tokio::spawn(async move {
+            // The editor stops the program when it is asked to (Ctrl-Z).
+            while continued.recv().await.is_some() {
+                let _ = same.set_raw();
+            }
+        });
+        std::thread::spawn(move || pass_on(terminal, pair.master, &keys));
+        Ok(())
+    }
+
+    /// Passes on what is typed until the terminal is gone.
+    fn pass_on(mut terminal: Terminal, editor: OwnedFd, keys: &Keys) -> Option<()> {
+        let (mut editor, mut pastes) = (File::from(editor), Pastes::default());
+        let (interrupt, suspend) =
+            (terminal.key(SpecialCharacterIndices::VINTR), terminal.key(SpecialCharacterIndices::VSUSP));
+        let mut buffer = [0; 4096];
+        loop {
+            let mut out = Vec::new();
+            let quiet = PollTimeout::try_from(QUIET).expect("it is short");
+            let timeout = if pastes.waits() { quiet } else { PollTimeout::NONE };
+            match poll(&mut [PollFd::new(terminal.device.as_fd(), PollFlags::POLLIN)], timeout) {
+                Ok(0) => pastes.quiet(&mut out),
+                Ok(_) => {
+                    let count = terminal.device.read(&mut buffer).ok().filter(|count| *count > 0)?;
+                    let mut typed = buffer[..count].to_vec();
+                    if !EDITING.load(Ordering::Relaxed) {
+                        if typed.contains(&interrupt) {
+                            keys.interrupted.notify_one();
+                        }
+                        typed.retain(|byte| *byte != interrupt && *byte != suspend);
+                    }
+                    if typed.contains(&suspend) {
+                        terminal.restore();
+                    }
+                    pastes.take(&typed, &mut out);
+                }
+                Err(Errno::EINTR) => continue,
+                Err(_) => return None,
+            }
+            editor.write_all(&out).ok()?;
+        }
+    }
+
+    /// Tells whether the editor reads a line.
+    pub fn set_editing(editing: bool) {
+        EDITING.store(editing, Ordering::Relaxed);
+    }
+
+    /// Restores the mode that the terminal had before [`read_through`].
+    pub fn restore() {
+        if let Some(terminal) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            terminal.restore();
+            if EDITING.load(Ordering::Relaxed) {
+                // Leaves the edited line, and turns off bracketed paste. The terminal may be gone.
+                let _ = stdout().write_all(b"\x1b[?2004l\n").and_then(|()| stdout().flush());
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    pub fn read_through(_keys: super::Keys) {}
+    pub fn set_editing(_editing: bool) {}
+    pub fn restore() {}
+}

@@ -1,0 +1,162 @@
+//! What a person is asked before a typed line is sent. A message cannot be taken back, so whatever makes it likely that a line
+//! was meant otherwise is asked about, once. Enter again sends it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::ui::macros::MACROS;
+use crate::ui::plain::{inline, quoted};
+
+/// How long after somebody else's line a typed line may be meant for them.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+/// Lines sent without a question.
+const MAX_LINES: usize = 3;
+
+/// What the questions depend on.
+#[derive(Debug, Default)]
+pub struct Questions {
+    /// Whom a typed line goes to.
+    conversation: Option<String>,
+    /// Who wrote last, and when.
+    wrote: Option<(String, Instant)>,
+    /// The question that was not answered yet.
+    asked: Option<String>,
+}
+
+impl Questions {
+    /// Lines go to this user from now on.
+    pub fn set_conversation(&mut self, with: Option<&str>) {
+        self.conversation = with.map(str::to_owned);
+    }
+
+    /// A line of this user was shown.
+    pub fn shown(&mut self, from: &str, now: Instant) {
+        self.wrote = Some((from.to_owned(), now));
+    }
+
+    /// Whether a question is on the screen.
+    pub fn is_open(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// The edited line has ended. Returns the question about it, which was not answered then.
+    pub fn close(&mut self) -> Option<String> {
+        self.asked.take()
+    }
+
+    /// What to ask before this line is taken; `None` if it may be taken.
+    pub fn ask(&mut self, line: &str, now: Instant) -> Option<String> {
+        let question = self.question(line, now);
+        if question.is_some() && question != self.asked {
+            self.asked.clone_from(&question);
+            return question;
+        }
+        if self.asked.take().is_some() {
+            self.wrote = None;
+        }
+        None
+    }
+
+    fn question(&self, line: &str, now: Instant) -> Option<String> {
+        let line = line.trim_end();
+        let lines = line.lines().count();
+        if line.trim().is_empty() || lines == 1 && line.starts_with('\\') {
+            return None;
+        }
+        let slash = line.strip_prefix('/').and_then(macro_in);
+        let Some(with) = self.conversation.as_deref() else {
+            return slash.map(|name| format!(r"the macro is \{name}; Enter again takes it as text"));
+        };
+        let other = self.wrote.as_ref().filter(|(from, at)| from != with && now.duration_since(*at) < ANSWERED_WITHIN);
+        let obeyed_elsewhere = line.lines().find_map(|line| line.strip_prefix('\\').and_then(macro_in));
+        if other.is_none() && slash.is_none() && obeyed_elsewhere.is_none() && lines <= MAX_LINES {
+            return None;
+        }
+        let count = if lines > MAX_LINES { format!("{lines} lines ") } else { String::new() };
+        let not = other.map(|(from, _)| format!(", not {}", quoted(from))).unwrap_or_default();
+        let text = match (slash, obeyed_elsewhere) {
+            (Some(name), _) => format!(r"; as text, the macro is \{name}"),
+            (None, Some(name)) => format!(r"; \{name} in it is text"),
+            (None, None) => String::new(),
+        };
+        Some(inline(&format!("{count}to {}{not}{text}? Enter again", quoted(with))))
+    }
+}
+
+/// The macro whose name a line begins with.
+fn macro_in(line: &str) -> Option<&'static str> {
+    let name = line.split_whitespace().next()?;
+    MACROS.iter().map(|entry| entry.name).find(|known| *known == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_bob() -> Questions {
+        let mut questions = Questions::default();
+        questions.set_conversation(Some("bob"));
+        questions
+    }
+
+    #[test]
+    fn an_answer_to_somebody_else_is_asked_about_once() {
+        let (mut questions, now) = (with_bob(), Instant::now());
+        questions.shown("carol", now);
+        assert_eq!(questions.ask("yes, six", now).as_deref(), Some("to bob, not carol? Enter again"));
+        assert!(questions.is_open());
+        assert_eq!(questions.ask("yes, six", now), None, "Enter again");
+        assert_eq!(questions.ask("is fine", now), None, "it was decided");
+    }
+
+    #[test]
+    fn nothing_is_asked_after_a_line_of_the_same_person_or_half_a_minute() {
+        let (mut questions, now) = (with_bob(), Instant::now());
+        assert_eq!(questions.ask("hello", now), None);
+        questions.shown("carol", now);
+        assert_eq!(questions.ask("late", now + ANSWERED_WITHIN), None);
+        questions.shown("bob", now);
+        assert_eq!(questions.ask("hello", now), None);
+        questions.shown("carol", now);
+        assert_eq!(questions.ask(r"\chat carol", now), None, "a macro goes to nobody");
+        assert_eq!(questions.ask("  ", now), None, "nor does a blank line");
+    }
+
+    #[test]
+    fn a_line_of_a_third_person_after_the_question_is_another_question() {
+        let (mut questions, now) = (with_bob(), Instant::now());
+        questions.shown("carol", now);
+        questions.ask("yes", now).expect("it is asked about");
+        questions.shown("dora", now);
+        assert_eq!(questions.ask("yes", now).as_deref(), Some("to bob, not dora? Enter again"));
+        assert!(questions.close().is_some());
+        assert!(questions.ask("other words", now).is_some(), "the line was dropped, not sent");
+    }
+
+    #[test]
+    fn a_macro_with_a_slash_is_asked_about() {
+        let (mut questions, now) = (with_bob(), Instant::now());
+        let question = r"to bob; as text, the macro is \help? Enter again";
+        assert_eq!(questions.ask("/help", now).as_deref(), Some(question));
+        assert_eq!(questions.ask("/help", now), None);
+        assert_eq!(questions.ask("/etc/passwd is a file", now), None);
+        assert_eq!(questions.ask("/", now), None);
+        questions.set_conversation(None);
+        assert_eq!(questions.ask("/help", now).as_deref(), Some(r"the macro is \help; Enter again takes it as text"));
+    }
+
+    #[test]
+    fn more_than_three_lines_and_lines_that_look_like_macros_are_asked_about() {
+        let (mut questions, now) = (with_bob(), Instant::now());
+        assert_eq!(questions.ask("1\n2\n3\n", now), None);
+        assert_eq!(questions.ask("1\n2\n3\n4", now).as_deref(), Some("4 lines to bob? Enter again"));
+        assert_eq!(questions.ask("1\n2\n3\n4\n5", now).as_deref(), Some("5 lines to bob? Enter again"));
+        assert_eq!(questions.ask("1\n2\n3\n4\n5", now), None);
+        let pasted = "\\chat carol\nhello";
+        assert_eq!(questions.ask(pasted, now).as_deref(), Some(r"to bob; \chat in it is text? Enter again"));
+        questions.shown("carol", now);
+        let question = r"4 lines to bob, not carol; \quit in it is text? Enter again";
+        assert_eq!(questions.ask("1\n2\n\\quit now\n4", now).as_deref(), Some(question));
+    }
+}

@@ -1,0 +1,91 @@
+//! Ctrl-C, and the ends of the program.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::program::Stage;
+use crate::terminal::Terminal;
+
+#[test]
+fn ctrl_c_drops_a_line_visibly_and_pressed_twice_on_an_empty_one_ends_as_ctrl_d_does() {
+    let stage = Stage::new();
+    for leave in ["\x03", "\x04"] {
+        let mut bob = stage.start("bob");
+        let mut alice = Terminal::start(&stage, &[]);
+        alice.chats_with(&mut bob);
+        alice.types("not to be sent");
+        alice.sees_typed("to bob> not to be sent");
+        alice.types("\x03");
+        alice.sees_row("to bob> not to be sent^C");
+        alice.sees_typed("to bob> ");
+        alice.types("\x03");
+        alice.sees_row("to bob> ^C");
+        alice.sees_row("* Ctrl-C again ends the program");
+        alice.sees_typed("to bob> ");
+        alice.types("sent\r");
+        assert_eq!(bob.event("message")["text"], "sent");
+        alice.sees_typed("to bob> ");
+        if leave == "\x03" {
+            alice.types("\x03");
+            alice.sees("the hint", |rows, _| rows.iter().filter(|row| row.contains("Ctrl-C again")).count() == 2);
+            alice.sees_typed("to bob> ");
+        }
+        alice.types(leave);
+        assert_eq!(alice.ends().code(), Some(0));
+        assert_eq!(bob.event("offline")["reason"], "declared");
+        bob.quits();
+        ["alice", "bob"].iter().for_each(|name| fs::remove_dir_all(stage.path(name)).expect("nobody uses it"));
+    }
+}
+
+#[test]
+fn ctrl_c_stops_looking_for_somebody() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    alice.types("\\chat nobody\r");
+    alice.sees_row("to bob> \\chat nobody");
+    alice.sees("the row of the answer", |_, cursor| cursor.is_empty());
+    alice.types("\x03");
+    alice.sees_row("* done: stopped looking");
+    alice.sees_typed("to bob> ");
+    alice.types("hello\r");
+    assert_eq!(bob.event("message")["text"], "hello");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_program_gracefully() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    alice.types("half");
+    alice.sees_typed("to bob> half");
+    assert_eq!(alice.closes().code(), Some(0));
+    assert_eq!(bob.event("offline")["reason"], "declared");
+    bob.quits();
+}
+
+#[test]
+fn a_signal_while_a_line_is_typed_ends_the_program_gracefully() {
+    // SIGHUP is what a terminal that is closed sends.
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let stage = Stage::new();
+        let mut bob = stage.start("bob");
+        let mut alice = Terminal::start(&stage, &[]);
+        alice.chats_with(&mut bob);
+        alice.types("half");
+        alice.sees_typed("to bob> half");
+        let child = alice.child.as_ref().expect("it runs");
+        kill(Pid::from_raw(i32::try_from(child.id()).expect("process ids are small")), signal).expect("it runs");
+        assert_eq!(alice.ends().code(), Some(0));
+        assert_eq!(bob.event("offline")["reason"], "declared");
+        bob.quits();
+    }
+}

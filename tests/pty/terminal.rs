@@ -1,0 +1,206 @@
+//! The program on a pseudo-terminal, as a person uses it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
+use nix::unistd::Pid;
+
+use crate::program::{Node, PATIENCE, Stage};
+
+pub const ROWS: u16 = 40;
+pub const COLUMNS: u16 = 100;
+
+/// The program on a terminal, as a person uses it.
+pub struct Terminal {
+    pub child: Option<Child>,
+    keyboard: Option<File>,
+    /// The thread that shows what the program prints, until the stream is closed.
+    display: Option<(UnixStream, JoinHandle<()>)>,
+    /// What the program prints.
+    output: Receiver<Vec<u8>>,
+    emulator: vt100::Parser,
+    /// All that was printed.
+    pub raw: Vec<u8>,
+    /// The program's side of the pseudo-terminal.
+    line: Option<OwnedFd>,
+    before: Termios,
+}
+
+impl Terminal {
+    /// Starts alice's node and waits for the prompt.
+    pub fn start(stage: &Stage, args: &[&str]) -> Terminal {
+        let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        let pair = openpty(Some(&size), None).expect("the system has pseudo-terminals");
+        let before = tcgetattr(&pair.slave).expect("it is a terminal");
+        // Unlike the original, the copy is closed in the program.
+        let master = pair.master.try_clone().expect("it can be shared");
+        drop(pair.master);
+        let mut command = stage.cast("alice").interactive().with(args).command();
+        command.env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        let end = || pair.slave.try_clone().expect("it can be shared");
+        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("the program starts");
+        let screen = File::from(master.try_clone().expect("it can be shared"));
+        let (chunks, output) = mpsc::channel();
+        let (switch, switched_off) = UnixStream::pair().expect("the system has sockets");
+        let display = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            let is_on = || {
+                let mut ready = [&screen.as_fd(), &switched_off.as_fd()].map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+                poll(&mut ready, PollTimeout::NONE).is_ok() && ready[1].any() == Some(false)
+            };
+            while is_on() {
+                let Ok(count @ 1..) = (&screen).read(&mut buffer) else { break };
+                if chunks.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut terminal = Terminal {
+            child: Some(child),
+            keyboard: Some(File::from(master)),
+            display: Some((switch, display)),
+            output,
+            emulator: vt100::Parser::new(ROWS, COLUMNS, 0),
+            raw: Vec::new(),
+            line: Some(pair.slave),
+            before,
+        };
+        terminal
+            .sees("the prompt", |rows, cursor| cursor == "> " && rows.iter().any(|row| row.contains("you are alice")));
+        terminal
+    }
+
+    pub fn types(&mut self, keys: &str) {
+        let keyboard = self.keyboard.as_mut().expect("the terminal is open");
+        keyboard.write_all(keys.as_bytes()).expect("the terminal takes keys");
+    }
+
+    /// The rows of the screen, and the text before the cursor in its row.
+    pub fn screen(&self) -> (Vec<String>, String) {
+        let screen = self.emulator.screen();
+        let (row, column) = screen.cursor_position();
+        (screen.rows(0, COLUMNS).collect(), screen.contents_between(row, 0, row, column))
+    }
+
+    /// Waits until the screen shows something.
+    pub fn sees(&mut self, what: &str, fits: impl Fn(&[String], &str) -> bool) {
+        loop {
+            let (rows, cursor) = self.screen();
+            if fits(&rows, &cursor) {
+                return;
+            }
+            let Ok(chunk) = self.output.recv_timeout(PATIENCE) else {
+                panic!("{what} was never seen, but:\n{}\nand before the cursor {cursor:?}", rows.join("\n"));
+            };
+            self.emulator.process(&chunk);
+            self.raw.extend(chunk);
+        }
+    }
+
+    /// Waits for a row with exactly this text.
+    pub fn sees_row(&mut self, row: &str) {
+        self.sees(row, |rows, _| rows.iter().any(|seen| seen.trim_end() == row));
+    }
+
+    /// Waits for a line with the time before it.
+    pub fn sees_message(&mut self, line: &str) {
+        self.sees(line, |rows, _| rows.iter().filter_map(|row| without_time(row)).any(|seen| seen == line));
+    }
+
+    /// Waits until exactly this text is before the cursor.
+    pub fn sees_typed(&mut self, line: &str) {
+        self.sees(line, |_, cursor| cursor == line);
+    }
+
+    /// Types a line to bob and waits for the next prompt.
+    pub fn enters(&mut self, line: &str) {
+        self.types(&format!("{line}\r"));
+        self.sees_row(&format!("to bob> {line}"));
+        self.sees_typed("to bob> ");
+    }
+
+    /// Dials a node and starts a conversation with it.
+    pub fn chats_with(&mut self, bob: &mut Node) {
+        self.chats_with_named("bob", bob);
+    }
+
+    pub fn chats_with_named(&mut self, name: &str, node: &mut Node) {
+        self.types(&format!("\\ping 127.0.0.1 {}\r", node.port()));
+        node.event("nearby");
+        self.types(&format!("\\chat {name}\r"));
+        self.sees_typed(&format!("to {name}> "));
+        node.event("online");
+        node.asks(r"\chat alice");
+        self.sees("the link", |rows, _| rows.iter().any(|row| row.contains(&format!("{name} is online"))));
+    }
+
+    /// Waits for its end.
+    fn exits(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it was not waited for");
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("process ids are small"));
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || ended.send(child.wait()));
+        let status = end.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            kill(pid, Signal::SIGKILL).expect("it still runs");
+            panic!("it did not end; the screen:\n{}", self.screen().0.join("\n"));
+        });
+        status.expect("it can be waited for")
+    }
+
+    /// Closes the terminal, as the window of one is closed, and waits for the end of the program.
+    pub fn closes(mut self) -> ExitStatus {
+        let (switch, display) = self.display.take().expect("the terminal is open");
+        drop(switch);
+        display.join().expect("it does not panic");
+        self.keyboard = None;
+        self.exits()
+    }
+
+    /// Waits for its end. The terminal mode must be restored.
+    pub fn ends(mut self) -> ExitStatus {
+        let status = self.exits();
+        let line = self.line.take().expect("nobody took it before");
+        let after = tcgetattr(&line).expect("it is a terminal");
+        drop(line);
+        assert_eq!(after.local_flags, self.before.local_flags, "typing is shown again, and in lines");
+        assert!(after.local_flags.contains(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG));
+        assert_eq!((after.input_flags, after.output_flags), (self.before.input_flags, self.before.output_flags));
+        // The other side is closed, so the remaining output is followed by the end.
+        while let Ok(chunk) = self.output.recv_timeout(PATIENCE) {
+            self.raw.extend(chunk);
+        }
+        let last = |mark: &[u8]| self.raw.windows(mark.len()).rposition(|bytes| bytes == mark);
+        assert!(last(b"\x1b[?2004h") <= last(b"\x1b[?2004l"), "bracketed paste is off");
+        status
+    }
+}
+
+/// A row without the time at its beginning, if there is one.
+pub fn without_time(row: &str) -> Option<&str> {
+    let (time, line) = row.split_at_checked("14:02 ".len())?;
+    let is_time =
+        time.bytes().zip(*b"dd:dd ").all(|(byte, form)| byte == form || form == b'd' && byte.is_ascii_digit());
+    is_time.then(|| line.trim_end())
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.output.try_iter().for_each(|chunk| self.emulator.process(&chunk));
+            eprintln!("--- the screen ---\n{}\n---", self.screen().0.join("\n").trim_end());
+        }
+        if let Some(mut child) = self.child.take() {
+            // A failed test must not leave the process behind.
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Lines as they are typed, pasted and sent.
+
+use crate::program::Stage;
+use crate::terminal::Terminal;
+
+#[test]
+fn macros_and_names_are_completed_and_typed_lines_can_be_recalled() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    alice.types("\\whoi\tb\t");
+    alice.sees_typed("to bob> \\whois bob");
+    alice.types("\r");
+    alice.sees("whois", |rows, _| rows.iter().any(|row| row.contains(bob.id())));
+    ["first", "second"].iter().for_each(|line| alice.enters(line));
+    ["first", "second"].iter().for_each(|text| assert_eq!(bob.event("message")["text"], *text));
+    alice.sees_typed("to bob> ");
+    alice.types("\x1b[A");
+    alice.sees_typed("to bob> second");
+    alice.types("\x1b[A");
+    alice.sees_typed("to bob> first");
+    alice.types(" again\r");
+    assert_eq!(bob.event("message")["text"], "first again");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
+fn lines_typed_one_after_another_are_all_sent() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    let lines: Vec<String> = (0..50).map(|n| format!("line {n}")).collect();
+    lines.iter().for_each(|line| alice.enters(line));
+    for line in &lines {
+        assert_eq!(&bob.event("message")["text"], line);
+    }
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
+fn pasted_lines_are_one_message_and_run_no_macro() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    alice.types("first\rsecond\r");
+    assert_eq!(bob.event("message")["text"], "first\nsecond");
+    alice.types("one\r\\quit\rthree\rfour\r");
+    alice.sees_row("! 4 lines to bob; \\quit in it is text? Enter again");
+    alice.types("\r");
+    assert_eq!(bob.event("message")["text"], "one\n\\quit\nthree\nfour");
+    alice.sees_typed("to bob> ");
+    let is_asked = |row: &String| row.contains("Enter again");
+    assert!(!alice.screen().0.iter().any(is_asked), "the question is answered");
+    // The terminal marks it: the same happens, but Enter is pressed by hand.
+    alice.types("\x1b[200~five\rsix\x1b[201~");
+    alice.sees_typed("six");
+    alice.types("\r");
+    assert_eq!(bob.event("message")["text"], "five\nsix");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
+fn an_answer_to_somebody_else_than_wrote_last_is_asked_about() {
+    let stage = Stage::new();
+    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with_named("carol", &mut carol);
+    alice.chats_with(&mut bob);
+    carol.says("are you free at six?");
+    alice.sees_message("< carol: are you free at six?");
+    alice.types("yes, six is fine\r");
+    alice.sees_row("! to bob, not carol? Enter again");
+    alice.types("\x03");
+    alice.sees_row("! to bob, not carol? Enter again^C");
+    alice.sees_typed("to bob> ");
+    alice.types("\\r\r");
+    alice.sees_typed("to carol> ");
+    alice.types("yes, six is fine\r");
+    assert_eq!(carol.event("message")["text"], "yes, six is fine");
+    bob.says("hello");
+    alice.sees_message("< bob: hello");
+    alice.types("to carol all the same\r");
+    alice.sees_row("! to carol, not bob? Enter again");
+    alice.types("\r");
+    assert_eq!(carol.event("message")["text"], "to carol all the same");
+    alice.types("/help\r");
+    alice.sees_row(r"! to carol; as text, the macro is \help? Enter again");
+    alice.types("\x03");
+    alice.sees_typed("to carol> ");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.types(r"\quit");
+    let (_, events, _) = bob.ends();
+    assert!(events.iter().all(|event| event["event"] != "message"), "nothing went to bob");
+    carol.quits();
+}
+
+#[test]
+fn a_message_does_not_disturb_a_line_being_typed() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    alice.types("half a li");
+    alice.sees_typed("to bob> half a li");
+    for n in 0..5 {
+        bob.says(&format!("interruption {n}"));
+        alice.sees_message(&format!("< bob: interruption {n}"));
+        alice.sees_typed("to bob> half a li");
+    }
+    alice.types("ne\r");
+    assert_eq!(bob.event("message")["text"], "half a line");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
