@@ -17,7 +17,7 @@ mod program;
 use std::time::{Duration, Instant};
 
 use field::Field;
-use hall::{Hall, name};
+use hall::Hall;
 
 const COUNTS: [usize; 3] = [10, 30, 100];
 const STARTS: Duration = Duration::from_secs(5);
@@ -58,22 +58,22 @@ fn measure(field: &Field, count: usize) {
     let listed = hall.until(GIVE_UP, Hall::lists_all);
     hall.until(REST, |_| false);
     print(count, "after the last start until each lists all others", seconds(listed));
-    rest(field, count);
+    rest(field, &hall);
     lines(&mut hall, count);
 }
 
 /// The cost of a node at rest, as the kernel counts it on its interface and for its process.
-fn rest(field: &Field, count: usize) {
-    let all = || (0..count).map(name);
-    let (bytes, cpu): (Vec<u64>, Vec<Duration>) = all().map(|name| (field.bytes(&name), field.time_of(&name))).unzip();
+fn rest(field: &Field, hall: &Hall) {
+    let (all, count) = (|| hall.nodes.iter(), hall.nodes.len());
+    let (bytes, cpu): (Vec<u64>, Vec<Duration>) = all().map(|node| (field.bytes(&node.name), node.cpu_time())).unzip();
     let begin = Instant::now();
     std::thread::sleep(REST);
     let passed = begin.elapsed().as_secs_f64();
     let mut rates: Vec<f64> =
-        all().zip(bytes).map(|(name, before)| (field.bytes(&name) - before) as f64 / passed).collect();
+        all().zip(bytes).map(|(node, before)| (field.bytes(&node.name) - before) as f64 / passed).collect();
     let mut shares: Vec<f64> =
-        all().zip(cpu).map(|(name, before)| (field.time_of(&name) - before).as_secs_f64() / passed * 100.0).collect();
-    let mut memory: Vec<f64> = all().map(|name| field.memory_of(&name) as f64 / 1024.0).collect();
+        all().zip(cpu).map(|(node, before)| (node.cpu_time() - before).as_secs_f64() / passed * 100.0).collect();
+    let mut memory: Vec<f64> = all().map(|node| node.memory("VmRSS") as f64 / 1024.0).collect();
     for (what, unit, values) in
         [("traffic", "B/s", &mut rates), ("processor", "% of a core", &mut shares), ("memory", "MiB", &mut memory)]
     {

@@ -21,12 +21,12 @@ pub fn idle(field: &Field, neighbours: usize) -> Figures {
     let (one, others) = nodes.split_first_mut().expect("there is one");
     others.iter_mut().for_each(|other| befriend(one, other));
     field.pass(SETTLE);
-    let (begin, bytes, cpu) = (Instant::now(), field.bytes("node0"), field.time_of("node0"));
+    let (begin, bytes, cpu) = (Instant::now(), field.bytes("node0"), one.cpu_time());
     field.pass(WATCH);
     let seconds = begin.elapsed().as_secs_f64();
     let rate = (field.bytes("node0") - bytes) as f64 / seconds;
-    let share = (field.time_of("node0") - cpu).as_secs_f64() / seconds * 100.0;
-    let memory = field.memory_of("node0") as f64 / 1024.0;
+    let share = (one.cpu_time() - cpu).as_secs_f64() / seconds * 100.0;
+    let memory = one.memory("VmRSS") as f64 / 1024.0;
     Figures::new().with("% of a core", share).with("MiB", memory).with("B/s", rate)
 }
 

@@ -8,20 +8,13 @@ use crate::program::{Node, Stage, assert_form, refused};
 
 /// `darknode link` with a data directory of this name, and its first `ready`.
 fn waiting(stage: &Stage, dir: &str, args: &[&str]) -> Node {
-    let mut node = stage.run(command(stage, &["--data-dir", dir], args), dir);
-    node.ready = node.event("ready");
-    node
+    stage.cast(dir).waiting().with(args).start()
 }
 
 fn command(stage: &Stage, dir: &[&str], args: &[&str]) -> Command {
     let mut command = stage.bare();
     command.args(["link", "--json", "--no-lan", "-p", "0"]).args(dir).args(args);
     command
-}
-
-/// What is to be typed, as this key of the `code` event has it.
-fn shown(node: &mut Node, key: &str) -> String {
-    node.event("code")[key].as_str().expect("it is a text").to_owned()
 }
 
 /// Stops a machine that waits, which reads no input.
@@ -34,13 +27,9 @@ fn interrupted(node: Node) {
 
 /// Waits until the node is a session of alice.
 fn is_linked(node: &mut Node, alice: &Node) {
-    let joined = node.event("joined");
+    let joined = node.has_joined(alice);
     assert_form(&joined, "joined", &["user", "id", "words"]);
-    assert_eq!((&joined["user"], &joined["id"]), (&"alice".into(), &alice.id().into()));
-    assert_eq!(node.event("session")["session"], node.session());
-    let ready = node.event("ready");
-    assert_eq!((&ready["user"], &ready["session"]), (&"alice".into(), &node.session().into()));
-    node.ready = ready;
+    assert_eq!((&joined["user"], &node.ready["user"]), (&"alice".into(), &"alice".into()));
 }
 
 #[test]
@@ -84,7 +73,7 @@ fn a_token_leads_to_the_machine_without_any_other_way() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let mut pi = waiting(&stage, "pi", &[]);
-    let token = shown(&mut pi, "token");
+    let token = pi.shown("token");
     assert_eq!(alice.asks(&format!(r"\link {token}"))["state"], "linked");
     is_linked(&mut pi, &alice);
     assert_eq!(alice.fails(&format!(r"\link {token}")), "bad-argument", "it is linked already");
@@ -100,7 +89,7 @@ fn a_server_that_both_reach_introduces_the_two() {
     let mut pi = waiting(&stage, "pi", &["--bootstrap", &server.place()]);
     alice.event("bootstrap");
     pi.event("bootstrap");
-    let code = shown(&mut pi, "code");
+    let code = pi.shown("code");
     assert_eq!(alice.asks(&format!(r"\link {code}"))["state"], "linked");
     is_linked(&mut pi, &alice);
     [alice, pi, server].into_iter().for_each(Node::quits);
@@ -111,11 +100,11 @@ fn a_wrong_code_is_an_error_and_the_machine_shows_another_one() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let mut pi = waiting(&stage, "pi", &["--bootstrap", &alice.place()]);
-    let first = shown(&mut pi, "code");
+    let first = pi.shown("code");
     pi.event("bootstrap");
     let wrong = if first == "zoo zoo zoo" { "zoo zoo able" } else { "zoo zoo zoo" };
     assert_eq!(alice.fails(&format!(r"\link {wrong}")), "code-wrong");
-    assert_ne!(shown(&mut pi, "code"), first);
+    assert_ne!(pi.shown("code"), first);
     for line in [r"\link zoo zou zoo", r"\link zoo zoo", r"\link", r"\link darklink:zoo"] {
         assert_eq!(alice.fails(line), "bad-argument");
     }
@@ -129,13 +118,13 @@ fn a_machine_in_another_network_is_named_as_such() {
     stage.network_key("field.key");
     let mut alice = stage.cast("alice").with(&["--network-key", "field.key"]).start();
     let mut pi = waiting(&stage, "pi", &[]);
-    let token = shown(&mut pi, "token");
+    let token = pi.shown("token");
     let answer = alice.asks(&format!(r"\link {token}"));
     assert_eq!(answer["code"], "unreachable");
     assert!(answer["message"].as_str().is_some_and(|text| text.contains("--network-key")), "{answer}");
     interrupted(pi);
     let mut pi = waiting(&stage, "tablet", &["--network-key", "field.key", "--bootstrap", &alice.place()]);
-    let code = shown(&mut pi, "code");
+    let code = pi.shown("code");
     pi.event("bootstrap");
     assert_eq!(alice.asks(&format!(r"\link {code}"))["state"], "linked");
     is_linked(&mut pi, &alice);
@@ -157,7 +146,7 @@ fn a_directory_that_belongs_to_somebody_is_refused_and_without_one_the_default_i
 
     let mut pi = stage.run(command(&stage, &[], &["--bootstrap", &alice.place()]), "pi");
     pi.ready = pi.event("ready");
-    let code = shown(&mut pi, "code");
+    let code = pi.shown("code");
     pi.event("bootstrap");
     alice.asks(&format!(r"\link {code}"));
     is_linked(&mut pi, &alice);
@@ -170,7 +159,7 @@ fn a_directory_that_belongs_to_somebody_is_refused_and_without_one_the_default_i
 fn a_machine_that_is_stopped_before_it_is_linked_leaves_an_empty_directory() {
     let stage = Stage::new();
     let mut pi = waiting(&stage, "pi", &[]);
-    shown(&mut pi, "code");
+    pi.shown("code");
     interrupted(pi);
     let left: Vec<_> = std::fs::read_dir(stage.path("pi")).expect("it is there").flatten().collect();
     assert!(left.iter().all(|file| file.file_name() == "lock"), "{left:?}");

@@ -8,7 +8,6 @@
 #![allow(dead_code, reason = "the benchmark uses a part of it")]
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
@@ -16,7 +15,7 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 
-use crate::program::{Node, Stage};
+use crate::program::{Cast, Node, Stage};
 
 /// An environment variable, set inside the namespaces.
 const INSIDE: &str = "FIELD_INSIDE";
@@ -207,6 +206,23 @@ impl Field {
         numbers[0] + numbers[8]
     }
 
+    /// Drops all packets between two hosts on one switch. Both notice only silence.
+    pub fn part(&self, one: &str, other: &str) {
+        for (host, from) in [(one, other), (other, one)] {
+            let link = self.on(from, "ip -br link show eth0");
+            let mac = link.split_whitespace().nth(2).expect("the host is plugged in");
+            let chain = format!("chain in {{ type filter hook input priority 0; ether saddr {mac} drop; }}");
+            self.on(host, &format!("nft 'table inet {} {{ {chain}; }}'", apart(from)));
+        }
+    }
+
+    /// Undoes [`Field::part`].
+    pub fn reunite(&self, one: &str, other: &str) {
+        for (host, from) in [(one, other), (other, one)] {
+            self.on(host, &format!("nft delete table inet {}", apart(from)));
+        }
+    }
+
     fn filter(&self, host: &str, rule: &str) {
         let table = format!(
             "table inet field {{ chain in {{ type filter hook input priority 0; {rule}; }}; \
@@ -235,24 +251,13 @@ impl Field {
     /// Starts a node without waiting. It uses the usual port if the host has the user's name.
     pub fn node_soon(&self, host: &str, name: &str, args: &[&str]) -> Node {
         let port = if host == name { PORT } else { 0 };
-        let cast = self.stage.cast(name).on_the_lan().port(port).with(args);
-        let command = cast.by_shell(&["nsenter", &net(host), "sh"], r#"exec "$0" "$@""#);
+        self.run_on(host, name, self.stage.cast(name).port(port).with(args))
+    }
+
+    /// Starts a node on a host, with mDNS; tests call it by this name. Does not wait.
+    pub fn run_on(&self, host: &str, name: &str, cast: Cast) -> Node {
+        let command = cast.on_the_lan().by_shell(&["nsenter", &net(host), "sh"], r#"exec "$0" "$@""#);
         self.stage.run(command, name)
-    }
-
-    /// The resident memory of a user's node, in KiB.
-    pub fn memory_of(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(process_of(name).join("status")).expect("their node runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a process has memory");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("it is a number of KiB")
-    }
-
-    /// The CPU time of a user's node, over all its threads.
-    pub fn time_of(&self, name: &str) -> Duration {
-        let threads = std::fs::read_dir(process_of(name).join("task")).expect("their node runs");
-        let stat = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("schedstat")).ok();
-        let nanos = |stat: String| stat.split(' ').next().and_then(|ran| ran.parse::<u64>().ok());
-        Duration::from_nanos(threads.flatten().filter_map(stat).filter_map(nanos).sum())
     }
 
     /// Runs a thread of this test in the network namespace of a host.
@@ -271,17 +276,13 @@ impl Field {
     }
 }
 
-/// The `/proc` directory of a user's node.
-fn process_of(name: &str) -> PathBuf {
-    let args = format!("\0-u\0{name}\0");
-    let processes = std::fs::read_dir("/proc").expect("the field has processes").flatten();
-    let is_theirs =
-        |path: &PathBuf| std::fs::read_to_string(path.join("cmdline")).is_ok_and(|command| command.contains(&args));
-    processes.map(|entry| entry.path()).find(is_theirs).expect("their node runs")
-}
-
 fn end(host: &str, iface: &str) -> String {
     format!("{host}-{iface}")
+}
+
+/// The table that drops what comes from a host.
+fn apart(from: &str) -> String {
+    format!("from-{from}")
 }
 
 fn net(host: &str) -> String {

@@ -23,6 +23,7 @@ mod multicast;
 mod nat;
 mod presence;
 mod reach;
+mod sessions;
 mod storm;
 mod street;
 mod talk;

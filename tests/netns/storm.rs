@@ -157,9 +157,9 @@ fn connect_in_storm(field: &Field, senders: u8, generators: &'static [Generator]
     let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
     befriend(&mut alice, &mut bob);
     talk(&mut alice, &mut bob, "in the storm");
-    let (before, spent) = (field.memory_of("alice"), field.time_of("alice"));
+    let (before, spent) = (alice.memory("VmRSS"), alice.cpu_time());
     field.pass(MEASURED);
-    let (after, spent) = (field.memory_of("alice"), field.time_of("alice") - spent);
+    let (after, spent) = (alice.memory("VmRSS"), alice.cpu_time() - spent);
     assert!(after < before + MAX_GROWTH, "{before} KiB, then {after} KiB");
     assert!(spent < MEASURED / 2, "{spent:?} of a processor in {MEASURED:?}");
     talk(&mut alice, &mut bob, "in the storm, later");

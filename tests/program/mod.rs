@@ -81,6 +81,7 @@ impl Stage {
             lan: false,
             interface: "--json",
             more: Vec::new(),
+            waits: false,
         }
     }
 
@@ -196,6 +197,7 @@ pub struct Cast<'a> {
     lan: bool,
     interface: &'static str,
     more: Vec<String>,
+    waits: bool,
 }
 
 impl Cast<'_> {
@@ -232,9 +234,19 @@ impl Cast<'_> {
         self
     }
 
+    /// As `darknode link`, which waits to become a session of a user.
+    pub fn waiting(mut self) -> Self {
+        self.waits = true;
+        self
+    }
+
     /// The arguments for the program.
     pub fn args(&self) -> Vec<String> {
-        let mut args = vec!["-u".into(), self.name.clone(), "--data-dir".into(), self.dir.clone()];
+        let mut args = match self.waits {
+            true => vec!["link".into()],
+            false => vec!["-u".into(), self.name.clone()],
+        };
+        args.extend(["--data-dir".into(), self.dir.clone()]);
         args.extend(["--port".into(), self.port.to_string()]);
         args.extend((!self.interface.is_empty()).then(|| self.interface.into()));
         args.extend((!self.lan).then(|| "--no-lan".into()));

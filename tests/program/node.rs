@@ -193,6 +193,22 @@ impl Node {
         other.event_with("linked", "id", &me);
     }
 
+    /// What a machine that waits to be linked shows for `\link`: under the key `code` or `token`.
+    pub fn shown(&mut self, key: &str) -> String {
+        self.event("code")[key].as_str().expect("it is a text").to_owned()
+    }
+
+    /// Waits until a machine that waited is a session of this user, and has started as one. Returns the `joined` event.
+    pub fn has_joined(&mut self, user: &Node) -> Value {
+        let joined = self.event("joined");
+        assert_eq!(joined["id"], user.id(), "{joined}");
+        assert_eq!(self.event("session")["session"], self.session());
+        let ready = self.event("ready");
+        assert_eq!((&ready["id"], &ready["session"]), (&user.ready["id"], &self.ready["session"]), "{ready}");
+        self.ready = ready;
+        joined
+    }
+
     /// Types a text to the current conversation. Returns the message id.
     pub fn says(&mut self, text: &str) -> String {
         let queued = self.asks(text);
@@ -209,6 +225,22 @@ impl Node {
 
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).expect("process ids are small")
+    }
+
+    /// Memory in KiB that the kernel reports under this name: `VmRSS` is resident now, `VmHWM` was at most. Linux only.
+    pub fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        kib.unwrap_or_else(|| panic!("{name} is not a number of KiB"))
+    }
+
+    /// The CPU time of all its threads. Linux only.
+    pub fn cpu_time(&self) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
+        let stat = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("schedstat")).ok();
+        let nanos = |stat: String| stat.split(' ').next().and_then(|ran| ran.parse::<u64>().ok());
+        Duration::from_nanos(threads.flatten().filter_map(stat).filter_map(nanos).sum())
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -289,13 +289,15 @@ impl Core {
     }
 
     /// Whether a user may have the declarations of another one: within two links, and in a closed network always
-    /// (`docs/horizon.md`). The sessions of a user may know where the others are, and own sessions what this one knows.
+    /// (`docs/horizon.md`). The sessions of a user may know where the others are, and own sessions what this one knows. A
+    /// session that waits to be linked is a stranger to the one that is to link it, and dials whoever is introduced to it.
     pub(in crate::proto) fn may_know_where(&self, asker: &UserId, user: &UserId) -> bool {
         self.cx.config.network != NetworkId::OPEN
             || asker == user
             || *asker == self.cx.config.user
             || self.presence.horizon.may_know(asker, user)
             || (*user == self.cx.config.user && self.people.links.wants(asker))
+            || self.peers.connections.of_user(user).iter().any(|peer| self.peers.connections.waits(&peer.session))
     }
 
     fn roster_of(&self, user: &UserId) -> Option<Signed> {
