@@ -18,25 +18,34 @@ use promise::Person;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// Lines that each author types: few enough for one answer of `\history`.
+/// Lines that each of two authors types: few enough for one answer of `\history`.
 const LINES: u64 = 400;
+/// Lines that each of two sessions and their addressee types.
+const LINES_OF_THREE: u64 = 150;
 /// Lines between two kills, on average.
 const LINES_PER_KILL: u64 = 20;
 
 #[test]
 fn one_author_loses_no_message_while_both_sides_are_killed() {
-    rounds(&["alice"]);
+    rounds(|seed| Run::of_two(&["alice"], seed));
 }
 
 #[test]
 fn two_authors_lose_no_message_while_both_sides_are_killed() {
-    rounds(&["alice", "bob"]);
+    rounds(|seed| Run::of_two(&["alice", "bob"], seed));
 }
 
-fn rounds(authors: &[&str]) {
+#[test]
+fn two_sessions_of_one_user_lose_no_message_while_they_and_the_addressee_are_killed() {
+    rounds(Run::of_two_sessions);
+}
+
+fn rounds(start: impl Fn(u64) -> Run) {
     let first = setting("DARKNODE_TEST_SEED").unwrap_or_else(|| u64::from_be_bytes(random()));
     for round in 0..setting("DARKNODE_TEST_ROUNDS").unwrap_or(1) {
-        Run::start(authors, first.wrapping_add(round)).run();
+        let seed = first.wrapping_add(round);
+        eprintln!("DARKNODE_TEST_SEED={seed}");
+        start(seed).run();
     }
 }
 
@@ -47,24 +56,42 @@ fn setting(name: &str) -> Option<u64> {
 struct Run {
     stage: Stage,
     rng: ChaCha20Rng,
-    people: [Person; 2],
-    ports: [u16; 2],
+    people: Vec<Person>,
+    /// Of each person, the user and the port with which it is started again. Its directory has its name.
+    seats: Vec<(&'static str, u16)>,
 }
 
 impl Run {
-    fn start(authors: &[&str], seed: u64) -> Run {
-        eprintln!("DARKNODE_TEST_SEED={seed}");
+    fn of_two(authors: &[&str], seed: u64) -> Run {
         let stage = Stage::new();
         let (mut alice, mut bob) = stage.two();
         alice.chats_with(&mut bob);
-        let ports = [alice.port(), bob.port()];
-        let person = |name, other, node: Node| {
-            let lines = if authors.contains(&name) { LINES } else { 0 };
-            Person::new(name, other, node, lines)
-        };
-        let mut people = [person("alice", "bob", alice), person("bob", "alice", bob)];
-        people.iter_mut().for_each(|person| person.open_chat());
-        Run { stage, rng: ChaCha20Rng::seed_from_u64(seed), people, ports }
+        let lines = |name| if authors.contains(&name) { LINES } else { 0 };
+        let seats = vec![("alice", alice.port()), ("bob", bob.port())];
+        let people =
+            vec![Person::new("alice", "bob", alice, lines("alice")), Person::new("bob", "alice", bob, lines("bob"))];
+        Run::start(stage, seed, people, seats)
+    }
+
+    fn of_two_sessions(seed: u64) -> Run {
+        let stage = Stage::new();
+        let (mut alice, mut bob) = stage.two();
+        alice.chats_with(&mut bob);
+        let mut laptop = stage.cast("laptop").waiting().with(&["--bootstrap", &alice.place()]).start();
+        laptop.event("bootstrap");
+        let code = laptop.shown("code");
+        assert_eq!(alice.asks(&format!(r"\link {code}"))["state"], "linked");
+        laptop.has_joined(&alice);
+        laptop.event_with("online", "user", "bob");
+        let seats = vec![("alice", alice.port()), ("alice", laptop.port()), ("bob", bob.port())];
+        let person = |name, other, node| Person::new(name, other, node, LINES_OF_THREE);
+        let people = vec![person("alice", "bob", alice), person("laptop", "bob", laptop), person("bob", "alice", bob)];
+        Run::start(stage, seed, people, seats)
+    }
+
+    fn start(stage: Stage, seed: u64, mut people: Vec<Person>, seats: Vec<(&'static str, u16)>) -> Run {
+        people.iter_mut().for_each(Person::open_chat);
+        Run { stage, rng: ChaCha20Rng::seed_from_u64(seed), people, seats }
     }
 
     fn below(&mut self, n: u64) -> u64 {
@@ -77,9 +104,9 @@ impl Run {
     }
 
     fn run(mut self) {
-        while self.people.iter().any(|person| person.has_more()) {
+        while self.people.iter().any(Person::has_more) {
             let burst = 1 + self.below(8);
-            for person in 0..2 {
+            for person in 0..self.people.len() {
                 let delay = self.delay();
                 self.people[person].writes_some(burst);
                 self.people[person].listens(delay);
@@ -95,10 +122,11 @@ impl Run {
         promise::check(self.people);
     }
 
-    /// Kills one of them, or both at once, sometimes during the start.
+    /// Kills one of them, or all at once, sometimes during the start.
     fn kill(&mut self) {
-        let who = self.below(3);
-        let victims: Vec<usize> = (0..2).filter(|person| who == 2 || who == *person as u64).collect();
+        let count = self.people.len();
+        let who = self.below(count as u64 + 1) as usize;
+        let victims: Vec<usize> = (0..count).filter(|person| who == count || who == *person).collect();
         for victim in &victims {
             self.people[*victim].dies();
         }
@@ -116,7 +144,7 @@ impl Run {
     }
 
     fn runs(&self, person: usize) -> Node {
-        let name = self.people[person].name;
-        self.stage.run(self.stage.cast(name).port(self.ports[person]).command(), name)
+        let (name, (user, port)) = (self.people[person].name, self.seats[person]);
+        self.stage.run(self.stage.cast(user).dir(name).port(port).command(), name)
     }
 }

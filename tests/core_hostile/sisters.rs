@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use darknode::id::{Address, ConnId, UserId};
 use darknode::proto::Accept;
-use darknode::proto::event::{DialFailure, Input, Output};
-use darknode::proto::limits::SISTER_BYTES;
+use darknode::proto::event::{Command, DialFailure, Input, Output, Query};
+use darknode::proto::limits::{MIRROR_DIRECT_PAUSE, RESEND_FIRST, SISTER_BYTES};
 use darknode::wire::chat::custody_state::{FULL, HELD, NO_CARRIER};
+use darknode::wire::control::{Control, Holdings};
 use darknode::wire::envelope::Envelope;
-use darknode::wire::{Bytes, decode, encode};
+use darknode::wire::{Bytes, List, decode, encode};
 
 use crate::adversary::{Person, id_of};
 use crate::custody::{R, dud, fresh, release};
@@ -94,4 +95,48 @@ fn a_sister_that_is_off_is_sought_with_growing_pauses_until_she_is_unlinked() {
     let without = tablet.roster_of(VERSION + 1, &[alice.session, tablet.session_id()], &[phone.session_id()]);
     bring(&mut alice, without);
     assert_eq!(dials_in(&mut alice, Duration::from_secs(3600)), 0);
+}
+
+/// Answers what alice asks of her store, which has nothing.
+fn answer_queries(alice: &mut Victim) {
+    let lines = |output: &Output| match output {
+        Output::Query { query: Query::Lines { sister, wanted, .. }, .. } => Some((*sister, wanted.clone())),
+        _ => None,
+    };
+    let asked: Vec<_> = alice.out.iter().filter_map(lines).collect();
+    for (sister, examined) in asked {
+        alice.feed(Input::Lines { sister, rows: Vec::new(), examined });
+    }
+}
+
+/// The comparisons that alice has begun on a connection.
+fn comparisons(alice: &Victim, conn: ConnId) -> usize {
+    alice.said(conn).iter().filter(|said| matches!(said, Control::Compare(_))).count()
+}
+
+#[test]
+fn a_mirror_that_is_not_answered_is_sent_again_although_nothing_else_happens() {
+    let (mut alice, _, conn) = alice_and_sisters();
+    let bob = Person::new(2, "bob");
+    alice.befriend(&bob);
+    alice.say(conn, Control::Holdings(Holdings { streams: List(Vec::new()), complete: true }));
+    alice.command(Command::Say { to: bob.user_id(), text: "hello".to_owned() });
+    alice.pass(MIRROR_DIRECT_PAUSE);
+    answer_queries(&mut alice);
+    assert!(!alice.parcels(conn).is_empty());
+    alice.out.clear();
+    alice.pass(RESEND_FIRST);
+    answer_queries(&mut alice);
+    assert!(!alice.parcels(conn).is_empty());
+}
+
+#[test]
+fn when_one_of_two_connections_of_a_sister_ends_the_comparison_is_repeated_on_the_other() {
+    let (mut alice, [phone, tablet], first) = alice_and_sisters();
+    let roster = phone.roster_of(VERSION, &[alice.session, phone.session_id(), tablet.session_id()], &[]);
+    let second = meet_sister(&mut alice, &phone, roster);
+    let before = [first, second].map(|conn| comparisons(&alice, conn));
+    alice.part(first);
+    let after = [first, second].map(|conn| comparisons(&alice, conn));
+    assert_eq!((after[0], after[1]), (before[0], before[1] + 1));
 }

@@ -73,7 +73,7 @@ impl Play<'_> {
         }
         promise::settle(&mut self.people);
         let lines = self.people.iter().map(|person| person.shown.len()).sum();
-        promise::check(self.people);
+        promise::check(self.people.into());
         Outcome { lines, kills: self.kills }
     }
 

@@ -63,7 +63,7 @@ impl Run {
         let cuts: u32 = self.people.iter().map(|person| person.restarts).sum();
         let shown: usize = self.people.iter().map(|person| person.shown.len()).sum();
         eprintln!("{shown} lines shown, {cuts} power cuts");
-        promise::check(self.people);
+        promise::check(self.people.into());
     }
 
     /// Cuts the power of one of them, or both at once, sometimes during the start.

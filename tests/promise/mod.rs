@@ -1,11 +1,12 @@
 //! The delivery guarantees, checked for users whose programs are killed: [`Person`] types numbered lines across
 //! restarts, and [`check`] asserts what must hold in the end.
 //!
-//! - A line that was reported as `queued`, or is in its author's history, is shown to the addressee.
+//! - A line that was reported as `queued`, or is in its author's history, is shown to the addressee, and on every other session
+//!   of its author.
 //! - Each line has one id, and is shown again only with `again:true`.
 //! - Nothing else is shown.
 //! - A delivered line is never queued again.
-//! - Both histories are equal, in the order of typing.
+//! - All histories are equal, in the order of typing.
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,20 +14,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::Node;
+use crate::program::{Node, PATIENCE};
 
-/// A user, across all restarts of their program.
+/// A session of a user, across all restarts of its program.
 pub struct Person {
+    /// What its lines begin with.
     pub name: &'static str,
     other: &'static str,
     pub node: Option<Node>,
     /// Number of lines to type.
     lines: u64,
-    typed: u64,
+    next: u64,
     /// Messages known to be stored: id and text.
     accepted: BTreeMap<String, String>,
-    /// Messages reported as delivered.
-    delivered: BTreeSet<String>,
+    /// Messages reported as delivered, and to which session.
+    delivered: BTreeSet<(String, String)>,
     /// Messages shown: id and text.
     pub shown: BTreeMap<String, String>,
     pub restarts: u32,
@@ -40,7 +42,7 @@ impl Person {
             other,
             node: Some(node),
             lines,
-            typed: 0,
+            next: 0,
             accepted: BTreeMap::new(),
             delivered: BTreeSet::new(),
             shown: BTreeMap::new(),
@@ -49,7 +51,16 @@ impl Person {
     }
 
     pub fn has_more(&self) -> bool {
-        self.typed < self.lines
+        self.next < self.lines
+    }
+
+    fn prefix(&self) -> String {
+        format!("{} ", self.name)
+    }
+
+    /// Whether a text was typed here.
+    fn typed(&self, text: &str) -> bool {
+        text.starts_with(&self.prefix())
     }
 
     fn node(&mut self) -> &mut Node {
@@ -59,8 +70,8 @@ impl Person {
     pub fn writes_some(&mut self, burst: u64) {
         for _ in 0..burst {
             if self.has_more() {
-                let line = format!("{} {}", self.name, self.typed);
-                self.typed += 1;
+                let line = format!("{}{}", self.prefix(), self.next);
+                self.next += 1;
                 self.node().types(&line);
             }
         }
@@ -88,7 +99,7 @@ impl Person {
         self.open_chat();
         self.history();
         let waiting = self.waiting();
-        let back: Vec<&String> = waiting.iter().filter(|id| self.delivered.contains(*id)).collect();
+        let back: Vec<&(String, String)> = waiting.iter().filter(|id| self.delivered.contains(*id)).collect();
         assert!(back.is_empty(), "these were reported to {} as delivered before: {back:?}", self.name);
     }
 
@@ -97,10 +108,10 @@ impl Person {
         assert_eq!(self.node().asks(&chat)["event"], "chat");
     }
 
-    /// The ids and texts in history. Own messages count as accepted, as a kill may fall between storing and reporting
+    /// The ids and texts in history. The user's own messages count as accepted, as a kill may fall between storing and reporting
     /// them.
     fn history(&mut self) -> Vec<(String, String)> {
-        let ask = format!(r"\history {} 1000", self.other);
+        let ask = format!(r"\history {} 10000", self.other);
         let history = self.node().asks(&ask);
         let messages = history["messages"].as_array().expect("a list");
         let own = messages.iter().filter(|message| message["own"] == true).map(id_and_text);
@@ -108,10 +119,19 @@ impl Person {
         messages.iter().map(id_and_text).collect()
     }
 
-    /// The ids of queued messages.
-    fn waiting(&mut self) -> Vec<String> {
+    /// The messages that some session does not have yet, with each of those sessions; without one if none is known.
+    fn waiting(&mut self) -> Vec<(String, String)> {
         let status = self.node().asks(r"\status");
-        status["messages"].as_array().expect("a list").iter().map(|view| text_of(view, "message")).collect()
+        let of_one = |view: &Value| -> Vec<(String, String)> {
+            let sessions = view["sessions"].as_array().expect("a list");
+            let lacking = sessions.iter().filter(|one| one["state"] != "delivered");
+            let message = text_of(view, "message");
+            match sessions.is_empty() {
+                true => vec![(message, String::new())],
+                false => lacking.map(|one| (message.clone(), text_of(one, "session"))).collect(),
+            }
+        };
+        status["messages"].as_array().expect("a list").iter().flat_map(of_one).collect()
     }
 
     fn wait_until_all_is_delivered(&mut self) {
@@ -119,13 +139,22 @@ impl Person {
             let state = self.node().event("state");
             self.notes(vec![state]);
         }
+        self.listens(Duration::ZERO);
     }
 
     fn wait_until_shown(&mut self, awaited: &BTreeSet<String>) {
-        self.listens(Duration::ZERO);
-        while !awaited.iter().all(|id| self.shown.contains_key(id)) {
-            let message = self.node().event("message");
-            self.notes(vec![message]);
+        loop {
+            let missing: Vec<&String> = awaited.iter().filter(|id| !self.shown.contains_key(*id)).collect();
+            if missing.is_empty() {
+                return;
+            }
+            let events = self.node().listens(PATIENCE);
+            if events.is_empty() {
+                let history: BTreeMap<String, String> = self.history().into_iter().collect();
+                let (stored, lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|id| history.contains_key(*id));
+                panic!("{} has stored and not shown {stored:?}, and does not have {lost:?}", self.name);
+            }
+            self.notes(events);
         }
     }
 
@@ -135,11 +164,11 @@ impl Person {
                 Some("queued") => self.accepted.extend([id_and_text(&event)]),
                 Some("message") => self.sees(&event),
                 Some("state") => {
-                    let id = text_of(&event, "message");
-                    let forward = event["state"] == "delivered" || !self.delivered.contains(&id);
+                    let place = (text_of(&event, "message"), text_of(&event, "session"));
+                    let forward = event["state"] == "delivered" || !self.delivered.contains(&place);
                     assert!(forward, "{}: a state went back: {event}", self.name);
                     if event["state"] == "delivered" {
-                        self.delivered.insert(id);
+                        self.delivered.insert(place);
                     }
                 }
                 Some("error" | "warning") => panic!("{}: {event}", self.name),
@@ -156,33 +185,36 @@ impl Person {
     }
 }
 
-/// Waits until everything was delivered and shown on both sides.
-pub fn settle(people: &mut [Person; 2]) {
+/// Waits until everything was delivered, and is shown wherever it was not typed.
+pub fn settle(people: &mut [Person]) {
     people.iter_mut().for_each(Person::wait_until_all_is_delivered);
-    for (reader, author) in [(1, 0), (0, 1)] {
-        let awaited: BTreeSet<String> = people[author].accepted.keys().cloned().collect();
-        people[reader].wait_until_shown(&awaited);
+    let all: BTreeMap<String, String> = people.iter().flat_map(|person| person.accepted.clone()).collect();
+    for reader in people {
+        let of_others = all.iter().filter(|(_, text)| !reader.typed(text));
+        let awaited: BTreeSet<String> = of_others.map(|(id, _)| id.clone()).collect();
+        reader.wait_until_shown(&awaited);
     }
 }
 
-/// Stops both programs, and checks the guarantees.
-pub fn check(mut people: [Person; 2]) {
-    let histories = people.each_mut().map(Person::history);
-    assert_eq!(histories[0], histories[1], "both histories are equal");
-    for (reader, author) in [(1, 0), (0, 1)] {
-        let (reader, author) = (&people[reader], &people[author]);
-        assert_eq!(
-            reader.shown, author.accepted,
-            "{} is shown what {} wrote, and nothing else",
-            reader.name, author.name
-        );
-        let texts: BTreeSet<&String> = reader.shown.values().collect();
-        assert_eq!(texts.len(), reader.shown.len(), "each line has one id");
-        let prefix = format!("{} ", author.name);
+/// Checks the guarantees, and stops all programs.
+pub fn check(mut people: Vec<Person>) {
+    let histories: Vec<Vec<(String, String)>> = people.iter_mut().map(Person::history).collect();
+    for (history, person) in histories.iter().zip(&people) {
+        assert_eq!(*history, histories[0], "the histories of {} and {} are equal", person.name, people[0].name);
+    }
+    let all: BTreeMap<String, String> = histories[0].iter().cloned().collect();
+    let texts: BTreeSet<&String> = all.values().collect();
+    assert_eq!(texts.len(), histories[0].len(), "each line has one id");
+    for person in &people {
+        let is_own = |line: &(String, String)| person.typed(&line.1);
+        let (own, of_others): (BTreeMap<_, _>, BTreeMap<_, _>) = all.clone().into_iter().partition(is_own);
+        assert_eq!(person.shown, of_others, "{} is shown what others wrote, and nothing else", person.name);
+        let accepted: BTreeMap<_, _> = person.accepted.clone().into_iter().filter(is_own).collect();
+        assert_eq!(accepted, own, "nothing that {} wrote is lost", person.name);
         let written: Vec<u64> =
-            histories[0].iter().filter_map(|(_, text)| text.strip_prefix(&prefix)?.parse().ok()).collect();
-        assert!(written.is_sorted(), "{} wrote in this order: {written:?}", author.name);
-        assert_eq!(written.len(), author.accepted.len());
+            histories[0].iter().filter_map(|(_, text)| text.strip_prefix(&person.prefix())?.parse().ok()).collect();
+        assert!(written.is_sorted(), "{} wrote in this order: {written:?}", person.name);
+        assert_eq!(written.len(), own.len());
     }
     for person in &mut people {
         let mut node = person.node.take().expect("it runs");

@@ -345,12 +345,6 @@ impl Core {
             Remaining::Spare => self.sync_again(removed.session),
             Remaining::Other => {
                 self.open_lane(removed.session, user);
-                self.sisters.ledger.note_down(removed.session);
-                self.peers
-                    .connections
-                    .up_peer(&removed.session)
-                    .into_iter()
-                    .for_each(|peer| self.sisters.ledger.note_up(peer));
                 self.with_mail(|mail, cx, near| mail.resume(cx, near, removed.session));
                 self.sync_again(removed.session);
             }
@@ -362,6 +356,8 @@ impl Core {
     /// other.
     fn sync_again(&mut self, session: SessionId) {
         let Some(peer) = self.peers.connections.up_peer(&session) else { return };
+        self.sisters.ledger.note_down(session);
+        self.sisters.ledger.note_up(peer);
         if self.syncs_with(peer) {
             self.send_digest(peer);
         }

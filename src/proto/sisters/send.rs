@@ -90,6 +90,7 @@ impl Core {
         let lost = if sister.take_overdue(now) { sister.end_flights() } else { Vec::new() };
         if !lost.is_empty() {
             self.cx.dropped(DropReason::MirrorUnanswered);
+            sister.want(now);
         }
         lost.into_iter().for_each(|load| self.sisters.ledger.lose(&session, load));
         self.send_holdings(&session, news, false);
