@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use darknode::proto::Accept;
 use darknode::proto::event::Command;
-use darknode::proto::notice::Notice;
+use darknode::proto::notice::{Delivery, Notice};
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 
@@ -182,6 +182,56 @@ fn a_withdrawn_line_disappears_on_all_sessions_and_does_not_come_back() {
     scene.start(&[1, 2]);
     scene.sim.run(SOON);
     assert!(scene.history(scene.pi).is_empty() && scene.history(scene.laptop).is_empty());
+}
+
+#[test]
+fn a_line_that_is_withdrawn_while_the_other_session_is_off_disappears_there_when_they_meet() {
+    let mut scene = Scene::new(8);
+    scene.start(&[1, 2]);
+    scene.say(scene.laptop, scene.bob, "a mistake");
+    scene.wait("the pi has it", |scene| scene.history(scene.pi) == ["a mistake"]);
+    scene.stop(scene.pi);
+    let mistake = scene.sim.nodes[scene.laptop].disk.history.iter().find(|row| row.kind == 1).map(|row| row.id.token());
+    scene.sim.command(scene.laptop, 1, Command::Cancel { message: mistake.expect("it is stored") });
+    scene.stop(scene.laptop);
+    scene.start(&[1, 2]);
+    scene.wait("it is gone", |scene| scene.history(scene.pi).is_empty());
+    assert!(scene.history(scene.laptop).is_empty());
+}
+
+#[test]
+fn a_line_that_a_restored_backup_lacks_comes_back_from_the_other_session_and_reaches_its_addressee() {
+    let mut scene = Scene::new(9);
+    scene.start(&[1, 2]);
+    let backup = scene.sim.nodes[scene.laptop].disk.backup();
+    scene.say(scene.laptop, scene.bob, "after the backup");
+    scene.wait("the pi has it", |scene| scene.history(scene.pi) == ["after the backup"]);
+    scene.stop(scene.laptop);
+    scene.sim.nodes[scene.laptop].disk = backup;
+    scene.start(&[1]);
+    scene.wait("the laptop has it again", |scene| scene.history(scene.laptop) == ["after the backup"]);
+    scene.stop(scene.pi);
+    scene.start(&[0]);
+    scene.wait("bob has it", |scene| scene.history(scene.bob) == ["after the backup"]);
+}
+
+#[test]
+fn the_other_session_of_the_author_is_told_that_a_line_is_delivered() {
+    let mut scene = Scene::new(10);
+    scene.start(&[0, 1, 2]);
+    scene.say(scene.laptop, scene.bob, "hello");
+    let told = |scene: &Scene, node: usize| {
+        let delivered = |notice: &&Notice| matches!(notice, Notice::State { state: Delivery::Delivered, .. });
+        let bobs = |notice: &Notice| match notice {
+            Notice::State { message, to, progress, .. } => Some((*message, to.clone(), progress.reached, progress.of)),
+            _ => None,
+        };
+        let all = scene.sim.nodes[node].notices.iter().map(|(_, notice)| notice);
+        all.filter(delivered).filter_map(bobs).collect::<Vec<_>>()
+    };
+    scene.wait("the pi is told", |scene| told(scene, scene.pi).len() == 1);
+    assert_eq!(told(&scene, scene.pi), told(&scene, scene.laptop));
+    assert_eq!(told(&scene, scene.pi)[0].2, 1);
 }
 
 #[test]

@@ -156,6 +156,15 @@ pub const MIRROR_BYTES: usize = 128 * 1024;
 pub const MAX_MIRRORED_FACTS: usize = 32;
 /// Records of which session of an addressee has which lines of another own session, in memory. Each takes about 150 bytes.
 pub const MAX_SISTER_RECEIPTS: usize = 16_384;
+/// Streams in all that other own sessions claim to hold and this one does not know, in memory. Each takes about 400 bytes.
+pub const MAX_CLAIMED_STREAMS: usize = 65_536;
+/// Ranges of such a stream. A correct session has few, since gaps close.
+pub const MAX_CLAIMED_RANGES: usize = 8;
+/// Comparisons of another own session that are answered at once: one for each connection, and some that arrive twice. Each
+/// answer may list every stream.
+pub const COMPARISON_BURST: u32 = 4;
+/// Time until one more is answered.
+pub const COMPARISON_REFILL: Duration = Duration::from_secs(10);
 /// Interval between reports to the interfaces while a new session gets the history.
 pub const MIRROR_REPORT: Duration = Duration::from_secs(2);
 /// Interval between searches for such messages.

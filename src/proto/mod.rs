@@ -122,7 +122,7 @@ impl Core {
             relays: Relays::default(),
             chat: Chat::new(outbox, Inbox::new(memory.received, memory.owed), Reads::new(memory.read)),
             mail: Mail::new(Custody::new(memory.custody, memory.tombstones)),
-            sisters: Sisters { ledger },
+            sisters: Sisters::new(ledger),
             commands: Commands::default(),
             linking: Linking::new(waiting),
             tries: Tries::default(),

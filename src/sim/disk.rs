@@ -2,7 +2,7 @@
 //! committed. A crash may fall between any two ops, and ops written during a commit wait for the next one, as in the
 //! real store.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::id::{Address, EnvelopeId, SessionId, StreamId, UserId};
 use crate::proto::persist::{
@@ -29,15 +29,20 @@ pub struct Disk {
     taken: u64,
     tombstones: BTreeMap<EnvelopeId, TombstoneRow>,
     owed: BTreeMap<SessionId, UserId>,
-    /// Streams of messages that were typed here.
-    typed: BTreeSet<StreamId>,
     pending: VecDeque<(Ticket, Op)>,
     /// While set, typed messages are refused.
     pub full: bool,
     discarding: bool,
+    /// The session it belongs to; its streams are its own.
+    me: Option<SessionId>,
 }
 
 impl Disk {
+    /// The empty disk of a session.
+    pub fn of(me: SessionId) -> Disk {
+        Disk { me: Some(me), ..Disk::default() }
+    }
+
     /// A disk that discards committed ops, for a node that is never restarted.
     pub fn discarding() -> Disk {
         Disk { discarding: true, ..Disk::default() }
@@ -124,10 +129,10 @@ impl Disk {
         }
     }
 
-    /// The numbers of the messages whose streams this node has not received.
+    /// The numbers of the stored messages of this session's own streams.
     fn written(&self) -> Vec<(StreamId, Ranges)> {
         let mut written: BTreeMap<StreamId, Ranges> = BTreeMap::new();
-        for row in self.history.iter().filter(|row| self.typed.contains(&row.id.stream)) {
+        for row in self.history.iter().filter(|row| Some(row.id.stream.author) == self.me) {
             written.entry(row.id.stream).or_default().insert(row.id.n);
         }
         written.into_iter().collect()
@@ -139,6 +144,29 @@ impl Disk {
             wanted.iter().any(|(stream, ranges)| *stream == row.id.stream && ranges.contains(row.id.n))
         };
         (self.history.iter().filter(is_wanted).cloned().collect(), wanted)
+    }
+
+    /// A copy of what is committed, as a backup of the directory would be.
+    pub fn backup(&self) -> Disk {
+        Disk {
+            memory: self.memory.clone(),
+            users: self.users.clone(),
+            sessions: self.sessions.clone(),
+            links: self.links.clone(),
+            lists: self.lists.clone(),
+            history: self.history.clone(),
+            delivered: self.delivered.clone(),
+            carried: self.carried.clone(),
+            mirrored: self.mirrored.clone(),
+            custody: self.custody.clone(),
+            taken: self.taken,
+            tombstones: self.tombstones.clone(),
+            owed: self.owed.clone(),
+            pending: VecDeque::new(),
+            full: self.full,
+            discarding: self.discarding,
+            me: self.me,
+        }
     }
 
     /// Replaces the content by an older state, as restoring a backup does.
@@ -210,7 +238,6 @@ impl Disk {
             Op::Prekey(prekey) => replace(&mut memory.prekeys, prekey, |prekey| prekey.id),
             Op::ForgetPrekey(id) => memory.prekeys.retain(|prekey| prekey.id != id),
             Op::Typed(row) => {
-                self.typed.insert(row.id.stream);
                 memory.waiting.push(row.clone());
                 self.history.push(row);
             }

@@ -10,7 +10,7 @@ use crate::id::{EnvelopeId, MessageId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::proto::limits::{
     CUSTODY_BYTES, CUSTODY_ITEMS, MAX_NEIGHBOURS, MAX_NEIGHBOURS_RELAY, MAX_OWN_CUSTODY, MAX_SESSIONS,
-    MAX_SESSIONS_RELAY, MAX_SESSIONS_SERVER, MAX_TOMBSTONES, STRANGER_BYTES, STRANGER_ITEMS,
+    MAX_SESSIONS_RELAY, MAX_SESSIONS_SERVER, MAX_TOMBSTONES, SISTER_BYTES, STRANGER_BYTES, STRANGER_ITEMS,
 };
 use crate::proto::notice::{Delivery, Notice};
 use crate::proto::persist::CustodyRow;
@@ -163,7 +163,11 @@ fn check_memory(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
 /// Custody for others stays within its quotas, and nothing is held beyond its lifetime.
 fn check_custody(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
     let disk = &sim.nodes[node].disk;
-    let (mine, others): (Vec<&CustodyRow>, Vec<&CustodyRow>) = disk.custody().partition(|row| row.mine.is_some());
+    let (mine, held): (Vec<&CustodyRow>, Vec<&CustodyRow>) = disk.custody().partition(|row| row.mine.is_some());
+    // A client holds nothing but mail of its user's other sessions.
+    let user = sim.nodes[node].user;
+    let (sisters, others): (Vec<&CustodyRow>, Vec<&CustodyRow>) =
+        held.into_iter().partition(|row| sim.nodes[node].plan.roles == 0 && row.depositor == user);
     let bytes = |rows: &[&CustodyRow]| rows.iter().map(|row| row.bytes.len()).sum::<usize>();
     let mut require = |holds: bool, violation: &str| {
         if !holds {
@@ -171,6 +175,7 @@ fn check_custody(sim: &Sim, node: NodeIndex, broken: &mut Vec<String>) {
         }
     };
     require(bytes(&mine) <= MAX_OWN_CUSTODY + MAX_ENVELOPE, "keeps too much of its own mail");
+    require(bytes(&sisters) <= SISTER_BYTES, "keeps too much mail of its user's other sessions");
     require(others.is_empty() || sim.nodes[node].plan.roles != 0, "is not a relay and keeps mail for others");
     require(bytes(&others) <= CUSTODY_BYTES && others.len() <= CUSTODY_ITEMS, "keeps more than its quota for others");
     let mut strange = 0;

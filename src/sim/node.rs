@@ -141,7 +141,7 @@ impl Node {
             user: UserId(user_key.public()),
             session: SessionId(session_key.public()),
             addr: plan.addr.unwrap_or_else(|| address(10, index as u32)),
-            disk: Disk::default(),
+            disk: Disk::of(SessionId(session_key.public())),
             notices: Vec::new(),
             sent_frames: 0,
             sent_bytes: 0,
@@ -172,6 +172,7 @@ impl Node {
         let mut copy = Node::new(index, self.plan.clone(), self.user_key.scheme(), [[0; 32]; 2]);
         (copy.user, copy.user_key) = (self.user, self.user_key.clone());
         (copy.session, copy.session_key) = (self.session, self.session_key.clone());
+        copy.disk = Disk::of(self.session);
         copy.disk.restore(self.disk.load());
         copy
     }

@@ -12,6 +12,7 @@ mod forks;
 mod horizon;
 mod keys;
 mod linking;
+mod mirrors;
 mod nearby;
 mod records;
 mod relays;

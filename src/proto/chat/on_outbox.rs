@@ -51,12 +51,18 @@ impl Core {
         self.cx.save_counters();
         let (with, from, wall) = (to, self.cx.config.user, self.cx.now.wall);
         let row = MessageRow { arrival, id, kind, with, from, lamport, wall, body, since: self.cx.now.moment };
+        self.wait_for_receipt(row, line);
+        self.sisters.ledger.note_held(id.stream, [(id.n, id.n)].into_iter().collect(), None);
+        id
+    }
+
+    /// Stores a message of this session that waits for a receipt from now on, and sends it when it is durable.
+    pub(in crate::proto) fn wait_for_receipt(&mut self, row: MessageRow, line: Option<u64>) {
+        let (id, to) = (row.id, row.with);
         self.chat.outbox.push(row.clone(), false);
         let ticket = self.cx.out.store(Op::Typed(row));
         self.chat.typed.push_back((ticket, id, line));
-        self.sisters.ledger.note_held(id.stream, [(id.n, id.n)].into_iter().collect(), None);
         self.chat.sealing.want_lines(to);
-        id
     }
 
     /// Sends waiting messages to the connected sessions of an address, or entrusts them to carriers.

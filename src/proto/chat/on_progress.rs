@@ -45,7 +45,10 @@ impl Core {
         state: Delivery,
         (by, holder): (SessionId, String),
     ) {
-        let has = |session: &&SessionId| self.chat.outbox.is_delivered(&message, session);
+        let has = |session: &&SessionId| match message.stream.author == self.cx.me {
+            true => self.chat.outbox.is_delivered(&message, session),
+            false => self.sisters.ledger.delivered_of(&message.stream, session).contains(message.n),
+        };
         let (reached, of) = (recipient.audience.iter().filter(has).count(), recipient.audience.len());
         let progress = Box::new(Progress { label: recipient.labels.label(&session), reached, of, holder });
         let to = recipient.name.clone();

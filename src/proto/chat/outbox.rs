@@ -141,6 +141,11 @@ impl Outbox {
         MessageId { stream: StreamId { author: self.me, epoch: self.epoch, to }, n: *n }
     }
 
+    /// Whether an epoch is the one of this start, whose numbers are given here.
+    pub fn is_current(&self, epoch: u64) -> bool {
+        self.epoch == epoch
+    }
+
     /// Adds a message.
     pub fn push(&mut self, row: MessageRow, durable: bool) {
         let place = (self.ordinal(row.id.stream.epoch), row.id.n);

@@ -4,7 +4,7 @@
 //! as mail. The debt survives disconnections and restarts until the receipt is on its way. Receipts received mark own messages
 //! as delivered, and settle those that every session of the addressee has. A receipt is never receipted itself.
 
-use crate::id::{Address, ConnId, SessionId, StreamId, UserId};
+use crate::id::{Address, ConnId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::{Opened, Sealed};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
@@ -147,8 +147,27 @@ impl Core {
             if received.author == self.cx.me {
                 self.record_delivered(stream, opened.session, &ranges);
             } else {
-                self.sisters.ledger.record_delivered(&mut self.cx, stream, opened.session, &ranges, None);
+                self.record_sisters_delivered(stream, opened.session, &ranges, None);
             }
+        }
+    }
+
+    /// Records that a session of an addressee has messages of another session of the local user, and shows it as their author
+    /// does. `by` is the session that said it, unless the addressee did.
+    pub(in crate::proto) fn record_sisters_delivered(
+        &mut self,
+        stream: StreamId,
+        holder: SessionId,
+        ranges: &Ranges,
+        by: Option<SessionId>,
+    ) {
+        let shown = self.sisters.ledger.record_delivered(&mut self.cx, stream, holder, ranges, by);
+        if shown.is_empty() {
+            return;
+        }
+        let recipient = self.recipient(&stream.to);
+        for n in shown.iter().flat_map(|(first, last)| first..=last) {
+            self.show_delivered(&recipient, MessageId { stream, n }, holder);
         }
     }
 

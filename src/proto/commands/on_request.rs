@@ -265,9 +265,9 @@ impl Core {
             return Err((ErrorCode::BadArgument, message));
         };
         self.chat.outbox.remove(&id);
+        self.sisters.ledger.withdraw(&mut self.cx, id.stream, id.n);
         self.cx.out.store(Op::Cancelled(id));
         self.cancel_mail(&id);
-        self.sisters.ledger.withdraw(&mut self.cx, id.stream, id.n);
         self.cx.notice_after_store(line, Notice::Done { what: format!("cancelled {token}") });
         Ok(())
     }

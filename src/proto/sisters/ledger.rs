@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::id::{Address, ConnId, EnvelopeId, SessionId, StreamId, UserId};
+use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::Opened;
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
-use crate::proto::limits::MAX_SISTER_RECEIPTS;
+use crate::proto::limits::{MAX_CLAIMED_RANGES, MAX_CLAIMED_STREAMS, MAX_GAPS, MAX_SISTER_RECEIPTS};
 use crate::proto::peer::Peer;
 use crate::proto::persist::Op;
 use crate::proto::ranges::{Numbers, Ranges, SessionNumbers};
@@ -34,8 +34,14 @@ pub struct Ledger {
     known: BTreeMap<SessionId, Sister>,
     /// The numbers of this session's own streams that are in its store, or were and are withdrawn.
     written: BTreeMap<StreamId, Ranges>,
+    /// Those of them without a line: withdrawn ones, and those that were void when a sister brought them.
+    withdrawn: BTreeMap<StreamId, Ranges>,
     /// The order in which streams became known; the newest are sent first.
     order: BTreeMap<StreamId, u32>,
+    /// The streams that became known because a sister claims to hold them, at most [`MAX_CLAIMED_STREAMS`].
+    claimed: usize,
+    /// Lines of sisters that have appeared here since the start, of which deliveries are shown.
+    shown: BTreeMap<StreamId, Ranges>,
     /// The version of the roster that [`Ledger::known`] follows.
     pub version: u64,
     /// What sisters are known to have, from the store, until the roster lists them.
@@ -57,10 +63,12 @@ pub struct Ledger {
 impl Ledger {
     /// The state at start, from the store. `received` are the numbers of others' streams, in the order of their first message.
     pub fn new(me: SessionId, received: &[(StreamId, Ranges)], written: Numbers, mirrored: SessionNumbers) -> Ledger {
-        let mut own: BTreeMap<StreamId, Ranges> = BTreeMap::new();
-        let withdrawn = received.iter().filter(|(stream, _)| stream.author == me).cloned();
-        for (stream, ranges) in written.into_iter().chain(withdrawn) {
-            own.entry(stream).or_default().merge(&ranges);
+        let mut own: BTreeMap<StreamId, Ranges> = written.into_iter().collect();
+        let mut withdrawn = BTreeMap::new();
+        for (stream, ranges) in received.iter().filter(|(stream, _)| stream.author == me) {
+            let lines = own.entry(*stream).or_default();
+            withdrawn.insert(*stream, ranges.without(lines));
+            lines.merge(ranges);
         }
         let mut stored: BTreeMap<SessionId, Numbers> = BTreeMap::new();
         for (stream, session, ranges) in mirrored {
@@ -70,7 +78,10 @@ impl Ledger {
         let mut ledger = Ledger {
             known: BTreeMap::new(),
             written: BTreeMap::new(),
+            withdrawn,
             order: BTreeMap::new(),
+            claimed: 0,
+            shown: BTreeMap::new(),
             version: 0,
             stored,
             delivered: BTreeMap::new(),
@@ -111,6 +122,11 @@ impl Ledger {
     }
 
     /// A sister.
+    pub fn get(&self, session: &SessionId) -> Option<&Sister> {
+        self.known.get(session)
+    }
+
+    /// A sister, to change what is known of her.
     pub fn get_mut(&mut self, session: &SessionId) -> Option<&mut Sister> {
         self.known.get_mut(session)
     }
@@ -184,6 +200,27 @@ impl Ledger {
         }
     }
 
+    /// Records what a sister says that she holds. That she has a number does not tell that she knows it to be withdrawn.
+    /// `is_held` is whether this session holds anything of the stream.
+    pub fn record_claimed(
+        &mut self,
+        cx: &mut Context,
+        session: &SessionId,
+        (stream, mut ranges): (StreamId, Ranges),
+        is_held: bool,
+    ) {
+        let is_known = self.order.contains_key(&stream);
+        let mut has = self.known.get(session).map(|sister| sister.has(&stream)).unwrap_or_default();
+        let most = has.pieces().max(if is_held { MAX_GAPS } else { MAX_CLAIMED_RANGES });
+        has.merge(&ranges);
+        if has.pieces() > most || (!is_known && self.claimed >= MAX_CLAIMED_STREAMS) {
+            return cx.dropped(DropReason::ClaimBeyondBounds);
+        }
+        self.claimed += usize::from(!is_known);
+        self.withdrawn.get(&stream).into_iter().for_each(|withdrawn| ranges.remove(withdrawn));
+        self.record_mirrored(cx, session, vec![(stream, ranges)]);
+    }
+
     /// Records a sister's release of a mirror. False if it fits none on its way to her.
     pub fn record_release(&mut self, cx: &mut Context, session: &SessionId, release: &Release) -> bool {
         let Some(sister) = self.known.get_mut(session) else { return false };
@@ -228,19 +265,34 @@ impl Ledger {
         }
     }
 
-    /// Records that a line of this session was withdrawn: its sisters are told that the number is void.
+    /// Records that a line of this session was withdrawn: its sisters are told that the number is void. The store is to forget
+    /// the line afterwards, so that the number is held at every moment.
     pub fn withdraw(&mut self, cx: &mut Context, stream: StreamId, n: u64) {
         let (now, order) = (cx.now.moment, self.ordinal(&stream));
         let numbers: Ranges = [(n, n)].into_iter().collect();
-        for sister in self.known.values_mut() {
-            sister.withdraw(stream, order, &numbers);
-            sister.want(now);
-        }
+        self.withdrawn.entry(stream).or_default().insert(n);
         self.record_written(stream, n, n);
         cx.out.store(Op::Seen { stream, ranges: self.written_of(&stream) });
+        for (session, sister) in &mut self.known {
+            if let Some(ranges) = sister.withdraw(stream, order, &numbers) {
+                cx.out.store(Op::Mirrored { stream, session: *session, ranges });
+            }
+            sister.want(now);
+        }
     }
 
-    /// Records what a session of an addressee has of a sister's stream. `by` is the sister who said it.
+    /// Records numbers of an own stream that sisters hold and that have no line.
+    pub fn record_void(&mut self, stream: StreamId, void: &Ranges) {
+        self.withdrawn.entry(stream).or_default().merge(void);
+    }
+
+    /// Records that a line of a sister has appeared here.
+    pub fn record_shown(&mut self, id: MessageId) {
+        self.shown.entry(id.stream).or_default().insert(id.n);
+    }
+
+    /// Records what a session of an addressee has of a sister's stream. `by` is the sister who said it. Returns the lines
+    /// that have appeared here and are now known to be delivered.
     pub fn record_delivered(
         &mut self,
         cx: &mut Context,
@@ -248,16 +300,27 @@ impl Ledger {
         holder: SessionId,
         ranges: &Ranges,
         by: Option<SessionId>,
-    ) {
+    ) -> Ranges {
         let is_known = self.delivered.contains_key(&(stream, holder));
         if !self.contains(&stream.author) || (!is_known && self.delivered.len() >= MAX_SISTER_RECEIPTS) {
-            return cx.dropped(DropReason::ReceiptForForeignStream);
+            cx.dropped(DropReason::ReceiptForForeignStream);
+            return Ranges::new();
         }
         let has = self.delivered.entry((stream, holder)).or_default();
+        if has.pieces() + ranges.pieces() > 2 * MAX_GAPS {
+            cx.dropped(DropReason::ReceiptForForeignStream);
+            return Ranges::new();
+        }
+        let mut shown = self.shown.get(&stream).cloned().unwrap_or_default();
+        shown.remove(has);
         if has.merge(ranges) {
+            let absent = shown.without(has);
+            shown.remove(&absent);
             cx.out.store(Op::Delivered { stream, session: holder, ranges: has.clone() });
             self.note_receipt(stream, holder, by, cx.now.moment);
+            return shown;
         }
+        Ranges::new()
     }
 
     /// Everything that lacks is to be looked at again: there may be a way to a sister now.

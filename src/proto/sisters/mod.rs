@@ -26,9 +26,22 @@ pub mod summary;
 
 use ledger::Ledger;
 
+use crate::id::SessionId;
+use crate::proto::budget::Budget;
+use crate::proto::limits::{COMPARISON_BURST, COMPARISON_REFILL};
+
 /// What is known of the other sessions of the local user.
 #[derive(Debug)]
 pub struct Sisters {
     /// What each of them has and lacks.
     pub ledger: Ledger,
+    /// How often the comparisons of each are answered.
+    comparisons: Budget<SessionId>,
+}
+
+impl Sisters {
+    /// The state at start.
+    pub fn new(ledger: Ledger) -> Sisters {
+        Sisters { ledger, comparisons: Budget::new(COMPARISON_BURST, COMPARISON_REFILL) }
+    }
 }

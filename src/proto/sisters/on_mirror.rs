@@ -1,13 +1,11 @@
 //! Mirrors are taken in here: lines, people and deliveries that another session of the local user knows.
 
-use std::collections::BTreeMap;
-
 use crate::id::{Address, ConnId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Checked;
 use crate::identity::seal::Opened;
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
-use crate::proto::limits::MIRROR_REPORT;
+use crate::proto::limits::{MAX_GAPS, MIRROR_NUMBERS, MIRROR_REPORT};
 use crate::proto::notice::Notice;
 use crate::proto::persist::{Entry, LinkState, MessageRow, Op};
 use crate::proto::ranges::Ranges;
@@ -44,46 +42,71 @@ impl Core {
     /// Takes in the lines of one stream that this session lacks.
     fn take_mirrored(&mut self, by: SessionId, mirrored: MirroredStream) {
         let stream = StreamId { author: mirrored.author, epoch: mirrored.epoch, to: mirrored.address };
-        let me = self.cx.config.user;
-        // A stream of the local user goes to somebody else, one of somebody else to the local user.
-        let is_own = mirrored.user == me;
-        if !mirrored.lines.is_empty() && is_own == (stream.to == Address::from(me)) {
+        let void: Ranges = mirrored.void.iter().map(|range| (range.0, range.1)).collect();
+        let held = self.held_of(&stream);
+        if void.count() > MIRROR_NUMBERS || !self.may_be_history(&stream, &mirrored) {
             return self.cx.dropped(DropReason::MalformedMirror);
         }
-        let held = self.held_of(&stream);
-        let mut new = Ranges::new();
-        for range in mirrored.void.iter() {
-            new.insert_range(range.0, range.1);
+        let mut all = held.clone();
+        all.merge(&void);
+        mirrored.lines.iter().filter(|line| line.n > 0).for_each(|line| all.insert_range(line.n, line.n));
+        if all.pieces() > MAX_GAPS.max(held.pieces()) {
+            return self.cx.dropped(DropReason::ContentBeyondBounds);
         }
         if by == stream.author {
-            self.withdraw_lines(stream, &new, &held);
+            self.withdraw_lines(stream, &void, &held);
         }
-        let with = if is_own { UserId(stream.to.0) } else { mirrored.user };
-        for line in mirrored.lines.0.into_iter().rev() {
-            if line.n > 0 && !held.contains(line.n) && new.insert(line.n) {
-                self.take_line(MessageId { stream, n: line.n }, mirrored.user, with, line);
-            }
-        }
-        let new = new.without(&held);
-        let sent = new.clone();
-        self.sisters.ledger.record_mirrored(&mut self.cx, &by, vec![(stream, sent)]);
-        if new.is_empty() {
-            return;
-        }
-        self.hold_numbers(stream, &new);
-        self.sisters.ledger.note_held(stream, new, Some(by));
+        let new = all.without(&held);
+        // The lines are stored first: a number that is held without its line never comes again.
+        let owed = self.take_lines(stream, mirrored, new.without(&void));
+        self.hold_mirrored(by, stream, &new, &void);
         // The author is to know that this session has the lines, too.
-        if !is_own && !self.sisters.ledger.is_new {
-            self.owe_by_mail(with, stream.author);
-            self.chat.inbox.owe(with, stream, self.cx.out.issued());
+        if let Some(author) = owed.filter(|_| !self.sisters.ledger.is_new) {
+            self.owe_by_mail(author, stream.author);
+            self.chat.inbox.owe(author, stream, self.cx.out.issued());
             self.chat.sealing.want_receipts();
         }
     }
 
-    /// Records numbers of a stream as held, in memory and in the store.
-    fn hold_numbers(&mut self, stream: StreamId, new: &Ranges) {
+    /// Stores and shows those lines of a stream whose numbers are in `lacking`. Returns the author if a receipt is owed.
+    fn take_lines(&mut self, stream: StreamId, mirrored: MirroredStream, mut lacking: Ranges) -> Option<UserId> {
+        let is_own = mirrored.user == self.cx.config.user;
+        let with = if is_own { UserId(stream.to.0) } else { mirrored.user };
+        // The numbers of somebody dismissed are held without their lines, so that they do not come again.
+        let is_dismissed = self.people.strangers.is_dismissed(&with, self.cx.now.moment);
+        if lacking.is_empty() || is_dismissed {
+            return None;
+        }
+        for line in mirrored.lines.0.into_iter().rev().filter(|line| line.n > 0) {
+            if lacking.contains(line.n) {
+                lacking.remove_range(line.n, line.n);
+                self.take_line(MessageId { stream, n: line.n }, mirrored.user, with, line);
+            }
+        }
+        (!is_own && !self.people.links.is_blocked(&with)).then_some(with)
+    }
+
+    /// Whether a stream may be in the history of the local user: one of the user's own goes to somebody else, one of somebody
+    /// else comes to the user. Nobody else knows new numbers of the current epoch of this session.
+    fn may_be_history(&self, stream: &StreamId, mirrored: &MirroredStream) -> bool {
+        let me = self.cx.config.user;
+        let is_own = mirrored.user == me;
+        let is_mine = stream.author == self.cx.me;
+        let is_of_own_session = is_mine || self.sisters.ledger.contains(&stream.author);
+        let fits = is_own != (stream.to == Address::from(me)) && (is_own || !is_of_own_session);
+        (mirrored.lines.is_empty() || fits) && !(is_mine && self.chat.outbox.is_current(stream.epoch))
+    }
+
+    /// Records that numbers of a stream are held from now on, in memory and in the store. `by` is the sister who brought them.
+    fn hold_mirrored(&mut self, by: SessionId, stream: StreamId, new: &Ranges, void: &Ranges) {
+        let ledger = &mut self.sisters.ledger;
+        ledger.record_mirrored(&mut self.cx, &by, vec![(stream, new.clone())]);
+        if new.is_empty() {
+            return;
+        }
         let ranges = if stream.author == self.cx.me {
-            let mut written = self.sisters.ledger.written_of(&stream);
+            ledger.record_void(stream, &void.without(&ledger.written_of(&stream)));
+            let mut written = ledger.written_of(&stream);
             written.merge(new);
             written
         } else {
@@ -91,12 +114,13 @@ impl Core {
             self.chat.inbox.seen(&stream)
         };
         self.cx.out.store(Op::Seen { stream, ranges });
+        self.sisters.ledger.note_held(stream, new.clone(), Some(by));
     }
 
     /// Removes lines that their author has withdrawn.
     fn withdraw_lines(&mut self, stream: StreamId, void: &Ranges, held: &Ranges) {
-        let withdrawn = void.iter().flat_map(|(first, last)| first..=last.min(first.saturating_add(512)));
-        for n in withdrawn.filter(|n| held.contains(*n)) {
+        let withdrawn = void.without(&void.without(held));
+        for n in withdrawn.iter().flat_map(|(first, last)| first..=last) {
             self.cx.out.store(Op::Cancelled(MessageId { stream, n }));
         }
     }
@@ -123,8 +147,17 @@ impl Core {
             self.sisters.ledger.past_through = row.arrival;
             self.sisters.ledger.brought += 1;
         }
-        let view = (row.kind == kind::TEXT).then(|| self.view_message(&row, past));
-        self.cx.out.store(Op::Received(row));
+        let is_shown = row.kind == kind::TEXT && !self.people.links.is_blocked(&with);
+        if is_shown && !past && self.sisters.ledger.contains(&id.stream.author) {
+            self.sisters.ledger.record_shown(id);
+        }
+        let view = is_shown.then(|| self.view_message(&row, past));
+        // The store was restored from a backup that is older than the line, which may not have reached anybody else.
+        if id.stream.author == self.cx.me && !past && self.chat.outbox.has_capacity(row.body.len()) {
+            self.wait_for_receipt(row, None);
+        } else {
+            self.cx.out.store(Op::Received(row));
+        }
         if let Some(view) = view {
             self.cx.notice_after_store(None, Notice::Message(Box::new(view)));
         }
@@ -191,7 +224,7 @@ impl Core {
         if stream.author == self.cx.me {
             self.record_delivered(stream, receipt.session, &ranges);
         } else {
-            self.sisters.ledger.record_delivered(&mut self.cx, stream, receipt.session, &ranges, Some(by));
+            self.record_sisters_delivered(stream, receipt.session, &ranges, Some(by));
         }
     }
 
@@ -201,10 +234,8 @@ impl Core {
             return;
         }
         let now = self.cx.now.moment;
-        let held: BTreeMap<StreamId, Ranges> = self.held_streams().into_iter().collect();
-        let Some(sister) = self.sisters.ledger.get_mut(by) else { return };
-        let is_compared = sister.phase == Phase::Ready;
-        let complete = is_compared && sister.has_only(|stream| held.get(stream).cloned().unwrap_or_default());
+        let Some(sister) = self.sisters.ledger.get(by) else { return };
+        let complete = sister.phase == Phase::Ready && sister.has_only(|stream| self.held_of(stream));
         let due = self.sisters.ledger.reported_at.is_none_or(|at| now.since(at) >= MIRROR_REPORT);
         if complete {
             self.sisters.ledger.is_new = false;

@@ -112,6 +112,9 @@ impl Core {
         if !self.sisters.ledger.contains(&peer.session) {
             return self.cx.dropped(DropReason::ComparisonOfStranger);
         }
+        if !self.sisters.comparisons.draw(peer.session, self.cx.now.moment) {
+            return self.cx.dropped(DropReason::ComparisonOverBudget);
+        }
         let held = self.held_streams();
         let own = summary::buckets(held.iter().map(|(stream, ranges)| (stream, ranges)));
         let differs = |stream: &StreamId| {
@@ -124,7 +127,9 @@ impl Core {
                 sister.reset(stream);
             }
         }
-        self.sisters.ledger.record_mirrored(&mut self.cx, &peer.session, equal);
+        for claimed in equal {
+            self.sisters.ledger.record_claimed(&mut self.cx, &peer.session, claimed, true);
+        }
         if compare.people != self.hash_of_people() {
             let (people, now) = (self.known_people(), self.cx.now.moment);
             if let Some(sister) = self.sisters.ledger.get_mut(&peer.session) {
@@ -139,11 +144,10 @@ impl Core {
         if !self.sisters.ledger.contains(&peer.session) {
             return self.cx.dropped(DropReason::ComparisonOfStranger);
         }
-        self.sisters.ledger.record_mirrored(
-            &mut self.cx,
-            &peer.session,
-            holdings.streams.0.into_iter().map(numbers_of).collect(),
-        );
+        for claimed in holdings.streams.0.into_iter().map(numbers_of) {
+            let is_held = !self.held_of(&claimed.0).is_empty();
+            self.sisters.ledger.record_claimed(&mut self.cx, &peer.session, claimed, is_held);
+        }
         if !holdings.complete {
             return;
         }

@@ -131,8 +131,10 @@ impl Core {
         let examined: BTreeMap<StreamId, Ranges> = examined.into_iter().collect();
         let mut numbers = Numbers::new();
         for (stream, ranges) in asked {
-            let read = examined.get(&stream).cloned().unwrap_or_default();
-            self.sisters.ledger.lose(&session, vec![(stream, ranges.without(&read))]);
+            let unread = ranges.without(&examined.get(&stream).cloned().unwrap_or_default());
+            // Numbers that were withdrawn meanwhile are not asked for any more.
+            let read = ranges.without(&unread);
+            self.sisters.ledger.lose(&session, vec![(stream, unread)]);
             numbers.extend((!read.is_empty()).then_some((stream, read)));
         }
         let Some(way) = self.way_to(&session) else { return self.sisters.ledger.lose(&session, numbers) };

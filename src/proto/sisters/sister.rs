@@ -139,12 +139,17 @@ impl Sister {
         }
     }
 
-    /// Records that numbers she may have are withdrawn: she lacks that news.
-    pub fn withdraw(&mut self, stream: StreamId, order: u32, numbers: &Ranges) {
-        if let Some(has) = self.has.get_mut(&stream) {
-            has.remove(numbers);
-        }
+    /// Records that numbers she may have are withdrawn: she lacks that news, also if the lines are on their way. Returns what
+    /// else she has of the stream, if she had them.
+    pub fn withdraw(&mut self, stream: StreamId, order: u32, numbers: &Ranges) -> Option<Ranges> {
+        let under_way =
+            self.flights.values_mut().flat_map(|flight| &mut flight.load).chain(self.fetch.iter_mut().flatten());
+        under_way.filter(|(of, _)| *of == stream).for_each(|(_, ranges)| ranges.remove(numbers));
         self.lacks.entry((Reverse(order), stream)).or_default().merge(numbers);
+        let has = self.has.get_mut(&stream)?;
+        let before = has.count();
+        has.remove(numbers);
+        (has.count() < before).then(|| has.clone())
     }
 
     /// Whether she lacks anything that is not under way.
@@ -152,8 +157,8 @@ impl Sister {
         !self.lacks.is_empty()
     }
 
-    /// Whether everything of these streams is in `held`.
-    pub fn has_only(&self, mut held: impl FnMut(&StreamId) -> Ranges) -> bool {
+    /// Whether everything that she has is in `held`.
+    pub fn has_only(&self, held: impl Fn(&StreamId) -> Ranges) -> bool {
         self.has.iter().all(|(stream, has)| has.without(&held(stream)).is_empty())
     }
 
