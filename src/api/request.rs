@@ -91,9 +91,16 @@ fn understand(what: &str, keys: &Keys) -> Result<Do, String> {
         "say" => Ok(Do::Say { to: keys.text("to")?, text: keys.text("text")? }),
         "typed" => Ok(Do::Typed(macros::parse(&keys.text("text")?))),
         "subscribe" => Ok(Do::Subscribe(since(keys)?, filter(keys)?)),
+        "doctor" => doctor(keys),
         "stop" | "quit" | "exit" => Ok(Do::Stop),
         name => of_macro(name, keys),
     }
+}
+
+/// The macro, and how it is carried out and shown: `probe` is true and `redact` false unless they are given.
+fn doctor(keys: &Keys) -> Result<Do, String> {
+    let user = keys.0.contains_key("user").then(|| keys.text("user")).transpose()?;
+    Ok(Do::Command(Command::Examine { user, probe: keys.flag("probe", true)?, redact: keys.flag("redact", false)? }))
 }
 
 /// A macro by its name. Its arguments are keys.
@@ -151,6 +158,11 @@ impl Keys {
             Some(_) => Err(format!("\"{key}\" is a string")),
             None => Err(format!("\"{key}\" is missing")),
         }
+    }
+
+    fn flag(&self, key: &str, default: bool) -> Result<bool, String> {
+        let value = self.0.get(key).map_or(Some(default), Value::as_bool);
+        value.ok_or_else(|| format!("\"{key}\" is true or false"))
     }
 
     /// Strings and numbers, as they would be typed one after the other. Missing ones are left out.

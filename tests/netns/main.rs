@@ -13,6 +13,7 @@ mod promise;
 mod addressing;
 mod cables;
 mod chain;
+mod doctor;
 mod field;
 mod hall;
 mod horizon;

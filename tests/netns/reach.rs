@@ -12,6 +12,11 @@ const SWITCHED: Duration = Duration::from_secs(9);
 
 /// A host behind a router of its own that masquerades with the public address 203.0.113.`last`.
 fn behind_nat(field: &Field, host: &str, last: u8) {
+    behind_router(field, host, last, "masquerade");
+}
+
+/// A host behind a router of its own that translates to the public address 203.0.113.`last` by this statement of nft.
+pub fn behind_router(field: &Field, host: &str, last: u8, translation: &str) {
     let (router, lan) = (format!("{host}-nat"), format!("{host}-lan"));
     field.switch(&lan);
     field.host(&router);
@@ -22,11 +27,13 @@ fn behind_nat(field: &Field, host: &str, last: u8) {
     field.desk(host, &lan, &format!("192.168.{last}.10/24"));
     field.without_ipv6(host);
     field.on(host, &format!("ip route add default via 192.168.{last}.1"));
-    let rules = "table inet guard { \
+    let guard = "table inet guard { \
                  chain forwarded { type filter hook forward priority 0; ct state established,related accept; iifname wan drop; }; \
-                 chain incoming { type filter hook input priority 0; ct state established,related accept; iifname wan drop; }; }; \
-                 table ip nat { chain post { type nat hook postrouting priority 100; oifname wan masquerade; }; }";
-    field.on(&router, &format!("echo 1 > /proc/sys/net/ipv4/ip_forward; nft '{rules}'"));
+                 chain incoming { type filter hook input priority 0; ct state established,related accept; iifname wan drop; }; };";
+    let nat = format!(
+        "table ip nat {{ chain post {{ type nat hook postrouting priority 100; oifname wan {translation}; }}; }}"
+    );
+    field.on(&router, &format!("echo 1 > /proc/sys/net/ipv4/ip_forward; nft '{guard} {nat}'"));
 }
 
 /// A server at the public address 203.0.113.1.
@@ -48,7 +55,7 @@ fn clients(field: &Field, hosts: [&str; 2]) -> [Node; 2] {
 }
 
 /// Asks for a conversation until the other is known.
-fn finds(node: &mut Node, other: &Node) {
+pub fn finds(node: &mut Node, other: &Node) {
     let end = Instant::now() + Duration::from_secs(60);
     let wanted = format!(r"\chat {}", other.name);
     while node.asks(&wanted)["event"] != "chat" {

@@ -62,15 +62,17 @@ impl Core {
         let places = self.peers.joining.places();
         places
             .map(|(place, addrs, obstacle)| {
-                let tried = addrs.iter().filter_map(|addr| self.tries.tried(&(None, *addr), self.cx.now.moment));
-                let tries = tried.map(|tried| tried.times).sum();
-                let probed = addrs.iter().filter_map(|addr| examining.outcome(&(None, *addr))).next();
+                let tried = || addrs.iter().filter_map(|addr| self.tries.tried(&(None, *addr), self.cx.now.moment));
+                let probed = addrs.iter().filter_map(|addr| examining.outcome(&(None, *addr)));
+                let last = || tried().min_by_key(|tried| tried.ago).map(|tried| tried.outcome);
                 let outcome = if addrs.iter().any(|addr| self.is_bootstrapped(addr)) {
                     Outcome::Answered
+                } else if let Some(told) = outcome_of(obstacle) {
+                    told
                 } else {
-                    probed.filter(|outcome| *outcome != Outcome::Answered).unwrap_or(outcome_of(obstacle))
+                    probed.chain(last()).find(|outcome| *outcome != Outcome::Answered).unwrap_or(Outcome::Silent)
                 };
-                BootstrapPlace { place: place.to_owned(), outcome, tries }
+                BootstrapPlace { place: place.to_owned(), outcome, tries: tried().map(|tried| tried.times).sum() }
             })
             .collect()
     }
@@ -180,14 +182,15 @@ fn whence_of(provenance: Provenance) -> Whence {
     }
 }
 
-fn outcome_of(obstacle: Obstacle) -> Outcome {
+/// What an obstacle tells beyond the outcome of a dial, which tells more where nothing came back.
+fn outcome_of(obstacle: Obstacle) -> Option<Outcome> {
     match obstacle {
-        Obstacle::Silence => Outcome::Silent,
-        Obstacle::TooLarge => Outcome::TooLarge,
-        Obstacle::Forbidden => Outcome::Forbidden,
-        Obstacle::OtherNetwork => Outcome::Stranger,
-        Obstacle::OtherUser => Outcome::Other,
-        Obstacle::Myself => Outcome::Myself,
-        Obstacle::Closed => Outcome::Refused,
+        Obstacle::Silence => None,
+        Obstacle::TooLarge => Some(Outcome::TooLarge),
+        Obstacle::Forbidden => Some(Outcome::Forbidden),
+        Obstacle::OtherNetwork => Some(Outcome::Stranger),
+        Obstacle::OtherUser => Some(Outcome::Other),
+        Obstacle::Myself => Some(Outcome::Myself),
+        Obstacle::Closed => Some(Outcome::Refused),
     }
 }

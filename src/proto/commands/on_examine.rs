@@ -72,13 +72,16 @@ impl Core {
         dialled
     }
 
-    /// Dials the nodes given by `--bootstrap` that are not connected.
+    /// Dials the nodes given by `--bootstrap` that are not connected. A dial that is under way will do.
     fn probe_bootstrap(&mut self) -> BTreeSet<Place> {
         let places = self.peers.joining.places().flat_map(|(_, addrs, _)| addrs);
         let missing: Vec<SocketAddr> = places.filter(|addr| !self.is_bootstrapped(addr)).copied().collect();
         missing
             .into_iter()
-            .filter(|addr| self.dial(Dial { addr: *addr, purpose: Purpose::Bootstrap }, None))
+            .filter(|addr| {
+                let dial = Dial { addr: *addr, purpose: Purpose::Bootstrap };
+                self.peers.dials.is_open(&dial) || self.dial(dial, None)
+            })
             .map(|addr| (None, addr))
             .collect()
     }

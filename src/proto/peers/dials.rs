@@ -27,7 +27,7 @@ pub enum Purpose {
 }
 
 /// An outstanding dial.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dial {
     /// The address to dial.
     pub addr: SocketAddr,
@@ -53,6 +53,11 @@ impl Dials {
         let refused =
             || self.is_on_its_way(dial, now) || self.open.len() >= MAX_DIALS || self.exceeds_sighting_quota(dial);
         asked_for || !refused()
+    }
+
+    /// Whether the same address is being dialled for the same purpose.
+    pub fn is_open(&self, dial: &Dial) -> bool {
+        self.open.values().any(|(_, open)| open == dial)
     }
 
     /// Starts a dial if it may start. Returns its id.

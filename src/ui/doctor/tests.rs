@@ -179,10 +179,16 @@ fn a_machine_on_this_network_that_announces_itself_and_does_not_answer_has_a_clo
     let mut user = bob(vec![silent(addr("192.168.1.7:27272"))]);
     user.sessions[0].announced = true;
     let report =
-        says(&of(user), "the machine of bob does not let UDP 27272 in", "open UDP 27272 in the firewall there");
+        says(&of(user.clone()), "the machine of bob does not let UDP 27272 in", "open UDP 27272 in the firewall there");
     let text = "192.168.1.7:27272 announced on this network, 6 tries, last 20 s ago: no answer; dialled now: no answer";
     assert_eq!(check(&report, "address"), (State::Wrong, text));
     assert_eq!(check(&report, "user"), (State::Note, "bob was last heard 4 min ago, sought for 3 min"));
+    let mut gone = user.clone();
+    gone.sessions[0].heard = Some(seconds(20));
+    let verdict = "the machine of bob went off just now, or does not let UDP 27272 in";
+    says(&of(gone), verdict, "if it is on, open UDP 27272");
+    user.sessions[0].announced = false;
+    says(&of(user), "bob is away for 4 min", "nothing to do");
 }
 
 #[test]

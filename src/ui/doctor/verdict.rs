@@ -9,12 +9,10 @@ use super::own::{Clock, clock_of, has_little_space, is_deaf, what_happened};
 use super::user::{is_here, outcome};
 use super::{Case, names::Names};
 use crate::proto::notice::Via;
-use crate::proto::notice::examination::{
-    ExaminedPlace, ExaminedSession, ExaminedUser, Outcome, Statement, Subject, Whence,
-};
+use crate::proto::notice::examination::{ExaminedPlace, ExaminedSession, ExaminedUser, Outcome, Statement, Subject};
 
-/// A session that was heard of within this time runs, unless it said goodbye.
-const LATELY: Duration = Duration::from_secs(10 * 60);
+/// A machine that went off counts as announced for at most this long: the life of its announcements.
+const ANNOUNCED_FOR: Duration = Duration::from_secs(120);
 /// Where there is nothing to do.
 const NOTHING: &str = "nothing to do";
 
@@ -251,17 +249,20 @@ fn goodbye(case: &Case<'_>) -> Option<Verdict> {
     if !is_gone || any_runs() { None } else { away(case) }
 }
 
-/// The machine of the user is on this network and the program runs, and nothing comes back.
+/// The machine of the user announces itself on this network, and nothing comes back.
 fn closed_port(case: &Case<'_>) -> Option<Verdict> {
     let user = case.user()?;
-    let runs = |session: &ExaminedSession| {
-        session.announced || (!session.said_goodbye && session.heard.is_some_and(|heard| heard < LATELY))
+    let is_blocked = |session: &ExaminedSession, place: &ExaminedPlace, outcome| {
+        session.announced && outcome == Outcome::Silent && place.is_near
     };
-    let is_blocked = |place: &ExaminedPlace, outcome| {
-        outcome == Outcome::Silent && place.is_near && matches!(place.whence, Whence::Announced | Whence::Answered)
-    };
-    let (_, place, _) = places(user).find(|(session, place, outcome)| runs(session) && is_blocked(place, *outcome))?;
+    let (session, place, _) = places(user).find(|(session, place, outcome)| is_blocked(session, place, *outcome))?;
     let (name, port) = (case.names.user(&user.user), place.addr.port());
+    if session.heard.is_some_and(|heard| heard < ANNOUNCED_FOR) {
+        return Some(verdict(
+            format!("the machine of {name} went off just now, or does not let UDP {port} in"),
+            format!("if it is on, open UDP {port} in the firewall there"),
+        ));
+    }
     Some(verdict(
         format!("the machine of {name} does not let UDP {port} in"),
         format!("open UDP {port} in the firewall there"),

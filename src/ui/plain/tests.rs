@@ -2,6 +2,7 @@ use super::*;
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::proto::notice::{ErrorCode, Holder, WarningCode};
 use crate::time::Wall;
+use crate::ui::doctor::tests::with_every_state;
 
 const PLAIN: Style = Style { colours: false, columns: None };
 
@@ -375,4 +376,15 @@ fn of_thousands_of_users_the_nearest_are_listed_and_the_others_counted() {
     let text = printed(Notice::Users { filter: Filter::All, users: (0..3_000).map(user).collect() });
     assert!(text.starts_with("* 3000 users\n") && text.contains("    user2999  offline, linked\n"), "{text}");
     assert!(text.ends_with("    and 2800 more; \\whois USER shows one of them\n"), "{text}");
+}
+
+#[test]
+fn an_examination_is_a_table_that_ends_with_the_verdict_and_what_to_do() {
+    let text = printed(Notice::Examination(Box::new(with_every_state())));
+    assert!(
+        text.starts_with("* examined this node and bob\n    program    ok      darknode 0.1.0 in the open"),
+        "{text}"
+    );
+    let end = "    verdict            bob is away for 4 min\n    to do              nothing to do: what you write waits until bob is back\n";
+    assert!(text.ends_with(end), "{text}");
 }
