@@ -30,14 +30,17 @@ use tokio::time::Instant;
 
 use super::input::Line;
 use super::limiter::Limiter;
-use super::plain::Style;
+use super::plain::{Style, counted, quoted};
 use super::{Event, Screen, greeting};
-use crate::proto::notice::{MessageView, Notice};
+use crate::proto::notice::{ConversationView, MessageView, Notice};
 use deliveries::Deliveries;
 use editor::prompt_of;
 use helper::{LineHelper, Shared};
 use keyboard::Keys;
 use times::Times;
+
+/// People named at the start of whose messages some are unread.
+const MAX_NAMED: usize = 5;
 
 /// How long to wait at the end for the printing thread. Messages that it does not print are shown at the next start.
 const LAST_PRINTS: Duration = Duration::from_millis(100);
@@ -162,6 +165,10 @@ impl Terminal {
                 String::new()
             }
             Event::Notice(Notice::Message(message)) if !message.past => self.message(message, now),
+            // Those with something unread, at the start.
+            Event::Notice(Notice::Conversations { conversations }) if line.is_none() => {
+                self.style.event(&unread(conversations))
+            }
             Event::Ready(ready, setup) if ready.fresh => {
                 self.limiter.render(self.style, event, now) + &greeting::new_identity(ready, setup) + "\n"
             }
@@ -193,6 +200,20 @@ impl Terminal {
         let sent = self.texts.as_ref().is_some_and(|texts| texts.send((text, arrival)).is_ok());
         if sent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
+}
+
+/// Of whom how much is unread.
+fn unread(conversations: &[ConversationView]) -> String {
+    let named = |view: &ConversationView| format!("{} from {}", view.unread, quoted(&view.with));
+    let mut counts: Vec<String> = conversations.iter().take(MAX_NAMED).map(named).collect();
+    if let Some(first) = counts.first_mut() {
+        *first = first.replacen(" from", " unread from", 1);
+    }
+    if let Some(more) = conversations.len().checked_sub(MAX_NAMED + 1) {
+        counts.push(format!("more from {}", counted(more as u64 + 1, "other")));
+    }
+    let first = conversations.first().map(|view| quoted(&view.with)).unwrap_or_default();
+    format!(r"{}; \chat {first}", counts.join(", "))
 }
 
 impl Screen for Terminal {
@@ -243,6 +264,10 @@ impl Screen for Terminal {
         let _ = self.prompts.send(prompt_of(conversation));
     }
 
+    fn recalls(&self) -> bool {
+        true
+    }
+
     fn waits_for_store(&self) -> bool {
         true
     }
@@ -258,5 +283,26 @@ impl Drop for Terminal {
             // The terminal may be gone.
             let _ = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::UserId;
+
+    #[test]
+    fn what_is_unread_is_counted_by_person() {
+        let view = |with: &str, unread| ConversationView {
+            with: with.into(),
+            id: UserId([2; 32]),
+            unread,
+            last: None,
+            order: 1,
+        };
+        let text = unread(&[view("bob", 2), view("John Smith", 1)]);
+        assert_eq!(text, r#"2 unread from bob, 1 from "John Smith"; \chat bob"#);
+        let many: Vec<_> = (0..7).map(|n| view(&format!("user{n}"), 1)).collect();
+        assert!(unread(&many).contains("1 from user4, more from 2 others; "), "{}", unread(&many));
     }
 }

@@ -86,6 +86,12 @@ pub trait Screen {
     /// The last input line has been dealt with. The next belongs to this conversation.
     fn line_done(&mut self, conversation: Option<&str>);
 
+    /// Whether the last conversation is shown at the start, and goes on, and what is shown of a conversation counts as read. The
+    /// first line is then read after [`line_done`](Self::line_done) was called once.
+    fn recalls(&self) -> bool {
+        false
+    }
+
     /// Whether the next line is read only after the store has committed the last one.
     fn waits_for_store(&self) -> bool;
 }

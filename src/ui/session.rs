@@ -9,6 +9,8 @@
 //! from the moment the store has answered for every line typed before it, or from the signal that stopped it. When the
 //! reader closes the output, the session quits without an error.
 
+mod recall;
+
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::io;
@@ -27,6 +29,7 @@ use crate::handle::{Handle, NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::UserId;
 use crate::proto::event::{Command, Request};
 use crate::proto::notice::{ErrorCode, Notice};
+use recall::{Opened, Recall};
 
 /// How long the node may take to declare itself offline and to report that it has. Longer than it needs, and shorter than
 /// the two seconds that `docs/json.md` promises.
@@ -94,6 +97,7 @@ pub struct Session<S> {
     interrupted: bool,
     /// Who has written last.
     wrote_last: Option<UserId>,
+    recall: Recall,
     /// Lines of text that the store has not answered for.
     unstored: BTreeSet<u64>,
     request: Option<UiMessage>,
@@ -129,6 +133,7 @@ impl<S: Screen> Session<S> {
             abandoned: None,
             interrupted: false,
             wrote_last: None,
+            recall: Recall::default(),
             unstored: BTreeSet::new(),
             request: None,
             printed_up_to: None,
@@ -231,7 +236,10 @@ impl<S: Screen> Session<S> {
     }
 
     fn has_outgoing(&self) -> bool {
-        self.printed_up_to.is_some() || self.request.is_some() || matches!(self.quit, Quit::Requested(_))
+        self.printed_up_to.is_some()
+            || self.request.is_some()
+            || self.recall.has_command()
+            || matches!(self.quit, Quit::Requested(_))
     }
 
     /// The print position goes first: it is small, and what it covers need not be shown again after a crash. `\quit` goes
@@ -242,6 +250,9 @@ impl<S: Screen> Session<S> {
         }
         if let Some(request) = self.request.take() {
             return Some(request);
+        }
+        if let Some(command) = self.recall.next_command() {
+            return Some(UiMessage::Request(Request { line: Some(recall::SELF), command }));
         }
         let Quit::Requested(line) = self.quit else { return None };
         self.quit = Quit::Sent;
@@ -286,19 +297,21 @@ impl<S: Screen> Session<S> {
             NodeMessage::Ready(ready, _) => {
                 let written = self.screen.show(None, Event::Ready(&ready, &self.setup));
                 self.check_output(written);
+                if self.screen.recalls() {
+                    self.recall.begin();
+                }
+            }
+            NodeMessage::Notice { line: Some(recall::SELF), notice } => {
+                if let Some(opened) = self.recall.answer(notice) {
+                    self.go_on(opened);
+                }
             }
             NodeMessage::Notice { line: Some(line), notice } if self.abandoned == Some(line) && ends_chat(&notice) => {
                 self.abandoned = None;
             }
             NodeMessage::Notice { line, notice } => {
-                if let Notice::Message(message) = &notice
-                    && !(message.own || message.past)
-                {
-                    self.wrote_last = Some(message.from_id);
-                }
-                self.show(line, Event::Notice(&notice));
-                if let Some(line) = line {
-                    self.on_answer(line, &notice);
+                if let Some(notice) = self.recall.hold(notice) {
+                    self.on_notice(line, &notice);
                 }
             }
             // Only a node that waits to be linked says it, and no session runs there; only the hub asks for rows.
@@ -316,6 +329,29 @@ impl<S: Screen> Session<S> {
         None
     }
 
+    fn on_notice(&mut self, line: Option<u64>, notice: &Notice) {
+        if let Notice::Message(view) = notice {
+            self.recall.shown(view, self.current().ok());
+            self.wrote_last = if view.own || view.past { self.wrote_last } else { Some(view.from_id) };
+        }
+        self.show(line, Event::Notice(notice));
+        if let Some(line) = line {
+            self.on_answer(line, notice);
+        }
+    }
+
+    /// Goes on with the last conversation.
+    fn go_on(&mut self, opened: Opened) {
+        self.conversation = opened.conversation;
+        for notice in &opened.notices {
+            if let Notice::History { messages, .. } = notice {
+                self.wrote_last = messages.iter().rev().find(|view| !view.own).map(|view| view.from_id);
+            }
+            self.on_notice(None, notice);
+        }
+        self.line_done();
+    }
+
     fn on_answer(&mut self, line: u64, notice: &Notice) {
         if !matches!(notice, Notice::Chat { .. } | Notice::Queued { .. } | Notice::Error { .. }) {
             return;
@@ -323,7 +359,10 @@ impl<S: Screen> Session<S> {
         self.unstored.remove(&line);
         if self.waiting == Some(Waiting::Chat(line)) {
             self.conversation = match notice {
-                Notice::Chat { with, id, .. } => Some((*id, with.clone())),
+                Notice::Chat { with, id, .. } => {
+                    self.recall.open(*id);
+                    Some((*id, with.clone()))
+                }
                 _ => None,
             };
         } else if self.waiting != Some(Waiting::Store(line)) {

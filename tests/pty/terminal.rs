@@ -36,8 +36,17 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts alice's node and waits for the prompt.
+    /// Starts alice's node for the first time and waits for the prompt.
     pub fn start(stage: &Stage, args: &[&str]) -> Terminal {
+        Terminal::start_with(stage, args, "> ")
+    }
+
+    /// Starts alice's node and waits for this prompt.
+    pub fn start_again(stage: &Stage, prompt: &str) -> Terminal {
+        Terminal::start_with(stage, &[], prompt)
+    }
+
+    fn start_with(stage: &Stage, args: &[&str], prompt: &str) -> Terminal {
         let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(Some(&size), None).expect("the system has pseudo-terminals");
         let before = tcgetattr(&pair.slave).expect("it is a terminal");
@@ -74,8 +83,9 @@ impl Terminal {
             line: Some(pair.slave),
             before,
         };
-        terminal
-            .sees("the prompt", |rows, cursor| cursor == "> " && rows.iter().any(|row| row.contains("you are alice")));
+        terminal.sees("the prompt", |rows, cursor| {
+            cursor == prompt && rows.iter().any(|row| row.contains("you are alice"))
+        });
         terminal
     }
 

@@ -123,3 +123,43 @@ fn a_message_does_not_disturb_a_line_being_typed() {
     assert_eq!(alice.ends().code(), Some(0));
     bob.quits();
 }
+
+#[test]
+fn after_a_restart_the_last_conversation_goes_on_and_what_is_unread_is_told() {
+    let stage = Stage::new();
+    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with_named("carol", &mut carol);
+    alice.chats_with(&mut bob);
+    carol.says("are you there?");
+    alice.sees_message("< carol: are you there?");
+    alice.types("hello bob\r");
+    alice.sees_row("! to bob, not carol? Enter again");
+    alice.types("\r");
+    assert_eq!(bob.event("message")["text"], "hello bob");
+    bob.says("hello alice");
+    alice.sees_message("< bob: hello alice");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+
+    let mut alice = Terminal::start_again(&stage, "to bob> ");
+    alice.sees_row(r"* 1 unread from carol; \chat carol");
+    let (rows, _) = alice.screen();
+    let said = |text: &str| rows.iter().position(|row| row.trim_end().ends_with(text));
+    assert!(said("> you: hello bob") < said("< bob: hello alice") && said("< bob: hello alice").is_some(), "{rows:?}");
+    bob.event("online");
+    alice.types("still here\r");
+    assert_eq!(bob.event("message")["text"], "still here");
+    alice.types("\\chat carol\r");
+    alice.sees_typed("to carol> ");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+
+    let mut alice = Terminal::start_again(&stage, "to bob> ");
+    alice.sees("the conversation", |rows, _| rows.iter().any(|row| row.contains("still here")));
+    assert!(!alice.screen().0.iter().any(|row| row.contains("unread")), "the conversation with carol was opened");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+    carol.quits();
+}

@@ -31,8 +31,9 @@ pub fn edit(
     lines: mpsc::Sender<Line>,
     prompts: std_mpsc::Receiver<String>,
 ) {
-    let mut prompt = prompt_of(None);
     let mut leaves = false;
+    // The session knows whether a conversation goes on.
+    let Ok(mut prompt) = prompts.recv() else { return };
     loop {
         keyboard::set_editing(true);
         let read = editor.readline(&prompt);
