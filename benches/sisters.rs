@@ -136,7 +136,9 @@ fn history(field: &Field, lines: usize) {
     }
     print(&format!("code typed until {lines} lines of {LENGTH} bytes are shown"), "s", &times);
     print("of these, until the first is shown", "s", &firsts);
-    print("bytes at the new machine, both directions, with all headers", "MB", &bytes);
+    for (n, bytes) in bytes.iter().enumerate() {
+        print(&format!("bytes at the new machine with all headers; sessions that give: {}", n + 1), "MB", &[*bytes]);
+    }
     machines.insert(0, alice);
     let mebibytes =
         |name: &str| -> Vec<f64> { machines.iter().map(|node| node.memory(name) as f64 / 1024.0).collect() };
