@@ -5,6 +5,7 @@
 
 mod args;
 mod bootstrap;
+pub mod remote;
 mod simulation;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap_complete::Shell;
 use tracing_subscriber::filter::Targets;
 
 use crate::identity::Name;
@@ -26,6 +28,7 @@ use crate::proto::Accept;
 use crate::wire::record::roles;
 use args::{AcceptArg, Args, IdentitySub, NetworkSub, NodeArgs, Sub};
 use bootstrap::merge_bootstrap_parts;
+use remote::{Remote, Where};
 pub use simulation::Simulation;
 
 /// A network key file holds at most four keys of 64 characters. The rest is for comments.
@@ -51,7 +54,9 @@ pub enum Action {
     IdentityRestore(DataDir),
     /// Run a scenario in the simulator.
     Simulate(Box<Simulation>),
-    /// Print this text: `--help` or `--version`.
+    /// Speak to the running node.
+    Remote(Box<Remote>),
+    /// Print this text: `--help`, `--version`, completions or the manual page.
     Print(String),
 }
 
@@ -121,6 +126,10 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, ConfigEr
         Err(error) => return Err(one_line(&error)),
     };
     let args = Args::from_arg_matches(&matches).map_err(|error| one_line(&error))?;
+    if let Some(Sub::Remote(order)) = args.command {
+        let node = running(args.username.as_deref(), args.data_dir)?;
+        return Ok(Action::Remote(Box::new(Remote { node, order })));
+    }
     match &args.command {
         None => Ok(Action::Run(Box::new(resolve(&args, &args.node, &matches)?))),
         Some(Sub::Link(node)) => {
@@ -131,8 +140,41 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, ConfigEr
         Some(Sub::Network(NetworkSub::New)) => Ok(Action::NetworkNew),
         Some(Sub::Identity(IdentitySub::Words)) => Ok(Action::IdentityWords(data_dir(&args)?)),
         Some(Sub::Identity(IdentitySub::Restore)) => Ok(Action::IdentityRestore(data_dir(&args)?)),
+        Some(Sub::Completions { shell }) => Ok(Action::Print(completions(*shell))),
+        Some(Sub::Man) => manual().map(Action::Print),
+        Some(Sub::Remote(_)) => unreachable!("it was dealt with"),
         Some(Sub::Sim(sim)) => Ok(Action::Simulate(Box::new(simulation::resolve(sim)?))),
     }
+}
+
+/// Where the node is that a command speaks to.
+fn running(username: Option<&str>, data_dir: Option<PathBuf>) -> Result<Where, ConfigError> {
+    if let Some(dir) = data_dir {
+        return Ok(Where::Dir(dir));
+    }
+    match username {
+        Some(text) => default_dir(&own_name(text)?).map(Where::Dir),
+        None => default_dirs().map(Where::Only),
+    }
+}
+
+/// The completions of a shell, from the same definitions as `--help`.
+fn completions(shell: Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "darknode", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The manual page, from the same definitions as `--help`.
+fn manual() -> Result<String, ConfigError> {
+    let mut text = Vec::new();
+    let written = clap_mangen::Man::new(Args::command()).render(&mut text);
+    written.map_err(|error| refuse(format!("the manual page cannot be made: {error}")))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn own_name(text: &str) -> Result<Name, ConfigError> {
+    Name::parse(text).map_err(|error| refuse(format!("`{}` cannot be your name: {error}", escape(text))))
 }
 
 fn refuse(text: impl Into<String>) -> ConfigError {
@@ -216,9 +258,7 @@ fn data_dir(args: &Args) -> Result<DataDir, ConfigError> {
     let has_owner = args.data_dir.is_some() && matches!(args.command, Some(Sub::Identity(IdentitySub::Words)));
     let name = match &args.username {
         Some(_) if links => return Err(refuse("a linked session has the name of its user; leave -u out")),
-        Some(text) => {
-            Name::parse(text).map_err(|error| refuse(format!("`{}` cannot be your name: {error}", escape(text))))?
-        }
+        Some(text) => own_name(text)?,
         None if args.node.server || has_owner || links => server_name(&gethostname::gethostname().to_string_lossy()),
         None => return Err(refuse("a name is required: darknode -u NAME")),
     };
@@ -235,8 +275,13 @@ fn data_dir(args: &Args) -> Result<DataDir, ConfigError> {
 /// # Errors
 /// There is no home directory.
 pub fn default_dir(name: &Name) -> Result<PathBuf, ConfigError> {
+    default_dirs().map(|dirs| dirs.join(file_safe(name.as_str())))
+}
+
+/// The directory of the default data directories.
+fn default_dirs() -> Result<PathBuf, ConfigError> {
     directories::BaseDirs::new()
-        .map(|dirs| dirs.data_dir().join("darknode").join(file_safe(name.as_str())))
+        .map(|dirs| dirs.data_dir().join("darknode"))
         .ok_or_else(|| refuse("no home directory found; choose a directory with --data-dir DIR"))
 }
 

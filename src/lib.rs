@@ -123,6 +123,8 @@
 #[cfg(feature = "node")]
 pub mod api;
 #[cfg(feature = "node")]
+pub mod cli;
+#[cfg(feature = "node")]
 pub mod config;
 #[cfg(feature = "node")]
 pub mod handle;

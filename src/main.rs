@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use darknode::api;
+use darknode::cli;
 use darknode::config::{self, Action, Config, DataDir, Interface, Simulation};
 use darknode::handle::Handle;
 use darknode::hub;
@@ -45,6 +46,7 @@ fn act(action: Action) -> Result<Exit, StartError> {
             let restored = Home::open(&data.dir)?.restore(&data.name, &seed, random)?;
             ui::identity::report_restored(data.name.as_str(), &restored.user);
         }
+        Action::Remote(remote) => return Ok(cli::run(&remote)),
         Action::Simulate(simulation) => return Ok(simulate(&simulation)),
         Action::Print(text) => ui::print(&text),
     }

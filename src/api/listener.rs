@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::client::{self, error_line};
-use super::place;
+use super::output::error_line;
+use super::{client, place};
 use crate::hub::Clients;
 use crate::proto::notice::ErrorCode;
 
@@ -93,7 +93,7 @@ async fn admit(mut stream: UnixStream, owner: u32, clients: Arc<Clients>) {
         None => {
             let message = "too many programs are connected to this node; end one of them";
             // It may have gone.
-            let _ = stream.write_all(error_line(None, ErrorCode::TooMany, message).as_bytes()).await;
+            let _ = stream.write_all((error_line(None, ErrorCode::TooMany, message) + "\n").as_bytes()).await;
         }
     }
 }

@@ -9,8 +9,10 @@ pub mod client;
 mod filter;
 #[cfg(unix)]
 pub mod listener;
+mod output;
 #[cfg(unix)]
 pub mod place;
+mod reader;
 pub mod request;
 
 use std::path::Path;

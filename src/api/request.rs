@@ -23,6 +23,8 @@ const MAX_LINE: u64 = 1 << 39;
 pub struct Request {
     /// The number.
     pub line: Option<u64>,
+    /// The answer is also wanted as the text that `--plain` shows.
+    pub shown: bool,
     /// What is requested.
     pub what: Do,
 }
@@ -65,6 +67,8 @@ struct Raw {
     line: Option<u64>,
     #[serde(rename = "do")]
     what: Option<String>,
+    #[serde(default)]
+    shown: bool,
     #[serde(flatten)]
     keys: Map<String, Value>,
 }
@@ -83,7 +87,7 @@ pub fn parse(line: &[u8]) -> Result<Request, BadRequest> {
     }
     let Some(what) = raw.what else { return Err(bad(number, "\"do\" is missing".to_owned())) };
     let what = understand(&what, &Keys(raw.keys)).map_err(|message| bad(number, message))?;
-    Ok(Request { line: number, what })
+    Ok(Request { line: number, shown: raw.shown, what })
 }
 
 fn understand(what: &str, keys: &Keys) -> Result<Do, String> {
@@ -92,6 +96,8 @@ fn understand(what: &str, keys: &Keys) -> Result<Do, String> {
         "typed" => Ok(Do::Typed(macros::parse(&keys.text("text")?))),
         "subscribe" => Ok(Do::Subscribe(since(keys)?, filter(keys)?)),
         "doctor" => doctor(keys),
+        "conversations" => Ok(Do::Command(Command::Conversations)),
+        "read" => Ok(Do::Command(Command::Read { user: keys.text("with")?, through: keys.text("through")? })),
         "stop" | "quit" | "exit" => Ok(Do::Stop),
         name => of_macro(name, keys),
     }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::remote::RemoteSub;
 
 /// Options and commands.
 #[derive(Debug, Parser)]
@@ -87,6 +90,15 @@ pub enum Sub {
     Link(Box<NodeArgs>),
     /// Simulate many nodes in one process; docs/simulator.md explains the results
     Sim(SimArgs),
+    #[command(flatten)]
+    Remote(RemoteSub),
+    /// Print the completions of a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// Options of `darknode sim`.

@@ -11,6 +11,10 @@ pub enum Exit {
     Failure,
     /// The arguments or the configuration cannot work.
     Usage,
+    /// What was waited for did not happen in time.
+    TimedOut,
+    /// No node runs that could be asked.
+    NoNode,
 }
 
 impl Exit {
@@ -20,6 +24,8 @@ impl Exit {
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::TimedOut => 3,
+            Exit::NoNode => 4,
         }
     }
 

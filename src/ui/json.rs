@@ -166,6 +166,7 @@ enum Body<'a> {
         label: &'a str,
         state: &'static str,
         by: Session,
+        holder: &'a str,
     },
     Message(Message<'a>),
     Users {
@@ -427,6 +428,7 @@ impl<'a> Body<'a> {
                 label: &progress.label,
                 state: delivery(*state),
                 by: Text(*by),
+                holder: &progress.holder,
             },
             Notice::Message(message) => Body::Message(message.as_ref().into()),
             Notice::Mirrored { session, label, lines, complete } => {

@@ -1,0 +1,91 @@
+//! Commands that speak to the running node over its local API, and end with an exit code that a script can use.
+//!
+//! They are blocking: each has one connection ([`node`]) and waits for lines. Without `--json` they print what the node's
+//! `--plain` interface shows of the same event.
+
+mod node;
+mod send;
+mod show;
+mod watch;
+
+use std::io;
+use tokio::time::Instant;
+
+use serde_json::json;
+
+use crate::config::remote::{Remote, RemoteSub};
+use crate::ui::exit::Exit;
+use crate::ui::plain::inline;
+use node::Node;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// There is no node to speak to.
+    #[error("{0}")]
+    NoNode(String),
+    /// It is not clear which node is meant.
+    #[error("{0}")]
+    Usage(String),
+    /// What was waited for did not happen in time.
+    #[error("{0}")]
+    TimedOut(String),
+    /// The node has refused, or ended.
+    #[error("{0}")]
+    Refused(String),
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failed {
+    fn exit(&self) -> Exit {
+        match self {
+            Failed::NoNode(_) => Exit::NoNode,
+            Failed::Usage(_) => Exit::Usage,
+            Failed::TimedOut(_) => Exit::TimedOut,
+            Failed::Refused(_) | Failed::Output(_) => Exit::Failure,
+        }
+    }
+}
+
+/// Carries out a command. An error is one line on standard error.
+pub fn run(remote: &Remote) -> Exit {
+    match carry_out(remote) {
+        Ok(()) => Exit::Success,
+        // Whoever read the output has enough.
+        Err(Failed::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+        Err(failed) => {
+            eprintln!("darknode: {}", inline(&failed.to_string()));
+            failed.exit()
+        }
+    }
+}
+
+fn carry_out(Remote { node, order }: &Remote) -> Result<(), Failed> {
+    match order {
+        RemoteSub::Watch(args) => watch::watch(node, args),
+        RemoteSub::Send(args) => send::send(&mut Node::connect(node)?, args, Instant::now()),
+        RemoteSub::History(args) => {
+            let request = json!({ "do": "history", "user": args.user, "n": args.n });
+            show::show(&mut Node::connect(node)?, request, args.form)
+        }
+        RemoteSub::Users(args) => {
+            let which = match (args.online, args.offline) {
+                (true, _) => "online",
+                (_, true) => "offline",
+                _ => "users",
+            };
+            show::show(&mut Node::connect(node)?, json!({ "do": which }), args.form)
+        }
+        RemoteSub::Status(args) => {
+            let request = json!({ "do": "status", "user": args.user });
+            show::show(&mut Node::connect(node)?, request, args.form)
+        }
+        RemoteSub::Cancel(args) => {
+            let request = json!({ "do": "cancel", "message": args.message });
+            show::show(&mut Node::connect(node)?, request, args.form)
+        }
+        RemoteSub::Stop(args) => show::show(&mut Node::connect(node)?, json!({ "do": "stop" }), args.form),
+    }
+}

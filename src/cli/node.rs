@@ -1,0 +1,139 @@
+//! The connection with the running node.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::Failed;
+use crate::api::place;
+use crate::config::remote::Where;
+
+/// A node answers at once. One that does not hangs, or its disk does.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest time that the system waits for: a socket refuses one without end, and a clock may be set.
+const LONG: Duration = Duration::from_secs(86_400);
+
+/// A connection with a node.
+pub struct Node {
+    stream: BufReader<UnixStream>,
+    /// The line that is being read.
+    partial: Vec<u8>,
+}
+
+/// An event, as it came and as parsed.
+pub struct Event {
+    /// The line, without its line ending.
+    pub text: String,
+    /// The object.
+    pub value: Value,
+}
+
+impl Event {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.key("event")
+    }
+
+    /// A string in it; empty if it has none of this name.
+    pub fn key(&self, key: &str) -> &str {
+        self.value.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The error that it is.
+    pub fn error(&self) -> Option<Failed> {
+        (self.name() == "error").then(|| Failed::Refused(self.key("message").to_owned()))
+    }
+}
+
+impl Node {
+    /// Connects, and waits until the node has said that it is ready.
+    pub fn connect(node: &Where) -> Result<Node, Failed> {
+        let dir = match node {
+            Where::Dir(dir) => dir.clone(),
+            Where::Only(below) => only(below)?,
+        };
+        let gone =
+            |_| Failed::NoNode(format!("no node is running in {}; start it with darknode -u NAME", dir.display()));
+        let stream = place::find(&dir).and_then(UnixStream::connect).map_err(gone)?;
+        let mut node = Node { stream: BufReader::new(stream), partial: Vec::new() };
+        let first = node.next(Some(Instant::now() + PATIENCE))?;
+        match first.error() {
+            Some(error) => Err(error),
+            None => Ok(node),
+        }
+    }
+
+    /// Sends a request.
+    pub fn request(&mut self, request: &Value) -> Result<(), Failed> {
+        self.stream.get_mut().write_all(format!("{request}\n").as_bytes()).map_err(|_| ended())
+    }
+
+    /// The next event. Fails at the deadline.
+    pub fn next(&mut self, deadline: Option<Instant>) -> Result<Event, Failed> {
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()).min(LONG));
+            if left == Some(Duration::ZERO) {
+                return Err(Failed::TimedOut("the node did not answer in time".to_owned()));
+            }
+            self.stream.get_mut().set_read_timeout(left).map_err(|_| ended())?;
+            match self.stream.read_until(b'\n', &mut self.partial) {
+                Ok(_) if self.partial.ends_with(b"\n") => break,
+                Ok(_) => return Err(ended()),
+                // What has come of the line is kept.
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(ended()),
+            }
+        }
+        let line = std::mem::take(&mut self.partial);
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let value =
+            serde_json::from_str(&text).map_err(|_| Failed::Refused("the node's answer is not JSON".to_owned()))?;
+        Ok(Event { text, value })
+    }
+
+    /// The answer to a request with the number `line`, for which the node has [`PATIENCE`]. Other events are passed to
+    /// `others`.
+    pub fn answer(&mut self, line: u64, mut others: impl FnMut(Event)) -> Result<Event, Failed> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let event = self.next(Some(deadline))?;
+            if event.value.get("line").and_then(Value::as_u64) == Some(line) {
+                return Ok(event);
+            }
+            others(event);
+        }
+    }
+}
+
+/// The connection has ended.
+fn ended() -> Failed {
+    Failed::Refused("the node has ended".to_owned())
+}
+
+/// The only data directory below this one that has a running node.
+fn only(below: &Path) -> Result<PathBuf, Failed> {
+    let dirs = fs::read_dir(below).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut running: Vec<PathBuf> = dirs.filter(|dir| has_node(dir)).collect();
+    running.sort();
+    match running.as_slice() {
+        [] => Err(Failed::NoNode(
+            "no node of yours is running; start it with darknode -u NAME, or say where it is with --data-dir"
+                .to_owned(),
+        )),
+        [dir] => Ok(dir.clone()),
+        several => {
+            let names: Vec<_> = several.iter().filter_map(|dir| dir.file_name()?.to_str()).collect();
+            Err(Failed::Usage(format!("several nodes of yours are running; choose one with -u: {}", names.join(", "))))
+        }
+    }
+}
+
+fn has_node(dir: &Path) -> bool {
+    place::find(dir).and_then(UnixStream::connect).is_ok()
+}

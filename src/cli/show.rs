@@ -1,0 +1,32 @@
+//! Requests with one answer, which is printed.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::Failed;
+use super::node::{Event, Node};
+use crate::config::remote::Form;
+
+/// Requests something and prints the answer.
+pub fn show(node: &mut Node, mut request: Value, form: Form) -> Result<(), Failed> {
+    request["line"] = json!(1);
+    request["shown"] = json!(!form.json);
+    node.request(&request)?;
+    let answer = node.answer(1, |_| {})?;
+    match answer.error() {
+        Some(error) => Err(error),
+        None => print(&answer, form),
+    }
+}
+
+/// Prints an event, and sends it off.
+pub fn print(event: &Event, form: Form) -> Result<(), Failed> {
+    let mut out = io::stdout().lock();
+    if form.json {
+        writeln!(out, "{}", event.text)?;
+    } else {
+        write!(out, "{}", event.key("shown"))?;
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,125 @@
+//! `darknode watch`: prints events, and remembers how far it was read.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::Failed;
+use super::node::Node;
+use super::show::print;
+use crate::config::remote::{WatchArgs, Where};
+use crate::hub::cursor::Cursor;
+
+/// Pause before the node is looked for again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Prints events until the count or the time is reached, or the node has ended.
+pub fn watch(node: &Where, args: &WatchArgs) -> Result<(), Failed> {
+    let deadline = (!args.timeout.is_zero()).then(|| Instant::now() + args.timeout);
+    let mut watch = Watch { args, deadline, since: begin(args)?, left: args.count.unwrap_or(u64::MAX) };
+    loop {
+        let ended = Node::connect(node).and_then(|mut node| watch.follow(&mut node));
+        match ended {
+            Err(Failed::Refused(_) | Failed::NoNode(_)) if args.reconnect => {}
+            Err(Failed::TimedOut(_)) if watch.is_over() => return Ok(()),
+            other => return other,
+        }
+        if watch.is_over() {
+            return Ok(());
+        }
+        sleep(PAUSE);
+    }
+}
+
+struct Watch<'a> {
+    args: &'a WatchArgs,
+    deadline: Option<Instant>,
+    /// Where a subscription begins.
+    since: String,
+    /// Events that are still to be printed.
+    left: u64,
+}
+
+impl Watch<'_> {
+    fn is_over(&self) -> bool {
+        self.left == 0 || self.deadline.is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Follows one run of the node.
+    fn follow(&mut self, node: &mut Node) -> Result<(), Failed> {
+        let WatchArgs { events, from, form, .. } = self.args;
+        node.request(&json!({
+            "line": 1, "do": "subscribe", "since": self.since, "events": events, "with": from, "shown": !form.json,
+        }))?;
+        while self.left > 0 {
+            let event = node.next(self.deadline)?;
+            if let Some(error) = event.error().filter(|_| event.value.get("line").is_some()) {
+                return Err(error);
+            }
+            if event.name() == "stopped" {
+                return if self.args.reconnect {
+                    Err(Failed::Refused("the node has stopped".to_owned()))
+                } else {
+                    Ok(())
+                };
+            }
+            let at = event.key("at");
+            let happened = !at.is_empty() && !["subscribed", "live", "at", "gap"].contains(&event.name());
+            if form.json || happened {
+                print(&event, *form)?;
+            }
+            self.left -= u64::from(happened);
+            self.remember(at)?;
+        }
+        Ok(())
+    }
+
+    /// Notes how far was read, after it was printed.
+    fn remember(&mut self, at: &str) -> Result<(), Failed> {
+        if at.is_empty() {
+            return Ok(());
+        }
+        self.since = at.to_owned();
+        match &self.args.cursor {
+            Some(file) => replace(file, at).map_err(|error| cannot_keep(file, &error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where to begin: at the cursor in the file, or as given.
+fn begin(args: &WatchArgs) -> Result<String, Failed> {
+    let Some(file) = &args.cursor else { return Ok(args.since.clone()) };
+    match fs::read_to_string(file) {
+        Ok(text) => {
+            let cursor = text.trim().parse::<Cursor>();
+            cursor.map(|cursor| cursor.to_string()).map_err(|_| {
+                Failed::Usage(format!(
+                    "{} does not hold a cursor; remove it to begin with what happens now",
+                    file.display()
+                ))
+            })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("now".to_owned()),
+        Err(error) => Err(Failed::Usage(format!("{} cannot be read: {error}", file.display()))),
+    }
+}
+
+/// Replaces a file at once, so that it always holds a whole cursor.
+fn replace(file: &Path, text: &str) -> io::Result<()> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let mut new = fs::File::create(&beside)?;
+    new.write_all(text.as_bytes())?;
+    drop(new);
+    fs::rename(&beside, file)
+}
+
+fn cannot_keep(file: &Path, error: &io::Error) -> Failed {
+    Failed::Refused(format!("the cursor cannot be kept in {}: {error}", file.display()))
+}

@@ -1,0 +1,175 @@
+//! The commands that speak to the running node: as typed, and what they mean.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::ValueParser;
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Commands that speak to the running node.
+#[derive(Debug, Subcommand)]
+pub enum RemoteSub {
+    /// Send a line to USER
+    #[command(after_help = "Examples:\n  darknode send bob 'the pump is off' --wait delivered\n  \
+        dmesg | tail -1 | darknode send bob -")]
+    Send(SendArgs),
+    /// Print what happens, one line an event
+    #[command(after_help = "Examples:\n  darknode watch --from bob --events message\n  \
+        darknode watch --cursor seen --reconnect --json")]
+    Watch(WatchArgs),
+    /// Print the last messages with USER
+    History(HistoryArgs),
+    /// List the users that the node knows
+    Users(UsersArgs),
+    /// Show where my messages are
+    Status(StatusArgs),
+    /// Withdraw a message that waits
+    Cancel(CancelArgs),
+    /// Stop the running node
+    Stop(StopArgs),
+}
+
+/// Options of `darknode send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// A name, name#abc123, or an id
+    pub user: String,
+    /// The text, never a macro; - reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    pub text: String,
+    /// Wait until the node has stored the line, a relay carries it, or a session of USER has it
+    #[arg(long, value_name = "STATE", value_enum, default_value = "queued")]
+    pub wait: Wait,
+    /// Seconds to wait; 0 waits for ever
+    #[arg(long, value_name = "S", default_value = "30", value_parser = seconds())]
+    pub timeout: Duration,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// What `darknode send` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Wait {
+    /// The node has stored the line.
+    Queued,
+    /// A relay has it.
+    Carried,
+    /// A session of the addressee has it.
+    Delivered,
+}
+
+/// Options of `darknode watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Only what concerns USER; repeatable
+    #[arg(long, value_name = "USER")]
+    pub from: Vec<String>,
+    /// Only these events, as docs/json.md names them
+    #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
+    pub events: Vec<String>,
+    /// Begin after this cursor, at the start, or now
+    #[arg(long, value_name = "CURSOR|start|now", default_value = "now", conflicts_with = "cursor")]
+    pub since: String,
+    /// Keep in FILE how far was read, and begin there
+    #[arg(long, value_name = "FILE")]
+    pub cursor: Option<PathBuf>,
+    /// End after N events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// End after S seconds; 0 never does
+    #[arg(long, value_name = "S", default_value = "0", value_parser = seconds())]
+    pub timeout: Duration,
+    /// Wait for the node when it is not running
+    #[arg(long)]
+    pub reconnect: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// Options of `darknode history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// A name, name#abc123, or an id
+    pub user: String,
+    /// How many messages
+    #[arg(short, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub n: u32,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// Options of `darknode users`.
+#[derive(Debug, Args)]
+pub struct UsersArgs {
+    /// Only those who are online
+    #[arg(long, conflicts_with = "offline")]
+    pub online: bool,
+    /// Only those who are offline
+    #[arg(long)]
+    pub offline: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// Options of `darknode status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Only messages to USER
+    pub user: Option<String>,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// Options of `darknode cancel`.
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// The id of the message, as `darknode send` and `darknode status` print it
+    pub message: String,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// Options of `darknode stop`.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Form {
+    /// Print JSON, one object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the running node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Where {
+    /// In this data directory.
+    Dir(PathBuf),
+    /// In the only directory below this one that has a running node.
+    Only(PathBuf),
+}
+
+/// A command for the running node.
+#[derive(Debug)]
+pub struct Remote {
+    /// Where the node is.
+    pub node: Where,
+    /// What is requested of it.
+    pub order: RemoteSub,
+}
+
+/// Whole seconds.
+fn seconds() -> ValueParser {
+    ValueParser::new(|text: &str| text.parse().map(Duration::from_secs).map_err(|_| "it is a number of seconds"))
+}
