@@ -170,7 +170,11 @@ impl Terminal {
                 self.style.event(&unread(conversations))
             }
             Event::Ready(ready, setup) if ready.fresh => {
-                self.limiter.render(self.style, event, now) + &greeting::new_identity(ready, setup) + "\n"
+                let first = self.limiter.render(self.style, event, now);
+                let identity = greeting::new_identity(ready, setup);
+                // The last line is a command to be copied.
+                let (above, command) = identity.rsplit_once('\n').unwrap_or(("", &identity));
+                above.lines().fold(first, |text, line| text + &self.style.text(line)) + command + "\n"
             }
             event => self.limiter.render(self.style, event, now),
         }

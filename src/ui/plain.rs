@@ -21,7 +21,7 @@ use terminal_size::{Width, terminal_size_of};
 
 use super::doctor::{self, Report};
 use super::json::rfc3339;
-use super::macros::MACROS;
+use super::macros::{MACROS, Macro};
 use super::wrap::wrapped;
 use super::{Event, greeting, qr};
 use crate::identity::address::ContactAddress;
@@ -46,6 +46,8 @@ pub struct Style {
 const BELOW: usize = 4;
 /// Indentation of the rows of a line in a list, which is itself indented by [`BELOW`].
 const BELOW_ITEM: usize = 8;
+/// Indentation of the rows of a line in the table of macros: below what a macro does.
+const BELOW_MACRO: usize = 21;
 /// Indentation of the rows of a check: below its text.
 const BELOW_CHECK: usize = 23;
 
@@ -77,6 +79,11 @@ impl Style {
             None => line.replace('\n', &format!("\n{:indent$}", "")),
         };
         rows + "\n"
+    }
+
+    /// An indented line, or one that is none of the kinds above, with its line ending. The text is not escaped.
+    pub fn text(self, line: &str) -> String {
+        self.rows(line, BELOW_ITEM)
     }
 
     /// A line about an event, such as an arrival, with its line ending. The text is escaped.
@@ -137,7 +144,10 @@ pub fn render(style: Style, event: Event<'_>) -> String {
         }
         Event::Waiting(ready) => style.event(&greeting::waiting(ready)),
         Event::Notice(notice) => notice_text(style, notice),
-        Event::Help => MACROS.iter().fold(String::new(), |text, m| text + &format!("{:<20} {}\n", m.usage, m.text)),
+        Event::Help => {
+            let line = |m: &Macro| style.rows(&format!("{:<20} {}", m.usage, m.text), BELOW_MACRO);
+            MACROS.iter().map(line).collect()
+        }
         Event::Stopped => style.event("stopped"),
     }
 }

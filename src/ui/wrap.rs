@@ -30,9 +30,10 @@ pub fn wrapped(text: &str, columns: usize, indent: usize) -> String {
         }
         let width = width(c);
         if rows.column + width > limit || dropping {
-            // Spaces at the end of a row are dropped.
+            // Spaces at the end of a row are dropped. The row is broken there.
             dropping = c == ' ';
             if dropping {
+                rows.may_break();
                 continue;
             }
             rows.make_room(limit.saturating_sub(width));
@@ -71,7 +72,14 @@ impl Rows {
         self.done.push(c);
         self.column += width;
         self.blank &= c == ' ';
-        if c == ' ' && !self.blank {
+        if c == ' ' {
+            self.may_break();
+        }
+    }
+
+    /// The row can be broken here, unless it would be left empty.
+    fn may_break(&mut self) {
+        if !self.blank {
             self.space = Some((self.done.len(), self.column));
         }
     }
@@ -102,6 +110,7 @@ mod tests {
         assert_eq!(wrapped("< bob: one two three four five", 20, 4), "< bob: one two\n    three four five");
         assert_eq!(wrapped("< bob: short", 20, 4), "< bob: short");
         assert_eq!(wrapped("< bob: a\nb", 20, 4), "< bob: a\n    b");
+        assert_eq!(wrapped("< bob: one two thre four", 20, 4), "< bob: one two thre\n    four", "it fits exactly");
     }
 
     #[test]
@@ -141,6 +150,11 @@ mod tests {
             for (n, row) in rows.split('\n').enumerate() {
                 prop_assert!(row.chars().map(width).sum::<usize>() < columns, "{:?}", row);
                 prop_assert!(n == 0 || row.starts_with(&" ".repeat(indent)), "{:?}", row);
+            }
+            let words: Vec<&str> = text.split([' ', '\n']).filter(|word| !word.is_empty()).collect();
+            let begins_with_words = text.split('\n').all(|line| !line.starts_with(' '));
+            if begins_with_words && words.iter().all(|word| word.chars().map(width).sum::<usize>() + indent < columns) {
+                prop_assert_eq!(rows.split([' ', '\n']).filter(|word| !word.is_empty()).collect::<Vec<_>>(), words);
             }
             let letters = |text: &str| text.chars().filter(|c| !matches!(c, ' ' | '\n')).collect::<String>();
             prop_assert_eq!(letters(&rows), letters(&text), "nothing is lost");
