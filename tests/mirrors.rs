@@ -4,21 +4,21 @@ mod known;
 
 use std::time::Duration;
 
-use darknode::id::{ConnId, NetworkId};
+use darknode::id::{ConnId, MessageId, NetworkId, StreamId};
 use darknode::identity::seal::open;
 use darknode::proto::Core;
-use darknode::proto::event::{Connected, Input, Output};
+use darknode::proto::event::{Command, Connected, Input, Output, Query, Request};
 use darknode::proto::notice::Notice;
 use darknode::wire::chat::{Chat, Parcel, Release};
-use darknode::wire::content::{Content, kind};
+use darknode::wire::content::{Content, MirrorBody, MirroredRead, Range, kind};
 use darknode::wire::control::{BUCKETS, Compare, Control, Hello, Holdings};
 use darknode::wire::record::Signed;
-use darknode::wire::{Bytes, Fixed, List, Text, encode};
+use darknode::wire::{Bytes, Fixed, List, Text, decode, encode};
 use known::{BOOT, Person, Vectors, addr, bob, sisters};
 
 /// What a session says that holds nothing and knows nobody.
 fn nothing() -> Compare {
-    Compare { buckets: List(vec![0; BUCKETS]), people: 0 }
+    Compare { buckets: List(vec![0; BUCKETS]), people: 0, read: List(vec![]) }
 }
 
 #[test]
@@ -130,9 +130,73 @@ fn buckets_that_differ_are_answered_by_what_is_held() {
         out.into_iter().filter_map(holdings).collect::<Vec<_>>()
     };
     let all = sisters::holdings();
-    assert_eq!(holdings(Compare { buckets: List(vec![]), people: 0 }), std::slice::from_ref(&all));
+    assert_eq!(holdings(Compare { buckets: List(vec![]), ..nothing() }), std::slice::from_ref(&all));
     let none = Holdings { streams: List(vec![]), complete: true };
     assert_eq!(holdings(sisters::compare()), [none], "equal sessions list nothing");
+}
+
+/// The bodies of the mirrors that are sent to the phone.
+fn mirrors(out: &[Output]) -> Vec<MirrorBody> {
+    let prekey = sisters::phone().prekey;
+    let body = |output: &Output| {
+        let Output::Chat { item: Chat::Parcel(parcel), .. } = output else { return None };
+        let opened = open(&NetworkId::OPEN, &parcel.envelope, |_| Some(&prekey)).expect("it is sealed to the phone");
+        decode(&opened.contents[0].body).ok()
+    };
+    out.iter().filter_map(body).collect()
+}
+
+/// What the interfaces are told about what was read: the conversation, and the number of the last message.
+fn told(out: &[Output]) -> Vec<(String, u64)> {
+    let read = |output: &Output| match output {
+        Output::Notice { line: None, notice: Notice::Read { with, through } } => Some((with.clone(), through.n)),
+        _ => None,
+    };
+    out.iter().filter_map(read).collect()
+}
+
+#[test]
+fn what_was_read_on_one_session_is_read_on_the_other_and_told_once() {
+    let (mut laptop, conn) = (bob::program(), ConnId(1));
+    meet(&mut laptop, conn);
+    assert_eq!(told(&hand(&mut laptop, conn, sisters::contents())), [("alice".to_owned(), 2)]);
+    assert_eq!(told(&hand(&mut laptop, conn, sisters::contents())), []);
+    let command = Command::Conversations;
+    let out = bob::feed(&mut laptop, Input::Request(Request { line: Some(1), command }));
+    let [MirroredRead { author, epoch, user, .. }] = &sisters::body().read.0[..] else { panic!("one stream") };
+    let (to, with) = (Person::bob().user_id().into(), *user);
+    let stream = StreamId { author: *author, epoch: *epoch, to };
+    let numbers = |first, last| vec![(stream, [(first, last)].into_iter().collect())];
+    let unread = |output: &Output| match output {
+        Output::Query { query: Query::Conversations { unread, .. }, .. } => Some(unread.clone()),
+        _ => None,
+    };
+    assert_eq!(out.iter().find_map(unread), Some(numbers(3, 3)));
+    let complete = Control::Holdings(sisters::holdings());
+    bob::feed(&mut laptop, Input::Control { conn, batch: vec![complete] });
+    let through = Some((MessageId { stream, n: 3 }, numbers(3, 3)));
+    let out = bob::feed(&mut laptop, Input::Read { line: Some(2), with, through });
+    assert_eq!(told(&out), [("alice".to_owned(), 3)]);
+    let done = |output: &Output| matches!(output, Output::Notice { line: Some(2), notice: Notice::Done { .. } });
+    assert!(out.iter().any(done));
+    let read = |body: MirrorBody| body.read.0;
+    let ranges = List(vec![Range(1, 3)]);
+    let expected = MirroredRead { author: *author, epoch: *epoch, user: with, ranges };
+    assert_eq!(mirrors(&out).into_iter().flat_map(read).collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
+fn sessions_that_differ_in_what_was_read_tell_each_other_when_they_meet() {
+    let (mut laptop, conn) = (bob::program(), ConnId(1));
+    meet(&mut laptop, conn);
+    hand(&mut laptop, conn, sisters::contents());
+    let mut read_in = |compare: Compare| {
+        let batch = vec![Control::Compare(compare), Control::Holdings(sisters::holdings())];
+        let out = bob::feed(&mut laptop, Input::Control { conn, batch });
+        mirrors(&out).into_iter().flat_map(|body| body.read.0).collect::<Vec<_>>()
+    };
+    assert_eq!(read_in(sisters::compare()), []);
+    assert_eq!(read_in(Compare { read: List(vec![]), ..sisters::compare() }), sisters::body().read.0);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn the_sizes_of_the_page_are_those_of_the_code() {
         format!("items = [0*{MAX_ITEMS} item]"),
         format!("offer = {{ 0 => [0*{MAX_OFFERED} id], later }}"),
         format!("digest = {{ ? 0 => [1*{MAX_SUMMARIES} user-mark], later }}"),
-        format!("compare = {{ ? 0 => [1*{BUCKETS} u64], 1 => u64, later }}"),
+        format!("compare = {{ ? 0 => [1*{BUCKETS} u64], 1 => u64, ? 2 => [1*{BUCKETS} u64], later }}"),
         format!("4 => bytes .size (0..{MAX_BODY}), ; body later }} mirrored-person"),
         format!("| envelope; wraps | {} bytes; {MAX_WRAPS} |", grouped(MAX_ENVELOPE)),
         format!("control frame; chat frame | 1,024; 512; {}; {} bytes |", grouped(control), grouped(chat)),

@@ -165,6 +165,11 @@ pub const MAX_CLAIMED_RANGES: usize = 8;
 pub const COMPARISON_BURST: u32 = 4;
 /// Time until one more is answered.
 pub const COMPARISON_REFILL: Duration = Duration::from_secs(10);
+/// Streams of which it is known what was read, each about 150 bytes. A user with ten friends who start their nodes daily comes
+/// to this number in 18 years.
+pub const MAX_READ_STREAMS: usize = 65_536;
+/// Ranges that may be read of one stream: what two sessions with [`MAX_GAPS`] have between them.
+pub const MAX_READ_RANGES: usize = 2 * MAX_GAPS;
 /// Interval between reports to the interfaces while a new session gets the history.
 pub const MIRROR_REPORT: Duration = Duration::from_secs(2);
 /// Interval between searches for such messages.
@@ -579,5 +584,7 @@ pub const RECOVERY: Duration = Duration::from_secs(600);
 /// Users of one name that are listed when a typed name is ambiguous. A person chooses among a few; anybody can add
 /// namesakes by the thousand.
 pub const MAX_NAMESAKES: usize = 8;
+/// Bytes of messages in one answer, except for a single message; what is left out is told. More than a person reads.
+pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// Messages shown by `\history` at most: a long conversation, as many as the store returns.
 pub const MAX_HISTORY: u32 = 10_000;

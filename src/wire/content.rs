@@ -128,12 +128,15 @@ record! {
         1 => people: List<MirroredPerson, 64>,
         /// Which sessions of addressees have which messages of this user.
         2 => delivered: List<MirroredReceipt, 64>,
+        /// Which messages of others this user has read.
+        3 => read: List<MirroredRead, 64>,
     }
 }
 
 impl Default for MirrorBody {
     fn default() -> MirrorBody {
-        MirrorBody { streams: List(Vec::new()), people: List(Vec::new()), delivered: List(Vec::new()) }
+        let (streams, people, delivered, read) = Default::default();
+        MirrorBody { streams: List(streams), people: List(people), delivered: List(delivered), read: List(read) }
     }
 }
 
@@ -202,6 +205,20 @@ record! {
         3 => session: SessionId,
         /// The ranges of the numbers that it has.
         4 => ranges: List<Range, 128>,
+    }
+}
+
+record! {
+    /// The messages of one stream to this user that were read, on any session.
+    pub struct MirroredRead {
+        /// The session that numbered the messages.
+        0 => author: SessionId,
+        /// The epoch of the stream.
+        1 => epoch: u64,
+        /// The user of the author.
+        2 => user: UserId,
+        /// The ranges of the numbers that were read.
+        3 => ranges: List<Range, 128>,
     }
 }
 

@@ -390,6 +390,8 @@ record! {
         0 => buckets: List<u64, BUCKETS>,
         /// A hash of what is known of other users.
         1 => people: u64,
+        /// For each of the buckets, a hash of the messages in it that were read; empty if none was.
+        2 => read: List<u64, BUCKETS>,
     }
 }
 

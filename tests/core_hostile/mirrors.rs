@@ -106,7 +106,7 @@ fn streams(streams: Vec<MirroredStream>) -> MirrorBody {
 
 /// A comparison that differs in all buckets, and then holdings.
 fn nothing() -> Control {
-    Control::Compare(Compare { buckets: List(vec![1; BUCKETS]), people: 1 })
+    Control::Compare(Compare { buckets: List(vec![1; BUCKETS]), people: 1, read: List(vec![]) })
 }
 
 fn holds(streams: Vec<HeldStream>) -> Control {

@@ -50,19 +50,30 @@ def held(body):
     return {stream: ranges(said) for stream, said in numbers(body).items()}
 
 
-def compare(streams, people):
-    """Of what is held, and of what is known of people: (user, pinned, verified, state, lamport) each."""
+def read(body, address):
+    """What the receiver of a mirror knows afterwards of what its user has read: (author, epoch, address) to ranges."""
+    return {(stream[0], stream[1], address): stream[3] for stream in body.get(3, [])}
+
+
+def hashes(streams):
+    """The hash of each bucket of these streams."""
     buckets = [0] * BUCKETS
     for (author, epoch, address), held_of in streams.items():
         bounds = [eight(number) for bounds in held_of for number in bounds]
         said = first_eight("darknode/held/1", author, eight(epoch), address, *bounds)
         at = bucket(author, address)
         buckets[at] = (buckets[at] + said) % 2**64
+    return buckets
+
+
+def compare(streams, people, marks):
+    """Of what is held, of what is known of people, (user, pinned, verified, state, lamport) each, and of what was read."""
     known = [
         first_eight("darknode/person/1", user, bytes([pinned, verified, state]), eight(lamport))
         for user, pinned, verified, state, lamport in people
     ]
-    return {0: buckets, 1: sum(known) % 2**64}
+    said = {0: hashes(streams), 1: sum(known) % 2**64}
+    return {**said, 2: hashes(marks)} if marks else said
 
 
 def holdings(streams):

@@ -359,7 +359,8 @@ class Mirrors(unittest.TestCase):
         control = hexed("control")
         held = sisters.held(self.body)
         people = [(person[0], *(person[key] for key in range(2, 6))) for person in self.body[1]]
-        self.assertEqual(cbor.frame([[14, sisters.compare(held, people)]]), control["compare"])
+        read = sisters.read(self.body, self.said["author-user"])
+        self.assertEqual(cbor.frame([[14, sisters.compare(held, people, read)]]), control["compare"])
         self.assertEqual(cbor.frame([[15, sisters.holdings(held)]]), control["holdings"])
 
 

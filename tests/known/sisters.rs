@@ -7,7 +7,7 @@ use darknode::id::{Address, NetworkId, StreamId};
 use darknode::identity::record::Checked;
 use darknode::identity::seal::{Author, Sealed, seal};
 use darknode::wire::content::{
-    Content, MirrorBody, MirroredLine, MirroredPerson, MirroredReceipt, MirroredStream, Range, kind,
+    Content, MirrorBody, MirroredLine, MirroredPerson, MirroredRead, MirroredReceipt, MirroredStream, Range, kind,
 };
 use darknode::wire::control::{BUCKETS, Compare, HeldStream, Holdings};
 use darknode::wire::record::{Roster, RosterSession, Signed, link_state};
@@ -51,7 +51,8 @@ fn line(n: u64, text: &str) -> MirroredLine {
     MirroredLine { n, kind: kind::TEXT, lamport: 4 + n, wall: 1_700_000_000_003, body }
 }
 
-/// Alice has written two lines, between which is one of her statements about the link, and the phone has answered.
+/// Alice has written two lines, between which is one of her statements about the link. Bob has read the first and answered, on
+/// the phone.
 pub fn body() -> MirrorBody {
     let (alice, bob) = (Person::alice(), Person::bob());
     let [hers, own] = streams();
@@ -78,6 +79,8 @@ pub fn body() -> MirrorBody {
         session: alice.session_id(),
         ranges: List(vec![Range(1, 1)]),
     };
+    let (author, epoch, user) = (hers.author, hers.epoch, alice.user_id());
+    let read = MirroredRead { author, epoch, user, ranges: List(vec![Range(1, 2)]) };
     MirrorBody {
         streams: List(vec![
             of(hers, alice.user_id(), vec![line(3, "are you there?"), line(1, "hello, bob")], vec![Range(2, 2)]),
@@ -85,6 +88,7 @@ pub fn body() -> MirrorBody {
         ]),
         people: List(vec![person]),
         delivered: List(vec![delivered]),
+        read: List(vec![read]),
     }
 }
 
@@ -116,17 +120,22 @@ fn first_eight(parts: &[&[u8]]) -> u64 {
 
 /// What the laptop says about it when the phone connects.
 pub fn compare() -> Compare {
+    let (held, read) = (held(), BTreeMap::from([(streams()[0], Range(1, 2))]));
+    let flags = [1, 0, link_state::LINKED];
+    let people = first_eight(&[b"darknode/person/1\0", &Person::alice().user_id().0, &flags, &6u64.to_be_bytes()]);
+    Compare { buckets: buckets(held), people, read: buckets(read) }
+}
+
+fn buckets(numbers: BTreeMap<StreamId, Range>) -> List<u64, BUCKETS> {
     let mut buckets = vec![0u64; BUCKETS];
-    for (StreamId { author, epoch, to }, Range(first, last)) in held() {
+    for (StreamId { author, epoch, to }, Range(first, last)) in numbers {
         let bucket = Sha256::digest([&b"darknode/bucket/1\0"[..], &author.0, &to.0].concat())[0];
         let (epoch, first, last) = (epoch.to_be_bytes(), first.to_be_bytes(), last.to_be_bytes());
         let hash = first_eight(&[b"darknode/held/1\0", &author.0, &epoch, &to.0, &first, &last]);
         let sum = &mut buckets[usize::from(bucket)];
         *sum = sum.wrapping_add(hash);
     }
-    let flags = [1, 0, link_state::LINKED];
-    let people = first_eight(&[b"darknode/person/1\0", &Person::alice().user_id().0, &flags, &6u64.to_be_bytes()]);
-    Compare { buckets: List(buckets), people }
+    List(buckets)
 }
 
 /// What it says to a session that holds nothing.

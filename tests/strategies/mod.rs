@@ -6,8 +6,8 @@ use darknode::id::{Address, EnvelopeId, SessionId, UserId};
 use darknode::wire::addr::Addr;
 use darknode::wire::chat::{Chat, Items, Parcel, Release, Unopenable};
 use darknode::wire::content::{
-    Bundle, Content, Contents, MirrorBody, MirroredLine, MirroredPerson, MirroredReceipt, MirroredStream, Range,
-    ReceiptBody, StreamRanges,
+    Bundle, Content, Contents, MirrorBody, MirroredLine, MirroredPerson, MirroredRead, MirroredReceipt, MirroredStream,
+    Range, ReceiptBody, StreamRanges,
 };
 use darknode::wire::control::{
     Batch, Compare, Control, Declare, DeliverKnownList, Digest, Explode, Exploded, Find, HeldStream, Hello, Holdings,
@@ -251,7 +251,8 @@ pub fn welcome() -> impl Strategy<Value = Welcome> {
 }
 
 fn compare() -> impl Strategy<Value = Compare> {
-    (list(any::<u64>(), 256), any::<u64>()).prop_map(|(buckets, people)| Compare { buckets, people })
+    let hashes = || list(any::<u64>(), 256);
+    (hashes(), any::<u64>(), hashes()).prop_map(|(buckets, people, read)| Compare { buckets, people, read })
 }
 
 fn holdings() -> impl Strategy<Value = Holdings> {
@@ -357,11 +358,14 @@ pub fn mirror() -> impl Strategy<Value = MirrorBody> {
     let receipt = (session(), any::<u64>(), address(), session(), ranges()).prop_map(
         |(author, epoch, address, session, ranges)| MirroredReceipt { author, epoch, address, session, ranges },
     );
-    (list(stream, 3), list(person, 3), list(receipt, 3)).prop_map(|(streams, people, delivered)| MirrorBody {
-        streams,
-        people,
-        delivered,
-    })
+    let read = (session(), any::<u64>(), user(), ranges()).prop_map(|(author, epoch, user, ranges)| MirroredRead {
+        author,
+        epoch,
+        user,
+        ranges,
+    });
+    (list(stream, 3), list(person, 3), list(receipt, 3), list(read, 3))
+        .prop_map(|(streams, people, delivered, read)| MirrorBody { streams, people, delivered, read })
 }
 
 /// The CBOR of a value of an unknown later version.

@@ -1,10 +1,10 @@
 //! Messages are marked as read.
 
-use crate::id::{Address, MessageId, UserId};
+use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::proto::Core;
 use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::persist::Op;
-use crate::proto::ranges::Numbers;
+use crate::proto::ranges::{Numbers, Ranges};
 
 impl Core {
     /// The numbers of others' messages that were not read.
@@ -22,15 +22,26 @@ impl Core {
         };
         let mut is_news = false;
         for (stream, ranges) in numbers {
-            if let Some(row) = self.chat.reads.merge(stream, with, &ranges) {
-                self.cx.out.store(Op::Read(row));
-                is_news = true;
-            }
+            is_news |= self.mark_read(stream, with, &ranges, None);
         }
         let what = format!("read the conversation with {handle}");
         self.cx.notice_after_store(line, Notice::Done { what });
         if is_news {
             self.cx.notice_after_store(None, Notice::Read { with: handle, through });
         }
+    }
+
+    /// Records numbers of a stream as read. `by` is the sister who said so. True if some of them are new.
+    pub(in crate::proto) fn mark_read(
+        &mut self,
+        stream: StreamId,
+        user: UserId,
+        numbers: &Ranges,
+        by: Option<SessionId>,
+    ) -> bool {
+        let Some(row) = self.chat.reads.merge(stream, user, numbers) else { return false };
+        self.cx.out.store(Op::Read(row));
+        self.sisters.ledger.note_read(stream, by, self.cx.now.moment);
+        true
     }
 }

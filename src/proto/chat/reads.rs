@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::{StreamId, UserId};
+use crate::proto::limits::{MAX_READ_RANGES, MAX_READ_STREAMS};
 use crate::proto::persist::ReadRow;
 use crate::proto::ranges::{Numbers, Ranges};
 
@@ -29,6 +30,24 @@ impl Reads {
             None => (*stream, ranges.clone()),
         };
         received.map(unread).filter(|(_, unread)| !unread.is_empty()).collect()
+    }
+
+    /// What was read of each stream.
+    pub fn iter(&self) -> impl Iterator<Item = (&StreamId, &Ranges)> {
+        self.known.iter().map(|(stream, (_, ranges))| (stream, ranges))
+    }
+
+    /// What was read of a stream, and the user of its author.
+    pub fn get(&self, stream: &StreamId) -> Option<&(UserId, Ranges)> {
+        self.known.get(stream)
+    }
+
+    /// Whether numbers of a stream may be added.
+    pub fn has_room(&self, stream: &StreamId, numbers: &Ranges) -> bool {
+        match self.known.get(stream) {
+            Some((_, read)) => read.pieces() + numbers.pieces() <= MAX_READ_RANGES,
+            None => self.known.len() < MAX_READ_STREAMS && numbers.pieces() <= MAX_READ_RANGES,
+        }
     }
 
     /// Records numbers of a stream as read. Returns all that are read of it, if some are new.
@@ -67,6 +86,17 @@ mod tests {
         let received = [(stream(1), ranges([(1, 7)])), (stream(2), ranges([(1, 1)]))];
         let unread = reads.unread(received.iter().map(|(stream, ranges)| (stream, ranges)));
         assert_eq!(unread, [(stream(1), ranges([(4, 5)])), (stream(2), ranges([(1, 1)]))]);
+    }
+
+    #[test]
+    fn marks_are_bounded() {
+        let mut reads = Reads::default();
+        let gaps = |count: usize| -> Ranges { (0..count as u64).map(|n| (3 * n, 3 * n)).collect() };
+        assert!(!reads.has_room(&stream(1), &gaps(MAX_READ_RANGES + 1)));
+        reads.merge(stream(1), BOB, &gaps(MAX_READ_RANGES));
+        assert!(!reads.has_room(&stream(1), &ranges([(u64::MAX, u64::MAX)])));
+        (2..=MAX_READ_STREAMS as u64).for_each(|n| drop(reads.merge(stream(n), BOB, &ranges([(1, 1)]))));
+        assert!(reads.has_room(&stream(2), &ranges([(2, 2)])) && !reads.has_room(&stream(0), &ranges([(1, 1)])));
     }
 
     #[test]

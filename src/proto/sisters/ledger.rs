@@ -164,6 +164,13 @@ impl Ledger {
         }
     }
 
+    /// Records that messages of a stream were read. `by` is the sister who said so.
+    pub fn note_read(&mut self, stream: StreamId, by: Option<SessionId>, now: Moment) {
+        for (_, sister) in self.known.iter_mut().filter(|(known, _)| Some(**known) != by) {
+            sister.note_read(stream, now);
+        }
+    }
+
     /// What an addressee's session has of a stream of a sister.
     pub fn delivered_of(&self, stream: &StreamId, session: &SessionId) -> Ranges {
         self.delivered.get(&(*stream, *session)).cloned().unwrap_or_default()

@@ -13,8 +13,8 @@
 //! equal too. A mirror that is lost, expires or cannot be opened is derived again.
 //!
 //! A session that takes a line owes it to its sisters and a receipt to the author. Mirrors also carry what is known of other
-//! users (rosters, pinned names, verified fingerprints, their statements about the link) and which sessions of addressees have
-//! which lines of this user.
+//! users (rosters, pinned names, verified fingerprints, their statements about the link), which sessions of addressees have
+//! which lines of this user, and what this user has read.
 
 pub mod ledger;
 mod on_mirror;

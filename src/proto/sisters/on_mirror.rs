@@ -1,5 +1,7 @@
 //! Mirrors are taken in here: lines, people and deliveries that another session of the local user knows.
 
+use std::collections::BTreeMap;
+
 use crate::id::{Address, ConnId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::Checked;
 use crate::identity::seal::Opened;
@@ -11,7 +13,9 @@ use crate::proto::persist::{Entry, LinkState, MessageRow, Op};
 use crate::proto::ranges::Ranges;
 use crate::proto::sisters::sister::Phase;
 use crate::time::Wall;
-use crate::wire::content::{Content, MirrorBody, MirroredLine, MirroredPerson, MirroredReceipt, MirroredStream, kind};
+use crate::wire::content::{
+    Content, MirrorBody, MirroredLine, MirroredPerson, MirroredRead, MirroredReceipt, MirroredStream, kind,
+};
 use crate::wire::decode;
 use crate::wire::record::Roster;
 
@@ -36,7 +40,28 @@ impl Core {
         body.people.0.into_iter().for_each(|person| self.take_person(opened.session, person));
         body.streams.0.into_iter().for_each(|stream| self.take_mirrored(opened.session, stream));
         body.delivered.0.into_iter().for_each(|receipt| self.take_delivered(opened.session, &receipt));
+        self.take_reads(opened.session, body.read.0);
         self.report_history(&opened.session);
+    }
+
+    /// Takes in what was read on another session.
+    fn take_reads(&mut self, by: SessionId, read: Vec<MirroredRead>) {
+        let to = Address::from(self.cx.config.user);
+        let mut news: BTreeMap<UserId, MessageId> = BTreeMap::new();
+        for MirroredRead { author, epoch, user, ranges } in read {
+            let stream = StreamId { author, epoch, to };
+            let ranges: Ranges = ranges.iter().map(|range| (range.0, range.1)).collect();
+            if !self.chat.reads.has_room(&stream, &ranges) {
+                self.cx.dropped(DropReason::ReadMarkBeyondBounds);
+            } else if self.mark_read(stream, user, &ranges, Some(by)) {
+                let last = ranges.iter().last().map_or(0, |(_, last)| last);
+                news.insert(user, MessageId { stream, n: last });
+            }
+        }
+        for (user, through) in news {
+            let with = self.people.users.handle(&user);
+            self.cx.notice_after_store(None, Notice::Read { with, through });
+        }
     }
 
     /// Takes in the lines of one stream that this session lacks.

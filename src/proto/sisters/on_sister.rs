@@ -13,7 +13,7 @@ use crate::proto::sisters::ledger::Note;
 use crate::proto::sisters::sister::Phase;
 use crate::proto::sisters::summary;
 use crate::wire::codec::List;
-use crate::wire::control::{Compare, Control, HeldStream, Holdings};
+use crate::wire::control::{BUCKETS, Compare, Control, HeldStream, Holdings};
 
 impl Core {
     /// Handles what other modules have noted, and changes of the own roster.
@@ -89,13 +89,13 @@ impl Core {
             return;
         }
         let held = self.held_streams();
-        let people = self.hash_of_people();
+        let (people, read) = (self.hash_of_people(), self.hashes_of_read());
         let is_new = self.sisters.ledger.is_new && held.is_empty();
         self.sisters.ledger.is_new = is_new;
         let Some(sister) = self.sisters.ledger.get_mut(&peer.session) else { return };
         sister.connected();
         let buckets = List(summary::buckets(held.iter().map(|(stream, ranges)| (stream, ranges))));
-        self.cx.send(peer.conn, Control::Compare(Compare { buckets, people }));
+        self.cx.send(peer.conn, Control::Compare(Compare { buckets, people, read }));
     }
 
     /// A session has disconnected. What was under way to it is lacking again.
@@ -136,7 +136,28 @@ impl Core {
                 people.into_iter().for_each(|user| sister.note_person(user, now));
             }
         }
+        self.compare_read(&peer.session, &compare.read);
         self.send_holdings(&peer.session, differing, true);
+    }
+
+    /// The hash of each bucket of what was read.
+    fn hashes_of_read(&self) -> List<u64, BUCKETS> {
+        let hashes = summary::buckets(self.chat.reads.iter());
+        List(if hashes.iter().all(|hash| *hash == 0) { Vec::new() } else { hashes })
+    }
+
+    /// Compares what was read here with a sister's hashes. She is to be told of the buckets that differ.
+    fn compare_read(&mut self, session: &SessionId, theirs: &[u64]) {
+        let own = self.hashes_of_read();
+        let hash_in = |hashes: &[u64], bucket: usize| hashes.get(bucket).copied().unwrap_or_default();
+        let differs = |stream: &&StreamId| {
+            let bucket = summary::bucket(stream);
+            hash_in(&own, bucket) != hash_in(theirs, bucket)
+        };
+        let (now, streams) = (self.cx.now.moment, self.chat.reads.iter().map(|(stream, _)| stream));
+        if let Some(sister) = self.sisters.ledger.get_mut(session) {
+            streams.filter(differs).for_each(|stream| sister.note_read(*stream, now));
+        }
     }
 
     /// Handles what a sister says that she holds.

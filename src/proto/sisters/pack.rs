@@ -6,7 +6,9 @@ use crate::id::{StreamId, UserId};
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::wire::codec::{Bytes, List};
-use crate::wire::content::{MAX_BODY, MirrorBody, MirroredLine, MirroredPerson, MirroredStream, Range, kind};
+use crate::wire::content::{
+    MAX_BODY, MirrorBody, MirroredLine, MirroredPerson, MirroredRead, MirroredStream, Range, kind,
+};
 
 /// The most bytes of an encoded body without its lists' items.
 const HEAD: usize = 16;
@@ -76,6 +78,24 @@ pub fn people(people: Vec<MirroredPerson>) -> Vec<MirrorBody> {
         }
     }
     bodies.retain(|body| !body.people.is_empty());
+    bodies
+}
+
+/// The bodies for what was read.
+pub fn reads(reads: Vec<MirroredRead>) -> Vec<MirrorBody> {
+    let (mut bodies, mut size) = (vec![MirrorBody::default()], HEAD);
+    for read in reads {
+        let more = STREAM + RANGE * read.ranges.len();
+        if bodies.last().is_some_and(|body| size + more > MAX_BODY || body.read.len() == MOST) {
+            bodies.push(MirrorBody::default());
+            size = HEAD;
+        }
+        size += more;
+        if let Some(body) = bodies.last_mut() {
+            body.read.0.push(read);
+        }
+    }
+    bodies.retain(|body| !body.read.is_empty());
     bodies
 }
 
@@ -171,6 +191,16 @@ mod tests {
             }
             assert_eq!(loaded, asked.into_iter().collect());
         }
+    }
+
+    #[test]
+    fn what_was_read_fits_its_bodies_whole() {
+        let ranges = || List((0..128).map(|n| Range(u64::MAX - n, u64::MAX - n)).collect());
+        let read = |epoch| MirroredRead { author: SessionId([9; 32]), epoch, user: BOB, ranges: ranges() };
+        let all: Vec<MirroredRead> = (0..70).map(|n| read(u64::MAX - n)).collect();
+        let bodies = reads(all.clone());
+        assert!(bodies.iter().all(|body| encode(body).len() <= MAX_BODY && body.read.len() <= MOST));
+        assert_eq!(bodies.into_iter().flat_map(|body| body.read.0).collect::<Vec<_>>(), all);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::proto::sisters::pack;
 use crate::proto::sisters::sister::{Facts, Phase};
 use crate::time::Moment;
 use crate::wire::codec::{Bytes, List};
-use crate::wire::content::{Content, MirrorBody, MirroredPerson, MirroredReceipt, Range, kind};
+use crate::wire::content::{Content, MirrorBody, MirroredPerson, MirroredRead, MirroredReceipt, Range, kind};
 use crate::wire::control::{Control, HeldStream, Holdings};
 use crate::wire::encode;
 
@@ -182,6 +182,7 @@ impl Core {
                 ..MirrorBody::default()
             };
             bodies.extend(receipts.chunks(6).map(of));
+            bodies.extend(pack::reads(facts.reads.iter().flat_map(|stream| self.mirrored_read(stream)).collect()));
             for body in bodies {
                 if self.send_mirror(session, way, &body, Numbers::new(), facts.clone()).is_err() {
                     if let Some(sister) = self.sisters.ledger.get_mut(&session) {
@@ -226,6 +227,15 @@ impl Core {
             session: *holder,
             ranges: List(ranges.to_vec()),
         };
+        ranges.chunks(MOST_HELD_RANGES).map(of).collect()
+    }
+
+    /// What was read of a stream.
+    fn mirrored_read(&self, stream: &StreamId) -> Vec<MirroredRead> {
+        let Some((user, read)) = self.chat.reads.get(stream) else { return Vec::new() };
+        let (author, epoch, user) = (stream.author, stream.epoch, *user);
+        let ranges: Vec<Range> = read.iter().map(|(first, last)| Range(first, last)).collect();
+        let of = |ranges: &[Range]| MirroredRead { author, epoch, user, ranges: List(ranges.to_vec()) };
         ranges.chunks(MOST_HELD_RANGES).map(of).collect()
     }
 

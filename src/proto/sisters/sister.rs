@@ -37,6 +37,8 @@ pub struct Sister {
     flights: BTreeMap<EnvelopeId, Flight>,
     people: BTreeSet<UserId>,
     receipts: BTreeSet<ReceiptKey>,
+    /// Streams of which it is known what was read.
+    reads: BTreeSet<StreamId>,
     /// Users whose roster she was sent on this connection.
     pub introduced: BTreeSet<UserId>,
     /// Numbers that this session has taken from others and that she has not been told of.
@@ -52,8 +54,7 @@ pub struct Sister {
 struct Flight {
     lock: [u8; 32],
     load: Numbers,
-    people: Vec<UserId>,
-    receipts: Vec<ReceiptKey>,
+    facts: Facts,
 }
 
 /// What a mirror brings besides lines.
@@ -61,6 +62,7 @@ struct Flight {
 pub struct Facts {
     pub people: Vec<UserId>,
     pub receipts: Vec<ReceiptKey>,
+    pub reads: Vec<StreamId>,
 }
 
 impl Sister {
@@ -73,6 +75,7 @@ impl Sister {
             flights: BTreeMap::new(),
             people: BTreeSet::new(),
             receipts: BTreeSet::new(),
+            reads: BTreeSet::new(),
             introduced: BTreeSet::new(),
             news: BTreeMap::new(),
             news_at: None,
@@ -189,40 +192,31 @@ impl Sister {
 
     /// Takes what she is to be told besides lines.
     pub fn take_facts(&mut self) -> Facts {
-        let mut facts = Facts::default();
-        while let Some(user) = self.people.pop_first() {
-            facts.people.push(user);
-            if facts.people.len() == MAX_MIRRORED_FACTS {
-                break;
-            }
+        Facts {
+            people: take_first(&mut self.people),
+            receipts: take_first(&mut self.receipts),
+            reads: take_first(&mut self.reads),
         }
-        while let Some(key) = self.receipts.pop_first() {
-            facts.receipts.push(key);
-            if facts.receipts.len() == MAX_MIRRORED_FACTS {
-                break;
-            }
-        }
-        facts
     }
 
     /// Returns what could not be sent.
     pub fn put_back(&mut self, facts: Facts) {
         self.people.extend(facts.people);
         self.receipts.extend(facts.receipts);
+        self.reads.extend(facts.reads);
     }
 
     /// Whether there is anything to tell besides lines.
     pub fn has_facts(&self) -> bool {
-        !self.people.is_empty() || !self.receipts.is_empty()
+        !self.people.is_empty() || !self.receipts.is_empty() || !self.reads.is_empty()
     }
 
     /// Records a mirror on its way over the connection.
     pub fn record_sent(&mut self, sealed: &Sealed, load: Numbers, facts: Facts, now: Moment) {
-        let Facts { people, receipts } = facts;
         if self.flights.is_empty() {
             self.resend = now + self.pause;
         }
-        self.flights.insert(sealed.id, Flight { lock: sealed.lock, load, people, receipts });
+        self.flights.insert(sealed.id, Flight { lock: sealed.lock, load, facts });
     }
 
     /// Whether an envelope is on its way over the connection.
@@ -242,8 +236,7 @@ impl Sister {
     /// Ends the flight of an envelope that she cannot open. Returns the numbers in it.
     pub fn record_unopenable(&mut self, envelope: &EnvelopeId) -> Option<Numbers> {
         let flight = self.flights.remove(envelope)?;
-        self.people.extend(flight.people);
-        self.receipts.extend(flight.receipts);
+        self.put_back(flight.facts);
         Some(flight.load)
     }
 
@@ -251,8 +244,7 @@ impl Sister {
     pub fn end_flights(&mut self) -> Vec<Numbers> {
         let flights = std::mem::take(&mut self.flights);
         let end = |flight: Flight| {
-            self.people.extend(flight.people);
-            self.receipts.extend(flight.receipts);
+            self.put_back(flight.facts);
             flight.load
         };
         flights.into_values().map(end).collect()
@@ -277,6 +269,12 @@ impl Sister {
     /// Records that it is known which session of an addressee has which lines.
     pub fn note_receipt(&mut self, key: ReceiptKey, now: Moment) {
         self.receipts.insert(key);
+        self.want(now);
+    }
+
+    /// Records that messages of a stream were read.
+    pub fn note_read(&mut self, stream: StreamId, now: Moment) {
+        self.reads.insert(stream);
         self.want(now);
     }
 
@@ -331,4 +329,9 @@ impl Sister {
         let resend = (!self.flights.is_empty()).then_some(self.resend);
         [self.due, self.news_at, resend].into_iter().flatten().min()
     }
+}
+
+/// Takes the first of a set, at most [`MAX_MIRRORED_FACTS`].
+fn take_first<T: Ord>(set: &mut BTreeSet<T>) -> Vec<T> {
+    std::iter::from_fn(|| set.pop_first()).take(MAX_MIRRORED_FACTS).collect()
 }
