@@ -208,7 +208,11 @@ impl<W: AsyncWrite + Unpin> Service<W> {
     async fn on_typed(&mut self, asked: Asked, typed: Typed, place: OwnedSemaphorePermit) -> Written {
         let command = match (typed, self.conversation) {
             (Typed::Text(text), Some(to)) => Command::Say { to, text },
-            (Typed::HistoryHere { n }, Some(with)) => Command::History { user: with.to_string(), n, numbered: None },
+            (Typed::HistoryHere { n, before, after }, Some(with)) => {
+                Command::History { user: with.to_string(), n, numbered: None, before, after }
+            }
+            // Clients are told where a search goes on.
+            (Typed::SearchOlder, _) => return self.refuse(asked.line, InputError::nothing_to_continue()).await,
             (Typed::Text(_) | Typed::HistoryHere { .. }, None) => {
                 return self.refuse(asked.line, InputError::no_conversation()).await;
             }

@@ -98,6 +98,7 @@ fn understand(what: &str, keys: &Keys) -> Result<Do, String> {
         "doctor" => doctor(keys),
         "conversations" => Ok(Do::Command(Command::Conversations)),
         "read" => Ok(Do::Command(Command::Read { user: keys.text("with")?, through: keys.text("through")? })),
+        "history" | "search" | "export" => past(what, keys).map(Do::Command),
         "stop" | "quit" | "exit" => Ok(Do::Stop),
         name => of_macro(name, keys),
     }
@@ -121,7 +122,6 @@ fn of_macro(name: &str, keys: &Keys) -> Result<Do, String> {
         "cancel" => keys.joined(&["message"])?,
         "prune" => keys.joined(&["n"])?,
         "requests" => requests(keys)?,
-        "history" => format!("\"{}\" {}", keys.text("user")?, keys.joined(&["n"])?),
         _ => keys.joined(&["user"])?,
     };
     match macros::parse(&format!("\\{name} {arguments}")) {
@@ -130,6 +130,18 @@ fn of_macro(name: &str, keys: &Keys) -> Result<Do, String> {
         Ok(Some(Typed::Help)) => Ok(Do::Help),
         wrong => Ok(Do::Typed(wrong)),
     }
+}
+
+/// What asks for past messages.
+fn past(name: &str, keys: &Keys) -> Result<Command, String> {
+    let (before, after) = (keys.optional("before")?, keys.optional("after")?);
+    Ok(match name {
+        "history" => Command::History { user: keys.text("user")?, n: keys.count("n")?, numbered: None, before, after },
+        "search" => {
+            Command::Search { text: keys.text("text")?, with: keys.optional("with")?, n: keys.count("n")?, before }
+        }
+        _ => Command::Export { user: keys.optional("with")?, after },
+    })
 }
 
 /// `{"accept":USER}`, `{"dismiss":USER}` or nothing.
@@ -169,6 +181,24 @@ impl Keys {
     fn flag(&self, key: &str, default: bool) -> Result<bool, String> {
         let value = self.0.get(key).map_or(Some(default), Value::as_bool);
         value.ok_or_else(|| format!("\"{key}\" is true or false"))
+    }
+
+    fn optional(&self, key: &str) -> Result<Option<String>, String> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.text(key).map(Some),
+        }
+    }
+
+    /// A number of messages.
+    fn count(&self, key: &str) -> Result<u32, String> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Ok(macros::HISTORY),
+            Some(value) => {
+                let number = value.as_u64().ok_or_else(|| format!("\"{key}\" is a number"))?;
+                Ok(u32::try_from(number).unwrap_or(u32::MAX))
+            }
+        }
     }
 
     /// Strings and numbers, as they would be typed one after the other. Missing ones are left out.

@@ -33,6 +33,22 @@ impl Clock {
     }
 }
 
+/// Measures how long something takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts measuring.
+    pub fn start() -> Stopwatch {
+        Stopwatch(instant())
+    }
+
+    /// The time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// Detects that the machine was suspended: monotonic time stands still meanwhile, and wall time does not. A clock
 /// that is set forward looks the same, and costs one round of dialling.
 #[derive(Debug)]

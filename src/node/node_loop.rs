@@ -34,7 +34,7 @@ use crate::handle::{NodeMessage, Row, STOPS_WITHIN, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::proto::Core;
-use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request};
+use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request, Searched};
 use crate::proto::notice::examination::Examination;
 use crate::proto::notice::{ConversationView, Delivery, Drops, ErrorCode, MessageView, Notice, Profile};
 use crate::proto::persist::{MessageRow, Ticket};
@@ -240,6 +240,13 @@ impl Node {
                 let conversations = conversations.into_iter().map(|row| self.view_conversation(row)).collect();
                 self.tell(line, Notice::Conversations { conversations });
             }
+            store::Event::Found { line, searched: Searched { text, with, .. }, rows, next } => {
+                let with = with.map(|with| self.core.handle_of(&with));
+                self.tell(line, Notice::Found { text, with, messages: self.views(rows), next });
+            }
+            store::Event::Exported { line, rows, next } => {
+                self.tell(line, Notice::Exported { messages: self.views(rows), next });
+            }
             store::Event::Rows { reader, rows } => self.on_rows(reader, rows),
         }
     }
@@ -366,6 +373,10 @@ impl Node {
             past: self.core.is_past(row.arrival),
             by: (row.from == self.me).then(|| self.core.label_of(&row.from, &row.id.stream.author)),
         }
+    }
+
+    fn views(&self, rows: Vec<MessageRow>) -> Vec<MessageView> {
+        rows.into_iter().map(|row| self.view(row)).collect()
     }
 
     fn view_conversation(&self, row: ConversationRow) -> ConversationView {

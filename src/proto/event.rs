@@ -279,6 +279,28 @@ pub enum Command {
         n: u32,
         /// The user and the number that were meant if nobody is called `user`, which ends in a number.
         numbered: Option<(String, u32)>,
+        /// The id of a message, as typed: only older ones are shown.
+        before: Option<String>,
+        /// The id of a message, as typed: only newer ones are shown.
+        after: Option<String>,
+    },
+    /// Show past messages that contain a text.
+    Search {
+        /// The text. The case of letters does not matter.
+        text: String,
+        /// The only conversation to search, as typed; `None` for all.
+        with: Option<String>,
+        /// How many, at most.
+        n: u32,
+        /// The id of a message, as typed: only older ones are searched.
+        before: Option<String>,
+    },
+    /// Show the history from its beginning, in pages.
+    Export {
+        /// The conversation, as typed; `None` for all.
+        user: Option<String>,
+        /// The id of a message, as typed: only newer ones are shown.
+        after: Option<String>,
     },
     /// List the conversations, with what is unread.
     Conversations,
@@ -432,7 +454,7 @@ pub enum Query {
         /// Bytes of bodies after which no further message is read.
         bytes: usize,
     },
-    /// The last messages with a user, oldest first. Answered by `Notice::History`.
+    /// Messages with a user, oldest first. Answered by `Notice::History`.
     History {
         /// The other side of the conversation.
         with: UserId,
@@ -442,6 +464,17 @@ pub enum Query {
         sessions: Vec<Labelled>,
         /// How many messages, at most.
         n: u32,
+        /// Which ones.
+        page: Page,
+    },
+    /// Messages that contain a text. Answered by `Notice::Found`.
+    Search(Searched),
+    /// All messages, oldest first. Answered by `Notice::Exported`.
+    Export {
+        /// The other side of the conversation; `None` for all conversations.
+        with: Option<UserId>,
+        /// Only messages after this one.
+        after: Option<MessageDigest>,
     },
     /// The conversations, those with the newest message first. Answered by `Notice::Conversations`.
     Conversations {
@@ -467,6 +500,31 @@ pub enum Query {
         /// How many messages that no longer wait to report per conversation, besides all that wait.
         recent: u32,
     },
+}
+
+/// A part of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Page {
+    /// The last messages.
+    #[default]
+    Last,
+    /// The last messages before this one.
+    Before(MessageDigest),
+    /// The first messages after this one.
+    After(MessageDigest),
+}
+
+/// What is searched for in the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Searched {
+    /// The text.
+    pub text: String,
+    /// The other side of the only conversation to search; `None` for all.
+    pub with: Option<UserId>,
+    /// How many messages to find, at most.
+    pub n: u32,
+    /// Only messages before this one.
+    pub before: Option<MessageDigest>,
 }
 
 /// A conversation in a [`Query::Status`].

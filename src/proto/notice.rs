@@ -235,6 +235,27 @@ pub enum Notice {
         with: String,
         /// The messages, oldest first.
         messages: Vec<MessageView>,
+        /// The message from which the next page goes on, if there is more in that direction: the first of `messages`, or the
+        /// last if newer ones than a given message were requested.
+        next: Option<MessageId>,
+    },
+    /// Answers `\\search`.
+    Found {
+        /// The text that was searched for.
+        text: String,
+        /// The name to show for the only conversation that was searched; `None` if all were.
+        with: Option<String>,
+        /// The messages that contain it, newest first.
+        messages: Vec<MessageView>,
+        /// The message before which the search can be continued; `None` if everything was searched.
+        next: Option<MessageId>,
+    },
+    /// Answers a request for the whole history.
+    Exported {
+        /// The messages, oldest first.
+        messages: Vec<MessageView>,
+        /// The message after which the next page begins; `None` if there is none.
+        next: Option<MessageId>,
     },
     /// Answers a request for the conversations.
     Conversations {

@@ -229,6 +229,17 @@ enum Body<'a> {
     History {
         with: &'a str,
         messages: Vec<Message<'a>>,
+        next: Option<String>,
+    },
+    Found {
+        text: &'a str,
+        with: Option<&'a str>,
+        messages: Vec<Message<'a>>,
+        next: Option<String>,
+    },
+    Exported {
+        messages: Vec<Message<'a>>,
+        next: Option<String>,
     },
     Conversations {
         conversations: Vec<Conversation<'a>>,
@@ -458,8 +469,17 @@ impl<'a> Body<'a> {
             Notice::Session { label, session, state } => {
                 Body::Session { label, session: Text(*session), state: values::session_change(*state), own: true }
             }
-            Notice::History { with, messages } => {
-                Body::History { with, messages: messages.iter().map(Message::from).collect() }
+            Notice::History { with, messages, next } => {
+                Body::History { with, messages: listed(messages), next: next.map(|next| next.token()) }
+            }
+            Notice::Found { text, with, messages, next } => Body::Found {
+                text,
+                with: with.as_deref(),
+                messages: listed(messages),
+                next: next.map(|next| next.token()),
+            },
+            Notice::Exported { messages, next } => {
+                Body::Exported { messages: listed(messages), next: next.map(|next| next.token()) }
             }
             Notice::Conversations { conversations } => {
                 Body::Conversations { conversations: conversations.iter().map(Conversation::from).collect() }
@@ -481,6 +501,10 @@ impl From<Report> for Body<'_> {
         let finding = |Check { name, state, text }| Finding { name, state: state.as_str(), text };
         Body::Doctor { user, checks: checks.into_iter().map(finding).collect(), verdict, action }
     }
+}
+
+fn listed(messages: &[MessageView]) -> Vec<Message<'_>> {
+    messages.iter().map(Message::from).collect()
 }
 
 impl<'a> From<&'a MessageView> for Message<'a> {

@@ -5,6 +5,7 @@
 //! the macro, because names may contain spaces; it may stand in quotes, which no name contains. Whether the number at the end of `\history John 5` belongs to the name or is N
 //! depends on who is known, so the node decides.
 
+use crate::id::MessageDigest;
 use crate::identity::invitation::{self, BadCode, BadToken, Invitation};
 use crate::identity::place::{BadTarget, Place, Target, parse_port};
 use crate::proto::event::Command;
@@ -12,8 +13,8 @@ use crate::proto::notice::ErrorCode;
 use crate::proto::notice::Filter;
 use crate::wire::content::MAX_TEXT;
 
-/// Messages shown by `\history` by default: about one screen.
-const HISTORY: u32 = 20;
+/// Messages shown by `\history` and `\search` by default: about one screen.
+pub const HISTORY: u32 = 20;
 /// Sessions kept by `\prune` by default. A network whose nodes remember a hundred survives a crash of 90 % (see
 /// `docs/decisions.md`, "Ten neighbours").
 const PRUNE: u32 = 100;
@@ -60,7 +61,12 @@ pub const MACROS: &[Macro] = &[
     entry("unlink", r"\unlink LABEL", "revokes a session of mine, by its label or the start of its id"),
     entry("status", r"\status [USER]", "shows where my messages are"),
     entry("doctor", r"\doctor [USER]", "finds out what is wrong here, or why USER is not reached"),
-    entry("history", r"\history [USER] [N]", "shows past messages"),
+    entry(
+        "history",
+        r"\history [USER] [N] [before MESSAGE | after MESSAGE]",
+        "shows past messages; MESSAGE is an id, as the end of a page shows it",
+    ),
+    entry("search", r"\search [TEXT]", "shows past messages that contain TEXT; without TEXT: older ones than before"),
     entry("cancel", r"\cancel MESSAGE", "withdraws an undelivered message"),
     entry("prune", r"\prune [N]", "forgets remembered sessions beyond N"),
     entry("quit", r"\quit", "goes offline and ends the program"),
@@ -82,7 +88,13 @@ pub enum Typed {
     HistoryHere {
         /// The maximum number of messages to show.
         n: u32,
+        /// The message before which they are.
+        before: Option<String>,
+        /// The message after which they are.
+        after: Option<String>,
     },
+    /// `\search` without a text, which continues the last one.
+    SearchOlder,
     /// `\help`, which the interface answers itself.
     Help,
 }
@@ -112,6 +124,12 @@ impl InputError {
     pub fn nobody_wrote() -> InputError {
         let message = r"nobody has written since the start; \chat USER starts a conversation".to_owned();
         InputError { code: ErrorCode::NoConversation, message }
+    }
+
+    /// For `\search` without a text after a search that was complete, or none.
+    pub fn nothing_to_continue() -> InputError {
+        let message = r"there is nothing older to search; \search TEXT searches for a text".to_owned();
+        InputError { code: ErrorCode::BadArgument, message }
     }
 
     /// For text without a conversation.
@@ -162,6 +180,8 @@ fn command(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
         "help" => return no_arguments(entry, arguments).map(|()| Typed::Help),
         "reply" | "r" => return no_arguments(entry, arguments).map(|()| Typed::Reply),
         "history" => return Ok(history(arguments)),
+        "search" if arguments.is_empty() => return Ok(Typed::SearchOlder),
+        "search" => Command::Search { text: arguments.to_owned(), with: None, n: HISTORY, before: None },
         "ping" => return ping(entry, arguments),
         "quit" | "exit" => no_arguments(entry, arguments).map(|()| Command::Quit)?,
         "users" => no_arguments(entry, arguments).map(|()| Command::Users { filter: Filter::All })?,
@@ -242,17 +262,36 @@ fn requests(entry: &Macro, arguments: &str) -> Result<Command, InputError> {
 }
 
 fn history(arguments: &str) -> Typed {
+    let (arguments, before, after) = page(arguments);
     let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty();
     // One that is too high stays too high.
     let number = |text: &str| text.parse().unwrap_or(u32::MAX);
     if arguments.is_empty() || is_number(arguments) {
-        return Typed::HistoryHere { n: if arguments.is_empty() { HISTORY } else { number(arguments) } };
+        let n = if arguments.is_empty() { HISTORY } else { number(arguments) };
+        return Typed::HistoryHere { n, before, after };
     }
     let numbered = match arguments.rsplit_once(char::is_whitespace) {
         Some((user, n)) if is_number(n) => Some((unquoted(user.trim_end()), number(n))),
         _ => None,
     };
-    Typed::Command(Command::History { user: unquoted(arguments), n: HISTORY, numbered })
+    Typed::Command(Command::History { user: unquoted(arguments), n: HISTORY, numbered, before, after })
+}
+
+/// What stands before `before MESSAGE` or `after MESSAGE`, and the message. Names that end like that are typed in quotes.
+fn page(arguments: &str) -> (&str, Option<String>, Option<String>) {
+    let parts = arguments.rsplit_once(char::is_whitespace).map(|(rest, id)| (rest.trim_end(), id));
+    let Some((rest, id)) = parts.filter(|(_, id)| id.parse::<MessageDigest>().is_ok()) else {
+        return (arguments, None, None);
+    };
+    let is_bounded_by = |word: &str| {
+        let before = rest.strip_suffix(word)?;
+        (before.is_empty() || before.ends_with(char::is_whitespace)).then(|| before.trim_end())
+    };
+    match (is_bounded_by("before"), is_bounded_by("after")) {
+        (Some(rest), _) => (rest, Some(id.to_owned()), None),
+        (None, Some(rest)) => (rest, None, Some(id.to_owned())),
+        (None, None) => (arguments, None, None),
+    }
 }
 
 /// USER without the quotes in which it may stand.
@@ -307,6 +346,31 @@ mod tests {
     fn several_lines_are_text_whatever_they_begin_with() {
         assert_eq!(parsed("\\quit\n\\\\two\n"), Typed::Text("\\quit\n\\\\two".into()));
         assert_eq!(parsed("\\quit\n"), Typed::Command(Command::Quit), "it is one line");
+    }
+
+    #[test]
+    fn history_is_shown_in_pages() {
+        let id = "a".repeat(25) + "q";
+        let (before, none) = (Some(id.clone()), None);
+        assert_eq!(
+            parsed(&format!(r"\history before {id}")),
+            Typed::HistoryHere { n: 20, before: before.clone(), after: none }
+        );
+        let command = |user: &str, n: Option<u32>, before, after| {
+            let numbered = n.map(|n| (user.to_owned(), n));
+            let user = n.map_or(user.to_owned(), |n| format!("{user} {n}"));
+            Typed::Command(Command::History { user, n: 20, numbered, before, after })
+        };
+        assert_eq!(parsed(&format!(r"\history bob 5 before {id}")), command("bob", Some(5), before.clone(), None));
+        assert_eq!(parsed(&format!(r"\history John Smith after {id}")), command("John Smith", None, None, before));
+        assert_eq!(parsed(r"\history the day before yesterday"), command("the day before yesterday", None, None, None));
+    }
+
+    #[test]
+    fn a_search_without_a_text_continues_the_last_one() {
+        assert_eq!(parsed(r"\search"), Typed::SearchOlder);
+        let command = Command::Search { text: "bob 5".to_owned(), with: None, n: 20, before: None };
+        assert_eq!(parsed(r"\search bob 5 "), Typed::Command(command));
     }
 
     #[test]
@@ -365,7 +429,10 @@ mod tests {
             (r"\requests accept John Smith", Command::Add { user: "John Smith".into() }),
             (r"\requests accept accept", Command::Add { user: "accept".into() }),
             (r#"\chat "John 5""#, Command::Chat { user: "John 5".into() }),
-            (r#"\history "John 5""#, Command::History { user: "John 5".into(), n: 20, numbered: None }),
+            (
+                r#"\history "John 5""#,
+                Command::History { user: "John 5".into(), n: 20, numbered: None, before: None, after: None },
+            ),
             (r"\requests dismiss bob", Command::Dismiss { user: user() }),
             (r"\explode", Command::Explode),
             (r"\me", Command::Me),
@@ -377,10 +444,16 @@ mod tests {
             (r"\status bob", Command::Status { user: Some(user()) }),
             (r"\doctor", Command::Examine { user: None, probe: true, redact: false }),
             (r"\doctor John Smith", Command::Examine { user: Some("John Smith".into()), probe: true, redact: false }),
-            (r"\history bob", Command::History { user: user(), n: 20, numbered: None }),
+            (r"\history bob", Command::History { user: user(), n: 20, numbered: None, before: None, after: None }),
             (
                 r"\history John Smith  5",
-                Command::History { user: "John Smith  5".into(), n: 20, numbered: Some(("John Smith".into(), 5)) },
+                Command::History {
+                    user: "John Smith  5".into(),
+                    n: 20,
+                    numbered: Some(("John Smith".into(), 5)),
+                    before: None,
+                    after: None,
+                },
             ),
             (
                 r"\link Zoo-abandon able",
@@ -397,9 +470,9 @@ mod tests {
         assert_eq!(parsed(r"\help"), Typed::Help);
         assert_eq!(parsed(r"\reply"), Typed::Reply);
         assert_eq!(parsed(r"\r"), Typed::Reply);
-        assert_eq!(parsed(r"\history"), Typed::HistoryHere { n: 20 });
-        assert_eq!(parsed(r"\history 7"), Typed::HistoryHere { n: 7 });
-        assert_eq!(parsed(r"\history 99999999999"), Typed::HistoryHere { n: u32::MAX });
+        assert_eq!(parsed(r"\history"), Typed::HistoryHere { n: 20, before: None, after: None });
+        assert_eq!(parsed(r"\history 7"), Typed::HistoryHere { n: 7, before: None, after: None });
+        assert_eq!(parsed(r"\history 99999999999"), Typed::HistoryHere { n: u32::MAX, before: None, after: None });
     }
 
     #[test]

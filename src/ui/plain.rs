@@ -24,6 +24,7 @@ use super::json::rfc3339;
 use super::macros::{MACROS, Macro};
 use super::wrap::wrapped;
 use super::{Event, greeting, qr};
+use crate::id::MessageId;
 use crate::identity::address::ContactAddress;
 use crate::identity::name::escape;
 use crate::proto::notice::Filter;
@@ -168,7 +169,8 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::Me(profile) | Notice::Whois(profile) => profile_text(style, profile),
         Notice::Status { messages } => statuses(style, messages),
         Notice::Sessions { sessions } => own_sessions(style, sessions, &Local),
-        Notice::History { with, messages } => history(style, with, messages),
+        Notice::History { with, messages, next } => history(style, with, messages, *next),
+        Notice::Found { text, messages, next, .. } => found(style, text, messages, next.is_some()),
         Notice::Conversations { conversations } => conversation_list(style, conversations),
         // It concerns interfaces that show what is unread.
         Notice::Read { .. } => String::new(),
@@ -277,6 +279,7 @@ fn sentence(notice: &Notice) -> String {
         Notice::Session { label, state: SessionChange::Unlinked, .. } => {
             format!("{} is no longer a session of yours", quoted(label))
         }
+        Notice::Exported { messages, .. } => counted(messages.len() as u64, "message"),
         Notice::Done { what } => format!("done: {what}"),
         Notice::Joined { user, words, .. } => {
             format!("this is a session of {} now, whose fingerprint is: {words}", quoted(user))
@@ -292,6 +295,7 @@ fn sentence(notice: &Notice) -> String {
         | Notice::Status { .. }
         | Notice::Sessions { .. }
         | Notice::History { .. }
+        | Notice::Found { .. }
         | Notice::Conversations { .. }
         | Notice::Read { .. }
         | Notice::Examination(_)
@@ -528,14 +532,40 @@ fn report_text(style: Style, report: &Report) -> String {
     style.event(&title) + &checks + &row("verdict", "", &report.verdict) + &row("to do", "", &report.action)
 }
 
-fn history(style: Style, with: &str, messages: &[MessageView]) -> String {
+/// `next` is the first message if there are older ones, or the last if there are newer ones.
+fn history(style: Style, with: &str, messages: &[MessageView], next: Option<MessageId>) -> String {
     let title = if messages.is_empty() { "no messages with" } else { "messages with" };
-    messages.iter().fold(style.event(&format!("{title} {with}")), |text, view| {
+    let shown = messages.iter().fold(style.event(&format!("{title} {with}")), |text, view| {
         let mark = if view.own { ">" } else { "<" };
         let who = if view.own { you(style, view) } else { style.name(&view.from) };
-        let (sent, said) = (minute(view.sent, &Local), escape(&view.text));
-        text + &style.rows(&format!("    {sent}  {mark} {who}: {said}"), BELOW_ITEM)
-    })
+        text + &style.rows(&format!("    {}  {mark} {}: {}", sent_at(view), who, escape(&view.text)), BELOW_ITEM)
+    });
+    let Some(next) = next else { return shown };
+    let is_last = messages.last().is_some_and(|last| last.message == next);
+    let (what, direction) = match is_last && messages.len() > 1 {
+        true => ("newer", "after"),
+        false => ("older", "before"),
+    };
+    let with = quoted(with);
+    shown + &style.event(&format!(r"there are {what} ones: \history {with} {direction} {}", next.token()))
+}
+
+/// Messages that were searched for.
+fn found(style: Style, what: &str, messages: &[MessageView], has_more: bool) -> String {
+    let title = match messages.len() {
+        0 => format!("no messages with the text {what}"),
+        n => format!("{} with the text {what}, the newest first", counted(n as u64, "message")),
+    };
+    let shown = messages.iter().fold(style.event(&title), |text, view| {
+        let with = style.name(&view.with);
+        let who = if view.own { format!("> to {with}") } else { format!("< {with}") };
+        text + &style.rows(&format!("    {}  {who}: {}", sent_at(view), escape(&view.text)), BELOW_ITEM)
+    });
+    if has_more { shown + &style.event(r"\search goes on with older ones") } else { shown }
+}
+
+fn sent_at(view: &MessageView) -> String {
+    minute(view.sent, &Local)
 }
 
 #[cfg(test)]

@@ -23,10 +23,10 @@ use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::greeting::Setup;
 use super::input::Line;
-use super::macros::{self, InputError, Typed};
+use super::macros::{self, HISTORY, InputError, Typed};
 use super::{Event, Screen};
 use crate::handle::{Handle, NodeMessage, STOPS_WITHIN, UiMessage};
-use crate::id::UserId;
+use crate::id::{MessageId, UserId};
 use crate::proto::event::{Command, Request};
 use crate::proto::notice::{ErrorCode, Notice};
 use recall::{Opened, Recall};
@@ -98,6 +98,8 @@ pub struct Session<S> {
     /// Who has written last.
     wrote_last: Option<UserId>,
     recall: Recall,
+    /// What continues the last search.
+    search: Option<Command>,
     /// Lines of text that the store has not answered for.
     unstored: BTreeSet<u64>,
     request: Option<UiMessage>,
@@ -134,6 +136,7 @@ impl<S: Screen> Session<S> {
             interrupted: false,
             wrote_last: None,
             recall: Recall::default(),
+            search: None,
             unstored: BTreeSet::new(),
             request: None,
             printed_up_to: None,
@@ -353,6 +356,15 @@ impl<S: Screen> Session<S> {
     }
 
     fn on_answer(&mut self, line: u64, notice: &Notice) {
+        if let Notice::Found { text, with, next, .. } = notice {
+            let older = |next: &MessageId| Command::Search {
+                text: text.clone(),
+                with: with.clone(),
+                n: HISTORY,
+                before: Some(next.token()),
+            };
+            self.search = next.as_ref().map(older);
+        }
         if !matches!(notice, Notice::Chat { .. } | Notice::Queued { .. } | Notice::Error { .. }) {
             return;
         }
@@ -434,7 +446,10 @@ impl<S: Screen> Session<S> {
             }
             Typed::Command(command) => command,
             Typed::Reply => Command::Chat { user: self.wrote_last.ok_or_else(InputError::nobody_wrote)?.to_string() },
-            Typed::HistoryHere { n } => Command::History { user: self.current()?.to_string(), n, numbered: None },
+            Typed::HistoryHere { n, before, after } => {
+                Command::History { user: self.current()?.to_string(), n, numbered: None, before, after }
+            }
+            Typed::SearchOlder => self.search.clone().ok_or_else(InputError::nothing_to_continue)?,
             Typed::Text(text) => Command::Say { to: self.current()?, text },
         };
         match command {

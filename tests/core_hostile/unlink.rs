@@ -173,7 +173,13 @@ fn a_revoked_session_says_so_once_and_accepts_no_lines_that_nobody_would_take() 
     unlink(&mut alice, "x");
     assert_eq!(error(&alice).0, ErrorCode::Unreachable, "with the user key, too, it signs nothing");
     assert_eq!(rosters(&alice).last(), Some(&revoking));
-    alice.command(Command::History { user: bob.user_id().to_string(), n: 5, numbered: None });
+    alice.command(Command::History {
+        user: bob.user_id().to_string(),
+        n: 5,
+        numbered: None,
+        before: None,
+        after: None,
+    });
     assert!(alice.out.iter().any(|output| matches!(output, Output::Query { .. })), "its history stays readable");
 }
 

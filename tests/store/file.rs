@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use darknode::node::store::{Store, StoreError};
-use darknode::proto::event::Query;
+use darknode::proto::event::{Page, Query};
 use darknode::proto::notice::{ErrorCode, Notice};
 use darknode::proto::persist::{Counters, Memory, MessageRow, Op};
 use darknode::time::Moment;
@@ -293,7 +293,8 @@ fn damage_found_while_running_is_handled_at_the_next_start() {
     let store = Store::open(dir.path(), me()).unwrap();
     assert_eq!(store.set_aside, None, "everything the core needs is readable");
     let store = Running::start(store);
-    let answer = store.ask(Query::History { with: BOB, handle: "bob".to_owned(), sessions: Vec::new(), n: 1000 });
+    let (with, handle) = (BOB, "bob".to_owned());
+    let answer = store.ask(Query::History { with, handle, sessions: Vec::new(), n: 1000, page: Page::Last });
     assert!(matches!(answer, Notice::Error { code: ErrorCode::Disk, .. }), "{answer:?}");
     store.stop();
     assert!(Store::open(dir.path(), me()).unwrap().set_aside.is_some());

@@ -14,5 +14,6 @@ mod history;
 mod memory;
 #[cfg(target_os = "linux")]
 mod power;
+mod search;
 mod strangers;
 mod support;

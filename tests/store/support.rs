@@ -11,7 +11,7 @@ use std::time::Duration;
 use darknode::handle::Fetch;
 use darknode::id::{Address, MessageId, SessionId, StreamId, UserId};
 use darknode::node::store::{Event, Job, Me, Options, Store};
-use darknode::proto::event::{Query, StatusOf};
+use darknode::proto::event::{Page, Query, StatusOf};
 use darknode::proto::notice::{Labelled, MessageView, Notice, StatusView};
 use darknode::proto::persist::{MessageRow, Op, Ticket};
 use darknode::proto::ranges::Ranges;
@@ -107,8 +107,9 @@ impl Running {
     }
 
     pub fn history(&self, n: u32) -> Vec<MessageView> {
-        match self.ask(Query::History { with: BOB, handle: "bob".to_owned(), sessions: Vec::new(), n }) {
-            Notice::History { with, messages } if with == "bob" => messages,
+        let (with, handle) = (BOB, "bob".to_owned());
+        match self.ask(Query::History { with, handle, sessions: Vec::new(), n, page: Page::Last }) {
+            Notice::History { with, messages, .. } if with == "bob" => messages,
             other => panic!("{other:?}"),
         }
     }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use super::columns::{id, number, rows, stream};
+use super::columns::{id, number, rows};
 use super::lines::find;
 use super::load::{MESSAGE, message};
+use super::places::{Place, Places};
 use super::row_ids::find_key;
 use super::{ConversationRow, from_ordered, saturated};
-use crate::id::{MessageDigest, MessageId, SessionId, StreamId, UserId};
+use crate::id::{MessageDigest, MessageId, StreamId, UserId};
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::wire::content::kind;
@@ -51,7 +52,8 @@ fn newest(conn: &Connection, user: i64) -> Result<Option<(i64, i64)>> {
     conn.prepare_cached(sql)?.query_row([user], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
-fn at(conn: &Connection, arrival: i64) -> Result<MessageRow> {
+/// The message with this number in the order of arrival.
+pub fn at(conn: &Connection, arrival: i64) -> Result<MessageRow> {
     conn.prepare_cached(&format!("{MESSAGE} WHERE m.arrival = ?1"))?.query_row([arrival], message)
 }
 
@@ -84,11 +86,12 @@ fn conversation_of(conn: &Connection, stream: &StreamId) -> Result<Option<(i64, 
 /// Numbers of that conversation without a text count as well: there is nothing to read.
 pub fn read_through(
     conn: &Connection,
+    places: &Places,
     with: &UserId,
     through: &MessageDigest,
     among: &Numbers,
 ) -> Result<Option<(MessageId, Numbers)>> {
-    let (Some(user), Some(end)) = (find_key(conn, &with.0)?, Place::of(conn, through)?) else { return Ok(None) };
+    let (Some(user), Some(end)) = (find_key(conn, &with.0)?, places.find(conn, through)?) else { return Ok(None) };
     if end.user != user {
         return Ok(None);
     }
@@ -120,48 +123,4 @@ fn numbers_after(conn: &Connection, id: i64, stream: &StreamId, ranges: &Ranges,
         }
     }
     Ok(after)
-}
-
-/// Where a message is in the history.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    /// The message.
-    pub id: MessageId,
-    /// The row id of the other side of its conversation.
-    pub user: i64,
-    /// Its Lamport number.
-    pub lamport: u64,
-    /// Its number in the order of arrival.
-    pub arrival: u64,
-}
-
-impl Place {
-    /// Finds a message by what interfaces know of its id. Digests are not stored, since an index of them would cost every
-    /// message a page of the log: those of all messages are computed, the newest first, until one is equal.
-    pub fn of(conn: &Connection, digest: &MessageDigest) -> Result<Option<Place>> {
-        let streams = rows(
-            conn,
-            "SELECT s.id, a.key, s.epoch, t.key FROM streams s JOIN keys a ON a.id = s.author
-             JOIN keys t ON t.id = s.address",
-            |row| Ok((row.get::<_, i64>(0)?, stream(row, 1)?)),
-        )?;
-        let streams: BTreeMap<i64, StreamId> = streams.into_iter().collect();
-        let sql = "SELECT stream, n, user, lamport, arrival FROM messages ORDER BY arrival DESC";
-        let mut statement = conn.prepare_cached(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let Some(stream) = streams.get(&row.get(0)?) else { continue };
-            let id = MessageId { stream: *stream, n: number(row, 1)? };
-            if id.digest() == *digest {
-                let (user, lamport, arrival) = (row.get(2)?, from_ordered(row.get(3)?), number(row, 4)?);
-                return Ok(Some(Place { id, user, lamport, arrival }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// What history is ordered by.
-    fn order(&self) -> (u64, SessionId, u64) {
-        (self.lamport, self.id.stream.author, self.arrival)
-    }
 }

@@ -59,6 +59,11 @@ impl StoreFile {
         StoreFile { path: ":memory:".into(), dir: PathBuf::new() }
     }
 
+    /// Whether there is no file.
+    pub fn is_in_memory(&self) -> bool {
+        self.dir.as_os_str().is_empty()
+    }
+
     /// Checks the header without changing anything.
     pub fn inspect(&self) -> Result<Header, StoreError> {
         let mut header = Vec::new();

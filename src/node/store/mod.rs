@@ -1,7 +1,8 @@
 //! The persistent store, in SQLite: one writer thread with group commit.
 //!
 //! [`Store::open`] reads everything the core starts from, and [`Store::start`] hands the file to a thread
-//! (`writer.rs`) that executes jobs and reports when they are durable. Ops that are queued together are committed
+//! (`writer.rs`) that executes jobs and reports when they are durable. Queries of interfaces are answered by another one, which
+//! only reads (`reader.rs`). Ops that are queued together are committed
 //! together, in one transaction with one `fdatasync` (`apply.rs`); [`Event::Stored`] reports durability. The tables
 //! are in `schema.rs`.
 //!
@@ -14,13 +15,17 @@ mod columns;
 mod conversations;
 mod custody;
 mod file;
+mod fold;
 mod lines;
 mod load;
 mod packed;
+mod places;
 mod progress;
 mod query;
+mod reader;
 mod row_ids;
 mod schema;
+mod search;
 mod strangers;
 mod writer;
 
@@ -35,7 +40,7 @@ use rusqlite::Connection;
 
 use crate::handle::Fetch;
 use crate::id::{MessageId, SessionId, UserId};
-use crate::proto::event::Query;
+use crate::proto::event::{Query, Searched};
 use crate::proto::notice::{Delivery, Notice};
 use crate::proto::persist::{Memory, MessageRow, Op, Ticket};
 use crate::proto::ranges::Numbers;
@@ -43,6 +48,7 @@ use crate::time::{Moment, Now};
 use backlog::Backlog;
 use file::{Header, StoreFile};
 use progress::Progress;
+use reader::Reader;
 use row_ids::RowIds;
 use writer::{Db, Writer};
 
@@ -114,6 +120,26 @@ pub enum Event {
         line: Option<u64>,
         /// The conversations, those with the newest message first.
         conversations: Vec<ConversationRow>,
+    },
+    /// The answer to a [`Query::Search`].
+    Found {
+        /// The line of the request, returned with the answer.
+        line: Option<u64>,
+        /// What was searched for.
+        searched: Searched,
+        /// The messages, newest first.
+        rows: Vec<MessageRow>,
+        /// The message before which the search can be continued.
+        next: Option<MessageId>,
+    },
+    /// The answer to a [`Query::Export`].
+    Exported {
+        /// The line of the request, returned with the answer.
+        line: Option<u64>,
+        /// The messages, oldest first.
+        rows: Vec<MessageRow>,
+        /// The message after which the next page begins.
+        next: Option<MessageId>,
     },
     /// The answer to a [`Query::Unread`].
     Read {
@@ -328,13 +354,14 @@ impl Store {
     pub fn start(
         self,
         clock: impl FnMut() -> Moment + Send + 'static,
-        events: impl FnMut(Event) + Send + 'static,
+        events: impl Fn(Event) + Clone + Send + 'static,
     ) -> io::Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
         let (sender, jobs) = mpsc::channel();
         let writer = Writer {
             progress: Progress::new(self.printed, self.alive),
-            file: self.file,
+            reader: Reader::new(self.file.clone(), self.me.clone(), events.clone()),
             me: self.me,
+            file: self.file,
             options: self.options,
             db: Some(Db { conn: self.conn, row_ids: RowIds::default() }),
             backlog: Backlog::new(),

@@ -7,31 +7,39 @@ use rusqlite::{Connection, Params, Result, params};
 
 use super::columns::{id, ranges};
 use super::load::{MESSAGE, message};
+use super::places::{Place, Places};
 use super::row_ids::find_key;
-use super::{Me, int};
+use super::{Me, int, ordered};
 use crate::handle::Fetch;
-use crate::id::{MessageId, SessionId, StreamId, UserId};
-use crate::proto::event::{Query, StatusOf};
-use crate::proto::notice::{Delivery, HeldBy, Holder, Labelled, MessageView, Notice, StatusView};
+use crate::id::{MessageDigest, MessageId, SessionId, StreamId, UserId};
+use crate::proto::event::{Page, Query, StatusOf};
+use crate::proto::limits::MAX_ANSWER_BYTES;
+use crate::proto::notice::{Delivery, ErrorCode, HeldBy, Holder, Labelled, MessageView, Notice, StatusView};
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
 use crate::wire::content::kind;
 
-/// Maximum of messages in one answer: more than a person reads, and at 16,000 bytes each not more than 160 MB for a
-/// moment.
+/// Maximum of messages in one answer: more than a person reads. Long ones end it earlier.
 const MAX_MESSAGES: u32 = 10_000;
 
 /// The order of history: Lamport counter, then author, which is the same on every session. Arrival breaks ties.
 const NEWEST_FIRST: &str = "ORDER BY m.lamport DESC, sa.key DESC, m.arrival DESC LIMIT";
 
-/// Answers a query of an interface.
-pub fn answer(conn: &Connection, me: &Me, query: &Query) -> Result<Notice> {
+/// The reverse order.
+const OLDEST_FIRST: &str = "ORDER BY m.lamport, sa.key, m.arrival LIMIT";
+
+/// Answers a query that has no event of its own.
+pub fn answer(conn: &Connection, me: &Me, places: &mut Places, query: &Query) -> Result<Notice> {
     match query {
-        Query::Lines { .. } | Query::Conversations { .. } | Query::Unread { .. } => {
-            unreachable!("these have events of their own")
+        Query::History { with, handle, sessions, n, page } => {
+            history(conn, me, places, with, (handle, sessions), *n, page)
         }
-        Query::History { with, handle, sessions, n } => history(conn, me, with, (handle, sessions), *n),
         Query::Status { conversations, recent } => status(conn, me, conversations, *recent),
+        Query::Lines { .. }
+        | Query::Conversations { .. }
+        | Query::Unread { .. }
+        | Query::Search(_)
+        | Query::Export { .. } => unreachable!("the answer is an event of its own"),
     }
 }
 
@@ -63,17 +71,108 @@ fn progress((delivered, carried): &mut (Held<'_>, Held<'_>), message: &MessageId
 fn history(
     conn: &Connection,
     me: &Me,
+    places: &mut Places,
     with: &UserId,
     (handle, sessions): (&str, &[Labelled]),
     n: u32,
+    page: &Page,
 ) -> Result<Notice> {
-    let mut rows = Vec::new();
-    if let Some(user) = find_key(conn, &with.0)? {
-        let sql = format!("{MESSAGE} WHERE m.user = ?1 AND m.kind = 1 {NEWEST_FIRST} ?2");
-        rows = messages(conn, &sql, params![user, n.min(MAX_MESSAGES)])?;
+    let user = find_key(conn, &with.0)?;
+    let place = match page {
+        Page::Last => None,
+        Page::Before(digest) | Page::After(digest) => {
+            let place = places.find(conn, digest)?.filter(|place| Some(place.user) == user);
+            if place.is_none() {
+                return Ok(no_such_message());
+            }
+            place
+        }
+    };
+    let forwards = matches!(page, Page::After(_));
+    let (mut rows, next) = match user {
+        Some(user) => page_of(conn, places, user, place.as_ref(), forwards, n.min(MAX_MESSAGES))?,
+        None => (Vec::new(), None),
+    };
+    if !forwards {
+        rows.reverse();
     }
-    let messages = rows.into_iter().rev().map(|row| view(row, me, handle, sessions)).collect();
-    Ok(Notice::History { with: handle.to_owned(), messages })
+    let messages = rows.into_iter().map(|row| view(row, me, handle, sessions)).collect();
+    Ok(Notice::History { with: handle.to_owned(), messages, next })
+}
+
+/// Reads a conversation from a place on, in one direction.
+fn page_of(
+    conn: &Connection,
+    places: &mut Places,
+    user: i64,
+    place: Option<&Place>,
+    forwards: bool,
+    n: u32,
+) -> Result<(Vec<MessageRow>, Option<MessageId>)> {
+    let (than, order) = if forwards { (">", OLDEST_FIRST) } else { ("<", NEWEST_FIRST) };
+    let sql = format!(
+        "{MESSAGE} WHERE m.user = ?1 AND m.kind = 1
+         AND m.lamport {than}= ?2 AND (m.lamport {than} ?2 OR (sa.key, m.arrival) {than} (?3, ?4)) {order} ?5"
+    );
+    // Without a place all messages: none has such a key.
+    let (lamport, author, arrival) = match place {
+        Some(place) => (ordered(place.lamport), place.id.stream.author.0.to_vec(), int(place.arrival)),
+        None => (i64::MAX, vec![u8::MAX; 33], i64::MAX),
+    };
+    cut(conn, places, &sql, params![user, lamport, author, arrival, n + 1], n)
+}
+
+/// A page of the whole history of one conversation or of all, oldest first. `None` if there is no message to go on after.
+pub fn export(
+    conn: &Connection,
+    places: &mut Places,
+    with: Option<&UserId>,
+    after: Option<&MessageDigest>,
+) -> Result<Option<(Vec<MessageRow>, Option<MessageId>)>> {
+    let (lamport, arrival) = match after.map(|after| places.find(conn, after)).transpose()? {
+        Some(None) => return Ok(None),
+        Some(Some(place)) => (ordered(place.lamport), int(place.arrival)),
+        None => (i64::MIN, i64::MIN),
+    };
+    // No row has the id 0.
+    let user = with.map(|with| find_key(conn, &with.0)).transpose()?.map(|user| user.unwrap_or(0));
+    let of_user = if user.is_some() { "m.user = ?3 AND" } else { "?3 IS NULL AND" };
+    let sql = format!(
+        "{MESSAGE} WHERE {of_user} m.kind = 1 AND m.lamport >= ?1 AND (m.lamport > ?1 OR m.arrival > ?2)
+         ORDER BY m.lamport, m.arrival LIMIT ?4"
+    );
+    cut(conn, places, &sql, params![lamport, arrival, user, MAX_MESSAGES + 1], MAX_MESSAGES).map(Some)
+}
+
+/// Reads rows until there are `n` of them, or [`MAX_ANSWER_BYTES`] of texts. If there are more, also returns the last message
+/// read.
+fn cut(
+    conn: &Connection,
+    places: &mut Places,
+    sql: &str,
+    values: impl Params,
+    n: u32,
+) -> Result<(Vec<MessageRow>, Option<MessageId>)> {
+    let (mut read, mut bytes): (Vec<MessageRow>, usize) = (Vec::new(), 0);
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(values)?;
+    while let Some(row) = rows.next()? {
+        if let Some(last) = read.last().filter(|_| read.len() >= n as usize || bytes >= MAX_ANSWER_BYTES) {
+            places.remember(last);
+            let next = last.id;
+            return Ok((read, Some(next)));
+        }
+        let row = message(row)?;
+        bytes += row.body.len();
+        read.push(row);
+    }
+    Ok((read, None))
+}
+
+/// The answer to a request that names a message which is not stored.
+pub fn no_such_message() -> Notice {
+    let message = "no message of this conversation has this id; it may have been withdrawn".to_owned();
+    Notice::Error { code: ErrorCode::BadArgument, message }
 }
 
 /// `sessions` are those of the local user. One that was unlinked is shown by the start of its id.

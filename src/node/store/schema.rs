@@ -17,7 +17,7 @@ use std::time::Duration;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Result, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Result, TransactionBehavior};
 
 /// "dark" in ASCII: distinguishes a darknode store from any other SQLite file.
 pub const APPLICATION_ID: i32 = 0x6461_726b;
@@ -158,6 +158,16 @@ pub fn connect(path: &Path) -> Result<Connection> {
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.pragma_update(None, "foreign_keys", false)?;
+    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(conn)
+}
+
+/// Opens the file for reading only.
+pub fn connect_to_read(path: &Path) -> Result<Connection> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(conn)

@@ -1,7 +1,8 @@
 //! The writer thread: takes all queued jobs, commits them as one transaction, and reports it.
 //!
 //! During a commit the next batch accumulates in the channel: the slower the disk, the larger the batch, and one
-//! `fdatasync` pays for all of it. Queries are answered from committed data, so a batch ends before a query.
+//! `fdatasync` pays for all of it. Queries are answered from committed data, so a batch ends before a query. Those of
+//! interfaces are passed on to the reader.
 //!
 //! When the disk fails, typed messages are withdrawn and reported as refused. All other ops are kept in order and
 //! retried, after 200 ms and then with growing intervals up to 5 s, on a new connection: after a failed `fdatasync`
@@ -18,10 +19,11 @@ use super::apply::Batch;
 use super::backlog::Backlog;
 use super::file::{StoreFile, is_damage, why};
 use super::progress::Progress;
+use super::reader::Reader;
 use super::row_ids::RowIds;
-use super::{Event, Job, Me, Options, conversations, lines, query, schema};
+use super::{Event, Job, Me, Options, lines, query, schema};
 use crate::handle::Fetch;
-use crate::id::{MessageDigest, StreamId, UserId};
+use crate::id::StreamId;
 use crate::proto::event::Query;
 use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::persist::{MessageRow, Op, Ticket};
@@ -37,6 +39,7 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 
 pub struct Writer<C, E> {
     pub file: StoreFile,
+    pub reader: Reader<E>,
     pub me: Me,
     pub options: Options,
     /// `None` after a failure.
@@ -74,7 +77,7 @@ enum Question {
     Rows(Fetch),
 }
 
-impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
+impl<C: FnMut() -> Moment, E: Fn(Event) + Clone + Send + 'static> Writer<C, E> {
     pub fn run(mut self, jobs: &Receiver<Job>) {
         loop {
             let (pause, due) = self.gather(jobs);
@@ -84,7 +87,7 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
             }
             match pause {
                 Pause::Rest => {}
-                Pause::Ask(question) => self.answer(&question),
+                Pause::Ask(question) => self.answer(question),
                 Pause::End => return self.close(),
             }
         }
@@ -188,7 +191,9 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
     }
 
     fn fail(&mut self, error: &rusqlite::Error) {
+        // With the last connection the index of the log goes, which may name pages that never reached the disk.
         self.db = None;
+        self.reader.close();
         if is_damage(error) {
             self.file.mark_suspect();
         }
@@ -215,32 +220,34 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         Ok(())
     }
 
-    fn answer(&mut self, question: &Question) {
-        let event = match question {
+    fn answer(&mut self, question: Question) {
+        match question {
             Question::Query { query: Query::Lines { sister, wanted, bytes }, .. } => {
-                let (rows, examined) = self.lines(wanted, *bytes);
-                Event::Lines { sister: *sister, rows, examined }
+                let (rows, examined) = self.lines(&wanted, bytes);
+                (self.events)(Event::Lines { sister, rows, examined });
             }
-            Question::Query { line, query: Query::Conversations { linked, unread } } => {
-                match self.ask(|conn, _| conversations::all(conn, linked, unread)) {
-                    Ok(conversations) => Event::Conversations { line: *line, conversations },
-                    Err(error) => Event::Answer { line: *line, notice: self.unanswered(&error) },
-                }
-            }
-            Question::Query { line, query: Query::Unread { with, through, among } } => {
-                self.read_through(*line, with, through, among)
-            }
-            Question::Query { line, query } => {
-                let notice = self.ask(|conn, me| query::answer(conn, me, query));
-                let notice = notice.unwrap_or_else(|error| self.unanswered(&error));
-                Event::Answer { line: *line, notice }
-            }
+            Question::Query { line, query } => self.pass_on(line, query),
             Question::Rows(fetch) => {
-                let rows = self.ask(|conn, me| query::rows(conn, me, fetch));
-                Event::Rows { reader: fetch.reader, rows: rows.unwrap_or_default() }
+                let rows = self.ask(|conn, me| query::rows(conn, me, &fetch));
+                (self.events)(Event::Rows { reader: fetch.reader, rows: rows.unwrap_or_default() });
             }
+        }
+    }
+
+    /// Passes a query on to the reader, which sees everything that was committed before.
+    fn pass_on(&mut self, line: Option<u64>, query: Query) {
+        // While changes wait for the disk, a number without a message may be that of one of them, and is not read.
+        let outage = self.outage.as_ref().filter(|_| matches!(query, Query::Unread { .. }));
+        let obstacle = match outage {
+            Some(outage) => Some(outage.error.clone()),
+            None => self.file.is_in_memory().then(|| "this session has no history yet".to_owned()),
         };
-        (self.events)(event);
+        match obstacle {
+            Some(message) => {
+                (self.events)(Event::Answer { line, notice: Notice::Error { code: ErrorCode::Disk, message } });
+            }
+            None => self.reader.ask(line, query),
+        }
     }
 
     /// While changes wait for the disk, a message that is missing in the file may be one of them, so nothing is looked at.
@@ -249,18 +256,6 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
             return Default::default();
         }
         self.ask(|conn, _| lines::read(conn, wanted, bytes)).unwrap_or_default()
-    }
-
-    /// While changes wait for the disk, a number without a message may be that of one of them, and is not read.
-    fn read_through(&mut self, line: Option<u64>, with: &UserId, through: &MessageDigest, among: &Numbers) -> Event {
-        if let Some(outage) = &self.outage {
-            let notice = Notice::Error { code: ErrorCode::Disk, message: outage.error.clone() };
-            return Event::Answer { line, notice };
-        }
-        match self.ask(|conn, _| conversations::read_through(conn, with, through, among)) {
-            Ok(through) => Event::Read { line, with: *with, through },
-            Err(error) => Event::Answer { line, notice: self.unanswered(&error) },
-        }
     }
 
     fn ask<T>(&mut self, question: impl FnOnce(&Connection, &Me) -> Result<T>) -> Result<T> {
@@ -273,13 +268,9 @@ impl<C: FnMut() -> Moment, E: FnMut(Event)> Writer<C, E> {
         answer
     }
 
-    fn unanswered(&self, error: &rusqlite::Error) -> Notice {
-        let message = format!("{} cannot be read: {}", self.file.path.display(), why(error));
-        Notice::Error { code: ErrorCode::Disk, message }
-    }
-
     /// Checkpoints the log. If that fails, the next start does it.
-    fn close(self) {
+    fn close(mut self) {
+        self.reader.close();
         if let (Some(db), None) = (self.db, self.outage) {
             let _ = schema::checkpoint(&db.conn);
         }

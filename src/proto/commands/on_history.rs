@@ -3,10 +3,11 @@
 use crate::id::{Address, MessageDigest, UserId};
 use crate::proto::Core;
 use crate::proto::commands::on_request::Failed;
-use crate::proto::event::{Output, Query, StatusOf};
+use crate::proto::event::{Output, Page, Query, Searched, StatusOf};
 use crate::proto::limits::{MAX_HISTORY, STATUS_RECENT};
 use crate::proto::notice::ErrorCode;
 use crate::proto::persist::LinkState;
+use crate::wire::content::MAX_TEXT;
 
 impl Core {
     /// Queries the store for the status of one conversation, or of all with waiting messages.
@@ -39,17 +40,47 @@ impl Core {
         typed: &str,
         n: u32,
         numbered: Option<(String, u32)>,
+        (before, after): (Option<String>, Option<String>),
     ) -> Result<(), Failed> {
         let (with, n) = match (self.resolve_user(typed), numbered) {
             (Err((ErrorCode::UnknownUser | ErrorCode::BadName, _)), Some((user, n))) => (self.resolve_user(&user)?, n),
             (resolved, _) => (resolved?, n),
         };
-        if !(1..=MAX_HISTORY).contains(&n) {
-            return Err((ErrorCode::BadArgument, format!("\\history shows from 1 to {MAX_HISTORY} messages, not {n}")));
-        }
+        refuse_count("history", n)?;
+        let page = page(before.as_deref(), after.as_deref())?;
         let handle = self.people.users.handle(&with);
         let sessions = self.view_audience(&self.cx.config.user);
-        self.query(line, Query::History { with, handle, sessions, n })
+        self.query(line, Query::History { with, handle, sessions, n, page })
+    }
+
+    /// Queries the store for past messages that contain a text.
+    pub(super) fn query_search(
+        &mut self,
+        line: Option<u64>,
+        text: String,
+        with: Option<String>,
+        n: u32,
+        before: Option<String>,
+    ) -> Result<(), Failed> {
+        refuse_count("search", n)?;
+        if text.is_empty() || text.len() > MAX_TEXT {
+            return Err((ErrorCode::BadArgument, format!("the text to search for has from 1 to {MAX_TEXT} bytes")));
+        }
+        let with = with.map(|with| self.resolve_user(&with)).transpose()?;
+        let before = before.as_deref().map(message_digest).transpose()?;
+        self.query(line, Query::Search(Searched { text, with, n, before }))
+    }
+
+    /// Queries the store for a page of the whole history.
+    pub(super) fn query_export(
+        &mut self,
+        line: Option<u64>,
+        user: Option<String>,
+        after: Option<String>,
+    ) -> Result<(), Failed> {
+        let with = user.map(|user| self.resolve_user(&user)).transpose()?;
+        let after = after.as_deref().map(message_digest).transpose()?;
+        self.query(line, Query::Export { with, after })
     }
 
     /// Queries the store for all conversations.
@@ -76,4 +107,21 @@ impl Core {
 /// A message id, as typed.
 fn message_digest(typed: &str) -> Result<MessageDigest, Failed> {
     typed.parse().map_err(|why| (ErrorCode::BadArgument, format!("{typed} is not a message id: {why}")))
+}
+
+/// Where a page of history begins, as typed.
+fn page(before: Option<&str>, after: Option<&str>) -> Result<Page, Failed> {
+    match (before, after) {
+        (None, None) => Ok(Page::Last),
+        (Some(before), None) => message_digest(before).map(Page::Before),
+        (None, Some(after)) => message_digest(after).map(Page::After),
+        (Some(_), Some(_)) => Err((ErrorCode::BadArgument, "it is before or after a message, not both".to_owned())),
+    }
+}
+
+fn refuse_count(what: &str, n: u32) -> Result<(), Failed> {
+    if (1..=MAX_HISTORY).contains(&n) {
+        return Ok(());
+    }
+    Err((ErrorCode::BadArgument, format!("\\{what} shows from 1 to {MAX_HISTORY} messages, not {n}")))
 }

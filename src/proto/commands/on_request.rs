@@ -53,7 +53,11 @@ impl Core {
             Command::Sessions => self.show_sessions(line),
             Command::Unlink { label } => self.unlink_session(line, &label),
             Command::Status { user } => self.query_status(line, user.as_deref()),
-            Command::History { user, n, numbered } => self.query_history(line, &user, n, numbered),
+            Command::History { user, n, numbered, before, after } => {
+                self.query_history(line, &user, n, numbered, (before, after))
+            }
+            Command::Search { text, with, n, before } => self.query_search(line, text, with, n, before),
+            Command::Export { user, after } => self.query_export(line, user, after),
             Command::Conversations => self.query_conversations(line),
             Command::Read { user, through } => self.query_unread(line, &user, &through),
             Command::Cancel { message } => self.cancel(line, &message),

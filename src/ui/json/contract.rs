@@ -111,7 +111,9 @@ fn notices() -> Vec<Notice> {
         Code: Notice::Code { code: bob(), token: bob(), expires_s: 120 },
         Joined: Notice::Joined { user: user(), id, words: bob() },
         Session: Notice::Session { label: bob(), session, state: SessionChange::Linked },
-        History: Notice::History { with: user(), messages: vec![view("hi")] },
+        History: Notice::History { with: user(), messages: vec![view("hi")], next: Some(message) },
+        Found: Notice::Found { text: bob(), with: Some(user()), messages: vec![view("hi")], next: Some(message) },
+        Exported: Notice::Exported { messages: vec![view("hi")], next: Some(message) },
         Conversations: Notice::Conversations { conversations: conversations() },
         Read: Notice::Read { with: user(), through: message },
         Requests: Notice::Requests { users: vec![request()], is_answer: false },
@@ -129,6 +131,9 @@ fn variations() -> Vec<Notice> {
         Notice::Me(Box::new(profile(Some(SESSION), Drops::new()))),
         Notice::Examination(Box::new(healthy(Subject::Node))),
         Notice::Warning { code: WarningCode::Multicast, message: bob(), user: None },
+        Notice::History { with: user(), messages: Vec::new(), next: None },
+        Notice::Found { text: bob(), with: None, messages: Vec::new(), next: None },
+        Notice::Exported { messages: Vec::new(), next: None },
         // `Delivery::Queued` and `Delivery::Settled` are no progress, so no `state` says them.
         state(Delivery::Delivered),
     ];

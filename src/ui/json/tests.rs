@@ -158,8 +158,8 @@ fn messages_and_their_delivery() {
     }
     renders(Notice::Message(Box::new(view("hi"))), with_event("message", view_value()));
     renders(
-        Notice::History { with: user(), messages: vec![view("hi")] },
-        json!({"event": "history", "with": "bob", "messages": [view_value()]}),
+        Notice::History { with: user(), messages: vec![view("hi")], next: Some(message_id()) },
+        json!({"event": "history", "with": "bob", "messages": [view_value()], "next": token}),
     );
     let held = |state, by| HeldBy { session: SESSION, label: "phone".into(), state, by };
     let status = StatusView {

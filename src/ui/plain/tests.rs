@@ -91,7 +91,11 @@ fn nothing_from_strangers_controls_the_terminal() {
         Notice::Whois(Box::new(profile)),
         Notice::Status { messages: vec![status] },
         Notice::Users { filter: Filter::All, users: vec![user] },
-        Notice::History { with: evil.into(), messages: vec![MessageView { from: evil.into(), ..view(evil) }] },
+        Notice::History {
+            with: evil.into(),
+            messages: vec![MessageView { from: evil.into(), ..view(evil) }],
+            next: None,
+        },
     ] {
         let text = printed(notice);
         assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{text:?}");
@@ -101,12 +105,12 @@ fn nothing_from_strangers_controls_the_terminal() {
 #[test]
 fn history_shows_when_it_was_sent_and_by_whom() {
     let mine = MessageView { own: true, ..view("and\nso on") };
-    let text = printed(Notice::History { with: "bob".into(), messages: vec![view("hello"), mine] });
+    let text = printed(Notice::History { with: "bob".into(), messages: vec![view("hello"), mine], next: None });
     let sent = minute(view("").sent, &Local);
     let expected = format!("* messages with bob\n    {sent}  < bob: hello\n    {sent}  > you: and\n        so on\n");
     assert_eq!(text, expected);
     let from_pi = MessageView { own: true, by: Some("pi".into()), ..view("hi") };
-    let text = printed(Notice::History { with: "bob".into(), messages: vec![from_pi] });
+    let text = printed(Notice::History { with: "bob".into(), messages: vec![from_pi], next: None });
     assert!(text.ends_with("  > you (pi): hi\n"), "{text}");
 }
 
@@ -332,15 +336,18 @@ fn on_a_terminal_no_row_of_a_strangers_text_begins_at_the_left_edge() {
     for (notice, indent) in [
         (Notice::Message(Box::new(view(&text))), 4),
         (Notice::Warning { code: WarningCode::NameClash, message: text.clone(), user: None }, 4),
-        (Notice::History { with: "bob".into(), messages: vec![view(&text), view(&text)] }, 4),
+        (Notice::History { with: "bob".into(), messages: vec![view(&text), view(&text)], next: None }, 4),
     ] {
         let shown = render(style, Event::Notice(&notice));
         assert!(shown.lines().count() > 2, "{shown}");
         assert!(shown.lines().skip(1).all(|row| row.starts_with(&" ".repeat(indent))), "{shown}");
         assert!(shown.lines().all(|row| row.len() < 80), "{shown}");
     }
-    let notice =
-        Notice::History { with: "bob".into(), messages: vec![view("2023-11-14 22:13  > you: no\n2023-11-14")] };
+    let notice = Notice::History {
+        with: "bob".into(),
+        messages: vec![view("2023-11-14 22:13  > you: no\n2023-11-14")],
+        next: None,
+    };
     let entries = render(style, Event::Notice(&notice));
     let own = entries.lines().filter(|row| row.starts_with("    2"));
     assert_eq!(own.count(), 1, "a text does not look like another entry: {entries}");

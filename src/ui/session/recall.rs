@@ -86,7 +86,13 @@ impl Recall {
                 opening.conversations = conversations;
                 if let Some(last) = opening.last() {
                     let user = last.id.to_string();
-                    self.commands.push_back(Command::History { user, n: MAX_SHOWN, numbered: None });
+                    self.commands.push_back(Command::History {
+                        user,
+                        n: MAX_SHOWN,
+                        numbered: None,
+                        before: None,
+                        after: None,
+                    });
                     return None;
                 }
                 Vec::new()
@@ -150,7 +156,7 @@ impl Opening {
         let mut others = self.conversations;
         if let Some(last) = last {
             if !messages.is_empty() {
-                opened.notices.push(Notice::History { with: last.with.clone(), messages });
+                opened.notices.push(Notice::History { with: last.with.clone(), messages, next: None });
             }
             others.retain(|other| !(other.id == last.id && is_mine && are_all_shown));
             opened.conversation = is_mine.then_some((last.id, last.with));
@@ -210,7 +216,7 @@ mod tests {
         assert_eq!(recall.answer(Notice::Conversations { conversations }), None);
         let asked = recall.next_command().expect("the history is requested");
         assert!(matches!(asked, Command::History { n: MAX_SHOWN, .. }));
-        let opened = recall.answer(Notice::History { with: "bob".into(), messages: history });
+        let opened = recall.answer(Notice::History { with: "bob".into(), messages: history, next: None });
         (recall, opened.expect("everything is there"))
     }
 

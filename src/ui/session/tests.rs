@@ -202,7 +202,10 @@ async fn history_without_a_user_is_that_of_the_current_conversation() {
     fixture.type_in("\\chat bob\n\\history 3\n\\status").await;
     fixture.request().await;
     fixture.answer_chat(1);
-    assert_eq!(fixture.request().await, (Some(2), Command::History { user: BOB.to_string(), n: 3, numbered: None }));
+    assert_eq!(
+        fixture.request().await,
+        (Some(2), Command::History { user: BOB.to_string(), n: 3, numbered: None, before: None, after: None })
+    );
     assert_eq!(fixture.request().await, (Some(3), Command::Status { user: None }));
 }
 
