@@ -396,7 +396,7 @@ fn the_page_names_every_macro_as_it_is_typed_and_an_event_that_answers_it() {
 
 #[test]
 fn the_page_names_every_exit_code_and_no_others() {
-    let exits = all_of!(Exit { Success, Failure, Usage });
+    let exits = all_of!(Exit { Success, Failure, Usage, TimedOut, NoNode });
     let codes: BTreeSet<String> = exits.into_iter().map(|exit| exit.code().to_string()).collect();
     assert_eq!(Page::read().first_column("exit-codes"), codes);
 }
