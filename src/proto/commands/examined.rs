@@ -1,8 +1,9 @@
 //! Copies of state for `\doctor`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::id::{Address, SessionId, UserId};
+use crate::id::{Address, NetworkId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::limits::MAX_EXAMINED_SESSIONS;
 use crate::proto::notice::examination::{
@@ -21,7 +22,7 @@ impl Core {
         OwnNode {
             user: self.people.users.handle(&self.cx.config.user),
             up: now.since(self.cx.started),
-            closed: self.cx.config.network != crate::id::NetworkId::OPEN,
+            closed: self.cx.config.network != NetworkId::OPEN,
             carries: self.cx.is_carrier(),
             addrs: self.people.myself.addrs.clone(),
             neighbours: self.examined_neighbours(),
@@ -149,7 +150,7 @@ impl Core {
     /// The connected neighbours that were asked for a user or say where they are.
     fn examined_asked(&self, user: &UserId) -> Vec<Asked> {
         let witnesses = self.presence.online.witnesses_of(user);
-        let asked: std::collections::BTreeMap<SessionId, Moment> = self.tries.asked_for(user).collect();
+        let asked: BTreeMap<SessionId, Moment> = self.tries.asked_for(user).collect();
         let up = self.peers.connections.iter_up();
         let of_it = up.filter(|peer| witnesses.contains(&peer.session) || asked.contains_key(&peer.session));
         of_it

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use crate::id::UserId;
 use crate::proto::Core;
 use crate::proto::commands::on_request::Failed;
-use crate::proto::event::Command;
 use crate::proto::limits::{MAX_EXAMINATIONS, MAX_EXAMINED_SESSIONS};
 use crate::proto::notice::examination::{Examination, Subject};
 use crate::proto::notice::{ErrorCode, Notice};
@@ -15,8 +14,13 @@ use crate::proto::tries::{Examining, Place};
 
 impl Core {
     /// Starts an examination. A name that nobody has is not an error here: that it is unknown is a finding.
-    pub(super) fn examine(&mut self, line: Option<u64>, command: Command) -> Result<(), Failed> {
-        let Command::Examine { user, probe, redact } = command else { return Ok(()) };
+    pub(super) fn examine(
+        &mut self,
+        line: Option<u64>,
+        user: Option<String>,
+        probe: bool,
+        redact: bool,
+    ) -> Result<(), Failed> {
         let id = match user.as_deref().map(|typed| self.resolve_user(typed)) {
             None => None,
             Some(Ok(id)) => Some(id),

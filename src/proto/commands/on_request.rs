@@ -66,7 +66,7 @@ impl Core {
                 Ok(())
             }
             Command::Prune { keep } => self.prune_sessions(line, keep),
-            Command::Examine { .. } => self.examine(line, command),
+            Command::Examine { user, probe, redact } => self.examine(line, user, probe, redact),
             Command::Quit => self.quit(),
         }
     }
