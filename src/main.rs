@@ -12,7 +12,7 @@ use darknode::identity::network::NetworkKey;
 use darknode::node::clock::{Clock, random};
 use darknode::node::home::{Home, HomeError};
 use darknode::node::linked::{self, SessionSeed};
-use darknode::node::{NodeConfig, lan, start, start_waiting};
+use darknode::node::{NodeConfig, examine_machine, lan, start, start_waiting};
 use darknode::sim::scenario;
 use darknode::time::Now;
 use darknode::ui;
@@ -46,7 +46,7 @@ fn act(action: Action) -> Result<Exit, StartError> {
             let restored = Home::open(&data.dir)?.restore(&data.name, &seed, random)?;
             ui::identity::report_restored(data.name.as_str(), &restored.user);
         }
-        Action::Remote(remote) => return Ok(cli::run(&remote)),
+        Action::Remote(remote) => return Ok(cli::run(&remote, examine_machine)),
         Action::Simulate(simulation) => return Ok(simulate(&simulation)),
         Action::Print(text) => ui::print(&text),
     }

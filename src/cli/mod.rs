@@ -3,6 +3,7 @@
 //! They are blocking: each has one connection ([`node`]) and waits for lines. Without `--json` they print what the node's
 //! `--plain` interface shows of the same event.
 
+mod doctor;
 mod node;
 mod send;
 mod show;
@@ -16,6 +17,7 @@ use serde_json::json;
 use crate::config::remote::{Remote, RemoteSub};
 use crate::ui::exit::Exit;
 use crate::ui::plain::inline;
+pub use doctor::Machine;
 use node::Node;
 
 /// Why a command failed.
@@ -33,6 +35,9 @@ pub enum Failed {
     /// The node has refused, or ended.
     #[error("{0}")]
     Refused(String),
+    /// The doctor has found something.
+    #[error("something is wrong; the verdict says what to do about it")]
+    Wrong,
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -44,14 +49,14 @@ impl Failed {
             Failed::NoNode(_) => Exit::NoNode,
             Failed::Usage(_) => Exit::Usage,
             Failed::TimedOut(_) => Exit::TimedOut,
-            Failed::Refused(_) | Failed::Output(_) => Exit::Failure,
+            Failed::Refused(_) | Failed::Wrong | Failed::Output(_) => Exit::Failure,
         }
     }
 }
 
-/// Carries out a command. An error is one line on standard error.
-pub fn run(remote: &Remote) -> Exit {
-    match carry_out(remote) {
+/// Carries out a command. An error is one line on standard error. `machine` looks at the machine where no node does.
+pub fn run(remote: &Remote, machine: Machine) -> Exit {
+    match carry_out(remote, machine) {
         Ok(()) => Exit::Success,
         // Whoever read the output has enough.
         Err(Failed::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
@@ -62,7 +67,7 @@ pub fn run(remote: &Remote) -> Exit {
     }
 }
 
-fn carry_out(Remote { node, order }: &Remote) -> Result<(), Failed> {
+fn carry_out(Remote { node, order }: &Remote, machine: Machine) -> Result<(), Failed> {
     match order {
         RemoteSub::Watch(args) => watch::watch(node, args),
         RemoteSub::Send(args) => send::send(&mut Node::connect(node)?, args, Instant::now()),
@@ -82,6 +87,7 @@ fn carry_out(Remote { node, order }: &Remote) -> Result<(), Failed> {
             let request = json!({ "do": "status", "user": args.user });
             show::show(&mut Node::connect(node)?, request, args.form)
         }
+        RemoteSub::Doctor(args) => doctor::doctor(node, args, machine),
         RemoteSub::Cancel(args) => {
             let request = json!({ "do": "cancel", "message": args.message });
             show::show(&mut Node::connect(node)?, request, args.form)

@@ -99,8 +99,12 @@ impl Node {
 
     /// The answer to a request with the number `line`, for which the node has [`PATIENCE`]. Other events are passed to
     /// `others`.
-    pub fn answer(&mut self, line: u64, mut others: impl FnMut(Event)) -> Result<Event, Failed> {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn answer(&mut self, line: u64, others: impl FnMut(Event)) -> Result<Event, Failed> {
+        self.answer_by(line, Instant::now() + PATIENCE, others)
+    }
+
+    /// Like [`Node::answer`], with a deadline.
+    pub fn answer_by(&mut self, line: u64, deadline: Instant, mut others: impl FnMut(Event)) -> Result<Event, Failed> {
         loop {
             let event = self.next(Some(deadline))?;
             if event.value.get("line").and_then(Value::as_u64) == Some(line) {

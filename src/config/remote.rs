@@ -23,6 +23,10 @@ pub enum RemoteSub {
     Users(UsersArgs),
     /// Show where my messages are
     Status(StatusArgs),
+    /// Find out what is wrong here, or why USER is not reached
+    #[command(after_help = "Examples:\n  darknode doctor bob\n  darknode doctor bob --redact > for-the-forum.txt\n\n\
+        Exit codes: 0 nothing is wrong, 1 something is, 3 no answer in time,\n4 no node is running, and only the machine was looked at.")]
+    Doctor(DoctorArgs),
     /// Withdraw a message that waits
     Cancel(CancelArgs),
     /// Stop the running node
@@ -120,6 +124,25 @@ pub struct UsersArgs {
 pub struct StatusArgs {
     /// Only messages to USER
     pub user: Option<String>,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// Options of `darknode doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// A name, name#abc123, or an id
+    pub user: Option<String>,
+    /// Dial nobody, and tell only what is known
+    #[arg(long)]
+    pub no_probe: bool,
+    /// Numbers instead of names, addresses and ids
+    #[arg(long)]
+    pub redact: bool,
+    /// Seconds to wait; 0 waits for ever
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds())]
+    pub timeout: Duration,
     /// The form of the output.
     #[command(flatten)]
     pub form: Form,

@@ -1,6 +1,6 @@
 //! What the shell adds to an examination (`\doctor`): the interfaces, multicast, the clock, and the disk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use if_addrs::Interface;
@@ -11,7 +11,7 @@ use super::interfaces;
 use super::lan::Heard;
 use super::store;
 use crate::proto::notice::examination::{Disk, Host, Link};
-use crate::time::Moment;
+use crate::time::{Moment, Now};
 
 /// Looks at the machine and the process.
 #[derive(Debug, Clone)]
@@ -28,6 +28,13 @@ pub struct Examiner {
     pub committed: Option<Moment>,
     /// Why the disk refuses writes, while it does.
     pub refuses: Option<String>,
+}
+
+/// What can be said of the machine, and of a data directory if one is given, without a node.
+pub fn examine_machine(dir: Option<&Path>) -> Host {
+    let data_dir = dir.map(Path::to_owned);
+    let clock = Clock::new(Now::default());
+    Examiner { data_dir, port: 0, heard: None, clock, committed: None, refuses: None }.examine()
 }
 
 impl Examiner {

@@ -27,4 +27,5 @@ pub mod store;
 pub mod tls;
 
 pub use endpoint::BindError;
+pub use examiner::examine_machine;
 pub use run::{NodeConfig, StartError, start, start_waiting};

@@ -11,7 +11,7 @@ mod own;
 mod user;
 mod verdict;
 
-use crate::proto::notice::examination::{Examination, ExaminedUser, Subject};
+use crate::proto::notice::examination::{Examination, ExaminedUser, Host, Subject};
 use names::Names;
 
 /// The result of an examination.
@@ -74,6 +74,13 @@ pub fn report(examination: &Examination) -> Report {
     let checks = [own::checks(&case), user::checks(&case)].concat();
     let (verdict, action) = verdict::of(&case);
     Report { user, checks, verdict, action }
+}
+
+/// What can be said without a node.
+pub fn report_of_machine(host: &Host, redact: bool) -> Report {
+    let checks = own::of_machine(host, &Names::new(redact));
+    let (verdict, action) = verdict::of_machine(host);
+    Report { user: None, checks, verdict, action }
 }
 
 /// An examination, and the way to name what is in it.

@@ -47,6 +47,11 @@ pub fn render(line: Option<u64>, event: Event<'_>) -> String {
     escaped(text)
 }
 
+/// A `doctor` event that answers no input line, without its line ending.
+pub fn report(report: Report) -> String {
+    escaped(serde_json::to_string(&Body::from(report)).expect("strings and lists have a JSON form"))
+}
+
 /// A wall-clock time, clamped to what RFC 3339 can represent.
 pub fn rfc3339(wall: Wall) -> String {
     let since_1970 = Duration::from_millis(wall.0.clamp(0, LAST_MILLISECOND) as u64);

@@ -177,7 +177,7 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::Requests { users, is_answer: true } => requests(style, users),
         // It was unlinked, which is said as such.
         Notice::Offline { which: Which { own: true, label: None }, .. } => String::new(),
-        Notice::Examination(examination) => report_text(style, &doctor::report(examination)),
+        Notice::Examination(examination) => report(style, &doctor::report(examination)),
         Notice::Code { code, token, expires_s } => code_text(style, code, token, *expires_s),
         Notice::Warning { message, .. } => style.problem(&format!("warning: {message}")),
         Notice::Error { message, .. } => style.problem(message),
@@ -520,7 +520,7 @@ pub fn minute(at: Wall, zone: &impl TimeZone<Offset: Display>) -> String {
 }
 
 /// What an examination has found: the checks, then the verdict and what to do.
-fn report_text(style: Style, report: &Report) -> String {
+pub fn report(style: Style, report: &Report) -> String {
     let title = match &report.user {
         Some(user) => format!("examined this node and {}", quoted(user)),
         None => "examined this node".to_owned(),

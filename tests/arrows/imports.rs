@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hub", &["id", "time", "wire", "identity", "proto", "handle"]),
     ("ui", &["id", "time", "wire", "identity", "proto", "sim", "handle", "config"]),
     ("api", &["id", "time", "wire", "identity", "proto", "handle", "hub", "ui"]),
-    ("cli", &["wire", "config", "hub", "api", "ui"]),
+    ("cli", &["wire", "proto", "config", "hub", "api", "ui"]),
 ];
 
 /// Modules that do no I/O, ask no clock and have no randomness or order of their own.

@@ -10,6 +10,7 @@ mod bootstrap;
 mod conversation;
 mod directory;
 mod disk;
+mod doctor;
 mod ending;
 mod lan;
 mod linking;

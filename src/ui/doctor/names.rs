@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chrono::DateTime;
 
-use crate::identity::place::DEFAULT_PORT;
 use crate::time::Wall;
 
 /// Writes names and addresses.
@@ -54,18 +53,9 @@ impl Names {
         self.or_number(kind(ip), &ip.to_string())
     }
 
-    /// An address with its port.
+    /// An address with its port, which alone says nothing about anybody.
     pub fn addr(&self, addr: SocketAddr) -> String {
-        if self.redact { format!("{} {}", self.ip(addr.ip()), self.port(addr.port())) } else { addr.to_string() }
-    }
-
-    /// A port. The default one stays.
-    pub fn port(&self, port: u16) -> String {
-        match port {
-            DEFAULT_PORT => format!(":{port}"),
-            port if self.redact => self.number("port", &port.to_string()),
-            port => format!(":{port}"),
-        }
+        if self.redact { format!("{} port {}", self.ip(addr.ip()), addr.port()) } else { addr.to_string() }
     }
 
     fn or_number(&self, kind: &'static str, value: &str) -> String {

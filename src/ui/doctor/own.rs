@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::names::{Names, bytes, clock_time, counted, span};
 use super::{Case, Check, State, check, nat};
 use crate::identity::place::DEFAULT_PORT;
-use crate::proto::notice::examination::{BootstrapPlace, Disk, Host, Link, Multicast, Outcome, OwnNode};
+use crate::proto::notice::examination::{BootstrapPlace, Disk, Host, Link, Multicast, Outcome, OwnNode, SeenBy};
 
 /// An own query that has not come back for so long is lost: several are sent in this time.
 const DEAF: Duration = Duration::from_secs(10);
@@ -30,12 +30,26 @@ pub fn checks(case: &Case<'_>) -> Vec<Check> {
     }
     checks.push(nat::examined(own, names));
     if let Some(host) = host {
-        checks.push(clock(own, host));
+        checks.push(clock(&own.neighbours, host));
         checks.push(disk(&host.disk, names));
         checks.push(store(own, &host.disk));
     }
     checks.extend(own.bootstrap.iter().map(|place| bootstrap(place, names)));
     checks.push(neighbours(own, names));
+    checks
+}
+
+/// The checks of a machine on which no node runs.
+pub fn of_machine(host: &Host, names: &Names) -> Vec<Check> {
+    let mut checks = vec![
+        check("program", State::Wrong, format!("darknode {}; no node is running", host.version)),
+        interfaces(host, names),
+        clock(&[], host),
+    ];
+    if host.disk.keeps {
+        checks.push(disk(&host.disk, names));
+        checks.push(check("store", State::Ok, bytes(host.disk.store) + &set_aside(&host.disk)));
+    }
     checks
 }
 
@@ -132,8 +146,8 @@ pub enum Clock {
 }
 
 /// Judges the local clock.
-pub fn clock_of(own: &OwnNode, host: &Host) -> Clock {
-    let mut ahead: Vec<i64> = own.neighbours.iter().map(|by| by.ahead_ms).collect();
+pub fn clock_of(neighbours: &[SeenBy], host: &Host) -> Clock {
+    let mut ahead: Vec<i64> = neighbours.iter().map(|by| by.ahead_ms).collect();
     ahead.sort_unstable();
     let about = |ms: i64| Duration::from_millis(ms.unsigned_abs());
     match (ahead.first(), ahead.last()) {
@@ -148,9 +162,9 @@ pub fn clock_of(own: &OwnNode, host: &Host) -> Clock {
     }
 }
 
-fn clock(own: &OwnNode, host: &Host) -> Check {
+fn clock(neighbours: &[SeenBy], host: &Host) -> Check {
     let now = clock_time(host.wall);
-    match clock_of(own, host) {
+    match clock_of(neighbours, host) {
         Clock::Right => check("clock", State::Ok, format!("{now}, as the neighbours'")),
         Clock::Unset => check("clock", State::Wrong, format!("{now}: it was never set")),
         Clock::Behind(by) => check("clock", State::Wrong, format!("{now}: {} behind that of all neighbours", span(by))),
@@ -192,9 +206,15 @@ fn disk(disk: &Disk, names: &Names) -> Check {
 fn store(own: &OwnNode, disk: &Disk) -> Check {
     let carried = if own.carries { format!(", {} for others", counted(own.held, "envelope")) } else { String::new() };
     let text = format!("{}, {} waiting{carried}", bytes(disk.store), counted(own.waiting, "line"));
+    let state = if disk.set_aside == 0 { State::Ok } else { State::Note };
+    check("store", state, text + &set_aside(disk))
+}
+
+/// Damaged stores beside the one in use.
+fn set_aside(disk: &Disk) -> String {
     match disk.set_aside {
-        0 => check("store", State::Ok, text),
-        n => check("store", State::Note, format!("{text}; {} set aside beside it", counted(n, "damaged store"))),
+        0 => String::new(),
+        n => format!("; {} set aside beside it", counted(n, "damaged store")),
     }
 }
 

@@ -9,7 +9,9 @@ use super::own::{Clock, clock_of, has_little_space, is_deaf, what_happened};
 use super::user::{is_here, outcome};
 use super::{Case, names::Names};
 use crate::proto::notice::Via;
-use crate::proto::notice::examination::{ExaminedPlace, ExaminedSession, ExaminedUser, Outcome, Statement, Subject};
+use crate::proto::notice::examination::{
+    ExaminedPlace, ExaminedSession, ExaminedUser, Host, Outcome, Statement, Subject,
+};
 
 /// A machine that went off counts as announced for at most this long: the life of its announcements.
 const ANNOUNCED_FOR: Duration = Duration::from_secs(120);
@@ -64,14 +66,29 @@ fn disk(case: &Case<'_>) -> Option<Verdict> {
 }
 
 fn space(case: &Case<'_>) -> Option<Verdict> {
-    let disk = &case.examination.host.as_ref()?.disk;
-    has_little_space(disk).then(|| verdict("the disk is nearly full", "free space on the disk of the data directory"))
+    little_space(case.examination.host.as_ref()?)
+}
+
+fn little_space(host: &Host) -> Option<Verdict> {
+    has_little_space(&host.disk)
+        .then(|| verdict("the disk is nearly full", "free space on the disk of the data directory"))
 }
 
 fn network(case: &Case<'_>) -> Option<Verdict> {
-    let host = case.examination.host.as_ref()?;
-    (host.interfaces.is_empty() && case.examination.own.neighbours.is_empty())
+    no_network(case.examination.host.as_ref()?).filter(|_| case.examination.own.neighbours.is_empty())
+}
+
+fn no_network(host: &Host) -> Option<Verdict> {
+    host.interfaces
+        .is_empty()
         .then(|| verdict("this machine is in no network", "connect it: plug in a cable, or join a Wi-Fi network"))
+}
+
+/// The verdict on a machine where no node runs.
+pub fn of_machine(host: &Host) -> Verdict {
+    let not_running =
+        || verdict("no node is running", "start it with darknode -u NAME, or say where it is with --data-dir");
+    little_space(host).or_else(|| no_network(host)).unwrap_or_else(not_running)
 }
 
 fn multicast(case: &Case<'_>) -> Option<Verdict> {
@@ -84,7 +101,7 @@ fn multicast(case: &Case<'_>) -> Option<Verdict> {
 }
 
 fn clock(case: &Case<'_>) -> Option<Verdict> {
-    let by = match clock_of(&case.examination.own, case.examination.host.as_ref()?) {
+    let by = match clock_of(&case.examination.own.neighbours, case.examination.host.as_ref()?) {
         Clock::Unset => return Some(verdict("the clock of this machine was never set", "set it, or let NTP do so")),
         Clock::Behind(by) => format!("the clock of this machine is {} behind", span(by)),
         Clock::Ahead(by) => format!("the clock of this machine is about {} ahead", span(by)),
