@@ -15,9 +15,9 @@ use darknode::node::linked::{self, SessionSeed};
 use darknode::node::{NodeConfig, examine_machine, lan, start, start_waiting};
 use darknode::sim::scenario;
 use darknode::time::Now;
-use darknode::ui;
 use darknode::ui::exit::Exit;
 use darknode::ui::link::Waited;
+use darknode::ui::{self, Console};
 use tokio::sync::Notify;
 
 /// Why the program did not start, as one line.
@@ -70,7 +70,8 @@ fn run(config: Config) -> Result<Exit, StartError> {
     ui::log::start(&config);
     in_runtime(config.threads, async {
         let node = node_config(&config, name(&config.data)?);
-        Ok(interact(&config, start(node)?.0, ui::signals::watch()).await)
+        let (handle, _) = start(node)?;
+        Ok(interact(&config, handle, Console::open(&config), ui::signals::watch()).await)
     })
 }
 
@@ -87,7 +88,8 @@ fn link(mut config: Config) -> Result<Exit, StartError> {
         let seed = SessionSeed::draw();
         let stop = ui::signals::watch();
         let (handle, node) = start_waiting(node_config(&config, config.data.name.clone()), seed.key())?;
-        let (adopted, port) = match ui::link::wait(&config, handle, &stop).await {
+        let mut console = Console::open(&config);
+        let (adopted, port) = match ui::link::wait(&mut console, handle, &stop).await {
             Waited::Linked(adopted, port) => (adopted, port),
             Waited::Ended(exit) => return Ok(exit),
         };
@@ -101,15 +103,15 @@ fn link(mut config: Config) -> Result<Exit, StartError> {
         config.data = DataDir { name: name.clone(), named: true, dir, default_dir };
         config.port = Some(port);
         ui::log::start(&config);
-        Ok(interact(&config, start(node_config(&config, name))?.0, stop).await)
+        Ok(interact(&config, start(node_config(&config, name))?.0, console, stop).await)
     })
 }
 
 /// Runs the interface, and the local API beside it.
-async fn interact(config: &Config, node: Handle, stop: Arc<Notify>) -> Exit {
+async fn interact(config: &Config, node: Handle, console: Console, stop: Arc<Notify>) -> Exit {
     let (primary, clients) = hub::start(node);
     let api = api::open(&config.data.dir, clients);
-    let exit = ui::run(config, primary, stop).await;
+    let exit = ui::run(config, primary, console, stop).await;
     api.close().await;
     exit
 }

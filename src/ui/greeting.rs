@@ -24,6 +24,8 @@ pub struct Setup {
     pub lan: bool,
     /// Any port was allowed if the default one is taken.
     pub any_port: bool,
+    /// The session was linked just now.
+    pub linked: bool,
 }
 
 impl Setup {
@@ -31,7 +33,7 @@ impl Setup {
     pub fn of(config: &Config) -> Setup {
         let data_dir = (!config.data.default_dir).then(|| absolute(&config.data.dir));
         let as_service = std::env::var_os("STATE_DIRECTORY").is_some();
-        Setup { data_dir, as_service, lan: config.lan, any_port: config.port.is_none() }
+        Setup { data_dir, as_service, lan: config.lan, any_port: config.port.is_none(), linked: false }
     }
 }
 
@@ -44,7 +46,8 @@ pub fn waiting(ready: &Ready) -> String {
     format!("this is a new session, {}, in {network}; it waits to be linked with yours", ready.session.short())
 }
 
-/// What kind of node this is and where: the first line, and for servers and relays those below it, with line endings.
+/// What kind of node this is and where: the first line, and those below it with line endings, for servers, relays and sessions
+/// that were linked just now.
 pub fn ready(ready: &Ready, setup: &Setup) -> (String, String) {
     let addresses: Vec<String> = useful(ready).map(ToString::to_string).collect();
     let at = match (addresses.is_empty(), ready.link_local.first()) {
@@ -59,9 +62,11 @@ pub fn ready(ready: &Ready, setup: &Setup) -> (String, String) {
         (Some(id), Some(_)) => format!("the closed network {id}"),
     };
     let help = if role == Some("server") { "" } else { r"; \help lists the macros" };
+    let again = setup.linked.then(|| format!("    start it from now on with: {}\n", start_command(ready, setup)));
+    let again = again.unwrap_or_default();
     match role {
-        None => (format!("you are {user} in {network}{at}{help}"), String::new()),
-        Some(role) => (format!("{user} is a {role} of {network}{at}{help}"), instructions(ready, role, setup)),
+        None => (format!("you are {user} in {network}{at}{help}"), again),
+        Some(role) => (format!("{user} is a {role} of {network}{at}{help}"), again + &instructions(ready, role, setup)),
     }
 }
 
@@ -107,6 +112,14 @@ pub fn new_identity(ready: &Ready, setup: &Setup) -> String {
         words::fingerprint(&ready.id),
         words_command(&ready.user, setup)
     )
+}
+
+/// The command that starts a session that was linked.
+fn start_command(ready: &Ready, setup: &Setup) -> String {
+    let role = ready.roles.last().map(|role| format!(" --{role}")).unwrap_or_default();
+    let key = if ready.network.is_some() { " --network-key FILE" } else { "" };
+    let dir = setup.data_dir.as_ref().map(|dir| format!(" --data-dir {}", quoted(&dir.to_string_lossy())));
+    format!("darknode -u {}{role}{key}{}", quoted(&ready.user), dir.unwrap_or_default())
 }
 
 /// The command that prints the recovery words.
@@ -206,6 +219,17 @@ mod tests {
         let shown = shown(&node(&["[fe80::1%4]:27272"], &["relay", "server"]), &Setup::default());
         assert!(shown.contains("--bootstrap fe80::1%eth0\n"), "{shown}");
         assert!(shown.contains("their own interface"), "{shown}");
+    }
+
+    #[test]
+    fn a_session_that_was_linked_shows_the_command_that_starts_it() {
+        let setup = Setup { linked: true, data_dir: Some(PathBuf::from("/home/a/alice-2")), ..Setup::default() };
+        let line = "\n    start it from now on with: darknode -u alice --data-dir /home/a/alice-2\n";
+        assert!(shown(&node(&[], &[]), &setup).contains(line));
+        let relay = Ready { network: Some(NetworkId([4; 32])), ..node(&[], &["relay"]) };
+        let line = "\n    start it from now on with: darknode -u alice --relay --network-key FILE\n";
+        assert!(shown(&relay, &Setup { linked: true, ..Setup::default() }).contains(line));
+        assert!(!shown(&relay, &Setup::default()).contains("from now on"));
     }
 
     #[test]

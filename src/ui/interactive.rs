@@ -238,6 +238,11 @@ impl Screen for Terminal {
         self.print(text, arrival)
     }
 
+    fn note(&mut self, text: &str) -> io::Result<()> {
+        let text = self.style.resized().event(text);
+        self.print(text, None)
+    }
+
     fn deadline(&self) -> Option<Instant> {
         self.deliveries.deadline()
     }

@@ -58,6 +58,13 @@ impl<W: Write> Screen for Lines<W> {
         Ok(())
     }
 
+    fn note(&mut self, text: &str) -> io::Result<()> {
+        match self.render {
+            Render::Json => Ok(()),
+            Render::Plain(style) => self.out.write_all(style.resized().event(text).as_bytes()),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()?;
         if let Some(arrival) = self.arrival.take() {

@@ -1,13 +1,13 @@
 //! The interface of a session that waits to be linked: shows its code, until the node has a user or is told to stop.
 
-use std::io;
+use std::future::pending;
 
 use tokio::sync::{Notify, mpsc};
 
 use super::exit::Exit;
-use super::lines::Lines;
-use super::{Event, Screen, exit, render};
-use crate::config::Config;
+use super::input::Line;
+use super::macros::{self, Typed};
+use super::{Console, Event, Kind, Screen, exit, interactive};
 use crate::handle::{Handle, NodeMessage, UiMessage};
 use crate::proto::event::{Adopted, Command, Request};
 use crate::proto::notice::{ErrorCode, Notice};
@@ -21,14 +21,40 @@ pub enum Waited {
     Ended(Exit),
 }
 
-/// Runs until the session is linked, or until `stop`. Then the node is asked to quit, and has stopped when this returns.
-pub async fn wait(config: &Config, mut handle: Handle, stop: &Notify) -> Waited {
-    let (printed_to, _printed) = mpsc::unbounded_channel();
-    let mut screen = Lines::new(io::stdout(), render(config), printed_to);
+/// Runs until the session is linked, or until `stop`, a typed `\quit` or the end of what is typed. Then the node is asked to
+/// quit, and has stopped when this returns. Lines that come through a pipe are left for the node of the user.
+pub async fn wait(console: &mut Console, handle: Handle, stop: &Notify) -> Waited {
+    let waited = match &mut console.kind {
+        Kind::Editor(screen, lines) => wait_on(screen, Some(lines), handle, stop).await,
+        Kind::Lines(screen) => wait_on(screen, None, handle, stop).await,
+    };
+    console.linked = matches!(waited, Waited::Linked(..));
+    waited
+}
+
+async fn wait_on(
+    screen: &mut impl Screen,
+    mut lines: Option<&mut mpsc::Receiver<Line>>,
+    mut handle: Handle,
+    stop: &Notify,
+) -> Waited {
     let (mut linked, mut port) = (None, 0);
+    // There is no conversation to be shown before the first line is read.
+    screen.line_done(None);
     loop {
         let message = tokio::select! {
             message = handle.from_node.recv() => message,
+            line = next(&mut lines) => {
+                if asks_to_end(screen, &line) {
+                    lines = None;
+                    quit(&handle).await;
+                }
+                continue;
+            }
+            () = screen.interrupted() => {
+                quit(&handle).await;
+                continue;
+            }
             () = stop.notified() => {
                 quit(&handle).await;
                 continue;
@@ -55,13 +81,35 @@ pub async fn wait(config: &Config, mut handle: Handle, stop: &Notify) -> Waited 
                     return Waited::Ended(Exit::Success);
                 }
             },
-            Some(NodeMessage::Failed(why)) => return Waited::Ended(failed(&mut screen, why)),
-            None => return Waited::Ended(failed(&mut screen, "the node ended unexpectedly".to_owned())),
+            Some(NodeMessage::Failed(why)) => return Waited::Ended(failed(screen, why)),
+            None => return Waited::Ended(failed(screen, "the node ended unexpectedly".to_owned())),
         };
         if shown.and_then(|()| screen.flush()).is_err() {
             quit(&handle).await;
         }
     }
+}
+
+/// The next line that is typed, if lines are read at all.
+async fn next(lines: &mut Option<&mut mpsc::Receiver<Line>>) -> Line {
+    match lines {
+        Some(lines) => lines.recv().await.unwrap_or(Line::End),
+        None => pending().await,
+    }
+}
+
+/// Whether a line ends the waiting. Any other is answered by what to do.
+fn asks_to_end(screen: &mut impl Screen, line: &Line) -> bool {
+    let Line::Text(text) = line else { return *line == Line::End };
+    let typed = macros::parse(text);
+    if typed == Ok(Some(Typed::Command(Command::Quit))) {
+        return true;
+    }
+    let message = r"this machine waits to be linked: type \link with these words on your other machine; \quit gives up";
+    let error = Notice::Error { code: ErrorCode::BadArgument, message: message.to_owned() };
+    let shown = if typed == Ok(None) { Ok(()) } else { screen.show(None, Event::Notice(&error)) };
+    screen.line_done(None);
+    shown.is_err()
 }
 
 async fn quit(handle: &Handle) {
@@ -80,8 +128,9 @@ fn concerns_linking(notice: &Notice) -> bool {
     )
 }
 
-fn failed(screen: &mut Lines<io::Stdout>, why: String) -> Exit {
+fn failed(screen: &mut impl Screen, why: String) -> Exit {
     let error = Notice::Error { code: ErrorCode::Internal, message: why.clone() };
     let _ = screen.show(None, Event::Notice(&error)).and_then(|()| screen.flush());
+    interactive::restore_terminal();
     exit(Ending::Failed(why))
 }

@@ -26,7 +26,7 @@ pub mod signals;
 pub mod sim;
 pub mod wrap;
 
-use std::io::{self, Write};
+use std::io::{self, Stdout, Write};
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
@@ -37,6 +37,8 @@ use crate::handle::{Handle, Ready};
 use crate::proto::notice::Notice;
 use exit::Exit;
 use greeting::Setup;
+use input::Line;
+use interactive::Terminal;
 use lines::{Lines, Render};
 use session::{Ending, Session};
 
@@ -92,24 +94,59 @@ pub trait Screen {
         false
     }
 
+    /// Tells a person what is being done. A program is not told.
+    fn note(&mut self, _text: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Whether the next line is read only after the store has committed the last one.
     fn waits_for_store(&self) -> bool;
 }
 
-/// Runs the interface that `config` selects until it or the node ends. `stop` asks it to end ([`signals::watch`]).
-pub async fn run(config: &Config, handle: Handle, stop: Arc<Notify>) -> Exit {
-    let (printed_to, printed) = mpsc::unbounded_channel();
-    if config.interface == Interface::Interactive
-        && let Ok((screen, lines)) = interactive::open(printed_to.clone())
-    {
-        let session = Session::new(handle, screen, lines, printed, stop);
-        let ending = session.setup(Setup::of(config)).run().await;
-        interactive::restore_terminal();
-        return exit(ending);
+/// Where events are shown and lines are read. A session that waits to be linked hands it on to the node that it becomes.
+pub struct Console {
+    kind: Kind,
+    /// Arrival numbers of messages that were shown.
+    printed: mpsc::UnboundedReceiver<u64>,
+    /// The node that runs now was linked at this console.
+    linked: bool,
+}
+
+enum Kind {
+    /// A line editor on a terminal.
+    Editor(Terminal, mpsc::Receiver<Line>),
+    /// Lines on standard output. Those of standard input are read by the node of a user only.
+    Lines(Lines<Stdout>),
+}
+
+impl Console {
+    /// Opens the console that `config` selects: lines on standard output if the terminal does not support editing.
+    pub fn open(config: &Config) -> Console {
+        let (printed_to, printed) = mpsc::unbounded_channel();
+        let editor = (config.interface == Interface::Interactive).then(|| interactive::open(printed_to.clone()));
+        let kind = match editor {
+            Some(Ok((screen, lines))) => Kind::Editor(screen, lines),
+            _ => Kind::Lines(Lines::new(io::stdout(), render(config), printed_to)),
+        };
+        Console { kind, printed, linked: false }
     }
-    let screen = Lines::new(io::stdout(), render(config), printed_to);
-    let session = Session::new(handle, screen, input::stdin(), printed, stop);
-    exit(session.setup(Setup::of(config)).headless(config.headless).run().await)
+}
+
+/// Connects a console with a node until one of them ends. `stop` asks for the end ([`signals::watch`]).
+pub async fn run(config: &Config, handle: Handle, console: Console, stop: Arc<Notify>) -> Exit {
+    let Console { kind, printed, linked } = console;
+    let setup = Setup { linked, ..Setup::of(config) };
+    match kind {
+        Kind::Editor(screen, lines) => {
+            let ending = Session::new(handle, screen, lines, printed, stop).setup(setup).run().await;
+            interactive::restore_terminal();
+            exit(ending)
+        }
+        Kind::Lines(screen) => {
+            let session = Session::new(handle, screen, input::stdin(), printed, stop);
+            exit(session.setup(setup).headless(config.headless).run().await)
+        }
+    }
 }
 
 /// The form of lines on standard output.

@@ -51,6 +51,8 @@ const BELOW_ITEM: usize = 8;
 const BELOW_MACRO: usize = 21;
 /// Indentation of the rows of a check: below its text.
 const BELOW_CHECK: usize = 23;
+/// Indentation of the rows of a line in a profile, which begins with what it shows.
+const BELOW_TITLE: usize = 13;
 
 impl Style {
     /// Uses colours if standard output is a terminal that supports them and `NO_COLOR` is not set.
@@ -441,11 +443,10 @@ fn labelled(known: &Labelled) -> String {
 fn profile_text(style: Style, profile: &Profile) -> String {
     let checked = if profile.verified { ", verified" } else { "" };
     let mut text = format!("{}{}\n", style.paint("2", "* "), style.name(&profile.user) + checked);
-    for (what, value) in
-        [("id", profile.id.to_string()), ("words", profile.words.clone()), ("address", profile.address.clone())]
-    {
-        writeln!(text, "    {what:<8} {}", inline(&value)).expect("writing to a string cannot fail");
-    }
+    writeln!(text, "    {:<8} {}", "id", profile.id).expect("writing to a string cannot fail");
+    text.push_str(&style.rows(&format!("    {:<8} {}", "words", inline(&profile.words)), BELOW_TITLE));
+    // It is not broken into rows, so that it can be copied.
+    writeln!(text, "    {:<8} {}", "address", inline(&profile.address)).expect("writing to a string cannot fail");
     if !leads_to_other_machines(&profile.address) {
         for place in profile.link_local.iter().take(MAX_PLACES) {
             let how = "on this link; others put the name of their own interface behind the %";
@@ -454,7 +455,7 @@ fn profile_text(style: Style, profile: &Profile) -> String {
         }
     }
     let sessions: Vec<String> = profile.sessions.iter().map(labelled).collect();
-    writeln!(text, "    {:<8} {}", "sessions", sessions.join(", ")).expect("writing to a string cannot fail");
+    text.push_str(&style.rows(&format!("    {:<8} {}", "sessions", sessions.join(", ")), BELOW_TITLE));
     for (reason, count) in &profile.drops {
         writeln!(text, "    {:<8} {count} × {}", "dropped", reason.replace('_', " "))
             .expect("writing to a string cannot fail");
@@ -469,11 +470,13 @@ fn leads_to_other_machines(address: &str) -> bool {
 
 /// What has to be typed on the other machine.
 fn code_text(style: Style, code: &str, token: &str, expires_s: u64) -> String {
-    let line = |text: &str| style.rows(&format!("    {text}"), BELOW_ITEM);
-    style.event(&format!(r"type this on your other machine within {expires_s} seconds: \link {code}"))
-        + &line("or copy or scan this, which also works across networks; only the last code shown is valid:")
-        // It is not broken into rows, so that it can be copied.
-        + &format!("    \\link {}\n", inline(token))
+    // They are not broken into rows, so that they can be copied.
+    let row = |invitation: &str| format!("    \\link {}\n", inline(invitation));
+    let or = "    or this, which also works across networks, or scan it; only the last code shown is valid:";
+    style.event(&format!("type this on your other machine within {expires_s} seconds:"))
+        + &row(code)
+        + &style.rows(or, BELOW_ITEM)
+        + &row(token)
         + &qr::render(token).unwrap_or_default()
 }
 

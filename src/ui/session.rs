@@ -453,6 +453,10 @@ impl<S: Screen> Session<S> {
             Typed::Text(text) => Command::Say { to: self.current()?, text },
         };
         match command {
+            Command::Link { .. } => {
+                let written = self.screen.note("looking for the machine that shows this");
+                self.check_output(written);
+            }
             Command::Chat { .. } => self.waiting = Some(Waiting::Chat(self.number)),
             Command::Say { .. } => {
                 self.unstored.insert(self.number);

@@ -5,6 +5,7 @@
 mod program;
 
 mod ending;
+mod linking;
 mod terminal;
 mod writing;
 

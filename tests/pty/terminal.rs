@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 
@@ -47,13 +47,21 @@ impl Terminal {
     }
 
     fn start_with(stage: &Stage, args: &[&str], prompt: &str) -> Terminal {
+        let mut terminal = Terminal::run(stage.cast("alice").interactive().with(args).command());
+        terminal.sees("the prompt", |rows, cursor| {
+            cursor == prompt && rows.iter().any(|row| row.contains("you are alice"))
+        });
+        terminal
+    }
+
+    /// Runs a command.
+    pub fn run(mut command: Command) -> Terminal {
         let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(Some(&size), None).expect("the system has pseudo-terminals");
         let before = tcgetattr(&pair.slave).expect("it is a terminal");
         // Unlike the original, the copy is closed in the program.
         let master = pair.master.try_clone().expect("it can be shared");
         drop(pair.master);
-        let mut command = stage.cast("alice").interactive().with(args).command();
         command.env("TERM", "xterm-256color").env_remove("NO_COLOR");
         let end = || pair.slave.try_clone().expect("it can be shared");
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("the program starts");
@@ -73,7 +81,7 @@ impl Terminal {
                 }
             }
         });
-        let mut terminal = Terminal {
+        Terminal {
             child: Some(child),
             keyboard: Some(File::from(master)),
             display: Some((switch, display)),
@@ -82,11 +90,7 @@ impl Terminal {
             raw: Vec::new(),
             line: Some(pair.slave),
             before,
-        };
-        terminal.sees("the prompt", |rows, cursor| {
-            cursor == prompt && rows.iter().any(|row| row.contains("you are alice"))
-        });
-        terminal
+        }
     }
 
     pub fn types(&mut self, keys: &str) {

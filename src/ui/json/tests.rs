@@ -153,7 +153,7 @@ fn messages_and_their_delivery() {
                 by: CARRIER,
                 progress: progress(),
             },
-            json!({"event": "state", "message": token, "to": "bob", "session": session(), "label": "phone", "state": text, "by": carrier()}),
+            json!({"event": "state", "message": token, "to": "bob", "session": session(), "label": "phone", "state": text, "by": carrier(), "holder": "pi"}),
         );
     }
     renders(Notice::Message(Box::new(view("hi"))), with_event("message", view_value()));

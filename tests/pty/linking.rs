@@ -1,0 +1,52 @@
+//! A machine that waits to be linked.
+
+use crate::program::Stage;
+use crate::terminal::Terminal;
+
+/// A machine that waits to be linked, with its data in a directory of this name.
+fn waiting(stage: &Stage, dir: &str, bootstrap: &str) -> Terminal {
+    let mut command = stage.bare();
+    command.args(["link", "--no-lan", "-p", "0", "--data-dir", dir, "--bootstrap", bootstrap]);
+    let mut terminal = Terminal::run(command);
+    terminal.sees("the code", |rows, _| rows.iter().any(|row| row.starts_with(r"    \link ")));
+    terminal
+}
+
+#[test]
+fn a_machine_that_waits_to_be_linked_answers_what_is_typed_and_then_obeys_it_as_the_users() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut pi = waiting(&stage, "pi", &alice.place());
+    pi.types("hello\r");
+    pi.sees("an answer", |rows, _| rows.iter().any(|row| row.starts_with("! this machine waits to be linked")));
+    let (rows, _) = pi.screen();
+    let code = rows.iter().find_map(|row| row.strip_prefix(r"    \link ")).expect("it was seen");
+    alice.asks(&format!(r"\link {code}"));
+    let command = "    start it from now on with: darknode -u alice --data-dir ";
+    pi.sees("the command", |rows, _| rows.iter().any(|row| row.starts_with(command)));
+    pi.types("\\sessions\r");
+    pi.sees_row("* your 2 sessions");
+    pi.types("\\quit\r");
+    pi.sees_row("* stopped");
+    assert_eq!(pi.ends().code(), Some(0));
+    alice.quits();
+}
+
+#[test]
+fn a_machine_that_waits_to_be_linked_is_stopped_by_quit_and_by_ctrl_c_pressed_twice() {
+    let stage = Stage::new();
+    let alice = stage.start("alice");
+    for is_typed in [true, false] {
+        let mut pi = waiting(&stage, "pi", &alice.place());
+        if is_typed {
+            pi.types("\\quit\r");
+        } else {
+            pi.types("\u{3}");
+            pi.sees_row("* Ctrl-C again ends the program");
+            pi.types("\u{3}");
+        }
+        pi.sees_row("* stopped");
+        assert_eq!(pi.ends().code(), Some(0));
+    }
+    alice.quits();
+}
