@@ -49,6 +49,21 @@ const LAST_PRINTS: Duration = Duration::from_millis(100);
 /// paused (Ctrl-S, the copy mode of a multiplexer) blocks that thread.
 const MAX_UNPRINTED: usize = 64;
 
+/// Where texts for the printing thread go.
+#[derive(Debug)]
+struct Output {
+    texts: std_mpsc::Sender<(String, Option<u64>)>,
+    unprinted: Arc<Unprinted>,
+}
+
+impl Output {
+    /// Hands over a text, with the arrival number of the message in it. Returns whether it will be printed.
+    fn print(&self, text: String, arrival: Option<u64>) -> bool {
+        self.unprinted.add();
+        self.texts.send((text, arrival)).is_ok()
+    }
+}
+
 /// Counts the texts that wait for the printing thread.
 #[derive(Debug, Default)]
 struct Unprinted {
@@ -81,7 +96,7 @@ pub struct Terminal {
     deliveries: Deliveries,
     times: Times,
     /// `None` once the session has ended.
-    texts: Option<std_mpsc::Sender<(String, Option<u64>)>>,
+    output: Option<Arc<Output>>,
     /// Texts that are not printed yet.
     unprinted: Arc<Unprinted>,
     /// Closed when everything is printed.
@@ -99,11 +114,12 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
     let history = MemHistory::with_config(&config);
     let mut editor = Editor::<LineHelper, MemHistory>::with_history(config, history)?;
     let (known, keys) = (Shared::default(), Keys::default());
-    editor.set_helper(Some(LineHelper::new(known.clone())));
-    let printer = editor.create_external_printer()?;
-    keyboard::read_through(keys.clone());
     let (texts, to_print) = std_mpsc::channel();
     let unprinted = Arc::new(Unprinted::default());
+    let output = Arc::new(Output { texts, unprinted: unprinted.clone() });
+    editor.set_helper(Some(LineHelper::new(known.clone(), Arc::downgrade(&output))));
+    let printer = editor.create_external_printer()?;
+    keyboard::read_through(keys.clone());
     let (printing, all_printed) = std_mpsc::channel();
     let count = unprinted.clone();
     std::thread::spawn(move || {
@@ -118,7 +134,7 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
         limiter: Limiter::new(Instant::now()),
         deliveries: Deliveries::default(),
         times: Times::new(&Local::now()),
-        texts: Some(texts),
+        output: Some(output),
         unprinted,
         all_printed,
         prompts,
@@ -200,9 +216,8 @@ impl Terminal {
         if text.is_empty() && arrival.is_none() {
             return Ok(());
         }
-        self.unprinted.add();
-        let sent = self.texts.as_ref().is_some_and(|texts| texts.send((text, arrival)).is_ok());
-        if sent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+        let printed = self.output.as_ref().is_some_and(|output| output.print(text, arrival));
+        if printed { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 }
 
@@ -284,7 +299,7 @@ impl Screen for Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        self.texts = None;
+        self.output = None;
         // Returns when the printing thread has ended, or after the time-out.
         let _ = self.all_printed.recv_timeout(LAST_PRINTS);
         keyboard::restore();

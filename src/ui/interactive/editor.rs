@@ -38,7 +38,7 @@ pub fn edit(
         keyboard::set_editing(true);
         let read = editor.readline(&prompt);
         keyboard::set_editing(false);
-        let (edited, question) = editor.helper().map(LineHelper::end_line).unwrap_or_default();
+        let edited = editor.helper().map(LineHelper::end_line).unwrap_or_default();
         match read {
             Ok(line) => {
                 leaves = false;
@@ -54,7 +54,7 @@ pub fn edit(
             }
             Err(ReadlineError::Interrupted) if !(leaves && edited.is_empty()) => {
                 leaves = edited.is_empty();
-                show_interrupt(&(prompt.clone() + &edited), question.as_deref(), leaves);
+                show_interrupt(&(prompt.clone() + &edited), leaves);
             }
             Err(_) => {
                 // Fails if the session has ended already.
@@ -66,11 +66,9 @@ pub fn edit(
 }
 
 /// Marks what Ctrl-C dropped, so that it does not look like a line that was sent. The cursor is in the row below.
-fn show_interrupt(dropped: &str, question: Option<&str>, leaves: bool) {
+fn show_interrupt(dropped: &str, leaves: bool) {
     let style = Style::of_stdout();
-    let question = question.map(|question| Style { colours: false, ..style }.problem(question));
-    let last_row = question.as_deref().map_or(dropped, str::trim_end);
-    let right = match end_column(last_row, style.columns.unwrap_or(COLUMNS)) {
+    let right = match end_column(dropped, style.columns.unwrap_or(COLUMNS)) {
         0 => String::new(),
         column => format!("\x1b[{column}C"),
     };

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustyline::completion::Completer;
 use rustyline::highlight::Highlighter;
@@ -11,6 +11,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Helper};
 use tokio::time::Instant;
 
+use super::Output;
 use super::questions::Questions;
 use crate::proto::notice::Notice;
 use crate::ui::macros::MACROS;
@@ -63,18 +64,21 @@ impl Known {
 /// Completes macros, and user names after those that take one. Asks before a line is taken that may have been meant otherwise.
 pub struct LineHelper {
     known: Shared,
+    /// For questions. Gone once the session has ended.
+    output: Weak<Output>,
     /// The line as it is edited.
     line: RefCell<String>,
 }
 
 impl LineHelper {
-    pub fn new(known: Shared) -> LineHelper {
-        LineHelper { known, line: RefCell::default() }
+    pub fn new(known: Shared, output: Weak<Output>) -> LineHelper {
+        LineHelper { known, output, line: RefCell::default() }
     }
 
-    /// The edited line has ended. Returns what was typed, and the question below it.
-    pub fn end_line(&self) -> (String, Option<String>) {
-        (self.line.take(), self.known.lock().questions.close())
+    /// The edited line has ended. Returns what was typed.
+    pub fn end_line(&self) -> String {
+        self.known.lock().questions.close();
+        self.line.take()
     }
 }
 
@@ -98,15 +102,14 @@ impl Hinter for LineHelper {
 
 impl Validator for LineHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        let questions = &mut self.known.lock().questions;
-        let was_open = questions.is_open();
-        Ok(match questions.ask(context.input(), Instant::now()) {
-            Some(question) => {
-                ValidationResult::Invalid(Some(format!("\n{}", Style::of_stdout().problem(&question).trim_end())))
-            }
-            // The empty text takes the question off the screen.
-            None => ValidationResult::Valid(was_open.then(String::new)),
-        })
+        let question = self.known.lock().questions.ask(context.input(), Instant::now());
+        let Some(question) = question else { return Ok(ValidationResult::Valid(None)) };
+        if let Some(output) = self.output.upgrade() {
+            output.print(Style::of_stdout().problem(&question), None);
+        }
+        // Printed above the line. Below it, where the editor shows messages, other texts that are printed would displace it. Without
+        // an empty message the editor would insert a line feed.
+        Ok(ValidationResult::Invalid(Some(String::new())))
     }
 }
 

@@ -35,14 +35,9 @@ impl Questions {
         self.wrote = Some((from.to_owned(), now));
     }
 
-    /// Whether a question is on the screen.
-    pub fn is_open(&self) -> bool {
-        self.asked.is_some()
-    }
-
-    /// The edited line has ended. Returns the question about it, which was not answered then.
-    pub fn close(&mut self) -> Option<String> {
-        self.asked.take()
+    /// The edited line has ended. A question about it needs no answer any more.
+    pub fn close(&mut self) {
+        self.asked = None;
     }
 
     /// What to ask before this line is taken; `None` if it may be taken.
@@ -105,7 +100,6 @@ mod tests {
         let (mut questions, now) = (with_bob(), Instant::now());
         questions.shown("carol", now);
         assert_eq!(questions.ask("yes, six", now).as_deref(), Some("to bob, not carol? Enter again"));
-        assert!(questions.is_open());
         assert_eq!(questions.ask("yes, six", now), None, "Enter again");
         assert_eq!(questions.ask("is fine", now), None, "it was decided");
     }
@@ -130,7 +124,7 @@ mod tests {
         questions.ask("yes", now).expect("it is asked about");
         questions.shown("dora", now);
         assert_eq!(questions.ask("yes", now).as_deref(), Some("to bob, not dora? Enter again"));
-        assert!(questions.close().is_some());
+        questions.close();
         assert!(questions.ask("other words", now).is_some(), "the line was dropped, not sent");
     }
 
