@@ -4,7 +4,7 @@
 //! Everything else runs in tasks of its own that reach the loop through one bounded channel: one task per connection
 //! (`connection`, spawned by `admission` or by a dial), the [`lan`] discovery, the `interfaces` watcher, the
 //! `bootstrap` resolver, and the store's thread. The loop never waits for any of them: a connection whose queue is
-//! full is closed.
+//! full is closed. What `\doctor` wants to know of the machine is gathered by the `examiner`.
 
 mod admission;
 mod bootstrap;

@@ -3,7 +3,7 @@
 //! A [`session`] runs each of them. It numbers the input lines, passes them to the node and shows what comes back. An
 //! interface consists of a source of lines ([`input`], or the line editor of [`interactive`]) and a [`Screen`] that shows
 //! events: JSON ([`json`]) or sentences ([`plain`], broken into rows by [`wrap`] and limited by [`limiter`]) on standard output ([`lines`]), or sentences
-//! above the prompt. The form of the JSON is documented in `docs/json.md`.
+//! above the prompt. The form of the JSON is documented in `docs/json.md`. What `\doctor` is answered with is judged by [`doctor`].
 //!
 //! Nothing here makes decisions about the network. The node is only known through its [`Handle`].
 

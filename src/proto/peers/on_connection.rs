@@ -32,6 +32,11 @@ impl Core {
             dial.into_iter().for_each(|dial| self.on_dialled_myself(dial));
             return;
         }
+        match &dial {
+            Some(dial) => self.record_try(dial, answered_as(dial, &new.session)),
+            None if self.is_own_ip(&new.addr.ip()) => {}
+            None => self.tries.record_accepted(new.addr, self.cx.now.moment),
+        }
         if self.cx.stopping || !self.ensure_capacity() {
             self.cx.out.push(Output::Close { conn: new.conn, reason: CloseReason::Surplus });
             return;
@@ -50,11 +55,6 @@ impl Core {
             self.peers.bootstrapped.insert(*addr, new.session);
             self.peers.bootstrap.found(addr, self.cx.now.moment);
             self.peers.joining.hindered(addr, Obstacle::Closed);
-        }
-        match &dial {
-            Some(dial) => self.record_try(dial, answered_as(dial, &new.session)),
-            None if self.is_own_ip(&new.addr.ip()) => {}
-            None => self.tries.record_accepted(new.addr, self.cx.now.moment),
         }
         let reached = dial.as_ref().map_or(new.addr, |dial| dial.addr);
         self.peers.nearby.record_met(&(new.boot, reached), new.session);

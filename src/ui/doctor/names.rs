@@ -9,6 +9,9 @@ use chrono::DateTime;
 
 use crate::time::Wall;
 
+/// What a check lists of many.
+const MAX_LISTED: usize = 4;
+
 /// Writes names and addresses.
 #[derive(Debug, Default)]
 pub struct Names {
@@ -111,6 +114,17 @@ pub fn bytes(bytes: u64) -> String {
         10_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
         _ => format!("{} GB", bytes / 1_000_000_000),
     }
+}
+
+/// The first of many, and how many more there are: a server has thousands of neighbours.
+pub fn listed(all: impl IntoIterator<Item = String>) -> String {
+    let mut all = all.into_iter();
+    let mut text = all.by_ref().take(MAX_LISTED).collect::<Vec<_>>().join(", ");
+    match all.count() {
+        0 => {}
+        more => text.push_str(&format!(" and {more} more")),
+    }
+    text
 }
 
 /// A number of things.

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::names::Names;
+use super::names::{Names, listed};
 use super::{Check, State, check};
 use crate::proto::notice::examination::{ExaminedUser, OwnNode, SeenBy};
 
@@ -42,9 +42,7 @@ pub fn of_user(user: &ExaminedUser) -> Nat {
 /// The check of this node.
 pub fn examined(own: &OwnNode, names: &Names) -> Check {
     let outside = seen_from_outside(own);
-    let seen: Vec<String> =
-        outside.iter().map(|(by, addr)| format!("{} sees {}", names.user(&by.user), names.addr(*addr))).collect();
-    let seen = seen.join(", ");
+    let seen = listed(outside.iter().map(|(by, addr)| format!("{} sees {}", names.user(&by.user), names.addr(*addr))));
     match of_node(own) {
         Nat::None => check("nat", State::Ok, format!("{seen}: an address of this machine")),
         Nat::Kept => check("nat", State::Ok, format!("{seen}: one port for all")),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::names::{Names, bytes, clock_time, counted, span};
+use super::names::{Names, bytes, clock_time, counted, listed, span};
 use super::{Case, Check, State, check, nat};
 use crate::identity::place::DEFAULT_PORT;
 use crate::proto::notice::examination::{BootstrapPlace, Disk, Host, Link, Multicast, Outcome, OwnNode, SeenBy};
@@ -229,15 +229,15 @@ fn bootstrap(place: &BootstrapPlace, names: &Names) -> Check {
 }
 
 fn neighbours(own: &OwnNode, names: &Names) -> Check {
-    let carriers: Vec<String> = own.neighbours.iter().filter(|by| by.carries).map(|by| names.user(&by.user)).collect();
-    match own.neighbours.len() {
-        0 => check("neighbours", State::Note, "nobody is connected"),
-        n if carriers.is_empty() => {
+    let carriers = own.neighbours.iter().filter(|by| by.carries).map(|by| names.user(&by.user));
+    match (own.neighbours.len(), listed(carriers)) {
+        (0, _) => check("neighbours", State::Note, "nobody is connected"),
+        (n, carriers) if carriers.is_empty() => {
             let text = format!("{} connected, none of which carries mail", counted(n, "session"));
             check("neighbours", State::Ok, text)
         }
-        n => {
-            let text = format!("{} connected; mail is carried by {}", counted(n, "session"), carriers.join(", "));
+        (n, carriers) => {
+            let text = format!("{} connected; mail is carried by {carriers}", counted(n, "session"));
             check("neighbours", State::Ok, text)
         }
     }

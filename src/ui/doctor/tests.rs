@@ -221,6 +221,23 @@ fn a_nat_that_keeps_ports_is_told_from_none_and_from_what_cannot_be_known() {
 }
 
 #[test]
+fn of_thousands_of_neighbours_a_few_are_named() {
+    let mut examination = healthy(Subject::Node);
+    let neighbour = |n: u32| SeenBy {
+        addr: SocketAddr::from((n.to_be_bytes(), 27272)),
+        ..outside(&format!("user{n}"), 7, "198.51.100.4:4711")
+    };
+    examination.own.neighbours = (1..=2_000).map(neighbour).collect();
+    let report = report(&examination);
+    let text = "2000 sessions connected; mail is carried by user1, user2, user3, user4 and 1996 more";
+    assert_eq!(check(&report, "neighbours"), (State::Ok, text));
+    assert!(
+        check(&report, "nat").1.ends_with("user4 sees 198.51.100.4:4711 and 1996 more: one port for all"),
+        "{report:?}"
+    );
+}
+
+#[test]
 fn somebody_who_said_goodbye_is_away_and_a_carrier_hands_the_lines_over() {
     let mut user = bob(vec![ExaminedPlace { is_near: false, ..silent(addr("198.51.100.9:27272")) }]);
     (user.sessions[0].said_goodbye, user.sessions[0].heard) = (true, Some(seconds(3 * 86_400)));
