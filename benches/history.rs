@@ -88,7 +88,7 @@ impl Bench {
     }
 
     fn stored(&self) {
-        let is_last = |event| matches!(event, Event::Stored { through } if through.0 == self.ticket);
+        let is_last = |event| matches!(event, Event::Stored { through, .. } if through.0 == self.ticket);
         while !is_last(self.events.recv().expect("the store runs")) {}
     }
 

@@ -138,7 +138,7 @@ fn put(jobs: &Sender<Job>, n: u64, op: Op) {
 fn stored(events: &Receiver<Event>, n: u64) -> u64 {
     for commits in 1.. {
         match events.recv().expect("the store runs") {
-            Event::Stored { through } if through.0 >= n => return commits,
+            Event::Stored { through, .. } if through.0 >= n => return commits,
             Event::Stored { .. } => {}
             other => panic!("{other:?}"),
         }

@@ -64,12 +64,13 @@ cp README.md CHANGELOG.md docs/json.md "$stage/doc/"
 # The pages on servers, the Pi and keys refer to each other, and to the scripts, under the names that they have in the package.
 pages=(-e 's#\[pi\.md\](pi\.md)#[PI.md](PI.md)#g' -e 's#\[README\.md\](README\.md\#\([a-z-]*\))#[SERVER.md](SERVER.md\#\1)#g'
     -e 's#\[\.\./certs/README\.md\](\.\./certs/README\.md)#[KEYS.md](KEYS.md)#g'
-    -e 's#certs/\(inspect\|backup\)\.sh#/usr/share/doc/darknode/examples/\1.sh#g')
+    -e 's#certs/\(inspect\|backup\)\.sh#/usr/share/doc/darknode/examples/\1.sh#g'
+    -e 's#\[monitoring/\](monitoring)#/usr/share/doc/darknode/examples#' -e 's#monitoring/#/usr/share/doc/darknode/examples/#g')
 sed "${pages[@]}" deploy/README.md >"$stage/doc/SERVER.md"
 sed "${pages[@]}" deploy/pi.md >"$stage/doc/PI.md"
 sed "${pages[@]}" certs/README.md >"$stage/doc/KEYS.md"
 mkdir "$stage/examples"
-cp certs/inspect.sh certs/backup.sh "$stage/examples/"
+cp certs/inspect.sh certs/backup.sh deploy/monitoring/* "$stage/examples/"
 (cd "$stage" && dpkg-buildpackage --host-arch "$architecture" -b -uc -us -d)
 # Renamed atomically, so that a process that reads the previous package is not disturbed.
 mv -f "$stage"/../*.deb target/package/

@@ -11,6 +11,7 @@ mod simulation;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -95,6 +96,8 @@ pub struct Config {
     pub interface: Interface,
     /// Ignore the end of standard input.
     pub headless: bool,
+    /// Where metrics are served, if they are.
+    pub metrics: Option<SocketAddr>,
     /// What is logged, by target and level.
     pub log: Targets,
     /// Warnings to print before the node starts, one line each.
@@ -238,6 +241,7 @@ fn resolve(args: &Args, node: &NodeArgs, matches: &ArgMatches) -> Result<Config,
         network,
         interface,
         headless: node.headless || node.server,
+        metrics: node.metrics,
         log,
         warnings,
     })

@@ -1,6 +1,7 @@
 //! The interface between the node and whoever speaks to it: requests in one direction, notices in the other. Neither depends on
 //! anything else of the other. The [`hub`](crate::hub) stands between a node and its interfaces, and speaks this to both.
 
+pub mod counts;
 pub mod notices;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use crate::id::{BootId, NetworkId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::proto::event::{Adopted, Request};
 use crate::proto::notice::{Delivery, MessageView, Notice};
+use counts::CountsClient;
 use notices::NoticeReceiver;
 
 /// Requests that may wait for the node. If the disk is slower than the input, the user interface waits.
@@ -129,4 +131,6 @@ pub struct Handle {
     pub to_node: mpsc::Sender<UiMessage>,
     /// Receives notices.
     pub from_node: NoticeReceiver,
+    /// Asks for counts.
+    pub counts: CountsClient,
 }

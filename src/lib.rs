@@ -133,6 +133,8 @@ pub mod hub;
 pub mod id;
 pub mod identity;
 #[cfg(feature = "node")]
+pub mod metrics;
+#[cfg(feature = "node")]
 pub mod node;
 pub mod proto;
 pub mod sim;

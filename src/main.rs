@@ -9,6 +9,7 @@ use darknode::handle::Handle;
 use darknode::hub;
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
+use darknode::metrics;
 use darknode::node::clock::{Clock, random};
 use darknode::node::home::{Home, HomeError};
 use darknode::node::linked::{self, SessionSeed};
@@ -69,9 +70,10 @@ fn run(config: Config) -> Result<Exit, StartError> {
     config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
     ui::log::start(&config);
     in_runtime(config.threads, async {
+        let metrics = config.metrics.map(metrics::bind).transpose()?;
         let node = node_config(&config, name(&config.data)?);
         let (handle, _) = start(node)?;
-        Ok(interact(&config, handle, Console::open(&config), ui::signals::watch()).await)
+        Ok(interact(&config, metrics, handle, Console::open(&config), ui::signals::watch()).await)
     })
 }
 
@@ -84,6 +86,7 @@ fn link(mut config: Config) -> Result<Exit, StartError> {
         ui::log::start(&config);
     }
     in_runtime(config.threads, async {
+        let metrics = config.metrics.map(metrics::bind).transpose()?;
         let home = given.then(|| linked::open_unowned(&config.data.dir)).transpose()?;
         let seed = SessionSeed::draw();
         let stop = ui::signals::watch();
@@ -103,13 +106,20 @@ fn link(mut config: Config) -> Result<Exit, StartError> {
         config.data = DataDir { name: name.clone(), named: true, dir, default_dir };
         config.port = Some(port);
         ui::log::start(&config);
-        Ok(interact(&config, start(node_config(&config, name))?.0, console, stop).await)
+        Ok(interact(&config, metrics, start(node_config(&config, name))?.0, console, stop).await)
     })
 }
 
-/// Runs the interface, and the local API beside it.
-async fn interact(config: &Config, node: Handle, console: Console, stop: Arc<Notify>) -> Exit {
+/// Runs the interface, and the local API and metrics beside it.
+async fn interact(
+    config: &Config,
+    metrics: Option<metrics::Bound>,
+    node: Handle,
+    console: Console,
+    stop: Arc<Notify>,
+) -> Exit {
     let (primary, clients) = hub::start(node);
+    let _metrics = metrics.map(|bound| bound.serve(clients.observer()));
     let api = api::open(&config.data.dir, clients);
     let exit = ui::run(config, primary, console, stop).await;
     api.close().await;

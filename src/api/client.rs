@@ -172,7 +172,10 @@ impl<W: AsyncWrite + Unpin> Service<W> {
                     }
                 }
                 Item::Row(row) => self.out.row(*row, at).await?,
-                Item::Gap => self.out.mark("gap", at).await?,
+                Item::Gap => {
+                    self.hub.count_gap();
+                    self.out.mark("gap", at).await?;
+                }
                 Item::Live => self.out.mark("live", at).await?,
                 Item::Overview => {
                     self.overview().await?;

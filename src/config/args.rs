@@ -1,5 +1,6 @@
 //! The command line as typed. Each option of a node can also be given by an environment variable.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
@@ -67,6 +68,9 @@ pub struct NodeArgs {
     /// Print JSON, one object per line, on standard output; docs/json.md describes it
     #[arg(long, env = "DARKNODE_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub json: bool,
+    /// Serve /metrics, /healthz and /readyz over HTTP at this address, such as 127.0.0.1:9464
+    #[arg(long, env = "DARKNODE_METRICS", value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
     /// Log filter for standard error: error, warn, info, debug, or a filter such as darknode=debug
     #[arg(long, env = "DARKNODE_LOG", value_name = "FILTER", default_value = "warn")]
     pub log: String,

@@ -16,10 +16,12 @@ mod printer;
 mod switch;
 mod tag;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
+use crate::handle::counts::{Counts, CountsClient};
 use crate::handle::{Handle, REQUESTS, Ready, Row, Start, UiMessage, notices};
 use crate::proto::notice::Notice;
 use log::Log;
@@ -33,10 +35,11 @@ pub fn start(node: Handle) -> (Handle, Clients) {
     let (to_hub, from_primary) = mpsc::channel(REQUESTS);
     let (to_primary, from_node) = notices::channel();
     let (requests, from_clients) = mpsc::channel(REQUESTS);
+    let counts = node.counts.clone();
     let shared = Arc::new(Shared::default());
     let switch = Switch::new(node, to_primary, shared.clone());
     tokio::spawn(switch.run(from_primary, from_clients));
-    (Handle { to_node: to_hub, from_node }, Clients { shared, requests })
+    (Handle { to_node: to_hub, from_node, counts: counts.clone() }, Clients { shared, requests, counts })
 }
 
 /// Where clients are attached.
@@ -44,6 +47,7 @@ pub fn start(node: Handle) -> (Handle, Clients) {
 pub struct Clients {
     shared: Arc<Shared>,
     requests: mpsc::Sender<FromClient>,
+    counts: CountsClient,
 }
 
 impl Clients {
@@ -53,6 +57,40 @@ impl Clients {
         let id = self.shared.seats().take(answers_to)?;
         let news = self.shared.head.subscribe();
         Some(Client { id, requests: self.requests.clone(), answers, news, shared: self.shared.clone() })
+    }
+
+    /// For monitoring.
+    pub fn observer(&self) -> Observer {
+        Observer { shared: self.shared.clone(), counts: self.counts.clone() }
+    }
+}
+
+/// What monitoring may know of a node and its hub.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    shared: Arc<Shared>,
+    counts: CountsClient,
+}
+
+impl Observer {
+    /// What the node counts; `None` if it stops. Waits for the node.
+    pub async fn counts(&self) -> Option<Counts> {
+        self.counts.ask().await
+    }
+
+    /// What the node has said of itself, once it accepts connections.
+    pub fn started(&self) -> Option<(Arc<Ready>, Start)> {
+        self.shared.log().started()
+    }
+
+    /// The number of clients that are attached.
+    pub fn clients(&self) -> usize {
+        self.shared.seats().count()
+    }
+
+    /// How often a client was overtaken by what happened.
+    pub fn gaps(&self) -> u64 {
+        self.shared.gaps.load(Ordering::Relaxed)
     }
 }
 
@@ -108,6 +146,11 @@ impl Client {
         read(&self.shared.log())
     }
 
+    /// Counts that it was overtaken by what happened.
+    pub fn count_gap(&self) {
+        self.shared.gaps.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Its number, which is not that of another client that is attached.
     pub fn id(&self) -> u32 {
         self.id
@@ -132,6 +175,8 @@ struct Shared {
     seats: Mutex<switch::Seats>,
     /// The number of the newest event.
     head: watch::Sender<u64>,
+    /// How often a client was overtaken.
+    gaps: AtomicU64,
 }
 
 impl Shared {

@@ -43,6 +43,11 @@ impl Seats {
         self.taken.remove(&id);
     }
 
+    /// The number of clients.
+    pub fn count(&self) -> usize {
+        self.taken.len()
+    }
+
     /// Answers a client, if it is still attached.
     fn answer(&self, id: u32, answer: Answer) {
         if let Some(answers) = self.taken.get(&id) {

@@ -24,6 +24,7 @@ mod places;
 mod run;
 mod socket;
 pub mod store;
+mod tally;
 pub mod tls;
 
 pub use endpoint::BindError;

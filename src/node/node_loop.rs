@@ -20,7 +20,7 @@ use std::time::Duration;
 use quinn::Endpoint;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::clock::SuspendWatch;
 use super::connection::{self, Event, Shared, code};
@@ -29,6 +29,8 @@ use super::examiner::Examiner;
 use super::interfaces;
 use super::places::{self, Unresolved};
 use super::store::{self, ConversationRow, Job};
+use super::tally::Tally;
+use crate::handle::counts::{Counts, CountsRequests, StoreCounts};
 use crate::handle::notices::NoticeSender;
 use crate::handle::{NodeMessage, Row, STOPS_WITHIN, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
@@ -70,6 +72,7 @@ pub struct Receivers {
     pub from_ui: mpsc::Receiver<UiMessage>,
     pub from_tasks: mpsc::Receiver<Event>,
     pub from_store: mpsc::UnboundedReceiver<store::Event>,
+    pub counts: CountsRequests,
 }
 
 /// What must be shut down when the loop ends.
@@ -94,6 +97,7 @@ pub struct Node {
     dials: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
     examiner: Examiner,
+    tally: Tally,
     stopping: bool,
 }
 
@@ -106,6 +110,7 @@ impl Node {
         shared: Arc<Shared>,
         examiner: Examiner,
     ) -> Node {
+        let began = shared.clock.now().wall;
         Node {
             me: core.user(),
             core,
@@ -119,6 +124,7 @@ impl Node {
             dials: Arc::new(Semaphore::new(MAX_DIALS)),
             lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             examiner,
+            tally: Tally::new(began),
             stopping: false,
         }
     }
@@ -146,6 +152,7 @@ impl Node {
                         self.handle(Input::Request(Request { line: None, command: Command::Quit }));
                     }
                 }
+                Some(answer) = receivers.counts.recv() => drop(answer.send(self.count())),
                 () = sleep(self.until_timeout()) => self.handle(Input::Timeout),
                 _ = ticks.tick() => {
                     self.on_tick(&mut watch, tick);
@@ -158,6 +165,7 @@ impl Node {
     }
 
     fn handle(&mut self, input: Input) {
+        self.tally.input(&input);
         self.core.handle(self.shared.clock.now(), input);
     }
 
@@ -224,7 +232,8 @@ impl Node {
 
     fn on_store(&mut self, event: store::Event) {
         match event {
-            store::Event::Stored { through } => {
+            store::Event::Stored { through, took, bytes } => {
+                self.tally.committed(took, bytes);
                 self.stored = through;
                 (self.examiner.committed, self.examiner.refuses) = (Some(self.shared.clock.now().moment), None);
                 self.handle(Input::Stored { through });
@@ -275,17 +284,39 @@ impl Node {
     }
 
     fn log_counts(&self) {
-        let seen = self.counts();
+        let seen = self.drops();
         if !seen.is_empty() {
             tracing::info!(?seen, "refused, dropped or cut off since the start");
         }
     }
 
     /// What was refused, dropped or cut off, by reason, in the core and in the shell.
-    fn counts(&self) -> Drops {
+    fn drops(&self) -> Drops {
         let mut counts = self.core.drops();
         counts.extend(self.shared.counters.seen());
         counts
+    }
+
+    /// What is held and was done, for monitoring.
+    fn count(&self) -> Counts {
+        let tally = &self.tally;
+        Counts {
+            began: tally.began,
+            core: self.core.counts(),
+            drops: self.drops(),
+            sent: tally.sent,
+            received: tally.received,
+            receipts: tally.receipts,
+            dials: tally.dials.clone(),
+            dials_open: MAX_DIALS - self.dials.available_permits(),
+            store: StoreCounts {
+                commits: tally.commits.clone(),
+                backlog: self.issued.0.saturating_sub(self.stored.0),
+                bytes: tally.store_bytes,
+                refuses: self.examiner.refuses.is_some(),
+            },
+            deaf_links: self.examiner.heard.as_ref().map_or(0, |heard| heard.deaf(Instant::now())),
+        }
     }
 
     /// Carries out all outputs of the core.
@@ -327,9 +358,10 @@ impl Node {
     }
 
     fn notice(&mut self, line: Option<u64>, notice: Notice) {
+        self.tally.notice(&notice);
         match notice {
             Notice::Me(profile) => {
-                let profile = Profile { drops: self.counts(), link_local: self.link_local(), ..*profile };
+                let profile = Profile { drops: self.drops(), link_local: self.link_local(), ..*profile };
                 self.tell(line, Notice::Me(Box::new(profile)));
             }
             Notice::Examination(examination) => self.complete(line, *examination),

@@ -21,6 +21,7 @@ use super::node_loop::{Background, EVENTS, Node, Receivers};
 use super::places;
 use super::store::{Me, Store, StoreError};
 use super::tls::Credentials;
+use crate::handle::counts::{self, CountsRequests};
 use crate::handle::notices::{self, NoticeSender};
 use crate::handle::{Handle, NodeMessage, REQUESTS, Ready, Start};
 use crate::id::{BootId, BootNonce, SessionId, UserId};
@@ -113,7 +114,8 @@ pub fn start_waiting(config: NodeConfig, session_key: SecretKey) -> Result<(Hand
 fn spawn(parts: Parts, home: Option<Home>) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (to_node, from_ui) = mpsc::channel(REQUESTS);
     let (to_ui, from_node) = notices::channel();
-    let (node, receivers, background) = parts.assemble(from_ui, to_ui.clone())?;
+    let (counts, asked) = counts::channel();
+    let (node, receivers, background) = parts.assemble(from_ui, asked, to_ui.clone())?;
     let task = tokio::spawn(async move {
         let outcome = tokio::spawn(node.run(receivers, background)).await;
         drop(home);
@@ -123,7 +125,7 @@ fn spawn(parts: Parts, home: Option<Home>) -> std::io::Result<(Handle, JoinHandl
         };
         to_ui.send(last).ok();
     });
-    Ok((Handle { to_node, from_node }, task))
+    Ok((Handle { to_node, from_node, counts }, task))
 }
 
 /// The resources opened by [`start`].
@@ -141,6 +143,7 @@ impl Parts {
     fn assemble(
         mut self,
         from_ui: mpsc::Receiver<crate::handle::UiMessage>,
+        counts: CountsRequests,
         to_ui: NoticeSender,
     ) -> std::io::Result<(Node, Receivers, Background)> {
         let clock = Clock::new(self.store.alive);
@@ -191,7 +194,7 @@ impl Parts {
         let data_dir = (!self.waits).then_some(self.config.data_dir);
         let examiner = Examiner { data_dir, port: local.port(), heard, clock, committed: None, refuses: None };
         let node = Node::new(core, store, to_ui, endpoint, shared, examiner);
-        Ok((node, Receivers { from_ui, from_tasks, from_store }, Background { tasks, lan, store_thread }))
+        Ok((node, Receivers { from_ui, from_tasks, from_store, counts }, Background { tasks, lan, store_thread }))
     }
 }
 

@@ -11,6 +11,8 @@ use crate::proto::config::Config;
 use crate::proto::counters::Count;
 use crate::proto::drops::{DropReason, Dropped};
 use crate::proto::event::Output;
+use crate::proto::histogram::Histogram;
+use crate::proto::limits::DELIVERY_BUCKETS;
 use crate::proto::notice::Notice;
 use crate::proto::out::Outputs;
 use crate::proto::persist::{Counters, Op};
@@ -40,6 +42,8 @@ pub struct Context {
     pub count: Count,
     /// How often something was dropped, by reason.
     pub drops: Dropped,
+    /// How long own lines took until the first session of their addressee had them.
+    pub delivery: Histogram,
     /// Notices about who comes and goes that wait.
     pub chatter: Chatter,
     /// A command is being carried out, so that its results are reported at once.
@@ -64,6 +68,7 @@ impl Context {
             out: Outputs::default(),
             count: Count::new(counters),
             drops: Dropped::default(),
+            delivery: Histogram::new(DELIVERY_BUCKETS),
             chatter: Chatter::default(),
             is_commanded: false,
             disk_trouble: None,

@@ -588,3 +588,18 @@ pub const MAX_NAMESAKES: usize = 8;
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// Messages shown by `\history` at most: a long conversation, as many as the store returns.
 pub const MAX_HISTORY: u32 = 10_000;
+/// How long deliveries take, for monitoring: from two nodes on one link to somebody who comes back the next day.
+pub const DELIVERY_BUCKETS: &[Duration] = &[
+    Duration::from_millis(10),
+    Duration::from_millis(30),
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(600),
+    Duration::from_secs(3_600),
+    Duration::from_secs(21_600),
+    Duration::from_secs(86_400),
+];

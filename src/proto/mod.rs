@@ -39,6 +39,7 @@ mod counters;
 mod cx;
 mod drops;
 pub mod event;
+pub mod histogram;
 pub mod limits;
 mod linking;
 mod mail;

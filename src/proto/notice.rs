@@ -1,6 +1,7 @@
 //! What the core reports to the interfaces, as self-contained copies. `docs/json.md` describes each event as printed by
 //! `--json`. Text that came from other users is unescaped: callers must escape it before they print it.
 
+pub mod counts;
 pub mod examination;
 
 use std::collections::BTreeMap;

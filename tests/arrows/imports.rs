@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("node", &["id", "time", "wire", "identity", "proto", "handle"]),
     ("hub", &["id", "time", "wire", "identity", "proto", "handle"]),
     ("ui", &["id", "time", "wire", "identity", "proto", "sim", "handle", "config"]),
+    ("metrics", &["proto", "handle", "hub"]),
     ("api", &["id", "time", "wire", "identity", "proto", "handle", "hub", "ui"]),
     ("cli", &["wire", "proto", "config", "hub", "api", "ui"]),
 ];
@@ -55,6 +56,7 @@ const IMPURE_WORDS: &[&str] = &[
 /// Files of the core that work on the state of a whole module or of several, beside `on_*.rs`. All others there hold state.
 const HANDLERS: &[&str] = &[
     "chat::receipts",
+    "commands::counts",
     "commands::examined",
     "commands::snapshot",
     "mail::carry",
@@ -68,7 +70,7 @@ const HANDLERS: &[&str] = &[
 const PARTS: &[&str] = &["peers::lan"];
 
 /// What every file of the core may name.
-const SHARED: &[&str] = &["budget", "event", "notice", "limits", "origins", "peer", "persist", "ranges"];
+const SHARED: &[&str] = &["budget", "event", "histogram", "notice", "limits", "origins", "peer", "persist", "ranges"];
 
 /// What the interfaces may name of the core.
 const SEEN_BY_INTERFACES: &[&str] = &["event", "notice", "Accept"];

@@ -16,6 +16,7 @@ mod lan;
 mod linking;
 mod links;
 mod macros;
+mod metrics;
 mod names;
 mod network;
 #[path = "../program/mod.rs"]

@@ -254,7 +254,7 @@ impl Life {
     /// The next event of the store. If it is a failure, returns the withdrawn messages.
     fn hears(&mut self, store: &Running) -> Option<Vec<MessageId>> {
         match store.event() {
-            Event::Stored { through } => {
+            Event::Stored { through, .. } => {
                 self.stored = self.before + through.0 as usize;
                 None
             }

@@ -76,7 +76,7 @@ impl Running {
     pub fn stored(&self, ticket: Ticket) {
         loop {
             match self.event() {
-                Event::Stored { through } if through >= ticket => return,
+                Event::Stored { through, .. } if through >= ticket => return,
                 Event::Failed { error, .. } => panic!("{error}"),
                 _ => {}
             }
@@ -145,7 +145,7 @@ impl Running {
         let (jobs, events, thread) = (self.jobs, self.events, self.thread);
         jobs.send(Job::Stop).unwrap();
         thread.join().unwrap();
-        let through = |event| if let Event::Stored { through } = event { through.0 as usize } else { 0 };
+        let through = |event| if let Event::Stored { through, .. } = event { through.0 as usize } else { 0 };
         events.try_iter().map(through).max().unwrap_or(0)
     }
 

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::links::Index;
 use crate::proto::notice::examination::Multicast;
+
+/// An own query that has not come back for so long is lost: several are sent in this time.
+const DEAF: Duration = Duration::from_secs(10);
 
 /// What was heard on each link that is joined. There are no more of them than the machine has interfaces.
 #[derive(Debug, Default)]
@@ -54,6 +58,12 @@ impl Heard {
         Some(Multicast { deaf: ago(link.unreceived), others_heard: ago(link.others) })
     }
 
+    /// The number of links on which no own query has come back for some time.
+    pub fn deaf(&self, now: Instant) -> usize {
+        let is_deaf = |since: Instant| now.saturating_duration_since(since) >= DEAF;
+        self.links().values().filter(|link| link.unreceived.is_some_and(is_deaf)).count()
+    }
+
     fn links(&self) -> MutexGuard<'_, BTreeMap<Index, OnLink>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,9 +71,19 @@ impl Heard {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn a_link_counts_as_deaf_once_several_queries_must_be_lost() {
+        let (heard, start) = (Heard::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        heard.retain(&[2, 3].into());
+        heard.sent(2, start);
+        heard.sent(3, after(5));
+        assert_eq!([9, 10, 15].map(|seconds| heard.deaf(after(seconds))), [0, 1, 2]);
+        heard.came_back(2);
+        assert_eq!(heard.deaf(after(15)), 1);
+    }
 
     #[test]
     fn a_link_is_deaf_from_its_first_lost_query_until_one_comes_back() {

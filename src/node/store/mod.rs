@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -90,6 +91,10 @@ pub enum Event {
     Stored {
         /// The last ticket that is durable.
         through: Ticket,
+        /// How long the commit took.
+        took: Duration,
+        /// The size of the file and its log.
+        bytes: u64,
     },
     /// The disk failed. See [`Input::StoreFailed`](crate::proto::event::Input::StoreFailed).
     Failed {
@@ -298,7 +303,7 @@ impl Store {
         let mut failed = None;
         for event in reports {
             match event {
-                Event::Stored { through } if through == last => return Ok(()),
+                Event::Stored { through, .. } if through == last => return Ok(()),
                 Event::Failed { error, .. } => failed = Some(error),
                 _ => {}
             }

@@ -159,8 +159,9 @@ impl<C: FnMut() -> Moment, E: Fn(Event) + Clone + Send + 'static> Writer<C, E> {
     fn commit(&mut self, ending: bool) {
         let alone = self.outage.is_none() && self.backlog.ops().is_empty();
         let durable = !alone || ending || self.progress.must_sync((self.clock)());
+        let began = (self.clock)();
         match self.write(durable) {
-            Ok(()) => self.succeed(durable),
+            Ok(()) => self.succeed(durable, began),
             Err(error) => self.fail(&error),
         }
     }
@@ -181,12 +182,13 @@ impl<C: FnMut() -> Moment, E: Fn(Event) + Clone + Send + 'static> Writer<C, E> {
         if durable { Ok(()) } else { schema::set_durable(&db.conn, true) }
     }
 
-    fn succeed(&mut self, durable: bool) {
+    fn succeed(&mut self, durable: bool, began: Moment) {
         self.progress.saved(durable);
         let had_tickets = self.outage.take().is_some() || !self.backlog.ops().is_empty();
         self.backlog.clear();
         if had_tickets && self.backlog.through() > Ticket::default() {
-            (self.events)(Event::Stored { through: self.backlog.through() });
+            let took = (self.clock)().since(began);
+            (self.events)(Event::Stored { through: self.backlog.through(), took, bytes: self.file.size() });
         }
     }
 

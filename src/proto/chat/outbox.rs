@@ -21,6 +21,7 @@ use crate::proto::limits::{
     MAX_EPOCHS_PER_ENVELOPE, MAX_UNOPENED, MAX_WAITING, MAX_WAITING_BYTES, RESEND_FIRST, RESUMED_GRACE, SEEK_LONGEST,
     SETTLED_AFTER, WINDOW,
 };
+use crate::proto::notice::counts::Amount;
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::Ranges;
 use crate::time::Moment;
@@ -91,6 +92,8 @@ pub struct Outbox {
 pub struct Receipted {
     /// Chat messages that are newly delivered to the session.
     pub delivered: Vec<MessageId>,
+    /// Since when those of them waited that no other session has.
+    pub waited_since: Vec<Moment>,
     /// All numbers of the stream that the session has; `None` if none is new.
     pub ranges: Option<Ranges>,
     /// Messages that are settled now.
@@ -127,6 +130,11 @@ impl Outbox {
             outbox.queues.entry(stream.to).or_default().carried.insert((stream, by), ranges);
         }
         outbox
+    }
+
+    /// The messages that wait, and the bytes of their bodies.
+    pub fn amount(&self) -> Amount {
+        Amount { items: self.count, bytes: self.bytes }
     }
 
     /// Whether one more message with a body of this many bytes fits.
@@ -333,8 +341,14 @@ impl Outbox {
             known.insert(*n);
         }
         result.ranges = Some(known.clone());
-        let is_text = |n: &u64| queue.items.get(&(ordinal, *n)).is_some_and(|item| item.row.kind == kind::TEXT);
-        result.delivered = waiting.iter().copied().filter(is_text).map(|n| MessageId { stream, n }).collect();
+        for n in &waiting {
+            let text = queue.items.get(&(ordinal, *n)).filter(|item| item.row.kind == kind::TEXT);
+            let Some(item) = text else { continue };
+            result.delivered.push(item.row.id);
+            if holders(&queue.delivered, &item.row.id).count() == 1 {
+                result.waited_since.push(item.row.since);
+            }
+        }
         for n in waiting {
             if queue.items.get(&(ordinal, n)).is_some_and(|item| is_settled(&queue.delivered, item, audience, now)) {
                 if let Some(item) = queue.items.remove(&(ordinal, n)) {
@@ -426,6 +440,15 @@ impl Outbox {
     }
 }
 
+/// The sessions that have a message.
+fn holders<'a>(
+    delivered: &'a BTreeMap<(StreamId, SessionId), Ranges>,
+    id: &'a MessageId,
+) -> impl Iterator<Item = SessionId> + 'a {
+    let of_stream = (id.stream, SessionId([0; 32]))..=(id.stream, SessionId([255; 32]));
+    delivered.range(of_stream).filter(|(_, ranges)| ranges.contains(id.n)).map(|((_, session), _)| *session)
+}
+
 /// Whether a message is settled: every session of the audience has it, or one has it and [`SETTLED_AFTER`] has passed. A
 /// session that never returns must not keep every message for ever.
 fn is_settled(
@@ -454,3 +477,6 @@ fn content(row: &MessageRow) -> Content {
         body: Bytes(row.body.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,6 +180,7 @@ impl Core {
         if !result.settled.is_empty() {
             self.cx.out.store(Op::Settled { stream, ranges: result.settled });
         }
+        result.waited_since.iter().for_each(|since| self.cx.delivery.observe(now.since(*since)));
         for message in result.delivered {
             self.show_delivered(&recipient, message, session);
         }

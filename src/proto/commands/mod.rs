@@ -2,8 +2,9 @@
 //!
 //! `on_request` carries out each command, `on_session` those about the local user's sessions, `on_history` those about what was
 //! said, `on_examine` `\doctor`. [`lookup`] holds `\chat` and `\add` while their name is searched for. `snapshot` and `examined`
-//! copy state for display.
+//! copy state for display, `counts` counts it for monitoring.
 
+mod counts;
 mod examined;
 pub mod lookup;
 mod on_examine;

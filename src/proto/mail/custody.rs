@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::{Address, EnvelopeId, SessionId, UserId};
 use crate::identity::seal::fits;
 use crate::proto::limits::{CUSTODY_BYTES, CUSTODY_ITEMS, MAX_HOLDERS, MAX_TOMBSTONES, STRANGER_BYTES, STRANGER_ITEMS};
+use crate::proto::notice::counts::Amount;
 use crate::proto::persist::{CustodyRow, Mine, TombstoneRow};
 use crate::time::Moment;
 
@@ -363,6 +364,11 @@ impl Custody {
     /// Own envelopes to an address, with their holders.
     pub fn own_to(&self, address: &Address) -> impl Iterator<Item = &Held> + '_ {
         self.to(address).filter_map(|id| self.held.get(&id)).filter(|held| held.row.mine.is_some())
+    }
+
+    /// The envelopes of others.
+    pub fn of_others(&self) -> Amount {
+        Amount { items: self.members.items + self.strangers.items, bytes: self.members.bytes + self.strangers.bytes }
     }
 
     /// The bytes of all own envelopes.

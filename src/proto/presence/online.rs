@@ -224,6 +224,11 @@ impl Online {
         self.online.iter().filter(|(_, online)| online.user == *user).map(|(session, _)| *session).collect()
     }
 
+    /// The users of the sessions that are shown as online.
+    pub fn users(&self) -> BTreeSet<UserId> {
+        self.online.values().map(|online| online.user).collect()
+    }
+
     /// Settles the sessions whose grace period is over: lost, reached otherwise, or back.
     pub fn overdue(&mut self, now: Moment) -> Vec<(SessionId, UserId, Change)> {
         let over: Vec<SessionId> = self.missing.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::handle::counts;
 use crate::handle::notices::{self, NoticeSender};
 use crate::id::{Address, MessageId, SessionId, StreamId};
 use crate::proto::notice::{ErrorCode, MessageView, WarningCode};
@@ -52,7 +53,9 @@ fn fixture(headless: bool, broken: bool) -> Fixture {
     let (printed_to, printed) = mpsc::unbounded_channel();
     let (stop, output) = (Arc::new(Notify::new()), Output(Arc::default(), broken));
     let screen = Lines::new(output.clone(), Render::Json, printed_to);
-    let session = Session::new(Handle { to_node, from_node }, screen, lines, printed, stop.clone()).headless(headless);
+    let session =
+        Session::new(Handle { to_node, from_node, counts: counts::channel().0 }, screen, lines, printed, stop.clone())
+            .headless(headless);
     Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) }
 }
 
@@ -336,7 +339,8 @@ async fn a_paused_screen_is_given_no_notices_but_a_typed_line_gets_its_answer() 
     let (_printed_to, printed) = mpsc::unbounded_channel();
     let (stop, shown) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
     let screen = Paused(shown.clone());
-    let session = Session::new(Handle { to_node, from_node }, screen, lines, printed, stop.clone());
+    let session =
+        Session::new(Handle { to_node, from_node, counts: counts::channel().0 }, screen, lines, printed, stop.clone());
     let output = Output::default();
     let mut fixture = Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) };
     (0..100).for_each(|_| fixture.tell(None, Notice::Done { what: "something".into() }));
@@ -387,7 +391,8 @@ async fn ctrl_c_stops_a_search_and_pressed_twice_while_the_store_hangs_it_ends_t
     let (keys, (shown, mut seen)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
     let screen = Keyed(keys.clone(), shown);
     let stop = Arc::new(Notify::new());
-    let session = Session::new(Handle { to_node, from_node }, screen, lines, printed, stop.clone());
+    let session =
+        Session::new(Handle { to_node, from_node, counts: counts::channel().0 }, screen, lines, printed, stop.clone());
     let output = Output::default();
     let mut fixture = Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) };
 
