@@ -216,6 +216,27 @@ fn a_line_that_a_restored_backup_lacks_comes_back_from_the_other_session_and_rea
 }
 
 #[test]
+fn a_line_in_mail_that_a_session_sent_before_it_was_restored_comes_back_to_it() {
+    let mut scene = Scene::new(11);
+    let relay = scene.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
+    // Once, so that the sessions have each other's keys.
+    scene.start(&[1, 2, relay]);
+    scene.stop(scene.pi);
+    let backup = scene.sim.nodes[scene.laptop].disk.backup();
+    scene.say(scene.laptop, scene.bob, "after the backup");
+    scene.sim.run(SOON);
+    scene.stop(scene.laptop);
+    scene.stop(relay);
+    scene.sim.nodes[scene.laptop].disk = backup;
+    // They compare while neither has the line.
+    scene.start(&[1, 2]);
+    assert!(scene.history(scene.pi).is_empty());
+    scene.start(&[relay]);
+    scene.wait("the pi has it from the relay", |scene| scene.history(scene.pi) == ["after the backup"]);
+    scene.wait("the laptop has it again", |scene| scene.history(scene.laptop) == ["after the backup"]);
+}
+
+#[test]
 fn the_other_session_of_the_author_is_told_that_a_line_is_delivered() {
     let mut scene = Scene::new(10);
     scene.start(&[0, 1, 2]);

@@ -17,7 +17,7 @@ use crate::wire::chat::Release;
 /// What concerns sisters and happened elsewhere.
 #[derive(Debug)]
 pub enum Note {
-    /// This session holds these numbers from now on. A sister may have brought them.
+    /// This session holds these numbers from now on. `by` is the sister who brought them, if she certainly holds them, too.
     Held { stream: StreamId, numbers: Ranges, by: Option<SessionId> },
     /// An envelope to this session was opened, and its author was verified.
     Mirror { conn: ConnId, opened: Box<Opened> },
@@ -176,7 +176,7 @@ impl Ledger {
         self.delivered.get(&(*stream, *session)).cloned().unwrap_or_default()
     }
 
-    /// Notes numbers that this session holds from now on. `by` is the sister who brought them.
+    /// Notes numbers that this session holds from now on. `by` is the sister who brought them, if she certainly holds them, too.
     pub fn note_held(&mut self, stream: StreamId, numbers: Ranges, by: Option<SessionId>) {
         self.notes.push_back(Note::Held { stream, numbers, by });
     }

@@ -19,13 +19,23 @@ use crate::wire::content::{
 use crate::wire::decode;
 use crate::wire::record::Roster;
 
+/// The sister who wrote a mirror.
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    session: SessionId,
+    /// Whether she holds its lines now. Mail may be older than a backup from which her store was restored. What it contains is
+    /// believed of her until she is connected and says herself what she holds.
+    holds: bool,
+}
+
 impl Core {
     /// Handles an envelope to this session. Only its sisters send any. It is released when its contents are stored.
     pub(in crate::proto::sisters) fn on_envelope(&mut self, conn: ConnId, opened: &Opened) {
         let is_sisters = opened.user == self.cx.config.user && opened.session != self.cx.me;
         for content in &opened.contents {
             if is_sisters && content.kind == kind::MIRROR && content.n == 0 {
-                self.on_mirror(opened, content);
+                let by = self.sender_of(conn, opened.session);
+                self.on_mirror(by, content);
             } else {
                 self.cx.dropped(DropReason::MirrorOfStranger);
             }
@@ -33,15 +43,21 @@ impl Core {
         self.release(conn, opened);
     }
 
-    fn on_mirror(&mut self, opened: &Opened, content: &Content) {
+    fn sender_of(&self, conn: ConnId, session: SessionId) -> Sender {
+        let is_direct = self.peers.connections.get(&conn).is_some_and(|peer| peer.session == session);
+        let is_away = self.sisters.ledger.get(&session).is_none_or(|sister| sister.phase == Phase::Away);
+        Sender { session, holds: is_direct || is_away }
+    }
+
+    fn on_mirror(&mut self, by: Sender, content: &Content) {
         let Ok(body) = decode::<MirrorBody>(&content.body) else {
             return self.cx.dropped(DropReason::MalformedMirror);
         };
-        body.people.0.into_iter().for_each(|person| self.take_person(opened.session, person));
-        body.streams.0.into_iter().for_each(|stream| self.take_mirrored(opened.session, stream));
-        body.delivered.0.into_iter().for_each(|receipt| self.take_delivered(opened.session, &receipt));
-        self.take_reads(opened.session, body.read.0);
-        self.report_history(&opened.session);
+        body.people.0.into_iter().for_each(|person| self.take_person(by.session, person));
+        body.streams.0.into_iter().for_each(|stream| self.take_mirrored(by, stream));
+        body.delivered.0.into_iter().for_each(|receipt| self.take_delivered(by.session, &receipt));
+        self.take_reads(by.session, body.read.0);
+        self.report_history(&by.session);
     }
 
     /// Takes in what was read on another session.
@@ -65,7 +81,7 @@ impl Core {
     }
 
     /// Takes in the lines of one stream that this session lacks.
-    fn take_mirrored(&mut self, by: SessionId, mirrored: MirroredStream) {
+    fn take_mirrored(&mut self, by: Sender, mirrored: MirroredStream) {
         let stream = StreamId { author: mirrored.author, epoch: mirrored.epoch, to: mirrored.address };
         let void: Ranges = mirrored.void.iter().map(|range| (range.0, range.1)).collect();
         let held = self.held_of(&stream);
@@ -78,13 +94,13 @@ impl Core {
         if all.pieces() > MAX_GAPS.max(held.pieces()) {
             return self.cx.dropped(DropReason::ContentBeyondBounds);
         }
-        if by == stream.author {
+        if by.session == stream.author {
             self.withdraw_lines(stream, &void, &held);
         }
         let new = all.without(&held);
         // The lines are stored first: a number that is held without its line never comes again.
         let owed = self.take_lines(stream, mirrored, new.without(&void));
-        self.hold_mirrored(by, stream, &new, &void);
+        self.hold_mirrored(by.holds.then_some(by.session), stream, &new, &void);
         // The author is to know that this session has the lines, too.
         if let Some(author) = owed.filter(|_| !self.sisters.ledger.is_new) {
             self.owe_by_mail(author, stream.author);
@@ -122,10 +138,12 @@ impl Core {
         (mirrored.lines.is_empty() || fits) && !(is_mine && self.chat.outbox.is_current(stream.epoch))
     }
 
-    /// Records that numbers of a stream are held from now on, in memory and in the store. `by` is the sister who brought them.
-    fn hold_mirrored(&mut self, by: SessionId, stream: StreamId, new: &Ranges, void: &Ranges) {
+    /// Records that numbers of a stream are held from now on, in memory and in the store. `by` is a sister who holds them, too.
+    fn hold_mirrored(&mut self, by: Option<SessionId>, stream: StreamId, new: &Ranges, void: &Ranges) {
         let ledger = &mut self.sisters.ledger;
-        ledger.record_mirrored(&mut self.cx, &by, vec![(stream, new.clone())]);
+        if let Some(by) = by {
+            ledger.record_mirrored(&mut self.cx, &by, vec![(stream, new.clone())]);
+        }
         if new.is_empty() {
             return;
         }
@@ -139,7 +157,7 @@ impl Core {
             self.chat.inbox.seen(&stream)
         };
         self.cx.out.store(Op::Seen { stream, ranges });
-        self.sisters.ledger.note_held(stream, new.clone(), Some(by));
+        self.sisters.ledger.note_held(stream, new.clone(), by);
     }
 
     /// Removes lines that their author has withdrawn.
