@@ -13,6 +13,8 @@
 //! Stopping takes at most [`STOPS_WITHIN`]: connections flush their queues, the store commits, and mDNS sends its
 //! goodbye, all concurrently.
 
+mod counts;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use std::time::Duration;
 use quinn::Endpoint;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::clock::SuspendWatch;
 use super::connection::{self, Event, Shared, code};
@@ -30,7 +32,7 @@ use super::interfaces;
 use super::places::{self, Unresolved};
 use super::store::{self, ConversationRow, Job};
 use super::tally::Tally;
-use crate::handle::counts::{Counts, CountsRequests, StoreCounts};
+use crate::handle::counts::CountsRequests;
 use crate::handle::notices::NoticeSender;
 use crate::handle::{NodeMessage, Row, STOPS_WITHIN, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
@@ -295,28 +297,6 @@ impl Node {
         let mut counts = self.core.drops();
         counts.extend(self.shared.counters.seen());
         counts
-    }
-
-    /// What is held and was done, for monitoring.
-    fn count(&self) -> Counts {
-        let tally = &self.tally;
-        Counts {
-            began: tally.began,
-            core: self.core.counts(),
-            drops: self.drops(),
-            sent: tally.sent,
-            received: tally.received,
-            receipts: tally.receipts,
-            dials: tally.dials.clone(),
-            dials_open: MAX_DIALS - self.dials.available_permits(),
-            store: StoreCounts {
-                commits: tally.commits.clone(),
-                backlog: self.issued.0.saturating_sub(self.stored.0),
-                bytes: tally.store_bytes,
-                refuses: self.examiner.refuses.is_some(),
-            },
-            deaf_links: self.examiner.heard.as_ref().map_or(0, |heard| heard.deaf(Instant::now())),
-        }
     }
 
     /// Carries out all outputs of the core.
