@@ -170,7 +170,7 @@ impl Life {
         let found = Store::open(&self.dir, me()).expect("it opens");
         assert_eq!(found.set_aside, None, "synced data was not damaged");
         let memory = sorted(found.memory);
-        let mut disk = Disk::default();
+        let mut disk = Disk::of(MINE);
         let put = |disk: &mut Disk, op: &Op| {
             disk.write(Ticket(1), op.clone());
             disk.commit(Ticket(1));
