@@ -67,6 +67,8 @@ pub struct Feed {
     from_store: u64,
     /// The event at which the client becomes live, if it was not told yet.
     live_at: Option<u64>,
+    /// Pages that were requested for an earlier subscription and are still to come.
+    outdated: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,22 +93,25 @@ enum State {
 impl Feed {
     /// The feed of a client that has not subscribed, in this run of the node.
     pub fn new(boot: BootId) -> Feed {
-        Feed { boot, state: State::Off, event: 0, arrival: 0, from_store: 0, live_at: None }
+        Feed { boot, state: State::Off, event: 0, arrival: 0, from_store: 0, live_at: None, outdated: 0 }
     }
 
     /// Begins, or begins anew. Returns whether everything after `since` will be given, and not only the messages.
     pub fn subscribe(&mut self, log: &Log, since: Since) -> bool {
         let next = log.next();
+        self.outdated += u32::from(matches!(self.state, State::Fetching { .. }));
         (self.from_store, self.live_at) = (0, Some(next));
         match since {
             Since::Now => (self.event, self.arrival, self.state) = (next - 1, log.arrival(), State::Live { next }),
             Since::Start => self.begin_in_store(0),
             // The store has lost what this client was given: it was set aside, or an older one was restored.
-            Since::Cursor(cursor) if cursor.arrival > log.arrival() => self.begin_in_store(0),
+            Since::Cursor(cursor) if cursor.arrival > log.stored() => self.begin_in_store(0),
             Since::Cursor(cursor) => {
                 let from = cursor.event.saturating_add(1);
-                let is_there =
-                    cursor.boot == self.boot && from <= next && matches!(log.read(from, 1), Found::Events(..));
+                // The log has no messages from before this run.
+                let has_old = cursor.event > 0 || cursor.arrival >= log.before();
+                let is_of_run = cursor.boot == self.boot && has_old && from <= next;
+                let is_there = is_of_run && matches!(log.read(from, 1), Found::Events(..));
                 if !is_there {
                     self.begin_in_store(cursor.arrival);
                 } else {
@@ -176,7 +181,10 @@ impl Feed {
 
     /// Takes a page that was fetched.
     pub fn on_rows(&mut self, rows: Vec<Row>) -> Vec<(Item, Cursor)> {
-        // A subscription may have begun anew since.
+        if self.outdated > 0 {
+            self.outdated -= 1;
+            return Vec::new();
+        }
         let State::Fetching { head } = self.state else { return Vec::new() };
         let is_last = rows.len() < PAGE as usize;
         let mut items = Vec::with_capacity(rows.len() + 1);
@@ -201,3 +209,6 @@ impl Feed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,8 @@ pub struct Log {
     newest: u64,
     /// The newest arrival that is in the log or was in the store at the start.
     arrival: u64,
+    /// The newest arrival that a page from the store had. Lines typed here have one too, and are no messages in the log.
+    paged: u64,
     /// Who has written last.
     wrote_last: Option<UserId>,
     started: Option<(Arc<Ready>, Start)>,
@@ -133,9 +135,24 @@ impl Log {
         self.ended
     }
 
-    /// The newest arrival that is known.
+    /// The newest arrival among the messages that were events, or are from before the start.
     pub fn arrival(&self) -> u64 {
         self.arrival
+    }
+
+    /// The newest arrival from before the start.
+    pub fn before(&self) -> u64 {
+        self.started.as_ref().map_or(0, |(_, start)| start.arrival)
+    }
+
+    /// The newest arrival that is known to be in the store. Its message may become an event yet.
+    pub fn stored(&self) -> u64 {
+        self.arrival.max(self.paged)
+    }
+
+    /// Takes note of an arrival that the store has.
+    pub(super) fn on_page(&mut self, newest: u64) {
+        self.paged = self.paged.max(newest);
     }
 }
 

@@ -160,6 +160,9 @@ impl Switch {
     }
 
     fn on_rows(&mut self, reader: u64, rows: Vec<Row>) {
+        if let Some(last) = rows.last() {
+            self.shared.log().on_page(last.message.arrival);
+        }
         if reader != u64::from(PRIMARY) {
             return self.shared.seats().answer(reader as u32, Answer::Rows(rows));
         }
