@@ -371,6 +371,8 @@ impl Node {
     }
 
     fn view(&self, row: MessageRow) -> MessageView {
+        let author = row.id.stream.author;
+        let is_of_sister = row.from == self.me && author != self.core.session();
         MessageView {
             arrival: row.arrival,
             message: row.id,
@@ -383,7 +385,7 @@ impl Node {
             own: row.from == self.me,
             again: false,
             past: self.core.is_past(row.arrival),
-            by: (row.from == self.me).then(|| self.core.label_of(&row.from, &row.id.stream.author)),
+            by: is_of_sister.then(|| self.core.label_of(&row.from, &author)),
         }
     }
 

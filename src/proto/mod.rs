@@ -207,6 +207,11 @@ impl Core {
         self.cx.config.user
     }
 
+    /// The local session.
+    pub fn session(&self) -> SessionId {
+        self.cx.me
+    }
+
     /// The name to show for a user: their name, or `name#abc123` if several users share it.
     pub fn handle_of(&self, user: &UserId) -> String {
         self.people.users.handle(user)
