@@ -47,8 +47,10 @@ enum Kind {
     Say { text: String },
     /// The user of the conversation, to whom typed lines go.
     Chat,
-    /// The state of everybody, for a subscription.
-    Overview,
+    /// The conversations, for a subscription. The users come next.
+    Conversations,
+    /// The users, which end the state of everybody.
+    Users,
 }
 
 /// Serves a client until it or the node ends.
@@ -153,12 +155,10 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         }
     }
 
-    /// Requests the state of everybody.
-    async fn overview(&mut self) -> Written {
+    /// Requests a part of the state of everybody.
+    async fn overview(&mut self, kind: Kind, command: Command) -> Written {
         let asked = Asked { line: None, shown: self.out.shown };
-        self.request(asked, Kind::Plain, Command::Conversations, None).await?;
-        let users = Command::Users { filter: notice::Filter::All };
-        self.request(asked, Kind::Overview, users, None).await
+        self.request(asked, kind, command, None).await
     }
 
     async fn write_items(&mut self, items: Vec<(Item, Cursor)>) -> Written {
@@ -177,9 +177,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
                     self.out.mark("gap", at).await?;
                 }
                 Item::Live => self.out.mark("live", at).await?,
-                Item::Overview => {
-                    self.overview().await?;
-                }
+                Item::Overview => self.overview(Kind::Conversations, Command::Conversations).await?,
             }
         }
         Ok(())
@@ -278,7 +276,9 @@ impl<W: AsyncWrite + Unpin> Service<W> {
     }
 
     async fn pass(&self, message: UiMessage) -> Written {
-        if self.hub.send(message).await { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
+        // If the node has stopped, the client is told so next.
+        let has_ended = !self.hub.send(message).await;
+        if has_ended && !self.hub.with_log(Log::has_ended) { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
     async fn on_answer(&mut self, answer: Answer) -> Written {
@@ -292,6 +292,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         let Some(Pending { asked, kind, place }) = self.pending.remove(&number) else {
             return self.out.answer(Asked::default(), Event::Notice(&notice)).await;
         };
+        let is_review = |kind: &Kind| matches!(kind, Kind::Conversations | Kind::Users);
         match (kind, &*notice) {
             (Kind::Say { text }, Notice::Chat { id, .. }) => {
                 return self.request(asked, Kind::Plain, Command::Say { to: *id, text }, place).await;
@@ -303,7 +304,13 @@ impl<W: AsyncWrite + Unpin> Service<W> {
                     _ => None,
                 };
             }
-            (Kind::Overview, _) => self.feed.on_overview(),
+            (Kind::Conversations, _) => {
+                let users = Command::Users { filter: notice::Filter::All };
+                self.overview(Kind::Users, users).await?;
+            }
+            // A subscription that began anew meanwhile waits for its own.
+            (Kind::Users, _) if !self.pending.values().any(|other| is_review(&other.kind)) => self.feed.on_overview(),
+            (Kind::Users, _) => {}
             (Kind::Say { .. } | Kind::Plain, _) => {}
         }
         self.out.answer(asked, Event::Notice(&notice)).await

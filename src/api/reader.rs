@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::request::{self, BadRequest, MAX_REQUEST, Request};
 
 /// Requests of one client that may be unanswered.
-const UNDER_WAY: usize = 64;
+pub const UNDER_WAY: usize = 64;
 
 /// A request, and a place among those under way until it is answered.
 pub type Taken = (Result<Request, BadRequest>, OwnedSemaphorePermit);

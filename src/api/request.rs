@@ -90,17 +90,31 @@ pub fn parse(line: &[u8]) -> Result<Request, BadRequest> {
     Ok(Request { line: number, shown: raw.shown, what })
 }
 
+/// Makes a request of its keys, or says what is wrong with them.
+type Parse = fn(&Keys) -> Result<Do, String>;
+
+/// The requests that are no macros, or have more keys than those have arguments.
+const REQUESTS: &[(&str, Parse)] = &[
+    ("say", |keys| Ok(Do::Say { to: keys.text("to")?, text: keys.text("text")? })),
+    ("typed", |keys| Ok(Do::Typed(macros::parse(&keys.text("text")?)))),
+    ("subscribe", |keys| Ok(Do::Subscribe(since(keys)?, filter(keys)?))),
+    ("conversations", |_| Ok(Do::Command(Command::Conversations))),
+    ("history", history),
+    ("search", search),
+    ("export", |keys| {
+        Ok(Do::Command(Command::Export { user: keys.optional("with")?, after: keys.optional("after")? }))
+    }),
+    ("read", |keys| Ok(Do::Command(Command::Read { user: keys.text("with")?, through: keys.text("through")? }))),
+    ("doctor", doctor),
+    ("stop", |_| Ok(Do::Stop)),
+    ("quit", |_| Ok(Do::Stop)),
+    ("exit", |_| Ok(Do::Stop)),
+];
+
 fn understand(what: &str, keys: &Keys) -> Result<Do, String> {
-    match what {
-        "say" => Ok(Do::Say { to: keys.text("to")?, text: keys.text("text")? }),
-        "typed" => Ok(Do::Typed(macros::parse(&keys.text("text")?))),
-        "subscribe" => Ok(Do::Subscribe(since(keys)?, filter(keys)?)),
-        "doctor" => doctor(keys),
-        "conversations" => Ok(Do::Command(Command::Conversations)),
-        "read" => Ok(Do::Command(Command::Read { user: keys.text("with")?, through: keys.text("through")? })),
-        "history" | "search" | "export" => past(what, keys).map(Do::Command),
-        "stop" | "quit" | "exit" => Ok(Do::Stop),
-        name => of_macro(name, keys),
+    match REQUESTS.iter().find(|(name, _)| *name == what) {
+        Some((_, parse)) => parse(keys),
+        None => of_macro(what, keys),
     }
 }
 
@@ -132,16 +146,15 @@ fn of_macro(name: &str, keys: &Keys) -> Result<Do, String> {
     }
 }
 
-/// What asks for past messages.
-fn past(name: &str, keys: &Keys) -> Result<Command, String> {
+fn history(keys: &Keys) -> Result<Do, String> {
+    let (user, n) = (keys.text("user")?, keys.count("n")?);
     let (before, after) = (keys.optional("before")?, keys.optional("after")?);
-    Ok(match name {
-        "history" => Command::History { user: keys.text("user")?, n: keys.count("n")?, numbered: None, before, after },
-        "search" => {
-            Command::Search { text: keys.text("text")?, with: keys.optional("with")?, n: keys.count("n")?, before }
-        }
-        _ => Command::Export { user: keys.optional("with")?, after },
-    })
+    Ok(Do::Command(Command::History { user, n, numbered: None, before, after }))
+}
+
+fn search(keys: &Keys) -> Result<Do, String> {
+    let (text, with) = (keys.text("text")?, keys.optional("with")?);
+    Ok(Do::Command(Command::Search { text, with, n: keys.count("n")?, before: keys.optional("before")? }))
 }
 
 /// `{"accept":USER}`, `{"dismiss":USER}` or nothing.
@@ -222,3 +235,6 @@ impl Keys {
         names.iter().map(|name| name.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! The local API of a real node, over its socket: what `docs/api.md` promises, and the treatment of bad input.
+#![cfg(all(feature = "node", unix))]
+
+mod bad_input;
+mod client;
+#[path = "../program/mod.rs"]
+mod program;
+mod requests;
+mod since;
+mod slow;

@@ -1,0 +1,88 @@
+//! Cursors: nothing is missed when either side is killed.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::client::{Client, each};
+use crate::program::Stage;
+
+/// Lines in a round, after which the node is killed.
+const LINES: usize = 60;
+
+/// Reads up to the given number of messages, and returns their texts and the last cursor.
+fn some_messages(client: &mut Client, cursor: &str, count: usize) -> (Vec<String>, String) {
+    let (mut texts, mut at) = (Vec::new(), cursor.to_owned());
+    while texts.len() < count {
+        let event = client.wait(|event| event.get("at").is_some());
+        at = event["at"].as_str().expect("a cursor is a text").to_owned();
+        if event["event"] == "message" {
+            texts.push(event["text"].as_str().expect("it is a text").to_owned());
+        }
+    }
+    (texts, at)
+}
+
+#[test]
+fn no_message_is_missed_when_the_node_and_the_client_are_killed() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    bob.asks(r"\chat alice");
+    let mut client = Client::connect(&stage, "alice");
+    client.subscribes("now");
+    let mut cursor = client.ready["at"].as_str().expect("it is a text").to_owned();
+    let (mut said, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    for round in 0..3 {
+        let mut last = String::new();
+        for n in 0..LINES {
+            last = bob.says(&format!("{round} {n}"));
+            said.insert(format!("{round} {n}"));
+        }
+        // The client ends in the middle of what it is given, and soon after it the node.
+        let (texts, at) = some_messages(&mut client, &cursor, LINES / 3);
+        (cursor, _) = (at, seen.extend(texts));
+        drop(client);
+        client = Client::connect(&stage, "alice");
+        client.subscribes(&cursor);
+        let (texts, at) = some_messages(&mut client, &cursor, LINES / 3);
+        (cursor, _) = (at, seen.extend(texts));
+        bob.knows_delivered(&last);
+        alice.killed();
+        alice = stage.start("alice");
+        alice.asks(&format!(r"\ping 127.0.0.1 {}", bob.port()));
+        client = Client::connect(&stage, "alice");
+        let answer = client.subscribes(&cursor);
+        assert_eq!(answer["complete"], false, "the events of a run end with it");
+    }
+    let rest = client.all_until(|event| event["event"] == "live");
+    seen.extend(each(&rest, "message", "text").into_iter().map(str::to_owned));
+    assert_eq!(seen, said);
+    bob.quits();
+    alice.quits();
+}
+
+#[test]
+fn a_cursor_of_another_node_or_ahead_of_the_store_misses_nothing() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    bob.asks(r"\chat alice");
+    for n in 0..3 {
+        let said = bob.says(&format!("line {n}"));
+        alice.event_with("message", "message", &said);
+    }
+    let mine = alice.says("mine");
+    alice.knows_delivered(&mine);
+    for cursor in ["start", "0000000000000001.5.0", "0000000000000001.5.999999"] {
+        let mut client = Client::connect(&stage, "alice");
+        assert_eq!(client.subscribes(cursor)["complete"], false);
+        let all = client.all_until(|event| event["event"] == "live");
+        assert_eq!(each(&all, "message", "text"), ["line 0", "line 1", "line 2"], "{cursor}");
+        assert_eq!(each(&all, "queued", "state"), ["delivered"], "{cursor}");
+        let states: Vec<&Value> = all[all.len() - 3..].iter().map(|event| &event["event"]).collect();
+        assert_eq!(states, ["conversations", "users", "live"], "{cursor}");
+    }
+    bob.quits();
+    alice.quits();
+}
