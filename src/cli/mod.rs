@@ -4,7 +4,9 @@
 //! `--plain` interface shows of the same event.
 
 mod doctor;
+mod export;
 mod node;
+mod search;
 mod send;
 mod show;
 mod watch;
@@ -72,9 +74,14 @@ fn carry_out(Remote { node, order }: &Remote, machine: Machine) -> Result<(), Fa
         RemoteSub::Watch(args) => watch::watch(node, args),
         RemoteSub::Send(args) => send::send(&mut Node::connect(node)?, args, Instant::now()),
         RemoteSub::History(args) => {
-            let request = json!({ "do": "history", "user": args.user, "n": args.n });
+            let mut request = json!({ "do": "history", "user": args.user, "n": args.n });
+            if let Some(before) = &args.before {
+                request["before"] = json!(before);
+            }
             show::show(&mut Node::connect(node)?, request, args.form)
         }
+        RemoteSub::Search(args) => search::search(&mut Node::connect(node)?, args),
+        RemoteSub::Export(args) => export::export(node, args),
         RemoteSub::Users(args) => {
             let which = match (args.online, args.offline) {
                 (true, _) => "online",

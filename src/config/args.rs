@@ -12,6 +12,7 @@ use super::remote::RemoteSub;
 /// Options and commands.
 #[derive(Debug, Parser)]
 #[command(name = "darknode", version, about = "A chat node that needs no server", disable_help_subcommand = true)]
+#[command(max_term_width = 80)]
 pub struct Args {
     /// Your name: 1 to 32 characters; required unless --server
     #[arg(short = 'u', long, env = "DARKNODE_USERNAME", value_name = "NAME", global = true)]

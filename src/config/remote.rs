@@ -19,6 +19,16 @@ pub enum RemoteSub {
     Watch(WatchArgs),
     /// Print the last messages with USER
     History(HistoryArgs),
+    /// Print the messages that contain TEXT, newest first
+    #[command(
+        after_help = "Examples:\n  darknode search generator\n  darknode search 'six o\u{2019}clock' --with bob -n 5"
+    )]
+    Search(SearchArgs),
+    /// Print or save everything that was said, oldest first
+    #[command(
+        after_help = "Examples:\n  darknode export -o everything.jsonl\n  darknode export --with bob --format text"
+    )]
+    Export(ExportArgs),
     /// List the users that the node knows
     Users(UsersArgs),
     /// Show where my messages are
@@ -100,9 +110,51 @@ pub struct HistoryArgs {
     /// How many messages
     #[arg(short, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub n: u32,
+    /// Only those before this message
+    #[arg(long, value_name = "ID")]
+    pub before: Option<String>,
     /// The form of the output.
     #[command(flatten)]
     pub form: Form,
+}
+
+/// Options of `darknode search`.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// The text; capital and small letters are the same
+    pub text: String,
+    /// Only in the conversation with USER
+    #[arg(long, value_name = "USER")]
+    pub with: Option<String>,
+    /// How many messages
+    #[arg(short, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub n: u32,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// Options of `darknode export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Only the conversation with USER
+    #[arg(long, value_name = "USER")]
+    pub with: Option<String>,
+    /// One JSON object a message, or lines to be read
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "jsonl")]
+    pub format: Format,
+    /// Write to FILE, which only you can read and which must not exist
+    #[arg(short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The form of exported messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A message object of docs/json.md a line.
+    Jsonl,
+    /// Date, user and text.
+    Text,
 }
 
 /// Options of `darknode users`.

@@ -58,8 +58,9 @@ pub fn rfc3339(wall: Wall) -> String {
     humantime::format_rfc3339_millis(UNIX_EPOCH + since_1970).to_string()
 }
 
-/// Escapes characters that `escape` would change. They occur only inside strings.
-fn escaped(json: String) -> String {
+/// JSON without characters that could control a terminal or hide other text: they are written as `\u` escapes. They occur
+/// only inside strings.
+pub fn escaped(json: String) -> String {
     if matches!(escape(&json), Cow::Borrowed(_)) {
         return json;
     }

@@ -21,7 +21,9 @@ mod names;
 mod network;
 #[path = "../program/mod.rs"]
 mod program;
+mod remote;
 mod requests;
+mod scripts;
 mod server;
 mod sessions;
 mod sim;

@@ -122,7 +122,7 @@ fn a_sister_without_the_user_key_says_where_unlink_works() {
     let mut alice = Victim::without_user_key(phone.roster_of(5, &[Victim::new(Accept::Auto).session], &[]));
     unlink(&mut alice, "x");
     let (code, message) = error(&alice);
-    assert_eq!(code, ErrorCode::BadArgument);
+    assert_eq!(code, ErrorCode::NoUserKey);
     assert!(
         message.contains("does not hold your user key") && message.contains("darknode identity words"),
         "{message}"

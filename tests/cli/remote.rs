@@ -1,0 +1,202 @@
+//! Commands that speak to the running node: what they print, and their exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::program::Stage;
+
+/// The program with these arguments, for the node in the data directory of this name.
+fn command(stage: &Stage, dir: &str, args: &[&str]) -> Command {
+    let mut command = stage.bare();
+    command.args(["--data-dir", dir]).args(args).stdin(Stdio::null());
+    command
+}
+
+fn run(stage: &Stage, dir: &str, args: &[&str]) -> Output {
+    command(stage, dir, args).output().expect("the program starts")
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn out(output: &Output) -> Vec<String> {
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn events(output: &Output) -> Vec<Value> {
+    out(output).iter().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+}
+
+#[test]
+fn a_script_sends_a_line_and_knows_that_it_arrived() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    let sent = run(&stage, "alice", &["send", "bob", r"\quit is text", "--wait", "delivered"]);
+    assert_eq!((code(&sent), out(&sent)[1].as_str()), (Some(0), "delivered"), "{}", error(&sent));
+    let message = bob.event("message");
+    assert_eq!((&message["text"], &message["message"]), (&r"\quit is text".into(), &out(&sent)[0].as_str().into()));
+    let queued = alice.event("queued");
+    assert_eq!(
+        (&queued["text"], queued.get("line")),
+        (&r"\quit is text".into(), None),
+        "the node's own interface shows it"
+    );
+    let json = events(&run(&stage, "alice", &["send", "bob", "again", "--wait", "delivered", "--json"]));
+    assert_eq!(json.iter().map(|event| event["event"].as_str()).collect::<Vec<_>>(), [Some("queued"), Some("state")]);
+    alice.quits();
+    bob.quits();
+}
+
+#[test]
+fn alerts_at_the_same_moment_all_arrive() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    let texts = ["water", "fire", "smoke"];
+    let senders = texts.map(|text| {
+        let mut command = command(&stage, "alice", &["send", "bob", text, "--wait", "delivered"]);
+        command.stdout(Stdio::piped()).spawn().expect("the program starts")
+    });
+    for sender in senders {
+        assert_eq!(code(&sender.wait_with_output().expect("it ends")), Some(0));
+    }
+    let mut arrived: Vec<String> =
+        texts.map(|_| bob.event("message")["text"].as_str().expect("a text").to_owned()).into();
+    arrived.sort();
+    assert_eq!(arrived, ["fire", "smoke", "water"]);
+    alice.quits();
+    bob.quits();
+}
+
+#[test]
+fn a_line_that_does_not_arrive_in_time_can_be_withdrawn_with_what_is_printed() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    bob.quits();
+    alice.event("offline");
+    let sent = run(&stage, "alice", &["send", "bob", "for later", "--wait", "delivered", "--timeout", "1"]);
+    assert_eq!(code(&sent), Some(3));
+    let error = error(&sent);
+    let (_, cancel) = error.trim().split_once("darknode cancel ").expect("it says how to withdraw the line");
+    assert_eq!(cancel, out(&sent)[0]);
+    assert_eq!(code(&run(&stage, "alice", &["cancel", cancel])), Some(0));
+    assert_eq!(code(&run(&stage, "alice", &["cancel", cancel])), Some(1), "it is gone");
+    alice.quits();
+}
+
+#[test]
+fn without_a_node_and_for_unknown_users_the_exit_code_says_so() {
+    let stage = Stage::new();
+    assert_eq!(code(&run(&stage, "alice", &["users"])), Some(4));
+    let alice = stage.start("alice");
+    let sent = run(&stage, "alice", &["send", "nobody", "hello"]);
+    assert_eq!((code(&sent), out(&sent).len()), (Some(1), 0));
+    assert!(error(&sent).contains("nobody"), "{}", error(&sent));
+    for args in [&["send", "bob"][..], &["send", "bob", "x", "--wait", "read"], &["history", "bob", "-n", "0"]] {
+        assert_eq!(code(&run(&stage, "alice", args)), Some(2), "{args:?}");
+    }
+    alice.quits();
+    assert_eq!(code(&run(&stage, "alice", &["users"])), Some(4), "it has ended");
+}
+
+#[test]
+fn a_watcher_goes_on_where_it_ended_although_the_node_was_killed() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    let watch = ["watch", "--events", "message", "--count", "1", "--json", "--timeout", "20", "--cursor"];
+    let watch: Vec<&str> = watch.into_iter().chain(["seen"]).collect();
+    let begun = run(&stage, "bob", &["watch", "--since", "now", "--cursor", "seen", "--timeout", "1"]);
+    assert_eq!(code(&begun), Some(2), "--since and --cursor exclude each other");
+    let begun = run(&stage, "bob", &["watch", "--cursor", "seen", "--timeout", "1", "--json"]);
+    assert_eq!(code(&begun), Some(0), "{}", error(&begun));
+    alice.asks(r"\chat bob");
+    for text in ["one", "two"] {
+        let message = alice.says(text);
+        alice.knows_delivered(&message);
+    }
+    let texts = |output: &Output| -> Vec<String> {
+        let messages = events(output).into_iter().filter(|event| event["event"] == "message");
+        messages.map(|event| event["text"].as_str().expect("a text").to_owned()).collect()
+    };
+    assert_eq!(texts(&run(&stage, "bob", &watch)), ["one"]);
+    bob.killed();
+    let bob = stage.start("bob");
+    assert_eq!(texts(&run(&stage, "bob", &watch)), ["two"]);
+    alice.quits();
+    bob.quits();
+}
+
+#[test]
+fn what_was_said_is_found_and_exported_once() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    alice.asks(r"\chat bob");
+    for text in ["The GENERATOR is off", "who brings the cable?"] {
+        let message = alice.says(text);
+        alice.knows_delivered(&message);
+    }
+    let found = run(&stage, "bob", &["search", "generator"]);
+    assert!(out(&found).iter().any(|line| line.contains("The GENERATOR is off")), "{:?}", out(&found));
+    assert!(!out(&found).iter().any(|line| line.contains("cable")));
+    let history = run(&stage, "bob", &["history", "alice", "-n", "1"]);
+    assert!(out(&history).iter().any(|line| line.ends_with("who brings the cable?")), "{:?}", out(&history));
+    assert_eq!(code(&run(&stage, "bob", &["export", "-o", "all.jsonl"])), Some(0));
+    let exported = std::fs::read_to_string(stage.path("all.jsonl")).expect("it was written");
+    assert_eq!(exported.lines().count(), 2);
+    assert_eq!(mode(&stage.path("all.jsonl")), 0o600);
+    let again = run(&stage, "bob", &["export", "-o", "all.jsonl"]);
+    assert_eq!((code(&again), std::fs::read_to_string(stage.path("all.jsonl")).ok()), (Some(2), Some(exported)));
+    let text = out(&run(&stage, "bob", &["export", "--with", "alice", "--format", "text"]));
+    assert!(text[0].ends_with("  alice: The GENERATOR is off"), "{text:?}");
+    alice.quits();
+    bob.quits();
+}
+
+fn mode(file: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).expect("it exists").permissions().mode() & 0o777
+}
+
+#[test]
+fn a_node_is_stopped_in_good_order() {
+    let stage = Stage::new();
+    let alice = stage.start("alice");
+    assert_eq!(code(&run(&stage, "alice", &["stop"])), Some(0));
+    alice.ends_well();
+    assert!(!stage.path("alice").join("api.sock").exists());
+}
+
+#[test]
+fn the_help_of_every_command_fits_80_columns() {
+    let stage = Stage::new();
+    let commands =
+        ["", "send", "watch", "history", "search", "export", "users", "status", "doctor", "cancel", "stop", "link"];
+    for name in commands {
+        for flag in ["-h", "--help"] {
+            let output = stage.bare().args([name, flag].into_iter().filter(|arg| !arg.is_empty())).output();
+            for line in out(&output.expect("the program starts")) {
+                assert!(line.chars().count() <= 80, "{name} {flag}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn completions_and_the_manual_page_name_the_commands() {
+    let stage = Stage::new();
+    for args in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
+        let output = stage.bare().args(args).output().expect("the program starts");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("watch"), "{args:?}");
+    }
+}
