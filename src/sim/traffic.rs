@@ -10,6 +10,7 @@ const KINDS: usize = 24;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     control: [u64; KINDS],
+    control_bytes: [u64; KINDS],
     chat: [u64; KINDS],
     /// Frames.
     pub frames: u64,
@@ -21,6 +22,7 @@ impl Traffic {
     /// Counts an encoded control message, `[kind, body]`.
     pub fn control(&mut self, bytes: &[u8]) {
         self.control[kind(bytes)] += 1;
+        self.control_bytes[kind(bytes)] += bytes.len() as u64;
     }
 
     /// Counts an encoded item of the chat stream.
@@ -44,6 +46,11 @@ impl Traffic {
         self.control.get(kind).copied().unwrap_or(0)
     }
 
+    /// Bytes of control messages of one kind, by its number on the wire.
+    pub fn bytes_of_kind(&self, kind: usize) -> u64 {
+        self.control_bytes.get(kind).copied().unwrap_or(0)
+    }
+
     /// Number of messages by the name of their kind; kinds that were never sent are left out.
     pub fn by_kind(&self) -> BTreeMap<String, u64> {
         let control = self.control.iter().enumerate().map(|(kind, count)| (control_name(kind), *count));
@@ -64,6 +71,7 @@ impl Traffic {
     fn with(&self, other: &Traffic, sum: impl Fn(u64, u64) -> u64) -> Traffic {
         Traffic {
             control: std::array::from_fn(|kind| sum(self.control[kind], other.control[kind])),
+            control_bytes: std::array::from_fn(|kind| sum(self.control_bytes[kind], other.control_bytes[kind])),
             chat: std::array::from_fn(|kind| sum(self.chat[kind], other.chat[kind])),
             frames: sum(self.frames, other.frames),
             bytes: sum(self.bytes, other.bytes),
@@ -92,6 +100,8 @@ fn control_name(kind: usize) -> String {
         "link_session",
         "explode",
         "exploded",
+        "compare",
+        "holdings",
     ];
     kind.checked_sub(1)
         .and_then(|at| names.get(at))

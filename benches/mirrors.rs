@@ -1,0 +1,154 @@
+//! The bytes that two sessions of one user exchange, in the simulator: when they meet and hold the same, and for lines that one
+//! of them has missed and gets as mail. Frames are counted with their headers, and without those of QUIC, UDP and IP.
+//!
+//!     cargo bench --no-default-features --bench mirrors --profile dev
+
+use std::time::Duration;
+
+use darknode::id::Address;
+use darknode::proto::event::Command;
+use darknode::sim::node::Plan;
+use darknode::sim::traffic::Traffic;
+use darknode::sim::{Settings, Sim};
+
+/// The numbers of `Compare` and `Holdings` on the wire.
+const COMPARISON: [usize; 2] = [14, 15];
+const CONVERSATIONS: usize = 1_000;
+const LINES: usize = 1_000;
+/// Bytes of each line.
+const LENGTH: usize = 100;
+/// After this time a meeting and all that follows from it are over.
+const MEETING: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(600);
+
+fn main() {
+    meeting();
+    mail();
+}
+
+/// Nodes on one local link, and what they have sent so far.
+struct Scene {
+    sim: Sim,
+    sent: Traffic,
+}
+
+impl Scene {
+    /// A scene with two sessions of alice, nodes 0 and 1, which are not running.
+    fn new() -> Scene {
+        let mut sim = Sim::new(Settings { seed: 1, ..Settings::default() });
+        let laptop = sim.add_node(plan("alice"));
+        sim.add_sister(laptop, plan("alice"));
+        Scene { sim, sent: Traffic::default() }
+    }
+
+    fn start(&mut self, nodes: &[usize]) {
+        nodes.iter().for_each(|node| self.sim.start(*node));
+        self.sim.run(MEETING);
+    }
+
+    fn stop(&mut self, nodes: &[usize]) {
+        nodes.iter().for_each(|node| self.sim.command(*node, 0, Command::Quit));
+        self.sim.run(MEETING);
+        self.sent = self.sim.traffic();
+    }
+
+    fn say(&mut self, from: usize, to: usize, text: String) {
+        let to = self.sim.nodes[to].user;
+        self.sim.command(from, 1, Command::Say { to, text });
+    }
+
+    /// Waits until the stores of these nodes have this many lines each.
+    fn wait_for_lines(&mut self, nodes: &[usize], lines: usize) {
+        let count = |sim: &Sim, node: usize| sim.nodes[node].disk.history.iter().filter(|row| row.kind == 1).count();
+        let complete = self.sim.run_until(LONGEST, |sim| nodes.iter().all(|node| count(sim, *node) == lines));
+        assert!(
+            complete,
+            "{:?} of {lines} lines",
+            nodes.iter().map(|node| count(&self.sim, *node)).collect::<Vec<_>>()
+        );
+    }
+
+    /// What all nodes have sent since a node was stopped.
+    fn sent(&self) -> Traffic {
+        self.sim.traffic().since(&self.sent)
+    }
+}
+
+fn plan(name: &str) -> Plan {
+    Plan { segment: Some(0), ..Plan::client(name) }
+}
+
+/// Two equal sessions of alice meet, who has written to many users from both.
+fn meeting() {
+    let mut scene = Scene::new();
+    for n in 0..CONVERSATIONS {
+        let friend = scene.sim.add_node(plan(&format!("friend {n}")));
+        let hello = scene.sim.first_hello(friend);
+        for session in [0, 1] {
+            scene.sim.preload_user(session, friend, &hello);
+            scene.sim.preload_link(session, friend, false);
+        }
+    }
+    scene.start(&[0, 1]);
+    for friend in 2..2 + CONVERSATIONS {
+        scene.say(0, friend, "from the laptop".to_owned());
+        scene.say(1, friend, "from the pi".to_owned());
+    }
+    scene.wait_for_lines(&[0, 1], 2 * CONVERSATIONS);
+    scene.sim.run(MEETING);
+    scene.stop(&[1]);
+    scene.start(&[1]);
+    let sent = scene.sent();
+    let compared: u64 = COMPARISON.iter().map(|kind| sent.bytes_of_kind(*kind)).sum();
+    println!("two equal sessions with {CONVERSATIONS} conversations compare in {compared} bytes");
+    let kinds: Vec<(usize, u64)> =
+        (1..24).map(|kind| (kind, sent.bytes_of_kind(kind))).filter(|(_, n)| *n > 0).collect();
+    println!(
+        "all they send in {MEETING:?}: {} bytes, messages {:?}, bytes by kind {kinds:?}",
+        sent.bytes,
+        sent.by_kind()
+    );
+}
+
+/// Alice's laptop and bob write to each other while her pi is off. A relay takes the lines for the pi, which then gets them
+/// while the laptop is off.
+fn mail() {
+    let mut scene = Scene::new();
+    let [laptop, pi] = [0, 1];
+    let bob = scene.sim.add_node(plan("bob"));
+    let relay = scene.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
+    let all = [laptop, pi, bob, relay];
+    let hellos = all.map(|node| scene.sim.first_hello(node));
+    for (one, other) in all.iter().flat_map(|one| all.iter().map(|other| (*one, *other))) {
+        if one != other {
+            scene.sim.preload_session(one, other, &hellos[other]);
+        }
+    }
+    for (one, other) in [(laptop, bob), (pi, bob), (bob, laptop)] {
+        scene.sim.preload_link(one, other, false);
+    }
+    scene.start(&all);
+    scene.stop(&[pi, relay]);
+    for n in 0..LINES / 2 {
+        scene.say(laptop, bob, format!("{n:x<LENGTH$}"));
+        scene.say(bob, laptop, format!("{n:x<LENGTH$}"));
+    }
+    scene.wait_for_lines(&[laptop, bob], LINES);
+    // Until the last receipts have come, so that nothing goes to bob as mail.
+    scene.sim.run(MEETING);
+    scene.stop(&[bob]);
+    scene.start(&[relay]);
+    let entrusted = scene.sent();
+    let address = Address::from(&scene.sim.nodes[pi].session);
+    let custody = scene.sim.nodes[relay].disk.custody().filter(|row| row.address == address);
+    let sealed: Vec<usize> = custody.map(|row| row.bytes.len()).collect();
+    let (envelopes, sealed) = (sealed.len(), sealed.iter().sum::<usize>());
+    scene.stop(&[laptop]);
+    scene.start(&[pi]);
+    scene.wait_for_lines(&[pi], LINES);
+    let brought = scene.sent();
+    println!("{LINES} lines of {LENGTH} bytes in mail: {envelopes} sealed envelopes of {sealed} bytes");
+    for (what, sent) in [("entrusted to a relay", entrusted), ("brought by it", brought)] {
+        println!("{what}: {} bytes, {:.2} of the sealed ones", sent.bytes, sent.bytes as f64 / sealed as f64);
+    }
+}
