@@ -191,7 +191,8 @@ impl Storm {
     /// What differs between two sessions, if anything does.
     fn difference(&self, one: usize, other: usize) -> Option<String> {
         let [mut mine, mut theirs] = [one, other].map(|node| self.held(node));
-        if self.pair(one) != self.pair(other) {
+        // A backup that is older than a withdrawal brings the line back to its author only.
+        if self.restores || self.pair(one) != self.pair(other) {
             [&mut mine, &mut theirs].into_iter().for_each(|held| held.retain(|id, _| !self.cancelled.contains(id)));
         }
         let only = |here: &Held, there: &Held| {
