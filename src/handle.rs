@@ -82,8 +82,8 @@ pub enum NodeMessage {
     Rows {
         /// Who asked for them.
         reader: u64,
-        /// The messages, in the order of arrival.
-        rows: Vec<Row>,
+        /// The messages, in the order of arrival; `None` if the store could not be read.
+        rows: Option<Vec<Row>>,
     },
     /// This session waited to be linked and belongs to a user now. The interface is to ask the node to quit.
     Adopted(Box<Adopted>),

@@ -281,9 +281,18 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         if has_ended && !self.hub.with_log(Log::has_ended) { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
+    /// Messages that cannot be read are not passed over: the client can connect again with its cursor.
+    async fn give_up(&mut self) -> Written {
+        let message = "the messages in the store cannot be read; connect again later with the last cursor";
+        self.out.refuse(None, ErrorCode::Disk, message).await?;
+        self.out.flush().await?;
+        Err(io::ErrorKind::Other.into())
+    }
+
     async fn on_answer(&mut self, answer: Answer) -> Written {
         let (number, notice) = match answer {
-            Answer::Rows(rows) => {
+            Answer::Rows(None) => return self.give_up().await,
+            Answer::Rows(Some(rows)) => {
                 let items = self.feed.on_rows(rows);
                 return self.write_items(items).await;
             }
@@ -326,3 +335,6 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         if self.feed.is_on() && self.out.told != Some(at) { self.out.mark("at", at).await } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,8 +114,8 @@ pub enum Answer {
         /// The answer.
         notice: Box<Notice>,
     },
-    /// Messages that it has fetched.
-    Rows(Vec<Row>),
+    /// Messages that it has fetched; `None` if the store could not be read.
+    Rows(Option<Vec<Row>>),
 }
 
 /// A message of a client for the node.

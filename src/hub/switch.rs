@@ -159,13 +159,14 @@ impl Switch {
         }
     }
 
-    fn on_rows(&mut self, reader: u64, rows: Vec<Row>) {
-        if let Some(last) = rows.last() {
+    fn on_rows(&mut self, reader: u64, rows: Option<Vec<Row>>) {
+        if let Some(last) = rows.as_deref().and_then(<[Row]>::last) {
             self.shared.log().on_page(last.message.arrival);
         }
         if reader != u64::from(PRIMARY) {
             return self.shared.seats().answer(reader as u32, Answer::Rows(rows));
         }
+        let rows = rows.unwrap_or_default();
         let count = rows.len();
         for Row { message, .. } in rows {
             if let Some(again) = self.printer.fetched(message.arrival) {

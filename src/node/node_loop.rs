@@ -262,9 +262,9 @@ impl Node {
         }
     }
 
-    fn on_rows(&self, reader: u64, rows: Vec<(MessageRow, Option<Delivery>)>) {
+    fn on_rows(&self, reader: u64, rows: Option<Vec<(MessageRow, Option<Delivery>)>>) {
         let row = |(row, typed)| Row { message: self.view(row), typed };
-        let rows = rows.into_iter().map(row).collect();
+        let rows = rows.map(|rows| rows.into_iter().map(row).collect());
         self.ui.send(NodeMessage::Rows { reader, rows }).ok();
     }
 

@@ -135,7 +135,7 @@ impl Running {
         self.send(Job::Rows(Fetch { reader: 0, after, limit, typed: false }));
         loop {
             if let Event::Rows { rows, .. } = self.event() {
-                return rows.into_iter().map(|(row, _)| row).collect();
+                return rows.expect("the store can be read").into_iter().map(|(row, _)| row).collect();
             }
         }
     }

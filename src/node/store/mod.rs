@@ -159,8 +159,9 @@ pub enum Event {
     Rows {
         /// Who asked for them.
         reader: u64,
-        /// The messages, in the order of arrival, and how far those have come that were typed here.
-        rows: Vec<(MessageRow, Option<Delivery>)>,
+        /// The messages, in the order of arrival, and how far those have come that were typed here; `None` if they
+        /// could not be read.
+        rows: Option<Vec<(MessageRow, Option<Delivery>)>>,
     },
 }
 

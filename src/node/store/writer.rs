@@ -231,7 +231,7 @@ impl<C: FnMut() -> Moment, E: Fn(Event) + Clone + Send + 'static> Writer<C, E> {
             Question::Query { line, query } => self.pass_on(line, query),
             Question::Rows(fetch) => {
                 let rows = self.ask(|conn, me| query::rows(conn, me, &fetch));
-                (self.events)(Event::Rows { reader: fetch.reader, rows: rows.unwrap_or_default() });
+                (self.events)(Event::Rows { reader: fetch.reader, rows: rows.ok() });
             }
         }
     }
