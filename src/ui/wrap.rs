@@ -84,18 +84,19 @@ impl Rows {
         }
     }
 
-    /// Begins a new row with the word at the end of the current one, or with nothing if the word leaves no room.
+    /// Begins a new row with the word at the end of the current one, or with nothing if the word leaves no room there.
     fn make_room(&mut self, limit: usize) {
         let Some((at, column)) = self.space else { return self.begin() };
-        let (word, width) = (self.done.split_off(at), self.column - column);
+        let width = self.column - column;
+        if self.indent + width > limit {
+            return self.begin();
+        }
+        let word = self.done.split_off(at);
         self.done.truncate(self.done.trim_end_matches(' ').len());
         self.begin();
         self.done.push_str(&word);
         self.column += width;
         self.blank = false;
-        if self.column > limit {
-            self.begin();
-        }
     }
 }
 
@@ -127,6 +128,11 @@ mod tests {
             wrapped(&format!("< b: {}", "x".repeat(40)), 20, 4),
             format!("< b:\n    {0}\n    {0}\n    {1}", "x".repeat(15), "x".repeat(10))
         );
+    }
+
+    #[test]
+    fn a_word_that_does_not_fit_behind_the_indent_is_broken_where_the_row_ends() {
+        assert_eq!(wrapped(&format!("* {}", "x".repeat(20)), 20, 4), format!("* {}\n    xxx", "x".repeat(17)));
     }
 
     #[test]
