@@ -39,16 +39,24 @@ pub struct Server {
 /// # Errors
 /// Those of the system. The node can run without a socket.
 pub fn open(dir: &Path, clients: Clients) -> io::Result<Server> {
-    let socket = place::choose(dir)?;
+    let (listener, socket) = bind(place::inside(dir)?).or_else(|_| bind(place::outside(dir)?))?;
+    place::note(dir, &socket)?;
+    let stop = Arc::new(Notify::new());
+    let task = tokio::spawn(accept(listener, place::owner(dir)?, clients, stop.clone()));
+    Ok(Server { dir: dir.to_owned(), socket, stop, task })
+}
+
+/// Opens the socket at a place.
+fn bind(socket: PathBuf) -> io::Result<(UnixListener, PathBuf)> {
+    if !place::fits(&socket) {
+        return Err(io::Error::other("the path of the socket is too long"));
+    }
     if fs::symlink_metadata(&socket).is_ok_and(|found| found.file_type().is_socket()) {
         fs::remove_file(&socket)?;
     }
     let listener = UnixListener::bind(&socket)?;
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
-    place::note(dir, &socket)?;
-    let stop = Arc::new(Notify::new());
-    let task = tokio::spawn(accept(listener, place::owner(dir)?, clients, stop.clone()));
-    Ok(Server { dir: dir.to_owned(), socket, stop, task })
+    Ok((listener, socket))
 }
 
 impl Server {

@@ -1,7 +1,7 @@
 //! Where the socket is.
 //!
-//! It is `api.sock` in the data directory, unless the path is longer than the system takes. Then it is in the directory for
-//! sockets of the person, or in one below `/tmp` that belongs to them. The file `api` in the data directory names it.
+//! It is `api.sock` in the data directory, unless the path is longer than the system takes, or the file system has no sockets.
+//! Then it is in the directory for sockets of the person, or in one below `/tmp` that belongs to them. The file `api` in the data directory names it.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -22,26 +22,29 @@ pub fn owner(dir: &Path) -> io::Result<u32> {
     Ok(fs::metadata(dir)?.uid())
 }
 
-/// The place of the socket of a data directory. Creates the directory of the socket if it is another one.
-pub fn choose(dir: &Path) -> io::Result<PathBuf> {
+/// The place of the socket in a data directory.
+pub fn inside(dir: &Path) -> io::Result<PathBuf> {
+    Ok(dir.canonicalize()?.join(SOCKET))
+}
+
+/// The place of its socket outside, for one whose path is too long, or on a file system without sockets, as on memory cards.
+pub fn outside(dir: &Path) -> io::Result<PathBuf> {
     let dir = dir.canonicalize()?;
-    let inside = dir.join(SOCKET);
-    if inside.as_os_str().len() <= MAX_PATH {
-        return Ok(inside);
-    }
     let hash = Sha256::digest(dir.as_os_str().as_encoded_bytes());
     let name = format!("{}.sock", data_encoding::HEXLOWER.encode(&hash[..8]));
-    let elsewhere = private_dir(owner(&dir)?)?.join(name);
-    if elsewhere.as_os_str().len() > MAX_PATH {
-        return Err(io::Error::other("the path of the data directory is too long for a socket"));
-    }
-    Ok(elsewhere)
+    Ok(private_dir(owner(&dir)?)?.join(name))
+}
+
+/// Whether the system takes a path for a socket.
+pub fn fits(socket: &Path) -> bool {
+    socket.as_os_str().len() <= MAX_PATH
 }
 
 /// A directory for sockets that nobody else can use.
 fn private_dir(owner: u32) -> io::Result<PathBuf> {
-    let of_system = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("darknode"));
-    let dir = of_system.unwrap_or_else(|| PathBuf::from(format!("/tmp/darknode-{owner}")));
+    let of_system = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir());
+    let dir =
+        of_system.map(|dir| dir.join("darknode")).unwrap_or_else(|| PathBuf::from(format!("/tmp/darknode-{owner}")));
     match DirBuilder::new().mode(0o700).create(&dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}

@@ -36,7 +36,7 @@ fn two_users_link_and_talk_and_the_author_learns_of_the_delivery() {
     assert_eq!([&message["from"], &message["with"], &message["text"]], ["alice", "alice", "hello"]);
     assert_eq!([&message["own"], &message["again"]], [false, false]);
     let state = alice.event("state");
-    assert_form(&state, "state", &["message", "to", "session", "label", "state", "by"]);
+    assert_form(&state, "state", &["message", "to", "session", "label", "state", "by", "holder"]);
     assert_eq!([&state["message"], &state["session"]], [&queued["message"], &bob.ready["session"]]);
     assert_eq!(state["state"], "delivered");
     bob.quits();
@@ -88,7 +88,7 @@ fn history_and_delivery_states_survive_a_restart_of_both() {
     bob.event_with("online", "user", "alice");
     let histories = [alice.asks(r"\history bob"), bob.asks(r"\history alice")];
     for history in &histories {
-        assert_form(history, "history", &["with", "messages"]);
+        assert_form(history, "history", &["with", "messages", "next"]);
         let texts: Vec<&Value> = list(history, "messages").iter().map(|message| &message["text"]).collect();
         assert_eq!(texts, ["from alice", "from bob"]);
         assert_eq!(list(history, "messages")[0]["message"], first);
