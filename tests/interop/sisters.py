@@ -87,7 +87,7 @@ class Sister:
     """What a session holds, compares with a sister and mirrors, over the connection of its peer."""
 
     def __init__(self, own):
-        self.peer, self.held, self.people = own, {}, {}
+        self.peer, self.held, self.people, self.read = own, {}, {}, {}
         # The bodies of lines, by stream and number, and the sessions that have lines, by stream.
         self.lines, self.delivered = {}, {}
 
@@ -96,7 +96,7 @@ class Sister:
 
     def comparison(self):
         known = [(user, *marks) for user, marks in self.people.items() if any(marks[:3])]
-        return compare(self.ranges(), known)
+        return compare(self.ranges(), known, self.read)
 
     def compare(self):
         self.peer.wire.send(CONTROL, [[peer.COMPARE, self.comparison()]])
@@ -158,5 +158,7 @@ class Sister:
             if 1 in person:
                 records.verify(person[0], "roster", self.peer.network.id, person[1])
             self.people[person[0]] = tuple(person[key] for key in range(2, 6))
+        # The program reads from the beginning on, so what it says last of a stream covers what it said before.
+        self.read |= read(body, user)
         for receipt in body.get(2, []):
             self.delivered.setdefault(tuple(receipt[key] for key in range(3)), {})[receipt[3]] = receipt.get(4, [])
