@@ -96,6 +96,8 @@ pub struct Config {
     pub interface: Interface,
     /// Ignore the end of standard input.
     pub headless: bool,
+    /// At the end of standard input, wait until what was typed is delivered.
+    pub wait: bool,
     /// Where metrics are served, if they are.
     pub metrics: Option<SocketAddr>,
     /// What is logged, by target and level.
@@ -241,6 +243,7 @@ fn resolve(args: &Args, node: &NodeArgs, matches: &ArgMatches) -> Result<Config,
         network,
         interface,
         headless: node.headless || node.server,
+        wait: node.wait,
         metrics: node.metrics,
         log,
         warnings,

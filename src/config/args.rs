@@ -44,6 +44,9 @@ pub struct NodeArgs {
     /// Keep running at the end of standard input
     #[arg(long, env = "DARKNODE_HEADLESS", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub headless: bool,
+    /// At the end of standard input, wait until what was typed is delivered
+    #[arg(long, env = "DARKNODE_WAIT", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub wait: bool,
     /// HOST or HOST:PORT of any node to join by; repeatable; also spelt -sip IP -sp PORT
     #[arg(long, env = "DARKNODE_BOOTSTRAP", value_name = "ADDR", value_delimiter = ',')]
     pub bootstrap: Vec<String>,

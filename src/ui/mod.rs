@@ -40,7 +40,7 @@ use greeting::Setup;
 use input::Line;
 use interactive::Terminal;
 use lines::{Lines, Render};
-use session::{Ending, Session};
+use session::{AtEnd, Ending, Session};
 
 /// Something to show.
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +144,7 @@ pub async fn run(config: &Config, handle: Handle, console: Console, stop: Arc<No
         }
         Kind::Lines(screen) => {
             let session = Session::new(handle, screen, input::stdin(), printed, stop);
-            exit(session.setup(setup).headless(config.headless).run().await)
+            exit(session.setup(setup).at_end(at_end(config)).run().await)
         }
     }
 }
@@ -167,5 +167,13 @@ fn exit(ending: Ending) -> Exit {
             eprintln!("darknode: {}", plain::inline(&why));
             Exit::Failure
         }
+    }
+}
+
+fn at_end(config: &Config) -> AtEnd {
+    match (config.headless, config.wait) {
+        (true, _) => AtEnd::Stay,
+        (false, true) => AtEnd::Wait,
+        (false, false) => AtEnd::Quit,
     }
 }

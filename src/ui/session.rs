@@ -28,7 +28,7 @@ use super::{Event, Screen};
 use crate::handle::{Handle, NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::{MessageId, UserId};
 use crate::proto::event::{Command, Request};
-use crate::proto::notice::{ErrorCode, Notice};
+use crate::proto::notice::{Delivery, ErrorCode, Notice};
 use recall::{Opened, Recall};
 
 /// How long the node may take to declare itself offline and to report that it has. Longer than it needs, and shorter than
@@ -44,6 +44,17 @@ pub enum Ending {
     Stopped,
     /// The node or the output failed, for this reason.
     Failed(String),
+}
+
+/// What happens at the end of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtEnd {
+    /// The node quits.
+    Quit,
+    /// The node quits when every line that was typed is on the disk of a session of its addressee.
+    Wait,
+    /// The node stays.
+    Stay,
 }
 
 /// What must happen before the next line is read.
@@ -85,7 +96,7 @@ pub struct Session<S> {
     lines: mpsc::Receiver<Line>,
     printed: mpsc::UnboundedReceiver<u64>,
     stop: Arc<Notify>,
-    headless: bool,
+    at_end: AtEnd,
     setup: Setup,
     /// Lines read so far.
     number: u64,
@@ -102,6 +113,8 @@ pub struct Session<S> {
     search: Option<Command>,
     /// Lines of text that the store has not answered for.
     unstored: BTreeSet<u64>,
+    /// Messages typed here that no session of their addressee has.
+    undelivered: BTreeSet<MessageId>,
     request: Option<UiMessage>,
     printed_up_to: Option<u64>,
     quit: Quit,
@@ -127,7 +140,7 @@ impl<S: Screen> Session<S> {
             lines,
             printed,
             stop,
-            headless: false,
+            at_end: AtEnd::Quit,
             setup: Setup::default(),
             number: 0,
             conversation: None,
@@ -138,6 +151,7 @@ impl<S: Screen> Session<S> {
             recall: Recall::default(),
             search: None,
             unstored: BTreeSet::new(),
+            undelivered: BTreeSet::new(),
             request: None,
             printed_up_to: None,
             quit: Quit::No,
@@ -154,9 +168,9 @@ impl<S: Screen> Session<S> {
         self
     }
 
-    /// Whether the end of the input is ignored.
-    pub fn headless(mut self, headless: bool) -> Session<S> {
-        self.headless = headless;
+    /// What happens at the end of the input.
+    pub fn at_end(mut self, at_end: AtEnd) -> Session<S> {
+        self.at_end = at_end;
         self
     }
 
@@ -341,6 +355,35 @@ impl<S: Screen> Session<S> {
         if let Some(line) = line {
             self.on_answer(line, notice);
         }
+        self.note_delivery(line, notice);
+    }
+
+    /// Follows the messages typed here until a session of their addressee has them.
+    fn note_delivery(&mut self, line: Option<u64>, notice: &Notice) {
+        match notice {
+            Notice::Queued { message, .. } if line.is_some() && self.at_end == AtEnd::Wait => {
+                self.undelivered.insert(*message);
+            }
+            Notice::State { message, state: Delivery::Delivered | Delivery::Settled, .. } => {
+                self.undelivered.remove(message);
+            }
+            _ => {}
+        }
+        if self.input_ended {
+            self.quit_at_end();
+        }
+    }
+
+    /// Quits at the end of the input, once nothing is waited for any more.
+    fn quit_at_end(&mut self) {
+        let is_done = match self.at_end {
+            AtEnd::Quit => true,
+            AtEnd::Wait => self.unstored.is_empty() && self.undelivered.is_empty() && self.waiting.is_none(),
+            AtEnd::Stay => false,
+        };
+        if is_done {
+            self.request_quit(None);
+        }
     }
 
     /// Goes on with the last conversation.
@@ -405,10 +448,7 @@ impl<S: Screen> Session<S> {
     fn on_line(&mut self, line: Line) {
         if line == Line::End {
             self.input_ended = true;
-            if !self.headless {
-                self.request_quit(None);
-            }
-            return;
+            return self.quit_at_end();
         }
         self.number += 1;
         let typed = match line {

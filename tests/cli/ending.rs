@@ -20,6 +20,24 @@ fn the_end_of_input_declares_offline() {
     alice.quits();
 }
 
+#[test]
+fn at_the_end_of_input_a_node_can_wait_until_what_was_typed_is_delivered() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    let port = bob.port();
+    bob.quits();
+    alice.quits();
+    let mut alice = stage.cast("alice").with(&["--wait"]).start();
+    alice.asks(r"\chat bob");
+    let said = alice.says("for later");
+    alice.hush();
+    let mut bob = stage.cast("bob").port(port).start();
+    assert_eq!(bob.event("message")["message"], said);
+    alice.ends_well();
+    bob.quits();
+}
+
 fn bob_says_goodbye(bob: &mut crate::program::Node) -> String {
     bob.asks(r"\chat alice");
     bob.says("goodbye")

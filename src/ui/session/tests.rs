@@ -55,7 +55,7 @@ fn fixture(headless: bool, broken: bool) -> Fixture {
     let screen = Lines::new(output.clone(), Render::Json, printed_to);
     let session =
         Session::new(Handle { to_node, from_node, counts: counts::channel().0 }, screen, lines, printed, stop.clone())
-            .headless(headless);
+            .at_end(if headless { AtEnd::Stay } else { AtEnd::Quit });
     Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) }
 }
 
