@@ -117,6 +117,14 @@ fn a_mirror_is_shown_released_and_in_the_next_comparison() {
 }
 
 #[test]
+fn a_comparison_in_the_frame_that_brings_the_roster_is_answered() {
+    let then = Some(Control::Compare(Compare { buckets: List(vec![]), ..nothing() }));
+    let out = connect(&mut bob::program(), ConnId(1), &sisters::phone(), sisters::roster(), then);
+    let is_answer = |output: &Output| matches!(output, Output::Control { message: Control::Holdings(_), .. });
+    assert!(out.iter().any(is_answer), "{out:?}");
+}
+
+#[test]
 fn buckets_that_differ_are_answered_by_what_is_held() {
     let (mut laptop, conn) = (bob::program(), ConnId(1));
     meet(&mut laptop, conn);

@@ -109,6 +109,8 @@ impl Core {
 
     /// Handles a sister's summaries: tells her the numbers held in the buckets that differ.
     pub(in crate::proto) fn on_compare(&mut self, peer: Peer, compare: &Compare) {
+        // The frame that brought the roster may hold the comparison, too.
+        self.follow_own_roster();
         if !self.sisters.ledger.contains(&peer.session) {
             return self.cx.dropped(DropReason::ComparisonOfStranger);
         }
