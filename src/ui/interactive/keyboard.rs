@@ -1,7 +1,7 @@
 //! The keyboard, between the terminal and the editor.
 //!
 //! The editor reads a pseudo-terminal instead of the terminal, and a thread passes on what is typed. This is how pasted text
-//! gets its marks ([`Pastes`]), and how Ctrl-C is noticed while the editor waits for an answer. Where no pseudo-terminal can
+//! gets its marks ([`pastes`](super::pastes)), and how Ctrl-C is noticed while the editor waits for an answer. Where no pseudo-terminal can
 //! be had the editor reads the terminal itself.
 
 use std::sync::Arc;
