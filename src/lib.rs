@@ -52,24 +52,29 @@
 //! | [`proto`] | **the core**: one synchronous state machine | [`proto`], [`proto::event`] |
 //! | [`sim`] | many cores in one process, one seed, a network that can be cut | [`sim`] |
 //! | `node` | the async shell: one loop owns the core; endpoint, connections, mDNS, store, the only clock | `node::node_loop`, `node::store`, `node::tls`, `node::home` |
+//! | `hub` | between one node and its several interfaces: the log of events, and who is given what | `hub`, `hub::feed` |
 //! | `ui` | the interfaces: a line editor, plain lines, JSON | `ui::session`, `ui::plain` |
-//! | `handle` | the channels between node and interface | |
+//! | `api` | the local API: requests and events over a socket | `docs/api.md` |
+//! | `cli` | commands that speak to the running node over it; only on Unix | `cli` |
+//! | `metrics` | what monitoring reads over HTTP; with the feature `metrics` | `deploy/README.md` |
+//! | `handle` | the channels between node, hub and interfaces | |
 //! | `config` | arguments and environment, checked | |
 //!
-//! `main.rs` turns arguments into a configuration, starts node and interface, and returns the exit code. The last four modules
-//! exist with the feature `node`, which is on by default. Without it the core and the simulator build alone, without tokio,
+//! `main.rs` turns arguments into a configuration, starts node and interface, and returns the exit code. The modules
+//! from `node` on exist with the feature `node`, which is on by default. Without it the core and the simulator build alone, without tokio,
 //! quinn or SQLite.
 //!
 //! # Imports
 //!
 //! ```text
 //! id, time ◄── wire ◄── identity ◄── proto ◄─┬─ sim ◄── config
-//!                                            ├─ node ──► handle
-//!                                            └─ ui ────► handle, config, sim
+//!                                            ├─ node ──► handle ◄── hub ◄── metrics
+//!                                            ├─ ui ────► handle, config, sim
+//!                                            └─ api ───► hub, ui; cli ──► api, hub, ui, config
 //! ```
 //!
-//! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and `ui` meet
-//! only at `handle`; of the core, interfaces use `proto::event` and `proto::notice`. Inside the core, files that hold state do
+//! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and the
+//! others meet only at `handle`; of the core, interfaces use `proto::event` and `proto::notice`. Inside the core, files that hold state do
 //! not name each other: handlers (`on_*.rs`) pass on what they return. The tables in `tests/arrows/calls.rs` say which module
 //! of the core may call which, and read or change whose state. The modules from `id` to `sim` do no I/O, read no clock, use
 //! no hash maps and no randomness but what they are given. `tests/arrows` fails when one of these rules is broken.
@@ -122,7 +127,7 @@
 
 #[cfg(feature = "node")]
 pub mod api;
-#[cfg(feature = "node")]
+#[cfg(all(feature = "node", unix))]
 pub mod cli;
 #[cfg(feature = "node")]
 pub mod config;

@@ -3,7 +3,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use darknode::api;
-use darknode::cli;
 use darknode::config::{self, Action, Config, DataDir, Interface, Simulation};
 use darknode::handle::Handle;
 use darknode::hub;
@@ -47,7 +46,12 @@ fn act(action: Action) -> Result<Exit, StartError> {
             let restored = Home::open(&data.dir)?.restore(&data.name, &seed, random)?;
             ui::identity::report_restored(data.name.as_str(), &restored.user);
         }
-        Action::Remote(remote) => return Ok(cli::run(&remote, examine_machine)),
+        #[cfg(unix)]
+        Action::Remote(remote) => return Ok(darknode::cli::run(&remote, examine_machine)),
+        #[cfg(not(unix))]
+        Action::Remote(_) => {
+            return Err("a running node cannot be spoken to on this system; type in its terminal".into());
+        }
         Action::Simulate(simulation) => return Ok(simulate(&simulation)),
         Action::Print(text) => ui::print(&text),
     }
