@@ -3,12 +3,13 @@
 //! One JSON object a line in both directions; `docs/api.md` is the reference. A client is one of the [`hub`](crate::hub). For
 //! each of them one task reads requests ([`request`]) and one serves it ([`client`]): it passes requests on, and writes answers
 //! and the events that it has subscribed to ([`filter`]). The socket ([`listener`]) exists while the node runs; [`place`] says
-//! where, which the commands that connect to it ask too.
+//! where, which the commands that connect to it ask too. An interface of the same process connects without a socket ([`local`]).
 
 pub mod client;
 mod filter;
 #[cfg(unix)]
 pub mod listener;
+pub mod local;
 mod output;
 #[cfg(unix)]
 pub mod place;

@@ -43,7 +43,7 @@ pub fn start(node: Handle) -> (Handle, Clients) {
 }
 
 /// Where clients are attached.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Clients {
     shared: Arc<Shared>,
     requests: mpsc::Sender<FromClient>,

@@ -1,8 +1,9 @@
 //! A client of a node that the test plays.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::api::local;
 use crate::handle::{Handle, NodeMessage};
 use crate::handle::{counts, notices};
 use crate::hub;
@@ -29,9 +30,7 @@ async fn messages_that_cannot_be_read_are_not_passed_over() {
     let (_primary, clients) = hub::start(Handle { to_node, from_node, counts });
     let start = Start { boot: BootId(1), printed: 0, arrival: 5 };
     node.send(NodeMessage::Ready(Box::new(ready()), start)).expect("the hub runs");
-    let (mut program, socket) = duplex(4096);
-    let (read, write) = tokio::io::split(socket);
-    let served = tokio::spawn(serve(clients.attach().expect("it is the first"), read, write));
+    let mut program = local::connect(&clients).expect("it is the first");
     program.write_all(b"{\"do\":\"subscribe\",\"since\":\"start\"}\n").await.expect("it is read");
     let reader = loop {
         match requests.recv().await.expect("the hub runs") {
@@ -43,7 +42,6 @@ async fn messages_that_cannot_be_read_are_not_passed_over() {
         }
     };
     node.send(NodeMessage::Rows { reader, rows: None }).expect("the hub runs");
-    served.await.expect("it ends");
     let mut said = String::new();
     program.read_to_string(&mut said).await.expect("it is text");
     assert!(said.lines().last().is_some_and(|last| last.contains(r#""code":"disk""#)), "{said}");
