@@ -63,6 +63,7 @@ pub struct BadRequest {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Raw {
     line: Option<u64>,
     #[serde(rename = "do")]
@@ -95,7 +96,7 @@ type Parse = fn(&Keys) -> Result<Do, String>;
 
 /// The requests that are no macros, or have more keys than those have arguments.
 const REQUESTS: &[(&str, Parse)] = &[
-    ("say", |keys| Ok(Do::Say { to: keys.text("to")?, text: keys.text("text")? })),
+    ("say", say),
     ("typed", |keys| Ok(Do::Typed(macros::parse(&keys.text("text")?)))),
     ("subscribe", |keys| Ok(Do::Subscribe(since(keys)?, filter(keys)?))),
     ("conversations", |_| Ok(Do::Command(Command::Conversations))),
@@ -116,6 +117,12 @@ fn understand(what: &str, keys: &Keys) -> Result<Do, String> {
         Some((_, parse)) => parse(keys),
         None => of_macro(what, keys),
     }
+}
+
+/// A blank text is no line, as it is when typed.
+fn say(keys: &Keys) -> Result<Do, String> {
+    let (to, text) = (keys.text("to")?, keys.text("text")?);
+    if text.trim().is_empty() { Err("\"text\" is blank".to_owned()) } else { Ok(Do::Say { to, text }) }
 }
 
 /// The macro, and how it is carried out and shown: `probe` is true and `redact` false unless they are given.
@@ -208,8 +215,8 @@ impl Keys {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(macros::HISTORY),
             Some(value) => {
-                let number = value.as_u64().ok_or_else(|| format!("\"{key}\" is a number"))?;
-                Ok(u32::try_from(number).unwrap_or(u32::MAX))
+                let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+                number.ok_or_else(|| format!("\"{key}\" is a number below 4294967296"))
             }
         }
     }

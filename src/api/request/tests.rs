@@ -70,13 +70,17 @@ fn what_is_not_a_request_is_refused_with_its_number_if_it_has_one() {
         (r#"{"line":1,"do":"dance"}"#, Some(1)),
         (r#"{"line":1,"do":"say","to":"bob"}"#, Some(1)),
         (r#"{"line":1,"do":"say","to":"bob","text":7}"#, Some(1)),
+        (r#"{"line":1,"do":"say","to":"bob","text":" "}"#, Some(1)),
         (r#"{"line":1,"do":"history","user":"bob","n":-1}"#, Some(1)),
+        (r#"{"line":1,"do":"history","user":"bob","n":4294967296}"#, Some(1)),
         (r#"{"line":1,"do":"subscribe","since":7}"#, Some(1)),
         (r#"{"line":1,"do":"subscribe","since":"1.2"}"#, Some(1)),
         (r#"{"line":1,"do":"subscribe","events":"message"}"#, Some(1)),
     ] {
         assert_eq!(parse(line.as_bytes()).map_err(|bad| bad.line), Err(number), "{line}");
     }
+    let wrong_type = parse(b"[1]").map_err(|bad| bad.message);
+    assert!(wrong_type.is_err_and(|message| message.contains("expected a JSON object")));
     let unknown_key = parse(br#"{"line":1,"do":"conversations","colour":"red"}"#);
     assert_eq!(unknown_key.map(|request| request.what), Ok(Do::Command(Command::Conversations)));
 }
