@@ -18,7 +18,8 @@ use crate::hub::cursor::Cursor;
 /// Pause before the node is looked for again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Prints events until the count or the time is reached, or the node has ended.
+/// Prints events until the count or the time is reached, or the node has ended. A count that is not reached in time is an
+/// error: whoever gives both waits for something.
 pub fn watch(node: &Where, args: &WatchArgs) -> Result<(), Failed> {
     let deadline = (!args.timeout.is_zero()).then(|| Instant::now() + args.timeout);
     let mut watch = Watch { args, deadline, since: begin(args)?, left: args.count.unwrap_or(u64::MAX) };
@@ -26,11 +27,11 @@ pub fn watch(node: &Where, args: &WatchArgs) -> Result<(), Failed> {
         let ended = Node::connect(node).and_then(|mut node| watch.follow(&mut node));
         match ended {
             Err(Failed::Refused(_) | Failed::NoNode(_)) if args.reconnect => {}
-            Err(Failed::TimedOut(_)) if watch.is_over() => return Ok(()),
+            Err(Failed::TimedOut(_)) if watch.is_late() => return watch.on_timeout(),
             other => return other,
         }
-        if watch.is_over() {
-            return Ok(());
+        if watch.is_late() {
+            return watch.on_timeout();
         }
         sleep(PAUSE);
     }
@@ -46,8 +47,15 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    fn is_over(&self) -> bool {
-        self.left == 0 || self.deadline.is_some_and(|at| at <= Instant::now())
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|at| at <= Instant::now())
+    }
+
+    fn on_timeout(&self) -> Result<(), Failed> {
+        match self.args.count {
+            None => Ok(()),
+            Some(count) => Err(Failed::TimedOut(format!("{} of {count} events in time", count - self.left))),
+        }
     }
 
     /// Follows one run of the node.

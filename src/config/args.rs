@@ -14,7 +14,7 @@ use super::remote::RemoteSub;
 #[command(name = "darknode", version, about = "A chat node that needs no server", disable_help_subcommand = true)]
 #[command(max_term_width = 80)]
 pub struct Args {
-    /// Your name: 1 to 32 characters; required unless --server
+    /// Your name: 1 to 32 characters. A node needs it unless --server; a command without it uses the only node that runs
     #[arg(short = 'u', long, env = "DARKNODE_USERNAME", value_name = "NAME", global = true)]
     pub username: Option<String>,
     /// Directory for keys, history and known users

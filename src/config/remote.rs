@@ -91,7 +91,7 @@ pub struct WatchArgs {
     /// End after N events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// End after S seconds; 0 never does
+    /// End after S seconds, with exit code 3 if N events were awaited; 0 never does
     #[arg(long, value_name = "S", default_value = "0", value_parser = seconds())]
     pub timeout: Duration,
     /// Wait for the node when it is not running

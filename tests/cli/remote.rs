@@ -119,6 +119,8 @@ fn a_watcher_goes_on_where_it_ended_although_the_node_was_killed() {
     assert_eq!(code(&begun), Some(2), "--since and --cursor exclude each other");
     let begun = run(&stage, "bob", &["watch", "--cursor", "seen", "--timeout", "1", "--json"]);
     assert_eq!(code(&begun), Some(0), "{}", error(&begun));
+    let in_vain = run(&stage, "bob", &["watch", "--events", "message", "--count", "1", "--timeout", "1"]);
+    assert_eq!(code(&in_vain), Some(3), "{}", error(&in_vain));
     alice.asks(r"\chat bob");
     for text in ["one", "two"] {
         let message = alice.says(text);
