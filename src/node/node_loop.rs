@@ -9,11 +9,11 @@
 //! - Network: a queue of [`EVENTS`], also not read while the store is behind. Each connection may have frames of at
 //!   most the longest frame's size in it; beyond that its readers wait and QUIC slows the sender.
 //! - Store answers: at most one per job, and jobs are bounded by the other two.
-//!
-//! Stopping takes at most [`STOPS_WITHIN`]: connections flush their queues, the store commits, and mDNS sends its
-//! goodbye, all concurrently.
 
 mod counts;
+mod ping;
+mod shutdown;
+mod views;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,26 +22,26 @@ use std::time::Duration;
 use quinn::Endpoint;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::clock::SuspendWatch;
-use super::connection::{self, Event, Shared, code};
+use super::connection::{self, Event, Shared};
 use super::connections::Connections;
 use super::examiner::Examiner;
-use super::interfaces;
-use super::places::{self, Unresolved};
-use super::store::{self, ConversationRow, Job};
+use super::store::{self, Job};
 use super::tally::Tally;
+use super::{interfaces, places};
 use crate::handle::counts::CountsRequests;
 use crate::handle::notices::NoticeSender;
-use crate::handle::{NodeMessage, Row, STOPS_WITHIN, UiMessage};
+use crate::handle::{NodeMessage, UiMessage};
 use crate::id::{DialId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::proto::Core;
-use crate::proto::event::{CloseReason, Command, DialFailure, Input, Output, Request, Searched};
+use crate::proto::event::{Command, DialFailure, Input, Output, Request, Searched};
 use crate::proto::notice::examination::Examination;
-use crate::proto::notice::{ConversationView, Delivery, Drops, ErrorCode, MessageView, Notice, Profile};
-use crate::proto::persist::{MessageRow, Ticket};
+use crate::proto::notice::{Drops, Notice, Profile};
+use crate::proto::persist::Ticket;
+use ping::MAX_LOOKUPS;
 
 /// Events that may wait for the loop. With the per-connection bound on frames this is a few MiB at most, and enough
 /// that the loop never runs dry.
@@ -52,22 +52,12 @@ const BATCH: usize = 256;
 const BACKLOG: u64 = 4096;
 /// Concurrent dials. The core starts up to 32 in a round of seeking, and commands add some.
 const MAX_DIALS: usize = 128;
-/// Concurrent look-ups of host names for `\ping`. Each may keep a thread for as long as the system's resolver hangs.
-const MAX_LOOKUPS: usize = 16;
 /// Interval between checks of what neither the system nor QUIC reports: that the machine was suspended, that a
 /// connection has stalled, and that a peer sends from another address, on which a direct path between two others may
 /// depend.
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between saves of the current moment. What a kill loses ages this much later.
 const TICKS_PER_SAVE: u32 = 60;
-/// Time for connections to flush: their own farewell limit, and a little more for the close packets.
-const FAREWELL: Duration = Duration::from_millis(1200);
-/// Time for the close packets after the endpoint was closed.
-const LAST_CLOSES: Duration = Duration::from_millis(300);
-/// Time for the store's last commit and the mDNS goodbye.
-const LAST_COMMIT: Duration = Duration::from_millis(1500);
-const _: () = assert!(LAST_COMMIT.as_millis() < STOPS_WITHIN.as_millis());
-const _: () = assert!(FAREWELL.as_millis() + LAST_CLOSES.as_millis() < STOPS_WITHIN.as_millis());
 
 /// The receiving ends of the loop's queues.
 pub struct Receivers {
@@ -211,27 +201,6 @@ impl Node {
         }
     }
 
-    /// `\ping`: passes the addresses of the place on to the core. A host name is looked up in a task.
-    fn ping(&mut self, line: Option<u64>, place: Place) {
-        match places::without_lookup(&place) {
-            Some(Ok(addr)) => return self.handle(ping_request(line, vec![addr])),
-            Some(Err(why)) => return self.tell(line, unresolved(&why)),
-            None => {}
-        }
-        let Ok(permit) = self.lookups.clone().try_acquire_owned() else {
-            let message = "too many host names are being looked up; try again in a moment".to_owned();
-            return self.tell(line, Notice::Error { code: ErrorCode::TooMany, message });
-        };
-        let (events, ui) = (self.shared.events.clone(), self.ui.clone());
-        tokio::spawn(async move {
-            match places::resolve(&place).await {
-                Ok(addrs) => events.send(Event::Input(ping_request(line, addrs))).await.ok(),
-                Err(why) => ui.send(NodeMessage::Notice { line, notice: unresolved(&why) }).ok(),
-            };
-            drop(permit);
-        });
-    }
-
     fn on_store(&mut self, event: store::Event) {
         match event {
             store::Event::Stored { through, took, bytes } => {
@@ -260,12 +229,6 @@ impl Node {
             }
             store::Event::Rows { reader, rows } => self.on_rows(reader, rows),
         }
-    }
-
-    fn on_rows(&self, reader: u64, rows: Option<Vec<(MessageRow, Option<Delivery>)>>) {
-        let row = |(row, typed)| Row { message: self.view(row), typed };
-        let rows = rows.map(|rows| rows.into_iter().map(row).collect());
-        self.ui.send(NodeMessage::Rows { reader, rows }).ok();
     }
 
     fn on_tick(&mut self, watch: &mut SuspendWatch, tick: u32) {
@@ -369,68 +332,4 @@ impl Node {
     fn tell(&self, line: Option<u64>, notice: Notice) {
         self.ui.send(NodeMessage::Notice { line, notice }).ok();
     }
-
-    fn view(&self, row: MessageRow) -> MessageView {
-        let author = row.id.stream.author;
-        let is_of_sister = row.from == self.me && author != self.core.session();
-        MessageView {
-            arrival: row.arrival,
-            message: row.id,
-            from: self.core.handle_of(&row.from),
-            from_id: row.from,
-            with: self.core.handle_at(&row.with),
-            text: String::from_utf8_lossy(&row.body).into_owned(),
-            sent: row.wall,
-            order: row.lamport,
-            own: row.from == self.me,
-            again: false,
-            past: self.core.is_past(row.arrival),
-            by: is_of_sister.then(|| self.core.label_of(&row.from, &author)),
-        }
-    }
-
-    fn views(&self, rows: Vec<MessageRow>) -> Vec<MessageView> {
-        rows.into_iter().map(|row| self.view(row)).collect()
-    }
-
-    fn view_conversation(&self, row: ConversationRow) -> ConversationView {
-        let last = row.last.map(|last| self.view(last));
-        let (with, order) = (self.core.handle_of(&row.with), last.as_ref().map_or(0, |last| last.order));
-        ConversationView { with, id: row.with, unread: row.unread, last, order }
-    }
-
-    async fn stop(mut self, mut background: Background) {
-        self.log_counts();
-        self.connections.close_all(CloseReason::Bye);
-        background.tasks.abort_all();
-        self.store.send(Job::Alive(self.shared.clock.now())).ok();
-        self.store.send(Job::Stop).ok();
-        let stored = tokio::task::spawn_blocking(move || background.store_thread.join().ok());
-        let endpoint = self.endpoint;
-        let connections = async {
-            timeout(FAREWELL, endpoint.wait_idle()).await.ok();
-            endpoint.close(code(CloseReason::Bye), b"");
-            timeout(LAST_CLOSES, endpoint.wait_idle()).await.ok();
-        };
-        let lan = async {
-            if let Some((leave, task)) = background.lan {
-                leave.send(()).ok();
-                timeout(LAST_COMMIT, task).await.ok();
-            }
-        };
-        let (_, stored, ()) = tokio::join!(connections, timeout(LAST_COMMIT, stored), lan);
-        if stored.is_err() {
-            tracing::error!(
-                "the disk did not take the last changes in time; typed messages are safe, some receipts may be requested again"
-            );
-        }
-    }
-}
-
-fn ping_request(line: Option<u64>, addrs: Vec<SocketAddr>) -> Input {
-    Input::Request(Request { line, command: Command::Ping { addrs } })
-}
-
-fn unresolved(why: &Unresolved) -> Notice {
-    Notice::Error { code: ErrorCode::BadAddress, message: why.to_string() }
 }
