@@ -1,11 +1,14 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::id::{Address, MessageId, NetworkId, StreamId};
+use crate::handle::Ready;
+use crate::id::{Address, MessageId, NetworkId, SessionId, StreamId, UserId};
 use crate::proto::notice::{
-    Absence, By, ErrorCode, Filter, Holder, Labelled, Progress, SessionChange, Via, WarningCode,
+    Absence, By, Delivery, ErrorCode, Filter, HeldBy, Holder, Labelled, MessageView, Notice, OwnSession, Profile,
+    Progress, SessionChange, SessionView, StatusView, UserView, Via, WarningCode, Which,
 };
 use crate::ui::greeting::Setup;
+use crate::ui::macros::MACROS;
 
 const ID: UserId = UserId([1; 32]);
 const SESSION: SessionId = SessionId([2; 32]);
