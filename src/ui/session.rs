@@ -9,7 +9,9 @@
 //! from the moment the store has answered for every line typed before it, or from the signal that stopped it. When the
 //! reader closes the output, the session quits without an error.
 
+mod from_node;
 mod recall;
+mod typed;
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -23,19 +25,15 @@ use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::greeting::Setup;
 use super::input::Line;
-use super::macros::{self, HISTORY, InputError, Typed};
 use super::{Event, Screen};
 use crate::handle::{Handle, NodeMessage, STOPS_WITHIN, UiMessage};
 use crate::id::{MessageId, UserId};
 use crate::proto::event::{Command, Request};
-use crate::proto::notice::{Delivery, ErrorCode, Notice};
-use recall::{Opened, Recall};
+use recall::Recall;
 
 /// How long the node may take to declare itself offline and to report that it has. Longer than it needs, and shorter than
 /// the two seconds that `docs/json.md` promises.
 const GRACE: Duration = STOPS_WITHIN.saturating_add(Duration::from_millis(200));
-/// Events shown before the output is flushed and input gets its turn.
-const BATCH: usize = 256;
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,98 +280,6 @@ impl<S: Screen> Session<S> {
         }
     }
 
-    fn start_grace(&mut self) {
-        self.grace.get_or_insert_with(|| Box::pin(sleep(GRACE)));
-    }
-
-    /// A failed output is a failure of the run, unless the reader closed it.
-    fn finish(self, ending: Ending) -> Ending {
-        match self.output_error {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Ending::Failed(format!("cannot write the output: {error}"))
-            }
-            _ => ending,
-        }
-    }
-
-    /// Handles a message and those already queued after it. `Some` if one of them was the last.
-    fn on_messages(&mut self, first: NodeMessage) -> Option<Ending> {
-        let mut ending = self.on_message(first);
-        for _ in 1..BATCH {
-            match self.handle.from_node.try_recv() {
-                Some(message) if ending.is_none() => ending = self.on_message(message),
-                _ => break,
-            }
-        }
-        self.flush();
-        ending
-    }
-
-    fn on_message(&mut self, message: NodeMessage) -> Option<Ending> {
-        match message {
-            NodeMessage::Ready(ready, _) => {
-                let written = self.screen.show(None, Event::Ready(&ready, &self.setup));
-                self.check_output(written);
-                if self.screen.recalls() {
-                    self.recall.begin();
-                }
-            }
-            NodeMessage::Notice { line: Some(recall::SELF), notice } => {
-                if let Some(opened) = self.recall.answer(notice) {
-                    self.go_on(opened);
-                }
-            }
-            NodeMessage::Notice { line: Some(line), notice } if self.abandoned == Some(line) && ends_chat(&notice) => {
-                self.abandoned = None;
-            }
-            NodeMessage::Notice { line, notice } => {
-                if let Some(notice) = self.recall.hold(notice) {
-                    self.on_notice(line, &notice);
-                }
-            }
-            // Only a node that waits to be linked says it, and no session runs there; only the hub asks for rows.
-            NodeMessage::Adopted(_) | NodeMessage::Rows { .. } => {}
-            NodeMessage::Stopped => {
-                self.show(None, Event::Stopped);
-                return Some(Ending::Stopped);
-            }
-            NodeMessage::Failed(why) => {
-                let error = Notice::Error { code: ErrorCode::Internal, message: why.clone() };
-                self.show(None, Event::Notice(&error));
-                return Some(Ending::Failed(why));
-            }
-        }
-        None
-    }
-
-    fn on_notice(&mut self, line: Option<u64>, notice: &Notice) {
-        if let Notice::Message(view) = notice {
-            self.recall.shown(view, self.current().ok());
-            self.wrote_last = if view.own || view.past { self.wrote_last } else { Some(view.from_id) };
-        }
-        self.show(line, Event::Notice(notice));
-        if let Some(line) = line {
-            self.on_answer(line, notice);
-        }
-        self.note_delivery(line, notice);
-    }
-
-    /// Follows the messages typed here until a session of their addressee has them.
-    fn note_delivery(&mut self, line: Option<u64>, notice: &Notice) {
-        match notice {
-            Notice::Queued { message, .. } if line.is_some() && self.at_end == AtEnd::Wait => {
-                self.undelivered.insert(*message);
-            }
-            Notice::State { message, state: Delivery::Delivered | Delivery::Settled, .. } => {
-                self.undelivered.remove(message);
-            }
-            _ => {}
-        }
-        if self.input_ended {
-            self.quit_at_end();
-        }
-    }
-
     /// Quits at the end of the input, once nothing is waited for any more.
     fn quit_at_end(&mut self) {
         let is_done = match self.at_end {
@@ -386,130 +292,18 @@ impl<S: Screen> Session<S> {
         }
     }
 
-    /// Goes on with the last conversation.
-    fn go_on(&mut self, opened: Opened) {
-        self.conversation = opened.conversation;
-        for notice in &opened.notices {
-            if let Notice::History { messages, .. } = notice {
-                self.wrote_last = messages.iter().rev().find(|view| !view.own).map(|view| view.from_id);
-            }
-            self.on_notice(None, notice);
-        }
-        self.line_done();
+    fn start_grace(&mut self) {
+        self.grace.get_or_insert_with(|| Box::pin(sleep(GRACE)));
     }
 
-    fn on_answer(&mut self, line: u64, notice: &Notice) {
-        if let Notice::Found { text, with, next, .. } = notice {
-            let older = |next: &MessageId| Command::Search {
-                text: text.clone(),
-                with: with.clone(),
-                n: HISTORY,
-                before: Some(next.token()),
-            };
-            self.search = next.as_ref().map(older);
-        }
-        if !matches!(notice, Notice::Chat { .. } | Notice::Queued { .. } | Notice::Error { .. }) {
-            return;
-        }
-        self.unstored.remove(&line);
-        if self.waiting == Some(Waiting::Chat(line)) {
-            self.conversation = match notice {
-                Notice::Chat { with, id, .. } => {
-                    self.recall.open(*id);
-                    Some((*id, with.clone()))
-                }
-                _ => None,
-            };
-        } else if self.waiting != Some(Waiting::Store(line)) {
-            return;
-        }
-        self.waiting = None;
-        self.line_done();
-    }
-
-    /// Stops looking for a user, or ends the session if it happens twice while something else is waited for.
-    fn on_interrupt(&mut self) {
-        if let Some(Waiting::Chat(line)) = self.waiting {
-            self.stop_looking(line);
-        } else if std::mem::replace(&mut self.interrupted, true) {
-            self.request_quit(None);
-            self.start_grace();
-        }
-    }
-
-    fn stop_looking(&mut self, line: u64) {
-        self.waiting = None;
-        self.abandoned = Some(line);
-        self.show(Some(line), Event::Notice(&Notice::Done { what: "stopped looking".to_owned() }));
-        self.flush();
-        self.line_done();
-    }
-
-    fn on_line(&mut self, line: Line) {
-        if line == Line::End {
-            self.input_ended = true;
-            return self.quit_at_end();
-        }
-        self.number += 1;
-        let typed = match line {
-            Line::Text(text) => macros::parse(&text),
-            Line::TooLong => Err(InputError::too_long()),
-            Line::NotText => Err(InputError::not_text()),
-            Line::End => Ok(None),
-        };
-        if let Err(error) = typed.and_then(|typed| typed.map_or(Ok(()), |typed| self.execute(typed))) {
-            let notice = Notice::Error { code: error.code, message: error.message };
-            self.show(Some(self.number), Event::Notice(&notice));
-        }
-        self.flush();
-        match self.waiting {
-            None => self.line_done(),
-            // Ctrl-C was pressed before the session took the line.
-            Some(Waiting::Chat(line)) if self.interrupted => self.stop_looking(line),
-            Some(_) => {}
-        }
-    }
-
-    fn execute(&mut self, typed: Typed) -> Result<(), InputError> {
-        let command = match typed {
-            Typed::Help => {
-                self.show(Some(self.number), Event::Help);
-                return Ok(());
+    /// A failed output is a failure of the run, unless the reader closed it.
+    fn finish(self, ending: Ending) -> Ending {
+        match self.output_error {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Ending::Failed(format!("cannot write the output: {error}"))
             }
-            Typed::Command(Command::Quit) => {
-                self.request_quit(Some(self.number));
-                return Ok(());
-            }
-            Typed::Ping(place) => {
-                self.request = Some(UiMessage::Ping { line: Some(self.number), place });
-                return Ok(());
-            }
-            Typed::Command(command) => command,
-            Typed::Reply => Command::Chat { user: self.wrote_last.ok_or_else(InputError::nobody_wrote)?.to_string() },
-            Typed::HistoryHere { n, before, after } => {
-                Command::History { user: self.current()?.to_string(), n, numbered: None, before, after }
-            }
-            Typed::SearchOlder => self.search.clone().ok_or_else(InputError::nothing_to_continue)?,
-            Typed::Text(text) => Command::Say { to: self.current()?, text },
-        };
-        match command {
-            Command::Link { .. } => {
-                let written = self.screen.note("looking for the machine that shows this");
-                self.check_output(written);
-            }
-            Command::Chat { .. } => self.waiting = Some(Waiting::Chat(self.number)),
-            Command::Say { .. } => {
-                self.unstored.insert(self.number);
-                self.waiting = self.screen.waits_for_store().then_some(Waiting::Store(self.number));
-            }
-            _ => {}
+            _ => ending,
         }
-        self.request = Some(UiMessage::Request(Request { line: Some(self.number), command }));
-        Ok(())
-    }
-
-    fn current(&self) -> Result<UserId, InputError> {
-        self.conversation.as_ref().map(|(id, _)| *id).ok_or_else(InputError::no_conversation)
     }
 
     fn line_done(&mut self) {
@@ -537,11 +331,6 @@ impl<S: Screen> Session<S> {
             self.request_quit(None);
         }
     }
-}
-
-/// Whether a notice is the answer to a `\chat`.
-fn ends_chat(notice: &Notice) -> bool {
-    matches!(notice, Notice::Chat { .. } | Notice::Error { .. })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::*;
 use crate::handle::counts;
 use crate::handle::notices::{self, NoticeSender};
 use crate::id::{Address, MessageId, SessionId, StreamId};
-use crate::proto::notice::{ErrorCode, MessageView, WarningCode};
+use crate::proto::notice::{ErrorCode, MessageView, Notice, WarningCode};
 use crate::time::Wall;
 use crate::ui::lines::{Lines, Render};
 

@@ -1,0 +1,139 @@
+//! What the node says, and what follows from it for the lines typed here.
+
+use super::recall::{self, Opened};
+use super::{AtEnd, Ending, Session, Waiting};
+use crate::handle::NodeMessage;
+use crate::id::MessageId;
+use crate::proto::event::Command;
+use crate::proto::notice::{Delivery, ErrorCode, Notice};
+use crate::ui::macros::HISTORY;
+use crate::ui::{Event, Screen};
+
+/// Events shown before the output is flushed and input gets its turn.
+const BATCH: usize = 256;
+
+impl<S: Screen> Session<S> {
+    /// Handles a message and those already queued after it. `Some` if one of them was the last.
+    pub(super) fn on_messages(&mut self, first: NodeMessage) -> Option<Ending> {
+        let mut ending = self.on_message(first);
+        for _ in 1..BATCH {
+            match self.handle.from_node.try_recv() {
+                Some(message) if ending.is_none() => ending = self.on_message(message),
+                _ => break,
+            }
+        }
+        self.flush();
+        ending
+    }
+
+    fn on_message(&mut self, message: NodeMessage) -> Option<Ending> {
+        match message {
+            NodeMessage::Ready(ready, _) => {
+                let written = self.screen.show(None, Event::Ready(&ready, &self.setup));
+                self.check_output(written);
+                if self.screen.recalls() {
+                    self.recall.begin();
+                }
+            }
+            NodeMessage::Notice { line: Some(recall::SELF), notice } => {
+                if let Some(opened) = self.recall.answer(notice) {
+                    self.go_on(opened);
+                }
+            }
+            NodeMessage::Notice { line: Some(line), notice } if self.abandoned == Some(line) && ends_chat(&notice) => {
+                self.abandoned = None;
+            }
+            NodeMessage::Notice { line, notice } => {
+                if let Some(notice) = self.recall.hold(notice) {
+                    self.on_notice(line, &notice);
+                }
+            }
+            // Only a node that waits to be linked says it, and no session runs there; only the hub asks for rows.
+            NodeMessage::Adopted(_) | NodeMessage::Rows { .. } => {}
+            NodeMessage::Stopped => {
+                self.show(None, Event::Stopped);
+                return Some(Ending::Stopped);
+            }
+            NodeMessage::Failed(why) => {
+                let error = Notice::Error { code: ErrorCode::Internal, message: why.clone() };
+                self.show(None, Event::Notice(&error));
+                return Some(Ending::Failed(why));
+            }
+        }
+        None
+    }
+
+    fn on_notice(&mut self, line: Option<u64>, notice: &Notice) {
+        if let Notice::Message(view) = notice {
+            self.recall.shown(view, self.current().ok());
+            self.wrote_last = if view.own || view.past { self.wrote_last } else { Some(view.from_id) };
+        }
+        self.show(line, Event::Notice(notice));
+        if let Some(line) = line {
+            self.on_answer(line, notice);
+        }
+        self.note_delivery(line, notice);
+    }
+
+    /// Follows the messages typed here until a session of their addressee has them.
+    fn note_delivery(&mut self, line: Option<u64>, notice: &Notice) {
+        match notice {
+            Notice::Queued { message, .. } if line.is_some() && self.at_end == AtEnd::Wait => {
+                self.undelivered.insert(*message);
+            }
+            Notice::State { message, state: Delivery::Delivered | Delivery::Settled, .. } => {
+                self.undelivered.remove(message);
+            }
+            _ => {}
+        }
+        if self.input_ended {
+            self.quit_at_end();
+        }
+    }
+
+    /// Goes on with the last conversation.
+    fn go_on(&mut self, opened: Opened) {
+        self.conversation = opened.conversation;
+        for notice in &opened.notices {
+            if let Notice::History { messages, .. } = notice {
+                self.wrote_last = messages.iter().rev().find(|view| !view.own).map(|view| view.from_id);
+            }
+            self.on_notice(None, notice);
+        }
+        self.line_done();
+    }
+
+    fn on_answer(&mut self, line: u64, notice: &Notice) {
+        if let Notice::Found { text, with, next, .. } = notice {
+            let older = |next: &MessageId| Command::Search {
+                text: text.clone(),
+                with: with.clone(),
+                n: HISTORY,
+                before: Some(next.token()),
+            };
+            self.search = next.as_ref().map(older);
+        }
+        if !matches!(notice, Notice::Chat { .. } | Notice::Queued { .. } | Notice::Error { .. }) {
+            return;
+        }
+        self.unstored.remove(&line);
+        if self.waiting == Some(Waiting::Chat(line)) {
+            self.conversation = match notice {
+                Notice::Chat { with, id, .. } => {
+                    self.recall.open(*id);
+                    Some((*id, with.clone()))
+                }
+                _ => None,
+            };
+        } else if self.waiting != Some(Waiting::Store(line)) {
+            return;
+        }
+        self.waiting = None;
+        self.line_done();
+    }
+}
+
+/// Whether a notice is the answer to a `\chat`.
+fn ends_chat(notice: &Notice) -> bool {
+    matches!(notice, Notice::Chat { .. } | Notice::Error { .. })
+}
