@@ -247,6 +247,8 @@ pub enum Command {
         /// The contact address.
         address: ContactAddress,
     },
+    /// Show the users within two links, and how they are reached.
+    Map,
     /// Show the local user's profile.
     Me,
     /// Show a user's profile.

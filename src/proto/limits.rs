@@ -412,6 +412,10 @@ pub const MAX_EXAMINATIONS: usize = 16;
 /// Sessions of a user whose addresses are dialled for one examination: those of an honest user. Anybody who signs for a user
 /// may add more.
 pub const MAX_EXAMINED_SESSIONS: usize = 8;
+/// Users on a map: more than a picture can show.
+pub const MAX_MAP_NODES: usize = 500;
+/// Links on a map, in a quarter of a megabyte. More lines than these cannot be told apart.
+pub const MAX_MAP_EDGES: usize = 2_000;
 
 /// A connection that brought this many bad records is closed.
 pub const MAX_STRIKES: u32 = 3;

@@ -4,6 +4,7 @@
 mod codes;
 pub mod counts;
 pub mod examination;
+pub mod map;
 mod values;
 mod views;
 
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use crate::id::{MessageId, SessionId, UserId};
 pub use codes::{ErrorCode, WarningCode};
 use examination::Examination;
+use map::Map;
 pub use values::{Absence, By, Delivery, Filter, SessionChange, Via};
 pub use views::{
     ConversationView, Drops, HeldBy, Holder, Labelled, MessageView, OwnSession, Profile, Progress, RequestView,
@@ -283,6 +285,8 @@ pub enum Notice {
         /// It answers a line.
         is_answer: bool,
     },
+    /// Answers `\map`.
+    Map(Box<Map>),
     /// Answers `\doctor`.
     Examination(Box<Examination>),
     /// Answers a command that only changes something.

@@ -2,6 +2,7 @@
 //! or hide other text are written as `\u` escapes, so that parsers get the original text.
 
 mod body;
+mod map;
 mod parts;
 mod values;
 
@@ -69,4 +70,4 @@ pub fn escaped(json: String) -> String {
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

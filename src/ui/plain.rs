@@ -12,6 +12,7 @@
 //! Everything is escaped before it is printed. On a terminal names are bold, events dim and errors red, unless `NO_COLOR` is
 //! set.
 
+mod map;
 mod messages;
 mod people;
 mod sentences;
@@ -70,6 +71,7 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::Requests { users, is_answer: true } => people::requests(style, users),
         // It was unlinked, which is said as such.
         Notice::Offline { which: Which { own: true, label: None }, .. } => String::new(),
+        Notice::Map(map) => map::network(style, map),
         Notice::Examination(examination) => report(style, &doctor::report(examination)),
         Notice::Code { code, token, expires_s } => people::code_text(style, code, token, *expires_s),
         Notice::Warning { message, .. } => style.problem(&format!("warning: {message}")),

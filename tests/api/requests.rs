@@ -48,6 +48,7 @@ fn every_request_is_answered_as_the_page_says() {
         json!({"do": "requests"}),
         json!({"do": "ping", "host": "127.0.0.1", "port": bob.port()}),
         json!({"do": "explode"}),
+        json!({"do": "map"}),
         json!({"do": "me"}),
         json!({"do": "whois", "user": "bob"}),
         json!({"do": "verify", "user": "bob"}),

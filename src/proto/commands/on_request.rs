@@ -40,6 +40,7 @@ impl Core {
             },
             Command::Say { to, text } => self.send_text(line, to, text),
             Command::Users { filter } => self.show_users(line, filter),
+            Command::Map => self.show_map(line),
             Command::Remove { user } => self.unlink(line, &user, LinkState::Removed),
             Command::Block { user } => self.unlink(line, &user, LinkState::Blocked),
             Command::Ping { addrs } => self.ping(line, addrs),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::map::Network;
 use super::parts::{
     Conversation, Finding, Help, Id, Message, MySession, Person, Request, Session, Status, Text, User, listed, texts,
 };
@@ -126,6 +127,7 @@ pub enum Body<'a> {
         messages: u64,
         elapsed_ms: u64,
     },
+    Map(Network<'a>),
     Me(Person<'a>),
     Whois(Person<'a>),
     Status {
@@ -274,6 +276,7 @@ impl<'a> From<&'a Notice> for Body<'a> {
             Notice::Exploded { users, sessions, messages, elapsed_ms } => {
                 Body::Exploded { users: *users, sessions: *sessions, messages: *messages, elapsed_ms: *elapsed_ms }
             }
+            Notice::Map(map) => Body::Map(map.as_ref().into()),
             Notice::Me(profile) => Body::Me(profile.as_ref().into()),
             Notice::Whois(profile) => Body::Whois(profile.as_ref().into()),
             Notice::Status { messages } => Body::Status { messages: messages.iter().map(Status::from).collect() },

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::handle::Ready;
 use crate::id::{Address, MessageId, NetworkId, SessionId, StreamId, UserId};
+use crate::proto::notice::map::{Map, MapNode, Way};
 use crate::proto::notice::{
     Absence, By, Delivery, ErrorCode, Filter, HeldBy, Holder, Labelled, MessageView, Notice, OwnSession, Profile,
     Progress, SessionChange, SessionView, StatusView, UserView, Via, WarningCode, Which,
@@ -326,4 +327,33 @@ fn terminal_control_characters_are_escaped_and_parse_back_unchanged() {
     assert!(line.contains("ä 😀"));
     let value: Value = serde_json::from_str(&line).expect("it is JSON still");
     assert_eq!(value["text"], text);
+}
+
+/// A map on which every key is there and missing, and has every value.
+pub fn mapped() -> Map {
+    let id = |n| UserId([n; 32]);
+    let bare = |n, name: &str, way| MapNode {
+        id: id(n),
+        name: name.to_owned(),
+        me: false,
+        distance: None,
+        linked: false,
+        online: way != Way::Away,
+        relay: false,
+        server: false,
+        way,
+        through: None,
+        rtt_ms: None,
+        since: None,
+        held: 0,
+        waiting: 0,
+    };
+    let pi = MapNode { rtt_ms: Some(0.42), relay: true, held: 2, ..bare(2, "pi", Way::Direct) };
+    let carol = MapNode { through: Some("pi".to_owned()), ..bare(3, "carol", Way::Through) };
+    let dora = MapNode { waiting: 1, since: Some(Wall(0)), ..bare(4, "dora", Way::Away) };
+    let me = MapNode { me: true, ..bare(1, "alice", Way::Direct) };
+    let nodes = [(0, me), (1, pi), (2, carol), (2, dora)];
+    let placed = nodes.map(|(distance, node)| MapNode { distance: Some(distance), linked: distance == 1, ..node });
+    let nodes = placed.into_iter().chain([bare(5, "vps", Way::Away)]).collect();
+    Map { nodes, edges: vec![(id(1), id(2)), (id(2), id(3))], more: 7 }
 }

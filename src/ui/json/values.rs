@@ -1,5 +1,6 @@
 //! The strings for values that are one of a few.
 
+use crate::proto::notice::map::Way;
 use crate::proto::notice::{Absence, By, Delivery, ErrorCode, Filter, SessionChange, Via, WarningCode};
 
 pub fn by(by: By) -> &'static str {
@@ -13,6 +14,14 @@ pub fn via(via: Via) -> &'static str {
     match via {
         Via::Direct => "direct",
         Via::Relayed => "relayed",
+    }
+}
+
+pub fn way(way: Way) -> &'static str {
+    match way {
+        Way::Direct => "direct",
+        Way::Through => "through",
+        Way::Away => "away",
     }
 }
 

@@ -85,6 +85,7 @@ pub fn sentence(notice: &Notice) -> String {
         | Notice::Found { .. }
         | Notice::Conversations { .. }
         | Notice::Read { .. }
+        | Notice::Map(_)
         | Notice::Examination(_)
         | Notice::Warning { .. }
         | Notice::Error { .. } => String::new(),

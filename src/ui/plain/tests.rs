@@ -109,3 +109,16 @@ fn an_examination_is_a_table_that_ends_with_the_verdict_and_what_to_do() {
     let end = "    verdict            bob is away for 4 min\n    to do              nothing to do: what you write waits until bob is back\n";
     assert!(text.ends_with(end), "{text}");
 }
+
+#[test]
+fn a_map_is_a_row_for_each_user_with_how_they_are_reached() {
+    let text = printed(Notice::Map(Box::new(crate::ui::json::tests::mapped())));
+    let expected = "* 1 linked user, 2 two links away\n    \
+        alice  you\n    \
+        pi  direct, 0.4 ms, relay, carries 2 lines of yours\n    \
+        carol  through pi, two links away\n    \
+        dora  away, two links away, 1 line waiting\n    \
+        vps  away\n    \
+        and 7 more\n";
+    assert_eq!(text, expected);
+}

@@ -1,6 +1,6 @@
 //! Every notice, with every value of what is one of a few.
 
-use super::super::tests::{holder, message_id, view};
+use super::super::tests::{holder, mapped, message_id, view};
 use crate::id::{SessionId, UserId};
 use crate::proto::notice::examination::Subject;
 use crate::proto::notice::{
@@ -54,6 +54,7 @@ pub fn notices() -> Vec<Notice> {
         Conversations: Notice::Conversations { conversations: conversations() },
         Read: Notice::Read { with: user(), through: message },
         Requests: Notice::Requests { users: vec![request()], is_answer: false },
+        Map: Notice::Map(Box::new(mapped())),
         Examination: Notice::Examination(Box::new(with_every_state())),
         Done: Notice::Done { what: "pruned".to_owned() },
         Warning: Notice::Warning { code: WarningCode::Disk, message: bob(), user: Some(user()) },
