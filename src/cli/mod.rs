@@ -9,6 +9,7 @@ mod node;
 mod search;
 mod send;
 mod show;
+mod status;
 mod watch;
 
 use std::io;
@@ -90,10 +91,7 @@ fn carry_out(Remote { node, order }: &Remote, machine: Machine) -> Result<(), Fa
             };
             show::show(&mut Node::connect(node)?, json!({ "do": which }), args.form)
         }
-        RemoteSub::Status(args) => {
-            let request = json!({ "do": "status", "user": args.user });
-            show::show(&mut Node::connect(node)?, request, args.form)
-        }
+        RemoteSub::Status(args) => status::status(&mut Node::connect(node)?, args),
         RemoteSub::Doctor(args) => doctor::doctor(node, args, machine),
         RemoteSub::Cancel(args) => {
             let request = json!({ "do": "cancel", "message": args.message });

@@ -18,8 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest time that the system waits for: a socket refuses one without end, and a clock may be set.
 const LONG: Duration = Duration::from_secs(86_400);
 
-/// A connection with a node.
+/// A connection with a node that has said that it is ready.
 pub struct Node {
+    connection: Connection,
+    /// What it has said of itself.
+    pub ready: Event,
+}
+
+struct Connection {
     stream: BufReader<UnixStream>,
     /// The line that is being read.
     partial: Vec<u8>,
@@ -60,21 +66,44 @@ impl Node {
         let gone =
             |_| Failed::NoNode(format!("no node is running in {}; start it with darknode -u NAME", dir.display()));
         let stream = place::find(&dir).and_then(UnixStream::connect).map_err(gone)?;
-        let mut node = Node { stream: BufReader::new(stream), partial: Vec::new() };
-        let first = node.next(Some(Instant::now() + PATIENCE))?;
-        match first.error() {
+        let mut connection = Connection { stream: BufReader::new(stream), partial: Vec::new() };
+        let ready = connection.next(Some(Instant::now() + PATIENCE))?;
+        match ready.error() {
             Some(error) => Err(error),
-            None => Ok(node),
+            None => Ok(Node { connection, ready }),
         }
     }
 
     /// Sends a request.
     pub fn request(&mut self, request: &Value) -> Result<(), Failed> {
-        self.stream.get_mut().write_all(format!("{request}\n").as_bytes()).map_err(|_| ended())
+        self.connection.stream.get_mut().write_all(format!("{request}\n").as_bytes()).map_err(|_| ended())
     }
 
     /// The next event. Fails at the deadline.
     pub fn next(&mut self, deadline: Option<Instant>) -> Result<Event, Failed> {
+        self.connection.next(deadline)
+    }
+
+    /// The answer to a request with the number `line`, for which the node has [`PATIENCE`]. Other events are passed to
+    /// `others`.
+    pub fn answer(&mut self, line: u64, others: impl FnMut(Event)) -> Result<Event, Failed> {
+        self.answer_by(line, Instant::now() + PATIENCE, others)
+    }
+
+    /// Like [`Node::answer`], with a deadline.
+    pub fn answer_by(&mut self, line: u64, deadline: Instant, mut others: impl FnMut(Event)) -> Result<Event, Failed> {
+        loop {
+            let event = self.next(Some(deadline))?;
+            if event.value.get("line").and_then(Value::as_u64) == Some(line) {
+                return Ok(event);
+            }
+            others(event);
+        }
+    }
+}
+
+impl Connection {
+    fn next(&mut self, deadline: Option<Instant>) -> Result<Event, Failed> {
         loop {
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()).min(LONG));
             if left == Some(Duration::ZERO) {
@@ -95,23 +124,6 @@ impl Node {
         let value =
             serde_json::from_str(&text).map_err(|_| Failed::Refused("the node's answer is not JSON".to_owned()))?;
         Ok(Event { text, value })
-    }
-
-    /// The answer to a request with the number `line`, for which the node has [`PATIENCE`]. Other events are passed to
-    /// `others`.
-    pub fn answer(&mut self, line: u64, others: impl FnMut(Event)) -> Result<Event, Failed> {
-        self.answer_by(line, Instant::now() + PATIENCE, others)
-    }
-
-    /// Like [`Node::answer`], with a deadline.
-    pub fn answer_by(&mut self, line: u64, deadline: Instant, mut others: impl FnMut(Event)) -> Result<Event, Failed> {
-        loop {
-            let event = self.next(Some(deadline))?;
-            if event.value.get("line").and_then(Value::as_u64) == Some(line) {
-                return Ok(event);
-            }
-            others(event);
-        }
     }
 }
 

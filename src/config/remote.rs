@@ -31,7 +31,7 @@ pub enum RemoteSub {
     Export(ExportArgs),
     /// List the users that the node knows
     Users(UsersArgs),
-    /// Show where my messages are
+    /// Show who is here, what waits, and where my messages are
     Status(StatusArgs),
     /// Find out what is wrong here, or why USER is not reached
     #[command(after_help = "Examples:\n  darknode doctor bob\n  darknode doctor bob --redact > for-the-forum.txt\n\n\

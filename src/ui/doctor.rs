@@ -14,6 +14,8 @@ mod verdict;
 use crate::proto::notice::examination::{Examination, ExaminedUser, Host, Subject};
 use names::Names;
 
+pub use names::span;
+
 /// The result of an examination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {

@@ -94,6 +94,26 @@ fn a_line_that_does_not_arrive_in_time_can_be_withdrawn_with_what_is_printed() {
 }
 
 #[test]
+fn the_status_says_who_is_away_and_what_waits_for_them() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    let here = out(&run(&stage, "alice", &["status"]));
+    assert!(here[0].starts_with("alice  up ") && here[1].starts_with("here   bob direct "), "{here:?}");
+    bob.quits();
+    alice.event("offline");
+    assert_eq!(code(&run(&stage, "alice", &["send", "bob", "for later"])), Some(0));
+    let away = out(&run(&stage, "alice", &["status"]));
+    assert!(away[1].starts_with("here   nobody; bob away "), "{away:?}");
+    assert_eq!(away[2..4], ["waits  1 line: bob 1", "holds  nothing for others"], "{away:?}");
+    assert!(away[4..].join("\n").contains("for later"), "{away:?}");
+    let names: Vec<Value> =
+        events(&run(&stage, "alice", &["status", "--json"])).iter().map(|event| event["event"].clone()).collect();
+    assert_eq!(names, ["map", "status"]);
+    alice.quits();
+}
+
+#[test]
 fn without_a_node_and_for_unknown_users_the_exit_code_says_so() {
     let stage = Stage::new();
     assert_eq!(code(&run(&stage, "alice", &["users"])), Some(4));
