@@ -86,7 +86,7 @@ pub async fn serve(
 /// What the node says of itself. It accepts connections soon after its start.
 async fn started(hub: &mut Client) -> (Arc<Ready>, Start) {
     loop {
-        if let Some(started) = hub.started() {
+        if let Some(started) = hub.observer().started() {
             return started;
         }
         hub.next().await;
@@ -201,6 +201,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
             Do::Command(command) => self.on_command(asked, command, place).await,
             Do::Ping(to) => self.ping(asked, to, place).await,
             Do::Help => self.out.answer(asked, Event::Help).await,
+            Do::Counts => self.counts(asked).await,
             Do::Stop => self.stop(line).await,
         }
     }
@@ -243,6 +244,14 @@ impl<W: AsyncWrite + Unpin> Service<W> {
     async fn ping(&mut self, asked: Asked, to: Place, place: OwnedSemaphorePermit) -> Written {
         let number = self.expect(asked, Kind::Plain, Some(place));
         self.pass(UiMessage::Ping { line: Some(number), place: to }).await
+    }
+
+    /// A node that stops says so next.
+    async fn counts(&mut self, asked: Asked) -> Written {
+        match self.hub.observer().counts().await {
+            Some(counts) => self.out.answer(asked, Event::Counts(&counts)).await,
+            None => Ok(()),
+        }
     }
 
     async fn stop(&mut self, line: Option<u64>) -> Written {

@@ -49,6 +49,8 @@ pub enum Do {
     Ping(Place),
     /// `\help`.
     Help,
+    /// What the node counts.
+    Counts,
     /// Stop the node.
     Stop,
 }
@@ -107,6 +109,7 @@ const REQUESTS: &[(&str, Parse)] = &[
     }),
     ("read", |keys| Ok(Do::Command(Command::Read { user: keys.text("with")?, through: keys.text("through")? }))),
     ("doctor", doctor),
+    ("counts", |_| Ok(Do::Counts)),
     ("stop", |_| Ok(Do::Stop)),
     ("quit", |_| Ok(Do::Stop)),
     ("exit", |_| Ok(Do::Stop)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::proto::histogram::Histogram;
+pub use crate::proto::histogram::Histogram;
 use crate::proto::notice::Drops;
 pub use crate::proto::notice::counts::{Amount, Connections, Counts as CoreCounts};
 use crate::time::Wall;
@@ -48,6 +48,17 @@ pub struct StoreCounts {
     pub bytes: u64,
     /// The disk refuses writes.
     pub refuses: bool,
+}
+
+/// What a node and its hub count.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// The node.
+    pub node: Counts,
+    /// Programs that are connected to the local API.
+    pub clients: usize,
+    /// How often one of them was overtaken by what happened.
+    pub gaps: u64,
 }
 
 /// Asks a node for its counts.

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::handle::counts::{Counts, CountsClient};
+use crate::handle::counts::{CountsClient, Observed};
 use crate::handle::{Handle, REQUESTS, Ready, Row, Start, UiMessage, notices};
 use crate::proto::notice::Notice;
 use log::Log;
@@ -56,7 +56,7 @@ impl Clients {
         let (answers_to, answers) = mpsc::unbounded_channel();
         let id = self.shared.seats().take(answers_to)?;
         let news = self.shared.head.subscribe();
-        Some(Client { id, requests: self.requests.clone(), answers, news, shared: self.shared.clone() })
+        Some(Client { id, requests: self.requests.clone(), answers, news, observer: self.observer() })
     }
 
     /// For monitoring.
@@ -73,24 +73,16 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// What the node counts; `None` if it stops. Waits for the node.
-    pub async fn counts(&self) -> Option<Counts> {
-        self.counts.ask().await
+    /// What node and hub count; `None` if the node stops. Waits for the node.
+    pub async fn counts(&self) -> Option<Observed> {
+        let node = self.counts.ask().await?;
+        let (clients, gaps) = (self.shared.seats().count(), self.shared.gaps.load(Ordering::Relaxed));
+        Some(Observed { node, clients, gaps })
     }
 
     /// What the node has said of itself, once it accepts connections.
     pub fn started(&self) -> Option<(Arc<Ready>, Start)> {
         self.shared.log().started()
-    }
-
-    /// The number of clients that are attached.
-    pub fn clients(&self) -> usize {
-        self.shared.seats().count()
-    }
-
-    /// How often a client was overtaken by what happened.
-    pub fn gaps(&self) -> u64 {
-        self.shared.gaps.load(Ordering::Relaxed)
     }
 }
 
@@ -101,7 +93,7 @@ pub struct Client {
     requests: mpsc::Sender<FromClient>,
     answers: mpsc::UnboundedReceiver<Answer>,
     news: watch::Receiver<u64>,
-    shared: Arc<Shared>,
+    observer: Observer,
 }
 
 /// What a client gets besides events.
@@ -143,12 +135,12 @@ impl Client {
 
     /// Reads the log.
     pub fn with_log<T>(&self, read: impl FnOnce(&Log) -> T) -> T {
-        read(&self.shared.log())
+        read(&self.observer.shared.log())
     }
 
     /// Counts that it was overtaken by what happened.
     pub fn count_gap(&self) {
-        self.shared.gaps.fetch_add(1, Ordering::Relaxed);
+        self.observer.shared.gaps.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Its number, which is not that of another client that is attached.
@@ -156,15 +148,15 @@ impl Client {
         self.id
     }
 
-    /// What the node has said of itself, once it accepts connections.
-    pub fn started(&self) -> Option<(Arc<Ready>, Start)> {
-        self.shared.log().started()
+    /// What may be known of the node beside its answers.
+    pub fn observer(&self) -> &Observer {
+        &self.observer
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.shared.seats().leave(self.id);
+        self.observer.shared.seats().leave(self.id);
     }
 }
 

@@ -15,7 +15,7 @@ use super::BindError;
 use super::listener::Bounded;
 use super::process::Process;
 use super::text::{self, Snapshot};
-use crate::handle::counts::Counts;
+use crate::handle::counts::Observed;
 use crate::hub::Observer;
 
 /// A node whose loop does not turn within this time is not well.
@@ -69,20 +69,14 @@ async fn answer(listener: TcpListener, observer: Observer) -> std::io::Result<()
 }
 
 /// The counts; `None` if the node's loop does not turn.
-async fn counts(of: &Observer) -> Option<Counts> {
+async fn counts(of: &Observer) -> Option<Observed> {
     timeout(PATIENCE, of.counts()).await.ok().flatten()
 }
 
 async fn metrics(State(observer): State<Observer>) -> Reply {
     let Some(counts) = counts(&observer).await else { return unwell() };
     let roles = observer.started().map(|(ready, _)| ready.roles.join(","));
-    let snapshot = Snapshot {
-        roles: roles.filter(|roles| !roles.is_empty()),
-        counts,
-        clients: observer.clients(),
-        gaps: observer.gaps(),
-        process: Process::read(),
-    };
+    let snapshot = Snapshot { roles: roles.filter(|roles| !roles.is_empty()), counts, process: Process::read() };
     reply(StatusCode::OK, text::TYPE, text::render(snapshot))
 }
 
@@ -95,7 +89,7 @@ async fn health(State(observer): State<Observer>) -> Reply {
 
 async fn readiness(State(observer): State<Observer>) -> Reply {
     match counts(&observer).await {
-        Some(counts) if counts.store.refuses => say(StatusCode::SERVICE_UNAVAILABLE, "the disk refuses writes"),
+        Some(counts) if counts.node.store.refuses => say(StatusCode::SERVICE_UNAVAILABLE, "the disk refuses writes"),
         Some(_) => say(StatusCode::OK, "the node accepts connections and its disk takes what it stores"),
         None => unwell(),
     }

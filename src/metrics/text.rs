@@ -11,7 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::process::Process;
-use crate::handle::counts::{CoreCounts, Counts, StoreCounts};
+use crate::handle::counts::{CoreCounts, Counts, Observed, StoreCounts};
 use crate::proto::histogram::Histogram;
 
 /// The type of its content.
@@ -22,12 +22,8 @@ pub const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf
 pub struct Snapshot {
     /// The roles of the session, with commas between; `None` if it has none.
     pub roles: Option<String>,
-    /// What the node counts.
-    pub counts: Counts,
-    /// Programs that are connected to the local API.
-    pub clients: usize,
-    /// How often one of them was overtaken.
-    pub gaps: u64,
+    /// What node and hub count.
+    pub counts: Observed,
     /// What the process takes, if the system tells.
     pub process: Option<Process>,
 }
@@ -46,12 +42,13 @@ impl Collector for Snapshot {
         let roles = self.roles.as_deref().unwrap_or("none");
         let info = [("version", env!("CARGO_PKG_VERSION")), ("roles", roles)];
         page.describe("darknode", "What runs", MetricType::Info)?.encode_info(&info)?;
-        page.gauge("darknode_start_time_seconds", "When it began, since 1970", self.counts.began.0 as f64 / 1000.0)?;
-        page.core(&self.counts.core)?;
-        page.traffic(&self.counts)?;
-        page.store(&self.counts.store)?;
-        page.gauges("darknode_faces", "Programs connected to the node", "kind", [("socket", self.clients)])?;
-        page.counter("darknode_face_gaps", "Times that one of them fell behind and missed events", self.gaps)?;
+        let Observed { node, clients, gaps } = &self.counts;
+        page.gauge("darknode_start_time_seconds", "When it began, since 1970", node.began.0 as f64 / 1000.0)?;
+        page.core(&node.core)?;
+        page.traffic(node)?;
+        page.store(&node.store)?;
+        page.gauges("darknode_faces", "Programs connected to the node", "kind", [("socket", *clients)])?;
+        page.counter("darknode_face_gaps", "Times that one of them fell behind and missed events", *gaps)?;
         self.process.as_ref().map_or(Ok(()), |process| page.process(process))
     }
 }

@@ -2,6 +2,7 @@
 //! or hide other text are written as `\u` escapes, so that parsers get the original text.
 
 mod body;
+mod counts;
 mod map;
 mod parts;
 mod values;
@@ -27,6 +28,7 @@ pub fn render(line: Option<u64>, event: Event<'_>) -> String {
         Event::Waiting(ready) => Body::ready(ready, false),
         Event::Notice(notice) => notice.into(),
         Event::Help => Body::help(),
+        Event::Counts(counts) => counts.into(),
         Event::Stopped => Body::Stopped {},
     };
     let mut text = serde_json::to_string(&body).expect("strings, numbers and lists have a JSON form");

@@ -33,6 +33,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::config::{Config, Interface};
+use crate::handle::counts::Observed;
 use crate::handle::{Handle, Ready};
 use crate::proto::notice::Notice;
 use exit::Exit;
@@ -53,6 +54,8 @@ pub enum Event<'a> {
     Notice(&'a Notice),
     /// The table of macros.
     Help,
+    /// What node and hub count.
+    Counts(&'a Observed),
     /// The node has stopped. This is the last event.
     Stopped,
 }

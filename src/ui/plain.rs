@@ -12,6 +12,7 @@
 //! Everything is escaped before it is printed. On a terminal names are bold, events dim and errors red, unless `NO_COLOR` is
 //! set.
 
+pub(super) mod counts;
 mod map;
 mod messages;
 mod people;
@@ -43,6 +44,7 @@ pub fn render(style: Style, event: Event<'_>) -> String {
             let line = |m: &Macro| style.rows(&format!("{:<20} {}", m.usage, m.text), BELOW_MACRO);
             MACROS.iter().map(line).collect()
         }
+        Event::Counts(observed) => counts::counts(style, observed),
         Event::Stopped => style.event("stopped"),
     }
 }

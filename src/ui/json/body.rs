@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use super::counts::Counts;
 use super::map::Network;
 use super::parts::{
     Conversation, Finding, Help, Id, Message, MySession, Person, Request, Session, Status, Text, User, listed, texts,
 };
 use super::values::{self, absence, delivery, error_code, warning_code};
 use crate::handle::Ready;
+use crate::handle::counts::Observed;
 use crate::proto::notice::{Notice, Which};
 use crate::ui::doctor::{self, Check, Report};
 use crate::ui::macros::MACROS;
@@ -186,6 +188,7 @@ pub enum Body<'a> {
     Help {
         macros: Vec<Help>,
     },
+    Counts(Counts<'a>),
     Warning {
         code: &'static str,
         message: &'a str,
@@ -311,6 +314,12 @@ impl<'a> From<&'a Notice> for Body<'a> {
             }
             Notice::Error { code, message } => Body::Error { code: error_code(*code), message },
         }
+    }
+}
+
+impl<'a> From<&'a Observed> for Body<'a> {
+    fn from(counts: &'a Observed) -> Body<'a> {
+        Body::Counts(counts.into())
     }
 }
 

@@ -33,6 +33,7 @@ use crate::proto::notice::{ErrorCode, Notice, WarningCode};
 use crate::ui::exit::Exit;
 use crate::ui::greeting::Setup;
 use crate::ui::macros::MACROS;
+use crate::ui::plain::counts::tests::observed;
 use notices::{SESSION, USER, bob, notices, variations};
 use page::{Kind, Page};
 
@@ -87,6 +88,7 @@ fn printed() -> Vec<Value> {
     };
     let open = ready(None, vec![]);
     let closed = ready(Some(crate::id::NetworkId([4; 32])), vec!["relay", "server"]);
+    let counts = observed();
     let (notices, variations, setup) = (notices(), variations(), Setup::default());
     let notice = |notice: &Notice| render(Some(7), Event::Notice(notice));
     let mut lines: Vec<String> = notices.iter().chain(&variations).map(notice).collect();
@@ -96,6 +98,7 @@ fn printed() -> Vec<Value> {
         Waiting: Event::Waiting(&open),
         Notice: Event::Notice(&notices[0]),
         Help: Event::Help,
+        Counts: Event::Counts(&counts),
         Stopped: Event::Stopped
     });
     lines.extend(kinds.into_iter().map(|event| render(None, event)));
