@@ -20,7 +20,7 @@ impl Side {
         let credentials = Credentials::new(&key(seed));
         let socket = bind(Some(0)).expect("loopback has a free port");
         let port = socket.local_addr().expect("it is bound").port();
-        let endpoint = open(socket, server_config(credentials.server_config())).expect("a runtime is there");
+        let (endpoint, _) = open(socket, server_config(credentials.server_config())).expect("a runtime is there");
         Side { endpoint, credentials, port }
     }
 

@@ -9,7 +9,7 @@ use quinn::{ClientConfig, Endpoint, EndpointConfig, Runtime, ServerConfig, Tokio
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::delivery::Counting;
-use super::socket::BoundedSocket;
+use super::socket::{BoundedSocket, Closed};
 use crate::identity::place::DEFAULT_PORT;
 use crate::proto::limits::LOST_GRACE;
 
@@ -80,16 +80,17 @@ pub fn bind(port: Option<u16>) -> Result<UdpSocket, BindError> {
     }
 }
 
-/// Creates the endpoint.
+/// Creates the endpoint. Says when its port is free again.
 ///
 /// # Errors
 /// The socket cannot be registered with the runtime.
 ///
 /// # Panics
 /// Outside a tokio runtime.
-pub fn open(socket: UdpSocket, server: ServerConfig) -> io::Result<Endpoint> {
-    let socket = Arc::new(BoundedSocket(TokioRuntime.wrap_udp_socket(socket)?));
-    Endpoint::new_with_abstract_socket(EndpointConfig::default(), Some(server), socket, Arc::new(TokioRuntime))
+pub fn open(socket: UdpSocket, server: ServerConfig) -> io::Result<(Endpoint, Closed)> {
+    let (socket, closed) = BoundedSocket::new(TokioRuntime.wrap_udp_socket(socket)?);
+    let (config, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
+    Ok((Endpoint::new_with_abstract_socket(config, Some(server), Arc::new(socket), runtime)?, closed))
 }
 
 /// Adds the transport limits for accepting to a configuration with credentials.
@@ -155,7 +156,11 @@ fn open_socket(domain: Domain, addr: SocketAddr) -> io::Result<UdpSocket> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::identity::{Scheme, SecretKey};
+    use crate::node::tls::{Credentials, SERVER_NAME};
 
     #[test]
     fn an_explicit_port_in_use_is_an_error_that_names_the_port() {
@@ -170,6 +175,21 @@ mod tests {
     fn a_default_port_in_use_is_replaced_by_a_free_one() {
         let (first, second) = (bind(None).unwrap(), bind(None).unwrap());
         assert_ne!(first.local_addr().unwrap().port(), second.local_addr().unwrap().port());
+    }
+
+    #[tokio::test]
+    async fn the_port_is_free_when_the_socket_is_closed_though_a_dial_was_under_way() {
+        let credentials = Credentials::new(&SecretKey::from_seed(Scheme::Ed25519, &[1; 32]));
+        let (endpoint, closed) = open(bind(Some(0)).unwrap(), server_config(credentials.server_config())).unwrap();
+        let port = endpoint.local_addr().unwrap().port();
+        let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (config, _) = credentials.client_config(None);
+        let dial = endpoint.connect_with(client_config(config), silent.local_addr().unwrap(), SERVER_NAME).unwrap();
+        assert!(matches!(bind(Some(port)), Err(BindError::Taken(_))));
+        endpoint.close(0u32.into(), b"");
+        drop((endpoint, dial));
+        timeout(Duration::from_secs(20), closed).await.expect("it is closed").unwrap_err();
+        bind(Some(port)).unwrap();
     }
 
     #[test]

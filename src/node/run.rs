@@ -4,9 +4,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use super::admission::admit;
 use super::bootstrap;
@@ -19,6 +21,7 @@ use super::interfaces;
 use super::lan::{Heard, Lan};
 use super::node_loop::{Background, EVENTS, Node, Receivers};
 use super::places;
+use super::socket::Closed;
 use super::store::{Me, Store, StoreError};
 use super::tls::Credentials;
 use crate::handle::counts::{self, CountsRequests};
@@ -73,8 +76,11 @@ pub enum StartError {
     Endpoint(#[from] std::io::Error),
 }
 
+/// The last close packets hold the port for three probe timeouts, which is a second where nobody answered.
+const PORT_FREE: Duration = Duration::from_secs(3);
+
 /// Starts a node as tasks of the current tokio runtime. It runs until it is asked to quit or its handle is dropped.
-/// When the returned task ends, the data directory is free again.
+/// When the returned task ends, the data directory and the port are free again.
 ///
 /// # Errors
 /// See [`StartError`]. Nothing keeps running after an error.
@@ -110,12 +116,12 @@ pub fn start_waiting(config: NodeConfig, session_key: SecretKey) -> Result<(Hand
     Ok(spawn(Parts { config, socket, identity, store, waits: true }, None)?)
 }
 
-/// Runs a node as a task. The data directory is free when it ends.
+/// Runs a node as a task. The data directory and the port are free when it ends.
 fn spawn(parts: Parts, home: Option<Home>) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (to_node, from_ui) = mpsc::channel(REQUESTS);
     let (to_ui, from_node) = notices::channel();
     let (counts, asked) = counts::channel();
-    let (node, receivers, background) = parts.assemble(from_ui, asked, to_ui.clone())?;
+    let (node, receivers, background, closed) = parts.assemble(from_ui, asked, to_ui.clone())?;
     let task = tokio::spawn(async move {
         let outcome = tokio::spawn(node.run(receivers, background)).await;
         drop(home);
@@ -124,6 +130,9 @@ fn spawn(parts: Parts, home: Option<Home>) -> std::io::Result<(Handle, JoinHandl
             Err(error) => NodeMessage::Failed(format!("internal error: {error}")),
         };
         to_ui.send(last).ok();
+        if timeout(PORT_FREE, closed).await.is_err() {
+            tracing::warn!("the port is still in use");
+        }
     });
     Ok((Handle { to_node, from_node, counts }, task))
 }
@@ -145,12 +154,12 @@ impl Parts {
         from_ui: mpsc::Receiver<crate::handle::UiMessage>,
         counts: CountsRequests,
         to_ui: NoticeSender,
-    ) -> std::io::Result<(Node, Receivers, Background)> {
+    ) -> std::io::Result<(Node, Receivers, Background, Closed)> {
         let clock = Clock::new(self.store.alive);
         let boot_nonce = random();
         let boot = BootId::of(&self.identity.session, &boot_nonce);
         let credentials = Credentials::new(&self.identity.session_key);
-        let endpoint = endpoint::open(self.socket, endpoint::server_config(credentials.server_config()))?;
+        let (endpoint, closed) = endpoint::open(self.socket, endpoint::server_config(credentials.server_config()))?;
         let local = endpoint.local_addr()?;
         let (events, from_tasks) = mpsc::channel(EVENTS);
         let shared = Shared::new(credentials, self.config.network.clone(), boot, clock, events.clone());
@@ -194,7 +203,8 @@ impl Parts {
         let data_dir = (!self.waits).then_some(self.config.data_dir);
         let examiner = Examiner { data_dir, port: local.port(), heard, clock, committed: None, refuses: None };
         let node = Node::new(core, store, to_ui, endpoint, shared, examiner);
-        Ok((node, Receivers { from_ui, from_tasks, from_store, counts }, Background { tasks, lan, store_thread }))
+        let receivers = Receivers { from_ui, from_tasks, from_store, counts };
+        Ok((node, receivers, Background { tasks, lan, store_thread }, closed))
     }
 }
 

@@ -42,7 +42,7 @@ impl End {
         let (mut shared, inputs) = shared([seed; 32], network);
         shape(&mut shared.limits);
         let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let endpoint = open(socket, server_config(shared.credentials.server_config())).unwrap();
+        let (endpoint, _) = open(socket, server_config(shared.credentials.server_config())).unwrap();
         let shared = Arc::new(shared);
         tokio::spawn(admit(endpoint.clone(), shared.clone()));
         End { shared, endpoint, inputs, connections: Connections::default() }
