@@ -16,7 +16,7 @@ use darknode::wire::control::{BUCKETS, Compare, Control, HeldStream, Holdings};
 use darknode::wire::record::link_state;
 use darknode::wire::{Bytes, List, encode};
 
-use crate::adversary::{Person, content, text};
+use crate::adversary::{Person, content, known_list, text};
 use crate::sessions::{bring, sister};
 use crate::unlink::{VERSION, meet_sister};
 use crate::victim::{Victim, memory};
@@ -366,6 +366,29 @@ fn a_session_that_is_off_for_ever_costs_a_mebibyte_of_mail_and_no_more_envelopes
     }
     let later = scene.alice.ops.iter().filter(|op| matches!(op, Op::Custody(_))).count();
     assert_eq!(later, custody, "nothing is sealed again while it is under way");
+}
+
+#[test]
+fn a_session_whose_key_card_comes_late_is_mailed_what_it_lacks() {
+    let (mut alice, bob, phone) = (Victim::new(Accept::Auto), bob(), sister(7));
+    let (relay, conn) = (alice.meet_relay(&Person::new(9, "relay")), alice.befriend(&bob));
+    let prekey = alice.prekey();
+    alice.hand(conn, bob.parcel(alice.user, &prekey, vec![text(2, "hello")]));
+    let roster = phone.roster_of(VERSION, &[alice.session, phone.session_id()], &[]);
+    bring(&mut alice, roster);
+    (0..10).for_each(|_| alice.pass(Duration::from_secs(1)));
+    let mut answered = 0;
+    assert_eq!(next_query(&alice, &mut answered), None, "nothing can be sealed to it");
+    alice.say(relay, known_list(alice.user, None, vec![], vec![phone.card(1)]));
+    alice.pass(Duration::ZERO);
+    assert_eq!(next_query(&alice, &mut answered).expect("lines are read for it").0, phone.session_id());
+}
+
+#[test]
+fn a_session_that_is_new_on_the_roster_in_its_hello_is_compared_with_once() {
+    let scene = Scene::new();
+    let compares = scene.alice.said(scene.conn).into_iter().filter(|said| matches!(said, Control::Compare(_)));
+    assert_eq!(compares.count(), 1);
 }
 
 /// Reads the newest of the typed lines that are wanted, as many as the store reads at once.

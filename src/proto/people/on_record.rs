@@ -149,6 +149,9 @@ impl Core {
             // A card with the same newest key opens no more than the one before.
             if self.people.sessions.prekey(&session, now) != before {
                 self.chat.sealing.want_lines(Address::from(user));
+                if let Some(sister) = self.sisters.ledger.get_mut(&session) {
+                    sister.want(now);
+                }
             }
         }
     }

@@ -191,6 +191,11 @@ impl Ledger {
         self.notes.push_back(Note::Up(peer));
     }
 
+    /// Whether it is noted that a session has connected, and not yet handled.
+    pub fn is_noted_up(&self, peer: &Peer) -> bool {
+        self.notes.iter().any(|note| matches!(note, Note::Up(up) if up.conn == peer.conn))
+    }
+
     /// Notes that the connection of a session is lost.
     pub fn note_down(&mut self, session: SessionId) {
         self.notes.push_back(Note::Down(session));

@@ -49,7 +49,8 @@ impl Core {
                 }
             }
             // A session that is added while it is connected has exchanged nothing yet.
-            if let Some(peer) = self.peers.connections.up_peer(&session) {
+            let up = self.peers.connections.up_peer(&session);
+            if let Some(peer) = up.filter(|peer| !self.sisters.ledger.is_noted_up(peer)) {
                 self.sister_up(peer);
             }
         }
