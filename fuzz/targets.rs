@@ -5,7 +5,7 @@ use darknode::id::{BootId, NetworkId, SessionId};
 use darknode::identity::invitation::{Code, Token};
 use darknode::identity::name::escape;
 use darknode::identity::network::{NetworkKey, Role};
-use darknode::identity::pake::{Binding, Exchange, Side};
+use darknode::identity::pake::{Binding, Channel, Exchange, Side};
 use darknode::identity::record::{Checked, Record};
 use darknode::identity::seal::{PrekeySecret, open};
 use darknode::identity::{Name, Scheme, Verifier};
@@ -17,10 +17,10 @@ use darknode::wire::chat::Items;
 use darknode::wire::content::{Bundle, Contents, LinkBody, MirrorBody, Range, ReceiptBody};
 use darknode::wire::control::{Batch, Control};
 use darknode::wire::frame::{FrameBuf, StreamType};
-use darknode::wire::link::{LinkSession, Newcomer, Welcome};
+use darknode::wire::link::{LinkSession, Newcomer, RelayedStep, Welcome};
 use darknode::wire::proof::Proof;
 use darknode::wire::record::{Declaration, KeyCard, LinkList, Roster, Signed};
-use darknode::wire::{decode, scan};
+use darknode::wire::{Fixed, decode, scan};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -53,17 +53,18 @@ pub fn control_frame(bytes: &[u8]) {
     for message in batch.iter() {
         match message {
             Control::Holdings(holdings) => holdings.streams.iter().for_each(|stream| set(&stream.ranges)),
-            Control::LinkSession(LinkSession { share: Some(share), .. }) => share_of_exchange(&share.0),
+            Control::LinkSession(step) | Control::RelayedStep(RelayedStep { step, .. }) => link_step(step),
             _ => {}
         }
     }
     shown(batch);
 }
 
-/// A share that a session gets which waits to be linked.
-fn share_of_exchange(share: &[u8; 32]) {
+/// A step that a session gets which waits to be linked.
+fn link_step(step: &LinkSession) {
+    let Some(Fixed(share)) = &step.share else { return };
     let (holder, newcomer) = (SessionId([1; 32]), SessionId([2; 32]));
-    let binding = Binding { network: NetworkId::OPEN, exporter: [0x5e; 32], holder, newcomer };
+    let binding = Binding { network: NetworkId::OPEN, channel: Channel::Relayed, holder, newcomer };
     let (exchange, _) = Exchange::start(b"x", Side::Newcomer, &binding, &mut ChaCha20Rng::from_seed([7; 32]));
     if let Some(keys) = exchange.finish(share) {
         assert!(!keys.confirms(share) && keys.open(share).is_none());

@@ -7,6 +7,7 @@ use chacha20poly1305::ChaCha20Poly1305;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use darknode::id::{Address, BootId, EnvelopeId, MessageId, NetworkId, StreamId};
 use darknode::identity::network::{NetworkKey, Role};
+use darknode::identity::pake::Channel;
 use darknode::identity::seal::{Author, Sealed, open, seal};
 use darknode::identity::{Domain, words};
 use darknode::wire::chat::{Ask, Chat, Custody, Items, Offer, Parcel, Release, Unopenable, custody_state};
@@ -246,7 +247,8 @@ const LINK_KEY: &str = "79dbdea8283b5d858206f8f392c8c487cb88deb5f5eaccf65cb2637a
 #[test]
 fn an_exchange_that_links_is_as_in_the_file() {
     let mut vectors = Vectors::default();
-    let (holder, newcomer, linked) = (Person::alice().session_id(), Person::bob().session_id(), linking::exchange());
+    let (holder, newcomer, linked) =
+        (Person::alice().session_id(), Person::bob().session_id(), linking::exchange(Channel::Direct(EXPORTER)));
     vectors.note("What is shown: the code of 33 random bits, and a token with its session, secret and places.");
     vectors.text("code-bits", linking::CODE_BITS);
     vectors.text("code", linking::code());
@@ -274,6 +276,12 @@ fn an_exchange_that_links_is_as_in_the_file() {
     vectors.hex("newcomer-sealed", &linked.newcomer.seal(&label));
     vectors.hex("welcome", &welcome);
     vectors.hex("welcome-sealed", &linked.holder.seal(&welcome));
+    let relayed = linking::exchange(Channel::Relayed);
+    assert_eq!(relayed.shares, linked.shares, "identities are not in the shares");
+    vectors.note("The same through a relay, with the same shares.");
+    vectors.hex("relayed-holder-confirmation", &relayed.holder.confirmation());
+    vectors.hex("relayed-newcomer-confirmation", &relayed.newcomer.confirmation());
+    vectors.hex("relayed-newcomer-sealed", &relayed.newcomer.seal(&label));
     vectors.settle("linking.txt");
 }
 

@@ -5,6 +5,10 @@
 //! side. Whoever stands between the two with certificates of their own has two connections with different exporters, so the
 //! keys differ even if the password is passed on.
 //!
+//! Two sessions that only reach the same relay have no TLS connection with each other. Their identities are
+//! `"darknode/link-relayed/1\0"`, the network and the session key. The relay passes on what it cannot open or replace, because it
+//! does not know the password.
+//!
 //! Each side proves that it has the same key with an HMAC-SHA256 under it (key confirmation). Until then nothing may be sent
 //! that depends on the key. One payload in each direction is then encrypted with ChaCha20-Poly1305 under a key for that
 //! direction, so the nonce is zero.
@@ -19,8 +23,10 @@ use zeroize::Zeroizing;
 
 use crate::id::{NetworkId, SessionId};
 
-/// The domain string of the identities and the derived keys.
+/// The domain string of the identities on a connection, and of the derived keys.
 const DOMAIN: &[u8] = b"darknode/link/1\0";
+/// The domain string of the identities of an exchange through a relay.
+const RELAYED_DOMAIN: &[u8] = b"darknode/link-relayed/1\0";
 
 /// A side of the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,22 +54,35 @@ impl Side {
     }
 }
 
+/// How the messages of an exchange get from one side to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// On a connection of the two, with the bytes exported from TLS for linking, which only its two ends know.
+    Direct([u8; 32]),
+    /// Through a relay that both are connected with.
+    Relayed,
+}
+
 /// What an exchange is bound to. Both sides must have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
     /// The network of both sessions.
     pub network: NetworkId,
-    /// The bytes exported from TLS for linking, which only the two ends of the connection know.
-    pub exporter: [u8; 32],
-    /// The session of [`Side::Holder`], as its certificate says.
+    /// How the two reach each other.
+    pub channel: Channel,
+    /// The session of [`Side::Holder`], as its certificate says, or the relay.
     pub holder: SessionId,
-    /// The session of [`Side::Newcomer`], as its certificate says.
+    /// The session of [`Side::Newcomer`], likewise.
     pub newcomer: SessionId,
 }
 
 impl Binding {
     fn identity(&self, session: &SessionId) -> Identity {
-        Identity::new(&[DOMAIN, &self.network.0, &self.exporter, &session.0].concat())
+        let (domain, exporter): (&[u8], &[u8]) = match &self.channel {
+            Channel::Direct(exporter) => (DOMAIN, exporter),
+            Channel::Relayed => (RELAYED_DOMAIN, &[]),
+        };
+        Identity::new(&[domain, &self.network.0, exporter, &session.0].concat())
     }
 }
 
@@ -159,7 +178,7 @@ mod tests {
 
     const BINDING: Binding = Binding {
         network: NetworkId([1; 32]),
-        exporter: [2; 32],
+        channel: Channel::Direct([2; 32]),
         holder: SessionId([3; 32]),
         newcomer: SessionId([4; 32]),
     };
@@ -183,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn another_code_exporter_network_or_session_confirms_nothing() {
+    fn another_code_channel_network_or_session_confirms_nothing() {
         let other = |change: fn(&mut Binding)| {
             let mut binding = BINDING;
             change(&mut binding);
@@ -191,7 +210,8 @@ mod tests {
         };
         for (code, binding) in [
             ("abandon zoo about", BINDING),
-            ("abandon zoo able", other(|binding| binding.exporter[31] ^= 1)),
+            ("abandon zoo able", other(|binding| binding.channel = Channel::Direct([3; 32]))),
+            ("abandon zoo able", other(|binding| binding.channel = Channel::Relayed)),
             ("abandon zoo able", other(|binding| binding.network.0[0] ^= 1)),
             ("abandon zoo able", other(|binding| binding.holder.0[0] ^= 1)),
             ("abandon zoo able", other(|binding| binding.newcomer.0[0] ^= 1)),

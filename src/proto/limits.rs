@@ -367,12 +367,22 @@ pub const LINK_GUESS_PAUSE: Duration = Duration::from_secs(3);
 pub const LINK_STEP: Duration = Duration::from_secs(10);
 /// `\link` looks for the waiting session for this long: a search over servers, an introduction and a dial take a few seconds.
 pub const LINK_SEARCH: Duration = Duration::from_secs(15);
+/// After this long without a direct connection, the waiting session is asked through relays: an introduction by a server and
+/// a dial take a second or two, and a connection that comes about later is used in the next step of the search.
+pub const LINK_DIRECT: Duration = Duration::from_secs(3);
 /// Sessions that are known to wait and not connected are dialled again after this time.
 pub const LINK_RETRY: Duration = Duration::from_secs(1);
 /// After a refusal, other sessions that show a code may appear for this long after the beginning.
 pub const LINK_GRACE: Duration = Duration::from_secs(3);
+const _: () = assert!(LINK_DIRECT.as_millis() <= LINK_GRACE.as_millis(), "the relays are asked before \\link gives up");
 /// Sessions that one `\link` tries. Each of them may guess the code once.
 pub const MAX_LINK_CANDIDATES: usize = 4;
+/// Times that one `\link` asks a relay for a session that is not there: four relays for each of the sessions that it may try.
+pub const MAX_LINK_RELAYS: usize = 4 * MAX_LINK_CANDIDATES;
+/// Exchanges that a relay passes on at once, for all its neighbours: 25 KiB, and ten that begin each second.
+pub const MAX_RELAYED_EXCHANGES: usize = 128;
+/// Of these with one holder of a user key, as many as it may try.
+pub const MAX_RELAYED_EXCHANGES_OF_ONE: usize = MAX_LINK_CANDIDATES;
 /// Exchanges that are open with a waiting session at once.
 pub const MAX_LINK_EXCHANGES: usize = 8;
 /// Exchanges that one address may begin at once, as many as may be open. Each costs two multiplications on the curve.

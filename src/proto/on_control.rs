@@ -40,6 +40,7 @@ impl Core {
             Control::Want(want) => self.on_want(peer, want),
             Control::Sample(sample) => self.on_sample(peer, sample),
             Control::LinkSession(step) => self.on_link_step(peer, step),
+            Control::RelayedStep(step) => self.on_relayed_step(peer, step),
             Control::Explode(explode) => self.on_explode(peer, explode),
             Control::Exploded(exploded) => self.on_exploded(peer.conn, exploded),
             Control::Compare(compare) => self.on_compare(peer, &compare),

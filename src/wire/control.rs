@@ -3,7 +3,7 @@
 use super::addr::Addr;
 use super::codec::{Field, Fixed, List, Text, kinds, record};
 use super::content::Range;
-use super::link::LinkSession;
+use super::link::{LinkSession, RelayedStep};
 use super::record::Signed;
 use crate::id::{Address, SessionId, UserId};
 
@@ -52,6 +52,8 @@ kinds! {
         19 => NearbyWant(NearbyWant),
         /// The answer to [`NearbyWant`].
         20 => NearbyRecords(NearbyRecords),
+        /// A step of linking a session, through a relay.
+        21 => RelayedStep(RelayedStep),
     }
 }
 

@@ -1,7 +1,9 @@
-//! The steps by which a session of a user is linked, and the payloads that are sealed in them.
+//! The steps by which a session of a user is linked, over a connection or through a relay, and the payloads that are sealed in
+//! them.
 
 use super::codec::{Bytes, Fixed, List, Text, record};
 use super::record::{MAX_LABEL, Signed};
+use crate::id::SessionId;
 
 /// The name of the throw-away user of a session that waits to be linked.
 pub const WAITING_NAME: &str = "new-session";
@@ -40,7 +42,7 @@ pub mod link_step {
     pub const ACCEPT: u8 = 5;
     /// The holder has signed the new roster.
     pub const WELCOME: u8 = 6;
-    /// The waiting session ends the exchange.
+    /// The waiting session ends the exchange, or the relay that was to pass a step on does not.
     pub const REFUSE: u8 = 7;
 }
 
@@ -52,12 +54,26 @@ pub mod refusal {
     pub const EXPIRED: u8 = 2;
     /// Too many exchanges lately.
     pub const BUSY: u8 = 3;
+    /// Said by a relay: no session of this id is connected with it and waits to be linked.
+    pub const ABSENT: u8 = 4;
 }
 
 impl LinkSession {
     /// A step with nothing in it.
     pub fn empty(step: u8) -> LinkSession {
         LinkSession { step, share: None, confirmation: None, sealed: None, reason: None }
+    }
+}
+
+record! {
+    /// A step of linking between two sessions that are connected with the same relay, and not with each other.
+    pub struct RelayedStep {
+        /// The session at the other end: to the relay, the one that the step is for; from the relay, the one that it is by.
+        0 => session: SessionId,
+        /// Whether the relay sends it.
+        1 => passed_on: bool,
+        /// The step.
+        2 => step: LinkSession,
     }
 }
 

@@ -32,7 +32,7 @@ const CALLS: Table = &[
 #[rustfmt::skip]
 const READS: Table = &[
     ("people", &["presence", "commands"]),
-    ("peers", &["presence", "relays", "search", "chat", "commands"]),
+    ("peers", &["presence", "relays", "search", "chat", "commands", "linking"]),
     ("presence", &["relays"]),
     ("relays", &["presence"]),
     ("search", &["presence"]),

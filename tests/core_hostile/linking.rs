@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use darknode::id::{BootId, ConnId, NetworkId, SessionId};
 use darknode::identity::invitation::Invitation;
-use darknode::identity::pake::{Binding, Exchange, Side};
+use darknode::identity::pake::{Binding, Channel, Exchange, Side};
 use darknode::proto::Accept;
 use darknode::proto::event::{Adopted, Command, Output};
 use darknode::proto::limits::{LINK_CODE_LIFE, LINK_GUESS_PAUSE, MAX_LINK_CANDIDATES, MAX_LINK_EXCHANGES};
@@ -80,12 +80,12 @@ impl Wire {
     }
 }
 
-fn link(code: &str) -> Command {
+pub fn link(code: &str) -> Command {
     Command::Link { invitation: Invitation::Code(code.parse().expect("three words")) }
 }
 
 /// The codes and tokens that a session has shown.
-fn codes(node: &Victim) -> Vec<(String, String)> {
+pub fn codes(node: &Victim) -> Vec<(String, String)> {
     let code = |notice: &Notice| match notice {
         Notice::Code { code, token, .. } => Some((code.clone(), token.clone())),
         _ => None,
@@ -93,23 +93,23 @@ fn codes(node: &Victim) -> Vec<(String, String)> {
     node.notices().filter_map(code).collect()
 }
 
-fn code(node: &Victim) -> String {
+pub fn code(node: &Victim) -> String {
     codes(node).pop().expect("a code is shown").0
 }
 
-fn adopted(node: &Victim) -> Option<&Adopted> {
+pub fn adopted(node: &Victim) -> Option<&Adopted> {
     node.out.iter().find_map(|output| match output {
         Output::Adopted(adopted) => Some(&**adopted),
         _ => None,
     })
 }
 
-fn errors(node: &Victim) -> Vec<ErrorCode> {
+pub fn errors(node: &Victim) -> Vec<ErrorCode> {
     let code = |notice: &Notice| if let Notice::Error { code, .. } = notice { Some(*code) } else { None };
     node.notices().filter_map(code).collect()
 }
 
-fn linked(node: &Victim) -> Vec<SessionId> {
+pub fn linked(node: &Victim) -> Vec<SessionId> {
     let linked = |notice: &Notice| match notice {
         Notice::Session { session, state: SessionChange::Linked, .. } => Some(*session),
         _ => None,
@@ -123,7 +123,7 @@ fn steps(node: &Victim, conn: ConnId) -> Vec<LinkSession> {
     node.said(conn).into_iter().filter_map(step).collect()
 }
 
-fn waiting() -> Victim {
+pub fn waiting() -> Victim {
     let mut newcomer = Victim::waiting();
     newcomer.pass(Duration::ZERO);
     newcomer
@@ -231,7 +231,7 @@ fn a_stranger_who_does_not_know_the_code_cannot_adopt_a_session() {
     let conn = pi.connect_exporting(mallory.session_id(), BootId(99), EXPORTER);
     pi.say(conn, Control::Hello(mallory.hello()));
     let (network, newcomer) = (NetworkId::OPEN, pi.session);
-    let binding = Binding { network, exporter: EXPORTER, holder: mallory.session_id(), newcomer };
+    let binding = Binding { network, channel: Channel::Direct(EXPORTER), holder: mallory.session_id(), newcomer };
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let (exchange, share) = Exchange::start(b"code\0zoo zoo zoo", Side::Holder, &binding, &mut rng);
     let roster = mallory.roster_of(9, &[mallory.session_id(), pi.session], &[]);
@@ -261,7 +261,7 @@ fn a_welcome_is_not_used_unless_its_roster_lists_both_sessions() {
         pi.say(conn, Control::Hello(mallory.hello()));
         let binding = Binding {
             network: NetworkId::OPEN,
-            exporter: EXPORTER,
+            channel: Channel::Direct(EXPORTER),
             holder: mallory.session_id(),
             newcomer: pi.session,
         };

@@ -15,6 +15,7 @@ mod linking;
 mod mirrors;
 mod nearby;
 mod records;
+mod relayed_linking;
 mod relays;
 mod restored;
 mod sealed;

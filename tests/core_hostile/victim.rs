@@ -78,26 +78,33 @@ impl Victim {
 
     /// A session that waits to be linked.
     pub fn waiting() -> Victim {
-        let key = |byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]);
-        let (user_key, session_key) = (key(0xb1), key(0xb2));
-        Victim::run(
-            Config {
-                name: Name::parse(WAITING_NAME).unwrap(),
-                user: UserId(user_key.public()),
-                user_key: Some(user_key),
-                session_key,
-                label: "pi".to_owned(),
-                network: NetworkId::OPEN,
-                roles: 0,
-                waits: true,
-                accept: Accept::Auto,
-                agent: "darknode test".to_owned(),
-                is_new_user: true,
-                boot_nonce: [2; 16],
-                seed: [9; 32],
-            },
-            Memory::default(),
-        )
+        Victim::run(Victim::another(0xb1, WAITING_NAME, "pi", 2), Memory::default())
+    }
+
+    /// A server of another user.
+    pub fn server() -> Victim {
+        let config = Victim::another(0xc1, "server", "server", 3);
+        Victim::run(Config { roles: roles::SERVER, ..config }, Memory::default())
+    }
+
+    /// The only session of another user, whose keys are made of this byte and the next.
+    fn another(key: u8, name: &str, label: &str, boot: u8) -> Config {
+        let [user_key, session_key] = [key, key + 1].map(|byte| SecretKey::from_seed(Scheme::Ed25519, &[byte; 32]));
+        Config {
+            name: Name::parse(name).unwrap(),
+            user: UserId(user_key.public()),
+            user_key: Some(user_key),
+            session_key,
+            label: label.to_owned(),
+            network: NetworkId::OPEN,
+            roles: 0,
+            waits: name == WAITING_NAME,
+            accept: Accept::Auto,
+            agent: "darknode test".to_owned(),
+            is_new_user: true,
+            boot_nonce: [boot; 16],
+            seed: [boot + 7; 32],
+        }
     }
 
     fn start(accept: Accept, roles: u32, session: u8, memory: Memory, holds: UserKey) -> Victim {

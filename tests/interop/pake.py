@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from records import P
 
 DOMAIN = b"darknode/link/1\0"
+RELAYED_DOMAIN = b"darknode/link-relayed/1\0"
 HOLDER, NEWCOMER = b"A", b"B"
 ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
@@ -74,6 +75,10 @@ def by_token(secret):
 
 def identity(network_id, exporter, session):
     return DOMAIN + network_id + exporter + session
+
+
+def relayed_identity(network_id, session):
+    return RELAYED_DOMAIN + network_id + session
 
 
 def password_number(password):

@@ -33,7 +33,7 @@ class Grammar(unittest.TestCase):
                 self.takes(rules[str(number)], cbor.encode(body))
 
     def test_the_rules_of_all_kinds_are_found(self):
-        self.assertEqual(list(map(int, MESSAGES)), [*range(1, 16), 18, 19, 20])
+        self.assertEqual(list(map(int, MESSAGES)), [*range(1, 16), 18, 19, 20, 21])
         self.assertEqual(list(map(int, ITEMS)), [*range(1, 7)])
 
     def test_every_frame_follows_it(self):

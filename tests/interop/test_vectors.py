@@ -285,10 +285,13 @@ class Linking(unittest.TestCase):
         self.texts = {name: value for name, value in lines("linking") if name in texts}
         self.said = {name: bytes.fromhex(value) for name, value in lines("linking") if name not in texts}
 
-    def exchange(self, side, who):
+    def identities(self):
         said = self.said
         sessions = (said["holder-session"], said["newcomer-session"])
-        both = [pake.identity(records.OPEN, said["exporter"], session) for session in sessions]
+        return [pake.identity(records.OPEN, said["exporter"], session) for session in sessions]
+
+    def exchange(self, side, who, both):
+        said = self.said
         secret = int.from_bytes(said[f"{who}-scalar"], "little")
         return pake.Exchange(side, pake.by_code(self.texts["code"]), both, secret)
 
@@ -301,7 +304,9 @@ class Linking(unittest.TestCase):
 
     def test_the_exchange_is_made_again_from_the_scalars(self):
         said = self.said
-        holder, newcomer = self.exchange(pake.HOLDER, "holder"), self.exchange(pake.NEWCOMER, "newcomer")
+        both = self.identities()
+        holder = self.exchange(pake.HOLDER, "holder", both)
+        newcomer = self.exchange(pake.NEWCOMER, "newcomer", both)
         self.assertEqual((holder.share, newcomer.share), (said["holder-share"], said["newcomer-share"]))
         for keys in (holder.finish(newcomer.share), newcomer.finish(holder.share)):
             self.assertEqual(keys.key, said["key"])
@@ -309,6 +314,24 @@ class Linking(unittest.TestCase):
                 self.assertEqual(keys.confirmation(side), said[f"{who}-confirmation"])
                 self.assertEqual(keys.seal(side, said[payload]), said[f"{payload}-sealed"])
                 self.assertEqual(keys.open(side, said[f"{payload}-sealed"]), said[payload])
+
+    def test_through_a_relay_the_same_shares_give_another_key(self):
+        said, control = self.said, hexed("control")
+        sessions = (said["holder-session"], said["newcomer-session"])
+        both = [pake.relayed_identity(records.OPEN, session) for session in sessions]
+        keys = self.exchange(pake.NEWCOMER, "newcomer", both).finish(said["holder-share"])
+        self.assertEqual(keys.confirmation(pake.HOLDER), said["relayed-holder-confirmation"])
+        self.assertEqual(keys.confirmation(pake.NEWCOMER), said["relayed-newcomer-confirmation"])
+        self.assertEqual(keys.seal(pake.NEWCOMER, said["newcomer"]), said["relayed-newcomer-sealed"])
+        ask = {0: linking.BY_CODE, 1: said["holder-share"]}
+        answer = {0: linking.ANSWER, 1: said["newcomer-share"]}
+        for name, relayed in {
+            "by-code": {0: sessions[1], 1: False, 2: ask},
+            "by-code-passed-on": {0: sessions[0], 1: True, 2: ask},
+            "answer": {0: sessions[0], 1: False, 2: answer},
+            "answer-passed-on": {0: sessions[1], 1: True, 2: answer},
+        }.items():
+            self.assertEqual(cbor.frame([[peer.RELAYED_STEP, relayed]]), control[f"relayed-{name}"], name)
 
     def test_the_messages_carry_it(self):
         said, control = self.said, hexed("control")

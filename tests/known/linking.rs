@@ -4,10 +4,10 @@
 use curve25519_dalek::scalar::Scalar;
 use darknode::id::NetworkId;
 use darknode::identity::invitation::{Code, Invitation, Token};
-use darknode::identity::pake::{Binding, Exchange, Keys, Side};
+use darknode::identity::pake::{Binding, Channel, Exchange, Keys, Side};
 use darknode::identity::record::Checked;
 use darknode::wire::control::Control;
-use darknode::wire::link::{LinkSession, Newcomer, Welcome, link_step, refusal};
+use darknode::wire::link::{LinkSession, Newcomer, RelayedStep, Welcome, link_step, refusal};
 use darknode::wire::record::{Roster, RosterSession, Signed};
 use darknode::wire::{Bytes, Fixed, List, Text, encode};
 use rand_chacha::ChaCha20Rng;
@@ -40,10 +40,11 @@ pub fn token() -> Token {
     Token { session: Person::bob().session_id(), secret: [0x7e; 16], addrs }
 }
 
-pub fn exchange() -> Linked {
+/// The exchange on a connection of the two, or through a relay.
+pub fn exchange(channel: Channel) -> Linked {
     let (alice, bob) = (Person::alice(), Person::bob());
     let (holder, newcomer) = (alice.session_id(), bob.session_id());
-    let binding = Binding { network: NetworkId::OPEN, exporter: EXPORTER, holder, newcomer };
+    let binding = Binding { network: NetworkId::OPEN, channel, holder, newcomer };
     let password = Invitation::Code(code()).password();
     let mut rng = ChaCha20Rng::from_seed(SEED);
     let (holder, ask) = Exchange::start(&password, Side::Holder, &binding, &mut rng);
@@ -82,7 +83,7 @@ fn roster() -> Signed {
 }
 
 pub fn messages() -> Vec<(&'static str, Control)> {
-    let Linked { shares: [ask, answer], holder, newcomer: keys, .. } = exchange();
+    let Linked { shares: [ask, answer], holder, newcomer: keys, .. } = exchange(Channel::Direct(EXPORTER));
     let step = |step, share: Option<[u8; 32]>| LinkSession { share: share.map(Fixed), ..LinkSession::empty(step) };
     let confirmed =
         |step, keys: &Keys| LinkSession { confirmation: Some(Fixed(keys.confirmation())), ..LinkSession::empty(step) };
@@ -100,5 +101,22 @@ pub fn messages() -> Vec<(&'static str, Control)> {
     ]
     .into_iter()
     .map(|(name, step)| (name, Control::LinkSession(step)))
+    .chain(relayed_messages())
     .collect()
+}
+
+/// The first two steps through a relay: to the relay, and from it.
+fn relayed_messages() -> [(&'static str, Control); 4] {
+    let Linked { shares: [ask, answer], .. } = exchange(Channel::Relayed);
+    let message = |session, passed_on, step, share| {
+        let step = LinkSession { share: Some(Fixed(share)), ..LinkSession::empty(step) };
+        Control::RelayedStep(RelayedStep { session, passed_on, step })
+    };
+    let (holder, newcomer) = (Person::alice().session_id(), Person::bob().session_id());
+    [
+        ("relayed-by-code", message(newcomer, false, link_step::BY_CODE, ask)),
+        ("relayed-by-code-passed-on", message(holder, true, link_step::BY_CODE, ask)),
+        ("relayed-answer", message(holder, false, link_step::ANSWER, answer)),
+        ("relayed-answer-passed-on", message(newcomer, true, link_step::ANSWER, answer)),
+    ]
 }

@@ -97,18 +97,46 @@ fn machines_behind_two_routers_are_linked_through_the_server_that_both_reach() {
 }
 
 #[test]
-fn a_machine_that_cannot_be_reached_directly_is_not_linked() {
+fn machines_behind_two_routers_between_which_there_is_no_way_are_linked_over_the_server() {
+    in_a_field(|field| {
+        street(field);
+        house(field, "alice", "203.0.113.11/24", Ports::Random);
+        house(field, "laptop", "203.0.113.12/24", Ports::Random);
+        let _server = field.node_with("server", "server", &["--server"]);
+        let (mut alice, mut laptop) = (at_home(field, "alice"), waiting(field, "laptop", &["--bootstrap", SERVER]));
+        alice.event("bootstrap");
+        laptop.event("bootstrap");
+        link(&mut alice, &mut laptop);
+        assert_eq!(alice.asks(r"\chat server")["event"], "chat");
+        shows_on(&mut alice, &mut laptop, "over the server");
+    });
+}
+
+#[test]
+fn machines_on_two_islands_are_linked_over_the_server_that_both_reach_and_have_the_history() {
     in_a_field(|field| {
         (0..2).for_each(|n| field.switch(&island(n)));
         settle(field, "alice", 0);
+        settle(field, "bob", 0);
+        field.readdress("bob", "eth0", "10.0.0.2/24");
         settle(field, "laptop", 1);
         let (_server, at) = server_of_two_islands(field);
         let mut alice = field.node_with("alice", "alice", &["--bootstrap", &at[0]]);
+        let mut bob = field.node("bob");
+        befriend(&mut alice, &mut bob);
+        let before = lines("alice", "before", 5);
+        types(&mut alice, &before);
+        hears(&mut bob, &before);
         let mut laptop = waiting(field, "laptop", &["--bootstrap", &at[1]]);
         alice.event("bootstrap");
         laptop.event("bootstrap");
-        let code = laptop.shown("code");
-        assert_eq!(alice.fails(&format!(r"\link {code}")), "unreachable");
+        link(&mut alice, &mut laptop);
+        hears(&mut laptop, &before);
+        assert_eq!(alice.asks(r"\chat bob")["event"], "chat");
+        shows_on(&mut alice, &mut laptop, "over the server");
+        assert_eq!(laptop.asks(r"\chat bob")["event"], "chat");
+        shows_on(&mut laptop, &mut alice, "and back");
+        bob.event_with("message", "text", "and back");
     });
 }
 

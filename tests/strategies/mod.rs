@@ -15,7 +15,7 @@ use darknode::wire::control::{
     RequestUserList, Sample, SessionSummary, SessionWant, UserSummary, UserWant, Want,
 };
 use darknode::wire::envelope::{Envelope, Wrap};
-use darknode::wire::link::{LinkSession, Newcomer, Welcome};
+use darknode::wire::link::{LinkSession, Newcomer, RelayedStep, Welcome};
 use darknode::wire::proof::Proof;
 use darknode::wire::record::{Declaration, KeyCard, LinkEntry, LinkList, Prekey, Roster, RosterSession, Signed};
 use darknode::wire::{Bytes, Fixed, List, Text};
@@ -237,6 +237,14 @@ fn link_session() -> impl Strategy<Value = LinkSession> {
     )
 }
 
+fn relayed_step() -> impl Strategy<Value = RelayedStep> {
+    (session(), any::<bool>(), link_session()).prop_map(|(session, passed_on, step)| RelayedStep {
+        session,
+        passed_on,
+        step,
+    })
+}
+
 pub fn newcomer() -> impl Strategy<Value = Newcomer> {
     text().prop_map(|label| Newcomer { label })
 }
@@ -274,6 +282,7 @@ pub fn batch() -> impl Strategy<Value = Batch> {
         want().prop_map(Control::Want),
         sample().prop_map(Control::Sample),
         link_session().prop_map(Control::LinkSession),
+        relayed_step().prop_map(Control::RelayedStep),
         explode().prop_map(Control::Explode),
         exploded().prop_map(Control::Exploded),
         compare().prop_map(Control::Compare),

@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::invitation::Invitation;
 use crate::identity::pake::{Exchange, Keys};
-use crate::proto::limits::{LINK_GRACE, LINK_RETRY, LINK_SEARCH, LINK_STEP, MAX_LINK_CANDIDATES};
+use crate::proto::limits::{
+    LINK_DIRECT, LINK_GRACE, LINK_RETRY, LINK_SEARCH, LINK_STEP, MAX_LINK_CANDIDATES, MAX_LINK_RELAYS,
+};
+use crate::proto::peer::Party;
 use crate::time::Moment;
+use crate::wire::link::refusal;
 
 /// A `\link`.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub struct Attempt {
     /// A node of another network answers at a place of the token.
     pub met_stranger: bool,
     tried: BTreeSet<SessionId>,
+    /// Sessions that were asked for through the relay on a connection, without a proof on this side.
+    asked: BTreeSet<(SessionId, ConnId)>,
     /// Exchanges that ended with their connection.
     interrupted: usize,
     current: Option<Current>,
@@ -33,10 +39,17 @@ pub struct Attempt {
 /// The exchange with one session.
 #[derive(Debug)]
 struct Current {
-    conn: ConnId,
-    session: SessionId,
+    party: Party,
     stage: Stage,
     until: Moment,
+}
+
+impl Current {
+    /// Whether the same session may be tried in another way: the other side has had no guess, and only a relay says that the
+    /// exchange cannot go on.
+    fn may_be_repeated(&self) -> bool {
+        self.party.is_relayed && matches!(self.stage, Stage::Asked(_))
+    }
 }
 
 #[derive(Debug)]
@@ -50,13 +63,14 @@ enum Stage {
 impl Attempt {
     /// Begins a search for the session that shows the invitation.
     pub fn new(line: Option<u64>, invitation: Invitation, now: Moment) -> Attempt {
-        let tried = BTreeSet::new();
+        let (tried, asked) = (BTreeSet::new(), BTreeSet::new());
         Attempt {
             line,
             invitation,
             refused: None,
             met_stranger: false,
             tried,
+            asked,
             interrupted: 0,
             current: None,
             reached: BTreeSet::new(),
@@ -74,6 +88,19 @@ impl Attempt {
         is_meant && self.current.is_none() && self.tried.len() < MAX_LINK_CANDIDATES && !self.tried.contains(session)
     }
 
+    /// Whether it may be tried through the relay on this connection, because a direct one has had its time. A relay that does
+    /// not know such steps answers nothing, so there is an end to asking.
+    pub fn may_try_through(&self, relay: ConnId, session: &SessionId, now: Moment) -> bool {
+        let is_first = self.asked.len() < MAX_LINK_RELAYS && !self.asked.contains(&(*session, relay));
+        let is_time = (self.since + LINK_DIRECT..self.since + LINK_SEARCH).contains(&now);
+        is_time && is_first && self.may_try(session)
+    }
+
+    /// Whether a session that waits was found.
+    pub fn has_found(&self) -> bool {
+        !self.reached.is_empty() || !self.asked.is_empty()
+    }
+
     /// Begins another round of dialling if it is due.
     pub fn begin_round(&mut self, now: Moment) {
         if self.reach_at <= now {
@@ -87,31 +114,33 @@ impl Attempt {
         self.reached.len() < MAX_LINK_CANDIDATES && self.reached.insert(user)
     }
 
-    /// The connection of the exchange.
+    /// The connection on which the steps of the exchange go.
     pub fn conn(&self) -> Option<ConnId> {
-        self.current.as_ref().map(|current| current.conn)
+        self.current.as_ref().map(|current| current.party.conn)
     }
 
     /// Records that the own share was sent to a session.
-    pub fn asked(&mut self, conn: ConnId, session: SessionId, exchange: Exchange, now: Moment) {
-        self.tried.insert(session);
-        self.current = Some(Current { conn, session, stage: Stage::Asked(exchange), until: now + LINK_STEP });
+    pub fn begin(&mut self, party: Party, exchange: Exchange, now: Moment) {
+        self.tried.insert(party.session);
+        if party.is_relayed {
+            self.asked.insert((party.session, party.conn));
+        }
+        self.current = Some(Current { party, stage: Stage::Asked(exchange), until: now + LINK_STEP });
     }
 
-    /// Takes the share of the session that was asked on this connection. Returns the own proof, or `None` if nobody awaits the
-    /// share or it is none.
-    pub fn answered(&mut self, conn: ConnId, share: &[u8; 32], now: Moment) -> Option<[u8; 32]> {
-        let Current { conn, session, stage, .. } = self.current.take_if(|current| current.conn == conn)?;
+    /// Takes the share of the session that was asked. Returns the own proof, or `None` if nobody awaits the share or it is none.
+    pub fn answered(&mut self, by: Party, share: &[u8; 32], now: Moment) -> Option<[u8; 32]> {
+        let Current { party, stage, .. } = self.current.take_if(|current| current.party == by)?;
         let Stage::Asked(exchange) = stage else { return None };
         let keys = exchange.finish(share)?;
         let confirmation = keys.confirmation();
-        self.current = Some(Current { conn, session, stage: Stage::Proved(keys), until: now + LINK_STEP });
+        self.current = Some(Current { party, stage: Stage::Proved(keys), until: now + LINK_STEP });
         Some(confirmation)
     }
 
-    /// Takes the proof of the session on this connection. Returns the keys if it holds.
-    pub fn accepted(&mut self, conn: ConnId, confirmation: &[u8; 32]) -> Option<Keys> {
-        let current = self.current.take_if(|current| current.conn == conn)?;
+    /// Takes the proof of the session. Returns the keys if it holds.
+    pub fn accepted(&mut self, by: Party, confirmation: &[u8; 32]) -> Option<Keys> {
+        let current = self.current.take_if(|current| current.party == by)?;
         let Stage::Proved(keys) = current.stage else { return None };
         keys.confirms(confirmation).then_some(keys)
     }
@@ -122,21 +151,32 @@ impl Attempt {
         let Some(current) = self.current.take() else { return };
         self.interrupted += 1;
         if self.interrupted < MAX_LINK_CANDIDATES {
-            self.tried.remove(&current.session);
+            self.tried.remove(&current.party.session);
         } else {
             self.refused = Some(0);
         }
     }
 
-    /// Ends the exchange on this connection. Returns false if there is none.
-    pub fn ended(&mut self, conn: ConnId) -> bool {
-        self.current.take_if(|current| current.conn == conn).is_some()
+    /// Ends the exchange with this session for a reason of [`refusal`]. Returns false if there is none.
+    pub fn end(&mut self, by: Party, reason: u8) -> bool {
+        let Some(current) = self.current.take_if(|current| current.party == by) else { return false };
+        self.record_end(&current, reason);
+        true
     }
 
     /// Ends an exchange whose next step is overdue.
     pub fn expire(&mut self, now: Moment) {
-        if self.current.take_if(|current| current.until <= now).is_some() {
-            self.refused = Some(0);
+        if let Some(current) = self.current.take_if(|current| current.until <= now) {
+            self.record_end(&current, if current.may_be_repeated() { refusal::ABSENT } else { 0 });
+        }
+    }
+
+    fn record_end(&mut self, current: &Current, reason: u8) {
+        if current.may_be_repeated() {
+            self.tried.remove(&current.party.session);
+        }
+        if reason != refusal::ABSENT {
+            self.refused = Some(reason);
         }
     }
 

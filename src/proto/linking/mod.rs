@@ -6,11 +6,16 @@
 //! `on_waiting` that of the new session, which ends with what the driver stores for the new session
 //! ([`Adopted`](crate::proto::event::Adopted)).
 //!
+//! If no connection of the two comes about, their steps go through a relay or server that both are connected with
+//! (`on_relayed_step`). It passes on the few steps of an exchange in their order ([`relayed`]).
+//!
 //! Nothing else depends on it: after each input it looks what has changed that it waits for.
 
 pub mod attempt;
 mod on_link;
+mod on_relayed_step;
 mod on_waiting;
+pub mod relayed;
 pub mod waiting;
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,9 +26,10 @@ use crate::proto::budget::Budget;
 use crate::proto::limits::{LINK_ASKS_BURST, LINK_ASKS_REFILL};
 use crate::time::Moment;
 use attempt::Attempt;
+use relayed::RelayedExchanges;
 use waiting::Waiting;
 
-/// Both sides of linking. A node is on at most one of them.
+/// Both sides of linking, and what a relay between them holds. A node is on at most one side.
 pub struct Linking {
     /// Set on a session that waits to be linked.
     pub waiting: Option<Waiting>,
@@ -31,9 +37,13 @@ pub struct Linking {
     pub attempt: Option<Attempt>,
     /// A `\link` that was typed just now, with its line.
     pub requested: Option<(Option<u64>, Invitation)>,
+    /// What was typed to link a session last. It is not valid again.
+    pub used: Option<Invitation>,
     /// The session that was linked last and has not come back yet.
     pub awaited: Option<Awaited>,
-    /// Limits the exchanges that others begin, per address.
+    /// Exchanges of two neighbours that this relay passes on.
+    pub relayed: RelayedExchanges,
+    /// Limits the exchanges that others begin, with this session or through it, per address.
     pub asks: Budget<IpAddr>,
 }
 
@@ -54,7 +64,8 @@ impl Linking {
     /// `waiting` is set on a session that waits to be linked.
     pub fn new(waiting: Option<Waiting>) -> Linking {
         let asks = Budget::new(LINK_ASKS_BURST, LINK_ASKS_REFILL);
-        Linking { waiting, attempt: None, requested: None, awaited: None, asks }
+        let relayed = RelayedExchanges::default();
+        Linking { waiting, attempt: None, requested: None, used: None, awaited: None, relayed, asks }
     }
 
     /// When something here is due.

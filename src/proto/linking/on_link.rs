@@ -1,20 +1,19 @@
 //! The side of linking that holds the user key: finds the session that shows the code, proves that it knows it, and signs the
 //! session into the roster.
 
-use crate::id::{ConnId, SessionId, UserId};
+use crate::id::{SessionId, UserId};
 use crate::identity::Name;
 use crate::identity::invitation::Invitation;
-use crate::identity::pake::{Binding, Exchange, Keys, Side};
+use crate::identity::pake::{Binding, Channel, Exchange, Keys, Side};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{LINK_AWAIT, LINK_REDIAL};
 use crate::proto::linking::Awaited;
 use crate::proto::linking::attempt::Attempt;
 use crate::proto::notice::{ErrorCode, Notice};
-use crate::proto::peer::Peer;
+use crate::proto::peer::{Party, Peer};
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::wire::codec::{Bytes, Fixed, List};
-use crate::wire::control::Control;
 use crate::wire::link::{LinkSession, MAX_WELCOME_PAGES, Newcomer, WAITING_NAME, Welcome, link_step, refusal};
 use crate::wire::record::{MAX_LABEL, MAX_SESSIONS, RosterSession};
 use crate::wire::{decode, encode};
@@ -23,19 +22,24 @@ use crate::wire::{decode, encode};
 type Failed = (ErrorCode, String);
 
 impl Core {
-    /// Handles a step of linking.
+    /// Handles a step of linking on a connection with the other side.
     pub(in crate::proto) fn on_link_step(&mut self, peer: Peer, step: LinkSession) {
+        self.on_step_of(Party::direct(peer), step);
+    }
+
+    /// Handles a step of the other side, however it has come.
+    pub(super) fn on_step_of(&mut self, party: Party, step: LinkSession) {
         match step {
-            LinkSession { step: link_step::BY_CODE, share: Some(share), .. } => self.on_asked(peer, false, &share.0),
-            LinkSession { step: link_step::BY_TOKEN, share: Some(share), .. } => self.on_asked(peer, true, &share.0),
-            LinkSession { step: link_step::CONFIRM, confirmation: Some(proof), .. } => self.on_proof(peer, &proof.0),
-            LinkSession { step: link_step::WELCOME, sealed: Some(sealed), .. } => self.on_welcome(peer, &sealed),
-            LinkSession { step: link_step::ANSWER, share: Some(share), .. } => self.on_answered(peer, &share.0),
+            LinkSession { step: link_step::BY_CODE, share: Some(share), .. } => self.on_asked(party, false, &share.0),
+            LinkSession { step: link_step::BY_TOKEN, share: Some(share), .. } => self.on_asked(party, true, &share.0),
+            LinkSession { step: link_step::CONFIRM, confirmation: Some(proof), .. } => self.on_proof(party, &proof.0),
+            LinkSession { step: link_step::WELCOME, sealed: Some(sealed), .. } => self.on_welcome(party, &sealed),
+            LinkSession { step: link_step::ANSWER, share: Some(share), .. } => self.on_answered(party, &share.0),
             LinkSession { step: link_step::ACCEPT, confirmation: Some(proof), sealed: Some(sealed), .. } => {
-                self.on_accepted(peer, &proof.0, &sealed);
+                self.on_accepted(party, &proof.0, &sealed);
             }
             LinkSession { step: link_step::REFUSE, reason, .. } => {
-                self.on_exchange_ended(peer.conn, reason.unwrap_or_default());
+                self.on_exchange_ended(party, reason.unwrap_or_default());
             }
             _ => self.cx.dropped(DropReason::LinkStepUnasked),
         }
@@ -85,6 +89,11 @@ impl Core {
             return Err((ErrorCode::TooMany, message));
         }
         match invitation {
+            invitation if self.linking.used.as_ref() == Some(invitation) => Err((
+                ErrorCode::CodeExpired,
+                "a session was linked by it already; run `darknode link` on the next machine and type what that shows"
+                    .to_owned(),
+            )),
             Invitation::Token(token) if token.session == self.cx.me => {
                 Err((ErrorCode::BadArgument, "this is a token of this session itself".to_owned()))
             }
@@ -111,9 +120,7 @@ impl Core {
 
     /// Dials the users who are known to wait and not connected, and asks servers to introduce them.
     fn reach_waiting(&mut self) {
-        let folded = Name::parse(WAITING_NAME).expect("it is a name").folded();
-        let known: Vec<UserId> = self.people.users.matching(Some(&folded), None).collect();
-        for user in known {
+        for user in self.waiting_users() {
             let is_absent = self.peers.connections.of_user(&user).is_empty();
             let Some(attempt) = self.linking.attempt.as_mut().filter(|_| is_absent) else { continue };
             if attempt.is_to_be_reached(user) {
@@ -123,74 +130,84 @@ impl Core {
         }
     }
 
-    /// Begins an exchange with the nearest session that waits to be linked, unless one is being tried.
+    /// The users who are known and may be those of sessions that wait.
+    pub(super) fn waiting_users(&self) -> Vec<UserId> {
+        let folded = Name::parse(WAITING_NAME).expect("it is a name").folded();
+        self.people.users.matching(Some(&folded), None).collect()
+    }
+
+    /// Begins an exchange with the nearest session that waits to be linked, or with one behind a relay, unless one is being
+    /// tried.
     fn try_next(&mut self) {
         let Some(attempt) = &self.linking.attempt else { return };
         let up = self.peers.connections.iter_up().filter(|peer| attempt.may_try(&peer.session));
         let waiting = up.filter_map(|peer| Some((self.peers.connections.get(&peer.conn)?, peer)));
         let nearest = waiting.filter(|(neighbour, _)| neighbour.waits).min_by_key(|(neighbour, _)| neighbour.rtt);
-        if let Some(peer) = nearest.map(|(_, peer)| peer) {
-            self.ask_to_link(peer);
+        let direct = nearest.map(|(_, peer)| Party::direct(peer));
+        if let Some(party) = direct.or_else(|| self.behind_a_relay(attempt)) {
+            self.ask_to_link(party);
         } else if attempt.is_over(self.cx.now.moment) {
             self.give_up_link();
         }
     }
 
-    fn ask_to_link(&mut self, peer: Peer) {
-        let Some(binding) = self.binding(peer, Side::Holder) else { return };
+    fn ask_to_link(&mut self, party: Party) {
+        let Some(binding) = self.binding(party, Side::Holder) else { return };
         let Some(attempt) = &mut self.linking.attempt else { return };
         let password = attempt.invitation.password();
         let (exchange, share) = Exchange::start(&password, Side::Holder, &binding, &mut self.cx.rng);
-        attempt.asked(peer.conn, peer.session, exchange, self.cx.now.moment);
+        attempt.begin(party, exchange, self.cx.now.moment);
         let step = match attempt.invitation {
             Invitation::Code(_) => link_step::BY_CODE,
             Invitation::Token(_) => link_step::BY_TOKEN,
         };
         let ask = LinkSession { share: Some(Fixed(share)), ..LinkSession::empty(step) };
-        self.cx.send(peer.conn, Control::LinkSession(ask));
+        self.send_link_step(party, ask);
     }
 
-    /// What an exchange with a neighbour is bound to, with this session on this side.
-    pub(in crate::proto) fn binding(&self, peer: Peer, side: Side) -> Option<Binding> {
-        let exporter = self.peers.connections.get(&peer.conn)?.exporter;
+    /// What an exchange is bound to, with this session on this side.
+    pub(super) fn binding(&self, party: Party, side: Side) -> Option<Binding> {
+        let exporter = self.peers.connections.get(&party.conn)?.exporter;
+        let channel = if party.is_relayed { Channel::Relayed } else { Channel::Direct(exporter) };
         let (holder, newcomer) = match side {
-            Side::Holder => (self.cx.me, peer.session),
-            Side::Newcomer => (peer.session, self.cx.me),
+            Side::Holder => (self.cx.me, party.session),
+            Side::Newcomer => (party.session, self.cx.me),
         };
-        Some(Binding { network: self.cx.config.network, exporter, holder, newcomer })
+        Some(Binding { network: self.cx.config.network, channel, holder, newcomer })
     }
 
-    fn on_answered(&mut self, peer: Peer, share: &[u8; 32]) {
+    fn on_answered(&mut self, party: Party, share: &[u8; 32]) {
         let now = self.cx.now.moment;
-        let confirmation = self.linking.attempt.as_mut().and_then(|attempt| attempt.answered(peer.conn, share, now));
+        let confirmation = self.linking.attempt.as_mut().and_then(|attempt| attempt.answered(party, share, now));
         let Some(confirmation) = confirmation else { return self.cx.dropped(DropReason::LinkStepUnasked) };
         let proof = LinkSession { confirmation: Some(Fixed(confirmation)), ..LinkSession::empty(link_step::CONFIRM) };
-        self.cx.send(peer.conn, Control::LinkSession(proof));
+        self.send_link_step(party, proof);
     }
 
-    fn on_accepted(&mut self, peer: Peer, confirmation: &[u8; 32], sealed: &[u8]) {
+    fn on_accepted(&mut self, party: Party, confirmation: &[u8; 32], sealed: &[u8]) {
         let Some(attempt) = &mut self.linking.attempt else { return self.cx.dropped(DropReason::LinkStepUnasked) };
-        let Some(keys) = attempt.accepted(peer.conn, confirmation) else {
+        let Some(keys) = attempt.accepted(party, confirmation) else {
             self.cx.dropped(DropReason::LinkStepUnasked);
             attempt.refused = Some(refusal::WRONG);
             return self.try_next();
         };
         let newcomer = keys.open(sealed).and_then(|payload| decode::<Newcomer>(&payload).ok());
         let Some(newcomer) = newcomer else { return self.give_up_link() };
-        let line = self.linking.attempt.take().and_then(|attempt| attempt.line);
-        if let Err((code, message)) = self.admit_newcomer(line, peer, &newcomer.label, &keys) {
+        let Some(Attempt { line, invitation, .. }) = self.end_attempt() else { return };
+        self.linking.used = Some(invitation);
+        if let Err((code, message)) = self.admit_newcomer(line, party, &newcomer.label, &keys) {
             self.cx.notice(line, Notice::Error { code, message });
         }
     }
 
     /// Signs a session whose proof holds into the roster, and sends it what it starts with.
-    fn admit_newcomer(&mut self, line: Option<u64>, peer: Peer, label: &str, keys: &Keys) -> Result<(), Failed> {
+    fn admit_newcomer(&mut self, line: Option<u64>, party: Party, label: &str, keys: &Keys) -> Result<(), Failed> {
         let roster = &self.people.myself.roster;
-        if roster.sessions.len() >= MAX_SESSIONS || roster.revoked.contains(&peer.session) {
+        if roster.sessions.len() >= MAX_SESSIONS || roster.revoked.contains(&party.session) {
             return Err((ErrorCode::TooMany, "there is no place for another session; unlink one first".to_owned()));
         }
         let label = unused_label(label, &roster.sessions);
-        self.admit_session(peer.session, label, line);
+        self.admit_session(party.session, label, line);
         let myself = &self.people.myself;
         let links = myself.links.iter().take(MAX_WELCOME_PAGES).map(|page| page.signed().clone()).collect();
         let welcome = Welcome {
@@ -201,20 +218,28 @@ impl Core {
         };
         let sealed = Some(Bytes(keys.seal(&encode(&welcome))));
         let welcome = LinkSession { sealed, ..LinkSession::empty(link_step::WELCOME) };
-        self.cx.send(peer.conn, Control::LinkSession(welcome));
-        if let Some(neighbour) = self.peers.connections.get(&peer.conn) {
-            let (now, session) = (self.cx.now.moment, peer.session);
+        self.send_link_step(party, welcome);
+        if let Some(neighbour) = self.peers.connections.get(&party.conn).filter(|_| !party.is_relayed) {
+            let (now, session) = (self.cx.now.moment, party.session);
             let (dial_at, until) = (now + LINK_REDIAL, now + LINK_AWAIT);
             self.linking.awaited = Some(Awaited { session, addr: neighbour.addr, dial_at, until });
         }
         Ok(())
     }
 
-    /// Ends the exchange on a connection, and tries the next session.
-    fn on_exchange_ended(&mut self, conn: ConnId, reason: u8) {
+    /// Ends the `\link` that is being carried out, and forgets the sessions that were remembered for it.
+    fn end_attempt(&mut self) -> Option<Attempt> {
+        let attempt = self.linking.attempt.take();
+        for user in self.waiting_users() {
+            self.forget_if_unneeded(&user);
+        }
+        attempt
+    }
+
+    /// Ends the exchange with a session, and tries the next one.
+    fn on_exchange_ended(&mut self, party: Party, reason: u8) {
         let Some(attempt) = &mut self.linking.attempt else { return };
-        if attempt.ended(conn) {
-            attempt.refused = Some(reason);
+        if attempt.end(party, reason) {
             self.try_next();
         }
     }
@@ -236,7 +261,7 @@ impl Core {
     }
 
     fn give_up_link(&mut self) {
-        let Some(attempt) = self.linking.attempt.take() else { return };
+        let Some(attempt) = self.end_attempt() else { return };
         let (code, message) = match attempt.refused {
             Some(refusal::WRONG) => (
                 ErrorCode::CodeWrong,
@@ -250,6 +275,11 @@ impl Core {
             None if attempt.met_stranger => {
                 (ErrorCode::Unreachable, "the other machine is in another network; give it this one's --network-key")
             }
+            None if attempt.has_found() => (
+                ErrorCode::Unreachable,
+                "the other machine was found, but there is no way to it: neither a direct one, nor a server with which both \
+                 are connected; start both with --bootstrap of one server",
+            ),
             None => (
                 ErrorCode::Unreachable,
                 "no session that waits to be linked was found; run `darknode link` on the other machine, with \

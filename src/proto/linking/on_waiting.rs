@@ -10,11 +10,10 @@ use crate::proto::drops::DropReason;
 use crate::proto::event::{Adopted, Output};
 use crate::proto::linking::waiting::Proved;
 use crate::proto::notice::{Notice, SessionChange};
-use crate::proto::peer::Peer;
+use crate::proto::peer::Party;
 use crate::proto::people::sessions::is_shareable;
 use crate::proto::persist::{Counters, Entry, LinkRow, LinkState, Op, Provenance, UserRow};
 use crate::wire::codec::{Bytes, Fixed, Text};
-use crate::wire::control::Control;
 use crate::wire::link::{LinkSession, Newcomer, Welcome, link_step, refusal};
 use crate::wire::record::{Declaration, KeyCard, LinkList, Roster};
 use crate::wire::{decode, encode};
@@ -47,36 +46,36 @@ impl Core {
     }
 
     /// Handles the share of somebody who claims to know the code, or the token.
-    pub(in crate::proto) fn on_asked(&mut self, peer: Peer, by_token: bool, share: &[u8; 32]) {
+    pub(super) fn on_asked(&mut self, party: Party, by_token: bool, share: &[u8; 32]) {
         let now = self.cx.now.moment;
-        let Some(binding) = self.binding(peer, Side::Newcomer) else { return };
-        let Some(addr) = self.peers.connections.get(&peer.conn).map(|neighbour| neighbour.addr) else { return };
+        let Some(binding) = self.binding(party, Side::Newcomer) else { return };
+        let Some(addr) = self.peers.connections.get(&party.conn).map(|neighbour| neighbour.addr) else { return };
         let Some(waiting) = &mut self.linking.waiting else {
             self.cx.dropped(DropReason::LinkStepUnasked);
-            return self.refuse_link(peer, refusal::EXPIRED);
+            return self.refuse_link(party, refusal::EXPIRED);
         };
         if !self.linking.asks.draw(addr.ip(), now) {
             self.cx.dropped(DropReason::LinkOverBudget);
-            return self.refuse_link(peer, refusal::BUSY);
+            return self.refuse_link(party, refusal::BUSY);
         }
-        match waiting.answer(peer.conn, by_token, share, &binding, &mut self.cx.rng, now) {
-            Err(reason) => self.refuse_link(peer, reason),
+        match waiting.answer(party, by_token, share, &binding, &mut self.cx.rng, now) {
+            Err(reason) => self.refuse_link(party, reason),
             Ok(share) => {
                 let answer = LinkSession { share: Some(Fixed(share)), ..LinkSession::empty(link_step::ANSWER) };
-                self.cx.send(peer.conn, Control::LinkSession(answer));
+                self.send_link_step(party, answer);
             }
         }
     }
 
     /// Checks the proof of the other side. If it does not hold, the code is burnt.
-    pub(in crate::proto) fn on_proof(&mut self, peer: Peer, confirmation: &[u8; 32]) {
+    pub(super) fn on_proof(&mut self, party: Party, confirmation: &[u8; 32]) {
         let Some(waiting) = &mut self.linking.waiting else { return self.cx.dropped(DropReason::LinkStepUnasked) };
-        match waiting.prove(peer.conn, confirmation, self.cx.now.moment) {
+        match waiting.prove(party, confirmation, self.cx.now.moment) {
             Proved::Nothing => self.cx.dropped(DropReason::LinkStepUnasked),
             Proved::Wrong => {
                 waiting.renew(&mut self.cx.rng, true, self.cx.now.moment);
                 self.cx.dropped(DropReason::LinkGuess);
-                self.refuse_link(peer, refusal::WRONG);
+                self.refuse_link(party, refusal::WRONG);
             }
             Proved::Holds(keys) => {
                 let newcomer = encode(&Newcomer { label: Text(self.cx.config.label.clone()) });
@@ -85,47 +84,47 @@ impl Core {
                     sealed: Some(Bytes(keys.seal(&newcomer))),
                     ..LinkSession::empty(link_step::ACCEPT)
                 };
-                self.cx.send(peer.conn, Control::LinkSession(accept));
+                self.send_link_step(party, accept);
             }
         }
     }
 
     /// Takes over the identity of a session of the user who has signed it into the roster.
-    pub(in crate::proto) fn on_welcome(&mut self, peer: Peer, sealed: &[u8]) {
-        let Some(keys) = self.linking.waiting.as_ref().and_then(|waiting| waiting.accepted(peer.conn)) else {
+    pub(super) fn on_welcome(&mut self, party: Party, sealed: &[u8]) {
+        let Some(keys) = self.linking.waiting.as_ref().and_then(|waiting| waiting.accepted(party)) else {
             return self.cx.dropped(DropReason::LinkStepUnasked);
         };
         let welcome = keys.open(sealed).and_then(|payload| decode::<Welcome>(&payload).ok());
-        let Some(welcome) = welcome.and_then(|welcome| self.checked_welcome(peer, &welcome)) else {
+        let Some(welcome) = welcome.and_then(|welcome| self.checked_welcome(party, &welcome)) else {
             self.cx.dropped(DropReason::UnsoundRecord);
             self.linking
                 .waiting
                 .iter_mut()
                 .for_each(|waiting| waiting.renew(&mut self.cx.rng, false, self.cx.now.moment));
-            return self.refuse_link(peer, 0);
+            return self.refuse_link(party, 0);
         };
         self.linking.waiting = None;
-        self.adopt(peer, welcome);
+        self.adopt(party, welcome);
     }
 
-    /// Verifies the records of a welcome: the roster lists both sessions, and the others are those of the peer.
-    fn checked_welcome(&self, peer: Peer, welcome: &Welcome) -> Option<Introduced> {
+    /// Verifies the records of a welcome: the roster lists both sessions, and the others are those of the other side.
+    fn checked_welcome(&self, party: Party, welcome: &Welcome) -> Option<Introduced> {
         let verifier = &self.cx.verifier;
         let roster: Checked<Roster> = Checked::open(&welcome.roster, verifier).ok()?;
         let declaration: Checked<Declaration> = Checked::open(&welcome.declaration, verifier).ok()?;
         let card: Checked<KeyCard> = Checked::open(&welcome.card, verifier).ok()?;
         let links: Vec<Checked<LinkList>> =
             welcome.links.iter().map(|page| Checked::open(page, verifier).ok()).collect::<Option<_>>()?;
-        let by_peer = |user, session| user == roster.user && session == peer.session;
+        let is_theirs = |user, session| user == roster.user && session == party.session;
         let consistent = roster.admits(&self.cx.me)
-            && roster.admits(&peer.session)
-            && by_peer(declaration.user, declaration.session)
-            && by_peer(card.user, card.session)
-            && links.iter().all(|page| by_peer(page.user, page.session));
+            && roster.admits(&party.session)
+            && is_theirs(declaration.user, declaration.session)
+            && is_theirs(card.user, card.session)
+            && links.iter().all(|page| is_theirs(page.user, page.session));
         Some((roster.name().filter(|_| consistent)?, roster, declaration, card, links))
     }
 
-    fn adopt(&mut self, peer: Peer, (name, roster, declaration, card, links): Introduced) {
+    fn adopt(&mut self, party: Party, (name, roster, declaration, card, links): Introduced) {
         let (user, now) = (roster.user, self.cx.now.moment);
         let mut ops = vec![Op::User(UserRow { roster: Some(roster.signed().clone()), ..unknown(user) })];
         for entry in links.iter().flat_map(|page| page.entries.iter()).filter(|entry| entry.user != user) {
@@ -135,14 +134,15 @@ impl Core {
             ops.push(Op::User(unknown(entry.user)));
             ops.push(Op::Link(LinkRow { user: entry.user, mine, theirs: Entry::default() }));
         }
-        if let Some(neighbour) = self.peers.connections.get(&peer.conn) {
+        let holder = party.session;
+        self.people.sessions.record_heard(holder, user, now);
+        self.people.sessions.update_declaration(&declaration, now);
+        self.people.sessions.update_card(&card, std::time::Duration::ZERO, now);
+        if let Some(neighbour) = self.peers.connections.get(&party.conn).filter(|_| !party.is_relayed) {
             let provenance = if neighbour.dialled { Provenance::Answered } else { Provenance::Observed };
-            self.people.sessions.record_heard(peer.session, user, now);
-            self.people.sessions.update_declaration(&declaration, now);
-            self.people.sessions.update_card(&card, std::time::Duration::ZERO, now);
-            self.people.sessions.add_address(&peer.session, neighbour.addr, provenance, now);
-            ops.extend(self.people.sessions.row(&peer.session).map(|row| Op::Session(Box::new(row))));
+            self.people.sessions.add_address(&holder, neighbour.addr, provenance, now);
         }
+        ops.extend(self.people.sessions.row(&holder).map(|row| Op::Session(Box::new(row))));
         ops.push(Op::Counters(Counters { arrival: 0, ..self.cx.count.current() }));
         let (shown, words) = (name.as_str().to_owned(), words::fingerprint(&user));
         self.cx.notice(None, Notice::Joined { user: shown, id: user, words });
@@ -151,9 +151,9 @@ impl Core {
         self.cx.out.push(Output::Adopted(Box::new(Adopted { user, name, ops })));
     }
 
-    fn refuse_link(&mut self, peer: Peer, reason: u8) {
+    pub(super) fn refuse_link(&mut self, party: Party, reason: u8) {
         let refuse = LinkSession { reason: Some(reason), ..LinkSession::empty(link_step::REFUSE) };
-        self.cx.send(peer.conn, Control::LinkSession(refuse));
+        self.send_link_step(party, refuse);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::id::{ConnId, SessionId};
 use crate::identity::invitation::{Code, Invitation, Token};
 use crate::identity::pake::{Binding, Exchange, Keys, Side};
 use crate::proto::limits::{LINK_CODE_LIFE, LINK_GUESS_PAUSE, LINK_STEP, MAX_LINK_EXCHANGES};
+use crate::proto::peer::Party;
 use crate::time::Moment;
 use crate::wire::link::refusal;
 
@@ -24,18 +25,18 @@ pub struct Waiting {
     from: Moment,
     /// They are not valid from then on.
     until: Moment,
-    /// Exchanges that were answered and whose proof has not come.
-    open: BTreeMap<ConnId, Keys>,
+    /// Exchanges that were answered and whose proof has not come, and until when it must.
+    open: BTreeMap<Party, (Keys, Moment)>,
     /// The addresses with which the token was shown; `None` if it was not.
     shown: Option<Vec<SocketAddr>>,
     /// The exchange whose proof holds, and until when its last step must come.
-    accepted: Option<(ConnId, Keys, Moment)>,
+    accepted: Option<(Party, Keys, Moment)>,
 }
 
 /// What a proof has shown.
 #[derive(Debug)]
 pub enum Proved<'a> {
-    /// No exchange awaits one on this connection.
+    /// No exchange with this session awaits one.
     Nothing,
     /// The other side does not know the code. It is burnt.
     Wrong,
@@ -79,7 +80,7 @@ impl Waiting {
     /// Answers the share of another side that claims to know the code, or the token. Returns the own share, or why not.
     pub fn answer(
         &mut self,
-        conn: ConnId,
+        party: Party,
         by_token: bool,
         share: &[u8; 32],
         binding: &Binding,
@@ -89,36 +90,37 @@ impl Waiting {
         if self.accepted.is_some() || now < self.from || self.until <= now {
             return Err(refusal::EXPIRED);
         }
-        if self.open.len() >= MAX_LINK_EXCHANGES || self.open.contains_key(&conn) {
+        self.open.retain(|_, (_, until)| now < *until);
+        if self.open.len() >= MAX_LINK_EXCHANGES || self.open.contains_key(&party) {
             return Err(refusal::BUSY);
         }
         let (session, secret, addrs) = (binding.newcomer, self.secret, Vec::new());
         let token = || Invitation::Token(Token { session, secret, addrs });
         let invitation = if by_token { token() } else { Invitation::Code(self.code) };
         let (exchange, own) = Exchange::start(&invitation.password(), Side::Newcomer, binding, rng);
-        self.open.insert(conn, exchange.finish(share).ok_or(refusal::WRONG)?);
+        self.open.insert(party, (exchange.finish(share).ok_or(refusal::WRONG)?, now + LINK_STEP));
         Ok(own)
     }
 
-    /// Checks the proof on a connection. If it does not hold, the caller must [`renew`](Waiting::renew).
-    pub fn prove(&mut self, conn: ConnId, confirmation: &[u8; 32], now: Moment) -> Proved<'_> {
-        let Some(keys) = self.open.remove(&conn) else { return Proved::Nothing };
+    /// Checks the proof of a session. If it does not hold, the caller must [`renew`](Waiting::renew).
+    pub fn prove(&mut self, party: Party, confirmation: &[u8; 32], now: Moment) -> Proved<'_> {
+        let Some((keys, _)) = self.open.remove(&party) else { return Proved::Nothing };
         if !keys.confirms(confirmation) {
             return Proved::Wrong;
         }
         self.open.clear();
-        Proved::Holds(&self.accepted.insert((conn, keys, now + LINK_STEP)).1)
+        Proved::Holds(&self.accepted.insert((party, keys, now + LINK_STEP)).1)
     }
 
-    /// The keys of the exchange whose proof holds, if it is on this connection.
-    pub fn accepted(&self, conn: ConnId) -> Option<&Keys> {
-        self.accepted.as_ref().filter(|(on, _, _)| *on == conn).map(|(_, keys, _)| keys)
+    /// The keys of the exchange whose proof holds, if it is the one with this session.
+    pub fn accepted(&self, by: Party) -> Option<&Keys> {
+        self.accepted.as_ref().filter(|(party, _, _)| *party == by).map(|(_, keys, _)| keys)
     }
 
     /// Ends the exchanges on connections that are gone. Returns true if the proof of one had held, so that the code is used up.
     pub fn forget_unless(&mut self, is_there: impl Fn(&ConnId) -> bool) -> bool {
-        self.open.retain(|conn, _| is_there(conn));
-        self.accepted.as_ref().is_some_and(|(conn, _, _)| !is_there(conn))
+        self.open.retain(|party, _| is_there(&party.conn));
+        self.accepted.as_ref().is_some_and(|(party, _, _)| !is_there(&party.conn))
     }
 }
 

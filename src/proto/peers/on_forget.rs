@@ -56,6 +56,7 @@ impl Core {
             || self.chat.waits_for(user)
             || self.people.strangers.is_unanswered(user)
             || self.commands.lookups.was_found(user)
+            || (self.linking.attempt.is_some() && self.people.users.is_nobody(user))
             || (self.cx.is_carrier() && self.people.sessions.of_user(user).next().is_some())
             || self
                 .people
