@@ -23,6 +23,8 @@ packages() {
 }
 
 architecture=$(dpkg --print-architecture)
+# Runs a program for the architecture: it prints its own manual page and completions.
+run=()
 case ${1:-} in
 '')
     cargo build --locked --release
@@ -31,6 +33,7 @@ case ${1:-} in
 arm64)
     deploy/aarch64.sh build
     architecture=arm64
+    run=(qemu-aarch64-static -L /usr/aarch64-linux-gnu)
     program=target/aarch64-unknown-linux-gnu/release/darknode
     ;;
 program)
@@ -59,7 +62,11 @@ mkdir -p "$stage/doc"
 cp -r deploy/debian "$stage/debian"
 cp deploy/darknode.service "$stage/debian/"
 cp "$program" "$stage/darknode"
-cp deploy/darknode.1 "$stage/"
+"${run[@]}" "$stage/darknode" man >"$stage/darknode.1"
+mkdir -p "$stage/completions"
+for pair in bash:darknode zsh:_darknode fish:darknode.fish; do
+    "${run[@]}" "$stage/darknode" completions "${pair%%:*}" >"$stage/completions/${pair##*:}"
+done
 cp README.md CHANGELOG.md docs/json.md "$stage/doc/"
 # The pages on servers, the Pi and keys refer to each other, and to the scripts, under the names that they have in the package.
 pages=(-e 's#\[pi\.md\](pi\.md)#[PI.md](PI.md)#g' -e 's#\[README\.md\](README\.md\#\([a-z-]*\))#[SERVER.md](SERVER.md\#\1)#g'

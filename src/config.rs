@@ -5,6 +5,7 @@
 
 mod args;
 mod bootstrap;
+mod manual;
 pub mod remote;
 mod simulation;
 
@@ -18,7 +19,6 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use clap_complete::Shell;
 use tracing_subscriber::filter::Targets;
 
 use crate::identity::Name;
@@ -145,8 +145,11 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, ConfigEr
         Some(Sub::Network(NetworkSub::New)) => Ok(Action::NetworkNew),
         Some(Sub::Identity(IdentitySub::Words)) => Ok(Action::IdentityWords(data_dir(&args)?)),
         Some(Sub::Identity(IdentitySub::Restore)) => Ok(Action::IdentityRestore(data_dir(&args)?)),
-        Some(Sub::Completions { shell }) => Ok(Action::Print(completions(*shell))),
-        Some(Sub::Man) => manual().map(Action::Print),
+        Some(Sub::Completions { shell }) => Ok(Action::Print(manual::completions(*shell, Args::command()))),
+        Some(Sub::Man) => match manual::page(Args::command()) {
+            Ok(page) => Ok(Action::Print(page)),
+            Err(error) => Err(refuse(format!("the manual page cannot be made: {error}"))),
+        },
         Some(Sub::Remote(_)) => unreachable!("it was dealt with"),
         Some(Sub::Sim(sim)) => Ok(Action::Simulate(Box::new(simulation::resolve(sim)?))),
     }
@@ -161,21 +164,6 @@ fn running(username: Option<&str>, data_dir: Option<PathBuf>) -> Result<Where, C
         Some(text) => default_dir(&own_name(text)?).map(Where::Dir),
         None => default_dirs().map(Where::Only),
     }
-}
-
-/// The completions of a shell, from the same definitions as `--help`.
-fn completions(shell: Shell) -> String {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "darknode", &mut text);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-/// The manual page, from the same definitions as `--help`.
-fn manual() -> Result<String, ConfigError> {
-    let mut text = Vec::new();
-    let written = clap_mangen::Man::new(Args::command()).render(&mut text);
-    written.map_err(|error| refuse(format!("the manual page cannot be made: {error}")))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn own_name(text: &str) -> Result<Name, ConfigError> {

@@ -102,7 +102,7 @@ pub enum Sub {
     Remote(RemoteSub),
     /// Print the completions of a shell
     Completions {
-        /// bash, elvish, fish, powershell or zsh
+        /// The shell
         shell: Shell,
     },
     /// Print the manual page

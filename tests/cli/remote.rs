@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::program::Stage;
+use crate::program::{Stage, output_of};
 
 /// The program with these arguments, for the node in the data directory of this name.
 fn command(stage: &Stage, dir: &str, args: &[&str]) -> Command {
@@ -215,10 +215,25 @@ fn the_help_of_every_command_fits_80_columns() {
 }
 
 #[test]
-fn completions_and_the_manual_page_name_the_commands() {
+fn the_manual_page_and_the_completions_name_every_option_and_command() {
     let stage = Stage::new();
-    for args in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
-        let output = stage.bare().args(args).output().expect("the program starts");
-        assert!(String::from_utf8_lossy(&output.stdout).contains("watch"), "{args:?}");
+    let said = |args: &[&str]| String::from_utf8(output_of(&mut stage.bare(), args)).expect("it is text");
+    let (page, bash, help) = (said(&["man"]).replace('\\', ""), said(&["completions", "bash"]), said(&["--help"]));
+    let (_, commands) = help.split_once("Commands:\n").expect("there are commands");
+    let (commands, options) = commands.split_once("\n\n").expect("then come options");
+    // What does not fit into a row goes on in an indented one.
+    let rows = commands.lines().filter(|line| !line.starts_with("    "));
+    let commands: Vec<&str> = rows.filter_map(|line| line.split_whitespace().next()).collect();
+    let options =
+        options.split(|c: char| c.is_whitespace() || ",;.`".contains(c)).filter(|word| word.starts_with("--"));
+    let options: Vec<&str> = options.collect();
+    assert!(options.len() > 15 && commands.len() > 10, "{options:?} {commands:?}");
+    for word in options.into_iter().chain(commands) {
+        assert!(page.contains(word) && bash.contains(word), "{word} is not named");
+    }
+    for text in
+        ["EXIT STATUS", "FILES", "ENVIRONMENT", "--wait delivered", "possible values: queued, carried, delivered"]
+    {
+        assert!(page.contains(text), "{text} is not in the manual page");
     }
 }

@@ -22,6 +22,13 @@ pub fn package() -> &'static Path {
     })
 }
 
+/// The files of the package, in a directory of the stage.
+fn unpacked(stage: &Stage) -> PathBuf {
+    let root = stage.path("unpacked");
+    output_of(Command::new("dpkg-deb").arg("-x").arg(package()), &[&root.to_string_lossy()]);
+    root
+}
+
 #[test]
 fn lintian_has_no_complaints_about_the_package() {
     if !allowed() {
@@ -38,9 +45,7 @@ fn the_pages_in_the_package_refer_to_what_is_in_it() {
         return;
     }
     let stage = Stage::new();
-    let root = stage.path("unpacked");
-    output_of(Command::new("dpkg-deb").arg("-x").arg(package()), &[&root.to_string_lossy()]);
-    let docs = root.join("usr/share/doc/darknode");
+    let docs = unpacked(&stage).join("usr/share/doc/darknode");
     for page in ["SERVER.md", "PI.md", "KEYS.md"] {
         let text = std::fs::read_to_string(docs.join(page)).expect("the page is there");
         let links = text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap_or_default());
@@ -55,19 +60,20 @@ fn the_pages_in_the_package_refer_to_what_is_in_it() {
 }
 
 #[test]
-fn the_manual_page_names_every_option_and_command() {
-    let page = include_str!("../../deploy/darknode.1").replace('\\', "");
+fn the_package_has_the_manual_page_and_the_completions_that_the_program_prints() {
+    if !allowed() {
+        return;
+    }
     let stage = Stage::new();
-    let help = String::from_utf8(output_of(&mut stage.bare(), &["--help"])).expect("it is text");
-    let (_, commands) = help.split_once("Commands:\n").expect("there are commands");
-    let (commands, options) = commands.split_once("\n\n").expect("then come options");
-    // What does not fit into a row goes on in an indented one.
-    let rows = commands.lines().filter(|line| !line.starts_with("    "));
-    let commands = rows.filter_map(|line| line.split_whitespace().next());
-    let words = options.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.starts_with('-'));
-    let options: Vec<&str> = words.map(|word| word.trim_end_matches('`')).collect();
-    assert!(options.len() > 15, "{options:?}");
-    for word in options.into_iter().chain(commands) {
-        assert!(page.contains(word), "{word} is not in the manual page");
+    let share = unpacked(&stage).join("usr/share");
+    let page = output_of(Command::new("gzip").arg("-dc"), &[&share.join("man/man1/darknode.1.gz").to_string_lossy()]);
+    assert!(page == output_of(&mut stage.bare(), &["man"]), "the manual page is another one");
+    for (shell, file) in [
+        ("bash", "bash-completion/completions/darknode"),
+        ("zsh", "zsh/vendor-completions/_darknode"),
+        ("fish", "fish/vendor_completions.d/darknode.fish"),
+    ] {
+        let installed = std::fs::read(share.join(file)).expect("it is installed");
+        assert!(installed == output_of(&mut stage.bare(), &["completions", shell]), "{file} is another one");
     }
 }
