@@ -100,6 +100,8 @@ pub struct Config {
     pub wait: bool,
     /// Where metrics are served, if they are.
     pub metrics: Option<SocketAddr>,
+    /// Whether the page is served from the start, and where if it was said.
+    pub web: Option<Option<SocketAddr>>,
     /// What is logged, by target and level.
     pub log: Targets,
     /// Warnings to print before the node starts, one line each.
@@ -233,6 +235,7 @@ fn resolve(args: &Args, node: &NodeArgs, matches: &ArgMatches) -> Result<Config,
         headless: node.headless || node.server,
         wait: node.wait,
         metrics: node.metrics,
+        web: node.web,
         log,
         warnings,
     })

@@ -57,6 +57,7 @@
 //! | `api` | the local API: requests and events over a socket | `docs/api.md` |
 //! | `cli` | commands that speak to the running node over it; only on Unix | `cli` |
 //! | `metrics` | what monitoring reads over HTTP; with the feature `metrics` | `deploy/README.md` |
+//! | `web` | the page in a browser on this machine; with the feature `web` | `docs/web.md` |
 //! | `handle` | the channels between node, hub and interfaces | |
 //! | `config` | arguments and environment, checked | |
 //!
@@ -70,7 +71,7 @@
 //! id, time ◄── wire ◄── identity ◄── proto ◄─┬─ sim ◄── config
 //!                                            ├─ node ──► handle ◄── hub ◄── metrics
 //!                                            ├─ ui ────► handle, config, sim
-//!                                            └─ api ───► hub, ui; cli ──► api, hub, ui, config
+//!                                            └─ api ───► hub, ui; cli ──► api, hub, ui, config; web ──► api, hub
 //! ```
 //!
 //! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and the
@@ -146,4 +147,6 @@ pub mod sim;
 pub mod time;
 #[cfg(feature = "node")]
 pub mod ui;
+#[cfg(feature = "node")]
+pub mod web;
 pub mod wire;

@@ -18,6 +18,7 @@ use darknode::time::Now;
 use darknode::ui::exit::Exit;
 use darknode::ui::link::Waited;
 use darknode::ui::{self, Console};
+use darknode::web;
 use tokio::sync::Notify;
 
 /// Why the program did not start, as one line.
@@ -74,10 +75,10 @@ fn run(config: Config) -> Result<Exit, StartError> {
     config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
     ui::log::start(&config);
     in_runtime(config.threads, async {
-        let metrics = config.metrics.map(metrics::bind).transpose()?;
+        let listeners = Listeners::bind(&config)?;
         let node = node_config(&config, name(&config.data)?);
         let (handle, _) = start(node)?;
-        Ok(interact(&config, metrics, handle, Console::open(&config), ui::signals::watch()).await)
+        Ok(interact(&config, listeners, handle, Console::open(&config), ui::signals::watch()).await)
     })
 }
 
@@ -90,7 +91,7 @@ fn link(mut config: Config) -> Result<Exit, StartError> {
         ui::log::start(&config);
     }
     in_runtime(config.threads, async {
-        let metrics = config.metrics.map(metrics::bind).transpose()?;
+        let listeners = Listeners::bind(&config)?;
         let home = given.then(|| linked::open_unowned(&config.data.dir)).transpose()?;
         let seed = SessionSeed::draw();
         let stop = ui::signals::watch();
@@ -110,23 +111,32 @@ fn link(mut config: Config) -> Result<Exit, StartError> {
         config.data = DataDir { name: name.clone(), named: true, dir, default_dir };
         config.port = Some(port);
         ui::log::start(&config);
-        Ok(interact(&config, metrics, start(node_config(&config, name))?.0, console, stop).await)
+        Ok(interact(&config, listeners, start(node_config(&config, name))?.0, console, stop).await)
     })
 }
 
-/// Runs the interface, and the local API and metrics beside it.
-async fn interact(
-    config: &Config,
+/// What other programs connect to beside the local API.
+struct Listeners {
     metrics: Option<metrics::Bound>,
-    node: Handle,
-    console: Console,
-    stop: Arc<Notify>,
-) -> Exit {
+    web: Option<web::Bound>,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Listeners, StartError> {
+        let metrics = config.metrics.map(metrics::bind).transpose()?;
+        Ok(Listeners { metrics, web: config.web.map(web::bind).transpose()? })
+    }
+}
+
+/// Runs the interface, and the local API, metrics and the web page beside it.
+async fn interact(config: &Config, listeners: Listeners, node: Handle, console: Console, stop: Arc<Notify>) -> Exit {
     let (primary, clients) = hub::start(node);
-    let _metrics = metrics.map(|bound| bound.serve(clients.observer()));
+    let _metrics = listeners.metrics.map(|bound| bound.serve(clients.observer()));
+    let web = web::start(clients.clone(), listeners.web, random);
+    ui::page::show(|| web.link());
     let api = api::open(&config.data.dir, clients);
     let exit = ui::run(config, primary, console, stop).await;
-    api.close().await;
+    tokio::join!(api.close(), web.close());
     exit
 }
 

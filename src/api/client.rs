@@ -202,6 +202,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
             Do::Ping(to) => self.ping(asked, to, place).await,
             Do::Help => self.out.answer(asked, Event::Help).await,
             Do::Counts => self.counts(asked).await,
+            Do::Page(on) => self.page(asked, on).await,
             Do::Stop => self.stop(line).await,
         }
     }
@@ -251,6 +252,13 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         match self.hub.observer().counts().await {
             Some(counts) => self.out.answer(asked, Event::Counts(&counts)).await,
             None => Ok(()),
+        }
+    }
+
+    async fn page(&mut self, asked: Asked, on: bool) -> Written {
+        match self.hub.page(on).await {
+            Ok(link) => self.out.page(asked, link).await,
+            Err(why) => self.out.refuse(asked.line, ErrorCode::BadArgument, &why).await,
         }
     }
 

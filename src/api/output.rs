@@ -8,6 +8,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 use super::filter::Filter;
 use crate::handle::{Ready, Row};
 use crate::hub::cursor::Cursor;
+use crate::hub::page::PageLink;
 use crate::proto::notice::{ErrorCode, MessageView, Notice};
 use crate::ui::greeting::Setup;
 use crate::ui::plain::Style;
@@ -63,6 +64,17 @@ impl<W: AsyncWrite + Unpin> Output<W> {
     /// A request is refused.
     pub async fn refuse(&mut self, line: Option<u64>, code: ErrorCode, message: &str) -> Written {
         self.line(error_line(line, code, message)).await
+    }
+
+    /// The answer to a request for the web page: a link, if it is served.
+    pub async fn page(&mut self, asked: Asked, link: Option<PageLink>) -> Written {
+        let shown = match &link {
+            Some(PageLink { link, .. }) => format!("{link}\n"),
+            None => "the page is not served any more\n".to_owned(),
+        };
+        let (link, expires_s) = link.map(|PageLink { link, lasts }| (link, lasts.as_secs())).unzip();
+        let page = Page { event: "web", line: asked.line, link, expires_s, shown: asked.shown.then_some(shown) };
+        self.line(serde_json::to_string(&page).expect("strings and numbers have a JSON form")).await
     }
 
     /// The answer to a subscription.
@@ -139,6 +151,19 @@ struct Mark {
     #[serde(skip_serializing_if = "Option::is_none")]
     complete: Option<bool>,
     at: String,
+}
+
+/// What the API says of the web page.
+#[derive(Serialize)]
+struct Page {
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    link: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shown: Option<String>,
 }
 
 /// Adds what `--plain` shows of an event.

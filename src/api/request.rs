@@ -51,6 +51,8 @@ pub enum Do {
     Help,
     /// What the node counts.
     Counts,
+    /// Serve the web page, or serve it no more.
+    Page(bool),
     /// Stop the node.
     Stop,
 }
@@ -110,6 +112,7 @@ const REQUESTS: &[(&str, Parse)] = &[
     ("read", |keys| Ok(Do::Command(Command::Read { user: keys.text("with")?, through: keys.text("through")? }))),
     ("doctor", doctor),
     ("counts", |_| Ok(Do::Counts)),
+    ("web", |keys| Ok(Do::Page(keys.flag("on", true)?))),
     ("stop", |_| Ok(Do::Stop)),
     ("quit", |_| Ok(Do::Stop)),
     ("exit", |_| Ok(Do::Stop)),

@@ -11,6 +11,7 @@ mod send;
 mod show;
 mod status;
 mod watch;
+mod web;
 
 use std::io;
 use tokio::time::Instant;
@@ -97,6 +98,7 @@ fn carry_out(Remote { node, order }: &Remote, machine: Machine) -> Result<(), Fa
             let request = json!({ "do": "cancel", "message": args.message });
             show::show(&mut Node::connect(node)?, request, args.form)
         }
+        RemoteSub::Web(args) => web::web(&mut Node::connect(node)?, args),
         RemoteSub::Stop(args) => show::show(&mut Node::connect(node)?, json!({ "do": "stop" }), args.form),
     }
 }

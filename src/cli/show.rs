@@ -9,14 +9,20 @@ use super::node::{Event, Node};
 use crate::config::remote::Form;
 
 /// Requests something and prints the answer.
-pub fn show(node: &mut Node, mut request: Value, form: Form) -> Result<(), Failed> {
+pub fn show(node: &mut Node, request: Value, form: Form) -> Result<(), Failed> {
+    let answer = ask(node, request, form)?;
+    print(&answer, form)
+}
+
+/// Requests something, in the form in which the answer is to be printed.
+pub fn ask(node: &mut Node, mut request: Value, form: Form) -> Result<Event, Failed> {
     request["line"] = json!(1);
     request["shown"] = json!(!form.json);
     node.request(&request)?;
     let answer = node.answer(1, |_| {})?;
     match answer.error() {
         Some(error) => Err(error),
-        None => print(&answer, form),
+        None => Ok(answer),
     }
 }
 

@@ -75,6 +75,9 @@ pub struct NodeArgs {
     /// Serve /metrics, /healthz and /readyz over HTTP at this address, such as 127.0.0.1:9464
     #[arg(long, env = "DARKNODE_METRICS", value_name = "ADDR")]
     pub metrics: Option<SocketAddr>,
+    /// Serve a page for a browser on this machine, at 127.0.0.1:27280 or any free port if that is in use; `darknode web` prints a link
+    #[arg(long, env = "DARKNODE_WEB", value_name = "ADDR", num_args = 0..=1)]
+    pub web: Option<Option<SocketAddr>>,
     /// Log filter for standard error: error, warn, info, debug, or a filter such as darknode=debug
     #[arg(long, env = "DARKNODE_LOG", value_name = "FILTER", default_value = "warn")]
     pub log: String,

@@ -39,6 +39,11 @@ pub enum RemoteSub {
     Doctor(DoctorArgs),
     /// Withdraw a message that waits
     Cancel(CancelArgs),
+    /// Print a link to the page of the running node, for a browser on this machine
+    #[command(
+        after_help = "The link works once, within two minutes. A page on another machine is reached by\n`ssh -L 27280:127.0.0.1:27280 MACHINE darknode web`."
+    )]
+    Web(WebArgs),
     /// Stop the running node
     Stop(StopArgs),
 }
@@ -205,6 +210,20 @@ pub struct DoctorArgs {
 pub struct CancelArgs {
     /// The id of the message, as `darknode send` and `darknode status` print it
     pub message: String,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// Options of `darknode web`.
+#[derive(Debug, Args)]
+pub struct WebArgs {
+    /// Open the link in a browser
+    #[arg(long, conflicts_with = "off")]
+    pub open: bool,
+    /// Serve the page no more, and log out every browser
+    #[arg(long)]
+    pub off: bool,
     /// The form of the output.
     #[command(flatten)]
     pub form: Form,

@@ -12,6 +12,7 @@
 pub mod cursor;
 pub mod feed;
 pub mod log;
+pub mod page;
 mod printer;
 mod switch;
 mod tag;
@@ -25,6 +26,7 @@ use crate::handle::counts::{CountsClient, Observed};
 use crate::handle::{Handle, REQUESTS, Ready, Row, Start, UiMessage, notices};
 use crate::proto::notice::Notice;
 use log::Log;
+use page::{Doorbell, PageLink, PageRequest};
 use switch::Switch;
 
 /// Clients beside the interface of the process: more than one person opens, and few enough for the memory of a Pi.
@@ -57,6 +59,11 @@ impl Clients {
         let id = self.shared.seats().take(answers_to)?;
         let news = self.shared.head.subscribe();
         Some(Client { id, requests: self.requests.clone(), answers, news, observer: self.observer() })
+    }
+
+    /// The requests of clients for the web page, for whoever serves it. `None` if somebody does already.
+    pub fn page_requests(&self) -> Option<mpsc::Receiver<PageRequest>> {
+        self.shared.page.answer()
     }
 
     /// For monitoring.
@@ -143,6 +150,14 @@ impl Client {
         self.observer.shared.gaps.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Requests that the web page be served or not. Returns a link to it, if it is.
+    ///
+    /// # Errors
+    /// It cannot be, for a reason that is told in one line.
+    pub async fn page(&self, on: bool) -> Result<Option<PageLink>, String> {
+        self.observer.shared.page.ring(on).await
+    }
+
     /// Its number, which is not that of another client that is attached.
     pub fn id(&self) -> u32 {
         self.id
@@ -169,6 +184,8 @@ struct Shared {
     head: watch::Sender<u64>,
     /// How often a client was overtaken.
     gaps: AtomicU64,
+    /// The way to whoever serves the web page.
+    page: Doorbell,
 }
 
 impl Shared {

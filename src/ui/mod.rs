@@ -19,6 +19,7 @@ pub mod lines;
 pub mod link;
 pub mod log;
 pub mod macros;
+pub mod page;
 pub mod plain;
 pub mod qr;
 pub mod session;

@@ -39,6 +39,7 @@ fn every_request_is_answered_as_the_page_says() {
         json!({"do": "read", "with": "bob", "through": heard}),
         json!({"do": "doctor", "user": "bob", "probe": false, "redact": true}),
         json!({"do": "counts"}),
+        json!({"do": "web", "on": false}),
         json!({"do": "help"}),
         json!({"do": "reply"}),
         json!({"do": "r"}),

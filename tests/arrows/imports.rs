@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ui", &["id", "time", "wire", "identity", "proto", "sim", "handle", "config"]),
     ("metrics", &["proto", "handle", "hub"]),
     ("api", &["id", "time", "wire", "identity", "proto", "handle", "hub", "ui"]),
+    ("web", &["hub", "api"]),
     ("cli", &["wire", "proto", "config", "hub", "api", "ui"]),
 ];
 

@@ -1,0 +1,55 @@
+//! The files of the page. They are part of the program.
+
+/// A file of the page.
+#[derive(Debug, Clone, Copy)]
+pub struct Asset {
+    /// Where it is.
+    pub path: &'static str,
+    /// The type of its content.
+    pub kind: &'static str,
+    /// Its content.
+    pub text: &'static str,
+}
+
+macro_rules! asset {
+    ($path:literal, $kind:literal, $file:literal) => {
+        Asset { path: $path, kind: $kind, text: include_str!(concat!("assets/", $file)) }
+    };
+}
+
+/// All of them.
+pub const ASSETS: &[Asset] = &[
+    asset!("/", "text/html; charset=utf-8", "index.html"),
+    asset!("/app.css", "text/css; charset=utf-8", "app.css"),
+    asset!("/app.js", "text/javascript; charset=utf-8", "app.js"),
+    asset!("/icon.svg", "image/svg+xml", "icon.svg"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The design's bound on the page, which is loaded over slow lines too.
+    const MAX_SIZE: usize = 100_000;
+
+    #[test]
+    fn the_page_is_small_and_names_no_other_site() {
+        let size: usize = ASSETS.iter().map(|asset| asset.text.len()).sum();
+        assert!(size < MAX_SIZE, "{size} bytes");
+        for asset in ASSETS {
+            let foreign = asset.text.matches("http").count() - asset.text.matches("http://www.w3.org/2000/svg").count();
+            assert_eq!(foreign, 0, "{}", asset.path);
+        }
+    }
+
+    #[test]
+    fn the_page_makes_no_markup_from_text() {
+        for asset in ASSETS {
+            for way in
+                ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "style="]
+            {
+                assert!(!asset.text.contains(way), "{} has {way}", asset.path);
+            }
+        }
+    }
+}

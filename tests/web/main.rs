@@ -1,0 +1,8 @@
+//! The web page of a real node: the rules of its server over TCP, and the page in a real browser.
+#![cfg(all(feature = "web", unix))]
+
+mod answers;
+mod http;
+#[path = "../program/mod.rs"]
+mod program;
+mod rules;
