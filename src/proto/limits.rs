@@ -214,7 +214,8 @@ pub const HANDOVER_WINDOW: usize = 32;
 /// Items of the chat stream that wait for the hellos of their connections, over all connections: what sixteen
 /// neighbours hand over at once, 17 MiB at most.
 pub const MAX_EARLY: usize = 16 * HANDOVER_WINDOW;
-/// A carrier without space is not offered envelopes for this long.
+/// A carrier without space is not given envelopes for this long, and each time that it takes none afterwards for twice as long, up to
+/// [`DECLINED_LONGEST`].
 pub const HANDOVER_FULL: Duration = Duration::from_secs(60);
 /// Declined envelopes are sent again after [`HANDOVER_FULL`], which doubles up to this while the neighbour takes
 /// nothing.

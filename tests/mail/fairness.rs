@@ -112,6 +112,22 @@ fn a_stranger_over_quota_is_notified_evicts_no_one_and_can_send_again_once_space
 }
 
 #[test]
+fn a_relay_that_stays_full_is_tried_ever_less_often_with_one_envelope() {
+    let mut sim = two_pairs(1, false);
+    [ALICE, PI].into_iter().for_each(|node| sim.start(node));
+    sim.run(Duration::from_secs(5));
+    for n in 0..STRANGER_ITEMS + 2 * HANDOVER_WINDOW {
+        say(&mut sim, ALICE, BOB, &n.to_string());
+        sim.run(Duration::from_millis(15));
+    }
+    sim.run(HANDOVER_FULL);
+    let before = sim.traffic();
+    sim.run(Duration::from_secs(24 * 3600));
+    let parcels = sim.traffic().since(&before).by_kind().get("parcel").copied().unwrap_or_default();
+    assert!(parcels < 40, "{parcels} parcels in a day");
+}
+
+#[test]
 fn receipts_owed_to_strangers_do_not_use_up_a_nodes_quota_at_a_relay() {
     let strangers_there = MAX_RECEIPTS_TO_STRANGERS + 20;
     let names: Vec<String> = (0..strangers_there).map(|n| format!("s{n}")).collect();

@@ -212,6 +212,7 @@ impl Mail {
     ) {
         let Some(held) = self.custody.get(id) else { return };
         let (mut notify, until) = (held.holders.clone(), held.row.until);
+        notify.iter().for_each(|session| self.handover.record_freed(session, cx.now.moment));
         notify.retain(|session| Some(*session) != by);
         let freed = self.handover.remove(id);
         let tombstone = TombstoneRow { envelope: *id, r, until };

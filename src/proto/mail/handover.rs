@@ -24,6 +24,10 @@ struct Window {
     flights: BTreeMap<EnvelopeId, u8>,
     /// The neighbour's quota was full: no envelope is sent before this time.
     full_until: Option<Moment>,
+    /// The pause after the next time.
+    full_pause: Duration,
+    /// It has taken nothing since its quota was full. One envelope at a time shows whether that has changed.
+    tries_one: bool,
     /// When envelopes in flight are sent again, and the pause before.
     resend_at: Moment,
     resend_pause: Duration,
@@ -33,6 +37,12 @@ struct Window {
     retry_pause: Duration,
     /// The number of envelopes it has offered on this connection.
     offered: usize,
+}
+
+impl Window {
+    fn record_taken(&mut self) {
+        (self.retry_pause, self.full_pause, self.tries_one) = (HANDOVER_FULL, HANDOVER_FULL, false);
+    }
 }
 
 /// The queues and windows of all connected neighbours.
@@ -49,6 +59,8 @@ impl Handover {
             queued: BTreeSet::new(),
             flights: BTreeMap::new(),
             full_until: None,
+            full_pause: HANDOVER_FULL,
+            tries_one: false,
             resend_at: now + RESEND_FIRST,
             resend_pause: RESEND_FIRST,
             declined: BTreeSet::new(),
@@ -85,8 +97,10 @@ impl Handover {
     /// Takes the next envelope for a neighbour, if its window is not full. [`Handover::record_sent`] must be called if it is
     /// sent.
     pub fn take_next(&mut self, session: &SessionId) -> Option<EnvelopeId> {
-        let has_capacity =
-            |window: &&mut Window| window.flights.len() < HANDOVER_WINDOW && window.declined.len() < MAX_DECLINED;
+        let has_capacity = |window: &&mut Window| {
+            let most = if window.tries_one { 1 } else { HANDOVER_WINDOW };
+            window.flights.len() < most && window.declined.len() < MAX_DECLINED
+        };
         let window = self.windows.get_mut(session).filter(has_capacity)?;
         let envelope = window.queue.pop_front()?;
         window.queued.remove(&envelope);
@@ -135,11 +149,9 @@ impl Handover {
         }
     }
 
-    /// Records that a neighbour took an envelope: resets the pause after declined ones.
+    /// Records that a neighbour took an envelope: resets the pauses after declined ones.
     pub fn record_taken(&mut self, session: &SessionId) {
-        if let Some(window) = self.windows.get_mut(session) {
-            window.retry_pause = HANDOVER_FULL;
-        }
+        self.windows.get_mut(session).into_iter().for_each(Window::record_taken);
     }
 
     /// Removes an envelope everywhere. Returns the neighbours to which it was in flight.
@@ -147,7 +159,7 @@ impl Handover {
         let mut freed = Vec::new();
         for (session, window) in &mut self.windows {
             if window.flights.remove(envelope).is_some() {
-                window.retry_pause = HANDOVER_FULL;
+                window.record_taken();
                 freed.push(*session);
             }
             window.declined.remove(envelope);
@@ -158,12 +170,26 @@ impl Handover {
         freed
     }
 
-    /// Records that a neighbour's quota is full. It gets no envelope for [`HANDOVER_FULL`].
+    /// Records that a neighbour's quota is full. It gets no envelope for [`HANDOVER_FULL`], and for twice as long each time that it
+    /// takes none of those sent afterwards.
     pub fn record_full(&mut self, session: &SessionId, now: Moment) {
         if let Some(window) = self.windows.get_mut(session) {
-            window.full_until = Some(now + HANDOVER_FULL);
+            // Others in flight are declined, too.
+            if window.full_until.is_none_or(|until| until <= now) {
+                window.full_until = Some(now + window.full_pause);
+                window.full_pause = (window.full_pause * 2).min(DECLINED_LONGEST);
+                window.tries_one = true;
+            }
             window.queue.clear();
             window.queued.clear();
+        }
+    }
+
+    /// Records that an envelope of the quota at a neighbour has ended: there may be space again.
+    pub fn record_freed(&mut self, session: &SessionId, now: Moment) {
+        if let Some(window) = self.windows.get_mut(session) {
+            window.full_pause = HANDOVER_FULL;
+            window.full_until = window.full_until.map(|until| until.min(now + HANDOVER_FULL));
         }
     }
 
