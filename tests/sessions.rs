@@ -12,6 +12,9 @@ use darknode::wire::record::roles;
 
 const SOON: Duration = Duration::from_secs(20);
 
+/// The number of `Hello` on the wire.
+const HELLO: usize = 1;
+
 const ALICE: usize = 0;
 const BOB: usize = 1;
 const SISTER: usize = 2;
@@ -195,5 +198,50 @@ fn a_name_that_only_another_sessions_relay_knows_is_found_and_written_to() {
         let (alice, bob) = (sim.nodes[ALICE].user, sim.nodes[BOB].user);
         sim.command(ALICE, 2, Command::Say { to: bob, text: "hello".to_owned() });
         assert!(sim.run_until(SOON, |sim| sim.nodes[BOB].heard_from.contains(&alice)), "seed {seed}: written to");
+    }
+}
+
+#[test]
+fn a_session_that_was_unlinked_and_those_on_its_link_dial_each_other_ever_less_often() {
+    for seed in 0..4 {
+        let mut sim = world(seed);
+        let on_link = |name: &str| Plan { segment: Some(0), ..Plan::client(name) };
+        sim.add_node(on_link("alice"));
+        sim.add_node(on_link("bob"));
+        sim.add_sister(ALICE, on_link("alice"));
+        acquaint(&mut sim, &[(ALICE, BOB), (ALICE, SISTER), (SISTER, BOB)]);
+        link(&mut sim);
+        start(&mut sim, 0..3);
+        assert!(sim.run_until(SOON, |sim| are_connected(sim, ALICE, SISTER)), "seed {seed}");
+        sim.command(ALICE, 1, Command::Unlink { label: sim.nodes[SISTER].session.to_string() });
+        sim.run(SOON);
+        let before = sim.traffic();
+        sim.run(Duration::from_secs(3600));
+        let hellos = sim.traffic().since(&before).of_kind(HELLO);
+        assert!(hellos < 150, "seed {seed}: {hellos} hellos in an hour");
+    }
+}
+
+#[test]
+fn a_session_that_is_lost_is_shown_as_lost_by_the_others_of_its_user() {
+    for seed in 0..6 {
+        let mut sim = three(seed);
+        let third = sim.add_sister(ALICE, Plan::client("alice"));
+        let all = [ALICE, BOB, SISTER, third];
+        let pairs: Vec<_> = all.iter().flat_map(|one| all.map(|other| (*one, other))).filter(|(a, b)| a < b).collect();
+        acquaint(&mut sim, &pairs);
+        link(&mut sim);
+        sim.preload_link(third, BOB, false);
+        // In any order, so that each learns in another way of the others.
+        for n in 0..4 {
+            sim.start(all[(n + seed as usize) % 4]);
+            sim.run(SOON);
+        }
+        let is_complete = |sim: &Sim| pairs.iter().all(|(one, other)| are_connected(sim, *one, *other));
+        assert!(sim.run_until(SOON, is_complete), "seed {seed}");
+        sim.crash(third);
+        let are_told = |sim: &Sim| [ALICE, BOB, SISTER].iter().all(|node| path(sim, *node, third).is_none());
+        let paths = |sim: &Sim| [ALICE, BOB, SISTER].map(|node| path(sim, node, third));
+        assert!(sim.run_until(SOON * 2, are_told), "seed {seed}: {:?}", paths(&sim));
     }
 }

@@ -84,7 +84,7 @@ impl Peers {
 
     /// When something here is due: hellos, probes, pings, and rounds of seeking.
     pub fn next(&self) -> Option<Moment> {
-        let probe = self.sought.missing().next().map(|_| self.probe_at);
+        let probe = self.sought.silent().next().map(|_| self.probe_at);
         let review = (!self.nearby.is_empty() || self.connections.count() > 0).then_some(self.review_at);
         let Peers { connections, pings, sought, sisters, bootstrap, joining, hearsay, .. } = self;
         let of_dials = [sought.next(), sisters.next(), bootstrap.next(), joining.next(), probe];

@@ -304,14 +304,16 @@ impl Core {
         self.on_closed(conn, Some(reason));
     }
 
-    /// Dials the places at which the link announces a session whose connection is lost, to see whether it is still there. A
-    /// connection that was closed at once is not redialled before the next sighting.
-    fn redial_places(&mut self, session: &SessionId, since: Moment) {
-        let places = self.peers.nearby.retry(session, self.cx.now.moment);
-        if self.cx.now.moment.since(since) > SETTLED {
-            for (boot, addr) in places {
-                self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
-            }
+    /// What the loss of a connection means for the places at which the link announces the session. If it lasted, they are dialled,
+    /// to see whether the session is still there, unless it did not want the connection.
+    fn review_places(&mut self, session: &SessionId, lasted: bool, refused: bool) {
+        let now = self.cx.now.moment;
+        let places = if lasted { self.peers.nearby.retry(session, now) } else { Vec::new() };
+        if refused {
+            return self.peers.nearby.record_refused(session, REFUSED_PAUSE, now);
+        }
+        for (boot, addr) in places {
+            self.dial(Dial { addr, purpose: Purpose::Sighting(boot) }, None);
         }
     }
 
@@ -329,13 +331,17 @@ impl Core {
     /// Handles the end of a connection, with the reason that one of the sides gave.
     pub(in crate::proto) fn on_closed(&mut self, conn: ConnId, reason: Option<CloseReason>) {
         let Some((removed, remaining)) = self.peers.connections.remove(&conn) else { return };
-        let refused = matches!(reason, Some(CloseReason::Surplus | CloseReason::Blocked));
+        // Who finds that the hello is wrong, or the session not listed, will do so again.
+        let refused = matches!(reason, Some(CloseReason::Surplus | CloseReason::Blocked | CloseReason::Protocol));
         self.retry_bootstrap(&removed.session, refused);
         self.chat.early.take(&conn);
         self.search.floods.forget_conn(&conn);
         self.answer_floods();
         // The closed connection may have shown that a session connected by another path is on the link.
-        let Some(user) = removed.user else { return self.show_nearby_session(&removed.session) };
+        let Some(user) = removed.user else {
+            self.review_places(&removed.session, false, refused);
+            return self.show_nearby_session(&removed.session);
+        };
         if reason == Some(CloseReason::Blocked) {
             self.on_refused_by(user);
         } else if self.peers.connections.of_user(&user).is_empty() {
@@ -389,10 +395,8 @@ impl Core {
         self.review_soon();
         if !self.peers.nearby.is_announced(&session) {
             self.hide_nearby(&session);
-        } else if refused {
-            self.peers.nearby.record_refused(&session, REFUSED_PAUSE, self.cx.now.moment);
         } else {
-            self.redial_places(&session, since);
+            self.review_places(&session, self.cx.now.moment.since(since) > SETTLED, refused);
         }
         if refused {
             self.seek_refused(user);

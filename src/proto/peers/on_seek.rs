@@ -71,14 +71,14 @@ impl Core {
         }
     }
 
-    /// Probes the last known address of one missing user, chosen at random, regardless of their pauses.
+    /// Probes the last known address of one missing user who was silent, chosen at random, regardless of their pauses.
     pub(in crate::proto) fn probe_missing(&mut self) {
         if self.peers.probe_at > self.cx.now.moment {
             return;
         }
         let jitter = self.cx.rng.next_u64() % (PROBE_EVERY.as_millis() as u64 / 2);
         self.peers.probe_at = self.cx.now.moment + PROBE_EVERY * 3 / 4 + Duration::from_millis(jitter);
-        let Some(user) = pick(self.peers.sought.missing(), 1, &mut self.cx.rng, |_| true).pop() else { return };
+        let Some(user) = pick(self.peers.sought.silent(), 1, &mut self.cx.rng, |_| true).pop() else { return };
         let last = self.people.sessions.of_user(&user).filter_map(|session| {
             let known = self.people.sessions.get(&session)?;
             Some((known.heard, session, *known.addresses().first()?))

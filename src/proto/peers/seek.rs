@@ -26,9 +26,15 @@ struct Pause {
     since: Moment,
     /// How often in a row it refused this node or was lost again within [`SETTLED`] after it had been found.
     short_lived: u32,
+    /// It answered last time, and did not want the connection.
+    refused: bool,
 }
 
 impl Pause {
+    fn new(next: Option<Moment>, since: Moment) -> Pause {
+        Pause { next, since, short_lived: 0, refused: false }
+    }
+
     fn span(&self, now: Moment) -> Duration {
         (now.since(self.since) / SEEK_PART).clamp(SEEK_FIRST, SEEK_LONGEST)
     }
@@ -55,10 +61,11 @@ impl<K: Ord + Copy + Hash> Seek<K> {
     /// found, the search starts after a pause that doubles each time, so that a peer that closes every connection is
     /// not dialled endlessly.
     pub fn start(&mut self, key: K, now: Moment) {
-        let pause = self.sought.entry(key).or_insert(Pause { next: Some(now), since: now, short_lived: 0 });
+        let pause = self.sought.entry(key).or_insert(Pause::new(Some(now), now));
         if pause.next.is_some() {
             return;
         }
+        pause.refused = false;
         if now.since(pause.since) > SETTLED {
             pause.short_lived = 0;
             pause.begin(now, Duration::ZERO);
@@ -69,7 +76,8 @@ impl<K: Ord + Copy + Hash> Seek<K> {
 
     /// Starts to seek what has refused this node: after a pause that doubles each time, however long it was found before.
     pub fn start_refused(&mut self, key: K, now: Moment) {
-        let pause = self.sought.entry(key).or_insert(Pause { next: None, since: now, short_lived: 0 });
+        let pause = self.sought.entry(key).or_insert(Pause::new(None, now));
+        pause.refused = true;
         if pause.next.is_none() {
             pause.begin_later(now);
         }
@@ -86,6 +94,12 @@ impl<K: Ord + Copy + Hash> Seek<K> {
     /// What is sought and not found.
     pub fn missing(&self) -> impl Iterator<Item = K> + '_ {
         self.sought.iter().filter(|(_, pause)| pause.next.is_some()).map(|(key, _)| *key)
+    }
+
+    /// What is missing and did not answer last time. To dial the others before their round is pointless.
+    pub fn silent(&self) -> impl Iterator<Item = K> + '_ {
+        let silent = self.sought.iter().filter(|(_, pause)| pause.next.is_some() && !pause.refused);
+        silent.map(|(key, _)| *key)
     }
 
     /// Whether it is sought and not found.

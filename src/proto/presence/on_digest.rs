@@ -172,8 +172,9 @@ impl Core {
         let card = session.and_then(|session| session.card()).map(|card| card.seq);
         let links = known.and_then(|session| self.presence.horizon.version(&user, &session));
         let declaration = summary.seq > held;
+        // A claim that comes with a newer declaration counts when that is held, a withdrawal at once.
         if let (Some(live), Some(session)) = (summary.live, known)
-            && !declaration
+            && !(live && declaration)
         {
             self.on_live_claim(peer, session, user, live);
         }

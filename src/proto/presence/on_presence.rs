@@ -179,12 +179,13 @@ impl Core {
         (self.people.links.is_link(user) || *user == self.cx.config.user) && self.relays.own_queries.was_asked(by, user)
     }
 
-    /// After the grace period of a lost friend, informs the other friends that it is not connected here any more.
+    /// After the grace period of a lost session, informs everybody whom this node may have told that it is connected here: friends,
+    /// the other sessions of its user among them, and the local user's other sessions.
     fn withdraw_claim(&mut self, session: SessionId, user: UserId) {
         if !self.is_between(&user) {
             return;
         }
-        let told = self.peers.connections.iter_up().filter(|to| to.user != user && self.is_between(&to.user));
+        let told = self.peers.connections.iter_up().filter(|to| self.is_between(&to.user));
         for Peer { session: to, .. } in told.collect::<Vec<_>>() {
             if !self.presence.offers.schedule(0, to, session, self.cx.now.moment) {
                 self.cx.dropped(DropReason::TooManyOffers);

@@ -34,6 +34,8 @@ struct Sighting {
     /// Not dialled before this time.
     again: Moment,
     pause: Duration,
+    /// The session there did not want the last connection.
+    refused: bool,
 }
 
 /// The announcements on the link, whose they are, and the users shown as nearby.
@@ -97,7 +99,7 @@ impl Nearby {
         if others >= MAX_PLACES_PER_BOOT {
             return Added::Refused;
         }
-        self.sightings.insert(place, Sighting { since: now, met: None, again: now, pause: SEEK_FIRST });
+        self.sightings.insert(place, Sighting { since: now, met: None, again: now, pause: SEEK_FIRST, refused: false });
         *self.per_ip.entry(place.1.ip()).or_default() += 1;
         if let Some((session, _)) = self.named.get(&place.0) {
             self.places.insert((*session, place));
@@ -192,16 +194,16 @@ impl Nearby {
         if let Some(before) = sighting.met.replace(session).filter(|before| *before != session) {
             self.places.remove(&(before, *place));
         }
-        sighting.pause = SEEK_FIRST;
         self.places.insert((session, *place));
     }
 
-    /// Allows the places of a session to be dialled at once, since its connection is lost. Returns them.
+    /// Allows the places of a session to be dialled at once, since it was connected and the pauses before that are over. Returns
+    /// them.
     pub fn retry(&mut self, session: &SessionId, now: Moment) -> Vec<Place> {
         let places: Vec<Place> = self.places_of_session(session).collect();
         for place in &places {
             if let Some(sighting) = self.sightings.get_mut(place) {
-                sighting.again = now;
+                (sighting.again, sighting.pause, sighting.refused) = (now, SEEK_FIRST, false);
             }
         }
         places
@@ -213,11 +215,18 @@ impl Nearby {
             if let Some(sighting) = self.sightings.get_mut(&place) {
                 sighting.pause = (sighting.pause * 2).clamp(least, SEEK_LONGEST);
                 sighting.again = now + sighting.pause;
+                sighting.refused = true;
             }
         }
     }
 
-    /// Whether a place may be dialled now. If so, it may be dialled again after a pause that grows until it answers.
+    /// Whether the session at a place has refused this node, and the pause after that is not over.
+    pub fn is_refused(&self, place: &Place, now: Moment) -> bool {
+        self.sightings.get(place).is_some_and(|sighting| sighting.refused && sighting.again > now)
+    }
+
+    /// Whether a place may be dialled now. If so, it may be dialled again after a pause that grows until a
+    /// connection lasts.
     pub fn take_turn(&mut self, place: &Place, now: Moment) -> bool {
         let Some(sighting) = self.sightings.get_mut(place).filter(|sighting| sighting.again <= now) else {
             return false;

@@ -67,6 +67,7 @@ impl Core {
         let missing = session.filter(|session| !self.peers.connections.has(session));
         let user = missing.and_then(|session| Some(self.people.sessions.get(&session)?.user));
         let wanted = user.is_some_and(|user| self.people.links.wants(&user) || self.chat.waits_for(&user));
+        let wanted = wanted && !self.peers.nearby.is_refused(&place, self.cx.now.moment);
         if wanted || self.peers.connections.is_unresponsive(&place.0) {
             self.dial(Dial { addr: place.1, purpose: Purpose::Sighting(place.0) }, None);
         }
