@@ -41,6 +41,8 @@ pub struct Plan {
     pub bootstrap: Vec<SocketAddr>,
     /// Its address, for nodes that share a host; otherwise one of its own.
     pub addr: Option<SocketAddr>,
+    /// Whether the session holds the user key.
+    pub user_key: bool,
 }
 
 impl Plan {
@@ -54,6 +56,7 @@ impl Plan {
             islands: Vec::new(),
             bootstrap: Vec::new(),
             addr: None,
+            user_key: true,
         }
     }
 
@@ -212,7 +215,7 @@ impl Node {
     pub(super) fn config(&self, index: NodeIndex, network: NetworkId, seed: [u8; 32]) -> Config {
         Config {
             name: self.name.clone(),
-            user_key: Some(self.user_key.clone()),
+            user_key: self.plan.user_key.then(|| self.user_key.clone()),
             user: self.user,
             session_key: self.session_key.clone(),
             label: "sim".to_owned(),

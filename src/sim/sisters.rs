@@ -27,21 +27,25 @@ impl Sim {
 
     /// Makes all sessions of a node's user hold one roster that lists them.
     fn preload_own_roster(&mut self, of: NodeIndex) {
-        let sessions = self.sisters(of);
-        let (user, name) = (self.nodes[of].user, Text(self.nodes[of].plan.name.clone()));
+        let version = self.nodes[of].clock(self.now()).wall.0 as u64;
+        self.sisters(of).into_iter().for_each(|node| self.preload_roster(node, version));
+    }
+
+    /// Makes a stopped node hold a roster of this version that lists all sessions of its user and revokes none. Whoever has
+    /// the user key could have signed it.
+    pub fn preload_roster(&mut self, index: NodeIndex, version: u64) {
+        let sessions = self.sisters(index);
+        let (user, name) = (self.nodes[index].user, Text(self.nodes[index].plan.name.clone()));
         let entry =
             |node: &NodeIndex| RosterSession { id: self.nodes[*node].session, label: Text(format!("sim{node}")) };
         let roster = Roster {
             user,
             name,
-            version: self.nodes[of].clock(self.now()).wall.0 as u64,
+            version,
             sessions: List(sessions.iter().map(entry).collect()),
             revoked: List(Vec::new()),
         };
-        let roster = Checked::sign(roster, &self.nodes[of].user_key, &self.settings.network).signed().clone();
-        for node in sessions {
-            let row = UserRow { user, roster: Some(roster.clone()), pinned: None, verified: false };
-            self.write_durably(node, [Op::User(row)]);
-        }
+        let roster = Checked::sign(roster, &self.nodes[index].user_key, &self.settings.network).signed().clone();
+        self.write_durably(index, [Op::User(UserRow { user, roster: Some(roster), pinned: None, verified: false })]);
     }
 }

@@ -21,7 +21,7 @@ use super::trace::Trace;
 use super::traffic::Traffic;
 use crate::id::{BootId, DialId, SessionId, UserId};
 use crate::identity::SecretKey;
-use crate::proto::event::{Command, Input, Request};
+use crate::proto::event::{Command, Input, Output, Request};
 use crate::proto::persist::Ticket;
 use crate::proto::{Accept, Core};
 use crate::time::Moment;
@@ -90,6 +90,8 @@ pub struct Sim {
     pub events: u64,
     /// Tracks the dissemination of one declaration, if set.
     pub(crate) dissemination: Option<Dissemination>,
+    /// Every output of every core, in order and with its moment, if set.
+    pub outputs: Option<Vec<(Moment, NodeIndex, Output)>>,
     pub(super) now: Moment,
     pub(super) rng: ChaCha20Rng,
     pub(super) net: Net,
@@ -109,6 +111,7 @@ impl Sim {
             nodes: Vec::new(),
             events: 0,
             dissemination: None,
+            outputs: None,
             now: Moment(1),
             net: Net::default(),
             segments: BTreeMap::new(),

@@ -137,15 +137,20 @@ impl Core {
             self.sisters.ledger.lose(&session, vec![(stream, unread)]);
             numbers.extend((!read.is_empty()).then_some((stream, read)));
         }
-        let Some(way) = self.way_to(&session) else { return self.sisters.ledger.lose(&session, numbers) };
+        if self.way_to(&session).is_none() {
+            return self.sisters.ledger.lose(&session, numbers);
+        }
         self.introduce_people(&session, &rows);
         self.send_facts(session);
         let (packed, too_long) = pack::lines(numbers, rows, self.cx.config.user);
         (0..too_long).for_each(|_| self.cx.dropped(DropReason::ContentTooLong));
         for pack::Packed { body, load, .. } in packed {
-            if let Err(load) = self.send_mirror(session, way, &body, load, Facts::default()) {
-                self.sisters.ledger.lose(&session, load);
-            }
+            // Each body may be the last for which there is space in the mail.
+            let unsent = match self.way_to(&session) {
+                Some(way) => self.send_mirror(session, way, &body, load, Facts::default()).err(),
+                None => Some(load),
+            };
+            unsent.into_iter().for_each(|load| self.sisters.ledger.lose(&session, load));
         }
         let pause = if is_refused { MIRROR_MAIL_PAUSE } else { Duration::ZERO };
         if let Some(sister) = self.sisters.ledger.get_mut(&session).filter(|sister| sister.lacks_lines()) {

@@ -50,6 +50,7 @@ impl Sim {
 
     fn execute(&mut self, index: NodeIndex, output: Output, framer: &mut Framer) {
         let starts = self.nodes[index].starts;
+        self.outputs.iter_mut().for_each(|outputs| outputs.push((self.now, index, output.clone())));
         match output {
             Output::Store { ticket, op } => {
                 self.trace.record(self.now, index, 1);

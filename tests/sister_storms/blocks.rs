@@ -1,0 +1,157 @@
+//! A block never yields to an older word about the link, and of two words of one age the block counts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use darknode::proto::event::{Command, Output};
+use darknode::proto::notice::Notice;
+use darknode::proto::persist::{Entry, LinkState, Op};
+use darknode::sim::disk::Disk;
+
+use crate::scene::{ALICE, BOB, Scene, seeds};
+
+/// Seeds of an ordinary run.
+const SEEDS: u64 = 8;
+const STEPS: u64 = 30;
+/// Within this time a line arrives that nobody refuses.
+const SOON: Duration = Duration::from_secs(60);
+
+struct Storm {
+    scene: Scene,
+    /// What each session says about the link.
+    said: BTreeMap<usize, Entry>,
+    /// The word of each person that counts: of all that reached a disk.
+    newest: [Entry; 2],
+    backups: BTreeMap<usize, Disk>,
+}
+
+#[test]
+fn a_block_never_yields_to_an_older_word_of_any_session() {
+    for seed in seeds(SEEDS) {
+        let mut scene = Scene::new(seed, [2..5, 1..3], 4);
+        scene.sim.outputs = Some(Vec::new());
+        scene.start_all();
+        let (said, backups) = Default::default();
+        let mut storm = Storm { scene, said, newest: [Entry::default(); 2], backups };
+        storm.speak_at_once();
+        for _ in 0..STEPS {
+            storm.step();
+            storm.scene.pause(6_000);
+            storm.check();
+        }
+        storm.recover();
+    }
+}
+
+impl Storm {
+    /// All sessions of alice decide on their own, so that their words are of one age.
+    fn speak_at_once(&mut self) {
+        self.scene.sim.split(|node| node as u32);
+        for node in self.scene.people[ALICE].clone() {
+            self.decide(node);
+        }
+        self.scene.pause(6_000);
+        self.check();
+        self.scene.sim.join();
+    }
+
+    fn step(&mut self) {
+        let node = self.scene.node();
+        match self.scene.below(16) {
+            0..=2 => self.scene.switch(node),
+            3..=6 => self.scene.rewire(),
+            7 => self.scene.set_clock(),
+            8 => self.back_up_or_restore(node),
+            9..=11 => self.scene.say(node),
+            _ => self.decide(node),
+        }
+    }
+
+    /// A session links, removes or blocks the other person.
+    fn decide(&mut self, node: usize) {
+        let Some((_, other)) = self.scene.pair(node) else { return };
+        let user = self.scene.user(other).to_string();
+        let command = match self.scene.below(4) {
+            0 => Command::Add { user },
+            1 => Command::Remove { user },
+            _ => Command::Block { user },
+        };
+        self.scene.sim.command(node, 1, command);
+    }
+
+    /// Takes a backup of a session, or replaces its disk by one that was taken before.
+    fn back_up_or_restore(&mut self, node: usize) {
+        if self.scene.pair(node).is_none() {
+            return;
+        }
+        match self.backups.remove(&node) {
+            Some(backup) => {
+                self.scene.sim.crash(node);
+                self.scene.sim.nodes[node].disk = backup;
+                // What only this session knew is lost.
+                self.newest = [Entry::default(); 2];
+                self.check();
+            }
+            None => drop(self.backups.insert(node, self.scene.sim.nodes[node].disk.backup())),
+        }
+    }
+
+    /// Every word of a session replaces its last one.
+    fn check(&mut self) {
+        let outputs = self.scene.sim.outputs.replace(Vec::new()).unwrap_or_default();
+        let seed = self.scene.seed;
+        for (_, node, output) in outputs {
+            let Output::Store { op: Op::Link(row), .. } = output else { continue };
+            let about = self.scene.pair(node).map(|(_, other)| self.scene.user(other));
+            if about != Some(row.user) {
+                continue;
+            }
+            let before = self.said.insert(node, row.mine).unwrap_or_default();
+            let holds = row.mine == before || row.mine.replaces(&before);
+            assert!(holds, "seed {seed}: node {node} said {before:?} and then {:?}", row.mine);
+            let yields = before.state == LinkState::Blocked && row.mine.lamport <= before.lamport;
+            assert!(!yields || row.mine == before, "seed {seed}: node {node} gave up a block");
+        }
+        for node in 0..self.scene.relay {
+            let (person, _) = self.scene.pair(node).expect("a session of somebody");
+            let durable = self.scene.link(node).mine;
+            if durable.replaces(&self.newest[person]) {
+                self.newest[person] = durable;
+            }
+            // What did not reach the disk is not said.
+            if !self.scene.is_on(node) {
+                self.said.insert(node, durable);
+            }
+        }
+    }
+
+    fn recover(mut self) {
+        self.scene.repair();
+        self.check();
+        let newest = self.newest;
+        self.scene.wait(|scene| {
+            let all = [ALICE, BOB].into_iter().flat_map(|person| scene.people[person].iter().map(move |n| (person, n)));
+            let mut others = all.filter(|(person, node)| scene.link(**node).mine != newest[*person]);
+            others.next().map(|(person, node)| {
+                format!("node {node} says {:?}, not {:?}", scene.link(*node).mine, newest[person])
+            })
+        });
+        self.check();
+        self.check_refused();
+    }
+
+    /// Whom alice has blocked is shown on none of her sessions.
+    fn check_refused(mut self) {
+        let shown = |scene: &Scene| {
+            let all = scene.people[ALICE].iter().flat_map(|node| &scene.sim.nodes[*node].notices);
+            all.filter(|(_, notice)| matches!(notice, Notice::Message(view) if !view.own)).count()
+        };
+        let before = shown(&self.scene);
+        let bob = self.scene.people[BOB][0];
+        self.scene.say(bob);
+        self.scene.sim.run(SOON);
+        if self.newest[ALICE].state == LinkState::Blocked {
+            assert_eq!(shown(&self.scene), before, "seed {}: it is blocked", self.scene.seed);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Two sessions that hold the user key and sign rosters at the same time come to one roster in at most four signatures, and nobody
+//! signs without a change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use darknode::id::SessionId;
+use darknode::proto::event::{Command, Output};
+use darknode::proto::persist::Op;
+use darknode::wire::decode;
+use darknode::wire::record::{Roster, Signed};
+
+use crate::scene::{ALICE, BOB, Scene, seeds};
+
+/// Seeds of an ordinary run.
+const SEEDS: u64 = 8;
+const STEPS: u64 = 12;
+/// Sessions that hold the user key.
+const HOLDERS: usize = 2;
+/// Signatures until two concurrent ones have become one roster.
+const MOST: usize = 4;
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Who is listed, and who is revoked.
+type Content = (BTreeSet<SessionId>, BTreeSet<SessionId>);
+
+struct Storm {
+    scene: Scene,
+    /// All rosters of alice that were seen. Each was signed by the first node that stored it.
+    signed: BTreeSet<Vec<u8>>,
+    /// The last roster of alice at each of her sessions.
+    last: BTreeMap<usize, Content>,
+}
+
+#[test]
+fn two_holders_of_a_user_key_that_sign_concurrently_come_to_one_roster_in_four_signatures() {
+    for seed in seeds(SEEDS) {
+        let mut scene = Scene::new(seed, [3..6, 1..3], HOLDERS);
+        scene.sim.outputs = Some(Vec::new());
+        scene.start_all();
+        scene.sim.run(Duration::from_secs(30));
+        let (signed, last) = Default::default();
+        let mut storm = Storm { scene, signed, last };
+        storm.count_signatures();
+        for session in storm.scene.people[ALICE].clone() {
+            let roster = storm.roster_at(session).expect("it has one");
+            storm.record(session, &roster);
+        }
+        while storm.scene.people[ALICE].len() > HOLDERS {
+            storm.sign_concurrently();
+        }
+        storm.rest();
+    }
+}
+
+impl Storm {
+    /// Both holders revoke a session, perhaps the same, while anything fails.
+    fn sign_concurrently(&mut self) {
+        let (holders, others) = self.scene.people[ALICE].split_at(HOLDERS);
+        let (holders, others) = (holders.to_vec(), others.to_vec());
+        for _ in 0..self.scene.below(4) {
+            self.scene.rewire();
+        }
+        let mut revoked = BTreeSet::new();
+        for holder in holders {
+            let node = self.scene.pick(&others);
+            let label = self.scene.sim.nodes[node].session.to_string();
+            self.scene.sim.command(holder, 1, Command::Unlink { label });
+            revoked.insert(node);
+            self.scene.pause(50);
+        }
+        let mut signatures = self.count_signatures();
+        for _ in 0..STEPS {
+            let node = self.scene.node();
+            match self.scene.below(4) {
+                0 => self.scene.switch(node),
+                1 => self.scene.set_clock(),
+                _ => self.scene.rewire(),
+            }
+            self.scene.pause(4_000);
+            signatures += self.count_signatures();
+        }
+        self.scene.gone.extend(&revoked);
+        revoked.iter().for_each(|node| self.scene.sim.crash(*node));
+        self.scene.people[ALICE].retain(|node| !revoked.contains(node));
+        self.scene.repair();
+        self.scene.wait(differing);
+        signatures += self.count_signatures();
+        assert!(signatures <= MOST, "seed {}: {signatures} signatures", self.scene.seed);
+        let roster = self.roster_at(self.scene.people[ALICE][0]).and_then(|roster| read(&roster)).expect("a roster");
+        let session = |node: &usize| self.scene.sim.nodes[*node].session;
+        assert!(revoked.iter().all(|node| roster.revoked.contains(&session(node))), "seed {}", self.scene.seed);
+    }
+
+    /// Everybody meets again, and an hour passes: nobody signs.
+    fn rest(mut self) {
+        for node in 0..=self.scene.relay {
+            if self.scene.is_on(node) {
+                self.scene.sim.crash(node);
+                self.scene.pause(20_000);
+            }
+        }
+        self.scene.repair();
+        self.scene.sim.run(HOUR);
+        assert_eq!(self.count_signatures(), 0, "seed {}: nothing has changed", self.scene.seed);
+        assert_eq!(differing(&self.scene), None, "seed {}", self.scene.seed);
+    }
+
+    /// Counts the rosters of alice that were not seen before. None of them says what its signer's last one did.
+    fn count_signatures(&mut self) -> usize {
+        let outputs = self.scene.sim.outputs.replace(Vec::new()).unwrap_or_default();
+        let (before, alice) = (self.signed.len(), self.scene.user(ALICE));
+        for (_, node, output) in outputs {
+            if let Output::Store { op: Op::User(row), .. } = output
+                && let Some(roster) = row.roster.filter(|_| row.user == alice)
+            {
+                self.record(node, &roster);
+            }
+        }
+        self.signed.len() - before
+    }
+
+    fn record(&mut self, node: usize, signed: &Signed) {
+        let content = content(&read(signed).expect("a roster"));
+        let is_new = self.signed.insert(signed.0.0.clone());
+        let same = self.last.insert(node, content.clone()).is_some_and(|last| last == content);
+        assert!(!is_new || !same, "seed {}: node {node} signed without a change", self.scene.seed);
+    }
+
+    fn roster_at(&self, node: usize) -> Option<Signed> {
+        roster_at(&self.scene, node)
+    }
+}
+
+/// The roster of alice on the disk of a node.
+fn roster_at(scene: &Scene, node: usize) -> Option<Signed> {
+    let alice = scene.user(ALICE);
+    let users = scene.sim.nodes[node].disk.load().users;
+    users.into_iter().find(|row| row.user == alice)?.roster
+}
+
+/// A session of alice or bob that has another roster of alice than the first has.
+fn differing(scene: &Scene) -> Option<String> {
+    let first = roster_at(scene, scene.people[ALICE][0]);
+    let all = [ALICE, BOB].into_iter().flat_map(|person| &scene.people[person]);
+    let mut others = all.filter(|node| roster_at(scene, **node) != first);
+    others.next().map(|node| format!("node {node} has another roster"))
+}
+
+fn read(roster: &Signed) -> Option<Roster> {
+    decode(&roster.0).ok()
+}
+
+fn content(roster: &Roster) -> Content {
+    (roster.sessions.iter().map(|entry| entry.id).collect(), roster.revoked.iter().copied().collect())
+}
