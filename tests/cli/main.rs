@@ -17,6 +17,7 @@ mod linking;
 mod links;
 mod macros;
 mod metrics;
+mod monitoring;
 mod names;
 mod network;
 #[path = "../program/mod.rs"]
