@@ -115,7 +115,7 @@ pub struct Ready {
 }
 
 /// Where a run of the node begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
     /// Tells this run from others.
     pub boot: BootId,
@@ -123,6 +123,19 @@ pub struct Start {
     pub printed: u64,
     /// The newest arrival from before this start.
     pub arrival: u64,
+    /// The runs before this one.
+    pub earlier: Runs,
+}
+
+/// Runs of the node that its store remembers, each with the newest arrival when it ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Runs(pub Vec<(BootId, u64)>);
+
+impl Runs {
+    /// The newest arrival when a run ended; `None` if the store does not know it.
+    pub fn end_of(&self, boot: BootId) -> Option<u64> {
+        self.0.iter().find(|(known, _)| *known == boot).map(|(_, end)| *end)
+    }
 }
 
 /// The user interface's ends of the channels.

@@ -105,7 +105,7 @@ impl Feed {
             Since::Now => (self.event, self.arrival, self.state) = (next - 1, log.arrival(), State::Live { next }),
             Since::Start => self.begin_in_store(0),
             // The store has lost what this client was given: it was set aside, or an older one was restored.
-            Since::Cursor(cursor) if cursor.arrival > log.stored() => self.begin_in_store(0),
+            Since::Cursor(cursor) if !log.has_given(&cursor) => self.begin_in_store(0),
             Since::Cursor(cursor) => {
                 let from = cursor.event.saturating_add(1);
                 // The log has no messages from before this run.

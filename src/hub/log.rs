@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::cursor::Cursor;
 use crate::handle::{Ready, Start};
 use crate::id::UserId;
 use crate::proto::notice::Notice;
@@ -145,9 +146,15 @@ impl Log {
         self.started.as_ref().map_or(0, |(_, start)| start.arrival)
     }
 
-    /// The newest arrival that is known to be in the store. Its message may become an event yet.
-    pub fn stored(&self) -> u64 {
-        self.arrival.max(self.paged)
+    /// Whether everything up to this cursor is in the store: the store knows its run, and has all that this run had by then.
+    pub fn has_given(&self, cursor: &Cursor) -> bool {
+        let Some((_, start)) = &self.started else { return false };
+        let end = match start.boot == cursor.boot {
+            // The newest message that is known to be stored may become an event yet.
+            true => Some(self.arrival.max(self.paged)),
+            false => start.earlier.end_of(cursor.boot),
+        };
+        end.is_some_and(|end| cursor.arrival <= end)
     }
 
     /// Takes note of an arrival that the store has.

@@ -114,7 +114,7 @@ impl Switch {
         match message {
             NodeMessage::Ready(ready, start) => {
                 self.printer = Printer::new(start.printed, start.arrival);
-                self.shared.log().start(Arc::new(ready.as_ref().clone()), start);
+                self.shared.log().start(Arc::new(ready.as_ref().clone()), start.clone());
                 self.shared.head.send_replace(0);
                 self.tell_primary(NodeMessage::Ready(ready, start));
             }

@@ -165,12 +165,13 @@ impl Parts {
         let shared = Shared::new(credentials, self.config.network.clone(), boot, clock, events.clone());
         let shared = Arc::new(shared);
 
+        let earlier = self.store.begin(boot);
         let memory = std::mem::take(&mut self.store.memory);
         let set_aside = self.store.set_aside.take();
         let (see, seen) = watch::channel(interfaces::list());
         let listen = interfaces::all(&seen.borrow(), local.port(), local.is_ipv6());
         let ready = ready(&self.config, &self.identity, &listen, places::link_local(&listen, &seen.borrow()));
-        let start = Start { boot, printed: self.store.printed, arrival: memory.counters.arrival };
+        let start = Start { boot, printed: self.store.printed, arrival: memory.counters.arrival, earlier };
         to_ui.send(NodeMessage::Ready(Box::new(ready), start)).ok();
         if let Some(path) = set_aside {
             let message = format!("the store was damaged; it was moved to {} and a new one created", path.display());

@@ -86,3 +86,40 @@ fn a_cursor_of_another_node_or_ahead_of_the_store_misses_nothing() {
     bob.quits();
     alice.quits();
 }
+
+#[test]
+fn a_cursor_of_messages_that_an_older_copy_of_the_store_lacks_begins_with_the_first_message() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    bob.asks(r"\chat alice");
+    let mut hear = |alice: &mut crate::program::Node, text: &str| {
+        let said = bob.says(text);
+        alice.event_with("message", "message", &said);
+        bob.port()
+    };
+    let port = hear(&mut alice, "kept");
+    alice.quits();
+    let (store, copy) = (stage.path("alice").join("darknode.db"), stage.path("copy"));
+    std::fs::copy(&store, &copy).expect("the store is one file");
+    let meet = || {
+        let mut alice = stage.start("alice");
+        alice.asks(&format!(r"\ping 127.0.0.1 {port}"));
+        alice
+    };
+    let mut alice = meet();
+    hear(&mut alice, "lost");
+    let cursor = Client::connect(&stage, "alice").ready["at"].as_str().expect("it is text").to_owned();
+    alice.quits();
+    std::fs::copy(&copy, &store).expect("it can be replaced");
+    let mut alice = meet();
+    let new = ["new 1", "new 2", "new 3"];
+    new.iter().for_each(|text| drop(hear(&mut alice, text)));
+    let mut client = Client::connect(&stage, "alice");
+    assert_eq!(client.subscribes(&cursor)["complete"], false);
+    let all = client.all_until(|event| event["event"] == "live");
+    let texts = each(&all, "message", "text");
+    assert!(texts.starts_with(&["kept"]) && texts.ends_with(&new), "{texts:?}");
+    alice.quits();
+    bob.quits();
+}

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use darknode::handle::Runs;
+use darknode::id::BootId;
 use darknode::node::store::{Store, StoreError};
 use darknode::proto::event::{Page, Query};
 use darknode::proto::notice::{ErrorCode, Notice};
@@ -57,6 +59,7 @@ const VERSION_3: &str = include_str!("version-3.sql");
 const VERSION_4: &str = include_str!("version-4.sql");
 const VERSION_5: &str = include_str!("version-5.sql");
 const VERSION_6: &str = include_str!("version-6.sql");
+const VERSION_7: &str = include_str!("version-7.sql");
 
 /// Migrates a store that held only the part of the current data that `kept` returns.
 fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
@@ -127,6 +130,40 @@ fn a_store_of_version_5_is_migrated_without_loss() {
 #[test]
 fn a_store_of_version_6_is_migrated_without_loss() {
     migrates(VERSION_6, without_reads);
+}
+
+#[test]
+fn a_store_of_version_7_is_migrated_without_loss() {
+    migrates(VERSION_7, |memory| memory);
+}
+
+#[test]
+fn a_store_knows_the_runs_of_the_node_that_it_was_open_in_and_where_they_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), me()).unwrap();
+    assert_eq!(store.begin(BootId(1)), Runs::default());
+    let mut running = Running::start(store);
+    running.put_all(everything().1);
+    running.stop();
+    let mut store = Store::open(dir.path(), me()).unwrap();
+    let end = store.memory.counters.arrival;
+    let runs = store.begin(BootId(2));
+    assert!(end > 0 && runs == Runs(vec![(BootId(1), end)]), "{runs:?}");
+    Running::start(store).stop();
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(dir.path().join("darknode.db"), copy.path().join("darknode.db")).unwrap();
+    Store::open(dir.path(), me()).unwrap().begin(BootId(3));
+    let known = Store::open(copy.path(), me()).unwrap().begin(BootId(4));
+    assert_eq!((known.end_of(BootId(2)), known.end_of(BootId(3))), (Some(end), None), "a copy from before it began");
+}
+
+#[test]
+fn the_runs_that_a_store_knows_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), me()).unwrap();
+    (0..1010).for_each(|boot| drop(store.begin(BootId(boot))));
+    let known = store.begin(BootId(2000));
+    assert_eq!((known.0.len(), known.end_of(BootId(9)), known.end_of(BootId(1009))), (1000, None, Some(0)));
 }
 
 #[test]

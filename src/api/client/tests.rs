@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::api::local;
-use crate::handle::{Handle, NodeMessage};
+use crate::handle::{Handle, NodeMessage, Runs};
 use crate::handle::{counts, notices};
 use crate::hub;
 use crate::id::{BootId, SessionId};
@@ -28,7 +28,7 @@ async fn messages_that_cannot_be_read_are_not_passed_over() {
     let (node, from_node) = notices::channel();
     let (counts, _asked) = counts::channel();
     let (_primary, clients) = hub::start(Handle { to_node, from_node, counts });
-    let start = Start { boot: BootId(1), printed: 0, arrival: 5 };
+    let start = Start { boot: BootId(1), printed: 0, arrival: 5, earlier: Runs::default() };
     node.send(NodeMessage::Ready(Box::new(ready()), start)).expect("the hub runs");
     let mut program = local::connect(&clients).expect("it is the first");
     program.write_all(b"{\"do\":\"subscribe\",\"since\":\"start\"}\n").await.expect("it is read");

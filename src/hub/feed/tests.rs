@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::handle::{Ready, Start};
+use crate::handle::{Ready, Runs, Start};
 use crate::hub::log::What;
 use crate::id::{Address, MessageId, NetworkId, SessionId, StreamId, UserId};
 use crate::proto::notice::{Delivery, MessageView, Notice};
@@ -35,6 +35,8 @@ fn message(arrival: u64) -> MessageView {
 struct Node {
     log: Log,
     boot: BootId,
+    /// The runs before this one.
+    earlier: Runs,
     /// The messages by arrival, which is the place here and 1; whether they were typed on this node.
     store: Vec<bool>,
     /// How many of them were events, or are from before the start.
@@ -43,6 +45,10 @@ struct Node {
 
 impl Node {
     fn new(store: Vec<bool>, boot: u64) -> Node {
+        Node::after(Runs::default(), store, boot)
+    }
+
+    fn after(earlier: Runs, store: Vec<bool>, boot: u64) -> Node {
         let (mut log, boot, arrival) = (Log::default(), BootId(boot), store.len() as u64);
         let ready = Ready {
             user: String::new(),
@@ -54,12 +60,14 @@ impl Node {
             roles: Vec::new(),
             fresh: false,
         };
-        log.start(Arc::new(ready), Start { boot, printed: 0, arrival });
-        Node { log, boot, told: store.len(), store }
+        log.start(Arc::new(ready), Start { boot, printed: 0, arrival, earlier: earlier.clone() });
+        Node { log, boot, earlier, told: store.len(), store }
     }
 
     fn restart(&mut self) {
-        *self = Node::new(std::mem::take(&mut self.store), self.boot.0 + 1);
+        let mut earlier = std::mem::take(&mut self.earlier);
+        earlier.0.push((self.boot, self.store.len() as u64));
+        *self = Node::after(earlier, std::mem::take(&mut self.store), self.boot.0 + 1);
     }
 
     /// Reports up to `count` stored messages.
@@ -279,7 +287,7 @@ fn a_cursor_from_the_middle_of_what_is_older_than_the_run_continues_there() {
 
 #[test]
 fn a_page_for_an_earlier_subscription_is_not_taken_for_one_of_the_new_one() {
-    let mut node = Node::new(vec![false; 600], 1);
+    let mut node = Node::after(Runs(vec![(BootId(9), 550)]), vec![false; 600], 1);
     let mut client = Client::new(&node, Since::Cursor(Cursor { boot: BootId(9), event: 1, arrival: 500 }));
     assert!(client.step(&node, 0));
     client.feed.subscribe(&node.log, Since::Start);
@@ -294,6 +302,17 @@ fn a_cursor_ahead_of_the_store_begins_with_the_first_message() {
         let mut client = Client::new(&node, Since::Cursor(Cursor { boot, event: 3, arrival: 11 }));
         client.catch_up(&mut node);
         assert_eq!(client.seen, messages_after(&node, 0));
+    }
+}
+
+#[test]
+fn a_cursor_that_an_older_copy_of_the_store_has_grown_past_begins_with_the_first_message() {
+    // The copy was made in run 5 at message 4. Then came more in this run, and run 6.
+    let node = Node::after(Runs(vec![(BootId(5), 4)]), vec![false; 10], 7);
+    for (boot, arrival, first) in [(5, 4, 4), (5, 6, 0), (6, 8, 0), (6, 0, 0)] {
+        let mut client = Client::new(&node, Since::Cursor(Cursor { boot: BootId(boot), event: 3, arrival }));
+        assert!(client.step(&node, 0));
+        assert_eq!(client.requested, [first], "run {boot}, message {arrival}");
     }
 }
 

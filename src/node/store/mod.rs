@@ -24,6 +24,7 @@ mod progress;
 mod query;
 mod reader;
 mod row_ids;
+mod runs;
 mod schema;
 mod search;
 mod strangers;
@@ -39,8 +40,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::handle::Fetch;
-use crate::id::{MessageId, SessionId, UserId};
+use crate::handle::{Fetch, Runs};
+use crate::id::{BootId, MessageId, SessionId, UserId};
 use crate::proto::event::{Query, Searched};
 use crate::proto::notice::{Delivery, Notice};
 use crate::proto::persist::{Memory, MessageRow, Op, Ticket};
@@ -243,7 +244,8 @@ pub struct Store {
     pub printed: u64,
     /// The new path of a damaged predecessor.
     pub set_aside: Option<PathBuf>,
-    conn: Connection,
+    /// `None` if it has failed.
+    conn: Option<Connection>,
     file: StoreFile,
     me: Me,
     options: Options,
@@ -349,7 +351,21 @@ impl Store {
         }
         options.impose(&conn).map_err(|e| file.error(e))?;
         let (me, options) = (me.clone(), options.clone());
-        Ok(Store { memory, alive, printed, set_aside: None, conn, file, me, options })
+        Ok(Store { memory, alive, printed, set_aside: None, conn: Some(conn), file, me, options })
+    }
+
+    /// Remembers a run of the node that begins, and returns those before it. If the disk refuses that, cursors of this run
+    /// will not be recognised in later ones.
+    pub fn begin(&mut self, boot: BootId) -> Runs {
+        let Some(conn) = &self.conn else { return Runs::default() };
+        let arrival = self.memory.counters.arrival;
+        let known = runs::earlier(conn, arrival).and_then(|earlier| runs::begin(conn, boot, arrival).map(|()| earlier));
+        known.unwrap_or_else(|error| {
+            tracing::warn!("the start of this run is not remembered: {}", file::why(&error));
+            // As after every failure, the writer continues on a new connection.
+            self.conn = None;
+            Runs::default()
+        })
     }
 
     /// Starts the writer thread. `clock` returns the node's moment, which times deferred writes and retries. The
@@ -369,7 +385,7 @@ impl Store {
             me: self.me,
             file: self.file,
             options: self.options,
-            db: Some(Db { conn: self.conn, row_ids: RowIds::default() }),
+            db: self.conn.map(|conn| Db { conn, row_ids: RowIds::default() }),
             backlog: Backlog::new(),
             outage: None,
             clock,

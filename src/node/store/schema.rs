@@ -130,6 +130,10 @@ const MIGRATIONS: &[&str] = &[
     WHERE m.user = m.author;
     CREATE INDEX timeline ON messages(lamport);
 ",
+    // The runs of the node, by which it recognises cursors.
+    "
+    CREATE TABLE runs(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, arrival INTEGER NOT NULL) STRICT;
+",
 ];
 
 /// The schema version of this program.
