@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches};
 use tracing_subscriber::filter::Targets;
 
 use crate::identity::Name;
@@ -127,7 +127,7 @@ pub struct ConfigError(String);
 /// Reads the command line (the program's own name first) and the environment.
 pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, ConfigError> {
     let argv = merge_bootstrap_parts(argv.into_iter().collect())?;
-    let matches = match Args::command().try_get_matches_from(argv) {
+    let matches = match args::command().try_get_matches_from(argv) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => return Ok(Action::Print(error.to_string())),
         Err(error) => return Err(one_line(&error)),
@@ -147,8 +147,8 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, ConfigEr
         Some(Sub::Network(NetworkSub::New)) => Ok(Action::NetworkNew),
         Some(Sub::Identity(IdentitySub::Words)) => Ok(Action::IdentityWords(data_dir(&args)?)),
         Some(Sub::Identity(IdentitySub::Restore)) => Ok(Action::IdentityRestore(data_dir(&args)?)),
-        Some(Sub::Completions { shell }) => Ok(Action::Print(manual::completions(*shell, Args::command()))),
-        Some(Sub::Man) => match manual::page(Args::command()) {
+        Some(Sub::Completions { shell }) => Ok(Action::Print(manual::completions(*shell, args::command()))),
+        Some(Sub::Man) => match manual::page(args::command()) {
             Ok(page) => Ok(Action::Print(page)),
             Err(error) => Err(refuse(format!("the manual page cannot be made: {error}"))),
         },
@@ -193,7 +193,7 @@ fn one_line(error: &clap::Error) -> ConfigError {
 /// Options of a node stand behind `link`. Before it they would not be read.
 fn refuse_before_command(matches: &ArgMatches) -> Result<(), ConfigError> {
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let command = Args::command();
+    let command = args::command();
     match command.get_arguments().find(|arg| !arg.is_global_set() && typed(arg.get_id().as_str())) {
         Some(option) => {
             Err(refuse(format!("--{} stands behind link: darknode link [options]", option.get_id()).replace('_', "-")))

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::remote::RemoteSub;
@@ -24,6 +24,13 @@ pub struct Args {
     pub node: NodeArgs,
     #[command(subcommand)]
     pub command: Option<Sub>,
+}
+
+/// The command line. A session that is linked has the name of its user, so the help of that command does not show `-u`. It is
+/// read all the same, and refused with the reason.
+pub fn command() -> Command {
+    let name = Arg::new("username").short('u').long("username").value_name("NAME").hide(true);
+    Args::command().mut_subcommand("link", |link| link.arg(name))
 }
 
 /// Options of a node.
@@ -98,6 +105,9 @@ pub enum Sub {
     #[command(subcommand)]
     Identity(IdentitySub),
     /// Make this machine a session of a user: shows a code to type on another machine of theirs
+    ///
+    /// The line editor answers what is typed before the code was used. With --plain, --json or --headless it is read when the
+    /// session has its user, as if it were typed then.
     Link(Box<NodeArgs>),
     /// Simulate many nodes in one process; docs/simulator.md explains the results
     Sim(SimArgs),

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::handle::Ready;
+use crate::id::UserId;
 use crate::identity::name::escape;
 use crate::identity::place::{DEFAULT_PORT, Place};
 use crate::identity::words;
 
+/// Words of a fingerprint in a row: with eight letters each, they fit on a terminal of eighty columns.
+const FINGERPRINT_ROW: usize = 6;
 /// Addresses for which a server shows the command that joins by it.
 const MAX_SHOWN: usize = 4;
 
@@ -24,6 +27,8 @@ pub struct Setup {
     pub lan: bool,
     /// Any port was allowed if the default one is taken.
     pub any_port: bool,
+    /// What was given by `--bootstrap`.
+    pub bootstrap: Vec<String>,
     /// The session was linked just now.
     pub linked: bool,
 }
@@ -33,7 +38,8 @@ impl Setup {
     pub fn of(config: &Config) -> Setup {
         let data_dir = (!config.data.default_dir).then(|| absolute(&config.data.dir));
         let as_service = std::env::var_os("STATE_DIRECTORY").is_some();
-        Setup { data_dir, as_service, lan: config.lan, any_port: config.port.is_none(), linked: false }
+        let bootstrap = config.bootstrap.iter().map(ToString::to_string).collect();
+        Setup { data_dir, as_service, lan: config.lan, any_port: config.port.is_none(), bootstrap, linked: false }
     }
 }
 
@@ -107,11 +113,19 @@ fn instructions(ready: &Ready, role: &str, setup: &Setup) -> String {
 /// Shown after a new identity was created; without a line ending at the end.
 pub fn new_identity(ready: &Ready, setup: &Setup) -> String {
     format!(
-        "Created a new identity. Its fingerprint, for others to verify:\n    {}\nThe keys exist only in the data directory. To print \
+        "Created a new identity. Its fingerprint, for others to verify:\n{}\nThe keys exist only in the data directory. To print \
          the recovery words: {}",
-        words::fingerprint(&ready.id),
+        fingerprint(&ready.id),
         words_command(&ready.user, setup)
     )
+}
+
+/// A fingerprint in indented rows that fit on a terminal of eighty columns; without a line ending at the end.
+pub fn fingerprint(user: &UserId) -> String {
+    let words = words::fingerprint(user);
+    let words: Vec<&str> = words.split(' ').collect();
+    let rows: Vec<String> = words.chunks(FINGERPRINT_ROW).map(|row| format!("    {}", row.join(" "))).collect();
+    rows.join("\n")
 }
 
 /// The command that starts a session that was linked.
@@ -119,7 +133,8 @@ fn start_command(ready: &Ready, setup: &Setup) -> String {
     let role = ready.roles.last().map(|role| format!(" --{role}")).unwrap_or_default();
     let key = if ready.network.is_some() { " --network-key FILE" } else { "" };
     let dir = setup.data_dir.as_ref().map(|dir| format!(" --data-dir {}", quoted(&dir.to_string_lossy())));
-    format!("darknode -u {}{role}{key}{}", quoted(&ready.user), dir.unwrap_or_default())
+    let bootstrap: String = setup.bootstrap.iter().map(|target| format!(" --bootstrap {}", quoted(target))).collect();
+    format!("darknode -u {}{role}{key}{}{bootstrap}", quoted(&ready.user), dir.unwrap_or_default())
 }
 
 /// The command that prints the recovery words.
@@ -227,8 +242,9 @@ mod tests {
         let line = "\n    start it from now on with: darknode -u alice --data-dir /home/a/alice-2\n";
         assert!(shown(&node(&[], &[]), &setup).contains(line));
         let relay = Ready { network: Some(NetworkId([4; 32])), ..node(&[], &["relay"]) };
-        let line = "\n    start it from now on with: darknode -u alice --relay --network-key FILE\n";
-        assert!(shown(&relay, &Setup { linked: true, ..Setup::default() }).contains(line));
+        let line = "\n    start it from now on with: darknode -u alice --relay --network-key FILE --bootstrap example.net:27272\n";
+        let bootstrap = vec!["example.net:27272".to_owned()];
+        assert!(shown(&relay, &Setup { linked: true, bootstrap, ..Setup::default() }).contains(line));
         assert!(!shown(&relay, &Setup::default()).contains("from now on"));
     }
 
@@ -241,5 +257,15 @@ mod tests {
         assert_eq!(command(Some("/srv/it's here"), false), r"darknode identity words --data-dir '/srv/it'\''s here'");
         assert_eq!(command(Some("/var/lib/x"), true), "sudo darknode identity words --data-dir /var/lib/x");
         assert!(new_identity(&node(&[], &[]), &Setup::default()).ends_with("darknode identity words -u alice"));
+    }
+
+    #[test]
+    fn the_words_of_a_fingerprint_are_whole_in_eighty_columns() {
+        for number in 0..100 {
+            let (user, most) = (UserId([number; 32]), 80);
+            let shown = fingerprint(&user);
+            assert!(shown.lines().all(|row| row.starts_with("    ") && row.len() < most), "{shown}");
+            assert_eq!(shown.split_whitespace().collect::<Vec<_>>().join(" "), words::fingerprint(&user));
+        }
     }
 }

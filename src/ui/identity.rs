@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Read};
 
-use super::plain;
+use super::{greeting, plain};
 use crate::id::UserId;
 use crate::identity::words;
 
@@ -16,7 +16,7 @@ pub fn show_words(seed: &[u8; 32]) {
 
 /// Reports who was restored.
 pub fn report_restored(name: &str, user: &UserId) {
-    eprintln!("restored {}, whose fingerprint is: {}", plain::inline(name), words::fingerprint(user));
+    eprintln!("restored {}, whose fingerprint is:\n{}", plain::inline(name), greeting::fingerprint(user));
 }
 
 /// Reads the user key's seed as recovery words from standard input, on one line or several. The error is one line.

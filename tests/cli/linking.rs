@@ -69,6 +69,25 @@ fn a_machine_is_linked_by_the_code_it_shows_and_is_a_session_of_the_user_from_th
 }
 
 #[test]
+fn a_code_that_has_linked_a_machine_is_refused_at_once() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let mut pi = waiting(&stage, "pi", &["--bootstrap", &alice.place()]);
+    pi.event("bootstrap");
+    let code = pi.shown("code");
+    assert_eq!(alice.asks(&format!(r"\link {code}"))["event"], "session");
+    is_linked(&mut pi, &alice);
+    assert_eq!(alice.fails(&format!(r"\link {code}")), "code-expired");
+}
+
+#[test]
+fn the_help_shows_no_option_that_is_refused() {
+    let output = Stage::new().bare().args(["link", "-h"]).output().expect("the program starts");
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(help.contains("--bootstrap") && !help.contains("--username"), "{help}");
+}
+
+#[test]
 fn a_token_leads_to_the_machine_without_any_other_way() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");

@@ -89,17 +89,17 @@ impl Core {
             return Err((ErrorCode::TooMany, message));
         }
         match invitation {
-            invitation if self.linking.used.as_ref() == Some(invitation) => Err((
-                ErrorCode::CodeExpired,
-                "a session was linked by it already; run `darknode link` on the next machine and type what that shows"
-                    .to_owned(),
-            )),
             Invitation::Token(token) if token.session == self.cx.me => {
                 Err((ErrorCode::BadArgument, "this is a token of this session itself".to_owned()))
             }
             Invitation::Token(token) if roster.sessions.iter().any(|entry| entry.id == token.session) => {
                 Err((ErrorCode::BadArgument, "this session is linked with yours already".to_owned()))
             }
+            invitation if self.linking.used.as_ref() == Some(invitation) => Err((
+                ErrorCode::CodeExpired,
+                "a session was linked by it already; run `darknode link` on the next machine and type what that shows"
+                    .to_owned(),
+            )),
             _ => Ok(()),
         }
     }

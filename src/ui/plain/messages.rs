@@ -77,7 +77,8 @@ fn state(style: Style, held: &HeldBy, named: bool) -> String {
             format!("carried{} by {}", session("for"), carriers.join(" and "))
         }
         Delivery::Delivered => format!("delivered{}", session("to")),
-        Delivery::Settled => format!("left to another session{}", session("to pass on to")),
+        Delivery::Settled if named => format!("{} gets it from another session", inline(&held.label)),
+        Delivery::Settled => "left to another session".to_owned(),
     }
 }
 
@@ -148,7 +149,7 @@ mod tests {
         let sessions = vec![held("phone", Delivery::Delivered), held("laptop", Delivery::Settled)];
         let view = StatusView { message: view("hi").message, to: "bob".into(), text: "hi".into(), sessions };
         let text = printed(Notice::Status { messages: vec![view] });
-        let line = "delivered 1 of 2: delivered to phone, left to another session to pass on to laptop\n";
+        let line = "delivered 1 of 2: delivered to phone, laptop gets it from another session\n";
         assert!(text.contains(line), "{text}");
     }
 

@@ -61,7 +61,7 @@ pub fn sentence(notice: &Notice) -> String {
             counted(*messages, "message")
         ),
         Notice::Session { label, state: SessionChange::Linked, .. } => {
-            format!(r"{0} is now a session of yours; \unlink {0} if it should not be", quoted(label))
+            format!(r"{0} is a session of yours; \unlink {0} if it should not be", quoted(label))
         }
         Notice::Session { label, state: SessionChange::Unlinked, .. } => {
             format!("{} is no longer a session of yours", quoted(label))
