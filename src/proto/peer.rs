@@ -10,25 +10,23 @@ pub struct Peer {
     pub user: UserId,
 }
 
-/// The other side of an exchange by which a session is linked, and how its steps get there.
+/// The other side of an exchange by which a session is linked. The exchange goes on when one of several connections with it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Party {
     /// The session.
     pub session: SessionId,
-    /// A connection with it, or with the relay between the two.
-    pub conn: ConnId,
-    /// Whether it is the latter.
-    pub is_relayed: bool,
+    /// The connection with the relay between the two, if there is one.
+    pub relay: Option<ConnId>,
 }
 
 impl Party {
     /// A session with which this one is connected.
-    pub fn direct(peer: Peer) -> Party {
-        Party { session: peer.session, conn: peer.conn, is_relayed: false }
+    pub fn direct(session: SessionId) -> Party {
+        Party { session, relay: None }
     }
 
     /// A session behind the relay on this connection.
     pub fn behind(relay: ConnId, session: SessionId) -> Party {
-        Party { session, conn: relay, is_relayed: true }
+        Party { session, relay: Some(relay) }
     }
 }

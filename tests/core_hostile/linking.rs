@@ -39,24 +39,38 @@ impl Wire {
     }
 
     /// A connection of which the two ends export different bytes, because somebody stands in between.
-    fn with_exporters(mut holder: Victim, mut newcomer: Victim, [at_holder, at_newcomer]: [[u8; 32]; 2]) -> Wire {
-        let boot = |node: &Victim, nonce| BootId::of(&node.session, &[nonce; 16]);
-        let (one, other) = (boot(&newcomer, 2), boot(&holder, 1));
+    fn with_exporters(holder: Victim, newcomer: Victim, exporters: [[u8; 32]; 2]) -> Wire {
         let passed = [holder.out.len(), newcomer.out.len()];
-        let ends = [
-            holder.connect_exporting(newcomer.session, one, at_holder),
-            newcomer.connect_exporting(holder.session, other, at_newcomer),
-        ];
-        let mut wire = Wire { holder, newcomer, ends, passed };
-        wire.run();
+        let mut wire = Wire { holder, newcomer, ends: [ConnId(0); 2], passed };
+        wire.connect(exporters);
         wire
+    }
+
+    /// Opens a connection, on which messages are passed from then on. Returns the ends of the last one.
+    fn connect(&mut self, [at_holder, at_newcomer]: [[u8; 32]; 2]) -> [ConnId; 2] {
+        let boot = |node: &Victim, nonce| BootId::of(&node.session, &[nonce; 16]);
+        let (one, other) = (boot(&self.newcomer, 2), boot(&self.holder, 1));
+        let ends = [
+            self.holder.connect_exporting(self.newcomer.session, one, at_holder),
+            self.newcomer.connect_exporting(self.holder.session, other, at_newcomer),
+        ];
+        let last = std::mem::replace(&mut self.ends, ends);
+        self.run();
+        last
     }
 
     /// Passes messages on until there are no more.
     fn run(&mut self) {
+        self.run_without(None);
+    }
+
+    /// The same, but this step of linking is lost, and what would follow.
+    fn run_without(&mut self, lost: Option<u8>) {
         loop {
             let [to_newcomer, to_holder] = [self.new_from(0), self.new_from(1)];
-            if to_newcomer.is_empty() && to_holder.is_empty() {
+            let is_lost = |message: &Control| matches!(message, Control::LinkSession(step) if Some(step.step) == lost);
+            let is_over = to_newcomer.is_empty() && to_holder.is_empty();
+            if is_over || to_newcomer.iter().chain(&to_holder).any(is_lost) {
                 return;
             }
             to_newcomer.into_iter().for_each(|message| self.newcomer.say(self.ends[1], message));
@@ -163,6 +177,23 @@ fn a_session_is_linked_by_its_token_and_only_it() {
     wire.run();
     assert!(adopted(&wire.newcomer).is_some());
     assert!(steps(&wire.holder, stranger).is_empty());
+}
+
+#[test]
+fn a_step_that_is_lost_with_one_of_two_connections_is_sent_again_on_the_other() {
+    use link_step::{ACCEPT, ANSWER, BY_CODE, CONFIRM, WELCOME};
+    for lost in [BY_CODE, ANSWER, CONFIRM, ACCEPT, WELCOME] {
+        let mut wire = Wire::new(Victim::new(Accept::Auto), waiting());
+        wire.holder.command(link(&code(&wire.newcomer)));
+        wire.run_without(Some(lost));
+        assert!(adopted(&wire.newcomer).is_none());
+        let [at_holder, at_newcomer] = wire.connect([[8; 32]; 2]);
+        wire.holder.part(at_holder);
+        wire.newcomer.part(at_newcomer);
+        wire.run();
+        let session = wire.newcomer.session;
+        assert!(adopted(&wire.newcomer).is_some() && linked(&wire.holder) == [session], "step {lost}");
+    }
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub struct Attempt {
 #[derive(Debug)]
 struct Current {
     party: Party,
+    /// Where the last step was sent.
+    conn: ConnId,
     stage: Stage,
     until: Moment,
 }
@@ -48,7 +50,7 @@ impl Current {
     /// Whether the same session may be tried in another way: the other side has had no guess, and only a relay says that the
     /// exchange cannot go on.
     fn may_be_repeated(&self) -> bool {
-        self.party.is_relayed && matches!(self.stage, Stage::Asked(_))
+        self.party.relay.is_some() && matches!(self.stage, Stage::Asked(_))
     }
 }
 
@@ -114,27 +116,34 @@ impl Attempt {
         self.reached.len() < MAX_LINK_CANDIDATES && self.reached.insert(user)
     }
 
-    /// The connection on which the steps of the exchange go.
-    pub fn conn(&self) -> Option<ConnId> {
-        self.current.as_ref().map(|current| current.party.conn)
+    /// The session of the exchange, and the connection on which the last step was sent.
+    pub fn current(&self) -> Option<(Party, ConnId)> {
+        self.current.as_ref().map(|current| (current.party, current.conn))
     }
 
-    /// Records that the own share was sent to a session.
-    pub fn begin(&mut self, party: Party, exchange: Exchange, now: Moment) {
+    /// Records that the own share was sent to a session on this connection.
+    pub fn begin(&mut self, party: Party, conn: ConnId, exchange: Exchange, now: Moment) {
         self.tried.insert(party.session);
-        if party.is_relayed {
-            self.asked.insert((party.session, party.conn));
-        }
-        self.current = Some(Current { party, stage: Stage::Asked(exchange), until: now + LINK_STEP });
+        self.asked.extend(party.relay.map(|relay| (party.session, relay)));
+        self.current = Some(Current { party, conn, stage: Stage::Asked(exchange), until: now + LINK_STEP });
+    }
+
+    /// Goes on on another connection with the same session. Returns the own proof, which is to be sent there again; `None` if the
+    /// exchange has not come so far.
+    pub fn move_to(&mut self, conn: ConnId) -> Option<[u8; 32]> {
+        let current = self.current.as_mut()?;
+        let Stage::Proved(keys) = &current.stage else { return None };
+        current.conn = conn;
+        Some(keys.confirmation())
     }
 
     /// Takes the share of the session that was asked. Returns the own proof, or `None` if nobody awaits the share or it is none.
     pub fn answered(&mut self, by: Party, share: &[u8; 32], now: Moment) -> Option<[u8; 32]> {
-        let Current { party, stage, .. } = self.current.take_if(|current| current.party == by)?;
-        let Stage::Asked(exchange) = stage else { return None };
+        let current = self.current.take_if(|current| current.party == by)?;
+        let Stage::Asked(exchange) = current.stage else { return None };
         let keys = exchange.finish(share)?;
         let confirmation = keys.confirmation();
-        self.current = Some(Current { party, stage: Stage::Proved(keys), until: now + LINK_STEP });
+        self.current = Some(Current { stage: Stage::Proved(keys), until: now + LINK_STEP, ..current });
         Some(confirmation)
     }
 
@@ -145,8 +154,7 @@ impl Attempt {
         keys.confirms(confirmation).then_some(keys)
     }
 
-    /// Ends the exchange because its connection is gone. Its session may be tried again: of two connections to one session, one
-    /// is closed.
+    /// Ends the exchange because its connection is gone. Its session may be tried again.
     pub fn interrupt(&mut self) {
         let Some(current) = self.current.take() else { return };
         self.interrupted += 1;

@@ -20,11 +20,12 @@ pub mod waiting;
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::id::SessionId;
+use crate::id::{ConnId, SessionId};
 use crate::identity::invitation::Invitation;
 use crate::proto::budget::Budget;
 use crate::proto::limits::{LINK_ASKS_BURST, LINK_ASKS_REFILL};
 use crate::time::Moment;
+use crate::wire::link::LinkSession;
 use attempt::Attempt;
 use relayed::RelayedExchanges;
 use waiting::Waiting;
@@ -48,10 +49,12 @@ pub struct Linking {
 }
 
 /// A session that was linked and now restarts as a session of the user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Awaited {
     /// The session.
     pub session: SessionId,
+    /// What it was sent to start with, and the connection on which it was sent.
+    pub welcome: (LinkSession, ConnId),
     /// Where it was.
     pub addr: SocketAddr,
     /// When it is dialled next.
@@ -72,6 +75,6 @@ impl Linking {
     pub fn next(&self) -> Option<Moment> {
         let waiting = self.waiting.as_ref().map(Waiting::next);
         let attempt = self.attempt.as_ref().map(Attempt::next);
-        [waiting, attempt, self.awaited.map(|awaited| awaited.dial_at)].into_iter().flatten().min()
+        [waiting, attempt, self.awaited.as_ref().map(|awaited| awaited.dial_at)].into_iter().flatten().min()
     }
 }

@@ -1,7 +1,7 @@
 //! The side of linking that holds the user key: finds the session that shows the code, proves that it knows it, and signs the
 //! session into the roster.
 
-use crate::id::{SessionId, UserId};
+use crate::id::{ConnId, SessionId, UserId};
 use crate::identity::Name;
 use crate::identity::invitation::Invitation;
 use crate::identity::pake::{Binding, Channel, Exchange, Keys, Side};
@@ -24,14 +24,18 @@ type Failed = (ErrorCode, String);
 impl Core {
     /// Handles a step of linking on a connection with the other side.
     pub(in crate::proto) fn on_link_step(&mut self, peer: Peer, step: LinkSession) {
-        self.on_step_of(Party::direct(peer), step);
+        self.on_step_of(Party::direct(peer.session), peer.conn, step);
     }
 
-    /// Handles a step of the other side, however it has come.
-    pub(super) fn on_step_of(&mut self, party: Party, step: LinkSession) {
+    /// Handles a step of the other side that has come on this connection.
+    pub(super) fn on_step_of(&mut self, party: Party, conn: ConnId, step: LinkSession) {
         match step {
-            LinkSession { step: link_step::BY_CODE, share: Some(share), .. } => self.on_asked(party, false, &share.0),
-            LinkSession { step: link_step::BY_TOKEN, share: Some(share), .. } => self.on_asked(party, true, &share.0),
+            LinkSession { step: link_step::BY_CODE, share: Some(share), .. } => {
+                self.on_asked(party, conn, false, &share.0)
+            }
+            LinkSession { step: link_step::BY_TOKEN, share: Some(share), .. } => {
+                self.on_asked(party, conn, true, &share.0)
+            }
             LinkSession { step: link_step::CONFIRM, confirmation: Some(proof), .. } => self.on_proof(party, &proof.0),
             LinkSession { step: link_step::WELCOME, sealed: Some(sealed), .. } => self.on_welcome(party, &sealed),
             LinkSession { step: link_step::ANSWER, share: Some(share), .. } => self.on_answered(party, &share.0),
@@ -53,6 +57,7 @@ impl Core {
             self.cx.notice(line, Notice::Error { code, message });
         }
         self.advance_attempt();
+        self.repeat_welcome();
         self.dial_awaited();
         self.advance_waiting();
     }
@@ -107,15 +112,26 @@ impl Core {
     /// Looks for sessions that wait, tries the next one, and gives up in the end.
     fn advance_attempt(&mut self) {
         let now = self.cx.now.moment;
+        self.follow_connection();
         let Some(attempt) = &mut self.linking.attempt else { return };
-        if attempt.conn().is_some_and(|conn| self.peers.connections.get(&conn).is_none()) {
-            attempt.interrupt();
-        }
         attempt.met_stranger |= self.peers.dials.link_met_stranger;
         attempt.expire(now);
         attempt.begin_round(now);
         self.reach_waiting();
         self.try_next();
+    }
+
+    /// Goes on on another connection with the same session if that of the exchange is gone, because of two connections one is
+    /// closed. Otherwise the exchange is over.
+    fn follow_connection(&mut self) {
+        let Some(attempt) = &mut self.linking.attempt else { return };
+        let connections = &self.peers.connections;
+        let Some((party, _)) = attempt.current().filter(|(_, conn)| connections.get(conn).is_none()) else { return };
+        let other = connections.up(&party.session).filter(|_| party.relay.is_none());
+        match other.and_then(|conn| attempt.move_to(conn)) {
+            Some(confirmation) => self.send_proof(party, confirmation),
+            None => attempt.interrupt(),
+        }
     }
 
     /// Dials the users who are known to wait and not connected, and asks servers to introduce them.
@@ -143,7 +159,7 @@ impl Core {
         let up = self.peers.connections.iter_up().filter(|peer| attempt.may_try(&peer.session));
         let waiting = up.filter_map(|peer| Some((self.peers.connections.get(&peer.conn)?, peer)));
         let nearest = waiting.filter(|(neighbour, _)| neighbour.waits).min_by_key(|(neighbour, _)| neighbour.rtt);
-        let direct = nearest.map(|(_, peer)| Party::direct(peer));
+        let direct = nearest.map(|(_, peer)| Party::direct(peer.session));
         if let Some(party) = direct.or_else(|| self.behind_a_relay(attempt)) {
             self.ask_to_link(party);
         } else if attempt.is_over(self.cx.now.moment) {
@@ -152,11 +168,12 @@ impl Core {
     }
 
     fn ask_to_link(&mut self, party: Party) {
-        let Some(binding) = self.binding(party, Side::Holder) else { return };
+        let Some(conn) = party.relay.or_else(|| self.peers.connections.up(&party.session)) else { return };
+        let Some(binding) = self.binding(party, conn, Side::Holder) else { return };
         let Some(attempt) = &mut self.linking.attempt else { return };
         let password = attempt.invitation.password();
         let (exchange, share) = Exchange::start(&password, Side::Holder, &binding, &mut self.cx.rng);
-        attempt.begin(party, exchange, self.cx.now.moment);
+        attempt.begin(party, conn, exchange, self.cx.now.moment);
         let step = match attempt.invitation {
             Invitation::Code(_) => link_step::BY_CODE,
             Invitation::Token(_) => link_step::BY_TOKEN,
@@ -165,10 +182,10 @@ impl Core {
         self.send_link_step(party, ask);
     }
 
-    /// What an exchange is bound to, with this session on this side.
-    pub(super) fn binding(&self, party: Party, side: Side) -> Option<Binding> {
-        let exporter = self.peers.connections.get(&party.conn)?.exporter;
-        let channel = if party.is_relayed { Channel::Relayed } else { Channel::Direct(exporter) };
+    /// What an exchange is bound to that begins on this connection, with this session on this side.
+    pub(super) fn binding(&self, party: Party, conn: ConnId, side: Side) -> Option<Binding> {
+        let exporter = self.peers.connections.get(&conn)?.exporter;
+        let channel = if party.relay.is_some() { Channel::Relayed } else { Channel::Direct(exporter) };
         let (holder, newcomer) = match side {
             Side::Holder => (self.cx.me, party.session),
             Side::Newcomer => (party.session, self.cx.me),
@@ -179,13 +196,22 @@ impl Core {
     fn on_answered(&mut self, party: Party, share: &[u8; 32]) {
         let now = self.cx.now.moment;
         let confirmation = self.linking.attempt.as_mut().and_then(|attempt| attempt.answered(party, share, now));
-        let Some(confirmation) = confirmation else { return self.cx.dropped(DropReason::LinkStepUnasked) };
+        match confirmation {
+            Some(confirmation) => self.send_proof(party, confirmation),
+            None => self.cx.dropped(DropReason::LinkStepUnasked),
+        }
+    }
+
+    fn send_proof(&mut self, party: Party, confirmation: [u8; 32]) {
         let proof = LinkSession { confirmation: Some(Fixed(confirmation)), ..LinkSession::empty(link_step::CONFIRM) };
         self.send_link_step(party, proof);
     }
 
     fn on_accepted(&mut self, party: Party, confirmation: &[u8; 32], sealed: &[u8]) {
         let Some(attempt) = &mut self.linking.attempt else { return self.cx.dropped(DropReason::LinkStepUnasked) };
+        if attempt.current().is_none_or(|(current, _)| current != party) {
+            return self.cx.dropped(DropReason::LinkStepUnasked);
+        }
         let Some(keys) = attempt.accepted(party, confirmation) else {
             self.cx.dropped(DropReason::LinkStepUnasked);
             attempt.refused = Some(refusal::WRONG);
@@ -218,11 +244,13 @@ impl Core {
         };
         let sealed = Some(Bytes(keys.seal(&encode(&welcome))));
         let welcome = LinkSession { sealed, ..LinkSession::empty(link_step::WELCOME) };
-        self.send_link_step(party, welcome);
-        if let Some(neighbour) = self.peers.connections.get(&party.conn).filter(|_| !party.is_relayed) {
+        self.send_link_step(party, welcome.clone());
+        let direct = self.peers.connections.up(&party.session).filter(|_| party.relay.is_none());
+        if let Some((conn, neighbour)) = direct.and_then(|conn| Some((conn, self.peers.connections.get(&conn)?))) {
             let (now, session) = (self.cx.now.moment, party.session);
             let (dial_at, until) = (now + LINK_REDIAL, now + LINK_AWAIT);
-            self.linking.awaited = Some(Awaited { session, addr: neighbour.addr, dial_at, until });
+            let welcome = (welcome, conn);
+            self.linking.awaited = Some(Awaited { session, welcome, addr: neighbour.addr, dial_at, until });
         }
         Ok(())
     }
@@ -244,19 +272,31 @@ impl Core {
         }
     }
 
+    /// Sends the session that was linked last what it starts with once more, if the connection on which that was sent is gone
+    /// and it still waits on another one.
+    fn repeat_welcome(&mut self) {
+        let connections = &self.peers.connections;
+        let Some(awaited) = &mut self.linking.awaited else { return };
+        let session = awaited.session;
+        let is_lost = connections.get(&awaited.welcome.1).is_none() && connections.waits(&session);
+        let Some(conn) = connections.up(&session).filter(|_| is_lost) else { return };
+        awaited.welcome.1 = conn;
+        let welcome = awaited.welcome.0.clone();
+        self.send_link_step(Party::direct(session), welcome);
+    }
+
     /// Dials the session that was linked last until it has come back.
     fn dial_awaited(&mut self) {
-        let now = self.cx.now.moment;
-        let Some(awaited) = self.linking.awaited.filter(|awaited| awaited.dial_at <= now) else { return };
-        let me = self.cx.config.user;
-        let is_back = self.peers.connections.up_peer(&awaited.session).is_some_and(|peer| peer.user == me);
-        self.linking.awaited = None;
+        let (now, me) = (self.cx.now.moment, self.cx.config.user);
+        let Some(awaited) = self.linking.awaited.take_if(|awaited| awaited.dial_at <= now) else { return };
+        let (session, addr) = (awaited.session, awaited.addr);
+        let is_back = self.peers.connections.up_peer(&session).is_some_and(|peer| peer.user == me);
         if is_back || awaited.until <= now {
             return;
         }
         self.linking.awaited = Some(Awaited { dial_at: now + LINK_REDIAL, ..awaited });
-        if self.peers.connections.up(&awaited.session).is_none() {
-            self.dial(Dial { addr: awaited.addr, purpose: Purpose::Link }, Some(awaited.session));
+        if self.peers.connections.up(&session).is_none() {
+            self.dial(Dial { addr, purpose: Purpose::Link }, Some(session));
         }
     }
 

@@ -19,7 +19,7 @@ impl Core {
     /// Handles a step that a relay passes on to this session, or that this relay is to pass on.
     pub(in crate::proto) fn on_relayed_step(&mut self, peer: Peer, relayed: RelayedStep) {
         if relayed.passed_on {
-            self.on_step_of(Party::behind(peer.conn, relayed.session), relayed.step);
+            self.on_step_of(Party::behind(peer.conn, relayed.session), peer.conn, relayed.step);
         } else {
             self.pass_link_step(peer, relayed.session, relayed.step);
         }
@@ -54,12 +54,14 @@ impl Core {
 
     /// Sends a step to the other side.
     pub(super) fn send_link_step(&mut self, party: Party, step: LinkSession) {
-        let message = if party.is_relayed {
-            Control::RelayedStep(RelayedStep { session: party.session, passed_on: false, step })
-        } else {
-            Control::LinkSession(step)
-        };
-        self.cx.send(party.conn, message);
+        let session = party.session;
+        match (party.relay, self.peers.connections.up(&session)) {
+            (Some(relay), _) => {
+                self.cx.send(relay, Control::RelayedStep(RelayedStep { session, passed_on: false, step }));
+            }
+            (None, Some(conn)) => self.cx.send(conn, Control::LinkSession(step)),
+            (None, None) => {}
+        }
     }
 
     /// A session that waits to be linked, is not connected, and may be asked through a relay, which has not been asked for it.

@@ -1,6 +1,7 @@
 //! The side of linking that waits: shows a code and a token, checks the proof of whoever claims to know it, and takes over the
 //! identity of a session of that user.
 
+use crate::id::ConnId;
 use crate::identity::address::MAX_ADDRS;
 use crate::identity::labels::Labels;
 use crate::identity::pake::Side;
@@ -27,7 +28,10 @@ impl Core {
     pub(in crate::proto) fn advance_waiting(&mut self) {
         let Some(waiting) = &mut self.linking.waiting else { return };
         let connections = &self.peers.connections;
-        let is_broken_off = waiting.forget_unless(|conn| connections.get(conn).is_some());
+        let is_broken_off = waiting.forget_unless(|party| match party.relay {
+            Some(relay) => connections.get(&relay).is_some(),
+            None => connections.up(&party.session).is_some(),
+        });
         if is_broken_off || waiting.is_over(self.cx.now.moment) {
             waiting.renew(&mut self.cx.rng, false, self.cx.now.moment);
         }
@@ -45,11 +49,11 @@ impl Core {
         }
     }
 
-    /// Handles the share of somebody who claims to know the code, or the token.
-    pub(super) fn on_asked(&mut self, party: Party, by_token: bool, share: &[u8; 32]) {
+    /// Handles the share of somebody who claims to know the code, or the token, that came on this connection.
+    pub(super) fn on_asked(&mut self, party: Party, conn: ConnId, by_token: bool, share: &[u8; 32]) {
         let now = self.cx.now.moment;
-        let Some(binding) = self.binding(party, Side::Newcomer) else { return };
-        let Some(addr) = self.peers.connections.get(&party.conn).map(|neighbour| neighbour.addr) else { return };
+        let Some(binding) = self.binding(party, conn, Side::Newcomer) else { return };
+        let Some(addr) = self.peers.connections.get(&conn).map(|neighbour| neighbour.addr) else { return };
         let Some(waiting) = &mut self.linking.waiting else {
             self.cx.dropped(DropReason::LinkStepUnasked);
             return self.refuse_link(party, refusal::EXPIRED);
@@ -138,7 +142,8 @@ impl Core {
         self.people.sessions.record_heard(holder, user, now);
         self.people.sessions.update_declaration(&declaration, now);
         self.people.sessions.update_card(&card, std::time::Duration::ZERO, now);
-        if let Some(neighbour) = self.peers.connections.get(&party.conn).filter(|_| !party.is_relayed) {
+        let direct = self.peers.connections.up(&holder).and_then(|conn| self.peers.connections.get(&conn));
+        if let Some(neighbour) = direct {
             let provenance = if neighbour.dialled { Provenance::Answered } else { Provenance::Observed };
             self.people.sessions.add_address(&holder, neighbour.addr, provenance, now);
         }

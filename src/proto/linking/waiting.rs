@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use rand_core::CryptoRng;
 
-use crate::id::{ConnId, SessionId};
+use crate::id::SessionId;
 use crate::identity::invitation::{Code, Invitation, Token};
 use crate::identity::pake::{Binding, Exchange, Keys, Side};
 use crate::proto::limits::{LINK_CODE_LIFE, LINK_GUESS_PAUSE, LINK_STEP, MAX_LINK_EXCHANGES};
@@ -77,7 +77,8 @@ impl Waiting {
         self.accepted.as_ref().map_or(self.until, |(_, _, until)| *until)
     }
 
-    /// Answers the share of another side that claims to know the code, or the token. Returns the own share, or why not.
+    /// Answers the share of another side that claims to know the code, or the token. Returns the own share, or why not. An
+    /// exchange that it has begun before ends.
     pub fn answer(
         &mut self,
         party: Party,
@@ -91,7 +92,7 @@ impl Waiting {
             return Err(refusal::EXPIRED);
         }
         self.open.retain(|_, (_, until)| now < *until);
-        if self.open.len() >= MAX_LINK_EXCHANGES || self.open.contains_key(&party) {
+        if self.open.len() >= MAX_LINK_EXCHANGES && !self.open.contains_key(&party) {
             return Err(refusal::BUSY);
         }
         let (session, secret, addrs) = (binding.newcomer, self.secret, Vec::new());
@@ -102,14 +103,18 @@ impl Waiting {
         Ok(own)
     }
 
-    /// Checks the proof of a session. If it does not hold, the caller must [`renew`](Waiting::renew).
+    /// Checks the proof of a session, also one that holds and comes again. If it does not hold, the caller must
+    /// [`renew`](Waiting::renew).
     pub fn prove(&mut self, party: Party, confirmation: &[u8; 32], now: Moment) -> Proved<'_> {
-        let Some((keys, _)) = self.open.remove(&party) else { return Proved::Nothing };
-        if !keys.confirms(confirmation) {
-            return Proved::Wrong;
+        if !self.accepted(party).is_some_and(|keys| keys.confirms(confirmation)) {
+            let Some((keys, _)) = self.open.remove(&party) else { return Proved::Nothing };
+            if !keys.confirms(confirmation) {
+                return Proved::Wrong;
+            }
+            self.open.clear();
+            self.accepted = Some((party, keys, now + LINK_STEP));
         }
-        self.open.clear();
-        Proved::Holds(&self.accepted.insert((party, keys, now + LINK_STEP)).1)
+        self.accepted.as_ref().map_or(Proved::Nothing, |(_, keys, _)| Proved::Holds(keys))
     }
 
     /// The keys of the exchange whose proof holds, if it is the one with this session.
@@ -117,10 +122,11 @@ impl Waiting {
         self.accepted.as_ref().filter(|(party, _, _)| *party == by).map(|(_, keys, _)| keys)
     }
 
-    /// Ends the exchanges on connections that are gone. Returns true if the proof of one had held, so that the code is used up.
-    pub fn forget_unless(&mut self, is_there: impl Fn(&ConnId) -> bool) -> bool {
-        self.open.retain(|party, _| is_there(&party.conn));
-        self.accepted.as_ref().is_some_and(|(party, _, _)| !is_there(&party.conn))
+    /// Ends the exchanges with sessions to which there is no way any more. Returns true if the proof of one had held, so that
+    /// the code is used up.
+    pub fn forget_unless(&mut self, is_there: impl Fn(&Party) -> bool) -> bool {
+        self.open.retain(|party, _| is_there(party));
+        self.accepted.as_ref().is_some_and(|(party, _, _)| !is_there(party))
     }
 }
 
