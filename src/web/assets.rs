@@ -22,6 +22,10 @@ pub const ASSETS: &[Asset] = &[
     asset!("/", "text/html; charset=utf-8", "index.html"),
     asset!("/app.css", "text/css; charset=utf-8", "app.css"),
     asset!("/app.js", "text/javascript; charset=utf-8", "app.js"),
+    asset!("/api.js", "text/javascript; charset=utf-8", "api.js"),
+    asset!("/chat.js", "text/javascript; charset=utf-8", "chat.js"),
+    asset!("/dom.js", "text/javascript; charset=utf-8", "dom.js"),
+    asset!("/map.js", "text/javascript; charset=utf-8", "map.js"),
     asset!("/icon.svg", "image/svg+xml", "icon.svg"),
 ];
 

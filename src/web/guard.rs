@@ -48,7 +48,7 @@ fn check<B>(request: &axum::http::Request<B>) -> Result<(), (StatusCode, &'stati
     let host = host(headers).filter(|_| request.uri().authority().is_none());
     let Some(host) = host else { return Err((StatusCode::FORBIDDEN, "the page is at 127.0.0.1 only\n")) };
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_page = is_read && !request.uri().path().starts_with("/api");
+    let is_page = is_read && !is_api(request.uri().path());
     if !is_own_origin(headers, host) || !is_own_site(headers, is_page) {
         return Err((StatusCode::FORBIDDEN, "other sites may not speak to this node\n"));
     }
@@ -56,6 +56,11 @@ fn check<B>(request: &axum::http::Request<B>) -> Result<(), (StatusCode, &'stati
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "only application/json is taken\n"));
     }
     Ok(())
+}
+
+/// Whether a path is one of the local API, and not a file.
+fn is_api(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
 }
 
 /// The value of a header that is there once; `Err` if there are several, or it is not text.

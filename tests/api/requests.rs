@@ -169,3 +169,16 @@ fn stop_is_answered_by_stopped_and_every_client_is_told() {
     alice.ends_well();
     assert!(!path.exists() && !stage.path("alice").join("api").exists());
 }
+
+#[test]
+fn a_linked_user_with_whom_nothing_was_said_has_a_conversation() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    let mut client = Client::connect(&stage, "alice");
+    let all = client.asks(json!({"do": "conversations"}));
+    let found = &all["conversations"][0];
+    assert_eq!((&found["with"], &found["last"], &found["unread"]), (&"bob".into(), &Value::Null, &0.into()), "{all}");
+    bob.quits();
+    alice.quits();
+}

@@ -2,6 +2,7 @@
 #![cfg(all(feature = "web", unix))]
 
 mod answers;
+mod browser;
 mod http;
 #[path = "../program/mod.rs"]
 mod program;

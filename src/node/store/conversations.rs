@@ -1,7 +1,7 @@
 //! Queries about conversations: which there are, what is unread in them, and what a message was read up to.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
@@ -40,7 +40,9 @@ pub fn all(conn: &Connection, linked: &[UserId], unread: &Numbers) -> Result<Vec
         let last = Some(at(conn, arrival)?);
         conversations.push(ConversationRow { with, unread: counts.remove(&user).unwrap_or(0), last });
     }
-    let silent = linked.iter().filter(|user| known.iter().all(|(_, with)| with != *user));
+    // With some of them there are messages, and no texts.
+    let spoken: BTreeSet<UserId> = conversations.iter().map(|conversation| conversation.with).collect();
+    let silent = linked.iter().filter(|user| !spoken.contains(user));
     let left = MAX_CONVERSATIONS - conversations.len();
     conversations.extend(silent.take(left).map(|with| ConversationRow { with: *with, unread: 0, last: None }));
     Ok(conversations)

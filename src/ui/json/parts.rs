@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::ui::qr;
 use serde::{Serialize, Serializer};
 
 use super::rfc3339;
@@ -104,6 +105,9 @@ pub struct Person<'a> {
     address: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     link_local: Vec<String>,
+    /// The address as a QR code, of this node's own user.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    qr: Vec<String>,
     session: Option<Session>,
     sessions: Vec<Session>,
     labels: Vec<&'a str>,
@@ -233,6 +237,7 @@ impl<'a> From<&'a Profile> for Person<'a> {
             words: &profile.words,
             address: &profile.address,
             link_local: profile.link_local.iter().map(Place::short).collect(),
+            qr: profile.session.map(|_| qr::rows(&profile.address)).unwrap_or_default(),
             session: profile.session.map(Text),
             sessions: profile.sessions.iter().map(|known| Text(known.session)).collect(),
             labels: profile.sessions.iter().map(|known| known.label.as_str()).collect(),

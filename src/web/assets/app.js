@@ -1,0 +1,322 @@
+// The page: what it shows when, and what it does about events.
+
+import { Refused, ask, enter, hasCode, stream } from "./api.js";
+import * as chat from "./chat.js";
+import { $, counted, h, paced, show, svg } from "./dom.js";
+import * as map from "./map.js";
+
+const VIEWS = ["chat", "search", "map", "status", "doctor", "me"];
+// The map is asked for again at most this often.
+const REDRAWN = 2000;
+// Pauses between attempts to reach the node.
+const [SOON, LATEST] = [1000, 10000];
+
+let me = null;
+let at = "now";
+let known = { nodes: [], edges: [], more: 0 };
+let names = new Map();
+let chosen = null;
+
+function view(name) {
+  document.body.dataset.view = name;
+  for (const one of VIEWS) $(one).hidden = one !== name;
+  for (const button of document.querySelectorAll("nav button")) {
+    if (button.dataset.view === name) button.setAttribute("aria-current", "page");
+    else button.removeAttribute("aria-current");
+  }
+}
+
+function go(name) {
+  view(name);
+  document.body.dataset.pane = name === "chat" && chat.current() === null ? "list" : "main";
+  if (name === "map") around();
+  if (name === "status") status();
+  if (name === "me") profile();
+}
+
+function problem(text) {
+  $("problem").hidden = text === null;
+  show($("problem"), text ?? "");
+}
+
+// Says what went wrong where the person is looking; the stream says it if the node is gone.
+async function attempt(what, place) {
+  try {
+    show(place, "");
+    return await what();
+  } catch (error) {
+    show(place, error.cause ? error.message.trim() : "The node does not answer.");
+    return null;
+  }
+}
+
+// Who is around, and how they are reached.
+const around = paced(REDRAWN, async () => {
+  const [network, users] = await Promise.all([ask("map"), ask("users")]);
+  known = network;
+  names = new Map(users.users.flatMap((user) => user.sessions.map(({ session }) => [session, user.user])));
+  const others = known.nodes.filter((node) => !node.me);
+  const here = others.filter((node) => node.way === "direct").length;
+  const through = others.filter((node) => node.way === "through").length;
+  const waiting = others.reduce((sum, node) => sum + (node.waiting ?? 0), 0);
+  const parts = [`${here} here`, `${through} through others`, `${others.length - here - through} away`];
+  if (waiting > 0) parts.push(`${counted(waiting, "line")} ${waiting === 1 ? "waits" : "wait"}`);
+  show($("summary"), [me?.user, me?.network === null ? "open network" : "closed network", parts.join(", ")].join(" · "));
+  if (!$("map").hidden) map.draw(known);
+  if (!$("status").hidden) status();
+  chat.renderList();
+});
+
+function presence(id) {
+  const node = known.nodes.find((node) => node.id === id);
+  if (node === undefined) return "";
+  const waiting = node.waiting ? `${counted(node.waiting, "line")} ${node.waiting === 1 ? "waits" : "wait"}` : null;
+  return [node.online ? `here, ${map.way(node)}` : map.way(node), waiting].filter(Boolean).join(", ");
+}
+
+const requests = paced(500, async () => {
+  const { users } = await ask("requests");
+  $("requests").hidden = users.length === 0;
+  const button = (text, what, keys, user) =>
+    h("button", { type: "button", onclick: () => ask(what, keys).then(requests).then(chat.refresh) }, text,
+      h("span", { class: "unseen" }, ` ${user}`));
+  $("requests").querySelector("ul").replaceChildren(...users.map(({ user, lines }) =>
+    h("li", null, h("strong", null, user), lines > 0 ? ` wants to write, ${counted(lines, "line")} held back` : " wants to write",
+      h("div", { class: "row" },
+        button("Accept", "requests", { accept: user }, user),
+        button("Dismiss", "requests", { dismiss: user }, user),
+        button("Block", "block", { user }, user)))));
+});
+
+function holder({ state, by, carriers }) {
+  if (state === "queued") return "waits on this node";
+  if (state === "carried") return `with ${carriers.concat(by ?? []).filter((id, n, all) => all.indexOf(id) === n).map((id) => names.get(id) ?? "a relay").join(", ")}`;
+  return state === "delivered" ? "delivered" : "left to another session of theirs";
+}
+
+const status = paced(500, async () => {
+  const user = chosen && chat.current();
+  const { messages } = await ask("status", user ? { user } : {});
+  chat.onStatus(messages, (id) => names.get(id) ?? null);
+  const sorted = [...messages].sort((one, other) => (other.message === chosen) - (one.message === chosen));
+  show($("status-note"), messages.length === 0 ? "Nothing waits: everybody has what you wrote." : "");
+  $("held").replaceChildren(...sorted.map((message) => {
+    const waits = message.sessions.length === 0 || message.sessions.some(({ state }) => state === "queued" || state === "carried");
+    return h("li", { class: message.message === chosen ? "chosen" : null },
+      h("p", { class: "body", dir: "auto" }, message.text),
+      h("p", { class: "quiet" }, `to ${message.to}`),
+      h("ul", null, ...message.sessions.map((one) => h("li", null, `${one.label}: ${holder(one)}`)),
+        message.sessions.length === 0 && h("li", null, "no session of theirs is known yet")),
+      waits && h("p", { class: "row" },
+        h("button", { type: "button", onclick: () => ask("cancel", { message: message.message }).then(status) }, "Withdraw"),
+        h("button", { type: "button", onclick: () => examine(message.to) }, `Why? Examine ${message.to}`)));
+  }));
+});
+
+async function examine(user) {
+  go("doctor");
+  $("patient").value = user;
+  show($("report"), "Examining. This takes up to seven seconds.");
+  const report = await attempt(() => ask("doctor", user ? { user } : {}), $("report"));
+  if (report === null) return;
+  const rows = report.checks.map(({ name, state, text }) =>
+    h("tr", null, h("th", { scope: "row" }, name), h("td", { class: state }, state), h("td", null, text)));
+  $("report").replaceChildren(
+    h("p", null, h("strong", null, "Verdict: "), report.verdict),
+    h("p", null, h("strong", null, "To do: "), report.action),
+    h("table", null, h("caption", null, "What was checked"), h("tbody", null, ...rows)));
+}
+
+function qr(rows) {
+  const size = rows.length + 8;
+  const dark = rows.flatMap((row, y) => [...row].map((dot, x) => (dot === "1" ? `M${x + 4} ${y + 4}h1v1h-1z` : ""))).join("");
+  return svg("svg", { id: "qr", viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": "My address as a QR code" }, svg("path", { d: dark }));
+}
+
+async function profile() {
+  const [mine, { sessions }] = await Promise.all([ask("me"), ask("sessions")]);
+  const copy = h("button", { type: "button", onclick: () => navigator.clipboard.writeText(mine.address).then(() => show(copy, "Copied")) }, "Copy");
+  $("profile").replaceChildren(
+    h("dl", null,
+      h("dt", null, "Name"), h("dd", null, mine.user),
+      h("dt", null, "Fingerprint, to compare when you meet"), h("dd", { class: "code" }, mine.words),
+      h("dt", null, "Address, for others to reach me"), h("dd", null, h("span", { class: "code" }, mine.address), " ", copy)),
+    mine.qr ? qr(mine.qr) : "");
+  $("sessions").replaceChildren(...sessions.map((one) =>
+    h("li", null, [one.label, one.this ? "this node" : one.status, one.this || one.via !== "relayed" ? null : "through others"].filter(Boolean).join(", "))));
+}
+
+let lastSearch = null;
+
+async function search(older) {
+  const keys = older ? lastSearch : { text: $("query").value, n: 30 };
+  if (!keys.text.trim()) return;
+  view("search");
+  document.body.dataset.pane = "main";
+  const found = await ask("search", keys);
+  lastSearch = { ...keys, before: found.next };
+  show($("search-title"), `Search: ${keys.text}`);
+  $("older").hidden = found.next === null;
+  const items = found.messages.map((message) => h("li", null,
+    h("button", { type: "button", onclick: () => chat.showAround(message) },
+      h("span", { class: "quiet" }, `${message.own ? `you to ${message.with}` : message.from}, ${new Date(message.sent).toLocaleString()}`),
+      h("br"), h("span", { class: "body", dir: "auto" }, message.text))));
+  if (!older) $("found").replaceChildren(...(items.length > 0 || found.next ? items : [h("li", null, "Nothing was found.")]));
+  else $("found").append(...items);
+}
+
+function announce(message) {
+  show($("said"), `${message.from}: ${message.text}`);
+  const isSeen = document.hasFocus() && document.visibilityState === "visible";
+  if (!isSeen && "Notification" in window && Notification.permission === "granted") {
+    // Who, not what: others may see the screen.
+    const note = new Notification("darknode", { body: `${message.from} wrote`, tag: message.with });
+    note.onclick = () => (focus(), chat.choose(message.with));
+  }
+}
+
+let live = false;
+let stopped = false;
+
+function onEvent(event) {
+  if (event.at !== undefined && event.event !== "ready") at = event.at;
+  switch (event.event) {
+    case "ready":
+      me = event;
+      return;
+    case "subscribed":
+    case "gap":
+      live = false;
+      return;
+    case "live":
+      live = true;
+      problem(null);
+      [around, chat.refresh, requests].forEach((again) => again());
+      if (chat.current() !== null) chat.status(chat.current());
+      return;
+    case "message":
+      chat.onMessage(event, live);
+      if (live && !event.own && !event.past) announce(event);
+      return chat.refresh();
+    case "queued":
+      chat.onQueued(event);
+      return chat.refresh(), around();
+    case "state":
+      chat.onState(event);
+      if (!$("status").hidden) status();
+      return around();
+    case "read":
+      return chat.refresh();
+    case "asked":
+    case "requests":
+      return requests();
+    case "online": case "offline": case "path": case "linked": case "unlinked": case "nearby": case "away": case "session":
+      return around(), chat.refresh(), requests();
+    case "warning":
+      return show($("said"), event.message);
+    case "stopped":
+      stopped = true;
+  }
+}
+
+const GONE = "The node has stopped. Start it again, then run darknode web and open the link that it prints.";
+
+async function connect() {
+  for (let pause = SOON; ; pause = Math.min(2 * pause, LATEST)) {
+    try {
+      live = stopped = false;
+      await stream(at, (event) => {
+        pause = SOON;
+        onEvent(event);
+      });
+    } catch (error) {
+      if (error.cause === 401) return problem("This page is not logged in any more. Run darknode web and open the link that it prints.");
+    }
+    problem(stopped ? GONE : "The node does not answer. If it is not running, start it, then run darknode web and open the link that it prints. This page tries again by itself.");
+    await new Promise((again) => setTimeout(again, pause));
+  }
+}
+
+function onKey(event) {
+  const { key, altKey } = event;
+  const all = chat.list();
+  if (altKey && /^[1-9]$/.test(key) && all[key - 1]) chat.choose(all[key - 1].with);
+  else if (altKey && key.toLowerCase() === "n") {
+    const next = all.find((one) => one.unread > 0 && one.with !== chat.current()) ?? all.find((one) => one.unread > 0);
+    if (next) chat.choose(next.with);
+  } else if (key === "Escape" && document.body.dataset.view !== "chat") go("chat");
+  else if (key === "Escape") document.body.dataset.pane = "list";
+  else return;
+  event.preventDefault();
+}
+
+function listen() {
+  chat.setUp(presence, (isOpened, message) => {
+    if (message) {
+      chosen = message;
+      go("status");
+    } else if (isOpened) view("chat");
+  });
+  chat.setNames((id) => names.get(id) ?? null);
+  for (const button of document.querySelectorAll("nav button")) {
+    button.addEventListener("click", () => {
+      chosen = null;
+      go(button.dataset.view);
+    });
+  }
+  for (const button of document.querySelectorAll(".back")) button.addEventListener("click", () => {
+    document.body.dataset.pane = "list";
+    view("chat");
+  });
+  const submit = (id, run) => $(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    run();
+  });
+  submit("find", () => search(false));
+  $("older").addEventListener("click", () => search(true));
+  submit("examine", () => examine($("patient").value.trim()));
+  submit("start", async () => {
+    const opened = await attempt(() => ask("chat", { user: $("whom").value.trim() }), $("start-problem"));
+    if (opened === null) return;
+    $("whom").value = "";
+    chat.refresh();
+    await chat.choose(opened.with);
+  });
+  submit("link", async () => {
+    const linked = await attempt(() => ask("link", { code: $("code").value.trim() }), $("link-said"));
+    if (linked === null) return;
+    show($("link-said"), `${linked.label} is a session of yours now.`);
+    profile();
+  });
+  $("notify").addEventListener("click", async () => {
+    const granted = "Notification" in window && (await Notification.requestPermission()) === "granted";
+    show($("notify-said"), granted ? "This page tells you who wrote while you do not look at it." : "The browser does not allow it.");
+  });
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    go("chat");
+    (chat.current() === null ? $("whom") : $("text")).focus();
+  });
+  document.addEventListener("keydown", onKey);
+  addEventListener("unhandledrejection", (event) => {
+    if (!(event.reason instanceof Refused)) return;
+    event.preventDefault();
+    show($("said"), event.reason.message);
+  });
+  addEventListener("hashchange", () => hasCode() && start());
+}
+
+let connected = false;
+
+async function start() {
+  const wrong = await enter();
+  if (wrong !== null) return problem(wrong);
+  problem(null);
+  if (connected) return location.reload();
+  connected = true;
+  connect();
+}
+
+view("chat");
+listen();
+start();

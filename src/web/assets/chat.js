@@ -1,0 +1,329 @@
+// Conversations: the list, the timeline of one of them, drafts, and what was read.
+
+import { ask } from "./api.js";
+import { $, clock, day, h, paced, show } from "./dom.js";
+
+const PAGE = 50;
+// Messages in the document at most. A long history is read in pages.
+const ROWS = 400;
+const STATES = { queued: 0, carried: 1, delivered: 2, settled: 2 };
+
+const drafts = new Map();
+// How far messages of mine have come: by message, and by session of the addressee.
+const progress = new Map();
+let conversations = [];
+let open = null;
+
+// The conversation that is shown: its messages in order, and whether there are older and newer ones.
+class Timeline {
+  constructor(who) {
+    this.who = who;
+    this.messages = new Map();
+    this.rows = new Map();
+    this.older = true;
+    this.newer = false;
+    this.firstUnread = null;
+    this.loading = false;
+  }
+
+  add(message) {
+    if (this.messages.has(message.message)) return false;
+    this.messages.set(message.message, message);
+    return true;
+  }
+
+  sorted() {
+    const all = [...this.messages.values()];
+    return all.map((message, n) => [message, n]).sort(([a, i], [b, j]) => a.order - b.order || i - j).map(([message]) => message);
+  }
+}
+
+export const current = () => open?.who ?? null;
+
+export const list = () => conversations;
+
+export const unread = () => conversations.reduce((sum, one) => sum + one.unread, 0);
+
+// How far a message of mine has come, in words; nothing if the node does not say.
+export function words(id) {
+  const known = progress.get(id);
+  if (known === undefined) return null;
+  const sessions = [...known.sessions.values()];
+  const reached = sessions.filter((session) => STATES[session.state] === 2);
+  if (sessions.length === 0) return "waits";
+  if (reached.length === sessions.length && known.of <= reached.length) return "delivered";
+  if (reached.length > 0) return `delivered ${reached.length} of ${Math.max(known.of, sessions.length)}`;
+  const carried = sessions.find((session) => session.state === "carried");
+  if (carried) return carried.holder ? `with ${carried.holder}` : "with a relay";
+  return "waits";
+}
+
+function track(id) {
+  if (!progress.has(id)) progress.set(id, { sessions: new Map(), of: 0 });
+  return progress.get(id);
+}
+
+// Takes in where messages of mine are. `name` tells the user of a session.
+export function onStatus(messages, name) {
+  for (const message of messages) {
+    const known = track(message.message);
+    known.of = message.sessions.length;
+    for (const { session, state, by } of message.sessions) {
+      known.sessions.set(session, { state, holder: by && name(by) });
+    }
+  }
+  render();
+}
+
+export function onState({ message, session, state, holder }) {
+  const known = track(message);
+  const before = known.sessions.get(session);
+  if (before === undefined || STATES[before.state] <= STATES[state]) known.sessions.set(session, { state, holder });
+  render();
+}
+
+// What a message of mine was answered with, or what was typed elsewhere.
+export function onQueued(event) {
+  const { message, to, text, state } = event;
+  if (state === undefined) track(message);
+  if (open?.who !== to || open.newer) return;
+  const newest = open.sorted().at(-1);
+  const order = (newest?.order ?? 0) + 0.5;
+  if (open.add({ message, text, own: true, with: to, sent: new Date().toISOString(), order, from: "you" })) render(true);
+}
+
+export function onMessage(message, isLive) {
+  if (open?.who !== message.with || open.newer) return;
+  const newest = open.sorted().at(-1);
+  if (open.messages.has(message.message)) return;
+  const late = newest !== undefined && message.order < Math.floor(newest.order);
+  const followed = isAtEnd();
+  open.add({ ...message, late });
+  if (!message.own && open.firstUnread === null && !isReading()) open.firstUnread = message.message;
+  render(followed);
+  if (isLive && followed) read();
+}
+
+function isAtEnd() {
+  const box = $("scroll");
+  return box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+}
+
+// Whether somebody looks at the end of the conversation.
+function isReading() {
+  return document.hasFocus() && document.visibilityState === "visible" && document.body.dataset.view === "chat" && isAtEnd();
+}
+
+export const read = paced(300, async () => {
+  if (open === null || open.newer || !isReading()) return;
+  const known = conversations.find((one) => one.with === open.who);
+  const last = open.sorted().filter((message) => !message.own).at(-1);
+  if (!known?.unread || last === undefined) return;
+  await ask("read", { with: open.who, through: last.message });
+  refresh();
+});
+
+export const refresh = paced(400, async () => {
+  conversations = (await ask("conversations")).conversations;
+  renderList();
+  read();
+});
+
+let presence = () => "";
+let listeners = () => {};
+
+// `words` tells how a user is reached; `changed` is called when the list has changed.
+export function setUp(words, changed) {
+  [presence, listeners] = [words, changed];
+  $("scroll").addEventListener("scroll", () => {
+    if ($("scroll").scrollTop < 200) page("before");
+    else if (isAtEnd()) open?.newer ? page("after") : read();
+  });
+  addEventListener("focus", () => read());
+  document.addEventListener("visibilitychange", () => read());
+  $("newest").addEventListener("click", () => open && show_(open.who));
+  $("say").addEventListener("submit", (event) => {
+    event.preventDefault();
+    say();
+  });
+  $("text").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      say();
+    }
+  });
+}
+
+export function renderList() {
+  const items = conversations.map((one) => {
+    const last = one.last === null ? "nothing was said yet" : `${one.last.own ? "you: " : ""}${one.last.text}`;
+    const unread = one.unread > 0 && h("span", { class: "unread" }, String(one.unread), h("span", { class: "unseen" }, " unread"));
+    const button = h("button", { type: "button", "aria-current": one.with === current() ? "true" : null, onclick: () => choose(one.with) },
+      h("span", { class: "name" }, one.with), unread,
+      h("span", { class: "quiet" }, presence(one.id)),
+      h("span", { class: "last" }, last));
+    return h("li", null, button);
+  });
+  const focused = [...$("conversations").querySelectorAll("button")].indexOf(document.activeElement);
+  $("conversations").replaceChildren(...items);
+  if (focused >= 0) items[Math.min(focused, items.length - 1)]?.firstChild.focus();
+  const count = unread();
+  document.title = count > 0 ? `(${count}) darknode` : "darknode";
+  renderHead();
+  listeners();
+}
+
+function renderHead() {
+  const one = conversations.find((one) => one.with === current());
+  show($("who"), current() ?? "No conversation");
+  show($("presence"), one ? presence(one.id) : "");
+  show($("to"), current() === null ? "Message" : `To ${current()}`);
+}
+
+// Opens a conversation, and gives the message field the focus.
+export async function choose(who) {
+  document.body.dataset.view = "chat";
+  listeners(true);
+  await show_(who);
+  $("text").focus();
+}
+
+async function show_(who) {
+  if (open !== null) drafts.set(open.who, $("text").value);
+  const isNew = open?.who !== who;
+  const timeline = new Timeline(who);
+  open = timeline;
+  document.body.dataset.pane = "main";
+  $("text").disabled = $("send").disabled = false;
+  if (isNew) {
+    $("text").value = drafts.get(who) ?? "";
+    show($("say-problem"), "");
+  }
+  const unread = conversations.find((one) => one.with === who)?.unread ?? 0;
+  const { messages, next } = await ask("history", { user: who, n: Math.max(PAGE, Math.min(unread + 10, ROWS)) });
+  if (open !== timeline) return;
+  messages.forEach((message) => timeline.add(message));
+  timeline.older = next !== null;
+  const theirs = messages.filter((message) => !message.own);
+  timeline.firstUnread = unread > 0 ? (theirs.at(-unread) ?? theirs[0])?.message ?? null : null;
+  render(true);
+  renderList();
+  const mark = $("timeline").querySelector(".mark");
+  if (mark) mark.scrollIntoView({ block: "center" });
+  read();
+  await status(who);
+}
+
+export async function status(who) {
+  const { messages } = await ask("status", { user: who });
+  onStatus(messages, sessionName);
+}
+
+let sessionName = () => null;
+
+export const setNames = (name) => (sessionName = name);
+
+// Shows the part of a conversation around a message.
+export async function showAround(message) {
+  await choose(message.with);
+  const timeline = new Timeline(message.with);
+  open = timeline;
+  const [before, after] = await Promise.all([
+    ask("history", { user: message.with, n: PAGE / 2, before: message.message }),
+    ask("history", { user: message.with, n: PAGE / 2, after: message.message }),
+  ]);
+  [...before.messages, message, ...after.messages].forEach((one) => timeline.add(one));
+  timeline.older = before.next !== null;
+  timeline.newer = after.next !== null;
+  render();
+  timeline.rows.get(message.message)?.scrollIntoView({ block: "center" });
+}
+
+async function page(way) {
+  const timeline = open;
+  const isOlder = way === "before";
+  if (timeline === null || timeline.loading || !(isOlder ? timeline.older : timeline.newer)) return;
+  timeline.loading = true;
+  try {
+    const all = timeline.sorted();
+    const from = (isOlder ? all[0] : all.at(-1))?.message;
+    if (from === undefined) return;
+    const { messages, next } = await ask("history", { user: timeline.who, n: PAGE, [way]: from });
+    const known = isOlder ? [...messages, ...all] : [...all, ...messages];
+    const kept = isOlder ? known.slice(0, ROWS) : known.slice(-ROWS);
+    if (isOlder) [timeline.older, timeline.newer] = [next !== null, timeline.newer || kept.length < known.length];
+    else [timeline.newer, timeline.older] = [next !== null, timeline.older || kept.length < known.length];
+    timeline.messages = new Map(kept.map((message) => [message.message, message]));
+    if (open === timeline) render();
+  } finally {
+    timeline.loading = false;
+  }
+}
+
+function row(timeline, message) {
+  const time = new Date(message.sent);
+  const from = message.own ? (message.label ? `you (${message.label})` : "you") : message.from;
+  const state = message.own && !message.label ? words(message.message) : null;
+  const text = `${state ?? ""}${message.late ? " late" : ""}`;
+  const known = timeline.rows.get(message.message);
+  if (known?.dataset.state === text) return known;
+  const held = state && h("button", { type: "button", class: "state", onclick: () => listeners(true, message.message) }, state,
+    h("span", { class: "unseen" }, ", show who has it"));
+  const late = message.late && h("span", { class: "late quiet" }, "late");
+  const made = h("li", { class: message.own ? "message own" : "message", "data-id": message.message, "data-state": text },
+    h("time", { datetime: message.sent, title: time.toLocaleString() }, clock(time)),
+    h("span", { class: "body", dir: "auto" }, h("span", { class: "from" }, from), message.text),
+    late || held ? h("span", { class: "how" }, late, held) : null);
+  timeline.rows.set(message.message, made);
+  return made;
+}
+
+// Draws the timeline. What was in view stays there; with `toEnd` the end is.
+export function render(toEnd = false) {
+  if (open === null) return;
+  const timeline = open;
+  if (timeline.messages.size > ROWS && !timeline.newer && isAtEnd()) {
+    timeline.messages = new Map(timeline.sorted().slice(-ROWS / 2).map((message) => [message.message, message]));
+    timeline.older = true;
+  }
+  const items = [];
+  let last = null;
+  for (const message of timeline.sorted()) {
+    const date = day(new Date(message.sent));
+    if (date !== last && !message.late) items.push(h("li", { class: "day" }, (last = date)));
+    if (message.message === timeline.firstUnread) items.push(h("li", { class: "mark" }, "new"));
+    items.push(row(timeline, message));
+  }
+  for (const id of timeline.rows.keys()) if (!timeline.messages.has(id)) timeline.rows.delete(id);
+  const box = $("scroll");
+  const top = box.getBoundingClientRect().top;
+  const seen = [...$("timeline").children].find((item) => item.dataset.id && item.getBoundingClientRect().bottom > top);
+  const before = seen?.getBoundingClientRect().top;
+  const focused = document.activeElement?.closest?.("[data-id]")?.dataset.id;
+  $("timeline").replaceChildren(...items);
+  if (focused) timeline.rows.get(focused)?.querySelector("button")?.focus();
+  const again = timeline.rows.get(seen?.dataset.id);
+  if (toEnd && !timeline.newer) box.scrollTop = box.scrollHeight;
+  else if (again) box.scrollTop += again.getBoundingClientRect().top - before;
+  $("newest").hidden = !timeline.newer;
+}
+
+async function say() {
+  const field = $("text");
+  const [who, text] = [open?.who, field.value];
+  if (who === undefined || text.trim() === "") return;
+  field.value = "";
+  try {
+    const queued = await ask("say", { to: who, text });
+    show($("say-problem"), "");
+    if (open?.newer) await show_(who);
+    onQueued(queued);
+    open.firstUnread = null;
+    refresh();
+  } catch (error) {
+    // What was typed is not lost; nothing says that it was sent.
+    if (open?.who === who) field.value = field.value === "" ? text : `${text}\n${field.value}`;
+    else drafts.set(who, text);
+    show($("say-problem"), error.cause ? `Not sent: ${error.message}` : "The node does not answer, so it may not have this line.");
+  }
+}

@@ -1,0 +1,357 @@
+// What a person does with the page, each as a flow: `node flows.mjs NAME`.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { Stage } from "./stage.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+// Waits until a text is shown.
+const sees = (page, where, text) => page.locator(where, { hasText: text }).first().waitFor();
+
+async function opens(page, who) {
+  await page.locator("#conversations button", { hasText: who }).click();
+  await sees(page, "#who", who);
+}
+
+async function says(page, text) {
+  await page.locator("#text").fill(text);
+  await page.locator("#text").press("Enter");
+  await sees(page, ".message.own .body", text);
+}
+
+// Two linked nodes, and the page of the first.
+async function couple(stage, ...more) {
+  const [alice, bob] = [await stage.start("alice", ...more), await stage.start("bob")];
+  await stage.befriend(alice, bob);
+  await bob.asks(`\\chat ${alice.ready.id}`);
+  const page = await stage.page(alice);
+  await opens(page, "bob");
+  return { alice, bob, page };
+}
+
+// Everything that a flow needs to see of the accessibility of a page.
+async function checked(page) {
+  // The page's own policy lets no script be added, so the check runs in the world of the test.
+  const session = await page.context().newCDPSession(page);
+  const { frameTree } = await session.send("Page.getFrameTree");
+  const world = await session.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id, worldName: "axe" });
+  const run = `${AXE}; axe.run(document, { resultTypes: ["violations"] }).then((found) => JSON.stringify(found.violations))`;
+  const { result, exceptionDetails } = await session.send("Runtime.evaluate", {
+    expression: run, contextId: world.executionContextId, awaitPromise: true, returnByValue: true,
+  });
+  assert.equal(exceptionDetails, undefined, JSON.stringify(exceptionDetails));
+  const violations = JSON.parse(result.value);
+  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+}
+
+const flows = {
+  async chat(stage) {
+    const { alice, bob, page } = await couple(stage);
+    assert.equal(new URL(page.url()).hash, "", "the code is not in the address any more");
+    await says(page, "hello from the page");
+    assert.equal((await bob.event("message")).text, "hello from the page");
+    await sees(page, ".message.own .state", "delivered");
+    await bob.asks("hello from bob\u2019s terminal");
+    await sees(page, ".message:not(.own) .body", "hello from bob\u2019s terminal");
+    assert.equal(await page.locator("#timeline .day").count(), 1);
+    await alice.asks(`\\chat ${bob.ready.id}`);
+    await alice.asks("typed at the terminal of alice");
+    await sees(page, ".message.own .body", "typed at the terminal of alice");
+    const rows = await page.locator(".message .body").allTextContents();
+    assert.equal(rows.length, 3, `each line is shown once: ${rows}`);
+  },
+
+  async multiline(stage) {
+    const { bob, page } = await couple(stage);
+    await page.locator("#text").pressSequentially("two");
+    await page.locator("#text").press("Shift+Enter");
+    await page.locator("#text").pressSequentially("lines \\quit");
+    await page.locator("#text").press("Enter");
+    assert.equal((await bob.event("message")).text, "two\nlines \\quit", "no text is a macro");
+  },
+
+  async drafts(stage) {
+    const { alice, page } = await couple(stage);
+    const carol = await stage.start("carol");
+    await stage.befriend(alice, carol);
+    await page.locator("#text").fill("half a line to bob");
+    await opens(page, "carol");
+    assert.equal(await page.locator("#text").inputValue(), "");
+    await opens(page, "bob");
+    assert.equal(await page.locator("#text").inputValue(), "half a line to bob");
+  },
+
+  async restart(stage) {
+    const { alice, bob, page } = await couple(stage);
+    await says(page, "before");
+    await bob.event("message");
+    await alice.killed();
+    await sees(page, "#problem", "darknode web");
+    await page.locator("#text").fill("into the void");
+    await page.locator("#text").press("Enter");
+    await sees(page, "#say-problem", "does not answer");
+    assert.equal(await page.locator("#text").inputValue(), "into the void", "what was typed is not lost");
+    const port = new URL(page.url()).port;
+    const again = await stage.start("alice", "--web", `127.0.0.1:${port}`);
+    await sees(page, "#problem", "not logged in any more");
+    await page.goto(again.link());
+    await opens(page, "bob");
+    await sees(page, ".message.own .body", "before");
+  },
+
+  async reload(stage) {
+    const { bob, page } = await couple(stage);
+    await bob.asks("while it was open");
+    await sees(page, ".message .body", "while it was open");
+    await page.reload();
+    await opens(page, "bob");
+    await sees(page, ".message .body", "while it was open");
+  },
+
+  async map(stage) {
+    const { bob, page } = await couple(stage);
+    const carol = await stage.start("carol", "--relay");
+    await stage.befriend(bob, carol);
+    await page.locator("nav button", { hasText: "Map" }).click();
+    await sees(page, "#map tbody tr", "bob");
+    await sees(page, "#map tbody tr", "direct");
+    await page.locator("#map tbody tr", { hasText: "carol" }).filter({ hasText: "two links away, relay" }).waitFor();
+    assert.equal(await page.locator("#picture .node").count(), 3);
+    await bob.killed();
+    // He has said nothing, so it takes the time-out of a connection until he is not reached directly any more.
+    const row = page.locator("#map tbody tr").filter({ has: page.locator("th", { hasText: "bob" }) });
+    await row.filter({ hasNotText: "direct" }).waitFor({ timeout: 120_000 });
+    await carol.quits();
+    await page.locator("#map tbody tr", { hasText: "carol" }).filter({ hasText: "away" }).waitFor();
+    await page.locator("#picture .node.away").first().waitFor();
+  },
+
+  async mail(stage) {
+    const { alice, bob, page } = await couple(stage);
+    const pi = await stage.start("pi", "--relay");
+    await stage.befriend(alice, pi);
+    await stage.befriend(bob, pi);
+    await bob.quits();
+    await says(page, "for later");
+    await sees(page, ".message.own .state", "with pi");
+    await page.locator(".message.own .state").click();
+    await sees(page, "#held li.chosen", "with pi");
+    await page.locator("nav button", { hasText: "Map" }).click();
+    await page.locator("#map tbody tr", { hasText: "bob" }).filter({ hasText: "1 line waits" }).waitFor();
+    await page.locator("#map tbody tr", { hasText: "pi" }).filter({ hasText: "1 line of mine carried" }).waitFor();
+  },
+
+  async markup(stage) {
+    const { bob, page } = await couple(stage);
+    const evil = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
+    await bob.asks(evil);
+    await sees(page, ".message .body", evil);
+    await page.locator("nav button", { hasText: "Chat" }).click();
+    await sees(page, "#conversations .last", "<img src=x");
+    await page.locator("#query").fill("onerror");
+    await page.locator("#query").press("Enter");
+    await sees(page, "#found .body", evil);
+    assert.equal(await page.locator("img, #timeline script").count(), 0);
+    assert.notEqual(await page.title(), "owned");
+    // Even markup that the page would make itself is refused.
+    const refused = await page.evaluate(() => {
+      try {
+        document.body.innerHTML = "<b>no</b>";
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    assert.ok(refused, "Trusted Types are required");
+    stage.complaints = stage.complaints.filter((text) => !/TrustedHTML|Trusted Type/i.test(text));
+  },
+
+  async foreign(stage) {
+    const alice = await stage.start("alice");
+    const own = new URL(alice.link());
+    const other = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<p>another site"));
+    await new Promise((done) => other.listen(0, "127.0.0.1", done));
+    const browser = await stage.browser();
+    const page = browser.pages()[0];
+    await page.goto(`http://localhost:${other.address().port}/`);
+    const tried = await page.evaluate(async (origin) => {
+      const post = { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" };
+      const all = [["/"], ["/login", post], ["/api", post], ["/api/events"], ["/login", { ...post, mode: "no-cors" }]];
+      const seen = [];
+      for (const [path, init] of all) seen.push(await fetch(origin + path, init).then((answer) => answer.type, () => "refused"));
+      return seen;
+    }, own.origin);
+    assert.deepEqual(tried.slice(0, 4), ["refused", "refused", "refused", "refused"]);
+    // An answer that cannot be read, to a request that was refused: the code is good still.
+    await page.goto(own.href);
+    await sees(page, "#summary", "here");
+    other.close();
+  },
+
+  async rebound(stage) {
+    const alice = await stage.start("alice");
+    const link = new URL(alice.link());
+    const browser = await stage.browser({ args: [
+      "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--host-resolver-rules=MAP evil.example 127.0.0.1",
+    ] });
+    const page = browser.pages()[0];
+    const answer = await page.goto(`http://evil.example:${link.port}/${link.hash}`);
+    assert.equal(answer.status(), 403);
+    const login = await page.evaluate(async (code) => {
+      const post = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ code }) };
+      return (await fetch("/login", post)).status;
+    }, link.hash.slice(1));
+    assert.equal(login, 403);
+  },
+
+  async codes(stage) {
+    const alice = await stage.start("alice");
+    const link = alice.link();
+    const [thief, owner] = [await stage.browser(), await stage.browser()];
+    await thief.pages()[0].goto(link);
+    await sees(thief.pages()[0], "#summary", "here");
+    const page = owner.pages()[0];
+    await page.goto(link);
+    await sees(page, "#problem", "was used");
+    assert.equal(await page.evaluate(() => fetch("/api/events").then((answer) => answer.status)), 401);
+    await page.goto("about:blank");
+    await page.goto(alice.link());
+    await sees(page, "#summary", "here");
+  },
+
+  async browsers(stage) {
+    const { alice, bob, page } = await couple(stage);
+    const carol = await stage.start("carol");
+    await stage.befriend(alice, carol);
+    await carol.asks(`\\chat ${alice.ready.id}`);
+    const other = await stage.page(alice);
+    await opens(other, "bob");
+    await carol.asks("one");
+    await carol.asks("two");
+    for (const one of [page, other]) await sees(one, "#conversations button:has-text('carol') .unread", "2");
+    assert.deepEqual([await page.title(), await other.title()], ["(2) darknode", "(2) darknode"]);
+    await page.bringToFront();
+    await opens(page, "carol");
+    await sees(page, "#timeline .mark", "new");
+    for (const one of [page, other]) await one.locator("#conversations .unread").waitFor({ state: "detached" });
+    await bob.asks("to both");
+    for (const one of [page, other]) await sees(one, "#conversations .last", "to both");
+    const listed = await Promise.all([page, other].map((one) => one.locator("#conversations .name").allTextContents()));
+    assert.deepEqual(listed[0], listed[1]);
+  },
+
+  async history(stage) {
+    const { alice, bob, page } = await couple(stage);
+    for (let n = 1; n <= 160; n += 1) await bob.asks(`line ${n}`);
+    await sees(page, ".message .body", "line 160");
+    await page.reload();
+    await opens(page, "bob");
+    await sees(page, ".message .body", "line 160");
+    for (let tries = 0; tries < 60 && (await page.locator(".message").first().textContent()).includes("line 1") === false; tries += 1) {
+      await page.locator("#scroll").evaluate((box) => (box.scrollTop = 0));
+      await page.locator(".message").first().waitFor();
+      await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
+    }
+    const texts = await page.locator(".message .body").allTextContents();
+    const numbers = texts.map((text) => Number(text.split("line ")[1]));
+    assert.deepEqual(numbers, numbers.map((_, n) => n + numbers[0]), "in order, without gaps");
+    assert.equal(numbers[0], 1);
+    assert.ok(alice);
+  },
+
+  async requests(stage) {
+    const [alice, bob] = [await stage.start("alice", "--accept", "ask"), await stage.start("bob")];
+    const page = await stage.page(alice);
+    await bob.asks(`\\ping ${(await alice.place()).replace(":", " ")}`);
+    await bob.asks(`\\chat ${alice.ready.id}`);
+    await bob.asks("let me in");
+    await sees(page, "#requests li", "bob");
+    await page.locator("#requests button", { hasText: "Accept" }).click();
+    await page.locator("#requests").waitFor({ state: "hidden" });
+    await opens(page, "bob");
+    await sees(page, ".message .body", "let me in");
+  },
+
+  async doctor(stage) {
+    const { page } = await couple(stage);
+    await page.locator("nav button", { hasText: "Doctor" }).click();
+    await page.locator("#patient").fill("bob");
+    await page.locator("#patient").press("Enter");
+    await sees(page, "#report", "Verdict");
+    await sees(page, "#report tbody tr", "neighbours");
+  },
+
+  async me(stage) {
+    const { alice, page } = await couple(stage);
+    await page.locator("nav button", { hasText: "Me" }).click();
+    const { words, address } = await alice.asks("\\me");
+    await sees(page, "#profile", words);
+    await sees(page, "#profile", address);
+    assert.ok((await page.locator("#qr path").getAttribute("d")).length > 1000);
+  },
+
+  async keyboard(stage) {
+    const { page } = await couple(stage);
+    await page.keyboard.press("Alt+1");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "text");
+    await page.evaluate(() => document.activeElement.blur());
+    await page.keyboard.press("Tab");
+    const first = await page.evaluate(() => document.querySelector(":focus")?.textContent ?? "");
+    assert.ok(first.length > 0, "something has the focus");
+    await page.locator(".skip").focus();
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "text");
+  },
+
+  async narrow(stage) {
+    const { page } = await couple(stage);
+    await page.setViewportSize({ width: 380, height: 700 });
+    await page.locator(".back:visible").click();
+    assert.ok(await page.locator("#conversations").isVisible());
+    assert.ok(await page.locator("#text").isHidden());
+    await opens(page, "bob");
+    assert.ok(await page.locator("#conversations").isHidden());
+    await says(page, "from a phone");
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(overflow <= 0, `${overflow} pixels too wide`);
+  },
+
+  async axe(stage) {
+    const { alice, bob, page } = await couple(stage);
+    await says(page, "hello");
+    await bob.asks("hello yourself");
+    await sees(page, ".message:not(.own) .body", "hello yourself");
+    const dora = await stage.start("dora", "--relay");
+    await stage.befriend(alice, dora);
+    const found = [];
+    for (const colorScheme of ["light", "dark"]) {
+      for (const width of [1200, 380]) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        await page.setViewportSize({ width, height: 800 });
+        for (const view of ["Chat", "Map", "Who has it", "Doctor", "Me"]) {
+          await page.locator("nav button", { hasText: view }).click();
+          if (view === "Map") await sees(page, "#map tbody tr", "bob");
+          if (view === "Me") await page.locator("#qr").waitFor();
+          found.push(...(await checked(page)).map((what) => `${view}, ${colorScheme}, ${width}: ${what}`));
+        }
+      }
+    }
+    assert.deepEqual(found, []);
+  },
+};
+
+const flow = flows[process.argv[2]];
+if (flow === undefined) {
+  console.log(Object.keys(flows).join("\n"));
+} else {
+  const stage = new Stage();
+  try {
+    await flow(stage);
+  } finally {
+    await stage.close();
+  }
+}

@@ -1,0 +1,55 @@
+// Makes the pictures of the page in docs/pictures from running nodes:
+// `DARKNODE_TEST_PROGRAM=$PWD/target/release/darknode node tests/web/browser/pictures.mjs`.
+
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Stage } from "./stage.mjs";
+
+const FOLDER = fileURLToPath(new URL("../../../docs/pictures/", import.meta.url));
+
+const sees = (page, where, text) => page.locator(where, { hasText: text }).first().waitFor();
+
+async function opens(page, who) {
+  await page.locator("#conversations button").filter({ has: page.locator(".name", { hasText: who }) }).click();
+  await sees(page, "#who", who);
+}
+
+async function says(page, text) {
+  await page.locator("#text").fill(text);
+  await page.locator("#text").press("Enter");
+  await sees(page, ".message.own .body", text);
+}
+
+const stage = new Stage();
+try {
+  const names = [["alice"], ["bob"], ["pi", "--relay"], ["carol"], ["dora"]];
+  const nodes = {};
+  for (const [name, ...more] of names) nodes[name] = await stage.start(name, ...more);
+  const { alice, bob, pi, carol, dora } = nodes;
+  for (const [one, other] of [[alice, bob], [alice, pi], [alice, dora], [bob, carol], [bob, pi], [dora, pi]]) await stage.befriend(one, other);
+  for (const node of [bob, dora]) await node.asks(`\\chat ${alice.ready.id}`);
+  const page = await stage.page(alice);
+  await page.setViewportSize({ width: 960, height: 560 });
+  await dora.asks("did you see this?");
+  await bob.asks("is the generator still off?");
+  await opens(page, "bob");
+  await sees(page, ".message .body", "generator");
+  await says(page, "yes, until six");
+  await bob.asks("thanks. who brings the cable?");
+  await sees(page, ".message .body", "cable");
+  await says(page, "I do, and the adapter");
+  await sees(page, ".message.own:last-child .state", "delivered");
+  await dora.quits();
+  await sees(page, "#conversations .quiet", "away");
+  await opens(page, "dora");
+  await says(page, "yes. see you there at six");
+  await sees(page, ".message.own .state", "with pi");
+  mkdirSync(FOLDER, { recursive: true });
+  await page.screenshot({ path: `${FOLDER}page.png` });
+  await page.setViewportSize({ width: 960, height: 640 });
+  await page.locator("nav button", { hasText: "Map" }).click();
+  await page.locator("#map tbody tr", { hasText: "pi" }).filter({ hasText: "carried" }).waitFor();
+  await page.screenshot({ path: `${FOLDER}map.png` });
+} finally {
+  await stage.close();
+}

@@ -1,0 +1,155 @@
+// Real nodes and a real browser for one flow. Everything is in a temporary directory and ends with the flow.
+
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+export const PATIENCE = 30_000;
+
+const PROGRAM = process.env.DARKNODE_TEST_PROGRAM;
+const CHROMIUM = process.env.DARKNODE_TEST_CHROMIUM ?? "/usr/bin/chromium";
+const QUIET = [
+  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+
+// Waits for something, and says what did not happen.
+export async function within(what, promise) {
+  let timer;
+  const late = new Promise((_, fail) => (timer = setTimeout(() => fail(new Error(`in vain: ${what}`)), PATIENCE)));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// A running node, with its events.
+class Node {
+  constructor(stage, name, more) {
+    this.stage = stage;
+    this.name = name;
+    this.line = 0;
+    this.events = [];
+    this.waiting = [];
+    const args = ["-u", name, "--data-dir", name, "--port", "0", "--no-lan", "--json", ...more];
+    this.child = spawn(PROGRAM, args, { cwd: stage.dir, env: stage.env(), stdio: ["pipe", "pipe", "inherit"] });
+    this.ended = new Promise((done) => this.child.once("exit", done));
+    createInterface({ input: this.child.stdout }).on("line", (line) => {
+      this.events.push(JSON.parse(line));
+      this.waiting = this.waiting.filter((check) => !check());
+    });
+  }
+
+  // The first event that fits and was not waited for before.
+  wait(what, fits) {
+    const take = () => {
+      const place = this.events.findIndex(fits);
+      return place < 0 ? null : this.events.splice(place, 1)[0];
+    };
+    const found = new Promise((done) => {
+      const check = () => {
+        const event = take();
+        if (event !== null) done(event);
+        return event !== null;
+      };
+      if (!check()) this.waiting.push(check);
+    });
+    return within(`${this.name}: ${what}`, found);
+  }
+
+  event(name, keys = {}) {
+    const fits = (event) => event.event === name && Object.entries(keys).every(([key, value]) => event[key] === value);
+    return this.wait(`${name} ${JSON.stringify(keys)}`, fits);
+  }
+
+  asks(line) {
+    const number = ++this.line;
+    this.child.stdin.write(`${line}\n`);
+    return this.wait(`the answer to ${line}`, (event) => event.line === number);
+  }
+
+  async place() {
+    this.ready ??= await this.event("ready");
+    return `127.0.0.1:${this.ready.listen[0].split(":").at(-1)}`;
+  }
+
+  // A link to its page, which works once.
+  link() {
+    return execFileSync(PROGRAM, ["web", "--data-dir", this.name], { cwd: this.stage.dir, env: this.stage.env() }).toString().trim();
+  }
+
+  async quits() {
+    this.child.stdin.write("\\quit\n");
+    await within(`${this.name} ends`, this.ended);
+  }
+
+  async killed() {
+    this.child.kill("SIGKILL");
+    await this.ended;
+  }
+}
+
+export class Stage {
+  constructor() {
+    this.dir = mkdtempSync(join(tmpdir(), "darknode-web-"));
+    this.nodes = [];
+    this.browsers = [];
+  }
+
+  env() {
+    const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("DARKNODE_"));
+    return { ...Object.fromEntries(kept), HOME: this.dir, XDG_RUNTIME_DIR: this.dir };
+  }
+
+  async start(name, ...more) {
+    const node = new Node(this, name, more);
+    this.nodes.push(node);
+    await node.place();
+    return node;
+  }
+
+  // Two nodes that are linked.
+  async befriend(one, other) {
+    const pong = await one.asks(`\\ping ${(await other.place()).replace(":", " ")}`);
+    if (pong.event !== "pong") throw new Error(JSON.stringify(pong));
+    await one.asks(`\\add ${other.ready.id}`);
+    await other.asks(`\\add ${one.ready.id}`);
+    await one.event("linked");
+    await one.event("online", { id: other.ready.id }).catch(() => null);
+  }
+
+  // A browser of its own, as another person's machine would have.
+  async browser(options = {}) {
+    const browser = await chromium.launchPersistentContext(mkdtempSync(join(this.dir, "browser-")), {
+      executablePath: CHROMIUM, args: QUIET, viewport: { width: 1200, height: 800 }, ...options,
+    });
+    this.browsers.push(browser);
+    browser.setDefaultTimeout(PATIENCE);
+    return browser;
+  }
+
+  // A page of a node in a browser, logged in. What the page complains of fails the flow at its end.
+  async page(node, browser) {
+    const page = browser ? await browser.newPage() : (await this.browser()).pages()[0];
+    this.complaints ??= [];
+    page.on("pageerror", (error) => this.complaints.push(`${error}`));
+    page.on("console", (said) => {
+      const isExpected = said.text().startsWith("Failed to load resource");
+      if (said.type() === "error" && !isExpected) this.complaints.push(said.text());
+    });
+    await page.goto(node.link());
+    await page.locator("#summary", { hasText: "here" }).waitFor();
+    return page;
+  }
+
+  async close() {
+    for (const browser of this.browsers) await browser.close().catch(() => null);
+    for (const node of this.nodes) await node.killed();
+    rmSync(this.dir, { recursive: true, force: true });
+    if (this.complaints?.length) throw new Error(`the page complains: ${this.complaints.join("; ")}`);
+  }
+}
