@@ -24,6 +24,8 @@ pub struct Printer {
     newest: u64,
     newest_when_asked: u64,
     source: Source,
+    /// The last fetch has failed.
+    failed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ enum Source {
     Behind,
     /// Like `Behind`, and a fetch is under way.
     Asked,
+    /// Like `Behind`, and the store could not be read.
+    Failed,
 }
 
 /// A request to the store.
@@ -53,6 +57,7 @@ impl Printer {
             newest: before,
             newest_when_asked: before,
             source: Source::Behind,
+            failed: false,
         }
     }
 
@@ -82,9 +87,24 @@ impl Printer {
 
     /// Ends a fetch that returned `rows` rows of at most `limit`.
     pub fn fetch_done(&mut self, rows: usize, limit: u32) {
+        self.failed = false;
         let all = rows < limit as usize;
         let nothing_since = self.newest <= self.shown.max(self.newest_when_asked);
         self.source = if all && nothing_since { Source::Live } else { Source::Behind };
+    }
+
+    /// Ends a fetch whose messages could not be read. Returns whether it is the first in a row; the next one is due after
+    /// [`retry`](Self::retry).
+    pub fn fetch_failed(&mut self) -> bool {
+        self.source = Source::Failed;
+        !std::mem::replace(&mut self.failed, true)
+    }
+
+    /// Repeats a fetch that has failed.
+    pub fn retry(&mut self) {
+        if self.source == Source::Failed {
+            self.source = Source::Behind;
+        }
     }
 
     /// Records that everything up to `arrival` was printed.
@@ -114,6 +134,20 @@ impl Printer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_that_cannot_be_read_is_fetched_again_and_not_taken_for_the_end() {
+        let mut printer = Printer::new(0, 2);
+        assert!(printer.fetch().is_some());
+        assert!(printer.fetch_failed());
+        assert!(!printer.live(3), "the messages before it come first");
+        assert_eq!(printer.fetch(), None, "not at once");
+        printer.retry();
+        assert!(printer.fetch().is_some());
+        assert!(!printer.fetch_failed(), "it is said once");
+        printer.retry();
+        assert_eq!(answer(&mut printer, &[1, 2, 3]), [(1, true), (2, true), (3, false)]);
+    }
 
     /// Answers all fetches from a store that holds messages at these arrivals.
     fn answer(printer: &mut Printer, store: &[u64]) -> Vec<(u64, bool)> {

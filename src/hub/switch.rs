@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::log::What;
 use super::printer::{self, Printer};
@@ -13,7 +15,10 @@ use super::{Answer, FromClient, MAX_CLIENTS, Shared};
 use crate::handle::notices::NoticeSender;
 use crate::handle::{Fetch, Handle, NodeMessage, Row, UiMessage};
 use crate::proto::event::{Command, Request};
-use crate::proto::notice::{MessageView, Notice};
+use crate::proto::notice::{MessageView, Notice, WarningCode};
+
+/// Time after which messages that could not be read are fetched again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The clients that are attached.
 #[derive(Debug, Default)]
@@ -63,12 +68,16 @@ pub struct Switch {
     printer: Printer,
     /// The limit of the fetch for the interface of the process that is under way.
     fetching: Option<u32>,
+    /// When a fetch that has failed is repeated.
+    retry_at: Option<Instant>,
     /// What is to be sent to the node before anything else.
     outgoing: Option<UiMessage>,
     shared: Arc<Shared>,
 }
 
 enum Step {
+    /// A fetch that has failed is due again.
+    Retry,
     FromNode(Option<NodeMessage>),
     /// The interface of the process has printed up to this arrival.
     Printed(u64),
@@ -78,7 +87,7 @@ enum Step {
 
 impl Switch {
     pub fn new(node: Handle, primary: NoticeSender, shared: Arc<Shared>) -> Switch {
-        Switch { node, primary, printer: Printer::new(0, 0), fetching: None, outgoing: None, shared }
+        Switch { node, primary, printer: Printer::new(0, 0), fetching: None, retry_at: None, outgoing: None, shared }
     }
 
     /// Runs until the node has ended. If the interface of the process ends without a word, the node is asked to quit.
@@ -87,9 +96,17 @@ impl Switch {
         let to_node = self.node.to_node.clone();
         loop {
             let pass = pass(&to_node, &mut self.outgoing, (!primary_gone).then_some(&mut primary), &mut clients);
+            let retry_at = self.retry_at;
+            let retry = async {
+                match retry_at {
+                    Some(at) => sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
             let step = tokio::select! {
                 message = self.node.from_node.recv() => Step::FromNode(message),
                 step = pass => step,
+                () = retry => Step::Retry,
             };
             match step {
                 Step::FromNode(Some(message)) => {
@@ -100,6 +117,10 @@ impl Switch {
                 Step::FromNode(None) => return,
                 Step::Printed(arrival) => self.printer.printed(arrival),
                 Step::Passed => {}
+                Step::Retry => {
+                    self.retry_at = None;
+                    self.printer.retry();
+                }
                 Step::PrimaryGone => {
                     primary_gone = true;
                     self.outgoing = Some(UiMessage::Request(Request { line: None, command: Command::Quit }));
@@ -166,7 +187,7 @@ impl Switch {
         if reader != u64::from(PRIMARY) {
             return self.shared.seats().answer(reader as u32, Answer::Rows(rows));
         }
-        let rows = rows.unwrap_or_default();
+        let Some(rows) = rows else { return self.on_unreadable() };
         let count = rows.len();
         for Row { message, .. } in rows {
             if let Some(again) = self.printer.fetched(message.arrival) {
@@ -176,6 +197,17 @@ impl Switch {
         }
         if let Some(limit) = self.fetching.take() {
             self.printer.fetch_done(count, limit);
+        }
+    }
+
+    /// The messages for the interface of the process cannot be read. They are fetched again later.
+    fn on_unreadable(&mut self) {
+        self.fetching = None;
+        self.retry_at = Some(Instant::now() + RETRY);
+        if self.printer.fetch_failed() {
+            let message = "new messages cannot be read from the store; they are shown as soon as they can".to_owned();
+            let notice = Notice::Warning { code: WarningCode::Disk, message, user: None };
+            self.on_event(notice);
         }
     }
 
@@ -253,5 +285,49 @@ fn tagged(FromClient { client, message }: FromClient) -> UiMessage {
         UiMessage::Fetch(fetch) => UiMessage::Fetch(Fetch { reader: client.into(), ..fetch }),
         // Only the interface of the process has a print position.
         UiMessage::Printed { arrival } => UiMessage::Printed { arrival },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handle::{Ready, Runs, Start, counts, notices};
+    use crate::hub;
+    use crate::id::{BootId, SessionId, UserId};
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_that_cannot_be_read_are_fetched_again_for_the_interface_of_the_process() {
+        let (to_node, mut requests) = mpsc::channel(8);
+        let (node, from_node) = notices::channel();
+        let (counts, _asked) = counts::channel();
+        let (mut primary, _clients) = hub::start(Handle { to_node, from_node, counts });
+        let ready = Ready {
+            user: "alice".into(),
+            id: UserId([1; 32]),
+            session: SessionId([2; 32]),
+            listen: Vec::new(),
+            link_local: Vec::new(),
+            network: None,
+            roles: Vec::new(),
+            fresh: false,
+        };
+        let start = Start { boot: BootId(1), printed: 0, arrival: 5, earlier: Runs::default() };
+        node.send(NodeMessage::Ready(Box::new(ready), start)).expect("the hub runs");
+        for _ in 0..3 {
+            let Some(UiMessage::Fetch(Fetch { reader, after: 0, .. })) = requests.recv().await else {
+                panic!("it is fetched from the first message on");
+            };
+            node.send(NodeMessage::Rows { reader, rows: None }).expect("the hub runs");
+        }
+        node.send(NodeMessage::Stopped).expect("the hub runs");
+        let mut warnings = 0;
+        loop {
+            match primary.from_node.recv().await.expect("the hub says that the node has stopped") {
+                NodeMessage::Notice { notice: Notice::Warning { code: WarningCode::Disk, .. }, .. } => warnings += 1,
+                NodeMessage::Stopped => break,
+                _ => {}
+            }
+        }
+        assert_eq!(warnings, 1, "it is said once");
     }
 }
