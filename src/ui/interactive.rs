@@ -89,6 +89,9 @@ impl Unprinted {
     }
 }
 
+/// A line that leaves the screen as it is: one row up and down again. The editor draws the prompt below it.
+const NOTHING: &str = "\x1b[A\n";
+
 /// The screen above the prompt of a line editor.
 pub struct Terminal {
     style: Style,
@@ -119,7 +122,12 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
     let output = Arc::new(Output { texts, unprinted: unprinted.clone() });
     editor.set_helper(Some(LineHelper::new(known.clone(), Arc::downgrade(&output))));
     let printer = editor.create_external_printer()?;
-    keyboard::read_through(keys.clone());
+    let redraws = Arc::downgrade(&output);
+    keyboard::read_through(keys.clone(), move || {
+        if let Some(output) = redraws.upgrade() {
+            output.print(NOTHING.to_owned(), None);
+        }
+    });
     let (printing, all_printed) = std_mpsc::channel();
     let count = unprinted.clone();
     std::thread::spawn(move || {

@@ -41,6 +41,23 @@ fn ctrl_c_drops_a_line_visibly_and_pressed_twice_on_an_empty_one_ends_as_ctrl_d_
 }
 
 #[test]
+fn the_prompt_is_there_at_once_when_the_program_goes_on_after_it_was_stopped() {
+    let stage = Stage::new();
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.types("half a li");
+    alice.sees_typed("> half a li");
+    let id = Pid::from_raw(alice.child.as_ref().expect("it runs").id().cast_signed());
+    kill(id, Signal::SIGSTOP).expect("it runs");
+    alice.shows("\r\n[1]+  Stopped\r\n$ fg\r\n");
+    kill(id, Signal::SIGCONT).expect("it is stopped");
+    alice.sees_typed("> half a li");
+    alice.types("\x03");
+    alice.sees_row("> half a li^C");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+}
+
+#[test]
 fn ctrl_c_stops_looking_for_somebody() {
     let stage = Stage::new();
     let mut bob = stage.start("bob");

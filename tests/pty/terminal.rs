@@ -98,6 +98,11 @@ impl Terminal {
         keyboard.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
 
+    /// Another program prints on the same terminal.
+    pub fn shows(&mut self, text: &str) {
+        self.emulator.process(text.as_bytes());
+    }
+
     /// The rows of the screen, and the text before the cursor in its row.
     pub fn screen(&self) -> (Vec<String>, String) {
         let screen = self.emulator.screen();

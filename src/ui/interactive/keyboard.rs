@@ -85,30 +85,34 @@ mod unix {
         raw
     }
 
-    /// Remembers the mode of the terminal, which is standard input, and puts the thread between it and the editor. Must be
-    /// called in a tokio runtime.
-    pub fn read_through(keys: Keys) {
+    /// Remembers the mode of the terminal, which is standard input, and puts the thread between it and the editor. `redraw` is
+    /// called when the program goes on after it was stopped. Must be called in a tokio runtime.
+    pub fn read_through(keys: Keys, redraw: impl Fn() + Send + 'static) {
         let terminal = stdin().as_fd().try_clone_to_owned().and_then(|device| {
             let mode = tcgetattr(&device)?;
             Ok(Terminal { device: File::from(device), mode })
         });
         let Ok(terminal) = terminal else { return };
-        if let Err(error) = terminal.try_clone().and_then(|terminal| put_between(terminal, keys)) {
+        if let Err(error) = terminal.try_clone().and_then(|terminal| put_between(terminal, keys, redraw)) {
             tracing::warn!("pasted text is not told from typed lines: {error}");
         }
         *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(terminal);
     }
 
-    fn put_between(terminal: Terminal, keys: Keys) -> io::Result<()> {
+    fn put_between(terminal: Terminal, keys: Keys, redraw: impl Fn() + Send + 'static) -> io::Result<()> {
         let pair = openpty(None, Some(&raw(&terminal.mode)))?;
         let mut continued = signal(SignalKind::from_raw(SIGCONT))?;
         dup2_stdin(&pair.slave)?;
         terminal.set_raw()?;
         let same = terminal.try_clone()?;
         tokio::spawn(async move {
-            // The editor stops the program when it is asked to (Ctrl-Z).
+            // The editor stops the program when it is asked to (Ctrl-Z). It may have drawn the prompt before the program stood
+            // still.
             while continued.recv().await.is_some() {
                 let _ = same.set_raw();
+                if EDITING.load(Ordering::Relaxed) {
+                    redraw();
+                }
             }
         });
         std::thread::spawn(move || pass_on(terminal, pair.master, &keys));
@@ -167,7 +171,7 @@ mod unix {
 
 #[cfg(not(unix))]
 mod other {
-    pub fn read_through(_keys: super::Keys) {}
+    pub fn read_through(_keys: super::Keys, _redraw: impl Fn() + Send + 'static) {}
     pub fn set_editing(_editing: bool) {}
     pub fn restore() {}
 }
