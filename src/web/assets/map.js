@@ -46,7 +46,7 @@ function placed(nodes, edges) {
     wanted.forEach(([angle, node], n) => {
       // Nodes of one ring keep a distance of their share of the circle.
       const share = (2 * Math.PI) / here.length;
-      const even = at === 1 ? share * n - Math.PI / 2 : Math.max(angle, n === 0 ? angle : wanted[n - 1].at + Math.min(share, 0.5));
+      const even = at === 1 ? share * n - 0.9 : Math.max(angle, n === 0 ? angle : wanted[n - 1].at + Math.min(share, 0.5));
       wanted[n].at = even;
       if (at > 0) angles.set(node.id, even);
       places.set(node.id, [RINGS[at] * Math.cos(even), RINGS[at] * Math.sin(even) * 0.8]);
