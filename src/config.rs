@@ -29,13 +29,15 @@ use crate::proto::Accept;
 use crate::wire::record::roles;
 use args::{AcceptArg, Args, IdentitySub, NetworkSub, NodeArgs, Sub};
 use bootstrap::merge_bootstrap_parts;
-use remote::{Remote, Where};
+use remote::{Remote, ScreenArgs, Where};
 pub use simulation::Simulation;
 
 /// A network key file holds at most four keys of 64 characters. The rest is for comments.
 const MAX_KEY_FILE: u64 = 64 * 1024;
 /// More bootstrap nodes than anybody lists by hand.
 const MAX_BOOTSTRAP: usize = 64;
+/// Columns and rows of the smallest full screen. Below, nothing is readable.
+pub const MIN_SCREEN: (u16, u16) = (40, 10);
 /// The filter that `--log` is added to, and may override. On an isolated network, dialling remembered addresses fails with
 /// "network unreachable" every minute, which is not worth logging.
 const QUIET: &str = "quinn_udp=error";
@@ -94,6 +96,8 @@ pub struct Config {
     pub network: NetworkKey,
     /// The user interface to run.
     pub interface: Interface,
+    /// How the full screen behaves.
+    pub screen: ScreenArgs,
     /// Ignore the end of standard input.
     pub headless: bool,
     /// At the end of standard input, wait until what was typed is delivered.
@@ -111,12 +115,21 @@ pub struct Config {
 /// The user interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interface {
+    /// The full screen of a terminal.
+    Screen,
     /// A line editor on a terminal.
-    Interactive,
+    Line,
     /// Sentences, one per line.
     Plain,
     /// JSON, one object per line.
     Json,
+}
+
+impl Interface {
+    /// Whether it uses the terminal as it likes, so that nothing else may be written there.
+    pub fn takes_terminal(self) -> bool {
+        matches!(self, Interface::Screen | Interface::Line)
+    }
 }
 
 /// Why the arguments or the configuration cannot work, as one line.
@@ -142,7 +155,12 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, ConfigEr
         Some(Sub::Link(node)) => {
             let of_link = matches.subcommand_matches("link").expect("it is the command");
             refuse_before_command(&matches)?;
-            Ok(Action::Link(Box::new(resolve(&args, node, of_link)?)))
+            let mut config = resolve(&args, node, of_link)?;
+            // What is typed is answered before there is a user whose conversations could be shown.
+            if config.interface == Interface::Screen {
+                config.interface = Interface::Line;
+            }
+            Ok(Action::Link(Box::new(config)))
         }
         Some(Sub::Network(NetworkSub::New)) => Ok(Action::NetworkNew),
         Some(Sub::Identity(IdentitySub::Words)) => Ok(Action::IdentityWords(data_dir(&args)?)),
@@ -232,6 +250,7 @@ fn resolve(args: &Args, node: &NodeArgs, matches: &ArgMatches) -> Result<Config,
         lan: !node.no_lan,
         network,
         interface,
+        screen: node.screen.clone(),
         headless: node.headless || node.server,
         wait: node.wait,
         metrics: node.metrics,
@@ -318,9 +337,21 @@ fn interface(args: &NodeArgs, matches: &ArgMatches) -> Result<Interface, ConfigE
         (false, false) => {
             let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
             let headless = args.headless || args.server;
-            Ok(if terminal && !headless { Interface::Interactive } else { Interface::Plain })
+            Ok(match terminal && !headless {
+                true if args.line || !takes_full_screen() => Interface::Line,
+                true => Interface::Screen,
+                false => Interface::Plain,
+            })
         }
     }
+}
+
+/// Whether the terminal can show the full screen: it places the cursor, and is large enough.
+fn takes_full_screen() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let size = terminal_size::terminal_size();
+    let is_small = size.is_some_and(|(columns, rows)| columns.0 < MIN_SCREEN.0 || rows.0 < MIN_SCREEN.1);
+    cfg!(feature = "screen") && !is_dumb && !is_small
 }
 
 fn read_key(file: &Path, warnings: &mut Vec<String>) -> Result<NetworkKey, ConfigError> {

@@ -53,7 +53,8 @@
 //! | [`sim`] | many cores in one process, one seed, a network that can be cut | [`sim`] |
 //! | `node` | the async shell: one loop owns the core; endpoint, connections, mDNS, store, the only clock | `node::node_loop`, `node::store`, `node::tls`, `node::home` |
 //! | `hub` | between one node and its several interfaces: the log of events, and who is given what | `hub`, `hub::feed` |
-//! | `ui` | the interfaces: a line editor, plain lines, JSON | `ui::session`, `ui::plain` |
+//! | `screen` | the full-screen interface, a client of the API; with the feature `screen` | `screen` |
+//! | `ui` | the other interfaces: a line editor, plain lines, JSON | `ui::session`, `ui::plain` |
 //! | `api` | the local API: requests and events over a socket | `docs/api.md` |
 //! | `cli` | commands that speak to the running node over it; only on Unix | `cli` |
 //! | `metrics` | what monitoring reads over HTTP; with the feature `metrics` | `deploy/README.md` |
@@ -71,7 +72,8 @@
 //! id, time ◄── wire ◄── identity ◄── proto ◄─┬─ sim ◄── config
 //!                                            ├─ node ──► handle ◄── hub ◄── metrics
 //!                                            ├─ ui ────► handle, config, sim
-//!                                            └─ api ───► hub, ui; cli ──► api, hub, ui, config; web ──► api, hub
+//!                                            └─ api ───► hub, ui; web ──► api, hub; screen ──► ui, config;
+//!                                                        cli ──► api, hub, ui, config, screen
 //! ```
 //!
 //! Imports run one way: `id`, `time` ← `wire` ← `identity` ← `proto` ← `sim`, `node`, `ui` ← `main`. `node` and the
@@ -143,6 +145,8 @@ pub mod metrics;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod proto;
+#[cfg(feature = "screen")]
+pub mod screen;
 pub mod sim;
 pub mod time;
 #[cfg(feature = "node")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use darknode::api;
 use darknode::config::{self, Action, Config, DataDir, Interface, Simulation};
 use darknode::handle::Handle;
-use darknode::hub;
+use darknode::hub::{self, Clients};
 use darknode::identity::Name;
 use darknode::identity::network::NetworkKey;
 use darknode::metrics;
@@ -13,9 +13,13 @@ use darknode::node::clock::{Clock, random};
 use darknode::node::home::{Home, HomeError};
 use darknode::node::linked::{self, SessionSeed};
 use darknode::node::{NodeConfig, examine_machine, lan, start, start_waiting};
+#[cfg(feature = "screen")]
+use darknode::screen;
 use darknode::sim::scenario;
 use darknode::time::Now;
 use darknode::ui::exit::Exit;
+#[cfg(feature = "screen")]
+use darknode::ui::greeting::Setup;
 use darknode::ui::link::Waited;
 use darknode::ui::{self, Console};
 use darknode::web;
@@ -78,7 +82,7 @@ fn run(config: Config) -> Result<Exit, StartError> {
         let listeners = Listeners::bind(&config)?;
         let node = node_config(&config, name(&config.data)?);
         let (handle, _) = start(node)?;
-        Ok(interact(&config, listeners, handle, Console::open(&config), ui::signals::watch()).await)
+        Ok(interact(&config, listeners, handle, Console::open(&config), ui::signals::watch(restore_terminal)).await)
     })
 }
 
@@ -86,15 +90,15 @@ fn run(config: Config) -> Result<Exit, StartError> {
 fn link(mut config: Config) -> Result<Exit, StartError> {
     config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
     let given = !config.data.default_dir;
-    // The log of a line editor is in the data directory.
-    if config.interface != Interface::Interactive || given {
+    // The log is in the data directory while the terminal is taken.
+    if !config.interface.takes_terminal() || given {
         ui::log::start(&config);
     }
     in_runtime(config.threads, async {
         let listeners = Listeners::bind(&config)?;
         let home = given.then(|| linked::open_unowned(&config.data.dir)).transpose()?;
         let seed = SessionSeed::draw();
-        let stop = ui::signals::watch();
+        let stop = ui::signals::watch(restore_terminal);
         let (handle, node) = start_waiting(node_config(&config, config.data.name.clone()), seed.key())?;
         let mut console = Console::open(&config);
         let (adopted, port) = match ui::link::wait(&mut console, handle, &stop).await {
@@ -130,14 +134,61 @@ impl Listeners {
 
 /// Runs the interface, and the local API, metrics and the web page beside it.
 async fn interact(config: &Config, listeners: Listeners, node: Handle, console: Console, stop: Arc<Notify>) -> Exit {
-    let (primary, clients) = hub::start(node);
+    let (primary, clients) = match config.interface {
+        Interface::Screen => (None, hub::start_with_clients(node)),
+        _ => {
+            let (primary, clients) = hub::start(node);
+            (Some(primary), clients)
+        }
+    };
     let _metrics = listeners.metrics.map(|bound| bound.serve(clients.observer()));
     let web = web::start(clients.clone(), listeners.web, random);
-    ui::page::show(|| web.link());
-    let api = api::open(&config.data.dir, clients);
-    let exit = ui::run(config, primary, console, stop).await;
+    let api = api::open(&config.data.dir, clients.clone());
+    let exit = match primary {
+        Some(primary) => {
+            ui::page::show(|| web.link());
+            ui::run(config, primary, console, stop).await
+        }
+        None => full_screen(config, &clients, web.link(), stop).await,
+    };
     tokio::join!(api.close(), web.close());
     exit
+}
+
+/// Runs the full screen until it is left, and the node with it. `page` is a link to the web page.
+#[cfg(feature = "screen")]
+async fn full_screen(config: &Config, clients: &Clients, page: Option<String>, stop: Arc<Notify>) -> Exit {
+    let (observer, setup) = (clients.observer(), Setup::of(config));
+    let greeting = move || {
+        let created = observer.started().filter(|(ready, _)| ready.fresh);
+        let created = created.map(|(ready, _)| ui::greeting::new_identity(&ready, &setup));
+        let page = page.map(|link| ui::page::sentence(&link));
+        let told: Vec<String> = created.into_iter().chain(page).collect();
+        (!told.is_empty()).then(|| told.join("\n\n"))
+    };
+    let options = screen::Options { is_own: true, notify: config.screen.clone(), greeting: Box::new(greeting) };
+    let shown = screen::run(|| api::local::connect_own(clients), options, stop).await;
+    let failure = clients.failure().or(shown.err().map(|error| format!("the terminal cannot be used: {error}")));
+    match failure {
+        Some(why) => {
+            eprintln!("darknode: {}", ui::plain::inline(&why));
+            Exit::Failure
+        }
+        None => Exit::Success,
+    }
+}
+
+/// It is not part of this program, and so never chosen.
+#[cfg(not(feature = "screen"))]
+async fn full_screen(_: &Config, _: &Clients, _: Option<String>, _: Arc<Notify>) -> Exit {
+    Exit::Failure
+}
+
+/// Gives the terminal back as it was.
+fn restore_terminal() {
+    ui::interactive::restore_terminal();
+    #[cfg(feature = "screen")]
+    screen::terminal::restore();
 }
 
 /// Runs a program to its end.

@@ -203,6 +203,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
             Do::Help => self.out.answer(asked, Event::Help).await,
             Do::Counts => self.counts(asked).await,
             Do::Page(on) => self.page(asked, on).await,
+            Do::Printed(arrival) => self.printed(asked, arrival).await,
             Do::Stop => self.stop(line).await,
         }
     }
@@ -260,6 +261,16 @@ impl<W: AsyncWrite + Unpin> Service<W> {
             Ok(link) => self.out.page(asked, link).await,
             Err(why) => self.out.refuse(asked.line, ErrorCode::BadArgument, &why).await,
         }
+    }
+
+    /// Only the interface of the process marks messages as printed: what it has shown is not shown again at the next start.
+    async fn printed(&mut self, asked: Asked, arrival: u64) -> Written {
+        if !self.hub.is_own() {
+            let message = "only the interface that the node was started with marks messages as printed; see \"read\"";
+            return self.out.refuse(asked.line, ErrorCode::BadRequest, message).await;
+        }
+        self.pass(UiMessage::Printed { arrival }).await?;
+        self.out.answer(asked, Event::Notice(&Notice::Done { what: "printed".to_owned() })).await
     }
 
     async fn stop(&mut self, line: Option<u64>) -> Written {

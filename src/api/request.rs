@@ -53,6 +53,8 @@ pub enum Do {
     Counts,
     /// Serve the web page, or serve it no more.
     Page(bool),
+    /// Every message up to this arrival was printed.
+    Printed(u64),
     /// Stop the node.
     Stop,
 }
@@ -110,6 +112,7 @@ const REQUESTS: &[(&str, Parse)] = &[
         Ok(Do::Command(Command::Export { user: keys.optional("with")?, after: keys.optional("after")? }))
     }),
     ("read", |keys| Ok(Do::Command(Command::Read { user: keys.text("with")?, through: keys.text("through")? }))),
+    ("printed", printed),
     ("doctor", doctor),
     ("counts", |_| Ok(Do::Counts)),
     ("web", |keys| Ok(Do::Page(keys.flag("on", true)?))),
@@ -187,6 +190,10 @@ fn since(keys: &Keys) -> Result<Since, String> {
         Some(Some(cursor)) => cursor.parse::<Cursor>().map(Since::Cursor).map_err(|error| error.to_string()),
         Some(None) => Err("\"since\" is a cursor, \"now\" or \"start\"".to_owned()),
     }
+}
+
+fn printed(keys: &Keys) -> Result<Do, String> {
+    keys.text("at")?.parse::<Cursor>().map(|cursor| Do::Printed(cursor.arrival)).map_err(|error| error.to_string())
 }
 
 fn filter(keys: &Keys) -> Result<Filter, String> {

@@ -3,6 +3,8 @@
 //! They are blocking: each has one connection ([`node`]) and waits for lines. Without `--json` they print what the node's
 //! `--plain` interface shows of the same event.
 
+#[cfg(feature = "screen")]
+mod attach;
 mod doctor;
 mod export;
 mod node;
@@ -99,6 +101,10 @@ fn carry_out(Remote { node, order }: &Remote, machine: Machine) -> Result<(), Fa
             show::show(&mut Node::connect(node)?, request, args.form)
         }
         RemoteSub::Web(args) => web::web(&mut Node::connect(node)?, args),
+        #[cfg(feature = "screen")]
+        RemoteSub::Attach(args) => attach::attach(node, args),
+        #[cfg(not(feature = "screen"))]
+        RemoteSub::Attach(_) => Err(Failed::Usage("this program was built without the full screen".to_owned())),
         RemoteSub::Stop(args) => show::show(&mut Node::connect(node)?, json!({ "do": "stop" }), args.form),
     }
 }

@@ -59,13 +59,10 @@ impl Event {
 impl Node {
     /// Connects, and waits until the node has said that it is ready.
     pub fn connect(node: &Where) -> Result<Node, Failed> {
-        let dir = match node {
-            Where::Dir(dir) => dir.clone(),
-            Where::Only(below) => only(below)?,
-        };
+        let dir = locate(node)?;
         let gone =
             |_| Failed::NoNode(format!("no node is running in {}; start it with darknode -u NAME", dir.display()));
-        let stream = place::find(&dir).and_then(UnixStream::connect).map_err(gone)?;
+        let stream = connect(&dir).map_err(gone)?;
         let mut connection = Connection { stream: BufReader::new(stream), partial: Vec::new() };
         let ready = connection.next(Some(Instant::now() + PATIENCE))?;
         match ready.error() {
@@ -132,6 +129,14 @@ fn ended() -> Failed {
     Failed::Refused("the node has ended".to_owned())
 }
 
+/// The data directory of a node.
+pub fn locate(node: &Where) -> Result<PathBuf, Failed> {
+    match node {
+        Where::Dir(dir) => Ok(dir.clone()),
+        Where::Only(below) => only(below),
+    }
+}
+
 /// The only data directory below this one that has a running node.
 fn only(below: &Path) -> Result<PathBuf, Failed> {
     let dirs = fs::read_dir(below).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -151,5 +156,10 @@ fn only(below: &Path) -> Result<PathBuf, Failed> {
 }
 
 fn has_node(dir: &Path) -> bool {
-    place::find(dir).and_then(UnixStream::connect).is_ok()
+    connect(dir).is_ok()
+}
+
+/// Connects with the node of a data directory.
+pub fn connect(dir: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(place::find(dir)?)
 }

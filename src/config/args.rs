@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::remote::RemoteSub;
+use super::remote::{RemoteSub, ScreenArgs};
 
 /// Options and commands.
 #[derive(Debug, Parser)]
@@ -73,6 +73,12 @@ pub struct NodeArgs {
     /// Do not use mDNS to find others on the local link
     #[arg(long, env = "DARKNODE_NO_LAN", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub no_lan: bool,
+    /// Use the line editor on a terminal, instead of the full screen
+    #[arg(long, env = "DARKNODE_LINE", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub line: bool,
+    /// How the full screen notifies.
+    #[command(flatten)]
+    pub screen: ScreenArgs,
     /// Print sentences, one per line, on standard output
     #[arg(long, env = "DARKNODE_PLAIN", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub plain: bool,

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::ValueParser;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{FalseyValueParser, ValueParser};
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 /// Commands that speak to the running node.
 #[derive(Debug, Subcommand)]
@@ -44,8 +44,41 @@ pub enum RemoteSub {
         after_help = "The link works once, within two minutes. A page on another machine is reached by\n`ssh -L 27280:127.0.0.1:27280 MACHINE darknode web`."
     )]
     Web(WebArgs),
+    /// Show the full screen of the running node; leaving it does not stop the node
+    Attach(ScreenArgs),
     /// Stop the running node
     Stop(StopArgs),
+}
+
+/// Options of the full screen.
+#[derive(Debug, Clone, Args)]
+pub struct ScreenArgs {
+    /// How to notify of messages while the terminal has no focus: off, bell, osc or desktop
+    #[arg(
+        long,
+        env = "DARKNODE_NOTIFY",
+        value_name = "HOW",
+        value_enum,
+        default_value = "bell",
+        hide_possible_values = true
+    )]
+    pub notify: Notify,
+    /// Notify with the text of the message, not only its sender
+    #[arg(long, env = "DARKNODE_NOTIFY_TEXT", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub notify_text: bool,
+}
+
+/// How the full screen notifies of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Notify {
+    /// It does not.
+    Off,
+    /// By the bell of the terminal.
+    Bell,
+    /// By a sequence that the terminal shows as a notification.
+    Osc,
+    /// By `notify-send`.
+    Desktop,
 }
 
 /// Options of `darknode send`.

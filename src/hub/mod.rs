@@ -1,7 +1,7 @@
 //! One node, several interfaces: the hub stands between them.
 //!
 //! It owns the node's [`Handle`], reads everything at once and waits for no interface. The interface of the process has a
-//! `Handle` of its own, whose queue is bounded by what it has printed ([`printer`]). Any other one is a [`Client`]: it has no
+//! `Handle` of its own, whose queue is bounded by what it has printed ([`printer`]), unless it is a client too. Any other one is a [`Client`]: it has no
 //! queue of events, but a position in a bounded [`log`] of the newest, and reads from there at its own pace. A client that
 //! falls behind the log continues with the messages in the store ([`feed`]). So one that reads nothing delays nobody and
 //! costs no memory.
@@ -18,12 +18,13 @@ mod switch;
 mod tag;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
 use crate::handle::counts::{CountsClient, Observed};
-use crate::handle::{Handle, REQUESTS, Ready, Row, Start, UiMessage, notices};
+use crate::handle::notices::{self, NoticeSender};
+use crate::handle::{Handle, REQUESTS, Ready, Row, Start, UiMessage};
 use crate::proto::notice::Notice;
 use log::Log;
 use page::{Doorbell, PageLink, PageRequest};
@@ -36,12 +37,24 @@ pub const MAX_CLIENTS: usize = 32;
 pub fn start(node: Handle) -> (Handle, Clients) {
     let (to_hub, from_primary) = mpsc::channel(REQUESTS);
     let (to_primary, from_node) = notices::channel();
+    let counts = node.counts.clone();
+    let clients = run(node, Some((to_primary, from_primary)));
+    (Handle { to_node: to_hub, from_node, counts }, clients)
+}
+
+/// Like [`start`], for a process whose interface is a client as well: [`Clients::attach_own`].
+pub fn start_with_clients(node: Handle) -> Clients {
+    run(node, None)
+}
+
+fn run(node: Handle, primary: Option<(NoticeSender, mpsc::Receiver<UiMessage>)>) -> Clients {
     let (requests, from_clients) = mpsc::channel(REQUESTS);
     let counts = node.counts.clone();
     let shared = Arc::new(Shared::default());
+    let (to_primary, from_primary) = primary.unzip();
     let switch = Switch::new(node, to_primary, shared.clone());
     tokio::spawn(switch.run(from_primary, from_clients));
-    (Handle { to_node: to_hub, from_node, counts: counts.clone() }, Clients { shared, requests, counts })
+    Clients { shared, requests, counts }
 }
 
 /// Where clients are attached.
@@ -55,10 +68,24 @@ pub struct Clients {
 impl Clients {
     /// A new client; `None` if there are [`MAX_CLIENTS`].
     pub fn attach(&self) -> Option<Client> {
+        self.seat(false)
+    }
+
+    /// Like [`Clients::attach`], for the interface of the process: what it has shown is printed.
+    pub fn attach_own(&self) -> Option<Client> {
+        self.seat(true)
+    }
+
+    fn seat(&self, is_own: bool) -> Option<Client> {
         let (answers_to, answers) = mpsc::unbounded_channel();
         let id = self.shared.seats().take(answers_to)?;
         let news = self.shared.head.subscribe();
-        Some(Client { id, requests: self.requests.clone(), answers, news, observer: self.observer() })
+        Some(Client { id, is_own, requests: self.requests.clone(), answers, news, observer: self.observer() })
+    }
+
+    /// Why the node has failed, if it has: one line.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.failure.get().cloned()
     }
 
     /// The requests of clients for the web page, for whoever serves it. `None` if somebody does already.
@@ -97,6 +124,7 @@ impl Observer {
 #[derive(Debug)]
 pub struct Client {
     id: u32,
+    is_own: bool,
     requests: mpsc::Sender<FromClient>,
     answers: mpsc::UnboundedReceiver<Answer>,
     news: watch::Receiver<u64>,
@@ -158,6 +186,11 @@ impl Client {
         self.observer.shared.page.ring(on).await
     }
 
+    /// Whether it is the interface of the process.
+    pub fn is_own(&self) -> bool {
+        self.is_own
+    }
+
     /// Its number, which is not that of another client that is attached.
     pub fn id(&self) -> u32 {
         self.id
@@ -186,6 +219,8 @@ struct Shared {
     gaps: AtomicU64,
     /// The way to whoever serves the web page.
     page: Doorbell,
+    /// Why the node has failed.
+    failure: OnceLock<String>,
 }
 
 impl Shared {

@@ -64,7 +64,8 @@ impl Seats {
 /// The state of the hub.
 pub struct Switch {
     node: Handle,
-    primary: NoticeSender,
+    /// The interface of the process, unless that is a client.
+    primary: Option<NoticeSender>,
     printer: Printer,
     /// The limit of the fetch for the interface of the process that is under way.
     fetching: Option<u32>,
@@ -86,16 +87,19 @@ enum Step {
 }
 
 impl Switch {
-    pub fn new(node: Handle, primary: NoticeSender, shared: Arc<Shared>) -> Switch {
+    pub fn new(node: Handle, primary: Option<NoticeSender>, shared: Arc<Shared>) -> Switch {
         Switch { node, primary, printer: Printer::new(0, 0), fetching: None, retry_at: None, outgoing: None, shared }
     }
 
     /// Runs until the node has ended. If the interface of the process ends without a word, the node is asked to quit.
-    pub async fn run(mut self, mut primary: mpsc::Receiver<UiMessage>, mut clients: mpsc::Receiver<FromClient>) {
-        let mut primary_gone = false;
+    pub async fn run(
+        mut self,
+        mut primary: Option<mpsc::Receiver<UiMessage>>,
+        mut clients: mpsc::Receiver<FromClient>,
+    ) {
         let to_node = self.node.to_node.clone();
         loop {
-            let pass = pass(&to_node, &mut self.outgoing, (!primary_gone).then_some(&mut primary), &mut clients);
+            let pass = pass(&to_node, &mut self.outgoing, primary.as_mut(), &mut clients);
             let retry_at = self.retry_at;
             let retry = async {
                 match retry_at {
@@ -122,7 +126,7 @@ impl Switch {
                     self.printer.retry();
                 }
                 Step::PrimaryGone => {
-                    primary_gone = true;
+                    primary = None;
                     self.outgoing = Some(UiMessage::Request(Request { line: None, command: Command::Quit }));
                 }
             }
@@ -144,6 +148,10 @@ impl Switch {
             NodeMessage::Rows { reader, rows } => self.on_rows(reader, rows),
             NodeMessage::Adopted(adopted) => self.tell_primary(NodeMessage::Adopted(adopted)),
             last @ (NodeMessage::Stopped | NodeMessage::Failed(_)) => {
+                if let NodeMessage::Failed(why) = &last {
+                    // Only the first counts, and it is the last message.
+                    let _ = self.shared.failure.set(why.clone());
+                }
                 self.record(None, What::Stopped);
                 self.tell_primary(last);
                 return true;
@@ -213,7 +221,8 @@ impl Switch {
 
     /// Asks the store for what the interface of the process lacks.
     fn fetch_for_primary(&mut self) {
-        if self.outgoing.is_none()
+        if self.primary.is_some()
+            && self.outgoing.is_none()
             && let Some(printer::Fetch { after, limit }) = self.printer.fetch()
         {
             self.fetching = Some(limit);
@@ -224,7 +233,7 @@ impl Switch {
 
     /// What nobody has read at the interface of the process is part of what was dropped.
     fn with_left_out(&self, notice: Notice) -> Notice {
-        let count = self.primary.left_out();
+        let count = self.primary.as_ref().map_or(0, NoticeSender::left_out);
         match notice {
             Notice::Me(mut profile) if count > 0 => {
                 profile.drops.insert("notice nobody read", count);
@@ -240,8 +249,10 @@ impl Switch {
     }
 
     fn tell_primary(&self, message: NodeMessage) {
-        // Fails only when that interface has ended.
-        self.primary.send(message).ok();
+        if let Some(primary) = &self.primary {
+            // Fails only when that interface has ended.
+            primary.send(message).ok();
+        }
     }
 }
 

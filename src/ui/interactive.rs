@@ -37,6 +37,7 @@ use deliveries::Deliveries;
 use editor::prompt_of;
 use helper::{LineHelper, Shared};
 use keyboard::Keys;
+pub use pastes::QUIET;
 use times::Times;
 
 /// People named at the start of whose messages some are unread.

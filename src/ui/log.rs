@@ -1,4 +1,4 @@
-//! The log: on standard error, or in `darknode.log` in the data directory while the line editor uses the terminal.
+//! The log: on standard error, or in `darknode.log` in the data directory while the screen or the line editor uses the terminal.
 //!
 //! Log events may contain strings from strangers. Each event is written as one line, with everything escaped that could
 //! control a terminal. The file is created with the first line. At 4 MiB it is renamed to `darknode.log.1`, replacing the
@@ -13,7 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{Config, Interface};
+use crate::config::Config;
 use crate::identity::name::escape;
 
 /// Enough for days of warnings. With the previous file, at most twice this is on the disk.
@@ -23,7 +23,7 @@ const MAX_FILE: u64 = 4 << 20;
 pub fn start(config: &Config) {
     let builder = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
     // Fails only if logging was started before, as in tests.
-    let _ = if config.interface == Interface::Interactive {
+    let _ = if config.interface.takes_terminal() {
         let file = Arc::new(Mutex::new(LogFile::new(&config.data.dir)));
         builder.with_writer(move || Escaped(Shared(file.clone()))).finish().with(config.log.clone()).try_init()
     } else {

@@ -7,6 +7,7 @@
 //!
 //! Nothing here makes decisions about the network. The node is only known through its [`Handle`].
 
+pub mod complete;
 pub mod doctor;
 pub mod exit;
 pub mod greeting;
@@ -127,7 +128,7 @@ impl Console {
     /// Opens the console that `config` selects: lines on standard output if the terminal does not support editing.
     pub fn open(config: &Config) -> Console {
         let (printed_to, printed) = mpsc::unbounded_channel();
-        let editor = (config.interface == Interface::Interactive).then(|| interactive::open(printed_to.clone()));
+        let editor = (config.interface == Interface::Line).then(|| interactive::open(printed_to.clone()));
         let kind = match editor {
             Some(Ok((screen, lines))) => Kind::Editor(screen, lines),
             _ => Kind::Lines(Lines::new(io::stdout(), render(config), printed_to)),

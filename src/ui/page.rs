@@ -7,6 +7,11 @@ pub fn show(link: impl FnOnce() -> Option<String>) {
     if io::stderr().is_terminal()
         && let Some(link) = link()
     {
-        eprintln!("darknode: the page is at {link} (once, within two minutes; `darknode web` prints another link)");
+        eprintln!("darknode: {}", sentence(&link));
     }
+}
+
+/// What a person is told of the link.
+pub fn sentence(link: &str) -> String {
+    format!("the page is at {link} (once, within two minutes; `darknode web` prints another link)")
 }

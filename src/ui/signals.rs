@@ -7,23 +7,22 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::exit::Exit;
-use super::interactive;
 
 /// Later than the session's own time limit, and within the two seconds that `docs/json.md` promises.
 const DEADLINE: Duration = Duration::from_millis(1900);
 
 /// Notifies of the first signal that asks this process to end. The process then ends in time even if its output blocks:
-/// every line that was acknowledged is in the store.
-pub fn watch() -> Arc<Notify> {
+/// every line that was acknowledged is in the store. `restore` gives the terminal back before.
+pub fn watch(restore: fn()) -> Arc<Notify> {
     let stop = Arc::new(Notify::new());
     let notify = stop.clone();
     let signal = signal();
     tokio::spawn(async move {
         signal.await;
         notify.notify_one();
-        std::thread::spawn(|| {
+        std::thread::spawn(move || {
             std::thread::sleep(DEADLINE);
-            interactive::restore_terminal();
+            restore();
             Exit::Success.now();
         });
     });

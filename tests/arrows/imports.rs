@@ -23,7 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metrics", &["proto", "handle", "hub"]),
     ("api", &["id", "time", "wire", "identity", "proto", "handle", "hub", "ui"]),
     ("web", &["hub", "api"]),
-    ("cli", &["wire", "proto", "config", "hub", "api", "ui"]),
+    ("screen", &["identity", "handle", "config", "ui"]),
+    ("cli", &["wire", "proto", "config", "hub", "api", "ui", "screen"]),
 ];
 
 /// Modules that do no I/O, ask no clock and have no randomness or order of their own.

@@ -223,7 +223,13 @@ impl Cast<'_> {
         self
     }
 
-    /// With the interface that the program chooses itself.
+    /// With the line editor.
+    pub fn line_editor(mut self) -> Self {
+        self.interface = "--line";
+        self
+    }
+
+    /// With the interface that the program chooses itself: on a terminal, the full screen.
     pub fn interactive(mut self) -> Self {
         self.interface = "";
         self

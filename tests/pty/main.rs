@@ -6,6 +6,8 @@ mod program;
 
 mod ending;
 mod linking;
+#[cfg(feature = "screen")]
+mod screen;
 mod terminal;
 mod writing;
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
@@ -47,7 +48,7 @@ impl Terminal {
     }
 
     fn start_with(stage: &Stage, args: &[&str], prompt: &str) -> Terminal {
-        let mut terminal = Terminal::run(stage.cast("alice").interactive().with(args).command());
+        let mut terminal = Terminal::run(stage.cast("alice").line_editor().with(args).command());
         terminal.sees("the prompt", |rows, cursor| {
             cursor == prompt && rows.iter().any(|row| row.contains("you are alice"))
         });
@@ -62,7 +63,9 @@ impl Terminal {
         // Unlike the original, the copy is closed in the program.
         let master = pair.master.try_clone().expect("it can be shared");
         drop(pair.master);
-        command.env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8").env_remove("NO_COLOR");
+        // As a shell starts a job, so that what stops it does not stop the test.
+        command.process_group(0);
         let end = || pair.slave.try_clone().expect("it can be shared");
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("the program starts");
         let screen = File::from(master.try_clone().expect("it can be shared"));
@@ -103,11 +106,42 @@ impl Terminal {
         self.emulator.process(text.as_bytes());
     }
 
+    /// The process.
+    pub fn pid(&self) -> Pid {
+        let child = self.child.as_ref().expect("it runs");
+        Pid::from_raw(i32::try_from(child.id()).expect("process ids are small"))
+    }
+
+    /// Sends a signal.
+    pub fn signals(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("it runs");
+    }
+
+    /// The mode of the terminal is that from before the start.
+    pub fn has_its_mode(&self) -> bool {
+        let line = self.line.as_ref().expect("it was not ended");
+        let now = tcgetattr(line).expect("it is a terminal");
+        now.local_flags == self.before.local_flags && now.input_flags == self.before.input_flags
+    }
+
+    /// Changes the size of the terminal.
+    pub fn resizes(&mut self, rows: u16, columns: u16) {
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(self.line.as_ref().expect("it was not ended"), size).expect("it has a size");
+        self.emulator.screen_mut().set_size(rows, columns);
+        self.signals(Signal::SIGWINCH);
+    }
+
+    /// Whether the alternate screen is shown.
+    pub fn is_full_screen(&self) -> bool {
+        self.emulator.screen().alternate_screen()
+    }
+
     /// The rows of the screen, and the text before the cursor in its row.
     pub fn screen(&self) -> (Vec<String>, String) {
         let screen = self.emulator.screen();
         let (row, column) = screen.cursor_position();
-        (screen.rows(0, COLUMNS).collect(), screen.contents_between(row, 0, row, column))
+        (screen.rows(0, screen.size().1).collect(), screen.contents_between(row, 0, row, column))
     }
 
     /// Waits until the screen shows something.
@@ -199,6 +233,7 @@ impl Terminal {
         }
         let last = |mark: &[u8]| self.raw.windows(mark.len()).rposition(|bytes| bytes == mark);
         assert!(last(b"\x1b[?2004h") <= last(b"\x1b[?2004l"), "bracketed paste is off");
+        assert!(last(b"\x1b[?1049h") <= last(b"\x1b[?1049l"), "the other screen is shown");
         status
     }
 }

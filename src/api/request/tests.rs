@@ -30,6 +30,7 @@ fn value(key: &str) -> &'static str {
     match key {
         "host" => "\"192.0.2.1\"",
         "code" => "\"zoo-abandon-able\"",
+        "at" => "\"4a1f09c2d8b7e653.41.18422\"",
         _ => "\"bob\"",
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::Output;
 use super::questions::Questions;
 use crate::proto::notice::Notice;
-use crate::ui::macros::MACROS;
+use crate::ui::complete::completions;
 use crate::ui::plain::{Style, inline};
 
 /// Names kept for completion.
@@ -86,7 +86,7 @@ impl Completer for LineHelper {
     type Candidate = String;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok(candidates(&line[..pos], &self.known.lock().names))
+        Ok(completions(&line[..pos], self.known.lock().names.iter().map(String::as_str)))
     }
 }
 
@@ -115,39 +115,3 @@ impl Validator for LineHelper {
 
 impl Highlighter for LineHelper {}
 impl Helper for LineHelper {}
-
-/// Where the completed word begins, and its completions.
-fn candidates(typed: &str, names: &BTreeSet<String>) -> (usize, Vec<String>) {
-    let Some(name) = typed.strip_prefix('\\') else {
-        return (0, Vec::new());
-    };
-    let Some((name, user)) = name.split_once(' ') else {
-        let fits = MACROS.iter().filter(|m| m.name.starts_with(name));
-        return (0, fits.map(|m| format!("\\{}{}", m.name, if m.usage.contains(' ') { " " } else { "" })).collect());
-    };
-    let takes_user = MACROS.iter().any(|m| m.name == name && m.usage.contains("USER"));
-    let fits = names.iter().filter(|known| takes_user && known.starts_with(user));
-    (typed.len() - user.len(), fits.cloned().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn complete(typed: &str) -> (usize, Vec<String>) {
-        candidates(typed, &["bob", "bob#k7q2mz", "carol"].map(String::from).into())
-    }
-
-    #[test]
-    fn macros_are_completed_with_the_space_they_need() {
-        assert_eq!(complete(r"\his"), (0, vec![r"\history ".into()]));
-        assert_eq!(complete(r"\us"), (0, vec![r"\users".into()]));
-    }
-
-    #[test]
-    fn names_are_completed_only_after_macros_that_take_a_user() {
-        assert_eq!(complete(r"\chat b"), (6, vec!["bob".into(), "bob#k7q2mz".into()]));
-        assert_eq!(complete(r"\ping b").1, Vec::<String>::new());
-        assert_eq!(complete("b").1, Vec::<String>::new());
-    }
-}

@@ -1,0 +1,37 @@
+//! `darknode attach`: the full screen on the running node.
+
+use std::io::{IsTerminal, stdin, stdout};
+use std::os::unix::net::UnixStream;
+
+use super::Failed;
+use super::node::{Node, connect, locate};
+use crate::config::remote::{ScreenArgs, Where};
+use crate::screen::{self, End, Options};
+use crate::ui::signals;
+
+/// Shows the screen until it is left or the node has stopped. A node that has ended without a word is looked for again.
+pub fn attach(node: &Where, args: &ScreenArgs) -> Result<(), Failed> {
+    if !stdin().is_terminal() || !stdout().is_terminal() {
+        return Err(Failed::Usage("the screen needs a terminal; try darknode watch".to_owned()));
+    }
+    // Which one is meant stays so. It says why it refuses.
+    let dir = locate(node)?;
+    Node::connect(&Where::Dir(dir.clone()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let end = runtime.block_on(async {
+        let stop = signals::watch(screen::terminal::restore);
+        let options = Options { is_own: false, notify: args.clone(), greeting: Box::new(|| None) };
+        screen::run(|| connect(&dir).and_then(nonblocking).ok(), options, stop).await
+    })?;
+    // It may be reading from the terminal.
+    runtime.shutdown_background();
+    match end {
+        End::Left => Ok(()),
+        End::Stopped => Err(Failed::Refused("the node has stopped".to_owned())),
+    }
+}
+
+fn nonblocking(stream: UnixStream) -> std::io::Result<tokio::net::UnixStream> {
+    stream.set_nonblocking(true)?;
+    tokio::net::UnixStream::from_std(stream)
+}

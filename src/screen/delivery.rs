@@ -1,0 +1,129 @@
+//! Where a message of mine is, in words.
+
+use std::collections::BTreeMap;
+
+use super::clock::{Clock, Wall};
+use super::event;
+
+/// What is known of the sessions of the addressee, by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivery {
+    sessions: BTreeMap<String, Held>,
+}
+
+/// Who holds the message for one session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Held {
+    /// This node.
+    Queued,
+    /// The sessions of these users too, since then if that is known.
+    Carried(String, Option<Wall>),
+    /// The session itself.
+    Delivered,
+    /// Another session of the addressee, which passes it on.
+    Settled,
+}
+
+impl Delivery {
+    /// From the answer to `status`. `name` finds the user of a session.
+    pub fn of_status(sessions: &[event::Delivery], name: impl Fn(&str) -> Option<String>) -> Delivery {
+        let held = |found: &event::Delivery| match found.state.as_str() {
+            "carried" => {
+                let carrier = found.carriers.first().and_then(|by| name(by));
+                Held::Carried(carrier.unwrap_or_else(|| "a relay".to_owned()), None)
+            }
+            "delivered" => Held::Delivered,
+            "settled" => Held::Settled,
+            _ => Held::Queued,
+        };
+        Delivery { sessions: sessions.iter().map(|found| (found.session.clone(), held(found))).collect() }
+    }
+
+    /// One that is known to have reached, or not to have reached, a session of which nothing else is known.
+    pub fn of_state(state: &str) -> Delivery {
+        let held = match state {
+            "delivered" => Held::Delivered,
+            "carried" => Held::Carried("a relay".to_owned(), None),
+            _ => return Delivery::default(),
+        };
+        Delivery { sessions: BTreeMap::from([(String::new(), held)]) }
+    }
+
+    /// Progress towards a session.
+    pub fn on_state(&mut self, session: &str, state: &str, holder: &str, now: Wall) {
+        let held = match state {
+            "delivered" => Held::Delivered,
+            _ => Held::Carried(holder.to_owned(), Some(now)),
+        };
+        self.sessions.remove("");
+        let known = self.sessions.entry(session.to_owned()).or_insert(Held::Queued);
+        if *known != Held::Delivered {
+            *known = held;
+        }
+    }
+
+    /// Takes over what a fresh answer says, and keeps since when a carrier has it.
+    pub fn update(&mut self, fresh: Delivery) {
+        for (session, held) in fresh.sessions {
+            let known = self.sessions.entry(session).or_insert(Held::Queued);
+            let is_same = matches!((&*known, &held), (Held::Carried(..), Held::Carried(..)));
+            if !is_same && *known != Held::Delivered {
+                *known = held;
+            }
+        }
+    }
+
+    /// Whether a session of the addressee has it.
+    pub fn has_arrived(&self) -> bool {
+        self.sessions.values().any(|held| *held == Held::Delivered)
+    }
+
+    /// What stands beside the message.
+    pub fn words(&self, clock: &Clock) -> String {
+        let reached = self.sessions.values().filter(|held| **held == Held::Delivered).count();
+        let of = self.sessions.len();
+        if reached > 0 {
+            return if reached < of { format!("delivered {reached} of {of}") } else { "delivered".to_owned() };
+        }
+        let carried = self.sessions.values().find_map(|held| match held {
+            Held::Carried(by, since) => Some((by, since)),
+            _ => None,
+        });
+        match carried {
+            Some((by, Some(since))) => format!("with {by} {}", clock.minute(*since)),
+            Some((by, None)) => format!("with {by}"),
+            None => "waits".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(session: &str, state: &str, carriers: &[&str]) -> event::Delivery {
+        event::Delivery {
+            session: session.into(),
+            label: session.into(),
+            state: state.into(),
+            carriers: carriers.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn where_a_message_is_stands_beside_it_in_words() {
+        let clock = Clock::utc(0);
+        let name = |session: &str| (session == "s9").then(|| "pi".to_owned());
+        let mut one = Delivery::of_status(&[at("s1", "queued", &[])], name);
+        assert_eq!(one.words(&clock), "waits");
+        one.on_state("s1", "carried", "pi", 3_600_000);
+        assert_eq!(one.words(&clock), "with pi 01:00");
+        one.update(Delivery::of_status(&[at("s1", "carried", &["s9"])], name));
+        assert_eq!(one.words(&clock), "with pi 01:00", "since when it is known");
+        one.on_state("s1", "delivered", "bob", 0);
+        one.on_state("s1", "carried", "pi", 0);
+        assert_eq!(one.words(&clock), "delivered", "it never goes back");
+        let two = [at("s1", "delivered", &[]), at("s2", "carried", &["s9"])];
+        assert_eq!(Delivery::of_status(&two, name).words(&clock), "delivered 1 of 2");
+    }
+}

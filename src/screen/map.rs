@@ -1,0 +1,179 @@
+//! The network around me as a tree: below each person are those who are reached through them.
+
+use super::clock::{self, Clock};
+use super::event::Node;
+use super::people::People;
+use crate::ui::plain::{counted, inline};
+
+/// How deep the tree may be. Nobody is further than two links and a relay.
+const MAX_DEPTH: usize = 4;
+/// The column of names.
+const NAME: usize = 10;
+
+/// Who is around me, as the node knows it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Map {
+    nodes: Vec<Node>,
+    edges: Vec<(String, String)>,
+    more: u64,
+}
+
+/// A row of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The lines of the tree.
+    pub branch: String,
+    /// Who it is and how they are reached.
+    pub text: String,
+}
+
+impl Map {
+    pub fn new(nodes: Vec<Node>, edges: Vec<(String, String)>, more: u64) -> Map {
+        Map { nodes, edges, more }
+    }
+
+    /// Through whom somebody is reached, by name.
+    pub fn through(&self, id: &str) -> Option<String> {
+        let node = self.nodes.iter().find(|node| node.id == id && node.way == "through")?;
+        node.through.as_deref().map(inline)
+    }
+
+    /// The rows of the tree.
+    pub fn rows(&self, people: &People, clock: &Clock) -> Vec<Row> {
+        let parents: Vec<Option<usize>> = (0..self.nodes.len()).map(|at| self.parent(at)).collect();
+        let Some(me) = self.nodes.iter().position(|node| node.me) else { return Vec::new() };
+        let text = format!("{} (you){}", inline(&self.nodes[me].name), self.what(me));
+        let mut rows = vec![Row { branch: String::new(), text }];
+        self.push_below(me, &parents, "", (people, clock), &mut rows);
+        if self.more > 0 {
+            rows.push(Row { branch: String::new(), text: format!("and {} more", self.more) });
+        }
+        rows
+    }
+
+    fn push_below(
+        &self,
+        of: usize,
+        parents: &[Option<usize>],
+        stem: &str,
+        look: (&People, &Clock),
+        rows: &mut Vec<Row>,
+    ) {
+        let depth = stem.chars().count() / 2;
+        let below: Vec<usize> = (0..parents.len()).filter(|at| parents[*at] == Some(of) && *at != of).collect();
+        for (n, at) in below.iter().enumerate() {
+            let is_last = n + 1 == below.len();
+            let branch = format!("{stem}{} ", if is_last { '└' } else { '├' });
+            rows.push(Row { branch, text: self.text(*at, depth, look) });
+            if depth + 1 < MAX_DEPTH {
+                let stem = format!("{stem}{} ", if is_last { ' ' } else { '│' });
+                self.push_below(*at, parents, &stem, look, rows);
+            }
+        }
+    }
+
+    /// Below whom somebody stands: whoever reaches them, else a friend of both, else me.
+    fn parent(&self, at: usize) -> Option<usize> {
+        let node = &self.nodes[at];
+        let me = self.nodes.iter().position(|node| node.me)?;
+        let is_near = |other: &usize| *other != at && !self.nodes[*other].me && self.nodes[*other].way == "direct";
+        let through = node.through.as_ref().filter(|_| node.way == "through");
+        let reaches = through.and_then(|name| self.nodes.iter().position(|other| other.name == *name)).filter(is_near);
+        let friend = || {
+            let other = |(one, two): &(String, String)| match (*one == node.id, *two == node.id) {
+                (true, _) => Some(two.clone()),
+                (_, true) => Some(one.clone()),
+                _ => None,
+            };
+            let ids = self.edges.iter().filter_map(other);
+            let mut places = ids.filter_map(|id| self.nodes.iter().position(|other| other.id == id));
+            places.find(|other| self.nodes[*other].distance == Some(1))
+        };
+        let by_friend = || (node.distance == Some(2)).then(friend).flatten();
+        (at != me).then(|| reaches.or_else(by_friend).unwrap_or(me))
+    }
+
+    fn text(&self, at: usize, depth: usize, (people, clock): (&People, &Clock)) -> String {
+        let node = &self.nodes[at];
+        let way = match (node.way.as_str(), node.rtt_ms, &node.through, &node.since) {
+            ("direct", Some(rtt), ..) => format!("direct {rtt:.1} ms"),
+            ("direct", None, ..) => "direct".to_owned(),
+            ("through", _, Some(by), _) => format!("through {}", inline(by)),
+            ("through", ..) => "through others".to_owned(),
+            (_, _, _, Some(since)) => format!("away {}", clock.ago(clock::parse(since))),
+            _ => "away".to_owned(),
+        };
+        let columns = (NAME).saturating_sub(2 * depth);
+        let checked = people.get(&node.id).is_some_and(|person| person.verified);
+        let checked = if checked { ", checked" } else { "" };
+        format!("{:columns$} {way}{checked}{}", inline(&node.name), self.what(at))
+    }
+
+    /// What somebody does for others, and what waits.
+    fn what(&self, at: usize) -> String {
+        let node = &self.nodes[at];
+        let role = match (node.server, node.relay) {
+            (true, _) => Some("server".to_owned()),
+            (_, true) => Some("relay".to_owned()),
+            _ => None,
+        };
+        let held = node.held.map(|count| match node.me {
+            true => format!("keeps {} for others", counted(count, "envelope")),
+            false => format!("carries {} of mine", counted(count, "line")),
+        });
+        let waiting =
+            node.waiting.map(|count| format!("{} wait{}", counted(count, "line"), if count == 1 { "s" } else { "" }));
+        [role, held, waiting].into_iter().flatten().map(|part| format!(", {part}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, distance: Option<u8>, way: &str, through: Option<&str>) -> Node {
+        Node {
+            id: name.into(),
+            name: name.into(),
+            me: distance == Some(0),
+            distance,
+            relay: name == "pi",
+            server: false,
+            way: way.into(),
+            through: through.map(str::to_owned),
+            rtt_ms: (name == "bob").then_some(0.42),
+            since: None,
+            held: None,
+            waiting: None,
+        }
+    }
+
+    #[test]
+    fn whoever_is_reached_through_somebody_stands_below_them() {
+        let mut dora = node("dora", Some(1), "away", None);
+        (dora.since, dora.waiting) = (Some("1970-01-01T00:00:00Z".into()), Some(1));
+        let nodes = vec![
+            node("alice", Some(0), "direct", None),
+            node("bob", Some(1), "direct", None),
+            node("carol", Some(1), "through", Some("pi")),
+            dora,
+            node("erik", Some(2), "away", None),
+            node("pi", None, "direct", None),
+        ];
+        let edges = vec![("alice".into(), "bob".into()), ("bob".into(), "erik".into())];
+        let map = Map::new(nodes, edges, 2);
+        let rows = map.rows(&People::default(), &Clock::utc(3 * 3_600_000));
+        let rows: Vec<String> = rows.iter().map(|row| format!("{}{}", row.branch, row.text)).collect();
+        let expected = [
+            "alice (you)",
+            "├ bob        direct 0.4 ms",
+            "│ └ erik     away",
+            "├ dora       away 3 h, 1 line waits",
+            "└ pi         direct, relay",
+            "  └ carol    through pi",
+            "and 2 more",
+        ];
+        assert_eq!(rows, expected);
+        assert_eq!(map.through("carol").as_deref(), Some("pi"));
+    }
+}

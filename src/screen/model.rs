@@ -1,0 +1,348 @@
+//! What the screen shows, and what it asks of the node. Synchronous: events, keys and the time come in, requests go out.
+//!
+//! Nothing but a key opens another conversation. `on_event.rs` deals with what the node says, `on_action.rs` with keys.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::{Value, json};
+
+use super::editor::Editor;
+use super::list::{List, Timelines};
+use super::map::Map;
+use super::pane::Pane;
+use super::people::People;
+use super::timeline::{Page, Timeline};
+
+/// Messages in a page of the history: some screens.
+const PAGE: u32 = 200;
+/// Messages of mine that wait and are counted. Beyond, the number is a lower bound.
+pub const MAX_WAITING: usize = 10_000;
+/// Lines that Up brings back.
+const MAX_RECALLED: usize = 100;
+
+/// Why something was asked of the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// A text to this user. It goes back into the editor if it is refused.
+    Say { with: String, text: String },
+    /// A macro.
+    Typed,
+    /// A page of the history.
+    History { with: String, page: Page },
+    /// Where messages are: those to this user, or all that wait.
+    Status { with: Option<String> },
+    /// Who has the messages to a user, for the pane.
+    WhoHas,
+    /// The network around me.
+    Map,
+    /// Messages with a text, for the pane.
+    Found { text: String, more: bool },
+    /// Nothing follows from the answer.
+    Nothing,
+}
+
+/// What is asked for in the row of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prompt {
+    /// Whose conversation to open.
+    GoTo,
+    /// What to search for.
+    Find,
+}
+
+/// Something that needs attention, or the answer to what was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    pub text: String,
+    /// Something is wrong.
+    pub is_wrong: bool,
+    /// It stays until Esc.
+    pub stays: bool,
+}
+
+/// What happened elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The conversation with a new message.
+    pub with: Option<String>,
+    /// One line.
+    pub text: String,
+}
+
+/// Who I am.
+#[derive(Debug, Clone, Default)]
+pub struct Me {
+    pub name: String,
+    pub network: Option<String>,
+}
+
+/// How the screen has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The person leaves.
+    Left,
+    /// The node has stopped.
+    Stopped,
+}
+
+/// A size in cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub columns: u16,
+    pub rows: u16,
+}
+
+/// All that the screen knows.
+#[derive(Debug)]
+pub struct Model {
+    pub me: Me,
+    pub people: People,
+    pub list: List,
+    pub timelines: Timelines,
+    /// The network around me, as it was last told.
+    pub map: Map,
+    /// It has changed since it was asked for.
+    pub map_is_stale: bool,
+    /// The other user of the open conversation.
+    pub current: Option<String>,
+    pub editor: Editor,
+    drafts: BTreeMap<String, Editor>,
+    pub prompt: Option<(Prompt, Editor)>,
+    pub pane: Pane,
+    pub alert: Option<Alert>,
+    pub news: Option<News>,
+    pub size: Size,
+    /// The terminal has the focus, as far as it says.
+    pub focused: bool,
+    /// The connection with the node stands.
+    pub connected: bool,
+    pub ended: Option<Ended>,
+    /// The bell is to ring, for a message of this name and text.
+    pub rings: Option<(String, String)>,
+    /// Messages of mine that no session of the addressee has.
+    pub waits: BTreeSet<String>,
+    /// What was typed, the last at the end.
+    pub recalled: VecDeque<String>,
+    /// How far Up has gone back.
+    pub recall: usize,
+    /// A question was asked, which the same key answers.
+    pub confirms: bool,
+    /// The last cursor, and whether a message has come since it was said to be printed.
+    pub cursor: Option<String>,
+    pub has_unprinted: bool,
+    /// Whether the screen is the interface of the process, whose messages are marked as printed.
+    prints: bool,
+    pub asked: BTreeMap<u64, Asked>,
+    last_line: u64,
+    requests: Vec<Value>,
+}
+
+impl Model {
+    /// `prints`: the screen is the interface of the process.
+    pub fn new(size: Size, prints: bool) -> Model {
+        Model {
+            me: Me::default(),
+            people: People::default(),
+            list: List::default(),
+            timelines: Timelines::default(),
+            map: Map::default(),
+            map_is_stale: false,
+            current: None,
+            editor: Editor::default(),
+            drafts: BTreeMap::new(),
+            prompt: None,
+            pane: Pane::Chat,
+            alert: None,
+            news: None,
+            size,
+            focused: true,
+            connected: false,
+            ended: None,
+            rings: None,
+            waits: BTreeSet::new(),
+            recalled: VecDeque::new(),
+            recall: 0,
+            confirms: false,
+            cursor: None,
+            has_unprinted: false,
+            prints,
+            asked: BTreeMap::new(),
+            last_line: 0,
+            requests: Vec::new(),
+        }
+    }
+
+    /// Whether the screen is the interface of the process.
+    pub fn prints(&self) -> bool {
+        self.prints
+    }
+
+    /// The requests to be sent.
+    pub fn take_requests(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.requests)
+    }
+
+    /// Requests something, whose answer is dealt with as `asked` says.
+    pub fn ask(&mut self, asked: Asked, mut request: Value) {
+        self.last_line += 1;
+        request["line"] = json!(self.last_line);
+        self.asked.insert(self.last_line, asked);
+        self.requests.push(request);
+    }
+
+    /// The state of everybody.
+    pub fn refresh(&mut self) {
+        for what in ["conversations", "users"] {
+            self.ask(Asked::Nothing, json!({ "do": what }));
+        }
+        self.ask(Asked::Status { with: None }, json!({ "do": "status" }));
+        self.ask_map();
+    }
+
+    /// Asks for the network around me, unless that is under way: then once more behind it.
+    pub fn ask_map(&mut self) {
+        self.map_is_stale = self.asked.values().any(|asked| *asked == Asked::Map);
+        if !self.map_is_stale {
+            self.ask(Asked::Map, json!({ "do": "map" }));
+        }
+    }
+
+    /// The connection has ended: nothing that was asked is answered. A text that may not have been taken goes back.
+    pub fn on_disconnected(&mut self) {
+        self.connected = false;
+        for asked in std::mem::take(&mut self.asked).into_values() {
+            if let Asked::Say { with, text } = asked {
+                self.give_back(&with, &text);
+            }
+        }
+        self.timelines.all_mut().for_each(|timeline| timeline.awaits = None);
+        self.alert = Some(Alert { text: "the node has ended; looking for it".to_owned(), is_wrong: true, stays: true });
+    }
+
+    /// Puts a text back that was not sent.
+    pub fn give_back(&mut self, with: &str, text: &str) {
+        let is_open = self.current.as_deref() == Some(with);
+        let editor = if is_open { &mut self.editor } else { self.drafts.entry(with.to_owned()).or_default() };
+        let behind = editor.take();
+        let text = if text.starts_with('\\') { format!("\\{text}") } else { text.to_owned() };
+        *editor = Editor::with(&if behind.is_empty() { text } else { format!("{text}\n{behind}") });
+    }
+
+    /// The messages of the open conversation.
+    pub fn timeline(&self) -> Option<&Timeline> {
+        self.timelines.get(self.current.as_deref()?)
+    }
+
+    /// The name of a user to show.
+    pub fn name_of<'a>(&'a self, id: &'a str) -> &'a str {
+        let listed = self.list.get(id).map(|known| known.name.as_str());
+        listed.or_else(|| self.people.get(id).map(|person| person.name.as_str())).unwrap_or(id)
+    }
+
+    /// The id of a handle.
+    pub fn id_of(&self, handle: &str) -> Option<String> {
+        self.list.id_of(handle).or_else(|| self.people.id_of(handle)).map(str::to_owned)
+    }
+
+    /// Opens a conversation. The text in the editor stays with the one before.
+    pub fn open(&mut self, id: &str) {
+        self.pane = Pane::Chat;
+        if self.current.as_deref() == Some(id) {
+            return;
+        }
+        if let Some(before) = self.current.replace(id.to_owned()) {
+            let draft = std::mem::take(&mut self.editor);
+            if !draft.is_empty() {
+                self.drafts.insert(before.clone(), draft);
+            }
+            if let Some(timeline) = self.timelines.get_mut(&before) {
+                timeline.first_new = None;
+            }
+            self.editor = self.drafts.remove(id).unwrap_or_default();
+        } else if let Some(draft) = self.drafts.remove(id).filter(|_| self.editor.is_empty()) {
+            self.editor = draft;
+        }
+        (self.confirms, self.recall) = (false, 0);
+        self.news = self.news.take().filter(|news| news.with.as_deref() != Some(id));
+        self.show_newest(id);
+        self.ask_status(id);
+    }
+
+    /// Shows the last messages of a conversation.
+    pub fn show_newest(&mut self, id: &str) {
+        let unread = self.list.get(id).map_or(0, |known| known.unread);
+        if self.timelines.get(id).is_some_and(|timeline| timeline.has_newer) {
+            self.timelines.forget(id);
+        }
+        let timeline = self.timelines.open(id);
+        timeline.anchor = None;
+        if timeline.is_loaded {
+            if unread > 0 {
+                timeline.mark_new(unread);
+            }
+        } else {
+            self.ask_page(id, Page::Newest, json!({ "do": "history", "user": id, "n": PAGE }));
+        }
+    }
+
+    /// Asks for a page of the history in one direction, if there is more and none is under way.
+    pub fn ask_more(&mut self, id: &str, page: Page) {
+        let Some(timeline) = self.timelines.get(id) else { return };
+        let (edge, key) = match page {
+            Page::Older if timeline.has_older => (timeline.lines().front(), "before"),
+            Page::Newer if timeline.has_newer => (timeline.lines().back(), "after"),
+            _ => return,
+        };
+        if let Some(edge) = edge {
+            let request = json!({ "do": "history", "user": id, "n": PAGE, key: edge.id });
+            self.ask_page(id, page, request);
+        }
+    }
+
+    /// Asks for the messages before one that was found, to show it and what surrounds it.
+    pub fn ask_around(&mut self, id: &str, message: &str) {
+        self.timelines.forget(id);
+        self.timelines.open(id);
+        self.ask_page(id, Page::Around, json!({ "do": "history", "user": id, "n": PAGE / 2, "before": message }));
+    }
+
+    fn ask_page(&mut self, id: &str, page: Page, request: Value) {
+        let Some(timeline) = self.timelines.get_mut(id) else { return };
+        if timeline.awaits.replace(page).is_none() {
+            self.ask(Asked::History { with: id.to_owned(), page }, request);
+        }
+    }
+
+    /// Asks where the messages to somebody are.
+    pub fn ask_status(&mut self, id: &str) {
+        self.ask(Asked::Status { with: Some(id.to_owned()) }, json!({ "do": "status", "user": id }));
+    }
+
+    pub fn alert(&mut self, text: impl Into<String>, is_wrong: bool) {
+        self.alert = Some(Alert { text: text.into(), is_wrong, stays: false });
+    }
+
+    /// Remembers what was typed.
+    pub fn remember(&mut self, text: &str) {
+        self.recall = 0;
+        self.recalled.push_back(text.to_owned());
+        if self.recalled.len() > MAX_RECALLED {
+            self.recalled.pop_front();
+        }
+    }
+
+    /// A frame was drawn: what stands in it was printed, and what stands at the bottom was read.
+    pub fn on_drawn(&mut self) {
+        if let Some(at) = self.cursor.clone().filter(|_| self.prints && self.has_unprinted) {
+            self.ask(Asked::Nothing, json!({ "do": "printed", "at": at }));
+        }
+        self.has_unprinted = false;
+        let Some(id) = self.current.clone().filter(|_| self.focused && self.pane == Pane::Chat) else { return };
+        let unread = self.list.get(&id).is_some_and(|known| known.unread > 0);
+        let last = self.timelines.get(&id).filter(|timeline| timeline.is_at_bottom()).and_then(Timeline::newest);
+        if let Some(last) = last.filter(|_| unread).map(|line| line.id.clone()) {
+            self.list.read(&id);
+            self.ask(Asked::Nothing, json!({ "do": "read", "with": id, "through": last }));
+        }
+    }
+}

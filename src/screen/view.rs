@@ -1,0 +1,181 @@
+//! What stands where.
+
+use super::cells::{self, Cell, arrange, wrap};
+use super::clock::Clock;
+use super::model::{Model, Prompt, Size};
+use super::pane::Pane;
+use super::rows::Look;
+use super::timeline::Page;
+
+/// From here on the list stands beside the messages.
+const TWO_PANES: u16 = 60;
+/// From here on there is room for rules and long words.
+const WIDE: u16 = 100;
+/// Rows of the input at most.
+const MAX_INPUT: usize = 6;
+/// Below so many rows there is no row of hints.
+const HINTS: u16 = 16;
+/// When fewer messages than this are above those that are seen, older ones are asked for.
+const AHEAD: usize = 100;
+
+/// Whether the list and the messages do not fit beside each other.
+pub fn is_narrow(size: Size) -> bool {
+    size.columns < TWO_PANES
+}
+
+/// Whether there is room for everything.
+pub fn is_wide(size: Size) -> bool {
+    size.columns >= WIDE
+}
+
+/// Rows and columns of the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Areas {
+    /// Columns of the list, without the line beside it; 0 if there is none.
+    pub list: u16,
+    /// The first column of the pane, and how many it has.
+    pub pane: (u16, u16),
+    /// The first row of the messages, and how many there are.
+    pub body: (u16, u16),
+    /// The row of the notice, if there is one, and whether a line stands above it.
+    pub notice: Option<(u16, bool)>,
+    /// The row of the line above the input.
+    pub rule: u16,
+    /// The first row of the input, and how many it has.
+    pub input: (u16, u16),
+    /// The row of the hints.
+    pub hint: Option<u16>,
+}
+
+/// Where the parts stand.
+pub fn areas(model: &Model, input_rows: usize) -> Areas {
+    let Size { columns, rows } = model.size;
+    let narrow = is_narrow(model.size);
+    let list = match columns {
+        _ if narrow => 0,
+        WIDE.. => 24,
+        _ => 18,
+    };
+    let hint = (rows >= HINTS).then(|| rows - 1);
+    let input_end = hint.unwrap_or(rows);
+    let input_rows = (input_rows as u16).min(MAX_INPUT as u16).min(rows / 3).max(1);
+    let rule = input_end.saturating_sub(input_rows + 1);
+    let left = if narrow { 0 } else { list + 1 };
+    let top = if narrow { 2 } else { 4 };
+    let has_notice = model.alert.is_some() || model.news.is_some();
+    let has_line = is_wide(model.size) && rows >= HINTS;
+    let notice = has_notice.then(|| (rule.saturating_sub(1), has_line));
+    let below = if has_notice { 1 + u16::from(has_line) } else { 0 };
+    Areas {
+        list,
+        pane: (left, columns.saturating_sub(left)),
+        body: (top, rule.saturating_sub(top + below)),
+        notice,
+        rule,
+        input: (rule + 1, input_rows),
+        hint,
+    }
+}
+
+/// The text in the input as rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputView {
+    /// What stands before the first row.
+    pub label: String,
+    /// What is seen of the rows, with the width of each cell.
+    pub rows: Vec<Vec<(String, usize)>>,
+    /// Column and row of the cursor, from the begin of the text.
+    pub cursor: (usize, usize),
+}
+
+/// Lays out what is being written.
+pub fn input(model: &Model, reorders: bool) -> InputView {
+    let (label, editor) = match &model.prompt {
+        Some((Prompt::GoTo, editor)) => (" go to > ".to_owned(), editor),
+        Some((Prompt::Find, editor)) => (" find > ".to_owned(), editor),
+        None => {
+            let to = model.current.as_deref().map_or_else(String::new, |id| format!("to {} ", model.name_of(id)));
+            (format!(" {}> ", cells::fit(&to, usize::from(model.size.columns) / 3)), &model.editor)
+        }
+    };
+    let columns = usize::from(model.size.columns).saturating_sub(cells::width(&label) + 1).max(2);
+    let (mut rows, mut cursor, mut begin) = (Vec::new(), (0, 0), 0);
+    for line in editor.text().split('\n') {
+        let cells = cells::typed_cells(line);
+        let ranges = wrap(&cells, columns);
+        let last = ranges.len() - 1;
+        for (n, (range, row)) in ranges.iter().zip(arrange(line, &cells, &ranges, reorders)).enumerate() {
+            let ends_at = if n == last { line.len() + 1 } else { cells[range.end].at };
+            let starts_at = cells.get(range.start).map_or(0, |cell| cell.at);
+            let at = editor.cursor().wrapping_sub(begin);
+            if (starts_at..ends_at).contains(&at) {
+                cursor = (column_of(&cells, &row.order, at).min(columns), rows.len());
+            }
+            rows.push(row.order.iter().map(|at| (cells[*at].text.clone(), cells[*at].width)).collect());
+        }
+        begin += line.len() + 1;
+    }
+    let first = (cursor.1 + 1).saturating_sub(MAX_INPUT.min(usize::from(model.size.rows) / 3).max(1));
+    rows.drain(..first);
+    InputView { label, rows, cursor: (cursor.0, cursor.1 - first) }
+}
+
+/// The column of the cell at a position in the text; behind the last if it is at the end.
+fn column_of(cells: &[Cell], order: &[usize], at: usize) -> usize {
+    let before = order.iter().take_while(|cell| cells[**cell].at != at);
+    before.map(|cell| cells[*cell].width).sum()
+}
+
+/// How the messages of the open conversation are laid out.
+pub fn look(model: &Model, clock: Clock, reorders: bool) -> Option<Look<'_>> {
+    let name = model.name_of(model.current.as_deref()?);
+    let columns = usize::from(areas(model, 1).pane.1);
+    Some(Look { columns, name, clock, reorders })
+}
+
+impl Model {
+    /// Scrolls by pages.
+    pub fn page(&mut self, by: isize) {
+        let height = usize::from(areas(self, input(self, false).rows.len()).body.1);
+        let rows = height.saturating_sub(2).max(1).cast_signed();
+        if self.pane == Pane::Chat {
+            self.scroll(by * rows, height);
+        } else {
+            self.scroll_pane(by * rows);
+        }
+    }
+
+    /// Scrolls what is in the place of the messages.
+    pub fn scroll_pane(&mut self, by: isize) {
+        let Areas { pane, body, .. } = areas(self, 1);
+        self.pane.scroll(by, (usize::from(pane.1).saturating_sub(2), usize::from(body.1)));
+        if let Pane::Found { text, found, selected, next: Some(next), is_asked, .. } = &mut self.pane
+            && *selected + 10 > found.len()
+            && !std::mem::replace(is_asked, true)
+        {
+            let (text, next) = (text.clone(), next.clone());
+            let request = serde_json::json!({ "do": "search", "text": text, "n": 50, "before": next });
+            self.ask(super::model::Asked::Found { text, more: true }, request);
+        }
+    }
+
+    /// Scrolls the messages by rows, and asks for those that will be needed next.
+    fn scroll(&mut self, by: isize, height: usize) {
+        let Some(id) = self.current.clone() else { return };
+        // The zone changes only what a day separator says.
+        let (Some(look), Some(timeline)) = (look(self, Clock::local(), false), self.timelines.get(&id)) else { return };
+        let anchor = look.moved(timeline, by, height);
+        let at = anchor.as_ref().and_then(|anchor| timeline.position(&anchor.id)).unwrap_or(timeline.lines().len());
+        let (above, below) = (at, timeline.lines().len() - at);
+        if let Some(timeline) = self.timelines.get_mut(&id) {
+            // At the end of a part, what comes next is not the bottom.
+            let last = timeline.lines().back().map(|line| line.id.clone()).filter(|_| timeline.has_newer);
+            timeline.anchor = anchor.or(last.map(|id| super::timeline::Anchor { id, hidden: 0 }));
+        }
+        if by < 0 && above < AHEAD {
+            self.ask_more(&id, Page::Older);
+        } else if by > 0 && below < AHEAD {
+            self.ask_more(&id, Page::Newer);
+        }
+    }
+}

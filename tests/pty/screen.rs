@@ -1,0 +1,291 @@
+//! The full screen, as a person uses it.
+
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+
+use crate::program::{Node, Stage};
+use crate::terminal::Terminal;
+
+/// The pause of a person between two keys. What comes faster counts as pasted.
+const HAND: Duration = Duration::from_millis(15);
+
+impl Terminal {
+    /// Starts alice's node for the first time, and closes the greeting.
+    fn full_screen(stage: &Stage) -> Terminal {
+        let mut terminal = Terminal::run(stage.cast("alice").interactive().command());
+        terminal.sees_text("Created a new identity");
+        terminal.types("\x1b");
+        terminal.sees_text("nobody is chosen");
+        terminal
+    }
+
+    /// Waits until a row contains this.
+    fn sees_text(&mut self, text: &str) {
+        self.sees(text, |rows, _| rows.iter().any(|row| row.contains(text)));
+    }
+
+    /// Waits until no row contains this.
+    fn hides(&mut self, text: &str) {
+        self.sees(&format!("no {text}"), |rows, _| !rows.iter().any(|row| row.contains(text)));
+    }
+
+    /// Types key by key, waits until the end of it stands before the cursor, and presses Enter.
+    fn by_hand(&mut self, text: &str) {
+        for c in text.chars() {
+            sleep(HAND);
+            self.types(&c.to_string());
+        }
+        self.sees(text, |_, cursor| cursor.ends_with(text));
+        self.enter();
+    }
+
+    fn enter(&mut self) {
+        sleep(HAND);
+        self.types("\r");
+    }
+
+    /// Dials a node and opens the conversation with it.
+    fn opens(&mut self, name: &str, node: &mut Node) {
+        self.by_hand(&format!("\\ping 127.0.0.1 {}", node.port()));
+        node.event("nearby");
+        self.by_hand(&format!("\\chat {name}"));
+        self.sees_text(&format!("to {name} >"));
+        node.event("online");
+        node.asks(r"\chat alice");
+        self.sees_text(&format!("│ {name} · here"));
+    }
+
+    fn leaves(mut self) {
+        sleep(HAND);
+        self.types("\x04");
+        assert_eq!(self.ends().code(), Some(0));
+    }
+}
+
+#[test]
+fn whoever_starts_is_told_what_to_do_and_can_leave() {
+    let stage = Stage::new();
+    let mut alice = Terminal::full_screen(&stage);
+    alice.sees_text(r"\chat NAME  looks for somebody");
+    assert!(alice.is_full_screen() && !alice.has_its_mode());
+    alice.types("\x1bOP");
+    alice.sees_text("Alt-Enter or ^J begins a new line");
+    alice.sees_text(r"\chat USER");
+    alice.types("\x1b");
+    alice.hides("Alt-Enter or ^J");
+    alice.by_hand(r"\char");
+    alice.sees_text(r"\chat");
+    alice.types("\x03");
+    alice.sees("an empty line", |_, cursor| cursor == " > ");
+    alice.types("\x03");
+    alice.sees_text("Ctrl-C again leaves");
+    alice.types("\x03");
+    assert_eq!(alice.ends().code(), Some(0));
+}
+
+#[test]
+fn two_people_chat_and_each_line_says_where_it_is() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::full_screen(&stage);
+    alice.opens("bob", &mut bob);
+    alice.by_hand("hello");
+    assert_eq!(bob.event("message")["text"], "hello");
+    alice
+        .sees("where it is", |rows, _| rows.iter().any(|row| row.contains("you  hello") && row.ends_with("delivered")));
+    bob.says("hello yourself");
+    alice.sees_text("bob  hello yourself");
+    let port = bob.port();
+    bob.quits();
+    alice.sees_text("bob · away");
+    alice.by_hand("are you there?");
+    alice.sees("that it waits", |rows, _| {
+        rows.iter().any(|row| row.contains("you  are you there?") && row.ends_with("waits"))
+    });
+    alice.sees_text("1 line waits");
+    let mut bob = stage.cast("bob").port(port).start();
+    assert_eq!(bob.event("message")["text"], "are you there?");
+    alice.sees("that it came", |rows, _| {
+        rows.iter().any(|row| row.contains("you  are you there?") && row.ends_with("delivered"))
+    });
+    alice.leaves();
+    assert_eq!(bob.event("offline")["reason"], "declared");
+    bob.quits();
+}
+
+#[test]
+fn what_is_pasted_is_one_message_and_no_macro() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::full_screen(&stage);
+    alice.opens("bob", &mut bob);
+    for paste in ["\x1b[200~one\r\\quit\rthree\x1b[201~", "one\r\\quit\rthree"] {
+        alice.types(paste);
+        alice.sees("the end", |_, cursor| cursor.ends_with(" three"));
+        alice.enter();
+        assert_eq!(bob.event("message")["text"], "one\n\\quit\nthree");
+        alice.sees_typed(" to bob > ");
+    }
+    alice.types("\x1b[200~\\quit\x1b[201~");
+    alice.sees_typed(" to bob > \\quit");
+    alice.enter();
+    alice.sees_text("this was pasted");
+    alice.types("\x03");
+    alice.sees_typed(" to bob > ");
+    alice.by_hand("still here");
+    assert_eq!(bob.event("message")["text"], "still here");
+    alice.leaves();
+    bob.quits();
+}
+
+#[test]
+fn no_message_opens_another_conversation_and_each_keeps_its_draft() {
+    let stage = Stage::new();
+    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
+    let mut alice = Terminal::full_screen(&stage);
+    alice.opens("bob", &mut bob);
+    alice.opens("carol", &mut carol);
+    alice.types("half a line");
+    alice.sees_typed(" to carol > half a line");
+    bob.says("over here");
+    alice.sees_text("bob: over here");
+    alice.sees_typed(" to carol > half a line");
+    alice.sees("the count", |rows, _| rows.iter().any(|row| row.starts_with(" bob ") && row.contains(" 1 │")));
+    alice.types("\x0e\x10");
+    alice.types("\x1b1");
+    alice.sees_typed(" to bob > ");
+    alice.sees_text("bob  over here");
+    alice.sees("that it was read", |rows, _| !rows.iter().any(|row| row.contains(" 1 │")));
+    alice.types("\x1b2");
+    alice.sees_typed(" to carol > half a line");
+    alice.types("\x03");
+    alice.sees_typed(" to carol > ");
+    alice.leaves();
+    bob.quits();
+    carol.quits();
+}
+
+#[test]
+fn a_storm_of_sizes_ends_in_the_right_one() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::full_screen(&stage);
+    alice.opens("bob", &mut bob);
+    bob.says("a line that is long enough to be broken where the terminal becomes narrow");
+    alice.sees_text("bob  a line");
+    for n in 0..60u16 {
+        alice.resizes(10 + n % 50, 30 + n * 3);
+    }
+    alice.resizes(20, 50);
+    alice.sees("the narrow screen", |rows, _| rows.len() == 20 && rows[0].starts_with(" bob · here"));
+    alice.resizes(30, 100);
+    alice.sees("the wide one", |rows, _| {
+        rows.len() == 30 && rows[0].starts_with(" darknode  alice") && rows[29].starts_with(" Enter sends")
+    });
+    alice.leaves();
+    bob.quits();
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_until_the_program_goes_on() {
+    let stage = Stage::new();
+    let mut alice = Terminal::full_screen(&stage);
+    alice.types("a draft");
+    alice.sees_typed(" > a draft");
+    alice.types("\x1a");
+    let stopped = waitpid(alice.pid(), Some(WaitPidFlag::WUNTRACED)).expect("it is a child");
+    assert_eq!(stopped, WaitStatus::Stopped(alice.pid(), Signal::SIGTSTP));
+    assert!(alice.has_its_mode());
+    alice.sees("the other screen", |rows, _| rows.iter().all(|row| !row.contains("draft")));
+    assert!(!alice.is_full_screen());
+    alice.signals(Signal::SIGCONT);
+    alice.sees_typed(" > a draft");
+    assert!(alice.is_full_screen() && !alice.has_its_mode());
+    alice.types("\x03");
+    alice.sees_typed(" > ");
+    alice.leaves();
+}
+
+#[test]
+fn a_signal_and_an_unfinished_paste_leave_the_terminal_as_it_was() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let stage = Stage::new();
+        let mut bob = stage.start("bob");
+        let mut alice = Terminal::full_screen(&stage);
+        alice.opens("bob", &mut bob);
+        alice.types("half");
+        alice.sees_typed(" to bob > half");
+        alice.types("\x1b[200~a paste without an end");
+        alice.signals(signal);
+        assert_eq!(alice.ends().code(), Some(0));
+        assert_eq!(bob.event("offline")["reason"], "declared");
+        bob.quits();
+    }
+}
+
+#[test]
+fn a_closed_terminal_ends_the_program_gracefully() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::full_screen(&stage);
+    alice.opens("bob", &mut bob);
+    assert_eq!(alice.closes().code(), Some(0));
+    assert_eq!(bob.event("offline")["reason"], "declared");
+    bob.quits();
+}
+
+#[test]
+fn the_screen_can_be_attached_to_a_node_without_a_terminal() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.asks(r"\chat bob");
+    bob.asks(r"\chat alice");
+    bob.says("from before");
+    alice.event("message");
+    let attach = || {
+        let mut command = stage.bare();
+        command.args(["attach", "--data-dir"]).arg(stage.path("alice"));
+        Terminal::run(command)
+    };
+    let mut screen = attach();
+    screen.sees_typed(" to bob > ");
+    screen.sees_text("bob  from before");
+    screen.by_hand("from the screen");
+    assert_eq!(bob.event("message")["text"], "from the screen");
+    alice.event("queued");
+    screen.leaves();
+    let mut screen = attach();
+    screen.sees_text("you  from the screen");
+    alice.quits();
+    assert_eq!(screen.exits_with("the node has stopped"), Some(1));
+    bob.quits();
+}
+
+impl Terminal {
+    /// Waits for its end, after which it has printed this.
+    fn exits_with(mut self, text: &str) -> Option<i32> {
+        self.sees_text(text);
+        self.ends().code()
+    }
+}
+
+#[test]
+#[ignore = "the next test runs it on a terminal"]
+fn takes_the_terminal_and_panics() {
+    let _terminal = darknode::screen::terminal::Terminal::take().expect("it runs on a terminal");
+    panic!("on purpose");
+}
+
+#[test]
+fn a_panic_is_seen_on_a_terminal_that_is_as_it_was() {
+    let mut command = Command::new(std::env::current_exe().expect("it has a path"));
+    command.args(["--ignored", "--exact", "screen::takes_the_terminal_and_panics", "--nocapture"]);
+    let mut terminal = Terminal::run(command);
+    terminal.sees_text("on purpose");
+    assert!(!terminal.is_full_screen());
+    assert_eq!(terminal.ends().code(), Some(101));
+}
