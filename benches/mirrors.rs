@@ -15,6 +15,10 @@ use darknode::sim::{Settings, Sim};
 const COMPARISON: [usize; 2] = [14, 15];
 const CONVERSATIONS: usize = 1_000;
 const LINES: usize = 1_000;
+/// Lines of a history that a new session gets, half of them of either side.
+const HISTORY: u64 = 20_000;
+/// Sessions that give it at the most.
+const GIVERS: usize = 3;
 /// Bytes of each line.
 const LENGTH: usize = 100;
 /// After this time a meeting and all that follows from it are over.
@@ -24,6 +28,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 fn main() {
     meeting();
     mail();
+    (1..=GIVERS).for_each(backfill);
 }
 
 /// Nodes on one local link, and what they have sent so far.
@@ -151,4 +156,31 @@ fn mail() {
     for (what, sent) in [("entrusted to a relay", entrusted), ("brought by it", brought)] {
         println!("{what}: {} bytes, {:.2} of the sealed ones", sent.bytes, sent.bytes as f64 / sealed as f64);
     }
+}
+
+/// A session without anything meets sessions that have a long history.
+fn backfill(givers: usize) {
+    let mut scene = Scene::new();
+    for _ in 1..givers {
+        scene.sim.add_sister(0, plan("alice"));
+    }
+    let bob = scene.sim.add_node(plan("bob"));
+    let hello = scene.sim.first_hello(bob);
+    for session in 1..=givers {
+        scene.sim.preload_user(session, bob, &hello);
+        scene.sim.preload_history(session, 1, bob, HISTORY, LENGTH);
+    }
+    let all: Vec<usize> = (1..=givers).collect();
+    scene.start(&all);
+    scene.sent = scene.sim.traffic();
+    let begin = scene.sim.now();
+    scene.sim.start(0);
+    while scene.sim.nodes[0].disk.history.len() < HISTORY as usize {
+        scene.sim.run(Duration::from_millis(20));
+        assert!(scene.sim.now().since(begin) < LONGEST, "{} lines", scene.sim.nodes[0].disk.history.len());
+    }
+    let took = scene.sim.now().since(begin);
+    // Until what is still under way has come.
+    scene.sim.run(MEETING);
+    println!("{HISTORY} lines of {LENGTH} bytes from {givers} sessions in {took:?}: {} bytes", scene.sent().bytes);
 }

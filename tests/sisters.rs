@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use darknode::proto::Accept;
 use darknode::proto::event::Command;
+use darknode::proto::limits::TAKE_OVER;
 use darknode::proto::notice::{Delivery, Notice};
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 
 /// The number of `Compare` on the wire.
 const COMPARE: usize = 14;
+/// The number of `RequestPing`.
+const REQUEST_PING: usize = 4;
 const SOON: Duration = Duration::from_secs(30);
 
 /// A client on the common local link.
@@ -332,4 +335,74 @@ fn storm(seed: u64) {
 #[test]
 fn through_crashes_and_absences_all_sessions_come_to_one_history() {
     (100..108).for_each(storm);
+}
+
+/// Lines of a history that a new session gets, and the bytes of each.
+const HISTORY: (u64, usize) = (4_000, 100);
+
+/// A session of alice, node 0, that holds nothing, and `givers` more that hold a long history and are on.
+fn with_history(seed: u64, givers: usize) -> Sim {
+    println!("seed {seed}");
+    let mut sim = Sim::new(Settings { seed, ..Settings::default() });
+    sim.add_node(plan("alice"));
+    (0..givers).for_each(|_| {
+        sim.add_sister(0, plan("alice"));
+    });
+    let bob = sim.add_node(plan("bob"));
+    let hello = sim.first_hello(bob);
+    for session in 1..=givers {
+        sim.preload_user(session, bob, &hello);
+        sim.preload_history(session, 1, bob, HISTORY.0, HISTORY.1);
+    }
+    (1..=givers).for_each(|session| sim.start(session));
+    sim.run(SOON);
+    sim
+}
+
+fn lines_at(sim: &Sim, node: usize) -> u64 {
+    sim.nodes[node].disk.history.len() as u64
+}
+
+#[test]
+fn sessions_that_hold_a_long_history_divide_it_for_one_that_lacks_it() {
+    let bytes = [1, 2, 3].map(|givers| {
+        let mut sim = with_history(1, givers);
+        let before = sim.traffic();
+        sim.start(0);
+        assert!(sim.run_until(SOON, |sim| lines_at(sim, 0) == HISTORY.0), "{givers} give {}", lines_at(&sim, 0));
+        sim.run(SOON);
+        sim.traffic().since(&before).bytes
+    });
+    assert!(bytes.iter().all(|of| *of < bytes[0] * 5 / 4), "{bytes:?}");
+}
+
+#[test]
+fn the_share_of_a_session_that_gives_nothing_more_is_taken_over() {
+    for seed in 0..2 {
+        let mut sim = with_history(seed, 3);
+        sim.start(0);
+        assert!(sim.run_until(SOON, |sim| lines_at(sim, 0) > 500), "seed {seed}");
+        sim.stall(3, SOON);
+        let within = TAKE_OVER + Duration::from_secs(2);
+        assert!(sim.run_until(within, |sim| lines_at(sim, 0) == HISTORY.0), "seed {seed}: {}", lines_at(&sim, 0));
+    }
+}
+
+#[test]
+fn sessions_that_meet_do_not_ask_each_other_for_every_absent_friend() {
+    let mut sim = Sim::new(Settings::default());
+    sim.add_node(plan("alice"));
+    sim.add_sister(0, plan("alice"));
+    for n in 0..30 {
+        let friend = sim.add_node(plan(&format!("friend {n}")));
+        let hello = sim.first_hello(friend);
+        for session in [0, 1] {
+            sim.preload_session(session, friend, &hello);
+            sim.preload_link(session, friend, false);
+        }
+    }
+    [0, 1].into_iter().for_each(|node| sim.start(node));
+    sim.run(SOON);
+    let asked = sim.traffic().of_kind(REQUEST_PING);
+    assert!(asked < 10, "{asked} questions about 30 friends");
 }

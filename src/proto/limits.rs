@@ -146,6 +146,13 @@ pub const MIRROR_DIRECT_PAUSE: Duration = Duration::from_secs(1);
 /// Time until other own sessions are told of the lines taken from others, so that one message tells of many. It is shorter
 /// than [`MIRROR_DIRECT_PAUSE`].
 pub const NEWS_PAUSE: Duration = Duration::from_millis(100);
+/// Numbers of a stream that one session gives to another that is far behind, while others give other blocks. A block takes a few
+/// envelopes.
+pub const SHARE_BLOCK: u64 = 512;
+/// A session that lacks more numbers than this is far behind. Fewer are given by each who has them, without delay.
+pub const SHARED_FROM: u64 = 64;
+/// Time that others have to give their shares, from the moment at which this session has given its own. A share takes seconds.
+pub const TAKE_OVER: Duration = Duration::from_secs(5);
 /// Mirrors in flight to a session: about 130 KB, enough for a fast link while the store reads the next ones.
 pub const MIRROR_WINDOW: usize = 8;
 /// Lines that are read from the store at once for a session.

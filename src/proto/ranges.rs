@@ -112,6 +112,20 @@ impl Ranges {
         taken
     }
 
+    /// The blocks of `size` numbers, counted from 0, of which some are in the set: the highest first, each with those numbers.
+    pub fn blocks(&self, size: u64) -> impl Iterator<Item = (u64, Ranges)> {
+        let mut left = self.clone();
+        std::iter::from_fn(move || {
+            let (_, last) = left.iter().next_back()?;
+            let block = last / size;
+            let mut below = left.clone();
+            below.remove_range(block * size, last);
+            let of_block = left.without(&below);
+            left = below;
+            Some((block, of_block))
+        })
+    }
+
     /// Number of numbers in the set, at most `u64::MAX`.
     pub fn count(&self) -> u64 {
         self.iter().map(|(first, last)| (last - first).saturating_add(1)).fold(0, u64::saturating_add)
@@ -186,6 +200,19 @@ mod tests {
         assert!(held.is_empty() && held.take_highest(1).is_empty());
         let mut all = ranges(&[(0, u64::MAX)]);
         assert_eq!(listed(&all.take_highest(1)), [(u64::MAX, u64::MAX)]);
+    }
+
+    #[test]
+    fn blocks_contain_every_number_once_and_the_highest_come_first() {
+        const SIZE: u64 = 512;
+        let set = ranges(&[(3, 3), (SIZE - 1, 2 * SIZE), (u64::MAX - 1, u64::MAX)]);
+        let blocks: Vec<(u64, Ranges)> = set.blocks(SIZE).collect();
+        assert!(blocks.is_sorted_by(|(one, _), (other, _)| one > other));
+        let counts: Vec<u64> = blocks.iter().map(|(_, ranges)| ranges.count()).collect();
+        assert_eq!(counts, [2, 1, SIZE, 2]);
+        let mut all = Ranges::new();
+        assert!(blocks.iter().all(|(_, of_block)| all.merge(of_block)));
+        assert_eq!(all, set);
     }
 
     proptest! {

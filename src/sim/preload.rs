@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use super::net::NodeIndex;
 use super::world::Sim;
-use crate::id::{BootId, ConnId, SessionId};
+use crate::id::{BootId, ConnId, MessageId, SessionId, StreamId};
 use crate::proto::Core;
 use crate::proto::event::{Connected, Input, Output};
-use crate::proto::persist::{AddressRow, Entry, LinkRow, LinkState, Op, Provenance, SessionRow, Ticket, UserRow};
+use crate::proto::persist::{
+    AddressRow, Entry, LinkRow, LinkState, MessageRow, Op, Provenance, SessionRow, Ticket, UserRow,
+};
+use crate::time::{Moment, Wall};
+use crate::wire::content::kind;
 use crate::wire::control::{Control, Hello};
 
 impl Sim {
@@ -68,6 +72,29 @@ impl Sim {
         let linked = Entry { state: LinkState::Linked, lamport: 1 };
         let mine = Entry { state: if auto { LinkState::Auto } else { LinkState::Linked }, lamport: 1 };
         self.write_durably(index, [Op::Link(LinkRow { user: self.nodes[other].user, mine, theirs: linked })]);
+    }
+
+    /// Makes a stopped node hold a conversation of so many lines of `length` bytes, half of them written by the session `author` of
+    /// its user and half by another user's session.
+    pub fn preload_history(
+        &mut self,
+        index: NodeIndex,
+        author: NodeIndex,
+        other: NodeIndex,
+        lines: u64,
+        length: usize,
+    ) {
+        let (user, with) = (self.nodes[index].user, self.nodes[other].user);
+        let own = StreamId { author: self.nodes[author].session, epoch: 1, to: with.into() };
+        let theirs = StreamId { author: self.nodes[other].session, epoch: 1, to: user.into() };
+        let sides = [(user, own), (with, theirs)];
+        let row = |n: u64| {
+            let (from, stream) = sides[n as usize % 2];
+            let (id, body) = (MessageId { stream, n: n / 2 + 1 }, format!("{n:x<length$}").into_bytes());
+            let (kind, wall, since) = (kind::TEXT, Wall(n as i64), Moment(0));
+            MessageRow { arrival: n + 1, id, kind, with: with.into(), from, lamport: n + 1, wall, body, since }
+        };
+        self.write_durably(index, (0..lines).map(row).map(Op::Received));
     }
 
     /// Writes to the disk of a stopped node and commits.

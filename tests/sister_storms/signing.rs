@@ -17,6 +17,8 @@ const SEEDS: u64 = 8;
 const STEPS: u64 = 12;
 /// Sessions that hold the user key.
 const HOLDERS: usize = 2;
+/// A change is on the disk after this time.
+const COMMITS: Duration = Duration::from_millis(20);
 /// Signatures until two concurrent ones have become one roster.
 const MOST: usize = 4;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -69,6 +71,8 @@ impl Storm {
             revoked.insert(node);
             self.scene.pause(50);
         }
+        // Until the disks have it: what a power failure loses was said to nobody.
+        self.scene.sim.run(COMMITS);
         let mut signatures = self.count_signatures();
         for _ in 0..STEPS {
             let node = self.scene.node();

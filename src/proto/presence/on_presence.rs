@@ -59,7 +59,9 @@ impl Core {
         let between = self.presence.horizon.listed_by(&user);
         let senders: Vec<UserId> = between.iter().copied().filter(|other| self.was_notified(other, notified)).collect();
         for Peer { conn, session: to_session, user: to } in self.peers.connections.iter_up().collect::<Vec<_>>() {
-            if to == user || !self.is_between(&to) || notified.contains(&short(&to.0)) {
+            // Somebody else's sessions tell each other. The local user's are told here which of them are connected.
+            let is_theirs = to_session == session || (to == user && user != self.cx.config.user);
+            if is_theirs || !self.is_between(&to) || notified.contains(&short(&to.0)) {
                 continue;
             }
             // Between the local user's sessions there is no friend who could do it instead.
@@ -158,6 +160,7 @@ impl Core {
         }
         let change = self.presence.online.add_witness(session, user, by, self.cx.now.moment);
         self.notify_presence(session, user, change);
+        self.ask_for_introduction(&by, user);
         self.entrust(&Address::from(user));
         self.route_all_to_user(&user);
         if matches!(change, Change::Online(_)) && self.presence.online.count_arrival(self.cx.now.moment) {

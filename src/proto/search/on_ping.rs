@@ -42,12 +42,25 @@ impl Core {
         !nobody_near
     }
 
-    /// Whether a neighbour may know where a missing user is: within one link of them, or another session of the local user. Any
-    /// friend may know where the other sessions are.
+    /// Whether a neighbour may know where a missing user is: within one link of them. Any friend may know where the other sessions
+    /// are. Another session of the local user tells unasked with whom she is connected, and is only asked to introduce this one.
     fn may_know_of(&self, peer: &Peer, target: &UserId) -> bool {
+        let me = self.cx.config.user;
+        if peer.user == me && *target != me {
+            let mut sessions = self.people.sessions.of_user(target);
+            return sessions.any(|session| self.presence.online.witnesses(&session).any(|by| by == peer.session));
+        }
         self.presence.horizon.is_near(&peer.user, target)
-            || peer.user == self.cx.config.user
-            || (*target == self.cx.config.user && self.presence.horizon.is_friend(&peer.user))
+            || peer.user == me
+            || (*target == me && self.presence.horizon.is_friend(&peer.user))
+    }
+
+    /// Asks another session of the local user, who has just said that she is connected with a user, to introduce this one.
+    pub(in crate::proto) fn ask_for_introduction(&mut self, by: &SessionId, target: UserId) {
+        let sister = self.peers.connections.up_peer(by).filter(|peer| peer.user == self.cx.config.user);
+        if let Some(sister) = sister.filter(|_| self.peers.sought.is_missing(&target)) {
+            self.ask_for_ping(sister, target);
+        }
     }
 
     /// The number of friends to ask at once: several at first, one after [`ASKED_AT_FIRST`].

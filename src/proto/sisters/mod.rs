@@ -21,6 +21,7 @@ mod on_mirror;
 mod on_sister;
 mod pack;
 mod send;
+pub mod shares;
 pub mod sister;
 pub mod summary;
 

@@ -12,6 +12,7 @@ use crate::proto::limits::{MAX_MIRROR_MAIL, MIRROR_BYTES, MIRROR_DIRECT_PAUSE, M
 use crate::proto::persist::{LinkState, MessageRow};
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::proto::sisters::pack;
+use crate::proto::sisters::shares;
 use crate::proto::sisters::sister::{Facts, Phase};
 use crate::time::Moment;
 use crate::wire::codec::{Bytes, List};
@@ -117,10 +118,43 @@ impl Core {
         if self.way_to(&session).is_none() {
             return;
         }
-        if let Some(wanted) = self.sisters.ledger.get_mut(&session).and_then(|sister| sister.take_wanted()) {
+        let wanted = self.share_for(&session);
+        if let Some(sister) = self.sisters.ledger.get_mut(&session).filter(|_| !wanted.is_empty()) {
+            sister.record_fetch(wanted.clone());
             let query = Query::Lines { sister: session, wanted, bytes: MIRROR_BYTES };
             self.cx.out.push(Output::Query { line: None, query });
         }
+    }
+
+    /// What to read for a sister now. If she is far behind and others who are connected with her have the same, it is a share.
+    fn share_for(&mut self, session: &SessionId) -> Numbers {
+        let Some(sister) = self.sisters.ledger.get(session).filter(|sister| sister.may_fetch()) else {
+            return Numbers::new();
+        };
+        let others = self.other_givers(session);
+        if !others.is_empty() && sister.is_far_behind() {
+            let is_mine = |stream: &StreamId, block: u64, ranges: &Ranges| {
+                let has = |other: &&SessionId| {
+                    let known = self.sisters.ledger.get(other);
+                    known.is_some_and(|known| ranges.without(&known.has(stream)).is_empty())
+                };
+                shares::is_first(&self.cx.me, others.iter().filter(has).copied(), stream, block)
+            };
+            let share = sister.newest_lacking(is_mine);
+            let now = self.cx.now.moment;
+            if !share.is_empty() || !self.sisters.ledger.get_mut(session).is_some_and(|sister| sister.takes_over(now)) {
+                return share;
+            }
+        }
+        let rest = self.sisters.ledger.get(session).map(|sister| sister.newest_lacking(|_, _, _| true));
+        rest.unwrap_or_default()
+    }
+
+    /// Other sisters who are connected with one, as she reports.
+    fn other_givers(&self, to: &SessionId) -> Vec<SessionId> {
+        let mut others = self.sisters.ledger.sessions();
+        others.retain(|other| other != to && self.presence.online.witnesses(other).any(|by| by == *to));
+        others
     }
 
     /// Sends the lines that the store has read for a sister. `examined` are the numbers that it has looked at.

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use crate::id::{EnvelopeId, SessionId, StreamId, UserId};
 use crate::identity::seal::{Sealed, fits};
-use crate::proto::limits::{MAX_MIRRORED_FACTS, MIRROR_NUMBERS, MIRROR_WINDOW, NEWS_PAUSE, RESEND_FIRST, SEEK_LONGEST};
+use crate::proto::limits::{
+    MAX_MIRRORED_FACTS, MIRROR_NUMBERS, MIRROR_WINDOW, NEWS_PAUSE, RESEND_FIRST, SEEK_LONGEST, SHARE_BLOCK,
+    SHARED_FROM, TAKE_OVER,
+};
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::Moment;
 use crate::wire::chat::Release;
@@ -47,6 +50,8 @@ pub struct Sister {
     due: Option<Moment>,
     resend: Moment,
     pause: Duration,
+    /// When the shares of others are given to her, too.
+    takes_over_at: Option<Moment>,
 }
 
 /// A mirror on its way over a connection.
@@ -82,6 +87,7 @@ impl Sister {
             due: None,
             resend: Moment(0),
             pause: RESEND_FIRST,
+            takes_over_at: None,
         }
     }
 
@@ -165,24 +171,61 @@ impl Sister {
         self.has.iter().all(|(stream, has)| has.without(&held(stream)).is_empty())
     }
 
-    /// Takes numbers to read from the store: the newest that she lacks, at most [`MIRROR_NUMBERS`]. `None` while enough is under
-    /// way.
-    pub fn take_wanted(&mut self) -> Option<Numbers> {
-        if self.fetch.is_some() || self.flights.len() > MIRROR_WINDOW / 2 || self.lacks.is_empty() {
-            return None;
-        }
+    /// Whether she lacks lines, and so few are under way that more may be read from the store.
+    pub fn may_fetch(&self) -> bool {
+        self.fetch.is_none() && self.flights.len() <= MIRROR_WINDOW / 2 && !self.lacks.is_empty()
+    }
+
+    /// Whether she lacks so much that those who have it divide it among themselves.
+    pub fn is_far_behind(&self) -> bool {
+        let mut left = SHARED_FROM;
+        self.lacks.values().any(|ranges| {
+            let count = ranges.count();
+            let exceeds = count > left;
+            left = left.saturating_sub(count);
+            exceeds
+        })
+    }
+
+    /// The newest numbers that she lacks, at most [`MIRROR_NUMBERS`], of those blocks that fit.
+    pub fn newest_lacking(&self, fits: impl Fn(&StreamId, u64, &Ranges) -> bool) -> Numbers {
         let (mut wanted, mut left) = (Numbers::new(), MIRROR_NUMBERS);
-        while let Some(mut entry) = self.lacks.first_entry().filter(|_| left > 0) {
-            let (_, stream) = *entry.key();
-            let taken = entry.get_mut().take_highest(left);
-            left -= taken.count().min(left);
-            if entry.get().is_empty() {
-                entry.remove();
+        for ((_, stream), lacks) in &self.lacks {
+            let mut of_stream = Ranges::new();
+            let fitting = lacks.blocks(SHARE_BLOCK).filter(|(block, ranges)| fits(stream, *block, ranges));
+            for (_, mut ranges) in fitting {
+                let taken = ranges.take_highest(left);
+                left -= taken.count().min(left);
+                of_stream.merge(&taken);
+                if left == 0 {
+                    break;
+                }
             }
-            wanted.push((stream, taken));
+            wanted.extend((!of_stream.is_empty()).then_some((*stream, of_stream)));
+            if left == 0 {
+                break;
+            }
         }
-        self.fetch = Some(wanted.clone());
-        Some(wanted)
+        wanted
+    }
+
+    /// Takes numbers that are read from the store.
+    pub fn record_fetch(&mut self, wanted: Numbers) {
+        self.lacks.retain(|(_, stream), lacks| {
+            wanted.iter().filter(|(of, _)| of == stream).for_each(|(_, ranges)| lacks.remove(ranges));
+            !lacks.is_empty()
+        });
+        self.fetch = Some(wanted);
+    }
+
+    /// Whether what she lacks is given to her whoever else has it: the others had [`TAKE_OVER`] for their shares since this session
+    /// had nothing left of its own. Begins to wait otherwise.
+    pub fn takes_over(&mut self, now: Moment) -> bool {
+        let at = *self.takes_over_at.get_or_insert(now + TAKE_OVER);
+        if at > now {
+            self.want(at);
+        }
+        at <= now
     }
 
     /// Ends a read from the store. Returns the numbers that were asked for.
@@ -300,6 +343,7 @@ impl Sister {
         self.phase = Phase::Comparing;
         self.introduced.clear();
         self.pause = RESEND_FIRST;
+        self.takes_over_at = None;
     }
 
     /// She is not connected any more.
