@@ -8,6 +8,8 @@ import * as map from "./map.js";
 const VIEWS = ["chat", "search", "map", "status", "doctor", "me"];
 // The map is asked for again at most this often.
 const REDRAWN = 2000;
+// And the list of users.
+const RELEARNT = 10000;
 // Pauses between attempts to reach the node.
 const [SOON, LATEST] = [1000, 10000];
 
@@ -52,9 +54,7 @@ async function attempt(what, place) {
 
 // Who is around, and how they are reached.
 const around = paced(REDRAWN, async () => {
-  const [network, users] = await Promise.all([ask("map"), ask("users")]);
-  known = network;
-  names = new Map(users.users.flatMap((user) => user.sessions.map(({ session }) => [session, user.user])));
+  known = await ask("map");
   const others = known.nodes.filter((node) => !node.me);
   const here = others.filter((node) => node.way === "direct").length;
   const through = others.filter((node) => node.way === "through").length;
@@ -63,8 +63,15 @@ const around = paced(REDRAWN, async () => {
   if (waiting > 0) parts.push(`${counted(waiting, "line")} ${waiting === 1 ? "waits" : "wait"}`);
   show($("summary"), [me?.user, me?.network === null ? "open network" : "closed network", parts.join(", ")].join(" · "));
   if (!$("map").hidden) map.draw(known);
-  if (!$("status").hidden) status();
   chat.renderList();
+});
+
+// Whose session is whose, to say who carries a line. The list is long on a server.
+const learn = paced(RELEARNT, async () => {
+  const { users } = await ask("users");
+  names = new Map(users.flatMap((user) => user.sessions.map(({ session }) => [session, user.user])));
+  if (!$("status").hidden) status();
+  if (chat.current() !== null) chat.status(chat.current());
 });
 
 function presence(id) {
@@ -191,8 +198,7 @@ function onEvent(event) {
     case "live":
       live = true;
       problem(null);
-      [around, chat.refresh, requests].forEach((again) => again());
-      if (chat.current() !== null) chat.status(chat.current());
+      [around, learn, chat.refresh, requests].forEach((again) => again());
       return;
     case "message":
       chat.onMessage(event, live);
@@ -211,7 +217,7 @@ function onEvent(event) {
     case "requests":
       return requests();
     case "online": case "offline": case "path": case "linked": case "unlinked": case "nearby": case "away": case "session":
-      return around(), chat.refresh(), requests();
+      return around(), learn(), chat.refresh(), requests();
     case "warning":
       return show($("said"), event.message);
     case "stopped":
