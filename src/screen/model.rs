@@ -11,7 +11,7 @@ use super::list::{List, Timelines};
 use super::map::Map;
 use super::pane::Pane;
 use super::people::People;
-use super::timeline::{Page, Timeline};
+use super::timeline::{Anchor, Page, Timeline};
 
 /// Messages in a page of the history: some screens.
 const PAGE: u32 = 200;
@@ -302,7 +302,7 @@ impl Model {
     /// Asks for the messages before one that was found, to show it and what surrounds it.
     pub fn ask_around(&mut self, id: &str, message: &str) {
         self.timelines.forget(id);
-        self.timelines.open(id);
+        self.timelines.open(id).anchor = Some(Anchor { id: message.to_owned(), hidden: 0 });
         self.ask_page(id, Page::Around, json!({ "do": "history", "user": id, "n": PAGE / 2, "before": message }));
     }
 

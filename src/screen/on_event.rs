@@ -267,6 +267,11 @@ impl Model {
                 }
                 self.ask_status(with);
             }
+            // It is the first of all.
+            Page::Around if messages.is_empty() => {
+                self.timelines.forget(with);
+                self.show_newest(with);
+            }
             Page::Around => self.ask_more(with, Page::Newer),
             Page::Older | Page::Newer => {}
         }

@@ -252,6 +252,46 @@ fn the_map_is_a_tree() {
 }
 
 #[test]
+fn a_message_that_was_found_is_shown_where_it_stands() {
+    let mut scene = Scene::chat(80, 24);
+    scene.0.act(Action::Find);
+    let mut scene = scene.types("generator");
+    scene.0.act(Action::Enter);
+    let found = message("f5", "carol", "01T10:05", 5, "the generator");
+    scene.answer(
+        "search",
+        json!({ "event": "found", "text": "generator", "with": null, "messages": [found], "next": null }),
+    );
+    scene.0.act(Action::Enter);
+    let page = |orders: std::ops::RangeInclusive<u64>| -> Value {
+        let of = |n| message(&format!("f{n}"), "carol", "01T10:05", n, &format!("number {n}"));
+        json!({ "event": "history", "with": "carol", "messages": orders.map(of).collect::<Vec<_>>(), "next": "f1" })
+    };
+    scene.answer("history", page(1..=4));
+    scene.answer("history", page(5..=104));
+    let frame = scene.frame(PLAIN);
+    let rows: Vec<&str> = frame.lines().collect();
+    assert!(rows[9].contains("number 5") && !frame.contains("number 6"), "{frame}");
+    assert!(frame.contains("End: to the last message"), "{frame}");
+}
+
+#[test]
+fn a_text_that_the_node_refuses_goes_back_to_where_it_was_written() {
+    let mut scene = Scene::chat(80, 24).types("the disk is full");
+    scene.0.act(Action::Enter);
+    assert!(scene.frame(PLAIN).contains("is being stored"));
+    scene.answer("say", json!({ "event": "error", "code": "disk", "message": "the disk is full; nothing was sent" }));
+    let frame = scene.frame(PLAIN);
+    assert!(frame.contains(" to carol > the disk is full_") && frame.contains("nothing was sent"), "{frame}");
+    let mut scene = scene.types("!");
+    scene.0.act(Action::Enter);
+    scene.0.take_requests();
+    scene.0.on_disconnected();
+    let frame = scene.frame(PLAIN);
+    assert!(frame.contains("> the disk is full!_") && frame.contains("the node has ended; looking for it"), "{frame}");
+}
+
+#[test]
 fn a_terminal_that_is_too_small_says_so() {
     assert_eq!(Scene::chat(30, 5).frame(PLAIN).lines().next(), Some("the terminal is smaller than 4"));
 }
