@@ -27,7 +27,7 @@ use crate::handle::notices::{self, NoticeSender};
 use crate::handle::{Handle, REQUESTS, Ready, Row, Start, UiMessage};
 use crate::proto::notice::Notice;
 use log::Log;
-use page::{Doorbell, PageLink, PageRequest};
+use page::{PageLink, PageRequest, PageRequests};
 use switch::Switch;
 
 /// Clients beside the interface of the process: more than one person opens, and few enough for the memory of a Pi.
@@ -90,7 +90,7 @@ impl Clients {
 
     /// The requests of clients for the web page, for whoever serves it. `None` if somebody does already.
     pub fn page_requests(&self) -> Option<mpsc::Receiver<PageRequest>> {
-        self.shared.page.answer()
+        self.shared.page.receive()
     }
 
     /// For monitoring.
@@ -183,7 +183,7 @@ impl Client {
     /// # Errors
     /// It cannot be, for a reason that is told in one line.
     pub async fn page(&self, on: bool) -> Result<Option<PageLink>, String> {
-        self.observer.shared.page.ring(on).await
+        self.observer.shared.page.request(on).await
     }
 
     /// Whether it is the interface of the process.
@@ -218,7 +218,7 @@ struct Shared {
     /// How often a client was overtaken.
     gaps: AtomicU64,
     /// The way to whoever serves the web page.
-    page: Doorbell,
+    page: PageRequests,
     /// Why the node has failed.
     failure: OnceLock<String>,
 }

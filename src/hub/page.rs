@@ -28,11 +28,11 @@ pub struct PageLink {
 
 /// The way to whoever serves the page.
 #[derive(Debug, Default)]
-pub struct Doorbell(OnceLock<mpsc::Sender<PageRequest>>);
+pub struct PageRequests(OnceLock<mpsc::Sender<PageRequest>>);
 
-impl Doorbell {
+impl PageRequests {
     /// The requests of all clients, for whoever serves the page. `None` if somebody does already.
-    pub fn answer(&self) -> Option<mpsc::Receiver<PageRequest>> {
+    pub fn receive(&self) -> Option<mpsc::Receiver<PageRequest>> {
         let (sender, requests) = mpsc::channel(WAITING);
         self.0.set(sender).ok().map(|()| requests)
     }
@@ -41,7 +41,7 @@ impl Doorbell {
     ///
     /// # Errors
     /// It cannot be, for a reason that is told in one line.
-    pub async fn ring(&self, on: bool) -> Result<Option<PageLink>, String> {
+    pub async fn request(&self, on: bool) -> Result<Option<PageLink>, String> {
         let nobody = || "this node serves no page".to_owned();
         let (answer, answered) = oneshot::channel();
         let server = self.0.get().ok_or_else(nobody)?;

@@ -1,7 +1,7 @@
 //! The web page: a client of the local API in a browser on the same machine. `docs/web.md` is the reference.
 //!
 //! [`server`] answers requests, each after it has passed the [`guard`], and [`listener`] bounds connections. A browser gets a
-//! token for a code that works once ([`door`]); with the token every request is one of the local API, over a connection within
+//! token for a code that works once ([`logins`]); with the token every request is one of the local API, over a connection within
 //! the process, and every stream of events another one ([`stream`]). The page itself is in the folder `assets`.
 
 #[cfg(not(feature = "web"))]
@@ -9,11 +9,11 @@ mod absent;
 #[cfg(feature = "web")]
 mod assets;
 #[cfg(feature = "web")]
-mod door;
-#[cfg(feature = "web")]
 mod guard;
 #[cfg(feature = "web")]
 mod listener;
+#[cfg(feature = "web")]
+mod logins;
 #[cfg(feature = "web")]
 mod server;
 #[cfg(feature = "web")]

@@ -17,8 +17,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::time::{Instant, timeout};
 
 use super::assets::{ASSETS, Asset};
-use super::door::{Door, Refused};
 use super::guard::guard;
+use super::logins::{Logins, Refused};
 use super::stream::{Lines, request};
 use crate::api::local;
 use crate::api::request::MAX_REQUEST;
@@ -33,13 +33,13 @@ const NDJSON: &str = "application/x-ndjson";
 #[derive(Clone)]
 pub struct Shared {
     pub clients: Clients,
-    pub door: Arc<Mutex<Door>>,
+    pub logins: Arc<Mutex<Logins>>,
 }
 
 impl Shared {
-    /// The door. Locked for moments, never across a wait.
-    pub fn door(&self) -> MutexGuard<'_, Door> {
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The codes and tokens. Locked for moments, never across a wait.
+    pub fn logins(&self) -> MutexGuard<'_, Logins> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,12 +75,12 @@ struct Login {
 async fn login(State(shared): State<Shared>, asked: Request) -> Result<Response, Refusal> {
     let body = body(asked).await?;
     let Login { code } = serde_json::from_slice(&body).map_err(|_| BAD_REQUEST)?;
-    let entered = shared.door().enter(&code, Instant::now());
+    let entered = shared.logins().log_in(&code, Instant::now());
     let token = entered.map_err(|refused| match refused {
         Refused::Wrong => {
             (StatusCode::FORBIDDEN, "this link was used or is older than two minutes; `darknode web` prints another\n")
         }
-        Refused::Closed => (StatusCode::TOO_MANY_REQUESTS, "too many wrong codes; try again in a minute\n"),
+        Refused::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too many wrong codes; try again in a minute\n"),
     })?;
     Ok(([(CONTENT_TYPE, "application/json")], json!({ "token": token }).to_string()).into_response())
 }
@@ -137,7 +137,7 @@ fn lines(lines: Lines) -> Response {
 /// Refuses whoever has no token.
 fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    match given.is_some_and(|token| shared.door().admits(token)) {
+    match given.is_some_and(|token| shared.logins().admits(token)) {
         true => Ok(()),
         false => Err(NO_ACCESS),
     }

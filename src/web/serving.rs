@@ -9,8 +9,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::door::{CODE_LIFE, Door};
 use super::listener;
+use super::logins::{CODE_LIFE, Logins};
 use super::server::{Shared, router};
 use super::{BindError, Random};
 use crate::hub::Clients;
@@ -61,7 +61,7 @@ pub struct Web {
 #[derive(Debug)]
 struct State {
     clients: Clients,
-    door: Arc<Mutex<Door>>,
+    logins: Arc<Mutex<Logins>>,
     open: Mutex<Option<Open>>,
 }
 
@@ -82,8 +82,8 @@ impl Drop for Open {
 /// Serves the page at a bound address, if there is one, and otherwise when a client asks for it.
 pub fn start(clients: Clients, bound: Option<Bound>, random: Random) -> Web {
     let requests = clients.page_requests();
-    let door = Arc::new(Mutex::new(Door::new(random)));
-    let state = Arc::new(State { clients, door, open: Mutex::default() });
+    let logins = Arc::new(Mutex::new(Logins::new(random)));
+    let state = Arc::new(State { clients, logins, open: Mutex::default() });
     if let Some(bound) = bound {
         state.serve(bound);
     }
@@ -127,7 +127,7 @@ impl State {
     }
 
     fn serve(&self, Bound { listener, addr }: Bound) {
-        let shared = Shared { clients: self.clients.clone(), door: self.door.clone() };
+        let shared = Shared { clients: self.clients.clone(), logins: self.logins.clone() };
         let stop = Arc::new(Notify::new());
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
@@ -149,17 +149,17 @@ impl State {
 
     /// Nobody is let in any more, and whoever was loses the connection.
     fn shut(&self) -> Option<PageLink> {
-        self.door().forget();
+        self.logins().forget();
         *self.opened() = None;
         None
     }
 
     fn link(&self, addr: SocketAddr) -> PageLink {
-        let code = self.door().code(Instant::now());
+        let code = self.logins().code(Instant::now());
         PageLink { link: format!("http://{addr}/#{code}"), lasts: CODE_LIFE }
     }
 
-    fn door(&self) -> std::sync::MutexGuard<'_, Door> {
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    fn logins(&self) -> std::sync::MutexGuard<'_, Logins> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,36 +15,36 @@ pub const CODE_LIFE: Duration = Duration::from_secs(120);
 const MAX_CODES: usize = 16;
 /// Browsers that are logged in. The oldest is logged out for a new one.
 const MAX_TOKENS: usize = 64;
-/// Wrong codes in a row after which the door stays closed for [`CLOSED`]. A code has 256 bits; this is against noise.
+/// Wrong codes in a row after which no code is accepted for [`PAUSE`]. A code has 256 bits; this is against noise.
 const MAX_WRONG: u32 = 10;
 /// How long no code is accepted.
-const CLOSED: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// What is kept of a code or a token. It is looked up by this hash, so that comparing takes the same time whatever is given.
 type Hash = [u8; 32];
 
 /// The codes and the tokens of one run of the node.
 #[derive(Debug)]
-pub struct Door {
+pub struct Logins {
     random: Random,
     codes: VecDeque<(Hash, Instant)>,
     tokens: VecDeque<Hash>,
     wrong: u32,
-    closed_until: Option<Instant>,
+    paused_until: Option<Instant>,
 }
 
-/// Why nobody is let in.
+/// Why nobody is logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// The code is wrong, was used, or is too old.
     Wrong,
     /// Too many were wrong.
-    Closed,
+    TooMany,
 }
 
-impl Door {
-    pub fn new(random: Random) -> Door {
-        Door { random, codes: VecDeque::new(), tokens: VecDeque::new(), wrong: 0, closed_until: None }
+impl Logins {
+    pub fn new(random: Random) -> Logins {
+        Logins { random, codes: VecDeque::new(), tokens: VecDeque::new(), wrong: 0, paused_until: None }
     }
 
     /// A new code.
@@ -56,17 +56,17 @@ impl Door {
     }
 
     /// Exchanges a code for a token.
-    pub fn enter(&mut self, code: &str, now: Instant) -> Result<String, Refused> {
-        if self.closed_until.is_some_and(|until| now < until) {
-            return Err(Refused::Closed);
+    pub fn log_in(&mut self, code: &str, now: Instant) -> Result<String, Refused> {
+        if self.paused_until.is_some_and(|until| now < until) {
+            return Err(Refused::TooMany);
         }
-        self.closed_until = None;
+        self.paused_until = None;
         self.codes.retain(|(_, until)| now < *until);
         let given = hash(code);
         let Some(place) = self.codes.iter().position(|(known, _)| *known == given) else {
             self.wrong += 1;
             if self.wrong >= MAX_WRONG {
-                (self.wrong, self.closed_until) = (0, Some(now + CLOSED));
+                (self.wrong, self.paused_until) = (0, Some(now + PAUSE));
             }
             return Err(Refused::Wrong);
         };
@@ -115,41 +115,41 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_code_works_once_and_for_two_minutes_and_its_token_as_long_as_the_node() {
-        let mut door = Door::new(counted);
-        let (used, late) = (door.code(Instant::now()), door.code(Instant::now()));
-        let token = door.enter(&used, Instant::now()).expect("it is new");
-        assert_eq!(door.enter(&used, Instant::now()), Err(Refused::Wrong), "it was used");
+        let mut logins = Logins::new(counted);
+        let (used, late) = (logins.code(Instant::now()), logins.code(Instant::now()));
+        let token = logins.log_in(&used, Instant::now()).expect("it is new");
+        assert_eq!(logins.log_in(&used, Instant::now()), Err(Refused::Wrong), "it was used");
         tokio::time::advance(CODE_LIFE).await;
-        assert_eq!(door.enter(&late, Instant::now()), Err(Refused::Wrong), "it is too old");
-        assert!(door.admits(&token) && !door.admits(&used) && !door.admits(""));
-        door.forget();
-        assert!(!door.admits(&token));
+        assert_eq!(logins.log_in(&late, Instant::now()), Err(Refused::Wrong), "it is too old");
+        assert!(logins.admits(&token) && !logins.admits(&used) && !logins.admits(""));
+        logins.forget();
+        assert!(!logins.admits(&token));
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_ten_wrong_codes_no_code_works_for_a_minute() {
-        let mut door = Door::new(counted);
+        let mut logins = Logins::new(counted);
         for _ in 0..MAX_WRONG {
-            assert_eq!(door.enter("guess", Instant::now()), Err(Refused::Wrong));
+            assert_eq!(logins.log_in("guess", Instant::now()), Err(Refused::Wrong));
         }
-        let code = door.code(Instant::now());
-        assert_eq!(door.enter(&code, Instant::now()), Err(Refused::Closed));
-        tokio::time::advance(CLOSED).await;
-        assert!(door.enter(&code, Instant::now()).is_ok());
+        let code = logins.code(Instant::now());
+        assert_eq!(logins.log_in(&code, Instant::now()), Err(Refused::TooMany));
+        tokio::time::advance(PAUSE).await;
+        assert!(logins.log_in(&code, Instant::now()).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn codes_and_tokens_are_bounded_and_the_oldest_go_first() {
-        let mut door = Door::new(counted);
-        let first = door.code(Instant::now());
-        let codes: Vec<String> = (0..MAX_CODES).map(|_| door.code(Instant::now())).collect();
-        assert_eq!(door.enter(&first, Instant::now()), Err(Refused::Wrong));
+        let mut logins = Logins::new(counted);
+        let first = logins.code(Instant::now());
+        let codes: Vec<String> = (0..MAX_CODES).map(|_| logins.code(Instant::now())).collect();
+        assert_eq!(logins.log_in(&first, Instant::now()), Err(Refused::Wrong));
         let tokens: Vec<String> =
-            codes.iter().map(|code| door.enter(code, Instant::now()).expect("it is new")).collect();
+            codes.iter().map(|code| logins.log_in(code, Instant::now()).expect("it is new")).collect();
         for _ in MAX_CODES..=MAX_TOKENS {
-            let code = door.code(Instant::now());
-            door.enter(&code, Instant::now()).expect("it is new");
+            let code = logins.code(Instant::now());
+            logins.log_in(&code, Instant::now()).expect("it is new");
         }
-        assert!(!door.admits(&tokens[0]) && door.admits(&tokens[1]));
+        assert!(!logins.admits(&tokens[0]) && logins.admits(&tokens[1]));
     }
 }
