@@ -7,6 +7,8 @@ mod program;
 mod ending;
 mod linking;
 #[cfg(feature = "screen")]
+mod readme;
+#[cfg(feature = "screen")]
 mod screen;
 mod terminal;
 mod writing;

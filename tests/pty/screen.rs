@@ -15,7 +15,7 @@ const HAND: Duration = Duration::from_millis(15);
 
 impl Terminal {
     /// Starts alice's node for the first time, and closes the greeting.
-    fn full_screen(stage: &Stage) -> Terminal {
+    pub fn full_screen(stage: &Stage) -> Terminal {
         let mut terminal = Terminal::run(stage.cast("alice").interactive().command());
         terminal.sees_text("Created a new identity");
         terminal.types("\x1b");
@@ -24,7 +24,7 @@ impl Terminal {
     }
 
     /// Waits until a row contains this.
-    fn sees_text(&mut self, text: &str) {
+    pub fn sees_text(&mut self, text: &str) {
         self.sees(text, |rows, _| rows.iter().any(|row| row.contains(text)));
     }
 
@@ -34,7 +34,7 @@ impl Terminal {
     }
 
     /// Types key by key, waits until the end of it stands before the cursor, and presses Enter.
-    fn by_hand(&mut self, text: &str) {
+    pub fn by_hand(&mut self, text: &str) {
         for c in text.chars() {
             sleep(HAND);
             self.types(&c.to_string());
@@ -49,7 +49,7 @@ impl Terminal {
     }
 
     /// Dials a node and opens the conversation with it.
-    fn opens(&mut self, name: &str, node: &mut Node) {
+    pub fn opens(&mut self, name: &str, node: &mut Node) {
         self.by_hand(&format!("\\ping 127.0.0.1 {}", node.port()));
         node.event("nearby");
         self.by_hand(&format!("\\chat {name}"));
@@ -59,7 +59,7 @@ impl Terminal {
         self.sees_text(&format!("│ {name} · here"));
     }
 
-    fn leaves(mut self) {
+    pub fn leaves(mut self) {
         sleep(HAND);
         self.types("\x04");
         assert_eq!(self.ends().code(), Some(0));
