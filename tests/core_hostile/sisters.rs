@@ -7,7 +7,7 @@ use darknode::proto::Accept;
 use darknode::proto::event::{Command, DialFailure, Input, Output, Query};
 use darknode::proto::limits::{MIRROR_DIRECT_PAUSE, RESEND_FIRST, SISTER_BYTES};
 use darknode::wire::chat::custody_state::{FULL, HELD, NO_CARRIER};
-use darknode::wire::control::{Control, Holdings};
+use darknode::wire::control::{BUCKETS, Compare, Control, Holdings};
 use darknode::wire::envelope::Envelope;
 use darknode::wire::{Bytes, List, decode, encode};
 
@@ -139,4 +139,20 @@ fn when_one_of_two_connections_of_a_sister_ends_the_comparison_is_repeated_on_th
     alice.part(first);
     let after = [first, second].map(|conn| comparisons(&alice, conn));
     assert_eq!((after[0], after[1]), (before[0], before[1] + 1));
+}
+
+#[test]
+fn a_comparison_is_answered_on_the_connection_that_brought_it() {
+    let (mut alice, [phone, tablet], first) = alice_and_sisters();
+    let roster = phone.roster_of(VERSION, &[alice.session, phone.session_id(), tablet.session_id()], &[]);
+    let second = meet_sister(&mut alice, &phone, roster);
+    for conn in [first, second] {
+        alice.out.clear();
+        alice.say(conn, Control::Compare(Compare { buckets: List(vec![0; BUCKETS]), people: 0, read: List(vec![]) }));
+        let answers = [first, second].map(|conn| {
+            alice.said(conn).iter().filter(|said| matches!(said, Control::Holdings(held) if held.complete)).count()
+        });
+        // The phone may have closed the other one already.
+        assert_eq!(answers, [first, second].map(|of| usize::from(of == conn)));
+    }
 }

@@ -140,7 +140,8 @@ impl Core {
             }
         }
         self.compare_read(&peer.session, &compare.read);
-        self.send_holdings(&peer.session, differing, true);
+        // Of two connections the sister may have closed the other one already. She has asked on each that she takes for hers.
+        self.send_holdings(peer.conn, differing, true);
     }
 
     /// The hash of each bucket of what was read.

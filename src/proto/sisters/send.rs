@@ -94,7 +94,9 @@ impl Core {
             sister.want(now);
         }
         lost.into_iter().for_each(|load| self.sisters.ledger.lose(&session, load));
-        self.send_holdings(&session, news, false);
+        if let Some(conn) = self.peers.connections.up(&session) {
+            self.send_holdings(conn, news, false);
+        }
         if self.sisters.ledger.get_mut(&session).is_some_and(|sister| sister.take_due(now)) {
             self.send_facts(session);
             self.fetch_lines(session);
@@ -314,8 +316,7 @@ impl Core {
     }
 
     /// Tells a connected sister which numbers are held here, once they are durable.
-    pub(in crate::proto::sisters) fn send_holdings(&mut self, session: &SessionId, held: Numbers, complete: bool) {
-        let Some(conn) = self.peers.connections.up(session) else { return };
+    pub(in crate::proto::sisters) fn send_holdings(&mut self, conn: ConnId, held: Numbers, complete: bool) {
         let mut pages: Vec<(Vec<HeldStream>, usize)> = vec![(Vec::new(), 0)];
         for (StreamId { author, epoch, to: address }, ranges) in held {
             let ranges: Vec<Range> = ranges.iter().map(|(first, last)| Range(first, last)).collect();
