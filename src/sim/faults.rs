@@ -216,7 +216,7 @@ impl Sim {
         }
     }
 
-    fn stop_announcing(&mut self, index: NodeIndex) {
+    pub(super) fn stop_announcing(&mut self, index: NodeIndex) {
         let links = self.nodes[index].plan.links();
         links.into_iter().for_each(|link| self.expire_later(index, link));
         self.nodes[index].announcing += 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use darknode::identity::Scheme;
 use darknode::proto::Accept;
-use darknode::proto::event::Command;
+use darknode::proto::event::{Command, Output};
 use darknode::proto::notice::{Absence, Notice};
 use darknode::sim::node::Plan;
 use darknode::sim::scenario::{Params, Scenario, run};
@@ -207,6 +207,34 @@ fn strangers_are_discovered_when_links_are_joined_and_away_some_time_after_a_spl
         sim.cut(0, 1);
         let away = |notice: &Notice| matches!(notice, Notice::Away { .. });
         assert!(sim.run_until(Duration::from_secs(180), |sim| count_notices(sim, 0, away) == 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn an_announcement_ends_for_those_who_cannot_hear_its_end() {
+    for crashes in [true, false] {
+        let mut sim = Sim::new(Settings { scheme: Scheme::Cheap, ..Settings::default() });
+        for name in ["anna", "berta"] {
+            sim.add_node(Plan { accept: Accept::Ask, segment: Some(0), ..Plan::client(name) });
+        }
+        // Anna hears of berta, and never learns who it is.
+        sim.cut_one_way(0, 1);
+        [0, 1].into_iter().for_each(|node| sim.start(node));
+        sim.run(SOON);
+        sim.cut(0, 1);
+        match crashes {
+            true => sim.crash(1),
+            false => sim.command(1, 0, Command::Quit),
+        }
+        sim.run(Duration::from_secs(180));
+        sim.mend(0, 1);
+        sim.start(1);
+        sim.run(SOON);
+        sim.outputs = Some(Vec::new());
+        sim.run(Duration::from_secs(3600));
+        let outputs = sim.outputs.take().unwrap_or_default();
+        let dials = outputs.iter().filter(|(_, _, output)| matches!(output, Output::Dial { .. })).count();
+        assert_eq!(dials, 0, "crashes: {crashes}");
     }
 }
 

@@ -171,14 +171,16 @@ impl Sim {
         lost > 0 && (0..2).all(|_| self.rng.next_u64() % 100 < lost)
     }
 
-    /// Expires an announcement that was not renewed.
+    /// Expires an announcement that was not renewed. Each listener does so on its own, whatever passes between the two by now.
     pub(super) fn expire_announcement(&mut self, index: NodeIndex, boot: BootId, addr: SocketAddr, segment: u32) {
         let node = &self.nodes[index];
         let announced = (node.boot(index), node.addr) == (boot, addr) && node.plan.links().contains(&segment);
         let renewed = node.is_on() && announced;
         if !renewed {
-            for other in self.listeners(index, segment) {
-                self.feed(other, Input::Unsighted { boot, addr });
+            let listeners: Vec<NodeIndex> = self.segments.get(&segment).into_iter().flatten().copied().collect();
+            for other in listeners.into_iter().filter(|other| *other != index) {
+                let starts = self.nodes[other].starts;
+                self.plan(Duration::ZERO, Event::Feed { node: other, starts, input: Input::Unsighted { boot, addr } });
             }
         }
     }

@@ -107,14 +107,14 @@ impl Sim {
         }
     }
 
-    /// Stops a node gracefully: its connections and its announcement end at once.
+    /// Stops a node gracefully: its connections and its announcement end at once. Where that is not heard, the announcement expires.
     fn switch_off(&mut self, index: NodeIndex) {
         let node = &mut self.nodes[index];
         node.core = None;
         // The shell also waits for its store before it ends.
         node.disk.commit(Ticket(u64::MAX));
-        node.announcing += 1;
         let (boot, addr, links) = (node.boot(index), node.addr, node.plan.links());
+        self.stop_announcing(index);
         for pipe in self.net.of_node(index).collect::<Vec<_>>() {
             let ends = self.net.pipe(pipe).map(|pipe| pipe.ends);
             let own = ends.into_iter().flatten().position(|node| node == index);
