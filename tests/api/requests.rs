@@ -60,8 +60,9 @@ fn every_request_is_answered_as_the_page_says() {
         json!({"do": "status", "user": "bob"}),
         json!({"do": "cancel", "message": "nothing"}),
         json!({"do": "prune", "n": 100}),
+        json!({"do": "printed", "at": client.ready["at"]}),
     ];
-    let refused = ["link", "unlink", "cancel"];
+    let refused = ["link", "unlink", "cancel", "printed"];
     for request in &all {
         let name = request["do"].as_str().expect("it has a name");
         let (_, says) = listed().into_iter().find(|(listed, _)| *listed == name).expect("it is listed");

@@ -273,14 +273,15 @@ fn people_and_addresses() {
     };
     let mut expected = json!({"event": "me", "user": "bob", "id": id(), "words": "one two", "address": "darkchat:x",
         "session": session(), "sessions": [session()], "labels": ["phone"], "verified": true});
+    let mut theirs = with_event("whois", expected.clone());
+    theirs["session"] = Value::Null;
+    expected["qr"] = json!(crate::ui::qr::rows("darkchat:x"));
     renders(Notice::Me(Box::new(profile.clone())), expected.clone());
     let mut dropping = expected.clone();
     dropping["drops"] = json!({"bad hello": 2});
     let drops = [("bad hello", 2)].into();
     renders(Notice::Me(Box::new(Profile { drops, ..profile.clone() })), dropping);
-    expected["event"] = "whois".into();
-    expected["session"] = Value::Null;
-    renders(Notice::Whois(Box::new(Profile { session: None, ..profile })), expected);
+    renders(Notice::Whois(Box::new(Profile { session: None, ..profile })), theirs);
 }
 
 #[test]
