@@ -5,12 +5,15 @@
 //! and continues when the session tells it the next prompt. Another thread prints, because passing text to the editor may block
 //! until the editor is ready. If the session waited for that, it could deadlock with the editor, which waits for the session. The
 //! third passes on what is typed ([`keyboard`]) and marks [`pastes`]. What a person is told of [`deliveries`] and [`times`] is
-//! decided by the screen.
+//! decided by the screen. A typed line becomes a message with its time when it is stored; until then a [`hold`] keeps the rows
+//! below it free.
 
 mod deliveries;
 mod editor;
 mod helper;
+mod hold;
 mod keyboard;
+mod layout;
 mod pastes;
 mod questions;
 mod times;
@@ -34,8 +37,9 @@ use super::plain::{Style, counted, quoted};
 use super::{Event, Screen, greeting};
 use crate::proto::notice::{ConversationView, MessageView, Notice};
 use deliveries::Deliveries;
-use editor::prompt_of;
+use editor::{Answer, Sent, prompt_of};
 use helper::{LineHelper, Shared};
+use hold::Hold;
 use keyboard::Keys;
 pub use pastes::QUIET;
 use times::Times;
@@ -105,7 +109,10 @@ pub struct Terminal {
     unprinted: Arc<Unprinted>,
     /// Closed when everything is printed.
     all_printed: std_mpsc::Receiver<Infallible>,
-    prompts: std_mpsc::Sender<String>,
+    answers: std_mpsc::Sender<Answer>,
+    /// The message that the last line has become.
+    sent: Option<Sent>,
+    hold: Hold,
     known: Shared,
     keys: Keys,
     /// Printed after the terminal has been restored, because the editor may no longer print it.
@@ -117,11 +124,11 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
     let config = rustyline::Config::builder().build();
     let history = MemHistory::with_config(&config);
     let mut editor = Editor::<LineHelper, MemHistory>::with_history(config, history)?;
-    let (known, keys) = (Shared::default(), Keys::default());
+    let (known, keys, hold) = (Shared::default(), Keys::default(), Hold::default());
     let (texts, to_print) = std_mpsc::channel();
     let unprinted = Arc::new(Unprinted::default());
     let output = Arc::new(Output { texts, unprinted: unprinted.clone() });
-    editor.set_helper(Some(LineHelper::new(known.clone(), Arc::downgrade(&output))));
+    editor.set_helper(Some(LineHelper::new(known.clone(), Arc::downgrade(&output), hold.clone())));
     let printer = editor.create_external_printer()?;
     let redraws = Arc::downgrade(&output);
     keyboard::read_through(keys.clone(), move || {
@@ -130,14 +137,14 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
         }
     });
     let (printing, all_printed) = std_mpsc::channel();
-    let count = unprinted.clone();
+    let (count, printing_hold, editing_hold) = (unprinted.clone(), hold.clone(), hold.clone());
     std::thread::spawn(move || {
-        print(printer, to_print, printed, &count);
+        print(printer, to_print, printed, &count, &printing_hold);
         drop(printing);
     });
     let (lines, receiver) = mpsc::channel(1);
-    let (prompts, to_prompt) = std_mpsc::channel();
-    std::thread::spawn(move || editor::edit(editor, lines, to_prompt));
+    let (answers, to_editor) = std_mpsc::channel();
+    std::thread::spawn(move || editor::edit(editor, lines, to_editor, &editing_hold));
     let terminal = Terminal {
         style: Style::of_stdout(),
         limiter: Limiter::new(Instant::now()),
@@ -146,7 +153,9 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
         output: Some(output),
         unprinted,
         all_printed,
-        prompts,
+        answers,
+        sent: None,
+        hold,
         known,
         keys,
         final_text: None,
@@ -165,9 +174,10 @@ fn print(
     texts: std_mpsc::Receiver<(String, Option<u64>)>,
     printed: mpsc::UnboundedSender<u64>,
     unprinted: &Unprinted,
+    hold: &Hold,
 ) {
     while let Ok((text, arrival)) = texts.recv() {
-        let written = text.is_empty() || printer.print(text).is_ok();
+        let written = text.is_empty() || hold.print(|| printer.print(text)).is_ok();
         let done = written && arrival.is_none_or(|arrival| printed.send(arrival).is_ok());
         unprinted.remove();
         if !done {
@@ -177,13 +187,18 @@ fn print(
 }
 
 impl Terminal {
-    /// The text for an event. The typed line is on the screen already.
+    /// The text for an event. A typed line is on the screen already; the editor replaces it.
     fn render(&mut self, line: Option<u64>, event: Event<'_>) -> String {
         let now = Instant::now();
         match event {
             Event::Notice(Notice::Queued { message, to, text }) => {
                 self.deliveries.queued(*message, to, text, now);
-                if line.is_some() { String::new() } else { self.stamped(|style, time| style.sent(time, to, text)) }
+                let (day, sent) = self.stamped(|style, time| style.sent(time, to, text));
+                if line.is_none() {
+                    return day + &sent;
+                }
+                self.sent = Some(Sent { day, line: sent });
+                String::new()
             }
             Event::Notice(Notice::State { message, to, state, progress, .. }) => {
                 self.deliveries.progress(*message, to, *state, progress, now);
@@ -210,14 +225,15 @@ impl Terminal {
             self.known.lock().questions.shown(&message.from, now);
         }
         let late = times::late(message.sent, &Local::now());
-        self.stamped(|style, time| style.message(time, message, late.as_deref()))
+        let (day, line) = self.stamped(|style, time| style.message(time, message, late.as_deref()));
+        day + &line
     }
 
-    /// A line with its time before it, and the day if it is a new one.
-    fn stamped(&mut self, line: impl Fn(Style, &str) -> String) -> String {
+    /// The day if it is a new one, and a line with its time before it.
+    fn stamped(&mut self, line: impl Fn(Style, &str) -> String) -> (String, String) {
         let now = Local::now();
         let day = self.times.new_day(&now).map(|day| self.style.event(&day)).unwrap_or_default();
-        day + &line(self.style, &times::stamp(&now))
+        (day, line(self.style, &times::stamp(&now)))
     }
 
     /// Hands a text to the printing thread, with the arrival number of the message in it.
@@ -294,7 +310,7 @@ impl Screen for Terminal {
         self.limiter.set_conversation(conversation);
         self.known.lock().questions.set_conversation(conversation);
         // Fails only after the input has ended.
-        let _ = self.prompts.send(prompt_of(conversation));
+        let _ = self.answers.send(Answer { prompt: prompt_of(conversation), message: self.sent.take() });
     }
 
     fn recalls(&self) -> bool {
@@ -309,6 +325,7 @@ impl Screen for Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.output = None;
+        self.hold.release();
         // Returns when the printing thread has ended, or after the time-out.
         let _ = self.all_printed.recv_timeout(LAST_PRINTS);
         keyboard::restore();

@@ -174,10 +174,10 @@ impl Terminal {
         self.sees(line, |_, cursor| cursor == line);
     }
 
-    /// Types a line to bob and waits for the next prompt.
+    /// Types a line to bob and waits until it is shown as a message.
     pub fn enters(&mut self, line: &str) {
         self.types(&format!("{line}\r"));
-        self.sees_row(&format!("to bob> {line}"));
+        self.sees_message(&format!("> to bob: {line}"));
         self.sees_typed("to bob> ");
     }
 

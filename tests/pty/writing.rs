@@ -1,7 +1,7 @@
 //! Lines as they are typed, pasted and sent.
 
 use crate::program::Stage;
-use crate::terminal::Terminal;
+use crate::terminal::{COLUMNS, Terminal, without_time};
 
 #[test]
 fn macros_and_names_are_completed_and_typed_lines_can_be_recalled() {
@@ -38,6 +38,64 @@ fn lines_typed_one_after_another_are_all_sent() {
     for line in &lines {
         assert_eq!(&bob.event("message")["text"], line);
     }
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
+fn a_typed_line_becomes_a_message_with_its_time_and_what_was_not_sent_stays_as_it_is() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.types("to nobody\r");
+    alice.sees("an error", |rows, _| rows.iter().any(|row| row.starts_with("! ")));
+    alice.sees_row("> to nobody");
+    alice.chats_with(&mut bob);
+    let words = |count: usize, word: &str| vec![word; count].join(" ");
+    let width = usize::from(COLUMNS) - "to bob> ".len();
+    let texts = ["short".into(), words(60, "long"), "x".repeat(width), words(30, "漢字"), "first\n\nlast".into()];
+    for (n, text) in texts.iter().enumerate() {
+        bob.says(&format!("before {n}"));
+        alice.sees_message(&format!("< bob: before {n}"));
+        alice.types(&format!("\x1b[200~{text}\x1b[201~\r"));
+        assert_eq!(bob.event("message")["text"], *text);
+        bob.says(&format!("after {n}"));
+        alice.sees_message(&format!("< bob: after {n}"));
+        alice.sees_typed("to bob> ");
+        let (rows, _) = alice.screen();
+        let at =
+            |said: &str| rows.iter().position(|row| row.ends_with(&format!("< bob: {said} {n}"))).expect("it was seen");
+        let mut shown = rows[at("before") + 1..at("after")].iter().map(|row| row.trim());
+        let first = shown.next().and_then(without_time).and_then(|row| row.strip_prefix("> to bob:"));
+        let letters = |text: String| text.split_whitespace().collect::<String>();
+        assert_eq!(
+            first.map(|first| letters(first.to_owned() + &shown.collect::<String>())),
+            Some(letters(text.clone()))
+        );
+    }
+    alice.types("\\whois bob\r");
+    alice.sees("the answer", |rows, _| rows.iter().any(|row| row.contains(bob.id())));
+    alice.sees_row("to bob> \\whois bob");
+    alice.sees_typed("to bob> ");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
+fn a_line_that_is_taller_than_the_screen_replaces_nothing() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    alice.resizes(8, COLUMNS);
+    let text = format!("{}\nlast", "x".repeat(9 * usize::from(COLUMNS)));
+    alice.types(&format!("\x1b[200~{text}\x1b[201~\r"));
+    assert_eq!(bob.event("message")["text"], *text);
+    alice.sees_row("last");
+    alice.enters("short");
+    alice.sees_row("last");
     alice.types("\\quit\r");
     assert_eq!(alice.ends().code(), Some(0));
     bob.quits();

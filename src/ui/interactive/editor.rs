@@ -1,4 +1,5 @@
-//! The thread that edits: it sends a line to the session and continues when the session tells it the next prompt.
+//! The thread that edits: it sends a line to the session and continues when the session tells it the next prompt. A line that was
+//! stored is then shown as the message that it has become, in place of what was typed.
 
 use std::io::{Write, stdout};
 use std::sync::mpsc as std_mpsc;
@@ -6,18 +7,33 @@ use std::sync::mpsc as std_mpsc;
 use rustyline::Editor;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
+use terminal_size::{Height, Width, terminal_size_of};
 use tokio::sync::mpsc;
-use unicode_width::UnicodeWidthChar;
 
 use super::helper::LineHelper;
-use super::keyboard;
+use super::hold::Hold;
+use super::{keyboard, layout};
 use crate::ui::input::Line;
 use crate::ui::plain::{Style, inline};
 
-/// Columns of a terminal that does not say how many it has.
-const COLUMNS: usize = 80;
-/// Tabs move to a multiple of this column.
-const TAB: usize = 8;
+/// The size of a terminal that does not say it, as the editor assumes it: columns and rows.
+const SIZE: (usize, usize) = (80, 24);
+
+/// What the session answers to a line.
+#[derive(Debug)]
+pub struct Answer {
+    pub prompt: String,
+    /// The message that the line has become, if it was stored.
+    pub message: Option<Sent>,
+}
+
+/// A message of mine, as it is shown.
+#[derive(Debug)]
+pub struct Sent {
+    /// A line that names the day, if it has just begun. May be empty.
+    pub day: String,
+    pub line: String,
+}
 
 /// The prompt in a conversation with this user.
 pub fn prompt_of(conversation: Option<&str>) -> String {
@@ -29,16 +45,17 @@ pub fn prompt_of(conversation: Option<&str>) -> String {
 pub fn edit(
     mut editor: Editor<LineHelper, MemHistory>,
     lines: mpsc::Sender<Line>,
-    prompts: std_mpsc::Receiver<String>,
+    answers: std_mpsc::Receiver<Answer>,
+    hold: &Hold,
 ) {
     let mut leaves = false;
     // The session knows whether a conversation goes on.
-    let Ok(mut prompt) = prompts.recv() else { return };
+    let Ok(Answer { mut prompt, .. }) = answers.recv() else { return };
     loop {
         keyboard::set_editing(true);
         let read = editor.readline(&prompt);
         keyboard::set_editing(false);
-        let edited = editor.helper().map(LineHelper::end_line).unwrap_or_default();
+        let ended = editor.helper().map(LineHelper::end_line).unwrap_or_default();
         match read {
             Ok(line) => {
                 leaves = false;
@@ -47,14 +64,16 @@ pub fn edit(
                 if lines.blocking_send(Line::Text(line)).is_err() {
                     return;
                 }
-                match prompts.recv() {
-                    Ok(next) => prompt = next,
-                    Err(_) => return,
+                let Ok(answer) = answers.recv() else { return };
+                if let Some(message) = answer.message {
+                    show_sent(&(prompt + &ended.text), ended.stands_alone, message);
                 }
+                hold.release();
+                prompt = answer.prompt;
             }
-            Err(ReadlineError::Interrupted) if !(leaves && edited.is_empty()) => {
-                leaves = edited.is_empty();
-                show_interrupt(&(prompt.clone() + &edited), leaves);
+            Err(ReadlineError::Interrupted) if !(leaves && ended.text.is_empty()) => {
+                leaves = ended.text.is_empty();
+                show_interrupt(&(prompt.clone() + &ended.text), leaves);
             }
             Err(_) => {
                 // Fails if the session has ended already.
@@ -65,29 +84,37 @@ pub fn edit(
     }
 }
 
-/// Marks what Ctrl-C dropped, so that it does not look like a line that was sent. The cursor is in the row below.
-fn show_interrupt(dropped: &str, leaves: bool) {
-    let style = Style::of_stdout();
-    let right = match end_column(dropped, style.columns.unwrap_or(COLUMNS)) {
-        0 => String::new(),
-        column => format!("\x1b[{column}C"),
-    };
-    let hint = if leaves { style.event("Ctrl-C again ends the program") } else { String::new() };
-    // The terminal may be gone.
-    let _ = stdout().write_all(format!("\x1b[A{right}^C\n{hint}").as_bytes()).and_then(|()| stdout().flush());
+/// Shows a message in place of the line that it was typed as. The cursor is in the row below that line, if nothing was printed since.
+fn show_sent(typed: &str, stands_alone: bool, message: Sent) {
+    let (columns, height) = size();
+    // What has left the screen cannot be replaced.
+    let rows = layout::rows(typed, columns).filter(|rows| stands_alone && *rows < height);
+    write(&match rows {
+        Some(rows) => format!("\x1b[{rows}A\x1b[J{}{}", message.day, message.line),
+        None => message.day,
+    });
 }
 
-/// The column of the cursor behind a text, as the editor lays it out.
-fn end_column(text: &str, columns: usize) -> usize {
-    let end = text.chars().fold(0, |column, c| match c {
-        '\n' => 0,
-        '\t' => (column / TAB + 1) * TAB,
-        _ => match column + c.width().unwrap_or(0) {
-            next if next > columns => next - column,
-            next => next,
-        },
-    });
-    end % columns
+/// Marks what Ctrl-C dropped, so that it does not look like a line that was sent. The cursor is in the row below.
+fn show_interrupt(dropped: &str, leaves: bool) {
+    let right = match layout::end(dropped, size().0) {
+        (_, 0) => String::new(),
+        (_, column) => format!("\x1b[{column}C"),
+    };
+    let hint = if leaves { Style::of_stdout().event("Ctrl-C again ends the program") } else { String::new() };
+    write(&format!("\x1b[A{right}^C\n{hint}"));
+}
+
+fn write(text: &str) {
+    // The terminal may be gone.
+    let _ = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
+}
+
+/// How many columns and rows the terminal has.
+fn size() -> (usize, usize) {
+    let known = |size: u16, assumed| if size == 0 { assumed } else { usize::from(size) };
+    let (Width(columns), Height(rows)) = terminal_size_of(stdout()).unwrap_or((Width(0), Height(0)));
+    (known(columns, SIZE.0), known(rows, SIZE.1))
 }
 
 #[cfg(test)]
@@ -98,14 +125,5 @@ mod tests {
     fn the_prompt_names_whom_a_line_goes_to() {
         assert_eq!(prompt_of(None), "> ");
         assert_eq!(prompt_of(Some("bob")), "to bob> ");
-    }
-
-    #[test]
-    fn the_mark_of_a_dropped_line_stands_behind_it() {
-        assert_eq!(end_column("to bob> half", 80), 12);
-        assert_eq!(end_column(&"x".repeat(85), 80), 5);
-        assert_eq!(end_column(&"x".repeat(80), 80), 0);
-        assert_eq!(end_column("first\nab\tc", 80), 9);
-        assert_eq!(end_column(&format!("{}漢", "x".repeat(79)), 80), 2);
     }
 }

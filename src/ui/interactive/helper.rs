@@ -12,9 +12,11 @@ use rustyline::{Context, Helper};
 use tokio::time::Instant;
 
 use super::Output;
+use super::hold::Hold;
 use super::questions::Questions;
 use crate::proto::notice::Notice;
 use crate::ui::complete::completions;
+use crate::ui::macros::{self, Typed};
 use crate::ui::plain::{Style, inline};
 
 /// Names kept for completion.
@@ -66,17 +68,27 @@ pub struct LineHelper {
     known: Shared,
     /// For questions. Gone once the session has ended.
     output: Weak<Output>,
+    hold: Hold,
     /// The line as it is edited.
-    line: RefCell<String>,
+    line: RefCell<Ended>,
+}
+
+/// An edited line that has ended.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// What was typed.
+    pub text: String,
+    /// It ends with Enter, and nothing is printed below it until [`Hold::release`].
+    pub stands_alone: bool,
 }
 
 impl LineHelper {
-    pub fn new(known: Shared, output: Weak<Output>) -> LineHelper {
-        LineHelper { known, output, line: RefCell::default() }
+    pub fn new(known: Shared, output: Weak<Output>, hold: Hold) -> LineHelper {
+        LineHelper { known, output, hold, line: RefCell::default() }
     }
 
-    /// The edited line has ended. Returns what was typed.
-    pub fn end_line(&self) -> String {
+    /// The edited line has ended.
+    pub fn end_line(&self) -> Ended {
         self.known.lock().questions.close();
         self.line.take()
     }
@@ -95,15 +107,21 @@ impl Hinter for LineHelper {
 
     /// Gives no hints. It is called after every change, which is how the line is known after Ctrl-C.
     fn hint(&self, line: &str, _pos: usize, _: &Context<'_>) -> Option<String> {
-        line.clone_into(&mut self.line.borrow_mut());
+        line.clone_into(&mut self.line.borrow_mut().text);
         None
     }
 }
 
 impl Validator for LineHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        let question = self.known.lock().questions.ask(context.input(), Instant::now());
-        let Some(question) = question else { return Ok(ValidationResult::Valid(None)) };
+        let line = context.input();
+        let question = self.known.lock().questions.ask(line, Instant::now());
+        let Some(question) = question else {
+            // What a macro answers is printed while the session waits.
+            let stands_alone = matches!(macros::parse(line), Ok(Some(Typed::Text(_)))) && self.hold.begin();
+            *self.line.borrow_mut() = Ended { text: line.to_owned(), stands_alone };
+            return Ok(ValidationResult::Valid(None));
+        };
         if let Some(output) = self.output.upgrade() {
             output.print(Style::of_stdout().problem(&question), None);
         }
