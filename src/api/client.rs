@@ -106,7 +106,7 @@ struct Service<W> {
     /// The client sends no more.
     closing: bool,
     /// The request to stop the node.
-    stopped_by: Option<u64>,
+    stopped_by: Option<Asked>,
 }
 
 impl<W: AsyncWrite + Unpin> Service<W> {
@@ -116,12 +116,12 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         loop {
             self.give().await?;
             if self.hub.with_log(Log::has_ended) {
-                let asked = Asked { line: self.stopped_by, shown: false };
+                let asked = self.stopped_by.unwrap_or_default();
                 self.out.answer(asked, Event::Stopped).await?;
                 return self.out.flush().await;
             }
             self.out.flush().await?;
-            if self.closing && self.pending.is_empty() {
+            if self.closing && self.pending.is_empty() && self.stopped_by.is_none() {
                 return Ok(());
             }
             let reads = !self.chatting && !self.closing;
@@ -204,7 +204,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
             Do::Counts => self.counts(asked).await,
             Do::Page(on) => self.page(asked, on).await,
             Do::Printed(arrival) => self.printed(asked, arrival).await,
-            Do::Stop => self.stop(line).await,
+            Do::Stop => self.stop(asked).await,
         }
     }
 
@@ -224,7 +224,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
                 Some(user) => Command::Chat { user: user.to_string() },
                 None => return self.refuse(asked.line, InputError::nobody_wrote()).await,
             },
-            (Typed::Command(Command::Quit), _) => return self.stop(asked.line).await,
+            (Typed::Command(Command::Quit), _) => return self.stop(asked).await,
             (Typed::Command(command), _) => command,
             (Typed::Ping(to), _) => return self.ping(asked, to, place).await,
             (Typed::Help, _) => return self.out.answer(asked, Event::Help).await,
@@ -273,8 +273,8 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         self.out.answer(asked, Event::Notice(&Notice::Done { what: "printed".to_owned() })).await
     }
 
-    async fn stop(&mut self, line: Option<u64>) -> Written {
-        self.stopped_by = line;
+    async fn stop(&mut self, asked: Asked) -> Written {
+        self.stopped_by = Some(asked);
         self.pass(UiMessage::Request(NodeRequest { line: None, command: Command::Quit })).await
     }
 

@@ -26,7 +26,11 @@ pub fn socket(stage: &Stage, dir: &str) -> PathBuf {
 impl Client {
     /// Connects to the node of a data directory, and reads the first event, whatever it is.
     pub fn connect(stage: &Stage, dir: &str) -> Client {
-        let stream = UnixStream::connect(socket(stage, dir)).expect("the node accepts");
+        Client::over(UnixStream::connect(socket(stage, dir)).expect("the node accepts"))
+    }
+
+    /// Reads the first event, whatever it is, from a connection.
+    pub fn over(stream: UnixStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("it is a time");
         let mut client =
             Client { stream: BufReader::new(stream), ready: Value::Null, pending: Vec::new(), requested: 0 };

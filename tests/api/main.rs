@@ -1,4 +1,4 @@
-//! The local API of a real node, over its socket: what `docs/api.md` promises, and the treatment of bad input.
+//! The local API of a real node, over its socket and within its process: what `docs/api.md` promises, and the treatment of bad input.
 #![cfg(all(feature = "node", unix))]
 
 mod bad_input;
@@ -8,3 +8,4 @@ mod program;
 mod requests;
 mod since;
 mod slow;
+mod table;

@@ -1,88 +1,73 @@
 //! Requests and their answers.
 
+use std::os::unix::net::UnixStream;
+
+use darknode::api::local;
+use darknode::hub;
+use darknode::identity::Name;
+use darknode::identity::network::NetworkKey;
+use darknode::node::clock::random;
+use darknode::node::{NodeConfig, start};
+use darknode::proto::Accept;
+use darknode::web;
 use serde_json::{Value, json};
+use tokio::io::copy_bidirectional;
+use tokio::runtime::Runtime;
 
 use crate::client::{Client, each, socket};
 use crate::program::Stage;
-
-/// The names of the requests that `docs/api.md` lists, each with what it says of the answer.
-fn listed() -> Vec<(&'static str, &'static str)> {
-    let page = include_str!("../../docs/api.md");
-    let (_, part) = page.split_once("\n## Requests\n").expect("the page has this part");
-    let part = part.split("\n## ").next().unwrap_or(part);
-    let cells = |row: &'static str| row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
-    let rows = part.lines().filter(|line| line.starts_with("| `")).map(cells);
-    rows.map(|cells| (cells[0].trim_matches('`'), cells[2])).collect()
-}
+use crate::table;
 
 #[test]
-fn every_request_is_answered_as_the_page_says() {
+fn every_request_over_the_socket_is_answered_as_the_page_says() {
     let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
-    alice.chats_with(&mut bob);
-    bob.asks(r"\chat alice");
-    let (heard, mine) = (bob.says("hello"), alice.says("a line"));
-    alice.event_with("message", "message", &heard);
+    let (alice, mut bob) = (stage.start("alice"), stage.start("bob"));
     let mut client = Client::connect(&stage, "alice");
     assert_eq!((&client.ready["event"], &client.ready["api"]), (&"ready".into(), &1.into()));
     assert_eq!(client.ready["id"], alice.ready["id"]);
-    let last = ["remove", "block", "stop", "quit", "exit"];
-    let all = [
-        json!({"do": "say", "to": "bob", "text": r"\quit is text here"}),
-        json!({"do": "chat", "user": "bob"}),
-        json!({"do": "typed", "text": r"\users"}),
-        json!({"do": "subscribe", "since": "now", "events": ["message"], "with": ["bob"]}),
-        json!({"do": "conversations"}),
-        json!({"do": "history", "user": "bob", "n": 5, "before": mine}),
-        json!({"do": "search", "text": "HELLO", "with": "bob", "n": 5}),
-        json!({"do": "export", "with": "bob"}),
-        json!({"do": "read", "with": "bob", "through": heard}),
-        json!({"do": "doctor", "user": "bob", "probe": false, "redact": true}),
-        json!({"do": "counts"}),
-        json!({"do": "web", "on": false}),
-        json!({"do": "help"}),
-        json!({"do": "reply"}),
-        json!({"do": "r"}),
-        json!({"do": "users"}),
-        json!({"do": "online"}),
-        json!({"do": "offline"}),
-        json!({"do": "add", "user": "bob"}),
-        json!({"do": "requests"}),
-        json!({"do": "ping", "host": "127.0.0.1", "port": bob.port()}),
-        json!({"do": "explode"}),
-        json!({"do": "map"}),
-        json!({"do": "me"}),
-        json!({"do": "whois", "user": "bob"}),
-        json!({"do": "verify", "user": "bob"}),
-        json!({"do": "sessions"}),
-        json!({"do": "link", "code": "wrong"}),
-        json!({"do": "unlink", "label": "nowhere"}),
-        json!({"do": "status", "user": "bob"}),
-        json!({"do": "cancel", "message": "nothing"}),
-        json!({"do": "prune", "n": 100}),
-        json!({"do": "printed", "at": client.ready["at"]}),
-    ];
-    let refused = ["link", "unlink", "cancel", "printed"];
-    for request in &all {
-        let name = request["do"].as_str().expect("it has a name");
-        let (_, says) = listed().into_iter().find(|(listed, _)| *listed == name).expect("it is listed");
-        let answer = client.asks(request.clone());
-        let event = answer["event"].as_str().expect("it has a name");
-        match name {
-            "typed" => assert_eq!(event, "users"),
-            name if refused.contains(&name) => assert_eq!(event, "error", "{answer}"),
-            _ => assert!(says.starts_with(&format!("`{event}`")), "{request} is answered by {answer}"),
-        }
-    }
-    let tried = all.iter().filter_map(|request| request["do"].as_str()).chain(last);
-    let forgotten: Vec<&str> =
-        listed().into_iter().map(|(name, _)| name).filter(|name| !tried.clone().any(|tried| tried == *name)).collect();
-    assert!(forgotten.is_empty(), "{forgotten:?}");
-    for name in ["remove", "block"] {
-        assert_eq!(client.asks(json!({"do": name, "user": "bob"}))["event"], "done");
-    }
+    table::is_answered("socket", &alice.ready, &mut bob, |request| client.asks(request));
+    alice.ends_well();
     bob.quits();
-    alice.quits();
+}
+
+#[test]
+fn every_request_within_the_process_is_answered_as_the_page_says() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let (runtime, mut client) = in_this_process(&stage);
+    let ready = client.ready.clone();
+    table::is_answered("duplex", &ready, &mut bob, |request| client.asks(request));
+    assert_eq!(client.next(), None, "the connection ends with the node");
+    runtime.shutdown_background();
+    bob.quits();
+}
+
+/// Runs alice's node in this process, with a client over the stream that the interface of a process uses.
+fn in_this_process(stage: &Stage) -> (Runtime, Client) {
+    let runtime = Runtime::new().expect("the system has threads");
+    let config = NodeConfig {
+        name: Name::parse("alice").expect("it is one"),
+        data_dir: stage.path("alice"),
+        port: Some(0),
+        network: NetworkKey::open(),
+        roles: 0,
+        accept: Accept::Auto,
+        bootstrap: Vec::new(),
+        lan: None,
+    };
+    let (near, far) = UnixStream::pair().expect("the system has sockets");
+    far.set_nonblocking(true).expect("it is open");
+    let _in_runtime = runtime.enter();
+    let clients = hub::start_with_clients(start(config).expect("it can start").0);
+    let page = web::start(clients.clone(), None, random);
+    let mut stream = local::connect_own(&clients).expect("it is the first");
+    let mut far = tokio::net::UnixStream::from_std(far).expect("it does not block");
+    runtime.spawn(async move {
+        // It ends with an error if the test has failed.
+        let _ = copy_bidirectional(&mut stream, &mut far).await;
+        page.close().await;
+    });
+    (runtime, Client::over(near))
 }
 
 #[test]
@@ -164,7 +149,8 @@ fn stop_is_answered_by_stopped_and_every_client_is_told() {
     let (mut one, mut other) = (Client::connect(&stage, "alice"), Client::connect(&stage, "alice"));
     let path = socket(&stage, "alice");
     other.subscribes("now");
-    assert_eq!(one.asks(json!({"do": "stop"}))["event"], "stopped");
+    let answer = one.asks(json!({"do": "stop", "shown": true}));
+    assert_eq!((&answer["event"], answer["shown"].is_string()), (&"stopped".into(), true), "{answer}");
     assert_eq!(one.next(), None);
     assert_eq!(other.event("stopped").get("line"), None);
     alice.ends_well();

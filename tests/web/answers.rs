@@ -1,9 +1,10 @@
 //! What is answered: the local API, over HTTP.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::http::{Page, alice, darknode_web};
 use crate::program::Stage;
+use crate::table;
 
 #[test]
 fn a_request_is_answered_as_over_the_socket() {
@@ -25,6 +26,23 @@ fn a_request_is_answered_as_over_the_socket() {
     assert_eq!(page.asks("POST /api", &[crate::http::JSON, ("Authorization", &token)], "{}\n{}").status, 400);
     bob.quits();
     alice.quits();
+}
+
+#[test]
+fn every_request_over_the_page_is_answered_as_over_the_socket() {
+    let stage = Stage::new();
+    let (alice, mut bob) = (stage.start("alice"), stage.start("bob"));
+    let page = Page::of(&stage, "alice");
+    let token = page.enters();
+    table::is_answered("page", &alice.ready, &mut bob, |mut request| {
+        request["line"] = 7.into();
+        let given = page.requests(&token, &request).events();
+        let answers: Vec<&Value> = given.iter().filter(|event| event["line"] == 7).collect();
+        let [answer] = answers[..] else { panic!("{request} has one answer, but {given:?}") };
+        answer.clone()
+    });
+    alice.ends_well();
+    bob.quits();
 }
 
 #[test]

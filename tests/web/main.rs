@@ -7,3 +7,5 @@ mod http;
 #[path = "../program/mod.rs"]
 mod program;
 mod rules;
+#[path = "../api/table.rs"]
+mod table;
