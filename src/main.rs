@@ -75,8 +75,17 @@ fn simulate(simulation: &Simulation) -> Exit {
     if report.broken.is_empty() { Exit::Success } else { Exit::Failure }
 }
 
-fn run(config: Config) -> Result<Exit, StartError> {
+/// What comes before there are other threads.
+fn begin(config: &Config) {
     config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
+    #[cfg(feature = "screen")]
+    if config.interface == Interface::Screen {
+        screen::job::hold_stops();
+    }
+}
+
+fn run(config: Config) -> Result<Exit, StartError> {
+    begin(&config);
     ui::log::start(&config);
     in_runtime(config.threads, async {
         let listeners = Listeners::bind(&config)?;
@@ -88,7 +97,7 @@ fn run(config: Config) -> Result<Exit, StartError> {
 
 /// Waits to be linked, and then runs the node of the user.
 fn link(mut config: Config) -> Result<Exit, StartError> {
-    config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
+    begin(&config);
     let given = !config.data.default_dir;
     // The log is in the data directory while the terminal is taken.
     if !config.interface.takes_terminal() || given {

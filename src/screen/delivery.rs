@@ -73,6 +73,14 @@ impl Delivery {
         }
     }
 
+    /// Since when a carrier has it for a session, if that was seen.
+    pub fn carried_since(&self, session: &str) -> Option<Wall> {
+        match self.sessions.get(session)? {
+            Held::Carried(_, since) => *since,
+            _ => None,
+        }
+    }
+
     /// Whether a session of the addressee has it.
     pub fn has_arrived(&self) -> bool {
         self.sessions.values().any(|held| *held == Held::Delivered)

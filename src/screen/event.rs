@@ -72,6 +72,12 @@ pub enum Event {
     Status {
         messages: Vec<Status>,
     },
+    Doctor {
+        user: Option<String>,
+        checks: Vec<Check>,
+        verdict: String,
+        action: String,
+    },
     Map {
         nodes: Vec<Node>,
         edges: Vec<(String, String)>,
@@ -174,6 +180,7 @@ pub struct Status {
     pub message: String,
     pub to: String,
     pub text: String,
+    pub sent: String,
     pub sessions: Vec<Delivery>,
 }
 
@@ -183,6 +190,14 @@ pub struct Delivery {
     pub label: String,
     pub state: String,
     pub carriers: Vec<String>,
+}
+
+/// What an examination says of one thing.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Check {
+    pub name: String,
+    pub state: String,
+    pub text: String,
 }
 
 /// Somebody in the network around me.

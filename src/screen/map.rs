@@ -1,5 +1,6 @@
 //! The network around me as a tree: below each person are those who are reached through them.
 
+use super::cells::width;
 use super::clock::{self, Clock};
 use super::event::Node;
 use super::people::People;
@@ -18,9 +19,19 @@ pub struct Map {
     more: u64,
 }
 
+/// Who stands in a row of the tree.
+struct Place {
+    /// The index of the node.
+    node: usize,
+    /// The lines of the tree before it.
+    branch: String,
+}
+
 /// A row of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
+    /// Whose it is; `None` in the row that counts those without one.
+    pub id: Option<String>,
     /// The lines of the tree.
     pub branch: String,
     /// Who it is and how they are reached.
@@ -38,38 +49,40 @@ impl Map {
         node.through.as_deref().map(inline)
     }
 
+    /// Somebody by id.
+    pub fn get(&self, id: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// The id of whoever stands so many rows from another one, or at the nearest end. One who is gone stood in the first row.
+    pub fn moved(&self, from: Option<&str>, by: isize) -> Option<String> {
+        let tree = self.tree();
+        let at = tree.iter().position(|place| Some(self.nodes[place.node].id.as_str()) == from).unwrap_or(0);
+        let place = tree.get(at.saturating_add_signed(by).min(tree.len().saturating_sub(1)))?;
+        Some(self.nodes[place.node].id.clone())
+    }
+
     /// The rows of the tree.
     pub fn rows(&self, people: &People, clock: &Clock) -> Vec<Row> {
-        let parents: Vec<Option<usize>> = (0..self.nodes.len()).map(|at| self.parent(at)).collect();
-        let Some(me) = self.nodes.iter().position(|node| node.me) else { return Vec::new() };
-        let text = format!("{} (you){}", inline(&self.nodes[me].name), self.what(me));
-        let mut rows = vec![Row { branch: String::new(), text }];
-        self.push_below(me, &parents, "", (people, clock), &mut rows);
+        let row = |place: Place| Row {
+            id: Some(self.nodes[place.node].id.clone()),
+            text: self.text(&place, (people, clock)),
+            branch: place.branch,
+        };
+        let mut rows: Vec<Row> = self.tree().into_iter().map(row).collect();
         if self.more > 0 {
-            rows.push(Row { branch: String::new(), text: format!("and {} more", self.more) });
+            rows.push(Row { id: None, branch: String::new(), text: format!("and {} more", self.more) });
         }
         rows
     }
 
-    fn push_below(
-        &self,
-        of: usize,
-        parents: &[Option<usize>],
-        stem: &str,
-        look: (&People, &Clock),
-        rows: &mut Vec<Row>,
-    ) {
-        let depth = stem.chars().count() / 2;
-        let below: Vec<usize> = (0..parents.len()).filter(|at| parents[*at] == Some(of) && *at != of).collect();
-        for (n, at) in below.iter().enumerate() {
-            let is_last = n + 1 == below.len();
-            let branch = format!("{stem}{} ", if is_last { '└' } else { '├' });
-            rows.push(Row { branch, text: self.text(*at, depth, look) });
-            if depth + 1 < MAX_DEPTH {
-                let stem = format!("{stem}{} ", if is_last { ' ' } else { '│' });
-                self.push_below(*at, parents, &stem, look, rows);
-            }
-        }
+    /// Who stands where, from the top. I am the first.
+    fn tree(&self) -> Vec<Place> {
+        let parents: Vec<Option<usize>> = (0..self.nodes.len()).map(|at| self.parent(at)).collect();
+        let Some(me) = self.nodes.iter().position(|node| node.me) else { return Vec::new() };
+        let mut tree = vec![Place { node: me, branch: String::new() }];
+        push_below(me, &parents, "", &mut tree);
+        tree
     }
 
     /// Below whom somebody stands: whoever reaches them, else a friend of both, else me.
@@ -93,8 +106,11 @@ impl Map {
         (at != me).then(|| reaches.or_else(by_friend).unwrap_or(me))
     }
 
-    fn text(&self, at: usize, depth: usize, (people, clock): (&People, &Clock)) -> String {
-        let node = &self.nodes[at];
+    fn text(&self, place: &Place, (people, clock): (&People, &Clock)) -> String {
+        let node = &self.nodes[place.node];
+        if node.me {
+            return format!("{} (you){}", inline(&node.name), what(node));
+        }
         let way = match (node.way.as_str(), node.rtt_ms, &node.through, &node.since) {
             ("direct", Some(rtt), ..) => format!("direct {rtt:.1} ms"),
             ("direct", None, ..) => "direct".to_owned(),
@@ -103,28 +119,41 @@ impl Map {
             (_, _, _, Some(since)) => format!("away {}", clock.ago(clock::parse(since))),
             _ => "away".to_owned(),
         };
-        let columns = (NAME).saturating_sub(2 * depth);
+        let columns = (NAME + 2).saturating_sub(width(&place.branch));
         let checked = people.get(&node.id).is_some_and(|person| person.verified);
         let checked = if checked { ", checked" } else { "" };
-        format!("{:columns$} {way}{checked}{}", inline(&node.name), self.what(at))
+        format!("{:columns$} {way}{checked}{}", inline(&node.name), what(node))
     }
+}
 
-    /// What somebody does for others, and what waits.
-    fn what(&self, at: usize) -> String {
-        let node = &self.nodes[at];
-        let role = match (node.server, node.relay) {
-            (true, _) => Some("server".to_owned()),
-            (_, true) => Some("relay".to_owned()),
-            _ => None,
-        };
-        let held = node.held.map(|count| match node.me {
-            true => format!("keeps {} for others", counted(count, "envelope")),
-            false => format!("carries {} of mine", counted(count, "line")),
-        });
-        let waiting =
-            node.waiting.map(|count| format!("{} wait{}", counted(count, "line"), if count == 1 { "s" } else { "" }));
-        [role, held, waiting].into_iter().flatten().map(|part| format!(", {part}")).collect()
+/// Appends everybody below one, each followed by those below them.
+fn push_below(of: usize, parents: &[Option<usize>], stem: &str, tree: &mut Vec<Place>) {
+    let depth = stem.chars().count() / 2;
+    let below: Vec<usize> = (0..parents.len()).filter(|at| parents[*at] == Some(of) && *at != of).collect();
+    for (n, node) in below.iter().enumerate() {
+        let is_last = n + 1 == below.len();
+        tree.push(Place { node: *node, branch: format!("{stem}{} ", if is_last { '└' } else { '├' }) });
+        if depth + 1 < MAX_DEPTH {
+            let stem = format!("{stem}{} ", if is_last { ' ' } else { '│' });
+            push_below(*node, parents, &stem, tree);
+        }
     }
+}
+
+/// What somebody does for others, and what waits.
+fn what(node: &Node) -> String {
+    let role = match (node.server, node.relay) {
+        (true, _) => Some("server".to_owned()),
+        (_, true) => Some("relay".to_owned()),
+        _ => None,
+    };
+    let held = node.held.map(|count| match node.me {
+        true => format!("keeps {} for others", counted(count, "envelope")),
+        false => format!("carries {} of mine", counted(count, "line")),
+    });
+    let waiting =
+        node.waiting.map(|count| format!("{} wait{}", counted(count, "line"), if count == 1 { "s" } else { "" }));
+    [role, held, waiting].into_iter().flatten().map(|part| format!(", {part}")).collect()
 }
 
 #[cfg(test)]

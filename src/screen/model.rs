@@ -85,6 +85,15 @@ pub enum Ended {
     Stopped,
 }
 
+/// What a frame shows for the first time.
+#[derive(Debug, Default)]
+pub struct Sight {
+    /// Everything up to this cursor.
+    printed: Option<String>,
+    /// A conversation up to this message.
+    read: Option<(String, String)>,
+}
+
 /// A size in cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
@@ -318,6 +327,11 @@ impl Model {
         self.ask(Asked::Status { with: Some(id.to_owned()) }, json!({ "do": "status", "user": id }));
     }
 
+    /// Asks who has the messages to somebody, for the pane.
+    pub fn ask_who_has(&mut self, id: &str) {
+        self.ask(Asked::WhoHas, json!({ "do": "status", "user": id }));
+    }
+
     pub fn alert(&mut self, text: impl Into<String>, is_wrong: bool) {
         self.alert = Some(Alert { text: text.into(), is_wrong, stays: false });
     }
@@ -331,18 +345,32 @@ impl Model {
         }
     }
 
-    /// A frame was drawn: what stands in it was printed, and what stands at the bottom was read.
-    pub fn on_drawn(&mut self) {
-        if let Some(at) = self.cursor.clone().filter(|_| self.prints && self.has_unprinted) {
+    /// What a frame shows that is drawn now.
+    pub fn take_sight(&mut self) -> Sight {
+        let is_new = std::mem::take(&mut self.has_unprinted);
+        let open = self.current.as_ref().filter(|_| self.focused && self.pane == Pane::Chat);
+        let unread = open.filter(|id| self.list.get(id).is_some_and(|known| known.unread > 0));
+        let read = unread.and_then(|id| Some((id.clone(), self.last_at_bottom(id)?)));
+        Sight { printed: self.cursor.clone().filter(|_| self.prints && is_new), read }
+    }
+
+    /// The terminal shows the frame: what stands in it was printed, and what stands at the bottom was read.
+    pub fn on_seen(&mut self, sight: Sight) {
+        if let Some(at) = sight.printed {
             self.ask(Asked::Nothing, json!({ "do": "printed", "at": at }));
         }
-        self.has_unprinted = false;
-        let Some(id) = self.current.clone().filter(|_| self.focused && self.pane == Pane::Chat) else { return };
-        let unread = self.list.get(&id).is_some_and(|known| known.unread > 0);
-        let last = self.timelines.get(&id).filter(|timeline| timeline.is_at_bottom()).and_then(Timeline::newest);
-        if let Some(last) = last.filter(|_| unread).map(|line| line.id.clone()) {
+        let Some((id, last)) = sight.read else { return };
+        self.ask(Asked::Nothing, json!({ "do": "read", "with": id, "through": last }));
+        if self.last_at_bottom(&id).as_ref() == Some(&last) {
             self.list.read(&id);
-            self.ask(Asked::Nothing, json!({ "do": "read", "with": id, "through": last }));
+        } else {
+            self.ask(Asked::Nothing, json!({ "do": "conversations" }));
         }
+    }
+
+    /// The last message of a conversation, unless somebody has scrolled up.
+    fn last_at_bottom(&self, id: &str) -> Option<String> {
+        let timeline = self.timelines.get(id).filter(|timeline| timeline.is_at_bottom());
+        timeline.and_then(Timeline::newest).map(|line| line.id.clone())
     }
 }

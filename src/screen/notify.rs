@@ -1,6 +1,5 @@
 //! Tells somebody who looks elsewhere of a message.
 
-use std::io;
 use std::process::{Command, Stdio};
 
 use super::terminal::Terminal;
@@ -19,15 +18,12 @@ pub struct Notifier {
 
 impl Notifier {
     /// Tells of a message by its sender.
-    pub fn tell(&self, terminal: &Terminal, from: &str, text: &str) -> io::Result<()> {
+    pub fn tell(&self, terminal: &mut Terminal, from: &str, text: &str) {
         match self.how {
-            Notify::Off => Ok(()),
+            Notify::Off => {}
             Notify::Bell => terminal.signal(BELL),
             Notify::Osc => terminal.signal(&format!("\x1b]9;{}{BELL}", self.text(from, text))),
-            Notify::Desktop => {
-                desktop(self.text(from, text));
-                Ok(())
-            }
+            Notify::Desktop => desktop(self.text(from, text)),
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::action::{Action, HELP};
 use super::editor::{Editor, Source};
 use super::model::{Asked, Ended, Model, Prompt};
-use super::pane::Pane;
+use super::pane::{Entry, Pane};
 use super::view;
 use crate::ui::complete::completions;
 use crate::ui::macros::{self, MACROS, Typed};
@@ -35,7 +35,7 @@ impl Model {
             Action::Find => self.prompt = Some((Prompt::Find, Editor::default())),
             Action::Map if matches!(self.pane, Pane::Map { .. }) => self.pane = Pane::Chat,
             Action::Map => {
-                self.pane = Pane::Map { top: 0 };
+                self.pane = Pane::Map { selected: None };
                 self.ask_map();
             }
             Action::WhoHas => self.who_has(),
@@ -79,9 +79,10 @@ impl Model {
         if self.edited().is_empty() && source == Source::Hand {
             match (text, &self.pane) {
                 ("?", _) if self.prompt.is_none() => return self.help(),
-                ("d" | "D", Pane::WhoHas { with, .. }) => {
-                    let request = json!({ "do": "doctor", "user": with, "shown": true });
-                    return self.ask(Asked::Typed, request);
+                ("d" | "D", Pane::WhoHas { with, .. }) => return self.examine(Some(with.clone())),
+                ("d" | "D", Pane::Map { selected }) => {
+                    let is_other = |id: &&String| self.map.get(id).is_some_and(|node| !node.me);
+                    return self.examine(selected.as_ref().filter(is_other).cloned());
                 }
                 ("x" | "X", Pane::WhoHas { .. }) => return self.withdraw(),
                 _ => {}
@@ -151,14 +152,36 @@ impl Model {
         self.ask(Asked::Typed, request);
     }
 
+    /// Examines how somebody is reached, or this node.
+    fn examine(&mut self, user: Option<String>) {
+        let mut request = json!({ "do": "doctor", "shown": true });
+        if let Some(user) = user {
+            request["user"] = json!(user);
+        }
+        self.ask(Asked::Typed, request);
+    }
+
     /// Enter on an empty line: opens what is selected.
     fn choose(&mut self) {
-        if let Pane::Found { found, selected, .. } = &self.pane
-            && let Some(chosen) = found.get(*selected).cloned()
-            && let Some(id) = self.id_of(&chosen.handle)
-        {
-            self.open(&id);
-            self.ask_around(&id, &chosen.id);
+        match &self.pane {
+            Pane::Found { found, selected, .. } => {
+                if let Some(chosen) = found.get(*selected).cloned()
+                    && let Some(id) = self.id_of(&chosen.handle)
+                {
+                    self.open(&id);
+                    self.ask_around(&id, &chosen.id);
+                }
+            }
+            Pane::Map { selected: Some(id) } => {
+                if let Some(node) = self.map.get(id).filter(|node| !node.me) {
+                    let (id, name) = (node.id.clone(), node.name.clone());
+                    if self.people.get(&id).is_none() {
+                        self.list.touch(&id, &name, false, false);
+                    }
+                    self.open(&id);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -260,7 +283,7 @@ impl Model {
             return self.pane = Pane::Chat;
         }
         if let Some(with) = self.current.clone() {
-            self.ask(Asked::WhoHas, json!({ "do": "status", "user": with }));
+            self.ask_who_has(&with);
         }
     }
 
@@ -268,15 +291,15 @@ impl Model {
         let Pane::WhoHas { items, selected, with } = &self.pane else { return };
         if let Some((id, with)) = items.get(*selected).map(|item| (item.id.clone(), with.clone())) {
             self.ask(Asked::Typed, json!({ "do": "cancel", "message": id, "shown": true }));
-            self.ask(Asked::WhoHas, json!({ "do": "status", "user": with }));
+            self.ask_who_has(&with);
         }
     }
 
     fn help(&mut self) {
-        let keys = HELP.iter().map(|(key, text)| format!("{key:<22} {text}"));
-        let macros = MACROS.iter().map(|entry| format!("{:<22} {}", entry.usage, entry.text));
-        let rows: Vec<String> = keys.chain([String::new()]).chain(macros).collect();
-        self.pane = Pane::text("keys and macros; Esc goes back", &rows.join("\n"));
+        let row = |what: &str, text: &str| Entry::in_table(&format!("{what:<22} "), text);
+        let keys = HELP.iter().map(|(key, text)| row(key, text));
+        let macros = MACROS.iter().map(|entry| row(entry.usage, entry.text));
+        self.pane = Pane::table("keys and macros; Esc goes back", keys.chain([Entry::new("")]).chain(macros));
     }
 
     fn vertical(&mut self, by: isize) {

@@ -5,12 +5,15 @@ use serde_json::json;
 use super::cells::harmless;
 use super::clock::{self, Wall};
 use super::delivery::Delivery;
-use super::event::{self, Event, Told};
+use super::event::{self, Check, Event, Told};
 use super::map::Map;
 use super::model::{Alert, Asked, Ended, MAX_WAITING, Me, Model, News};
-use super::pane::{Found, Item, MAX_FOUND, Pane};
+use super::pane::{Entry, Found, HeldBy, Item, MAX_FOUND, Pane};
 use super::timeline::{Line, Page};
 use crate::ui::plain::inline;
+
+/// Characters of an id that tell sessions apart, as in other lists.
+const SHORT_ID: usize = 6;
 
 impl Model {
     /// Takes a line of the node.
@@ -69,6 +72,9 @@ impl Model {
             Event::Queued { .. } => return self.on_event(event, None, now),
             Event::Stopped => return self.ended = Some(Ended::Stopped),
             Event::Done => self.reload(),
+            Event::Doctor { user, checks, verdict, action } => {
+                return self.on_doctor(user.as_deref(), &checks, [&verdict, &action]);
+            }
             _ => {}
         }
         let shown = shown.unwrap_or_default();
@@ -83,6 +89,16 @@ impl Model {
         }
         // Links, sessions or messages may be others now.
         self.refresh();
+    }
+
+    fn on_doctor(&mut self, user: Option<&str>, checks: &[Check], [verdict, action]: [&str; 2]) {
+        let row = |name: &str, state: &str, text: &str| {
+            Entry::in_table(&format!("{:<10} {:<7} ", inline(name), inline(state)), &inline(text))
+        };
+        let checks = checks.iter().map(|check| row(&check.name, &check.state, &check.text));
+        let about = user.map_or_else(String::new, |user| format!(" and {}", inline(user)));
+        let end = [row("verdict", "", verdict), row("to do", "", action)];
+        self.pane = Pane::table(&format!("this node{about}, examined · Esc back"), checks.chain(end));
     }
 
     /// A message may have been withdrawn.
@@ -233,6 +249,7 @@ impl Model {
         if state == "delivered" {
             self.waits.remove(message);
         }
+        self.pane.on_state((message, session), state, holder, now);
         let Some(with) = self.id_of(to) else { return };
         if let Some(line) = self.timelines.get_mut(&with).and_then(|timeline| timeline.get_mut(message)) {
             line.delivery.get_or_insert_default().on_state(session, state, holder, now);
@@ -288,32 +305,47 @@ impl Model {
         }
     }
 
+    /// The one that was selected stays so; at first it is the last one.
     fn on_who_has(&mut self, messages: &[event::Status]) {
         let Some(with) = self.current.clone() else { return };
-        let item = |status: &event::Status| {
-            let session = |held: &event::Delivery| {
-                let carriers: Vec<String> = held
-                    .carriers
-                    .iter()
-                    .map(|by| self.people.of_session(by).unwrap_or_else(|| "a relay".into()))
-                    .collect();
-                let state = match held.state.as_str() {
-                    "queued" => "waits".to_owned(),
-                    "carried" => format!("with {}", carriers.join(" and ")),
-                    "settled" => "left to another session".to_owned(),
-                    other => inline(other),
-                };
-                (inline(&held.label), state)
+        let items: Vec<Item> = messages.iter().map(|status| self.item(&with, status)).collect();
+        let before = match &self.pane {
+            Pane::WhoHas { items, selected, .. } => items.get(*selected).map(|item| item.id.clone()),
+            _ => None,
+        };
+        let kept = before.and_then(|id| items.iter().position(|item| item.id == id));
+        let selected = kept.unwrap_or(items.len().saturating_sub(1));
+        self.pane = Pane::WhoHas { with, items, selected };
+    }
+
+    fn item(&self, with: &str, status: &event::Status) -> Item {
+        let line = self.timelines.get(with).and_then(|timeline| timeline.get(&status.message));
+        let seen = line.and_then(|line| line.delivery.as_ref());
+        let held_by = |held: &event::Delivery| {
+            let carriers: Vec<String> = held
+                .carriers
+                .iter()
+                .map(|by| self.people.of_session(by).unwrap_or_else(|| "a relay".to_owned()))
+                .collect();
+            let state = match held.state.as_str() {
+                "queued" => "waits".to_owned(),
+                "carried" => format!("with {}", carriers.join(" and ")),
+                "settled" => "left to another session".to_owned(),
+                other => inline(other),
             };
-            Item {
-                id: status.message.clone(),
-                text: inline(&status.text),
-                sessions: status.sessions.iter().map(session).collect(),
+            HeldBy {
+                session: inline(&held.session).chars().take(SHORT_ID).collect(),
+                label: inline(&held.label),
+                state,
+                since: seen.and_then(|seen| seen.carried_since(&held.session)),
             }
         };
-        let items: Vec<Item> = messages.iter().map(item).collect();
-        let selected = items.len().saturating_sub(1);
-        self.pane = Pane::WhoHas { with, items, selected };
+        Item {
+            id: status.message.clone(),
+            text: inline(&status.text),
+            sent: clock::parse(&status.sent),
+            sessions: status.sessions.iter().map(held_by).collect(),
+        }
     }
 
     fn on_found(&mut self, text: String, more: bool, messages: &[event::Message], next: Option<String>) {

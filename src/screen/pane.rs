@@ -1,9 +1,9 @@
 //! What takes the place of the messages for a while: answers to macros, search results, who has what.
 
-use super::cells::{cells, width, wrap};
+use super::cells::{Cell, cells, harmless, width, wrap};
 use super::clock::Wall;
 
-/// Columns by which the rows of a line are indented below the first.
+/// Columns by which the rows of a line are indented below the first, if it has no columns of its own.
 const INDENT: usize = 4;
 /// Lines that are kept of an answer: a list of two hundred users has some lines for each.
 const MAX_LINES: usize = 5_000;
@@ -18,13 +18,50 @@ pub enum Pane {
     /// The conversations, where the terminal is too narrow for both.
     List,
     /// An answer of several lines.
-    Text { title: String, lines: Vec<String>, top: usize },
+    Text { title: String, lines: Vec<Entry>, top: usize },
     /// The messages that contain a text.
     Found { text: String, found: Vec<Found>, selected: usize, next: Option<String>, is_asked: bool },
-    /// The network around me.
-    Map { top: usize },
+    /// The network around me. Me, if nobody was selected.
+    Map { selected: Option<String> },
     /// Where the messages to a user are.
     WhoHas { with: String, items: Vec<Item>, selected: usize },
+}
+
+/// A line of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The text, made harmless.
+    text: String,
+    /// The column of the rows below the first.
+    indent: usize,
+}
+
+impl Entry {
+    /// A line of text. What does not fit into one row is indented in the next.
+    pub fn new(line: &str) -> Entry {
+        let text = harmless(line);
+        Entry { indent: text.len() - text.trim_start().len() + INDENT, text }
+    }
+
+    /// A line of a table: what stands in its columns, and a text that continues below its own begin.
+    pub fn in_table(columns: &str, text: &str) -> Entry {
+        let columns = harmless(columns);
+        Entry { indent: width(&columns), text: columns + &harmless(text) }
+    }
+
+    fn rows(&self, columns: usize) -> Vec<String> {
+        if width(&self.text) <= columns {
+            return vec![self.text.clone()];
+        }
+        let indent = self.indent.min(columns / 2);
+        let cells = cells(&self.text);
+        let first = wrap(&cells, columns).into_iter().next().map_or(cells.len(), |row| row.end);
+        let (first, rest) = cells.split_at(first);
+        let text = |cells: &[Cell]| cells.iter().map(|cell| cell.text.as_str()).collect::<String>();
+        let below = wrap(rest, columns - indent).into_iter();
+        let below = below.map(|row| format!("{}{}", " ".repeat(indent), text(&rest[row]).trim_start()));
+        std::iter::once(text(first)).chain(below).collect()
+    }
 }
 
 /// A message that was found.
@@ -44,23 +81,50 @@ pub struct Found {
 pub struct Item {
     pub id: String,
     pub text: String,
-    /// Session and state.
-    pub sessions: Vec<(String, String)>,
+    pub sent: Wall,
+    pub sessions: Vec<HeldBy>,
+}
+
+/// Who has a message for one session of the addressee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBy {
+    /// The session, shortened.
+    pub session: String,
+    pub label: String,
+    /// In words.
+    pub state: String,
+    /// Since then, if that was seen.
+    pub since: Option<Wall>,
 }
 
 impl Pane {
     /// A text of several lines.
     pub fn text(title: &str, text: &str) -> Pane {
-        let lines = text.lines().take(MAX_LINES).map(super::cells::harmless).collect();
-        Pane::Text { title: title.to_owned(), lines, top: 0 }
+        Pane::table(title, text.lines().map(Entry::new))
+    }
+
+    /// An answer of several lines.
+    pub fn table(title: &str, lines: impl Iterator<Item = Entry>) -> Pane {
+        Pane::Text { title: title.to_owned(), lines: lines.take(MAX_LINES).collect(), top: 0 }
+    }
+
+    /// A message of mine has come further towards a session: it has it, or `holder` carries it.
+    pub fn on_state(&mut self, (message, session): (&str, &str), state: &str, holder: &str, now: Wall) {
+        let Pane::WhoHas { items, .. } = self else { return };
+        let Some(item) = items.iter_mut().find(|item| item.id == message) else { return };
+        if let Some(held) = item.sessions.iter_mut().find(|held| session.starts_with(&held.session)) {
+            (held.state, held.since) = match state {
+                "delivered" => ("delivered".to_owned(), None),
+                _ => (format!("with {holder}"), Some(now)),
+            };
+        }
     }
 
     /// Moves by rows or by entries. A page has so many columns and rows.
     pub fn scroll(&mut self, by: isize, (columns, page): (usize, usize)) {
         let moved = |at: usize, len: usize| at.saturating_add_signed(by).min(len.saturating_sub(1));
         match self {
-            Pane::Chat | Pane::List => {}
-            Pane::Map { top } => *top = top.saturating_add_signed(by),
+            Pane::Chat | Pane::List | Pane::Map { .. } => {}
             Pane::Text { lines, top, .. } => {
                 let rows = rows(lines, columns).len();
                 *top = top.saturating_add_signed(by).min(rows.saturating_sub(page));
@@ -71,23 +135,9 @@ impl Pane {
     }
 }
 
-/// Lines of an answer as rows. What does not fit into one row is indented in the next.
-pub fn rows(lines: &[String], columns: usize) -> Vec<String> {
-    lines.iter().flat_map(|line| rows_of(line, columns)).collect()
-}
-
-fn rows_of(line: &str, columns: usize) -> Vec<String> {
-    if width(line) <= columns {
-        return vec![line.to_owned()];
-    }
-    let indent = " ".repeat((line.len() - line.trim_start().len() + INDENT).min(columns / 2));
-    let cells = cells(line);
-    // The first row could be longer; that would be hard to see.
-    let rows = wrap(&cells, columns - indent.len()).into_iter().enumerate().map(|(n, row)| {
-        let text: String = cells[row].iter().map(|cell| cell.text.as_str()).collect();
-        if n == 0 { text } else { format!("{indent}{}", text.trim_start()) }
-    });
-    rows.collect()
+/// Lines of an answer as rows.
+pub fn rows(lines: &[Entry], columns: usize) -> Vec<String> {
+    lines.iter().flat_map(|line| line.rows(columns)).collect()
 }
 
 #[cfg(test)]
@@ -96,7 +146,13 @@ mod tests {
 
     #[test]
     fn long_lines_of_an_answer_are_indented_below() {
-        let lines = ["short".to_owned(), "  a line of many words".to_owned()];
-        assert_eq!(rows(&lines, 16), ["short", "  a line ", "      of many ", "      words"]);
+        let lines = ["short", "  a line of many words"].map(Entry::new);
+        assert_eq!(rows(&lines, 16), ["short", "  a line of many ", "      words"]);
+    }
+
+    #[test]
+    fn a_text_in_a_table_continues_below_its_own_begin() {
+        let line = Entry::in_table("nat  note  ", "seen as two ports by two others");
+        assert_eq!(rows(&[line], 24), ["nat  note  seen as two ", "           ports by two ", "           others"]);
     }
 }

@@ -14,8 +14,9 @@ use super::action::Action;
 use super::clock::Clock;
 use super::editor::Source;
 use super::event::{Event, Told};
+use super::job::{self, Change, Job};
 use super::link::Link;
-use super::model::{Ended, Model, Size};
+use super::model::{Ended, Model, Sight, Size};
 use super::notify::Notifier;
 use super::pane::Pane;
 use super::render::render;
@@ -33,9 +34,6 @@ const AGES: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Keys that may wait.
 const KEYS: usize = 1024;
-/// How long the shell may take to stop the process, or not to.
-#[cfg(unix)]
-const STOPS: Duration = Duration::from_millis(100);
 
 /// How the screen is to behave.
 pub struct Options {
@@ -80,6 +78,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Send + 'static>(
         link: None,
         connect,
         drawn: Instant::now() - FRAME,
+        sight: None,
         is_dirty: true,
         unread: 0,
     };
@@ -114,6 +113,8 @@ struct Screen<S, C> {
     connect: C,
     /// When the last frame was drawn.
     drawn: Instant,
+    /// What it shows, until the terminal does.
+    sight: Option<Sight>,
     is_dirty: bool,
     /// What the title says.
     unread: u64,
@@ -124,9 +125,10 @@ enum Step {
     Key(Option<(TerminalEvent, Instant)>),
     Quiet,
     Draw,
+    Shown(io::Result<()>),
     Ages,
     Look,
-    Continued,
+    Job(Change),
     Stop,
 }
 
@@ -143,33 +145,39 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen
         mut keys: mpsc::Receiver<(TerminalEvent, Instant)>,
         stop: Arc<Notify>,
     ) -> io::Result<Ended> {
-        let mut continued = Continued::watch();
+        let mut job = Job::watch();
         let mut looks_at = Instant::now();
         self.look();
         loop {
             let looks = self.link.is_none().then_some(looks_at);
-            let draws_at = self.is_dirty.then(|| self.drawn + FRAME);
+            let draws_at = (self.is_dirty && self.terminal.is_ready()).then(|| self.drawn + FRAME);
+            let ages_at = (!self.is_dirty).then(|| self.drawn + AGES);
             let step = tokio::select! {
                 () = stop.notified() => Step::Stop,
                 key = keys.recv() => Step::Key(key),
                 () = at(self.typing.deadline()) => Step::Quiet,
                 () = at(draws_at) => Step::Draw,
                 told = next(&mut self.link) => Step::Told(told.map(Box::new)),
-                () = at(Some(self.drawn + AGES)) => Step::Ages,
+                shown = self.terminal.shows() => Step::Shown(shown),
+                () = at(ages_at) => Step::Ages,
                 () = at(looks) => Step::Look,
-                () = continued.next() => Step::Continued,
+                change = job.next() => Step::Job(change),
             };
             match step {
                 Step::Stop | Step::Key(None) => return Ok(Ended::Left),
-                Step::Key(Some((event, at))) => self.on_terminal(event, at, &mut continued).await?,
+                Step::Key(Some((event, at))) => self.on_terminal(event, at),
                 Step::Quiet => {
                     let mut actions = Vec::new();
                     self.typing.quiet(&mut actions);
-                    self.act(actions, &mut continued).await?;
+                    self.act(actions);
                 }
                 Step::Draw => self.draw()?,
+                Step::Shown(shown) => {
+                    shown?;
+                    self.sight.take().into_iter().for_each(|sight| self.model.on_seen(sight));
+                }
                 Step::Ages => self.is_dirty = true,
-                Step::Told(Some(told)) => self.on_told(*told)?,
+                Step::Told(Some(told)) => self.on_told(*told),
                 Step::Told(None) if self.model.prints() => return Ok(Ended::Stopped),
                 Step::Told(None) => {
                     self.link = None;
@@ -181,7 +189,12 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen
                     self.look();
                     looks_at = Instant::now() + PAUSE;
                 }
-                Step::Continued => self.resume()?,
+                Step::Job(Change::Stops(granted)) => {
+                    terminal::restore();
+                    // It waits for that.
+                    let _ = granted.send(());
+                }
+                Step::Job(Change::GoesOn) => self.resume()?,
             }
             if let Some(ended) = self.model.ended {
                 return Ok(ended);
@@ -203,20 +216,19 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen
         }
     }
 
-    fn on_told(&mut self, told: Told) -> io::Result<()> {
+    fn on_told(&mut self, told: Told) {
         let is_ready = matches!(told.event, Event::Ready(_));
         self.model.on_told(told, Clock::local().now);
         if is_ready && let Some(text) = self.greeting.take().and_then(|greeting| greeting()) {
             self.model.pane = Pane::text("welcome; Esc goes on", &text);
         }
         if let Some((from, text)) = self.model.rings.take() {
-            self.notifier.tell(&self.terminal, &from, &text)?;
+            self.notifier.tell(&mut self.terminal, &from, &text);
         }
         self.is_dirty = true;
-        Ok(())
     }
 
-    async fn on_terminal(&mut self, event: TerminalEvent, at: Instant, continued: &mut Continued) -> io::Result<()> {
+    fn on_terminal(&mut self, event: TerminalEvent, at: Instant) {
         let mut actions = Vec::new();
         match event {
             TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.typing.take(key, at, &mut actions),
@@ -224,28 +236,26 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen
             TerminalEvent::Resize(columns, rows) => self.model.size = Size { columns, rows },
             TerminalEvent::FocusGained => self.model.focused = true,
             TerminalEvent::FocusLost => self.model.focused = false,
-            _ => return Ok(()),
+            _ => return,
         }
-        self.is_dirty = true;
-        self.act(actions, continued).await
+        self.act(actions);
     }
 
-    async fn act(&mut self, actions: Vec<Action>, continued: &mut Continued) -> io::Result<()> {
+    fn act(&mut self, actions: Vec<Action>) {
         self.is_dirty = true;
         for action in actions {
             match action {
                 Action::Redraw => self.terminal.forget(),
-                Action::Suspend => self.suspend(continued).await?,
+                Action::Suspend => suspend(),
                 action => self.model.act(action),
             }
         }
-        Ok(())
     }
 
     fn draw(&mut self) -> io::Result<()> {
         self.terminal.draw(render(&self.model, self.theme, Clock::local()))?;
         (self.drawn, self.is_dirty) = (Instant::now(), false);
-        self.model.on_drawn();
+        self.sight = Some(self.model.take_sight());
         let unread = self.model.list.unread();
         if std::mem::replace(&mut self.unread, unread) != unread {
             self.terminal.set_title(unread)?;
@@ -253,28 +263,9 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen
         Ok(())
     }
 
-    /// Gives the terminal back and lets the shell stop the process, as Ctrl-Z does without raw mode.
-    #[cfg(unix)]
-    async fn suspend(&mut self, continued: &mut Continued) -> io::Result<()> {
-        use nix::sys::signal::{Signal, kill};
-        use nix::unistd::Pid;
-
-        terminal::restore();
-        // All of the job: the program may have been started by another one. Without a shell the signal is ignored.
-        if kill(Pid::from_raw(0), Signal::SIGTSTP).is_ok() {
-            timeout(STOPS, continued.next()).await.ok();
-        }
-        self.resume()
-    }
-
-    #[cfg(not(unix))]
-    async fn suspend(&mut self, _: &mut Continued) -> io::Result<()> {
-        Ok(())
-    }
-
     /// Takes the terminal over again. Its size may be another one.
     fn resume(&mut self) -> io::Result<()> {
-        self.terminal = Terminal::take()?;
+        self.terminal.retake()?;
         self.model.size = Terminal::size()?;
         self.is_dirty = true;
         Ok(())
@@ -295,6 +286,12 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen
     }
 }
 
+/// Gives the terminal back and asks the shell to stop the job, as Ctrl-Z does without raw mode.
+fn suspend() {
+    terminal::restore();
+    job::ask_to_stop();
+}
+
 /// Waits until then; for ever if there is no time.
 async fn at(time: Option<Instant>) {
     match time {
@@ -308,33 +305,5 @@ async fn next<S: AsyncRead + AsyncWrite + Send + 'static>(link: &mut Option<Link
     match link {
         Some(link) => link.next().await,
         None => std::future::pending().await,
-    }
-}
-
-/// The process goes on after it was stopped.
-struct Continued {
-    #[cfg(unix)]
-    signal: Option<tokio::signal::unix::Signal>,
-}
-
-impl Continued {
-    #[cfg(unix)]
-    fn watch() -> Continued {
-        use tokio::signal::unix::{SignalKind, signal};
-        Continued { signal: signal(SignalKind::from_raw(nix::sys::signal::Signal::SIGCONT as i32)).ok() }
-    }
-
-    #[cfg(not(unix))]
-    fn watch() -> Continued {
-        Continued {}
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        if let Some(signal) = &mut self.signal {
-            signal.recv().await;
-            return;
-        }
-        std::future::pending().await
     }
 }

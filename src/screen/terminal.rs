@@ -7,20 +7,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, mpsc};
 use std::time::Duration;
 
-use crossterm::cursor::{Hide, MoveTo, Show};
+use crossterm::cursor::Show;
 use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange};
 use crossterm::queue;
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    SetTitle, disable_raw_mode, enable_raw_mode, size,
+    Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode,
+    enable_raw_mode, size,
 };
-use ratatui_core::backend::Backend;
 use ratatui_core::buffer::Buffer;
-use ratatui_core::layout::Rect;
-use ratatui_crossterm::CrosstermBackend;
 
 use super::model::Size;
+use super::output::Output;
 use super::render::Frame;
+use super::update::update;
 
 /// How long the last output may take: a terminal that is paused takes none.
 const LAST_OUTPUT: Duration = Duration::from_millis(100);
@@ -36,9 +35,10 @@ const POP_TITLE: &str = "\x1b[23;2t";
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
-/// What was drawn last.
-#[derive(Debug, Default)]
+/// The terminal, and what it shows.
+#[derive(Debug)]
 pub struct Terminal {
+    output: Output,
     shown: Option<Buffer>,
 }
 
@@ -49,13 +49,26 @@ impl Terminal {
     /// It is none, or gone.
     pub fn take() -> io::Result<Terminal> {
         HOOK.call_once(restore_on_panic);
+        let mut terminal = Terminal { output: Output::start(write_if_taken), shown: None };
+        terminal.retake()?;
+        Ok(terminal)
+    }
+
+    /// Takes it over again after it was given back, or used by others.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn retake(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
-        TAKEN.store(true, Ordering::Release);
-        let mut bytes = PUSH_TITLE.as_bytes().to_vec();
+        let mut bytes = Vec::new();
+        if !TAKEN.swap(true, Ordering::AcqRel) {
+            bytes.extend_from_slice(PUSH_TITLE.as_bytes());
+        }
         queue!(bytes, EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, Clear(ClearType::All))?;
         bytes.extend_from_slice(EXPLICIT_ORDER.as_bytes());
-        write(&bytes)?;
-        Ok(Terminal::default())
+        self.output.write(bytes);
+        self.shown = None;
+        Ok(())
     }
 
     /// Its size.
@@ -64,25 +77,27 @@ impl Terminal {
         Ok(Size { columns, rows })
     }
 
-    /// Draws what has changed. A terminal that knows synchronized output shows it at once.
+    /// Whether it shows the last frame, and so can be given the next.
+    pub fn is_ready(&self) -> bool {
+        is_taken() && self.output.is_idle()
+    }
+
+    /// Waits until it shows the last frame; for ever if it does so already.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub async fn shows(&mut self) -> io::Result<()> {
+        self.output.taken().await
+    }
+
+    /// Draws what has changed.
+    ///
+    /// # Errors
+    /// None: it is written later.
     pub fn draw(&mut self, frame: Frame) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        queue!(bytes, BeginSynchronizedUpdate, Hide)?;
-        let Frame { buffer, cursor } = frame;
-        let shown = match self.shown.take().filter(|shown| shown.area == buffer.area) {
-            Some(shown) => shown,
-            None => {
-                queue!(bytes, Clear(ClearType::All))?;
-                Buffer::empty(Rect { ..buffer.area })
-            }
-        };
-        CrosstermBackend::new(&mut bytes).draw(shown.diff(&buffer).into_iter())?;
-        if let Some((x, y)) = cursor {
-            queue!(bytes, MoveTo(x, y), Show)?;
-        }
-        queue!(bytes, EndSynchronizedUpdate)?;
-        self.shown = Some(buffer);
-        write(&bytes)
+        self.output.write(update(self.shown.take(), &frame)?);
+        self.shown = Some(frame.buffer);
+        Ok(())
     }
 
     /// The next frame is drawn whole.
@@ -91,17 +106,26 @@ impl Terminal {
     }
 
     /// Shows how much is unread.
-    pub fn set_title(&self, unread: u64) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// None: it is written later.
+    pub fn set_title(&mut self, unread: u64) -> io::Result<()> {
         let title = if unread > 0 { format!("({unread}) darknode") } else { "darknode".to_owned() };
         let mut bytes = Vec::new();
         queue!(bytes, SetTitle(title))?;
-        write(&bytes)
+        self.output.write(bytes);
+        Ok(())
     }
 
     /// Writes a sequence that draws nothing.
-    pub fn signal(&self, sequence: &str) -> io::Result<()> {
-        write(sequence.as_bytes())
+    pub fn signal(&mut self, sequence: &str) {
+        self.output.write(sequence.as_bytes().to_vec());
     }
+}
+
+/// Whether it was taken over and not given back.
+pub fn is_taken() -> bool {
+    TAKEN.load(Ordering::Acquire)
 }
 
 /// Whether the terminal is gone.
@@ -122,11 +146,33 @@ pub fn has_hung_up() -> bool {
     false
 }
 
+/// Writes, unless the terminal was given back. Whoever gives it back writes behind this.
+fn write_if_taken(bytes: &[u8]) -> io::Result<()> {
+    let mut out = stdout().lock();
+    if is_taken() {
+        out.write_all(bytes)?;
+        out.flush()?;
+        drop(out);
+        drain();
+    }
+    Ok(())
+}
+
 fn write(bytes: &[u8]) -> io::Result<()> {
-    let mut out = stdout();
+    let mut out = stdout().lock();
     out.write_all(bytes)?;
     out.flush()
 }
+
+/// Waits until the output has left a serial line, of which the system takes some seconds' worth at once.
+#[cfg(unix)]
+fn drain() {
+    // What cannot say when needs no waiting.
+    let _ = nix::sys::termios::tcdrain(stdout());
+}
+
+#[cfg(not(unix))]
+fn drain() {}
 
 /// Gives the terminal back as it was, if it was taken over. It does not wait for one that is paused.
 pub fn restore() {

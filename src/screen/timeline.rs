@@ -123,6 +123,11 @@ impl Timeline {
     }
 
     /// A message by its id.
+    pub fn get(&self, id: &str) -> Option<&Line> {
+        self.lines.get(self.position(id)?)
+    }
+
+    /// The same, to be changed.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut Line> {
         let at = self.position(id)?;
         self.lines.get_mut(at)

@@ -147,6 +147,9 @@ impl Model {
 
     /// Scrolls what is in the place of the messages.
     pub fn scroll_pane(&mut self, by: isize) {
+        if let Pane::Map { selected } = &mut self.pane {
+            return *selected = self.map.moved(selected.as_deref(), by);
+        }
         let Areas { pane, body, .. } = areas(self, 1);
         self.pane.scroll(by, (usize::from(pane.1).saturating_sub(2), usize::from(body.1)));
         if let Pane::Found { text, found, selected, next: Some(next), is_asked, .. } = &mut self.pane

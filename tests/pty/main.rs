@@ -10,6 +10,8 @@ mod linking;
 mod readme;
 #[cfg(feature = "screen")]
 mod screen;
+#[cfg(feature = "screen")]
+mod stopping;
 mod terminal;
 mod writing;
 

@@ -5,7 +5,6 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use crate::program::{Node, Stage};
 use crate::terminal::Terminal;
@@ -28,6 +27,11 @@ impl Terminal {
         self.sees(text, |rows, _| rows.iter().any(|row| row.contains(text)));
     }
 
+    /// Starts alice's node again.
+    pub fn full_screen_again(stage: &Stage) -> Terminal {
+        Terminal::run(stage.cast("alice").interactive().command())
+    }
+
     /// Waits until no row contains this.
     fn hides(&mut self, text: &str) {
         self.sees(&format!("no {text}"), |rows, _| !rows.iter().any(|row| row.contains(text)));
@@ -35,15 +39,19 @@ impl Terminal {
 
     /// Types key by key, waits until the end of it stands before the cursor, and presses Enter.
     pub fn by_hand(&mut self, text: &str) {
-        for c in text.chars() {
-            sleep(HAND);
-            self.types(&c.to_string());
-        }
+        self.types_by_hand(text);
         self.sees(text, |_, cursor| cursor.ends_with(text));
         self.enter();
     }
 
-    fn enter(&mut self) {
+    pub fn types_by_hand(&mut self, text: &str) {
+        for c in text.chars() {
+            sleep(HAND);
+            self.types(&c.to_string());
+        }
+    }
+
+    pub fn enter(&mut self) {
         sleep(HAND);
         self.types("\r");
     }
@@ -169,6 +177,63 @@ fn no_message_opens_another_conversation_and_each_keeps_its_draft() {
     carol.quits();
 }
 
+/// Whether a row begins what is new, and the next one has this text.
+fn is_new(rows: &[String], text: &str) -> bool {
+    rows.windows(2).any(|two| two[0].contains("─ new ─") && two[1].contains(text))
+}
+
+#[test]
+fn what_nobody_has_seen_is_new_after_a_restart_and_what_was_seen_is_not() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::full_screen(&stage);
+    alice.opens("bob", &mut bob);
+    bob.says("seen");
+    alice.sees_text("bob  seen");
+    // The terminal loses the focus.
+    alice.types("\x1b[O");
+    bob.says("unseen");
+    alice.sees("the count", |rows, _| rows.iter().any(|row| row.starts_with("▌bob ") && row.contains(" 1 │")));
+    alice.leaves();
+    let mut alice = Terminal::full_screen_again(&stage);
+    alice.sees("what is new", |rows, _| is_new(rows, "bob  unseen"));
+    alice.sees("that it was seen now", |rows, _| !rows.iter().any(|row| row.contains(" 1 │")));
+    alice.leaves();
+    let mut alice = Terminal::full_screen_again(&stage);
+    alice.sees_text("bob  unseen");
+    assert!(!alice.screen().0.iter().any(|row| row.contains("─ new ─")), "{:?}", alice.screen().0);
+    // The terminal takes nothing, so nobody can see what comes.
+    alice.pauses(true);
+    let message = bob.says("to a paused terminal");
+    bob.knows_delivered(&message);
+    alice.signals(Signal::SIGKILL);
+    alice.ends_as_it_is();
+    let mut alice = Terminal::full_screen_again(&stage);
+    alice.sees("what is new", |rows, _| is_new(rows, "bob  to a paused terminal"));
+    alice.leaves();
+    bob.quits();
+}
+
+#[test]
+fn the_map_leads_to_a_conversation() {
+    let stage = Stage::new();
+    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
+    let mut alice = Terminal::full_screen(&stage);
+    alice.opens("bob", &mut bob);
+    alice.opens("carol", &mut carol);
+    alice.types("\x14");
+    alice.sees_text("▌alice (you)");
+    alice.sees_text("├ bob        direct");
+    alice.types("\x1b[B");
+    alice.sees_text("▌├ bob");
+    alice.enter();
+    alice.sees_typed(" to bob > ");
+    alice.sees_text("│ bob · here");
+    alice.leaves();
+    bob.quits();
+    carol.quits();
+}
+
 #[test]
 fn a_storm_of_sizes_ends_in_the_right_one() {
     let stage = Stage::new();
@@ -188,26 +253,6 @@ fn a_storm_of_sizes_ends_in_the_right_one() {
     });
     alice.leaves();
     bob.quits();
-}
-
-#[test]
-fn ctrl_z_gives_the_terminal_back_until_the_program_goes_on() {
-    let stage = Stage::new();
-    let mut alice = Terminal::full_screen(&stage);
-    alice.types("a draft");
-    alice.sees_typed(" > a draft");
-    alice.types("\x1a");
-    let stopped = waitpid(alice.pid(), Some(WaitPidFlag::WUNTRACED)).expect("it is a child");
-    assert_eq!(stopped, WaitStatus::Stopped(alice.pid(), Signal::SIGTSTP));
-    assert!(alice.has_its_mode());
-    alice.sees("the other screen", |rows, _| rows.iter().all(|row| !row.contains("draft")));
-    assert!(!alice.is_full_screen());
-    alice.signals(Signal::SIGCONT);
-    alice.sees_typed(" > a draft");
-    assert!(alice.is_full_screen() && !alice.has_its_mode());
-    alice.types("\x03");
-    alice.sees_typed(" > ");
-    alice.leaves();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
+use nix::sys::termios::{FlowArg, LocalFlags, Termios, tcflow, tcgetattr};
 use nix::unistd::Pid;
 
 use crate::program::{Node, PATIENCE, Stage};
@@ -110,6 +110,17 @@ impl Terminal {
     pub fn pid(&self) -> Pid {
         let child = self.child.as_ref().expect("it runs");
         Pid::from_raw(i32::try_from(child.id()).expect("process ids are small"))
+    }
+
+    /// Lets the terminal take no output, as Ctrl-S does, or lets it take it again.
+    pub fn pauses(&self, is_paused: bool) {
+        let action = if is_paused { FlowArg::TCOOFF } else { FlowArg::TCOON };
+        tcflow(self.line.as_ref().expect("it is open"), action).expect("it is a terminal");
+    }
+
+    /// Waits for its end, after which the terminal may be in any state.
+    pub fn ends_as_it_is(mut self) -> ExitStatus {
+        self.exits()
     }
 
     /// Sends a signal.

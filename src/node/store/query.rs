@@ -253,7 +253,7 @@ fn status_view(
         HeldBy { session: known.session, label: known.label.clone(), state, by }
     };
     let sessions = of.sessions.iter().map(held_by).collect();
-    Ok(StatusView { message: row.id, to: of.handle.clone(), text: text(row.body), sessions })
+    Ok(StatusView { message: row.id, to: of.handle.clone(), sent: row.wall, text: text(row.body), sessions })
 }
 
 /// Which sessions have which messages of my streams, according to one table. Each stream is read once.

@@ -185,6 +185,8 @@ pub struct StatusView {
     pub to: String,
     /// The text.
     pub text: String,
+    /// When it was written.
+    pub sent: Wall,
     /// Its progress towards each session of the addressee.
     pub sessions: Vec<HeldBy>,
 }

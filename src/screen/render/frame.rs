@@ -84,7 +84,7 @@ fn title(canvas: &mut Canvas, model: &Model, areas: &Areas, clock: Clock) {
     let (left, columns) = areas.pane;
     let text = match (&model.pane, &model.current) {
         (Pane::Text { title, .. }, _) => title.clone(),
-        (Pane::Map { .. }, _) => "the network around you · Esc back".to_owned(),
+        (Pane::Map { .. }, _) => "the network around you · D doctor · Esc back".to_owned(),
         (Pane::Found { text, .. }, _) => format!("messages with \"{text}\" · Enter opens · Esc back"),
         (Pane::WhoHas { with, .. }, _) => {
             format!("my messages to {} · D doctor · X withdraw · Esc back", model.name_of(with))
@@ -213,7 +213,8 @@ pub fn input(canvas: &mut Canvas, areas: &Areas, input: &InputView) -> (u16, u16
 fn hint(model: &Model) -> &'static str {
     match (&model.pane, &model.prompt) {
         (_, Some(_)) => "Enter goes there · Tab completes · Esc back",
-        (Pane::Text { .. } | Pane::Map { .. }, _) => "Up Down PgUp PgDn scroll · Esc back",
+        (Pane::Text { .. }, _) => "Up Down PgUp PgDn scroll · Esc back",
+        (Pane::Map { .. }, _) => "Up Down choose · Enter opens the conversation · D doctor · Esc back",
         (Pane::Found { .. }, _) => "Up Down choose · Enter opens · Esc back",
         (Pane::WhoHas { .. }, _) => "Up Down choose · D doctor · X withdraws · Esc back",
         _ if is_wide(model.size) => {

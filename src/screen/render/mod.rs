@@ -7,6 +7,8 @@ mod chat;
 mod frame;
 mod panes;
 
+use std::ops::Range;
+
 use ratatui_core::buffer::Buffer;
 
 use super::clock::Clock;
@@ -21,6 +23,8 @@ use canvas::Canvas;
 pub struct Frame {
     /// The cells.
     pub buffer: Buffer,
+    /// The rows in which messages move up.
+    pub body: Range<u16>,
     /// Column and row of the cursor; `None` if it is not shown.
     pub cursor: Option<(u16, u16)>,
 }
@@ -32,14 +36,15 @@ pub fn render(model: &Model, theme: Theme, clock: Clock) -> Frame {
     if model.size.columns < columns || model.size.rows < rows {
         let text = format!("the terminal is smaller than {columns}x{rows}");
         canvas.text((0, 0), model.size.columns, &text, Role::Plain);
-        return Frame { buffer: canvas.finish(), cursor: None };
+        return Frame { buffer: canvas.finish(), body: 0..0, cursor: None };
     }
     let input = view::input(model, theme.reorders);
     let areas = view::areas(model, input.rows.len());
     frame::draw(&mut canvas, model, &areas, clock);
     panes::draw(&mut canvas, model, &areas, clock, theme.reorders);
     let cursor = frame::input(&mut canvas, &areas, &input);
-    Frame { buffer: canvas.finish(), cursor: Some(cursor) }
+    let (top, height) = areas.body;
+    Frame { buffer: canvas.finish(), body: top..top + height, cursor: Some(cursor) }
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+mod panes;
+mod updates;
+
 use super::*;
 use crate::screen::action::Action;
 use crate::screen::clock::{Wall, parse};
@@ -106,7 +109,7 @@ impl Scene {
             message("mb", "you", "28T14:04", 11, "see you there"),
         ]));
         let status = |id: &str, state: &str| {
-            json!({ "message": id, "to": "carol", "text": "", "sessions": [{
+            json!({ "message": id, "to": "carol", "text": "", "sent": "2026-11-28T14:03:00Z", "sessions": [{
                 "session": "carol-1", "label": "laptop", "state": state, "by": null, "carriers": [],
             }] })
         };
@@ -120,7 +123,8 @@ impl Scene {
         scene.tell(json!({ "event": "message", "message": "b1", "from": "bob", "from_id": "bob", "with": "bob",
             "text": "did you see this?", "sent": "2026-11-28T14:04:30Z", "order": 7, "own": false, "again": false }));
         scene.tell(json!({ "event": "queued", "message": "d1", "to": "dora", "text": "call me" }));
-        scene.0.on_drawn();
+        let sight = scene.0.take_sight();
+        scene.0.on_seen(sight);
         scene.answer(
             "map",
             json!({ "event": "map", "edges": [["alice", "bob"], ["alice", "carol"]], "more": 0, "nodes": [
@@ -175,6 +179,11 @@ fn expect(name: &str, frame: &str) {
 #[test]
 fn a_large_screen_has_room_for_everything() {
     expect("100x30", &Scene::chat(100, 30).types("bring the long one,\nand the adapter").frame(PLAIN));
+}
+
+#[test]
+fn the_largest_screen_is_used_as_a_whole() {
+    expect("200x60", &Scene::chat(200, 60).frame(PLAIN));
 }
 
 #[test]
@@ -242,13 +251,6 @@ fn nothing_a_stranger_writes_looks_like_another_line() {
         ]))
         .frame(PLAIN);
     expect("hostile", &frame);
-}
-
-#[test]
-fn the_map_is_a_tree() {
-    let mut scene = Scene::chat(80, 24);
-    scene.0.act(Action::Map);
-    expect("map", &scene.frame(PLAIN));
 }
 
 #[test]

@@ -121,6 +121,7 @@ pub struct Status<'a> {
     message: String,
     to: &'a str,
     text: &'a str,
+    sent: String,
     sessions: Vec<MessageState<'a>>,
 }
 
@@ -253,6 +254,7 @@ impl<'a> From<&'a StatusView> for Status<'a> {
             message: view.message.token(),
             to: &view.to,
             text: &view.text,
+            sent: rfc3339(view.sent),
             sessions: view.sessions.iter().map(MessageState::from).collect(),
         }
     }

@@ -170,6 +170,7 @@ fn messages_and_their_delivery() {
         message: message_id(),
         to: user(),
         text: "hi".into(),
+        sent: Wall(1_700_000_000_123),
         sessions: vec![
             held(Delivery::Queued, vec![]),
             held(Delivery::Carried, vec![holder(CARRIER), holder(SESSION)]),
@@ -179,7 +180,7 @@ fn messages_and_their_delivery() {
     };
     renders(
         Notice::Status { messages: vec![status] },
-        json!({"event": "status", "messages": [{"message": token, "to": "bob", "text": "hi", "sessions": [
+        json!({"event": "status", "messages": [{"message": token, "to": "bob", "text": "hi", "sent": "2023-11-14T22:13:20.123Z", "sessions": [
             {"session": session(), "label": "phone", "state": "queued", "by": null, "carriers": []},
             {"session": session(), "label": "phone", "state": "carried", "by": carrier(), "carriers": [carrier(), session()]},
             {"session": session(), "label": "phone", "state": "delivered", "by": session(), "carriers": []},

@@ -101,6 +101,7 @@ mod tests {
     use super::*;
     use crate::id::SessionId;
     use crate::proto::notice::{Holder, Notice, Progress};
+    use crate::time::Wall;
     use crate::ui::plain::tests::{printed, session, view};
 
     #[test]
@@ -127,7 +128,7 @@ mod tests {
         let by = |name: &str| Holder { session: relay, name: name.into() };
         let held = |state, by: &[Holder]| HeldBy { session: bobs, label: "phone".into(), state, by: by.to_vec() };
         let said = |sessions| {
-            let view = StatusView { message, to: "bob".into(), text: "hi".into(), sessions };
+            let view = StatusView { message, to: "bob".into(), text: "hi".into(), sent: Wall(0), sessions };
             printed(Notice::Status { messages: vec![view] })
         };
         let carried = held(Delivery::Carried, &[by("pi"), by("va\u{1b}n")]);
@@ -147,7 +148,8 @@ mod tests {
         assert_eq!(printed(carried), "* carried for bob (laptop) by pi\n");
         let held = |label: &str, state| HeldBy { session: session(), label: label.into(), state, by: vec![] };
         let sessions = vec![held("phone", Delivery::Delivered), held("laptop", Delivery::Settled)];
-        let view = StatusView { message: view("hi").message, to: "bob".into(), text: "hi".into(), sessions };
+        let view =
+            StatusView { message: view("hi").message, to: "bob".into(), text: "hi".into(), sent: Wall(0), sessions };
         let text = printed(Notice::Status { messages: vec![view] });
         let line = "delivered 1 of 2: delivered to phone, laptop gets it from another session\n";
         assert!(text.contains(line), "{text}");

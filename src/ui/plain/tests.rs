@@ -64,7 +64,7 @@ fn nothing_from_strangers_controls_the_terminal() {
         verified: false,
         drops: Default::default(),
     };
-    let status = StatusView { message: stream, to: evil.into(), text: evil.into(), sessions: vec![] };
+    let status = StatusView { message: stream, to: evil.into(), text: evil.into(), sent: Wall(0), sessions: vec![] };
     let user = UserView {
         user: evil.into(),
         id,

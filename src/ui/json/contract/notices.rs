@@ -160,5 +160,5 @@ fn status() -> StatusView {
     };
     let states = all_of!(Delivery { Queued, Carried, Delivered, Settled });
     let sessions = states.into_iter().map(held).collect();
-    StatusView { message: message_id(), to: bob(), text: bob(), sessions }
+    StatusView { message: message_id(), to: bob(), text: bob(), sent: Wall(0), sessions }
 }

@@ -1,0 +1,91 @@
+//! What takes the place of the messages.
+
+use serde_json::{Value, json};
+
+use super::{PLAIN, Scene, expect, node};
+use crate::screen::action::Action;
+
+#[test]
+fn the_map_is_a_tree() {
+    let mut scene = Scene::chat(80, 24);
+    scene.0.act(Action::Map);
+    expect("map", &scene.frame(PLAIN));
+}
+
+#[test]
+fn enter_on_the_map_opens_the_conversation_with_whoever_is_selected() {
+    let mut scene = Scene::chat(80, 24);
+    scene.0.act(Action::Map);
+    scene.0.act(Action::Enter);
+    assert!(scene.frame(PLAIN).contains("▌alice (you)"), "nobody talks to themselves: {}", scene.frame(PLAIN));
+    for _ in 0..2 {
+        scene.0.act(Action::Down);
+    }
+    assert!(scene.frame(PLAIN).contains("▌├ dora"), "{}", scene.frame(PLAIN));
+    scene.0.act(Action::Page(1));
+    assert!(scene.frame(PLAIN).contains("▌  └ carol"), "{}", scene.frame(PLAIN));
+    scene.0.act(Action::Up);
+    scene.0.act(Action::Up);
+    let nodes = [node("alice", 0, "direct", None), node("aaron", 1, "away", None), node("dora", 1, "direct", None)];
+    scene.answer("map", json!({ "event": "map", "edges": [], "more": 0, "nodes": nodes }));
+    assert!(scene.frame(PLAIN).contains("▌└ dora"), "the selection stays: {}", scene.frame(PLAIN));
+    scene.0.act(Action::Enter);
+    assert!(scene.frame(PLAIN).contains(" to dora > _"), "{}", scene.frame(PLAIN));
+}
+
+#[test]
+fn a_stranger_on_the_map_can_be_written_to_and_examined() {
+    let mut scene = Scene::chat(80, 24);
+    scene.0.act(Action::Map);
+    scene.answer(
+        "map",
+        json!({ "event": "map", "edges": [["alice", "bob"], ["bob", "frida"]], "more": 0, "nodes": [
+            node("alice", 0, "direct", None), node("bob", 1, "direct", None), node("frida", 2, "away", None),
+        ] }),
+    );
+    scene.0.act(Action::Page(1));
+    let mut scene = scene.types("d");
+    let asked = scene.0.take_requests();
+    assert!(asked.iter().any(|request| request["do"] == "doctor" && request["user"] == "frida"), "{asked:?}");
+    scene.0.act(Action::Enter);
+    assert!(scene.frame(PLAIN).contains(" to frida > _"), "{}", scene.frame(PLAIN));
+}
+
+#[test]
+fn who_has_a_message_is_named_for_each_session_and_follows_what_happens() {
+    let mut scene = Scene::chat(80, 24);
+    scene.0.act(Action::WhoHas);
+    let held = |session: &str, label: &str, state: &str, carriers: &[&str]| json!({ "session": session, "label": label, "state": state, "by": null, "carriers": carriers });
+    let message = |id: &str, text: &str, sessions: Value| json!({ "message": id, "to": "carol", "text": text, "sent": "2026-11-28T14:04:00Z", "sessions": sessions });
+    let sessions = json!([held("carol-1", "laptop", "carried", &["bob-1"]), held("k7q2mz34", "phone", "queued", &[])]);
+    let messages = [message("ma", "yes, six is fine", sessions), message("mb", "see you there", json!([]))];
+    scene.answer("status", json!({ "event": "status", "messages": messages }));
+    scene.0.act(Action::Up);
+    scene.tell(json!({
+        "event": "state", "message": "ma", "to": "carol", "session": "k7q2mz34", "label": "phone",
+        "state": "carried", "by": "pi-1", "holder": "pi",
+    }));
+    expect("who-has", &scene.frame(PLAIN));
+}
+
+#[test]
+fn the_findings_of_an_examination_have_the_width_of_the_pane() {
+    let mut scene = "\\doctor".chars().fold(Scene::chat(80, 24), |scene, c| scene.types(&c.to_string()));
+    scene.0.act(Action::Enter);
+    let check = |name: &str, state: &str, text: &str| json!({ "name": name, "state": state, "text": text });
+    let checks = [
+        check("program", "ok", "darknode 0.1.0"),
+        check("multicast", "wrong", "eth0: own announcement not heard for 40 s; nobody else's either"),
+        check(
+            "nat",
+            "unknown",
+            "seen by one other node only: two are needed to tell, and they must be outside of this network",
+        ),
+    ];
+    scene.answer(
+        "typed",
+        json!({ "event": "doctor", "user": null, "checks": checks,
+        "verdict": "multicast is blocked here (access point?)", "action": "\\ping their address, or --bootstrap" }),
+    );
+    expect("doctor", &scene.frame(PLAIN));
+}
