@@ -266,11 +266,50 @@ fn a_verified_friend_is_verified_on_all_sessions() {
     scene.sim.run(Duration::from_secs(1));
     scene.stop(scene.bob);
     scene.start(&[2]);
-    let bob = scene.sim.nodes[scene.bob].user;
-    scene.wait("the pi knows", |scene| {
-        let users = scene.sim.nodes[scene.pi].disk.load().users;
+    scene.wait("the pi knows", |scene| scene.has_verified_bob(scene.pi));
+}
+
+impl Scene {
+    /// Whether a node holds bob as verified.
+    fn has_verified_bob(&self, node: usize) -> bool {
+        let bob = self.sim.nodes[self.bob].user;
+        let users = self.sim.nodes[node].disk.load().users;
         users.iter().any(|row| row.user == bob && row.verified && row.pinned.as_deref() == Some("bob"))
-    });
+    }
+
+    /// How many lines a node has shown as delivered.
+    fn delivered(&self, node: usize) -> usize {
+        let delivered = |notice: &&Notice| matches!(notice, Notice::State { state: Delivery::Delivered, .. });
+        self.sim.nodes[node].notices.iter().map(|(_, notice)| notice).filter(delivered).count()
+    }
+}
+
+#[test]
+fn what_a_session_owes_an_absent_one_besides_lines_is_not_forgotten_when_it_restarts() {
+    let mut scene = Scene::new(13);
+    let relay = scene.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
+    // Once, so that the sessions have each other's keys.
+    scene.start(&[0, 1, 2, relay]);
+    [scene.pi, relay].into_iter().for_each(|node| scene.stop(node));
+    scene.sim.command(scene.laptop, 1, Command::Verify { user: "bob".to_owned() });
+    scene.say(scene.laptop, scene.bob, "hello");
+    scene.wait("it is delivered", |scene| scene.delivered(scene.laptop) == 1);
+    // Nobody can carry mail for the pi before the laptop stops.
+    scene.sim.run(SOON);
+    scene.stop(scene.laptop);
+    scene.stop(scene.bob);
+    scene.start(&[scene.laptop, relay]);
+    scene.sim.run(SOON);
+    scene.stop(scene.laptop);
+    scene.start(&[scene.pi]);
+    scene.wait("the pi knows him", |scene| scene.has_verified_bob(scene.pi));
+    scene.wait("the pi has the line", |scene| scene.history(scene.pi).len() == 1);
+    scene.wait("the pi knows that it is delivered", |scene| scene.delivered(scene.pi) == 1);
+    assert!(scene.sim.nodes[scene.pi].disk.load().changes.is_empty(), "the laptop has told it");
+    scene.sim.run(SOON);
+    scene.stop(scene.pi);
+    scene.start(&[scene.laptop]);
+    scene.wait("the laptop owes nothing", |scene| scene.sim.nodes[scene.laptop].disk.load().changes.is_empty());
 }
 
 #[test]

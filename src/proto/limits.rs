@@ -159,8 +159,11 @@ pub const MIRROR_WINDOW: usize = 8;
 pub const MIRROR_NUMBERS: u64 = 1_024;
 /// Bytes of them at most, except for a single line.
 pub const MIRROR_BYTES: usize = 128 * 1024;
-/// People and receipts that are taken at once for mirrors.
-pub const MAX_MIRRORED_FACTS: usize = 32;
+/// Changes that are taken at once for mirrors.
+pub const MAX_CHANGES_AT_ONCE: usize = 32;
+/// Changes of which some other own session has not been told. Each takes about 400 bytes. Those about people and about what was read are
+/// found by the comparison at the next meeting, too.
+pub const MAX_CHANGES: usize = 16_384;
 /// Records of which session of an addressee has which lines of another own session, in memory. Each takes about 150 bytes.
 pub const MAX_SISTER_RECEIPTS: usize = 16_384;
 /// Streams in all that other own sessions claim to hold and this one does not know, in memory. Each takes about 400 bytes.

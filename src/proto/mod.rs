@@ -113,7 +113,8 @@ impl Core {
         let epoch = cx.rng.next_u64();
         let people =
             People::new(&mut cx, memory.users, memory.sessions, &memory.links, memory.strangers, memory.prekeys);
-        let ledger = Ledger::new(cx.me, &memory.received, memory.written, memory.mirrored);
+        let ledger = Ledger::new(cx.me, &memory.received, memory.written, memory.mirrored)
+            .with_changes(memory.changes, memory.told);
         let outbox = Outbox::new(cx.me, epoch, memory.waiting, memory.delivered, memory.carried);
         let waiting = cx.config.waits.then(|| Waiting::new(&mut cx.rng, now.moment));
         let mut core = Core {
@@ -131,6 +132,7 @@ impl Core {
             people,
             cx,
         };
+        core.follow_own_roster();
         core.remember_members();
         core.load_friends();
         core.restore_entrusted();

@@ -37,6 +37,10 @@ pub struct Memory {
     pub read: Vec<ReadRow>,
     /// What other sessions of the local user have.
     pub mirrored: Vec<(StreamId, SessionId, Ranges)>,
+    /// Changes of which some other session of the local user has not been told.
+    pub changes: Vec<ChangeRow>,
+    /// The changes of which each other session has been told.
+    pub told: Vec<(SessionId, Ranges)>,
     /// Own messages that a session of the addressee still lacks, in the order they were typed.
     pub waiting: Vec<MessageRow>,
     /// For own streams with waiting messages: what each session of the addressee has.
@@ -269,6 +273,28 @@ pub struct ReadRow {
     pub ranges: Ranges,
 }
 
+/// Something of which other sessions of the local user are to be told, besides messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// What is known of a user.
+    Person(UserId),
+    /// Which messages of this stream of the local user a session of the addressee has.
+    Delivered(StreamId, SessionId),
+    /// Which messages of this stream the local user has read.
+    Read(StreamId),
+}
+
+/// A change of which some other session of the local user has not been told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// Its number, from 1. The next change of the same subject has a new one.
+    pub n: u64,
+    /// What has changed.
+    pub subject: Subject,
+    /// The messages of a delivery; empty for others.
+    pub ranges: Ranges,
+}
+
 /// An envelope that is held until its addressee has opened it or it expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustodyRow {
@@ -303,11 +329,13 @@ pub struct Mine {
     pub r: [u8; 32],
     /// Own messages in it, by stream; empty for a receipt.
     pub load: Vec<(StreamId, Ranges)>,
+    /// The changes in it, if it is to another session of the local user.
+    pub changes: Ranges,
 }
 
 impl std::fmt::Debug for Mine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mine").field("load", &self.load).finish_non_exhaustive()
+        f.debug_struct("Mine").field("load", &self.load).field("changes", &self.changes).finish_non_exhaustive()
     }
 }
 
@@ -358,13 +386,13 @@ pub enum Op {
     },
     /// Replaces the numbers of a stream that were read.
     Read(ReadRow),
-    /// Replaces what a session of the addressee has of an own stream.
+    /// Adds to what a session of the addressee has of a stream of the local user.
     Delivered {
         /// The stream.
         stream: StreamId,
         /// The session of the addressee.
         session: SessionId,
-        /// All numbers it has.
+        /// Numbers that it has.
         ranges: Ranges,
     },
     /// Replaces what another session of the local user has of a stream.
@@ -375,6 +403,17 @@ pub enum Op {
         session: SessionId,
         /// All numbers it has.
         ranges: Ranges,
+    },
+    /// Inserts a change, in place of an earlier one of the same subject.
+    Change(ChangeRow),
+    /// Removes the change with this number.
+    ForgetChange(u64),
+    /// Replaces the changes of which another session of the local user has been told.
+    Told {
+        /// The session.
+        session: SessionId,
+        /// The numbers of all these changes.
+        changes: Ranges,
     },
     /// Replaces what a carrier has or had of an own stream.
     Carried {

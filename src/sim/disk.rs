@@ -253,10 +253,20 @@ impl Disk {
             Op::Seen { stream, ranges } => replace(&mut memory.received, (stream, ranges), |(stream, _)| *stream),
             Op::Read(row) => replace(&mut memory.read, row, |row| row.stream),
             Op::Delivered { stream, session, ranges } => {
-                self.delivered.insert((stream, session), ranges);
+                self.delivered.entry((stream, session)).or_default().merge(&ranges);
             }
             Op::Mirrored { stream, session, ranges } => {
                 self.mirrored.insert((stream, session), ranges);
+            }
+            Op::Change(row) => {
+                memory.changes.retain(|old| old.n != row.n && old.subject != row.subject);
+                memory.changes.push(row);
+                memory.changes.sort_by_key(|row| row.n);
+            }
+            Op::ForgetChange(n) => memory.changes.retain(|row| row.n != n),
+            Op::Told { session, changes } => {
+                replace(&mut memory.told, (session, changes), |(session, _)| *session);
+                memory.told.sort_by_key(|(session, _)| *session);
             }
             Op::Carried { stream, by, ranges } => {
                 self.carried.insert((stream, by), ranges);

@@ -65,7 +65,9 @@ const HANDLERS: &[&str] = &[
     "mail::near",
     "mail::route",
     "sisters::ledger",
+    "sisters::owed",
     "sisters::send",
+    "sisters::tell",
 ];
 
 /// Folders in the folder of a module.

@@ -52,7 +52,7 @@ impl Storm {
             9 => self.scene.set_clock(),
             10 => self.back_up_or_restore(node),
             11 => self.cancel(node),
-            12 => self.verify(node),
+            12 => self.scene.verify(node),
             _ => self.scene.say(node),
         }
     }
@@ -82,13 +82,6 @@ impl Storm {
             self.cancelled.insert(message);
             let message = message.token();
             self.scene.sim.command(node, 0, Command::Cancel { message });
-        }
-    }
-
-    fn verify(&mut self, node: usize) {
-        if let Some((_, other)) = self.scene.pair(node) {
-            let user = self.scene.user(other).to_string();
-            self.scene.sim.command(node, 0, Command::Verify { user });
         }
     }
 

@@ -171,6 +171,14 @@ impl Scene {
         }
     }
 
+    /// A session of a person verifies the other person.
+    pub fn verify(&mut self, node: usize) {
+        if let Some((_, other)) = self.pair(node) {
+            let user = self.user(other).to_string();
+            self.sim.command(node, 0, Command::Verify { user });
+        }
+    }
+
     pub fn check(&mut self) {
         let broken = self.invariants.check(&self.sim);
         assert!(broken.is_empty(), "seed {}: {broken:?}", self.seed);

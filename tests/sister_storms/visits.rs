@@ -60,11 +60,12 @@ fn visit(scene: &mut Scene, who: usize, steps: u64) {
 fn step(scene: &mut Scene, who: usize) {
     let nodes = [vec![scene.relay, who], scene.people[BOB].clone()].concat();
     let node = scene.pick(&nodes);
-    match scene.below(10) {
+    match scene.below(11) {
         0..=1 => scene.switch(node),
         2..=3 => scene.rewire(),
         4 => scene.set_clock(),
         5..=7 => scene.say(who),
+        8 => scene.verify(who),
         _ => scene.say(node),
     }
 }

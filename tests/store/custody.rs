@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use darknode::id::{Address, EnvelopeId, MessageId, SessionId, StreamId};
+use darknode::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
 use darknode::node::store::Store;
-use darknode::proto::persist::{CustodyRow, Memory, MessageRow, Mine, Op, Ticket, TombstoneRow};
+use darknode::proto::persist::{ChangeRow, CustodyRow, Memory, MessageRow, Mine, Op, Subject, Ticket, TombstoneRow};
 use darknode::proto::ranges::Ranges;
 use darknode::sim::disk::Disk;
 use darknode::time::Moment;
@@ -34,7 +34,7 @@ pub fn held(n: u8) -> CustodyRow {
 pub fn held_for_me(n: u8) -> CustodyRow {
     let other = StreamId { epoch: 3, ..to_bob() };
     let load = vec![(to_bob(), ranges([(1, 2)])), (other, ranges([(7, 7), (9, u64::MAX)]))];
-    let mine = Some(Mine { r: [n + 3; 32], load });
+    let mine = Some(Mine { r: [n + 3; 32], load, changes: ranges([(2, 4)]) });
     CustodyRow {
         depositor: ALICE,
         from: MINE,
@@ -49,7 +49,7 @@ pub fn held_for_me(n: u8) -> CustodyRow {
 /// A receipt of our own, of which only the record is left.
 pub fn released(n: u8) -> CustodyRow {
     CustodyRow {
-        mine: Some(Mine { r: [n + 4; 32], load: Vec::new() }),
+        mine: Some(Mine { r: [n + 4; 32], load: Vec::new(), changes: Ranges::new() }),
         unopenable: None,
         bytes: Vec::new(),
         ..held_for_me(n)
@@ -121,7 +121,7 @@ fn release_secrets_are_overwritten_on_disk_when_removed() {
     let r = *b"this releases an envelope of me!";
     let load = (1..=200).map(|epoch| (StreamId { epoch, ..to_bob() }, ranges([(1, 1)]))).collect();
     let mut store = Running::open(dir.path());
-    let row = CustodyRow { mine: Some(Mine { r, load }), ..held(1) };
+    let row = CustodyRow { mine: Some(Mine { r, load, changes: Ranges::new() }), ..held(1) };
     store.put_all([put(held(0)), put(row), put(held(2))]);
     store.stop();
     let file = || fs::read(dir.path().join("darknode.db")).unwrap();
@@ -166,6 +166,11 @@ fn op() -> impl Strategy<Value = Op> {
     let stream = || (1..4u64).prop_map(|epoch| StreamId { epoch, ..to_bob() });
     let session = || (1..4u8).prop_map(|n| SessionId([n; 32]));
     let some = || prop::collection::vec((1..20u64, 0..5u64), 0..4).prop_map(ranged);
+    let subject = prop_oneof![
+        (0..3u8).prop_map(|n| Subject::Person(UserId([n; 32]))),
+        (stream(), session()).prop_map(|(stream, session)| Subject::Delivered(stream, session)),
+        stream().prop_map(Subject::Read),
+    ];
     let row = (0..6u8, 0..3u8, any::<u8>()).prop_map(|(n, shape, copies)| {
         let row = [held, held_for_me, released][usize::from(shape)](n);
         put(CustodyRow { copies, ..row })
@@ -183,6 +188,9 @@ fn op() -> impl Strategy<Value = Op> {
         (stream(), session(), some()).prop_map(|(stream, by, ranges)| Op::Carried { stream, by, ranges }),
         (stream(), session(), some()).prop_map(|(stream, session, ranges)| Op::Delivered { stream, session, ranges }),
         (stream(), some()).prop_map(|(stream, ranges)| Op::Settled { stream, ranges }),
+        (1..9u64, subject, some()).prop_map(|(n, subject, ranges)| Op::Change(ChangeRow { n, subject, ranges })),
+        (1..9u64).prop_map(Op::ForgetChange),
+        (session(), some()).prop_map(|(session, changes)| Op::Told { session, changes }),
         typed.prop_map(|(stream, n)| {
             let row = mine(n, 1000 * stream.epoch + n, "");
             Op::Typed(MessageRow { id: MessageId { stream, n }, ..row })
@@ -222,6 +230,8 @@ proptest! {
         prop_assert_eq!(real.custody, simulated.custody);
         prop_assert_eq!(real.tombstones, simulated.tombstones);
         prop_assert_eq!(real.owed, simulated.owed);
+        prop_assert_eq!(real.changes, simulated.changes);
+        prop_assert_eq!(real.told, simulated.told);
         prop_assert_eq!(by_stream(&real.carried), by_stream(&simulated.carried));
         prop_assert_eq!(by_stream(&real.delivered), by_stream(&simulated.delivered));
     }

@@ -9,6 +9,7 @@ use darknode::node::store::{Store, StoreError};
 use darknode::proto::event::{Page, Query};
 use darknode::proto::notice::{ErrorCode, Notice};
 use darknode::proto::persist::{Counters, Memory, MessageRow, Op};
+use darknode::proto::ranges::Ranges;
 use darknode::time::Moment;
 
 use crate::memory::everything;
@@ -60,6 +61,7 @@ const VERSION_4: &str = include_str!("version-4.sql");
 const VERSION_5: &str = include_str!("version-5.sql");
 const VERSION_6: &str = include_str!("version-6.sql");
 const VERSION_7: &str = include_str!("version-7.sql");
+const VERSION_8: &str = include_str!("version-8.sql");
 
 /// Migrates a store that held only the part of the current data that `kept` returns.
 fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
@@ -82,9 +84,15 @@ fn typed_at(moment: u64, memory: Memory) -> Memory {
     Memory { waiting: memory.waiting.iter().map(since).collect(), ..memory }
 }
 
+/// Older versions did not store what other sessions are to be told.
+fn without_changes(mut memory: Memory) -> Memory {
+    memory.custody.iter_mut().filter_map(|row| row.mine.as_mut()).for_each(|mine| mine.changes = Ranges::new());
+    Memory { changes: Vec::new(), told: Vec::new(), ..memory }
+}
+
 /// Older versions had no read marks, and nobody in these stores has written a message.
 fn without_reads(memory: Memory) -> Memory {
-    Memory { read: Vec::new(), ..memory }
+    Memory { read: Vec::new(), ..without_changes(memory) }
 }
 
 /// Older versions knew of no other sessions of the user.
@@ -134,7 +142,12 @@ fn a_store_of_version_6_is_migrated_without_loss() {
 
 #[test]
 fn a_store_of_version_7_is_migrated_without_loss() {
-    migrates(VERSION_7, |memory| memory);
+    migrates(VERSION_7, without_changes);
+}
+
+#[test]
+fn a_store_of_version_8_is_migrated_without_loss() {
+    migrates(VERSION_8, without_changes);
 }
 
 #[test]

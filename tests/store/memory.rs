@@ -66,6 +66,12 @@ pub fn everything() -> (Memory, Vec<Op>) {
         written: vec![(to_bob(), ranges([(1, 2)]))],
         read: vec![ReadRow { stream: from_bob(), user: BOB, ranges: ranges([(1, 2), (9, 9)]) }],
         mirrored: vec![(to_bob(), MINE_TOO, ranges([(1, 1)]))],
+        changes: vec![
+            ChangeRow { n: 3, subject: Subject::Read(from_bob()), ranges: Ranges::new() },
+            ChangeRow { n: 5, subject: Subject::Person(BOB), ranges: Ranges::new() },
+            ChangeRow { n: 900, subject: Subject::Delivered(to_bob(), BOBS), ranges: ranges([(1, 2), (9, 9)]) },
+        ],
+        told: vec![(MINE_TOO, ranges([(1, 4)]))],
         waiting: vec![typed(1_000, mine(1, 10, "one")), typed(2_000, mine(2, 11, "two"))],
         delivered: vec![(to_bob(), BOBS, ranges([(1, 1)]))],
         carried: vec![(to_bob(), SessionId([9; 32]), ranges([(1, 2)]))],
@@ -94,6 +100,8 @@ pub fn everything() -> (Memory, Vec<Op>) {
         session,
         ranges,
     }));
+    ops.extend(memory.changes.iter().cloned().map(Op::Change));
+    ops.extend(memory.told.iter().cloned().map(|(session, changes)| Op::Told { session, changes }));
     ops.extend(memory.carried.iter().cloned().map(|(stream, by, ranges)| Op::Carried { stream, by, ranges }));
     ops.extend(memory.custody.iter().cloned().map(|row| Op::Custody(Box::new(row))));
     ops.extend(memory.tombstones.iter().copied().map(Op::Tombstone));

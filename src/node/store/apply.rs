@@ -1,6 +1,6 @@
 //! Applies ops to the tables. A batch is one transaction.
 //!
-//! Ops that replace a whole value and accompany every message (counters, seen, reads, delivered, carried) are written once
+//! Ops about a whole value that accompany every message (counters, seen, reads, delivered, carried, told) are written once
 //! per batch, at its end. Applying an op twice has the same result as once, so a batch whose outcome is unknown can
 //! be retried.
 
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
 use super::row_ids::RowIds;
-use super::{custody, int, ordered, packed, saturated, strangers};
+use super::{changes, custody, int, ordered, packed, saturated, strangers};
 use crate::id::{MessageId, SessionId, StreamId, UserId};
 use crate::proto::persist::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;
@@ -21,9 +21,10 @@ pub struct Batch<'a> {
     row_ids: &'a mut RowIds,
     counters: Option<Counters>,
     seen: BTreeMap<i64, Ranges>,
-    delivered: BTreeMap<(i64, i64), &'a Ranges>,
+    delivered: BTreeMap<(i64, i64), Ranges>,
     carried: BTreeMap<(i64, i64), &'a Ranges>,
     mirrored: BTreeMap<(i64, i64), &'a Ranges>,
+    told: BTreeMap<&'a SessionId, &'a Ranges>,
     /// By stream, with the user.
     reads: BTreeMap<i64, (i64, &'a Ranges)>,
 }
@@ -31,8 +32,8 @@ pub struct Batch<'a> {
 impl<'a> Batch<'a> {
     pub fn begin(conn: &'a Connection, row_ids: &'a mut RowIds) -> Result<Batch<'a>> {
         let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
-        let (seen, delivered, carried, mirrored, reads) = Default::default();
-        Ok(Batch { tx, row_ids, counters: None, seen, delivered, carried, mirrored, reads })
+        let (seen, delivered, carried, mirrored, told, reads) = Default::default();
+        Ok(Batch { tx, row_ids, counters: None, seen, delivered, carried, mirrored, told, reads })
     }
 
     pub fn apply(&mut self, op: &'a Op) -> Result<()> {
@@ -70,13 +71,19 @@ impl<'a> Batch<'a> {
             Op::Delivered { stream, session, ranges } => {
                 let stream = self.row_ids.stream(&self.tx, stream)?;
                 let session = self.row_ids.key(&self.tx, &session.0)?;
-                self.delivered.insert((stream, session), ranges);
+                self.delivered.entry((stream, session)).or_default().merge(ranges);
                 Ok(())
             }
             Op::Mirrored { stream, session, ranges } => {
                 let stream = self.row_ids.stream(&self.tx, stream)?;
                 let session = self.row_ids.key(&self.tx, &session.0)?;
                 self.mirrored.insert((stream, session), ranges);
+                Ok(())
+            }
+            Op::Change(row) => changes::put(&self.tx, row),
+            Op::ForgetChange(n) => run(&self.tx, "DELETE FROM changes WHERE n = ?1", [int(*n)]),
+            Op::Told { session, changes } => {
+                self.told.insert(session, changes);
                 Ok(())
             }
             Op::Carried { stream, by, ranges } => {
@@ -131,8 +138,13 @@ impl<'a> Batch<'a> {
             let values = params![stream, user, packed::ranges_to_bytes(ranges)];
             run(&self.tx, "INSERT OR REPLACE INTO reads VALUES (?1, ?2, ?3)", values)?;
         }
+        for (session, ranges) in &self.told {
+            changes::put_told(&self.tx, session, ranges)?;
+        }
+        for ((stream, session), ranges) in &self.delivered {
+            add_delivered(&self.tx, *stream, *session, ranges)?;
+        }
         for (known, sql) in [
-            (&self.delivered, "INSERT OR REPLACE INTO delivered VALUES (?1, ?2, ?3)"),
             (&self.carried, "INSERT OR REPLACE INTO carried VALUES (?1, ?2, ?3)"),
             (&self.mirrored, "INSERT OR REPLACE INTO mirrored VALUES (?1, ?2, ?3)"),
         ] {
@@ -283,6 +295,19 @@ fn stored_seen(conn: &Connection, stream: i64) -> Result<Ranges> {
         .query_row([stream], |row| super::columns::ranges(row, 0))
         .optional()?;
     Ok(found.unwrap_or_default())
+}
+
+/// Adds to what a session of the addressee has of a stream. A stream of another own session is not in the core's memory from its
+/// beginning.
+fn add_delivered(conn: &Connection, stream: i64, session: i64, ranges: &Ranges) -> Result<()> {
+    let found = conn
+        .prepare_cached("SELECT ranges FROM delivered WHERE stream = ?1 AND session = ?2")?
+        .query_row([stream, session], |row| super::columns::ranges(row, 0))
+        .optional()?;
+    let mut all = found.unwrap_or_default();
+    all.merge(ranges);
+    let values = params![stream, session, packed::ranges_to_bytes(&all)];
+    run(conn, "INSERT OR REPLACE INTO delivered VALUES (?1, ?2, ?3)", values)
 }
 
 /// Records that stored messages of this kind have taken effect.

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::id::{EnvelopeId, MessageId, SessionId, StreamId, UserId};
-use crate::proto::persist::{Op, Ticket};
+use crate::proto::persist::{self, Op, Ticket};
 
 /// Number of ops at which the backlog is compacted for the first time.
 const COMPACT_AT: usize = 8192;
@@ -33,6 +33,8 @@ enum Subject {
     Delivered(StreamId, SessionId),
     Carried(StreamId, SessionId),
     Mirrored(StreamId, SessionId),
+    Change(persist::Subject),
+    Told(SessionId),
     Custody(EnvelopeId),
     Copies(EnvelopeId),
     Tombstone(EnvelopeId),
@@ -118,8 +120,10 @@ fn subject(op: &Op) -> Option<Subject> {
         Op::ForgetList(session) => Some(Subject::List(*session)),
         Op::Seen { stream, .. } => Some(Subject::Seen(*stream)),
         Op::Read(row) => Some(Subject::Read(row.stream)),
-        Op::Delivered { stream, session, .. } => Some(Subject::Delivered(*stream, *session)),
         Op::Mirrored { stream, session, .. } => Some(Subject::Mirrored(*stream, *session)),
+        Op::Change(row) => Some(Subject::Change(row.subject)),
+        Op::Told { session, .. } => Some(Subject::Told(*session)),
+        Op::Delivered { stream, session, .. } => Some(Subject::Delivered(*stream, *session)),
         Op::Carried { stream, by, .. } => Some(Subject::Carried(*stream, *by)),
         Op::Custody(row) => Some(Subject::Custody(row.envelope)),
         Op::ForgetCustody(envelope) => Some(Subject::Custody(*envelope)),
@@ -133,6 +137,7 @@ fn subject(op: &Op) -> Option<Subject> {
         | Op::Prekey(_)
         | Op::ForgetPrekey(_)
         | Op::Typed(_)
+        | Op::ForgetChange(_)
         | Op::Received(_)
         | Op::Settled { .. }
         | Op::Cancelled(_)

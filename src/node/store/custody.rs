@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, Result, Row, params};
 
-use super::columns::{id, number, rows, unreadable};
+use super::columns::{id, number, ranges, rows, unreadable};
 use super::{int, packed};
 use crate::id::{Address, EnvelopeId, SessionId, UserId};
 use crate::proto::persist::{CustodyRow, Mine, TombstoneRow};
@@ -14,10 +14,11 @@ use crate::time::Moment;
 /// Inserts or updates an envelope. An existing row keeps its position.
 pub fn put(conn: &Connection, row: &CustodyRow) -> Result<()> {
     conn.prepare_cached(
-        "INSERT INTO custody(envelope, address, lock, depositor, session, member, until, copies, r, load, unopenable, bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+        "INSERT INTO custody(envelope, address, lock, depositor, session, member, until, copies, r, load, unopenable, bytes,
+         changes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT(envelope) DO UPDATE SET address = ?2, lock = ?3, depositor = ?4, session = ?5, member = ?6,
-         until = ?7, copies = ?8, r = ?9, load = ?10, unopenable = ?11, bytes = ?12",
+         until = ?7, copies = ?8, r = ?9, load = ?10, unopenable = ?11, bytes = ?12, changes = ?13",
     )?
     .execute(params![
         row.envelope.0,
@@ -32,6 +33,7 @@ pub fn put(conn: &Connection, row: &CustodyRow) -> Result<()> {
         row.mine.as_ref().map(|mine| packed::load_to_bytes(&mine.load)),
         row.unopenable,
         row.bytes,
+        row.mine.as_ref().map(|mine| packed::ranges_to_bytes(&mine.changes)).unwrap_or_default(),
     ])
     .map(drop)
 }
@@ -40,7 +42,7 @@ pub fn put(conn: &Connection, row: &CustodyRow) -> Result<()> {
 pub fn all(conn: &Connection) -> Result<Vec<CustodyRow>> {
     rows(
         conn,
-        "SELECT envelope, address, lock, depositor, session, member, until, copies, r, load, unopenable, bytes
+        "SELECT envelope, address, lock, depositor, session, member, until, copies, r, load, unopenable, bytes, changes
          FROM custody ORDER BY id",
         custody,
     )
@@ -79,5 +81,5 @@ fn mine(row: &Row<'_>) -> Result<Option<Mine>> {
         return Ok(None);
     };
     let load = row.get_ref(9)?.as_blob().ok().and_then(packed::load_from_bytes);
-    Ok(Some(Mine { r, load: load.ok_or_else(|| unreadable(9))? }))
+    Ok(Some(Mine { r, load: load.ok_or_else(|| unreadable(9))?, changes: ranges(row, 12)? }))
 }

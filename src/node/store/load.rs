@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Error, Result, Row};
 
 use super::columns::{id, number, ranges, rows, signed, stream, unreadable};
-use super::{Me, custody, from_ordered, int, packed, strangers, uint};
+use super::{Me, changes, custody, from_ordered, int, packed, strangers, uint};
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::persist::{
@@ -74,6 +74,8 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
              ORDER BY d.stream, d.session",
             held_by,
         )?,
+        changes: changes::all(conn)?,
+        told: changes::told(conn)?,
         waiting: rows(conn, WAITING, |row| Ok(MessageRow { since: Moment(number(row, 11)?), ..message(row)? }))?,
         delivered: of_waiting(conn, "delivered")?,
         carried: of_waiting(conn, "carried")?,

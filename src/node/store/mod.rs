@@ -11,6 +11,7 @@
 
 mod apply;
 mod backlog;
+mod changes;
 mod columns;
 mod conversations;
 mod custody;

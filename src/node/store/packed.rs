@@ -4,8 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use crate::id::{Address, SessionId, StreamId};
-use crate::proto::persist::{AddressRow, Provenance};
+use crate::id::{Address, SessionId, StreamId, UserId};
+use crate::proto::persist::{AddressRow, Provenance, Subject};
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::Moment;
 use crate::wire::record::{MAX_RECORD, Signed};
@@ -36,6 +36,45 @@ pub fn ranges_from_bytes(mut bytes: &[u8]) -> Option<Ranges> {
         pairs.push((first, end));
     }
     Some(pairs.into_iter().collect())
+}
+
+/// A kind, and the ids that the kind has: 0, the user; 1, stream and session; 2, stream. A stream is its author, its addressee and
+/// the epoch.
+pub fn subject_to_bytes(subject: &Subject) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(110);
+    let mut stream = |kind: u8, StreamId { author, epoch, to }: &StreamId| {
+        bytes.push(kind);
+        bytes.extend_from_slice(&author.0);
+        bytes.extend_from_slice(&to.0);
+        put(&mut bytes, *epoch);
+    };
+    match subject {
+        Subject::Person(user) => {
+            bytes.push(0);
+            bytes.extend_from_slice(&user.0);
+        }
+        Subject::Delivered(of, session) => {
+            stream(1, of);
+            bytes.extend_from_slice(&session.0);
+        }
+        Subject::Read(of) => stream(2, of),
+    }
+    bytes
+}
+
+pub fn subject_from_bytes(mut bytes: &[u8]) -> Option<Subject> {
+    let [kind] = chunk(&mut bytes)?;
+    let stream = |bytes: &mut &[u8]| {
+        let (author, to) = (SessionId(chunk(bytes)?), Address(chunk(bytes)?));
+        Some(StreamId { author, epoch: take(bytes)?, to })
+    };
+    let subject = match kind {
+        0 => Subject::Person(UserId(chunk(&mut bytes)?)),
+        1 => Subject::Delivered(stream(&mut bytes)?, SessionId(chunk(&mut bytes)?)),
+        2 => Subject::Read(stream(&mut bytes)?),
+        _ => return None,
+    };
+    bytes.is_empty().then_some(subject)
 }
 
 /// For each address: its provenance, the moment, 4 or 16, the bytes of the IP, the port, and for IPv6 the scope.

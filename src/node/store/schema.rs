@@ -134,6 +134,12 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE runs(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, arrival INTEGER NOT NULL) STRICT;
 ",
+    // What other sessions of the user have been told besides messages, and are still to be told.
+    "
+    CREATE TABLE changes(n INTEGER PRIMARY KEY, subject BLOB NOT NULL UNIQUE, ranges BLOB NOT NULL) STRICT;
+    CREATE TABLE told(session BLOB PRIMARY KEY, ranges BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    ALTER TABLE custody ADD COLUMN changes BLOB NOT NULL DEFAULT X'';
+",
 ];
 
 /// The schema version of this program.

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::id::{Address, EnvelopeId, MessageId, SessionId, StreamId, UserId};
+use crate::id::{Address, EnvelopeId, MessageId, SessionId, UserId};
 use crate::identity::Checked;
 use crate::identity::labels::Labels;
 use crate::identity::seal::Sealed;
@@ -102,7 +102,8 @@ impl Core {
             let Some(sealed) = self.seal_to(to, contents) else {
                 return self.cx.dropped(DropReason::ContentTooLong);
             };
-            self.hold_own(to, sealed, load);
+            let mine = Mine { r: sealed.r, load, changes: Ranges::new() };
+            self.hold_own(to, sealed, mine);
         }
     }
 
@@ -133,7 +134,7 @@ impl Core {
     }
 
     /// Holds an envelope sealed here, and routes it.
-    pub(in crate::proto) fn hold_own(&mut self, to: &Address, sealed: Sealed, load: Vec<(StreamId, Ranges)>) {
+    pub(in crate::proto) fn hold_own(&mut self, to: &Address, sealed: Sealed, mine: Mine) {
         let row = CustodyRow {
             envelope: sealed.id,
             address: *to,
@@ -144,7 +145,7 @@ impl Core {
             until: self.cx.now.moment + ENVELOPE_LIFE,
             copies: SPRAY,
             bytes: sealed.bytes,
-            mine: Some(Mine { r: sealed.r, load }),
+            mine: Some(mine),
             unopenable: None,
         };
         self.with_mail(|mail, cx, near| {
@@ -189,7 +190,7 @@ impl Core {
         let (to, is_receipt) = (row.address, own.load.is_empty());
         if self.people.session_at(&to).is_some() {
             self.cx.out.store(Op::ForgetCustody(row.envelope));
-            return self.sisters.ledger.end_mail(&mut self.cx, &to, own.load.clone(), arrived);
+            return self.end_mirror_mail(&to, own.clone(), arrived);
         }
         if self.chat.outbox.any_waiting(&own.load) {
             self.mail.hold(&mut self.cx, CustodyRow { bytes: Vec::new(), ..row });
@@ -202,11 +203,22 @@ impl Core {
         }
     }
 
+    /// Handles the end of own mail to another session of the local user. `arrived`: it has shown the release.
+    fn end_mirror_mail(&mut self, address: &Address, mine: Mine, arrived: bool) {
+        let session = SessionId(address.0);
+        if !arrived {
+            return self.sisters.ledger.mail_lost(&session, mine.load, self.cx.now.moment);
+        }
+        // Another envelope may have a part of the same change.
+        let changes = mine.changes.without(&self.mail.custody.changes_to(address));
+        self.sisters.ledger.mail_arrived(&mut self.cx, &session, mine.load, &changes);
+    }
+
     /// Seals the messages of an expired own envelope again, if they were not receipted.
     fn on_own_expired(&mut self, row: CustodyRow) {
         let Some(own) = row.mine else { return };
         if self.people.session_at(&row.address).is_some() {
-            return self.sisters.ledger.end_mail(&mut self.cx, &row.address, own.load, false);
+            return self.end_mirror_mail(&row.address, own, false);
         }
         if own.load.is_empty() && !row.bytes.is_empty() {
             self.owe_again(&row.address);

@@ -28,6 +28,17 @@ impl Core {
         self.show_progress(to, message, session, Delivery::Delivered, (session, to.name.clone()));
     }
 
+    /// Shows which sessions of the addressee have a message of another session of the local user, as far as this was said before the
+    /// message came.
+    pub(in crate::proto) fn show_known_deliveries(&mut self, message: MessageId) {
+        let recipient = self.recipient(&message.stream.to);
+        for session in &recipient.audience {
+            if self.sisters.ledger.delivered_of(&message.stream, session).contains(message.n) {
+                self.show_delivered(&recipient, message, *session);
+            }
+        }
+    }
+
     /// Shows that the disk of a carrier has a message to the sessions that do not have it yet.
     pub(in crate::proto::chat) fn show_carried(&mut self, to: &Recipient, message: MessageId, by: SessionId) {
         for session in &to.audience {

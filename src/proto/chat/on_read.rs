@@ -40,8 +40,8 @@ impl Core {
         by: Option<SessionId>,
     ) -> bool {
         let Some(row) = self.chat.reads.merge(stream, user, numbers) else { return false };
+        self.sisters.ledger.note_read(&mut self.cx, stream, by);
         self.cx.out.store(Op::Read(row));
-        self.sisters.ledger.note_read(stream, by, self.cx.now.moment);
         true
     }
 }

@@ -261,12 +261,6 @@ impl Outbox {
         }
     }
 
-    /// What a session of the addressee has of a stream.
-    pub fn delivered(&self, stream: &StreamId, session: &SessionId) -> Ranges {
-        let queue = self.queues.get(&stream.to);
-        queue.and_then(|queue| queue.delivered.get(&(*stream, *session))).cloned().unwrap_or_default()
-    }
-
     /// Whether a session of the addressee has a message.
     pub fn is_delivered(&self, id: &MessageId, session: &SessionId) -> bool {
         let queue = self.queues.get(&id.stream.to);

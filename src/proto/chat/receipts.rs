@@ -9,7 +9,7 @@ use crate::identity::seal::{Opened, Sealed};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_OWN_RECEIPTS, MAX_RECEIPTS_TO_STRANGERS, SETTLE_EVERY};
-use crate::proto::persist::{LinkState, Op};
+use crate::proto::persist::{LinkState, Mine, Op};
 use crate::proto::ranges::Ranges;
 use crate::wire::codec::Bytes;
 use crate::wire::content::{Content, ReceiptBody, kind};
@@ -46,7 +46,8 @@ impl Core {
         }
         if let Some(sealed) = self.seal_receipt(&to, body) {
             let before = self.chat.inbox.record_mailed(session, sealed.id, body);
-            self.hold_own(&to, sealed, Vec::new());
+            let mine = Mine { r: sealed.r, load: Vec::new(), changes: Ranges::new() };
+            self.hold_own(&to, sealed, mine);
             // It does not cover what has arrived since. If the node stops before that is receipted, the debt must be known.
             if !self.chat.inbox.owes(&user, &session) {
                 self.clear_debt(&session);
@@ -176,6 +177,7 @@ impl Core {
         let (recipient, now) = (self.recipient(&stream.to), self.cx.now.moment);
         let result = self.chat.outbox.record_receipt(session, stream, ranges, &recipient.audience, now);
         let Some(has) = result.ranges else { return };
+        self.sisters.ledger.note_delivered(&mut self.cx, (stream, session), &has, None);
         self.cx.out.store(Op::Delivered { stream, session, ranges: has });
         if !result.settled.is_empty() {
             self.cx.out.store(Op::Settled { stream, ranges: result.settled });
@@ -184,7 +186,6 @@ impl Core {
         for message in result.delivered {
             self.show_delivered(&recipient, message, session);
         }
-        self.sisters.ledger.note_receipt(stream, session, None, now);
         self.withdraw_mail(&stream.to);
     }
 

@@ -254,7 +254,7 @@ impl Core {
         }
         self.people.users.pin(&id);
         self.people.users.verify(&id);
-        self.sisters.ledger.note_person(id, self.cx.now.moment);
+        self.sisters.ledger.note_person(&mut self.cx, id, None);
         self.settle_stranger(&id);
         self.people.keep(&mut self.cx, id);
         self.people.save_user(&mut self.cx, &id);

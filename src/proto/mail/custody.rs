@@ -18,6 +18,7 @@ use crate::identity::seal::fits;
 use crate::proto::limits::{CUSTODY_BYTES, CUSTODY_ITEMS, MAX_HOLDERS, MAX_TOMBSTONES, STRANGER_BYTES, STRANGER_ITEMS};
 use crate::proto::notice::counts::Amount;
 use crate::proto::persist::{CustodyRow, Mine, TombstoneRow};
+use crate::proto::ranges::Ranges;
 use crate::time::Moment;
 
 /// An envelope that is held.
@@ -364,6 +365,12 @@ impl Custody {
     /// Own envelopes to an address, with their holders.
     pub fn own_to(&self, address: &Address) -> impl Iterator<Item = &Held> + '_ {
         self.to(address).filter_map(|id| self.held.get(&id)).filter(|held| held.row.mine.is_some())
+    }
+
+    /// The changes in own envelopes to an address of an own session.
+    pub fn changes_to(&self, address: &Address) -> Ranges {
+        let own = self.own_to(address).filter_map(|held| held.row.mine.as_ref());
+        own.flat_map(|mine| mine.changes.iter()).collect()
     }
 
     /// The envelopes of others.

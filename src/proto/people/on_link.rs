@@ -21,8 +21,8 @@ impl Core {
         let change = self.people.links.set_own(user, state, lamport);
         self.people.users.add(user);
         if matches!(state, LinkState::Linked | LinkState::Auto) && self.people.users.pin(&user) {
+            self.sisters.ledger.note_person(&mut self.cx, user, None);
             self.people.save_user(&mut self.cx, &user);
-            self.sisters.ledger.note_person(user, self.cx.now.moment);
         }
         self.people.keep(&mut self.cx, user);
         self.people.save_link(&mut self.cx, &user);
@@ -46,7 +46,7 @@ impl Core {
         if change == Change::Stale {
             return;
         }
-        self.sisters.ledger.note_person(user, self.cx.now.moment);
+        self.sisters.ledger.note_person(&mut self.cx, user, None);
         self.people.keep(&mut self.cx, user);
         self.people.save_link(&mut self.cx, &user);
         self.update_friendship(&user);

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::id::{Address, ConnId, EnvelopeId, MessageId, SessionId, StreamId, UserId};
+use crate::id::{ConnId, EnvelopeId, MessageId, SessionId, StreamId};
 use crate::identity::seal::Opened;
 use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_CLAIMED_RANGES, MAX_CLAIMED_STREAMS, MAX_GAPS, MAX_SISTER_RECEIPTS};
 use crate::proto::peer::Peer;
-use crate::proto::persist::Op;
+use crate::proto::persist::{ChangeRow, Op};
 use crate::proto::ranges::{Numbers, Ranges, SessionNumbers};
+use crate::proto::sisters::changes::Changes;
 use crate::proto::sisters::sister::Sister;
 use crate::time::Moment;
 use crate::wire::chat::Release;
@@ -31,7 +32,7 @@ pub enum Note {
 #[derive(Debug)]
 pub struct Ledger {
     /// By session.
-    known: BTreeMap<SessionId, Sister>,
+    pub(in crate::proto::sisters) known: BTreeMap<SessionId, Sister>,
     /// The numbers of this session's own streams that are in its store, or were and are withdrawn.
     written: BTreeMap<StreamId, Ranges>,
     /// Those of them without a line: withdrawn ones, and those that were void when a sister brought them.
@@ -46,6 +47,10 @@ pub struct Ledger {
     pub version: u64,
     /// What sisters are known to have, from the store, until the roster lists them.
     stored: BTreeMap<SessionId, Numbers>,
+    /// The changes of which sisters have been told, from the store, until the roster lists them.
+    stored_told: BTreeMap<SessionId, Ranges>,
+    /// What some sister is to be told besides lines.
+    pub changes: Changes,
     /// Which sessions of addressees have which lines of sisters.
     pub delivered: BTreeMap<(StreamId, SessionId), Ranges>,
     /// This session was empty at its start and has not caught up with a sister yet. What mirrors bring is history.
@@ -84,6 +89,8 @@ impl Ledger {
             shown: BTreeMap::new(),
             version: 0,
             stored,
+            stored_told: BTreeMap::new(),
+            changes: Changes::default(),
             delivered: BTreeMap::new(),
             is_new,
             past_through: 0,
@@ -98,15 +105,26 @@ impl Ledger {
         ledger
     }
 
-    /// Follows a roster: `sessions` are those of it except this one. True if sisters were added.
-    pub fn follow(&mut self, version: u64, sessions: &[SessionId]) -> Vec<SessionId> {
+    /// Takes from the store which changes sisters are to be told, and of which each has been told.
+    pub fn with_changes(mut self, changes: Vec<ChangeRow>, told: Vec<(SessionId, Ranges)>) -> Ledger {
+        let last = told.iter().filter_map(|(_, told)| told.iter().last()).map(|(_, last)| last).max();
+        self.changes = Changes::new(changes, last.unwrap_or_default());
+        self.stored_told = told.into_iter().collect();
+        self
+    }
+
+    /// Follows a roster: `sessions` are those of it except this one. Returns the sisters that were added, each with whether this
+    /// session has ever told her anything.
+    pub fn follow(&mut self, version: u64, sessions: &[SessionId]) -> Vec<(SessionId, bool)> {
         self.version = version;
         self.known.retain(|session, _| sessions.contains(session));
-        let added: Vec<SessionId> =
-            sessions.iter().filter(|session| !self.known.contains_key(session)).copied().collect();
-        for session in &added {
-            let has = self.stored.remove(session).unwrap_or_default();
-            self.known.insert(*session, Sister::new(has));
+        let mut added = Vec::new();
+        for session in sessions.iter().filter(|session| !self.known.contains_key(session)).copied().collect::<Vec<_>>()
+        {
+            let has = self.stored.remove(&session).unwrap_or_default();
+            let told = self.stored_told.remove(&session);
+            added.push((session, told.is_some()));
+            self.known.insert(session, Sister::new(has, told.unwrap_or_default()));
         }
         added
     }
@@ -150,25 +168,6 @@ impl Ledger {
     pub fn ordinal(&mut self, stream: &StreamId) -> u32 {
         let next = self.order.len() as u32;
         *self.order.entry(*stream).or_insert(next)
-    }
-
-    /// Records that something is known of a user which every sister is to know.
-    pub fn note_person(&mut self, user: UserId, now: Moment) {
-        self.known.values_mut().for_each(|sister| sister.note_person(user, now));
-    }
-
-    /// Records that it is known which session of an addressee has lines of this user.
-    pub fn note_receipt(&mut self, stream: StreamId, session: SessionId, except: Option<SessionId>, now: Moment) {
-        for (_, sister) in self.known.iter_mut().filter(|(known, _)| Some(**known) != except) {
-            sister.note_receipt((stream, session), now);
-        }
-    }
-
-    /// Records that messages of a stream were read. `by` is the sister who said so.
-    pub fn note_read(&mut self, stream: StreamId, by: Option<SessionId>, now: Moment) {
-        for (_, sister) in self.known.iter_mut().filter(|(known, _)| Some(**known) != by) {
-            sister.note_read(stream, now);
-        }
     }
 
     /// What an addressee's session has of a stream of a sister.
@@ -236,8 +235,12 @@ impl Ledger {
     /// Records a sister's release of a mirror. False if it fits none on its way to her.
     pub fn record_release(&mut self, cx: &mut Context, session: &SessionId, release: &Release) -> bool {
         let Some(sister) = self.known.get_mut(session) else { return false };
-        let Some(load) = sister.record_release(release, cx.now.moment) else { return false };
-        self.record_mirrored(cx, session, load);
+        let Some(flight) = sister.record_release(release, cx.now.moment) else { return false };
+        let mut changes = flight.changes;
+        // Another mirror has a part of the same change.
+        sister.changes_in_flight().for_each(|others| changes.remove(others));
+        self.record_mirrored(cx, session, flight.load);
+        self.record_told(cx, session, &changes);
         true
     }
 
@@ -265,15 +268,21 @@ impl Ledger {
         }
     }
 
-    /// Records the end of own mail to a sister. `arrived`: she has shown its release.
-    pub fn end_mail(&mut self, cx: &mut Context, address: &Address, load: Numbers, arrived: bool) {
-        let session = SessionId(address.0);
-        match arrived {
-            true => self.record_mirrored(cx, &session, load),
-            false => self.lose(&session, load),
-        }
-        if let Some(sister) = self.known.get_mut(&session) {
+    /// Records that a sister has opened own mail to her.
+    pub fn mail_arrived(&mut self, cx: &mut Context, session: &SessionId, load: Numbers, changes: &Ranges) {
+        self.record_mirrored(cx, session, load);
+        self.record_told(cx, session, changes);
+        if let Some(sister) = self.known.get_mut(session) {
             sister.want(cx.now.moment);
+        }
+    }
+
+    /// Records that own mail to a sister was withdrawn or has expired.
+    pub fn mail_lost(&mut self, session: &SessionId, load: Numbers, now: Moment) {
+        self.lose(session, load);
+        if let Some(sister) = self.known.get_mut(session) {
+            sister.introduced.clear();
+            sister.want(now);
         }
     }
 
@@ -325,14 +334,14 @@ impl Ledger {
         }
         let mut shown = self.shown.get(&stream).cloned().unwrap_or_default();
         shown.remove(has);
-        if has.merge(ranges) {
-            let absent = shown.without(has);
-            shown.remove(&absent);
-            cx.out.store(Op::Delivered { stream, session: holder, ranges: has.clone() });
-            self.note_receipt(stream, holder, by, cx.now.moment);
-            return shown;
+        if !has.merge(ranges) {
+            return Ranges::new();
         }
-        Ranges::new()
+        let has = has.clone();
+        shown.remove(&shown.without(&has));
+        self.note_delivered(cx, (stream, holder), ranges, by);
+        cx.out.store(Op::Delivered { stream, session: holder, ranges: has });
+        shown
     }
 
     /// Everything that lacks is to be looked at again: there may be a way to a sister now.

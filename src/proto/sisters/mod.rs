@@ -14,16 +14,20 @@
 //!
 //! A session that takes a line owes it to its sisters and a receipt to the author. Mirrors also carry what is known of other
 //! users (rosters, pinned names, verified fingerprints, their statements about the link), which sessions of addressees have
-//! which lines of this user, and what this user has read.
+//! which lines of this user, and what this user has read. What a sister has not been told of these is derived, too ([`changes`],
+//! `owed`, `tell`).
 
+pub mod changes;
 pub mod ledger;
 mod on_mirror;
 mod on_sister;
+mod owed;
 mod pack;
 mod send;
 pub mod shares;
 pub mod sister;
 pub mod summary;
+mod tell;
 
 use ledger::Ledger;
 

@@ -191,9 +191,6 @@ impl Core {
             self.sisters.ledger.brought += 1;
         }
         let is_shown = row.kind == kind::TEXT && !self.people.links.is_blocked(&with);
-        if is_shown && !past && self.sisters.ledger.contains(&id.stream.author) {
-            self.sisters.ledger.record_shown(id);
-        }
         let view = is_shown.then(|| self.view_message(&row, past));
         // The store was restored from a backup that is older than the line, which may not have reached anybody else.
         if id.stream.author == self.cx.me && !past && self.chat.outbox.has_capacity(row.body.len()) {
@@ -203,6 +200,10 @@ impl Core {
         }
         if let Some(view) = view {
             self.cx.notice_after_store(None, Notice::Message(Box::new(view)));
+        }
+        if is_shown && !past && self.sisters.ledger.contains(&id.stream.author) {
+            self.sisters.ledger.record_shown(id);
+            self.show_known_deliveries(id);
         }
     }
 
@@ -216,21 +217,15 @@ impl Core {
         if let Some(roster) = roster.filter(|roster| roster.user == user) {
             self.learn_roster(roster);
         }
-        let news = self.adopt_person(user, person.pinned, person.verified);
+        self.adopt_person(by, user, person.pinned, person.verified);
         let theirs = LinkState::from_wire(person.state).map(|state| Entry { state, lamport: person.lamport });
-        let said = theirs.is_some_and(|theirs| self.adopt_statement(user, theirs));
-        if news || said {
-            let (now, others) = (self.cx.now.moment, self.sisters.ledger.sessions());
-            for session in others.into_iter().filter(|session| *session != by) {
-                if let Some(sister) = self.sisters.ledger.get_mut(&session) {
-                    sister.note_person(user, now);
-                }
-            }
+        if let Some(theirs) = theirs.filter(|theirs| self.people.links.is_news(&user, theirs)) {
+            self.adopt_statement(by, user, theirs);
         }
     }
 
-    /// Takes over what the local user has decided about another user on another session. True if it was new here.
-    fn adopt_person(&mut self, user: UserId, pinned: bool, verified: bool) -> bool {
+    /// Takes over what the local user has decided about another user on another session.
+    fn adopt_person(&mut self, by: SessionId, user: UserId, pinned: bool, verified: bool) {
         self.people.users.add(user);
         let pins = pinned && self.people.users.pin(&user);
         let verifies = verified && !self.people.users.is_verified(&user);
@@ -239,25 +234,22 @@ impl Core {
             self.settle_stranger(&user);
         }
         if pins || verifies {
+            self.sisters.ledger.note_person(&mut self.cx, user, Some(by));
             self.people.keep(&mut self.cx, user);
             self.people.save_user(&mut self.cx, &user);
         }
-        pins || verifies
     }
 
-    /// Takes over another user's statement about the link that a sister has received. True if it was new here.
-    fn adopt_statement(&mut self, user: UserId, theirs: Entry) -> bool {
-        if !self.people.links.is_news(&user, &theirs) {
-            return false;
-        }
+    /// Takes over another user's statement about the link that a sister has received and that is new here.
+    fn adopt_statement(&mut self, by: SessionId, user: UserId, theirs: Entry) {
         self.cx.count.observe_lamport(theirs.lamport);
+        self.sisters.ledger.note_person(&mut self.cx, user, Some(by));
         let change = self.people.links.set_theirs(user, theirs);
         self.people.keep(&mut self.cx, user);
         self.people.save_link(&mut self.cx, &user);
         self.update_friendship(&user);
         self.notify_link_change(user, change);
         self.seek_if_wanted(user);
-        true
     }
 
     /// Takes in which session of an addressee has which lines of the local user.

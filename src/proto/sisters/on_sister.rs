@@ -7,7 +7,7 @@ use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::MIRROR_MAIL_PAUSE;
 use crate::proto::peer::Peer;
-use crate::proto::persist::LinkState;
+use crate::proto::persist::{LinkState, Subject};
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::proto::sisters::ledger::Note;
 use crate::proto::sisters::sister::Phase;
@@ -32,14 +32,17 @@ impl Core {
     }
 
     /// Follows the own roster: the sessions on it are the sisters.
-    fn follow_own_roster(&mut self) {
+    pub(in crate::proto) fn follow_own_roster(&mut self) {
         let version = self.people.myself.roster.version;
         if self.sisters.ledger.version == version {
             return;
         }
         let mut sessions = self.people.users.audience(&self.cx.config.user);
         sessions.retain(|session| *session != self.cx.me);
-        for session in self.sisters.ledger.follow(version, &sessions) {
+        for (session, was_told) in self.sisters.ledger.follow(version, &sessions) {
+            if !was_told {
+                self.owe_everything(&session);
+            }
             self.derive_lacks(&session);
             let under_way: Vec<Numbers> = self.mail_to(&session).into_iter().map(|(_, load)| load).collect();
             for (stream, ranges) in under_way.into_iter().flatten() {
@@ -54,6 +57,13 @@ impl Core {
                 self.sister_up(peer);
             }
         }
+    }
+
+    /// A sister who has never been told anything is to know of everybody, and what was read.
+    fn owe_everything(&mut self, session: &SessionId) {
+        let people = self.known_people().into_iter().map(Subject::Person);
+        let read: Vec<Subject> = self.chat.reads.iter().map(|(stream, _)| Subject::Read(*stream)).collect();
+        self.sisters.ledger.owe(&mut self.cx, session, people.chain(read));
     }
 
     /// Own mail to a sister: the envelopes, and the numbers in each.
@@ -134,10 +144,11 @@ impl Core {
             self.sisters.ledger.record_claimed(&mut self.cx, &peer.session, claimed, true);
         }
         if compare.people != self.hash_of_people() {
-            let (people, now) = (self.known_people(), self.cx.now.moment);
-            if let Some(sister) = self.sisters.ledger.get_mut(&peer.session) {
-                people.into_iter().for_each(|user| sister.note_person(user, now));
-            }
+            let people = self.known_people().into_iter().map(Subject::Person);
+            self.sisters.ledger.owe(&mut self.cx, &peer.session, people);
+        } else {
+            let people = self.sisters.ledger.changes.numbers_of(|subject| matches!(subject, Subject::Person(_)));
+            self.sisters.ledger.record_told(&mut self.cx, &peer.session, &people);
         }
         self.compare_read(&peer.session, &compare.read);
         // Of two connections the sister may have closed the other one already. She has asked on each that she takes for hers.
@@ -154,14 +165,15 @@ impl Core {
     fn compare_read(&mut self, session: &SessionId, theirs: &[u64]) {
         let own = self.hashes_of_read();
         let hash_in = |hashes: &[u64], bucket: usize| hashes.get(bucket).copied().unwrap_or_default();
-        let differs = |stream: &&StreamId| {
+        let differs = |stream: &StreamId| {
             let bucket = summary::bucket(stream);
             hash_in(&own, bucket) != hash_in(theirs, bucket)
         };
-        let (now, streams) = (self.cx.now.moment, self.chat.reads.iter().map(|(stream, _)| stream));
-        if let Some(sister) = self.sisters.ledger.get_mut(session) {
-            streams.filter(differs).for_each(|stream| sister.note_read(*stream, now));
-        }
+        let is_equal = |subject: &Subject| matches!(subject, Subject::Read(stream) if !differs(stream));
+        let equal = self.sisters.ledger.changes.numbers_of(is_equal);
+        self.sisters.ledger.record_told(&mut self.cx, session, &equal);
+        let differing = self.chat.reads.iter().map(|(stream, _)| *stream).filter(differs).map(Subject::Read);
+        self.sisters.ledger.owe(&mut self.cx, session, differing);
     }
 
     /// Handles what a sister says that she holds.

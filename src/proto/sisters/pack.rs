@@ -7,7 +7,7 @@ use crate::proto::persist::MessageRow;
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::wire::codec::{Bytes, List};
 use crate::wire::content::{
-    MAX_BODY, MirrorBody, MirroredLine, MirroredPerson, MirroredRead, MirroredStream, Range, kind,
+    MAX_BODY, MirrorBody, MirroredLine, MirroredPerson, MirroredRead, MirroredReceipt, MirroredStream, Range, kind,
 };
 
 /// The most bytes of an encoded body without its lists' items.
@@ -25,7 +25,7 @@ const MOST: usize = 64;
 /// The most lines of one stream in one body.
 const MOST_LINES: usize = 512;
 /// The most ranges of one stream in one body.
-const MOST_RANGES: usize = 128;
+pub const MOST_RANGES: usize = 128;
 
 /// A body, and the numbers that its receiver has afterwards.
 #[derive(Debug, Default)]
@@ -63,39 +63,44 @@ pub fn lines(numbers: Numbers, rows: Vec<MessageRow>, unknown: UserId) -> (Vec<P
     (packed, too_long)
 }
 
-/// The bodies for these people.
-pub fn people(people: Vec<MirroredPerson>) -> Vec<MirrorBody> {
-    let (mut bodies, mut size) = (vec![MirrorBody::default()], HEAD);
-    for person in people {
-        let more = PERSON + person.roster.as_ref().map_or(0, |roster| roster.0.len());
-        if bodies.last().is_some_and(|body| size + more > MAX_BODY || body.people.len() == MOST) {
-            bodies.push(MirrorBody::default());
-            size = HEAD;
-        }
-        size += more;
-        if let Some(body) = bodies.last_mut() {
-            body.people.0.push(person);
-        }
-    }
-    bodies.retain(|body| !body.people.is_empty());
-    bodies
+/// What a mirror brings besides lines.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    Person(MirroredPerson),
+    Delivered(MirroredReceipt),
+    Read(MirroredRead),
 }
 
-/// The bodies for what was read.
-pub fn reads(reads: Vec<MirroredRead>) -> Vec<MirrorBody> {
-    let (mut bodies, mut size) = (vec![MirrorBody::default()], HEAD);
-    for read in reads {
-        let more = STREAM + RANGE * read.ranges.len();
-        if bodies.last().is_some_and(|body| size + more > MAX_BODY || body.read.len() == MOST) {
-            bodies.push(MirrorBody::default());
-            size = HEAD;
-        }
-        size += more;
-        if let Some(body) = bodies.last_mut() {
-            body.read.0.push(read);
+impl Part {
+    /// The most bytes of its encoding.
+    fn size(&self) -> usize {
+        match self {
+            Part::Person(person) => PERSON + person.roster.as_ref().map_or(0, |roster| roster.0.len()),
+            Part::Delivered(receipt) => STREAM + RANGE * receipt.ranges.len(),
+            Part::Read(read) => STREAM + RANGE * read.ranges.len(),
         }
     }
-    bodies.retain(|body| !body.read.is_empty());
+}
+
+/// The bodies for these parts, each with the numbers of the changes that are in it. A part without a change has number 0.
+pub fn parts(parts: Vec<(u64, Part)>) -> Vec<(MirrorBody, Ranges)> {
+    let (mut bodies, mut size, mut count): (Vec<(MirrorBody, Ranges)>, _, _) = (Vec::new(), HEAD, 0);
+    for (n, part) in parts {
+        if bodies.is_empty() || size + part.size() > MAX_BODY || count == MOST {
+            bodies.push(Default::default());
+            (size, count) = (HEAD, 0);
+        }
+        (size, count) = (size + part.size(), count + 1);
+        let Some((body, changes)) = bodies.last_mut() else { continue };
+        match part {
+            Part::Person(person) => body.people.0.push(person),
+            Part::Delivered(receipt) => body.delivered.0.push(receipt),
+            Part::Read(read) => body.read.0.push(read),
+        }
+        if n > 0 {
+            changes.insert(n);
+        }
+    }
     bodies
 }
 
@@ -194,13 +199,26 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_fits_its_bodies_whole() {
+    fn what_was_read_and_delivered_fits_its_bodies_whole_and_each_knows_its_changes() {
         let ranges = || List((0..128).map(|n| Range(u64::MAX - n, u64::MAX - n)).collect());
-        let read = |epoch| MirroredRead { author: SessionId([9; 32]), epoch, user: BOB, ranges: ranges() };
-        let all: Vec<MirroredRead> = (0..70).map(|n| read(u64::MAX - n)).collect();
-        let bodies = reads(all.clone());
-        assert!(bodies.iter().all(|body| encode(body).len() <= MAX_BODY && body.read.len() <= MOST));
-        assert_eq!(bodies.into_iter().flat_map(|body| body.read.0).collect::<Vec<_>>(), all);
+        let (author, session, address) = (SessionId([9; 32]), SessionId([8; 32]), Address([7; 32]));
+        let part = |n: u64| match n % 2 {
+            0 => Part::Read(MirroredRead { author, epoch: u64::MAX - n, user: BOB, ranges: ranges() }),
+            _ => Part::Delivered(MirroredReceipt { author, epoch: u64::MAX - n, address, session, ranges: ranges() }),
+        };
+        let all: Vec<(u64, Part)> = (0..70).map(|n| (n, part(n))).collect();
+        let bodies = parts(all.clone());
+        assert!(bodies.iter().all(|(body, _)| encode(body).len() <= MAX_BODY));
+        let mut found = Vec::new();
+        for (body, changes) in bodies {
+            let epochs = body.read.iter().map(|read| read.epoch).chain(body.delivered.iter().map(|part| part.epoch));
+            let numbers: Ranges = epochs.map(|epoch| u64::MAX - epoch).filter(|n| *n > 0).map(|n| (n, n)).collect();
+            assert_eq!(changes, numbers);
+            found.extend(body.read.0.into_iter().map(Part::Read));
+            found.extend(body.delivered.0.into_iter().map(Part::Delivered));
+        }
+        assert_eq!(found.len(), all.len());
+        assert!(all.iter().all(|(_, part)| found.contains(part)));
     }
 
     #[test]

@@ -1,22 +1,22 @@
 //! Sends mirrors: reads from the store what a sister lacks, seals it to her, and sends it on the connection or as mail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::id::{Address, ConnId, SessionId, StreamId, UserId};
+use crate::id::{Address, ConnId, SessionId, StreamId};
 use crate::identity::seal::Sealed;
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::{Output, Query};
 use crate::proto::limits::{MAX_MIRROR_MAIL, MIRROR_BYTES, MIRROR_DIRECT_PAUSE, MIRROR_MAIL_PAUSE};
-use crate::proto::persist::{LinkState, MessageRow};
+use crate::proto::persist::{MessageRow, Mine};
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::proto::sisters::pack;
 use crate::proto::sisters::shares;
-use crate::proto::sisters::sister::{Facts, Phase};
+use crate::proto::sisters::sister::Phase;
 use crate::time::Moment;
 use crate::wire::codec::{Bytes, List};
-use crate::wire::content::{Content, MirrorBody, MirroredPerson, MirroredRead, MirroredReceipt, Range, kind};
+use crate::wire::content::{Content, MirrorBody, Range, kind};
 use crate::wire::control::{Control, HeldStream, Holdings};
 use crate::wire::encode;
 
@@ -29,7 +29,7 @@ const MOST_HELD_RANGES: usize = 128;
 
 /// How a mirror reaches a sister.
 #[derive(Debug, Clone, Copy)]
-enum Way {
+pub(in crate::proto::sisters) enum Way {
     Direct(ConnId),
     Mail,
 }
@@ -98,13 +98,13 @@ impl Core {
             self.send_holdings(conn, news, false);
         }
         if self.sisters.ledger.get_mut(&session).is_some_and(|sister| sister.take_due(now)) {
-            self.send_facts(session);
+            self.send_changes(session);
             self.fetch_lines(session);
         }
     }
 
     /// How a mirror reaches a sister now.
-    fn way_to(&mut self, session: &SessionId) -> Option<Way> {
+    pub(in crate::proto::sisters) fn way_to(&mut self, session: &SessionId) -> Option<Way> {
         let phase = self.sisters.ledger.get_mut(session)?.phase;
         let address = Address::from(session);
         if let Some(conn) = self.peers.connections.up(session) {
@@ -177,13 +177,13 @@ impl Core {
             return self.sisters.ledger.lose(&session, numbers);
         }
         self.introduce_people(&session, &rows);
-        self.send_facts(session);
+        self.send_changes(session);
         let (packed, too_long) = pack::lines(numbers, rows, self.cx.config.user);
         (0..too_long).for_each(|_| self.cx.dropped(DropReason::ContentTooLong));
         for pack::Packed { body, load, .. } in packed {
             // Each body may be the last for which there is space in the mail.
             let unsent = match self.way_to(&session) {
-                Some(way) => self.send_mirror(session, way, &body, load, Facts::default()).err(),
+                Some(way) => self.send_mirror(session, way, &body, load, Ranges::new()).err(),
                 None => Some(load),
             };
             unsent.into_iter().for_each(|load| self.sisters.ledger.lose(&session, load));
@@ -194,108 +194,25 @@ impl Core {
         }
     }
 
-    /// The people of whom a sister must know to show these lines.
-    fn introduce_people(&mut self, session: &SessionId, rows: &[MessageRow]) {
-        let me = self.cx.config.user;
-        let users = rows.iter().map(|row| UserId(row.with.0)).filter(|user| *user != me);
-        let users: BTreeSet<UserId> = users.collect();
-        let Some(sister) = self.sisters.ledger.get_mut(session) else { return };
-        for user in users {
-            if !sister.introduced.contains(&user) {
-                sister.note_person(user, self.cx.now.moment);
-            }
-        }
-    }
-
-    /// Sends a sister what is known of people and of deliveries.
-    fn send_facts(&mut self, session: SessionId) {
-        let Some(way) = self.way_to(&session) else { return };
-        while let Some(facts) =
-            self.sisters.ledger.get_mut(&session).filter(|sister| sister.has_facts()).map(|s| s.take_facts())
-        {
-            let people: Vec<MirroredPerson> =
-                facts.people.iter().filter_map(|user| self.mirrored_person(&session, user)).collect();
-            let receipts = facts.receipts.iter().flat_map(|(stream, holder)| self.mirrored_receipt(stream, holder));
-            let mut bodies = pack::people(people);
-            let receipts: Vec<MirroredReceipt> = receipts.collect();
-            let of = |delivered: &[MirroredReceipt]| MirrorBody {
-                delivered: List(delivered.to_vec()),
-                ..MirrorBody::default()
-            };
-            bodies.extend(receipts.chunks(6).map(of));
-            bodies.extend(pack::reads(facts.reads.iter().flat_map(|stream| self.mirrored_read(stream)).collect()));
-            for body in bodies {
-                if self.send_mirror(session, way, &body, Numbers::new(), facts.clone()).is_err() {
-                    if let Some(sister) = self.sisters.ledger.get_mut(&session) {
-                        sister.put_back(facts);
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    /// What this session knows of a user.
-    fn mirrored_person(&mut self, session: &SessionId, user: &UserId) -> Option<MirroredPerson> {
-        if *user == self.cx.config.user {
-            return None;
-        }
-        let sister = self.sisters.ledger.get_mut(session)?;
-        let is_new = sister.introduced.insert(*user);
-        let theirs = self.people.links.row(user).map(|row| row.theirs).unwrap_or_default();
-        Some(MirroredPerson {
-            user: *user,
-            roster: is_new.then(|| self.people.users.signed_roster(user)).flatten(),
-            pinned: self.people.users.is_pinned(user),
-            verified: self.people.users.is_verified(user),
-            state: if theirs.state == LinkState::None { 0 } else { theirs.state.to_wire() },
-            lamport: theirs.lamport,
-        })
-    }
-
-    /// Which lines of a stream a session of the addressee has.
-    fn mirrored_receipt(&self, stream: &StreamId, holder: &SessionId) -> Vec<MirroredReceipt> {
-        let has = match stream.author == self.cx.me {
-            true => self.chat.outbox.delivered(stream, holder),
-            false => self.sisters.ledger.delivered_of(stream, holder),
-        };
-        let ranges: Vec<Range> = has.iter().map(|(first, last)| Range(first, last)).collect();
-        let StreamId { author, epoch, to: address } = *stream;
-        let of = |ranges: &[Range]| MirroredReceipt {
-            author,
-            epoch,
-            address,
-            session: *holder,
-            ranges: List(ranges.to_vec()),
-        };
-        ranges.chunks(MOST_HELD_RANGES).map(of).collect()
-    }
-
-    /// What was read of a stream.
-    fn mirrored_read(&self, stream: &StreamId) -> Vec<MirroredRead> {
-        let Some((user, read)) = self.chat.reads.get(stream) else { return Vec::new() };
-        let (author, epoch, user) = (stream.author, stream.epoch, *user);
-        let ranges: Vec<Range> = read.iter().map(|(first, last)| Range(first, last)).collect();
-        let of = |ranges: &[Range]| MirroredRead { author, epoch, user, ranges: List(ranges.to_vec()) };
-        ranges.chunks(MOST_HELD_RANGES).map(of).collect()
-    }
-
     /// Seals a mirror and sends it. Returns the numbers if it cannot be sealed.
-    fn send_mirror(
+    pub(in crate::proto::sisters) fn send_mirror(
         &mut self,
         session: SessionId,
         way: Way,
         body: &MirrorBody,
         load: Numbers,
-        facts: Facts,
+        changes: Ranges,
     ) -> Result<(), Numbers> {
         let address = Address::from(&session);
         let (wall, now) = (self.cx.now.wall.0, self.cx.now.moment);
         let content = Content { kind: kind::MIRROR, epoch: 0, n: 0, lamport: 0, wall, body: Bytes(encode(body)) };
         let Some(sealed) = self.seal_to(&address, vec![content]) else { return Err(load) };
         match way {
-            Way::Direct(conn) => self.send_direct(session, conn, sealed, load, facts, now),
-            Way::Mail => self.hold_own(&address, sealed, load),
+            Way::Direct(conn) => self.send_direct(session, conn, sealed, load, changes, now),
+            Way::Mail => {
+                let mine = Mine { r: sealed.r, load, changes };
+                self.hold_own(&address, sealed, mine);
+            }
         }
         Ok(())
     }
@@ -306,11 +223,11 @@ impl Core {
         conn: ConnId,
         sealed: Sealed,
         load: Numbers,
-        facts: Facts,
+        changes: Ranges,
         now: Moment,
     ) {
         if let Some(sister) = self.sisters.ledger.get_mut(&session) {
-            sister.record_sent(&sealed, load, facts, now);
+            sister.record_sent(&sealed, load, changes, now);
         }
         self.send_envelope(conn, sealed);
     }

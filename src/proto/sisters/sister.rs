@@ -4,18 +4,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::id::{EnvelopeId, SessionId, StreamId, UserId};
+use crate::id::{EnvelopeId, StreamId, UserId};
 use crate::identity::seal::{Sealed, fits};
 use crate::proto::limits::{
-    MAX_MIRRORED_FACTS, MIRROR_NUMBERS, MIRROR_WINDOW, NEWS_PAUSE, RESEND_FIRST, SEEK_LONGEST, SHARE_BLOCK,
-    SHARED_FROM, TAKE_OVER,
+    MIRROR_NUMBERS, MIRROR_WINDOW, NEWS_PAUSE, RESEND_FIRST, SEEK_LONGEST, SHARE_BLOCK, SHARED_FROM, TAKE_OVER,
 };
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::Moment;
 use crate::wire::chat::Release;
-
-/// A session of an addressee, and an own stream of which it has messages.
-pub type ReceiptKey = (StreamId, SessionId);
 
 /// How far the comparison with a sister is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +34,8 @@ pub struct Sister {
     /// The numbers that the store was asked for.
     fetch: Option<Numbers>,
     flights: BTreeMap<EnvelopeId, Flight>,
-    people: BTreeSet<UserId>,
-    receipts: BTreeSet<ReceiptKey>,
-    /// Streams of which it is known what was read.
-    reads: BTreeSet<StreamId>,
+    /// The numbers of the changes of which she has been told (`changes`).
+    pub told: Ranges,
     /// Users whose roster she was sent on this connection.
     pub introduced: BTreeSet<UserId>,
     /// Numbers that this session has taken from others and that she has not been told of.
@@ -56,31 +50,24 @@ pub struct Sister {
 
 /// A mirror on its way over a connection.
 #[derive(Debug)]
-struct Flight {
+pub struct Flight {
     lock: [u8; 32],
-    load: Numbers,
-    facts: Facts,
-}
-
-/// What a mirror brings besides lines.
-#[derive(Debug, Clone, Default)]
-pub struct Facts {
-    pub people: Vec<UserId>,
-    pub receipts: Vec<ReceiptKey>,
-    pub reads: Vec<StreamId>,
+    /// The numbers of lines in it.
+    pub load: Numbers,
+    /// The changes in it.
+    pub changes: Ranges,
 }
 
 impl Sister {
-    pub fn new(has: Numbers) -> Sister {
+    /// A sister of whom this is known to be stored: the numbers of lines that she has, and the changes of which she has been told.
+    pub fn new(has: Numbers, told: Ranges) -> Sister {
         Sister {
             phase: Phase::Away,
             has: has.into_iter().collect(),
             lacks: BTreeMap::new(),
             fetch: None,
             flights: BTreeMap::new(),
-            people: BTreeSet::new(),
-            receipts: BTreeSet::new(),
-            reads: BTreeSet::new(),
+            told,
             introduced: BTreeSet::new(),
             news: BTreeMap::new(),
             news_at: None,
@@ -233,33 +220,17 @@ impl Sister {
         self.fetch.take().unwrap_or_default()
     }
 
-    /// Takes what she is to be told besides lines.
-    pub fn take_facts(&mut self) -> Facts {
-        Facts {
-            people: take_first(&mut self.people),
-            receipts: take_first(&mut self.receipts),
-            reads: take_first(&mut self.reads),
-        }
-    }
-
-    /// Returns what could not be sent.
-    pub fn put_back(&mut self, facts: Facts) {
-        self.people.extend(facts.people);
-        self.receipts.extend(facts.receipts);
-        self.reads.extend(facts.reads);
-    }
-
-    /// Whether there is anything to tell besides lines.
-    pub fn has_facts(&self) -> bool {
-        !self.people.is_empty() || !self.receipts.is_empty() || !self.reads.is_empty()
+    /// The changes in each mirror on its way over the connection.
+    pub fn changes_in_flight(&self) -> impl Iterator<Item = &Ranges> {
+        self.flights.values().map(|flight| &flight.changes)
     }
 
     /// Records a mirror on its way over the connection.
-    pub fn record_sent(&mut self, sealed: &Sealed, load: Numbers, facts: Facts, now: Moment) {
+    pub fn record_sent(&mut self, sealed: &Sealed, load: Numbers, changes: Ranges, now: Moment) {
         if self.flights.is_empty() {
             self.resend = now + self.pause;
         }
-        self.flights.insert(sealed.id, Flight { lock: sealed.lock, load, facts });
+        self.flights.insert(sealed.id, Flight { lock: sealed.lock, load, changes });
     }
 
     /// Whether an envelope is on its way over the connection.
@@ -267,30 +238,25 @@ impl Sister {
         self.flights.contains_key(envelope)
     }
 
-    /// Records her release of a mirror. Returns the numbers in it.
-    pub fn record_release(&mut self, release: &Release, now: Moment) -> Option<Numbers> {
+    /// Records her release of a mirror. Returns what was in it.
+    pub fn record_release(&mut self, release: &Release, now: Moment) -> Option<Flight> {
         self.flights.get(&release.envelope).filter(|flight| fits(&flight.lock, &release.r.0))?;
         self.pause = RESEND_FIRST;
         self.resend = now + self.pause;
         self.want(now);
-        self.flights.remove(&release.envelope).map(|flight| flight.load)
+        self.flights.remove(&release.envelope)
     }
 
     /// Ends the flight of an envelope that she cannot open. Returns the numbers in it.
     pub fn record_unopenable(&mut self, envelope: &EnvelopeId) -> Option<Numbers> {
-        let flight = self.flights.remove(envelope)?;
-        self.put_back(flight.facts);
-        Some(flight.load)
+        self.introduced.clear();
+        self.flights.remove(envelope).map(|flight| flight.load)
     }
 
     /// Ends all flights: the connection is lost, or nothing was answered. Returns the numbers in them.
     pub fn end_flights(&mut self) -> Vec<Numbers> {
-        let flights = std::mem::take(&mut self.flights);
-        let end = |flight: Flight| {
-            self.put_back(flight.facts);
-            flight.load
-        };
-        flights.into_values().map(end).collect()
+        self.introduced.clear();
+        std::mem::take(&mut self.flights).into_values().map(|flight| flight.load).collect()
     }
 
     /// Whether mirrors on their way over the connection are overdue. Then the pause is doubled.
@@ -301,24 +267,6 @@ impl Sister {
             self.resend = now + self.pause;
         }
         overdue
-    }
-
-    /// Records that something is known of a user which she is to know.
-    pub fn note_person(&mut self, user: UserId, now: Moment) {
-        self.people.insert(user);
-        self.want(now);
-    }
-
-    /// Records that it is known which session of an addressee has which lines.
-    pub fn note_receipt(&mut self, key: ReceiptKey, now: Moment) {
-        self.receipts.insert(key);
-        self.want(now);
-    }
-
-    /// Records that messages of a stream were read.
-    pub fn note_read(&mut self, stream: StreamId, now: Moment) {
-        self.reads.insert(stream);
-        self.want(now);
     }
 
     /// Records a number taken from others, of which she is told after [`NEWS_PAUSE`].
@@ -373,9 +321,4 @@ impl Sister {
         let resend = (!self.flights.is_empty()).then_some(self.resend);
         [self.due, self.news_at, resend].into_iter().flatten().min()
     }
-}
-
-/// Takes the first of a set, at most [`MAX_MIRRORED_FACTS`].
-fn take_first<T: Ord>(set: &mut BTreeSet<T>) -> Vec<T> {
-    std::iter::from_fn(|| set.pop_first()).take(MAX_MIRRORED_FACTS).collect()
 }

@@ -22,7 +22,7 @@ fn row(number: u32, depositor: u8, member: bool, size: usize) -> CustodyRow {
         until: Moment(u64::from(number) % 7),
         copies: 1,
         bytes: vec![0; size],
-        mine: (depositor == 0).then_some(Mine { r: [0; 32], load }),
+        mine: (depositor == 0).then_some(Mine { r: [0; 32], load, changes: Ranges::new() }),
         unopenable: None,
     }
 }
