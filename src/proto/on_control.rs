@@ -43,7 +43,7 @@ impl Core {
             Control::RelayedStep(step) => self.on_relayed_step(peer, step),
             Control::Explode(explode) => self.on_explode(peer, explode),
             Control::Exploded(exploded) => self.on_exploded(peer.conn, exploded),
-            Control::Compare(compare) => self.on_compare(peer, &compare),
+            Control::Compare(compare) => self.on_compare(peer, compare),
             Control::Holdings(holdings) => self.on_holdings(peer, holdings),
             Control::NearbyDigest(digest) => self.on_nearby_digest(peer, digest),
             Control::NearbyWant(want) => self.on_nearby_want(peer, want),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::id::{Address, EnvelopeId, SessionId, StreamId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
-use crate::proto::limits::MIRROR_MAIL_PAUSE;
+use crate::proto::limits::{COMPARISON_REFILL, MIRROR_MAIL_PAUSE};
 use crate::proto::peer::Peer;
 use crate::proto::persist::{LinkState, Subject};
 use crate::proto::ranges::{Numbers, Ranges};
@@ -119,14 +119,19 @@ impl Core {
     }
 
     /// Handles a sister's summaries: tells her the numbers held in the buckets that differ.
-    pub(in crate::proto) fn on_compare(&mut self, peer: Peer, compare: &Compare) {
+    pub(in crate::proto) fn on_compare(&mut self, peer: Peer, compare: Compare) {
         // The frame that brought the roster may hold the comparison, too.
         self.follow_own_roster();
-        if !self.sisters.ledger.contains(&peer.session) {
+        let now = self.cx.now.moment;
+        let Some(sister) = self.sisters.ledger.get_mut(&peer.session) else {
             return self.cx.dropped(DropReason::ComparisonOfStranger);
-        }
-        if !self.sisters.comparisons.draw(peer.session, self.cx.now.moment) {
-            return self.cx.dropped(DropReason::ComparisonOverBudget);
+        };
+        if !self.sisters.comparisons.draw(peer.session, now) {
+            // Without an answer she would give nothing on this connection.
+            if sister.defer(peer, compare, now + COMPARISON_REFILL) {
+                self.cx.dropped(DropReason::ComparisonOverBudget);
+            }
+            return;
         }
         let held = self.held_streams();
         let own = summary::buckets(held.iter().map(|(stream, ranges)| (stream, ranges)));

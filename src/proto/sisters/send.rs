@@ -87,6 +87,12 @@ impl Core {
     fn tend(&mut self, session: SessionId) {
         let now = self.cx.now.moment;
         let Some(sister) = self.sisters.ledger.get_mut(&session) else { return };
+        if let Some((peer, compare)) = sister.take_deferred(now)
+            && self.peers.connections.get(&peer.conn).is_some()
+        {
+            self.on_compare(peer, compare);
+        }
+        let Some(sister) = self.sisters.ledger.get_mut(&session) else { return };
         let news = sister.take_news(now);
         let lost = if sister.take_overdue(now) { sister.end_flights() } else { Vec::new() };
         if !lost.is_empty() {

@@ -9,9 +9,11 @@ use crate::identity::seal::{Sealed, fits};
 use crate::proto::limits::{
     MIRROR_NUMBERS, MIRROR_WINDOW, NEWS_PAUSE, RESEND_FIRST, SEEK_LONGEST, SHARE_BLOCK, SHARED_FROM, TAKE_OVER,
 };
+use crate::proto::peer::Peer;
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::Moment;
 use crate::wire::chat::Release;
+use crate::wire::control::Compare;
 
 /// How far the comparison with a sister is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub struct Sister {
     pause: Duration,
     /// When the shares of others are given to her, too.
     takes_over_at: Option<Moment>,
+    /// A comparison that came too soon after others, on this connection, and when it is answered.
+    deferred: Option<(Moment, Peer, Compare)>,
 }
 
 /// A mirror on its way over a connection.
@@ -75,6 +79,7 @@ impl Sister {
             resend: Moment(0),
             pause: RESEND_FIRST,
             takes_over_at: None,
+            deferred: None,
         }
     }
 
@@ -299,7 +304,20 @@ impl Sister {
         self.phase = Phase::Away;
         self.news.clear();
         self.news_at = None;
+        self.deferred = None;
         self.want(now);
+    }
+
+    /// Keeps a comparison of hers to be answered later. True if it takes the place of another one.
+    pub fn defer(&mut self, peer: Peer, compare: Compare, at: Moment) -> bool {
+        let at = self.deferred.as_ref().map_or(at, |(earlier, ..)| *earlier);
+        self.deferred.replace((at, peer, compare)).is_some()
+    }
+
+    /// Takes a comparison that is to be answered now.
+    pub fn take_deferred(&mut self, now: Moment) -> Option<(Peer, Compare)> {
+        let (_, peer, compare) = self.deferred.take_if(|(at, ..)| *at <= now)?;
+        Some((peer, compare))
     }
 
     /// What she lacks is looked at, now or at a later moment.
@@ -319,6 +337,7 @@ impl Sister {
     /// When something is due.
     pub fn next(&self) -> Option<Moment> {
         let resend = (!self.flights.is_empty()).then_some(self.resend);
-        [self.due, self.news_at, resend].into_iter().flatten().min()
+        let deferred = self.deferred.as_ref().map(|(at, ..)| *at);
+        [self.due, self.news_at, resend, deferred].into_iter().flatten().min()
     }
 }
