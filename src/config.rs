@@ -140,12 +140,12 @@ pub struct ConfigError(String);
 /// Reads the command line (the program's own name first) and the environment.
 pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Action, ConfigError> {
     let argv = merge_bootstrap_parts(argv.into_iter().collect())?;
-    let matches = match args::command().try_get_matches_from(argv) {
+    let matches = match args::command().try_get_matches_from(&argv) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => return Ok(Action::Print(error.to_string())),
-        Err(error) => return Err(one_line(&error)),
+        Err(error) => return Err(one_line(&error, &argv)),
     };
-    let args = Args::from_arg_matches(&matches).map_err(|error| one_line(&error))?;
+    let args = Args::from_arg_matches(&matches).map_err(|error| one_line(&error, &argv))?;
     if let Some(Sub::Remote(order)) = args.command {
         let node = running(args.username.as_deref(), args.data_dir)?;
         return Ok(Action::Remote(Box::new(Remote { node, order })));
@@ -194,18 +194,35 @@ fn refuse(text: impl Into<String>) -> ConfigError {
     ConfigError(text.into())
 }
 
+/// What is typed before commands.
+const PROGRAM: &str = "darknode";
+
+/// The command that was typed, as far as it was understood.
+fn typed_command(argv: &[OsString]) -> String {
+    let matches = args::command().ignore_errors(true).try_get_matches_from(argv).ok();
+    let (mut command, mut at) = (PROGRAM.to_owned(), matches.as_ref());
+    while let Some((name, below)) = at.and_then(ArgMatches::subcommand) {
+        command = format!("{command} {name}");
+        at = Some(below);
+    }
+    command
+}
+
 /// The parser's error without the usage block, as one line.
-fn one_line(error: &clap::Error) -> ConfigError {
+fn one_line(error: &clap::Error, argv: &[OsString]) -> ConfigError {
+    let command = typed_command(argv);
     if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))
+        && command == PROGRAM
     {
         let word = escape(word);
         return refuse(format!("unknown command `{word}`; give your name with -u, as in `darknode -u alice`"));
     }
     let text = error.to_string();
     let message = text.split("\n\nUsage:").next().unwrap_or_default().split("\n\nFor more").next().unwrap_or_default();
-    let line = message.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
-    refuse(format!("{}; see `darknode --help`", escape(&line)))
+    let parts = message.trim_start_matches("error: ").split("\n\n");
+    let line: Vec<String> = parts.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    refuse(format!("{}; see `{} --help`", escape(&line.join("; ")), command))
 }
 
 /// Options of a node stand behind `link`. Before it they would not be read.

@@ -28,7 +28,7 @@ pub fn attach(node: &Where, args: &ScreenArgs) -> Result<(), Failed> {
     runtime.shutdown_background();
     match end {
         End::Left => Ok(()),
-        End::Stopped => Err(Failed::Refused("the node has stopped".to_owned())),
+        End::Stopped => Err(Failed::Ended("the node has stopped".to_owned())),
     }
 }
 

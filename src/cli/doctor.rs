@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::node::Node;
-use super::{Failed, show};
+use super::{Failed, deadline, show};
 use crate::config::remote::{DoctorArgs, Where};
 use crate::proto::notice::examination::Host;
 use crate::ui::doctor::report_of_machine;
@@ -28,7 +28,7 @@ pub fn doctor(at: &Where, args: &DoctorArgs, machine: Machine) -> Result<(), Fai
         request["user"] = json!(user);
     }
     node.request(&request)?;
-    let answer = node.answer_by(1, Instant::now() + args.timeout, |_| {})?;
+    let answer = node.answer_by(1, deadline(Instant::now(), args.timeout), |_| {})?;
     if let Some(error) = answer.error() {
         return Err(error);
     }

@@ -67,6 +67,6 @@ fn write(out: &mut impl Write, message: &Value, format: Format) -> Result<(), Fa
 fn create(file: &Path) -> Result<File, Failed> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failed::Usage(format!("{} exists; choose another file", file.display())),
-        _ => Failed::Output(error),
+        _ => Failed::Usage(format!("cannot create {}: {error}", file.display())),
     })
 }

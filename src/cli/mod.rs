@@ -3,6 +3,7 @@
 //! They are blocking: each has one connection ([`node`]) and waits for lines. Without `--json` they print what the node's
 //! `--plain` interface shows of the same event.
 
+mod advice;
 #[cfg(feature = "screen")]
 mod attach;
 mod doctor;
@@ -16,9 +17,10 @@ mod watch;
 mod web;
 
 use std::io;
-use tokio::time::Instant;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::config::remote::{Remote, RemoteSub};
 use crate::ui::exit::Exit;
@@ -38,9 +40,12 @@ pub enum Failed {
     /// What was waited for did not happen in time.
     #[error("{0}")]
     TimedOut(String),
-    /// The node has refused, or ended.
+    /// The node has refused.
     #[error("{0}")]
     Refused(String),
+    /// The node has ended.
+    #[error("{0}")]
+    Ended(String),
     /// The doctor has found something.
     #[error("something is wrong; the verdict says what to do about it")]
     Wrong,
@@ -55,7 +60,7 @@ impl Failed {
             Failed::NoNode(_) => Exit::NoNode,
             Failed::Usage(_) => Exit::Usage,
             Failed::TimedOut(_) => Exit::TimedOut,
-            Failed::Refused(_) | Failed::Wrong | Failed::Output(_) => Exit::Failure,
+            Failed::Refused(_) | Failed::Ended(_) | Failed::Wrong | Failed::Output(_) => Exit::Failure,
         }
     }
 }
@@ -71,6 +76,11 @@ pub fn run(remote: &Remote, machine: Machine) -> Exit {
             failed.exit()
         }
     }
+}
+
+/// When the time for something is over; `None` if it has as long as it needs, which 0 stands for.
+fn deadline(began: Instant, timeout: Duration) -> Option<Instant> {
+    began.checked_add(timeout).filter(|_| !timeout.is_zero())
 }
 
 fn carry_out(Remote { node, order }: &Remote, machine: Machine) -> Result<(), Failed> {

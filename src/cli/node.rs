@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Failed;
+use super::advice::at_a_shell;
 use crate::api::place;
 use crate::config::remote::Where;
 
@@ -52,7 +53,7 @@ impl Event {
 
     /// The error that it is.
     pub fn error(&self) -> Option<Failed> {
-        (self.name() == "error").then(|| Failed::Refused(self.key("message").to_owned()))
+        (self.name() == "error").then(|| Failed::Refused(at_a_shell(self.key("message"))))
     }
 }
 
@@ -84,13 +85,18 @@ impl Node {
     /// The answer to a request with the number `line`, for which the node has [`PATIENCE`]. Other events are passed to
     /// `others`.
     pub fn answer(&mut self, line: u64, others: impl FnMut(Event)) -> Result<Event, Failed> {
-        self.answer_by(line, Instant::now() + PATIENCE, others)
+        self.answer_by(line, Some(Instant::now() + PATIENCE), others)
     }
 
-    /// Like [`Node::answer`], with a deadline.
-    pub fn answer_by(&mut self, line: u64, deadline: Instant, mut others: impl FnMut(Event)) -> Result<Event, Failed> {
+    /// Like [`Node::answer`], with a deadline or none.
+    pub fn answer_by(
+        &mut self,
+        line: u64,
+        deadline: Option<Instant>,
+        mut others: impl FnMut(Event),
+    ) -> Result<Event, Failed> {
         loop {
-            let event = self.next(Some(deadline))?;
+            let event = self.next(deadline)?;
             if event.value.get("line").and_then(Value::as_u64) == Some(line) {
                 return Ok(event);
             }
@@ -126,7 +132,7 @@ impl Connection {
 
 /// The connection has ended.
 fn ended() -> Failed {
-    Failed::Refused("the node has ended".to_owned())
+    Failed::Ended("the node has ended".to_owned())
 }
 
 /// The data directory of a node.

@@ -5,9 +5,9 @@ use tokio::time::Instant;
 
 use serde_json::json;
 
-use super::Failed;
 use super::node::{Event, Node};
 use super::show::print;
+use super::{Failed, deadline};
 use crate::config::remote::{SendArgs, Wait};
 use crate::wire::content::MAX_TEXT;
 
@@ -17,7 +17,7 @@ const SAY: u64 = 2;
 /// Sends a line and waits for what was asked.
 pub fn send(node: &mut Node, args: &SendArgs, began: Instant) -> Result<(), Failed> {
     let text = if args.text == "-" { read_text()? } else { args.text.clone() };
-    let deadline = (!args.timeout.is_zero()).then(|| began + args.timeout);
+    let by = deadline(began, args.timeout);
     node.request(&json!({ "line": 1, "do": "subscribe", "events": ["state"] }))?;
     node.request(&json!({ "line": SAY, "do": "say", "to": args.user, "text": text }))?;
     // A receipt may be told before the answer.
@@ -33,7 +33,7 @@ pub fn send(node: &mut Node, args: &SendArgs, began: Instant) -> Result<(), Fail
     while reached < args.wait {
         let event = match states.next() {
             Some(event) => event,
-            None => node.next(deadline).map_err(|failed| late(failed, &message))?,
+            None => node.next(by).map_err(|failed| late(failed, &message))?,
         };
         if event.key("message") != message || event.name() != "state" {
             continue;
@@ -76,8 +76,8 @@ fn read_text() -> Result<String, Failed> {
 /// The node ended, or hangs, before it had said that it has the line.
 fn unknown(failed: Failed, user: &str) -> Failed {
     match failed {
-        Failed::Refused(why) | Failed::TimedOut(why) => {
-            Failed::Refused(format!("{why}; it may have the line: darknode history {user} -n 1"))
+        Failed::Ended(why) | Failed::TimedOut(why) => {
+            Failed::Ended(format!("{why}; it may have the line: darknode history {user} -n 1"))
         }
         other => other,
     }
@@ -86,7 +86,7 @@ fn unknown(failed: Failed, user: &str) -> Failed {
 fn late(failed: Failed, message: &str) -> Failed {
     match failed {
         Failed::TimedOut(_) => Failed::TimedOut(format!("it stays queued: darknode cancel {message}")),
-        Failed::Refused(why) => Failed::Refused(format!("{why}; the line stays queued there")),
+        Failed::Ended(why) => Failed::Ended(format!("{why}; the line stays queued there")),
         other => other,
     }
 }

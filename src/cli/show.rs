@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::Failed;
 use super::node::{Event, Node};
+use super::{Failed, advice};
 use crate::config::remote::Form;
 
 /// Requests something and prints the answer.
@@ -32,7 +32,7 @@ pub fn print(event: &Event, form: Form) -> Result<(), Failed> {
     if form.json {
         writeln!(out, "{}", event.text)?;
     } else {
-        write!(out, "{}", event.key("shown"))?;
+        write!(out, "{}", advice::shown(event.key("shown")))?;
     }
     Ok(out.flush()?)
 }

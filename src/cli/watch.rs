@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::Failed;
 use super::node::Node;
 use super::show::print;
+use super::{Failed, deadline};
 use crate::config::remote::{WatchArgs, Where};
 use crate::hub::cursor::Cursor;
 
@@ -21,12 +21,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Prints events until the count or the time is reached, or the node has ended. A count that is not reached in time is an
 /// error: whoever gives both waits for something.
 pub fn watch(node: &Where, args: &WatchArgs) -> Result<(), Failed> {
-    let deadline = (!args.timeout.is_zero()).then(|| Instant::now() + args.timeout);
+    let deadline = deadline(Instant::now(), args.timeout);
     let mut watch = Watch { args, deadline, since: begin(args)?, left: args.count.unwrap_or(u64::MAX) };
     loop {
-        let ended = Node::connect(node).and_then(|mut node| watch.follow(&mut node));
+        let ended = match Node::connect(node) {
+            // It may have another place for a client soon.
+            Err(Failed::Refused(why)) => Err(Failed::Ended(why)),
+            connected => connected.and_then(|mut node| watch.follow(&mut node)),
+        };
         match ended {
-            Err(Failed::Refused(_) | Failed::NoNode(_)) if args.reconnect => {}
+            Err(Failed::Ended(_) | Failed::NoNode(_)) if args.reconnect => {}
             Err(Failed::TimedOut(_)) if watch.is_late() => return watch.on_timeout(),
             other => return other,
         }
@@ -71,7 +75,7 @@ impl Watch<'_> {
             }
             if event.name() == "stopped" {
                 return if self.args.reconnect {
-                    Err(Failed::Refused("the node has stopped".to_owned()))
+                    Err(Failed::Ended("the node has stopped".to_owned()))
                 } else {
                     Ok(())
                 };
@@ -102,7 +106,7 @@ impl Watch<'_> {
 
 /// Where to begin: at the cursor in the file, or as given.
 fn begin(args: &WatchArgs) -> Result<String, Failed> {
-    let Some(file) = &args.cursor else { return Ok(args.since.clone()) };
+    let Some(file) = &args.cursor else { return since(&args.since) };
     match fs::read_to_string(file) {
         Ok(text) => {
             let cursor = text.trim().parse::<Cursor>();
@@ -116,6 +120,13 @@ fn begin(args: &WatchArgs) -> Result<String, Failed> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("now".to_owned()),
         Err(error) => Err(Failed::Usage(format!("{} cannot be read: {error}", file.display()))),
     }
+}
+
+/// A cursor or a word, as given.
+fn since(text: &str) -> Result<String, Failed> {
+    let is_known = ["now", "start"].contains(&text) || text.parse::<Cursor>().is_ok();
+    let wrong = || Failed::Usage(format!("{text} is not a cursor, now or start; leave --since out to begin now"));
+    is_known.then(|| text.to_owned()).ok_or_else(wrong)
 }
 
 /// Replaces a file at once, so that it always holds a whole cursor.

@@ -129,6 +129,75 @@ fn without_a_node_and_for_unknown_users_the_exit_code_says_so() {
 }
 
 #[test]
+fn a_usage_error_names_the_help_of_its_command() {
+    let stage = Stage::new();
+    for (args, help) in [
+        (&["send", "bob"][..], "darknode send --help"),
+        (&["history", "bob", "-n", "0"], "darknode history --help"),
+        (&["network", "old"], "darknode network --help"),
+        (&["--thread", "2"], "darknode --help"),
+    ] {
+        let refused = run(&stage, "alice", args);
+        assert_eq!(code(&refused), Some(2), "{args:?}");
+        assert!(error(&refused).contains(&format!("; see `{help}`")), "{}", error(&refused));
+    }
+    let tip = error(&run(&stage, "alice", &["status", "--onlin"]));
+    assert!(!tip.contains("found tip"), "{tip}");
+}
+
+#[test]
+fn what_the_node_advises_can_be_typed_at_the_shell() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    alice.says("first cable");
+    let second = alice.says("second cable");
+    let history = run(&stage, "alice", &["history", "bob", "-n", "1"]);
+    let advice = format!("* there are older ones: darknode history bob --before {second}");
+    assert_eq!(out(&history).last(), Some(&advice));
+    let older = run(&stage, "alice", &["history", "bob", "--before", &second]);
+    assert!(out(&older)[1].ends_with("first cable"), "{older:?}");
+    let found = run(&stage, "alice", &["search", "cable", "-n", "1"]);
+    assert_eq!(out(&found).last().map(String::as_str), Some("* a larger -n finds older ones"));
+    let status = run(&stage, "alice", &["status", "bob"]);
+    assert_eq!(out(&status)[0], "* your messages; darknode cancel MESSAGE withdraws an undelivered one");
+    for (args, advice) in
+        [(&["send", "nobody", "x"][..], "darknode users"), (&["cancel", "nothing"], "darknode status")]
+    {
+        let refused = run(&stage, "alice", args);
+        assert!(error(&refused).contains(&format!("; {advice} lists")), "{}", error(&refused));
+    }
+    alice.quits();
+    bob.quits();
+}
+
+#[test]
+fn a_time_of_0_has_no_end_and_neither_has_a_very_long_one() {
+    let stage = Stage::new();
+    let alice = stage.start("alice");
+    for seconds in ["0", "18446744073709551615"] {
+        let examined = run(&stage, "alice", &["doctor", "--no-probe", "--timeout", seconds]);
+        assert_eq!(code(&examined), Some(0), "{}", error(&examined));
+    }
+    alice.quits();
+}
+
+#[test]
+fn a_watcher_that_waits_for_the_node_does_not_wait_for_what_it_refuses() {
+    let stage = Stage::new();
+    let alice = stage.start("alice");
+    for (args, exit) in [(["--since", "yesterday"], 2), (["--cursor", "missing/cursor"], 1)] {
+        let watched = run(&stage, "alice", &[&["watch", "--reconnect", "--timeout", "30"], &args[..]].concat());
+        assert_eq!(code(&watched), Some(exit), "{}", error(&watched));
+        assert!(error(&watched).contains(args[1]), "{}", error(&watched));
+    }
+    let written = run(&stage, "alice", &["export", "-o", "missing/file"]);
+    assert_eq!(code(&written), Some(2));
+    assert!(error(&written).contains("missing/file"), "{}", error(&written));
+    alice.quits();
+}
+
+#[test]
 fn a_watcher_goes_on_where_it_ended_although_the_node_was_killed() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
