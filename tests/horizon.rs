@@ -91,6 +91,44 @@ fn a_crash_two_links_away_is_shown_as_lost_once_no_common_friend_hears_the_sessi
     assert!(sim.run_until(Duration::from_secs(25), |sim| has_notice(sim, 0, lost)));
 }
 
+/// Alice – bob – carol, where carol is a relay that alice is not linked with.
+fn beside_a_relay(seed: u64) -> Sim {
+    let mut sim = world(seed, &["alice", "bob"]);
+    let carol = sim.add_node(Plan { roles: roles::RELAY, ..Plan::client("carol") });
+    sim.start(carol);
+    befriend(&mut sim, 0, 1);
+    befriend(&mut sim, 1, carol);
+    sim
+}
+
+#[test]
+fn a_crashed_friend_is_lost_although_a_relay_that_is_no_friend_still_claimed_them() {
+    for seed in 0..10 {
+        let mut sim = beside_a_relay(seed);
+        assert!(sim.run_until(SOON, |sim| is_online(sim, 0, 1)), "seed {seed}");
+        sim.run(SOON);
+        sim.crash(1);
+        sim.run(Duration::from_secs(25));
+        assert!(!is_online(&sim, 0, 1), "seed {seed}: alice shows bob as {:?}", sees(&sim, 0, 1));
+        assert!(!is_online(&sim, 2, 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_crashed_friend_is_lost_although_a_server_that_is_no_friend_claimed_them_at_its_hello() {
+    for seed in 0..10 {
+        let mut sim = served(seed, &["alice", "bob"]);
+        befriend(&mut sim, 1, 2);
+        sim.crash(1);
+        sim.run(SOON);
+        sim.start(1);
+        assert!(sim.run_until(SOON, |sim| is_online(sim, 1, 2)), "seed {seed}");
+        sim.crash(2);
+        sim.run(Duration::from_secs(25));
+        assert!(!is_online(&sim, 1, 2), "seed {seed}: alice shows bob as {:?}", sees(&sim, 1, 2));
+    }
+}
+
 #[test]
 fn an_automatically_accepted_stranger_is_in_no_friends_horizon() {
     let mut sim = world(4, &["alice", "bob", "mallory"]);

@@ -483,6 +483,8 @@ pub const MAX_FAR_USERS: usize = 4_096;
 
 /// The friend of rank k offers a declaration after k of these: time for the copy of the first one to cross a slow link.
 pub const OFFER_STEP: Duration = Duration::from_millis(200);
+/// After so many of these, that a session is lost is told to others who were told that it is connected: [`LOST_GRACE`].
+pub const LOST_STEPS: usize = (LOST_GRACE.as_millis() / OFFER_STEP.as_millis()) as usize;
 /// Bytes of the own link list that are sent in one step, to one neighbour or to many (`docs/decisions.md`, Numbers).
 pub const PUSH_BYTES: usize = 64 * 1024;
 /// Interval between two steps. Two hundred friends receive a new list of two hundred entries within 4 s, and each of
@@ -492,6 +494,11 @@ pub const PUSH_STEP: Duration = Duration::from_millis(100);
 pub const MAX_OFFERS: usize = 4_096;
 /// Witnesses remembered per session.
 pub const MAX_WITNESSES: usize = 8;
+/// Claims remembered per neighbour that is no friend: those about all users within two links of a client with a hundred friends
+/// at most of whom are connected to the same server.
+pub const MAX_CLAIMS_PER_NEIGHBOUR: usize = 1_024;
+/// Claims to others than friends remembered in all, 64 for each of a thousand clients of a server. Each takes some 50 bytes.
+pub const MAX_CLAIMS: usize = 65_536;
 
 /// A session that asked about a user is notified for this long when that user comes online (`docs/horizon.md`).
 pub const INTEREST: Duration = Duration::from_secs(600);

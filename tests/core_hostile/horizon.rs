@@ -6,7 +6,7 @@ use std::time::Duration;
 use darknode::id::{ConnId, NetworkId, UserId};
 use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command};
-use darknode::proto::limits::{EXPLODE_PAUSE, FIND_BURST, MAX_INTERESTS_PER_ASKER, PING_BURST};
+use darknode::proto::limits::{EXPLODE_PAUSE, FIND_BURST, LOST_GRACE, MAX_INTERESTS_PER_ASKER, OFFER_STEP, PING_BURST};
 use darknode::proto::notice::Notice;
 use darknode::wire::addr::Addr;
 use darknode::wire::control::{
@@ -49,6 +49,35 @@ fn ping(asker: &Person, target: UserId, hops: u8, observed: Option<SocketAddr>, 
     let declaration = asker.declaration(seq, true, &[VICTIM.parse().unwrap()]);
     let (roster, observed) = (Some(asker.roster()), observed.map(Addr));
     Control::RequestPing(RequestPing { id: 1, target, declaration, roster, hops, observed, signature: None })
+}
+
+/// What a connection was told about whether a person's session is connected here, in order.
+fn claims(alice: &Victim, conn: ConnId, of: &Person) -> Vec<bool> {
+    let (user, session) = (of.user_id(), short(&of.session_id().0));
+    let claims = |message: &&Control| match message {
+        Control::Digest(digest) => {
+            let marks =
+                digest.users.iter().filter(|mark| mark.user == short(&user.0)).flat_map(|mark| mark.sessions.iter());
+            marks.filter(|mark| mark.session == session).filter_map(|mark| mark.live).collect()
+        }
+        Control::DeliverKnownList(list) => {
+            let known = list.users.iter().filter(|known| known.user == user);
+            known.flat_map(|known| known.declarations.iter()).filter_map(|held| held.live).collect()
+        }
+        Control::DeclareOffline(_) => vec![false],
+        _ => Vec::new(),
+    };
+    alice.said(conn).iter().flat_map(claims).collect()
+}
+
+/// Alice is linked with bob. Carol has asked her for him; dave, whom his list names as well, has not.
+fn carol_was_told(alice: &mut Victim, bob: &Person) -> [ConnId; 3] {
+    let [carol, dave] = [Person::new(2, "carol"), Person::new(3, "dave")];
+    let bobs = befriend(alice, bob, &[carol.user_id(), dave.user_id()]);
+    let [carols, daves] = [&carol, &dave].map(|person| alice.meet(person));
+    alice.say(carols, ping(&carol, bob.user_id(), 1, None, 2));
+    assert_eq!(claims(alice, carols, bob), [true]);
+    [bobs, carols, daves]
 }
 
 fn everything_of(user: &Person) -> Control {
@@ -388,4 +417,39 @@ fn samples_are_ignored_in_the_open_network() {
     alice.say(conn, Control::Sample(Sample { members: List(Vec::new()), answer: true }));
     assert_eq!(alice.drops("sample in the open network"), 1);
     assert_eq!(alice.closed(conn), None::<CloseReason>);
+}
+
+#[test]
+fn that_a_session_is_lost_is_told_to_whoever_was_told_that_it_is_here_and_to_nobody_else() {
+    let (mut alice, bob) = (Victim::new(Accept::Auto), Person::new(1, "bob"));
+    let [bobs, carols, daves] = carol_was_told(&mut alice, &bob);
+    alice.part(bobs);
+    alice.pass(LOST_GRACE);
+    alice.pass(OFFER_STEP);
+    assert_eq!(claims(&alice, carols, &bob), [true, false]);
+    assert!(claims(&alice, daves, &bob).is_empty());
+}
+
+#[test]
+fn the_farewell_of_a_session_is_passed_to_whoever_was_told_that_it_is_here_and_to_nobody_else() {
+    let (mut alice, bob) = (Victim::new(Accept::Auto), Person::new(1, "bob"));
+    let [bobs, carols, daves] = carol_was_told(&mut alice, &bob);
+    alice.say(bobs, bob.declare(bob.declaration(9, false, &[])));
+    alice.part(bobs);
+    alice.pass(LOST_GRACE);
+    alice.pass(OFFER_STEP);
+    assert_eq!(claims(&alice, carols, &bob), [true, false]);
+    assert!(claims(&alice, daves, &bob).is_empty());
+}
+
+#[test]
+fn nothing_is_withdrawn_from_a_neighbour_that_has_disconnected_and_comes_back() {
+    let (mut alice, bob) = (Victim::new(Accept::Auto), Person::new(1, "bob"));
+    let [bobs, carols, _] = carol_was_told(&mut alice, &bob);
+    alice.part(carols);
+    let again = alice.meet(&Person::new(2, "carol"));
+    alice.part(bobs);
+    alice.pass(LOST_GRACE);
+    alice.pass(OFFER_STEP);
+    assert!(claims(&alice, again, &bob).is_empty());
 }

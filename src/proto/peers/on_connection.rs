@@ -385,7 +385,9 @@ impl Core {
         // A session that has answered a handshake meanwhile gets time to send its hello.
         let grace_period = if self.peers.connections.has(&session) { HELLO_GRACE } else { LOST_GRACE };
         self.presence.online.connection_lost(&session, self.cx.now.moment + grace_period);
+        self.withdraw_unshown(session);
         self.presence.online.witness_lost(&session, self.cx.now.moment);
+        self.presence.claims.forget(&session);
         if self.cx.now.moment.since(since) > SETTLED {
             self.search.members.check_soon(&mut self.cx.rng, self.cx.now.moment);
         }

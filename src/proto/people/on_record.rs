@@ -179,6 +179,7 @@ impl Core {
                 self.notify_interested(session, &user);
             } else {
                 self.show_offline(&session, Absence::Declared);
+                self.end_claims(&session);
             }
         }
         news

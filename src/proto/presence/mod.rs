@@ -1,9 +1,11 @@
 //! Presence: who is online, and who may know it.
 //!
 //! [`horizon`] holds the users within two links, [`online`] the reachable sessions and their witnesses, [`refusals`]
-//! who refuses this node, [`offers`] and [`pushes`] what is still to be sent to whom. `on_presence` handles declarations and their forwarding. Whenever two peers
-//! connect, `on_digest` compares what they hold and `on_known_list` sends what one of them lacks, which repairs lost updates.
+//! who refuses this node, [`claims`] who else counts on its reports, [`offers`] and [`pushes`] what is still to be sent to
+//! whom. `on_presence` handles declarations and their forwarding. Whenever two peers connect, `on_digest` compares what they hold
+//! and `on_known_list` sends what one of them lacks, which repairs lost updates.
 
+pub mod claims;
 pub mod horizon;
 pub mod offers;
 mod on_digest;
@@ -14,6 +16,7 @@ pub mod pushes;
 pub mod refusals;
 
 use crate::time::Moment;
+use claims::Claims;
 use horizon::Horizon;
 use offers::Offers;
 use online::Online;
@@ -28,6 +31,8 @@ pub struct Presence {
     pub online: Online,
     /// Users who refuse this node and are not shown as online.
     pub refusals: Refusals,
+    /// Claims to others than friends that a session is connected here.
+    pub claims: Claims,
     /// Version summaries to be sent later.
     pub offers: Offers,
     /// Neighbours to whom the own link list is to be sent.
@@ -46,6 +51,7 @@ impl Presence {
             horizon,
             online: Online::default(),
             refusals: Refusals::default(),
+            claims: Claims::default(),
             offers: Offers::default(),
             pushes: Pushes::default(),
         }

@@ -37,8 +37,28 @@ impl Core {
             summaries.extend(self.directory_summaries(&known));
             summaries.iter_mut().for_each(|summary| self.add_distances(peer, summary));
         }
+        self.send_summaries(peer, summaries);
+    }
+
+    /// Sends summaries, in as many messages as needed.
+    pub(in crate::proto) fn send_summaries(&mut self, peer: Peer, mut summaries: Vec<UserSummary>) {
+        for summary in &mut summaries {
+            self.record_summarized_claims(peer, summary);
+        }
         for page in summaries.chunks(MAX_SUMMARIES) {
             self.cx.send(peer.conn, Control::Digest(Digest { users: List(page.to_vec()) }));
+        }
+    }
+
+    /// Records which claims a summary contains, or removes them at the bound.
+    fn record_summarized_claims(&mut self, to: Peer, summary: &mut UserSummary) {
+        if summary.sessions.iter().all(|mark| mark.live != Some(true)) {
+            return;
+        }
+        let user = self.find_user(summary.user.0);
+        if user.is_some_and(|user| !self.record_claims(to, &user)) {
+            let claims = summary.sessions.0.iter_mut().filter(|mark| mark.live == Some(true));
+            claims.for_each(|mark| mark.live = None);
         }
     }
 
@@ -221,9 +241,7 @@ impl Core {
         }
         let summaries: Vec<UserSummary> =
             want.users.iter().filter_map(|want| self.summary_for(want, &peer.user)).collect();
-        if !summaries.is_empty() {
-            self.cx.send(peer.conn, Control::Digest(Digest { users: List(summaries) }));
-        }
+        self.send_summaries(peer, summaries);
     }
 
     /// The requested records of a user.

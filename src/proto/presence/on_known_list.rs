@@ -19,7 +19,8 @@ const PAGE_USERS: usize = 64;
 
 impl Core {
     /// Sends a known list, in as many messages as needed.
-    pub(in crate::proto) fn send_known(&mut self, conn: ConnId, id: u64, users: Vec<KnownUser>, complete: bool) {
+    pub(in crate::proto) fn send_known(&mut self, conn: ConnId, id: u64, mut users: Vec<KnownUser>, complete: bool) {
+        users.iter_mut().for_each(|known| self.record_known_claims(conn, known));
         let mut pages = vec![Vec::new()];
         let mut bytes = 0;
         for user in users.into_iter().flat_map(split_into_messages) {
@@ -37,6 +38,17 @@ impl Core {
         for (n, users) in pages.into_iter().enumerate() {
             let message = DeliverKnownList { id, users: List(users), complete, more: n + 1 < count };
             self.cx.send(conn, Control::DeliverKnownList(message));
+        }
+    }
+
+    /// Records which claims the records about a user contain, or removes them at the bound.
+    fn record_known_claims(&mut self, conn: ConnId, known: &mut KnownUser) {
+        if known.declarations.iter().all(|held| held.live.is_none()) {
+            return;
+        }
+        let to = self.peers.connections.peer(&conn);
+        if to.is_some_and(|to| !self.record_claims(to, &known.user)) {
+            known.declarations.0.iter_mut().for_each(|held| held.live = None);
         }
     }
 

@@ -3,19 +3,21 @@
 //! offer ([`offers`](crate::proto::presence::offers)). A neighbour that reports a session as connected is a witness
 //! until it withdraws that.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::id::{Address, ConnId, SessionId, UserId};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
+use crate::proto::limits::LOST_STEPS;
 use crate::proto::notice::{Absence, Notice, Via};
 use crate::proto::peer::Peer;
 use crate::proto::persist::Provenance;
 use crate::proto::presence::offers::rank;
 use crate::proto::presence::online::Change;
 use crate::wire::codec::List;
-use crate::wire::control::{Control, Declare, Digest, SessionSummary, ShortId, UserSummary, short};
+use crate::wire::control::{Control, Declare, SessionSummary, ShortId, UserSummary, short};
 use crate::wire::record::{Declaration, Roster};
 
 impl Core {
@@ -126,11 +128,8 @@ impl Core {
     /// Sends the offers that are due, one digest per neighbour.
     pub(in crate::proto) fn make_offers(&mut self) {
         for (to, about) in self.presence.offers.due(self.cx.now.moment) {
-            let Some(conn) = self.peers.connections.up(&to) else { continue };
-            let summaries: Vec<UserSummary> = about.iter().filter_map(|session| self.offer(session)).collect();
-            for page in summaries.chunks(crate::wire::control::MAX_SUMMARIES) {
-                self.cx.send(conn, Control::Digest(Digest { users: List(page.to_vec()) }));
-            }
+            let Some(peer) = self.peers.connections.up_peer(&to) else { continue };
+            self.send_summaries(peer, about.iter().filter_map(|session| self.offer(session)).collect());
         }
     }
 
@@ -182,16 +181,54 @@ impl Core {
         (self.people.links.is_link(user) || *user == self.cx.config.user) && self.relays.own_queries.was_asked(by, user)
     }
 
-    /// After the grace period of a lost session, informs everybody whom this node may have told that it is connected here: friends,
-    /// the other sessions of its user among them, and the local user's other sessions.
-    fn withdraw_claim(&mut self, session: SessionId, user: UserId) {
-        if !self.is_between(&user) {
-            return;
+    /// Records that a neighbour is told which sessions of a user are connected here, to tell it when they are not any more. False
+    /// at the bound: what could not be withdrawn must not be claimed. Friends are told of every change of friends anyway.
+    pub(in crate::proto) fn record_claims(&mut self, to: Peer, user: &UserId) -> bool {
+        if self.is_between(&to.user) && self.is_between(user) {
+            return true;
         }
-        let told = self.peers.connections.iter_up().filter(|to| self.is_between(&to.user));
-        for Peer { session: to, .. } in told.collect::<Vec<_>>() {
-            if !self.presence.offers.schedule(0, to, session, self.cx.now.moment) {
+        let sessions = self.people.sessions.of_user(user).filter(|session| self.claims_connected(session));
+        let claimed: Vec<SessionId> = sessions.collect();
+        let all = claimed.into_iter().all(|session| self.presence.claims.record(to.session, session));
+        if !all {
+            self.cx.dropped(DropReason::TooManyClaims);
+        }
+        all
+    }
+
+    /// After the grace period of a lost session, informs everybody whom this node may have told that it is connected here: friends,
+    /// the other sessions of its user among them, the local user's other sessions, and the neighbours to which it was claimed.
+    fn withdraw_claim(&mut self, session: SessionId, user: UserId) {
+        let mut told: BTreeSet<SessionId> = self.presence.claims.take(&session).into_iter().collect();
+        if self.is_between(&user) {
+            let friends = self.peers.connections.iter_up().filter(|to| self.is_between(&to.user));
+            told.extend(friends.map(|to| to.session));
+        }
+        self.offer_to(told, session, 0);
+    }
+
+    /// Informs the neighbours to which a lost session was claimed whose user is not shown here. It has no grace period, so they are
+    /// informed after as long a time, of what is true then.
+    pub(in crate::proto) fn withdraw_unshown(&mut self, session: SessionId) {
+        if !self.presence.online.is_in_grace(&session) {
+            let told = self.presence.claims.take(&session);
+            self.offer_to(told, session, LOST_STEPS);
+        }
+    }
+
+    fn offer_to(&mut self, told: impl IntoIterator<Item = SessionId>, session: SessionId, steps: usize) {
+        for to in told {
+            if !self.presence.offers.schedule(steps, to, session, self.cx.now.moment) {
                 self.cx.dropped(DropReason::TooManyOffers);
+            }
+        }
+    }
+
+    /// Passes the declaration of a session that has gone offline to the neighbours to which it was claimed.
+    pub(in crate::proto) fn end_claims(&mut self, session: &SessionId) {
+        for to in self.presence.claims.take(session) {
+            if let Some(conn) = self.peers.connections.up(&to) {
+                self.forward_last_hop(conn, session);
             }
         }
     }
