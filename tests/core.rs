@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use darknode::proto::Accept;
-use darknode::proto::event::{Command, Input};
+use darknode::proto::event::{Command, Flow, Input};
 use darknode::proto::limits::STRANGER_LINES;
 use darknode::proto::notice::Filter;
 use darknode::proto::notice::{Absence, By, Delivery, ErrorCode, Notice};
@@ -460,6 +460,27 @@ fn what_is_held_back_of_a_stranger_arrives_in_order_soon_after_they_are_accepted
     });
     assert!(order.is_sorted());
     assert!(sim.run_until(SOON, |sim| sim.nodes[0].disk.waiting() == 0), "all are receipted");
+}
+
+#[test]
+fn what_is_held_back_of_a_stranger_arrives_soon_after_they_are_answered_whatever_else_is_under_way() {
+    for seed in 0..8 {
+        println!("seed {seed}");
+        let mut sim = strangers(seed, Accept::Ask);
+        say(&mut sim, 0, 1, 1, "let me in");
+        let is_asked = |sim: &Sim| has_notice(sim, 1, |notice| matches!(notice, Notice::Asked { .. }));
+        assert!(sim.run_until(SOON, is_asked), "seed {seed}");
+        sim.run(Duration::from_millis(100));
+        say(&mut sim, 1, 0, 1, "who is it?");
+        assert!(sim.run_until(SOON, |sim| shown(sim, 0).len() == 1), "seed {seed}");
+        say(&mut sim, 0, 1, 2, "your neighbour");
+        assert!(sim.run_until(SOON, |sim| shown(sim, 1).contains_key("your neighbour")), "seed {seed}");
+        let conns = sim.net().between(0, 1).into_iter().flat_map(|pipe| [pipe.conn(0), pipe.conn(1)]);
+        for conn in conns.collect::<Vec<_>>() {
+            sim.feed(0, Input::Flow { conn, flow: Flow::Moving });
+        }
+        assert!(sim.run_until(Duration::from_secs(3), |sim| shown(sim, 1).len() == 2), "seed {seed}");
+    }
 }
 
 #[test]

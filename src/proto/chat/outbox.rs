@@ -63,6 +63,15 @@ struct Lane {
     /// When undelivered messages are sent again.
     resend: Moment,
     pause: Duration,
+    /// When what the addressee has held back until now is sent again, whatever else is under way.
+    resumed: Option<Moment>,
+}
+
+impl Lane {
+    /// When messages are sent again.
+    fn due(&self) -> Moment {
+        self.resumed.map_or(self.resend, |at| at.min(self.resend))
+    }
 }
 
 /// An envelope in flight.
@@ -194,7 +203,7 @@ impl Outbox {
         for (_, lane) in self.lanes.range_mut(of_user) {
             if let Some(oldest) = lane.flights.values().map(|flight| flight.sent).min() {
                 lane.pause = RESEND_FIRST / 2;
-                lane.resend = lane.resend.min(oldest + RESUMED_GRACE);
+                lane.resumed = Some(oldest + RESUMED_GRACE);
             }
         }
     }
@@ -202,7 +211,7 @@ impl Outbox {
     /// Opens the lane of a session that has connected. It starts at the front of the queue.
     pub fn open_lane(&mut self, to: Address, session: SessionId, now: Moment) {
         let (flights, resend) = (BTreeMap::new(), now + RESEND_FIRST);
-        let lane = Lane { cursor: (0, 0), flights, unopened: 0, resend, pause: RESEND_FIRST };
+        let lane = Lane { cursor: (0, 0), flights, unopened: 0, resend, pause: RESEND_FIRST, resumed: None };
         self.lanes.insert((to, session), lane);
     }
 
@@ -362,9 +371,10 @@ impl Outbox {
     /// Restarts lanes whose messages have waited too long for a release or receipt, and returns their addresses.
     pub fn take_resends(&mut self, now: Moment) -> Vec<Address> {
         let mut due = Vec::new();
-        for ((to, _), lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.resend <= now) {
+        for ((to, _), lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.due() <= now) {
             lane.pause = (lane.pause * 2).min(SEEK_LONGEST);
             lane.resend = now + lane.pause;
+            lane.resumed = None;
             lane.cursor = (0, 0);
             lane.flights.clear();
             lane.unopened = 0;
@@ -385,7 +395,7 @@ impl Outbox {
     /// When messages are sent again next; `None` while no message waits.
     pub fn next(&self) -> Option<Moment> {
         let busy = self.queues.iter().filter(|(_, queue)| !queue.items.is_empty());
-        busy.flat_map(|(to, _)| self.lanes_of(to)).map(|lane| lane.resend).min()
+        busy.flat_map(|(to, _)| self.lanes_of(to)).map(Lane::due).min()
     }
 
     /// The addresses for which messages wait.
