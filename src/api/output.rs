@@ -109,9 +109,9 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         let Row { message, typed } = row;
         match typed {
             Some(state) => {
-                let MessageView { message, with: to, text, .. } = message;
+                let MessageView { message, with: to, text, sent, order, .. } = message;
                 let state = format!(",\"state\":\"{}\"", json::delivery(state));
-                self.event_with(&Notice::Queued { message, to, text }, at, &state).await
+                self.event_with(&Notice::Queued { message, to, text, sent, order }, at, &state).await
             }
             None => self.event(&Notice::Message(Box::new(message)), at).await,
         }

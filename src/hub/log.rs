@@ -244,6 +244,8 @@ mod tests {
             },
             to: "bob".into(),
             text: "x".repeat(16_000),
+            sent: crate::time::Wall(0),
+            order: 1,
         };
         for _ in 0..1000 {
             log.push(None, What::Notice(message()));

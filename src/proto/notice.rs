@@ -11,6 +11,7 @@ mod views;
 use std::net::SocketAddr;
 
 use crate::id::{MessageId, SessionId, UserId};
+use crate::time::Wall;
 pub use codes::{ErrorCode, WarningCode};
 use examination::Examination;
 use map::Map;
@@ -124,6 +125,10 @@ pub enum Notice {
         to: String,
         /// The text as typed.
         text: String,
+        /// When it was typed, by this machine's clock.
+        sent: Wall,
+        /// Its place in the conversation: the Lamport number.
+        order: u64,
     },
     /// An own message made progress towards one session of its addressee.
     State {

@@ -48,12 +48,7 @@ pub enum Event {
         users: Vec<User>,
     },
     Message(Message),
-    Queued {
-        message: String,
-        to: String,
-        text: String,
-        state: Option<String>,
-    },
+    Queued(Queued),
     State {
         message: String,
         to: String,
@@ -135,6 +130,18 @@ pub struct Message {
     pub label: Option<String>,
     #[serde(default)]
     pub past: bool,
+}
+
+/// A line that was typed at one of the interfaces of this node.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Queued {
+    pub message: String,
+    pub to: String,
+    pub text: String,
+    pub sent: String,
+    pub order: u64,
+    /// How far it has come, of a line from before.
+    pub state: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -30,9 +30,7 @@ impl Model {
 
     fn on_answer(&mut self, asked: Asked, event: Event, shown: Option<String>, now: Wall) {
         match (asked, event) {
-            (Asked::Say { with, text }, Event::Queued { message, to, .. }) => {
-                self.on_said(&with, &to, &message, &text, now);
-            }
+            (Asked::Say { with, .. }, Event::Queued(queued)) => self.on_said(&with, &queued),
             (Asked::Say { with, text }, Event::Error { message }) => {
                 self.give_back(&with, &text);
                 self.alert(inline(&message), true);
@@ -69,7 +67,7 @@ impl Model {
                 self.open(&id);
             }
             // It was typed as text for the conversation of a line interface.
-            Event::Queued { .. } => return self.on_event(event, None, now),
+            Event::Queued(_) => return self.on_event(event, None, now),
             Event::Stopped => return self.ended = Some(Ended::Stopped),
             Event::Done => self.reload(),
             Event::Doctor { user, checks, verdict, action } => {
@@ -120,7 +118,7 @@ impl Model {
             Event::Conversations { conversations } => self.on_conversations(&conversations),
             Event::Users { filter, users } if filter == "all" => self.people.replace(&users, now),
             Event::Message(message) => self.on_message(&message),
-            Event::Queued { message, to, text, state } => self.on_typed_elsewhere(&to, &message, &text, state, now),
+            Event::Queued(queued) => self.on_typed_elsewhere(&queued),
             Event::State { message, to, session, state, holder } => {
                 self.on_state(&to, &message, &session, &state, &inline(&holder), now);
             }
@@ -222,26 +220,28 @@ impl Model {
     }
 
     /// The store has what was typed here.
-    fn on_said(&mut self, with: &str, handle: &str, message: &str, text: &str, now: Wall) {
-        self.list.touch(with, handle, true, false);
+    fn on_said(&mut self, with: &str, queued: &event::Queued) {
+        self.list.touch(with, &queued.to, true, false);
         if self.waits.len() < MAX_WAITING {
-            self.waits.insert(message.to_owned());
+            self.waits.insert(queued.message.clone());
         }
         if let Some(timeline) = self.timelines.get_mut(with) {
-            timeline.add_own(message, text, now);
+            timeline.add(Line::typed(queued));
         }
         self.ask_status(with);
     }
 
-    fn on_typed_elsewhere(&mut self, to: &str, message: &str, text: &str, state: Option<String>, now: Wall) {
-        let Some(with) = self.id_of(to) else { return self.ask(Asked::Nothing, json!({ "do": "conversations" })) };
-        let has_arrived = state.as_deref() == Some("delivered");
-        self.on_said(&with, to, message, text, now);
-        if has_arrived {
-            self.waits.remove(message);
+    fn on_typed_elsewhere(&mut self, queued: &event::Queued) {
+        let Some(with) = self.id_of(&queued.to) else {
+            return self.ask(Asked::Nothing, json!({ "do": "conversations" }));
+        };
+        self.on_said(&with, queued);
+        let Some(state) = queued.state.as_deref() else { return };
+        if state == "delivered" {
+            self.waits.remove(&queued.message);
         }
-        if let (Some(state), Some(line)) = (state, self.timelines.get_mut(&with).and_then(|t| t.get_mut(message))) {
-            line.delivery = Some(Delivery::of_state(&state));
+        if let Some(line) = self.timelines.get_mut(&with).and_then(|timeline| timeline.get_mut(&queued.message)) {
+            line.delivery = Some(Delivery::of_state(state));
         }
     }
 

@@ -50,6 +50,20 @@ impl Line {
         }
     }
 
+    /// A message that was typed on this node.
+    pub fn typed(queued: &event::Queued) -> Line {
+        Line {
+            id: queued.message.clone(),
+            own: true,
+            label: None,
+            text: harmless(&queued.text),
+            sent: clock::parse(&queued.sent),
+            order: queued.order,
+            late: false,
+            delivery: Some(Delivery::default()),
+        }
+    }
+
     /// What stands at the right of it.
     pub fn remark(&self, clock: &Clock) -> String {
         let state = self.delivery.as_ref().map(|delivery| delivery.words(clock));
@@ -180,14 +194,6 @@ impl Timeline {
         true
     }
 
-    /// A message of mine that was typed just now: it stands behind everything that is known.
-    pub fn add_own(&mut self, id: &str, text: &str, now: Wall) {
-        let order = self.lines.back().map_or(0, |line| line.order) + 1;
-        let delivery = Some(Delivery::default());
-        let text = harmless(text);
-        self.add(Line { id: id.to_owned(), own: true, label: None, text, sent: now, order, late: false, delivery });
-    }
-
     /// Begins the part that is new at the last `unread` messages of the other one.
     pub fn mark_new(&mut self, unread: u64) {
         let unread = usize::try_from(unread).unwrap_or(usize::MAX);
@@ -290,6 +296,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_the_other_that_was_written_before_mine_and_arrives_after_it_is_late() {
+        let mut timeline = loaded(1..3, false);
+        timeline.add(line(51, true));
+        timeline.add(line(3, false));
+        timeline.add(line(52, false));
+        assert_eq!(orders(&timeline), [1, 2, 3, 51, 52]);
+        assert_eq!(timeline.lines().iter().filter(|line| line.late).map(|line| line.order).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
     fn what_is_new_begins_at_the_first_unread_message_of_the_other() {
         let mut timeline = Timeline::default();
         timeline.add_page(Page::Newest, vec![line(1, false), line(2, true), line(3, false), line(4, false)], false);
@@ -305,7 +321,7 @@ mod tests {
     fn what_arrived_while_the_page_was_under_way_is_kept() {
         let mut timeline = Timeline::default();
         timeline.add(line(7, false));
-        timeline.add_own("mine", "hello", 0);
+        timeline.add(line(8, true));
         timeline.add_page(Page::Newest, (1..7).map(|order| line(order, false)).collect(), false);
         assert_eq!(orders(&timeline), [1, 2, 3, 4, 5, 6, 7, 8]);
     }

@@ -191,7 +191,7 @@ impl Terminal {
     fn render(&mut self, line: Option<u64>, event: Event<'_>) -> String {
         let now = Instant::now();
         match event {
-            Event::Notice(Notice::Queued { message, to, text }) => {
+            Event::Notice(Notice::Queued { message, to, text, .. }) => {
                 self.deliveries.queued(*message, to, text, now);
                 let (day, sent) = self.stamped(|style, time| style.sent(time, to, text));
                 if line.is_none() {

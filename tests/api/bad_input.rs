@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::client::{Client, socket};
 use crate::program::Stage;
+use crate::program::client::{Client, socket};
 
 /// The most bytes of a request.
 const MAX_REQUEST: usize = 128 * 1024;

@@ -2,7 +2,6 @@
 #![cfg(all(feature = "node", unix))]
 
 mod bad_input;
-mod client;
 #[path = "../program/mod.rs"]
 mod program;
 mod requests;

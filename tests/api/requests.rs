@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::runtime::Runtime;
 
-use crate::client::{Client, each, socket};
 use crate::program::Stage;
+use crate::program::client::{Client, each, socket};
 use crate::table;
 
 #[test]

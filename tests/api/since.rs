@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::client::{Client, each};
 use crate::program::Stage;
+use crate::program::client::{Client, each};
 
 /// Lines in a round, after which the node is killed.
 const LINES: usize = 60;

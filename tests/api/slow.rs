@@ -1,7 +1,7 @@
 //! A client that does not read.
 
-use crate::client::{Client, each};
 use crate::program::Stage;
+use crate::program::client::{Client, each};
 
 /// Lines so long that together they are more than the node keeps as events and the buffers of a socket take.
 const LINES: usize = 500;

@@ -21,7 +21,7 @@ fn two_users_link_and_talk_and_the_author_learns_of_the_delivery() {
     assert_form(&chat, "chat", &["with", "id"]);
     assert_eq!((&chat["with"], &chat["id"]), (&"bob".into(), &bob.ready["id"]));
     let queued = alice.asks("hello");
-    assert_form(&queued, "queued", &["message", "to", "text"]);
+    assert_form(&queued, "queued", &["message", "to", "text", "sent", "order"]);
     assert_eq!((&queued["to"], &queued["text"]), (&"bob".into(), &"hello".into()));
     let (mine, theirs) = (alice.event("linked"), bob.event("linked"));
     assert_form(&mine, "linked", &["user", "id", "by", "auto"]);

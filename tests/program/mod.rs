@@ -4,6 +4,8 @@
 //! here sleeps: tests wait for events, for [`PATIENCE`] at most.
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
+pub mod client;
+pub mod http;
 mod node;
 
 use std::ffi::{OsStr, OsString};

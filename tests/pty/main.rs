@@ -13,6 +13,8 @@ mod screen;
 #[cfg(feature = "screen")]
 mod stopping;
 mod terminal;
+#[cfg(all(feature = "screen", feature = "web"))]
+mod together;
 mod writing;
 
 use std::fs;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{Page, alice, darknode_web};
 use crate::program::Stage;
+use crate::program::http::{Page, alice, darknode_web};
 use crate::table;
 
 #[test]
@@ -23,7 +23,7 @@ fn a_request_is_answered_as_over_the_socket() {
         let [error] = &page.requests(&token, &wrong).events()[..] else { panic!("{wrong} has one answer") };
         assert_eq!(error["code"], "bad-request");
     }
-    assert_eq!(page.asks("POST /api", &[crate::http::JSON, ("Authorization", &token)], "{}\n{}").status, 400);
+    assert_eq!(page.asks("POST /api", &[crate::program::http::JSON, ("Authorization", &token)], "{}\n{}").status, 400);
     bob.quits();
     alice.quits();
 }

@@ -3,7 +3,6 @@
 
 mod answers;
 mod browser;
-mod http;
 #[path = "../program/mod.rs"]
 mod program;
 mod rules;

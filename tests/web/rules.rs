@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::http::{JSON, Page, alice, darknode_web, rest};
 use crate::program::Stage;
+use crate::program::http::{JSON, Page, alice, darknode_web, rest};
 
 const FILES: [&str; 4] = ["/", "/app.js", "/app.css", "/icon.svg"];
 

@@ -75,7 +75,10 @@ impl Node {
         for arrival in self.told..self.store.len().min(self.told + count) {
             let view = message(arrival as u64 + 1);
             let notice = match self.store[arrival] {
-                true => Notice::Queued { message: view.message, to: view.with, text: view.text },
+                true => {
+                    let MessageView { message, with: to, text, sent, order, .. } = view;
+                    Notice::Queued { message, to, text, sent, order }
+                }
                 false => Notice::Message(Box::new(view)),
             };
             self.log.push(None, What::Notice(notice));

@@ -181,7 +181,8 @@ impl Core {
         let lamport = self.cx.count.next_lamport();
         let message = self.post(Address::from(to), kind::TEXT, text.clone().into_bytes(), lamport, line);
         let handle = self.people.users.handle(&to);
-        self.cx.notice_after_store(line, Notice::Queued { message, to: handle, text });
+        let sent = self.cx.now.wall;
+        self.cx.notice_after_store(line, Notice::Queued { message, to: handle, text, sent, order: lamport });
         if self
             .people
             .sessions

@@ -122,7 +122,8 @@ impl Scene {
         }));
         scene.tell(json!({ "event": "message", "message": "b1", "from": "bob", "from_id": "bob", "with": "bob",
             "text": "did you see this?", "sent": "2026-11-28T14:04:30Z", "order": 7, "own": false, "again": false }));
-        scene.tell(json!({ "event": "queued", "message": "d1", "to": "dora", "text": "call me" }));
+        scene.tell(json!({ "event": "queued", "message": "d1", "to": "dora", "text": "call me",
+            "sent": "2026-11-28T14:05:00Z", "order": 1 }));
         let sight = scene.0.take_sight();
         scene.0.on_seen(sight);
         scene.answer(

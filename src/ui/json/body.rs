@@ -7,6 +7,7 @@ use super::map::Network;
 use super::parts::{
     Conversation, Finding, Help, Id, Message, MySession, Person, Request, Session, Status, Text, User, listed, texts,
 };
+use super::rfc3339;
 use super::values::{self, absence, delivery, error_code, warning_code};
 use crate::handle::Ready;
 use crate::handle::counts::Observed;
@@ -85,6 +86,8 @@ pub enum Body<'a> {
         message: String,
         to: &'a str,
         text: &'a str,
+        sent: String,
+        order: u64,
     },
     State {
         message: String,
@@ -252,7 +255,9 @@ impl<'a> From<&'a Notice> for Body<'a> {
                 reason: absence(*reason),
             },
             Notice::Chat { with, id, .. } => Body::Chat { with, id: Text(*id) },
-            Notice::Queued { message, to, text } => Body::Queued { message: message.token(), to, text },
+            Notice::Queued { message, to, text, sent, order } => {
+                Body::Queued { message: message.token(), to, text, sent: rfc3339(*sent), order: *order }
+            }
             Notice::State { message, to, session, state, by, progress } => Body::State {
                 message: message.token(),
                 to,

@@ -144,8 +144,14 @@ fn messages_and_their_delivery() {
     let token = message_id().token();
     renders(Notice::Chat { with: user(), id: ID, online: true }, json!({"event": "chat", "with": "bob", "id": id()}));
     renders(
-        Notice::Queued { message: message_id(), to: user(), text: "hi".into() },
-        json!({"event": "queued", "message": token, "to": "bob", "text": "hi"}),
+        Notice::Queued {
+            message: message_id(),
+            to: user(),
+            text: "hi".into(),
+            sent: Wall(1_700_000_000_123),
+            order: 6,
+        },
+        json!({"event": "queued", "message": token, "to": "bob", "text": "hi", "sent": "2023-11-14T22:13:20.123Z", "order": 6}),
     );
     for (state, text) in [(Delivery::Carried, "carried"), (Delivery::Delivered, "delivered")] {
         renders(

@@ -110,7 +110,7 @@ fn message_id() -> MessageId {
 }
 
 fn queued() -> Notice {
-    Notice::Queued { message: message_id(), to: "bob".into(), text: "hello".into() }
+    Notice::Queued { message: message_id(), to: "bob".into(), text: "hello".into(), sent: Wall(0), order: 1 }
 }
 
 fn message(arrival: u64) -> Notice {

@@ -33,7 +33,7 @@ pub fn notices() -> Vec<Notice> {
         Path: Notice::Path { user: user(), id, session, which: Which::default(), via: Via::Direct },
         Offline: Notice::Offline { user: user(), id, session, which: Which::default(), reason: Absence::Lost },
         Chat: Notice::Chat { with: user(), id, online: true },
-        Queued: Notice::Queued { message, to, text },
+        Queued: Notice::Queued { message, to, text, sent: Wall(0), order: 6 },
         State: state(Delivery::Carried),
         Message: Notice::Message(Box::new(view("hi"))),
         Mirrored: Notice::Mirrored { session, label: bob(), lines: 3, complete: false },

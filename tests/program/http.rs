@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::program::{Node, PATIENCE, Stage};
+use super::{Node, PATIENCE, Stage};
 
 /// The page of a node.
 pub struct Page {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::program::{PATIENCE, Stage};
+use super::{PATIENCE, Stage};
 
 pub struct Client {
     stream: BufReader<UnixStream>,

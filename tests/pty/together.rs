@@ -1,0 +1,241 @@
+//! One node, three interfaces at once: the screen, the page (by the interface that it uses), and a script on the socket.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::program::client::Client;
+use crate::program::http::{Page, Stream};
+use crate::program::{Node, Stage};
+use crate::terminal::Terminal;
+
+/// A message as an interface shows it: who wrote it, its text, and where it is, of one's own.
+type Shown = (String, String, String);
+
+/// A message that a client was told of.
+struct Message {
+    with: String,
+    from: String,
+    text: String,
+    order: u64,
+    /// How many came before.
+    arrival: usize,
+}
+
+/// A client that was told everything as it happened, as the page keeps it.
+#[derive(Default)]
+struct Told {
+    messages: BTreeMap<String, Message>,
+    /// Where own messages are, in words.
+    states: BTreeMap<String, String>,
+}
+
+impl Told {
+    fn take(&mut self, event: &Value) {
+        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        let message = |with: &str, from: String| Message {
+            with: text(with),
+            from,
+            text: text("text"),
+            order: event["order"].as_u64().unwrap_or_default(),
+            arrival: self.messages.len(),
+        };
+        let id = text("message");
+        match event["event"].as_str() {
+            Some("message") => drop(self.messages.insert(id, message("with", text("from")))),
+            Some("queued") => {
+                self.messages.insert(id.clone(), message("to", "you".to_owned()));
+                self.states.insert(id, "waits".to_owned());
+            }
+            Some("state") => drop(self.states.insert(id, text("state"))),
+            _ => {}
+        }
+    }
+
+    fn conversation(&self, with: &str) -> Vec<Shown> {
+        let mut sorted: Vec<(&String, &Message)> =
+            self.messages.iter().filter(|(_, message)| message.with == with).collect();
+        sorted.sort_by_key(|(_, message)| (message.order, message.arrival));
+        let shown = |(id, message): (&String, &Message)| {
+            (message.from.clone(), message.text.clone(), self.states.get(id).cloned().unwrap_or_default())
+        };
+        sorted.into_iter().map(shown).collect()
+    }
+}
+
+/// What the store says, as a client asks for it that has just come.
+fn stored(ask: &mut dyn FnMut(Value) -> Value, with: &str) -> Vec<Shown> {
+    let history = ask(json!({"do": "history", "user": with, "n": 50}));
+    let status = ask(json!({"do": "status", "user": with}));
+    let state = |id: &Value| {
+        let of_it = status["messages"].as_array().into_iter().flatten().find(|message| message["message"] == *id);
+        let session = of_it.and_then(|message| message["sessions"][0]["state"].as_str());
+        session.map(|state| if state == "queued" { "waits" } else { state }.to_owned())
+    };
+    let shown = |message: &Value| {
+        let own = message["own"] == true;
+        let from = if own { "you" } else { message["from"].as_str().expect("it has an author") };
+        // Of what everybody has, `status` says nothing.
+        let state = own.then(|| state(&message["message"]).unwrap_or_else(|| "delivered".to_owned()));
+        (from.to_owned(), message["text"].as_str().expect("it has a text").to_owned(), state.unwrap_or_default())
+    };
+    history["messages"].as_array().expect("a list").iter().map(shown).collect()
+}
+
+fn unread(conversations: &Value) -> BTreeMap<String, u64> {
+    let all = conversations["conversations"].as_array().expect("a list");
+    let unread = |one: &Value| Some((one["with"].as_str()?.to_owned(), one["unread"].as_u64()?));
+    all.iter().filter_map(unread).collect()
+}
+
+/// The messages on the screen, in the order of its rows.
+fn rows_of(screen: &[String]) -> Vec<Shown> {
+    let row = |row: &String| {
+        let (_, right) = row.split_once('│')?;
+        let (time, rest) = right.trim().split_once(char::is_whitespace)?;
+        let is_time = time.len() == 5 && time.as_bytes()[2] == b':';
+        let mut parts = rest.split("  ").map(str::trim).filter(|part| !part.is_empty() && is_time);
+        let mut next = || parts.next().map(str::to_owned);
+        Some((next()?, next()?, next().unwrap_or_default()))
+    };
+    screen.iter().filter_map(row).collect()
+}
+
+/// The number beside a name in the list of the screen.
+fn unread_on(screen: &[String], name: &str) -> u64 {
+    let mut rows = screen.iter().filter_map(|row| row.split_once('│')).map(|(left, _)| left);
+    let row = rows.find(|left| left.trim_start_matches(['▌', ' ']).starts_with(name)).unwrap_or_default();
+    row.split_whitespace().last().and_then(|last| last.parse().ok()).unwrap_or(0)
+}
+
+/// The three.
+struct Interfaces {
+    screen: Terminal,
+    page: Page,
+    token: String,
+    stream: Stream,
+    told: Told,
+    script: Client,
+}
+
+impl Interfaces {
+    fn of(stage: &Stage, name: &str) -> Interfaces {
+        let mut command = stage.bare();
+        command.args(["attach", "--data-dir"]).arg(stage.path(name));
+        let screen = Terminal::run(command);
+        let page = Page::of(stage, name);
+        let token = page.enters();
+        let mut stream = page.streams(&token, "now");
+        stream.event("live");
+        Interfaces { screen, token, stream, told: Told::default(), script: Client::connect(stage, name), page }
+    }
+
+    fn asks_page(&self, request: Value) -> Value {
+        let [answer] = &self.page.requests(&self.token, &request).events()[..] else {
+            panic!("{request} has one answer")
+        };
+        answer.clone()
+    }
+
+    /// Waits until all three show the same messages of a conversation, in this order and in these states. `is_open`: at the screen.
+    fn show(&mut self, with: &str, is_open: bool, expected: &[(&str, &str, &str)]) {
+        let expected: Vec<Shown> =
+            expected.iter().map(|(from, text, state)| ((*from).into(), (*text).into(), (*state).into())).collect();
+        while self.told.conversation(with) != expected {
+            let line =
+                self.stream.line().unwrap_or_else(|| panic!("the page shows {:?}", self.told.conversation(with)));
+            self.told.take(&serde_json::from_str(&line).unwrap_or_default());
+        }
+        assert_eq!(stored(&mut |request| self.script.asks(request), with), expected, "the script");
+        assert_eq!(stored(&mut |request| self.asks_page(request), with), expected, "the page, after a reload");
+        if is_open {
+            // Whether it was late is said where it came live, and how far it has come is said of own ones.
+            let shown = |rows: &[String]| {
+                rows_of(rows).into_iter().map(|(from, text, how)| (from, text, how.replace("late", "")))
+            };
+            self.screen.sees(&format!("{expected:?}"), |rows, _| shown(rows).eq(expected.iter().cloned()));
+        }
+    }
+
+    /// Waits until all three count this many unread messages.
+    fn count(&mut self, expected: [(&str, u64); 2]) {
+        self.screen
+            .sees(&format!("{expected:?}"), |rows, _| expected.iter().all(|(name, n)| unread_on(rows, name) == *n));
+        let expected: BTreeMap<String, u64> = expected.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+        let ask = json!({"line": 1, "do": "conversations"});
+        assert_eq!(unread(&self.script.asks(ask.clone())), expected, "the script");
+        assert_eq!(unread(&self.asks_page(ask)), expected, "the page");
+    }
+}
+
+fn arrives(at: &mut Node, text: &str) {
+    at.event_with("message", "text", text);
+}
+
+#[test]
+fn screen_page_and_script_show_the_same_counts_the_same_order_and_the_same_states() {
+    let stage = Stage::new();
+    let mut alice = stage.cast("alice").with(&["--accept", "ask"]).start();
+    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
+    alice.meet(&mut bob);
+    alice.chats_with(&mut bob);
+    bob.asks(r"\chat alice");
+    let mut all = Interfaces::of(&stage, "alice");
+    all.screen.sees_typed(" > ");
+    all.screen.by_hand(r"\chat bob");
+    all.screen.sees_typed(" to bob > ");
+
+    bob.says("one");
+    all.screen.sees_text("bob  one");
+    all.screen.by_hand("two");
+    arrives(&mut bob, "two");
+    all.asks_page(json!({"line": 2, "do": "say", "to": "bob", "text": "three"}));
+    arrives(&mut bob, "three");
+    all.script.asks(json!({"do": "say", "to": "bob", "text": "four"}));
+    arrives(&mut bob, "four");
+    bob.says("five");
+    let mut talk = vec![
+        ("bob", "one", ""),
+        ("you", "two", "delivered"),
+        ("you", "three", "delivered"),
+        ("you", "four", "delivered"),
+        ("bob", "five", ""),
+    ];
+    all.show("bob", true, &talk);
+
+    // A line that waits, and one that was written before it and arrives after it.
+    let port = bob.port();
+    bob.quits();
+    all.screen.sees_text("bob · away");
+    all.asks_page(json!({"line": 3, "do": "say", "to": "bob", "text": "six"}));
+    talk.push(("you", "six", "waits"));
+    all.show("bob", true, &talk);
+    carol.meet(&mut alice);
+    carol.asks(r"\chat alice");
+    carol.says("let me in");
+    alice.event("asked");
+    all.screen.by_hand(r"\chat carol");
+    all.screen.sees_typed(" to carol > ");
+    all.script.asks(json!({"do": "say", "to": "carol", "text": "who is it?"}));
+    arrives(&mut carol, "who is it?");
+    all.show("carol", true, &[("carol", "let me in", ""), ("you", "who is it?", "delivered")]);
+    all.screen
+        .sees("that it is late", |rows, _| rows.iter().any(|row| row.contains("let me in") && row.ends_with("late")));
+
+    // One is delivered later, and one is read at the page.
+    let mut bob = stage.cast("bob").port(port).start();
+    arrives(&mut bob, "six");
+    bob.asks(r"\chat alice");
+    let last = bob.says("seven");
+    all.count([("bob", 1), ("carol", 0)]);
+    all.asks_page(json!({"line": 5, "do": "read", "with": "bob", "through": last}));
+    all.count([("bob", 0), ("carol", 0)]);
+    talk.pop();
+    talk.extend([("you", "six", "delivered"), ("bob", "seven", "")]);
+    all.screen.by_hand(r"\chat bob");
+    all.show("bob", true, &talk);
+    all.screen.leaves();
+    alice.quits();
+    bob.quits();
+    carol.quits();
+}
