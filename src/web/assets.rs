@@ -26,6 +26,7 @@ pub const ASSETS: &[Asset] = &[
     asset!("/chat.js", "text/javascript; charset=utf-8", "chat.js"),
     asset!("/dom.js", "text/javascript; charset=utf-8", "dom.js"),
     asset!("/map.js", "text/javascript; charset=utf-8", "map.js"),
+    asset!("/notify.js", "text/javascript; charset=utf-8", "notify.js"),
     asset!("/icon.svg", "image/svg+xml", "icon.svg"),
 ];
 

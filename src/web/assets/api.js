@@ -2,6 +2,9 @@
 
 const TOKEN = "token";
 const SILENT = 40000;
+// The node answers everything within some seconds, except that a code for another machine is good for two minutes.
+const ANSWERED = { link: 120000 };
+const LONGEST = 30000;
 
 const CODE = /^#([0-9a-f]{64})$/;
 
@@ -21,40 +24,43 @@ export async function enter() {
   const code = CODE.exec(location.hash)?.[1];
   if (code !== undefined) {
     history.replaceState(null, "", location.pathname);
-    const answer = await fetch("/login", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ code }),
-    });
-    if (answer.ok) {
-      sessionStorage.setItem(TOKEN, (await answer.json()).token);
-      return null;
+    try {
+      sessionStorage.setItem(TOKEN, JSON.parse(await post("/login", { code })).token);
+    } catch (error) {
+      if (token() === null) return error.message;
     }
-    const why = await answer.text();
-    if (token() === null) return why;
   }
   return token() === null ? "This browser is not logged in. Run darknode web and open the link that it prints." : null;
 }
 
 async function call(path, init) {
   const headers = { ...init?.headers, Authorization: `Bearer ${token()}` };
-  const answer = await fetch(path, { ...init, headers }).catch(() => {
-    throw new Refused("the node does not answer");
-  });
-  if (answer.status === 401) sessionStorage.removeItem(TOKEN);
+  const answer = await fetch(path, { ...init, headers });
+  if (answer.status === 401 && path !== "/login") sessionStorage.removeItem(TOKEN);
   if (!answer.ok) throw new Refused(await answer.text(), { cause: answer.status });
   return answer;
+}
+
+// Sends JSON, and reads the whole answer. Gives up when it takes too long.
+async function post(path, body, longest = LONGEST) {
+  const stop = new AbortController();
+  const late = setTimeout(() => stop.abort(), longest);
+  try {
+    const headers = { "Content-Type": "application/json" };
+    const answer = await call(path, { method: "POST", headers, body: JSON.stringify(body), signal: stop.signal });
+    return await answer.text();
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+    throw new Refused(stop.signal.aborted ? `The node has not answered for ${longest / 1000} seconds.` : "The node does not answer.");
+  } finally {
+    clearTimeout(late);
+  }
 }
 
 // Makes a request of the local API. Fails with what the node says if it refuses.
 export async function ask(what, keys) {
   line += 1;
-  const answer = await call("/api", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ ...keys, do: what, line }),
-  });
-  const [first] = (await answer.text()).split("\n");
+  const [first] = (await post("/api", { ...keys, do: what, line }, ANSWERED[what])).split("\n");
   const event = JSON.parse(first);
   if (event.event === "error") throw new Refused(event.message, { cause: event.code });
   return event;

@@ -4,6 +4,7 @@ import { Refused, ask, enter, hasCode, stream } from "./api.js";
 import * as chat from "./chat.js";
 import { $, counted, h, paced, show, svg } from "./dom.js";
 import * as map from "./map.js";
+import * as notify from "./notify.js";
 
 const VIEWS = ["chat", "search", "map", "status", "doctor", "me"];
 // The map is asked for again at most this often.
@@ -12,14 +13,19 @@ const REDRAWN = 2000;
 const RELEARNT = 10000;
 // Pauses between attempts to reach the node.
 const [SOON, LATEST] = [1000, 10000];
+// People nearby who are shown.
+const NEAR = 20;
 
 let me = null;
 let at = "now";
 let known = { nodes: [], edges: [], more: 0 };
 let names = new Map();
+// Who is on this network and is nobody this user has to do with, by id.
+let near = new Map();
 let chosen = null;
 
 function view(name) {
+  show($("refused"), "");
   document.body.dataset.view = name;
   for (const one of VIEWS) $(one).hidden = one !== name;
   for (const button of document.querySelectorAll("nav button")) {
@@ -41,14 +47,23 @@ function problem(text) {
   show($("problem"), text ?? "");
 }
 
-// Says what went wrong where the person is looking; the stream says it if the node is gone.
-async function attempt(what, place) {
+// What the node says, without how the macro is typed: here are fields and buttons.
+const sentence = (message) => message.trim().replace(/^usage: .*? \((.*)\)$/s, "$1");
+
+// Says where the person is looking that it takes a while, and what went wrong; the stream says it if the node is gone.
+async function attempt(what, place, meanwhile = "", unknown = null) {
   try {
+    place.classList.add("quiet");
+    show(place, meanwhile);
+    const done = await what();
     show(place, "");
-    return await what();
+    return done;
   } catch (error) {
-    show(place, error.cause ? error.message.trim() : "The node does not answer.");
+    if (!(error instanceof Refused)) throw error;
+    show(place, error.cause === "unknown-user" && unknown !== null ? unknown : sentence(error.message));
     return null;
+  } finally {
+    place.classList.remove("quiet");
   }
 }
 
@@ -70,9 +85,19 @@ const around = paced(REDRAWN, async () => {
 const learn = paced(RELEARNT, async () => {
   const { users } = await ask("users");
   names = new Map(users.flatMap((user) => user.sessions.map(({ session }) => [session, user.user])));
+  near = new Map(users.filter((user) => user.nearby).map((user) => [user.id, user.user]));
+  renderNear();
   if (!$("status").hidden) status();
   if (chat.current() !== null) chat.status(chat.current());
 });
+
+function renderNear() {
+  const strangers = [...near].filter(([id]) => !chat.list().some((one) => one.id === id));
+  $("near").hidden = strangers.length === 0;
+  $("near").querySelector("ul").replaceChildren(...strangers.slice(0, NEAR).map(([id, user]) =>
+    h("li", null, h("button", { type: "button", onclick: () => chat.choose(user, id) }, h("span", { class: "name" }, user)))));
+  show($("near-more"), strangers.length > NEAR ? `and ${strangers.length - NEAR} more` : "");
+}
 
 function presence(id) {
   const node = known.nodes.find((node) => node.id === id);
@@ -115,16 +140,22 @@ const status = paced(500, async () => {
       h("ul", null, ...message.sessions.map((one) => h("li", null, `${one.label}: ${holder(one)}`)),
         message.sessions.length === 0 && h("li", null, "no session of theirs is known yet")),
       waits && h("p", { class: "row" },
-        h("button", { type: "button", onclick: () => ask("cancel", { message: message.message }).then(status) }, "Withdraw"),
+        h("button", { type: "button", onclick: () => withdraw(message.message) }, "Withdraw"),
         h("button", { type: "button", onclick: () => examine(message.to) }, `Why? Examine ${message.to}`)));
   }));
 });
 
+async function withdraw(message) {
+  await ask("cancel", { message });
+  chat.onWithdrawn(message);
+  around();
+  status();
+}
+
 async function examine(user) {
   go("doctor");
   $("patient").value = user;
-  show($("report"), "Examining. This takes up to seven seconds.");
-  const report = await attempt(() => ask("doctor", user ? { user } : {}), $("report"));
+  const report = await attempt(() => ask("doctor", user ? { user } : {}), $("report"), "Examining. This takes up to seven seconds.");
   if (report === null) return;
   const rows = report.checks.map(({ name, state, text }) =>
     h("tr", null, h("th", { scope: "row" }, name), h("td", { class: state }, state), h("td", null, text)));
@@ -172,16 +203,6 @@ async function search(older) {
   else $("found").append(...items);
 }
 
-function announce(message) {
-  show($("said"), `${message.from}: ${message.text}`);
-  const isSeen = document.hasFocus() && document.visibilityState === "visible";
-  if (!isSeen && "Notification" in window && Notification.permission === "granted") {
-    // Who, not what: others may see the screen.
-    const note = new Notification("darknode", { body: `${message.from} wrote`, tag: message.with });
-    note.onclick = () => (focus(), chat.choose(message.with));
-  }
-}
-
 let live = false;
 let stopped = false;
 
@@ -202,7 +223,7 @@ function onEvent(event) {
       return;
     case "message":
       chat.onMessage(event, live);
-      if (live && !event.own && !event.past) announce(event);
+      if (live && !event.own && !event.past) notify.announce(event);
       return chat.refresh();
     case "queued":
       chat.onQueued(event);
@@ -216,7 +237,13 @@ function onEvent(event) {
     case "asked":
     case "requests":
       return requests();
-    case "online": case "offline": case "path": case "linked": case "unlinked": case "nearby": case "away": case "session":
+    case "nearby":
+      near.set(event.id, event.user);
+      return renderNear(), around(), learn();
+    case "away":
+      near.delete(event.id);
+      return renderNear(), around(), learn();
+    case "online": case "offline": case "path": case "linked": case "unlinked": case "session":
       return around(), learn(), chat.refresh(), requests();
     case "warning":
       return show($("said"), event.message);
@@ -224,6 +251,8 @@ function onEvent(event) {
       stopped = true;
   }
 }
+
+const UNKNOWN = "Nobody of this name is known or near. Ask them for their address, which their page shows under Me, and enter it here.";
 
 const GONE = "The node has stopped. Start it again, then run darknode web and open the link that it prints.";
 
@@ -262,6 +291,7 @@ function listen() {
       chosen = message;
       go("status");
     } else if (isOpened) view("chat");
+    else renderNear();
   });
   chat.setNames((id) => names.get(id) ?? null);
   for (const button of document.querySelectorAll("nav button")) {
@@ -282,11 +312,13 @@ function listen() {
   $("older").addEventListener("click", () => search(true));
   submit("examine", () => examine($("patient").value.trim()));
   submit("start", async () => {
-    const opened = await attempt(() => ask("chat", { user: $("whom").value.trim() }), $("start-problem"));
+    const user = $("whom").value.trim();
+    if (user === "") return;
+    const opened = await attempt(() => ask("chat", { user }), $("start-problem"), `Looking for ${user}. This takes up to five seconds.`, UNKNOWN);
     if (opened === null) return;
     $("whom").value = "";
     chat.refresh();
-    await chat.choose(opened.with);
+    await chat.choose(opened.with, opened.id);
   });
   submit("link", async () => {
     const linked = await attempt(() => ask("link", { code: $("code").value.trim() }), $("link-said"));
@@ -294,10 +326,7 @@ function listen() {
     show($("link-said"), `${linked.label} is a session of yours now.`);
     profile();
   });
-  $("notify").addEventListener("click", async () => {
-    const granted = "Notification" in window && (await Notification.requestPermission()) === "granted";
-    show($("notify-said"), granted ? "This page tells you who wrote while you do not look at it." : "The browser does not allow it.");
-  });
+  notify.setUp();
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault();
     go("chat");
@@ -307,7 +336,7 @@ function listen() {
   addEventListener("unhandledrejection", (event) => {
     if (!(event.reason instanceof Refused)) return;
     event.preventDefault();
-    show($("said"), event.reason.message);
+    show($("refused"), sentence(event.reason.message));
   });
   addEventListener("hashchange", () => hasCode() && start());
 }

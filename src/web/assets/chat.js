@@ -16,8 +16,9 @@ let open = null;
 
 // The conversation that is shown: its messages in order, and whether there are older and newer ones.
 class Timeline {
-  constructor(who) {
+  constructor(who, id) {
     this.who = who;
+    this.id = id;
     this.messages = new Map();
     this.rows = new Map();
     this.older = true;
@@ -39,6 +40,11 @@ class Timeline {
 }
 
 export const current = () => open?.who ?? null;
+
+const idOf = (who) => conversations.find((one) => one.with === who)?.id ?? null;
+
+// Whether a name means the open conversation. What people are called can change, such as from an id to a name.
+const isOpen = (who, id = idOf(who)) => open !== null && (open.id === null || id === null ? open.who === who : open.id === id);
 
 export const list = () => conversations;
 
@@ -83,20 +89,24 @@ export function onState({ message, session, state, holder }) {
 }
 
 // What a message of mine was answered with, or what was typed elsewhere.
-export function onQueued(event) {
-  const { message, to, text, state } = event;
+export function onQueued({ message, to, text, sent, order, state }, isHere = isOpen(to)) {
   if (state === undefined) track(message);
-  if (open?.who !== to || open.newer) return;
-  const newest = open.sorted().at(-1);
-  const order = (newest?.order ?? 0) + 0.5;
-  if (open.add({ message, text, own: true, with: to, sent: new Date().toISOString(), order, from: "you" })) render(true);
+  if (!isHere || open.newer) return;
+  if (open.add({ message, text, own: true, with: to, sent, order, from: "you" })) render(true);
+}
+
+// A message of mine was withdrawn.
+export function onWithdrawn(message) {
+  progress.delete(message);
+  if (open?.messages.delete(message)) render();
+  refresh();
 }
 
 export function onMessage(message, isLive) {
-  if (open?.who !== message.with || open.newer) return;
+  if (!isOpen(message.with, message.own ? undefined : message.from_id) || open.newer) return;
   const newest = open.sorted().at(-1);
   if (open.messages.has(message.message)) return;
-  const late = newest !== undefined && message.order < Math.floor(newest.order);
+  const late = !message.own && newest !== undefined && message.order < newest.order;
   const followed = isAtEnd();
   open.add({ ...message, late });
   if (!message.own && open.firstUnread === null && !isReading()) open.firstUnread = message.message;
@@ -116,7 +126,7 @@ function isReading() {
 
 export const read = paced(300, async () => {
   if (open === null || open.newer || !isReading()) return;
-  const known = conversations.find((one) => one.with === open.who);
+  const known = conversations.find((one) => isOpen(one.with, one.id));
   const last = open.sorted().filter((message) => !message.own).at(-1);
   if (!known?.unread || last === undefined) return;
   await ask("read", { with: open.who, through: last.message });
@@ -125,6 +135,9 @@ export const read = paced(300, async () => {
 
 export const refresh = paced(400, async () => {
   conversations = (await ask("conversations")).conversations;
+  const known = conversations.find((one) => isOpen(one.with, one.id));
+  if (known !== undefined) open.id = known.id;
+  if (known !== undefined && known.with !== open.who) return show_(known.with, known.id);
   renderList();
   read();
 });
@@ -141,7 +154,7 @@ export function setUp(words, changed) {
   });
   addEventListener("focus", () => read());
   document.addEventListener("visibilitychange", () => read());
-  $("newest").addEventListener("click", () => open && show_(open.who));
+  $("newest").addEventListener("click", () => open && show_(open.who, open.id));
   $("say").addEventListener("submit", (event) => {
     event.preventDefault();
     say();
@@ -158,7 +171,7 @@ export function renderList() {
   const items = conversations.map((one) => {
     const last = one.last === null ? "nothing was said yet" : `${one.last.own ? "you: " : ""}${one.last.text}`;
     const unread = one.unread > 0 && h("span", { class: "unread" }, String(one.unread), h("span", { class: "unseen" }, " unread"));
-    const button = h("button", { type: "button", "aria-current": one.with === current() ? "true" : null, onclick: () => choose(one.with) },
+    const button = h("button", { type: "button", "aria-current": isOpen(one.with, one.id) ? "true" : null, onclick: () => choose(one.with, one.id) },
       h("span", { class: "name" }, one.with), unread,
       h("span", { class: "quiet" }, presence(one.id)),
       h("span", { class: "last" }, last));
@@ -167,6 +180,7 @@ export function renderList() {
   const focused = [...$("conversations").querySelectorAll("button")].indexOf(document.activeElement);
   $("conversations").replaceChildren(...items);
   if (focused >= 0) items[Math.min(focused, items.length - 1)]?.firstChild.focus();
+  $("none").hidden = items.length > 0;
   const count = unread();
   document.title = count > 0 ? `(${count}) darknode` : "darknode";
   renderHead();
@@ -174,32 +188,32 @@ export function renderList() {
 }
 
 function renderHead() {
-  const one = conversations.find((one) => one.with === current());
+  const one = conversations.find((one) => isOpen(one.with, one.id));
   show($("who"), current() ?? "No conversation");
   show($("presence"), one ? presence(one.id) : "");
   show($("to"), current() === null ? "Message" : `To ${current()}`);
 }
 
 // Opens a conversation, and gives the message field the focus.
-export async function choose(who) {
+export async function choose(who, id = idOf(who)) {
   document.body.dataset.view = "chat";
   listeners(true);
-  await show_(who);
+  await show_(who, id);
   $("text").focus();
 }
 
-async function show_(who) {
-  if (open !== null) drafts.set(open.who, $("text").value);
-  const isNew = open?.who !== who;
-  const timeline = new Timeline(who);
+async function show_(who, id) {
+  if (open !== null) drafts.set(open.id ?? open.who, $("text").value);
+  const isNew = !isOpen(who, id);
+  const timeline = new Timeline(who, id);
   open = timeline;
   document.body.dataset.pane = "main";
   $("text").disabled = $("send").disabled = false;
   if (isNew) {
-    $("text").value = drafts.get(who) ?? "";
+    $("text").value = drafts.get(id ?? who) ?? "";
     show($("say-problem"), "");
   }
-  const unread = conversations.find((one) => one.with === who)?.unread ?? 0;
+  const unread = conversations.find((one) => isOpen(one.with, one.id))?.unread ?? 0;
   const { messages, next } = await ask("history", { user: who, n: Math.max(PAGE, Math.min(unread + 10, ROWS)) });
   if (open !== timeline) return;
   messages.forEach((message) => timeline.add(message));
@@ -226,7 +240,7 @@ export const setNames = (name) => (sessionName = name);
 // Shows the part of a conversation around a message.
 export async function showAround(message) {
   await choose(message.with);
-  const timeline = new Timeline(message.with);
+  const timeline = new Timeline(message.with, open.id);
   open = timeline;
   const [before, after] = await Promise.all([
     ask("history", { user: message.with, n: PAGE / 2, before: message.message }),
@@ -310,20 +324,23 @@ export function render(toEnd = false) {
 
 async function say() {
   const field = $("text");
-  const [who, text] = [open?.who, field.value];
-  if (who === undefined || text.trim() === "") return;
+  const [timeline, text] = [open, field.value];
+  if (timeline === null || text.trim() === "") return;
   field.value = "";
+  const { who, id } = timeline;
   try {
-    const queued = await ask("say", { to: who, text });
+    const queued = await ask("say", { to: id ?? who, text });
     show($("say-problem"), "");
-    if (open?.newer) await show_(who);
-    onQueued(queued);
-    open.firstUnread = null;
+    if (isOpen(who, id)) {
+      if (open.newer) await show_(open.who, open.id);
+      onQueued(queued, true);
+      open.firstUnread = null;
+    }
     refresh();
   } catch (error) {
     // What was typed is not lost; nothing says that it was sent.
-    if (open?.who === who) field.value = field.value === "" ? text : `${text}\n${field.value}`;
-    else drafts.set(who, text);
-    show($("say-problem"), error.cause ? `Not sent: ${error.message}` : "The node does not answer, so it may not have this line.");
+    if (isOpen(who, id)) field.value = field.value === "" ? text : `${text}\n${field.value}`;
+    else drafts.set(id ?? who, text);
+    show($("say-problem"), error.cause ? `Not sent: ${error.message}` : `${error.message} It may have this line or not: look before you send it again.`);
   }
 }

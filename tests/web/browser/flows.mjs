@@ -22,6 +22,14 @@ async function says(page, text) {
   await sees(page, ".message.own .body", text);
 }
 
+// Whether somebody looks at a page, as the browser would say it: a headless one shows all of its tabs.
+async function hides(page, hidden) {
+  await page.evaluate((hidden) => {
+    Object.defineProperty(document, "visibilityState", { configurable: true, get: () => (hidden ? "hidden" : "visible") });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+}
+
 // Two linked nodes, and the page of the first.
 async function couple(stage, ...more) {
   const [alice, bob] = [await stage.start("alice", ...more), await stage.start("bob")];
@@ -49,6 +57,35 @@ async function checked(page) {
 }
 
 const flows = {
+  async first(stage) {
+    const [alice, bob, carol] = [await stage.start("alice"), await stage.start("bob"), await stage.start("carol")];
+    const page = await stage.page(alice);
+    await sees(page, "#none", "None yet.");
+    await carol.asks(`\\ping ${(await alice.place()).replace(":", " ")}`);
+    await sees(page, "#near button", "carol");
+    await page.locator("#whom").fill("bob");
+    await page.locator("#whom").press("Enter");
+    await sees(page, "#start-problem", "Looking for bob.");
+    await sees(page, "#start-problem", "Nobody of this name is known or near. Ask them for their address");
+    // By the address he is found before his name is known.
+    await page.locator("#whom").fill((await bob.asks("\\me")).address);
+    await page.locator("#whom").press("Enter");
+    await page.locator("#text:enabled").fill("hello bob");
+    await page.locator("#text").press("Enter");
+    assert.equal((await bob.event("message")).text, "hello bob");
+    await sees(page, "#who", "bob");
+    await sees(page, ".message.own .body", "hello bob");
+    await sees(page, ".message.own .state", "delivered");
+    await bob.asks(`\\chat ${alice.ready.id}`);
+    await bob.asks("hello alice");
+    await sees(page, ".message:not(.own) .body", "hello alice");
+    await page.locator("#near button", { hasText: "carol" }).click();
+    await sees(page, "#who", "carol");
+    await says(page, "hello carol");
+    assert.equal((await carol.event("message")).text, "hello carol");
+    await page.locator("#near").waitFor({ state: "hidden" });
+  },
+
   async chat(stage) {
     const { alice, bob, page } = await couple(stage);
     assert.equal(new URL(page.url()).hash, "", "the code is not in the address any more");
@@ -122,12 +159,161 @@ const flows = {
     await page.locator("#map tbody tr", { hasText: "carol" }).filter({ hasText: "two links away, relay" }).waitFor();
     assert.equal(await page.locator("#picture .node").count(), 3);
     await bob.killed();
-    // He has said nothing, so it takes the time-out of a connection until he is not reached directly any more.
+    // He has said nothing, so it takes the time-out of a connection, hers and that of carol, whom she asks for him.
     const row = page.locator("#map tbody tr").filter({ has: page.locator("th", { hasText: "bob" }) });
-    await row.filter({ hasNotText: "direct" }).waitFor({ timeout: 120_000 });
+    await row.filter({ hasText: "away" }).waitFor();
     await carol.quits();
     await page.locator("#map tbody tr", { hasText: "carol" }).filter({ hasText: "away" }).waitFor();
     await page.locator("#picture .node.away").first().waitFor();
+  },
+
+  async cut(stage) {
+    const cable = await stage.machine();
+    const [alice, bob] = [await stage.start("alice"), await stage.startOn(cable, "bob")];
+    await stage.befriend(alice, bob);
+    const page = await stage.page(alice);
+    await opens(page, "bob");
+    await page.locator("nav button", { hasText: "Map" }).click();
+    const row = page.locator("#map tbody tr").filter({ has: page.locator("th", { hasText: "bob" }) });
+    await row.filter({ hasText: "direct" }).waitFor();
+    assert.equal(await page.locator("#picture .edge.away, #picture .node.away").count(), 0);
+    cable.plugs("down");
+    await row.filter({ hasText: "away" }).waitFor();
+    assert.deepEqual(
+      [await page.locator("#picture .edge.away").count(), await page.locator("#picture .node.away").count()], [1, 1]);
+    await opens(page, "bob");
+    await sees(page, "#presence", "away");
+    await says(page, "into the cut cable");
+    await sees(page, ".message.own .state", "waits");
+    cable.plugs("up");
+    assert.equal((await bob.event("message")).text, "into the cut cable");
+    await sees(page, ".message.own .state", "delivered");
+    await sees(page, "#presence", "direct");
+    await page.locator("nav button", { hasText: "Map" }).click();
+    await row.filter({ hasText: "direct" }).waitFor();
+    assert.equal(await page.locator("#picture .edge.away").count(), 0);
+  },
+
+  async late(stage) {
+    const [alice, bob] = [await stage.start("alice", "--accept", "ask"), await stage.start("bob")];
+    const carol = await stage.start("carol");
+    await stage.befriend(alice, carol);
+    const page = await stage.page(alice);
+    await opens(page, "carol");
+    for (const text of ["one", "two", "three"]) await says(page, text);
+    // Bob's line is the first that he writes, and is held back until he is answered.
+    await bob.asks(`\\ping ${(await alice.place()).replace(":", " ")}`);
+    await bob.asks(`\\chat ${alice.ready.id}`);
+    await bob.asks("let me in");
+    await sees(page, "#requests li", "bob");
+    await page.locator("#whom").fill("bob");
+    await page.locator("#whom").press("Enter");
+    await sees(page, "#who", "bob");
+    await says(page, "who are you?");
+    await sees(page, ".message:not(.own) .body", "let me in");
+    const rows = () => page.locator("#timeline .message .body").allTextContents();
+    assert.deepEqual(await rows(), ["boblet me in", "youwho are you?"], "it stands where it was written");
+    assert.deepEqual(await page.locator(".message:has(.late) .body").allTextContents(), ["boblet me in"]);
+    await bob.asks("your neighbour");
+    await sees(page, ".message:not(.own) .body", "your neighbour");
+    const shown = await rows();
+    assert.deepEqual(shown, ["boblet me in", "youwho are you?", "bobyour neighbour"]);
+    assert.equal(await page.locator(".late").count(), 1, "only what is out of order is late");
+    await page.reload();
+    await opens(page, "bob");
+    await sees(page, ".message .body", "your neighbour");
+    assert.deepEqual(await rows(), shown, "the same order as from the store");
+  },
+
+  async notifications(stage) {
+    const { alice, bob, page } = await couple(stage);
+    const context = page.context();
+    await context.grantPermissions(["notifications"], { origin: new URL(page.url()).origin });
+    await context.addInitScript(() => {
+      const Real = window.Notification;
+      window.noted = [];
+      window.Notification = class extends Real {
+        constructor(title, options) {
+          super(title, options);
+          window.noted.push({ title, ...options });
+        }
+      };
+    });
+    await page.reload();
+    await opens(page, "bob");
+    const noted = () => page.evaluate(() => window.noted);
+    const arrives = async (text) => {
+      await bob.asks(text);
+      await page.locator("#timeline .message .body", { hasText: text }).waitFor({ state: "attached" });
+    };
+    await arrives("while it is looked at");
+    assert.deepEqual(await noted(), []);
+    await hides(page, true);
+    await arrives("the secret");
+    assert.deepEqual(await noted(), [{ title: "darknode", body: "bob wrote", tag: "bob" }], "who, and nothing of the text");
+    await alice.asks(`\\chat ${bob.ready.id}`);
+    await alice.asks("typed at her terminal");
+    await page.locator("#timeline .message.own .body", { hasText: "typed at her terminal" }).waitFor({ state: "attached" });
+    assert.equal((await noted()).length, 1, "none for a line of one\u2019s own");
+    const other = await stage.page(alice, context);
+    await opens(other, "bob");
+    await arrives("while another tab is looked at");
+    assert.equal((await noted()).length, 1);
+    await other.close();
+    await arrives("after it was closed");
+    assert.equal((await noted()).length, 2);
+    await hides(page, false);
+    await arrives("looked at again");
+    assert.equal((await noted()).length, 2);
+  },
+
+  async tabs(stage) {
+    const { alice, bob, page } = await couple(stage);
+    const context = page.context();
+    const bare = await context.newPage();
+    await bare.goto(page.url());
+    await sees(bare, "#problem", "not logged in");
+    await bare.close();
+    const other = await stage.page(alice, context);
+    await opens(other, "bob");
+    await says(page, "from the first tab");
+    await sees(other, ".message.own .body", "from the first tab");
+    await says(other, "from the second tab");
+    await bob.event("message", { text: "from the second tab" });
+    await bob.asks("to both");
+    const rows = (tab) => tab.locator("#timeline .message .body").allTextContents();
+    for (const tab of [page, other]) {
+      await sees(tab, ".message .body", "to both");
+      await tab.locator("#conversations .unread").waitFor({ state: "detached" });
+      await tab.locator(".message.own .state", { hasText: "delivered" }).nth(1).waitFor();
+    }
+    assert.deepEqual(await rows(page), await rows(other));
+    await page.locator("#text").fill("half a line");
+    assert.equal(await other.locator("#text").inputValue(), "", "a draft belongs to its tab");
+    await other.close();
+    await bob.asks("to the one that is left");
+    await sees(page, ".message .body", "to the one that is left");
+    assert.equal(await page.locator("#text").inputValue(), "half a line");
+  },
+
+  async unanswered(stage) {
+    const { alice, bob, page } = await couple(stage);
+    await page.clock.install();
+    await page.reload();
+    await opens(page, "bob");
+    alice.child.kill("SIGSTOP");
+    await page.locator("#text").fill("is anybody there?");
+    await page.locator("#text").press("Enter");
+    await page.locator("nav button", { hasText: "Doctor" }).click();
+    await page.locator("#examine button").click();
+    await page.clock.fastForward(31_000);
+    await sees(page, "#report", "The node has not answered for 30 seconds.");
+    await page.locator("nav button", { hasText: "Chat" }).click();
+    await sees(page, "#say-problem", "The node has not answered for 30 seconds. It may have this line or not");
+    assert.equal(await page.locator("#text").inputValue(), "is anybody there?", "what was typed is not lost");
+    alice.child.kill("SIGCONT");
+    await says(page, "there it is");
+    await bob.event("message", { text: "there it is" });
   },
 
   async mail(stage) {
@@ -143,6 +329,11 @@ const flows = {
     await page.locator("nav button", { hasText: "Map" }).click();
     await page.locator("#map tbody tr", { hasText: "bob" }).filter({ hasText: "1 line waits" }).waitFor();
     await page.locator("#map tbody tr", { hasText: "pi" }).filter({ hasText: "1 line of mine carried" }).waitFor();
+    await page.locator("nav button", { hasText: "Who has it" }).click();
+    await page.locator("#held button", { hasText: "Withdraw" }).click();
+    await sees(page, "#status-note", "Nothing waits");
+    await sees(page, "#conversations .last", "nothing was said yet");
+    assert.equal(await page.locator("#timeline .message").count(), 0, "what was withdrawn is not shown any more");
   },
 
   async markup(stage) {
@@ -291,12 +482,17 @@ const flows = {
     await sees(page, "#profile", words);
     await sees(page, "#profile", address);
     assert.ok((await page.locator("#qr path").getAttribute("d")).length > 1000);
+    await page.locator("#code").fill("no such code");
+    await page.locator("#code").press("Enter");
+    await sees(page, "#link-said", "is not one of the words");
+    assert.ok(!(await page.locator("#link-said").textContent()).includes("\\link"), "a page has no macros");
   },
 
   async keyboard(stage) {
     const { page } = await couple(stage);
+    await page.evaluate(() => document.activeElement.blur());
     await page.keyboard.press("Alt+1");
-    assert.equal(await page.evaluate(() => document.activeElement.id), "text");
+    await page.locator("#text:focus").waitFor();
     await page.evaluate(() => document.activeElement.blur());
     await page.keyboard.press("Tab");
     const first = await page.evaluate(() => document.querySelector(":focus")?.textContent ?? "");

@@ -29,14 +29,16 @@ export async function within(what, promise) {
 
 // A running node, with its events.
 class Node {
-  constructor(stage, name, more) {
+  constructor(stage, name, more, machine) {
     this.stage = stage;
+    this.address = machine?.address ?? "127.0.0.1";
     this.name = name;
     this.line = 0;
     this.events = [];
     this.waiting = [];
     const args = ["-u", name, "--data-dir", name, "--port", "0", "--no-lan", "--json", ...more];
-    this.child = spawn(PROGRAM, args, { cwd: stage.dir, env: stage.env(), stdio: ["pipe", "pipe", "inherit"] });
+    const [command, ...rest] = [...(machine?.enters ?? []), PROGRAM, ...args];
+    this.child = spawn(command, rest, { cwd: stage.dir, env: stage.env(), stdio: ["pipe", "pipe", "inherit"] });
     this.ended = new Promise((done) => this.child.once("exit", done));
     createInterface({ input: this.child.stdout }).on("line", (line) => {
       this.events.push(JSON.parse(line));
@@ -74,7 +76,7 @@ class Node {
 
   async place() {
     this.ready ??= await this.event("ready");
-    return `127.0.0.1:${this.ready.listen[0].split(":").at(-1)}`;
+    return `${this.address}:${this.ready.listen[0].split(":").at(-1)}`;
   }
 
   // A link to its page, which works once.
@@ -93,6 +95,38 @@ class Node {
   }
 }
 
+const ip = (...args) => execFileSync("ip", args);
+
+// Another machine at the end of a cable: a network namespace, which ends with the flow. The flow has a namespace of its own too.
+class Machine {
+  constructor() {
+    this.address = "10.9.0.2";
+    this.child = spawn("unshare", ["--net", "sh", "-c", "echo; exec cat"], { stdio: ["pipe", "pipe", "inherit"] });
+    this.enters = ["nsenter", "--target", `${this.child.pid}`, "--net"];
+  }
+
+  async isWired() {
+    await within("a namespace", new Promise((done) => this.child.stdout.once("data", done)));
+    ip("link", "set", "lo", "up");
+    ip("link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", `${this.child.pid}`);
+    ip("address", "add", "10.9.0.1/24", "dev", "cable");
+    this.plugs("up");
+    for (const args of [["link", "set", "lo", "up"], ["address", "add", `${this.address}/24`, "dev", "cable"], ["link", "set", "cable", "up"]]) {
+      execFileSync(this.enters[0], [...this.enters.slice(1), "ip", ...args]);
+    }
+    return this;
+  }
+
+  // Plugs the cable in ("up"), or pulls it out ("down").
+  plugs(state) {
+    ip("link", "set", "cable", state);
+  }
+
+  ends() {
+    this.child.stdin.end();
+  }
+}
+
 export class Stage {
   constructor() {
     this.dir = mkdtempSync(join(tmpdir(), "darknode-web-"));
@@ -106,10 +140,20 @@ export class Stage {
   }
 
   async start(name, ...more) {
-    const node = new Node(this, name, more);
+    return this.startOn(undefined, name, ...more);
+  }
+
+  // The same, on another machine.
+  async startOn(machine, name, ...more) {
+    const node = new Node(this, name, more, machine);
     this.nodes.push(node);
     await node.place();
     return node;
+  }
+
+  async machine() {
+    this.other = new Machine();
+    return this.other.isWired();
   }
 
   // Two nodes that are linked.
@@ -149,6 +193,7 @@ export class Stage {
   async close() {
     for (const browser of this.browsers) await browser.close().catch(() => null);
     for (const node of this.nodes) await node.killed();
+    this.other?.ends();
     rmSync(this.dir, { recursive: true, force: true });
     if (this.complaints?.length) throw new Error(`the page complains: ${this.complaints.join("; ")}`);
   }
