@@ -59,6 +59,8 @@ impl Terminal {
     pub fn run(mut command: Command) -> Terminal {
         let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(Some(&size), None).expect("the system has pseudo-terminals");
+        // A node that is started later must not keep the terminal open.
+        rustix::io::fcntl_setfd(&pair.slave, rustix::io::FdFlags::CLOEXEC).expect("it is open");
         let before = tcgetattr(&pair.slave).expect("it is a terminal");
         // Unlike the original, the copy is closed in the program.
         let master = pair.master.try_clone().expect("it can be shared");
