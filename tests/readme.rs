@@ -28,7 +28,7 @@ fn every_option_in_the_readme_exists() {
         let output = Command::new(PROGRAM).args(command).arg("--help").output().expect("it runs");
         String::from_utf8(output.stdout).expect("help is text")
     };
-    let commands = ["send", "watch", "attach", "users", "export", "web"];
+    let commands = ["send", "watch", "attach", "users", "export", "web", "doctor"];
     let help: String = [None].into_iter().chain(commands.map(Some)).map(help).collect();
     let known: BTreeSet<&str> = help.split(|c: char| c.is_whitespace() || c == ',').collect();
     let readme = readme();

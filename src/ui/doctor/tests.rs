@@ -273,6 +273,9 @@ fn somebody_who_is_connected_needs_nothing() {
     let mut user = bob(Vec::new());
     user.sessions[0].via = Some(Via::Direct);
     says(&of(user.clone()), "bob is connected", "nothing to do");
+    let lines = |oldest| of(ExaminedUser { lines: 2, oldest: Some(Duration::from_secs(oldest)), ..user.clone() });
+    says(&lines(59), "bob is connected; 2 lines not confirmed yet", "wait a moment");
+    says(&lines(60), "bob is connected and does not take 2 lines: few are taken before an answer", "ask bob to answer");
     user.sessions[0].stalled = true;
     assert_eq!(check(&report(&of(user)), "session").0, State::Wrong);
 }

@@ -15,6 +15,8 @@ use crate::proto::notice::examination::{
 
 /// A machine that went off counts as announced for at most this long: the life of its announcements.
 const ANNOUNCED_FOR: Duration = Duration::from_secs(120);
+/// Who is connected confirms a line much sooner, unless it is held back.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 /// Where there is nothing to do.
 const NOTHING: &str = "nothing to do";
 
@@ -175,6 +177,10 @@ fn here(case: &Case<'_>) -> Option<Verdict> {
     let name = case.names.user(&user.user);
     Some(match user.lines {
         0 => verdict(format!("{name} is connected"), NOTHING),
+        n if user.oldest.is_some_and(|oldest| oldest >= CONFIRMED_WITHIN) => verdict(
+            format!("{name} is connected and does not take {}: few are taken before an answer", counted(n, "line")),
+            format!(r"ask {name} to answer, or to type \requests"),
+        ),
         n => verdict(format!("{name} is connected; {} not confirmed yet", counted(n, "line")), "wait a moment"),
     })
 }
