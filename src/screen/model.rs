@@ -259,6 +259,7 @@ impl Model {
         if self.current.as_deref() == Some(id) {
             return;
         }
+        self.drop_answer();
         if let Some(before) = self.current.replace(id.to_owned()) {
             let draft = std::mem::take(&mut self.editor);
             if !draft.is_empty() {
@@ -330,6 +331,11 @@ impl Model {
     /// Asks who has the messages to somebody, for the pane.
     pub fn ask_who_has(&mut self, id: &str) {
         self.ask(Asked::WhoHas, json!({ "do": "status", "user": id }));
+    }
+
+    /// What was answered is of no use any more. What is wrong in general stays.
+    pub fn drop_answer(&mut self) {
+        self.alert = self.alert.take().filter(|alert| alert.stays);
     }
 
     pub fn alert(&mut self, text: impl Into<String>, is_wrong: bool) {

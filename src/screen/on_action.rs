@@ -16,7 +16,7 @@ impl Model {
         let repeats = matches!(action, Action::Cancel | Action::Enter) && self.confirms;
         let was_confirming = std::mem::take(&mut self.confirms);
         if was_confirming && !repeats {
-            self.alert = self.alert.take().filter(|alert| alert.stays);
+            self.drop_answer();
         }
         match action {
             Action::Insert { text, source } => self.insert(&text, source),
@@ -103,7 +103,7 @@ impl Model {
         if self.editor.is_empty() {
             return self.choose();
         }
-        self.alert = self.alert.take().filter(|alert| alert.stays);
+        self.drop_answer();
         self.news = self.news.take().filter(|news| news.with.is_some());
         let text = self.editor.text().trim_end_matches('\n').to_owned();
         let is_macro = text.starts_with('\\') && !text.starts_with("\\\\") && !text.contains('\n');
@@ -338,6 +338,7 @@ impl Model {
         }
         if !self.editor.is_empty() {
             self.editor.take();
+            self.drop_answer();
         } else if leaves {
             self.ended = Some(Ended::Left);
         } else {

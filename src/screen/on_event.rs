@@ -289,7 +289,10 @@ impl Model {
                 self.timelines.forget(with);
                 self.show_newest(with);
             }
-            Page::Around => self.ask_more(with, Page::Newer),
+            Page::Around => {
+                self.ask_status(with);
+                self.ask_more(with, Page::Newer);
+            }
             Page::Older | Page::Newer => {}
         }
     }

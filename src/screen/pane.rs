@@ -37,10 +37,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A line of text. What does not fit into one row is indented in the next.
+    /// A line of text. What does not fit into one row is indented in the next: below what follows the first gap of a table, or a
+    /// little.
     pub fn new(line: &str) -> Entry {
         let text = harmless(line);
-        Entry { indent: text.len() - text.trim_start().len() + INDENT, text }
+        let lead = text.len() - text.trim_start().len();
+        let gap = text[lead..].find("  ").map(|gap| lead + gap);
+        let column = gap.map(|gap| width(text[..gap].trim_end()) + text[gap..].len() - text[gap..].trim_start().len());
+        Entry { indent: column.unwrap_or(lead + INDENT), text }
     }
 
     /// A line of a table: what stands in its columns, and a text that continues below its own begin.
@@ -146,8 +150,9 @@ mod tests {
 
     #[test]
     fn long_lines_of_an_answer_are_indented_below() {
-        let lines = ["short", "  a line of many words"].map(Entry::new);
-        assert_eq!(rows(&lines, 16), ["short", "  a line of many ", "      words"]);
+        let lines = ["short", "  a line of many words", "  id  one two three"].map(Entry::new);
+        let expected = ["short", "  a line of many ", "      words", "  id  one two ", "      three"];
+        assert_eq!(rows(&lines, 16), expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::canvas::Canvas;
 use crate::screen::cells::{fit, width};
 use crate::screen::clock::Clock;
-use crate::screen::model::{Model, News};
+use crate::screen::model::{Model, News, Prompt};
 use crate::screen::pane::Pane;
 use crate::screen::people::How;
 use crate::screen::theme::Role;
@@ -71,8 +71,9 @@ fn narrow_header(canvas: &mut Canvas, model: &Model, clock: Clock) {
     let elsewhere =
         model.list.unread() - model.current.as_deref().and_then(|id| model.list.get(id)).map_or(0, |open| open.unread);
     let unread = if elsewhere > 0 { format!("{elsewhere} unread ") } else { String::new() };
-    let text = match &model.current {
-        Some(id) if model.pane != Pane::List => about(model, id, clock, false),
+    let text = match (pane_title(model), &model.current) {
+        (Some(title), _) => title,
+        (None, Some(id)) if model.pane != Pane::List => about(model, id, clock, false),
         _ => model.me.name.clone(),
     };
     let text = canvas.dots(&text);
@@ -82,19 +83,27 @@ fn narrow_header(canvas: &mut Canvas, model: &Model, clock: Clock) {
 
 fn title(canvas: &mut Canvas, model: &Model, areas: &Areas, clock: Clock) {
     let (left, columns) = areas.pane;
-    let text = match (&model.pane, &model.current) {
-        (Pane::Text { title, .. }, _) => title.clone(),
-        (Pane::Map { .. }, _) => "the network around you · D doctor · Esc back".to_owned(),
-        (Pane::Found { text, .. }, _) => format!("messages with \"{text}\" · Enter opens · Esc back"),
-        (Pane::WhoHas { with, .. }, _) => {
-            format!("my messages to {} · D doctor · X withdraw · Esc back", model.name_of(with))
-        }
-        (_, Some(id)) => about(model, id, clock, is_wide(model.size)),
-        (_, None) => "nobody is chosen".to_owned(),
+    let text = match (pane_title(model), &model.current) {
+        (Some(title), _) => title,
+        (None, Some(id)) => about(model, id, clock, is_wide(model.size)),
+        (None, None) => "nobody is chosen".to_owned(),
     };
     let text = canvas.dots(&text);
     canvas.text((left + 1, 2), columns - 1, &fit(&text, usize::from(columns) - 2), Role::Plain);
     canvas.rule(3, left, left + columns);
+}
+
+/// What stands in the place of the messages.
+fn pane_title(model: &Model) -> Option<String> {
+    Some(match &model.pane {
+        Pane::Chat | Pane::List => return None,
+        Pane::Text { title, .. } => title.clone(),
+        Pane::Map { .. } => "the network around you · D doctor · Esc back".to_owned(),
+        Pane::Found { text, .. } => format!("messages with \"{text}\" · Enter opens · Esc back"),
+        Pane::WhoHas { with, .. } => {
+            format!("my messages to {} · D doctor · X withdraw · Esc back", model.name_of(with))
+        }
+    })
 }
 
 /// Somebody, how they are reached, and what is known of them.
@@ -212,11 +221,13 @@ pub fn input(canvas: &mut Canvas, areas: &Areas, input: &InputView) -> (u16, u16
 /// The keys that are of use now.
 fn hint(model: &Model) -> &'static str {
     match (&model.pane, &model.prompt) {
-        (_, Some(_)) => "Enter goes there · Tab completes · Esc back",
+        (_, Some((Prompt::GoTo, _))) => "Enter goes there · Tab completes · Esc back",
+        (_, Some((Prompt::Find, _))) => "Enter searches all conversations · Esc back",
         (Pane::Text { .. }, _) => "Up Down PgUp PgDn scroll · Esc back",
-        (Pane::Map { .. }, _) => "Up Down choose · Enter opens the conversation · D doctor · Esc back",
+        (Pane::Map { .. }, _) => "Up Down choose · Enter opens · D doctor · Esc back",
         (Pane::Found { .. }, _) => "Up Down choose · Enter opens · Esc back",
         (Pane::WhoHas { .. }, _) => "Up Down choose · D doctor · X withdraws · Esc back",
+        _ if model.current.is_none() => "^N chooses · ^G by name · \\chat NAME · F1 help · ^D leaves",
         _ if is_wide(model.size) => {
             "Enter sends · Alt-Enter new line · Tab next unread · ^F find · ^T map · ^O who has it"
         }

@@ -279,6 +279,15 @@ fn a_message_that_was_found_is_shown_where_it_stands() {
 }
 
 #[test]
+fn an_answer_goes_with_the_conversation_that_it_was_given_in() {
+    let mut scene = r"\char".chars().fold(Scene::chat(80, 24), |scene, c| scene.types(&c.to_string()));
+    scene.0.act(Action::Enter);
+    assert!(scene.frame(PLAIN).contains("did you mean"), "{}", scene.frame(PLAIN));
+    scene.0.act(Action::Step(-1));
+    assert!(!scene.frame(PLAIN).contains("did you mean"), "{}", scene.frame(PLAIN));
+}
+
+#[test]
 fn a_text_that_the_node_refuses_goes_back_to_where_it_was_written() {
     let mut scene = Scene::chat(80, 24).types("the disk is full");
     scene.0.act(Action::Enter);

@@ -13,6 +13,18 @@ fn the_map_is_a_tree() {
 }
 
 #[test]
+fn a_narrow_screen_says_what_it_shows_and_which_keys_are_of_use() {
+    let first = |scene: &Scene| scene.frame(PLAIN).lines().next().unwrap_or_default().to_owned();
+    let mut scene = Scene::chat(50, 18);
+    scene.0.act(Action::Map);
+    assert!(first(&scene).starts_with(" the network around you"), "{}", scene.frame(PLAIN));
+    scene.0.act(Action::Escape);
+    assert!(first(&scene).starts_with(" carol · here"), "{}", scene.frame(PLAIN));
+    scene.0.act(Action::Find);
+    assert!(scene.frame(PLAIN).contains("Enter searches"), "{}", scene.frame(PLAIN));
+}
+
+#[test]
 fn enter_on_the_map_opens_the_conversation_with_whoever_is_selected() {
     let mut scene = Scene::chat(80, 24);
     scene.0.act(Action::Map);
