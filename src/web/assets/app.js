@@ -50,8 +50,9 @@ function problem(text) {
 // What the node says, without how the macro is typed: here are fields and buttons.
 const sentence = (message) => message.trim().replace(/^usage: .*? \((.*)\)$/s, "$1");
 
-// Says where the person is looking that it takes a while, and what went wrong; the stream says it if the node is gone.
-async function attempt(what, place, meanwhile = "", unknown = null) {
+// Says where the person is looking that it takes a while, and what went wrong, if need be in other words than the node; the
+// stream says it if the node is gone.
+async function attempt(what, place, meanwhile = "", words = {}) {
   try {
     place.classList.add("quiet");
     show(place, meanwhile);
@@ -60,7 +61,7 @@ async function attempt(what, place, meanwhile = "", unknown = null) {
     return done;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    show(place, error.cause === "unknown-user" && unknown !== null ? unknown : sentence(error.message));
+    show(place, words[error.cause] ?? sentence(error.message));
     return null;
   } finally {
     place.classList.remove("quiet");
@@ -227,7 +228,8 @@ function onEvent(event) {
       return chat.refresh();
     case "queued":
       chat.onQueued(event);
-      return chat.refresh(), around();
+      // Whoever is answered is accepted.
+      return chat.refresh(), around(), requests();
     case "state":
       chat.onState(event);
       if (!$("status").hidden) status();
@@ -252,7 +254,11 @@ function onEvent(event) {
   }
 }
 
-const UNKNOWN = "Nobody of this name is known or near. Ask them for their address, which their page shows under Me, and enter it here.";
+// Why nobody was opened, where the node would name a macro.
+const NOBODY = {
+  "unknown-user": "Nobody of this name is known or near. Ask them for their address, which their page shows under Me, and enter it here.",
+  "bad-address": "This is not a whole address. It begins with darkchat: and is what their page shows under Me.",
+};
 
 const GONE = "The node has stopped. Start it again, then run darknode web and open the link that it prints.";
 
@@ -314,7 +320,7 @@ function listen() {
   submit("start", async () => {
     const user = $("whom").value.trim();
     if (user === "") return;
-    const opened = await attempt(() => ask("chat", { user }), $("start-problem"), `Looking for ${user}. This takes up to five seconds.`, UNKNOWN);
+    const opened = await attempt(() => ask("chat", { user }), $("start-problem"), `Looking for ${user}. This takes up to five seconds.`, NOBODY);
     if (opened === null) return;
     $("whom").value = "";
     chat.refresh();

@@ -67,6 +67,9 @@ const flows = {
     await page.locator("#whom").press("Enter");
     await sees(page, "#start-problem", "Looking for bob.");
     await sees(page, "#start-problem", "Nobody of this name is known or near. Ask them for their address");
+    await page.locator("#whom").fill("darkchat:bob@127.0.0.1:1");
+    await page.locator("#whom").press("Enter");
+    await sees(page, "#start-problem", "This is not a whole address.");
     // By the address he is found before his name is known.
     await page.locator("#whom").fill((await bob.asks("\\me")).address);
     await page.locator("#whom").press("Enter");
@@ -464,6 +467,16 @@ const flows = {
     await page.locator("#requests").waitFor({ state: "hidden" });
     await opens(page, "bob");
     await sees(page, ".message .body", "let me in");
+    // Where strangers are accepted by themselves, an answer is all that they want.
+    const carol = await stage.start("carol");
+    const hers = await stage.page(carol);
+    await bob.asks(`\\ping ${(await carol.place()).replace(":", " ")}`);
+    await bob.asks(`\\chat ${carol.ready.id}`);
+    await bob.asks("and me");
+    await sees(hers, "#requests li", "bob");
+    await opens(hers, "bob");
+    await says(hers, "come in");
+    await hers.locator("#requests").waitFor({ state: "hidden" });
   },
 
   async doctor(stage) {
