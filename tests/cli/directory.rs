@@ -40,6 +40,7 @@ fn a_directory_in_use_is_refused_without_disturbing_its_node() {
     let stage = Stage::new();
     let mut alice = stage.start("alice");
     let error = stage.cast("alice").refused();
+    assert!(error.contains("`darknode attach`"), "{error}");
     assert!(error.contains("alice") && error.contains("`darknode link` with another --data-dir"), "{error}");
     assert_eq!(alice.asks(r"\me")["event"], "me");
     alice.quits();

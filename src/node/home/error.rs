@@ -12,8 +12,8 @@ use crate::identity::Name;
 pub enum HomeError {
     /// Another process holds the lock.
     #[error(
-        "{dir} is in use by another darknode: type there, or stop it first; to be the same user twice, run \
-         `darknode link` with another --data-dir", dir = .0.display()
+        "{dir} is in use by another darknode: type there, use `darknode attach`, or stop it first; to be the same user \
+         twice, run `darknode link` with another --data-dir", dir = .0.display()
     )]
     InUse(PathBuf),
     /// The path is a file, or below one.
