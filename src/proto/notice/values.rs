@@ -45,6 +45,8 @@ pub enum Absence {
     Declared,
     /// It is unreachable.
     Lost,
+    /// Its user has unlinked it.
+    Unlinked,
 }
 
 /// How far a message has come towards one session.

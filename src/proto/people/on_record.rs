@@ -276,7 +276,7 @@ impl Core {
         }
         for session in self.people.sessions.of_user(user).collect::<Vec<_>>() {
             if !self.people.users.admits(user, &session) {
-                self.show_offline(&session, Absence::Lost);
+                self.show_offline(&session, Absence::Unlinked);
                 self.people.sessions.forget(&session);
                 self.cx.out.store(Op::ForgetSession(session));
             }

@@ -28,7 +28,7 @@ pub fn way(way: Way) -> &'static str {
 pub fn absence(reason: Absence) -> &'static str {
     match reason {
         Absence::Declared => "declared",
-        Absence::Lost => "lost",
+        Absence::Lost | Absence::Unlinked => "lost",
     }
 }
 

@@ -27,6 +27,7 @@ pub fn sentence(notice: &Notice) -> String {
             format!("{} is now reached through others", session_of(&user, which))
         }
         Notice::Offline { reason: Absence::Declared, which, .. } => format!("{} is offline", session_of(&user, which)),
+        Notice::Offline { reason: Absence::Unlinked, .. } => format!("{user} has unlinked a session"),
         Notice::Offline { reason: Absence::Lost, which: which @ Which { own: true, .. }, .. } => {
             format!("{} is unreachable", session_of(&user, which))
         }
@@ -177,6 +178,9 @@ mod tests {
         assert_eq!(online(phone(false)), "* bob (phone) is online\n");
         assert_eq!(online(phone(true)), "* your session phone is online\n");
         assert_eq!(lost(phone(false)), "* bob (phone) is unreachable; looking for them\n");
+        let (which, reason) = (Which::default(), Absence::Unlinked);
+        let unlinked = printed(Notice::Offline { user: "bob".into(), id, session, which, reason });
+        assert_eq!(unlinked, "* bob has unlinked a session\n");
         assert_eq!(lost(phone(true)), "* your session phone is unreachable\n");
         assert_eq!(lost(Which { label: None, own: true }), "", "that it was unlinked is said elsewhere");
     }

@@ -87,7 +87,7 @@ pub fn variations() -> Vec<Notice> {
     for state in all_of!(SessionChange { Linked, Unlinked }) {
         all.push(Notice::Session { label: user(), session, state });
     }
-    for reason in all_of!(Absence { Declared, Lost }) {
+    for reason in all_of!(Absence { Declared, Lost, Unlinked }) {
         all.push(Notice::Offline { user: user(), id, session, which: Which::default(), reason });
     }
     for filter in all_of!(Filter { All, Online, Offline }) {
