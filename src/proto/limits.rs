@@ -483,7 +483,7 @@ pub const MAX_FAR_USERS: usize = 4_096;
 
 /// The friend of rank k offers a declaration after k of these: time for the copy of the first one to cross a slow link.
 pub const OFFER_STEP: Duration = Duration::from_millis(200);
-/// After so many of these, that a session is lost is told to others who were told that it is connected: [`LOST_GRACE`].
+/// So many of these make [`LOST_GRACE`]: after them a lost session is reported to those who were told that it is connected.
 pub const LOST_STEPS: usize = (LOST_GRACE.as_millis() / OFFER_STEP.as_millis()) as usize;
 /// Bytes of the own link list that are sent in one step, to one neighbour or to many (`docs/decisions.md`, Numbers).
 pub const PUSH_BYTES: usize = 64 * 1024;
@@ -494,8 +494,8 @@ pub const PUSH_STEP: Duration = Duration::from_millis(100);
 pub const MAX_OFFERS: usize = 4_096;
 /// Witnesses remembered per session.
 pub const MAX_WITNESSES: usize = 8;
-/// Claims remembered per neighbour that is no friend: those about all users within two links of a client with a hundred friends
-/// at most of whom are connected to the same server.
+/// Claims remembered per neighbour that is no friend: a server makes one about each user within two links of its client who is
+/// connected with it too, and this is ten times the friends that a client usually has.
 pub const MAX_CLAIMS_PER_NEIGHBOUR: usize = 1_024;
 /// Claims to others than friends remembered in all, 64 for each of a thousand clients of a server. Each takes some 50 bytes.
 pub const MAX_CLAIMS: usize = 65_536;
