@@ -80,7 +80,7 @@ fn begin(config: &Config) {
     config.warnings.iter().for_each(|warning| eprintln!("darknode: warning: {}", ui::plain::inline(warning)));
     #[cfg(feature = "screen")]
     if config.interface == Interface::Screen {
-        screen::job::hold_stops();
+        screen::hold_stops();
     }
 }
 

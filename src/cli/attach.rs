@@ -17,7 +17,7 @@ pub fn attach(node: &Where, args: &ScreenArgs) -> Result<(), Failed> {
     // Which one is meant stays so. It says why it refuses.
     let dir = locate(node)?;
     Node::connect(&Where::Dir(dir.clone()))?;
-    screen::job::hold_stops();
+    screen::hold_stops();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let end = runtime.block_on(async {
         let stop = signals::watch(screen::terminal::restore);

@@ -11,7 +11,7 @@ mod clock;
 mod delivery;
 mod editor;
 mod event;
-pub mod job;
+mod job;
 mod link;
 mod list;
 mod map;
@@ -32,4 +32,5 @@ mod typing;
 mod update;
 mod view;
 
+pub use job::hold_stops;
 pub use run::{End, Options, run};
