@@ -130,9 +130,14 @@ impl Name {
     /// What the name looks like: two forms, of which two names that a person may confuse share at least one. They are the
     /// skeletons (Unicode Technical Standard 39, section 4) of the folded name and of the folded skeleton. The first finds
     /// names that look alike in lower case, the second those that look alike as written. Only to be compared.
-    pub fn looks(&self) -> [String; 2] {
+    pub fn looks(&self) -> [Arc<str>; 2] {
         let as_written: String = skeleton(&self.0).collect();
-        [skeleton(&fold(&self.0)).collect(), skeleton(&fold(&as_written)).collect()]
+        // Most names look like nothing but themselves, and are kept once.
+        let look = |text: &str| {
+            let look: String = skeleton(&fold(text)).collect();
+            if *look == *self.0 { self.0.clone() } else { look.into() }
+        };
+        [look(&self.0), look(&as_written)]
     }
 }
 

@@ -17,7 +17,7 @@ use crate::proto::limits::MAX_NAMESAKES;
 use crate::proto::persist::UserRow;
 use crate::wire::link::WAITING_NAME;
 use crate::wire::record::{Roster, Signed};
-use pins::Pins;
+use pins::{DisplayName, Pins};
 
 /// What is known of a user.
 #[derive(Debug, Default)]
@@ -31,19 +31,6 @@ struct User {
     verified: bool,
     /// The store has a row of this user.
     kept: bool,
-}
-
-/// A name with its folded form for comparisons.
-#[derive(Debug)]
-struct DisplayName {
-    name: Name,
-    folded: Arc<str>,
-}
-
-impl DisplayName {
-    fn new(name: Name) -> DisplayName {
-        DisplayName { folded: name.folded(), name }
-    }
 }
 
 /// All known users, the local user included.
@@ -89,7 +76,7 @@ impl Users {
         let mut pins = Pins::default();
         for (id, user) in &mut known {
             let called = user.called.as_ref().filter(|_| user.pinned);
-            user.pinned = called.is_some_and(|DisplayName { name, folded }| pins.pin(name, folded, *id));
+            user.pinned = called.is_some_and(|called| pins.pin(called, *id));
         }
         let called = |(id, user): (&UserId, &User)| Some((user.called.as_ref()?.folded.clone(), *id));
         Users { named: known.iter().filter_map(called).collect(), pins, kept: known.len(), known }
@@ -161,7 +148,7 @@ impl Users {
     /// one that looks like it.
     pub fn pin(&mut self, id: &UserId) -> bool {
         let Some(user) = self.known.get_mut(id).filter(|user| !user.pinned) else { return false };
-        user.pinned = user.called.as_ref().is_some_and(|called| self.pins.pin(&called.name, &called.folded, *id));
+        user.pinned = user.called.as_ref().is_some_and(|called| self.pins.pin(called, *id));
         user.pinned
     }
 
@@ -192,14 +179,15 @@ impl Users {
 
     /// The other user whose pinned name this user's name equals or looks like, if any.
     pub fn clash(&self, user: &UserId) -> Option<UserId> {
-        self.pins.resembles(&self.called(user)?.name, user)?
+        self.pins.resembles(self.called(user)?, user)?
     }
 
     /// The name to show for a user. It can be typed back, see [`Users::resolve`].
     pub fn handle(&self, user: &UserId) -> String {
-        let Some(DisplayName { name, folded }) = self.called(user) else { return user.to_string() };
+        let Some(called) = self.called(user) else { return user.to_string() };
+        let DisplayName { name, folded, .. } = called;
         let holds = self.pins.holder(folded) == Some(*user);
-        if holds || (self.of_name(folded).nth(1).is_none() && self.pins.resembles(name, user).is_none()) {
+        if holds || (self.of_name(folded).nth(1).is_none() && self.pins.resembles(called, user).is_none()) {
             return name.as_str().to_owned();
         }
         let short = user.short();
@@ -280,7 +268,7 @@ impl Users {
     fn unpin(&mut self, user: &UserId) {
         let Some(user) = self.known.get_mut(user) else { return };
         if let (true, Some(called)) = (std::mem::take(&mut user.pinned), &user.called) {
-            self.pins.unpin(&called.name, &called.folded);
+            self.pins.unpin(called);
         }
     }
 

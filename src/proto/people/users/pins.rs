@@ -10,12 +10,27 @@ use crate::identity::Name;
 /// an id.
 const RESERVED: &str = "you";
 
+/// A name with the forms in which it is compared.
+#[derive(Debug)]
+pub struct DisplayName {
+    pub name: Name,
+    pub folded: Arc<str>,
+    /// See [`Name::looks`]. Kept, because they are needed with every message of a user whose name is not pinned.
+    looks: [Arc<str>; 2],
+}
+
+impl DisplayName {
+    pub fn new(name: Name) -> DisplayName {
+        DisplayName { folded: name.folded(), looks: name.looks(), name }
+    }
+}
+
 /// The pinned names, by their folded form and by what they look like.
 #[derive(Debug)]
 pub struct Pins {
     by_name: BTreeMap<Arc<str>, UserId>,
     /// The user to whom each look belongs; `None` for the reserved name.
-    by_look: BTreeMap<String, Option<UserId>>,
+    by_look: BTreeMap<Arc<str>, Option<UserId>>,
 }
 
 impl Default for Pins {
@@ -27,20 +42,20 @@ impl Default for Pins {
 
 impl Pins {
     /// Pins a name to a user. Returns false if another user holds it or one that looks like it, or if it is reserved.
-    pub fn pin(&mut self, name: &Name, folded: &Arc<str>, user: UserId) -> bool {
-        if self.holder(folded).is_some_and(|holder| holder != user) || self.resembles(name, &user).is_some() {
+    pub fn pin(&mut self, called: &DisplayName, user: UserId) -> bool {
+        if self.holder(&called.folded).is_some_and(|holder| holder != user) || self.resembles(called, &user).is_some() {
             return false;
         }
-        self.by_name.insert(folded.clone(), user);
-        self.by_look.extend(name.looks().map(|look| (look, Some(user))));
+        self.by_name.insert(called.folded.clone(), user);
+        self.by_look.extend(called.looks.iter().map(|look| (look.clone(), Some(user))));
         true
     }
 
     /// Releases a name that was pinned to a user.
-    pub fn unpin(&mut self, name: &Name, folded: &Arc<str>) {
-        self.by_name.remove(folded);
-        for look in name.looks() {
-            self.by_look.remove(&look);
+    pub fn unpin(&mut self, called: &DisplayName) {
+        self.by_name.remove(&called.folded);
+        for look in &called.looks {
+            self.by_look.remove(look);
         }
     }
 
@@ -51,8 +66,8 @@ impl Pins {
 
     /// Whose pinned name the name of a user equals or looks like: another user's, or `Some(None)` for the local user, whom
     /// interfaces call [`RESERVED`].
-    pub fn resembles(&self, name: &Name, user: &UserId) -> Option<Option<UserId>> {
-        let holders = name.looks().into_iter().filter_map(|look| self.by_look.get(&look));
+    pub fn resembles(&self, called: &DisplayName, user: &UserId) -> Option<Option<UserId>> {
+        let holders = called.looks.iter().filter_map(|look| self.by_look.get(look));
         holders.copied().find(|holder| *holder != Some(*user))
     }
 }
@@ -64,13 +79,16 @@ mod tests {
     const BOB: UserId = UserId([2; 32]);
     const EVE: UserId = UserId([3; 32]);
 
+    fn called(name: &str) -> DisplayName {
+        DisplayName::new(Name::parse(name).expect("a name"))
+    }
+
     fn pin(pins: &mut Pins, name: &str, user: UserId) -> bool {
-        let name = Name::parse(name).expect("a name");
-        pins.pin(&name, &name.folded(), user)
+        pins.pin(&called(name), user)
     }
 
     fn resembles(pins: &Pins, name: &str, user: UserId) -> Option<Option<UserId>> {
-        pins.resembles(&Name::parse(name).expect("a name"), &user)
+        pins.resembles(&called(name), &user)
     }
 
     #[test]
@@ -89,8 +107,7 @@ mod tests {
     fn a_released_name_is_free() {
         let mut pins = Pins::default();
         pin(&mut pins, "bob", BOB);
-        let bob = Name::parse("bob").expect("a name");
-        pins.unpin(&bob, &bob.folded());
+        pins.unpin(&called("bob"));
         assert!(pin(&mut pins, "b\u{43e}b", EVE));
     }
 
