@@ -5,16 +5,17 @@ pub mod counts;
 pub mod notices;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::id::{BootId, NetworkId, SessionId, UserId};
 use crate::identity::place::Place;
 use crate::proto::event::{Adopted, Request};
 use crate::proto::notice::{Delivery, MessageView, Notice};
-use counts::CountsClient;
-use notices::NoticeReceiver;
+use counts::{CountsClient, CountsRequests};
+use notices::{NoticeReceiver, NoticeSender};
 
 /// Requests that may wait for the node. If the disk is slower than the input, the user interface waits.
 pub const REQUESTS: usize = 1024;
@@ -34,11 +35,6 @@ pub enum UiMessage {
         line: Option<u64>,
         /// The place.
         place: Place,
-    },
-    /// Every `message` notice up to this arrival number has been written and flushed. The store records this.
-    Printed {
-        /// The highest arrival number that was written.
-        arrival: u64,
     },
     /// Read messages from the store. Answered by [`NodeMessage::Rows`].
     Fetch(Fetch),
@@ -75,8 +71,8 @@ pub enum NodeMessage {
     Notice {
         /// The input line of the request that it answers; `None` if it answers none.
         line: Option<u64>,
-        /// What happened.
-        notice: Notice,
+        /// What happened. Several interfaces may hold it.
+        notice: Arc<Notice>,
     },
     /// Messages from the store.
     Rows {
@@ -91,6 +87,13 @@ pub enum NodeMessage {
     Stopped,
     /// The last message: the node failed. Holds the reason as one line.
     Failed(String),
+}
+
+impl NodeMessage {
+    /// A notice that answers this input line, or none.
+    pub fn notice(line: Option<u64>, notice: Notice) -> NodeMessage {
+        NodeMessage::Notice { line, notice: Arc::new(notice) }
+    }
 }
 
 /// The contents of the `ready` event.
@@ -142,8 +145,50 @@ impl Runs {
 pub struct Handle {
     /// Sends requests. It is bounded by [`REQUESTS`].
     pub to_node: mpsc::Sender<UiMessage>,
+    /// The print position: every `message` notice up to this arrival number has been written and flushed. The store records
+    /// this.
+    pub printed: watch::Sender<u64>,
     /// Receives notices.
     pub from_node: NoticeReceiver,
     /// Asks for counts.
     pub counts: CountsClient,
+}
+
+/// The node's ends of the channels.
+pub struct NodeEnds {
+    /// Receives requests.
+    pub from_ui: mpsc::Receiver<UiMessage>,
+    /// The print position; 0 before the first message.
+    pub printed: watch::Receiver<u64>,
+    /// Sends notices.
+    pub to_ui: NoticeSender,
+    /// Receives requests for counts.
+    pub counts: CountsRequests,
+}
+
+/// The channels between a node and an interface.
+pub fn channels() -> (Handle, NodeEnds) {
+    let (to_node, from_ui) = mpsc::channel(REQUESTS);
+    let (printed_to, printed) = watch::channel(0);
+    let (to_ui, from_node) = notices::channel();
+    let (counts, asked) = counts::channel();
+    let handle = Handle { to_node, printed: printed_to, from_node, counts };
+    (handle, NodeEnds { from_ui, printed, to_ui, counts: asked })
+}
+
+#[cfg(test)]
+impl Ready {
+    /// What a node of alice says, for tests.
+    pub fn example() -> Ready {
+        Ready {
+            user: "alice".into(),
+            id: UserId([1; 32]),
+            session: SessionId([2; 32]),
+            listen: Vec::new(),
+            link_local: Vec::new(),
+            network: None,
+            roles: Vec::new(),
+            fresh: false,
+        }
+    }
 }

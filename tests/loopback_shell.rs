@@ -88,8 +88,8 @@ impl Node {
         .await
     }
 
-    async fn printed(&self, arrival: u64) {
-        self.handle.to_node.send(UiMessage::Printed { arrival }).await.unwrap();
+    fn printed(&self, arrival: u64) {
+        self.handle.printed.send_replace(arrival);
     }
 
     async fn quit(mut self) {
@@ -122,7 +122,7 @@ async fn a_thousand_messages_arrive_once_in_order_and_are_receipted() {
     for n in 0..1000 {
         let view = bob.message().await;
         assert_eq!((view.text.as_str(), view.again), (format!("line {n}").as_str(), false));
-        bob.printed(view.arrival).await;
+        bob.printed(view.arrival);
     }
     let mut delivered = 0;
     while delivered < 1000 {
@@ -145,7 +145,7 @@ async fn a_message_to_an_absent_node_waits_and_is_delivered_on_its_return() {
     chat_with(&mut alice, &bob).await;
     alice.say(Command::Say { to: bob.ready.id, text: "first".into() }).await;
     let first = bob.message().await;
-    bob.printed(first.arrival).await;
+    bob.printed(first.arrival);
     let (id, addr) = (bob.ready.id, bob.loopback());
     bob.quit().await;
     alice.say(Command::Say { to: id, text: "second".into() }).await;
@@ -169,7 +169,7 @@ async fn unprinted_messages_are_shown_again_after_a_restart_before_new_ones() {
     let one = bob.message().await;
     bob.message().await;
     let three = bob.message().await;
-    bob.printed(one.arrival).await;
+    bob.printed(one.arrival);
     let (id, addr) = (bob.ready.id, bob.loopback());
     bob.quit().await;
     alice.say(Command::Say { to: id, text: "four".into() }).await;

@@ -38,7 +38,7 @@ pub async fn link(handle: &mut Handle, program: &Program, port: u16) {
     let linked = async {
         loop {
             match handle.from_node.recv().await {
-                Some(NodeMessage::Notice { notice: Notice::Linked { .. }, .. }) => return,
+                Some(NodeMessage::Notice { notice, .. }) if matches!(*notice, Notice::Linked { .. }) => return,
                 Some(_) => {}
                 None => panic!("the node stopped"),
             }

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use darknode::handle::notices::NoticeReceiver;
-use darknode::handle::{NodeMessage, Ready, UiMessage};
+use darknode::handle::{Handle, NodeMessage, Ready, UiMessage};
 use darknode::hub;
 use darknode::id::{MessageId, UserId};
 use darknode::identity::Name;
@@ -26,12 +25,13 @@ const TEXT: &str = "A line of about the length that people write when they talk 
 /// Messages sent before anything is measured, to establish the link and fill caches.
 const WARM_UP: usize = 20;
 /// Messages shown before they are reported as printed, as by an interface that writes in batches.
-const PRINTED_TOGETHER: u64 = 256;
+const PRINTED_TOGETHER: usize = 256;
 
 /// A notice of a node, with its time.
 enum Seen {
     Message(Instant, MessageId),
     Delivered(Instant, MessageId),
+    Nearby,
 }
 
 /// A node with a minimal user interface.
@@ -50,7 +50,7 @@ impl Node {
         let Some(NodeMessage::Ready(ready, _)) = handle.from_node.recv().await else { panic!("ready comes first") };
         let (tell, seen) = mpsc::unbounded_channel();
         let to_node = handle.to_node.clone();
-        let ui = tokio::spawn(watch(handle.from_node, handle.to_node, tell));
+        let ui = tokio::spawn(watch(handle, tell));
         Node { to_node, seen, ready, ui, node }
     }
 
@@ -91,6 +91,11 @@ impl Node {
         }
     }
 
+    /// Waits until somebody is known to be there.
+    async fn nearby(&mut self) {
+        while !matches!(self.next().await, Seen::Nearby) {}
+    }
+
     pub async fn quit(self) {
         self.ask(Command::Quit).await;
         timeout(PATIENCE, self.node).await.expect("a node stops").expect("it is well");
@@ -106,6 +111,9 @@ impl Node {
 pub async fn linked(dir: &Path) -> (Node, Node) {
     let (mut alice, mut bob) = (Node::start(dir, "alice").await, Node::start(dir, "bob").await);
     alice.ping(&bob).await;
+    // Names are pinned with the link if they are known by then.
+    alice.nearby().await;
+    bob.nearby().await;
     // Of a stranger bob would take a few lines only.
     bob.ask(Command::Add { user: alice.id().to_string() }).await;
     for _ in 0..WARM_UP {
@@ -157,25 +165,26 @@ async fn acknowledged(alice: &mut Node, mut ids: BTreeSet<MessageId>) -> usize {
 }
 
 /// A user interface that prints everything immediately and reports it as printed.
-async fn watch(mut from_node: NoticeReceiver, to_node: mpsc::Sender<UiMessage>, tell: mpsc::UnboundedSender<Seen>) {
-    while let Some(first) = from_node.recv().await {
+async fn watch(mut handle: Handle, tell: mpsc::UnboundedSender<Seen>) {
+    let mut messages = Vec::new();
+    while handle.from_node.recv_many(&mut messages, PRINTED_TOGETHER).await > 0 {
         let now = Instant::now();
         let mut shown = None;
-        let rest = std::iter::from_fn(|| from_node.try_recv());
-        for message in std::iter::once(first).chain(rest).take(PRINTED_TOGETHER as usize) {
+        for message in messages.drain(..) {
             let NodeMessage::Notice { notice, .. } = message else { return };
-            let seen = match notice {
+            let seen = match &*notice {
                 Notice::Message(view) => {
                     shown = Some(view.arrival);
                     Seen::Message(now, view.message)
                 }
-                Notice::State { message, state: Delivery::Delivered, .. } => Seen::Delivered(now, message),
+                Notice::Nearby { .. } => Seen::Nearby,
+                Notice::State { message, state: Delivery::Delivered, .. } => Seen::Delivered(now, *message),
                 _ => continue,
             };
             tell.send(seen).ok();
         }
         if let Some(arrival) = shown {
-            to_node.send(UiMessage::Printed { arrival }).await.ok();
+            handle.printed.send_replace(arrival);
         }
     }
 }

@@ -148,7 +148,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
                 Step::Fetch(after) => {
                     // The hub fills in the reader.
                     let fetch = Fetch { reader: 0, after, limit: PAGE, typed: true };
-                    self.pass(UiMessage::Fetch(fetch)).await?;
+                    self.hub.send(UiMessage::Fetch(fetch)).await;
                 }
                 Step::Give(items) => self.write_items(items).await?,
             }
@@ -165,7 +165,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         for (item, at) in items {
             match item {
                 Item::Event(Entry { typed_at, what, .. }) => {
-                    if let What::Notice(notice) = &*what
+                    if let What::Notice(notice) = &what
                         && typed_at != Some(self.hub.id())
                     {
                         self.out.event(notice, at).await?;
@@ -245,7 +245,8 @@ impl<W: AsyncWrite + Unpin> Service<W> {
 
     async fn ping(&mut self, asked: Asked, to: Place, place: OwnedSemaphorePermit) -> Written {
         let number = self.expect(asked, Kind::Plain, Some(place));
-        self.pass(UiMessage::Ping { line: Some(number), place: to }).await
+        self.hub.send(UiMessage::Ping { line: Some(number), place: to }).await;
+        Ok(())
     }
 
     /// A node that stops says so next.
@@ -265,17 +266,17 @@ impl<W: AsyncWrite + Unpin> Service<W> {
 
     /// Only the interface of the process marks messages as printed: what it has shown is not shown again at the next start.
     async fn printed(&mut self, asked: Asked, arrival: u64) -> Written {
-        if !self.hub.is_own() {
+        if !self.hub.printed(arrival) {
             let message = "only the interface that the node was started with marks messages as printed; see \"read\"";
             return self.out.refuse(asked.line, ErrorCode::BadRequest, message).await;
         }
-        self.pass(UiMessage::Printed { arrival }).await?;
         self.out.answer(asked, Event::Notice(&Notice::Done { what: "printed".to_owned() })).await
     }
 
     async fn stop(&mut self, asked: Asked) -> Written {
         self.stopped_by = Some(asked);
-        self.pass(UiMessage::Request(NodeRequest { line: None, command: Command::Quit })).await
+        self.hub.send(UiMessage::Request(NodeRequest { line: None, command: Command::Quit })).await;
+        Ok(())
     }
 
     async fn subscribe(&mut self, asked: Asked, since: Since, filter: Filter) -> Written {
@@ -293,7 +294,8 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         place: Option<OwnedSemaphorePermit>,
     ) -> Written {
         let number = self.expect(asked, kind, place);
-        self.pass(UiMessage::Request(NodeRequest { line: Some(number), command })).await
+        self.hub.send(UiMessage::Request(NodeRequest { line: Some(number), command })).await;
+        Ok(())
     }
 
     /// The number under which an answer will come.
@@ -301,12 +303,6 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         self.last += 1;
         self.pending.insert(self.last, Pending { asked, kind, place });
         self.last
-    }
-
-    async fn pass(&self, message: UiMessage) -> Written {
-        // If the node has stopped, the client is told so next.
-        let has_ended = !self.hub.send(message).await;
-        if has_ended && !self.hub.with_log(Log::has_ended) { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
     /// Messages that cannot be read are not passed over: the client can connect again with its cursor.

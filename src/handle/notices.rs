@@ -42,12 +42,17 @@ pub struct Gone;
 impl NoticeSender {
     /// Queues a message without waiting.
     pub fn send(&self, message: NodeMessage) -> Result<(), Gone> {
+        self.send_all([message])
+    }
+
+    /// Queues messages without waiting, and wakes the interface once.
+    pub fn send_all(&self, messages: impl IntoIterator<Item = NodeMessage>) -> Result<(), Gone> {
         let shared = &self.0.0;
         let mut queue = shared.queue();
         if queue.is_gone {
             return Err(Gone);
         }
-        queue.push(message);
+        messages.into_iter().for_each(|message| queue.push(message));
         drop(queue);
         shared.news.notify_one();
         Ok(())
@@ -68,6 +73,22 @@ impl NoticeReceiver {
                 let next = queue.pop();
                 if next.is_some() || queue.is_closed {
                     return next;
+                }
+            }
+            self.0.news.notified().await;
+        }
+    }
+
+    /// Waits for messages and takes at most `limit` of them. Returns how many; 0 once the queue is closed and empty. Cancelling it
+    /// loses nothing.
+    pub async fn recv_many(&mut self, messages: &mut Vec<NodeMessage>, limit: usize) -> usize {
+        loop {
+            {
+                let mut queue = self.0.queue();
+                let before = messages.len();
+                messages.extend(std::iter::from_fn(|| queue.pop()).take(limit));
+                if messages.len() > before || queue.is_closed {
+                    return messages.len() - before;
                 }
             }
             self.0.news.notified().await;
@@ -135,9 +156,11 @@ impl Class {
     /// `None` for what is always kept.
     fn of(message: &NodeMessage) -> Option<Class> {
         match message {
-            NodeMessage::Notice { line: None, notice: Notice::Message(_) } => None,
-            NodeMessage::Notice { line: None, notice: Notice::State { .. } } => Some(Class::Progress),
-            NodeMessage::Notice { line: None, .. } => Some(Class::News),
+            NodeMessage::Notice { line: None, notice } => match **notice {
+                Notice::Message(_) => None,
+                Notice::State { .. } => Some(Class::Progress),
+                _ => Some(Class::News),
+            },
             _ => None,
         }
     }
@@ -200,7 +223,7 @@ impl Queue {
             );
             self.told = self.left_out;
             let notice = Notice::Warning { code: WarningCode::LeftOut, message, user: None };
-            return Some(NodeMessage::Notice { line: None, notice });
+            return Some(NodeMessage::notice(None, notice));
         }
         let next = self.waiting.pop_front()?;
         if let Some(class) = Class::of(&next) {
@@ -225,7 +248,7 @@ enum Subject {
 impl Subject {
     fn of(message: &NodeMessage) -> Option<Subject> {
         let NodeMessage::Notice { notice, .. } = message else { return None };
-        match notice {
+        match &**notice {
             Notice::Linked { id, .. } | Notice::Unlinked { id, .. } | Notice::Asked { id, .. } => {
                 Some(Subject::Link(*id))
             }
@@ -255,7 +278,7 @@ mod tests {
     }
 
     fn notice(notice: Notice) -> NodeMessage {
-        NodeMessage::Notice { line: None, notice }
+        NodeMessage::notice(None, notice)
     }
 
     fn online(n: u64) -> NodeMessage {
@@ -291,7 +314,7 @@ mod tests {
         let mut warned = None;
         let mut notices = Vec::new();
         while let Some(NodeMessage::Notice { notice, .. }) = receiver.try_recv() {
-            match notice {
+            match Arc::unwrap_or_clone(notice) {
                 Notice::Warning { code: WarningCode::LeftOut, message, .. } => {
                     assert_eq!(warned.replace(message), None, "one warning");
                 }
@@ -340,7 +363,7 @@ mod tests {
     #[test]
     fn a_flood_of_news_displaces_neither_answers_nor_messages_nor_the_progress_of_own_ones() {
         let (sender, mut receiver) = channel();
-        let done = || NodeMessage::Notice { line: Some(3), notice: Notice::Done { what: "added bob".into() } };
+        let done = || NodeMessage::notice(Some(3), Notice::Done { what: "added bob".into() });
         sender.send(done()).expect("it is open");
         (0..10_000).for_each(|n| sender.send(state(n, Delivery::Delivered)).expect("it is open"));
         let link = |n: u64| Notice::Unlinked { user: "eve".into(), id: UserId(session(n).0), by: By::Them };
@@ -365,6 +388,26 @@ mod tests {
         let last = &notices[notices.len() - messages as usize..];
         assert!(last.iter().all(|notice| matches!(notice, Notice::State { state: Delivery::Delivered, .. })));
         assert_eq!(warned, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_together_is_read_in_order_in_parts_of_the_length_that_is_asked_for() {
+        let (sender, mut receiver) = channel();
+        sender.send_all((0..5).map(online)).expect("it is open");
+        drop(sender);
+        let (mut messages, mut counts) = (Vec::new(), Vec::new());
+        while counts.last() != Some(&0) {
+            counts.push(receiver.recv_many(&mut messages, 2).await);
+        }
+        assert_eq!(counts, [2, 2, 1, 0]);
+        let sessions = messages.iter().filter_map(|message| match message {
+            NodeMessage::Notice { notice, .. } => match **notice {
+                Notice::Online { session, .. } => Some(session),
+                _ => None,
+            },
+            _ => None,
+        });
+        assert!(sessions.eq((0..5).map(session)));
     }
 
     #[tokio::test]

@@ -23,14 +23,14 @@ pub struct Entry {
     /// The client that has typed the line which it is about, and was answered.
     pub typed_at: Option<u32>,
     /// What happened.
-    pub what: Arc<What>,
+    pub what: What,
 }
 
 /// What an event says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
     /// Something happened.
-    Notice(Notice),
+    Notice(Arc<Notice>),
     /// The node has stopped. This is the last event.
     Stopped,
 }
@@ -39,18 +39,22 @@ impl What {
     /// The place of a message in the order of arrival; `None` for other events. Lines typed here have none.
     pub fn arrival(&self) -> Option<u64> {
         match self {
-            What::Notice(Notice::Message(view)) => Some(view.arrival),
-            _ => None,
+            What::Notice(notice) => match &**notice {
+                Notice::Message(view) => Some(view.arrival),
+                _ => None,
+            },
+            What::Stopped => None,
         }
     }
 
     fn bytes(&self) -> usize {
-        OVERHEAD
-            + match self {
-                What::Notice(Notice::Message(view)) => view.text.len(),
-                What::Notice(Notice::Queued { text, .. }) => text.len(),
-                _ => 0,
-            }
+        let What::Notice(notice) = self else { return OVERHEAD };
+        let text = match &**notice {
+            Notice::Message(view) => view.text.len(),
+            Notice::Queued { text, .. } => text.len(),
+            _ => 0,
+        };
+        OVERHEAD + text
     }
 }
 
@@ -97,12 +101,13 @@ impl Log {
         self.ended |= what == What::Stopped;
         self.bytes += what.bytes();
         self.arrival = self.arrival.max(what.arrival().unwrap_or(0));
-        if let What::Notice(Notice::Message(view)) = &what
+        if let What::Notice(notice) = &what
+            && let Notice::Message(view) = &**notice
             && !(view.own || view.past)
         {
             self.wrote_last = Some(view.from_id);
         }
-        self.entries.push_back(Entry { number: self.newest, typed_at, what: Arc::new(what) });
+        self.entries.push_back(Entry { number: self.newest, typed_at, what });
         while self.entries.len() > MAX_EVENTS || self.bytes > MAX_BYTES && self.entries.len() > 1 {
             self.bytes -= self.entries.pop_front().map_or(0, |entry| entry.what.bytes());
         }
@@ -168,7 +173,7 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> What {
-        What::Notice(Notice::Done { what: text.to_owned() })
+        What::Notice(Arc::new(Notice::Done { what: text.to_owned() }))
     }
 
     fn numbers(log: &Log, from: u64, limit: usize) -> Option<(Vec<u64>, u64)> {
@@ -196,7 +201,7 @@ mod tests {
         let written = |from: u8, own: bool, past: bool| {
             let (stream, from_id) =
                 (StreamId { author: SessionId([1; 32]), epoch: 1, to: Address([2; 32]) }, UserId([from; 32]));
-            What::Notice(Notice::Message(Box::new(MessageView {
+            What::Notice(Arc::new(Notice::Message(Box::new(MessageView {
                 arrival: 1,
                 message: MessageId { stream, n: 1 },
                 from: "bob".into(),
@@ -209,7 +214,7 @@ mod tests {
                 again: false,
                 past,
                 by: None,
-            })))
+            }))))
         };
         let mut log = Log::default();
         log.push(None, written(3, true, false));
@@ -248,7 +253,7 @@ mod tests {
             order: 1,
         };
         for _ in 0..1000 {
-            log.push(None, What::Notice(message()));
+            log.push(None, What::Notice(Arc::new(message())));
         }
         let kept = (1..=1000).filter(|from| numbers(&log, *from, 1).is_some()).count();
         assert!((200..=MAX_BYTES / 16_000).contains(&kept), "{kept}");

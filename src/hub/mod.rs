@@ -1,18 +1,19 @@
 //! One node, several interfaces: the hub stands between them.
 //!
-//! It owns the node's [`Handle`], reads everything at once and waits for no interface. The interface of the process has a
-//! `Handle` of its own, whose queue is bounded by what it has printed ([`printer`]), unless it is a client too. Any other one is a [`Client`]: it has no
+//! It reads everything that the node says at once, and waits for no interface. The [interface of the process](primary) has a queue
+//! of its own, which is bounded by what it has printed ([`printer`]), unless it is a client too. Any other one is a [`Client`]: it has no
 //! queue of events, but a position in a bounded [`log`] of the newest, and reads from there at its own pace. A client that
 //! falls behind the log continues with the messages in the store ([`feed`]). So one that reads nothing delays nobody and
 //! costs no memory.
 //!
-//! Answers go to whoever asked. The node repeats the number of the line in every answer; the hub writes the asker into its
-//! upper bits ([`tag`]). A line that is typed at one interface is an event for the others: a `queued` that answers no line.
+//! Requests go straight to the node. Answers go to whoever asked: the node repeats the number of the line in every answer, and a
+//! client writes its own number into the upper bits of that ([`tag`]). A line that is typed at one interface is an event for the others: a `queued` that answers no line.
 
 pub mod cursor;
 pub mod feed;
 pub mod log;
 pub mod page;
+mod primary;
 mod printer;
 mod switch;
 mod tag;
@@ -23,11 +24,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 use crate::handle::counts::{CountsClient, Observed};
-use crate::handle::notices::{self, NoticeSender};
-use crate::handle::{Handle, REQUESTS, Ready, Row, Start, UiMessage};
+use crate::handle::notices::{self, NoticeReceiver};
+use crate::handle::{Fetch, Handle, Ready, Row, Start, UiMessage};
+use crate::proto::event::Request;
 use crate::proto::notice::Notice;
 use log::Log;
 use page::{PageLink, PageRequest, PageRequests};
+use primary::Primary;
 use switch::Switch;
 
 /// Clients beside the interface of the process: more than one person opens, and few enough for the memory of a Pi.
@@ -35,52 +38,55 @@ pub const MAX_CLIENTS: usize = 32;
 
 /// Runs a hub as a task, which ends with the node. Returns the end for the interface of the process, and that for clients.
 pub fn start(node: Handle) -> (Handle, Clients) {
-    let (to_hub, from_primary) = mpsc::channel(REQUESTS);
-    let (to_primary, from_node) = notices::channel();
-    let counts = node.counts.clone();
-    let clients = run(node, Some((to_primary, from_primary)));
-    (Handle { to_node: to_hub, from_node, counts }, clients)
+    let (to_primary, from_hub) = notices::channel();
+    let primary = Primary::new(to_primary, node.printed.subscribe());
+    let clients = Clients::new(&node, None);
+    clients.run(node.from_node, Some(primary));
+    (Handle { from_node: from_hub, ..node }, clients)
 }
 
 /// Like [`start`], for a process whose interface is a client as well: [`Clients::attach_own`].
 pub fn start_with_clients(node: Handle) -> Clients {
-    run(node, None)
-}
-
-fn run(node: Handle, primary: Option<(NoticeSender, mpsc::Receiver<UiMessage>)>) -> Clients {
-    let (requests, from_clients) = mpsc::channel(REQUESTS);
-    let counts = node.counts.clone();
-    let shared = Arc::new(Shared::default());
-    let (to_primary, from_primary) = primary.unzip();
-    let switch = Switch::new(node, to_primary, shared.clone());
-    tokio::spawn(switch.run(from_primary, from_clients));
-    Clients { shared, requests, counts }
+    let clients = Clients::new(&node, Some(node.printed.clone()));
+    clients.run(node.from_node, None);
+    clients
 }
 
 /// Where clients are attached.
 #[derive(Debug, Clone)]
 pub struct Clients {
     shared: Arc<Shared>,
-    requests: mpsc::Sender<FromClient>,
+    to_node: mpsc::Sender<UiMessage>,
     counts: CountsClient,
+    /// The print position, if the interface of the process is a client.
+    printed: Option<watch::Sender<u64>>,
 }
 
 impl Clients {
+    fn new(node: &Handle, printed: Option<watch::Sender<u64>>) -> Clients {
+        Clients { shared: Arc::default(), to_node: node.to_node.clone(), counts: node.counts.clone(), printed }
+    }
+
+    /// Starts to read what the node says.
+    fn run(&self, from_node: NoticeReceiver, primary: Option<Primary>) {
+        tokio::spawn(Switch::new(from_node, primary, self.shared.clone()).run(self.to_node.clone()));
+    }
+
     /// A new client; `None` if there are [`MAX_CLIENTS`].
     pub fn attach(&self) -> Option<Client> {
-        self.seat(false)
+        self.seat(None)
     }
 
     /// Like [`Clients::attach`], for the interface of the process: what it has shown is printed.
     pub fn attach_own(&self) -> Option<Client> {
-        self.seat(true)
+        self.seat(self.printed.clone())
     }
 
-    fn seat(&self, is_own: bool) -> Option<Client> {
+    fn seat(&self, printed: Option<watch::Sender<u64>>) -> Option<Client> {
         let (answers_to, answers) = mpsc::unbounded_channel();
         let id = self.shared.seats().take(answers_to)?;
         let news = self.shared.head.subscribe();
-        Some(Client { id, is_own, requests: self.requests.clone(), answers, news, observer: self.observer() })
+        Some(Client { id, to_node: self.to_node.clone(), printed, answers, news, observer: self.observer() })
     }
 
     /// Why the node has failed, if it has: one line.
@@ -124,8 +130,9 @@ impl Observer {
 #[derive(Debug)]
 pub struct Client {
     id: u32,
-    is_own: bool,
-    requests: mpsc::Sender<FromClient>,
+    to_node: mpsc::Sender<UiMessage>,
+    /// The print position, if it is the interface of the process.
+    printed: Option<watch::Sender<u64>>,
     answers: mpsc::UnboundedReceiver<Answer>,
     news: watch::Receiver<u64>,
     observer: Observer,
@@ -139,24 +146,23 @@ pub enum Answer {
         /// The number of the request.
         line: u64,
         /// The answer.
-        notice: Box<Notice>,
+        notice: Arc<Notice>,
     },
     /// Messages that it has fetched; `None` if the store could not be read.
     Rows(Option<Vec<Row>>),
 }
 
-/// A message of a client for the node.
-#[derive(Debug)]
-struct FromClient {
-    client: u32,
-    message: UiMessage,
-}
-
 impl Client {
-    /// Passes a message on to the node, with the client's own line numbers, which have 40 bits. Returns whether the node
-    /// still runs.
-    pub async fn send(&self, message: UiMessage) -> bool {
-        self.requests.send(FromClient { client: self.id, message }).await.is_ok()
+    /// Passes a message on to the node, with the client's own line numbers, which have 40 bits. A node that has stopped does not
+    /// answer: that is the last event of the log.
+    pub async fn send(&self, message: UiMessage) {
+        let tag = |line: Option<u64>| line.map(|line| tag::of(self.id, line));
+        let tagged = match message {
+            UiMessage::Request(Request { line, command }) => UiMessage::Request(Request { line: tag(line), command }),
+            UiMessage::Ping { line, place } => UiMessage::Ping { line: tag(line), place },
+            UiMessage::Fetch(fetch) => UiMessage::Fetch(Fetch { reader: self.id.into(), ..fetch }),
+        };
+        self.to_node.send(tagged).await.ok();
     }
 
     /// Waits for an answer, or until the log has grown since the last time (`None`). Cancelling it loses nothing.
@@ -186,9 +192,10 @@ impl Client {
         self.observer.shared.page.request(on).await
     }
 
-    /// Whether it is the interface of the process.
-    pub fn is_own(&self) -> bool {
-        self.is_own
+    /// Notes that every message up to this arrival was shown. Returns whether it is the interface of the process: only that has a
+    /// print position.
+    pub fn printed(&self, arrival: u64) -> bool {
+        self.printed.as_ref().map(|printed| printed.send_replace(arrival)).is_some()
     }
 
     /// Its number, which is not that of another client that is attached.
@@ -213,7 +220,7 @@ impl Drop for Client {
 struct Shared {
     log: Mutex<Log>,
     seats: Mutex<switch::Seats>,
-    /// The number of the newest event.
+    /// The number that the next event will have; 0 until the node has started.
     head: watch::Sender<u64>,
     /// How often a client was overtaken.
     gaps: AtomicU64,
@@ -226,6 +233,12 @@ struct Shared {
 impl Shared {
     fn log(&self) -> std::sync::MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the clients if the log has grown since the last time.
+    fn announce(&self) {
+        let next = self.log().next();
+        self.head.send_if_modified(|head| std::mem::replace(head, next) != next);
     }
 
     fn seats(&self) -> std::sync::MutexGuard<'_, switch::Seats> {

@@ -3,22 +3,20 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 
 use super::log::What;
-use super::printer::{self, Printer};
+use super::primary::Primary;
 use super::tag::{self, MAX_CLIENT, PRIMARY};
-use super::{Answer, FromClient, MAX_CLIENTS, Shared};
-use crate::handle::notices::NoticeSender;
-use crate::handle::{Fetch, Handle, NodeMessage, Row, UiMessage};
+use super::{Answer, MAX_CLIENTS, Shared};
+use crate::handle::notices::NoticeReceiver;
+use crate::handle::{NodeMessage, Row, UiMessage};
 use crate::proto::event::{Command, Request};
-use crate::proto::notice::{MessageView, Notice, WarningCode};
+use crate::proto::notice::Notice;
 
-/// Time after which messages that could not be read are fetched again.
-const RETRY: Duration = Duration::from_secs(5);
+/// Messages of the node that are handed out before clients are woken and the interface of the process gets its turn.
+const BATCH: usize = 256;
 
 /// The clients that are attached.
 #[derive(Debug, Default)]
@@ -63,72 +61,45 @@ impl Seats {
 
 /// The state of the hub.
 pub struct Switch {
-    node: Handle,
+    from_node: NoticeReceiver,
     /// The interface of the process, unless that is a client.
-    primary: Option<NoticeSender>,
-    printer: Printer,
-    /// The limit of the fetch for the interface of the process that is under way.
-    fetching: Option<u32>,
-    /// When a fetch that has failed is repeated.
-    retry_at: Option<Instant>,
-    /// What is to be sent to the node before anything else.
+    primary: Option<Primary>,
+    /// What is to be sent to the node.
     outgoing: Option<UiMessage>,
     shared: Arc<Shared>,
 }
 
-enum Step {
-    /// A fetch that has failed is due again.
-    Retry,
-    FromNode(Option<NodeMessage>),
-    /// The interface of the process has printed up to this arrival.
-    Printed(u64),
-    Passed,
-    PrimaryGone,
-}
-
 impl Switch {
-    pub fn new(node: Handle, primary: Option<NoticeSender>, shared: Arc<Shared>) -> Switch {
-        Switch { node, primary, printer: Printer::new(0, 0), fetching: None, retry_at: None, outgoing: None, shared }
+    pub fn new(from_node: NoticeReceiver, primary: Option<Primary>, shared: Arc<Shared>) -> Switch {
+        Switch { from_node, primary, outgoing: None, shared }
     }
 
     /// Runs until the node has ended. If the interface of the process ends without a word, the node is asked to quit.
-    pub async fn run(
-        mut self,
-        mut primary: Option<mpsc::Receiver<UiMessage>>,
-        mut clients: mpsc::Receiver<FromClient>,
-    ) {
-        let to_node = self.node.to_node.clone();
+    pub async fn run(mut self, to_node: mpsc::Sender<UiMessage>) {
+        let mut messages = Vec::new();
         loop {
-            let pass = pass(&to_node, &mut self.outgoing, primary.as_mut(), &mut clients);
-            let retry_at = self.retry_at;
-            let retry = async {
-                match retry_at {
-                    Some(at) => sleep_until(at).await,
+            let primary_changed = async {
+                match &mut self.primary {
+                    Some(primary) => primary.changed().await,
                     None => pending().await,
                 }
             };
-            let step = tokio::select! {
-                message = self.node.from_node.recv() => Step::FromNode(message),
-                step = pass => step,
-                () = retry => Step::Retry,
-            };
-            match step {
-                Step::FromNode(Some(message)) => {
-                    if self.on_node(message) {
+            tokio::select! {
+                count = self.from_node.recv_many(&mut messages, BATCH) => {
+                    let is_over = messages.drain(..).any(|message| self.on_node(message)) || count == 0;
+                    self.shared.announce();
+                    self.primary.iter_mut().for_each(Primary::flush);
+                    if is_over {
                         return;
                     }
                 }
-                Step::FromNode(None) => return,
-                Step::Printed(arrival) => self.printer.printed(arrival),
-                Step::Passed => {}
-                Step::Retry => {
-                    self.retry_at = None;
-                    self.printer.retry();
-                }
-                Step::PrimaryGone => {
-                    primary = None;
+                is_there = primary_changed => if !is_there {
+                    self.primary = None;
                     self.outgoing = Some(UiMessage::Request(Request { line: None, command: Command::Quit }));
-                }
+                },
+                Ok(permit) = to_node.reserve(), if self.outgoing.is_some() => if let Some(message) = self.outgoing.take() {
+                    permit.send(message);
+                },
             }
             self.fetch_for_primary();
         }
@@ -138,9 +109,10 @@ impl Switch {
     fn on_node(&mut self, message: NodeMessage) -> bool {
         match message {
             NodeMessage::Ready(ready, start) => {
-                self.printer = Printer::new(start.printed, start.arrival);
                 self.shared.log().start(Arc::new(ready.as_ref().clone()), start.clone());
-                self.shared.head.send_replace(0);
+                if let Some(primary) = &mut self.primary {
+                    primary.start(&start);
+                }
                 self.tell_primary(NodeMessage::Ready(ready, start));
             }
             NodeMessage::Notice { line: Some(line), notice } => self.on_answer(line, notice),
@@ -160,31 +132,26 @@ impl Switch {
         false
     }
 
-    fn on_answer(&mut self, line: u64, notice: Notice) {
+    fn on_answer(&mut self, line: u64, notice: Arc<Notice>) {
         let (client, line) = tag::parts(line);
         let notice = self.with_left_out(notice);
-        let queued = matches!(notice, Notice::Queued { .. }).then(|| notice.clone());
         if client == PRIMARY {
-            self.tell_primary(NodeMessage::Notice { line: Some(line), notice });
+            self.tell_primary(NodeMessage::Notice { line: Some(line), notice: notice.clone() });
         } else {
-            self.shared.seats().answer(client, Answer::Notice { line, notice: Box::new(notice) });
+            self.shared.seats().answer(client, Answer::Notice { line, notice: notice.clone() });
         }
-        if let Some(queued) = queued {
-            self.record(Some(client), What::Notice(queued.clone()));
+        if matches!(*notice, Notice::Queued { .. }) {
+            self.record(Some(client), What::Notice(notice.clone()));
             if client != PRIMARY {
-                self.tell_primary(NodeMessage::Notice { line: None, notice: queued });
+                self.tell_primary(NodeMessage::Notice { line: None, notice });
             }
         }
     }
 
-    fn on_event(&mut self, notice: Notice) {
+    fn on_event(&mut self, notice: Arc<Notice>) {
         self.record(None, What::Notice(notice.clone()));
-        let is_due = match &notice {
-            Notice::Message(view) => self.printer.live(view.arrival),
-            _ => true,
-        };
-        if is_due {
-            self.tell_primary(NodeMessage::Notice { line: None, notice });
+        if let Some(primary) = &mut self.primary {
+            primary.tell_event(notice);
         }
     }
 
@@ -195,146 +162,80 @@ impl Switch {
         if reader != u64::from(PRIMARY) {
             return self.shared.seats().answer(reader as u32, Answer::Rows(rows));
         }
-        let Some(rows) = rows else { return self.on_unreadable() };
-        let count = rows.len();
-        for Row { message, .. } in rows {
-            if let Some(again) = self.printer.fetched(message.arrival) {
-                let notice = Notice::Message(Box::new(MessageView { again, ..message }));
-                self.tell_primary(NodeMessage::Notice { line: None, notice });
-            }
-        }
-        if let Some(limit) = self.fetching.take() {
-            self.printer.fetch_done(count, limit);
-        }
-    }
-
-    /// The messages for the interface of the process cannot be read. They are fetched again later.
-    fn on_unreadable(&mut self) {
-        self.fetching = None;
-        self.retry_at = Some(Instant::now() + RETRY);
-        if self.printer.fetch_failed() {
-            let message = "new messages cannot be read from the store; they are shown as soon as they can".to_owned();
-            let notice = Notice::Warning { code: WarningCode::Disk, message, user: None };
-            self.on_event(notice);
+        let Some(primary) = &mut self.primary else { return };
+        match rows {
+            Some(rows) => primary.on_rows(rows),
+            None => primary.on_unreadable().into_iter().for_each(|warning| self.on_event(Arc::new(warning))),
         }
     }
 
     /// Asks the store for what the interface of the process lacks.
     fn fetch_for_primary(&mut self) {
-        if self.primary.is_some()
-            && self.outgoing.is_none()
-            && let Some(printer::Fetch { after, limit }) = self.printer.fetch()
-        {
-            self.fetching = Some(limit);
-            let reader = u64::from(PRIMARY);
-            self.outgoing = Some(UiMessage::Fetch(Fetch { reader, after, limit, typed: false }));
+        if self.outgoing.is_none() {
+            self.outgoing = self.primary.as_mut().and_then(Primary::fetch).map(UiMessage::Fetch);
         }
     }
 
     /// What nobody has read at the interface of the process is part of what was dropped.
-    fn with_left_out(&self, notice: Notice) -> Notice {
-        let count = self.primary.as_ref().map_or(0, NoticeSender::left_out);
-        match notice {
-            Notice::Me(mut profile) if count > 0 => {
-                profile.drops.insert("notice nobody read", count);
-                Notice::Me(profile)
-            }
-            notice => notice,
+    fn with_left_out(&self, notice: Arc<Notice>) -> Arc<Notice> {
+        let Notice::Me(profile) = &*notice else { return notice };
+        let count = self.primary.as_ref().map_or(0, Primary::left_out);
+        if count == 0 {
+            return notice;
         }
+        let mut profile = profile.clone();
+        profile.drops.insert("notice nobody read", count);
+        Arc::new(Notice::Me(profile))
     }
 
     fn record(&self, typed_at: Option<u32>, what: What) {
-        let number = self.shared.log().push(typed_at, what);
-        self.shared.head.send_replace(number);
+        self.shared.log().push(typed_at, what);
     }
 
-    fn tell_primary(&self, message: NodeMessage) {
-        if let Some(primary) = &self.primary {
-            // Fails only when that interface has ended.
-            primary.send(message).ok();
+    fn tell_primary(&mut self, message: NodeMessage) {
+        if let Some(primary) = &mut self.primary {
+            primary.tell(message);
         }
-    }
-}
-
-/// Passes one message on to the node. Nothing is taken from anybody before the node has a place for it.
-async fn pass(
-    to_node: &mpsc::Sender<UiMessage>,
-    first: &mut Option<UiMessage>,
-    primary: Option<&mut mpsc::Receiver<UiMessage>>,
-    clients: &mut mpsc::Receiver<FromClient>,
-) -> Step {
-    let Ok(permit) = to_node.reserve().await else { return pending().await };
-    if let Some(message) = first.take() {
-        permit.send(message);
-        return Step::Passed;
-    }
-    let from_primary = async {
-        match primary {
-            Some(primary) => primary.recv().await,
-            None => pending().await,
-        }
-    };
-    let message = tokio::select! {
-        message = from_primary => message,
-        Some(from) = clients.recv() => Some(tagged(from)),
-    };
-    let Some(message) = message else { return Step::PrimaryGone };
-    let step = match message {
-        UiMessage::Printed { arrival } => Step::Printed(arrival),
-        _ => Step::Passed,
-    };
-    permit.send(message);
-    step
-}
-
-/// The message of a client, with its number in what the node repeats.
-fn tagged(FromClient { client, message }: FromClient) -> UiMessage {
-    let tag = |line: Option<u64>| line.map(|line| tag::of(client, line));
-    match message {
-        UiMessage::Request(Request { line, command }) => UiMessage::Request(Request { line: tag(line), command }),
-        UiMessage::Ping { line, place } => UiMessage::Ping { line: tag(line), place },
-        UiMessage::Fetch(fetch) => UiMessage::Fetch(Fetch { reader: client.into(), ..fetch }),
-        // Only the interface of the process has a print position.
-        UiMessage::Printed { arrival } => UiMessage::Printed { arrival },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handle::{Ready, Runs, Start, counts, notices};
+    use crate::handle::{self, Fetch, Ready, Runs, Start};
     use crate::hub;
-    use crate::id::{BootId, SessionId, UserId};
+    use crate::id::BootId;
+    use crate::proto::notice::WarningCode;
+
+    #[tokio::test]
+    async fn a_node_whose_interface_ends_without_a_word_is_asked_to_quit() {
+        let (handle, mut node) = handle::channels();
+        let (primary, _clients) = hub::start(handle);
+        drop(primary);
+        let asked = node.from_ui.recv().await;
+        let quit = |message| matches!(message, UiMessage::Request(Request { line: None, command: Command::Quit }));
+        assert!(asked.is_some_and(quit));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn messages_that_cannot_be_read_are_fetched_again_for_the_interface_of_the_process() {
-        let (to_node, mut requests) = mpsc::channel(8);
-        let (node, from_node) = notices::channel();
-        let (counts, _asked) = counts::channel();
-        let (mut primary, _clients) = hub::start(Handle { to_node, from_node, counts });
-        let ready = Ready {
-            user: "alice".into(),
-            id: UserId([1; 32]),
-            session: SessionId([2; 32]),
-            listen: Vec::new(),
-            link_local: Vec::new(),
-            network: None,
-            roles: Vec::new(),
-            fresh: false,
-        };
+        let (handle, mut node) = handle::channels();
+        let (mut primary, _clients) = hub::start(handle);
         let start = Start { boot: BootId(1), printed: 0, arrival: 5, earlier: Runs::default() };
-        node.send(NodeMessage::Ready(Box::new(ready), start)).expect("the hub runs");
+        node.to_ui.send(NodeMessage::Ready(Box::new(Ready::example()), start)).expect("the hub runs");
         for _ in 0..3 {
-            let Some(UiMessage::Fetch(Fetch { reader, after: 0, .. })) = requests.recv().await else {
+            let Some(UiMessage::Fetch(Fetch { reader, after: 0, .. })) = node.from_ui.recv().await else {
                 panic!("it is fetched from the first message on");
             };
-            node.send(NodeMessage::Rows { reader, rows: None }).expect("the hub runs");
+            node.to_ui.send(NodeMessage::Rows { reader, rows: None }).expect("the hub runs");
         }
-        node.send(NodeMessage::Stopped).expect("the hub runs");
+        node.to_ui.send(NodeMessage::Stopped).expect("the hub runs");
         let mut warnings = 0;
         loop {
             match primary.from_node.recv().await.expect("the hub says that the node has stopped") {
-                NodeMessage::Notice { notice: Notice::Warning { code: WarningCode::Disk, .. }, .. } => warnings += 1,
+                NodeMessage::Notice { notice, .. } => {
+                    warnings += i32::from(matches!(*notice, Notice::Warning { code: WarningCode::Disk, .. }));
+                }
                 NodeMessage::Stopped => break,
                 _ => {}
             }

@@ -47,7 +47,7 @@ async fn addresses(place: &Place, warned: &mut bool, ui: &NoticeSender) -> Vec<S
         if !std::mem::replace(warned, true) {
             let message = format!("the bootstrap node {place} cannot be found: {why}; still trying");
             let notice = Notice::Warning { code: WarningCode::Bootstrap, message, user: None };
-            ui.send(NodeMessage::Notice { line: None, notice }).ok();
+            ui.send(NodeMessage::notice(None, notice)).ok();
         }
     };
     let mut resolving = std::pin::pin!(places::resolve(place));

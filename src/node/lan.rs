@@ -262,7 +262,7 @@ impl Driver {
             "there are too many interfaces for multicast: others may not be found on {names}{more}; use \\ping HOST or --bootstrap"
         );
         let notice = Notice::Warning { code: WarningCode::Multicast, message, user: None };
-        self.ui.send(NodeMessage::Notice { line: None, notice }).ok();
+        self.ui.send(NodeMessage::notice(None, notice)).ok();
     }
 
     /// When [`Driver::on_timer`] is due.

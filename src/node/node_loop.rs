@@ -6,6 +6,7 @@
 //! Every input is bounded:
 //!
 //! - Requests: a bounded queue, not read while the store is far behind.
+//! - The print position: only the newest counts.
 //! - Network: a queue of [`EVENTS`], also not read while the store is behind. Each connection may have frames of at
 //!   most the longest frame's size in it; beyond that its readers wait and QUIC slows the sender.
 //! - Store answers: at most one per job, and jobs are bounded by the other two.
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::Endpoint;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -62,6 +63,7 @@ const TICKS_PER_SAVE: u32 = 60;
 /// The receiving ends of the loop's queues.
 pub struct Receivers {
     pub from_ui: mpsc::Receiver<UiMessage>,
+    pub printed: watch::Receiver<u64>,
     pub from_tasks: mpsc::Receiver<Event>,
     pub from_store: mpsc::UnboundedReceiver<store::Event>,
     pub counts: CountsRequests,
@@ -83,6 +85,8 @@ pub struct Node {
     issued: Ticket,
     stored: Ticket,
     ui: NoticeSender,
+    /// What is to be told at the end of this turn of the loop.
+    notices: Vec<NodeMessage>,
     connections: Connections,
     endpoint: Endpoint,
     shared: Arc<Shared>,
@@ -110,6 +114,7 @@ impl Node {
             issued: Ticket::default(),
             stored: Ticket::default(),
             ui,
+            notices: Vec::new(),
             connections: Connections::default(),
             endpoint,
             shared,
@@ -144,6 +149,7 @@ impl Node {
                         self.handle(Input::Request(Request { line: None, command: Command::Quit }));
                     }
                 }
+                Ok(()) = receivers.printed.changed() => self.save_printed(&receivers.printed),
                 Some(answer) = receivers.counts.recv() => drop(answer.send(self.count())),
                 () = sleep(self.until_timeout()) => self.handle(Input::Timeout),
                 _ = ticks.tick() => {
@@ -153,7 +159,13 @@ impl Node {
             }
             self.drain();
         }
+        // It may have come just before the request to quit.
+        self.save_printed(&receivers.printed);
         self.stop(background).await;
+    }
+
+    fn save_printed(&self, printed: &watch::Receiver<u64>) {
+        self.store.send(Job::Printed { arrival: *printed.borrow() }).ok();
     }
 
     fn handle(&mut self, input: Input) {
@@ -196,7 +208,6 @@ impl Node {
         match message {
             UiMessage::Request(request) => self.handle(Input::Request(request)),
             UiMessage::Ping { line, place } => self.ping(line, place),
-            UiMessage::Printed { arrival } => drop(self.store.send(Job::Printed { arrival })),
             UiMessage::Fetch(fetch) => drop(self.store.send(Job::Rows(fetch))),
         }
     }
@@ -278,9 +289,12 @@ impl Node {
                 Output::Query { line, query } => {
                     self.store.send(Job::Query { line, query }).ok();
                 }
-                Output::Adopted(adopted) => drop(self.ui.send(NodeMessage::Adopted(adopted))),
+                Output::Adopted(adopted) => self.notices.push(NodeMessage::Adopted(adopted)),
                 Output::Stop => self.stopping = true,
             }
+        }
+        if !self.notices.is_empty() {
+            self.ui.send_all(self.notices.drain(..)).ok();
         }
     }
 
@@ -318,7 +332,7 @@ impl Node {
         tokio::task::spawn_blocking(move || {
             let examination = Examination { host: Some(examiner.examine()), ..examination };
             let notice = Notice::Examination(Box::new(examination));
-            ui.send(NodeMessage::Notice { line, notice }).ok();
+            ui.send(NodeMessage::notice(line, notice)).ok();
         });
     }
 
@@ -329,7 +343,7 @@ impl Node {
         places::link_local(&own.unwrap_or_default(), &interfaces)
     }
 
-    fn tell(&self, line: Option<u64>, notice: Notice) {
-        self.ui.send(NodeMessage::Notice { line, notice }).ok();
+    fn tell(&mut self, line: Option<u64>, notice: Notice) {
+        self.notices.push(NodeMessage::notice(line, notice));
     }
 }

@@ -24,9 +24,7 @@ use super::places;
 use super::socket::Closed;
 use super::store::{Me, Store, StoreError};
 use super::tls::Credentials;
-use crate::handle::counts::{self, CountsRequests};
-use crate::handle::notices::{self, NoticeSender};
-use crate::handle::{Handle, NodeMessage, REQUESTS, Ready, Start};
+use crate::handle::{self, Handle, NodeEnds, NodeMessage, Ready, Start};
 use crate::id::{BootId, BootNonce, SessionId, UserId};
 use crate::identity::network::NetworkKey;
 use crate::identity::place::{DEFAULT_PORT, Place, Target};
@@ -118,10 +116,9 @@ pub fn start_waiting(config: NodeConfig, session_key: SecretKey) -> Result<(Hand
 
 /// Runs a node as a task. The data directory and the port are free when it ends.
 fn spawn(parts: Parts, home: Option<Home>) -> std::io::Result<(Handle, JoinHandle<()>)> {
-    let (to_node, from_ui) = mpsc::channel(REQUESTS);
-    let (to_ui, from_node) = notices::channel();
-    let (counts, asked) = counts::channel();
-    let (node, receivers, background, closed) = parts.assemble(from_ui, asked, to_ui.clone())?;
+    let (handle, ends) = handle::channels();
+    let to_ui = ends.to_ui.clone();
+    let (node, receivers, background, closed) = parts.assemble(ends)?;
     let task = tokio::spawn(async move {
         let outcome = tokio::spawn(node.run(receivers, background)).await;
         drop(home);
@@ -134,7 +131,7 @@ fn spawn(parts: Parts, home: Option<Home>) -> std::io::Result<(Handle, JoinHandl
             tracing::warn!("the port is still in use");
         }
     });
-    Ok((Handle { to_node, from_node, counts }, task))
+    Ok((handle, task))
 }
 
 /// The resources opened by [`start`].
@@ -149,12 +146,8 @@ struct Parts {
 
 impl Parts {
     /// Builds the core and spawns the tasks. From here on, other nodes can reach this one.
-    fn assemble(
-        mut self,
-        from_ui: mpsc::Receiver<crate::handle::UiMessage>,
-        counts: CountsRequests,
-        to_ui: NoticeSender,
-    ) -> std::io::Result<(Node, Receivers, Background, Closed)> {
+    fn assemble(mut self, ends: NodeEnds) -> std::io::Result<(Node, Receivers, Background, Closed)> {
+        let NodeEnds { from_ui, printed, to_ui, counts } = ends;
         let clock = Clock::new(self.store.alive);
         let boot_nonce = random();
         let boot = BootId::of(&self.identity.session, &boot_nonce);
@@ -176,7 +169,7 @@ impl Parts {
         if let Some(path) = set_aside {
             let message = format!("the store was damaged; it was moved to {} and a new one created", path.display());
             let notice = Notice::Warning { code: WarningCode::Disk, message, user: None };
-            to_ui.send(NodeMessage::Notice { line: None, notice }).ok();
+            to_ui.send(NodeMessage::notice(None, notice)).ok();
         }
         let config = core_config(&self.config, self.identity, self.waits, boot_nonce);
         let mut core = Core::new(config, memory, clock.now());
@@ -204,7 +197,7 @@ impl Parts {
         let data_dir = (!self.waits).then_some(self.config.data_dir);
         let examiner = Examiner { data_dir, port: local.port(), heard, clock, committed: None, refuses: None };
         let node = Node::new(core, store, to_ui, endpoint, shared, examiner);
-        let receivers = Receivers { from_ui, from_tasks, from_store, counts };
+        let receivers = Receivers { from_ui, printed, from_tasks, from_store, counts };
         Ok((node, receivers, Background { tasks, lan, store_thread }, closed))
     }
 }

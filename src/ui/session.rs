@@ -35,6 +35,9 @@ use recall::Recall;
 /// the two seconds that `docs/json.md` promises.
 const GRACE: Duration = STOPS_WITHIN.saturating_add(Duration::from_millis(200));
 
+/// Events shown before the output is flushed and input gets its turn.
+const BATCH: usize = 256;
+
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -74,7 +77,8 @@ enum Quit {
 
 /// What a session waits for.
 enum Step<'a> {
-    FromNode(NodeMessage),
+    /// So many messages of the node are in the buffer; 0 if it has ended.
+    FromNode(usize),
     Printed(u64),
     /// The node can take one more message; `None` if it takes no more.
     CanSend(Option<mpsc::Permit<'a, UiMessage>>),
@@ -90,6 +94,8 @@ enum Step<'a> {
 /// The state of a session.
 pub struct Session<S> {
     handle: Handle,
+    /// Messages of the node that are shown before the output is flushed.
+    messages: Vec<NodeMessage>,
     screen: S,
     lines: mpsc::Receiver<Line>,
     printed: mpsc::UnboundedReceiver<u64>,
@@ -114,7 +120,6 @@ pub struct Session<S> {
     /// Messages typed here that no session of their addressee has.
     undelivered: BTreeSet<MessageId>,
     request: Option<UiMessage>,
-    printed_up_to: Option<u64>,
     quit: Quit,
     input_ended: bool,
     node_gone: bool,
@@ -134,6 +139,7 @@ impl<S: Screen> Session<S> {
     ) -> Session<S> {
         Session {
             handle,
+            messages: Vec::new(),
             screen,
             lines,
             printed,
@@ -151,7 +157,6 @@ impl<S: Screen> Session<S> {
             unstored: BTreeSet::new(),
             undelivered: BTreeSet::new(),
             request: None,
-            printed_up_to: None,
             quit: Quit::No,
             input_ended: false,
             node_gone: false,
@@ -177,12 +182,12 @@ impl<S: Screen> Session<S> {
         let to_node = self.handle.to_node.clone();
         loop {
             match self.next(&to_node).await {
-                Step::FromNode(message) => {
-                    if let Some(ending) = self.on_messages(message) {
+                Step::FromNode(count) => {
+                    if let Some(ending) = self.on_messages(count) {
                         return self.finish(ending);
                     }
                 }
-                Step::Printed(arrival) => self.printed_up_to = self.printed_up_to.max(Some(arrival)),
+                Step::Printed(arrival) => drop(self.handle.printed.send_replace(arrival)),
                 Step::CanSend(permit) => match (permit, self.next_outgoing()) {
                     (Some(permit), Some(message)) => permit.send(message),
                     _ => {
@@ -234,12 +239,10 @@ impl<S: Screen> Session<S> {
             if self.waiting.is_none() {
                 self.screen.has_room().await;
             }
-            self.handle.from_node.recv().await
+            self.handle.from_node.recv_many(&mut self.messages, BATCH).await
         };
         tokio::select! {
-            message = next_notice => {
-                Step::FromNode(message.unwrap_or_else(|| NodeMessage::Failed("the node ended unexpectedly".to_owned())))
-            }
+            count = next_notice => Step::FromNode(count),
             Some(arrival) = self.printed.recv() => Step::Printed(arrival),
             permit = to_node.reserve(), if sends => Step::CanSend(permit.ok()),
             line = self.lines.recv(), if reads => Step::Line(line.unwrap_or(Line::End)),
@@ -251,18 +254,11 @@ impl<S: Screen> Session<S> {
     }
 
     fn has_outgoing(&self) -> bool {
-        self.printed_up_to.is_some()
-            || self.request.is_some()
-            || self.recall.has_command()
-            || matches!(self.quit, Quit::Requested(_))
+        self.request.is_some() || self.recall.has_command() || matches!(self.quit, Quit::Requested(_))
     }
 
-    /// The print position goes first: it is small, and what it covers need not be shown again after a crash. `\quit` goes
-    /// last.
+    /// `\quit` goes last.
     fn next_outgoing(&mut self) -> Option<UiMessage> {
-        if let Some(arrival) = self.printed_up_to.take() {
-            return Some(UiMessage::Printed { arrival });
-        }
         if let Some(request) = self.request.take() {
             return Some(request);
         }

@@ -78,7 +78,7 @@ impl Node {
             loop {
                 let message = self.handle.from_node.recv().await;
                 let Some(NodeMessage::Notice { notice, .. }) = message else { panic!("the node is gone: {message:?}") };
-                if let Notice::Message(view) = &notice {
+                if let Notice::Message(view) = &*notice {
                     self.shown.push(view.text.clone());
                 }
                 if let Some(found) = find(&notice) {

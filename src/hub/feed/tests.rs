@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::handle::{Ready, Runs, Start};
 use crate::hub::log::What;
-use crate::id::{Address, MessageId, NetworkId, SessionId, StreamId, UserId};
+use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::proto::notice::{Delivery, MessageView, Notice};
 use crate::time::Wall;
 
@@ -50,17 +50,7 @@ impl Node {
 
     fn after(earlier: Runs, store: Vec<bool>, boot: u64) -> Node {
         let (mut log, boot, arrival) = (Log::default(), BootId(boot), store.len() as u64);
-        let ready = Ready {
-            user: String::new(),
-            id: UserId([3; 32]),
-            session: SessionId([1; 32]),
-            listen: Vec::new(),
-            link_local: Vec::new(),
-            network: None::<NetworkId>,
-            roles: Vec::new(),
-            fresh: false,
-        };
-        log.start(Arc::new(ready), Start { boot, printed: 0, arrival, earlier: earlier.clone() });
+        log.start(Arc::new(Ready::example()), Start { boot, printed: 0, arrival, earlier: earlier.clone() });
         Node { log, boot, earlier, told: store.len(), store }
     }
 
@@ -81,7 +71,7 @@ impl Node {
                 }
                 false => Notice::Message(Box::new(view)),
             };
-            self.log.push(None, What::Notice(notice));
+            self.log.push(None, What::Notice(Arc::new(notice)));
             self.told += 1;
         }
     }
@@ -230,7 +220,7 @@ fn run(node: &mut Node, client: &mut Client, happened: Happens) {
         Happens::Told(count) => node.tell(count),
         Happens::OtherEvents(count) => {
             for _ in 0..count {
-                node.log.push(None, What::Notice(Notice::Done { what: String::new() }));
+                node.log.push(None, What::Notice(Arc::new(Notice::Done { what: String::new() })));
             }
         }
         Happens::Step => drop(client.step(node, usize::MAX)),

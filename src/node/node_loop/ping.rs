@@ -29,7 +29,7 @@ impl Node {
         tokio::spawn(async move {
             match places::resolve(&place).await {
                 Ok(addrs) => events.send(Event::Input(ping_request(line, addrs))).await.ok(),
-                Err(why) => ui.send(NodeMessage::Notice { line, notice: unresolved(&why) }).ok(),
+                Err(why) => ui.send(NodeMessage::notice(line, unresolved(&why))).ok(),
             };
             drop(permit);
         });

@@ -1,5 +1,7 @@
 //! What the node says, and what follows from it for the lines typed here.
 
+use std::sync::Arc;
+
 use super::recall::{self, Opened};
 use super::{AtEnd, Ending, Session, Waiting};
 use crate::handle::NodeMessage;
@@ -9,19 +11,15 @@ use crate::proto::notice::{Delivery, ErrorCode, Notice};
 use crate::ui::macros::HISTORY;
 use crate::ui::{Event, Screen};
 
-/// Events shown before the output is flushed and input gets its turn.
-const BATCH: usize = 256;
-
 impl<S: Screen> Session<S> {
-    /// Handles a message and those already queued after it. `Some` if one of them was the last.
-    pub(super) fn on_messages(&mut self, first: NodeMessage) -> Option<Ending> {
-        let mut ending = self.on_message(first);
-        for _ in 1..BATCH {
-            match self.handle.from_node.try_recv() {
-                Some(message) if ending.is_none() => ending = self.on_message(message),
-                _ => break,
-            }
+    /// Handles the messages in the buffer. `Some` if one of them was the last, or if there are none because the node has ended.
+    pub(super) fn on_messages(&mut self, count: usize) -> Option<Ending> {
+        if count == 0 {
+            self.messages.push(NodeMessage::Failed("the node ended unexpectedly".to_owned()));
         }
+        let mut messages = std::mem::take(&mut self.messages);
+        let ending = messages.drain(..).find_map(|message| self.on_message(message));
+        self.messages = messages;
         self.flush();
         ending
     }
@@ -36,7 +34,7 @@ impl<S: Screen> Session<S> {
                 }
             }
             NodeMessage::Notice { line: Some(recall::SELF), notice } => {
-                if let Some(opened) = self.recall.answer(notice) {
+                if let Some(opened) = self.recall.answer(Arc::unwrap_or_clone(notice)) {
                     self.go_on(opened);
                 }
             }
@@ -44,7 +42,7 @@ impl<S: Screen> Session<S> {
                 self.abandoned = None;
             }
             NodeMessage::Notice { line, notice } => {
-                if let Some(notice) = self.recall.hold(notice) {
+                if !self.recall.hold(&notice) {
                     self.on_notice(line, &notice);
                 }
             }

@@ -67,14 +67,14 @@ impl Recall {
         self.commands.pop_front().or_else(|| self.read.pop_first().map(read))
     }
 
-    /// Keeps a message that comes during the start; returns all other notices.
-    pub fn hold(&mut self, notice: Notice) -> Option<Notice> {
+    /// Keeps a message that comes during the start. Returns whether it is one.
+    pub fn hold(&mut self, notice: &Notice) -> bool {
         match &mut self.opening {
             Some(opening) if matches!(notice, Notice::Message(_)) => {
-                opening.held.push(notice);
-                None
+                opening.held.push(notice.clone());
+                true
             }
-            _ => Some(notice),
+            _ => false,
         }
     }
 
@@ -211,7 +211,7 @@ mod tests {
         recall.begin();
         assert_eq!(recall.next_command(), Some(Command::Conversations));
         for view in held {
-            assert_eq!(recall.hold(Notice::Message(Box::new(view))), None);
+            assert!(recall.hold(&Notice::Message(Box::new(view))));
         }
         assert_eq!(recall.answer(Notice::Conversations { conversations }), None);
         let asked = recall.next_command().expect("the history is requested");
@@ -236,7 +236,7 @@ mod tests {
         recall.begin();
         let opened = recall.answer(Notice::Conversations { conversations: Vec::new() });
         assert_eq!(opened, Some(Opened::default()));
-        assert!(recall.hold(Notice::Message(Box::new(message(BOB, 1, false)))).is_some(), "the start is over");
+        assert!(!recall.hold(&Notice::Message(Box::new(message(BOB, 1, false)))), "the start is over");
     }
 
     #[test]
@@ -292,7 +292,7 @@ mod tests {
     fn a_store_that_fails_delays_no_message() {
         let mut recall = Recall::default();
         recall.begin();
-        recall.hold(Notice::Message(Box::new(message(BOB, 1, false))));
+        recall.hold(&Notice::Message(Box::new(message(BOB, 1, false))));
         let opened = recall.answer(Notice::Done { what: "an error".into() }).expect("the start is over");
         assert_eq!(shown(&opened), [1]);
     }

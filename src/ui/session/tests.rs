@@ -9,8 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::handle::counts;
-use crate::handle::notices::{self, NoticeSender};
+use crate::handle::{self, NodeEnds};
 use crate::id::{Address, MessageId, SessionId, StreamId};
 use crate::proto::notice::{ErrorCode, MessageView, Notice, WarningCode};
 use crate::time::Wall;
@@ -38,8 +37,7 @@ impl Write for Output {
 
 /// A session and the other ends of its channels.
 struct Fixture {
-    requests: mpsc::Receiver<UiMessage>,
-    node: NoticeSender,
+    node: NodeEnds,
     input: mpsc::Sender<Line>,
     stop: Arc<Notify>,
     output: Output,
@@ -47,16 +45,14 @@ struct Fixture {
 }
 
 fn fixture(headless: bool, broken: bool) -> Fixture {
-    let (to_node, requests) = mpsc::channel(8);
-    let (node, from_node) = notices::channel();
+    let (handle, node) = handle::channels();
     let (input, lines) = mpsc::channel(64);
     let (printed_to, printed) = mpsc::unbounded_channel();
     let (stop, output) = (Arc::new(Notify::new()), Output(Arc::default(), broken));
     let screen = Lines::new(output.clone(), Render::Json, printed_to);
-    let session =
-        Session::new(Handle { to_node, from_node, counts: counts::channel().0 }, screen, lines, printed, stop.clone())
-            .at_end(if headless { AtEnd::Stay } else { AtEnd::Quit });
-    Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) }
+    let session = Session::new(handle, screen, lines, printed, stop.clone());
+    let session = session.at_end(if headless { AtEnd::Stay } else { AtEnd::Quit });
+    Fixture { node, input, stop, output, session: tokio::spawn(session.run()) }
 }
 
 impl Fixture {
@@ -68,7 +64,7 @@ impl Fixture {
 
     /// The next message to the node.
     async fn next(&mut self) -> UiMessage {
-        let next = timeout(Duration::from_secs(20), self.requests.recv()).await;
+        let next = timeout(Duration::from_secs(20), self.node.from_ui.recv()).await;
         next.expect("the session sends something").expect("the session runs")
     }
 
@@ -79,8 +75,15 @@ impl Fixture {
         }
     }
 
+    /// The next print position.
+    async fn printed(&mut self) -> u64 {
+        let changed = timeout(Duration::from_secs(20), self.node.printed.changed()).await;
+        changed.expect("something is printed").expect("the session runs");
+        *self.node.printed.borrow()
+    }
+
     fn tell(&self, line: Option<u64>, notice: Notice) {
-        self.node.send(NodeMessage::Notice { line, notice }).expect("the session listens");
+        self.node.to_ui.send(NodeMessage::notice(line, notice)).expect("the session listens");
     }
 
     fn answer_chat(&self, line: u64) {
@@ -89,7 +92,7 @@ impl Fixture {
 
     /// Stops the node; returns how the session ended and what it printed.
     async fn stop(self) -> (Ending, Vec<Value>) {
-        self.node.send(NodeMessage::Stopped).expect("the session listens");
+        self.node.to_ui.send(NodeMessage::Stopped).expect("the session listens");
         self.end().await
     }
 
@@ -141,7 +144,7 @@ async fn a_reply_goes_to_whoever_wrote_last() {
     fixture.type_in("\\reply\n\\sessions").await;
     assert_eq!(fixture.request().await, (Some(2), Command::Sessions), "nobody has written");
     fixture.tell(None, message(1));
-    assert!(matches!(fixture.next().await, UiMessage::Printed { .. }));
+    assert_eq!(fixture.printed().await, 1);
     fixture.type_in("\\r").await;
     assert_eq!(fixture.request().await, (Some(3), Command::Chat { user: BOB.to_string() }));
     assert_eq!(codes(&fixture.stop().await.1), [(1, "no-conversation".to_owned())]);
@@ -243,8 +246,8 @@ async fn lines_after_a_quit_are_not_read() {
     let mut fixture = fixture(false, false);
     fixture.type_in("\\exit\n\\me").await;
     assert_eq!(fixture.request().await, (Some(1), Command::Quit));
-    fixture.node.send(NodeMessage::Stopped).expect("the session listens");
-    assert_eq!(fixture.requests.recv().await.map(|_| ()), None);
+    fixture.node.to_ui.send(NodeMessage::Stopped).expect("the session listens");
+    assert_eq!(fixture.node.from_ui.recv().await.map(|_| ()), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,10 +278,7 @@ async fn the_end_of_input_waits_until_the_store_has_what_was_typed() {
 async fn a_message_is_reported_as_printed_after_it_is_written() {
     let mut fixture = fixture(true, false);
     fixture.tell(None, message(7));
-    match fixture.next().await {
-        UiMessage::Printed { arrival } => assert_eq!(arrival, 7),
-        other => panic!("a print position was expected, not {other:?}"),
-    }
+    assert_eq!(fixture.printed().await, 7);
     let (_, printed) = fixture.stop().await;
     assert_eq!(printed[0]["event"], "message");
 }
@@ -296,10 +296,11 @@ async fn a_failed_node_is_reported_and_ends_the_session_with_a_failure() {
     for last in [Some(NodeMessage::Failed("the disk is gone".into())), None] {
         let fixture = fixture(false, false);
         if let Some(last) = last {
-            fixture.node.send(last).expect("the session listens");
+            fixture.node.to_ui.send(last).expect("the session listens");
         }
-        let Fixture { node, session, output, requests: _requests, input: _input, stop: _stop } = fixture;
-        drop(node);
+        let Fixture { node, session, output, input: _input, stop: _stop } = fixture;
+        let NodeEnds { to_ui, from_ui: _requests, .. } = node;
+        drop(to_ui);
         let ending = timeout(Duration::from_secs(20), session).await.expect("it ends").expect("it does not panic");
         assert!(matches!(ending, Ending::Failed(_)));
         let printed = output.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -333,16 +334,14 @@ impl Screen for Paused {
 
 #[tokio::test]
 async fn a_paused_screen_is_given_no_notices_but_a_typed_line_gets_its_answer() {
-    let (to_node, requests) = mpsc::channel(8);
-    let (node, from_node) = notices::channel();
+    let (handle, node) = handle::channels();
     let (input, lines) = mpsc::channel(64);
     let (_printed_to, printed) = mpsc::unbounded_channel();
     let (stop, shown) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
     let screen = Paused(shown.clone());
-    let session =
-        Session::new(Handle { to_node, from_node, counts: counts::channel().0 }, screen, lines, printed, stop.clone());
+    let session = Session::new(handle, screen, lines, printed, stop.clone());
     let output = Output::default();
-    let mut fixture = Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) };
+    let mut fixture = Fixture { node, input, stop, output, session: tokio::spawn(session.run()) };
     (0..100).for_each(|_| fixture.tell(None, Notice::Done { what: "something".into() }));
     fixture.type_in("\\users").await;
     fixture.request().await;
@@ -384,17 +383,15 @@ impl Screen for Keyed {
 
 #[tokio::test]
 async fn ctrl_c_stops_a_search_and_pressed_twice_while_the_store_hangs_it_ends_the_session() {
-    let (to_node, requests) = mpsc::channel(8);
-    let (node, from_node) = notices::channel();
+    let (handle, node) = handle::channels();
     let (input, lines) = mpsc::channel(64);
     let (_printed_to, printed) = mpsc::unbounded_channel();
     let (keys, (shown, mut seen)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
     let screen = Keyed(keys.clone(), shown);
     let stop = Arc::new(Notify::new());
-    let session =
-        Session::new(Handle { to_node, from_node, counts: counts::channel().0 }, screen, lines, printed, stop.clone());
+    let session = Session::new(handle, screen, lines, printed, stop.clone());
     let output = Output::default();
-    let mut fixture = Fixture { requests, node, input, stop, output, session: tokio::spawn(session.run()) };
+    let mut fixture = Fixture { node, input, stop, output, session: tokio::spawn(session.run()) };
 
     fixture.type_in("\\chat bob").await;
     fixture.request().await;
@@ -413,7 +410,7 @@ async fn ctrl_c_stops_a_search_and_pressed_twice_while_the_store_hangs_it_ends_t
     assert_eq!(seen.recv().await, Some(queued()), "the late answer is not shown");
     fixture.type_in("again").await;
     fixture.request().await;
-    while fixture.requests.is_empty() {
+    while fixture.node.from_ui.is_empty() {
         keys.notify_one();
         tokio::task::yield_now().await;
     }
