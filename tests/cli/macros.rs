@@ -206,7 +206,7 @@ fn an_undelivered_message_can_be_cancelled_and_a_delivered_one_cannot() {
     assert_form(&status, "status", &["messages"]);
     let waiting = status["messages"].as_array().expect("a list");
     assert_eq!(waiting.iter().map(|view| &view["text"]).collect::<Vec<_>>(), ["withdrawn", "kept"]);
-    assert_eq!(crate::program::keys(&waiting[0]), ["message", "sessions", "text", "to"]);
+    assert_eq!(crate::program::keys(&waiting[0]), ["message", "sent", "sessions", "text", "to"]);
     assert_eq!(crate::program::keys(&waiting[0]["sessions"][0]), ["by", "carriers", "label", "session", "state"]);
     assert_form(&alice.asks(&format!(r"\cancel {withdrawn}")), "done", &["what"]);
     let mut bob = stage.cast("bob").port(port).start();
