@@ -24,7 +24,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::scene::held;
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 60;
 const STEPS: u64 = 50;
 /// Three times the longest retry interval.
 const RECOVERY: Duration = Duration::from_secs(900);
