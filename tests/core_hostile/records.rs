@@ -5,6 +5,7 @@ use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command, Input};
 use darknode::proto::limits::MAX_STRIKES;
 use darknode::proto::notice::{Notice, WarningCode};
+use darknode::proto::persist::Op;
 use darknode::wire::chat::Chat;
 use darknode::wire::control::{Control, Hello, RequestUserList};
 use darknode::wire::record::{LinkEntry, LinkList, Signed, link_state};
@@ -194,6 +195,23 @@ fn a_key_that_claims_a_pinned_name_receives_nothing_and_causes_a_warning() {
     alice.meet(&impostor);
     let clash = |notice: &Notice| matches!(notice, Notice::Warning { code: WarningCode::NameClash, .. });
     assert!(alice.notices().any(clash));
+    alice.command(Command::Whois { user: "bob".to_owned() });
+    assert!(alice.notices().any(|notice| matches!(notice, Notice::Whois(profile) if profile.id == bob.user_id())));
+}
+
+#[test]
+fn the_name_of_a_user_who_was_linked_by_id_is_pinned_when_it_becomes_known() {
+    let (mallory, bob) = two();
+    let mut alice = Victim::new(Accept::Auto);
+    alice.command(Command::Add { user: bob.user_id().to_string() });
+    alice.meet(&bob);
+    let stored = alice.ops.iter().rev().find_map(|op| match op {
+        Op::User(row) if row.user == bob.user_id() => Some(row.pinned.clone()),
+        _ => None,
+    });
+    assert_eq!(stored, Some(Some("bob".to_owned())));
+    let impostor = Person { name: "bob".to_owned(), ..mallory };
+    alice.meet(&impostor);
     alice.command(Command::Whois { user: "bob".to_owned() });
     assert!(alice.notices().any(|notice| matches!(notice, Notice::Whois(profile) if profile.id == bob.user_id())));
 }

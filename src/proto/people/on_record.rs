@@ -255,6 +255,7 @@ impl Core {
                 self.people.warn_once(&mut self.cx, user, WarningCode::RosterFork, message.to_owned());
             }
             RosterOutcome::New => {
+                self.pin_if_linked(user);
                 self.people.save_user(&mut self.cx, &user);
                 self.remove_unlisted_sessions(&user);
                 // A user known only by a removed session was forgotten with it.
@@ -264,6 +265,14 @@ impl Core {
                 self.note_here(&user);
                 self.announce_again(&user);
             }
+        }
+    }
+
+    /// Pins the name of a user who was linked before it was known.
+    fn pin_if_linked(&mut self, user: UserId) {
+        let is_linked = matches!(self.people.links.own_state(&user), LinkState::Linked | LinkState::Auto);
+        if is_linked && self.people.users.pin(&user) {
+            self.sisters.ledger.note_person(&mut self.cx, user, None);
         }
     }
 
