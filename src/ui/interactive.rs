@@ -221,7 +221,9 @@ impl Terminal {
     }
 
     fn message(&mut self, message: &MessageView, now: Instant) -> String {
-        if !message.own {
+        if message.own {
+            self.deliveries.shown(message.message, &message.with, &message.text, now);
+        } else {
             self.known.lock().questions.shown(&message.from, now);
         }
         let late = times::late(message.sent, &Local::now());

@@ -188,7 +188,7 @@ fn a_machine_on_this_network_that_announces_itself_and_does_not_answer_has_a_clo
     let verdict = "the machine of bob went off just now, or does not let UDP 27272 in";
     says(&of(gone), verdict, "if it is on, open UDP 27272");
     user.sessions[0].announced = false;
-    says(&of(user), "bob is away for 4 min", "nothing to do");
+    says(&of(user), "bob has been away for 4 min", "nothing to do");
 }
 
 #[test]
@@ -242,9 +242,13 @@ fn somebody_who_said_goodbye_is_away_and_a_carrier_hands_the_lines_over() {
     let mut user = bob(vec![ExaminedPlace { is_near: false, ..silent(addr("198.51.100.9:27272")) }]);
     (user.sessions[0].said_goodbye, user.sessions[0].heard) = (true, Some(seconds(3 * 86_400)));
     (user.lines, user.oldest) = (4, Some(seconds(2 * 86_400)));
-    says(&of(user.clone()), "bob is away for 3 d; the lines wait on this machine only", "leave this node running");
+    says(
+        &of(user.clone()),
+        "bob has been away for 3 d; the lines wait on this machine only",
+        "leave this node running",
+    );
     user.carriers = vec![Carrier { user: "pi".to_owned(), lines: 4 }];
-    let report = says(&of(user), "bob is away for 3 d; pi will hand the lines over", "nothing to do");
+    let report = says(&of(user), "bob has been away for 3 d; pi will hand the lines over", "nothing to do");
     assert_eq!(check(&report, "mail"), (State::Ok, "4 lines waiting, the oldest for 2 d: pi has 4"));
     assert_eq!(check(&report, "address").0, State::Note, "nobody expects an answer");
 }

@@ -134,7 +134,11 @@ fn mail(user: &ExaminedUser, names: &Names) -> Option<Check> {
         return Some(check("mail", State::Note, format!("{begin}: no key is known to seal them to")));
     }
     if user.carriers.is_empty() {
-        return Some(check("mail", State::Note, format!("{begin}: nobody carries them")));
+        return Some(check(
+            "mail",
+            State::Note,
+            format!("{begin}; nobody carries mail for {}", names.user(&user.user)),
+        ));
     }
     let carriers: Vec<String> =
         user.carriers.iter().map(|carrier| format!("{} has {}", names.user(&carrier.user), carrier.lines)).collect();

@@ -325,8 +325,8 @@ fn away(case: &Case<'_>) -> Option<Verdict> {
     let name = case.names.user(&user.user);
     let carriers: Vec<String> = user.carriers.iter().map(|carrier| case.names.user(&carrier.user)).collect();
     let heard = user.sessions.iter().filter_map(|session| session.heard).min();
-    let away =
-        heard.map_or_else(|| format!("{name} was never met"), |heard| format!("{name} is away for {}", span(heard)));
+    let away = heard
+        .map_or_else(|| format!("{name} was never met"), |heard| format!("{name} has been away for {}", span(heard)));
     Some(if user.lines == 0 {
         verdict(away, format!("{NOTHING}: what you write waits until {name} is back"))
     } else if !carriers.is_empty() {

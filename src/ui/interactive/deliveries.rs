@@ -27,6 +27,8 @@ struct Line {
     to: String,
     text: String,
     typed: Instant,
+    /// It was typed on another session of the user, which says that it waits.
+    elsewhere: bool,
     /// A session of the addressee has it.
     arrived: bool,
     /// What is to be told of it if it does not arrive at once, beside that it waits.
@@ -72,11 +74,21 @@ pub struct Deliveries {
 impl Deliveries {
     /// A line was stored.
     pub fn queued(&mut self, message: MessageId, to: &str, text: &str, now: Instant) {
+        self.add(message, to, text, false, now);
+    }
+
+    /// A line that was typed on another session of the user was shown.
+    pub fn shown(&mut self, message: MessageId, to: &str, text: &str, now: Instant) {
+        self.add(message, to, text, true, now);
+    }
+
+    fn add(&mut self, message: MessageId, to: &str, text: &str, elsewhere: bool, now: Instant) {
         if self.lines.len() == MAX_LINES {
             self.lines.pop_front();
         }
         let (to, text) = (to.to_owned(), text.to_owned());
-        self.lines.push_back(Line { message, to, text, typed: now, arrived: false, carried: Vec::new(), told: false });
+        let (arrived, carried, told) = (false, Vec::new(), false);
+        self.lines.push_back(Line { message, to, text, typed: now, elsewhere, arrived, carried, told });
     }
 
     /// A line has made progress towards a session of its addressee.
@@ -154,7 +166,7 @@ impl Deliveries {
 impl Line {
     /// Whether it is still to be told that it waits.
     fn waits(&self) -> bool {
-        !self.arrived && !self.told
+        !self.arrived && !self.told && !self.elsewhere
     }
 
     fn is_still_on_the_way_to(&self, to: &str) -> bool {
@@ -270,5 +282,15 @@ mod tests {
         let mut deliveries = typed(MAX_LINES as u64 + 10, now);
         assert_eq!(deliveries.lines.len(), MAX_LINES);
         assert_eq!(told(&mut deliveries), ["waits for bob"]);
+    }
+
+    #[test]
+    fn a_line_from_another_session_of_the_user_is_named_when_it_is_delivered_late() {
+        let (mut deliveries, now) = (Deliveries::default(), Instant::now());
+        deliveries.shown(id(1), "bob", "from the pi", now);
+        assert_eq!(deliveries.due(now + AT_ONCE), Vec::<String>::new(), "the pi says that it waits");
+        let later = now + AT_ONCE * 2;
+        deliveries.progress(id(1), "bob", Delivery::Delivered, &reached(1, 1), later);
+        assert_eq!(deliveries.due(later + MAX_HELD), ["delivered to bob: \"from the pi\""]);
     }
 }

@@ -132,16 +132,16 @@ fn leads_to_other_machines(address: &str) -> bool {
     address.parse().is_ok_and(|address: ContactAddress| address.addrs.iter().any(|addr| !addr.ip().is_loopback()))
 }
 
-/// What has to be typed on the other machine.
+/// What has to be typed on the other machine. The words come last: a small screen has no space for them above a QR code.
 pub fn code_text(style: Style, code: &str, token: &str, expires_s: u64) -> String {
     // They are not broken into rows, so that they can be copied.
     let row = |invitation: &str| format!("    \\link {}\n", inline(invitation));
-    let or = "    or this, which also works across networks, or scan it; only the last code shown is valid:";
-    style.event(&format!("type this on your other machine within {expires_s} seconds:"))
+    let or = "    or what is above, which also works across networks, or scan it; only the last code shown is valid";
+    qr::render(token).unwrap_or_default()
+        + &row(token)
+        + &style.event(&format!("type this on your other machine within {expires_s} seconds:"))
         + &row(code)
         + &style.rows(or, BELOW_ITEM)
-        + &row(token)
-        + &qr::render(token).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -161,6 +161,8 @@ mod tests {
         let text = render(Style { columns: Some(80), ..PLAIN }, Event::Notice(&notice));
         assert!(text.lines().any(|row| row == r"    \link one two three"), "{text}");
         assert!(text.lines().any(|row| row == format!(r"    \link {token}")), "{text}");
+        let words = text.lines().rev().position(|row| row == r"    \link one two three");
+        assert!(words.is_some_and(|below| below <= 2), "a screen of a few rows shows the words: {text}");
         let code = text.lines().filter(|row| row.starts_with('█'));
         assert!(code.clone().count() > 20 && code.clone().all(|row| row.chars().count() < 80), "{text}");
     }

@@ -106,7 +106,7 @@ fn an_examination_is_a_table_that_ends_with_the_verdict_and_what_to_do() {
         text.starts_with("* examined this node and bob\n    program    ok      darknode 0.1.0 in the open"),
         "{text}"
     );
-    let end = "    verdict            bob is away for 4 min\n    to do              nothing to do: what you write waits until bob is back\n";
+    let end = "    verdict            bob has been away for 4 min\n    to do              nothing to do: what you write waits until bob is back\n";
     assert!(text.ends_with(end), "{text}");
 }
 
