@@ -14,6 +14,7 @@ mod event;
 mod job;
 mod link;
 mod list;
+mod lookup;
 mod map;
 mod model;
 mod notify;

@@ -27,6 +27,8 @@ pub enum Asked {
     Say { with: String, text: String },
     /// A macro.
     Typed,
+    /// A conversation by the name that was typed. Unless another one was chosen meanwhile, the answer opens it.
+    Chat { name: String, opens: bool },
     /// A page of the history.
     History { with: String, page: Page },
     /// Where messages are: those to this user, or all that wait.
@@ -256,6 +258,7 @@ impl Model {
     /// Opens a conversation. The text in the editor stays with the one before.
     pub fn open(&mut self, id: &str) {
         self.pane = Pane::Chat;
+        self.stop_looking();
         if self.current.as_deref() == Some(id) {
             return;
         }

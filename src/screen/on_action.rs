@@ -120,6 +120,9 @@ impl Model {
     }
 
     fn say(&mut self, text: String) {
+        if self.holds_back() {
+            return;
+        }
         let Some(with) = self.current.clone() else {
             return self.alert(r"nobody is chosen: \chat NAME, or ^G and a name", true);
         };
@@ -135,6 +138,7 @@ impl Model {
     }
 
     fn obey(&mut self, text: &str, typed: Typed) {
+        let asked = Asked::of_macro(&typed);
         let request = match (typed, &self.current) {
             (Typed::HistoryHere { n, before, after }, Some(with)) => {
                 let mut request = json!({ "do": "history", "user": with, "n": n, "shown": true });
@@ -149,7 +153,10 @@ impl Model {
         };
         let typed = self.editor.take();
         self.remember(&typed);
-        self.ask(Asked::Typed, request);
+        if matches!(asked, Asked::Chat { .. }) {
+            self.stop_looking();
+        }
+        self.ask(asked, request);
     }
 
     /// Examines how somebody is reached, or this node.
@@ -227,6 +234,10 @@ impl Model {
     fn escape(&mut self) {
         if self.prompt.take().is_some() {
             return;
+        }
+        if self.looks_for().is_some() {
+            self.drop_answer();
+            return self.stop_looking();
         }
         if self.alert.take().is_some() {
             return;

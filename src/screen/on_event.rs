@@ -35,7 +35,11 @@ impl Model {
                 self.give_back(&with, &text);
                 self.alert(inline(&message), true);
             }
-            (Asked::Typed, event) => self.on_typed(event, shown, now),
+            (Asked::Chat { opens, .. }, Event::Chat { with, id }) => {
+                self.on_chat(&id, &with, opens);
+                self.show_answer(shown.filter(|_| opens));
+            }
+            (Asked::Typed | Asked::Chat { .. }, event) => self.on_typed(event, shown, now),
             (Asked::History { with, page }, Event::History { messages, next }) => {
                 self.on_page(&with, page, &messages, next.is_some());
             }
@@ -58,14 +62,10 @@ impl Model {
         }
     }
 
-    /// The answer to a macro: a list takes the pane, a sentence the row above the input.
+    /// The answer to a macro.
     fn on_typed(&mut self, event: Event, shown: Option<String>, now: Wall) {
         match event {
             Event::Error { message } => return self.alert(inline(&message), true),
-            Event::Chat { with, id } => {
-                self.list.touch(&id, &with, false, false);
-                self.open(&id);
-            }
             // It was typed as text for the conversation of a line interface.
             Event::Queued(_) => return self.on_event(event, None, now),
             Event::Stopped => return self.ended = Some(Ended::Stopped),
@@ -75,6 +75,11 @@ impl Model {
             }
             _ => {}
         }
+        self.show_answer(shown);
+    }
+
+    /// A list takes the pane, a sentence the row above the input.
+    fn show_answer(&mut self, shown: Option<String>) {
         let shown = shown.unwrap_or_default();
         let shown = shown.trim_end();
         match shown.split_once('\n') {

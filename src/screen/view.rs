@@ -94,8 +94,13 @@ pub fn input(model: &Model, reorders: bool) -> InputView {
         Some((Prompt::GoTo, editor)) => (" go to > ".to_owned(), editor),
         Some((Prompt::Find, editor)) => (" find > ".to_owned(), editor),
         None => {
-            let to = model.current.as_deref().map_or_else(String::new, |id| format!("to {} ", model.name_of(id)));
-            (format!(" {}> ", cells::fit(&to, usize::from(model.size.columns) / 3)), &model.editor)
+            let columns = usize::from(model.size.columns);
+            let to = match (model.looks_for(), &model.current) {
+                (Some(name), _) => cells::fit(&format!("looking for {name} "), columns / 2),
+                (None, Some(id)) => cells::fit(&format!("to {} ", model.name_of(id)), columns / 3),
+                (None, None) => String::new(),
+            };
+            (format!(" {to}> "), &model.editor)
         }
     };
     let columns = usize::from(model.size.columns).saturating_sub(cells::width(&label) + 1).max(2);

@@ -92,3 +92,13 @@ pub enum Typed {
     /// `\help`, which the interface answers itself.
     Help,
 }
+
+impl Typed {
+    /// The user that `\chat` names.
+    pub fn chats_with(&self) -> Option<&str> {
+        match self {
+            Typed::Command(Command::Chat { user }) => Some(user),
+            _ => None,
+        }
+    }
+}

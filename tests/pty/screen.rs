@@ -151,6 +151,26 @@ fn what_is_pasted_is_one_message_and_no_macro() {
 }
 
 #[test]
+fn a_line_for_somebody_who_is_looked_for_is_not_sent_to_the_open_conversation() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::full_screen(&stage);
+    alice.opens("bob", &mut bob);
+    alice.by_hand(r"\chat carla");
+    alice.sees_typed(" looking for carla > ");
+    alice.by_hand("secret for carla");
+    alice.sees_text("the line stays here");
+    alice.sees_text("no user called carla");
+    alice.sees_typed(" to bob > secret for carla");
+    alice.types("\x03");
+    alice.sees_typed(" to bob > ");
+    alice.by_hand("for bob");
+    assert_eq!(bob.event("message")["text"], "for bob");
+    alice.leaves();
+    bob.quits();
+}
+
+#[test]
 fn no_message_opens_another_conversation_and_each_keeps_its_draft() {
     let stage = Stage::new();
     let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));

@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+mod lookups;
 mod panes;
 mod updates;
 
@@ -139,6 +140,21 @@ impl Scene {
     fn types(mut self, text: &str) -> Scene {
         self.0.act(Action::Insert { text: text.into(), source: Source::Hand });
         self
+    }
+
+    /// Types key by key, so that a macro does not look pasted, and presses Enter.
+    fn enters(self, text: &str) -> Scene {
+        let mut scene = text.chars().fold(self, |scene, c| scene.types(&c.to_string()));
+        scene.0.act(Action::Enter);
+        scene
+    }
+
+    /// The texts that were requested to be sent, and to whom.
+    fn said(&mut self) -> Vec<(String, String)> {
+        self.1.extend(self.0.take_requests());
+        let said = self.1.iter().filter(|request| request["do"] == "say");
+        let field = |request: &Value, name: &str| request[name].as_str().unwrap_or_default().to_owned();
+        said.map(|request| (field(request, "to"), field(request, "text"))).collect()
     }
 
     fn frame(&self, theme: Theme) -> String {
