@@ -20,6 +20,7 @@ mod model;
 mod notify;
 mod on_action;
 mod on_event;
+mod on_pane;
 mod output;
 mod pane;
 mod people;

@@ -18,6 +18,9 @@ impl Model {
         if was_confirming && !repeats {
             self.drop_answer();
         }
+        if self.pane_has_keys() && self.act_in_pane(&action) {
+            return;
+        }
         match action {
             Action::Insert { text, source } => self.insert(&text, source),
             Action::NewLine if self.prompt.is_none() => self.insert("\n", Source::Hand),
@@ -76,17 +79,8 @@ impl Model {
     }
 
     fn insert(&mut self, text: &str, source: Source) {
-        if self.edited().is_empty() && source == Source::Hand {
-            match (text, &self.pane) {
-                ("?", _) if self.prompt.is_none() => return self.help(),
-                ("d" | "D", Pane::WhoHas { with, .. }) => return self.examine(Some(with.clone())),
-                ("d" | "D", Pane::Map { selected }) => {
-                    let is_other = |id: &&String| self.map.get(id).is_some_and(|node| !node.me);
-                    return self.examine(selected.as_ref().filter(is_other).cloned());
-                }
-                ("x" | "X", Pane::WhoHas { .. }) => return self.withdraw(),
-                _ => {}
-            }
+        if text == "?" && source == Source::Hand && self.prompt.is_none() && self.editor.is_empty() {
+            return self.help();
         }
         let text = if self.prompt.is_some() {
             text.replace(['\r', '\n'], " ")
@@ -101,7 +95,7 @@ impl Model {
     /// `confirmed`: it was asked whether a pasted macro is to be obeyed.
     fn enter(&mut self, confirmed: bool) {
         if self.editor.is_empty() {
-            return self.choose();
+            return;
         }
         self.drop_answer();
         self.news = self.news.take().filter(|news| news.with.is_some());
@@ -159,39 +153,6 @@ impl Model {
         self.ask(asked, request);
     }
 
-    /// Examines how somebody is reached, or this node.
-    fn examine(&mut self, user: Option<String>) {
-        let mut request = json!({ "do": "doctor", "shown": true });
-        if let Some(user) = user {
-            request["user"] = json!(user);
-        }
-        self.ask(Asked::Typed, request);
-    }
-
-    /// Enter on an empty line: opens what is selected.
-    fn choose(&mut self) {
-        match &self.pane {
-            Pane::Found { found, selected, .. } => {
-                if let Some(chosen) = found.get(*selected).cloned()
-                    && let Some(id) = self.id_of(&chosen.handle)
-                {
-                    self.open(&id);
-                    self.ask_around(&id, &chosen.id);
-                }
-            }
-            Pane::Map { selected: Some(id) } => {
-                if let Some(node) = self.map.get(id).filter(|node| !node.me) {
-                    let (id, name) = (node.id.clone(), node.name.clone());
-                    if self.people.get(&id).is_none() {
-                        self.list.touch(&id, &name, false, false);
-                    }
-                    self.open(&id);
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn tab(&mut self) {
         if self.edited().is_empty() && self.prompt.is_none() {
             return self.next_unread();
@@ -220,7 +181,7 @@ impl Model {
         names
     }
 
-    fn next_unread(&mut self) {
+    pub fn next_unread(&mut self) {
         let newest = self.news.as_ref().and_then(|news| news.with.clone());
         let next = newest.or_else(|| {
             let is_other = |id: &str| self.current.as_deref() != Some(id);
@@ -235,16 +196,16 @@ impl Model {
         if self.prompt.take().is_some() {
             return;
         }
+        if self.pane != Pane::Chat {
+            self.pane = Pane::Chat;
+            self.alert = self.alert.take().filter(|alert| alert.stays || alert.is_wrong);
+            return;
+        }
         if self.looks_for().is_some() {
             self.drop_answer();
             return self.stop_looking();
         }
-        if self.alert.take().is_some() {
-            return;
-        }
-        if self.pane != Pane::Chat {
-            self.pane = Pane::Chat;
-        } else if self.news.take().is_none() && view::is_narrow(self.size) {
+        if self.alert.take().is_none() && self.news.take().is_none() && view::is_narrow(self.size) {
             self.pane = Pane::List;
         }
     }
@@ -289,24 +250,7 @@ impl Model {
         }
     }
 
-    fn who_has(&mut self) {
-        if matches!(self.pane, Pane::WhoHas { .. }) {
-            return self.pane = Pane::Chat;
-        }
-        if let Some(with) = self.current.clone() {
-            self.ask_who_has(&with);
-        }
-    }
-
-    fn withdraw(&mut self) {
-        let Pane::WhoHas { items, selected, with } = &self.pane else { return };
-        if let Some((id, with)) = items.get(*selected).map(|item| (item.id.clone(), with.clone())) {
-            self.ask(Asked::Typed, json!({ "do": "cancel", "message": id, "shown": true }));
-            self.ask_who_has(&with);
-        }
-    }
-
-    fn help(&mut self) {
+    pub fn help(&mut self) {
         let row = |what: &str, text: &str| Entry::in_table(&format!("{what:<22} "), text);
         let keys = HELP.iter().map(|(key, text)| row(key, text));
         let macros = MACROS.iter().map(|entry| row(entry.usage, entry.text));
@@ -314,7 +258,8 @@ impl Model {
     }
 
     fn vertical(&mut self, by: isize) {
-        if !matches!(self.pane, Pane::Chat | Pane::List) && self.edited().is_empty() {
+        let is_written = self.prompt.as_ref().is_some_and(|(_, editor)| !editor.is_empty());
+        if !matches!(self.pane, Pane::Chat | Pane::List) && !is_written {
             return self.scroll_pane(by);
         }
         let editor = self.edited_mut();

@@ -101,3 +101,71 @@ fn the_findings_of_an_examination_have_the_width_of_the_pane() {
     );
     expect("doctor", &scene.frame(PLAIN));
 }
+
+/// The panes with keys of their own, over a line that is being written.
+fn over_a_draft() -> [Scene; 3] {
+    let draft = || Scene::chat(80, 24).types("see you");
+    let (mut map, mut who_has, mut found) = (draft(), draft(), draft());
+    map.0.act(Action::Map);
+    who_has.0.act(Action::WhoHas);
+    let status =
+        |id: &str| json!({ "message": id, "to": "carol", "text": id, "sent": "2026-11-28T14:04:00Z", "sessions": [] });
+    who_has.answer("status", json!({ "event": "status", "messages": [status("ma"), status("mb")] }));
+    found.0.act(Action::Find);
+    let mut found = found.types("generator");
+    found.0.act(Action::Enter);
+    let message = |id: &str, text: &str| super::message(id, "carol", "01T10:05", 5, text);
+    let messages = [message("f5", "the generator"), message("f6", "a generator")];
+    found.answer(
+        "search",
+        json!({ "event": "found", "text": "generator", "with": null, "messages": messages, "next": null }),
+    );
+    [map, who_has, found]
+}
+
+#[test]
+fn the_keys_of_a_pane_are_not_written_into_a_draft_which_is_there_again_afterwards() {
+    for mut scene in over_a_draft() {
+        let frame = scene.frame(PLAIN);
+        assert!(frame.contains("Esc back") && frame.contains("> see you_"), "{frame}");
+        for key in [Action::Backspace, Action::NewLine, Action::Leave, Action::DeleteToStart] {
+            scene.0.act(key);
+        }
+        let mut scene = scene.types("q");
+        let frame = scene.frame(PLAIN);
+        assert!(frame.contains("> see you_") && frame.contains("Esc goes back to the messages"), "{frame}");
+        let selected = [Action::Up, Action::Down].map(|key| {
+            scene.0.act(key);
+            scene.frame(PLAIN).lines().position(|row| row.contains("│▌"))
+        });
+        assert_ne!(selected[0], selected[1], "{}", scene.frame(PLAIN));
+        scene.0.act(Action::Escape);
+        let frame = scene.frame(PLAIN);
+        assert!(frame.contains(" to carol > see you_") && !frame.contains("Esc"), "{frame}");
+        assert_eq!(scene.said(), []);
+    }
+}
+
+#[test]
+fn enter_and_letters_act_on_a_pane_also_over_a_draft() {
+    let [mut map, who_has, mut found] = over_a_draft();
+    map.0.act(Action::Down);
+    let mut map = map.types("d");
+    let asked = map.0.take_requests();
+    assert!(asked.iter().any(|request| request["do"] == "doctor" && request["user"] == "bob"), "{asked:?}");
+    map.0.act(Action::Enter);
+    assert!(map.frame(PLAIN).contains(" to bob > _"), "{}", map.frame(PLAIN));
+    let mut who_has = who_has;
+    who_has.0.act(Action::Up);
+    let mut who_has = who_has.types("x");
+    let asked = who_has.0.take_requests();
+    assert!(asked.iter().any(|request| request["do"] == "cancel" && request["message"] == "ma"), "{asked:?}");
+    who_has.0.act(Action::Enter);
+    found.0.act(Action::Down);
+    found.0.act(Action::Enter);
+    let asked = found.0.take_requests();
+    assert!(asked.iter().any(|request| request["do"] == "history" && request["before"] == "f6"), "{asked:?}");
+    for mut scene in [map, who_has, found] {
+        assert_eq!(scene.said(), []);
+    }
+}
