@@ -345,6 +345,7 @@ impl Model {
                 session: inline(&held.session).chars().take(SHORT_ID).collect(),
                 label: inline(&held.label),
                 state,
+                is_delivered: held.state == "delivered",
                 since: seen.and_then(|seen| seen.carried_since(&held.session)),
             }
         };

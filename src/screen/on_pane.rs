@@ -102,9 +102,12 @@ impl Model {
 
     fn withdraw(&mut self) {
         let Pane::WhoHas { items, selected, with } = &self.pane else { return };
-        if let Some((id, with)) = items.get(*selected).map(|item| (item.id.clone(), with.clone())) {
-            self.ask(Asked::Typed, json!({ "do": "cancel", "message": id, "shown": true }));
-            self.ask_who_has(&with);
+        let Some(item) = items.get(*selected) else { return };
+        if !item.waits() {
+            return self.alert("this line is delivered already and cannot be withdrawn", true);
         }
+        let (id, with) = (item.id.clone(), with.clone());
+        self.ask(Asked::Typed, json!({ "do": "cancel", "message": id, "shown": true }));
+        self.ask_who_has(&with);
     }
 }

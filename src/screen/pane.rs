@@ -97,8 +97,17 @@ pub struct HeldBy {
     pub label: String,
     /// In words.
     pub state: String,
+    /// The session has it.
+    pub is_delivered: bool,
     /// Since then, if that was seen.
     pub since: Option<Wall>,
+}
+
+impl Item {
+    /// Whether no session of the addressee has it.
+    pub fn waits(&self) -> bool {
+        !self.sessions.iter().any(|held| held.is_delivered)
+    }
 }
 
 impl Pane {
@@ -117,6 +126,7 @@ impl Pane {
         let Pane::WhoHas { items, .. } = self else { return };
         let Some(item) = items.iter_mut().find(|item| item.id == message) else { return };
         if let Some(held) = item.sessions.iter_mut().find(|held| session.starts_with(&held.session)) {
+            held.is_delivered = state == "delivered";
             (held.state, held.since) = match state {
                 "delivered" => ("delivered".to_owned(), None),
                 _ => (format!("with {holder}"), Some(now)),

@@ -169,3 +169,30 @@ fn enter_and_letters_act_on_a_pane_also_over_a_draft() {
         assert_eq!(scene.said(), []);
     }
 }
+
+#[test]
+fn only_a_line_that_waits_is_withdrawn() {
+    let mut scene = Scene::chat(80, 24);
+    scene.0.act(Action::WhoHas);
+    let status = |id: &str, state: &str| {
+        json!({ "message": id, "to": "carol", "text": id, "sent": "2026-11-28T14:04:00Z",
+        "sessions": [{ "session": "carol-1", "label": "laptop", "state": state, "by": null, "carriers": [] }] })
+    };
+    let withdrawn = |scene: &mut Scene| -> Vec<Value> {
+        let asked = scene.0.take_requests().into_iter().filter(|request| request["do"] == "cancel");
+        asked.map(|request| request["message"].clone()).collect()
+    };
+    scene.answer(
+        "status",
+        json!({ "event": "status", "messages": [status("ma", "delivered"), status("mb", "queued")] }),
+    );
+    let mut scene = scene.types("x");
+    assert_eq!(withdrawn(&mut scene), ["mb"]);
+    scene.0.act(Action::Up);
+    let mut scene = scene.types("x");
+    assert_eq!(withdrawn(&mut scene), Vec::<Value>::new());
+    let frame = scene.frame(PLAIN);
+    assert!(frame.contains("this line is delivered already"), "{frame}");
+    scene.0.act(Action::Escape);
+    assert!(scene.frame(PLAIN).contains("│ carol · here"), "the pane is closed first: {}", scene.frame(PLAIN));
+}
