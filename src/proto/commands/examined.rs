@@ -22,6 +22,7 @@ impl Core {
         OwnNode {
             user: self.people.users.handle(&self.cx.config.user),
             up: now.since(self.cx.started),
+            unlisted: self.why_unlisted().is_some(),
             closed: self.cx.config.network != NetworkId::OPEN,
             carries: self.cx.is_carrier(),
             addrs: self.people.myself.addrs.clone(),

@@ -39,6 +39,8 @@ pub struct OwnNode {
     pub user: String,
     /// Time since the start.
     pub up: Duration,
+    /// The newest known roster of the local user does not list this session, so nobody accepts it.
+    pub unlisted: bool,
     /// The network has a key.
     pub closed: bool,
     /// It carries mail for others.

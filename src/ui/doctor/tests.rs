@@ -48,6 +48,7 @@ pub fn healthy(subject: Subject) -> Examination {
     let own = OwnNode {
         user: "alice".to_owned(),
         up: seconds(3 * 86_400),
+        unlisted: false,
         closed: false,
         carries: false,
         addrs: vec![addr("192.168.1.5:27272")],
@@ -333,6 +334,15 @@ fn a_clock_is_wrong_if_it_was_never_set_or_all_neighbours_disagree() {
         let report = says(&examination, verdict, "");
         assert_eq!(check(&report, "clock").0, state, "{ahead:?}");
     }
+}
+
+#[test]
+fn an_unlinked_session_is_told_why_nobody_accepts_it() {
+    let mut examination = of(bob(vec![dialled(Outcome::Stranger)]));
+    examination.own.unlisted = true;
+    says(&examination, "this session is not one of yours any more, so nobody accepts it", "darknode link");
+    examination.subject = Subject::Node;
+    says(&examination, "this session is not one of yours any more, so nobody accepts it", "darknode link");
 }
 
 #[test]

@@ -26,10 +26,11 @@ type Verdict = (String, String);
 /// What explains the findings.
 pub fn of(case: &Case<'_>) -> Verdict {
     let rules: &[fn(&Case<'_>) -> Option<Verdict>] = match case.examination.subject {
-        Subject::Node => &[disk, network, multicast, bootstrap, clock, space],
-        Subject::Unknown(_) => &[network, multicast, bootstrap, unknown],
+        Subject::Node => &[disk, unlisted, network, multicast, bootstrap, clock, space],
+        Subject::Unknown(_) => &[unlisted, network, multicast, bootstrap, unknown],
         Subject::User(_) => &[
             disk,
+            unlisted,
             blocked,
             here,
             network,
@@ -65,6 +66,15 @@ fn disk(case: &Case<'_>) -> Option<Verdict> {
         ));
     }
     Some(verdict("the disk refuses writes, so new lines are refused", "check the disk of the data directory"))
+}
+
+fn unlisted(case: &Case<'_>) -> Option<Verdict> {
+    case.examination.own.unlisted.then(|| {
+        verdict(
+            "this session is not one of yours any more, so nobody accepts it",
+            "start `darknode link` with another --data-dir to make this machine a session of yours again",
+        )
+    })
 }
 
 fn space(case: &Case<'_>) -> Option<Verdict> {
