@@ -2,7 +2,7 @@
 
 use super::cells::{self, Cell, arrange, wrap};
 use super::clock::Clock;
-use super::model::{Model, Prompt, Size};
+use super::model::{Alert, Model, Prompt, Size};
 use super::pane::Pane;
 use super::rows::Look;
 use super::timeline::Page;
@@ -13,6 +13,8 @@ const TWO_PANES: u16 = 60;
 const WIDE: u16 = 100;
 /// Rows of the input at most.
 const MAX_INPUT: usize = 6;
+/// Rows of a notice at most: what is wrong and what to do fits into them on a usual screen.
+const MAX_NOTICE: usize = 3;
 /// Below so many rows there is no row of hints.
 const HINTS: u16 = 16;
 /// When fewer messages than this are above those that are seen, older ones are asked for.
@@ -37,7 +39,7 @@ pub struct Areas {
     pub pane: (u16, u16),
     /// The first row of the messages, and how many there are.
     pub body: (u16, u16),
-    /// The row of the notice, if there is one, and whether a line stands above it.
+    /// The first row of the notice, if there is one, and whether a line stands above it.
     pub notice: Option<(u16, bool)>,
     /// The row of the line above the input.
     pub rule: u16,
@@ -47,25 +49,44 @@ pub struct Areas {
     pub hint: Option<u16>,
 }
 
+/// Columns of the list; 0 if there is none.
+fn list_columns(size: Size) -> u16 {
+    match size.columns {
+        WIDE.. => 24,
+        TWO_PANES.. => 18,
+        _ => 0,
+    }
+}
+
+/// What needs attention, in as many rows as it may have. What exceeds them ends in dots.
+pub fn alert_rows(alert: &Alert, size: Size) -> Vec<String> {
+    let left = if is_narrow(size) { 0 } else { list_columns(size) + 1 };
+    let room = usize::from(size.columns.saturating_sub(left + 2));
+    let text = if alert.stays { format!("{} (Esc)", alert.text) } else { alert.text.clone() };
+    let cells = cells::cells(&text);
+    let mut starts: Vec<usize> =
+        wrap(&cells, room).iter().map(|row| cells.get(row.start).map_or(0, |cell| cell.at)).collect();
+    starts.truncate(MAX_NOTICE.min(usize::from(size.rows) / 3).max(1));
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    starts.iter().zip(ends).map(|(start, end)| cells::fit(text[*start..end].trim_end(), room)).collect()
+}
+
 /// Where the parts stand.
 pub fn areas(model: &Model, input_rows: usize) -> Areas {
     let Size { columns, rows } = model.size;
-    let narrow = is_narrow(model.size);
-    let list = match columns {
-        _ if narrow => 0,
-        WIDE.. => 24,
-        _ => 18,
-    };
+    let list = list_columns(model.size);
     let hint = (rows >= HINTS).then(|| rows - 1);
     let input_end = hint.unwrap_or(rows);
     let input_rows = (input_rows as u16).min(MAX_INPUT as u16).min(rows / 3).max(1);
     let rule = input_end.saturating_sub(input_rows + 1);
-    let left = if narrow { 0 } else { list + 1 };
-    let top = if narrow { 2 } else { 4 };
-    let has_notice = model.alert.is_some() || model.news.is_some();
+    let (left, top) = if is_narrow(model.size) { (0, 2) } else { (list + 1, 4) };
+    let notice_rows = match (&model.alert, &model.news) {
+        (Some(alert), _) => alert_rows(alert, model.size).len() as u16,
+        (None, news) => u16::from(news.is_some()),
+    };
     let has_line = is_wide(model.size) && rows >= HINTS;
-    let notice = has_notice.then(|| (rule.saturating_sub(1), has_line));
-    let below = if has_notice { 1 + u16::from(has_line) } else { 0 };
+    let notice = (notice_rows > 0).then(|| (rule.saturating_sub(notice_rows), has_line));
+    let below = if notice_rows > 0 { notice_rows + u16::from(has_line) } else { 0 };
     Areas {
         list,
         pane: (left, columns.saturating_sub(left)),

@@ -7,7 +7,7 @@ use crate::screen::model::{Model, News, Prompt};
 use crate::screen::pane::Pane;
 use crate::screen::people::How;
 use crate::screen::theme::Role;
-use crate::screen::view::{Areas, InputView, is_narrow, is_wide};
+use crate::screen::view::{Areas, InputView, alert_rows, is_narrow, is_wide};
 use crate::ui::plain::counted;
 
 /// Draws all of it but the input.
@@ -196,8 +196,9 @@ fn notice(canvas: &mut Canvas, model: &Model, areas: &Areas) {
     match (&model.alert, &model.news) {
         (Some(alert), _) => {
             let role = if alert.is_wrong { Role::Wrong } else { Role::Plain };
-            let text = if alert.stays { format!("{} (Esc)", alert.text) } else { alert.text.clone() };
-            canvas.text((left + 1, y), columns - 1, &fit(&text, room), role);
+            for (y, row) in (y..).zip(alert_rows(alert, model.size)) {
+                canvas.text((left + 1, y), columns - 1, &row, role);
+            }
         }
         (None, Some(News { with, text })) => {
             let way = if with.is_some() { "  Tab goes there" } else { "" };

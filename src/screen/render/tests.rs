@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 mod lookups;
+mod notices;
 mod panes;
 mod updates;
 
