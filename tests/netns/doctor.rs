@@ -108,12 +108,12 @@ fn somebody_who_left_is_away_and_a_server_hands_the_lines_over() {
         for n in 1..=4 {
             alice.types(&format!("line {n}"));
         }
-        let answer = verdict(&mut alice, r"\doctor bob", "bob is away");
+        let answer = verdict(&mut alice, r"\doctor bob", "bob has been away");
         let answer = match answer["verdict"].as_str() {
             Some(said) if said.ends_with("pi will hand the lines over") => answer,
             _ => {
                 (0..4).for_each(|_| drop(alice.event_with("state", "state", "carried")));
-                verdict(&mut alice, r"\doctor bob", "bob is away")
+                verdict(&mut alice, r"\doctor bob", "bob has been away")
             }
         };
         shows(&answer, "session", "note", "said goodbye");

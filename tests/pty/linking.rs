@@ -20,7 +20,7 @@ fn a_machine_that_waits_to_be_linked_answers_what_is_typed_and_then_obeys_it_as_
     pi.types("hello\r");
     pi.sees("an answer", |rows, _| rows.iter().any(|row| row.starts_with("! this machine waits to be linked")));
     let (rows, _) = pi.screen();
-    let code = rows.iter().find_map(|row| row.strip_prefix(r"    \link ")).expect("it was seen");
+    let code = rows.iter().rev().find_map(|row| row.strip_prefix(r"    \link ")).expect("it was seen");
     alice.asks(&format!(r"\link {code}"));
     let command = "    start it from now on with: darknode -u alice --data-dir ";
     pi.sees("the command", |rows, _| rows.iter().any(|row| row.starts_with(command)));

@@ -41,6 +41,9 @@ fn two_sessions_that_are_never_on_together_are_equal_after_a_visit_of_each_and_t
 fn visit(scene: &mut Scene, who: usize, steps: u64) {
     scene.start(who);
     scene.pause(20_000);
+    if steps > 0 {
+        scene.say(who);
+    }
     for _ in 0..steps {
         step(scene, who);
         scene.pause(6_000);
