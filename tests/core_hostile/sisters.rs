@@ -1,11 +1,13 @@
 //! What another session of the user may cause here with its mail.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use darknode::id::{Address, ConnId, UserId};
 use darknode::proto::Accept;
 use darknode::proto::event::{Command, DialFailure, Input, Output, Query};
 use darknode::proto::limits::{MIRROR_DIRECT_PAUSE, RESEND_FIRST, SISTER_BYTES};
+use darknode::proto::persist::{Op, Subject};
 use darknode::wire::chat::custody_state::{FULL, HELD, NO_CARRIER};
 use darknode::wire::control::{BUCKETS, Compare, Control, Holdings};
 use darknode::wire::envelope::Envelope;
@@ -95,6 +97,29 @@ fn a_sister_that_is_off_is_sought_with_growing_pauses_until_she_is_unlinked() {
     let without = tablet.roster_of(VERSION + 1, &[alice.session, tablet.session_id()], &[phone.session_id()]);
     bring(&mut alice, without);
     assert_eq!(dials_in(&mut alice, Duration::from_secs(3600)), 0);
+}
+
+#[test]
+fn what_only_an_unlinked_sister_was_not_told_is_forgotten() {
+    let (mut alice, [phone, tablet], _) = alice_and_sisters();
+    alice.befriend(&Person::new(2, "bob"));
+    alice.command(Command::Verify { user: "bob".to_owned() });
+    let kept = |alice: &Victim| {
+        let mut kept: BTreeMap<Subject, u64> = BTreeMap::new();
+        for op in &alice.ops {
+            match op {
+                Op::Change(row) => drop(kept.insert(row.subject, row.n)),
+                Op::ForgetChange(n) => kept.retain(|_, known| known != n),
+                _ => {}
+            }
+        }
+        kept
+    };
+    assert!(!kept(&alice).is_empty(), "the sisters are to be told of bob");
+    let gone = [phone.session_id(), tablet.session_id()];
+    let without = phone.roster_of(VERSION + 1, &[alice.session], &gone);
+    bring(&mut alice, without);
+    assert!(kept(&alice).is_empty(), "{:?}", kept(&alice));
 }
 
 /// Answers what alice asks of her store, which has nothing.

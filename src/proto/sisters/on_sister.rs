@@ -39,7 +39,11 @@ impl Core {
         }
         let mut sessions = self.people.users.audience(&self.cx.config.user);
         sessions.retain(|session| *session != self.cx.me);
-        for (session, was_told) in self.sisters.ledger.follow(version, &sessions) {
+        let added = self.sisters.ledger.follow(version, &sessions);
+        // A session that was unlinked may have been the last one to be told of some changes.
+        let all = self.sisters.ledger.changes.all();
+        self.sisters.ledger.forget_told(&mut self.cx, &all);
+        for (session, was_told) in added {
             if !was_told {
                 self.owe_everything(&session);
             }

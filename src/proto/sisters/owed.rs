@@ -70,6 +70,11 @@ impl Ledger {
             return;
         }
         cx.out.store(Op::Told { session: *session, changes: sister.told.clone() });
+        self.forget_told(cx, changes);
+    }
+
+    /// Forgets those of these changes of which all sisters have been told.
+    pub fn forget_told(&mut self, cx: &mut Context, changes: &Ranges) {
         let told = |n: &u64| self.known.values().all(|sister| sister.told.contains(*n));
         let over: Vec<u64> = self.changes.within(changes).map(|row| row.n).filter(told).collect();
         for n in over.into_iter().filter(|n| self.changes.forget(*n)) {
