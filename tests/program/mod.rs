@@ -1,7 +1,7 @@
 //! Runs the real program as a script would: lines on its standard input, events from its standard output.
 //!
 //! A [`Stage`] is a temporary directory and a transcript of all input and output; a failing test prints it. Nothing
-//! here sleeps: tests wait for events, for [`PATIENCE`] at most.
+//! here sleeps: tests wait for events, for [`PATIENCE`] at most unless they say otherwise.
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 pub mod client;
@@ -135,6 +135,7 @@ impl Stage {
             output,
             complaints: Some(complaints),
             pending: Vec::new(),
+            patience: PATIENCE,
             typed: 0,
             ready: Value::Null,
             transcript: self.transcript.clone(),

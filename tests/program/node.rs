@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::{PATIENCE, Transcript, note, shortened};
+use super::{Transcript, note, shortened};
 
 /// A running program. It is killed when dropped.
 pub struct Node {
@@ -21,6 +21,8 @@ pub struct Node {
     pub(super) complaints: Option<JoinHandle<Vec<String>>>,
     /// Events that were received and not yet waited for.
     pub(super) pending: Vec<Value>,
+    /// How long each event is waited for.
+    pub patience: Duration,
     /// Number of lines typed so far.
     pub(super) typed: u64,
     /// The `ready` event.
@@ -111,7 +113,7 @@ impl Node {
 
     /// The next event of any kind.
     fn next(&mut self) -> Result<Value, RecvTimeoutError> {
-        let line = self.output.recv_timeout(PATIENCE)?;
+        let line = self.output.recv_timeout(self.patience)?;
         Ok(serde_json::from_slice(&line).expect("every line is a JSON object"))
     }
 
@@ -142,7 +144,7 @@ impl Node {
     /// The first event of this name; `None` if it dies before.
     pub fn event_before_death(&mut self, name: &str) -> Option<Value> {
         loop {
-            match self.output.recv_timeout(PATIENCE) {
+            match self.output.recv_timeout(self.patience) {
                 // The last line may be incomplete.
                 Ok(line) => match serde_json::from_slice::<Value>(&line) {
                     Ok(event) if event["event"] == name => return Some(event),
@@ -157,7 +159,7 @@ impl Node {
     /// The next line of the plain interface that contains `text`. Lines before it are skipped.
     pub fn line_with(&mut self, text: &str) -> String {
         loop {
-            match self.output.recv_timeout(PATIENCE) {
+            match self.output.recv_timeout(self.patience) {
                 Ok(line) => {
                     let line = String::from_utf8(line).expect("lines for people are UTF-8");
                     if line.contains(text) {
@@ -259,7 +261,7 @@ impl Node {
     /// Like `rest`, but the last line may be incomplete.
     fn rest_before_kill(&mut self) -> Vec<Value> {
         let mut rest = std::mem::take(&mut self.pending);
-        while let Ok(line) = self.output.recv_timeout(PATIENCE) {
+        while let Ok(line) = self.output.recv_timeout(self.patience) {
             rest.extend(serde_json::from_slice::<Value>(&line).ok());
         }
         rest
