@@ -62,6 +62,7 @@ const VERSION_5: &str = include_str!("version-5.sql");
 const VERSION_6: &str = include_str!("version-6.sql");
 const VERSION_7: &str = include_str!("version-7.sql");
 const VERSION_8: &str = include_str!("version-8.sql");
+const VERSION_9: &str = include_str!("version-9.sql");
 
 /// Migrates a store that held only the part of the current data that `kept` returns.
 fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
@@ -148,6 +149,11 @@ fn a_store_of_version_7_is_migrated_without_loss() {
 #[test]
 fn a_store_of_version_8_is_migrated_without_loss() {
     migrates(VERSION_8, without_changes);
+}
+
+#[test]
+fn a_store_of_version_9_is_migrated_without_loss() {
+    migrates(VERSION_9, |memory| memory);
 }
 
 #[test]

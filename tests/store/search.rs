@@ -1,6 +1,6 @@
 //! Pages of history, searches, and the export of everything.
 
-use darknode::id::{Address, MessageDigest, MessageId, StreamId, UserId};
+use darknode::id::{Address, MessageDigest, MessageId, SessionId, StreamId, UserId};
 use darknode::node::store::{Event, Job};
 use darknode::proto::event::{Page, Query, Searched};
 use darknode::proto::limits::MAX_ANSWER_BYTES;
@@ -162,6 +162,39 @@ fn an_export_has_everything_in_order_page_by_page() {
     assert_eq!(export(&store, Some(CAROL), None), (vec![], None));
     let (of_bob, _) = export(&store, Some(BOB), None);
     assert_eq!(of_bob, all[..of_bob.len()]);
+}
+
+/// A message of one of six people, several of whom wrote at the same Lamport time.
+fn of_many(n: u64) -> MessageRow {
+    let author = UserId([1 + (n * n % 20) as u8; 32]);
+    let stream = StreamId { author: SessionId(author.0), ..from_bob() };
+    let lamport = 1 + (n * 7919) % 900;
+    MessageRow {
+        id: MessageId { stream, n },
+        with: Address::from(author),
+        from: author,
+        lamport,
+        ..theirs(n, n, &n.to_string())
+    }
+}
+
+#[test]
+fn the_messages_of_many_conversations_are_searched_and_exported_in_one_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all((1..=3_000).map(|n| Op::Received(of_many(n))));
+    let mut rows: Vec<MessageRow> = (1..=3_000).map(of_many).collect();
+    rows.sort_by_key(|row| (row.lamport, row.arrival));
+    let order = texts(rows);
+    assert_eq!(texts(export(&store, None, None).0), order);
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let (older, next) = search(&store, Searched { before, ..searched("", 700) });
+        found.extend(older);
+        let Some(next) = next else { break };
+        before = Some(next.digest());
+    }
+    assert!(found.iter().eq(order.iter().rev()), "newest first");
 }
 
 /// Messages whose letters take long to fold.

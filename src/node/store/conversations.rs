@@ -28,7 +28,7 @@ const USERS: &str = "WITH RECURSIVE of(user) AS (
 /// The conversations, those with the newest message first.
 pub fn all(conn: &Connection, linked: &[UserId], unread: &Numbers) -> Result<Vec<ConversationRow>> {
     let mut counts = count_unread(conn, unread)?;
-    let known = rows(conn, USERS, |row| Ok((row.get::<_, i64>(0)?, UserId(id(row, 1)?))))?;
+    let known = users(conn)?;
     let mut found = Vec::new();
     for (user, with) in &known {
         found.extend(newest(conn, *user)?.map(|place| (place, *user, *with)));
@@ -46,6 +46,11 @@ pub fn all(conn: &Connection, linked: &[UserId], unread: &Numbers) -> Result<Vec
     let left = MAX_CONVERSATIONS - conversations.len();
     conversations.extend(silent.take(left).map(|with| ConversationRow { with: *with, unread: 0, last: None }));
     Ok(conversations)
+}
+
+/// The users with whom something was said, with their row ids.
+pub fn users(conn: &Connection) -> Result<Vec<(i64, UserId)>> {
+    rows(conn, USERS, |row| Ok((row.get(0)?, UserId(id(row, 1)?))))
 }
 
 /// The place of the last text with a user: its Lamport number as stored, and its arrival.

@@ -29,6 +29,7 @@ mod runs;
 mod schema;
 mod search;
 mod strangers;
+mod walk;
 mod writer;
 
 use std::io;

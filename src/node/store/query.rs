@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Params, Result, params};
 
 use super::columns::{id, ranges};
+use super::conversations::at;
 use super::load::{MESSAGE, message};
 use super::places::{Place, Places};
 use super::row_ids::find_key;
+use super::walk::{Direction, Walk};
 use super::{Me, int, ordered};
 use crate::handle::Fetch;
 use crate::id::{MessageDigest, MessageId, SessionId, StreamId, UserId};
@@ -119,7 +121,9 @@ fn page_of(
         Some(place) => (ordered(place.lamport), place.id.stream.author.0.to_vec(), int(place.arrival)),
         None => (i64::MAX, vec![u8::MAX; 33], i64::MAX),
     };
-    cut(conn, places, &sql, params![user, lamport, author, arrival, n + 1], n)
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![user, lamport, author, arrival, n + 1])?;
+    cut(places, || rows.next()?.map(message).transpose(), n)
 }
 
 /// A page of the whole history of one conversation or of all, oldest first. `None` if there is no message to go on after.
@@ -129,40 +133,42 @@ pub fn export(
     with: Option<&UserId>,
     after: Option<&MessageDigest>,
 ) -> Result<Option<(Vec<MessageRow>, Option<MessageId>)>> {
-    let (lamport, arrival) = match after.map(|after| places.find(conn, after)).transpose()? {
+    let from = match after.map(|after| places.find(conn, after)).transpose()? {
         Some(None) => return Ok(None),
         Some(Some(place)) => (ordered(place.lamport), int(place.arrival)),
-        None => (i64::MIN, i64::MIN),
+        None => Direction::OldestFirst.start(),
     };
     // No row has the id 0.
     let user = with.map(|with| find_key(conn, &with.0)).transpose()?.map(|user| user.unwrap_or(0));
-    let of_user = if user.is_some() { "m.user = ?3 AND" } else { "?3 IS NULL AND" };
-    let sql = format!(
-        "{MESSAGE} WHERE {of_user} m.kind = 1 AND m.lamport >= ?1 AND (m.lamport > ?1 OR m.arrival > ?2)
-         ORDER BY m.lamport, m.arrival LIMIT ?4"
-    );
-    cut(conn, places, &sql, params![lamport, arrival, user, MAX_MESSAGES + 1], MAX_MESSAGES).map(Some)
+    // Nothing is gone between its place and itself.
+    let _snapshot = conn.unchecked_transaction()?;
+    let mut walk = Walk::begin(conn, user, from, Direction::OldestFirst)?;
+    let next = || {
+        while let Some((_, arrival)) = walk.advance()? {
+            let row = at(conn, arrival)?;
+            if row.kind == kind::TEXT {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    };
+    cut(places, next, MAX_MESSAGES).map(Some)
 }
 
-/// Reads rows until there are `n` of them, or [`MAX_ANSWER_BYTES`] of texts. If there are more, also returns the last message
+/// Reads messages until there are `n` of them, or [`MAX_ANSWER_BYTES`] of texts. If there are more, also returns the last message
 /// read.
 fn cut(
-    conn: &Connection,
     places: &mut Places,
-    sql: &str,
-    values: impl Params,
+    mut next: impl FnMut() -> Result<Option<MessageRow>>,
     n: u32,
 ) -> Result<(Vec<MessageRow>, Option<MessageId>)> {
     let (mut read, mut bytes): (Vec<MessageRow>, usize) = (Vec::new(), 0);
-    let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query(values)?;
-    while let Some(row) = rows.next()? {
+    while let Some(row) = next()? {
         if let Some(last) = read.last().filter(|_| read.len() >= n as usize || bytes >= MAX_ANSWER_BYTES) {
             places.remember(last);
             let next = last.id;
             return Ok((read, Some(next)));
         }
-        let row = message(row)?;
         bytes += row.body.len();
         read.push(row);
     }

@@ -1,7 +1,7 @@
 //! The tables, their migrations, and the settings of a connection.
 //!
-//! A message row is written into four b-trees (`messages`, `history`, `lines`, `timeline`), and one that still waits for a
-//! receipt into a fifth (`outbox`). The 32-byte keys that history refers to are stored once in `keys`, streams once in `streams`;
+//! A message row is written into three b-trees (`messages`, `history`, `lines`), and one that still waits for a receipt into a
+//! fourth (`outbox`). The 32-byte keys that history refers to are stored once in `keys`, streams once in `streams`;
 //! other rows use their row ids. `keys` and `streams` are never emptied, as history is not, except of strangers who are
 //! forgotten. `users`, `sessions`, `lists`, `custody`, `tombstones`, `owed` and `strangers` mirror exactly what the core remembers, by full key, so that
 //! forgetting an item deletes one row.
@@ -139,6 +139,10 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE changes(n INTEGER PRIMARY KEY, subject BLOB NOT NULL UNIQUE, ranges BLOB NOT NULL) STRICT;
     CREATE TABLE told(session BLOB PRIMARY KEY, ranges BLOB NOT NULL) STRICT, WITHOUT ROWID;
     ALTER TABLE custody ADD COLUMN changes BLOB NOT NULL DEFAULT X'';
+",
+    // Searches and exports merge the conversations (`walk.rs`).
+    "
+    DROP INDEX timeline;
 ",
 ];
 

@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rusqlite::{Connection, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row};
 
 use super::conversations::at;
 use super::fold::Needle;
 use super::places::Places;
 use super::query::no_such_message;
 use super::row_ids::find_key;
+use super::walk::{At, Direction, Walk};
 use super::{Event, int, ordered};
 use crate::id::MessageId;
 use crate::node::clock::Stopwatch;
@@ -33,8 +34,8 @@ pub struct Search {
     needle: Needle,
     /// The row id of the other side of the only conversation.
     with: Option<i64>,
-    /// The last message that was looked at, by its Lamport number as stored and its arrival.
-    at: (i64, i64),
+    /// The last message that was looked at.
+    at: At,
     rows: Vec<MessageRow>,
     bytes: usize,
     slices: u32,
@@ -61,7 +62,7 @@ impl Search {
         let at = match searched.before.map(|before| places.find(conn, &before)).transpose()? {
             Some(None) => return Ok(Err(no_such_message())),
             Some(Some(place)) => (ordered(place.lamport), int(place.arrival)),
-            None => (i64::MAX, i64::MAX),
+            None => Direction::NewestFirst.start(),
         };
         // No row has the id 0.
         let with = searched.with.map(|with| find_key(conn, &with.0)).transpose()?.map(|user| user.unwrap_or(0));
@@ -71,6 +72,8 @@ impl Search {
 
     /// Searches for one slice. Returns the answer if that was the last one.
     pub fn advance(&mut self, conn: &Connection, places: &mut Places, stop: &AtomicBool) -> Result<Option<Event>> {
+        // Nothing that was looked at is gone before the answer.
+        let _snapshot = conn.unchecked_transaction()?;
         let pause = self.slice(conn, stop)?;
         self.slices += 1;
         let next = match pause {
@@ -84,20 +87,18 @@ impl Search {
 
     fn slice(&mut self, conn: &Connection, stop: &AtomicBool) -> Result<Pause> {
         let watch = Stopwatch::start();
-        let of_user = if self.with.is_some() { "user = ?3 AND" } else { "?3 IS NULL AND" };
-        let sql = format!(
-            "SELECT arrival, lamport, body FROM messages WHERE {of_user} kind = 1
-             AND lamport <= ?1 AND (lamport < ?1 OR arrival < ?2) ORDER BY lamport DESC, arrival DESC"
-        );
-        let mut statement = conn.prepare_cached(&sql)?;
-        let mut rows = statement.query(params![self.at.0, self.at.1, self.with])?;
+        let mut body_of = conn.prepare_cached("SELECT body FROM messages WHERE arrival = ?1 AND kind = 1")?;
+        let mut walk = Walk::begin(conn, self.with, self.at, Direction::NewestFirst)?;
         let mut looked = 0u32;
-        while let Some(row) = rows.next()? {
-            self.at = (row.get(1)?, row.get(0)?);
-            let body = row.get_ref(2)?.as_blob()?;
-            if self.needle.is_in(body) {
-                self.bytes += body.len();
-                self.rows.push(at(conn, self.at.1)?);
+        while let Some(place) = walk.advance()? {
+            self.at = place;
+            let found = |row: &Row<'_>| {
+                let body = row.get_ref(0)?.as_blob()?;
+                Ok(self.needle.is_in(body).then_some(body.len()))
+            };
+            if let Some(bytes) = body_of.query_row([place.1], found).optional()?.flatten() {
+                self.bytes += bytes;
+                self.rows.push(at(conn, place.1)?);
                 if self.rows.len() >= self.searched.n as usize || self.bytes >= MAX_ANSWER_BYTES {
                     return Ok(Pause::Enough);
                 }
