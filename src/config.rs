@@ -8,6 +8,7 @@ mod bootstrap;
 mod manual;
 pub mod remote;
 mod simulation;
+mod values;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -38,9 +39,6 @@ const MAX_KEY_FILE: u64 = 64 * 1024;
 const MAX_BOOTSTRAP: usize = 64;
 /// Columns and rows of the smallest full screen. Below, nothing is readable.
 pub const MIN_SCREEN: (u16, u16) = (40, 10);
-/// The filter that `--log` is added to, and may override. On an isolated network, dialling remembered addresses fails with
-/// "network unreachable" every minute, which is not worth logging.
-const QUIET: &str = "quinn_udp=error";
 
 /// What the program shall do.
 pub enum Action {
@@ -249,7 +247,7 @@ fn resolve(args: &Args, node: &NodeArgs, matches: &ArgMatches) -> Result<Config,
         return Err(refuse(format!("--bootstrap accepts at most {MAX_BOOTSTRAP} nodes")));
     }
     let bootstrap = node.bootstrap.iter().map(|text| target(text)).collect::<Result<_, _>>()?;
-    let log = format!("{QUIET},{}", node.log).parse().map_err(|_| {
+    let log = values::log_filter(&node.log).ok_or_else(|| {
         refuse(format!("`{}` is not a log filter; try --log debug or --log darknode=debug", escape(&node.log)))
     })?;
     let server = if node.server { roles::SERVER } else { 0 };
@@ -294,7 +292,7 @@ fn data_dir(args: &Args) -> Result<DataDir, ConfigError> {
         Some(_) if links => return Err(refuse("a linked session has the name of its user; leave -u out")),
         Some(text) => own_name(text)?,
         None if args.node.server || has_owner || links => server_name(&gethostname::gethostname().to_string_lossy()),
-        None => return Err(refuse("a name is required: darknode -u NAME")),
+        None => return Err(refuse(format!("a name is required: {} -u NAME", needs_name(args.command.as_ref())))),
     };
     let dir = match &args.data_dir {
         Some(dir) if dir.as_os_str().is_empty() => return Err(refuse("--data-dir needs a directory")),
@@ -302,6 +300,15 @@ fn data_dir(args: &Args) -> Result<DataDir, ConfigError> {
         None => default_dir(&name)?,
     };
     Ok(DataDir { name, named: args.username.is_some(), dir, default_dir: args.data_dir.is_none() })
+}
+
+/// What is typed before `-u NAME` where a name is required.
+fn needs_name(command: Option<&Sub>) -> &'static str {
+    match command {
+        Some(Sub::Identity(IdentitySub::Words)) => "darknode identity words",
+        Some(Sub::Identity(IdentitySub::Restore)) => "darknode identity restore",
+        _ => PROGRAM,
+    }
 }
 
 /// The data directory of a user for whom none was given.

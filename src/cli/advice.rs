@@ -1,12 +1,13 @@
 //! What the node advises names macros. At a shell they are commands.
 
 /// Advice of the node, and the same for somebody at a shell.
-const AT_A_SHELL: [(&str, &str); 6] = [
+const AT_A_SHELL: [(&str, &str); 7] = [
     (r"\users lists", "darknode users lists"),
     (r"\status lists", "darknode status lists"),
     (r"\cancel MESSAGE withdraws", "darknode cancel MESSAGE withdraws"),
     (r"\cancel some of it", "darknode cancel some of it"),
     (r"\history USER shows", "darknode history USER shows"),
+    (r"\history shows one", "darknode history USER shows one"),
     (r"\search goes on with older ones", "a larger -n finds older ones"),
 ];
 

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -82,6 +85,18 @@ impl Node {
         self.connection.next(deadline)
     }
 
+    /// Like [`Node::next`], but it fails as well once nobody reads standard output any more.
+    pub fn next_while_read(&mut self, deadline: Option<Instant>) -> Result<Event, Failed> {
+        let stream = &self.connection.stream;
+        while stream.buffer().is_empty() {
+            let left = time_left(deadline);
+            if wait_while_read(Some(stream.get_ref().as_fd()), left)? || left == Some(Duration::ZERO) {
+                break;
+            }
+        }
+        self.next(deadline)
+    }
+
     /// The answer to a request with the number `line`, for which the node has [`PATIENCE`]. Other events are passed to
     /// `others`.
     pub fn answer(&mut self, line: u64, others: impl FnMut(Event)) -> Result<Event, Failed> {
@@ -108,7 +123,7 @@ impl Node {
 impl Connection {
     fn next(&mut self, deadline: Option<Instant>) -> Result<Event, Failed> {
         loop {
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()).min(LONG));
+            let left = time_left(deadline);
             if left == Some(Duration::ZERO) {
                 return Err(Failed::TimedOut("the node did not answer in time".to_owned()));
             }
@@ -127,6 +142,32 @@ impl Connection {
         let value =
             serde_json::from_str(&text).map_err(|_| Failed::Refused("the node's answer is not JSON".to_owned()))?;
         Ok(Event { text, value })
+    }
+}
+
+/// How long something may still take; `None` if it may take for ever.
+fn time_left(deadline: Option<Instant>) -> Option<Duration> {
+    deadline.map(|at| at.saturating_duration_since(Instant::now()).min(LONG))
+}
+
+/// Waits for input, at most so long. Returns whether there is any. Who waits does not learn by writing that nobody reads.
+///
+/// # Errors
+/// Nobody reads standard output any more: [`io::ErrorKind::BrokenPipe`], as when something is written to it.
+pub fn wait_while_read(input: Option<BorrowedFd<'_>>, limit: Option<Duration>) -> io::Result<bool> {
+    let stdout = io::stdout();
+    // An error and the end of the reader are reported without being asked for.
+    let mut awaited = vec![PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    awaited.extend(input.map(|input| PollFd::new(input, PollFlags::POLLIN)));
+    let limit = limit.map_or(PollTimeout::NONE, |limit| limit.try_into().unwrap_or(PollTimeout::MAX));
+    let ready = match poll(&mut awaited, limit) {
+        Err(Errno::EINTR) => 0,
+        ready => ready?,
+    };
+    match awaited[0].any() {
+        Some(false) => Ok(ready > 0),
+        _ if ready == 0 => Ok(false),
+        _ => Err(io::ErrorKind::BrokenPipe.into()),
     }
 }
 

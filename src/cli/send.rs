@@ -70,6 +70,9 @@ fn read_text() -> Result<String, Failed> {
     let read = io::stdin().lock().take(MAX_TEXT as u64 + 2).read_to_end(&mut bytes);
     read.map_err(|error| Failed::Usage(format!("cannot read standard input: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| Failed::Usage("standard input is not UTF-8".to_owned()))?;
+    if text.trim().is_empty() {
+        return Err(Failed::Usage("standard input is blank; nothing was sent".to_owned()));
+    }
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }
 

@@ -3,26 +3,32 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
-use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::node::Node;
+use super::node::{Node, wait_while_read};
 use super::show::print;
 use super::{Failed, deadline};
 use crate::config::remote::{WatchArgs, Where};
 use crate::hub::cursor::Cursor;
+use crate::ui::json;
+use crate::ui::macros::truncated;
 
+/// The numbers of the requests.
+const SUBSCRIBE: u64 = 1;
+const WHOIS: u64 = 2;
 /// Pause before the node is looked for again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Prints events until the count or the time is reached, or the node has ended. A count that is not reached in time is an
-/// error: whoever gives both waits for something.
+/// Prints events until the count or the time is reached, the node has ended, or nobody reads any more. A count that is not
+/// reached in time is an error: whoever gives both waits for something.
 pub fn watch(node: &Where, args: &WatchArgs) -> Result<(), Failed> {
+    args.events.iter().try_for_each(|name| refuse_unknown_event(name))?;
     let deadline = deadline(Instant::now(), args.timeout);
-    let mut watch = Watch { args, deadline, since: begin(args)?, left: args.count.unwrap_or(u64::MAX) };
+    let left = args.count.unwrap_or(u64::MAX);
+    let mut watch = Watch { args, deadline, since: begin(args)?, with: None, left };
     loop {
         let ended = match Node::connect(node) {
             // It may have another place for a client soon.
@@ -37,7 +43,7 @@ pub fn watch(node: &Where, args: &WatchArgs) -> Result<(), Failed> {
         if watch.is_late() {
             return watch.on_timeout();
         }
-        sleep(PAUSE);
+        wait_while_read(None, Some(PAUSE))?;
     }
 }
 
@@ -46,6 +52,8 @@ struct Watch<'a> {
     deadline: Option<Instant>,
     /// Where a subscription begins.
     since: String,
+    /// The users that `--from` names, once a node has been asked: a handle and an id for each.
+    with: Option<Vec<String>>,
     /// Events that are still to be printed.
     left: u64,
 }
@@ -65,11 +73,17 @@ impl Watch<'_> {
     /// Follows one run of the node.
     fn follow(&mut self, node: &mut Node) -> Result<(), Failed> {
         let WatchArgs { events, from, form, .. } = self.args;
+        let with = match self.with.take() {
+            Some(with) => with,
+            None => named(node, from)?,
+        };
+        let with = self.with.insert(with);
         node.request(&json!({
-            "line": 1, "do": "subscribe", "since": self.since, "events": events, "with": from, "shown": !form.json,
+            "line": SUBSCRIBE, "do": "subscribe", "since": self.since, "events": events, "with": with,
+            "shown": !form.json,
         }))?;
         while self.left > 0 {
-            let event = node.next(self.deadline)?;
+            let event = node.next_while_read(self.deadline)?;
             if let Some(error) = event.error().filter(|_| event.value.get("line").is_some()) {
                 return Err(error);
             }
@@ -100,6 +114,33 @@ impl Watch<'_> {
         match &self.args.cursor {
             Some(file) => replace(file, at).map_err(|error| cannot_keep(file, &error)),
             None => Ok(()),
+        }
+    }
+}
+
+/// The handles and ids of users, as the node knows them. A name that it does not know would be waited for in vain.
+fn named(node: &mut Node, users: &[String]) -> Result<Vec<String>, Failed> {
+    let mut named = Vec::new();
+    for user in users {
+        node.request(&json!({ "line": WHOIS, "do": "whois", "user": user }))?;
+        let answer = node.answer(WHOIS, |_| {})?;
+        match (answer.key("code"), answer.error()) {
+            (_, None) => named.extend(["user", "id"].map(|key| answer.key(key).to_owned())),
+            // All who are called so are meant.
+            ("ambiguous-user", _) => named.push(user.clone()),
+            (_, Some(Failed::Refused(why))) => return Err(Failed::Usage(why)),
+            (_, Some(failed)) => return Err(failed),
+        }
+    }
+    Ok(named)
+}
+
+fn refuse_unknown_event(name: &str) -> Result<(), Failed> {
+    match json::nearest_event(name) {
+        known if known == name => Ok(()),
+        nearest => {
+            let name = truncated(name);
+            Err(Failed::Usage(format!("there is no event {name}; did you mean {nearest}? docs/json.md lists them")))
         }
     }
 }

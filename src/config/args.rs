@@ -8,13 +8,17 @@ use clap::{Arg, ArgAction, Command, CommandFactory, Parser, Subcommand, ValueEnu
 use clap_complete::Shell;
 
 use super::remote::{RemoteSub, ScreenArgs};
+use super::values::number;
+
+/// Where the options of the whole program begin in a help: those of a command, which are counted from 0, stand before them.
+const BEHIND_COMMANDS: usize = 100;
 
 /// Options and commands.
 #[derive(Debug, Parser)]
 #[command(name = "darknode", version, about = "A chat node that needs no server", disable_help_subcommand = true)]
-#[command(max_term_width = 80)]
+#[command(max_term_width = 80, next_display_order = BEHIND_COMMANDS)]
 pub struct Args {
-    /// Your name: 1 to 32 characters. A node needs it unless --server; a command without it uses the only node that runs
+    /// Your name: 1 to 32 characters. A node needs it unless --server, and `identity` does; other commands without it use the only node that runs
     #[arg(short = 'u', long, env = "DARKNODE_USERNAME", value_name = "NAME", global = true)]
     pub username: Option<String>,
     /// Directory for keys, history and known users
@@ -37,10 +41,10 @@ pub fn command() -> Command {
 #[derive(Debug, clap::Args)]
 pub struct NodeArgs {
     /// UDP port to listen on [default: 27272, or any free port if that is in use, but not for a server]; 0 is any free port
-    #[arg(short, long, env = "DARKNODE_PORT", value_name = "PORT")]
+    #[arg(short, long, env = "DARKNODE_PORT", value_name = "PORT", value_parser = number::<u16>(0..=65_535))]
     pub port: Option<u16>,
     /// Worker threads [default: the number of cores]
-    #[arg(short, long, env = "DARKNODE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(short, long, env = "DARKNODE_THREADS", value_name = "N", value_parser = number::<u16>(1..=1024))]
     pub threads: Option<u16>,
     /// Act as a server: remember everyone, introduce users, carry mail; implies --relay and --headless
     #[arg(short, long, env = "DARKNODE_SERVER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
@@ -134,28 +138,28 @@ pub struct SimArgs {
     /// figure3, restart, partition, crash, coldstart, explode, churn or mules
     pub scenario: String,
     /// Number of nodes without servers [default: 10 for figure3, otherwise 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=100_000))]
+    #[arg(long, value_name = "N", value_parser = number::<u32>(3..=100_000))]
     pub nodes: Option<u32>,
     /// Seed of the random numbers; the same seed gives the same run
-    #[arg(long, value_name = "S", default_value = "1")]
+    #[arg(long, value_name = "S", default_value = "1", value_parser = number::<u64>(0..=u64::MAX))]
     pub seed: u64,
     /// Shape of the links: random, clustered, islands, star, line, ring or figure3
     #[arg(long, value_name = "SHAPE")]
     pub topology: Option<String>,
     /// Links per node, for shapes that do not determine it
-    #[arg(long, value_name = "D", default_value = "10", value_parser = clap::value_parser!(u8).range(2..=64))]
+    #[arg(long, value_name = "D", default_value = "10", value_parser = number::<u8>(2..=64))]
     pub degree: u8,
     /// Simulate the open network instead of a closed one
     #[arg(long)]
     pub open: bool,
     /// Share of packets that are lost
-    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=90))]
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = number::<u8>(0..=90))]
     pub loss: u8,
     /// Share of frames that are delivered twice
-    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=90))]
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = number::<u8>(0..=90))]
     pub twice: u8,
     /// crash: share of nodes that crash at once
-    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = clap::value_parser!(u8).range(1..=99))]
+    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = number::<u8>(1..=99))]
     pub crash: u8,
     /// crash: close connections immediately instead of by the idle time-out
     #[arg(long)]
@@ -167,7 +171,7 @@ pub struct SimArgs {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub span: Option<std::time::Duration>,
     /// restart: share of nodes that lose their data
-    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=100))]
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = number::<u8>(0..=100))]
     pub forget: u8,
     /// Print one JSON object
     #[arg(long)]

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, ValueParser};
+use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
+
+use super::values::{not_blank, number, seconds};
 
 /// Commands that speak to the running node.
 #[derive(Debug, Subcommand)]
@@ -85,9 +87,10 @@ pub enum Notify {
 #[derive(Debug, Args)]
 pub struct SendArgs {
     /// A name, name#abc123, or an id
+    #[arg(value_parser = not_blank())]
     pub user: String,
     /// The text, never a macro; - reads it from standard input
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_hyphen_values = true, value_parser = not_blank())]
     pub text: String,
     /// Wait until the node has stored the line, a relay carries it, or a session of USER has it
     #[arg(long, value_name = "STATE", value_enum, default_value = "queued")]
@@ -114,8 +117,8 @@ pub enum Wait {
 /// Options of `darknode watch`.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// Only what concerns USER; repeatable
-    #[arg(long, value_name = "USER")]
+    /// Only what concerns USER, a known name or any id; repeatable
+    #[arg(long, value_name = "USER", value_parser = not_blank())]
     pub from: Vec<String>,
     /// Only these events, as docs/json.md names them
     #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
@@ -127,7 +130,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "FILE")]
     pub cursor: Option<PathBuf>,
     /// End after N events
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::<u64>(1..=u64::MAX))]
     pub count: Option<u64>,
     /// End after S seconds, with exit code 3 if N events were awaited; 0 never does
     #[arg(long, value_name = "S", default_value = "0", value_parser = seconds())]
@@ -144,12 +147,13 @@ pub struct WatchArgs {
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
     /// A name, name#abc123, or an id
+    #[arg(value_parser = not_blank())]
     pub user: String,
     /// How many messages
-    #[arg(short, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(short, value_name = "N", default_value = "20", value_parser = number::<u32>(1..=10_000))]
     pub n: u32,
     /// Only those before this message
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = not_blank())]
     pub before: Option<String>,
     /// The form of the output.
     #[command(flatten)]
@@ -162,10 +166,10 @@ pub struct SearchArgs {
     /// The text; capital and small letters are the same
     pub text: String,
     /// Only in the conversation with USER
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = not_blank())]
     pub with: Option<String>,
     /// How many messages
-    #[arg(short, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(short, value_name = "N", default_value = "20", value_parser = number::<u32>(1..=10_000))]
     pub n: u32,
     /// The form of the output.
     #[command(flatten)]
@@ -176,7 +180,7 @@ pub struct SearchArgs {
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     /// Only the conversation with USER
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = not_blank())]
     pub with: Option<String>,
     /// One JSON object a message, or lines to be read
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "jsonl")]
@@ -213,6 +217,7 @@ pub struct UsersArgs {
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Only messages to USER
+    #[arg(value_parser = not_blank())]
     pub user: Option<String>,
     /// The form of the output.
     #[command(flatten)]
@@ -223,6 +228,7 @@ pub struct StatusArgs {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// A name, name#abc123, or an id
+    #[arg(value_parser = not_blank())]
     pub user: Option<String>,
     /// Dial nobody, and tell only what is known
     #[arg(long)]
@@ -242,6 +248,7 @@ pub struct DoctorArgs {
 #[derive(Debug, Args)]
 pub struct CancelArgs {
     /// The id of the message, as `darknode send` and `darknode status` print it
+    #[arg(value_parser = not_blank())]
     pub message: String,
     /// The form of the output.
     #[command(flatten)]
@@ -294,9 +301,4 @@ pub struct Remote {
     pub node: Where,
     /// What is requested of it.
     pub order: RemoteSub,
-}
-
-/// Whole seconds.
-fn seconds() -> ValueParser {
-    ValueParser::new(|text: &str| text.parse().map(Duration::from_secs).map_err(|_| "it is a number of seconds"))
 }

@@ -4,6 +4,7 @@
 mod body;
 mod counts;
 mod map;
+mod names;
 mod parts;
 mod values;
 
@@ -16,6 +17,7 @@ use super::doctor::Report;
 use crate::identity::name::escape;
 use crate::time::Wall;
 use body::Body;
+pub use names::nearest_event;
 pub use values::delivery;
 
 /// The last millisecond that RFC 3339 can represent: the end of the year 9999.

@@ -50,9 +50,23 @@ fn bad_usage_is_one_line_that_says_what_to_do() {
     refused(&["-u", "alice", "--plain", "--json"], &[], "--plain");
     refused(&["-u", "alice", "--bootstrap", "a:0"], &[], "--bootstrap");
     refused(&["-u", "alice", "--log", "a=b=c"], &[], "--log");
+    refused(&["-u", "alice", "--log", "[["], &[], "--log debug");
     refused(&["-u", "alice", "stray"], &[], "stray");
     refused(&["network"], &[], "--help");
-    refused(&["identity", "words"], &[], "darknode -u NAME");
+    refused(&["identity", "words"], &[], "darknode identity words -u NAME");
+    refused(&["identity", "restore"], &[], "darknode identity restore -u NAME");
+}
+
+#[test]
+fn a_value_that_cannot_be_used_is_explained_without_terms_of_the_program() {
+    refused(&["-u", "alice", "-p", "x"], &[], "it is a whole number from 0 to 65535");
+    refused(&["history", "bob", "-n", "abc"], &[], "it is a whole number from 1 to 10000");
+    refused(&["watch", "--count", "0"], &[], "it is a whole number, 1 or more");
+    refused(&["sim", "figure3", "--seed", "-"], &[], "it is a whole number;");
+    for blank in [&["send", "fred", ""][..], &["send", " ", "text"], &["cancel", ""], &["history", ""]] {
+        refused(blank, &[], "it is blank");
+    }
+    refused(&["watch", "--events", "message,mesages"], &[], "there is no event mesages; did you mean message?");
 }
 
 #[test]

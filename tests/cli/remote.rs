@@ -1,11 +1,13 @@
 //! Commands that speak to the running node: what they print, and their exit codes.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 
 use serde_json::Value;
 
-use crate::program::{Stage, output_of};
+use crate::program::{PATIENCE, Stage, output_of};
 
 /// The program with these arguments, for the node in the data directory of this name.
 fn command(stage: &Stage, dir: &str, args: &[&str]) -> Command {
@@ -198,6 +200,73 @@ fn a_watcher_that_waits_for_the_node_does_not_wait_for_what_it_refuses() {
 }
 
 #[test]
+fn a_watcher_of_somebody_unknown_is_refused_and_of_somebody_known_it_is_not() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    let refused = run(&stage, "alice", &["watch", "--from", "nobody", "--timeout", "30"]);
+    assert_eq!((code(&refused), out(&refused).len()), (Some(2), 0));
+    assert!(error(&refused).contains("no known user is called nobody; darknode users lists"), "{}", error(&refused));
+    let id = "a".repeat(52);
+    for from in ["BOB", bob.id(), &id] {
+        let watched = run(&stage, "alice", &["watch", "--from", from, "--since", "start", "--timeout", "1"]);
+        assert_eq!(code(&watched), Some(0), "{from}: {}", error(&watched));
+    }
+    let mut watcher =
+        command(&stage, "alice", &["watch", "--from", "BOB", "--events", "message", "--count", "1", "--json"]);
+    let watcher = watcher.stdout(Stdio::piped()).spawn().expect("the program starts");
+    bob.asks(r"\chat alice");
+    let watcher = std::thread::spawn(move || watcher.wait_with_output().expect("it ends"));
+    while !watcher.is_finished() {
+        let message = bob.says("hello");
+        bob.knows_delivered(&message);
+    }
+    let watched = events(&watcher.join().expect("it does not panic"));
+    assert!(watched.iter().any(|event| event["text"] == "hello"), "{watched:?}");
+    alice.quits();
+    bob.quits();
+}
+
+#[test]
+fn a_watcher_ends_once_nobody_reads_what_it_prints() {
+    let stage = Stage::new();
+    let alice = stage.start("alice");
+    let mut watcher = command(&stage, "alice", &["watch", "--json"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut output = BufReader::new(watcher.stdout.take().expect("it is a pipe"));
+    let mut line = String::new();
+    output.read_line(&mut line).expect("it says that it has subscribed");
+    drop(output);
+    // Nothing more happens at the node.
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || ended.send(watcher.wait().expect("it is a child")));
+    let status = end.recv_timeout(PATIENCE).expect("it notices that nobody reads");
+    assert_eq!(status.code(), Some(0));
+    alice.quits();
+}
+
+#[test]
+fn what_is_wrong_with_an_argument_is_said_of_that_argument() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.links_with(&mut bob);
+    let refused = run(&stage, "alice", &["history", "bob", "--before", "zzz"]);
+    let says = "zzz is not the id of a message; darknode history USER shows one";
+    assert!(code(&refused) == Some(1) && error(&refused).contains(says), "{}", error(&refused));
+    let refused = alice.asks(r"\history bob before zzz");
+    assert_eq!(refused["code"], "bad-argument", "{refused}");
+    let unknown = alice.asks(r"\history fred before zzz");
+    assert_eq!(unknown["message"], r"no known user is called fred; \users lists those who are known");
+    for (typed, says) in
+        [("192.0.2.1:9", "192.0.2.1:9 is a network address"), ("b!b", "b!b is neither a name nor an id")]
+    {
+        let refused = alice.asks(&format!(r"\whois {typed}"));
+        assert!(refused["message"].as_str().is_some_and(|message| message.starts_with(says)), "{refused}");
+    }
+    alice.quits();
+    bob.quits();
+}
+
+#[test]
 fn a_watcher_goes_on_where_it_ended_although_the_node_was_killed() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();
@@ -281,6 +350,23 @@ fn the_help_of_every_command_fits_80_columns() {
             }
         }
     }
+}
+
+#[test]
+fn the_help_of_a_command_begins_with_its_own_options() {
+    let stage = Stage::new();
+    for (name, own) in [("send", &["--wait", "--timeout", "--json"][..]), ("history", &["-n", "--before", "--json"])] {
+        let help = String::from_utf8(output_of(&mut stage.bare(), &[name, "-h"])).expect("it is text");
+        // What goes on in another row is indented further.
+        let is_option = |row: &&str| row.starts_with("  -") || row.starts_with("      -");
+        let rows =
+            help.lines().filter(is_option).filter_map(|row| row.trim_start().strip_prefix('-')?.split(' ').next());
+        let rows: Vec<String> = rows.map(|option| format!("-{option}")).collect();
+        assert_eq!(rows, [own, &["-u,", "--data-dir", "-h,"]].concat(), "{help}");
+    }
+    let help = String::from_utf8(output_of(&mut stage.bare(), &["-h"])).expect("it is text");
+    let (_, options) = help.split_once("Options:\n").expect("there are options");
+    assert!(options.trim_start().starts_with("-u, --username"), "{help}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::id::{Address, MessageDigest, UserId};
 use crate::proto::Core;
-use crate::proto::commands::on_request::Failed;
+use crate::proto::commands::on_request::{Failed, beginning};
 use crate::proto::event::{Output, Page, Query, Searched, StatusOf};
 use crate::proto::limits::{MAX_HISTORY, STATUS_RECENT};
 use crate::proto::notice::ErrorCode;
@@ -106,7 +106,8 @@ impl Core {
 
 /// A message id, as typed.
 fn message_digest(typed: &str) -> Result<MessageDigest, Failed> {
-    typed.parse().map_err(|why| (ErrorCode::BadArgument, format!("{typed} is not a message id: {why}")))
+    let wrong = || format!(r"{} is not the id of a message; \history shows one at the end of a page", beginning(typed));
+    typed.parse().map_err(|_| (ErrorCode::BadArgument, wrong()))
 }
 
 /// Where a page of history begins, as typed.

@@ -1,9 +1,10 @@
 //! Carries out the commands of the user interface.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::id::{Address, UserId};
 use crate::identity::address::{ContactAddress, SCHEME};
+use crate::identity::name::BadName;
 use crate::proto::Core;
 use crate::proto::commands::lookup::Lookup;
 use crate::proto::event::{CloseReason, Command, Output, Request};
@@ -18,6 +19,28 @@ use crate::wire::content::{MAX_TEXT, kind};
 
 /// Why a command cannot be carried out: the code and the message to display.
 pub(super) type Failed = (ErrorCode, String);
+
+/// Characters of what was typed that a message repeats.
+const REPEATED: usize = 40;
+
+/// The beginning of what was typed, for a message.
+pub(super) fn beginning(typed: &str) -> String {
+    match typed.char_indices().nth(REPEATED) {
+        Some((end, _)) => format!("{}…", &typed[..end]),
+        None => typed.to_owned(),
+    }
+}
+
+/// What is wrong with something that is no name.
+fn not_a_user(typed: &str, why: &BadName) -> String {
+    let is_address = typed.parse::<SocketAddr>().is_ok() || typed.parse::<IpAddr>().is_ok();
+    let typed = beginning(typed);
+    if is_address {
+        format!("{typed} is a network address, not a user; give a name or an id")
+    } else {
+        format!("{typed} is neither a name nor an id: {why}")
+    }
+}
 
 impl Core {
     /// Carries out a command. An error is reported for its input line.
@@ -90,7 +113,7 @@ impl Core {
                 ErrorCode::UnknownUser,
                 format!("no known user is called {typed}; \\users lists those who are known"),
             )),
-            Resolved::Invalid(why) => Err((ErrorCode::BadName, why.to_string())),
+            Resolved::Invalid(why) => Err((ErrorCode::BadName, not_a_user(typed, &why))),
             Resolved::Ambiguous(ids) => {
                 let shown = ids.iter().take(MAX_NAMESAKES).map(|id| self.people.users.handle(id));
                 let more = (ids.len() > MAX_NAMESAKES).then(|| "others".to_owned());

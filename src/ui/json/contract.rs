@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::names::EVENTS;
 use super::values::{error_code, warning_code};
 use super::*;
 use crate::handle::Ready;
@@ -197,6 +198,7 @@ fn the_page_names_every_event_key_type_and_value_and_no_others() {
         events.insert(name);
     }
     assert_eq!(page.events(), events);
+    assert_eq!(page.events(), names(EVENTS.iter().copied()));
     for section in page.tables_of_keys() {
         for key in page.keys(&section) {
             let place = (section.clone(), key.name.clone());

@@ -5,7 +5,6 @@
 
 use super::error::truncated;
 use super::{HISTORY, InputError, Macro, Typed};
-use crate::id::MessageDigest;
 use crate::identity::invitation::{self, BadCode, BadToken, Invitation};
 use crate::identity::place::{BadTarget, Place, Target, parse_port};
 use crate::proto::event::Command;
@@ -79,19 +78,18 @@ pub fn history(arguments: &str) -> Typed {
     Typed::Command(Command::History { user: unquoted(arguments), n: HISTORY, numbered, before, after })
 }
 
-/// What stands before `before MESSAGE` or `after MESSAGE`, and the message. Names that end like that are typed in quotes.
+/// What stands before `before MESSAGE` or `after MESSAGE`, and the message, as typed. Names that end like that are typed in quotes.
 fn page(arguments: &str) -> (&str, Option<String>, Option<String>) {
-    let parts = arguments.rsplit_once(char::is_whitespace).map(|(rest, id)| (rest.trim_end(), id));
-    let Some((rest, id)) = parts.filter(|(_, id)| id.parse::<MessageDigest>().is_ok()) else {
-        return (arguments, None, None);
-    };
+    let parts = arguments.rsplit_once(char::is_whitespace).filter(|(_, message)| !message.ends_with('"'));
+    let Some((rest, message)) = parts else { return (arguments, None, None) };
+    let rest = rest.trim_end();
     let is_bounded_by = |word: &str| {
         let before = rest.strip_suffix(word)?;
         (before.is_empty() || before.ends_with(char::is_whitespace)).then(|| before.trim_end())
     };
     match (is_bounded_by("before"), is_bounded_by("after")) {
-        (Some(rest), _) => (rest, Some(id.to_owned()), None),
-        (None, Some(rest)) => (rest, None, Some(id.to_owned())),
+        (Some(rest), _) => (rest, Some(message.to_owned()), None),
+        (None, Some(rest)) => (rest, None, Some(message.to_owned())),
         (None, None) => (arguments, None, None),
     }
 }

@@ -128,7 +128,12 @@ mod tests {
         };
         assert_eq!(parsed(&format!(r"\history bob 5 before {id}")), command("bob", Some(5), before.clone(), None));
         assert_eq!(parsed(&format!(r"\history John Smith after {id}")), command("John Smith", None, None, before));
-        assert_eq!(parsed(r"\history the day before yesterday"), command("the day before yesterday", None, None, None));
+        // The node says that it is none.
+        let wrong = Some("zzz".to_owned());
+        assert_eq!(parsed(r"\history John Smith before zzz"), command("John Smith", None, wrong.clone(), None));
+        assert_eq!(parsed(r"\history before zzz"), Typed::HistoryHere { n: 20, before: wrong, after: None });
+        let quoted = r#"\history "the day before yesterday""#;
+        assert_eq!(parsed(quoted), command("the day before yesterday", None, None, None));
     }
 
     #[test]
