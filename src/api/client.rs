@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::filter::Filter;
 use super::output::{Asked, Output, Written};
 use super::reader::{self, Taken};
-use super::request::{BadRequest, Do, Request};
+use super::request::{BadRequest, Do, Request, Say};
 use crate::handle::{Fetch, Ready, Start, UiMessage};
 use crate::hub::cursor::Cursor;
 use crate::hub::feed::{Feed, Item, PAGE, Since, Step};
@@ -26,6 +26,7 @@ use crate::identity::place::Place;
 use crate::proto::event::{Command, Request as NodeRequest};
 use crate::proto::notice::{self, ErrorCode, Notice};
 use crate::ui::Event;
+use crate::ui::macros::doubt::Draft;
 use crate::ui::macros::{InputError, Typed};
 use crate::wire::content::MAX_TEXT;
 
@@ -44,7 +45,7 @@ enum Kind {
     /// The answer is passed on.
     Plain,
     /// A user is looked for, to whom the text goes.
-    Say { text: String },
+    Say(Say),
     /// The user of the conversation, to whom typed lines go.
     Chat,
     /// The conversations, for a subscription. The users come next.
@@ -190,10 +191,11 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         };
         let asked = Asked { line, shown };
         match what {
-            Do::Say { to, text } if text.len() <= MAX_TEXT => {
-                self.request(asked, Kind::Say { text }, Command::Chat { user: to }, Some(place)).await
+            Do::Say(say) if say.text.len() <= MAX_TEXT => {
+                let command = Command::Chat { user: say.to.clone() };
+                self.request(asked, Kind::Say(say), command, Some(place)).await
             }
-            Do::Say { .. } => self.refuse(line, InputError::too_long()).await,
+            Do::Say(_) => self.refuse(line, InputError::too_long()).await,
             Do::Typed(Ok(None)) => Ok(()),
             Do::Typed(Ok(Some(typed))) => self.on_typed(asked, typed, place).await,
             Do::Typed(Err(error)) => self.refuse(line, error).await,
@@ -327,7 +329,11 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         };
         let is_review = |kind: &Kind| matches!(kind, Kind::Conversations | Kind::Users);
         match (kind, &*notice) {
-            (Kind::Say { text }, Notice::Chat { id, .. }) => {
+            (Kind::Say(Say { text, ask, pasted, .. }), Notice::Chat { id, with, .. }) => {
+                let draft = Draft { text: &text, to: with, other: None, pasted, macros: false };
+                if let Some(question) = draft.question().filter(|_| ask) {
+                    return self.out.question(asked, &question).await;
+                }
                 return self.request(asked, Kind::Plain, Command::Say { to: *id, text }, place).await;
             }
             (Kind::Chat, answer) => {
@@ -344,7 +350,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
             // A subscription that began anew meanwhile waits for its own.
             (Kind::Users, _) if !self.pending.values().any(|other| is_review(&other.kind)) => self.feed.on_overview(),
             (Kind::Users, _) => {}
-            (Kind::Say { .. } | Kind::Plain, _) => {}
+            (Kind::Say(_) | Kind::Plain, _) => {}
         }
         self.out.answer(asked, Event::Notice(&notice)).await
     }

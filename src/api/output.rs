@@ -77,6 +77,13 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         self.line(serde_json::to_string(&page).expect("strings and numbers have a JSON form")).await
     }
 
+    /// The answer to a text that is probably not meant to be sent as it is.
+    pub async fn question(&mut self, asked: Asked, question: &str) -> Written {
+        let shown = asked.shown.then(|| format!("{question}\n"));
+        let question = Question { event: "question", line: asked.line, question, shown };
+        self.line(serde_json::to_string(&question).expect("strings and numbers have a JSON form")).await
+    }
+
     /// The answer to a subscription.
     pub async fn subscribed(&mut self, line: Option<u64>, complete: bool, at: Cursor) -> Written {
         self.mark_with("subscribed", line, Some(complete), at).await
@@ -162,6 +169,17 @@ struct Page {
     link: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shown: Option<String>,
+}
+
+/// What the API asks about a text.
+#[derive(Serialize)]
+struct Question<'a> {
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    question: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     shown: Option<String>,
 }

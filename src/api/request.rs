@@ -33,12 +33,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Do {
     /// Send a text to a user, who is found as `\chat` finds them.
-    Say {
-        /// The user, as typed.
-        to: String,
-        /// The text. It is never a macro.
-        text: String,
-    },
+    Say(Say),
     /// What a person types, with a conversation of its own.
     Typed(Result<Option<Typed>, InputError>),
     /// Give events.
@@ -57,6 +52,19 @@ pub enum Do {
     Printed(u64),
     /// Stop the node.
     Stop,
+}
+
+/// A text for a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Say {
+    /// The user, as typed.
+    pub to: String,
+    /// The text. It is never a macro.
+    pub text: String,
+    /// A person can be asked first, if the text is probably not meant to be sent as it is.
+    pub ask: bool,
+    /// Several lines of it were pasted.
+    pub pasted: bool,
 }
 
 /// Why a line is not a request.
@@ -131,7 +139,10 @@ fn understand(what: &str, keys: &Keys) -> Result<Do, String> {
 /// A blank text is no line, as it is when typed.
 fn say(keys: &Keys) -> Result<Do, String> {
     let (to, text) = (keys.text("to")?, keys.text("text")?);
-    if text.trim().is_empty() { Err("\"text\" is blank".to_owned()) } else { Ok(Do::Say { to, text }) }
+    if text.trim().is_empty() {
+        return Err("\"text\" is blank".to_owned());
+    }
+    Ok(Do::Say(Say { to, text, ask: keys.flag("ask", false)?, pasted: keys.flag("pasted", false)? }))
 }
 
 /// The macro, and how it is carried out and shown: `probe` is true and `redact` false unless they are given.

@@ -14,6 +14,8 @@ pub enum Action {
     },
     /// Sends, or chooses.
     Enter,
+    /// An Enter that came at once with what stands before it: sends a line, but not several that may have been pasted.
+    QuickEnter,
     /// A new line in the text.
     NewLine,
     /// Completes, or goes to the next unread conversation.
@@ -127,8 +129,8 @@ pub const HELP: &[(&str, &str)] = &[
     ("^T", "shows the network around me"),
     ("^O", "shows who has my messages to this user"),
     ("Up", "on an empty line, brings back what was typed"),
-    ("^W ^U ^K ^A ^E", "delete a word, to the start, to the end; go to the start, to the end"),
-    ("^C", "clears the line; twice on an empty line leaves"),
+    ("^W ^U ^K ^A ^E", "in a line of the text: delete a word, to its start, to its end; go to its start, to its end"),
+    ("^C", "closes what was opened, or clears the whole text; twice without one leaves"),
     ("^D", "on an empty line leaves"),
     ("^L ^Z", "draws everything anew; suspends"),
     ("Esc", "goes back"),

@@ -25,16 +25,27 @@ pub struct Editor {
     text: String,
     /// In bytes, between two graphemes.
     cursor: usize,
+    origin: Origin,
+}
+
+/// What is known of how the text came about, while there is one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Origin {
     /// It begins with something that was pasted.
     begins_pasted: bool,
     /// A key behind the first was pressed by hand. The first of a burst looks as if it was, too.
     is_typed: bool,
+    /// A line ended in something that was pasted.
+    has_pasted_lines: bool,
+    /// It was written for this user, who was not found.
+    meant_for: Option<String>,
 }
 
 impl Editor {
     /// A text, with the cursor behind it.
     pub fn with(text: &str) -> Editor {
-        Editor { text: text.to_owned(), cursor: text.len(), begins_pasted: false, is_typed: true }
+        let origin = Origin { is_typed: true, ..Origin::default() };
+        Editor { text: text.to_owned(), cursor: text.len(), origin }
     }
 
     pub fn text(&self) -> &str {
@@ -48,7 +59,24 @@ impl Editor {
 
     /// Whether it was, or may have been, pasted, so that it is not obeyed at once.
     pub fn is_pasted(&self) -> bool {
-        self.begins_pasted || !self.is_typed
+        self.origin.begins_pasted || !self.origin.is_typed
+    }
+
+    /// Whether several lines of it were, or may have been, pasted.
+    pub fn has_pasted_lines(&self) -> bool {
+        self.origin.has_pasted_lines
+    }
+
+    /// For whom it was written, if they were not found.
+    pub fn meant_for(&self) -> Option<&str> {
+        self.origin.meant_for.as_deref()
+    }
+
+    /// What stands here now was written for this user, who was not found.
+    pub fn mean_for(&mut self, name: &str) {
+        if !self.text.is_empty() {
+            self.origin.meant_for = Some(name.to_owned());
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -60,8 +88,10 @@ impl Editor {
         if self.text.len() + text.len() > MAX_BYTES {
             return false;
         }
-        self.begins_pasted |= source == Source::Paste && self.text.is_empty();
-        self.is_typed |= source == Source::Hand && !self.text.is_empty();
+        let origin = &mut self.origin;
+        origin.begins_pasted |= source == Source::Paste && self.text.is_empty();
+        origin.is_typed |= source == Source::Hand && !self.text.is_empty();
+        origin.has_pasted_lines |= source != Source::Hand && text.contains('\n');
         self.text.insert_str(self.cursor, text);
         self.cursor += text.len();
         true
@@ -71,6 +101,19 @@ impl Editor {
     pub fn complete(&mut self, start: usize, text: &str) {
         self.text.replace_range(start..self.cursor, text);
         self.cursor = start + text.len();
+    }
+
+    /// Puts another text below this one.
+    pub fn append(&mut self, below: Editor) {
+        if self.is_empty() {
+            return *self = below;
+        }
+        if !below.is_empty() {
+            let has_pasted_lines = self.origin.has_pasted_lines || below.origin.has_pasted_lines;
+            let meant_for = below.origin.meant_for.or(self.origin.meant_for.take());
+            *self = Editor::with(&format!("{}\n{}", self.text, below.text));
+            self.origin = Origin { has_pasted_lines, meant_for, ..std::mem::take(&mut self.origin) };
+        }
     }
 
     /// Takes the text out.
@@ -145,8 +188,9 @@ impl Editor {
     fn remove(&mut self, start: usize, end: usize) {
         self.text.replace_range(start..end, "");
         self.cursor = start;
-        self.begins_pasted &= !self.text.is_empty();
-        self.is_typed &= !self.text.is_empty();
+        if self.text.is_empty() {
+            self.origin = Origin::default();
+        }
     }
 
     fn before(&self) -> usize {
@@ -226,6 +270,26 @@ mod tests {
         editor.insert("\\", Source::Burst);
         assert!(editor.is_pasted());
         assert!(!editor.insert(&"x".repeat(MAX_BYTES + 1), Source::Paste), "there is a bound");
+    }
+
+    #[test]
+    fn two_texts_that_become_one_keep_what_is_known_of_them() {
+        let mut pasted = Editor::default();
+        pasted.insert("two\nthree", Source::Paste);
+        pasted.mean_for("carla");
+        let mut editor = Editor::default();
+        editor.mean_for("dora");
+        editor.append(pasted);
+        assert_eq!((editor.text(), editor.meant_for()), ("two\nthree", Some("carla")));
+        let mut above = Editor::with("one");
+        above.append(editor);
+        assert_eq!((above.text(), above.meant_for(), above.cursor()), ("one\ntwo\nthree", Some("carla"), 13));
+        assert!(above.has_pasted_lines());
+        (0..3).for_each(|_| {
+            above.delete_to_start();
+            above.backspace();
+        });
+        assert_eq!(above, Editor::default(), "nothing is known of no text");
     }
 
     proptest! {

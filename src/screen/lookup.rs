@@ -1,7 +1,6 @@
 //! A conversation that was asked for by name. An unknown name takes the node some seconds, and whoever asked goes on writing:
 //! what is written meanwhile is for that conversation, and is not sent to another one.
 
-use super::editor::Editor;
 use super::model::{Asked, Model};
 use crate::ui::macros::Typed;
 use crate::ui::plain::inline;
@@ -25,8 +24,12 @@ impl Model {
         })
     }
 
-    /// Another conversation was chosen meanwhile, or the present one: none that is looked for is opened.
+    /// Another conversation was chosen meanwhile, or the present one: none that is looked for is opened. What was written for it
+    /// stays, and is not sent to anybody else without a question.
     pub fn stop_looking(&mut self) {
+        if let Some(name) = self.looks_for().map(str::to_owned) {
+            self.editor.mean_for(&name);
+        }
         for asked in self.asked.values_mut() {
             if let Asked::Chat { opens, .. } = asked {
                 *opens = false;
@@ -42,6 +45,14 @@ impl Model {
         true
     }
 
+    /// Nobody was found: what was written since then is not sent to anybody else without a question.
+    pub fn on_nobody(&mut self, name: &str, opens: bool) {
+        if opens {
+            self.question = None;
+            self.editor.mean_for(name);
+        }
+    }
+
     /// The conversation that was looked for: what was written since then belongs to it.
     pub fn on_chat(&mut self, id: &str, with: &str, opens: bool) {
         self.list.touch(id, with, false, false);
@@ -51,11 +62,6 @@ impl Model {
         let written = std::mem::take(&mut self.editor);
         self.drop_answer();
         self.open(id);
-        if self.editor.is_empty() {
-            self.editor = written;
-        } else if !written.is_empty() {
-            let draft = self.editor.take();
-            self.editor = Editor::with(&format!("{draft}\n{}", written.text()));
-        }
+        self.editor.append(written);
     }
 }

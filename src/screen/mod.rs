@@ -24,6 +24,7 @@ mod on_pane;
 mod output;
 mod pane;
 mod people;
+mod questions;
 mod render;
 mod rows;
 mod run;

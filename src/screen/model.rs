@@ -136,7 +136,9 @@ pub struct Model {
     pub recalled: VecDeque<String>,
     /// How far Up has gone back.
     pub recall: usize,
-    /// A question was asked, which the same key answers.
+    /// What is asked before the text is sent or obeyed. Y and N answer it.
+    pub question: Option<Alert>,
+    /// Ctrl-C leaves if it is pressed again.
     pub confirms: bool,
     /// The last cursor, and whether a message has come since it was said to be printed.
     pub cursor: Option<String>,
@@ -173,6 +175,7 @@ impl Model {
             waits: BTreeSet::new(),
             recalled: VecDeque::new(),
             recall: 0,
+            question: None,
             confirms: false,
             cursor: None,
             has_unprinted: false,
@@ -221,6 +224,7 @@ impl Model {
     /// The connection has ended: nothing that was asked is answered. A text that may not have been taken goes back.
     pub fn on_disconnected(&mut self) {
         self.connected = false;
+        self.stop_looking();
         for asked in std::mem::take(&mut self.asked).into_values() {
             if let Asked::Say { with, text } = asked {
                 self.give_back(&with, &text);
@@ -233,10 +237,11 @@ impl Model {
     /// Puts a text back that was not sent.
     pub fn give_back(&mut self, with: &str, text: &str) {
         let is_open = self.current.as_deref() == Some(with);
+        self.question = None;
         let editor = if is_open { &mut self.editor } else { self.drafts.entry(with.to_owned()).or_default() };
-        let behind = editor.take();
         let text = if text.starts_with('\\') { format!("\\{text}") } else { text.to_owned() };
-        *editor = Editor::with(&if behind.is_empty() { text } else { format!("{text}\n{behind}") });
+        let below = std::mem::replace(editor, Editor::with(&text));
+        editor.append(below);
     }
 
     /// The messages of the open conversation.
@@ -258,6 +263,7 @@ impl Model {
     /// Opens a conversation. The text in the editor stays with the one before.
     pub fn open(&mut self, id: &str) {
         self.pane = Pane::Chat;
+        self.question = None;
         self.stop_looking();
         if self.current.as_deref() == Some(id) {
             return;
@@ -339,6 +345,11 @@ impl Model {
     /// What was answered is of no use any more. What is wrong in general stays.
     pub fn drop_answer(&mut self) {
         self.alert = self.alert.take().filter(|alert| alert.stays);
+    }
+
+    /// What needs attention now: a question before anything else.
+    pub fn notice(&self) -> Option<&Alert> {
+        self.question.as_ref().or(self.alert.as_ref())
     }
 
     pub fn alert(&mut self, text: impl Into<String>, is_wrong: bool) {

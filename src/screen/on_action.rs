@@ -13,19 +13,22 @@ use crate::ui::macros::{self, MACROS, Typed};
 impl Model {
     /// Carries out an action. Redrawing and suspending are not its business.
     pub fn act(&mut self, action: Action) {
-        let repeats = matches!(action, Action::Cancel | Action::Enter) && self.confirms;
+        let repeats = action == Action::Cancel && self.confirms;
         let was_confirming = std::mem::take(&mut self.confirms);
         if was_confirming && !repeats {
             self.drop_answer();
         }
-        if self.pane_has_keys() && self.act_in_pane(&action) {
+        if self.answers(&action) || self.pane_has_keys() && self.act_in_pane(&action) {
             return;
         }
         match action {
+            Action::QuickEnter if self.prompt.is_none() && self.editor.has_pasted_lines() => {
+                self.insert("\n", Source::Burst);
+            }
             Action::Insert { text, source } => self.insert(&text, source),
             Action::NewLine if self.prompt.is_none() => self.insert("\n", Source::Hand),
-            Action::NewLine | Action::Enter if self.prompt.is_some() => self.answer_prompt(),
-            Action::Enter => self.enter(repeats),
+            Action::NewLine | Action::Enter | Action::QuickEnter if self.prompt.is_some() => self.answer_prompt(),
+            Action::Enter | Action::QuickEnter => self.enter(false),
             Action::Tab => self.tab(),
             Action::Escape => self.escape(),
             Action::Step(by) => self.step(by),
@@ -92,8 +95,8 @@ impl Model {
         }
     }
 
-    /// `confirmed`: it was asked whether a pasted macro is to be obeyed.
-    fn enter(&mut self, confirmed: bool) {
+    /// `confirmed`: it was asked whether this is meant.
+    pub fn enter(&mut self, confirmed: bool) {
         if self.editor.is_empty() {
             return;
         }
@@ -102,18 +105,17 @@ impl Model {
         let text = self.editor.text().trim_end_matches('\n').to_owned();
         let is_macro = text.starts_with('\\') && !text.starts_with("\\\\") && !text.contains('\n');
         if is_macro && self.editor.is_pasted() && !confirmed {
-            self.confirms = true;
-            return self.alert("this was pasted: Enter again obeys it; with a second \\ before it, it is text", false);
+            return self.ask_about_macro();
         }
         match macros::parse(&text) {
             Ok(None) => drop(self.editor.take()),
-            Ok(Some(Typed::Text(text))) => self.say(text),
+            Ok(Some(Typed::Text(text))) => self.say(text, confirmed),
             Ok(Some(typed)) => self.obey(&text, typed),
             Err(error) => self.alert(error.message, true),
         }
     }
 
-    fn say(&mut self, text: String) {
+    fn say(&mut self, text: String, confirmed: bool) {
         if self.holds_back() {
             return;
         }
@@ -122,6 +124,9 @@ impl Model {
         };
         if !self.connected {
             return self.alert("the node does not run; the text stays here", true);
+        }
+        if !confirmed && self.asks_before(&with) {
+            return;
         }
         let typed = self.editor.take();
         self.remember(&typed);
@@ -196,9 +201,7 @@ impl Model {
         if self.prompt.take().is_some() {
             return;
         }
-        if self.pane != Pane::Chat {
-            self.pane = Pane::Chat;
-            self.alert = self.alert.take().filter(|alert| alert.stays || alert.is_wrong);
+        if self.closes_pane() {
             return;
         }
         if self.looks_for().is_some() {
@@ -208,6 +211,16 @@ impl Model {
         if self.alert.take().is_none() && self.news.take().is_none() && view::is_narrow(self.size) {
             self.pane = Pane::List;
         }
+    }
+
+    /// Goes back to the messages. Returns whether something else was shown.
+    fn closes_pane(&mut self) -> bool {
+        if self.pane == Pane::Chat {
+            return false;
+        }
+        self.pane = Pane::Chat;
+        self.alert = self.alert.take().filter(|alert| alert.stays || alert.is_wrong);
+        true
     }
 
     fn step(&mut self, by: isize) {
@@ -290,6 +303,9 @@ impl Model {
 
     fn cancel(&mut self, leaves: bool) {
         if self.prompt.take().is_some() {
+            return;
+        }
+        if self.closes_pane() {
             return;
         }
         if !self.editor.is_empty() {

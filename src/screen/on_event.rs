@@ -39,6 +39,10 @@ impl Model {
                 self.on_chat(&id, &with, opens);
                 self.show_answer(shown.filter(|_| opens));
             }
+            (Asked::Chat { name, opens }, event @ Event::Error { .. }) => {
+                self.on_nobody(&name, opens);
+                self.on_typed(event, shown, now);
+            }
             (Asked::Typed | Asked::Chat { .. }, event) => self.on_typed(event, shown, now),
             (Asked::History { with, page }, Event::History { messages, next }) => {
                 self.on_page(&with, page, &messages, next.is_some());

@@ -80,7 +80,7 @@ pub fn areas(model: &Model, input_rows: usize) -> Areas {
     let input_rows = (input_rows as u16).min(MAX_INPUT as u16).min(rows / 3).max(1);
     let rule = input_end.saturating_sub(input_rows + 1);
     let (left, top) = if is_narrow(model.size) { (0, 2) } else { (list + 1, 4) };
-    let notice_rows = match (&model.alert, &model.news) {
+    let notice_rows = match (model.notice(), &model.news) {
         (Some(alert), _) => alert_rows(alert, model.size).len() as u16,
         (None, news) => u16::from(news.is_some()),
     };

@@ -1,6 +1,7 @@
 //! The table of macros, and the parser for input lines.
 
 mod arguments;
+pub mod doubt;
 mod error;
 mod parse;
 

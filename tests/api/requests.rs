@@ -93,6 +93,26 @@ fn a_line_typed_at_one_client_is_seen_at_the_other_and_on_standard_output() {
 }
 
 #[test]
+fn a_text_that_is_in_doubt_is_asked_about_and_not_sent_if_somebody_can_be_asked() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    let mut client = Client::connect(&stage, "alice");
+    let mut says = |text: &str, ask: bool| {
+        client.asks(json!({"do": "say", "to": bob.id(), "text": text, "ask": ask, "pasted": true}))
+    };
+    let asked = says("/quit", true);
+    assert_eq!((&asked["event"], &asked["question"]), (&"question".into(), &"to bob; /quit is text here?".into()));
+    assert_eq!(says("1\n2\n3\n4", true)["question"], "4 lines to bob?");
+    assert_eq!(says("1\n2\n3", true)["event"], "queued");
+    assert_eq!(says("/quit", false)["event"], "queued");
+    let texts = [bob.event("message"), bob.event("message")].map(|message| message["text"].clone());
+    assert_eq!(texts, ["1\n2\n3", "/quit"]);
+    bob.quits();
+    alice.quits();
+}
+
+#[test]
 fn a_line_typed_at_this_node_has_no_label_of_another_session() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();

@@ -135,6 +135,8 @@ fn what_is_pasted_is_one_message_and_no_macro() {
         alice.types(paste);
         alice.sees("the end", |_, cursor| cursor.ends_with(" three"));
         alice.enter();
+        alice.sees_text(r"to bob; \quit in it is text? Y sends");
+        alice.types("y");
         assert_eq!(bob.event("message")["text"], "one\n\\quit\nthree");
         alice.sees_typed(" to bob > ");
     }
@@ -143,9 +145,37 @@ fn what_is_pasted_is_one_message_and_no_macro() {
     alice.enter();
     alice.sees_text("this was pasted");
     alice.types("\x03");
+    alice.hides("this was pasted");
+    alice.types("\x03");
     alice.sees_typed(" to bob > ");
     alice.by_hand("still here");
     assert_eq!(bob.event("message")["text"], "still here");
+    alice.leaves();
+    bob.quits();
+}
+
+#[test]
+fn a_line_that_comes_at_once_with_its_enter_is_sent_and_what_is_in_doubt_asked_about() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::full_screen(&stage);
+    alice.opens("bob", &mut bob);
+    alice.types("typed ahead\r");
+    assert_eq!(bob.event("message")["text"], "typed ahead");
+    sleep(HAND);
+    alice.types("one\rtwo\rthree\rfour\r");
+    alice.sees_text("four");
+    alice.enter();
+    alice.sees_text("4 lines to bob? Y sends");
+    alice.types("n");
+    alice.hides("Y sends");
+    alice.types("\x03");
+    alice.sees_typed(" to bob > ");
+    sleep(HAND);
+    alice.types("/quit\r");
+    alice.sees_text(r"to bob; as text, the macro is \quit? Y sends");
+    alice.types("y");
+    assert_eq!(bob.event("message")["text"], "/quit");
     alice.leaves();
     bob.quits();
 }
@@ -162,6 +192,10 @@ fn a_line_for_somebody_who_is_looked_for_is_not_sent_to_the_open_conversation() 
     alice.sees_text("the line stays here");
     alice.sees_text("no user called carla");
     alice.sees_typed(" to bob > secret for carla");
+    alice.enter();
+    alice.sees_text("to bob, not carla? Y sends");
+    alice.types("n");
+    alice.hides("Y sends");
     alice.types("\x03");
     alice.sees_typed(" to bob > ");
     alice.by_hand("for bob");

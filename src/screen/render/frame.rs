@@ -193,7 +193,7 @@ fn notice(canvas: &mut Canvas, model: &Model, areas: &Areas) {
         canvas.rule(y - 1, left, left + columns);
     }
     let room = usize::from(columns) - 2;
-    match (&model.alert, &model.news) {
+    match (model.notice(), &model.news) {
         (Some(alert), _) => {
             let role = if alert.is_wrong { Role::Wrong } else { Role::Plain };
             for (y, row) in (y..).zip(alert_rows(alert, model.size)) {
@@ -222,6 +222,7 @@ pub fn input(canvas: &mut Canvas, areas: &Areas, input: &InputView) -> (u16, u16
 /// The keys that are of use now.
 fn hint(model: &Model) -> &'static str {
     match (&model.pane, &model.prompt) {
+        _ if model.question.is_some() => "Y yes · N no, back to the text",
         (_, Some((Prompt::GoTo, _))) => "Enter goes there · Tab completes · Esc back",
         (_, Some((Prompt::Find, _))) => "Enter searches all conversations · Esc back",
         (Pane::Text { .. }, _) => "Up Down PgUp PgDn scroll · Esc back",

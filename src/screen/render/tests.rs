@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 mod lookups;
 mod notices;
 mod panes;
+mod questions;
 mod updates;
 
 use super::*;

@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::ui::macros::MACROS;
-use crate::ui::plain::{inline, quoted};
+use crate::ui::macros::doubt::{Draft, slashed};
+use crate::ui::plain::quoted;
 
 /// How long after somebody else's line a typed line may be meant for them.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
-/// Lines sent without a question.
-const MAX_LINES: usize = 3;
 
 /// What the questions depend on.
 #[derive(Debug, Default)]
@@ -54,35 +52,15 @@ impl Questions {
     }
 
     fn question(&self, line: &str, now: Instant) -> Option<String> {
-        let line = line.trim_end();
-        let lines = line.lines().count();
-        if line.trim().is_empty() || lines == 1 && line.starts_with('\\') {
-            return None;
-        }
-        let slash = line.strip_prefix('/').and_then(macro_in);
         let Some(with) = self.conversation.as_deref() else {
-            return slash.map(|name| format!(r"the macro is \{name}; Enter again takes it as text"));
+            return slashed(line).map(|name| format!(r"the macro is \{name}; Enter again takes it as text"));
         };
         let other = self.wrote.as_ref().filter(|(from, at)| from != with && now.duration_since(*at) < ANSWERED_WITHIN);
-        let obeyed_elsewhere = line.lines().find_map(|line| line.strip_prefix('\\').and_then(macro_in));
-        if other.is_none() && slash.is_none() && obeyed_elsewhere.is_none() && lines <= MAX_LINES {
-            return None;
-        }
-        let count = if lines > MAX_LINES { format!("{lines} lines ") } else { String::new() };
-        let not = other.map(|(from, _)| format!(", not {}", quoted(from))).unwrap_or_default();
-        let text = match (slash, obeyed_elsewhere) {
-            (Some(name), _) => format!(r"; as text, the macro is \{name}"),
-            (None, Some(name)) => format!(r"; \{name} in it is text"),
-            (None, None) => String::new(),
-        };
-        Some(inline(&format!("{count}to {}{not}{text}? Enter again", quoted(with))))
+        let other = other.map(|(from, _)| quoted(from));
+        // The editor has several lines only if they were pasted.
+        let draft = Draft { text: line, to: with, other: other.as_deref(), pasted: true, macros: true };
+        draft.question().map(|question| format!("{question} Enter again"))
     }
-}
-
-/// The macro whose name a line begins with.
-fn macro_in(line: &str) -> Option<&'static str> {
-    let name = line.split_whitespace().next()?;
-    MACROS.iter().map(|entry| entry.name).find(|known| *known == name)
 }
 
 #[cfg(test)]

@@ -35,6 +35,25 @@ fn a_line_stays_in_the_input_when_nobody_is_found() {
 }
 
 #[test]
+fn a_line_for_somebody_who_was_not_found_is_sent_to_somebody_else_only_after_yes() {
+    let mut scene = Scene::chat(80, 24).enters(r"\chat carla").enters("secret");
+    scene.answer("typed", json!({ "event": "error", "code": "unknown-user", "message": "no user called carla" }));
+    scene.0.act(Action::Enter);
+    assert_eq!(scene.said(), []);
+    assert!(scene.frame(PLAIN).contains("to carol, not carla? Y sends"), "{}", scene.frame(PLAIN));
+    // It is a draft of the open conversation, and stays what it is.
+    let mut scene = scene.types("n");
+    scene.0.act(Action::Step(1));
+    scene.0.act(Action::Step(-1));
+    scene.0.act(Action::Enter);
+    assert!(scene.frame(PLAIN).contains("to carol, not carla? Y sends"), "{}", scene.frame(PLAIN));
+    let scene = scene.types("y");
+    let mut scene = scene.enters("and this is for carol");
+    let texts: Vec<String> = scene.said().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["secret", "and this is for carol"]);
+}
+
+#[test]
 fn whoever_goes_to_another_conversation_meanwhile_stays_there() {
     let mut scene = Scene::chat(80, 24).enters(r"\chat frida");
     scene.0.act(Action::Step(-1));
@@ -52,6 +71,8 @@ fn escape_stops_waiting_for_a_conversation() {
     let frame = scene.frame(PLAIN);
     assert!(frame.contains(" to carol > hello_") && !frame.contains("stays here"), "{frame}");
     scene.0.act(Action::Enter);
+    assert_eq!(scene.said(), [], "it was written for frida");
+    let mut scene = scene.types("y");
     assert_eq!(scene.said(), [("carol".to_owned(), "hello".to_owned())]);
 }
 

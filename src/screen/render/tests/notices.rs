@@ -4,7 +4,7 @@ use super::{PLAIN, Scene, expect};
 use crate::screen::action::Action;
 use crate::screen::editor::Source;
 
-/// A pasted macro, which is obeyed only when Enter is pressed again.
+/// A pasted macro, which is obeyed only after a question.
 fn pasted(columns: u16, rows: u16) -> Scene {
     let mut scene = Scene::chat(columns, rows);
     scene.0.act(Action::Insert { text: r"\quit".into(), source: Source::Paste });

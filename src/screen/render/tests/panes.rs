@@ -171,6 +171,17 @@ fn enter_and_letters_act_on_a_pane_also_over_a_draft() {
 }
 
 #[test]
+fn control_c_closes_a_pane_first_and_clears_the_draft_after_that() {
+    for mut scene in over_a_draft() {
+        scene.0.act(Action::Cancel);
+        let frame = scene.frame(PLAIN);
+        assert!(frame.contains(" to carol > see you_") && !frame.contains("Esc back"), "{frame}");
+        scene.0.act(Action::Cancel);
+        assert!(scene.frame(PLAIN).contains(" to carol > _"), "{}", scene.frame(PLAIN));
+    }
+}
+
+#[test]
 fn only_a_line_that_waits_is_withdrawn() {
     let mut scene = Scene::chat(80, 24);
     scene.0.act(Action::WhoHas);
