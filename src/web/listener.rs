@@ -42,7 +42,8 @@ pub async fn accept(listener: TcpListener, router: Router, stop: Arc<Notify>) {
             () = stop.notified() => break,
         }
     }
-    // Each of them ends with the node.
+    drop(listener);
+    // Each of them ends with the node, or with the page.
     while served.join_next().await.is_some() {}
 }
 

@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::assets::{ASSETS, Asset};
@@ -34,6 +35,8 @@ const NDJSON: &str = "application/x-ndjson";
 pub struct Shared {
     pub clients: Clients,
     pub logins: Arc<Mutex<Logins>>,
+    /// Whether the page is switched off.
+    pub off: watch::Receiver<bool>,
 }
 
 impl Shared {
@@ -112,7 +115,7 @@ async fn events(State(shared): State<Shared>, uri: Uri, headers: HeaderMap) -> R
     let subscribed = async {
         let mut connection = connect(&shared)?;
         request(&mut connection, subscribe.as_bytes()).await.ok()?;
-        Some(lines(Lines::endless(connection)))
+        Some(lines(Lines::endless(connection, shared.off.clone())))
     };
     subscribed.await.ok_or(NO_PLACE)
 }

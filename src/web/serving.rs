@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -18,7 +18,7 @@ use crate::hub::page::{PageLink, PageRequest};
 
 /// Where the page is if nothing else is said, and nobody uses the port.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 27280);
-/// How long browsers may take to read that the node has stopped.
+/// How long browsers may take to read that the node has stopped, or that the page was switched off.
 const FAREWELL: Duration = Duration::from_millis(150);
 
 /// An address that is listened on.
@@ -70,7 +70,17 @@ struct State {
 struct Open {
     addr: SocketAddr,
     stop: Arc<Notify>,
+    /// Tells the streams of events that the page is switched off.
+    off: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+impl Open {
+    /// Accepts no more connections, and gives those that are open a moment to end.
+    async fn close(mut self) {
+        self.stop.notify_one();
+        timeout(FAREWELL, &mut self.task).await.ok();
+    }
 }
 
 impl Drop for Open {
@@ -96,7 +106,7 @@ async fn answer(state: Arc<State>, requests: Option<mpsc::Receiver<PageRequest>>
     let Some(mut requests) = requests else { return };
     while let Some(PageRequest { on, answer }) = requests.recv().await {
         // It fails only if the client is gone.
-        let _ = answer.send(if on { state.open() } else { Ok(state.shut()) });
+        let _ = answer.send(if on { state.open() } else { Ok(state.shut().await) });
     }
 }
 
@@ -110,9 +120,8 @@ impl Web {
     pub async fn close(self) {
         self.requests.abort();
         let open = self.state.opened().take();
-        if let Some(mut open) = open {
-            open.stop.notify_one();
-            timeout(FAREWELL, &mut open.task).await.ok();
+        if let Some(open) = open {
+            open.close().await;
         }
     }
 }
@@ -127,7 +136,8 @@ impl State {
     }
 
     fn serve(&self, Bound { listener, addr }: Bound) {
-        let shared = Shared { clients: self.clients.clone(), logins: self.logins.clone() };
+        let (off, is_off) = watch::channel(false);
+        let shared = Shared { clients: self.clients.clone(), logins: self.logins.clone(), off: is_off };
         let stop = Arc::new(Notify::new());
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
@@ -137,7 +147,7 @@ impl State {
             }
         });
         tracing::info!("the page is at http://{addr}");
-        *self.opened() = Some(Open { addr, stop, task });
+        *self.opened() = Some(Open { addr, stop, off, task });
     }
 
     fn open(&self) -> Result<Option<PageLink>, String> {
@@ -147,10 +157,14 @@ impl State {
         Ok(self.addr().map(|addr| self.link(addr)))
     }
 
-    /// Nobody is let in any more, and whoever was loses the connection.
-    fn shut(&self) -> Option<PageLink> {
+    /// Nobody is let in any more, and whoever was is told so and loses the connection.
+    async fn shut(&self) -> Option<PageLink> {
         self.logins().forget();
-        *self.opened() = None;
+        let open = self.opened().take();
+        if let Some(open) = open {
+            open.off.send_replace(true);
+            open.close().await;
+        }
         None
     }
 
