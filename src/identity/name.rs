@@ -157,6 +157,10 @@ impl std::fmt::Display for Name {
 /// tag characters, and combining marks and joiners after the eighth on one character. Returns the text itself if it contains
 /// none.
 pub fn escape(text: &str) -> Cow<'_, str> {
+    // Most texts need no look at their characters.
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
     let Some((clean, _)) = CharsToEscape::of(text).next() else { return Cow::Borrowed(text) };
     let mut shown = String::with_capacity(text.len() + 16);
     let mut copied = clean;
@@ -188,7 +192,7 @@ impl Iterator for CharsToEscape<'_> {
 
     fn next(&mut self) -> Option<(usize, char)> {
         for (at, c) in self.chars.by_ref() {
-            if matches!(c, ' '..='~' | '\n' | '\t') {
+            if u8::try_from(c).is_ok_and(is_plain) {
                 self.combining = 0;
                 continue;
             }
@@ -200,6 +204,11 @@ impl Iterator for CharsToEscape<'_> {
         }
         None
     }
+}
+
+/// Whether a byte of UTF-8 is a whole character that can be shown everywhere.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\n' | b'\t')
 }
 
 fn within(c: char, table: &[RangeInclusive<char>]) -> bool {

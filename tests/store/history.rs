@@ -192,3 +192,13 @@ fn a_withdrawn_line_is_gone_although_it_was_received_from_another_session() {
     store.put_all([Op::Received(theirs(1, 2, "hello")), Op::Cancelled(theirs(1, 2, "").id)]);
     assert!(store.history(10).is_empty());
 }
+
+#[test]
+fn a_message_that_is_written_again_is_stored_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all([Op::Received(theirs(1, 1, "hello"))]);
+    // The rows of a commit that was reported as failed, and has succeeded.
+    store.put_all([Op::Received(theirs(1, 1, "hello")), Op::Received(theirs(2, 2, "there"))]);
+    assert_eq!(store.texts(), ["hello", "there"]);
+}

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
 use super::row_ids::RowIds;
 use super::{changes, custody, int, ordered, packed, saturated, strangers};
@@ -183,21 +183,26 @@ impl<'a> Batch<'a> {
         let stream = self.row_ids.stream(&self.tx, &row.id.stream)?;
         let user = self.row_ids.key(&self.tx, &row.with.0)?;
         let author = self.row_ids.key(&self.tx, &row.from.0)?;
-        run(
-            &self.tx,
-            "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            params![
-                int(row.arrival),
-                stream,
-                int(row.id.n),
-                int(row.kind),
-                user,
-                author,
-                ordered(row.lamport),
-                row.wall.0,
-                row.body
-            ],
-        )?;
+        let values = params![
+            int(row.arrival),
+            stream,
+            int(row.id.n),
+            int(row.kind),
+            user,
+            author,
+            ordered(row.lamport),
+            row.wall.0,
+            row.body
+        ];
+        // With `OR REPLACE` SQLite would copy every page that the statement changes, to be able to undo a part of it.
+        let inserted = run(&self.tx, "INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", values);
+        match inserted {
+            // The batch is written again after a failed commit that has succeeded after all.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                run(&self.tx, "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", values)?
+            }
+            inserted => inserted?,
+        }
         Ok(stream)
     }
 

@@ -41,6 +41,8 @@ pub struct Card {
     pub seq: u64,
     /// Until when it may be used: [`CARD_LIFE`] after its session published it.
     until: Moment,
+    /// Decoded, since every message is sealed to it.
+    prekey: Option<Prekey>,
     record: Kept<KeyCard>,
 }
 
@@ -134,7 +136,7 @@ impl Sessions {
     /// The prekey to seal to: the newest of the card. `None` if the card is missing or expired.
     pub fn prekey(&self, id: &SessionId, now: Moment) -> Option<Prekey> {
         let card = self.known.get(id)?.card.as_ref().filter(|card| now <= card.until)?;
-        card.record.value().prekeys.first().cloned()
+        card.prekey.clone()
     }
 
     /// The highest seq seen of a session, in its declaration or key card.
@@ -239,7 +241,7 @@ impl From<&Checked<Declaration>> for Declared {
 
 impl Card {
     fn of(card: &Checked<KeyCard>, until: Moment) -> Card {
-        Card { seq: card.seq, until, record: Kept::from(card) }
+        Card { seq: card.seq, until, prekey: card.prekeys.first().cloned(), record: Kept::from(card) }
     }
 
     /// The signed bytes, to be passed on.
