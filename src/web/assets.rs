@@ -25,6 +25,7 @@ pub const ASSETS: &[Asset] = &[
     asset!("/api.js", "text/javascript; charset=utf-8", "api.js"),
     asset!("/chat.js", "text/javascript; charset=utf-8", "chat.js"),
     asset!("/dom.js", "text/javascript; charset=utf-8", "dom.js"),
+    asset!("/draft.js", "text/javascript; charset=utf-8", "draft.js"),
     asset!("/map.js", "text/javascript; charset=utf-8", "map.js"),
     asset!("/notify.js", "text/javascript; charset=utf-8", "notify.js"),
     asset!("/icon.svg", "image/svg+xml", "icon.svg"),

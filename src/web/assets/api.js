@@ -19,7 +19,11 @@ function token() {
 
 export const hasCode = () => CODE.test(location.hash);
 
-// Exchanges the code in the address for a token, and removes it from there. Says what is wrong, if something is.
+const NO_LINK = "This page opens with a link that works once, within two minutes. This tab has opened none since the node was started.";
+const USED = "A link works once, within two minutes. If nobody of yours has opened this one, darknode web --off logs out every browser. A tab that was logged in goes on.";
+
+// Exchanges the code in the address for a token, and removes it from there. If nobody is logged in then, says what is wrong: a title
+// and a text.
 export async function enter() {
   const code = CODE.exec(location.hash)?.[1];
   if (code !== undefined) {
@@ -27,10 +31,11 @@ export async function enter() {
     try {
       sessionStorage.setItem(TOKEN, JSON.parse(await post("/login", { code })).token);
     } catch (error) {
-      if (token() === null) return error.message;
+      if (token() !== null) return null;
+      return error.cause === 403 ? ["This link was used or is too old", USED] : ["This link cannot be opened now", error.message];
     }
   }
-  return token() === null ? "This browser is not logged in. Run darknode web and open the link that it prints." : null;
+  return token() === null ? ["This tab is not logged in", NO_LINK] : null;
 }
 
 async function call(path, init) {

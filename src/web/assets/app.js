@@ -47,6 +47,16 @@ function problem(text) {
   show($("problem"), text ?? "");
 }
 
+// In the place of everything: why there is nothing to see, and what to do.
+function closed(title, text) {
+  document.body.dataset.closed = title;
+  document.title = `${title} - darknode`;
+  $("problem").hidden = false;
+  $("problem").replaceChildren(
+    h("h2", null, title), h("p", null, text), h("p", null, "For a link, run this on the machine of the node:"),
+    h("p", null, h("code", null, "darknode web --open")));
+}
+
 // What the node says, without how the macro is typed: here are fields and buttons.
 const sentence = (message) => message.trim().replace(/^usage: .*? \((.*)\)$/s, "$1");
 
@@ -205,14 +215,16 @@ async function search(older) {
 }
 
 let live = false;
-let stopped = false;
+// Why the stream of events has ended, if the node has said so.
+let farewell = null;
 
 function onEvent(event) {
   if (event.at !== undefined && event.event !== "ready") at = event.at;
   switch (event.event) {
     case "ready":
       me = event;
-      return;
+      farewell = null;
+      return chat.restore(event.id);
     case "subscribed":
     case "gap":
       live = false;
@@ -249,8 +261,11 @@ function onEvent(event) {
       return around(), learn(), chat.refresh(), requests();
     case "warning":
       return show($("said"), event.message);
+    case "web":
+      farewell = OFF;
+      return;
     case "stopped":
-      stopped = true;
+      farewell = GONE;
   }
 }
 
@@ -261,11 +276,13 @@ const NOBODY = {
 };
 
 const GONE = "The node has stopped. Start it again, then run darknode web and open the link that it prints.";
+const OFF = "This page was switched off; the node itself goes on. To switch it on again, run darknode web and open the link that it prints. What you are writing stays here until then.";
+const SILENT = "The node does not answer. If it is not running, start it, then run darknode web and open the link that it prints. This page tries again by itself.";
 
 async function connect() {
   for (let pause = SOON; ; pause = Math.min(2 * pause, LATEST)) {
     try {
-      live = stopped = false;
+      live = false;
       await stream(at, (event) => {
         pause = SOON;
         onEvent(event);
@@ -273,7 +290,7 @@ async function connect() {
     } catch (error) {
       if (error.cause === 401) return problem("This page is not logged in any more. Run darknode web and open the link that it prints.");
     }
-    problem(stopped ? GONE : "The node does not answer. If it is not running, start it, then run darknode web and open the link that it prints. This page tries again by itself.");
+    problem(farewell ?? SILENT);
     await new Promise((again) => setTimeout(again, pause));
   }
 }
@@ -351,7 +368,8 @@ let connected = false;
 
 async function start() {
   const wrong = await enter();
-  if (wrong !== null) return problem(wrong);
+  if (wrong !== null) return closed(...wrong);
+  delete document.body.dataset.closed;
   problem(null);
   if (connected) return location.reload();
   connected = true;

@@ -1,6 +1,7 @@
-// Conversations: the list, the timeline of one of them, drafts, and what was read.
+// Conversations: the list, the timeline of one of them, what is sent, and what was read.
 
 import { ask } from "./api.js";
+import * as draft from "./draft.js";
 import { $, clock, day, h, paced, show } from "./dom.js";
 
 const PAGE = 50;
@@ -8,7 +9,6 @@ const PAGE = 50;
 const ROWS = 400;
 const STATES = { queued: 0, carried: 1, delivered: 2, settled: 2 };
 
-const drafts = new Map();
 // How far messages of mine have come: by message, and by session of the addressee.
 const progress = new Map();
 let conversations = [];
@@ -40,6 +40,9 @@ class Timeline {
 }
 
 export const current = () => open?.who ?? null;
+
+// Under what the open conversation has its draft.
+const key = () => (open === null ? null : (open.id ?? open.who));
 
 const idOf = (who) => conversations.find((one) => one.with === who)?.id ?? null;
 
@@ -163,13 +166,37 @@ export function setUp(words, changed) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       say();
+    } else if (event.key === "Escape" && !$("doubt").hidden) {
+      event.stopPropagation();
+      doubt(null);
     }
   });
+  // Whoever goes on writing has answered.
+  $("text").addEventListener("input", () => doubt(null));
+  $("send-it").addEventListener("click", () => say(true));
+  $("keep-it").addEventListener("click", () => doubt(null));
+  draft.setUp(key);
+}
+
+// The drafts from before a reload.
+export function restore(user) {
+  draft.restore(user);
+  if ($("text").value === "" && open !== null) draft.enter(key());
+  renderList();
+}
+
+// Asks whether the text in the field is meant to be sent. Without a question, it is not in doubt any more.
+function doubt(question) {
+  const wasAsked = !$("doubt").hidden;
+  $("doubt").hidden = question === null;
+  show($("question"), question === null ? "" : `Send ${question}`);
+  if (question !== null || wasAsked) $("text").focus();
 }
 
 export function renderList() {
   const items = conversations.map((one) => {
-    const last = one.last === null ? "nothing was said yet" : `${one.last.own ? "you: " : ""}${one.last.text}`;
+    const unsent = isOpen(one.with, one.id) ? "" : draft.of(one.id);
+    const last = unsent !== "" ? `not sent: ${unsent}` : one.last === null ? "nothing was said yet" : `${one.last.own ? "you: " : ""}${one.last.text}`;
     const unread = one.unread > 0 && h("span", { class: "unread" }, String(one.unread), h("span", { class: "unseen" }, " unread"));
     const button = h("button", { type: "button", "aria-current": isOpen(one.with, one.id) ? "true" : null, onclick: () => choose(one.with, one.id) },
       h("span", { class: "name" }, one.with), unread,
@@ -203,14 +230,15 @@ export async function choose(who, id = idOf(who)) {
 }
 
 async function show_(who, id) {
-  if (open !== null) drafts.set(open.id ?? open.who, $("text").value);
+  draft.leave(key());
   const isNew = !isOpen(who, id);
   const timeline = new Timeline(who, id);
   open = timeline;
   document.body.dataset.pane = "main";
   $("text").disabled = $("send").disabled = false;
   if (isNew) {
-    $("text").value = drafts.get(id ?? who) ?? "";
+    draft.enter(key());
+    doubt(null);
     show($("say-problem"), "");
   }
   const unread = conversations.find((one) => isOpen(one.with, one.id))?.unread ?? 0;
@@ -322,25 +350,31 @@ export function render(toEnd = false) {
   $("newest").hidden = !timeline.newer;
 }
 
-async function say() {
-  const field = $("text");
-  const [timeline, text] = [open, field.value];
-  if (timeline === null || text.trim() === "") return;
-  field.value = "";
+// `confirmed`: the person was asked already.
+async function say(confirmed = false) {
+  const timeline = open;
+  if (timeline === null || $("text").value.trim() === "") return;
+  const taken = draft.take();
   const { who, id } = timeline;
+  const isShown = () => isOpen(who, id);
+  const giveBack = () => draft.giveBack(isShown() ? key() : (id ?? who), isShown(), taken);
+  doubt(null);
   try {
-    const queued = await ask("say", { to: id ?? who, text });
+    const answer = await ask("say", { to: id ?? who, text: taken.text, ask: !confirmed, pasted: taken.pasted });
     show($("say-problem"), "");
-    if (isOpen(who, id)) {
+    if (answer.event === "question") {
+      giveBack();
+      return isShown() && doubt(answer.question);
+    }
+    if (isShown()) {
       if (open.newer) await show_(open.who, open.id);
-      onQueued(queued, true);
+      onQueued(answer, true);
       open.firstUnread = null;
     }
     refresh();
   } catch (error) {
     // What was typed is not lost; nothing says that it was sent.
-    if (isOpen(who, id)) field.value = field.value === "" ? text : `${text}\n${field.value}`;
-    else drafts.set(id ?? who, text);
+    giveBack();
     show($("say-problem"), error.cause ? `Not sent: ${error.message}` : `${error.message} It may have this line or not: look before you send it again.`);
   }
 }

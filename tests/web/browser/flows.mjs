@@ -125,6 +125,80 @@ const flows = {
     assert.equal(await page.locator("#text").inputValue(), "half a line to bob");
   },
 
+  async doubts(stage) {
+    const { bob, page } = await couple(stage);
+    const field = page.locator("#text");
+    const asked = (question) => page.locator("#question", { hasText: question }).waitFor();
+    await field.fill("/quit");
+    await field.press("Enter");
+    await asked("Send to bob; /quit is text here?");
+    assert.equal(await field.inputValue(), "/quit");
+    await page.locator("#keep-it").click();
+    await page.locator("#doubt").waitFor({ state: "hidden" });
+    await field.fill("\\quit");
+    await field.press("Enter");
+    await asked("Send to bob; \\quit is text here?");
+    await field.press("End");
+    await page.keyboard.type("?");
+    await page.locator("#doubt").waitFor({ state: "hidden" });
+    assert.equal(await field.inputValue(), "\\quit?", "whoever goes on writing has answered");
+    await field.fill("");
+    const pastes = (text) => field.evaluate((field, text) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text", text);
+      field.dispatchEvent(new ClipboardEvent("paste", { clipboardData }));
+      field.setRangeText(text);
+    }, text);
+    await pastes("1\n2\n3\n4");
+    await field.press("Enter");
+    await asked("Send 4 lines to bob?");
+    assert.deepEqual(await checked(page), []);
+    await page.locator("#send-it").click();
+    assert.equal((await bob.event("message")).text, "1\n2\n3\n4", "nothing was sent before");
+    assert.equal(await field.inputValue(), "");
+    await field.fill("1\n2\n3\n4");
+    await field.press("Enter");
+    assert.equal((await bob.event("message")).text, "1\n2\n3\n4", "lines by hand are sent at once");
+  },
+
+  async kept(stage) {
+    const { alice, page } = await couple(stage);
+    const carol = await stage.start("carol");
+    await stage.befriend(alice, carol);
+    await page.locator("#text").fill("half a line to bob");
+    await opens(page, "carol");
+    await page.locator("#text").fill("and one to carol");
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("drafts")), null, "only a reload needs them there");
+    await page.reload();
+    await page.locator("#conversations button", { hasText: "bob" }).filter({ hasText: "not sent: half a line to bob" }).waitFor();
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("drafts")), null);
+    await opens(page, "carol");
+    assert.equal(await page.locator("#text").inputValue(), "and one to carol");
+    await opens(page, "bob");
+    assert.equal(await page.locator("#text").inputValue(), "half a line to bob");
+    // The next user of this address gets none of them.
+    const port = new URL(page.url()).port;
+    await alice.killed();
+    const dora = await stage.start("dora", "--web", `127.0.0.1:${port}`);
+    await page.goto(dora.link());
+    await sees(page, "#summary", "dora");
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("drafts")), null);
+  },
+
+  async off(stage) {
+    const { alice, page } = await couple(stage);
+    await page.locator("#text").fill("half a line");
+    alice.web("--off");
+    await sees(page, "#problem", "This page was switched off");
+    await page.locator("#text").press("Enter");
+    await sees(page, "#say-problem", "does not answer");
+    await sees(page, "#problem", "This page was switched off");
+    await page.goto(alice.link());
+    await opens(page, "bob");
+    assert.equal(await page.locator("#text").inputValue(), "half a line");
+    assert.ok(await page.locator("#problem").isHidden());
+  },
+
   async restart(stage) {
     const { alice, bob, page } = await couple(stage);
     await says(page, "before");
@@ -410,7 +484,10 @@ const flows = {
     await sees(thief.pages()[0], "#summary", "here");
     const page = owner.pages()[0];
     await page.goto(link);
-    await sees(page, "#problem", "was used");
+    await sees(page, "#problem h2", "This link was used or is too old");
+    await sees(page, "#problem code", "darknode web");
+    assert.ok(await page.locator("#panes").isHidden(), "there is nothing else to see");
+    assert.deepEqual(await checked(page), []);
     assert.equal(await page.evaluate(() => fetch("/api/events").then((answer) => answer.status)), 401);
     await page.goto("about:blank");
     await page.goto(alice.link());

@@ -79,9 +79,15 @@ class Node {
     return `${this.address}:${this.ready.listen[0].split(":").at(-1)}`;
   }
 
+  // What `darknode web` says.
+  web(...more) {
+    const args = ["web", "--data-dir", this.name, ...more];
+    return execFileSync(PROGRAM, args, { cwd: this.stage.dir, env: this.stage.env() }).toString().trim();
+  }
+
   // A link to its page, which works once.
   link() {
-    return execFileSync(PROGRAM, ["web", "--data-dir", this.name], { cwd: this.stage.dir, env: this.stage.env() }).toString().trim();
+    return this.web();
   }
 
   async quits() {
