@@ -110,6 +110,8 @@ pub struct Terminal {
     /// Closed when everything is printed.
     all_printed: std_mpsc::Receiver<Infallible>,
     answers: std_mpsc::Sender<Answer>,
+    /// To whom the last line went.
+    conversation: Option<String>,
     /// The message that the last line has become.
     sent: Option<Sent>,
     hold: Hold,
@@ -154,6 +156,7 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
         unprinted,
         all_printed,
         answers,
+        conversation: None,
         sent: None,
         hold,
         known,
@@ -309,6 +312,12 @@ impl Screen for Terminal {
     }
 
     fn line_done(&mut self, conversation: Option<&str>) {
+        let before = std::mem::replace(&mut self.conversation, conversation.map(str::to_owned));
+        if let (Some(before), None) = (before, conversation) {
+            // Fails only when the session has ended.
+            let _ =
+                self.note(&format!(r"no conversation is selected any more; \chat {0} returns to {0}", quoted(&before)));
+        }
         self.limiter.set_conversation(conversation);
         self.known.lock().questions.set_conversation(conversation);
         // Fails only after the input has ended.

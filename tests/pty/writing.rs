@@ -188,6 +188,22 @@ fn a_message_does_not_disturb_a_line_being_typed() {
 }
 
 #[test]
+fn a_chat_that_fails_says_that_the_conversation_is_left() {
+    let stage = Stage::new();
+    let mut bob = stage.start("bob");
+    let mut alice = Terminal::start(&stage, &[]);
+    alice.chats_with(&mut bob);
+    alice.types("\\chat alice\r");
+    alice.sees_row(r"* no conversation is selected any more; \chat bob returns to bob");
+    alice.sees_typed("> ");
+    alice.types("\\chat bob\r");
+    alice.sees_typed("to bob> ");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
 fn after_a_restart_the_last_conversation_goes_on_and_what_is_unread_is_told() {
     let stage = Stage::new();
     let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));

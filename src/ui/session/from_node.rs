@@ -26,11 +26,11 @@ impl<S: Screen> Session<S> {
 
     fn on_message(&mut self, message: NodeMessage) -> Option<Ending> {
         match message {
-            NodeMessage::Ready(ready, _) => {
+            NodeMessage::Ready(ready, start) => {
                 let written = self.screen.show(None, Event::Ready(&ready, &self.setup));
                 self.check_output(written);
                 if self.screen.recalls() {
-                    self.recall.begin();
+                    self.recall.begin(start.printed, ready.session);
                 }
             }
             NodeMessage::Notice { line: Some(recall::SELF), notice } => {

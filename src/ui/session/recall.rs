@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::id::{MessageId, UserId};
+use crate::id::{MessageId, SessionId, UserId};
 use crate::proto::event::Command;
 use crate::proto::notice::{ConversationView, MessageView, Notice};
 
@@ -31,8 +31,12 @@ pub struct Recall {
 }
 
 /// What was learned since the start, until everything is there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Opening {
+    /// Everything that arrived up to here was shown before the start.
+    printed: u64,
+    /// This session.
+    me: SessionId,
     /// Messages that came meanwhile. They are shown after those of the last conversation.
     held: Vec<Notice>,
     conversations: Vec<ConversationView>,
@@ -48,10 +52,11 @@ pub struct Opened {
 }
 
 impl Recall {
-    /// Asks for the conversations.
-    pub fn begin(&mut self) {
+    /// Asks for the conversations. Messages that arrived later than `printed` are shown as they come, unless they were typed
+    /// at this session.
+    pub fn begin(&mut self, printed: u64, me: SessionId) {
         self.is_on = true;
-        self.opening = Some(Opening::default());
+        self.opening = Some(Opening { printed, me, held: Vec::new(), conversations: Vec::new() });
         self.commands.push_back(Command::Conversations);
     }
 
@@ -147,10 +152,11 @@ impl Opening {
         let is_mine = messages.iter().any(|message| message.own);
         let last = self.last().cloned();
         let unread = last.as_ref().map_or(0, |last| usize::try_from(last.unread).unwrap_or(usize::MAX));
-        let is_held = |id| self.held.iter().any(|notice| matches!(notice, Notice::Message(view) if view.message == id));
-        let fresh = messages.iter().filter(|message| is_held(message.message)).count();
+        // The store has them already. They are told on their own, before or after it was asked.
+        let is_told = |view: &MessageView| view.arrival > self.printed && view.message.stream.author != self.me;
+        let fresh = messages.iter().filter(|message| is_told(message)).count();
         let wanted = unread.saturating_sub(fresh).max(SHOWN);
-        messages.retain(|message| !is_held(message.message));
+        messages.retain(|message| !is_told(message));
         messages.drain(..messages.len().saturating_sub(wanted));
         let are_all_shown = unread <= messages.len() + fresh;
         let mut others = self.conversations;
@@ -173,14 +179,16 @@ impl Opening {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{Address, SessionId, StreamId};
+    use crate::id::{Address, StreamId};
     use crate::time::Wall;
 
     const BOB: UserId = UserId([2; 32]);
     const CAROL: UserId = UserId([3; 32]);
+    const ME: SessionId = SessionId([1; 32]);
 
     fn message(with: UserId, n: u64, own: bool) -> MessageView {
-        let stream = StreamId { author: SessionId(with.0), epoch: u64::from(own), to: Address([1; 32]) };
+        let author = if own { ME } else { SessionId(with.0) };
+        let stream = StreamId { author, epoch: 1, to: Address(with.0) };
         MessageView {
             arrival: n,
             message: MessageId { stream, n },
@@ -201,6 +209,9 @@ mod tests {
         ConversationView { with: with.into(), id, unread, last: Some(message(id, 9, false)), order: 9 }
     }
 
+    /// Everything up to here was shown before.
+    const PRINTED: u64 = 40;
+
     /// A session that has started with these conversations and the history of the last one.
     fn started(
         conversations: Vec<ConversationView>,
@@ -208,7 +219,7 @@ mod tests {
         held: Vec<MessageView>,
     ) -> (Recall, Opened) {
         let mut recall = Recall::default();
-        recall.begin();
+        recall.begin(PRINTED, ME);
         assert_eq!(recall.next_command(), Some(Command::Conversations));
         for view in held {
             assert!(recall.hold(&Notice::Message(Box::new(view))));
@@ -233,7 +244,7 @@ mod tests {
     fn without_conversations_nothing_is_shown() {
         let mut recall = Recall::default();
         assert!(!recall.has_command(), "scripts are told nothing");
-        recall.begin();
+        recall.begin(PRINTED, ME);
         let opened = recall.answer(Notice::Conversations { conversations: Vec::new() });
         assert_eq!(opened, Some(Opened::default()));
         assert!(!recall.hold(&Notice::Message(Box::new(message(BOB, 1, false)))), "the start is over");
@@ -241,14 +252,26 @@ mod tests {
 
     #[test]
     fn the_last_conversation_goes_on_and_what_came_meanwhile_is_shown_after_it() {
-        let history = (1..=9).map(|n| message(BOB, n, n == 7)).collect();
-        let (mut recall, opened) =
-            started(vec![conversation("bob", BOB, 1)], history, vec![message(BOB, 9, false), message(CAROL, 1, false)]);
-        assert_eq!(shown(&opened), [4, 5, 6, 7, 8, 9, 1]);
+        let history = (33..=41).map(|n| message(BOB, n, n == 37)).collect();
+        let came = vec![message(BOB, 41, false), message(CAROL, 42, false)];
+        let (mut recall, opened) = started(vec![conversation("bob", BOB, 1)], history, came);
+        assert_eq!(shown(&opened), [36, 37, 38, 39, 40, 41, 42]);
         assert_eq!(opened.conversation, Some((BOB, "bob".into())));
         assert!(!opened.notices.iter().any(|notice| matches!(notice, Notice::Conversations { .. })), "it is read");
         let read = Command::Read { user: BOB.to_string(), through: message(BOB, 9, false).message.token() };
         assert_eq!(recall.next_command(), Some(read));
+    }
+
+    #[test]
+    fn a_message_that_comes_after_the_history_that_has_it_already_is_shown_once() {
+        let history = (37..=42).map(|n| message(BOB, n, n == 42)).collect();
+        let (mut recall, opened) = started(vec![conversation("bob", BOB, 1)], history, Vec::new());
+        assert_eq!(shown(&opened), [37, 38, 39, 40, 42], "what was typed here is told by the history only");
+        assert!(!recall.hold(&Notice::Message(Box::new(message(BOB, 41, false)))), "it is shown when it comes");
+        assert!(
+            !opened.notices.iter().any(|notice| matches!(notice, Notice::Conversations { .. })),
+            "it is not unread"
+        );
     }
 
     #[test]
@@ -291,7 +314,7 @@ mod tests {
     #[test]
     fn a_store_that_fails_delays_no_message() {
         let mut recall = Recall::default();
-        recall.begin();
+        recall.begin(PRINTED, ME);
         recall.hold(&Notice::Message(Box::new(message(BOB, 1, false))));
         let opened = recall.answer(Notice::Done { what: "an error".into() }).expect("the start is over");
         assert_eq!(shown(&opened), [1]);
