@@ -3,17 +3,22 @@
 //! Anybody in the network can cause any number of them with fresh identities, and they would push everything else off the
 //! screen. Within [`WINDOW`] only the first [`MAX_SHOWN`] of each [`Kind`] are shown, then a sentence that there are more. The
 //! next such notice after the window is preceded by how many were hidden. Always shown are notices about the user of the
-//! current conversation, links that the local user wanted or removed, and all other notices. Programs, which read JSON, get
-//! every notice.
+//! current conversation, links that the local user wanted or removed, and all other notices. That somebody is nearby is said of
+//! the first of their sessions, and that they are not any more of the last. Programs, which read JSON, get every notice.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Event;
 use super::plain::{Style, render};
+use crate::id::{SessionId, UserId};
 use crate::proto::notice::{By, Notice};
 
+/// Sessions that are remembered as nearby: as many as the node remembers announcements. Those of further ones are shown as
+/// they come.
+const MAX_NEARBY: usize = 4096;
 /// Notices of one kind shown within [`WINDOW`]. Both kinds together are less than two screens of 24 lines.
 const MAX_SHOWN: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(10);
@@ -36,12 +41,14 @@ pub struct Limiter {
     hidden: u64,
     /// The user of the current conversation.
     with: Option<String>,
+    /// Sessions that are nearby.
+    nearby: BTreeSet<(UserId, SessionId)>,
 }
 
 impl Limiter {
     /// A limiter whose first window begins at `now`.
     pub fn new(now: Instant) -> Limiter {
-        Limiter { since: now, shown: [0; 2], hidden: 0, with: None }
+        Limiter { since: now, shown: [0; 2], hidden: 0, with: None, nearby: BTreeSet::new() }
     }
 
     /// Sets the user of the current conversation, whose notices are always shown; `None` if there is none.
@@ -52,6 +59,7 @@ impl Limiter {
     /// What to print for an event, as by [`render`]; empty if it is hidden.
     pub fn render(&mut self, style: Style, event: Event<'_>, now: Instant) -> String {
         let limited = match event {
+            Event::Notice(notice) if self.is_nothing_new(notice) => return String::new(),
             Event::Notice(notice) => limited(notice).filter(|(_, user)| self.with.as_deref() != Some(user)),
             _ => None,
         };
@@ -61,7 +69,7 @@ impl Limiter {
             if self.hidden > 0 {
                 text = style.event(&format!("{} changes of presence or links were not shown", self.hidden));
             }
-            *self = Limiter { with: self.with.take(), ..Limiter::new(now) };
+            (self.since, self.shown, self.hidden) = (now, [0; 2], 0);
         }
         let shown = &mut self.shown[kind as usize];
         if *shown < MAX_SHOWN {
@@ -74,6 +82,27 @@ impl Limiter {
                 .event(r"many users change their presence or links; not all changes are shown; \users lists the users");
         }
         text
+    }
+
+    /// Whether a notice says of a user what holds because of another session of theirs.
+    fn is_nothing_new(&mut self, notice: &Notice) -> bool {
+        let is_nearby = |nearby: &BTreeSet<_>, user| {
+            nearby.range((user, SessionId([0; 32]))..=(user, SessionId([0xff; 32]))).next().is_some()
+        };
+        match notice {
+            Notice::Nearby { id, session, .. } => {
+                let was_nearby = is_nearby(&self.nearby, *id);
+                if self.nearby.len() < MAX_NEARBY {
+                    self.nearby.insert((*id, *session));
+                }
+                was_nearby
+            }
+            Notice::Away { id, session, .. } => {
+                self.nearby.remove(&(*id, *session));
+                is_nearby(&self.nearby, *id)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -102,6 +131,13 @@ mod tests {
 
     fn away(user: &str) -> Notice {
         Notice::Away { user: user.to_owned(), id: ID, session: SESSION }
+    }
+
+    /// A session of a user, whose id is that of the name.
+    fn nearby(user: &str, session: SessionId) -> Notice {
+        let mut id = [0; 32];
+        id[..user.len()].copy_from_slice(user.as_bytes());
+        Notice::Nearby { user: user.to_owned(), id: UserId(id), session }
     }
 
     fn offline(user: &str) -> Notice {
@@ -157,7 +193,7 @@ mod tests {
         let begin = Instant::now();
         let (user, id, session, via) = (|user: &str| user.to_owned(), ID, SESSION, Via::Direct);
         let floods: [&dyn Fn(&str) -> Notice; 7] = [
-            &|name| Notice::Nearby { user: user(name), id, session },
+            &|name| nearby(name, SESSION),
             &away,
             &|name| linked(name, true),
             &|name| unlinked(name, By::Them),
@@ -168,6 +204,22 @@ mod tests {
         let mut limiter = Limiter::new(begin);
         let lines: usize = floods.iter().map(|notice| flood(&mut limiter, notice, 1000, begin).len()).sum();
         assert_eq!(lines as u32, 2 * MAX_SHOWN + 1);
+    }
+
+    #[test]
+    fn somebody_with_two_sessions_is_said_to_be_nearby_once_and_gone_once() {
+        let begin = Instant::now();
+        let mut limiter = Limiter::new(begin);
+        let sessions = [SESSION, SessionId([2; 32])];
+        let came = sessions.map(|session| shown(&mut limiter, &nearby("bob", session), begin));
+        assert_eq!(came, ["* bob is nearby; \\chat bob to talk\n", ""]);
+        let other = shown(&mut limiter, &nearby("carol", SESSION), begin);
+        assert!(other.contains("carol"), "it is somebody else");
+        let went = sessions.map(|session| {
+            let Notice::Nearby { user, id, session } = nearby("bob", session) else { panic!("it is one") };
+            shown(&mut limiter, &Notice::Away { user, id, session }, begin + WINDOW)
+        });
+        assert_eq!(went, ["", "* bob is no longer nearby\n"]);
     }
 
     #[test]
