@@ -223,6 +223,24 @@ fn a_session_that_was_unlinked_and_those_on_its_link_dial_each_other_ever_less_o
 }
 
 #[test]
+fn a_session_that_was_unlinked_says_of_nobody_that_they_come_and_go() {
+    for seed in 0..4 {
+        let mut sim = three(seed);
+        acquaint(&mut sim, &[(ALICE, BOB), (ALICE, SISTER), (SISTER, BOB)]);
+        link(&mut sim);
+        start(&mut sim, 0..3);
+        let all_met = |sim: &Sim| are_connected(sim, ALICE, SISTER) && are_connected(sim, SISTER, BOB);
+        assert!(sim.run_until(SOON, all_met), "seed {seed}");
+        sim.command(ALICE, 1, Command::Unlink { label: sim.nodes[SISTER].session.to_string() });
+        sim.run(SOON * 3);
+        assert_eq!([ALICE, BOB].map(|other| path(&sim, SISTER, other)), [None, None], "seed {seed}");
+        let before = sim.nodes[SISTER].notices.len();
+        sim.run(Duration::from_secs(3600));
+        assert_eq!(sim.nodes[SISTER].notices[before..], [], "seed {seed}");
+    }
+}
+
+#[test]
 fn a_session_that_is_lost_is_shown_as_lost_by_the_others_of_its_user() {
     for seed in 0..6 {
         let mut sim = three(seed);

@@ -181,6 +181,20 @@ fn a_revoked_session_says_so_once_and_accepts_no_lines_that_nobody_would_take() 
 }
 
 #[test]
+fn a_revoked_session_is_told_of_no_other_that_comes_or_goes() {
+    let (phone, tablet, tent) = (sister(7), sister(8), sister(9));
+    let mut alice = Victim::without_user_key(phone.roster_of(5, &[Victim::new(Accept::Auto).session], &[]));
+    let all = [alice.session, phone.session_id(), tablet.session_id()];
+    bring(&mut alice, phone.roster_of(6, &all, &[]));
+    let before = changes(&alice).len();
+    let revoked = [alice.session, tablet.session_id()];
+    bring(&mut alice, phone.roster_of(7, &[phone.session_id()], &revoked));
+    bring(&mut alice, phone.roster_of(8, &[phone.session_id(), tent.session_id()], &revoked));
+    assert_eq!(changes(&alice)[before..], []);
+    assert_eq!(newest(&alice).version, 8, "it knows the list");
+}
+
+#[test]
 fn sessions_are_listed_with_the_time_since_when_they_are_on_or_off() {
     let (phone, tablet) = (sister(7), sister(8));
     let mut alice = alice_with(&phone, &tablet);

@@ -186,12 +186,22 @@ impl Core {
         self.note_here(&me);
         self.seek_sisters();
         self.warn_if_unlisted();
+        self.on_listed(before.admits(&self.cx.me));
         let revokes = self.people.myself.roster.revoked.iter().any(|session| !before.revoked.contains(session));
         if revokes { self.replace_prekey() } else { self.declare(true) }
     }
 
-    /// Reports the other sessions that the own roster lists now and did not list before, and the reverse.
+    /// Whether the own roster lists this session.
+    pub(in crate::proto) fn is_listed(&self) -> bool {
+        self.people.myself.roster.admits(&self.cx.me)
+    }
+
+    /// Reports the other sessions that the own roster lists now and did not list before, and the reverse. They do not concern
+    /// a session that it does not list.
     fn report_changes(&mut self, before: &Roster, line: Option<u64>) {
+        if !self.is_listed() {
+            return;
+        }
         let (after, me) = (self.people.myself.roster.clone(), self.cx.me);
         for (one, other, state) in
             [(before, &*after, SessionChange::Unlinked), (&*after, before, SessionChange::Linked)]
@@ -224,11 +234,10 @@ impl Core {
 
     /// Why nobody accepts this session; `None` if the own roster lists it.
     pub(in crate::proto) fn why_unlisted(&self) -> Option<String> {
-        let roster = &self.people.myself.roster;
-        if roster.admits(&self.cx.me) {
+        if self.is_listed() {
             return None;
         }
-        Some(if roster.revoked.contains(&self.cx.me) {
+        Some(if self.people.myself.roster.revoked.contains(&self.cx.me) {
             "this session was unlinked from your others and nobody accepts it any more; its history stays readable, and \
              `darknode link` with another --data-dir makes this machine a session of yours again"
                 .to_owned()

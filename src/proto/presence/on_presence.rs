@@ -255,11 +255,27 @@ impl Core {
     }
 
     /// Whether the presence of a user is shown: linked users, users within two links, and own sessions, but nobody who refuses
-    /// this node.
+    /// this node. Everybody refuses a session that the own roster does not list.
     pub(in crate::proto) fn shows(&self, user: &UserId) -> bool {
         let concerned =
             self.people.links.is_link(user) || self.presence.horizon.reaches(user) || *user == self.cx.config.user;
-        concerned && !self.presence.refusals.contains(user)
+        concerned && self.is_listed() && !self.presence.refusals.contains(user)
+    }
+
+    /// Shows everybody as offline once the own roster does not list this session any more, and the reverse.
+    pub(in crate::proto) fn on_listed(&mut self, was_listed: bool) {
+        match (was_listed, self.is_listed()) {
+            (true, false) => {
+                for session in self.presence.online.sessions() {
+                    self.show_offline(&session, Absence::Lost);
+                }
+            }
+            (false, true) => {
+                let up: Vec<Peer> = self.peers.connections.iter_up().collect();
+                up.into_iter().for_each(|peer| self.show_online(peer.session, peer.user));
+            }
+            _ => {}
+        }
     }
 
     /// Handles that a user blocks the local user: they are offline from now on, whoever else reaches them.

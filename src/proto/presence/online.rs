@@ -224,6 +224,11 @@ impl Online {
         self.online.iter().filter(|(_, online)| online.user == *user).map(|(session, _)| *session).collect()
     }
 
+    /// All sessions that are shown as online.
+    pub fn sessions(&self) -> Vec<SessionId> {
+        self.online.keys().copied().collect()
+    }
+
     /// The users of the sessions that are shown as online.
     pub fn users(&self) -> BTreeSet<UserId> {
         self.online.values().map(|online| online.user).collect()
