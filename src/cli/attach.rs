@@ -7,7 +7,8 @@ use super::Failed;
 use super::node::{Node, connect, locate};
 use crate::config::remote::{ScreenArgs, Where};
 use crate::screen::{self, End, Options};
-use crate::ui::signals;
+use crate::ui::plain::quoted;
+use crate::ui::{self, signals};
 
 /// Shows the screen until it is left or the node has stopped. A node that has ended without a word is looked for again.
 pub fn attach(node: &Where, args: &ScreenArgs) -> Result<(), Failed> {
@@ -16,7 +17,10 @@ pub fn attach(node: &Where, args: &ScreenArgs) -> Result<(), Failed> {
     }
     // Which one is meant stays so. It says why it refuses.
     let dir = locate(node)?;
-    Node::connect(&Where::Dir(dir.clone()))?;
+    let node = Node::connect(&Where::Dir(dir.clone()))?;
+    let user = quoted(node.ready.key("user")).into_owned();
+    // The screen has a connection of its own.
+    drop(node);
     screen::hold_stops();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let end = runtime.block_on(async {
@@ -27,7 +31,10 @@ pub fn attach(node: &Where, args: &ScreenArgs) -> Result<(), Failed> {
     // It may be reading from the terminal.
     runtime.shutdown_background();
     match end {
-        End::Left => Ok(()),
+        End::Left => {
+            ui::print(&format!("left; the node of {user} goes on, and darknode stop ends it\n"));
+            Ok(())
+        }
         End::Stopped => Err(Failed::Ended("the node has stopped".to_owned())),
     }
 }

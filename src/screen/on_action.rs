@@ -110,6 +110,8 @@ impl Model {
         match macros::parse(&text) {
             Ok(None) => drop(self.editor.take()),
             Ok(Some(Typed::Text(text))) => self.say(text, confirmed),
+            // The node stops with its own screen, and not with one that is attached.
+            Ok(Some(typed)) if typed.is_quit() => self.ended = Some(Ended::Left),
             Ok(Some(typed)) => self.obey(&text, typed),
             Err(error) => self.alert(error.message, true),
         }

@@ -63,8 +63,16 @@ pub const MACROS: &[Macro] = &[
     ),
     entry("search", r"\search [TEXT]", "shows past messages that contain TEXT; without TEXT: older ones than before"),
     entry("cancel", r"\cancel MESSAGE", "withdraws an undelivered message"),
-    entry("prune", r"\prune [N]", "forgets remembered sessions beyond N"),
-    entry("quit", r"\quit", "goes offline and ends the program"),
+    entry(
+        "prune",
+        r"\prune [N]",
+        "forgets the sessions that were not heard of for longest, until N are left; no message",
+    ),
+    entry(
+        "quit",
+        r"\quit",
+        "goes offline and ends the program; on an attached screen it ends only that, and the node goes on",
+    ),
     entry("exit", r"\exit", r"same as \quit"),
 ];
 
@@ -95,6 +103,11 @@ pub enum Typed {
 }
 
 impl Typed {
+    /// Whether it is `\quit`.
+    pub fn is_quit(&self) -> bool {
+        matches!(self, Typed::Command(Command::Quit))
+    }
+
     /// The user that `\chat` names.
     pub fn chats_with(&self) -> Option<&str> {
         match self {

@@ -359,6 +359,10 @@ fn the_screen_can_be_attached_to_a_node_without_a_terminal() {
     screen.leaves();
     let mut screen = attach();
     screen.sees_text("you  from the screen");
+    screen.by_hand(r"\quit");
+    assert_eq!(screen.exits_with("the node of alice goes on, and darknode stop ends it"), Some(0));
+    let mut screen = attach();
+    screen.sees_text("you  from the screen");
     alice.quits();
     assert_eq!(screen.exits_with("the node has stopped"), Some(1));
     bob.quits();
