@@ -269,7 +269,7 @@ impl Model {
         let row = |what: &str, text: &str| Entry::in_table(&format!("{what:<22} "), text);
         let keys = HELP.iter().map(|(key, text)| row(key, text));
         let macros = MACROS.iter().map(|entry| row(entry.usage, entry.text));
-        self.pane = Pane::table("keys and macros; Esc goes back", keys.chain([Entry::new("")]).chain(macros));
+        self.pane = Pane::table("keys and macros · Esc back", keys.chain([Entry::new("")]).chain(macros));
     }
 
     fn vertical(&mut self, by: isize) {

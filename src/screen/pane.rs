@@ -5,6 +5,8 @@ use super::clock::Wall;
 
 /// Columns by which the rows of a line are indented below the first, if it has no columns of its own.
 const INDENT: usize = 4;
+/// Columns that the text of a table needs beside what stands before it. Where there are fewer, it stands below.
+const BESIDE: usize = 24;
 /// Lines that are kept of an answer: a list of two hundred users has some lines for each.
 const MAX_LINES: usize = 5_000;
 /// Messages kept of a search, which goes on on demand.
@@ -34,6 +36,8 @@ pub struct Entry {
     text: String,
     /// The column of the rows below the first.
     indent: usize,
+    /// Where in the text the last column of a table begins.
+    column: Option<usize>,
 }
 
 impl Entry {
@@ -44,16 +48,19 @@ impl Entry {
         let lead = text.len() - text.trim_start().len();
         let gap = text[lead..].find("  ").map(|gap| lead + gap);
         let column = gap.map(|gap| width(text[..gap].trim_end()) + text[gap..].len() - text[gap..].trim_start().len());
-        Entry { indent: column.unwrap_or(lead + INDENT), text }
+        Entry { indent: column.unwrap_or(lead + INDENT), text, column: None }
     }
 
     /// A line of a table: what stands in its columns, and a text that continues below its own begin.
     pub fn in_table(columns: &str, text: &str) -> Entry {
         let columns = harmless(columns);
-        Entry { indent: width(&columns), text: columns + &harmless(text) }
+        Entry { indent: width(&columns), column: Some(columns.len()), text: columns + &harmless(text) }
     }
 
     fn rows(&self, columns: usize) -> Vec<String> {
+        if let Some(column) = self.column.filter(|_| self.indent + BESIDE > columns) {
+            return narrow_rows(self.text.split_at(column), columns);
+        }
         if width(&self.text) <= columns {
             return vec![self.text.clone()];
         }
@@ -149,6 +156,15 @@ impl Pane {
     }
 }
 
+/// A line of a table that has no room for a text beside its columns.
+fn narrow_rows((head, text): (&str, &str), columns: usize) -> Vec<String> {
+    let (head, below) = (head.trim_end(), " ".repeat(INDENT) + text);
+    let row = format!("{head}  {text}");
+    let parts = if width(&row) <= columns { vec![row] } else { vec![head.to_owned(), below] };
+    let entry = |text| Entry { text, indent: INDENT, column: None };
+    parts.into_iter().flat_map(|part| entry(part).rows(columns)).collect()
+}
+
 /// Lines of an answer as rows.
 pub fn rows(lines: &[Entry], columns: usize) -> Vec<String> {
     lines.iter().flat_map(|line| line.rows(columns)).collect()
@@ -167,7 +183,15 @@ mod tests {
 
     #[test]
     fn a_text_in_a_table_continues_below_its_own_begin() {
-        let line = Entry::in_table("nat  note  ", "seen as two ports by two others");
-        assert_eq!(rows(&[line], 24), ["nat  note  seen as two ", "           ports by two ", "           others"]);
+        let line = Entry::in_table("nat  note  ", "seen as two ports by two others outside");
+        let expected = ["nat  note  seen as two ports by two ", "           others outside"];
+        assert_eq!(rows(&[line], 36), expected);
+    }
+
+    #[test]
+    fn where_it_has_no_room_beside_its_columns_a_text_stands_below_them() {
+        let lines = [("^N ^P, Alt-1 to 9, ^G   ", "go to others, by name"), ("Esc   ", "goes back")];
+        let lines = lines.map(|(columns, text)| Entry::in_table(columns, text));
+        assert_eq!(rows(&lines, 24), ["^N ^P, Alt-1 to 9, ^G", "    go to others, by ", "    name", "Esc  goes back"]);
     }
 }

@@ -13,6 +13,13 @@ fn the_map_is_a_tree() {
 }
 
 #[test]
+fn the_help_can_be_read_on_the_smallest_screen() {
+    let mut scene = Scene::chat(40, 10);
+    scene.0.act(Action::Help);
+    expect("help-40x10", &scene.frame(PLAIN));
+}
+
+#[test]
 fn a_narrow_screen_says_what_it_shows_and_which_keys_are_of_use() {
     let first = |scene: &Scene| scene.frame(PLAIN).lines().next().unwrap_or_default().to_owned();
     let mut scene = Scene::chat(50, 18);
