@@ -77,6 +77,22 @@ fn the_map_shows_users_within_two_links_and_how_each_is_reached() {
 }
 
 #[test]
+fn the_map_shows_who_is_on_the_local_link_and_not_linked() {
+    println!("seed 5");
+    let mut sim = Sim::new(Settings { seed: 5, ..Settings::default() });
+    let [alice, bob] = ["alice", "bob"].map(|name| sim.add(name, Accept::Ask, true));
+    [alice, bob].into_iter().for_each(|node| sim.start(node));
+    assert!(sim.run_until(SOON, |sim| {
+        sim.nodes[alice].notices.iter().any(|(_, notice)| matches!(notice, Notice::Nearby { .. }))
+    }));
+    let map = map(&mut sim, alice);
+    let [me, bob] = &map.nodes[..] else { panic!("{map:?}") };
+    assert!(me.me && !me.nearby);
+    assert_eq!((bob.name.as_str(), bob.nearby, bob.linked, bob.distance), ("bob", true, false, None));
+    assert_eq!(map.edges, []);
+}
+
+#[test]
 fn the_map_shows_for_whom_lines_wait_and_who_carries_them() {
     let mut sim = line(2);
     shows(&mut sim, 0, "carol", (Way::Through, Some("pi")));

@@ -216,6 +216,9 @@ pub struct Node {
     pub distance: Option<u8>,
     pub relay: bool,
     pub server: bool,
+    /// An older node does not say.
+    #[serde(default)]
+    pub nearby: bool,
     pub way: String,
     pub through: Option<String>,
     pub rtt_ms: Option<f64>,

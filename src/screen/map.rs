@@ -116,6 +116,7 @@ impl Map {
             ("direct", None, ..) => "direct".to_owned(),
             ("through", _, Some(by), _) => format!("through {}", inline(by)),
             ("through", ..) => "through others".to_owned(),
+            _ if node.nearby && node.distance != Some(1) => "nearby".to_owned(),
             (_, _, _, Some(since)) => format!("away {}", clock.ago(clock::parse(since))),
             _ => "away".to_owned(),
         };
@@ -168,6 +169,7 @@ mod tests {
             distance,
             relay: name == "pi",
             server: false,
+            nearby: name == "frida",
             way: way.into(),
             through: through.map(str::to_owned),
             rtt_ms: (name == "bob").then_some(0.42),
@@ -188,6 +190,7 @@ mod tests {
             dora,
             node("erik", Some(2), "away", None),
             node("pi", None, "direct", None),
+            node("frida", None, "away", None),
         ];
         let edges = vec![("alice".into(), "bob".into()), ("bob".into(), "erik".into())];
         let map = Map::new(nodes, edges, 2);
@@ -198,8 +201,9 @@ mod tests {
             "├ bob        direct 0.4 ms",
             "│ └ erik     away",
             "├ dora       away 3 h, 1 line waits",
-            "└ pi         direct, relay",
-            "  └ carol    through pi",
+            "├ pi         direct, relay",
+            "│ └ carol    through pi",
+            "└ frida      nearby",
             "and 2 more",
         ];
         assert_eq!(rows, expected);

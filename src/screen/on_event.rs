@@ -136,8 +136,8 @@ impl Model {
                 self.people.on_presence(&presence, now);
                 self.on_way(&presence);
             }
-            Event::Nearby(presence) => self.people.set_nearby(&presence, true),
-            Event::Away(presence) => self.people.set_nearby(&presence, false),
+            Event::Nearby(presence) => self.on_nearby(&presence, true),
+            Event::Away(presence) => self.on_nearby(&presence, false),
             Event::Linked(presence) => {
                 self.people.set_linked(&presence, true);
                 self.on_way(&presence);
@@ -158,6 +158,11 @@ impl Model {
             Event::Stopped => self.ended = Some(Ended::Stopped),
             _ => {}
         }
+    }
+
+    fn on_nearby(&mut self, presence: &event::Presence, nearby: bool) {
+        self.people.set_nearby(presence, nearby);
+        self.on_way(presence);
     }
 
     /// Somebody is reached in another way: the map shows that, and the title of the open conversation.

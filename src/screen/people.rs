@@ -38,6 +38,8 @@ enum Reach {
 pub enum How {
     Here,
     Through,
+    /// On the local link, and not linked.
+    Nearby,
     /// Since then, if they were ever heard of.
     Away(Option<Wall>),
 }
@@ -92,14 +94,15 @@ impl People {
         self.all.values().map(|person| person.handle.as_str())
     }
 
-    /// How many linked users are here, reached through others, and away.
-    pub fn counts(&self) -> [usize; 3] {
-        let mut counts = [0; 3];
+    /// How many linked users are here, reached through others, and away; and how many others are nearby.
+    pub fn counts(&self) -> [usize; 4] {
+        let mut counts = [0; 4];
+        counts[3] = self.nearby().count();
         for person in self.all.values().filter(|person| person.linked) {
             counts[match person.how() {
                 How::Here => 0,
                 How::Through => 1,
-                How::Away(_) => 2,
+                How::Nearby | How::Away(_) => 2,
             }] += 1;
         }
         counts
@@ -160,6 +163,7 @@ impl Person {
         {
             Some(Reach::Direct) => How::Here,
             Some(_) => How::Through,
+            None if self.nearby && !self.linked => How::Nearby,
             None => How::Away(heard.max()),
         }
     }
@@ -176,6 +180,7 @@ impl How {
         match self {
             How::Here => "here".to_owned(),
             How::Through => "here, through others".to_owned(),
+            How::Nearby => "nearby".to_owned(),
             How::Away(Some(since)) => format!("away {}", clock.ago(since)),
             How::Away(None) => "away".to_owned(),
         }
@@ -205,9 +210,13 @@ mod tests {
         people.on_presence(&presence(Some("relayed")), 0);
         assert_eq!(how(&people), "here, through others");
         people.on_presence(&presence(Some("direct")), 0);
-        assert_eq!((how(&people).as_str(), people.counts()), ("here", [1, 0, 0]));
+        assert_eq!((how(&people).as_str(), people.counts()), ("here", [1, 0, 0, 0]));
         people.on_presence(&presence(None), 0);
         assert_eq!(how(&people), "away 3 h");
+        people.set_nearby(&presence(None), true);
+        assert_eq!((how(&people).as_str(), people.counts()), ("away 3 h", [0, 0, 1, 0]), "a link says more");
+        people.set_linked(&presence(None), false);
+        assert_eq!((how(&people).as_str(), people.counts()), ("nearby", [0, 0, 0, 1]));
         assert_eq!(people.of_session("s1").as_deref(), Some("bob"));
     }
 }

@@ -37,7 +37,11 @@ pub const MACROS: &[Macro] = &[
     entry("users", r"\users", "lists the users I know"),
     entry("online", r"\online", "lists the users who are online"),
     entry("offline", r"\offline", "lists the users who are offline"),
-    entry("map", r"\map", "shows who is within two links of me, how they are reached, and where my lines wait"),
+    entry(
+        "map",
+        r"\map",
+        "shows who is nearby or within two links of me, how they are reached, and where my lines wait",
+    ),
     entry("add", r"\add USER", "accepts or requests a link with USER"),
     entry("remove", r"\remove USER", "removes the link with USER"),
     entry("block", r"\block USER", "blocks USER"),

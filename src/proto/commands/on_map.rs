@@ -1,4 +1,4 @@
-//! `\map`: a copy of what is known of the users within two links.
+//! `\map`: a copy of what is known of the users within two links, and of those nearby.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ impl Core {
         Ok(())
     }
 
-    /// The users within two links, those who carry mail, and those for whom lines wait.
+    /// The users within two links, those who carry mail, those for whom lines wait, and those nearby.
     fn view_map(&self) -> Map {
         let lines = self.lines_under_way();
         let mut chosen: Vec<(u8, String, UserId)> =
@@ -47,7 +47,8 @@ impl Core {
         let known: BTreeSet<UserId> = self.people.users.iter().chain(concerned.iter().copied()).collect();
         known.into_iter().filter_map(move |id| {
             let others = concerned.contains(&id).then_some(3);
-            Some((self.map_distance(&id).or(others)?, id))
+            let rank = self.map_distance(&id).or(others).or_else(|| self.is_nearby(&id).then_some(4));
+            Some((rank?, id))
         })
     }
 
@@ -80,6 +81,7 @@ impl Core {
             online: way != Way::Away,
             relay: roles & (roles::RELAY | roles::SERVER) != 0,
             server: roles & roles::SERVER != 0,
+            nearby: !me && self.is_nearby(&id),
             way,
             through: (way == Way::Through).then(|| self.witness_of(&sessions)).flatten(),
             rtt_ms: self.shortest_trip(&up),

@@ -38,12 +38,17 @@ impl Core {
             id,
             online: me || sessions.iter().any(|session| session.online),
             distance,
-            nearby: self.peers.nearby.is_shown(&id)
-                || self.known_sessions(&id).iter().any(|s| self.peers.nearby.is_announced(s)),
+            nearby: self.is_nearby(&id),
             verified: self.people.users.is_verified(&id),
             blocked: self.people.links.is_blocked(&id),
             sessions,
         }
+    }
+
+    /// Whether a user was found on the local link.
+    pub(super) fn is_nearby(&self, id: &UserId) -> bool {
+        let nearby = &self.peers.nearby;
+        nearby.is_shown(id) || self.known_sessions(id).iter().any(|session| nearby.is_announced(session))
     }
 
     /// The sessions of a user: those that are known, and those on the roster.

@@ -1,4 +1,4 @@
-//! What `\map` is answered with: the users within two links of the local user, and how they are reached.
+//! What `\map` is answered with: the users within two links of the local user and those nearby, and how they are reached.
 
 use crate::id::UserId;
 use crate::time::Wall;
@@ -7,7 +7,7 @@ use crate::time::Wall;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Map {
     /// The local user, linked users, users linked with those, then others that matter for mail: connected relays, and
-    /// users for whom lines wait. Each of these groups is in the order of names. At most
+    /// users for whom lines wait; then others on the local link. Each of these groups is in the order of names. At most
     /// [`MAX_MAP_NODES`](crate::proto::limits::MAX_MAP_NODES).
     pub nodes: Vec<MapNode>,
     /// Pairs of users among `nodes` who are linked, and the local user with each connected relay. Those that begin earlier in
@@ -36,6 +36,8 @@ pub struct MapNode {
     pub relay: bool,
     /// A session of the user is a server.
     pub server: bool,
+    /// The user was found on the local link.
+    pub nearby: bool,
     /// How the user is reached.
     pub way: Way,
     /// The neighbour who reports the user as connected, if the way leads through others.

@@ -37,7 +37,7 @@ pub fn draw(canvas: &mut Canvas, model: &Model, areas: &Areas, clock: Clock) {
 
 /// Who I am, who is there and what waits.
 fn header(canvas: &mut Canvas, model: &Model) {
-    let [here, through, away] = model.people.counts();
+    let [here, through, away, nearby] = model.people.counts();
     let waits = model.waits.len();
     let (columns, wide) = (model.size.columns, is_wide(model.size));
     let network = match (&model.me.network, wide) {
@@ -47,7 +47,7 @@ fn header(canvas: &mut Canvas, model: &Model) {
         (Some(_), false) => "closed",
     };
     let others = if wide { "through others" } else { "through" };
-    let counts = [(here, "here"), (through, others), (away, "away")];
+    let counts = [(here, "here"), (through, others), (away, "away"), (nearby, "nearby")];
     let counts: Vec<String> = counts
         .iter()
         .filter(|(count, what)| *count > 0 || *what == "here")
@@ -174,8 +174,13 @@ fn list_entry(
         (false, true) => Role::Plain,
     };
     let end = canvas.text((x + 1, y), room as u16, &fit(name, room), role);
-    let away = model.people.get(id).map(|person| person.how()).filter(|how| matches!(how, How::Away(Some(_))));
-    if let Some(how) = away {
+    // The people nearby with whom nothing was said stand below a title of their own.
+    let is_told = |how: &How| match how {
+        How::Away(since) => since.is_some(),
+        How::Nearby => model.list.get(id).is_some(),
+        How::Here | How::Through => false,
+    };
+    if let Some(how) = model.people.get(id).map(|person| person.how()).filter(is_told) {
         let text = how.words(&clock);
         let left = (x + 1 + room as u16).saturating_sub(end + 2);
         if usize::from(left) >= width(&text) {

@@ -196,6 +196,23 @@ fn expect(name: &str, frame: &str) {
 }
 
 #[test]
+fn somebody_nearby_who_is_not_linked_is_not_away() {
+    let mut scene = Scene::chat(80, 24);
+    let frida = user("frida", None, None, 3 * 3600 + 60);
+    scene.tell(
+        json!({ "event": "users", "filter": "all", "users": [user("carol", Some(1), Some("direct"), 0), frida] }),
+    );
+    let frame = scene.frame(PLAIN);
+    assert!(frame.contains(" 1 here 1 nearby ") && frame.contains("\n frida "), "{frame}");
+    scene.0.list.touch("frida", "frida", true, false);
+    assert!(scene.frame(PLAIN).contains("\n frida  nearby "), "{}", scene.frame(PLAIN));
+    scene.0.open("frida");
+    let frame = scene.frame(PLAIN);
+    assert!(frame.contains("│ frida · nearby · not linked"), "{frame}");
+    assert!(!frame.contains("frida  away") && !frame.contains("away 3 h"), "{frame}");
+}
+
+#[test]
 fn a_large_screen_has_room_for_everything() {
     expect("100x30", &Scene::chat(100, 30).types("bring the long one,\nand the adapter").frame(PLAIN));
 }

@@ -24,6 +24,7 @@ struct Node<'a> {
     online: bool,
     relay: bool,
     server: bool,
+    nearby: bool,
     way: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     through: Option<&'a str>,
@@ -62,6 +63,7 @@ impl<'a> From<&'a MapNode> for Node<'a> {
             online: node.online,
             relay: node.relay,
             server: node.server,
+            nearby: node.nearby,
             way: values::way(node.way),
             through: node.through.as_deref(),
             rtt_ms: node.rtt_ms,

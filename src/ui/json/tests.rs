@@ -349,6 +349,7 @@ pub fn mapped() -> Map {
         online: way != Way::Away,
         relay: false,
         server: false,
+        nearby: false,
         way,
         through: None,
         rtt_ms: None,
@@ -362,6 +363,8 @@ pub fn mapped() -> Map {
     let me = MapNode { me: true, ..bare(1, "alice", Way::Direct) };
     let nodes = [(0, me), (1, pi), (2, carol), (2, dora)];
     let placed = nodes.map(|(distance, node)| MapNode { distance: Some(distance), linked: distance == 1, ..node });
-    let nodes = placed.into_iter().chain([bare(5, "vps", Way::Away)]).collect();
+    let erik = MapNode { nearby: true, ..bare(6, "erik", Way::Away) };
+    let frida = MapNode { nearby: true, ..bare(7, "frida", Way::Direct) };
+    let nodes = placed.into_iter().chain([bare(5, "vps", Way::Away), erik, frida]).collect();
     Map { nodes, edges: vec![(id(1), id(2)), (id(2), id(3))], more: 7 }
 }

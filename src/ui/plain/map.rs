@@ -28,6 +28,7 @@ fn described(node: &MapNode) -> Vec<String> {
     };
     let parts = [
         Some(way(node)),
+        (node.nearby && !node.linked && node.way != Way::Away).then(|| "nearby".to_owned()),
         (node.distance == Some(2)).then(|| "two links away".to_owned()),
         node.relay.then(|| role.to_owned()),
         (node.held > 0).then(|| held(node.held)),
@@ -44,6 +45,7 @@ fn way(node: &MapNode) -> String {
         (Way::Direct, _, None) => "direct".to_owned(),
         (Way::Through, Some(by), _) => format!("through {}", quoted(by)),
         (Way::Through, None, _) => "through others".to_owned(),
+        (Way::Away, ..) if node.nearby && !node.linked => "nearby".to_owned(),
         (Way::Away, ..) => "away".to_owned(),
     }
 }

@@ -119,6 +119,8 @@ fn a_map_is_a_row_for_each_user_with_how_they_are_reached() {
         carol  through pi, two links away\n    \
         dora  away, two links away, 1 line waiting\n    \
         vps  away\n    \
+        erik  nearby\n    \
+        frida  direct, nearby\n    \
         and 7 more\n";
     assert_eq!(text, expected);
 }

@@ -81,11 +81,11 @@ async function attempt(what, place, meanwhile = "", words = {}) {
 // Who is around, and how they are reached.
 const around = paced(REDRAWN, async () => {
   known = await ask("map");
-  const others = known.nodes.filter((node) => !node.me);
-  const here = others.filter((node) => node.way === "direct").length;
-  const through = others.filter((node) => node.way === "through").length;
-  const waiting = others.reduce((sum, node) => sum + (node.waiting ?? 0), 0);
-  const parts = [`${here} here`, `${through} through others`, `${others.length - here - through} away`];
+  const linked = (way) => known.nodes.filter((node) => node.linked && node.way === way).length;
+  const waiting = known.nodes.reduce((sum, node) => sum + (node.me ? 0 : (node.waiting ?? 0)), 0);
+  const parts = [`${linked("direct")} here`, `${linked("through")} through others`, `${linked("away")} away`];
+  const strangers = known.nodes.filter(map.isStranger).length;
+  if (strangers > 0) parts.push(`${strangers} nearby`);
   if (waiting > 0) parts.push(`${counted(waiting, "line")} ${waiting === 1 ? "waits" : "wait"}`);
   show($("summary"), [me?.user, me?.network === null ? "open network" : "closed network", parts.join(", ")].join(" · "));
   if (!$("map").hidden) map.draw(known);

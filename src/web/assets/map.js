@@ -6,11 +6,15 @@ const SHOWN = 200;
 const LABELLED = 40;
 const RINGS = [0, 125, 220, 290];
 
+// Who is on this network and not linked.
+export const isStranger = (node) => node.nearby && !node.linked;
+
 // How a user is reached, in words.
 export function way(node) {
   if (node.me) return "this node";
   if (node.way === "direct") return node.rtt_ms === undefined ? "direct" : `direct ${node.rtt_ms.toFixed(1)} ms`;
   if (node.way === "through") return node.through === undefined ? "through others" : `through ${node.through}`;
+  if (isStranger(node)) return "nearby";
   return node.since === undefined ? "away" : `away ${ago(new Date(node.since))}`;
 }
 
@@ -56,7 +60,7 @@ function placed(nodes, edges) {
 }
 
 function shape(node, [x, y]) {
-  const kind = { class: `node ${node.way}` };
+  const kind = { class: `node ${node.way === "away" && isStranger(node) ? "nearby" : node.way}` };
   if (role(node)) return svg("rect", { ...kind, x: x - 8, y: y - 8, width: 16, height: 16, rx: 3 });
   return svg("circle", { ...kind, cx: x, cy: y, r: node.me ? 11 : 8 });
 }

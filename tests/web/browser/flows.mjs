@@ -63,6 +63,11 @@ const flows = {
     await sees(page, "#none", "None yet.");
     await carol.asks(`\\ping ${(await alice.place()).replace(":", " ")}`);
     await sees(page, "#near button", "carol");
+    await sees(page, "#summary", "0 here, 0 through others, 0 away, 1 nearby");
+    await page.locator("nav button", { hasText: "Map" }).click();
+    await page.locator("#map tbody tr", { hasText: "carol" }).filter({ hasText: "not linked" }).waitFor();
+    assert.equal(await page.locator("#picture .node").count(), 2);
+    await page.locator("nav button", { hasText: "Chat" }).click();
     await page.locator("#whom").fill("bob");
     await page.locator("#whom").press("Enter");
     await sees(page, "#start-problem", "Looking for bob.");
