@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
 use super::row_ids::RowIds;
-use super::{changes, custody, int, ordered, packed, saturated, strangers};
+use super::tables::{changes, custody, strangers};
+use super::{int, ordered, packed, saturated};
 use crate::id::{MessageId, SessionId, StreamId, UserId};
 use crate::proto::persist::{Counters, LinkRow, ListRow, MessageRow, Op, SessionRow, UserRow};
 use crate::proto::ranges::Ranges;

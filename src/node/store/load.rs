@@ -3,7 +3,8 @@
 use rusqlite::{Connection, Error, Result, Row};
 
 use super::columns::{id, number, ranges, rows, signed, stream, unreadable};
-use super::{Me, changes, custody, from_ordered, int, packed, strangers, uint};
+use super::tables::{changes, custody, strangers};
+use super::{Me, from_ordered, int, packed, uint};
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::persist::{

@@ -11,25 +11,15 @@
 
 mod apply;
 mod backlog;
-mod changes;
 mod columns;
-mod conversations;
-mod custody;
 mod file;
-mod fold;
-mod lines;
 mod load;
 mod packed;
-mod places;
 mod progress;
-mod query;
 mod reader;
 mod row_ids;
-mod runs;
 mod schema;
-mod search;
-mod strangers;
-mod walk;
+mod tables;
 mod writer;
 
 use std::io;
@@ -54,6 +44,7 @@ use file::{Header, StoreFile};
 use progress::Progress;
 use reader::Reader;
 use row_ids::RowIds;
+use tables::runs;
 use writer::{Db, Writer};
 
 /// A job for the writer thread. Jobs are executed in order; ops that are queued together are committed together.

@@ -4,6 +4,13 @@
 //! The thread starts with the first query. A search is carried out in slices, each in a transaction of its own: other queries
 //! are answered in between, and the log does not grow because somebody reads an old state of the file.
 
+mod conversations;
+mod fold;
+mod places;
+pub mod query;
+mod search;
+mod walk;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,11 +20,11 @@ use std::thread::{self, JoinHandle};
 use rusqlite::{Connection, InterruptHandle, Result};
 
 use super::file::{StoreFile, is_damage, why};
-use super::places::Places;
-use super::search::Search;
-use super::{Event, Me, conversations, query, schema};
+use super::{Event, Me, schema};
 use crate::proto::event::Query;
 use crate::proto::notice::{ErrorCode, Notice};
+use places::Places;
+use search::Search;
 
 /// Starts the thread and hands it queries.
 pub struct Reader<E> {

@@ -140,7 +140,7 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE told(session BLOB PRIMARY KEY, ranges BLOB NOT NULL) STRICT, WITHOUT ROWID;
     ALTER TABLE custody ADD COLUMN changes BLOB NOT NULL DEFAULT X'';
 ",
-    // Searches and exports merge the conversations (`walk.rs`).
+    // Searches and exports merge the conversations (`reader/walk.rs`).
     "
     DROP INDEX timeline;
 ",

@@ -5,9 +5,9 @@
 
 use rusqlite::{Connection, Result, Row, params};
 
-use super::columns::{id, number, ranges, rows, unreadable};
-use super::{int, packed};
 use crate::id::{Address, EnvelopeId, SessionId, UserId};
+use crate::node::store::columns::{id, number, ranges, rows, unreadable};
+use crate::node::store::{int, packed};
 use crate::proto::persist::{CustodyRow, Mine, TombstoneRow};
 use crate::time::Moment;
 

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Result, params};
 
-use super::columns::{id, number, ranges, rows, unreadable};
-use super::{int, packed};
 use crate::id::SessionId;
+use crate::node::store::columns::{id, number, ranges, rows, unreadable};
+use crate::node::store::{int, packed};
 use crate::proto::persist::ChangeRow;
 use crate::proto::ranges::Ranges;
 

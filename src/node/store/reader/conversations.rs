@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use super::columns::{id, number, rows};
-use super::lines::find;
-use super::load::{MESSAGE, message};
 use super::places::{Place, Places};
-use super::row_ids::find_key;
-use super::{ConversationRow, from_ordered, saturated};
 use crate::id::{MessageDigest, MessageId, StreamId, UserId};
+use crate::node::store::columns::{id, number, rows};
+use crate::node::store::load::{MESSAGE, message};
+use crate::node::store::row_ids::find_key;
+use crate::node::store::tables::lines::find;
+use crate::node::store::{ConversationRow, from_ordered, saturated};
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::wire::content::kind;

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rusqlite::{Connection, OptionalExtension, Result, Row};
 
-use super::columns::{number, rows, stream};
-use super::{from_ordered, int};
 use crate::id::{MessageDigest, MessageId, SessionId, StreamId};
+use crate::node::store::columns::{number, rows, stream};
+use crate::node::store::{from_ordered, int};
 use crate::proto::persist::MessageRow;
 
 /// Messages that are remembered, about 100 bytes each.

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Params, Result, params};
 
-use super::columns::{id, ranges};
 use super::conversations::at;
-use super::load::{MESSAGE, message};
 use super::places::{Place, Places};
-use super::row_ids::find_key;
 use super::walk::{Direction, Walk};
-use super::{Me, int, ordered};
 use crate::handle::Fetch;
 use crate::id::{MessageDigest, MessageId, SessionId, StreamId, UserId};
+use crate::node::store::columns::{id, ranges};
+use crate::node::store::load::{MESSAGE, message};
+use crate::node::store::row_ids::find_key;
+use crate::node::store::{Me, int, ordered};
 use crate::proto::event::{Page, Query, StatusOf};
 use crate::proto::limits::MAX_ANSWER_BYTES;
 use crate::proto::notice::{Delivery, ErrorCode, HeldBy, Holder, Labelled, MessageView, Notice, StatusView};

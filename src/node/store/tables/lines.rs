@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use super::load::{MESSAGE, message};
-use super::row_ids::find_key;
-use super::{int, saturated};
 use crate::id::StreamId;
+use crate::node::store::load::{MESSAGE, message};
+use crate::node::store::row_ids::find_key;
+use crate::node::store::{int, saturated};
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::{Numbers, Ranges};
 

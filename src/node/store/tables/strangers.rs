@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use rusqlite::{Connection, Result, Row, params};
 
-use super::columns::{id, number, rows, unreadable};
-use super::int;
-use super::row_ids::find_key;
 use crate::id::{SessionId, UserId};
+use crate::node::store::columns::{id, number, rows, unreadable};
+use crate::node::store::int;
+use crate::node::store::row_ids::find_key;
 use crate::proto::persist::StrangerRow;
 use crate::time::Moment;
 

@@ -3,9 +3,9 @@
 
 use rusqlite::{Connection, Result, params};
 
-use super::{int, uint};
 use crate::handle::Runs;
 use crate::id::BootId;
+use crate::node::store::{int, uint};
 
 /// Runs that are remembered: years of a node that is started every day. A client that was away for longer is given
 /// everything again.
