@@ -24,6 +24,7 @@ pub const ASSETS: &[Asset] = &[
     asset!("/app.js", "text/javascript; charset=utf-8", "app.js"),
     asset!("/api.js", "text/javascript; charset=utf-8", "api.js"),
     asset!("/chat.js", "text/javascript; charset=utf-8", "chat.js"),
+    asset!("/doctor.js", "text/javascript; charset=utf-8", "doctor.js"),
     asset!("/dom.js", "text/javascript; charset=utf-8", "dom.js"),
     asset!("/draft.js", "text/javascript; charset=utf-8", "draft.js"),
     asset!("/map.js", "text/javascript; charset=utf-8", "map.js"),
@@ -45,6 +46,18 @@ mod tests {
         for asset in ASSETS {
             let foreign = asset.text.matches("http").count() - asset.text.matches("http://www.w3.org/2000/svg").count();
             assert_eq!(foreign, 0, "{}", asset.path);
+        }
+    }
+
+    #[test]
+    fn the_page_has_a_control_for_every_macro_that_a_verdict_names() {
+        let verdicts = include_str!("../ui/doctor/verdict.rs");
+        let page = include_str!("assets/doctor.js");
+        let texts = verdicts.lines().filter(|line| line.contains("r\""));
+        let named: Vec<&str> = texts.filter_map(|line| line.split('\\').nth(1)?.split([' ', '"']).next()).collect();
+        assert!(named.contains(&"ping") && named.contains(&"add"), "{named:?}");
+        for name in named {
+            assert!(page.contains(&format!("\n  {name}: (")), "{name}");
         }
     }
 

@@ -62,12 +62,15 @@ async function post(path, body, longest = LONGEST) {
   }
 }
 
+// What the node says, without macros and how they are typed: here are fields and buttons.
+const sentence = (message) => message.trim().replace(/^usage: .*? \((.*)\)$/s, "$1").replace(/; [^;]*\\[a-z].*$/s, "");
+
 // Makes a request of the local API. Fails with what the node says if it refuses.
 export async function ask(what, keys) {
   line += 1;
   const [first] = (await post("/api", { ...keys, do: what, line }, ANSWERED[what])).split("\n");
   const event = JSON.parse(first);
-  if (event.event === "error") throw new Refused(event.message, { cause: event.code });
+  if (event.event === "error") throw new Refused(sentence(event.message), { cause: event.code });
   return event;
 }
 

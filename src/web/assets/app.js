@@ -2,6 +2,7 @@
 
 import { Refused, ask, enter, hasCode, stream } from "./api.js";
 import * as chat from "./chat.js";
+import { report } from "./doctor.js";
 import { $, counted, h, paced, show, svg } from "./dom.js";
 import * as map from "./map.js";
 import * as notify from "./notify.js";
@@ -57,9 +58,6 @@ function closed(title, text) {
     h("p", null, h("code", null, "darknode web --open")));
 }
 
-// What the node says, without how the macro is typed: here are fields and buttons.
-const sentence = (message) => message.trim().replace(/^usage: .*? \((.*)\)$/s, "$1");
-
 // Says where the person is looking that it takes a while, and what went wrong, if need be in other words than the node; the
 // stream says it if the node is gone.
 async function attempt(what, place, meanwhile = "", words = {}) {
@@ -71,7 +69,7 @@ async function attempt(what, place, meanwhile = "", words = {}) {
     return done;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    show(place, words[error.cause] ?? sentence(error.message));
+    show(place, words[error.cause] ?? error.message);
     return null;
   } finally {
     place.classList.remove("quiet");
@@ -166,14 +164,10 @@ async function withdraw(message) {
 async function examine(user) {
   go("doctor");
   $("patient").value = user;
-  const report = await attempt(() => ask("doctor", user ? { user } : {}), $("report"), "Examining. This takes up to seven seconds.");
-  if (report === null) return;
-  const rows = report.checks.map(({ name, state, text }) =>
-    h("tr", null, h("th", { scope: "row" }, name), h("td", { class: state }, state), h("td", null, text)));
-  $("report").replaceChildren(
-    h("p", null, h("strong", null, "Verdict: "), report.verdict),
-    h("p", null, h("strong", null, "To do: "), report.action),
-    h("table", null, h("caption", null, "What was checked"), h("tbody", null, ...rows)));
+  const found = await attempt(() => ask("doctor", user ? { user } : {}), $("report"), "Examining. This takes up to seven seconds.");
+  if (found === null) return;
+  const run = async (what, place) => (await attempt(what, place, "One moment.")) !== null && examine(user);
+  $("report").replaceChildren(...report(found, run));
 }
 
 function qr(rows) {
@@ -359,7 +353,7 @@ function listen() {
   addEventListener("unhandledrejection", (event) => {
     if (!(event.reason instanceof Refused)) return;
     event.preventDefault();
-    show($("refused"), sentence(event.reason.message));
+    show($("refused"), event.reason.message);
   });
   addEventListener("hashchange", () => hasCode() && start());
 }

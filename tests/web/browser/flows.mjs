@@ -562,12 +562,27 @@ const flows = {
   },
 
   async doctor(stage) {
-    const { page } = await couple(stage);
+    const { alice, page } = await couple(stage);
     await page.locator("nav button", { hasText: "Doctor" }).click();
     await page.locator("#patient").fill("bob");
     await page.locator("#patient").press("Enter");
     await sees(page, "#report", "Verdict");
     await sees(page, "#report tbody tr", "neighbours");
+    await alice.asks("\\block bob");
+    await page.locator("#text").evaluate((field) => (field.value = "hello"));
+    await page.locator("#say").evaluate((form) => form.requestSubmit());
+    await page.locator("#say-problem", { hasText: /^Not sent: you blocked bob$/ }).waitFor({ state: "attached" });
+    await page.locator("#patient").press("Enter");
+    await sees(page, "#report", "you block bob");
+    assert.ok(!(await page.locator("#report").textContent()).includes("\\"), "a page has no macros");
+    assert.deepEqual(await checked(page), []);
+    await page.locator("#to-do button", { hasText: "Link with bob" }).click();
+    await sees(page, "#report", "bob is connected");
+    await page.locator("#patient").fill("carol");
+    await page.locator("#patient").press("Enter");
+    await sees(page, "#to-do", "Ask carol for the address that is shown there on the page under Me");
+    await page.locator("#to-do button").click();
+    assert.equal(await page.evaluate(() => document.activeElement.id), "whom");
   },
 
   async me(stage) {
