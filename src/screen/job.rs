@@ -4,6 +4,8 @@
 //! that it is to do what it does to every program: nothing, where no shell could let it go on. So it keeps its action, but is
 //! blocked in all threads. One of them waits for it, asks the screen to give the terminal back, and then lets it act.
 
+use std::sync::{Mutex, PoisonError};
+
 use tokio::sync::{mpsc, oneshot};
 
 /// Changes that may wait. They come one at a time.
@@ -13,6 +15,7 @@ const CHANGES: usize = 4;
 #[derive(Debug)]
 pub enum Change {
     /// The process is to stop, as soon as this says so.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only shells of Unix stop a process"))]
     Stops(oneshot::Sender<()>),
     /// It goes on, or was not stopped.
     GoesOn,
@@ -26,9 +29,23 @@ pub struct Job {
     continued: Option<tokio::signal::unix::Signal>,
 }
 
+/// The screen that is told, if there is one.
+static SCREEN: Mutex<Option<mpsc::Sender<Change>>> = Mutex::new(None);
+
+fn screen() -> Option<mpsc::Sender<Change>> {
+    SCREEN.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// The changes from now on. Nobody else is told of them.
+fn changes() -> mpsc::Receiver<Change> {
+    let (to_us, changes) = mpsc::channel(CHANGES);
+    *SCREEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(to_us);
+    changes
+}
+
 #[cfg(unix)]
 mod unix {
-    use std::sync::{Mutex, Once, PoisonError};
+    use std::sync::Once;
 
     use nix::sys::signal::{SigSet, Signal, kill};
     use nix::unistd::Pid;
@@ -36,8 +53,6 @@ mod unix {
 
     use super::*;
 
-    /// The screen that is asked, if there is one.
-    static SCREEN: Mutex<Option<mpsc::Sender<Change>>> = Mutex::new(None);
     static HELD: Once = Once::new();
 
     /// Keeps SIGTSTP from stopping the process while a screen has the terminal. Threads that were started before this do not know
@@ -54,10 +69,6 @@ mod unix {
     pub fn ask_to_stop() {
         // The process itself is one of them.
         let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
-    }
-
-    fn screen() -> Option<mpsc::Sender<Change>> {
-        SCREEN.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn wait_for_stops() -> nix::Result<()> {
@@ -80,9 +91,7 @@ mod unix {
         /// Watches for changes; the last one that does so is told.
         pub fn watch() -> Job {
             hold_stops();
-            let (to_us, changes) = mpsc::channel(CHANGES);
-            *SCREEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(to_us);
-            Job { changes, continued: signal(SignalKind::from_raw(Signal::SIGCONT as i32)).ok() }
+            Job { changes: changes(), continued: signal(SignalKind::from_raw(Signal::SIGCONT as i32)).ok() }
         }
 
         /// The next change. Cancelling it loses nothing.
@@ -111,16 +120,19 @@ mod other {
     /// Nothing stops a process here.
     pub fn hold_stops() {}
 
-    /// No shell could.
-    pub fn ask_to_stop() {}
+    /// No shell could let it go on, so it does so at once.
+    pub fn ask_to_stop() {
+        // A screen with changes that wait takes the terminal over anyway.
+        let _ = screen().map(|screen| screen.try_send(Change::GoesOn));
+    }
 
     impl Job {
         /// Watches for changes; the last one that does so is told.
         pub fn watch() -> Job {
-            Job { changes: mpsc::channel(CHANGES).1 }
+            Job { changes: changes() }
         }
 
-        /// The next change, which never comes.
+        /// The next change. Cancelling it loses nothing.
         pub async fn next(&mut self) -> Change {
             match self.changes.recv().await {
                 Some(change) => change,

@@ -14,6 +14,7 @@ mod helper;
 mod hold;
 mod keyboard;
 mod layout;
+#[cfg(unix)]
 mod pastes;
 mod questions;
 mod times;
@@ -41,7 +42,7 @@ use editor::{Answer, Sent, prompt_of};
 use helper::{LineHelper, Shared};
 use hold::Hold;
 use keyboard::Keys;
-pub use pastes::QUIET;
+pub use keyboard::QUIET;
 use times::Times;
 
 /// People named at the start of whose messages some are unread.

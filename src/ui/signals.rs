@@ -1,6 +1,6 @@
-//! SIGINT, SIGTERM and the end of the terminal (SIGHUP) end the process gracefully, and within two seconds in any case.
+//! SIGINT, SIGTERM and the end of the terminal (SIGHUP), or their counterparts on Windows, end the process gracefully, and within
+//! two seconds in any case.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ pub fn watch(restore: fn()) -> Arc<Notify> {
 /// send a signal as soon as it sees `ready`.
 #[cfg(unix)]
 fn signal() -> impl Future<Output = ()> {
+    use std::io::IsTerminal;
     use tokio::signal::unix::{SignalKind, signal};
     let caught = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     // Without a terminal SIGHUP is left as it is: a node that was started with nohup outlives the session of its user.
@@ -45,8 +46,7 @@ fn signal() -> impl Future<Output = ()> {
     };
     async {
         let (Ok(mut interrupt), Ok(mut terminate)) = caught else {
-            tracing::warn!("cannot catch signals; they will end the program without leaving the network gracefully");
-            return std::future::pending().await;
+            return uncaught().await;
         };
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -56,9 +56,26 @@ fn signal() -> impl Future<Output = ()> {
     }
 }
 
-#[cfg(not(unix))]
-async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+/// Ctrl-C, Ctrl-Break, and the end of the console, the session or the system, after which the system leaves some seconds.
+#[cfg(windows)]
+fn signal() -> impl Future<Output = ()> {
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+    let caught = (ctrl_c(), ctrl_break(), ctrl_close(), ctrl_logoff(), ctrl_shutdown());
+    async {
+        let (Ok(mut interrupt), Ok(mut stop), Ok(mut close), Ok(mut logoff), Ok(mut shutdown)) = caught else {
+            return uncaught().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = stop.recv() => {}
+            _ = close.recv() => {}
+            _ = logoff.recv() => {}
+            _ = shutdown.recv() => {}
+        }
     }
+}
+
+async fn uncaught() {
+    tracing::warn!("cannot catch signals; they will end the program without leaving the network gracefully");
+    std::future::pending().await
 }

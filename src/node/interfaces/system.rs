@@ -1,8 +1,10 @@
-//! Asks the system what interfaces and addresses are used for. Bridges and passing addresses are known on Linux only;
+//! Asks the system what interfaces and addresses are used for. Bridges and passing addresses are in files that only Linux has;
 //! elsewhere the order of addresses follows from the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 
 use if_addrs::Interface;
 
@@ -27,31 +29,18 @@ fn source(to: SocketAddr) -> Option<IpAddr> {
 }
 
 /// The names of those interfaces that are bridges.
-#[cfg(target_os = "linux")]
 fn bridges(interfaces: &[Interface]) -> BTreeSet<String> {
-    let is_bridge = |name: &&str| std::path::Path::new("/sys/class/net").join(name).join("bridge").exists();
+    let is_bridge = |name: &&str| Path::new("/sys/class/net").join(name).join("bridge").exists();
     let names: BTreeSet<&str> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
     names.into_iter().filter(is_bridge).map(str::to_owned).collect()
 }
 
 /// The IPv6 addresses that will be given up.
-#[cfg(target_os = "linux")]
 fn passing() -> BTreeMap<Ipv6Addr, Passing> {
-    parse_passing(&std::fs::read_to_string("/proc/self/net/if_inet6").unwrap_or_default())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn bridges(_interfaces: &[Interface]) -> BTreeSet<String> {
-    BTreeSet::new()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn passing() -> BTreeMap<Ipv6Addr, Passing> {
-    BTreeMap::new()
+    parse_passing(&fs::read_to_string("/proc/self/net/if_inet6").unwrap_or_default())
 }
 
 /// Parses `/proc/self/net/if_inet6`: address, index, prefix, scope, flags (in hexadecimal), name.
-#[cfg(any(target_os = "linux", test))]
 fn parse_passing(table: &str) -> BTreeMap<Ipv6Addr, Passing> {
     /// `IFA_F_TEMPORARY` and `IFA_F_DEPRECATED` of `linux/if_addr.h`.
     const TEMPORARY: u32 = 0x01;

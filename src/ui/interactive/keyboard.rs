@@ -5,8 +5,13 @@
 //! be had the editor reads the terminal itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
+
+/// A pause that ends a pasted text. Characters of one follow each other sooner, on a line of 9,600 baud after a millisecond;
+/// keys pressed by hand do not.
+pub const QUIET: Duration = Duration::from_millis(10);
 
 /// What the editor, the keyboard and the session tell each other.
 #[derive(Debug, Clone, Default)]
@@ -39,8 +44,8 @@ mod unix {
     use nix::unistd::dup2_stdin;
     use tokio::signal::unix::{SignalKind, signal};
 
-    use super::super::pastes::{Pastes, QUIET};
-    use super::Keys;
+    use super::super::pastes::Pastes;
+    use super::{Keys, QUIET};
 
     /// The terminal as it was before, for whoever ends the program.
     static BEFORE: Mutex<Option<Terminal>> = Mutex::new(None);

@@ -2,14 +2,8 @@
 //!
 //! Most terminals put marks around pasted text. Others send its lines as if they were typed: serial consoles, some clients of
 //! ssh, multiplexers. Then each line would be sent for itself, and one that looks like a macro would be obeyed. Nobody types
-//! within [`QUIET`] of an Enter, so an Enter that is followed that soon is part of a pasted text, which gets the marks here. If
+//! within [`QUIET`](super::keyboard::QUIET) of an Enter, so an Enter that is followed that soon is part of a pasted text, which gets the marks here. If
 //! the text ends with an Enter, that one comes after the marks and submits it.
-
-use std::time::Duration;
-
-/// A pause that ends a pasted text. Characters of one follow each other sooner, on a line of 9,600 baud after a millisecond;
-/// keys pressed by hand do not.
-pub const QUIET: Duration = Duration::from_millis(10);
 
 /// The marks of terminals around pasted text.
 const BEGIN: &[u8] = b"\x1b[200~";
