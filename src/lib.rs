@@ -55,8 +55,8 @@
 //! | `hub` | between one node and its several interfaces: the log of events, and who is given what | `hub`, `hub::feed` |
 //! | `screen` | the full-screen interface, a client of the API; with the feature `screen` | `screen` |
 //! | `ui` | the other interfaces: a line editor, plain lines, JSON | `ui::session`, `ui::plain` |
-//! | `api` | the local API: requests and events over a socket | `docs/api.md` |
-//! | `cli` | commands that speak to the running node over it; only on Unix | `cli` |
+//! | `api` | the local API: requests and events over a socket or a named pipe | `docs/api.md` |
+//! | `cli` | commands that speak to the running node over it | `cli` |
 //! | `metrics` | what monitoring reads over HTTP; with the feature `metrics` | `deploy/README.md` |
 //! | `web` | the page in a browser on this machine; with the feature `web` | `docs/web.md` |
 //! | `handle` | the channels between node, hub and interfaces | |
@@ -130,7 +130,7 @@
 
 #[cfg(feature = "node")]
 pub mod api;
-#[cfg(all(feature = "node", unix))]
+#[cfg(feature = "node")]
 pub mod cli;
 #[cfg(feature = "node")]
 pub mod config;

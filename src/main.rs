@@ -51,12 +51,7 @@ fn act(action: Action) -> Result<Exit, StartError> {
             let restored = Home::open(&data.dir)?.restore(&data.name, &seed, random)?;
             ui::identity::report_restored(data.name.as_str(), &restored.user);
         }
-        #[cfg(unix)]
         Action::Remote(remote) => return Ok(darknode::cli::run(&remote, examine_machine)),
-        #[cfg(not(unix))]
-        Action::Remote(_) => {
-            return Err("a running node cannot be spoken to on this system; type in its terminal".into());
-        }
         Action::Simulate(simulation) => return Ok(simulate(&simulation)),
         Action::Print(text) => ui::print(&text),
     }
@@ -176,7 +171,7 @@ async fn full_screen(config: &Config, clients: &Clients, page: Option<String>, s
         (!told.is_empty()).then(|| told.join("\n\n"))
     };
     let options = screen::Options { is_own: true, notify: config.screen.clone(), greeting: Box::new(greeting) };
-    let shown = screen::run(|| api::local::connect_own(clients), options, stop).await;
+    let shown = screen::run(async || api::local::connect_own(clients), options, stop).await;
     let failure = clients.failure().or(shown.err().map(|error| format!("the terminal cannot be used: {error}")));
     match failure {
         Some(why) => {

@@ -119,7 +119,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
             if self.hub.with_log(Log::has_ended) {
                 let asked = self.stopped_by.unwrap_or_default();
                 self.out.answer(asked, Event::Stopped).await?;
-                return self.out.flush().await;
+                return self.out.close().await;
             }
             self.out.flush().await?;
             if self.closing && self.pending.is_empty() && self.stopped_by.is_none() {

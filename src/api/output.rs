@@ -147,6 +147,11 @@ impl<W: AsyncWrite + Unpin> Output<W> {
     pub async fn flush(&mut self) -> Written {
         self.out.flush().await
     }
+
+    /// Sends what was written, and ends. Returns when the client can read it even if this process ends.
+    pub async fn close(&mut self) -> Written {
+        self.out.shutdown().await
+    }
 }
 
 /// What the API says of a subscription.

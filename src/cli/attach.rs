@@ -1,10 +1,10 @@
 //! `darknode attach`: the full screen on the running node.
 
 use std::io::{IsTerminal, stdin, stdout};
-use std::os::unix::net::UnixStream;
 
 use super::Failed;
-use super::node::{Node, connect, locate};
+use super::node::{Node, locate, runtime};
+use crate::api;
 use crate::config::remote::{ScreenArgs, Where};
 use crate::screen::{self, End, Options};
 use crate::ui::plain::quoted;
@@ -22,11 +22,11 @@ pub fn attach(node: &Where, args: &ScreenArgs) -> Result<(), Failed> {
     // The screen has a connection of its own.
     drop(node);
     screen::hold_stops();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let end = runtime.block_on(async {
         let stop = signals::watch(screen::terminal::restore);
         let options = Options { is_own: false, notify: args.clone(), greeting: Box::new(|| None) };
-        screen::run(|| connect(&dir).and_then(nonblocking).ok(), options, stop).await
+        screen::run(async || api::connect(&dir).await.ok(), options, stop).await
     })?;
     // It may be reading from the terminal.
     runtime.shutdown_background();
@@ -37,9 +37,4 @@ pub fn attach(node: &Where, args: &ScreenArgs) -> Result<(), Failed> {
         }
         End::Stopped => Err(Failed::Ended("the node has stopped".to_owned())),
     }
-}
-
-fn nonblocking(stream: UnixStream) -> std::io::Result<tokio::net::UnixStream> {
-    stream.set_nonblocking(true)?;
-    tokio::net::UnixStream::from_std(stream)
 }

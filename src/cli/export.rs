@@ -1,8 +1,7 @@
 //! `darknode export`: everything that was said, page by page.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::Failed;
 use super::node::Node;
 use crate::config::remote::{ExportArgs, Format, Where};
+use crate::ui::files::private;
 use crate::ui::json::escaped;
 use crate::ui::plain::inline;
 
@@ -65,7 +65,7 @@ fn write(out: &mut impl Write, message: &Value, format: Format) -> Result<(), Fa
 
 /// A new file that only the user can read.
 fn create(file: &Path) -> Result<File, Failed> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(|error| match error.kind() {
+    private().create_new(true).open(file).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failed::Usage(format!("{} exists; choose another file", file.display())),
         _ => Failed::Usage(format!("cannot create {}: {error}", file.display())),
     })

@@ -1,6 +1,6 @@
 //! Commands that speak to the running node over its local API, and end with an exit code that a script can use.
 //!
-//! They are blocking: each has one connection ([`node`]) and waits for lines. Without `--json` they print what the node's
+//! Each has one connection ([`node`]) and does one thing at a time. Without `--json` they print what the node's
 //! `--plain` interface shows of the same event.
 
 mod advice;

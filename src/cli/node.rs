@@ -1,26 +1,23 @@
 //! The connection with the running node.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::future::pending;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, sleep_until};
 
 use super::Failed;
 use super::advice::at_a_shell;
-use crate::api::place;
+use crate::api::{self, Stream};
 use crate::config::remote::Where;
 
 /// A node answers at once. One that does not hangs, or its disk does.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest time that the system waits for: a socket refuses one without end, and a clock may be set.
-const LONG: Duration = Duration::from_secs(86_400);
 
 /// A connection with a node that has said that it is ready.
 pub struct Node {
@@ -30,7 +27,9 @@ pub struct Node {
 }
 
 struct Connection {
-    stream: BufReader<UnixStream>,
+    stream: BufReader<Stream>,
+    /// Waits for the stream, at most until a deadline.
+    runtime: Runtime,
     /// The line that is being read.
     partial: Vec<u8>,
 }
@@ -66,9 +65,10 @@ impl Node {
         let dir = locate(node)?;
         let gone =
             |_| Failed::NoNode(format!("no node is running in {}; start it with darknode -u NAME", dir.display()));
-        let stream = connect(&dir).map_err(gone)?;
-        let mut connection = Connection { stream: BufReader::new(stream), partial: Vec::new() };
-        let ready = connection.next(Some(Instant::now() + PATIENCE))?;
+        let runtime = runtime()?;
+        let stream = runtime.block_on(api::connect(&dir)).map_err(gone)?;
+        let mut connection = Connection { stream: BufReader::new(stream), runtime, partial: Vec::new() };
+        let ready = connection.next(Some(Instant::now() + PATIENCE), pending())?;
         match ready.error() {
             Some(error) => Err(error),
             None => Ok(Node { connection, ready }),
@@ -77,24 +77,22 @@ impl Node {
 
     /// Sends a request.
     pub fn request(&mut self, request: &Value) -> Result<(), Failed> {
-        self.connection.stream.get_mut().write_all(format!("{request}\n").as_bytes()).map_err(|_| ended())
+        let Connection { stream, runtime, .. } = &mut self.connection;
+        runtime.block_on(stream.write_all(format!("{request}\n").as_bytes())).map_err(|_| ended())
     }
 
     /// The next event. Fails at the deadline.
     pub fn next(&mut self, deadline: Option<Instant>) -> Result<Event, Failed> {
-        self.connection.next(deadline)
+        self.connection.next(deadline, pending())
     }
 
-    /// Like [`Node::next`], but it fails as well once nobody reads standard output any more.
-    pub fn next_while_read(&mut self, deadline: Option<Instant>) -> Result<Event, Failed> {
-        let stream = &self.connection.stream;
-        while stream.buffer().is_empty() {
-            let left = time_left(deadline);
-            if wait_while_read(Some(stream.get_ref().as_fd()), left)? || left == Some(Duration::ZERO) {
-                break;
-            }
-        }
-        self.next(deadline)
+    /// Like [`Node::next`], but it fails as well with what `end` returns.
+    pub fn next_until(
+        &mut self,
+        deadline: Option<Instant>,
+        end: impl Future<Output = io::Error>,
+    ) -> Result<Event, Failed> {
+        self.connection.next(deadline, end)
     }
 
     /// The answer to a request with the number `line`, for which the node has [`PATIENCE`]. Other events are passed to
@@ -121,22 +119,26 @@ impl Node {
 }
 
 impl Connection {
-    fn next(&mut self, deadline: Option<Instant>) -> Result<Event, Failed> {
-        loop {
-            let left = time_left(deadline);
-            if left == Some(Duration::ZERO) {
-                return Err(Failed::TimedOut("the node did not answer in time".to_owned()));
-            }
-            self.stream.get_mut().set_read_timeout(left).map_err(|_| ended())?;
-            match self.stream.read_until(b'\n', &mut self.partial) {
-                Ok(_) if self.partial.ends_with(b"\n") => break,
-                Ok(_) => return Err(ended()),
-                // What has come of the line is kept.
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(ended()),
-            }
+    /// The next event, unless the deadline or `end` comes first.
+    fn next(&mut self, deadline: Option<Instant>, end: impl Future<Output = io::Error>) -> Result<Event, Failed> {
+        let late = || Failed::TimedOut("the node did not answer in time".to_owned());
+        // Events that never end are not read for ever.
+        if deadline.is_some_and(|at| at <= Instant::now()) {
+            return Err(late());
         }
+        let Connection { stream, runtime, partial } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                // What has come of a line until then is kept.
+                read = stream.read_until(b'\n', partial) => match read {
+                    Ok(_) if partial.ends_with(b"\n") => Ok(()),
+                    _ => Err(ended()),
+                },
+                error = end => Err(error.into()),
+                () = reach(deadline) => Err(late()),
+            }
+        })?;
         let line = std::mem::take(&mut self.partial);
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         let value =
@@ -145,29 +147,11 @@ impl Connection {
     }
 }
 
-/// How long something may still take; `None` if it may take for ever.
-fn time_left(deadline: Option<Instant>) -> Option<Duration> {
-    deadline.map(|at| at.saturating_duration_since(Instant::now()).min(LONG))
-}
-
-/// Waits for input, at most so long. Returns whether there is any. Who waits does not learn by writing that nobody reads.
-///
-/// # Errors
-/// Nobody reads standard output any more: [`io::ErrorKind::BrokenPipe`], as when something is written to it.
-pub fn wait_while_read(input: Option<BorrowedFd<'_>>, limit: Option<Duration>) -> io::Result<bool> {
-    let stdout = io::stdout();
-    // An error and the end of the reader are reported without being asked for.
-    let mut awaited = vec![PollFd::new(stdout.as_fd(), PollFlags::empty())];
-    awaited.extend(input.map(|input| PollFd::new(input, PollFlags::POLLIN)));
-    let limit = limit.map_or(PollTimeout::NONE, |limit| limit.try_into().unwrap_or(PollTimeout::MAX));
-    let ready = match poll(&mut awaited, limit) {
-        Err(Errno::EINTR) => 0,
-        ready => ready?,
-    };
-    match awaited[0].any() {
-        Some(false) => Ok(ready > 0),
-        _ if ready == 0 => Ok(false),
-        _ => Err(io::ErrorKind::BrokenPipe.into()),
+/// Waits until then; for ever if there is no time.
+async fn reach(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
     }
 }
 
@@ -187,7 +171,8 @@ pub fn locate(node: &Where) -> Result<PathBuf, Failed> {
 /// The only data directory below this one that has a running node.
 fn only(below: &Path) -> Result<PathBuf, Failed> {
     let dirs = fs::read_dir(below).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut running: Vec<PathBuf> = dirs.filter(|dir| has_node(dir)).collect();
+    let runtime = runtime()?;
+    let mut running: Vec<PathBuf> = dirs.filter(|dir| runtime.block_on(api::connect(dir)).is_ok()).collect();
     running.sort();
     match running.as_slice() {
         [] => Err(Failed::NoNode(
@@ -202,11 +187,8 @@ fn only(below: &Path) -> Result<PathBuf, Failed> {
     }
 }
 
-fn has_node(dir: &Path) -> bool {
-    connect(dir).is_ok()
-}
-
-/// Connects with the node of a data directory.
-pub fn connect(dir: &Path) -> io::Result<UnixStream> {
-    UnixStream::connect(place::find(dir)?)
+/// What commands wait with: they do one thing at a time, so it needs no further threads.
+pub fn runtime() -> Result<Runtime, Failed> {
+    let cannot = |error: io::Error| Failed::NoNode(format!("cannot connect with a node: {error}"));
+    Builder::new_current_thread().enable_all().build().map_err(cannot)
 }

@@ -1,20 +1,23 @@
 //! `darknode watch`: prints events, and remembers how far it was read.
 
+mod reader;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::node::{Node, wait_while_read};
+use super::node::{Node, runtime};
 use super::show::print;
 use super::{Failed, deadline};
 use crate::config::remote::{WatchArgs, Where};
 use crate::hub::cursor::Cursor;
 use crate::ui::json;
 use crate::ui::macros::truncated;
+use reader::Reader;
 
 /// The numbers of the requests.
 const SUBSCRIBE: u64 = 1;
@@ -28,7 +31,7 @@ pub fn watch(node: &Where, args: &WatchArgs) -> Result<(), Failed> {
     args.events.iter().try_for_each(|name| refuse_unknown_event(name))?;
     let deadline = deadline(Instant::now(), args.timeout);
     let left = args.count.unwrap_or(u64::MAX);
-    let mut watch = Watch { args, deadline, since: begin(args)?, with: None, left };
+    let mut watch = Watch { args, deadline, since: begin(args)?, with: None, left, reader: Reader::watch() };
     loop {
         let ended = match Node::connect(node) {
             // It may have another place for a client soon.
@@ -43,7 +46,7 @@ pub fn watch(node: &Where, args: &WatchArgs) -> Result<(), Failed> {
         if watch.is_late() {
             return watch.on_timeout();
         }
-        wait_while_read(None, Some(PAUSE))?;
+        watch.pause()?;
     }
 }
 
@@ -56,11 +59,19 @@ struct Watch<'a> {
     with: Option<Vec<String>>,
     /// Events that are still to be printed.
     left: u64,
+    /// Who reads what is printed.
+    reader: Reader,
 }
 
 impl Watch<'_> {
     fn is_late(&self) -> bool {
         self.deadline.is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Pauses, unless nobody reads any more.
+    fn pause(&self) -> Result<(), Failed> {
+        let gone = runtime()?.block_on(async { timeout(PAUSE, self.reader.gone()).await });
+        gone.map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn on_timeout(&self) -> Result<(), Failed> {
@@ -83,7 +94,7 @@ impl Watch<'_> {
             "shown": !form.json,
         }))?;
         while self.left > 0 {
-            let event = node.next_while_read(self.deadline)?;
+            let event = node.next_until(self.deadline, self.reader.gone())?;
             if let Some(error) = event.error().filter(|_| event.value.get("line").is_some()) {
                 return Err(error);
             }

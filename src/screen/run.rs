@@ -60,7 +60,7 @@ pub enum End {
 /// # Errors
 /// There is no terminal.
 pub async fn run<S: AsyncRead + AsyncWrite + Send + 'static>(
-    connect: impl FnMut() -> Option<S>,
+    connect: impl AsyncFnMut() -> Option<S>,
     options: Options,
     stop: Arc<Notify>,
 ) -> io::Result<End> {
@@ -132,7 +132,7 @@ enum Step {
     Stop,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen<S, C> {
+impl<S: AsyncRead + AsyncWrite + Send + 'static, C: AsyncFnMut() -> Option<S>> Screen<S, C> {
     async fn run(mut self, keys: mpsc::Receiver<(TerminalEvent, Instant)>, stop: Arc<Notify>) -> End {
         // A terminal that is gone was left.
         let ended = self.carry_on(keys, stop).await.unwrap_or(Ended::Left);
@@ -147,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen
     ) -> io::Result<Ended> {
         let mut job = Job::watch();
         let mut looks_at = Instant::now();
-        self.look();
+        self.look().await;
         loop {
             let looks = self.link.is_none().then_some(looks_at);
             let draws_at = (self.is_dirty && self.terminal.is_ready()).then(|| self.drawn + FRAME);
@@ -186,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen
                     self.is_dirty = true;
                 }
                 Step::Look => {
-                    self.look();
+                    self.look().await;
                     looks_at = Instant::now() + PAUSE;
                 }
                 Step::Job(Change::Stops(granted)) => {
@@ -204,8 +204,8 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static, C: FnMut() -> Option<S>> Screen
     }
 
     /// Connects with the node, if it runs.
-    fn look(&mut self) {
-        self.link = (self.connect)().map(Link::new);
+    async fn look(&mut self) {
+        self.link = (self.connect)().await.map(Link::new);
     }
 
     fn send_requests(&mut self) {

@@ -4,7 +4,7 @@
 //! control a terminal. The file is created with the first line. At 4 MiB it is renamed to `darknode.log.1`, replacing the
 //! previous one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::files::private;
 use crate::config::Config;
 use crate::identity::name::escape;
 
@@ -79,7 +80,7 @@ impl LogFile {
         let file = match &mut self.file {
             Some(file) => file,
             slot => {
-                let file = private().open(&self.path)?;
+                let file = private().create(true).append(true).open(&self.path)?;
                 self.written = file.metadata()?.len();
                 slot.insert(file)
             }
@@ -88,14 +89,6 @@ impl LogFile {
         self.written += line.len() as u64;
         Ok(())
     }
-}
-
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 pub mod complete;
 pub mod doctor;
 pub mod exit;
+pub mod files;
 pub mod greeting;
 pub mod identity;
 pub mod input;
