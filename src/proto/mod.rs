@@ -112,7 +112,8 @@ impl Core {
         let mut cx = Context::new(config, memory.counters, now);
         let epoch = cx.rng.next_u64();
         let people =
-            People::new(&mut cx, memory.users, memory.sessions, &memory.links, memory.strangers, memory.prekeys);
+            People::new(&mut cx, memory.users, memory.sessions, &memory.links, memory.strangers, memory.prekeys)
+                .with_unlinked(memory.unlinked);
         let ledger = Ledger::new(cx.me, &memory.received, memory.written, memory.mirrored)
             .with_changes(memory.changes, memory.told);
         let outbox = Outbox::new(cx.me, epoch, memory.waiting, memory.delivered, memory.carried);

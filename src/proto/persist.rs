@@ -55,6 +55,8 @@ pub struct Memory {
     pub owed: Vec<(UserId, SessionId)>,
     /// Strangers who have written.
     pub strangers: Vec<StrangerRow>,
+    /// Sessions of the local user that were unlinked.
+    pub unlinked: Vec<UnlinkedRow>,
     /// Messages of kinds that were unknown to the version of the program that stored them, in the order of arrival.
     pub replay: Vec<MessageRow>,
 }
@@ -104,6 +106,15 @@ pub struct StrangerRow {
     pub told: bool,
     /// Until when they are refused, because the local user dismissed them; 0 if not.
     pub dismissed_until: Moment,
+}
+
+/// A session of the local user that was unlinked. No roster says how it was called any more, and its lines stay in the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnlinkedRow {
+    /// The session.
+    pub session: SessionId,
+    /// The label by which it was shown at last.
+    pub label: String,
 }
 
 /// A remembered session.
@@ -459,6 +470,10 @@ pub enum Op {
         /// Their sessions.
         sessions: Vec<SessionId>,
     },
+    /// Inserts or replaces an unlinked session.
+    Unlinked(UnlinkedRow),
+    /// Removes an unlinked session.
+    ForgetUnlinked(SessionId),
     /// Removes own messages from the outbox: every session that is to have them has them.
     Settled {
         /// The stream.

@@ -288,6 +288,8 @@ impl Disk {
             Op::Stranger(row) => replace(&mut memory.strangers, row, |row| row.user),
             Op::Answered(user) => memory.strangers.retain(|row| row.user != user),
             Op::ForgetStranger { user, sessions } => self.forget_stranger(user, &sessions),
+            Op::Unlinked(row) => replace(&mut memory.unlinked, row, |row| row.session),
+            Op::ForgetUnlinked(session) => memory.unlinked.retain(|row| row.session != session),
             Op::Learned { .. } => memory.replay.clear(),
             Op::Cancelled(id) => {
                 memory.waiting.retain(|row| row.id != id);

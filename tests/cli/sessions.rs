@@ -76,6 +76,14 @@ fn sessions_lists_mine_and_unlink_revokes_one_which_says_so_and_keeps_its_histor
     assert_eq!(alice.fails(&format!(r"\unlink {label}")), "bad-argument");
     let own = alice.session().to_owned();
     assert_eq!(alice.fails(&format!(r"\unlink {own}")), "bad-argument");
+    let history = alice.asks(r"\history bob");
+    assert_eq!(history["messages"][0]["label"], label, "its lines are still its own");
+    alice.quits();
+    let mut alice = stage.start("alice");
+    let (history, found) = (alice.asks(r"\history bob"), alice.asks(r"\search before"));
+    for messages in [&history["messages"], &found["messages"]] {
+        assert_eq!(messages[0]["label"], label, "after a restart too");
+    }
     [alice, laptop, bob].into_iter().for_each(Node::quits);
 }
 

@@ -6,10 +6,10 @@ use darknode::id::{ConnId, SessionId};
 use darknode::proto::Accept;
 use darknode::proto::event::{CloseReason, Command, Output};
 use darknode::proto::notice::{ErrorCode, Notice, SessionChange, WarningCode};
-use darknode::proto::persist::Op;
+use darknode::proto::persist::{Op, UnlinkedRow};
 use darknode::wire::control::{Control, Hello};
 use darknode::wire::decode;
-use darknode::wire::record::{KeyCard, Prekey, Roster, Signed};
+use darknode::wire::record::{KeyCard, MAX_REVOKED, Prekey, Roster, Signed};
 
 use crate::adversary::{Person, text};
 use crate::sessions::{bring, listed, newest, rosters, rosters_sent, sister};
@@ -192,6 +192,23 @@ fn a_revoked_session_is_told_of_no_other_that_comes_or_goes() {
     bring(&mut alice, phone.roster_of(8, &[phone.session_id(), tent.session_id()], &revoked));
     assert_eq!(changes(&alice)[before..], []);
     assert_eq!(newest(&alice).version, 8, "it knows the list");
+}
+
+#[test]
+fn the_label_of_a_revoked_session_is_remembered_as_long_as_its_revocation() {
+    let (phone, tablet) = (sister(7), sister(8));
+    let mut alice = Victim::without_user_key(phone.roster_of(5, &[Victim::new(Accept::Auto).session], &[]));
+    let all = [alice.session, phone.session_id(), tablet.session_id()];
+    bring(&mut alice, phone.roster_of(6, &all, &[]));
+    let two = [alice.session, tablet.session_id()];
+    bring(&mut alice, phone.roster_of(7, &two, &[phone.session_id()]));
+    let others: Vec<SessionId> = (0..MAX_REVOKED as u8).map(|n| SessionId([n; 32])).collect();
+    bring(&mut alice, phone.roster_of(8, &two, &others));
+    let label = format!("x#{}", phone.session_id().short());
+    let remembered = Op::Unlinked(UnlinkedRow { session: phone.session_id(), label });
+    let about = |op: &&Op| matches!(op, Op::Unlinked(_) | Op::ForgetUnlinked(_));
+    let expected = [remembered, Op::ForgetUnlinked(phone.session_id())];
+    assert_eq!(alice.ops.iter().filter(about).cloned().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -63,6 +63,7 @@ const VERSION_6: &str = include_str!("version-6.sql");
 const VERSION_7: &str = include_str!("version-7.sql");
 const VERSION_8: &str = include_str!("version-8.sql");
 const VERSION_9: &str = include_str!("version-9.sql");
+const VERSION_10: &str = include_str!("version-10.sql");
 
 /// Migrates a store that held only the part of the current data that `kept` returns.
 fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
@@ -85,8 +86,14 @@ fn typed_at(moment: u64, memory: Memory) -> Memory {
     Memory { waiting: memory.waiting.iter().map(since).collect(), ..memory }
 }
 
+/// Older versions did not store how unlinked sessions were called.
+fn without_unlinked(memory: Memory) -> Memory {
+    Memory { unlinked: Vec::new(), ..memory }
+}
+
 /// Older versions did not store what other sessions are to be told.
-fn without_changes(mut memory: Memory) -> Memory {
+fn without_changes(memory: Memory) -> Memory {
+    let mut memory = without_unlinked(memory);
     memory.custody.iter_mut().filter_map(|row| row.mine.as_mut()).for_each(|mine| mine.changes = Ranges::new());
     Memory { changes: Vec::new(), told: Vec::new(), ..memory }
 }
@@ -153,7 +160,12 @@ fn a_store_of_version_8_is_migrated_without_loss() {
 
 #[test]
 fn a_store_of_version_9_is_migrated_without_loss() {
-    migrates(VERSION_9, |memory| memory);
+    migrates(VERSION_9, without_unlinked);
+}
+
+#[test]
+fn a_store_of_version_10_is_migrated_without_loss() {
+    migrates(VERSION_10, without_unlinked);
 }
 
 #[test]

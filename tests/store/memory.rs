@@ -39,6 +39,10 @@ fn stranger(user: UserId, ip: &str) -> StrangerRow {
     StrangerRow { user, ip: ip.parse().unwrap(), since: Moment(7), lines, bytes, told, dismissed_until }
 }
 
+fn unlinked(session: u8, label: &str) -> UnlinkedRow {
+    UnlinkedRow { session: SessionId([session; 32]), label: label.to_owned() }
+}
+
 fn list(session: u8, pages: u8) -> ListRow {
     ListRow { session: SessionId([session; 32]), pages: (1..=pages).map(signed).collect() }
 }
@@ -79,6 +83,7 @@ pub fn everything() -> (Memory, Vec<Op>) {
         tombstones: vec![custody::tombstone(1), custody::tombstone(8)],
         owed: vec![(CAROL, SessionId([3; 32])), (BOB, BOBS_OTHER)],
         strangers: vec![stranger(BOB, "192.0.2.7"), stranger(CAROL, "2001:db8::")],
+        unlinked: vec![unlinked(4, "pi"), unlinked(5, "pi#aqcqku")],
         replay: Vec::new(),
     };
     let mut ops = vec![Op::Counters(memory.counters)];
@@ -106,6 +111,7 @@ pub fn everything() -> (Memory, Vec<Op>) {
     ops.extend(memory.custody.iter().cloned().map(|row| Op::Custody(Box::new(row))));
     ops.extend(memory.tombstones.iter().copied().map(Op::Tombstone));
     ops.extend(memory.strangers.iter().copied().map(Op::Stranger));
+    ops.extend(memory.unlinked.iter().cloned().map(Op::Unlinked));
     ops.extend(memory.owed.iter().map(|(user, session)| Op::Owed { user: *user, session: *session, owed: true }));
     (memory, ops)
 }
@@ -194,6 +200,16 @@ fn a_newer_link_list_replaces_the_older_and_can_be_removed() {
     store.put_all([Op::ForgetList(SessionId([9; 32]))]);
     store.stop();
     assert_eq!(Store::open(dir.path(), me()).unwrap().memory.lists, [list(2, 1)]);
+}
+
+#[test]
+fn the_label_of_an_unlinked_session_can_be_replaced_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all([("pi", 4), ("hut", 5), ("tent", 4)].map(|(label, n)| Op::Unlinked(unlinked(n, label))));
+    store.put_all([Op::ForgetUnlinked(SessionId([5; 32]))]);
+    store.stop();
+    assert_eq!(Store::open(dir.path(), me()).unwrap().memory.unlinked, [unlinked(4, "tent")]);
 }
 
 #[test]

@@ -109,6 +109,10 @@ impl<'a> Batch<'a> {
             }
             Op::Owed { session, owed: false, .. } => run(&self.tx, "DELETE FROM owed WHERE session = ?1", [&session.0]),
             Op::Stranger(row) => strangers::put(&self.tx, row),
+            Op::Unlinked(row) => {
+                run(&self.tx, "INSERT OR REPLACE INTO unlinked VALUES (?1, ?2)", params![row.session.0, row.label])
+            }
+            Op::ForgetUnlinked(session) => run(&self.tx, "DELETE FROM unlinked WHERE session = ?1", [&session.0]),
             Op::Answered(user) => run(&self.tx, "DELETE FROM strangers WHERE user = ?1", [&user.0]),
             Op::ForgetStranger { user, sessions } => self.forget_stranger(user, sessions),
             Op::Settled { stream, ranges } => self.settled(stream, ranges),

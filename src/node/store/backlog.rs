@@ -40,6 +40,7 @@ enum Subject {
     Tombstone(EnvelopeId),
     Owed(SessionId),
     Stranger(UserId),
+    Unlinked(SessionId),
 }
 
 impl Backlog {
@@ -133,6 +134,8 @@ fn subject(op: &Op) -> Option<Subject> {
         Op::Owed { session, .. } => Some(Subject::Owed(*session)),
         Op::Stranger(row) => Some(Subject::Stranger(row.user)),
         Op::Answered(user) => Some(Subject::Stranger(*user)),
+        Op::Unlinked(row) => Some(Subject::Unlinked(row.session)),
+        Op::ForgetUnlinked(session) => Some(Subject::Unlinked(*session)),
         Op::ForgetStranger { .. }
         | Op::Prekey(_)
         | Op::ForgetPrekey(_)

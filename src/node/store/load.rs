@@ -8,7 +8,7 @@ use super::{Me, from_ordered, int, packed, uint};
 use crate::id::{Address, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::PrekeySecret;
 use crate::proto::persist::{
-    Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, ReadRow, SessionRow, UserRow,
+    Counters, Entry, LinkRow, LinkState, ListRow, Memory, MessageRow, ReadRow, SessionRow, UnlinkedRow, UserRow,
 };
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::time::{Moment, Now, Wall};
@@ -84,6 +84,9 @@ pub fn memory(conn: &Connection, me: &Me) -> Result<Memory> {
         tombstones: custody::tombstones(conn)?,
         owed: custody::owed(conn)?,
         strangers: strangers::all(conn)?,
+        unlinked: rows(conn, "SELECT session, label FROM unlinked ORDER BY session", |row| {
+            Ok(UnlinkedRow { session: SessionId(id(row, 0)?), label: row.get(1)? })
+        })?,
         replay: replay(conn)?,
     })
 }

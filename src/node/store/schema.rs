@@ -3,7 +3,7 @@
 //! A message row is written into three b-trees (`messages`, `history`, `lines`), and one that still waits for a receipt into a
 //! fourth (`outbox`). The 32-byte keys that history refers to are stored once in `keys`, streams once in `streams`;
 //! other rows use their row ids. `keys` and `streams` are never emptied, as history is not, except of strangers who are
-//! forgotten. `users`, `sessions`, `lists`, `custody`, `tombstones`, `owed` and `strangers` mirror exactly what the core remembers, by full key, so that
+//! forgotten. `users`, `sessions`, `lists`, `custody`, `tombstones`, `owed`, `strangers` and `unlinked` mirror exactly what the core remembers, by full key, so that
 //! forgetting an item deletes one row.
 //!
 //! SQLite's integers are signed: a `u64` is stored as the `i64` of the same bits, except the `lamport` of a message, which
@@ -143,6 +143,10 @@ const MIGRATIONS: &[&str] = &[
     // Searches and exports merge the conversations (`reader/walk.rs`).
     "
     DROP INDEX timeline;
+",
+    // By which labels the lines of sessions that were unlinked are shown.
+    "
+    CREATE TABLE unlinked(session BLOB PRIMARY KEY, label TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ",
 ];
 

@@ -49,7 +49,7 @@ impl Core {
         refuse_count("history", n)?;
         let page = page(before.as_deref(), after.as_deref())?;
         let handle = self.people.users.handle(&with);
-        let sessions = self.view_audience(&self.cx.config.user);
+        let sessions = self.view_authors();
         self.query(line, Query::History { with, handle, sessions, n, page })
     }
 

@@ -86,6 +86,14 @@ impl Core {
         labels.sessions().map(|session| Labelled { session, label: labels.label(&session) }).collect()
     }
 
+    /// The local user's sessions, those that were unlinked among them: the authors of the own lines in the history.
+    pub(in crate::proto) fn view_authors(&self) -> Vec<Labelled> {
+        let me = self.cx.config.user;
+        let unlinked = self.people.unlinked.keys().map(|session| (*session, self.people.label_of(&me, session)));
+        let unlinked = unlinked.map(|(session, label)| Labelled { session, label });
+        self.view_audience(&me).into_iter().chain(unlinked).collect()
+    }
+
     /// The local user's sessions, in the order of their roster.
     pub(in crate::proto) fn view_own_sessions(&self) -> Vec<OwnSession> {
         let labels = Labels::of(&self.people.myself.roster);

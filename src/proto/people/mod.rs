@@ -17,7 +17,7 @@ pub mod sessions;
 pub mod strangers;
 pub mod users;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{Address, NetworkId, SessionId, UserId};
 use crate::identity::labels::Labels;
@@ -27,7 +27,7 @@ use crate::proto::cx::Context;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_KEPT_USERS, MAX_WARNED, RECOVERY};
 use crate::proto::notice::{ErrorCode, Notice, WarningCode, Which};
-use crate::proto::persist::{LinkRow, LinkState, Op, SessionRow, StrangerRow, UserRow};
+use crate::proto::persist::{LinkRow, LinkState, Op, SessionRow, StrangerRow, UnlinkedRow, UserRow};
 use crate::time::Moment;
 use crate::wire::record::roles;
 use links::Links;
@@ -51,6 +51,8 @@ pub struct People {
     pub recovery: Option<Moment>,
     /// How many sessions the last pruning had to keep.
     pub left_by_prune: usize,
+    /// The labels of the local user's sessions that the own roster revokes, at most as many as it may revoke.
+    pub unlinked: BTreeMap<SessionId, String>,
 }
 
 impl People {
@@ -93,7 +95,14 @@ impl People {
             warned: BTreeSet::new(),
             recovery,
             left_by_prune: 0,
+            unlinked: BTreeMap::new(),
         }
+    }
+
+    /// Adds the sessions of the local user that were unlinked.
+    pub fn with_unlinked(mut self, unlinked: Vec<UnlinkedRow>) -> People {
+        self.unlinked = unlinked.into_iter().map(|row| (row.session, row.label)).collect();
+        self
     }
 
     /// The session an address belongs to, if it is that of a known session and not of a user.
@@ -126,9 +135,15 @@ impl People {
         self.sessions.get(session).map_or_else(|| session.short(), |known| self.users.handle(&known.user))
     }
 
-    /// The label to show for a session: the start of its id if its user's roster does not list it.
+    /// The label to show for a session: the start of its id if its user's roster does not list it, unless it is one of the local
+    /// user's that was unlinked. Another one may have its label now.
     pub fn label_of(&self, user: &UserId, session: &SessionId) -> String {
-        self.users.labels(user).label(session)
+        let labels = self.users.labels(user);
+        match self.unlinked.get(session) {
+            Some(label) if labels.all().contains(label) => format!("{label}#{}", session.short()),
+            Some(label) => label.clone(),
+            None => labels.label(session),
+        }
     }
 
     /// How a session is told apart from the others of its user.

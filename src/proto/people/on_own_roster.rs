@@ -10,6 +10,7 @@ use crate::proto::counters::Count;
 use crate::proto::cx::Context;
 use crate::proto::notice::{Notice, SessionChange, WarningCode};
 use crate::proto::people::users::Users;
+use crate::proto::persist::{Op, UnlinkedRow};
 use crate::proto::{Config, Core};
 use crate::time::Now;
 use crate::wire::codec::{List, Text};
@@ -181,6 +182,7 @@ impl Core {
         let before = mem::replace(&mut self.people.myself.roster, roster);
         self.cx.save_counters();
         self.people.save_user(&mut self.cx, &me);
+        self.keep_labels(&before);
         self.report_changes(&before, line);
         self.remove_unlisted_sessions(&me);
         self.note_here(&me);
@@ -189,6 +191,19 @@ impl Core {
         self.on_listed(before.admits(&self.cx.me));
         let revokes = self.people.myself.roster.revoked.iter().any(|session| !before.revoked.contains(session));
         if revokes { self.replace_prekey() } else { self.declare(true) }
+    }
+
+    /// Remembers how sessions were called that the own roster revokes now, and forgets those that it names no more.
+    fn keep_labels(&mut self, before: &Roster) {
+        let (after, labels, me) = (self.people.myself.roster.clone(), Labels::of(before), self.cx.me);
+        for session in labels.sessions().filter(|session| after.revoked.contains(session) && *session != me) {
+            let label = labels.label(&session);
+            self.cx.out.store(Op::Unlinked(UnlinkedRow { session, label: label.clone() }));
+            self.people.unlinked.insert(session, label);
+        }
+        for (session, _) in self.people.unlinked.extract_if(.., |session, _| !after.revoked.contains(session)) {
+            self.cx.out.store(Op::ForgetUnlinked(session));
+        }
     }
 
     /// Whether the own roster lists this session.
