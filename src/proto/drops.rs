@@ -118,7 +118,7 @@ impl DropReason {
             DropReason::AnnouncementOfNonRelay => "announcement of somebody who is no relay",
             DropReason::AnnouncementOverBudget => "announcement over the budget of its relay",
             DropReason::AnswerAboutAnother => "answer about somebody else",
-            DropReason::BadHello => "bad hello",
+            DropReason::BadHello => "hello with invalid records, or of a session that its user does not list",
             DropReason::BadSignature => "record with a bad signature",
             DropReason::BrokenSeal => "envelope with a broken seal",
             DropReason::ComparisonOfStranger => "comparison with a session that is not on the own roster",

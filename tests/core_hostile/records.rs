@@ -24,7 +24,7 @@ fn is_refused(hello: Hello, by: &Person) {
     let conn = alice.connect(by.session_id());
     alice.say(conn, Control::Hello(hello));
     assert_eq!(alice.closed(conn), Some(CloseReason::Protocol));
-    assert_eq!(alice.drops("bad hello"), 1);
+    assert_eq!(alice.drops("hello with invalid records, or of a session that its user does not list"), 1);
     assert!(alice.users().is_empty());
 }
 
