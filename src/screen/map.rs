@@ -111,19 +111,21 @@ impl Map {
         if node.me {
             return format!("{} (you){}", inline(&node.name), what(node));
         }
+        let is_stranger = node.nearby && node.distance != Some(1);
         let way = match (node.way.as_str(), node.rtt_ms, &node.through, &node.since) {
             ("direct", Some(rtt), ..) => format!("direct {rtt:.1} ms"),
             ("direct", None, ..) => "direct".to_owned(),
             ("through", _, Some(by), _) => format!("through {}", inline(by)),
             ("through", ..) => "through others".to_owned(),
-            _ if node.nearby && node.distance != Some(1) => "nearby".to_owned(),
+            _ if is_stranger => "nearby".to_owned(),
             (_, _, _, Some(since)) => format!("away {}", clock.ago(clock::parse(since))),
             _ => "away".to_owned(),
         };
         let columns = (NAME + 2).saturating_sub(width(&place.branch));
         let checked = people.get(&node.id).is_some_and(|person| person.verified);
         let checked = if checked { ", checked" } else { "" };
-        format!("{:columns$} {way}{checked}{}", inline(&node.name), what(node))
+        let nearby = if is_stranger && node.way != "away" { ", nearby" } else { "" };
+        format!("{:columns$} {way}{nearby}{checked}{}", inline(&node.name), what(node))
     }
 }
 

@@ -17,7 +17,7 @@ impl Model {
     pub fn act_in_pane(&mut self, action: &Action) -> bool {
         match action {
             Action::Insert { text, source: Source::Hand } => self.letter(text),
-            Action::Enter => self.choose(),
+            Action::Enter | Action::QuickEnter => self.choose(),
             Action::Up => self.scroll_pane(-1),
             Action::Down => self.scroll_pane(1),
             Action::Tab => self.next_unread(),

@@ -40,7 +40,7 @@ impl Model {
             Action::Insert { text, source: Source::Hand } if text.eq_ignore_ascii_case("y") => self.enter(true),
             Action::Insert { text, source: Source::Hand } if text.eq_ignore_ascii_case("n") => {}
             Action::Escape | Action::Cancel => {}
-            Action::Enter | Action::QuickEnter | Action::Redraw | Action::Suspend => self.question = Some(question),
+            Action::Enter | Action::QuickEnter => self.question = Some(question),
             _ => return false,
         }
         true

@@ -102,7 +102,10 @@ fn a_text_that_is_in_doubt_is_asked_about_and_not_sent_if_somebody_can_be_asked(
         client.asks(json!({"do": "say", "to": bob.id(), "text": text, "ask": ask, "pasted": true}))
     };
     let asked = says("/quit", true);
-    assert_eq!((&asked["event"], &asked["question"]), (&"question".into(), &"to bob; /quit is text here?".into()));
+    assert_eq!(
+        (&asked["event"], &asked["question"]),
+        (&"question".into(), &"to bob, as text? /quit is no command here".into())
+    );
     assert_eq!(says("1\n2\n3\n4", true)["question"], "4 lines to bob?");
     assert_eq!(says("1\n2\n3", true)["event"], "queued");
     assert_eq!(says("/quit", false)["event"], "queued");

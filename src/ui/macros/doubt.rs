@@ -38,20 +38,21 @@ impl Draft<'_> {
         }
         let count = if is_long { format!("{lines} lines ") } else { String::new() };
         let not = self.other.map(|other| format!(", not {other}")).unwrap_or_default();
-        let command = command.unwrap_or_default();
-        Some(inline(&format!("{count}to {}{not}{command}?", quoted(self.to))))
+        let (as_text, why) = command.unwrap_or_default();
+        Some(inline(&format!("{count}to {}{not}{as_text}?{why}", quoted(self.to))))
     }
 
-    /// What is said of a line in it that looks like a macro.
-    fn command(&self) -> Option<String> {
+    /// That a line in it looks like a macro: in the question, and behind it.
+    fn command(&self) -> Option<(String, String)> {
+        let here = |command: String| (", as text".to_owned(), format!(" {command} is no command here"));
         if let Some(name) = slashed(self.text) {
-            let obeyed = format!(r"; as text, the macro is \{name}");
-            return Some(if self.macros { obeyed } else { format!("; /{name} is text here") });
+            let obeyed = || (format!(r"; as text, the macro is \{name}"), String::new());
+            return Some(if self.macros { obeyed() } else { here(format!("/{name}")) });
         }
         let mut lines = self.text.trim_end().lines();
         let name = lines.clone().find_map(|line| line.strip_prefix('\\').and_then(macro_in))?;
-        let place = if lines.nth(1).is_some() { "in it is text" } else { "is text here" };
-        Some(format!(r"; \{name} {place}"))
+        let among_others = || (format!(r"; \{name} in it is text"), String::new());
+        Some(if lines.nth(1).is_some() { among_others() } else { here(format!(r"\{name}")) })
     }
 }
 
@@ -83,8 +84,8 @@ mod tests {
             assert_eq!(asked(text), None, "{text}");
         }
         let asked = |text| question(Draft { text, macros: false, ..TYPED });
-        assert_eq!(asked("/quit").as_deref(), Some("to bob; /quit is text here?"));
-        assert_eq!(asked(r"\quit").as_deref(), Some(r"to bob; \quit is text here?"), "nothing obeys it");
+        assert_eq!(asked("/quit").as_deref(), Some("to bob, as text? /quit is no command here"));
+        assert_eq!(asked(r"\quit").as_deref(), Some(r"to bob, as text? \quit is no command here"));
         assert_eq!(asked(r"\o/"), None);
     }
 

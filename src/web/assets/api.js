@@ -20,7 +20,7 @@ function token() {
 export const hasCode = () => CODE.test(location.hash);
 
 const NO_LINK = "This page opens with a link that works once, within two minutes. This tab has opened none since the node was started.";
-const USED = "A link works once, within two minutes. If nobody of yours has opened this one, darknode web --off logs out every browser. A tab that was logged in goes on.";
+const USED = "A link works once, within two minutes. If somebody else has opened this one, darknode web --off logs out every browser. A tab that was logged in goes on.";
 
 // Exchanges the code in the address for a token, and removes it from there. If nobody is logged in then, says what is wrong: a title
 // and a text.

@@ -7,9 +7,9 @@ import { $, h } from "./dom.js";
 // of it, and examines again.
 const CONTROLS = {
   ping: (_, run) => ["Dial an address of theirs here, or start the node with --bootstrap.", dial(run)],
-  me: (user) => [`Ask ${user} for the address that is shown there on the page under Me, and open a conversation with it.`, h("button", { type: "button", onclick: enterAddress }, "Enter an address")],
+  me: (user) => [`Ask ${user} for their address: it is on the page there under Me, or shown by \\me at a terminal. Open a conversation with it.`, h("button", { type: "button", onclick: enterAddress }, "Enter an address")],
   add: (user, run) => [`Link with ${user} again.`, link(user, run)],
-  requests: (user) => [`Ask ${user} to answer, or to accept you under Requests on the page there.`],
+  requests: (user) => [`Ask ${user} to answer, or to accept you: under Requests on the page there, or by \\requests at a terminal.`],
 };
 
 function dial(run) {

@@ -100,7 +100,7 @@ function picture(map) {
 const DISTANCES = ["me", "linked", "two links away", "not linked"];
 
 function row(node) {
-  const distance = [DISTANCES[ring(node)], role(node)].filter(Boolean).join(", ");
+  const distance = [DISTANCES[ring(node)], isStranger(node) && node.way !== "away" && "nearby", role(node)].filter(Boolean).join(", ");
   return h("tr", null,
     h("th", { scope: "row" }, node.name), h("td", null, distance), h("td", null, way(node)),
     h("td", null, mail(node).join(", ") || "none"));

@@ -136,13 +136,13 @@ const flows = {
     const asked = (question) => page.locator("#question", { hasText: question }).waitFor();
     await field.fill("/quit");
     await field.press("Enter");
-    await asked("Send to bob; /quit is text here?");
+    await asked("Send to bob, as text? /quit is no command here");
     assert.equal(await field.inputValue(), "/quit");
     await page.locator("#keep-it").click();
     await page.locator("#doubt").waitFor({ state: "hidden" });
     await field.fill("\\quit");
     await field.press("Enter");
-    await asked("Send to bob; \\quit is text here?");
+    await asked("Send to bob, as text? \\quit is no command here");
     await field.press("End");
     await page.keyboard.type("?");
     await page.locator("#doubt").waitFor({ state: "hidden" });
@@ -580,7 +580,7 @@ const flows = {
     await sees(page, "#report", "bob is connected");
     await page.locator("#patient").fill("carol");
     await page.locator("#patient").press("Enter");
-    await sees(page, "#to-do", "Ask carol for the address that is shown there on the page under Me");
+    await sees(page, "#to-do", "Ask carol for their address: it is on the page there under Me");
     await page.locator("#to-do button").click();
     assert.equal(await page.evaluate(() => document.activeElement.id), "whom");
   },

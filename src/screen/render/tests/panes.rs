@@ -178,6 +178,14 @@ fn enter_and_letters_act_on_a_pane_also_over_a_draft() {
 }
 
 #[test]
+fn an_enter_that_comes_at_once_with_other_keys_sends_no_draft_from_a_pane() {
+    for mut scene in over_a_draft() {
+        scene.0.act(Action::QuickEnter);
+        assert_eq!(scene.said(), [], "{}", scene.frame(PLAIN));
+    }
+}
+
+#[test]
 fn control_c_closes_a_pane_first_and_clears_the_draft_after_that() {
     for mut scene in over_a_draft() {
         scene.0.act(Action::Cancel);
