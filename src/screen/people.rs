@@ -152,8 +152,12 @@ impl People {
 }
 
 impl Person {
-    /// How they are reached.
+    /// How they are reached. Somebody nearby who is not linked is there in any case, and the node does not tell of every connection
+    /// with them.
     pub fn how(&self) -> How {
+        if self.nearby && !self.linked {
+            return How::Nearby;
+        }
         let all = self.sessions.values();
         let heard = all.clone().filter_map(|reach| if let Reach::Away(since) = reach { Some(*since) } else { None });
         match all
@@ -163,7 +167,6 @@ impl Person {
         {
             Some(Reach::Direct) => How::Here,
             Some(_) => How::Through,
-            None if self.nearby && !self.linked => How::Nearby,
             None => How::Away(heard.max()),
         }
     }
@@ -216,6 +219,7 @@ mod tests {
         people.set_nearby(&presence(None), true);
         assert_eq!((how(&people).as_str(), people.counts()), ("away 3 h", [0, 0, 1, 0]), "a link says more");
         people.set_linked(&presence(None), false);
+        people.on_presence(&presence(Some("direct")), 0);
         assert_eq!((how(&people).as_str(), people.counts()), ("nearby", [0, 0, 0, 1]));
         assert_eq!(people.of_session("s1").as_deref(), Some("bob"));
     }

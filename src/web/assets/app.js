@@ -112,7 +112,8 @@ function presence(id) {
   const node = known.nodes.find((node) => node.id === id);
   if (node === undefined) return "";
   const waiting = node.waiting ? `${counted(node.waiting, "line")} ${node.waiting === 1 ? "waits" : "wait"}` : null;
-  return [node.online ? `here, ${map.way(node)}` : map.way(node), waiting].filter(Boolean).join(", ");
+  const place = map.isStranger(node) && "nearby";
+  return [place || (node.online && "here"), node.online || !place ? map.way(node) : null, waiting].filter(Boolean).join(", ");
 }
 
 const requests = paced(500, async () => {
