@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::builder::ValueParser;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// The filter that `--log` is added to, and may override. On an isolated network, dialling remembered addresses fails with
 /// "network unreachable" every minute, which is not worth logging.
@@ -26,12 +26,15 @@ where
     })
 }
 
-/// The filter of `--log`, which is a level or parts such as `darknode=debug`. A part of other characters than those of a path
-/// of Rust is a target of which nothing is ever logged, and so is a mistake.
+/// The filter of `--log`: a level, or parts such as `darknode=debug`. Another word would be taken for a target, and so would
+/// characters that no path of Rust has: nothing would ever be logged of it.
 pub fn log_filter(text: &str) -> Option<Targets> {
-    let is_path = |c: char| c.is_ascii_alphanumeric() || "_-:".contains(c);
-    let targets = text.split(',').map(|part| part.split('=').next().unwrap_or(part).trim());
-    targets.into_iter().all(|target| target.chars().all(is_path)).then_some(())?;
+    let is_path = |target: &str| target.chars().all(|c| c.is_ascii_alphanumeric() || "_-:".contains(c));
+    let is_part = |part: &str| match part.split_once('=') {
+        Some((target, _)) => is_path(target.trim()),
+        None => part.trim().parse::<LevelFilter>().is_ok(),
+    };
+    text.split(',').all(is_part).then_some(())?;
     format!("{QUIET},{text}").parse().ok()
 }
 

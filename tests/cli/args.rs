@@ -50,7 +50,9 @@ fn bad_usage_is_one_line_that_says_what_to_do() {
     refused(&["-u", "alice", "--plain", "--json"], &[], "--plain");
     refused(&["-u", "alice", "--bootstrap", "a:0"], &[], "--bootstrap");
     refused(&["-u", "alice", "--log", "a=b=c"], &[], "--log");
-    refused(&["-u", "alice", "--log", "[["], &[], "--log debug");
+    for filter in ["[[", "degub", "darknode=degub", "darknode=debug,[["] {
+        refused(&["-u", "alice", "--log", filter], &[], "try --log debug or --log darknode=debug");
+    }
     refused(&["-u", "alice", "stray"], &[], "stray");
     refused(&["network"], &[], "--help");
     refused(&["identity", "words"], &[], "darknode identity words -u NAME");

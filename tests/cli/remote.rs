@@ -340,8 +340,8 @@ fn a_node_is_stopped_in_good_order() {
 #[test]
 fn the_help_of_every_command_fits_80_columns() {
     let stage = Stage::new();
-    let commands =
-        ["", "send", "watch", "history", "search", "export", "users", "status", "doctor", "cancel", "stop", "link"];
+    let commands = "send watch history search export users status doctor cancel web attach stop link sim network identity completions";
+    let commands = [""].into_iter().chain(commands.split(' '));
     for name in commands {
         for flag in ["-h", "--help"] {
             let output = stage.bare().args([name, flag].into_iter().filter(|arg| !arg.is_empty())).output();
