@@ -84,25 +84,23 @@ impl Limiter {
         text
     }
 
-    /// Whether a notice says of a user what holds because of another session of theirs.
+    /// Whether a notice says of a user what holds because of another session of theirs. One that is online is not said to be
+    /// nearby any more.
     fn is_nothing_new(&mut self, notice: &Notice) -> bool {
-        let is_nearby = |nearby: &BTreeSet<_>, user| {
-            nearby.range((user, SessionId([0; 32]))..=(user, SessionId([0xff; 32]))).next().is_some()
+        let (Notice::Nearby { id, session, .. }
+        | Notice::Away { id, session, .. }
+        | Notice::Online { id, session, .. }) = notice
+        else {
+            return false;
         };
-        match notice {
-            Notice::Nearby { id, session, .. } => {
-                let was_nearby = is_nearby(&self.nearby, *id);
-                if self.nearby.len() < MAX_NEARBY {
-                    self.nearby.insert((*id, *session));
-                }
-                was_nearby
-            }
-            Notice::Away { id, session, .. } => {
-                self.nearby.remove(&(*id, *session));
-                is_nearby(&self.nearby, *id)
-            }
-            _ => false,
+        self.nearby.remove(&(*id, *session));
+        let of_user = (*id, SessionId([0; 32]))..=(*id, SessionId([0xff; 32]));
+        let is_other_nearby = self.nearby.range(of_user).next().is_some();
+        let comes = matches!(notice, Notice::Nearby { .. });
+        if comes && self.nearby.len() < MAX_NEARBY {
+            self.nearby.insert((*id, *session));
         }
+        is_other_nearby && (comes || matches!(notice, Notice::Away { .. }))
     }
 }
 
@@ -220,6 +218,27 @@ mod tests {
             shown(&mut limiter, &Notice::Away { user, id, session }, begin + WINDOW)
         });
         assert_eq!(went, ["", "* bob is no longer nearby\n"]);
+    }
+
+    #[test]
+    fn somebody_who_was_online_meanwhile_is_said_to_be_nearby_again() {
+        let begin = Instant::now();
+        let mut limiter = Limiter::new(begin);
+        let nearby = nearby("bob", SESSION);
+        let Notice::Nearby { user, id, session } = nearby.clone() else { panic!("it is one") };
+        let online = Notice::Online { user, id, session, which: Which::default(), via: Via::Direct };
+        let said = [&nearby, &online, &nearby].map(|notice| shown(&mut limiter, notice, begin));
+        assert_eq!(
+            said,
+            ["* bob is nearby; \\chat bob to talk\n", "* bob is online\n", "* bob is nearby; \\chat bob to talk\n"]
+        );
+        let away = Notice::Away { user: "bob".to_owned(), id, session: SessionId([2; 32]) };
+        assert_eq!(shown(&mut limiter, &online, begin), "* bob is online\n");
+        assert_eq!(
+            shown(&mut limiter, &away, begin),
+            "* bob is no longer nearby\n",
+            "the one that is online does not count"
+        );
     }
 
     #[test]
