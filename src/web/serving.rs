@@ -63,6 +63,8 @@ struct State {
     clients: Clients,
     logins: Arc<Mutex<Logins>>,
     open: Mutex<Option<Open>>,
+    /// Where the page was served last.
+    last: Mutex<Option<SocketAddr>>,
 }
 
 /// A page that is served.
@@ -93,7 +95,7 @@ impl Drop for Open {
 pub fn start(clients: Clients, bound: Option<Bound>, random: Random) -> Web {
     let requests = clients.page_requests();
     let logins = Arc::new(Mutex::new(Logins::new(random)));
-    let state = Arc::new(State { clients, logins, open: Mutex::default() });
+    let state = Arc::new(State { clients, logins, open: Mutex::default(), last: Mutex::default() });
     if let Some(bound) = bound {
         state.serve(bound);
     }
@@ -131,6 +133,10 @@ impl State {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<SocketAddr>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn addr(&self) -> Option<SocketAddr> {
         self.opened().as_ref().map(|open| open.addr)
     }
@@ -147,12 +153,16 @@ impl State {
             }
         });
         tracing::info!("the page is at http://{addr}");
+        *self.last() = Some(addr);
         *self.opened() = Some(Open { addr, stop, off, task });
     }
 
+    /// Where it was served before, if nobody else is there now: a tab that was left open has its drafts there.
     fn open(&self) -> Result<Option<PageLink>, String> {
         if self.addr().is_none() {
-            self.serve(bind(None).map_err(|why| why.to_string())?);
+            let last = *self.last();
+            let again = last.and_then(|last| bind(Some(last)).ok());
+            self.serve(again.map_or_else(|| bind(None), Ok).map_err(|why| why.to_string())?);
         }
         Ok(self.addr().map(|addr| self.link(addr)))
     }

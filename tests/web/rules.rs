@@ -184,6 +184,19 @@ fn a_token_ends_with_the_node_and_when_the_page_is_switched_off() {
 }
 
 #[test]
+fn a_page_that_is_switched_on_again_is_where_it_was() {
+    let stage = Stage::new();
+    let alice = stage.cast("alice").with(&["--web", "127.0.0.1:0"]).start();
+    let page = Page::of(&stage, "alice");
+    darknode_web(&stage, "alice", &["--off"]);
+    assert_eq!(Page::of(&stage, "alice").addr, page.addr);
+    darknode_web(&stage, "alice", &["--off"]);
+    let _held = TcpListener::bind(page.addr).expect("nobody listens there now");
+    assert_ne!(Page::of(&stage, "alice").addr, page.addr, "somebody else is there");
+    alice.quits();
+}
+
+#[test]
 fn long_headers_and_bodies_are_refused() {
     let stage = Stage::new();
     let (alice, page) = alice(&stage);

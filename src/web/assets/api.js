@@ -39,9 +39,11 @@ export async function enter() {
 }
 
 async function call(path, init) {
-  const headers = { ...init?.headers, Authorization: `Bearer ${token()}` };
+  const used = token();
+  const headers = { ...init?.headers, Authorization: `Bearer ${used}` };
   const answer = await fetch(path, { ...init, headers });
-  if (answer.status === 401 && path !== "/login") sessionStorage.removeItem(TOKEN);
+  // There may be another one meanwhile.
+  if (answer.status === 401 && path !== "/login" && token() === used) sessionStorage.removeItem(TOKEN);
   if (!answer.ok) throw new Refused(await answer.text(), { cause: answer.status });
   return answer;
 }

@@ -167,7 +167,7 @@ const flows = {
   },
 
   async kept(stage) {
-    const { alice, page } = await couple(stage);
+    const { alice, page } = await couple(stage, "--web", "127.0.0.1:0");
     const carol = await stage.start("carol");
     await stage.befriend(alice, carol);
     await page.locator("#text").fill("half a line to bob");
@@ -191,14 +191,14 @@ const flows = {
   },
 
   async off(stage) {
-    const { alice, page } = await couple(stage);
+    const { alice, page } = await couple(stage, "--web", "127.0.0.1:0");
     await page.locator("#text").fill("half a line");
     alice.web("--off");
     await sees(page, "#problem", "This page was switched off");
     await page.locator("#text").press("Enter");
     await sees(page, "#say-problem", "does not answer");
     await sees(page, "#problem", "This page was switched off");
-    await page.goto(alice.link());
+    await Promise.all([page.waitForEvent("load"), page.goto(alice.link())]);
     await opens(page, "bob");
     assert.equal(await page.locator("#text").inputValue(), "half a line");
     assert.ok(await page.locator("#problem").isHidden());
