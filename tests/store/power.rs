@@ -317,5 +317,8 @@ fn sorted(mut memory: Memory) -> Memory {
     memory.waiting.sort_by_key(|row| row.arrival);
     memory.delivered.sort_by_key(|(stream, session, _)| (*stream, *session));
     memory.carried.sort_by_key(|(stream, session, _)| (*stream, *session));
+    // When a batch is written again whose commit was reported as failed and has succeeded, an envelope that was forgotten and taken
+    // anew in it comes behind the new ones.
+    memory.custody.sort_by_key(|row| row.envelope);
     memory
 }

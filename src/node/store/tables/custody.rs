@@ -1,5 +1,8 @@
 //! Reads and writes envelopes in custody, tombstones and owed receipts.
 //!
+//! Row ids hold the order of insertion. Only a batch that is written again may change it: an envelope that was forgotten and taken anew
+//! in it comes behind the others.
+//!
 //! Column `r` precedes the long columns, so that it lies in the row's own page and never in an overflow page:
 //! `secure_delete = FAST` overwrites deleted content in the former, but only frees the latter.
 
