@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::editor::Source;
+use super::model::editor::Source;
 
 /// What a person does.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,17 +1,30 @@
 //! What the screen shows, and what it asks of the node. Synchronous: events, keys and the time come in, requests go out.
 //!
-//! Nothing but a key opens another conversation. `on_event.rs` deals with what the node says, `on_action.rs` with keys.
+//! Nothing but a key opens another conversation. `model/on_event.rs` deals with what the node says, `model/on_action.rs` with keys.
+
+pub mod delivery;
+pub mod editor;
+pub mod list;
+mod lookup;
+pub mod map;
+mod on_action;
+mod on_event;
+mod on_pane;
+pub mod pane;
+pub mod people;
+mod questions;
+pub mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
-use super::editor::Editor;
-use super::list::{List, Timelines};
-use super::map::Map;
-use super::pane::Pane;
-use super::people::People;
-use super::timeline::{Anchor, Page, Timeline};
+use editor::Editor;
+use list::{List, Timelines};
+use map::Map;
+use pane::Pane;
+use people::People;
+use timeline::{Anchor, Page, Timeline};
 
 /// Messages in a page of the history: some screens.
 const PAGE: u32 = 200;

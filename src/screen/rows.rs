@@ -2,7 +2,7 @@
 
 use super::cells::{self, arrange, cells, wrap};
 use super::clock::Clock;
-use super::timeline::{Anchor, Line, Timeline};
+use super::model::timeline::{Anchor, Line, Timeline};
 
 /// The widest column of authors.
 const MAX_AUTHOR: usize = 12;
@@ -189,7 +189,7 @@ impl Look<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::timeline::Page;
+    use crate::screen::model::timeline::Page;
 
     fn timeline(texts: &[&str]) -> Timeline {
         let line = |(at, text): (usize, &&str)| Line {

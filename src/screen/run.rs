@@ -12,17 +12,17 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::action::Action;
 use super::clock::Clock;
-use super::editor::Source;
 use super::event::{Event, Told};
-use super::job::{self, Change, Job};
 use super::link::Link;
+use super::model::editor::Source;
+use super::model::pane::Pane;
 use super::model::{Ended, Model, Sight, Size};
-use super::notify::Notifier;
-use super::pane::Pane;
 use super::render::render;
+use super::terminal::job::{self, Change, Job};
+use super::terminal::notify::Notifier;
+use super::terminal::typing::Typing;
 use super::terminal::{self, Terminal};
 use super::theme::Theme;
-use super::typing::Typing;
 use crate::config::remote::ScreenArgs;
 use crate::handle::STOPS_WITHIN;
 

@@ -2,6 +2,12 @@
 //!
 //! A release aborts on a panic, so nothing may depend on destructors: a panic hook restores the terminal.
 
+pub(super) mod job;
+pub(super) mod notify;
+mod output;
+pub(super) mod typing;
+pub(super) mod update;
+
 use std::io::{self, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, mpsc};
@@ -17,9 +23,9 @@ use crossterm::terminal::{
 use ratatui_core::buffer::Buffer;
 
 use super::model::Size;
-use super::output::Output;
 use super::render::Frame;
-use super::update::update;
+use output::Output;
+use update::update;
 
 /// How long the last output may take: a terminal that is paused takes none.
 const LAST_OUTPUT: Duration = Duration::from_millis(100);

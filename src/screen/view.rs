@@ -2,10 +2,10 @@
 
 use super::cells::{self, Cell, arrange, wrap};
 use super::clock::Clock;
+use super::model::pane::Pane;
+use super::model::timeline::Page;
 use super::model::{Alert, Model, Prompt, Size};
-use super::pane::Pane;
 use super::rows::Look;
-use super::timeline::Page;
 
 /// From here on the list stands beside the messages.
 const TWO_PANES: u16 = 60;
@@ -199,7 +199,7 @@ impl Model {
         if let Some(timeline) = self.timelines.get_mut(&id) {
             // At the end of a part, what comes next is not the bottom.
             let last = timeline.lines().back().map(|line| line.id.clone()).filter(|_| timeline.has_newer);
-            timeline.anchor = anchor.or(last.map(|id| super::timeline::Anchor { id, hidden: 0 }));
+            timeline.anchor = anchor.or(last.map(|id| super::model::timeline::Anchor { id, hidden: 0 }));
         }
         if by < 0 && above < AHEAD {
             self.ask_more(&id, Page::Older);

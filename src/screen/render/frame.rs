@@ -3,9 +3,9 @@
 use super::canvas::Canvas;
 use crate::screen::cells::{fit, width};
 use crate::screen::clock::Clock;
+use crate::screen::model::pane::Pane;
+use crate::screen::model::people::How;
 use crate::screen::model::{Model, News, Prompt};
-use crate::screen::pane::Pane;
-use crate::screen::people::How;
 use crate::screen::theme::Role;
 use crate::screen::view::{Areas, InputView, alert_rows, is_narrow, is_wide};
 use crate::ui::plain::counted;

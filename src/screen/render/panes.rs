@@ -5,7 +5,7 @@ use super::{chat, frame};
 use crate::screen::cells::{fit, width};
 use crate::screen::clock::Clock;
 use crate::screen::model::Model;
-use crate::screen::pane::{Found, HeldBy, Item, Pane, rows};
+use crate::screen::model::pane::{Found, HeldBy, Item, Pane, rows};
 use crate::screen::theme::Role;
 use crate::screen::view::{self, Areas, is_narrow};
 

@@ -15,9 +15,9 @@ mod updates;
 use super::*;
 use crate::screen::action::Action;
 use crate::screen::clock::{Wall, parse};
-use crate::screen::editor::Source;
 use crate::screen::event::Told;
 use crate::screen::model::Size;
+use crate::screen::model::editor::Source;
 
 const PLAIN: Theme = Theme { colours: false, unicode: true, reorders: true };
 

@@ -2,7 +2,7 @@
 
 use super::{PLAIN, Scene, expect};
 use crate::screen::action::Action;
-use crate::screen::editor::Source;
+use crate::screen::model::editor::Source;
 
 /// A pasted macro, which is obeyed only after a question.
 fn pasted(columns: u16, rows: u16) -> Scene {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{PLAIN, Scene};
 use crate::screen::action::Action;
-use crate::screen::editor::Source;
+use crate::screen::model::editor::Source;
 
 /// Pastes a text and presses Enter.
 fn pasted(text: &str, source: Source) -> Scene {

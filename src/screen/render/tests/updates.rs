@@ -7,9 +7,9 @@ use serde_json::json;
 use super::{PLAIN, Scene, message, now};
 use crate::screen::action::Action;
 use crate::screen::clock::Clock;
-use crate::screen::editor::Source;
+use crate::screen::model::editor::Source;
 use crate::screen::render::{Frame, render};
-use crate::screen::update::update;
+use crate::screen::terminal::update::update;
 
 /// Bytes that a line of 9,600 baud carries in a second: each has eight bits, one before them and one behind.
 const SECOND: usize = 9_600 / 10;

@@ -6,8 +6,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tokio::time::Instant;
 
-use super::action::{self, Action};
-use super::editor::Source;
+use crate::screen::action::{self, Action};
+use crate::screen::model::editor::Source;
 use crate::ui::interactive::QUIET;
 
 /// Turns keys into actions.

@@ -1,7 +1,7 @@
 //! What takes the place of the messages for a while: answers to macros, search results, who has what.
 
-use super::cells::{Cell, cells, harmless, width, wrap};
-use super::clock::Wall;
+use crate::screen::cells::{Cell, cells, harmless, width, wrap};
+use crate::screen::clock::Wall;
 
 /// Columns by which the rows of a line are indented below the first, if it has no columns of its own.
 const INDENT: usize = 4;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::terminal::Terminal;
+use super::Terminal;
 use crate::config::remote::Notify;
 
 /// The longest text in a notification: what desktops show.

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::action::{Action, HELP};
 use super::editor::{Editor, Source};
-use super::model::{Asked, Ended, Model, Prompt};
 use super::pane::{Entry, Pane};
-use super::view;
+use super::{Asked, Ended, Model, Prompt};
+use crate::screen::action::{Action, HELP};
+use crate::screen::view;
 use crate::ui::complete::completions;
 use crate::ui::macros::{self, MACROS, Typed};
 

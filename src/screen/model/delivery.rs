@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::clock::{Clock, Wall};
-use super::event;
+use crate::screen::clock::{Clock, Wall};
+use crate::screen::event;
 
 /// What is known of the sessions of the addressee, by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

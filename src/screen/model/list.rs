@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::event;
 use super::people::People;
 use super::timeline::Timeline;
+use crate::screen::event;
 use crate::ui::plain::inline;
 
 /// Conversations whose messages are kept: as many as somebody goes back and forth between.

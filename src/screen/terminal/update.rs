@@ -12,7 +12,7 @@ use ratatui_core::buffer::{Buffer, Cell};
 use ratatui_core::layout::Rect;
 use ratatui_crossterm::CrosstermBackend;
 
-use super::render::Frame;
+use crate::screen::render::Frame;
 
 /// Rows that messages move up at once, at most: more than a message of a few lines has.
 const MAX_SCROLLED: u16 = 12;

@@ -1,9 +1,9 @@
 //! The network around me as a tree: below each person are those who are reached through them.
 
-use super::cells::width;
-use super::clock::{self, Clock};
-use super::event::Node;
 use super::people::People;
+use crate::screen::cells::width;
+use crate::screen::clock::{self, Clock};
+use crate::screen::event::Node;
 use crate::ui::plain::{counted, inline};
 
 /// How deep the tree may be. Nobody is further than two links and a relay.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::clock::{Clock, Wall};
-use super::event::{Presence, User};
+use crate::screen::clock::{Clock, Wall};
+use crate::screen::event::{Presence, User};
 use crate::ui::plain::inline;
 
 /// Everybody the node knows, by id.
@@ -48,7 +48,7 @@ impl People {
     /// Everybody, as the node knows them now.
     pub fn replace(&mut self, users: &[User], now: Wall) {
         let person = |user: &User| {
-            let session = |session: &super::event::Session| {
+            let session = |session: &crate::screen::event::Session| {
                 let reach = match session.via.as_deref() {
                     Some("direct") => Reach::Direct,
                     Some(_) => Reach::Relayed,

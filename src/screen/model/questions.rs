@@ -1,8 +1,8 @@
 //! What is asked before a text is sent or obeyed. Y and N answer, and not Enter: a paste may end with some of them.
 
-use super::action::Action;
 use super::editor::Source;
-use super::model::{Alert, Model};
+use super::{Alert, Model};
+use crate::screen::action::Action;
 use crate::ui::macros::doubt::Draft;
 
 impl Model {

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::action::Action;
 use super::editor::Source;
-use super::model::{Asked, Model};
 use super::pane::Pane;
+use super::{Asked, Model};
+use crate::screen::action::Action;
 
 impl Model {
     /// Whether letters and Enter act on what is in the place of the messages. What is being written waits meanwhile.

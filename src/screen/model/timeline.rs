@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 
-use super::cells::harmless;
-use super::clock::{self, Clock, Wall};
 use super::delivery::Delivery;
-use super::event;
+use crate::screen::cells::harmless;
+use crate::screen::clock::{self, Clock, Wall};
+use crate::screen::event;
 use crate::ui::plain::inline;
 
 /// Messages kept of a conversation: some screens in either direction. The others are in the store, a request away.

@@ -1,7 +1,7 @@
 //! A conversation that was asked for by name. An unknown name takes the node some seconds, and whoever asked goes on writing:
 //! what is written meanwhile is for that conversation, and is not sent to another one.
 
-use super::model::{Asked, Model};
+use super::{Asked, Model};
 use crate::ui::macros::Typed;
 use crate::ui::plain::inline;
 

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::cells::harmless;
-use super::clock::{self, Wall};
 use super::delivery::Delivery;
-use super::event::{self, Check, Event, Told};
 use super::map::Map;
-use super::model::{Alert, Asked, Ended, MAX_WAITING, Me, Model, News};
 use super::pane::{Entry, Found, HeldBy, Item, MAX_FOUND, Pane};
 use super::timeline::{Line, Page};
+use super::{Alert, Asked, Ended, MAX_WAITING, Me, Model, News};
+use crate::screen::cells::harmless;
+use crate::screen::clock::{self, Wall};
+use crate::screen::event::{self, Check, Event, Told};
 use crate::ui::plain::inline;
 
 /// Characters of an id that tell sessions apart, as in other lists.
