@@ -173,22 +173,26 @@ const STATEMENTS: usize = 64;
 pub fn connect(path: &Path) -> Result<Connection> {
     let conn = Connection::open(path)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    conn.busy_timeout(BUSY_TIMEOUT)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.pragma_update(None, "foreign_keys", false)?;
-    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    prepare(&conn)?;
     Ok(conn)
 }
 
 /// Opens the file for reading only.
 pub fn connect_to_read(path: &Path) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    prepare(&conn)?;
+    Ok(conn)
+}
+
+/// The settings of every connection.
+fn prepare(conn: &Connection) -> Result<()> {
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Without it SQLite plans a statement again whenever a value is bound that the plan may depend on, such as that of LIMIT.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    conn.pragma_update(None, "temp_store", "MEMORY")?;
-    Ok(conn)
+    conn.pragma_update(None, "temp_store", "MEMORY")
 }
 
 /// The schema version of the file; `None` if it has none and is not empty.

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Params, Result, params};
+use rusqlite::{Connection, OptionalExtension, Params, Result, params};
 
-use super::conversations::at;
 use super::places::{Place, Places};
 use super::walk::{Direction, Walk};
 use crate::handle::Fetch;
@@ -143,11 +142,12 @@ pub fn export(
     // Nothing is gone between its place and itself.
     let _snapshot = conn.unchecked_transaction()?;
     let mut walk = Walk::begin(conn, user, from, Direction::OldestFirst)?;
+    let mut text_at = conn.prepare_cached(&format!("{MESSAGE} WHERE m.arrival = ?1 AND m.kind = 1"))?;
     let next = || {
         while let Some((_, arrival)) = walk.advance()? {
-            let row = at(conn, arrival)?;
-            if row.kind == kind::TEXT {
-                return Ok(Some(row));
+            let row = text_at.query_row([arrival], message).optional()?;
+            if row.is_some() {
+                return Ok(row);
             }
         }
         Ok(None)
