@@ -40,7 +40,7 @@ fn about(notice: &Notice) -> (Option<&str>, Option<UserId>) {
         | Notice::Online { user, id, .. }
         | Notice::Path { user, id, .. }
         | Notice::Offline { user, id, .. } => (Some(user), Some(*id)),
-        Notice::Queued { message, to, .. } | Notice::State { message, to, .. } => {
+        Notice::Queued { message, to, .. } | Notice::State { message, to, .. } | Notice::Cancelled { message, to } => {
             (Some(to), Some(UserId(message.stream.to.0)))
         }
         Notice::Message(view) => (Some(&view.with), (!view.own).then_some(view.from_id)),

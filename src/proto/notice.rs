@@ -145,6 +145,13 @@ pub enum Notice {
         /// What to show of both sessions.
         progress: Box<Progress>,
     },
+    /// A message that waited was withdrawn with `\cancel`. Interfaces that show it leave it out from now on.
+    Cancelled {
+        /// The message.
+        message: MessageId,
+        /// The name to show for the addressee.
+        to: String,
+    },
     /// A message arrived and is stored.
     Message(Box<MessageView>),
     /// A new session of the local user gets the history from another one.

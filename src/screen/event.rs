@@ -93,6 +93,9 @@ pub enum Event {
     Away(Presence),
     Linked(Presence),
     Unlinked(Presence),
+    Cancelled {
+        message: String,
+    },
     Asked {},
     Requests {},
     Session {},

@@ -68,8 +68,8 @@ fn notice_text(style: Style, notice: &Notice) -> String {
         Notice::History { with, messages, next } => messages::history(style, with, messages, *next),
         Notice::Found { text, messages, next, .. } => messages::found(style, text, messages, next.is_some()),
         Notice::Conversations { conversations } => messages::conversation_list(style, conversations),
-        // It concerns interfaces that show what is unread.
-        Notice::Read { .. } => String::new(),
+        // It concerns interfaces that show what is unread, or what waits.
+        Notice::Read { .. } | Notice::Cancelled { .. } => String::new(),
         Notice::Requests { users, is_answer: true } => people::requests(style, users),
         // It was unlinked, which is said as such.
         Notice::Offline { which: Which { own: true, label: None }, .. } => String::new(),

@@ -93,6 +93,22 @@ fn a_line_typed_at_one_client_is_seen_at_the_other_and_on_standard_output() {
 }
 
 #[test]
+fn a_line_withdrawn_at_one_client_is_withdrawn_at_all() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = stage.two();
+    alice.chats_with(&mut bob);
+    bob.quits();
+    alice.event("offline");
+    let (mut one, mut other) = (Client::connect(&stage, "alice"), Client::connect(&stage, "alice"));
+    other.subscribes("now");
+    let id = one.asks(json!({"do": "say", "to": "bob", "text": "not so"}))["message"].clone();
+    assert_eq!(one.asks(json!({"do": "cancel", "message": id}))["event"], "done");
+    assert_eq!(other.event("cancelled")["message"], id);
+    assert_eq!(alice.event("cancelled")["to"], "bob");
+    alice.quits();
+}
+
+#[test]
 fn a_text_that_is_in_doubt_is_asked_about_and_not_sent_if_somebody_can_be_asked() {
     let stage = Stage::new();
     let (mut alice, mut bob) = stage.two();

@@ -209,6 +209,9 @@ fn an_undelivered_message_can_be_cancelled_and_a_delivered_one_cannot() {
     assert_eq!(crate::program::keys(&waiting[0]), ["message", "sent", "sessions", "text", "to"]);
     assert_eq!(crate::program::keys(&waiting[0]["sessions"][0]), ["by", "carriers", "label", "session", "state"]);
     assert_form(&alice.asks(&format!(r"\cancel {withdrawn}")), "done", &["what"]);
+    let told = alice.event("cancelled");
+    assert_form(&told, "cancelled", &["message", "to"]);
+    assert_eq!((&told["message"], &told["to"]), (&withdrawn.as_str().into(), &"bob".into()));
     let mut bob = stage.cast("bob").port(port).start();
     assert_eq!(bob.event_with("message", "text", "kept")["message"], kept);
     alice.knows_delivered(&kept);

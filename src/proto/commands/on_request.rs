@@ -298,6 +298,8 @@ impl Core {
         self.cx.out.store(Op::Cancelled(id));
         self.cancel_mail(&id);
         self.cx.notice_after_store(line, Notice::Done { what: format!("cancelled {token}") });
+        let to = self.people.handle(&id.stream.to);
+        self.cx.notice_after_store(None, Notice::Cancelled { message: id, to });
         Ok(())
     }
 

@@ -73,7 +73,6 @@ impl Model {
             // It was typed as text for the conversation of a line interface.
             Event::Queued(_) => return self.on_event(event, None, now),
             Event::Stopped => return self.ended = Some(Ended::Stopped),
-            Event::Done => self.reload(),
             Event::Doctor { user, checks, verdict, action } => {
                 return self.on_doctor(user.as_deref(), &checks, [&verdict, &action]);
             }
@@ -108,14 +107,6 @@ impl Model {
         self.pane = Pane::table(&format!("this node{about}, examined · Esc back"), checks.chain(end));
     }
 
-    /// A message may have been withdrawn.
-    fn reload(&mut self) {
-        self.timelines.clear();
-        if let Some(id) = self.current.clone() {
-            self.show_newest(&id);
-        }
-    }
-
     fn on_event(&mut self, event: Event, shown: Option<String>, now: Wall) {
         let sentence = || shown.as_deref().map(|shown| inline(shown.trim_end().trim_start_matches(['*', '!', ' '])));
         match event {
@@ -148,6 +139,7 @@ impl Model {
                 self.on_way(&presence);
                 self.tell(sentence());
             }
+            Event::Cancelled { message } => self.on_cancelled(&message),
             Event::Asked {}
             | Event::Requests {}
             | Event::Session {}

@@ -110,4 +110,13 @@ impl Model {
         self.ask(Asked::Typed, json!({ "do": "cancel", "message": id, "shown": true }));
         self.ask_who_has(&with);
     }
+
+    /// A message of mine was withdrawn, here or elsewhere.
+    pub fn on_cancelled(&mut self, id: &str) {
+        self.waits.remove(id);
+        self.timelines.all_mut().for_each(|timeline| timeline.remove(id));
+        if let Pane::WhoHas { with, .. } = &self.pane {
+            self.ask_who_has(&with.clone());
+        }
+    }
 }

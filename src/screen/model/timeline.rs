@@ -194,6 +194,15 @@ impl Timeline {
         true
     }
 
+    /// A message is there no more.
+    pub fn remove(&mut self, id: &str) {
+        let Some(line) = self.position(id).and_then(|at| self.lines.remove(at)) else { return };
+        self.bytes -= line.text.len();
+        if self.anchor.as_ref().is_some_and(|anchor| anchor.id == id) {
+            self.anchor = None;
+        }
+    }
+
     /// Begins the part that is new at the last `unread` messages of the other one.
     pub fn mark_new(&mut self, unread: u64) {
         let unread = usize::try_from(unread).unwrap_or(usize::MAX);

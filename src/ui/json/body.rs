@@ -120,6 +120,10 @@ pub enum Body<'a> {
         id: Id,
         session: Session,
     },
+    Cancelled {
+        message: String,
+        to: &'a str,
+    },
     Mirrored {
         session: Session,
         label: &'a str,
@@ -267,6 +271,7 @@ impl<'a> From<&'a Notice> for Body<'a> {
                 by: Text(*by),
                 holder: &progress.holder,
             },
+            Notice::Cancelled { message, to } => Body::Cancelled { message: message.token(), to },
             Notice::Message(message) => Body::Message(message.as_ref().into()),
             Notice::Mirrored { session, label, lines, complete } => {
                 Body::Mirrored { session: Text(*session), label, lines: *lines, complete: *complete }

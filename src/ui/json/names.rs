@@ -14,6 +14,7 @@ pub const EVENTS: &[&str] = &[
     "chat",
     "queued",
     "state",
+    "cancelled",
     "message",
     "mirrored",
     "users",

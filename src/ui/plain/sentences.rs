@@ -75,6 +75,7 @@ pub fn sentence(notice: &Notice) -> String {
         Notice::Chat { .. }
         | Notice::Queued { .. }
         | Notice::State { .. }
+        | Notice::Cancelled { .. }
         | Notice::Message(_)
         | Notice::Code { .. }
         | Notice::Users { .. }

@@ -150,17 +150,10 @@ const status = paced(500, async () => {
       h("ul", null, ...message.sessions.map((one) => h("li", null, `${one.label}: ${holder(one)}`)),
         message.sessions.length === 0 && h("li", null, "no session of theirs is known yet")),
       waits && h("p", { class: "row" },
-        h("button", { type: "button", onclick: () => withdraw(message.message) }, "Withdraw"),
+        h("button", { type: "button", onclick: () => ask("cancel", { message: message.message }) }, "Withdraw"),
         h("button", { type: "button", onclick: () => examine(message.to) }, `Why? Examine ${message.to}`)));
   }));
 });
-
-async function withdraw(message) {
-  await ask("cancel", { message });
-  chat.onWithdrawn(message);
-  around();
-  status();
-}
 
 async function examine(user) {
   go("doctor");
@@ -239,6 +232,10 @@ function onEvent(event) {
       return chat.refresh(), around(), requests();
     case "state":
       chat.onState(event);
+      if (!$("status").hidden) status();
+      return around();
+    case "cancelled":
+      chat.onWithdrawn(event.message);
       if (!$("status").hidden) status();
       return around();
     case "read":

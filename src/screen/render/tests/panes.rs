@@ -222,3 +222,15 @@ fn only_a_line_that_waits_is_withdrawn() {
     scene.0.act(Action::Escape);
     assert!(scene.frame(PLAIN).contains("│ carol · here"), "the pane is closed first: {}", scene.frame(PLAIN));
 }
+
+#[test]
+fn a_line_that_is_withdrawn_elsewhere_is_shown_no_more() {
+    let mut scene = Scene::chat(80, 24);
+    let before = scene.frame(PLAIN);
+    assert!(before.contains("see you there") && before.contains("· 1 wait"), "{before}");
+    for (message, to) in [("mb", "carol"), ("d1", "dora")] {
+        scene.tell(json!({ "event": "cancelled", "message": message, "to": to }));
+    }
+    let frame = scene.frame(PLAIN);
+    assert!(!frame.contains("see you there") && !frame.contains("· 1 wait"), "{frame}");
+}

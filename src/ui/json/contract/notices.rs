@@ -35,6 +35,7 @@ pub fn notices() -> Vec<Notice> {
         Chat: Notice::Chat { with: user(), id, online: true },
         Queued: Notice::Queued { message, to, text, sent: Wall(0), order: 6 },
         State: state(Delivery::Carried),
+        Cancelled: Notice::Cancelled { message, to: bob() },
         Message: Notice::Message(Box::new(view("hi"))),
         Mirrored: Notice::Mirrored { session, label: bob(), lines: 3, complete: false },
         Users: Notice::Users { filter: Filter::All, users: users() },
