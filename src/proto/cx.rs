@@ -50,6 +50,8 @@ pub struct Context {
     pub is_commanded: bool,
     /// Until when new messages are refused, because the disk refuses writes.
     pub disk_trouble: Option<Moment>,
+    /// When the disk has last refused a write.
+    pub disk_failed: Option<Moment>,
     /// The node has declared itself offline and takes no more connections.
     pub stopping: bool,
 }
@@ -72,6 +74,7 @@ impl Context {
             chatter: Chatter::default(),
             is_commanded: false,
             disk_trouble: None,
+            disk_failed: None,
             stopping: false,
             config,
         }

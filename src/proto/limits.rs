@@ -337,6 +337,9 @@ pub const LINES_REFILL: Duration = Duration::from_millis(2_500);
 pub const MAX_HELD_PIECES: usize = 16;
 /// Envelopes of one stranger that carriers are asked for once the stranger is accepted.
 pub const MAX_HELD_ENVELOPES: usize = 64;
+/// After this time without a refused write, the next one is warned of again. A disk that is nearly full takes small writes and refuses
+/// larger ones.
+pub const DISK_CALM: Duration = Duration::from_secs(60);
 /// The interfaces are told at most once in this time that lines of strangers are held back.
 pub const REQUESTS_PAUSE: Duration = Duration::from_secs(60);
 /// Answers by which the author of held lines is accepted, at once. Each makes an author send again what waits.

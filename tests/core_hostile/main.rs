@@ -7,6 +7,7 @@ mod chaos;
 mod crowd;
 mod custody;
 mod dials;
+mod disk;
 mod floods;
 mod forks;
 mod horizon;

@@ -5,16 +5,14 @@ use std::collections::BTreeSet;
 use crate::id::MessageId;
 use crate::proto::Core;
 use crate::proto::event::Output;
-use crate::proto::limits::SEEK_FIRST;
+use crate::proto::limits::{DISK_CALM, SEEK_FIRST};
 use crate::proto::notice::{ErrorCode, Notice, WarningCode};
 use crate::proto::persist::Ticket;
 
 impl Core {
     /// Handles that everything through a ticket is durable: releases deferred output and sends the messages stored.
     pub(in crate::proto) fn on_stored(&mut self, through: Ticket) {
-        if self.cx.disk_trouble.take().is_some() {
-            self.people.warned.remove(&(self.cx.config.user, WarningCode::Disk));
-        }
+        self.cx.disk_trouble = None;
         self.cx.out.stored(through);
         self.chat.sealing.stored(through);
         while self.chat.typed.front().is_some_and(|(ticket, ..)| *ticket <= through) {
@@ -28,7 +26,11 @@ impl Core {
     /// Handles that the store refused to write. The refused messages are reported as errors for their input lines. Until a
     /// write succeeds no new contents are accepted, so that nothing is acknowledged that is not stored.
     pub(in crate::proto) fn on_store_failed(&mut self, refused: Vec<MessageId>, error: String) {
-        self.cx.disk_trouble = Some(self.cx.now.moment + SEEK_FIRST * 5);
+        let (me, now) = (self.cx.config.user, self.cx.now.moment);
+        self.cx.disk_trouble = Some(now + SEEK_FIRST * 5);
+        if self.cx.disk_failed.replace(now).is_none_or(|last| now.since(last) >= DISK_CALM) {
+            self.people.warned.remove(&(me, WarningCode::Disk));
+        }
         let refused: BTreeSet<MessageId> = refused.into_iter().collect();
         self.cx.out.revoke(|output| match output {
             Output::Notice { notice: Notice::Queued { message, .. }, .. } => refused.contains(message),
@@ -42,7 +44,6 @@ impl Core {
             let message = format!("not sent: the disk refuses ({error}); make room and type it again");
             self.cx.notice(line, Notice::Error { code: ErrorCode::Disk, message });
         }
-        let me = self.cx.config.user;
         self.people.warn_once(&mut self.cx, me, WarningCode::Disk, format!("the disk refuses: {error}"));
     }
 }
