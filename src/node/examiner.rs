@@ -64,6 +64,7 @@ impl Examiner {
             links.push(Link {
                 name: interface.name.clone(),
                 addrs: vec![interface.ip()],
+                is_up: interface.is_oper_up(),
                 multicast: heard.and_then(|(heard, index)| heard.on(index, Instant::now())),
             });
         }

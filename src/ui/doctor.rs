@@ -11,7 +11,10 @@ mod own;
 mod user;
 mod verdict;
 
-use crate::proto::notice::examination::{Examination, ExaminedUser, Host, Subject};
+use std::net::SocketAddr;
+
+use crate::proto::notice::Via;
+use crate::proto::notice::examination::{Examination, ExaminedSession, ExaminedUser, Host, Subject};
 use names::Names;
 
 pub use names::span;
@@ -74,14 +77,15 @@ pub fn report(examination: &Examination) -> Report {
         Subject::User(user) => Some(case.names.user(&user.user)),
     };
     let checks = [own::checks(&case), user::checks(&case)].concat();
-    let (verdict, action) = verdict::of(&case);
+    let (verdict, action) = verdict::of(&case, &checks);
     Report { user, checks, verdict, action }
 }
 
 /// What can be said without a node.
 pub fn report_of_machine(host: &Host, redact: bool) -> Report {
-    let checks = own::of_machine(host, &Names::new(redact));
-    let (verdict, action) = verdict::of_machine(host);
+    let names = Names::new(redact);
+    let checks = own::of_machine(host, &names);
+    let (verdict, action) = verdict::of_machine(host, &names);
     Report { user: None, checks, verdict, action }
 }
 
@@ -98,6 +102,38 @@ impl Case<'_> {
             Subject::User(user) => Some(user),
             Subject::Node | Subject::Unknown(_) => None,
         }
+    }
+
+    /// Whether what is sent to a session of the user can arrive at present. A connection counts as lost only some seconds
+    /// after its path has died.
+    fn reaches(&self, session: &ExaminedSession) -> bool {
+        let neighbours = &self.examination.own.neighbours;
+        let has_network = !self.examination.host.as_ref().is_some_and(own::is_cut_off);
+        match session.via {
+            None => false,
+            Some(Via::Relayed) => has_network || neighbours.iter().any(|by| self.is_on_this_machine(&by.addr)),
+            Some(Via::Direct) => {
+                let mut its = neighbours.iter().filter(|by| by.session == session.session);
+                !session.stalled && (has_network || its.any(|by| self.is_on_this_machine(&by.addr)))
+            }
+        }
+    }
+
+    /// Whether a session of the user is reached in this way.
+    fn is_reached(&self, user: &ExaminedUser, via: Via) -> bool {
+        user.sessions.iter().any(|session| session.via == Some(via) && self.reaches(session))
+    }
+
+    /// Whether somebody on the local network is connected, other than on this machine.
+    fn has_neighbours_on_link(&self) -> bool {
+        self.examination.own.neighbours.iter().any(|by| by.is_near && !self.is_on_this_machine(&by.addr))
+    }
+
+    /// Whether an address is one of this machine.
+    fn is_on_this_machine(&self, addr: &SocketAddr) -> bool {
+        let ip = addr.ip();
+        let mut links = self.examination.host.iter().flat_map(|host| &host.interfaces);
+        ip.is_loopback() || links.any(|link| link.addrs.contains(&ip))
     }
 }
 

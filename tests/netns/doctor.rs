@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::field::{PORT, in_a_field};
+use crate::field::{Field, PORT, in_a_field};
 use crate::program::Node;
 use crate::reach::{behind_router, finds};
-use crate::talk::pair;
+use crate::talk::{befriend, pair};
 
 /// Time until the doctor has the verdict.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,6 +35,11 @@ fn shows(answer: &Value, name: &str, state: &str, text: &str) {
     assert!(checks.iter().any(|check| is_it(&check)), "no {name} is {state} with {text:?}: {answer:#}");
 }
 
+/// A table of nft that lets nothing in to the port of nodes.
+fn closed_port() -> String {
+    format!("table inet wall {{ chain in {{ type filter hook input priority 0; udp dport {PORT} drop; }}; }}")
+}
+
 #[test]
 fn blocked_multicast_is_the_reason_that_nobody_is_found() {
     in_a_field(|field| {
@@ -50,18 +55,91 @@ fn blocked_multicast_is_the_reason_that_nobody_is_found() {
 }
 
 #[test]
+fn an_interface_without_a_carrier_or_switched_off_is_named_before_what_follows_from_it() {
+    in_a_field(|field| {
+        let (mut alice, _bob) = pair(field);
+        let pull = |field: &Field| field.pull("alice");
+        let switch_off = |field: &Field| {
+            field.put_back("alice");
+            field.on("alice", "ip link set eth0 down");
+        };
+        for fault in [&pull as &dyn Fn(&Field), &switch_off] {
+            fault(field);
+            for line in [r"\doctor bob", r"\doctor", r"\doctor zoe"] {
+                let answer = verdict(&mut alice, line, "no network interface of this machine is up: eth0");
+                shows(&answer, "interfaces", "wrong", "eth0 10.0.0.1");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_path_that_has_just_died_is_a_stalled_connection_until_it_counts_as_lost() {
+    in_a_field(|field| {
+        let (mut alice, _bob) = pair(field);
+        field.part("alice", "bob");
+        let answer = verdict(&mut alice, r"\doctor bob", "the connection with bob has stalled");
+        shows(&answer, "session", "wrong", "connected, but nothing arrives at present");
+        shows(&answer, "user", "note", "bob was last heard");
+    });
+}
+
+#[test]
+fn nothing_is_wrong_with_somebody_who_is_reached_through_others() {
+    in_a_field(|field| {
+        field.switch("hall");
+        for (host, address) in [("pi", "10.0.0.9/24"), ("alice", "10.0.0.1/24"), ("bob", "10.0.0.2/24")] {
+            field.desk(host, "hall", address);
+            field.without_ipv6(host);
+        }
+        let mut pi = field.node_with("pi", "pi", &["--server"]);
+        let (mut alice, mut bob) = (field.node("alice"), field.node("bob"));
+        befriend(&mut alice, &mut bob);
+        finds(&mut alice, &pi);
+        finds(&mut pi, &bob);
+        let rule = "table inet wall { chain out { type filter hook output priority 0; ip daddr 10.0.0.2 drop; }; }";
+        field.on("alice", &format!("nft '{rule}'"));
+        let expected = "bob is reached through pi; there is no direct path: a firewall does not let UDP pass";
+        let answer = verdict(&mut alice, r"\doctor bob", expected);
+        shows(&answer, "user", "ok", "bob is reached through others");
+        let checks = answer["checks"].as_array().expect("a list of checks");
+        assert!(checks.iter().all(|check| check["state"] != "wrong"), "{answer:#}");
+    });
+}
+
+#[test]
 fn a_closed_port_is_the_reason_that_a_neighbour_on_the_link_is_not_reached() {
     in_a_field(|field| {
         let (mut alice, bob) = pair(field);
-        let rule =
-            format!("table inet wall {{ chain in {{ type filter hook input priority 0; udp dport {PORT} drop; }}; }}");
-        field.on("bob", &format!("nft '{rule}'"));
+        field.on("bob", &format!("nft '{}'", closed_port()));
         alice.event_with("offline", "user", "bob");
         let answer =
             verdict(&mut alice, r"\doctor bob", "the machine of bob went off just now, or does not let UDP 27272 in");
         shows(&answer, "address", "wrong", "dialled now: no answer");
         shows(&answer, "user", "note", "bob was last heard");
         drop(bob);
+    });
+}
+
+#[test]
+fn if_nobody_on_the_link_answers_the_closed_port_is_here() {
+    in_a_field(|field| {
+        let (mut alice, mut bob) = pair(field);
+        for (host, address) in [("carol", "10.0.0.3/24"), ("dora", "10.0.0.4/24")] {
+            field.desk(host, "hall", address);
+        }
+        let mut carol = field.node("carol");
+        befriend(&mut carol, &mut bob);
+        field.on("bob", &format!("nft '{}'", closed_port()));
+        field.on("dora", &format!("nft '{}'", closed_port()));
+        let mut dora = field.node("dora");
+        for node in [&mut bob, &mut dora] {
+            for line in [r"\doctor alice", r"\doctor"] {
+                let answer = verdict(node, line, "this machine does not let UDP 27272 in");
+                shows(&answer, "port", "wrong", "announced on this network");
+            }
+        }
+        verdict(&mut alice, r"\doctor bob", "the machine of bob");
     });
 }
 

@@ -28,6 +28,7 @@ impl Core {
             addrs: self.people.myself.addrs.clone(),
             neighbours: self.examined_neighbours(),
             announced: self.peers.nearby.boots(),
+            silent: self.peers.nearby.silent_machines(),
             reached: self.tries.reached().map(|at| now.since(at)),
             bootstrap: self.examined_bootstrap(examining),
             waiting: self.chat.outbox.lines(),

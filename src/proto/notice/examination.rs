@@ -51,6 +51,8 @@ pub struct OwnNode {
     pub neighbours: Vec<SeenBy>,
     /// Nodes that are announced on the local link, of whatever user.
     pub announced: usize,
+    /// Machines that are announced there, and from which nothing came back when they were last dialled.
+    pub silent: usize,
     /// Time since a connection came from an address that this node had not dialled, from another machine.
     pub reached: Option<Duration>,
     /// The places given by `--bootstrap`.
@@ -275,6 +277,8 @@ pub struct Link {
     pub name: String,
     /// Its addresses.
     pub addrs: Vec<IpAddr>,
+    /// It is switched on and has a carrier: a cable with a running device at the other end, or a Wi-Fi network.
+    pub is_up: bool,
     /// What is heard there; `None` where the local link is not used, as on tunnels.
     pub multicast: Option<Multicast>,
 }

@@ -11,6 +11,7 @@ use crate::proto::notice::{ErrorCode, Notice};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::peers::joining::{Obstacle, TOO_LARGE};
+use crate::proto::peers::lan::nearby::Place;
 use crate::proto::persist::Provenance;
 use crate::wire::control::{Control, RequestPing};
 
@@ -82,8 +83,11 @@ impl Core {
         }
     }
 
-    /// Remembers how a dial ended for which a session or a bootstrap node was expected.
+    /// Remembers how a dial ended for which an announced node, a session or a bootstrap node was expected.
     pub(in crate::proto) fn record_try(&mut self, dial: &Dial, outcome: Outcome) {
+        for place in self.announced_places(dial) {
+            self.peers.nearby.record_silence(&place, outcome == Outcome::Silent);
+        }
         let session = match dial.purpose {
             Purpose::Seek(session) | Purpose::Random(session) | Purpose::Probe(session) => Some(session),
             Purpose::Sighting(boot) => match self.peers.nearby.session_at(&(boot, dial.addr)) {
@@ -95,6 +99,18 @@ impl Core {
         };
         if self.tries.record_dial((session, dial.addr), outcome, self.cx.now.moment) {
             self.cx.dropped(DropReason::TryForgotten);
+        }
+    }
+
+    /// The announcements whose node a dial tries to reach.
+    fn announced_places(&self, dial: &Dial) -> Vec<Place> {
+        match dial.purpose {
+            Purpose::Sighting(boot) => vec![(boot, dial.addr)],
+            Purpose::Seek(session) | Purpose::Random(session) | Purpose::Probe(session) => {
+                let its = self.peers.nearby.places_of_session(&session);
+                its.filter(|(_, addr)| *addr == dial.addr).collect()
+            }
+            Purpose::Ping { .. } | Purpose::Bootstrap | Purpose::Link => Vec::new(),
         }
     }
 

@@ -11,6 +11,10 @@ use crate::proto::notice::examination::{BootstrapPlace, Disk, Host, Link, Multic
 const DEAF: Duration = Duration::from_secs(10);
 /// Neighbours who are on this network are announced within this time.
 const ANNOUNCED: Duration = Duration::from_secs(30);
+/// Everybody on the local link asks a question within a few seconds: what is not heard for longer has gone.
+const HEARD_LATELY: Duration = Duration::from_secs(15);
+/// From so many machines nothing comes back only if the cause is here.
+const SEVERAL: usize = 2;
 /// With less free space the next hours may fill the disk.
 const LITTLE_SPACE: u64 = 64 << 20;
 /// Clocks that differ less are not wrong: a handshake and a slow link take seconds.
@@ -26,7 +30,7 @@ pub fn checks(case: &Case<'_>) -> Vec<Check> {
     if let Some(host) = host {
         checks.push(interfaces(host, names));
         checks.extend(multicast(own, host, names));
-        checks.push(port(own, host));
+        checks.push(port(case, host));
     }
     checks.push(nat::examined(own, names));
     if let Some(host) = host {
@@ -62,12 +66,23 @@ fn program(own: &OwnNode, host: Option<&Host>) -> Check {
 fn interfaces(host: &Host, names: &Names) -> Check {
     let link = |link: &Link| {
         let addrs: Vec<String> = link.addrs.iter().map(|ip| names.ip(*ip)).collect();
-        format!("{} {}", names.interface(&link.name), addrs.join(", "))
+        let down = if link.is_up { "" } else { " (down: no carrier, or switched off)" };
+        format!("{} {}{down}", names.interface(&link.name), addrs.join(", "))
     };
-    match &host.interfaces[..] {
-        [] => check("interfaces", State::Wrong, "none but loopback has an address"),
-        links => check("interfaces", State::Ok, links.iter().map(link).collect::<Vec<_>>().join("; ")),
+    if host.interfaces.is_empty() {
+        return check("interfaces", State::Wrong, "none but loopback has an address");
     }
+    let state = match host.interfaces.iter().filter(|link| link.is_up).count() {
+        0 => State::Wrong,
+        up if up < host.interfaces.len() => State::Note,
+        _ => State::Ok,
+    };
+    check("interfaces", state, host.interfaces.iter().map(link).collect::<Vec<_>>().join("; "))
+}
+
+/// Whether this machine has no network: no interface but loopback has an address and a carrier.
+pub fn is_cut_off(host: &Host) -> bool {
+    host.interfaces.iter().all(|link| !link.is_up)
 }
 
 /// Whether this node does not hear its own multicast on any interface, nor that of others.
@@ -108,11 +123,35 @@ fn multicast(own: &OwnNode, host: &Host, names: &Names) -> Vec<Check> {
             },
         }
     };
-    host.interfaces.iter().filter_map(|link| Some((link, link.multicast?))).map(of_link).collect()
+    let joined: Vec<Check> =
+        host.interfaces.iter().filter_map(|link| Some((link, link.multicast?))).map(of_link).collect();
+    match joined.is_empty() {
+        true if is_cut_off(host) => vec![check("multicast", State::Unknown, "no interface is up")],
+        true => vec![check("multicast", State::Note, "not used on any of these interfaces, as on tunnels")],
+        false => joined,
+    }
 }
 
-fn port(own: &OwnNode, host: &Host) -> Check {
+/// Whether a firewall here must be what keeps everybody on this network away: several machines announce themselves, and
+/// nothing comes back from any of them.
+pub fn lets_nobody_in(case: &Case<'_>, host: &Host) -> bool {
+    let own = &case.examination.own;
+    let is_heard = |heard: Multicast| heard.others_heard.is_some_and(|ago| ago < HEARD_LATELY);
+    let are_heard = host.interfaces.iter().filter_map(|link| link.multicast).any(is_heard);
+    own.silent >= SEVERAL && are_heard && !case.has_neighbours_on_link()
+}
+
+fn port(case: &Case<'_>, host: &Host) -> Check {
+    let own = &case.examination.own;
     let unusual = if host.port == DEFAULT_PORT { "" } else { ", not the default one: others must be told" };
+    if lets_nobody_in(case, host) {
+        let text = format!(
+            "UDP {}{unusual}; nothing comes back from {} announced on this network",
+            host.port,
+            counted(own.silent, "machine")
+        );
+        return check("port", State::Wrong, text);
+    }
     match own.reached {
         Some(ago) => {
             check("port", State::Ok, format!("UDP {}{unusual}; reached uninvited {} ago", host.port, span(ago)))

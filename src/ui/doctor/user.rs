@@ -18,23 +18,20 @@ pub fn checks(case: &Case<'_>) -> Vec<Check> {
         }
         Subject::User(user) => user,
     };
-    let mut checks = vec![presence(user, names), link(user, names)];
+    let is_here = case.is_reached(user, Via::Direct);
+    let is_reached = is_here || case.is_reached(user, Via::Relayed);
+    let mut checks = vec![presence(user, case), link(user, names)];
     for session in &user.sessions {
-        checks.push(session_of(session, names));
+        checks.push(session_of(session, case));
         if session.via != Some(Via::Direct) {
-            checks.extend(session.places.iter().map(|place| address(session, place, names)));
+            checks.extend(session.places.iter().map(|place| address(session, place, is_reached, names)));
         }
     }
-    if !is_here(user) {
+    if !is_here {
         checks.extend(user.asked.iter().map(|asked| question(user, asked, names)));
     }
     checks.extend(mail(user, names));
     checks
-}
-
-/// Whether a session of the user is connected with this node, and what is sent to it arrives.
-pub fn is_here(user: &ExaminedUser) -> bool {
-    user.sessions.iter().any(|session| session.via == Some(Via::Direct) && !session.stalled)
 }
 
 /// What is known of an address: what came of the dial just now, or of the last one.
@@ -42,19 +39,21 @@ pub fn outcome(place: &ExaminedPlace) -> Option<Outcome> {
     place.probed.or(place.tried.map(|tried| tried.outcome))
 }
 
-fn presence(user: &ExaminedUser, names: &Names) -> Check {
-    let name = names.user(&user.user);
+fn presence(user: &ExaminedUser, case: &Case<'_>) -> Check {
+    let name = case.names.user(&user.user);
     if let Some(clash) = &user.clash {
-        let text = format!("{name} has the name of {} or a similar one, and another key", names.user(clash));
+        let text = format!("{name} has the name of {} or a similar one, and another key", case.names.user(clash));
         return check("user", State::Note, text);
     }
     let heard = user.sessions.iter().filter_map(|session| session.heard).min();
     let sought = user.sought.map_or(String::new(), |sought| format!(", sought for {}", span(sought)));
-    match (user.sessions.iter().filter_map(|session| session.via).min_by_key(|via| *via == Via::Relayed), heard) {
-        (Some(Via::Direct), _) => check("user", State::Ok, format!("{name} is connected")),
-        (Some(Via::Relayed), _) => check("user", State::Ok, format!("{name} is reached through others{sought}")),
-        (None, Some(heard)) => check("user", State::Note, format!("{name} was last heard {} ago{sought}", span(heard))),
-        (None, None) => check("user", State::Note, format!("{name} was never met{sought}")),
+    match heard {
+        _ if case.is_reached(user, Via::Direct) => check("user", State::Ok, format!("{name} is connected")),
+        _ if case.is_reached(user, Via::Relayed) => {
+            check("user", State::Ok, format!("{name} is reached through others{sought}"))
+        }
+        Some(heard) => check("user", State::Note, format!("{name} was last heard {} ago{sought}", span(heard))),
+        None => check("user", State::Note, format!("{name} was never met{sought}")),
     }
 }
 
@@ -76,12 +75,12 @@ fn link(user: &ExaminedUser, names: &Names) -> Check {
     }
 }
 
-fn session_of(session: &ExaminedSession, names: &Names) -> Check {
-    let label = names.session(&session.label);
+fn session_of(session: &ExaminedSession, case: &Case<'_>) -> Check {
+    let label = case.names.session(&session.label);
     let heard = session.heard.map_or("never heard".to_owned(), |heard| format!("last heard {} ago", span(heard)));
     let place = if session.announced { ", announced on this network" } else { "" };
     match session.via {
-        Some(Via::Direct) if session.stalled => {
+        Some(_) if !case.reaches(session) => {
             check("session", State::Wrong, format!("{label}: connected, but nothing arrives at present"))
         }
         Some(Via::Direct) => check("session", State::Ok, format!("{label}: connected")),
@@ -91,7 +90,8 @@ fn session_of(session: &ExaminedSession, names: &Names) -> Check {
     }
 }
 
-fn address(session: &ExaminedSession, place: &ExaminedPlace, names: &Names) -> Check {
+/// An address that leads nowhere is not wrong where the user is reached in another way.
+fn address(session: &ExaminedSession, place: &ExaminedPlace, is_reached: bool, names: &Names) -> Check {
     let whence = match place.whence {
         Whence::Answered => "answered before",
         Whence::Observed => "connected from there before",
@@ -108,6 +108,7 @@ fn address(session: &ExaminedSession, place: &ExaminedPlace, names: &Names) -> C
     let state = match outcome(place) {
         None => State::Unknown,
         Some(Outcome::Answered) => State::Ok,
+        Some(_) if is_reached => State::Note,
         Some(Outcome::Silent | Outcome::NoRoute) if session.said_goodbye || !place.is_near => State::Note,
         Some(_) => State::Wrong,
     };

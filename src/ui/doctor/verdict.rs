@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::names::{counted, span};
+use super::names::{counted, listed, span};
 use super::nat::{self, Nat};
-use super::own::{Clock, clock_of, has_little_space, is_deaf, what_happened};
-use super::user::{is_here, outcome};
-use super::{Case, names::Names};
+use super::own::{Clock, clock_of, has_little_space, is_cut_off, is_deaf, lets_nobody_in, what_happened};
+use super::user::outcome;
+use super::{Case, Check, State, names::Names};
 use crate::proto::notice::Via;
 use crate::proto::notice::examination::{
     ExaminedPlace, ExaminedSession, ExaminedUser, Host, Outcome, Statement, Subject,
@@ -23,11 +23,11 @@ const NOTHING: &str = "nothing to do";
 /// The verdict, and what to do.
 type Verdict = (String, String);
 
-/// What explains the findings.
-pub fn of(case: &Case<'_>) -> Verdict {
+/// What explains the findings of these checks.
+pub fn of(case: &Case<'_>, checks: &[Check]) -> Verdict {
     let rules: &[fn(&Case<'_>) -> Option<Verdict>] = match case.examination.subject {
-        Subject::Node => &[disk, unlisted, network, multicast, bootstrap, clock, space],
-        Subject::Unknown(_) => &[unlisted, network, multicast, bootstrap, unknown],
+        Subject::Node => &[disk, unlisted, network, multicast, firewall, bootstrap, clock, space],
+        Subject::Unknown(_) => &[unlisted, network, multicast, firewall, bootstrap, unknown],
         Subject::User(_) => &[
             disk,
             unlisted,
@@ -35,11 +35,13 @@ pub fn of(case: &Case<'_>) -> Verdict {
             here,
             network,
             removed,
-            other_network,
-            obstacle,
             symmetric,
             relayed,
+            stalled,
+            other_network,
+            obstacle,
             goodbye,
+            firewall,
             closed_port,
             no_program,
             moved,
@@ -48,8 +50,17 @@ pub fn of(case: &Case<'_>) -> Verdict {
             away,
         ],
     };
-    let all_well = || verdict("nothing is wrong here", NOTHING);
-    rules.iter().find_map(|rule| rule(case)).unwrap_or_else(all_well)
+    rules.iter().find_map(|rule| rule(case)).unwrap_or_else(|| unexplained(checks))
+}
+
+/// What is wrong without a rule that applies matters little, as where another bootstrap node answers.
+fn unexplained(checks: &[Check]) -> Verdict {
+    match checks.iter().find(|check| check.state == State::Wrong) {
+        None => verdict("nothing is wrong here", NOTHING),
+        Some(check) => {
+            verdict(format!("{}: {}", check.name, check.text), "see to it when there is time: the rest works")
+        }
+    }
 }
 
 fn verdict(verdict: impl Into<String>, action: impl Into<String>) -> Verdict {
@@ -87,20 +98,27 @@ fn little_space(host: &Host) -> Option<Verdict> {
 }
 
 fn network(case: &Case<'_>) -> Option<Verdict> {
-    no_network(case.examination.host.as_ref()?).filter(|_| case.examination.own.neighbours.is_empty())
+    no_network(case.examination.host.as_ref()?, &case.names)
 }
 
-fn no_network(host: &Host) -> Option<Verdict> {
-    host.interfaces
-        .is_empty()
-        .then(|| verdict("this machine is in no network", "connect it: plug in a cable, or join a Wi-Fi network"))
+fn no_network(host: &Host, names: &Names) -> Option<Verdict> {
+    if host.interfaces.is_empty() {
+        return Some(verdict("this machine is in no network", "connect it: plug in a cable, or join a Wi-Fi network"));
+    }
+    let down = || listed(host.interfaces.iter().map(|link| names.interface(&link.name)));
+    is_cut_off(host).then(|| {
+        verdict(
+            format!("no network interface of this machine is up: {} without a carrier, or switched off", down()),
+            "plug in the cable, join the Wi-Fi network, or switch the interface on",
+        )
+    })
 }
 
 /// The verdict on a machine where no node runs.
-pub fn of_machine(host: &Host) -> Verdict {
+pub fn of_machine(host: &Host, names: &Names) -> Verdict {
     let not_running =
         || verdict("no node is running", "start it with darknode -u NAME, or say where it is with --data-dir");
-    little_space(host).or_else(|| no_network(host)).unwrap_or_else(not_running)
+    little_space(host).or_else(|| no_network(host, names)).unwrap_or_else(not_running)
 }
 
 fn multicast(case: &Case<'_>) -> Option<Verdict> {
@@ -110,6 +128,15 @@ fn multicast(case: &Case<'_>) -> Option<Verdict> {
             r"\ping their address, or start with --bootstrap",
         )
     })
+}
+
+fn firewall(case: &Case<'_>) -> Option<Verdict> {
+    let host = case.examination.host.as_ref().filter(|host| lets_nobody_in(case, host))?;
+    let all = counted(case.examination.own.silent, "machine");
+    Some(verdict(
+        format!("this machine does not let UDP {} in: nothing comes back from {all} on this network", host.port),
+        format!("open UDP {} in the firewall of this machine", host.port),
+    ))
 }
 
 fn clock(case: &Case<'_>) -> Option<Verdict> {
@@ -183,7 +210,7 @@ fn blocked(case: &Case<'_>) -> Option<Verdict> {
 }
 
 fn here(case: &Case<'_>) -> Option<Verdict> {
-    let user = case.user().filter(|user| is_here(user))?;
+    let user = case.user().filter(|user| case.is_reached(user, Via::Direct))?;
     let name = case.names.user(&user.user);
     Some(match user.lines {
         0 => verdict(format!("{name} is connected"), NOTHING),
@@ -225,22 +252,29 @@ fn other_network(case: &Case<'_>) -> Option<Verdict> {
     ))
 }
 
-/// What keeps all packets of this kind from passing. It counts only if nothing came through elsewhere.
+/// What keeps all packets of this kind from passing.
 fn obstacle(case: &Case<'_>) -> Option<Verdict> {
     let user = case.user()?;
-    let obstacles: Vec<Outcome> = places(user).map(|(_, _, outcome)| outcome).collect();
-    let obstacle = *obstacles.iter().find(|outcome| matches!(outcome, Outcome::TooLarge | Outcome::Forbidden))?;
-    Some(obstructed(&case.names.user(&user.user), obstacle))
+    Some(obstructed(&case.names.user(&user.user), obstacle_to(user)?))
+}
+
+fn obstacle_to(user: &ExaminedUser) -> Option<Outcome> {
+    let mut outcomes = places(user).map(|(_, _, outcome)| outcome);
+    outcomes.find(|outcome| matches!(outcome, Outcome::TooLarge | Outcome::Forbidden))
 }
 
 fn obstructed(whom: &str, obstacle: Outcome) -> Verdict {
-    let action = match obstacle {
+    verdict(format!("{whom} is not reached: {}", what_happened(obstacle)), removal_of(obstacle))
+}
+
+/// How to do away with an obstacle.
+fn removal_of(obstacle: Outcome) -> &'static str {
+    match obstacle {
         Outcome::TooLarge => {
             "use a path with an MTU of at least 1,280: another network, or another setting of the tunnel"
         }
         _ => "allow outgoing UDP in the firewall of this machine or network",
-    };
-    verdict(format!("{whom} is not reached: {}", what_happened(obstacle)), action)
+    }
 }
 
 /// The neighbours through which the user is reached.
@@ -266,13 +300,29 @@ fn symmetric(case: &Case<'_>) -> Option<Verdict> {
 }
 
 fn relayed(case: &Case<'_>) -> Option<Verdict> {
-    let user = case.user().filter(|user| user.sessions.iter().any(|session| session.via == Some(Via::Relayed)))?;
+    let user = case.user().filter(|user| case.is_reached(user, Via::Relayed))?;
     let name = case.names.user(&user.user);
     let by = match relays(user, &case.names) {
         relays if relays.is_empty() => "others".to_owned(),
         relays => relays.join(" and "),
     };
-    Some(verdict(format!("{name} is reached through {by}; there is no direct path"), NOTHING))
+    Some(match obstacle_to(user) {
+        None => verdict(format!("{name} is reached through {by}; there is no direct path"), NOTHING),
+        Some(obstacle) => verdict(
+            format!("{name} is reached through {by}; there is no direct path: {}", what_happened(obstacle)),
+            format!("{NOTHING}; for a direct path, {}", removal_of(obstacle)),
+        ),
+    })
+}
+
+/// A connection over which nothing arrives is lost or works again within seconds; until then nothing explains it.
+fn stalled(case: &Case<'_>) -> Option<Verdict> {
+    let user = case.user().filter(|user| user.sessions.iter().any(|session| session.via.is_some()))?;
+    let name = case.names.user(&user.user);
+    Some(verdict(
+        format!("the connection with {name} has stalled: nothing arrives at present"),
+        "ask again in ten seconds, when it works again or counts as lost",
+    ))
 }
 
 fn goodbye(case: &Case<'_>) -> Option<Verdict> {
@@ -290,16 +340,18 @@ fn closed_port(case: &Case<'_>) -> Option<Verdict> {
     };
     let (session, place, _) = places(user).find(|(session, place, outcome)| is_blocked(session, place, *outcome))?;
     let (name, port) = (case.names.user(&user.user), place.addr.port());
+    // Where nobody else on this network is connected, either firewall may be the cause.
+    let (machine, firewall) = match case.has_neighbours_on_link() {
+        true => (format!("the machine of {name}"), "the firewall there"),
+        false => (format!("the machine of {name} or this one"), "the firewalls there and here"),
+    };
     if session.heard.is_some_and(|heard| heard < ANNOUNCED_FOR) {
         return Some(verdict(
             format!("the machine of {name} went off just now, or does not let UDP {port} in"),
-            format!("if it is on, open UDP {port} in the firewall there"),
+            format!("if it is on, open UDP {port} in {firewall}"),
         ));
     }
-    Some(verdict(
-        format!("the machine of {name} does not let UDP {port} in"),
-        format!("open UDP {port} in the firewall there"),
-    ))
+    Some(verdict(format!("{machine} does not let UDP {port} in"), format!("open UDP {port} in {firewall}")))
 }
 
 fn no_program(case: &Case<'_>) -> Option<Verdict> {

@@ -36,6 +36,8 @@ struct Sighting {
     pause: Duration,
     /// The session there did not want the last connection.
     refused: bool,
+    /// Nothing came back from the last dial.
+    silent: bool,
 }
 
 /// The announcements on the link, whose they are, and the users shown as nearby.
@@ -99,7 +101,8 @@ impl Nearby {
         if others >= MAX_PLACES_PER_BOOT {
             return Added::Refused;
         }
-        self.sightings.insert(place, Sighting { since: now, met: None, again: now, pause: SEEK_FIRST, refused: false });
+        let sighting = Sighting { since: now, met: None, again: now, pause: SEEK_FIRST, refused: false, silent: false };
+        self.sightings.insert(place, sighting);
         *self.per_ip.entry(place.1.ip()).or_default() += 1;
         if let Some((session, _)) = self.named.get(&place.0) {
             self.places.insert((*session, place));
@@ -191,10 +194,27 @@ impl Nearby {
     /// Records that a key has answered at an announced address, or that a session came from there.
     pub fn record_met(&mut self, place: &Place, session: SessionId) {
         let Some(sighting) = self.sightings.get_mut(place) else { return };
+        sighting.silent = false;
         if let Some(before) = sighting.met.replace(session).filter(|before| *before != session) {
             self.places.remove(&(before, *place));
         }
         self.places.insert((session, *place));
+    }
+
+    /// Records whether nothing came back when a place was dialled.
+    pub fn record_silence(&mut self, place: &Place, silent: bool) {
+        if let Some(sighting) = self.sightings.get_mut(place) {
+            sighting.silent = silent;
+        }
+    }
+
+    /// The number of machines that are announced and from which nothing came back when they were last dialled. One that
+    /// announces a boot id at several addresses counts once, and so does an address with several boot ids.
+    pub fn silent_machines(&self) -> usize {
+        let mut silent: Vec<Place> =
+            self.sightings.iter().filter(|(_, sighting)| sighting.silent).map(|(place, _)| *place).collect();
+        silent.dedup_by_key(|(boot, _)| *boot);
+        silent.into_iter().map(|(_, addr)| addr.ip()).collect::<BTreeSet<IpAddr>>().len()
     }
 
     /// Allows the places of a session to be dialled at once, since it was connected and the pauses before that are over. Returns
@@ -253,7 +273,8 @@ impl Nearby {
         self.sightings.get(place).map_or(Duration::ZERO, |sighting| now.since(sighting.since))
     }
 
-    fn places_of_session(&self, session: &SessionId) -> impl Iterator<Item = Place> + '_ {
+    /// The announcements of a session.
+    pub fn places_of_session(&self, session: &SessionId) -> impl Iterator<Item = Place> + '_ {
         let first = (*session, (BootId(0), FIRST_ADDR));
         let session = *session;
         self.places.range(first..).take_while(move |(of, _)| *of == session).map(|(_, place)| *place)

@@ -103,3 +103,22 @@ fn an_address_with_many_announcements_is_chosen_as_often_as_one_with_a_single_on
     let single = chosen.filter(|(_, addr)| *addr == at(1, 5)).count();
     assert!((400..600).contains(&single), "{single}");
 }
+
+#[test]
+fn machines_from_which_nothing_comes_back_are_counted_once_until_a_key_answers_there() {
+    let mut nearby = Nearby::default();
+    let (bob, bob_again, mallory) = ((BOOT, at(1, 5)), (BOOT, at(2, 5)), (BootId(8), at(3, 5)));
+    let restarted = (BootId(9), at(3, 5));
+    for place in [bob, bob_again, mallory, restarted] {
+        nearby.add(place, seconds(0));
+    }
+    assert_eq!(nearby.silent_machines(), 0, "nothing was dialled");
+    [bob, bob_again, mallory, restarted].iter().for_each(|place| nearby.record_silence(place, true));
+    assert_eq!(nearby.silent_machines(), 2);
+    nearby.record_met(&bob, BOB);
+    nearby.record_silence(&bob_again, false);
+    assert_eq!(nearby.silent_machines(), 1);
+    nearby.remove(&mallory);
+    nearby.remove(&restarted);
+    assert_eq!(nearby.silent_machines(), 0);
+}
