@@ -47,12 +47,12 @@ impl Pastes {
         }
     }
 
-    /// Whether it has to be told when nothing came for [`QUIET`].
+    /// Whether it has to be told when nothing came for [`QUIET`](super::keyboard::QUIET).
     pub fn waits(&self) -> bool {
         matches!(self.state, State::Entered | State::Pasting { .. })
     }
 
-    /// Nothing came for [`QUIET`].
+    /// Nothing came for [`QUIET`](super::keyboard::QUIET).
     pub fn quiet(&mut self, out: &mut Vec<u8>) {
         match self.state {
             State::Entered => out.push(b'\r'),
