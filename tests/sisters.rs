@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use darknode::id::UserId;
 use darknode::proto::Accept;
 use darknode::proto::event::Command;
 use darknode::proto::limits::TAKE_OVER;
 use darknode::proto::notice::{Delivery, Notice};
+use darknode::proto::persist::UserRow;
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 
@@ -269,12 +271,39 @@ fn a_verified_friend_is_verified_on_all_sessions() {
     scene.wait("the pi knows", |scene| scene.has_verified_bob(scene.pi));
 }
 
+#[test]
+fn sessions_that_have_linked_different_namesakes_agree_whose_the_name_is_when_they_meet() {
+    for (seed, laptop_verifies) in [(17, false), (18, true)] {
+        let mut scene = Scene::new(seed);
+        let other = scene.sim.add_node(plan("bob"));
+        let [bob, namesake] = [scene.bob, other].map(|node| scene.sim.nodes[node].user);
+        scene.start(&[other, scene.pi]);
+        scene.sim.command(scene.pi, 1, Command::Add { user: namesake.to_string() });
+        scene.sim.run(SOON);
+        assert_eq!(scene.named_bob(scene.pi), [namesake], "seed {seed}");
+        scene.start(&[scene.bob, scene.laptop]);
+        if laptop_verifies {
+            scene.sim.command(scene.laptop, 1, Command::Verify { user: bob.to_string() });
+        }
+        scene.wait("both agree", |scene| scene.named_bob(scene.laptop) == scene.named_bob(scene.pi));
+        assert_eq!(scene.named_bob(scene.pi).len(), 1, "seed {seed}");
+        assert!(!laptop_verifies || scene.named_bob(scene.pi) == [bob], "seed {seed}");
+    }
+}
+
 impl Scene {
     /// Whether a node holds bob as verified.
     fn has_verified_bob(&self, node: usize) -> bool {
         let bob = self.sim.nodes[self.bob].user;
         let users = self.sim.nodes[node].disk.load().users;
         users.iter().any(|row| row.user == bob && row.verified && row.pinned.as_deref() == Some("bob"))
+    }
+
+    /// To whom a node has pinned the name bob.
+    fn named_bob(&self, node: usize) -> Vec<UserId> {
+        let users = self.sim.nodes[node].disk.load().users;
+        let is_called = |row: &&UserRow| row.pinned.as_deref() == Some("bob");
+        users.iter().filter(is_called).map(|row| row.user).collect()
     }
 
     /// How many lines a node has shown as delivered.

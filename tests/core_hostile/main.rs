@@ -14,6 +14,7 @@ mod horizon;
 mod keys;
 mod linking;
 mod mirrors;
+mod names;
 mod nearby;
 mod records;
 mod relayed_linking;

@@ -13,6 +13,7 @@ use crate::proto::notice::{ErrorCode, Filter, Notice, WarningCode};
 use crate::proto::peer::Peer;
 use crate::proto::peers::dials::{Dial, Purpose};
 use crate::proto::peers::joining::{Obstacle, TOO_LARGE};
+use crate::proto::people::on_name::Claim;
 use crate::proto::people::users::Resolved;
 use crate::proto::persist::{LinkState, Op};
 use crate::wire::content::{MAX_TEXT, kind};
@@ -276,7 +277,7 @@ impl Core {
         if self.people.strangers.holds_lines(&id) && self.people.links.can_ask(&id) {
             self.set_link(id, LinkState::Linked);
         }
-        self.people.users.pin(&id);
+        self.claim_name(id, Claim::Command);
         self.people.users.verify(&id);
         self.sisters.ledger.note_person(&mut self.cx, id, None);
         self.settle_stranger(&id);

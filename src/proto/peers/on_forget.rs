@@ -50,7 +50,7 @@ impl Core {
         *user == self.cx.config.user
             || self.cx.is_server()
             || self.people.links.row(user).is_some()
-            || self.people.users.is_pinned(user)
+            || self.people.users.pin_of(user).is_some()
             || self.people.users.is_verified(user)
             || self.presence.horizon.reaches(user)
             || self.chat.waits_for(user)

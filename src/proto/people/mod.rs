@@ -9,6 +9,7 @@ pub mod links;
 pub mod myself;
 mod on_link;
 mod on_myself;
+pub mod on_name;
 mod on_own_roster;
 pub mod on_record;
 mod on_stranger;
@@ -35,7 +36,7 @@ use myself::Myself;
 use prekeys::Prekeys;
 use sessions::Sessions;
 use strangers::Strangers;
-use users::Users;
+use users::{Pin, Users};
 
 /// Everything known about users, the local user included.
 pub struct People {
@@ -82,7 +83,9 @@ impl People {
         }
         let myself = on_myself::first(&cx.config, &mut cx.count, &mut users, &prekeys, &links, cx.now);
         cx.save_counters();
-        users.pin(&cx.config.user);
+        users.pin(&cx.config.user, Pin::Decided);
+        let is_auto = |user: &UserId| links.own_state(user) == LinkState::Auto;
+        links.users().filter(is_auto).for_each(|user| users.weaken_pin(&user));
         users.keep(cx.config.user);
         users.row(&cx.config.user).map(|row| cx.out.store(Op::User(row)));
         People {

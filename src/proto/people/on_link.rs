@@ -6,6 +6,7 @@ use crate::proto::limits::MAX_AUTO_LINKS;
 use crate::proto::notice::Notice;
 use crate::proto::peer::Peer;
 use crate::proto::people::links::Change;
+use crate::proto::people::on_name::Claim;
 use crate::proto::persist::{Entry, LinkState};
 use crate::proto::{Accept, Core};
 use crate::wire::content::{LinkBody, kind};
@@ -20,9 +21,10 @@ impl Core {
         self.cx.save_counters();
         let change = self.people.links.set_own(user, state, lamport);
         self.people.users.add(user);
-        if matches!(state, LinkState::Linked | LinkState::Auto) && self.people.users.pin(&user) {
-            self.sisters.ledger.note_person(&mut self.cx, user, None);
-            self.people.save_user(&mut self.cx, &user);
+        match state {
+            LinkState::Linked => self.claim_name(user, Claim::Command),
+            LinkState::Auto => self.claim_name(user, Claim::Link),
+            _ => {}
         }
         self.people.keep(&mut self.cx, user);
         self.people.save_link(&mut self.cx, &user);

@@ -97,6 +97,7 @@ impl Core {
                 self.people.users.add(entry.user);
                 self.people.keep(&mut self.cx, entry.user);
                 self.people.save_link(&mut self.cx, &entry.user);
+                self.claim_by_link(entry.user);
                 self.update_friendship(&entry.user);
                 self.settle_stranger(&entry.user);
                 self.ask_for_refused(&entry.user);
@@ -111,6 +112,7 @@ impl Core {
             self.cx.out.store(Op::List(row));
         }
         if outdated {
+            self.review_claims();
             self.cx.save_counters();
             self.renew_links();
         }
@@ -247,6 +249,7 @@ impl Core {
         if user == self.cx.config.user && roster.signed() != self.people.myself.roster.signed() {
             return self.on_own_roster(roster);
         }
+        let is_first = !self.people.users.has_roster(&user);
         match self.people.users.add_roster(&roster) {
             RosterOutcome::Known => {}
             RosterOutcome::Fork => {
@@ -255,7 +258,7 @@ impl Core {
                 self.people.warn_once(&mut self.cx, user, WarningCode::RosterFork, message.to_owned());
             }
             RosterOutcome::New => {
-                self.pin_if_linked(user);
+                self.claim_new_name(user, is_first);
                 self.people.save_user(&mut self.cx, &user);
                 self.remove_unlisted_sessions(&user);
                 // A user known only by a removed session was forgotten with it.
@@ -268,11 +271,15 @@ impl Core {
         }
     }
 
-    /// Pins the name of a user who was linked before it was known.
-    fn pin_if_linked(&mut self, user: UserId) {
-        let is_linked = matches!(self.people.links.own_state(&user), LinkState::Linked | LinkState::Auto);
-        if is_linked && self.people.users.pin(&user) {
-            self.sisters.ledger.note_person(&mut self.cx, user, None);
+    /// Pins the name of a user who was linked here, or whose name another own session has pinned, before it was known. A name that
+    /// they have changed since takes nobody else's.
+    fn claim_new_name(&mut self, user: UserId, is_first: bool) {
+        let is_free = self.people.users.rivals(&user).is_some_and(|rivals| rivals.is_empty());
+        if is_first || is_free {
+            self.claim_by_link(user);
+        }
+        if is_first {
+            self.review_claims();
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A name is pinned to a key when that key is first linked, written to or verified, as SSH does with hosts; records
 //! from third parties pin nothing. From then on the plain name belongs to that key. Another key that claims it, or a name
-//! that looks like it, is shown as `name#abc123`.
+//! that looks like it, is shown as `name#abc123`. When a pin may move is decided in [`on_name`](super::on_name).
 
+mod claims;
 mod pins;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::proto::limits::MAX_NAMESAKES;
 use crate::proto::persist::UserRow;
 use crate::wire::link::WAITING_NAME;
 use crate::wire::record::{Roster, Signed};
+pub use claims::Pin;
 use pins::{DisplayName, Pins};
 
 /// What is known of a user.
@@ -27,7 +29,7 @@ struct User {
     version: u64,
     /// The pinned name, otherwise the one of the roster. Every line is shown under it, so it is parsed only once.
     called: Option<DisplayName>,
-    pinned: bool,
+    pinned: Option<Pin>,
     verified: bool,
     /// The store has a row of this user.
     kept: bool,
@@ -40,6 +42,9 @@ pub struct Users {
     /// Users by folded name.
     named: BTreeSet<(Arc<str>, UserId)>,
     pins: Pins,
+    /// Users to whom another own session has pinned their name, which somebody else has here or which is not known yet. They are a
+    /// few at a time: the sessions agree soon.
+    claimants: BTreeMap<UserId, SessionId>,
     /// Number of users in the store.
     kept: usize,
 }
@@ -75,11 +80,12 @@ impl Users {
         let mut known: BTreeMap<UserId, User> = rows.into_iter().map(|row| (row.user, User::from_row(&row))).collect();
         let mut pins = Pins::default();
         for (id, user) in &mut known {
-            let called = user.called.as_ref().filter(|_| user.pinned);
-            user.pinned = called.is_some_and(|called| pins.pin(called, *id));
+            let called = user.called.as_ref();
+            user.pinned = user.pinned.filter(|_| called.is_some_and(|called| pins.pin(called, *id)));
         }
         let called = |(id, user): (&UserId, &User)| Some((user.called.as_ref()?.folded.clone(), *id));
-        Users { named: known.iter().filter_map(called).collect(), pins, kept: known.len(), known }
+        let (named, kept) = (known.iter().filter_map(called).collect(), known.len());
+        Users { known, named, pins, claimants: BTreeMap::new(), kept }
     }
 
     /// Takes in a verified roster.
@@ -95,7 +101,7 @@ impl Users {
             _ => {}
         }
         (user.roster, user.version) = (Some(kept), roster.version);
-        if !user.pinned {
+        if user.pinned.is_none() {
             self.rename(id, roster.name());
         }
         RosterOutcome::New
@@ -144,14 +150,6 @@ impl Users {
         roster.sessions.iter().map(|entry| entry.id).filter(|id| roster.admits(id)).collect()
     }
 
-    /// Binds a user's current name to their key. Returns false if it was bound before, or if another key holds that name or
-    /// one that looks like it.
-    pub fn pin(&mut self, id: &UserId) -> bool {
-        let Some(user) = self.known.get_mut(id).filter(|user| !user.pinned) else { return false };
-        user.pinned = user.called.as_ref().is_some_and(|called| self.pins.pin(called, *id));
-        user.pinned
-    }
-
     /// Records that the local user has verified a user's fingerprint.
     pub fn verify(&mut self, user: &UserId) {
         self.known.entry(*user).or_default().verified = true;
@@ -160,11 +158,6 @@ impl Users {
     /// Whether the local user has verified a user's fingerprint.
     pub fn is_verified(&self, user: &UserId) -> bool {
         self.known.get(user).is_some_and(|user| user.verified)
-    }
-
-    /// Whether a user's name is pinned to their key.
-    pub fn is_pinned(&self, user: &UserId) -> bool {
-        self.known.get(user).is_some_and(|user| user.pinned)
     }
 
     /// The pinned name, otherwise the one of the roster.
@@ -246,6 +239,7 @@ impl Users {
     /// Removes a user.
     pub fn forget(&mut self, user: &UserId) {
         self.unpin(user);
+        self.drop_claim(user);
         self.rename(*user, None);
         self.kept -= usize::from(self.known.remove(user).is_some_and(|user| user.kept));
     }
@@ -265,13 +259,6 @@ impl Users {
         had
     }
 
-    fn unpin(&mut self, user: &UserId) {
-        let Some(user) = self.known.get_mut(user) else { return };
-        if let (true, Some(called)) = (std::mem::take(&mut user.pinned), &user.called) {
-            self.pins.unpin(called);
-        }
-    }
-
     /// Whether the store has a row of a user.
     pub fn is_kept(&self, user: &UserId) -> bool {
         self.known.get(user).is_some_and(|user| user.kept)
@@ -285,7 +272,8 @@ impl Users {
     /// The row that the store keeps of a user.
     pub fn row(&self, id: &UserId) -> Option<UserRow> {
         let user = self.known.get(id)?;
-        let pinned = user.called.as_ref().filter(|_| user.pinned).map(|called| called.name.as_str().to_owned());
+        let pinned =
+            user.called.as_ref().filter(|_| user.pinned.is_some()).map(|called| called.name.as_str().to_owned());
         Some(UserRow { user: *id, roster: user.roster.as_ref().map(Kept::signed), pinned, verified: user.verified })
     }
 
@@ -330,7 +318,7 @@ impl User {
         let pinned = row.pinned.as_deref().and_then(|name| Name::parse(name).ok());
         User {
             version: roster.as_ref().map_or(0, |roster| roster.version),
-            pinned: pinned.is_some(),
+            pinned: pinned.is_some().then_some(Pin::Decided),
             verified: row.verified,
             kept: true,
             called: pinned.or_else(|| roster.as_ref()?.name()).map(DisplayName::new),
@@ -389,11 +377,11 @@ mod tests {
         assert_eq!(users.resolve("bob"), Resolved::One(id(70_000)));
         assert_eq!(users.handle(&id(70_000)), "bob");
         assert_eq!(users.resolve(&users.handle(&id(5))), Resolved::One(id(5)));
-        assert!(!users.pin(&id(5)));
+        assert!(!users.pin(&id(5), Pin::Decided));
         users.forget(&id(70_000));
         let Resolved::Ambiguous(listed) = users.resolve("bob") else { panic!("nobody holds the name") };
         assert_eq!(listed.len(), MAX_NAMESAKES + 1);
-        assert!(users.pin(&id(5)), "the name is free again");
+        assert!(users.pin(&id(5), Pin::Decided), "the name is free again");
         assert_eq!(users.resolve("bob"), Resolved::One(id(5)));
     }
 
@@ -402,6 +390,6 @@ mod tests {
         let users = Users::new(vec![row(UserId([1; 32]), "bob", true), row(UserId([2; 32]), "b\u{43e}b", true)]);
         assert_eq!(users.handle(&UserId([1; 32])), "bob");
         assert!(users.handle(&UserId([2; 32])).contains('#'));
-        assert!(!users.is_pinned(&UserId([2; 32])));
+        assert!(users.pin_of(&UserId([2; 32])).is_none());
     }
 }

@@ -9,6 +9,7 @@ use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{MAX_GAPS, MIRROR_NUMBERS, MIRROR_REPORT};
 use crate::proto::notice::Notice;
+use crate::proto::people::on_name::Claim;
 use crate::proto::persist::{Entry, LinkState, MessageRow, Op};
 use crate::proto::ranges::Ranges;
 use crate::proto::sisters::sister::Phase;
@@ -227,16 +228,18 @@ impl Core {
     /// Takes over what the local user has decided about another user on another session.
     fn adopt_person(&mut self, by: SessionId, user: UserId, pinned: bool, verified: bool) {
         self.people.users.add(user);
-        let pins = pinned && self.people.users.pin(&user);
-        let verifies = verified && !self.people.users.is_verified(&user);
-        if verifies {
+        if verified && !self.people.users.is_verified(&user) {
             self.people.users.verify(&user);
             self.settle_stranger(&user);
-        }
-        if pins || verifies {
             self.sisters.ledger.note_person(&mut self.cx, user, Some(by));
             self.people.keep(&mut self.cx, user);
             self.people.save_user(&mut self.cx, &user);
+            self.review_claims();
+        }
+        if pinned {
+            self.claim_name(user, Claim::Sister(by));
+        } else {
+            self.people.users.drop_claim(&user);
         }
     }
 

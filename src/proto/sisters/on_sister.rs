@@ -216,7 +216,7 @@ impl Core {
 
     /// The users of whom a session knows something that its sisters are to know.
     fn known_people(&self) -> BTreeSet<UserId> {
-        let decided = |user: &UserId| self.people.users.is_pinned(user) || self.people.users.is_verified(user);
+        let decided = |user: &UserId| self.people.users.is_decided(user) || self.people.users.is_verified(user);
         let said = |user: &UserId| self.people.links.row(user).is_some_and(|row| row.theirs.state != LinkState::None);
         let me = self.cx.config.user;
         let all = self.people.users.iter().filter(decided).chain(self.people.links.users().filter(said));
@@ -227,7 +227,7 @@ impl Core {
         let hash = |user: UserId| {
             let row = self.people.links.row(&user).map(|row| row.theirs).unwrap_or_default();
             let flags = [
-                u8::from(self.people.users.is_pinned(&user)),
+                u8::from(self.people.users.is_decided(&user)),
                 u8::from(self.people.users.is_verified(&user)),
                 row.state.to_wire(),
             ];

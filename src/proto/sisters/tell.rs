@@ -93,7 +93,7 @@ impl Core {
         Some(MirroredPerson {
             user: *user,
             roster: is_new.then(|| self.people.users.signed_roster(user)).flatten(),
-            pinned: self.people.users.is_pinned(user),
+            pinned: self.people.users.is_decided(user),
             verified: self.people.users.is_verified(user),
             state: if theirs.state == LinkState::None { 0 } else { theirs.state.to_wire() },
             lamport: theirs.lamport,

@@ -1,6 +1,6 @@
 //! Which key each pinned name belongs to, found without looking through all users, who may be namesakes by the thousand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::id::UserId;
@@ -69,6 +69,13 @@ impl Pins {
     pub fn resembles(&self, called: &DisplayName, user: &UserId) -> Option<Option<UserId>> {
         let holders = called.looks.iter().filter_map(|look| self.by_look.get(look));
         holders.copied().find(|holder| *holder != Some(*user))
+    }
+
+    /// The other users whose pinned names the name of a user equals or looks like. `None` if it is reserved.
+    pub fn rivals(&self, called: &DisplayName, user: &UserId) -> Option<BTreeSet<UserId>> {
+        let by_look = called.looks.iter().filter_map(|look| self.by_look.get(look).copied());
+        let holders: Option<BTreeSet<UserId>> = by_look.chain(self.holder(&called.folded).map(Some)).collect();
+        holders.map(|holders| holders.into_iter().filter(|holder| holder != user).collect())
     }
 }
 
