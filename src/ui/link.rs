@@ -38,25 +38,17 @@ async fn wait_on(
     mut handle: Handle,
     stop: &Notify,
 ) -> Waited {
-    let (mut linked, mut port) = (None, 0);
+    let (mut linked, mut port, mut ends) = (None, 0, false);
     // There is no conversation to be shown before the first line is read.
     screen.line_done(None);
     loop {
         let message = tokio::select! {
             message = handle.from_node.recv() => message,
-            line = next(&mut lines) => {
+            line = next(screen, &mut lines, stop) => {
                 if asks_to_end(screen, &line) {
-                    lines = None;
+                    (lines, ends) = (None, true);
                     quit(&handle).await;
                 }
-                continue;
-            }
-            () = screen.interrupted() => {
-                quit(&handle).await;
-                continue;
-            }
-            () = stop.notified() => {
-                quit(&handle).await;
                 continue;
             }
         };
@@ -71,11 +63,19 @@ async fn wait_on(
             Some(NodeMessage::Notice { .. } | NodeMessage::Rows { .. }) => Ok(()),
             Some(NodeMessage::Adopted(adopted)) => {
                 linked = Some(adopted);
+                // What is typed from now on is answered by the node of the user.
+                lines = None;
                 quit(&handle).await;
                 Ok(())
             }
             Some(NodeMessage::Stopped) => match linked {
-                Some(adopted) => return Waited::Linked(adopted, port),
+                Some(adopted) => {
+                    // It was linked while it ended. The link is kept, and then the program ends.
+                    if ends {
+                        stop.notify_one();
+                    }
+                    return Waited::Linked(adopted, port);
+                }
                 None => {
                     let _ = screen.show(None, Event::Stopped).and_then(|()| screen.flush());
                     return Waited::Ended(Exit::Success);
@@ -90,11 +90,18 @@ async fn wait_on(
     }
 }
 
-/// The next line that is typed, if lines are read at all.
-async fn next(lines: &mut Option<&mut mpsc::Receiver<Line>>) -> Line {
-    match lines {
-        Some(lines) => lines.recv().await.unwrap_or(Line::End),
-        None => pending().await,
+/// The next line that is typed, if lines are read at all. What stops the program ends them.
+async fn next(screen: &impl Screen, lines: &mut Option<&mut mpsc::Receiver<Line>>, stop: &Notify) -> Line {
+    let typed = async {
+        match lines {
+            Some(lines) => lines.recv().await.unwrap_or(Line::End),
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        line = typed => line,
+        () = screen.interrupted() => Line::End,
+        () = stop.notified() => Line::End,
     }
 }
 

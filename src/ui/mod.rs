@@ -95,7 +95,7 @@ pub trait Screen {
     fn line_done(&mut self, conversation: Option<&str>);
 
     /// Whether the last conversation is shown at the start, and goes on, and what is shown of a conversation counts as read. The
-    /// first line is then read after [`line_done`](Self::line_done) was called once.
+    /// first line is then read after [`line_done`](Self::line_done) was called once; each call but the first answers one line.
     fn recalls(&self) -> bool {
         false
     }

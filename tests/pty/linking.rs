@@ -1,6 +1,6 @@
 //! A machine that waits to be linked.
 
-use crate::program::Stage;
+use crate::program::{Node, Stage};
 use crate::terminal::Terminal;
 
 /// A machine that waits to be linked, with its data in a directory of this name.
@@ -8,8 +8,13 @@ fn waiting(stage: &Stage, dir: &str, bootstrap: &str) -> Terminal {
     let mut command = stage.bare();
     command.args(["link", "--no-lan", "-p", "0", "--data-dir", dir, "--bootstrap", bootstrap]);
     let mut terminal = Terminal::run(command);
-    terminal.sees("the code", |rows, _| rows.iter().any(|row| row.starts_with(r"    \link ")));
+    terminal.sees("the code", |rows, _| code(rows).is_some());
     terminal
+}
+
+/// The words that are shown to be typed.
+fn code(rows: &[String]) -> Option<&str> {
+    rows.iter().filter_map(|row| row.strip_prefix(r"    \link ")).find(|code| !code.starts_with("darklink:"))
 }
 
 #[test]
@@ -20,8 +25,7 @@ fn a_machine_that_waits_to_be_linked_answers_what_is_typed_and_then_obeys_it_as_
     pi.types("hello\r");
     pi.sees("an answer", |rows, _| rows.iter().any(|row| row.starts_with("! this machine waits to be linked")));
     let (rows, _) = pi.screen();
-    let code = rows.iter().rev().find_map(|row| row.strip_prefix(r"    \link ")).expect("it was seen");
-    alice.asks(&format!(r"\link {code}"));
+    alice.asks(&format!(r"\link {}", code(&rows).expect("it was seen")));
     let command = "    start it from now on with: darknode -u alice --data-dir ";
     pi.sees("the command", |rows, _| rows.iter().any(|row| row.starts_with(command)));
     pi.types("\\sessions\r");
@@ -30,6 +34,27 @@ fn a_machine_that_waits_to_be_linked_answers_what_is_typed_and_then_obeys_it_as_
     pi.sees_row("* stopped");
     assert_eq!(pi.ends().code(), Some(0));
     alice.quits();
+}
+
+#[test]
+fn each_line_that_is_typed_after_the_linking_is_shown_as_the_message_it_has_become() {
+    let stage = Stage::new();
+    let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
+    alice.meet(&mut bob);
+    alice.chats_with(&mut bob);
+    let mut pi = waiting(&stage, "pi", &alice.place());
+    let (rows, _) = pi.screen();
+    alice.asks(&format!(r"\link {}", code(&rows).expect("it was seen")));
+    pi.sees("the link", |rows, _| rows.iter().any(|row| row.contains("bob is online")));
+    pi.types("\\chat bob\r");
+    pi.sees_typed("to bob> ");
+    pi.enters("one");
+    pi.enters("two");
+    let (rows, _) = pi.screen();
+    assert_eq!(rows.iter().filter(|row| row.contains("> to bob: ")).count(), 2, "{rows:?}");
+    pi.types("\\quit\r");
+    assert_eq!(pi.ends().code(), Some(0));
+    [alice, bob].into_iter().for_each(Node::quits);
 }
 
 #[test]

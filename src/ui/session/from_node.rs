@@ -29,8 +29,11 @@ impl<S: Screen> Session<S> {
             NodeMessage::Ready(ready, start) => {
                 let written = self.screen.show(None, Event::Ready(&ready, &self.setup));
                 self.check_output(written);
-                if self.screen.recalls() {
-                    self.recall.begin(start.printed, ready.session);
+                match (self.screen.recalls(), self.setup.linked) {
+                    (true, false) => self.recall.begin(start.printed, ready.session),
+                    // Nothing was said on a session that is new, and lines are read since it waited to be linked.
+                    (true, true) => self.recall.begin_anew(),
+                    (false, _) => {}
                 }
             }
             NodeMessage::Notice { line: Some(recall::SELF), notice } => {

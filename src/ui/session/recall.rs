@@ -60,6 +60,11 @@ impl Recall {
         self.commands.push_back(Command::Conversations);
     }
 
+    /// Begins without a last conversation. What is shown of conversations is marked as read.
+    pub fn begin_anew(&mut self) {
+        self.is_on = true;
+    }
+
     /// Whether there is something to request.
     pub fn has_command(&self) -> bool {
         !(self.commands.is_empty() && self.read.is_empty())
