@@ -154,6 +154,8 @@ pub struct Conversation {
     pub unread: u64,
     pub last: Option<Message>,
     pub order: u64,
+    #[serde(default)]
+    pub typed_last: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

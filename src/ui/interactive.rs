@@ -361,6 +361,7 @@ mod tests {
             unread,
             last: None,
             order: 1,
+            typed_last: false,
         };
         let text = unread(&[view("bob", 2), view("John Smith", 1)]);
         assert_eq!(text, r#"2 unread from bob, 1 from "John Smith"; \chat bob"#);

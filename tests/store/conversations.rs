@@ -52,9 +52,33 @@ fn conversations_are_listed_by_their_newest_message_with_what_is_unread() {
     let unread = vec![(from_bob(), ranges([(2, u64::MAX)])), (newest.id.stream, ranges([(1, 2)]))];
     let stranger = UserId([9; 32]);
     let found = conversations(&store, &[CAROL, stranger], unread);
-    let row = |with, unread, last| ConversationRow { with, unread, last };
+    let row = |with, unread, last| ConversationRow { with, unread, last, typed_last: with == BOB };
     let expected = [row(CAROL, 1, Some(newest)), row(BOB, 1, Some(theirs(2, 5, "two"))), row(stranger, 0, None)];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn the_conversation_is_known_in_which_this_session_typed_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let typed_last = |store: &Running| {
+        let found = conversations(store, &[], Numbers::new());
+        found.iter().filter(|row| row.typed_last).map(|row| row.with).collect::<Vec<_>>()
+    };
+    let to_carol = |arrival, kind| {
+        let id = MessageId { stream: StreamId { to: Address::from(CAROL), ..mine(1, 0, "").id.stream }, n: arrival };
+        MessageRow { id, with: Address::from(CAROL), kind, ..mine(1, arrival, "to carol") }
+    };
+    store.put_all([Op::Received(theirs(1, 1, "one")), Op::Received(from_carol(1, 2, "hello"))]);
+    assert_eq!(typed_last(&store), [], "nothing was typed");
+    store.put_all([Op::Typed(mine(1, 3, "to bob")), Op::Typed(to_carol(4, kind::TEXT))]);
+    assert_eq!(typed_last(&store), [CAROL]);
+    store.put_all([
+        Op::Typed(mine(2, 5, "to bob again")),
+        Op::Typed(to_carol(6, 99)),
+        Op::Received(theirs(2, 7, "two")),
+    ]);
+    assert_eq!(typed_last(&store), [BOB]);
 }
 
 #[test]

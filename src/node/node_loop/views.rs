@@ -39,6 +39,6 @@ impl Node {
     pub(super) fn view_conversation(&self, row: ConversationRow) -> ConversationView {
         let last = row.last.map(|last| self.view(last));
         let (with, order) = (self.core.handle_of(&row.with), last.as_ref().map_or(0, |last| last.order));
-        ConversationView { with, id: row.with, unread: row.unread, last, order }
+        ConversationView { with, id: row.with, unread: row.unread, last, order, typed_last: row.typed_last }
     }
 }

@@ -168,6 +168,8 @@ pub struct ConversationRow {
     pub unread: u64,
     /// The last text; `None` if there is none.
     pub last: Option<MessageRow>,
+    /// The last text that was typed on this session is in it. True of at most one.
+    pub typed_last: bool,
 }
 
 /// Why a store cannot be used. The file is unchanged.

@@ -143,7 +143,7 @@ impl Answering {
 pub fn answer(conn: &Connection, me: &Me, places: &mut Places, line: Option<u64>, query: Query) -> Result<Event> {
     Ok(match query {
         Query::Conversations { linked, unread } => {
-            Event::Conversations { line, conversations: conversations::all(conn, &linked, &unread)? }
+            Event::Conversations { line, conversations: conversations::all(conn, me, &linked, &unread)? }
         }
         Query::Unread { with, through, among } => {
             Event::Read { line, with, through: conversations::read_through(conn, places, &with, &through, &among)? }

@@ -75,6 +75,8 @@ pub struct ConversationView {
     pub last: Option<MessageView>,
     /// The place of the last message in history, as in [`MessageView::order`]; 0 if there is none.
     pub order: u64,
+    /// The last message that was typed on this session is in it. True of at most one.
+    pub typed_last: bool,
 }
 
 /// A user as listed.

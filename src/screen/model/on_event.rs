@@ -188,8 +188,9 @@ impl Model {
 
     fn on_conversations(&mut self, conversations: &[event::Conversation]) {
         self.list.replace(conversations, self.current.as_deref());
-        // At the start, the conversation goes on in which something was said last.
-        let last = conversations.iter().find(|conversation| conversation.last.is_some());
+        // At the start, the conversation goes on in which a line was typed last on this session, or else the newest one.
+        let newest = || conversations.iter().find(|conversation| conversation.last.is_some());
+        let last = conversations.iter().find(|conversation| conversation.typed_last).or_else(newest);
         if let Some(last) = last.filter(|_| self.current.is_none()) {
             self.open(&last.id.clone());
         }

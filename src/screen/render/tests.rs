@@ -196,6 +196,19 @@ fn expect(name: &str, frame: &str) {
 }
 
 #[test]
+fn the_screen_begins_where_this_session_typed_last_though_another_conversation_is_newer() {
+    let mut scene = Scene(Model::new(Size { columns: 80, rows: 24 }, false), Vec::new());
+    let newer = conversation("bob", 0, message("b1", "bob", "28T14:02", 9, "elsewhere"));
+    let mut left = conversation("carol", 0, message("c1", "you", "28T14:01", 8, "here"));
+    left["typed_last"] = true.into();
+    scene.tell(json!({ "event": "conversations", "conversations": [newer.clone(), left] }));
+    assert_eq!(scene.0.current.as_deref(), Some("carol"));
+    let mut fresh = Scene(Model::new(Size { columns: 80, rows: 24 }, false), Vec::new());
+    fresh.tell(json!({ "event": "conversations", "conversations": [newer] }));
+    assert_eq!(fresh.0.current.as_deref(), Some("bob"), "nothing was typed on this session");
+}
+
+#[test]
 fn somebody_nearby_who_is_not_linked_is_not_away() {
     let mut scene = Scene::chat(80, 24);
     let frida = user("frida", None, None, 3 * 3600 + 60);

@@ -55,6 +55,8 @@ pub struct Conversation<'a> {
     unread: u64,
     last: Option<Message<'a>>,
     order: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    typed_last: bool,
 }
 
 #[derive(Serialize)]
@@ -179,6 +181,7 @@ impl<'a> From<&'a ConversationView> for Conversation<'a> {
             unread: view.unread,
             last: view.last.as_ref().map(Message::from),
             order: view.order,
+            typed_last: view.typed_last,
         }
     }
 }

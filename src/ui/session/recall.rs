@@ -141,9 +141,10 @@ impl Recall {
 }
 
 impl Opening {
-    /// The conversation with the newest message.
+    /// The conversation in which the last line was typed on this session. If none was, the one with the newest message.
     fn last(&self) -> Option<&ConversationView> {
-        self.conversations.iter().find(|conversation| conversation.last.is_some())
+        let newest = || self.conversations.iter().find(|conversation| conversation.last.is_some());
+        self.conversations.iter().find(|conversation| conversation.typed_last).or_else(newest)
     }
 
     fn unread(&self) -> impl Iterator<Item = (UserId, MessageId)> {
@@ -154,8 +155,8 @@ impl Opening {
     fn finish(self, mut messages: Vec<MessageView>) -> Opened {
         let mut opened = Opened::default();
         // Whoever never answered somebody does not find a prompt for a line to them.
-        let is_mine = messages.iter().any(|message| message.own);
         let last = self.last().cloned();
+        let is_mine = last.as_ref().is_some_and(|last| last.typed_last) || messages.iter().any(|message| message.own);
         let unread = last.as_ref().map_or(0, |last| usize::try_from(last.unread).unwrap_or(usize::MAX));
         // The store has them already. They are told on their own, before or after it was asked.
         let is_told = |view: &MessageView| view.arrival > self.printed && view.message.stream.author != self.me;
@@ -211,7 +212,8 @@ mod tests {
     }
 
     fn conversation(with: &str, id: UserId, unread: u64) -> ConversationView {
-        ConversationView { with: with.into(), id, unread, last: Some(message(id, 9, false)), order: 9 }
+        let last = Some(message(id, 9, false));
+        ConversationView { with: with.into(), id, unread, last, order: 9, typed_last: false }
     }
 
     /// Everything up to here was shown before.
@@ -304,6 +306,26 @@ mod tests {
         let (_, opened) = started(vec![conversation("bob", BOB, 3)], history, Vec::new());
         assert_eq!((shown(&opened), opened.conversation), (vec![1, 2, 3], None));
         assert!(matches!(opened.notices.last(), Some(Notice::Conversations { .. })), "it is unread");
+    }
+
+    #[test]
+    fn the_conversation_goes_on_in_which_this_session_typed_last_though_another_is_newer() {
+        let carols = ConversationView { typed_last: true, ..conversation("carol", CAROL, 0) };
+        let mut recall = Recall::default();
+        recall.begin(PRINTED, ME);
+        recall.next_command();
+        let conversations = vec![conversation("bob", BOB, 1), carols];
+        assert_eq!(recall.answer(Notice::Conversations { conversations }), None);
+        let asked = recall.next_command().expect("the history is requested");
+        assert!(matches!(asked, Command::History { user, .. } if user == CAROL.to_string()));
+        let messages = (1..=20).map(|n| message(CAROL, n, false)).collect();
+        let history = Notice::History { with: "carol".into(), messages, next: None };
+        let opened = recall.answer(history).expect("everything is there");
+        assert_eq!(opened.conversation, Some((CAROL, "carol".into())), "the line is further up than what is shown");
+        assert_eq!(
+            opened.notices.last(),
+            Some(&Notice::Conversations { conversations: vec![conversation("bob", BOB, 1)] })
+        );
     }
 
     #[test]

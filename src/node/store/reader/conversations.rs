@@ -11,7 +11,7 @@ use crate::node::store::columns::{id, number, rows};
 use crate::node::store::load::{MESSAGE, message};
 use crate::node::store::row_ids::find_key;
 use crate::node::store::tables::lines::find;
-use crate::node::store::{ConversationRow, from_ordered, saturated};
+use crate::node::store::{ConversationRow, Me, from_ordered, saturated};
 use crate::proto::persist::MessageRow;
 use crate::proto::ranges::{Numbers, Ranges};
 use crate::wire::content::kind;
@@ -25,10 +25,16 @@ const USERS: &str = "WITH RECURSIVE of(user) AS (
         UNION ALL SELECT (SELECT min(user) FROM messages WHERE user > of.user) FROM of WHERE of.user IS NOT NULL)
     SELECT k.id, k.key FROM of JOIN keys k ON k.id = of.user";
 
+/// The user of the conversation in which the last text was typed on this session. Each stream is read from its end.
+const TYPED_LAST: &str = "SELECT user FROM messages WHERE arrival = (
+        SELECT max((SELECT arrival FROM messages WHERE stream = s.id AND kind = 1 ORDER BY n DESC LIMIT 1))
+        FROM keys k JOIN streams s ON s.author = k.id WHERE k.key = ?1)";
+
 /// The conversations, those with the newest message first.
-pub fn all(conn: &Connection, linked: &[UserId], unread: &Numbers) -> Result<Vec<ConversationRow>> {
+pub fn all(conn: &Connection, me: &Me, linked: &[UserId], unread: &Numbers) -> Result<Vec<ConversationRow>> {
     let mut counts = count_unread(conn, unread)?;
     let known = users(conn)?;
+    let typed_last = conn.prepare_cached(TYPED_LAST)?.query_row([me.session.0], |row| row.get(0)).optional()?;
     let mut found = Vec::new();
     for (user, with) in &known {
         found.extend(newest(conn, *user)?.map(|place| (place, *user, *with)));
@@ -38,13 +44,15 @@ pub fn all(conn: &Connection, linked: &[UserId], unread: &Numbers) -> Result<Vec
     let mut conversations = Vec::with_capacity(found.len());
     for ((_, arrival), user, with) in found {
         let last = Some(at(conn, arrival)?);
-        conversations.push(ConversationRow { with, unread: counts.remove(&user).unwrap_or(0), last });
+        let unread = counts.remove(&user).unwrap_or(0);
+        conversations.push(ConversationRow { with, unread, last, typed_last: typed_last == Some(user) });
     }
     // With some of them there are messages, and no texts.
     let spoken: BTreeSet<UserId> = conversations.iter().map(|conversation| conversation.with).collect();
     let silent = linked.iter().filter(|user| !spoken.contains(user));
     let left = MAX_CONVERSATIONS - conversations.len();
-    conversations.extend(silent.take(left).map(|with| ConversationRow { with: *with, unread: 0, last: None }));
+    let row = |with: &UserId| ConversationRow { with: *with, unread: 0, last: None, typed_last: false };
+    conversations.extend(silent.take(left).map(row));
     Ok(conversations)
 }
 

@@ -108,8 +108,10 @@ fn own_sessions() -> Vec<OwnSession> {
 }
 
 fn conversations() -> Vec<ConversationView> {
-    let conversation =
-        |last: Option<MessageView>| ConversationView { with: bob(), id: USER, unread: 2, last, order: 6 };
+    let conversation = |last: Option<MessageView>| {
+        let typed_last = last.is_some();
+        ConversationView { with: bob(), id: USER, unread: 2, last, order: 6, typed_last }
+    };
     vec![conversation(Some(view("hi"))), conversation(None)]
 }
 
