@@ -225,12 +225,12 @@ impl Terminal {
     }
 
     fn message(&mut self, message: &MessageView, now: Instant) -> String {
+        let late = times::late(message.sent, &Local::now());
         if message.own {
             self.deliveries.shown(message.message, &message.with, &message.text, now);
         } else {
-            self.known.lock().questions.shown(&message.from, now);
+            self.known.lock().questions.shown(&message.from, late.is_some(), now);
         }
-        let late = times::late(message.sent, &Local::now());
         let (day, line) = self.stamped(|style, time| style.message(time, message, late.as_deref()));
         day + &line
     }

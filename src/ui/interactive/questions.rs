@@ -28,9 +28,12 @@ impl Questions {
         self.conversation = with.map(str::to_owned);
     }
 
-    /// A line of this user was shown.
-    pub fn shown(&mut self, from: &str, now: Instant) {
-        self.wrote = Some((from.to_owned(), now));
+    /// A line of this user was shown. One that was written long before it came, and so may be copied from another session, is
+    /// not what a typed line answers.
+    pub fn shown(&mut self, from: &str, is_late: bool, now: Instant) {
+        if !is_late {
+            self.wrote = Some((from.to_owned(), now));
+        }
     }
 
     /// The edited line has ended. A question about it needs no answer any more.
@@ -76,7 +79,7 @@ mod tests {
     #[test]
     fn an_answer_to_somebody_else_is_asked_about_once() {
         let (mut questions, now) = (with_bob(), Instant::now());
-        questions.shown("carol", now);
+        questions.shown("carol", false, now);
         assert_eq!(questions.ask("yes, six", now).as_deref(), Some("to bob, not carol? Enter again"));
         assert_eq!(questions.ask("yes, six", now), None, "Enter again");
         assert_eq!(questions.ask("is fine", now), None, "it was decided");
@@ -86,21 +89,31 @@ mod tests {
     fn nothing_is_asked_after_a_line_of_the_same_person_or_half_a_minute() {
         let (mut questions, now) = (with_bob(), Instant::now());
         assert_eq!(questions.ask("hello", now), None);
-        questions.shown("carol", now);
+        questions.shown("carol", false, now);
         assert_eq!(questions.ask("late", now + ANSWERED_WITHIN), None);
-        questions.shown("bob", now);
+        questions.shown("bob", false, now);
         assert_eq!(questions.ask("hello", now), None);
-        questions.shown("carol", now);
+        questions.shown("carol", false, now);
         assert_eq!(questions.ask(r"\chat carol", now), None, "a macro goes to nobody");
         assert_eq!(questions.ask("  ", now), None, "nor does a blank line");
     }
 
     #[test]
+    fn nothing_is_asked_after_a_line_that_was_written_long_before_it_came() {
+        let (mut questions, now) = (with_bob(), Instant::now());
+        questions.shown("carol", true, now);
+        assert_eq!(questions.ask("hello", now), None);
+        questions.shown("carol", false, now);
+        questions.shown("bob", true, now);
+        assert!(questions.ask("yes", now).is_some(), "carol was the last to write");
+    }
+
+    #[test]
     fn a_line_of_a_third_person_after_the_question_is_another_question() {
         let (mut questions, now) = (with_bob(), Instant::now());
-        questions.shown("carol", now);
+        questions.shown("carol", false, now);
         questions.ask("yes", now).expect("it is asked about");
-        questions.shown("dora", now);
+        questions.shown("dora", false, now);
         assert_eq!(questions.ask("yes", now).as_deref(), Some("to bob, not dora? Enter again"));
         questions.close();
         assert!(questions.ask("other words", now).is_some(), "the line was dropped, not sent");
@@ -127,7 +140,7 @@ mod tests {
         assert_eq!(questions.ask("1\n2\n3\n4\n5", now), None);
         let pasted = "\\chat carol\nhello";
         assert_eq!(questions.ask(pasted, now).as_deref(), Some(r"to bob; \chat in it is text? Enter again"));
-        questions.shown("carol", now);
+        questions.shown("carol", false, now);
         let question = r"4 lines to bob, not carol; \quit in it is text? Enter again";
         assert_eq!(questions.ask("1\n2\n\\quit now\n4", now).as_deref(), Some(question));
     }
