@@ -139,7 +139,6 @@ fn named(node: &mut Node, users: &[String]) -> Result<Vec<String>, Failed> {
             (_, None) => named.extend(["user", "id"].map(|key| answer.key(key).to_owned())),
             // All who are called so are meant.
             ("ambiguous-user", _) => named.push(user.clone()),
-            (_, Some(Failed::Refused(why))) => return Err(Failed::Usage(why)),
             (_, Some(failed)) => return Err(failed),
         }
     }

@@ -131,6 +131,24 @@ fn without_a_node_and_for_unknown_users_the_exit_code_says_so() {
 }
 
 #[test]
+fn all_commands_refuse_somebody_unknown_with_the_same_exit_code() {
+    let stage = Stage::new();
+    let alice = stage.start("alice");
+    for args in [
+        &["watch", "--from", "nobody", "--reconnect"][..],
+        &["history", "nobody", "--json"],
+        &["search", "a word", "--with", "nobody"],
+        &["export", "--with", "nobody"],
+        &["status", "nobody"],
+    ] {
+        let refused = run(&stage, "alice", args);
+        assert_eq!((code(&refused), out(&refused).len()), (Some(1), 0), "{args:?}: {}", error(&refused));
+        assert!(error(&refused).contains("nobody"), "{args:?}: {}", error(&refused));
+    }
+    alice.quits();
+}
+
+#[test]
 fn a_usage_error_names_the_help_of_its_command() {
     let stage = Stage::new();
     for (args, help) in [
@@ -205,7 +223,7 @@ fn a_watcher_of_somebody_unknown_is_refused_and_of_somebody_known_it_is_not() {
     let (mut alice, mut bob) = stage.two();
     alice.links_with(&mut bob);
     let refused = run(&stage, "alice", &["watch", "--from", "nobody", "--timeout", "30"]);
-    assert_eq!((code(&refused), out(&refused).len()), (Some(2), 0));
+    assert_eq!((code(&refused), out(&refused).len()), (Some(1), 0));
     assert!(error(&refused).contains("no known user is called nobody; darknode users lists"), "{}", error(&refused));
     let id = "a".repeat(52);
     for from in ["BOB", bob.id(), &id] {
