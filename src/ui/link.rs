@@ -141,3 +141,38 @@ fn failed(screen: &mut impl Screen, why: String) -> Exit {
     interactive::restore_terminal();
     exit(Ending::Failed(why))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::handle;
+    use crate::id::UserId;
+    use crate::identity::Name;
+    use crate::ui::lines::{Lines, Render};
+
+    #[tokio::test]
+    async fn a_session_that_is_linked_while_it_ends_keeps_the_link_and_ends() {
+        let (handle, mut node) = handle::channels();
+        let (printed, _printed) = mpsc::unbounded_channel();
+        let (typed, mut lines) = mpsc::channel(1);
+        let (mut screen, stop) = (Lines::new(Vec::new(), Render::Json, printed), Notify::new());
+        let adopted = Adopted { user: UserId([1; 32]), name: Name::parse("alice").expect("a name"), ops: Vec::new() };
+        let of_node = async {
+            typed.send(Line::Text(r"\quit".to_owned())).await.expect("it reads");
+            let asked = node.from_ui.recv().await;
+            assert!(matches!(asked, Some(UiMessage::Request(Request { command: Command::Quit, .. }))));
+            for message in [NodeMessage::Adopted(Box::new(adopted)), NodeMessage::Stopped] {
+                node.to_ui.send(message).expect("it listens");
+            }
+        };
+        let waiting = wait_on(&mut screen, Some(&mut lines), handle, &stop);
+        let (waited, ()) =
+            timeout(Duration::from_secs(20), async { tokio::join!(waiting, of_node) }).await.expect("it ends");
+        assert!(matches!(waited, Waited::Linked(..)));
+        timeout(Duration::from_secs(20), stop.notified()).await.expect("what runs next is told to end");
+    }
+}

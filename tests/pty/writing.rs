@@ -218,11 +218,13 @@ fn after_a_restart_the_last_conversation_goes_on_and_what_is_unread_is_told() {
     assert_eq!(bob.event("message")["text"], "hello bob");
     bob.says("hello alice");
     alice.sees_message("< bob: hello alice");
+    carol.says("hello?");
+    alice.sees_message("< carol: hello?");
     alice.types("\\quit\r");
     assert_eq!(alice.ends().code(), Some(0));
 
     let mut alice = Terminal::start_again(&stage, "to bob> ");
-    alice.sees_row(r"* 1 unread from carol; \chat carol");
+    alice.sees_row(r"* 2 unread from carol; \chat carol");
     let (rows, _) = alice.screen();
     let said = |text: &str| rows.iter().position(|row| row.trim_end().ends_with(text));
     assert!(said("> you: hello bob") < said("< bob: hello alice") && said("< bob: hello alice").is_some(), "{rows:?}");
