@@ -108,11 +108,17 @@ fn overview(ready: &Ready, map: &Map, now: DateTime<Utc>) -> [String; 4] {
         itself(ready, me, now),
         format!("here   {}", here(map, now)),
         format!("waits  {}", waits(map)),
-        format!(
-            "holds  {}",
-            if held == 0 { "nothing for others".to_owned() } else { counted(held, "envelope") + " for others" }
-        ),
+        format!("holds  {}", holds(held, ready.roles.is_empty())),
     ]
+}
+
+/// The envelopes that the node keeps. One that is no relay or server keeps them for other sessions of its user only.
+fn holds(held: u64, is_ordinary: bool) -> String {
+    match held {
+        0 => "nothing for others".to_owned(),
+        _ if is_ordinary => counted(held, "envelope") + " for your other sessions",
+        _ => counted(held, "envelope") + " for others",
+    }
 }
 
 fn itself(ready: &Ready, me: Option<&User>, now: DateTime<Utc>) -> String {
@@ -205,11 +211,12 @@ mod tests {
 
     #[test]
     fn a_node_without_links_says_so_and_many_users_are_counted() {
-        let [_, here, waits, holds] = lines(&json!([node("alice", 0, "direct")]));
+        let [_, here, waits, nothing] = lines(&json!([node("alice", 0, "direct")]));
         assert_eq!(
-            [&*here, &*waits, &*holds],
+            [&*here, &*waits, &*nothing],
             ["here   nobody is linked yet", "waits  nothing", "holds  nothing for others"]
         );
+        assert_eq!(holds(7, true), "7 envelopes for your other sessions");
         let many: Vec<Value> = (0..NAMED + 3).map(|n| node(&format!("u{n}"), 1, "away")).collect();
         let [_, here, ..] = lines(&json!(many));
         assert!(here.starts_with("here   nobody; u0 away, ") && here.ends_with(", 3 more"), "{here}");

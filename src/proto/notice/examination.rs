@@ -59,7 +59,7 @@ pub struct OwnNode {
     pub bootstrap: Vec<BootstrapPlace>,
     /// Own lines that wait.
     pub waiting: usize,
-    /// Envelopes that are kept for others.
+    /// Envelopes that are kept for others, or, by a node that carries nothing for others, for other sessions of its user.
     pub held: usize,
 }
 

@@ -151,7 +151,8 @@ fn what(node: &Node) -> String {
         _ => None,
     };
     let held = node.held.map(|count| match node.me {
-        true => format!("keeps {} for others", counted(count, "envelope")),
+        true if node.relay => format!("keeps {} for others", counted(count, "envelope")),
+        true => format!("keeps {} for my other sessions", counted(count, "envelope")),
         false => format!("carries {} of mine", counted(count, "line")),
     });
     let waiting =
@@ -210,5 +211,13 @@ mod tests {
         ];
         assert_eq!(rows, expected);
         assert_eq!(map.through("carol").as_deref(), Some("pi"));
+    }
+
+    #[test]
+    fn what_an_ordinary_node_keeps_is_for_other_sessions_of_its_user() {
+        let mut alice = Node { held: Some(7), ..node("alice", Some(0), "direct", None) };
+        assert_eq!(what(&alice), ", keeps 7 envelopes for my other sessions");
+        alice.relay = true;
+        assert_eq!(what(&alice), ", relay, keeps 7 envelopes for others");
     }
 }

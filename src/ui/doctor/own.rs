@@ -243,7 +243,11 @@ fn disk(disk: &Disk, names: &Names) -> Check {
 }
 
 fn store(own: &OwnNode, disk: &Disk) -> Check {
-    let carried = if own.carries { format!(", {} for others", counted(own.held, "envelope")) } else { String::new() };
+    let carried = match own.held {
+        held if own.carries => format!(", {} for others", counted(held, "envelope")),
+        0 => String::new(),
+        held => format!(", {} for your other sessions", counted(held, "envelope")),
+    };
     let text = format!("{}, {} waiting{carried}", bytes(disk.store), counted(own.waiting, "line"));
     let state = if disk.set_aside == 0 { State::Ok } else { State::Note };
     check("store", state, text + &set_aside(disk))

@@ -364,6 +364,15 @@ fn a_disk_that_is_full_or_refuses_writes_comes_first() {
 }
 
 #[test]
+fn what_an_ordinary_node_keeps_is_for_other_sessions_of_its_user() {
+    let mut examination = healthy(Subject::Node);
+    examination.own.held = 7;
+    assert!(check(&report(&examination), "store").1.ends_with("7 envelopes for your other sessions"));
+    examination.own.carries = true;
+    assert!(check(&report(&examination), "store").1.ends_with("7 envelopes for others"));
+}
+
+#[test]
 fn where_no_node_runs_the_machine_is_examined() {
     let mut examination = healthy(Subject::Node);
     let host = host(&mut examination);

@@ -23,7 +23,8 @@ pub fn network(style: Style, map: &Map) -> String {
 fn described(node: &MapNode) -> Vec<String> {
     let role = if node.server { "server" } else { "relay" };
     let held = |n: usize| match node.me {
-        true => format!("holds {} for others", counted(n as u64, "envelope")),
+        true if node.relay => format!("holds {} for others", counted(n as u64, "envelope")),
+        true => format!("holds {} for your other sessions", counted(n as u64, "envelope")),
         false => format!("carries {} of yours", counted(n as u64, "line")),
     };
     let parts = [

@@ -124,3 +124,14 @@ fn a_map_is_a_row_for_each_user_with_how_they_are_reached() {
         and 7 more\n";
     assert_eq!(text, expected);
 }
+
+#[test]
+fn what_an_ordinary_node_keeps_is_for_other_sessions_of_its_user() {
+    let mut map = crate::ui::json::tests::mapped();
+    map.nodes[0].held = 7;
+    let text = printed(Notice::Map(Box::new(map.clone())));
+    assert!(text.contains("alice  you, holds 7 envelopes for your other sessions\n"), "{text}");
+    map.nodes[0].relay = true;
+    let text = printed(Notice::Map(Box::new(map)));
+    assert!(text.contains("alice  you, relay, holds 7 envelopes for others\n"), "{text}");
+}

@@ -19,7 +19,8 @@ export function way(node) {
 }
 
 function mail(node) {
-  const held = node.me ? "held for others" : "of mine carried";
+  const keeper = node.relay ? "held for others" : "held for my other sessions";
+  const held = node.me ? keeper : "of mine carried";
   return [
     node.held && `${counted(node.held, node.me ? "envelope" : "line")} ${held}`,
     node.waiting && `${counted(node.waiting, "line")} ${node.waiting === 1 ? "waits" : "wait"}`,
