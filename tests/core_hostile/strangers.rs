@@ -270,6 +270,20 @@ fn a_dismissed_stranger_is_forgotten_and_refused_for_a_day() {
 }
 
 #[test]
+fn a_dismissal_tells_all_interfaces_that_nothing_of_the_stranger_is_unread() {
+    let (mut alice, mallory) = (Victim::new(Accept::Auto), Person::new(1, "mallory"));
+    let conn = alice.meet(&mallory);
+    alice.hand(conn, mallory.parcel(alice.user, &alice.prekey(), [vec![linked(1)], numbered(2..=3)].concat()));
+    alice.command(Command::Dismiss { user: "mallory".to_owned() });
+    let read = |notice: &Notice| match notice {
+        Notice::Read { with, through } => Some((with.clone(), through.stream.author, through.n)),
+        _ => None,
+    };
+    let told: Vec<_> = alice.notices().filter_map(read).collect();
+    assert_eq!(told, [("mallory".to_owned(), mallory.session_id(), 3)]);
+}
+
+#[test]
 fn of_somebody_who_was_removed_a_dismissal_forgets_no_messages_and_says_so() {
     let (mut alice, mallory) = (Victim::new(Accept::Auto), Person::new(1, "mallory"));
     let conn = alice.meet(&mallory);

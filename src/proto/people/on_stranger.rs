@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::id::{Address, ConnId, SessionId, StreamId, UserId};
+use crate::id::{Address, ConnId, MessageId, SessionId, StreamId, UserId};
 use crate::identity::seal::Opened;
 use crate::proto::drops::DropReason;
 use crate::proto::limits::{DISMISSED_LIFE, MAX_STRANGERS, STRANGER_LINES};
@@ -212,10 +212,24 @@ impl Core {
     pub(in crate::proto) fn dismiss_stranger(&mut self, user: UserId) -> bool {
         let now = self.cx.now.moment;
         let Some(row) = self.people.strangers.row(&user).filter(|row| row.dismissed_until <= now) else { return false };
+        let (with, unread) = (self.people.users.handle(&user), self.last_unread(&user));
         self.forget_stranger(user);
         self.people.strangers.insert(StrangerRow { dismissed_until: now + DISMISSED_LIFE, ..row });
         self.people.save_stranger(&mut self.cx, &user);
+        if let Some(through) = unread.filter(|_| self.last_unread(&user).is_none()) {
+            self.cx.notice_after_store(None, Notice::Read { with, through });
+        }
         true
+    }
+
+    /// The last number of a stream of a user's that was not read, if there is one.
+    fn last_unread(&self, user: &UserId) -> Option<MessageId> {
+        let is_theirs = |stream: &StreamId| {
+            self.people.users.admits(user, &stream.author)
+                || self.people.sessions.of_user(user).any(|it| it == stream.author)
+        };
+        let (stream, ranges) = self.unread().into_iter().rfind(|(stream, _)| is_theirs(stream))?;
+        ranges.iter().last().map(|(_, n)| MessageId { stream, n })
     }
 }
 
