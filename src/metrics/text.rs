@@ -85,7 +85,7 @@ impl Page<'_> {
     fn store(&mut self, store: &StoreCounts) -> Result {
         self.histogram("darknode_commit_seconds", "Time of a commit of the store", &store.commits)?;
         self.gauge("darknode_store_backlog", "Changes that are not on the disk yet", store.backlog)?;
-        self.gauge("darknode_store_bytes", "Size of the store after its last commit", store.bytes)?;
+        self.gauge("darknode_store_bytes", "Size of the store and its log", store.bytes)?;
         self.gauge("darknode_disk_refuses", "1 while the disk refuses writes", u32::from(store.refuses))
     }
 

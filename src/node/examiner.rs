@@ -71,8 +71,13 @@ impl Examiner {
         links
     }
 
+    /// The bytes of the store, and the number of damaged ones beside it.
+    pub fn footprint(&self) -> (u64, usize) {
+        self.data_dir.as_deref().map(store::footprint).unwrap_or_default()
+    }
+
     fn disk(&self, now: Moment) -> Disk {
-        let (store, set_aside) = self.data_dir.as_deref().map(store::footprint).unwrap_or_default();
+        let (store, set_aside) = self.footprint();
         Disk {
             keeps: self.data_dir.is_some(),
             free: self.data_dir.as_deref().and_then(system::free),

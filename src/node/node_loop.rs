@@ -214,8 +214,8 @@ impl Node {
 
     fn on_store(&mut self, event: store::Event) {
         match event {
-            store::Event::Stored { through, took, bytes } => {
-                self.tally.committed(took, bytes);
+            store::Event::Stored { through, took } => {
+                self.tally.commits.observe(took);
                 self.stored = through;
                 (self.examiner.committed, self.examiner.refuses) = (Some(self.shared.clock.now().moment), None);
                 self.handle(Input::Stored { through });

@@ -35,8 +35,6 @@ pub struct Tally {
     pub receipts: u64,
     pub dials: BTreeMap<&'static str, u64>,
     pub commits: Histogram,
-    /// The size of the store as of the last commit.
-    pub store_bytes: u64,
 }
 
 impl Tally {
@@ -48,7 +46,6 @@ impl Tally {
             receipts: 0,
             dials: OUTCOMES.map(|outcome| (outcome, 0)).into(),
             commits: Histogram::new(COMMIT_BUCKETS),
-            store_bytes: 0,
         }
     }
 
@@ -70,12 +67,6 @@ impl Tally {
             Notice::State { state: Delivery::Delivered, .. } => self.receipts += 1,
             _ => {}
         }
-    }
-
-    /// Counts a commit.
-    pub fn committed(&mut self, took: Duration, bytes: u64) {
-        self.commits.observe(took);
-        self.store_bytes = bytes;
     }
 }
 

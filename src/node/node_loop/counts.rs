@@ -21,7 +21,7 @@ impl Node {
             store: StoreCounts {
                 commits: tally.commits.clone(),
                 backlog: self.issued.0.saturating_sub(self.stored.0),
-                bytes: tally.store_bytes,
+                bytes: self.examiner.footprint().0,
                 refuses: self.examiner.refuses.is_some(),
             },
             deaf_links: self.examiner.heard.as_ref().map_or(0, |heard| heard.deaf(Instant::now())),

@@ -87,8 +87,6 @@ pub enum Event {
         through: Ticket,
         /// How long the commit took.
         took: Duration,
-        /// The size of the file and its log.
-        bytes: u64,
     },
     /// The disk failed. See [`Input::StoreFailed`](crate::proto::event::Input::StoreFailed).
     Failed {

@@ -189,7 +189,7 @@ impl<C: FnMut() -> Moment, E: Fn(Event) + Clone + Send + 'static> Writer<C, E> {
         self.backlog.clear();
         if had_tickets && self.backlog.through() > Ticket::default() {
             let took = (self.clock)().since(began);
-            (self.events)(Event::Stored { through: self.backlog.through(), took, bytes: self.file.size() });
+            (self.events)(Event::Stored { through: self.backlog.through(), took });
         }
     }
 
