@@ -18,7 +18,7 @@ const BEHIND_COMMANDS: usize = 100;
 #[command(name = "darknode", version, about = "A chat node that needs no server", disable_help_subcommand = true)]
 #[command(max_term_width = 80, next_display_order = BEHIND_COMMANDS)]
 pub struct Args {
-    /// Your name: 1 to 32 characters. A node needs it unless --server, and `identity` does; other commands without it use the only node that runs
+    /// Your name: 1 to 32 letters, digits, spaces and . _ - '. A node needs it unless --server, and `identity` does; other commands without it use the only node that runs
     #[arg(short = 'u', long, env = "DARKNODE_USERNAME", value_name = "NAME", global = true)]
     pub username: Option<String>,
     /// Directory for keys, history and known users

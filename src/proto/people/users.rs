@@ -2,7 +2,7 @@
 //!
 //! A name is pinned to a key when that key is first linked, written to or verified, as SSH does with hosts; records
 //! from third parties pin nothing. From then on the plain name belongs to that key. Another key that claims it, or a name
-//! that looks like it, is shown as `name#abc123`. When a pin may move is decided in [`on_name`](super::on_name).
+//! that looks like it, is shown as `name#abc123`. While such a name is pinned to nobody, all who have it are. When a pin may move is decided in [`on_name`](super::on_name).
 
 mod claims;
 mod pins;
@@ -41,6 +41,8 @@ pub struct Users {
     known: BTreeMap<UserId, User>,
     /// Users by folded name.
     named: BTreeSet<(Arc<str>, UserId)>,
+    /// Users by what their names look like.
+    by_look: BTreeSet<(Arc<str>, UserId)>,
     pins: Pins,
     /// Users to whom another own session has pinned their name, which somebody else has here or which is not known yet. They are a
     /// few at a time: the sessions agree soon.
@@ -83,9 +85,13 @@ impl Users {
             let called = user.called.as_ref();
             user.pinned = user.pinned.filter(|_| called.is_some_and(|called| pins.pin(called, *id)));
         }
-        let called = |(id, user): (&UserId, &User)| Some((user.called.as_ref()?.folded.clone(), *id));
-        let (named, kept) = (known.iter().filter_map(called).collect(), known.len());
-        Users { known, named, pins, claimants: BTreeMap::new(), kept }
+        let (mut named, mut by_look) = (BTreeSet::new(), BTreeSet::new());
+        for (id, called) in known.iter().filter_map(|(id, user)| Some((*id, user.called.as_ref()?))) {
+            named.insert((called.folded.clone(), id));
+            by_look.extend(called.looks.iter().map(|look| (look.clone(), id)));
+        }
+        let kept = known.len();
+        Users { known, named, by_look, pins, claimants: BTreeMap::new(), kept }
     }
 
     /// Takes in a verified roster.
@@ -180,7 +186,7 @@ impl Users {
         let Some(called) = self.called(user) else { return user.to_string() };
         let DisplayName { name, folded, .. } = called;
         let holds = self.pins.holder(folded) == Some(*user);
-        if holds || (self.of_name(folded).nth(1).is_none() && self.pins.resembles(called, user).is_none()) {
+        if holds || (!self.has_double(called, user) && self.pins.resembles(called, user).is_none()) {
             return name.as_str().to_owned();
         }
         let short = user.short();
@@ -285,6 +291,12 @@ impl Users {
         self.known.get(user)?.called.as_ref()
     }
 
+    /// Whether somebody else has the name of a user, or one that looks like it.
+    fn has_double(&self, called: &DisplayName, user: &UserId) -> bool {
+        let range = |look: &Arc<str>| (look.clone(), UserId([0; 32]))..=(look.clone(), UserId([255; 32]));
+        called.looks.iter().any(|look| self.by_look.range(range(look)).any(|(_, other)| other != user))
+    }
+
     /// All users with a folded name.
     fn of_name(&self, folded: &Arc<str>) -> impl Iterator<Item = UserId> + use<'_> {
         self.of_name_within(folded, UserId([0; 32])..=UserId([255; 32]))
@@ -304,11 +316,16 @@ impl Users {
     fn rename(&mut self, id: UserId, name: Option<Name>) {
         let Some(user) = self.known.get_mut(&id) else { return };
         let before = std::mem::replace(&mut user.called, name.map(DisplayName::new));
-        let after = user.called.as_ref().map(|called| called.folded.clone());
-        if let Some(called) = before {
-            self.named.remove(&(called.folded, id));
+        if let Some(DisplayName { folded, looks, .. }) = before {
+            self.named.remove(&(folded, id));
+            for look in looks {
+                self.by_look.remove(&(look, id));
+            }
         }
-        self.named.extend(after.map(|folded| (folded, id)));
+        if let Some(DisplayName { folded, looks, .. }) = &user.called {
+            self.named.insert((folded.clone(), id));
+            self.by_look.extend(looks.iter().map(|look| (look.clone(), id)));
+        }
     }
 }
 
@@ -383,6 +400,15 @@ mod tests {
         assert_eq!(listed.len(), MAX_NAMESAKES + 1);
         assert!(users.pin(&id(5), Pin::Decided), "the name is free again");
         assert_eq!(users.resolve("bob"), Resolved::One(id(5)));
+    }
+
+    #[test]
+    fn of_names_that_look_alike_and_are_pinned_to_nobody_each_is_shown_with_an_id() {
+        let (bob, twin) = (UserId([1; 32]), UserId([2; 32]));
+        let mut users = Users::new(vec![row(bob, "bob", false), row(twin, "b\u{43e}b", false)]);
+        assert!(users.handle(&bob).contains('#') && users.handle(&twin).contains('#'));
+        users.forget(&twin);
+        assert_eq!(users.handle(&bob), "bob");
     }
 
     #[test]

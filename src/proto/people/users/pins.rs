@@ -16,7 +16,7 @@ pub struct DisplayName {
     pub name: Name,
     pub folded: Arc<str>,
     /// See [`Name::looks`]. Kept, because they are needed with every message of a user whose name is not pinned.
-    looks: [Arc<str>; 2],
+    pub looks: [Arc<str>; 2],
 }
 
 impl DisplayName {
