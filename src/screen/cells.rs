@@ -141,12 +141,30 @@ pub struct Row {
 /// here, and not by the terminal.
 pub fn arrange(line: &str, cells: &[Cell], rows: &[Range<usize>], reorders: bool) -> Vec<Row> {
     if !reorders || line.is_ascii() {
-        return rows.iter().map(|row| Row { order: row.clone().collect(), is_rtl: false }).collect();
+        return rows.iter().map(as_written).collect();
     }
-    let info = BidiInfo::new(line, None);
-    let Some(paragraph) = info.paragraphs.first() else {
-        return rows.iter().map(|row| Row { order: row.clone().collect(), is_rtl: false }).collect();
-    };
+    reorder(line, None, cells, rows)
+}
+
+/// The cells of a line of the program in the order in which they stand on the screen. The line is read from left to right,
+/// whatever the names in it.
+pub fn arranged(line: &str, reorders: bool) -> Vec<Cell> {
+    let cells = cells(line);
+    if !reorders || line.is_ascii() {
+        return cells;
+    }
+    let rows = reorder(line, Some(Level::ltr()), &cells, std::slice::from_ref(&(0..cells.len())));
+    rows.into_iter().flat_map(|row| row.order).map(|at| cells[at].clone()).collect()
+}
+
+fn as_written(row: &Range<usize>) -> Row {
+    Row { order: row.clone().collect(), is_rtl: false }
+}
+
+/// `base` is the direction of the line; `None`: that of its first letter.
+fn reorder(line: &str, base: Option<Level>, cells: &[Cell], rows: &[Range<usize>]) -> Vec<Row> {
+    let info = BidiInfo::new(line, base);
+    let Some(paragraph) = info.paragraphs.first() else { return rows.iter().map(as_written).collect() };
     let end_of = |at: usize| cells.get(at).map_or(line.len(), |cell| cell.at);
     let arranged = rows.iter().map(|row| {
         let (levels, runs) = info.visual_runs(paragraph, end_of(row.start)..end_of(row.end));
@@ -217,6 +235,13 @@ mod tests {
         assert_eq!((text.as_str(), rows[0].is_rtl), ("abc םולש", true));
         let as_typed = arrange(line, &cells, &wrap(&cells, 20), false);
         assert_eq!(as_typed[0].order, (0..8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_line_of_the_program_is_read_from_left_to_right_whatever_the_names_in_it() {
+        let shown = |reorders| arranged("שלום · here", reorders).into_iter().map(|cell| cell.text).collect::<String>();
+        assert_eq!(shown(true), "םולש · here");
+        assert_eq!(shown(false), "שלום · here", "the terminal does it");
     }
 
     proptest! {
