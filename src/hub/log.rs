@@ -213,6 +213,7 @@ mod tests {
                 own,
                 again: false,
                 past,
+                late: false,
                 by: None,
             }))))
         };

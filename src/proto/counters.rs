@@ -88,9 +88,19 @@ impl Count {
         self.now.arrival
     }
 
+    /// Notes that the message with this arrival is part of the history that this session is given.
+    pub fn note_past(&mut self, arrival: u64) {
+        self.now.past = arrival;
+    }
+
+    /// Whether the message with this arrival is part of the history that this session was given when it was new.
+    pub fn is_past(&self, arrival: u64) -> bool {
+        arrival <= self.now.past
+    }
+
     /// The counters to store before any of these numbers is used, if the store is behind.
     pub fn unsaved(&mut self) -> Option<Counters> {
-        let exact = |c: &Counters| (c.seq, c.roster_version, c.link_version);
+        let exact = |c: &Counters| (c.seq, c.roster_version, c.link_version, c.past);
         let ahead = self.now.lamport <= self.stored.lamport && self.now.arrival <= self.stored.arrival;
         if ahead && exact(&self.now) == exact(&self.stored) {
             return None;

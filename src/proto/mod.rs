@@ -230,9 +230,9 @@ impl Core {
         self.people.label_of(user, session)
     }
 
-    /// Whether a message is part of the history that this session got from another own one when it was new.
+    /// Whether a message is part of the history that this session was given by another own one when it was new.
     pub fn is_past(&self, arrival: u64) -> bool {
-        arrival <= self.sisters.ledger.past_through
+        self.cx.count.is_past(arrival)
     }
 
     /// How often something was dropped or refused since the start, by reason.

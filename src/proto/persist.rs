@@ -74,6 +74,8 @@ pub struct Counters {
     pub lamport: u64,
     /// The order in which messages arrived here.
     pub arrival: u64,
+    /// The last arrival of the history that this session was given when it was new; 0 if it was given none.
+    pub past: u64,
 }
 
 /// A remembered user.

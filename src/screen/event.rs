@@ -133,6 +133,8 @@ pub struct Message {
     pub label: Option<String>,
     #[serde(default)]
     pub past: bool,
+    #[serde(default)]
+    pub late: bool,
 }
 
 /// A line that was typed at one of the interfaces of this node.

@@ -26,7 +26,7 @@ struct Message {
 #[derive(Default)]
 struct Told {
     messages: BTreeMap<String, Message>,
-    /// Where own messages are, in words.
+    /// Where own messages are, in words, and which of others were late.
     states: BTreeMap<String, String>,
 }
 
@@ -42,7 +42,14 @@ impl Told {
         };
         let id = text("message");
         match event["event"].as_str() {
-            Some("message") => drop(self.messages.insert(id, message("with", text("from")))),
+            Some("message") => {
+                let message = message("with", text("from"));
+                let is_later = |known: &Message| known.with == message.with && known.order > message.order;
+                if self.messages.values().any(is_later) {
+                    self.states.insert(id.clone(), "late".to_owned());
+                }
+                self.messages.insert(id, message);
+            }
             Some("queued") => {
                 self.messages.insert(id.clone(), message("to", "you".to_owned()));
                 self.states.insert(id, "waits".to_owned());
@@ -75,9 +82,12 @@ fn stored(ask: &mut dyn FnMut(Value) -> Value, with: &str) -> Vec<Shown> {
     let shown = |message: &Value| {
         let own = message["own"] == true;
         let from = if own { "you" } else { message["from"].as_str().expect("it has an author") };
-        // Of what everybody has, `status` says nothing.
-        let state = own.then(|| state(&message["message"]).unwrap_or_else(|| "delivered".to_owned()));
-        (from.to_owned(), message["text"].as_str().expect("it has a text").to_owned(), state.unwrap_or_default())
+        let state = match own {
+            // Of what everybody has, `status` says nothing.
+            true => state(&message["message"]).unwrap_or_else(|| "delivered".to_owned()),
+            false => if message["late"] == true { "late" } else { "" }.to_owned(),
+        };
+        (from.to_owned(), message["text"].as_str().expect("it has a text").to_owned(), state)
     };
     history["messages"].as_array().expect("a list").iter().map(shown).collect()
 }
@@ -149,12 +159,16 @@ impl Interfaces {
         assert_eq!(stored(&mut |request| self.script.asks(request), with), expected, "the script");
         assert_eq!(stored(&mut |request| self.asks_page(request), with), expected, "the page, after a reload");
         if is_open {
-            // Whether it was late is said where it came live, and how far it has come is said of own ones.
-            let shown = |rows: &[String]| {
-                rows_of(rows).into_iter().map(|(from, text, how)| (from, text, how.replace("late", "")))
-            };
-            self.screen.sees(&format!("{expected:?}"), |rows, _| shown(rows).eq(expected.iter().cloned()));
+            self.screen.sees(&format!("{expected:?}"), |rows, _| rows_of(rows) == expected);
         }
+    }
+
+    /// Waits until all three list the conversations in this order.
+    fn list(&mut self, expected: &[&str]) {
+        self.screen.sees(&format!("{expected:?}"), |rows, _| listed_on(rows, expected) == expected);
+        let ask = json!({"line": 1, "do": "conversations"});
+        assert_eq!(listed(&self.script.asks(ask.clone())), expected, "the script");
+        assert_eq!(listed(&self.asks_page(ask)), expected, "the page");
     }
 
     /// Waits until all three count this many unread messages.
@@ -166,6 +180,19 @@ impl Interfaces {
         assert_eq!(unread(&self.script.asks(ask.clone())), expected, "the script");
         assert_eq!(unread(&self.asks_page(ask)), expected, "the page");
     }
+}
+
+/// The names in the list of conversations, in its order.
+fn listed(conversations: &Value) -> Vec<String> {
+    let all = conversations["conversations"].as_array().expect("a list");
+    all.iter().filter_map(|one| Some(one["with"].as_str()?.to_owned())).collect()
+}
+
+/// The names in the list of the screen, in its order.
+fn listed_on(screen: &[String], names: &[&str]) -> Vec<String> {
+    let lefts =
+        screen.iter().filter_map(|row| row.split_once('│')).map(|(left, _)| left.trim_start_matches(['▌', ' ']));
+    lefts.filter_map(|left| names.iter().find(|name| left.starts_with(**name))).map(|name| (*name).to_owned()).collect()
 }
 
 fn arrives(at: &mut Node, text: &str) {
@@ -218,9 +245,7 @@ fn screen_page_and_script_show_the_same_counts_the_same_order_and_the_same_state
     all.screen.sees_typed(" to carol > ");
     all.script.asks(json!({"do": "say", "to": "carol", "text": "who is it?"}));
     arrives(&mut carol, "who is it?");
-    all.show("carol", true, &[("carol", "let me in", ""), ("you", "who is it?", "delivered")]);
-    all.screen
-        .sees("that it is late", |rows, _| rows.iter().any(|row| row.contains("let me in") && row.ends_with("late")));
+    all.show("carol", true, &[("carol", "let me in", "late"), ("you", "who is it?", "delivered")]);
 
     // One is delivered later, and one is read at the page.
     let mut bob = stage.cast("bob").port(port).start();
@@ -234,6 +259,39 @@ fn screen_page_and_script_show_the_same_counts_the_same_order_and_the_same_state
     talk.extend([("you", "six", "delivered"), ("bob", "seven", "")]);
     all.screen.by_hand(r"\chat bob");
     all.show("bob", true, &talk);
+    all.screen.leaves();
+    alice.quits();
+    bob.quits();
+    carol.quits();
+}
+
+#[test]
+fn screen_page_and_script_list_first_who_has_written_last_also_after_a_restart() {
+    let stage = Stage::new();
+    let mut alice = stage.start("alice");
+    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
+    for friend in [&mut bob, &mut carol] {
+        alice.meet(friend);
+        alice.chats_with(friend);
+        friend.asks(r"\chat alice");
+    }
+    // Bob answers and counts on. Carol has heard nothing when she writes, so that her message is numbered low.
+    let mut all = Interfaces::of(&stage, "alice");
+    all.screen.by_hand(r"\chat bob");
+    all.screen.sees_typed(" to bob > ");
+    for n in 0..3 {
+        all.screen.by_hand(&format!("question {n}"));
+        arrives(&mut bob, &format!("question {n}"));
+        bob.says(&format!("answer {n}"));
+        all.screen.sees_text(&format!("bob  answer {n}"));
+    }
+    carol.says("hello");
+    all.list(&["carol", "bob"]);
+    drop(all);
+    alice.quits();
+    let alice = stage.start("alice");
+    let mut all = Interfaces::of(&stage, "alice");
+    all.list(&["carol", "bob"]);
     all.screen.leaves();
     alice.quits();
     bob.quits();

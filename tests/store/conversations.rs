@@ -4,7 +4,7 @@ use darknode::id::{Address, MessageDigest, MessageId, StreamId, UserId};
 use darknode::node::store::{ConversationRow, Event, Job};
 use darknode::proto::event::Query;
 use darknode::proto::notice::{ErrorCode, Notice};
-use darknode::proto::persist::{MessageRow, Op, ReadRow};
+use darknode::proto::persist::{Counters, MessageRow, Op, ReadRow};
 use darknode::proto::ranges::Numbers;
 use darknode::wire::content::kind;
 
@@ -37,7 +37,7 @@ fn read_through(store: &Running, through: MessageDigest, among: Numbers) -> Opti
 }
 
 #[test]
-fn conversations_are_listed_by_their_newest_message_with_what_is_unread() {
+fn conversations_are_listed_with_their_newest_message_and_what_is_unread() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
     assert_eq!(conversations(&store, &[], Numbers::new()), []);
@@ -53,8 +53,36 @@ fn conversations_are_listed_by_their_newest_message_with_what_is_unread() {
     let stranger = UserId([9; 32]);
     let found = conversations(&store, &[CAROL, stranger], unread);
     let row = |with, unread, last| ConversationRow { with, unread, last, typed_last: with == BOB };
-    let expected = [row(CAROL, 1, Some(newest)), row(BOB, 1, Some(theirs(2, 5, "two"))), row(stranger, 0, None)];
+    let expected = [row(BOB, 1, Some(theirs(2, 5, "two"))), row(CAROL, 1, Some(newest)), row(stranger, 0, None)];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn the_conversation_comes_first_in_which_a_message_arrived_last_whatever_its_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let listed =
+        |store: &Running| conversations(store, &[], Numbers::new()).iter().map(|row| row.with).collect::<Vec<_>>();
+    let numbered = |lamport, row: MessageRow| Op::Received(MessageRow { lamport, ..row });
+    store.put_all([numbered(100, theirs(1, 1, "a hundred")), numbered(1, from_carol(1, 2, "hello"))]);
+    assert_eq!(listed(&store), [CAROL, BOB]);
+    // Before what was said already.
+    store.put_all([numbered(50, theirs(2, 3, "late"))]);
+    assert_eq!(listed(&store), [BOB, CAROL]);
+}
+
+#[test]
+fn conversations_of_the_history_that_a_new_session_was_given_are_older_than_all_others_and_ordered_by_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let listed =
+        |store: &Running| conversations(store, &[], Numbers::new()).iter().map(|row| row.with).collect::<Vec<_>>();
+    let numbered = |lamport, row: MessageRow| Op::Received(MessageRow { lamport, ..row });
+    let past = Counters { arrival: 2, past: 2, ..Counters::default() };
+    store.put_all([numbered(9, theirs(1, 1, "newer")), numbered(7, from_carol(1, 2, "older")), Op::Counters(past)]);
+    assert_eq!(listed(&store), [BOB, CAROL], "carol's came last");
+    store.put_all([numbered(8, from_carol(2, 3, "said since then"))]);
+    assert_eq!(listed(&store), [CAROL, BOB]);
 }
 
 #[test]

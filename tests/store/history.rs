@@ -2,9 +2,9 @@
 
 use darknode::id::{Address, SessionId, StreamId};
 use darknode::node::store::{Event, Job};
-use darknode::proto::event::Query;
+use darknode::proto::event::{Page, Query};
 use darknode::proto::notice::{Delivery, HeldBy, Holder, MessageView};
-use darknode::proto::persist::{MessageRow, Op};
+use darknode::proto::persist::{Counters, MessageRow, Op};
 use darknode::proto::ranges::Ranges;
 use darknode::wire::content::kind;
 
@@ -31,6 +31,31 @@ fn history_is_ordered_by_lamport_then_author_then_arrival() {
 }
 
 #[test]
+fn a_message_of_somebody_else_is_late_if_a_later_one_was_there_when_it_arrived() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let at = |lamport, row: MessageRow| MessageRow { lamport, ..row };
+    store.put_all([
+        // The history of a new session.
+        Op::Received(at(2, theirs(1, 1, "newer"))),
+        Op::Received(at(1, theirs(2, 2, "older"))),
+        Op::Counters(Counters { arrival: 2, past: 2, ..Counters::default() }),
+        Op::Typed(at(5, mine(1, 3, "question"))),
+        Op::Received(at(4, theirs(3, 4, "written before it"))),
+        Op::Received(at(5, theirs(4, 5, "at the same time"))),
+        Op::Received(at(6, theirs(5, 6, "answer"))),
+        Op::Typed(at(4, mine(2, 7, "mine is not"))),
+    ]);
+    let late = |n, page| {
+        let all = store.history_page(n, page).0;
+        all.into_iter().filter(|view| view.late).map(|view| view.text).collect::<Vec<_>>()
+    };
+    assert_eq!(late(10, Page::Last), ["written before it"]);
+    let question = mine(1, 3, "").id.digest();
+    assert_eq!(late(2, Page::Before(question)), ["written before it"], "what comes next is on another page");
+}
+
+#[test]
 fn a_history_entry_has_author_conversation_and_time() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Running::open(dir.path());
@@ -47,6 +72,7 @@ fn a_history_entry_has_author_conversation_and_time() {
         own,
         again: false,
         past: false,
+        late: false,
         by: None,
     };
     let expected = [

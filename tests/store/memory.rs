@@ -53,7 +53,7 @@ fn typed(at: u64, row: MessageRow) -> MessageRow {
 
 /// A fully populated memory, and the ops that produce it.
 pub fn everything() -> (Memory, Vec<Op>) {
-    let counters = Counters { seq: u64::MAX, roster_version: 2, link_version: 3, lamport: 40, arrival: 50 };
+    let counters = Counters { seq: u64::MAX, roster_version: 2, link_version: 3, lamport: 40, arrival: 50, past: 30 };
     let entry = |state, lamport| Entry { state, lamport };
     let bare = SessionRow { declaration: None, card: None, addresses: Vec::new(), ..session(9) };
     let memory = Memory {

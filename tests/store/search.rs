@@ -31,10 +31,8 @@ fn filled(dir: &std::path::Path) -> Running {
 }
 
 fn page(store: &Running, n: u32, page: Page) -> (Vec<String>, Option<MessageId>) {
-    match store.ask(Query::History { with: BOB, handle: "bob".to_owned(), sessions: Vec::new(), n, page }) {
-        Notice::History { messages, next, .. } => (messages.into_iter().map(|view| view.text).collect(), next),
-        other => panic!("{other:?}"),
-    }
+    let (messages, next) = store.history_page(n, page);
+    (messages.into_iter().map(|view| view.text).collect(), next)
 }
 
 fn search(store: &Running, searched: Searched) -> (Vec<String>, Option<MessageId>) {

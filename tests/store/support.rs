@@ -107,9 +107,14 @@ impl Running {
     }
 
     pub fn history(&self, n: u32) -> Vec<MessageView> {
+        self.history_page(n, Page::Last).0
+    }
+
+    /// A page of the history with bob, and the last message on it if there are more.
+    pub fn history_page(&self, n: u32, page: Page) -> (Vec<MessageView>, Option<MessageId>) {
         let (with, handle) = (BOB, "bob".to_owned());
-        match self.ask(Query::History { with, handle, sessions: Vec::new(), n, page: Page::Last }) {
-            Notice::History { with, messages, .. } if with == "bob" => messages,
+        match self.ask(Query::History { with, handle, sessions: Vec::new(), n, page }) {
+            Notice::History { with, messages, next } if with == "bob" => (messages, next),
             other => panic!("{other:?}"),
         }
     }

@@ -27,6 +27,7 @@ fn message(arrival: u64) -> MessageView {
         own: false,
         again: false,
         past: false,
+        late: false,
         by: None,
     }
 }

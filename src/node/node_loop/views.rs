@@ -28,6 +28,7 @@ impl Node {
             own: row.from == self.me,
             again: false,
             past: self.core.is_past(row.arrival),
+            late: false,
             by: is_of_sister.then(|| self.core.label_of(&row.from, &author)),
         }
     }

@@ -243,13 +243,14 @@ impl<'a> Batch<'a> {
 fn put_counters(conn: &Connection, counters: &Counters) -> Result<()> {
     run(
         conn,
-        "UPDATE counters SET seq = ?1, roster_version = ?2, link_version = ?3, lamport = ?4, arrival = ?5",
+        "UPDATE counters SET seq = ?1, roster_version = ?2, link_version = ?3, lamport = ?4, arrival = ?5, past = ?6",
         params![
             int(counters.seq),
             int(counters.roster_version),
             int(counters.link_version),
             int(counters.lamport),
-            int(counters.arrival)
+            int(counters.arrival),
+            int(counters.past)
         ],
     )
 }

@@ -155,13 +155,14 @@ pub fn progress(conn: &Connection) -> Result<(u64, Now)> {
 /// number used twice would overwrite a message.
 fn counters(conn: &Connection, me: &Me) -> Result<Counters> {
     let mut counters =
-        conn.query_row("SELECT seq, roster_version, link_version, lamport, arrival FROM counters", [], |row| {
+        conn.query_row("SELECT seq, roster_version, link_version, lamport, arrival, past FROM counters", [], |row| {
             Ok(Counters {
                 seq: number(row, 0)?,
                 roster_version: number(row, 1)?,
                 link_version: number(row, 2)?,
                 lamport: number(row, 3)?,
                 arrival: number(row, 4)?,
+                past: number(row, 5)?,
             })
         })?;
     let later = "SELECT max(arrival), max(lamport) FILTER (WHERE author = (SELECT id FROM keys WHERE key = ?2))

@@ -6,6 +6,7 @@
 
 mod conversations;
 mod fold;
+mod late;
 mod places;
 pub mod query;
 mod search;

@@ -148,6 +148,10 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE unlinked(session BLOB PRIMARY KEY, label TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ",
+    // How far the history goes that a new session was given. Its order of arrival says nothing about the conversations.
+    "
+    ALTER TABLE counters ADD COLUMN past INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// The schema version of this program.

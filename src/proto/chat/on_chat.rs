@@ -352,6 +352,7 @@ impl Core {
             own,
             again: false,
             past,
+            late: false,
             by: own.then(|| self.people.label_of(&row.from, &row.id.stream.author)),
         }
     }

@@ -55,8 +55,6 @@ pub struct Ledger {
     pub delivered: BTreeMap<(StreamId, SessionId), Ranges>,
     /// This session was empty at its start and has not caught up with a sister yet. What mirrors bring is history.
     pub is_new: bool,
-    /// The newest arrival that mirrors brought while the session was new.
-    pub past_through: u64,
     /// What other modules have left to be handled, in order. Empty before every input.
     pub notes: VecDeque<Note>,
     /// Lines that mirrors have brought since the last report, and when the next report may be made.
@@ -93,7 +91,6 @@ impl Ledger {
             changes: Changes::default(),
             delivered: BTreeMap::new(),
             is_new,
-            past_through: 0,
             notes: VecDeque::new(),
             brought: 0,
             reported_at: None,

@@ -55,7 +55,10 @@ impl Core {
             return self.cx.dropped(DropReason::MalformedMirror);
         };
         body.people.0.into_iter().for_each(|person| self.take_person(by.session, person));
-        body.streams.0.into_iter().for_each(|stream| self.take_mirrored(by, stream));
+        // The conversation in which something was said last is to be the one in which something arrives last.
+        let mut streams = body.streams.0;
+        streams.sort_by_key(|stream| stream.lines.iter().map(|line| line.lamport).max());
+        streams.into_iter().for_each(|stream| self.take_mirrored(by, stream));
         body.delivered.0.into_iter().for_each(|receipt| self.take_delivered(by.session, &receipt));
         self.take_reads(by.session, body.read.0);
         self.report_history(&by.session);
@@ -183,14 +186,14 @@ impl Core {
             body: line.body.0,
             since: self.cx.now.moment,
         };
+        let past = self.sisters.ledger.is_new;
+        if past {
+            self.cx.count.note_past(row.arrival);
+            self.sisters.ledger.brought += 1;
+        }
         self.cx.save_counters();
         self.people.users.add(with);
         self.people.keep(&mut self.cx, with);
-        let past = self.sisters.ledger.is_new;
-        if past {
-            self.sisters.ledger.past_through = row.arrival;
-            self.sisters.ledger.brought += 1;
-        }
         let is_shown = row.kind == kind::TEXT && !self.people.links.is_blocked(&with);
         let view = is_shown.then(|| self.view_message(&row, past));
         // The store was restored from a backup that is older than the line, which may not have reached anybody else.

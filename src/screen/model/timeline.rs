@@ -45,7 +45,7 @@ impl Line {
             text: harmless(&message.text),
             sent: clock::parse(&message.sent),
             order: message.order,
-            late: false,
+            late: message.late,
             delivery: None,
         }
     }

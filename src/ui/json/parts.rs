@@ -46,6 +46,8 @@ pub struct Message<'a> {
     label: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     past: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
 }
 
 #[derive(Serialize)]
@@ -169,6 +171,7 @@ impl<'a> From<&'a MessageView> for Message<'a> {
             again: view.again,
             label: view.by.as_deref(),
             past: view.past,
+            late: view.late,
         }
     }
 }

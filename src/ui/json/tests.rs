@@ -62,6 +62,7 @@ pub fn view(text: &str) -> MessageView {
         own: false,
         again: true,
         past: false,
+        late: false,
         by: None,
     }
 }

@@ -24,6 +24,7 @@ pub fn view(text: &str) -> MessageView {
         own: false,
         again: false,
         past: false,
+        late: false,
         by: None,
     }
 }

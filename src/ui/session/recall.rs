@@ -207,6 +207,7 @@ mod tests {
             own,
             again: false,
             past: false,
+            late: false,
             by: None,
         }
     }

@@ -129,6 +129,7 @@ fn message(arrival: u64) -> Notice {
         own: false,
         again: false,
         past: false,
+        late: false,
         by: None,
     }))
 }

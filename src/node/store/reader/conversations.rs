@@ -19,6 +19,13 @@ use crate::wire::content::kind;
 /// The most conversations in one answer: more than a person has, and at 16,000 bytes each not more than 16 MB for a moment.
 const MAX_CONVERSATIONS: usize = 1_000;
 
+/// Messages that are looked through for conversations whose last message to arrive was not their newest: about 1 ms of reading.
+const RECENT: u32 = 1_000;
+
+/// The last text of each conversation to arrive, among the newest messages.
+const ARRIVED_LAST: &str = "SELECT user, max(arrival) FROM messages
+    WHERE arrival > (SELECT max(arrival) FROM messages) - ?1 AND kind = 1 GROUP BY user";
+
 /// The users with whom something was said. Each is found by a step in the index, not by reading all messages.
 const USERS: &str = "WITH RECURSIVE of(user) AS (
         SELECT min(user) FROM messages
@@ -30,20 +37,36 @@ const TYPED_LAST: &str = "SELECT user FROM messages WHERE arrival = (
         SELECT max((SELECT arrival FROM messages WHERE stream = s.id AND kind = 1 ORDER BY n DESC LIMIT 1))
         FROM keys k JOIN streams s ON s.author = k.id WHERE k.key = ?1)";
 
-/// The conversations, those with the newest message first.
+/// When something was said in a conversation last, compared with other conversations. That is a question of arrival: of somebody
+/// who has heard little, even the newest message has a low Lamport number. Only the history that a new session was given arrived
+/// in no meaningful order. It is older than everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Recency {
+    /// The Lamport number of the newest text, as stored, and its arrival.
+    Past(i64, i64),
+    /// The last text to arrive.
+    Arrived(i64),
+}
+
+/// The conversations, beginning with the one in which a text arrived or was typed last.
 pub fn all(conn: &Connection, me: &Me, linked: &[UserId], unread: &Numbers) -> Result<Vec<ConversationRow>> {
     let mut counts = count_unread(conn, unread)?;
     let known = users(conn)?;
     let typed_last = conn.prepare_cached(TYPED_LAST)?.query_row([me.session.0], |row| row.get(0)).optional()?;
+    let past = conn.prepare_cached("SELECT past FROM counters")?.query_row([], |row| row.get(0))?;
+    let recent = arrived_last(conn)?;
     let mut found = Vec::new();
     for (user, with) in &known {
-        found.extend(newest(conn, *user)?.map(|place| (place, *user, *with)));
+        let Some((lamport, newest)) = newest(conn, *user)? else { continue };
+        let arrived = recent.get(user).copied().unwrap_or_default().max(newest);
+        let recency = if arrived > past { Recency::Arrived(arrived) } else { Recency::Past(lamport, newest) };
+        found.push((recency, newest, *user, *with));
     }
-    found.sort_by_key(|(place, ..)| Reverse(*place));
+    found.sort_by_key(|(recency, ..)| Reverse(*recency));
     found.truncate(MAX_CONVERSATIONS);
     let mut conversations = Vec::with_capacity(found.len());
-    for ((_, arrival), user, with) in found {
-        let last = Some(at(conn, arrival)?);
+    for (_, newest, user, with) in found {
+        let last = Some(at(conn, newest)?);
         let unread = counts.remove(&user).unwrap_or(0);
         conversations.push(ConversationRow { with, unread, last, typed_last: typed_last == Some(user) });
     }
@@ -59,6 +82,12 @@ pub fn all(conn: &Connection, me: &Me, linked: &[UserId], unread: &Numbers) -> R
 /// The users with whom something was said, with their row ids.
 pub fn users(conn: &Connection) -> Result<Vec<(i64, UserId)>> {
     rows(conn, USERS, |row| Ok((row.get(0)?, UserId(id(row, 1)?))))
+}
+
+/// The arrival of the last text in each conversation that arrived lately.
+fn arrived_last(conn: &Connection) -> Result<BTreeMap<i64, i64>> {
+    let mut statement = conn.prepare_cached(ARRIVED_LAST)?;
+    statement.query_map([RECENT], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// The place of the last text with a user: its Lamport number as stored, and its arrival.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Params, Result, params};
 
+use super::late::late;
 use super::places::{Place, Places};
 use super::walk::{Direction, Walk};
 use crate::handle::Fetch;
@@ -97,7 +98,12 @@ fn history(
     if !forwards {
         rows.reverse();
     }
-    let messages = rows.into_iter().map(|row| view(row, me, handle, sessions)).collect();
+    let late = user.map(|user| late(conn, user, &rows)).transpose()?.unwrap_or_default();
+    let shown = |(row, late): (MessageRow, bool)| {
+        let view = view(row, me, handle, sessions);
+        MessageView { late: late && !view.own, ..view }
+    };
+    let messages = rows.into_iter().zip(late).map(shown).collect();
     Ok(Notice::History { with: handle.to_owned(), messages, next })
 }
 
@@ -200,6 +206,7 @@ fn view(row: MessageRow, me: &Me, handle: &str, sessions: &[Labelled]) -> Messag
         own,
         again: false,
         past: false,
+        late: false,
         by: (own && author != me.session).then(label),
     }
 }
