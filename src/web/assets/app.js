@@ -61,15 +61,19 @@ function closed(title, text) {
 // Says where the person is looking that it takes a while, and what went wrong, if need be in other words than the node; the
 // stream says it if the node is gone.
 async function attempt(what, place, meanwhile = "", words = {}) {
+  const tell = (text) => {
+    show(place, text);
+    if (text !== "") place.scrollIntoView({ block: "nearest" });
+  };
   try {
     place.classList.add("quiet");
-    show(place, meanwhile);
+    tell(meanwhile);
     const done = await what();
     show(place, "");
     return done;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    show(place, words[error.cause] ?? error.message);
+    tell(words[error.cause] ?? error.message);
     return null;
   } finally {
     place.classList.remove("quiet");

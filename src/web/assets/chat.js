@@ -244,7 +244,10 @@ async function show_(who, id) {
   const unread = conversations.find((one) => isOpen(one.with, one.id))?.unread ?? 0;
   const { messages, next } = await ask("history", { user: who, n: Math.max(PAGE, Math.min(unread + 10, ROWS)) });
   if (open !== timeline) return;
-  messages.forEach((message) => timeline.add(message));
+  // What has arrived meanwhile may be part of it; the node knows better which was late.
+  const arrived = [...timeline.messages.values()];
+  timeline.messages.clear();
+  [...messages, ...arrived].forEach((message) => timeline.add(message));
   timeline.older = next !== null;
   const theirs = messages.filter((message) => !message.own);
   timeline.firstUnread = unread > 0 ? (theirs.at(-unread) ?? theirs[0])?.message ?? null : null;

@@ -623,6 +623,18 @@ const flows = {
     await says(page, "from a phone");
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(overflow <= 0, `${overflow} pixels too wide`);
+    for (let n = 1; n <= 30; n += 1) await says(page, `line ${n}`);
+    const height = await page.evaluate(() => document.documentElement.scrollHeight - innerHeight);
+    assert.ok(height <= 0, `only the messages scroll, and not the page by ${height} pixels`);
+    await page.locator(".back:visible").click();
+    await page.setViewportSize({ width: 360, height: 300 });
+    await page.locator("#whom").fill("nobody at all");
+    await page.locator("#whom").press("Enter");
+    await page.waitForFunction(() => {
+      const { textContent, className } = document.querySelector("#start-problem");
+      const { bottom } = document.querySelector("#start-problem").getBoundingClientRect();
+      return textContent !== "" && className === "" && bottom <= innerHeight + 1;
+    });
   },
 
   async axe(stage) {
