@@ -40,7 +40,6 @@ const READS: Table = &[
     ("commands", &["presence", "chat", "mail", "tries"]),
     ("sisters", &["presence", "chat", "mail"]),
     ("timers", &["presence", "relays", "search", "chat", "mail", "commands", "linking", "sisters", "tries"]),
-    ("proto", &["sisters"]),
     ("near", &["presence", "relays"]),
 ];
 

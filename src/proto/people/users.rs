@@ -2,7 +2,8 @@
 //!
 //! A name is pinned to a key when that key is first linked, written to or verified, as SSH does with hosts; records
 //! from third parties pin nothing. From then on the plain name belongs to that key. Another key that claims it, or a name
-//! that looks like it, is shown as `name#abc123`. While such a name is pinned to nobody, all who have it are. When a pin may move is decided in [`on_name`](super::on_name).
+//! that looks like it, is shown as `name#abc123`. While such a name is pinned to nobody, all who have it are. When a pin may
+//! move is decided in [`on_name`](super::on_name).
 
 mod claims;
 mod pins;
