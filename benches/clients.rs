@@ -17,7 +17,7 @@ use std::process::{Child, Stdio};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use program::{Stage, output_of};
+use program::{TestBed, output_of};
 
 /// Lines that are sent one by one.
 const ALONE: usize = 100;
@@ -43,8 +43,8 @@ fn main() {
 
 /// A line of a script, which waits for the receipt, beside one that is typed.
 fn send() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let (mut shown, mut receipted, mut sent, mut started) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ALONE {
@@ -58,12 +58,12 @@ fn send() {
         sleep(PAUSE);
         let begin = Instant::now();
         let args = ["send", "bob", "a line of a script", "--wait", "delivered", "--data-dir", "alice"];
-        output_of(&mut stage.bare(), &args);
+        output_of(&mut bed.bare(), &args);
         sent.push(begin.elapsed());
         bob.event("message");
         alice.event_with("state", "state", "delivered");
         let begin = Instant::now();
-        output_of(&mut stage.bare(), &["--version"]);
+        output_of(&mut bed.bare(), &["--version"]);
         started.push(begin.elapsed());
     }
     show("a line, typed to shown", shown);
@@ -79,12 +79,12 @@ struct Alice(Child);
 
 impl Alice {
     /// Starts the node of alice in her data directory, in the conversation with bob, who is away.
-    fn start(stage: &Stage) -> Alice {
-        let (mut alice, mut bob) = stage.two();
+    fn start(bed: &TestBed) -> Alice {
+        let (mut alice, mut bob) = bed.two();
         alice.chats_with(&mut bob);
         bob.quits();
         alice.quits();
-        let mut command = stage.cast("alice").command();
+        let mut command = bed.node("alice").command();
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it was built");
         let mut alice = Alice(child);
         alice.types("\\chat bob\n");
@@ -119,8 +119,8 @@ impl Drop for Alice {
 }
 
 /// A client that is told what happens from now on.
-fn client(stage: &Stage) -> BufReader<UnixStream> {
-    let socket = fs::read_to_string(stage.path("alice").join("api")).expect("the node runs");
+fn client(bed: &TestBed) -> BufReader<UnixStream> {
+    let socket = fs::read_to_string(bed.path("alice").join("api")).expect("the node runs");
     let mut client = BufReader::new(UnixStream::connect(socket).expect("the node accepts"));
     client.get_mut().write_all(b"{\"do\":\"subscribe\",\"since\":\"now\",\"line\":1}\n").expect("the node reads");
     let mut line = String::new();
@@ -133,15 +133,15 @@ fn client(stage: &Stage) -> BufReader<UnixStream> {
 
 /// The time until everybody has the events: standard output and this many clients.
 fn fan_out(clients: usize) -> Duration {
-    let stage = Stage::new();
-    let mut alice = Alice::start(&stage);
+    let bed = TestBed::new();
+    let mut alice = Alice::start(&bed);
     let mut stdout = BufReader::new(alice.0.stdout.take().expect("it is a pipe"));
     let mut first = String::new();
     while !first.contains(r#""event":"chat""#) {
         first.clear();
         stdout.read_line(&mut first).expect("the node speaks");
     }
-    let clients: Vec<_> = (0..clients).map(|_| client(&stage)).collect();
+    let clients: Vec<_> = (0..clients).map(|_| client(&bed)).collect();
     let (before, cpu, begin) = (alice.mib("VmRSS"), alice.cpu(), Instant::now());
     let stdout = spawn(move || counted(stdout, begin));
     let clients: Vec<_> = clients.into_iter().map(|client| spawn(move || counted(client, begin))).collect();
@@ -176,11 +176,11 @@ fn counted(mut reader: BufReader<impl Read>, begin: Instant) -> (Duration, usize
 
 /// The memory of clients to which nothing is told.
 fn idle() {
-    let stage = Stage::new();
-    let alice = Alice::start(&stage);
+    let bed = TestBed::new();
+    let alice = Alice::start(&bed);
     sleep(SETTLE);
     let before = alice.mib("VmRSS");
-    let clients: Vec<_> = (0..IDLE).map(|_| client(&stage)).collect();
+    let clients: Vec<_> = (0..IDLE).map(|_| client(&bed)).collect();
     sleep(SETTLE);
     let each = (alice.mib("VmRSS") - before) * 1024.0 / clients.len() as f64;
     println!("{:42} {each:8.1} KiB each, of {IDLE}; the node without them {before:.1} MiB", "idle clients");

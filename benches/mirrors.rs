@@ -32,18 +32,18 @@ fn main() {
 }
 
 /// Nodes on one local link, and what they have sent so far.
-struct Scene {
+struct Setup {
     sim: Sim,
     sent: Traffic,
 }
 
-impl Scene {
-    /// A scene with two sessions of alice, nodes 0 and 1, which are not running.
-    fn new() -> Scene {
+impl Setup {
+    /// A setup with two sessions of alice, nodes 0 and 1, which are not running.
+    fn new() -> Setup {
         let mut sim = Sim::new(Settings { seed: 1, ..Settings::default() });
         let laptop = sim.add_node(plan("alice"));
         sim.add_sister(laptop, plan("alice"));
-        Scene { sim, sent: Traffic::default() }
+        Setup { sim, sent: Traffic::default() }
     }
 
     fn start(&mut self, nodes: &[usize]) {
@@ -85,25 +85,25 @@ fn plan(name: &str) -> Plan {
 
 /// Two equal sessions of alice meet, who has written to many users from both.
 fn meeting() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     for n in 0..CONVERSATIONS {
-        let friend = scene.sim.add_node(plan(&format!("friend {n}")));
-        let hello = scene.sim.first_hello(friend);
+        let friend = setup.sim.add_node(plan(&format!("friend {n}")));
+        let hello = setup.sim.first_hello(friend);
         for session in [0, 1] {
-            scene.sim.preload_user(session, friend, &hello);
-            scene.sim.preload_link(session, friend, false);
+            setup.sim.preload_user(session, friend, &hello);
+            setup.sim.preload_link(session, friend, false);
         }
     }
-    scene.start(&[0, 1]);
+    setup.start(&[0, 1]);
     for friend in 2..2 + CONVERSATIONS {
-        scene.say(0, friend, "from the laptop".to_owned());
-        scene.say(1, friend, "from the pi".to_owned());
+        setup.say(0, friend, "from the laptop".to_owned());
+        setup.say(1, friend, "from the pi".to_owned());
     }
-    scene.wait_for_lines(&[0, 1], 2 * CONVERSATIONS);
-    scene.sim.run(MEETING);
-    scene.stop(&[1]);
-    scene.start(&[1]);
-    let sent = scene.sent();
+    setup.wait_for_lines(&[0, 1], 2 * CONVERSATIONS);
+    setup.sim.run(MEETING);
+    setup.stop(&[1]);
+    setup.start(&[1]);
+    let sent = setup.sent();
     let compared: u64 = COMPARISON.iter().map(|kind| sent.bytes_of_kind(*kind)).sum();
     println!("two equal sessions with {CONVERSATIONS} conversations compare in {compared} bytes");
     let kinds: Vec<(usize, u64)> =
@@ -118,40 +118,40 @@ fn meeting() {
 /// Alice's laptop and bob write to each other while her pi is off. A relay takes the lines for the pi, which then gets them
 /// while the laptop is off.
 fn mail() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     let [laptop, pi] = [0, 1];
-    let bob = scene.sim.add_node(plan("bob"));
-    let relay = scene.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
+    let bob = setup.sim.add_node(plan("bob"));
+    let relay = setup.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
     let all = [laptop, pi, bob, relay];
-    let hellos = all.map(|node| scene.sim.first_hello(node));
+    let hellos = all.map(|node| setup.sim.first_hello(node));
     for (one, other) in all.iter().flat_map(|one| all.iter().map(|other| (*one, *other))) {
         if one != other {
-            scene.sim.preload_session(one, other, &hellos[other]);
+            setup.sim.preload_session(one, other, &hellos[other]);
         }
     }
     for (one, other) in [(laptop, bob), (pi, bob), (bob, laptop)] {
-        scene.sim.preload_link(one, other, false);
+        setup.sim.preload_link(one, other, false);
     }
-    scene.start(&all);
-    scene.stop(&[pi, relay]);
+    setup.start(&all);
+    setup.stop(&[pi, relay]);
     for n in 0..LINES / 2 {
-        scene.say(laptop, bob, format!("{n:x<LENGTH$}"));
-        scene.say(bob, laptop, format!("{n:x<LENGTH$}"));
+        setup.say(laptop, bob, format!("{n:x<LENGTH$}"));
+        setup.say(bob, laptop, format!("{n:x<LENGTH$}"));
     }
-    scene.wait_for_lines(&[laptop, bob], LINES);
+    setup.wait_for_lines(&[laptop, bob], LINES);
     // Until the last receipts have come, so that nothing goes to bob as mail.
-    scene.sim.run(MEETING);
-    scene.stop(&[bob]);
-    scene.start(&[relay]);
-    let entrusted = scene.sent();
-    let address = Address::from(&scene.sim.nodes[pi].session);
-    let custody = scene.sim.nodes[relay].disk.custody().filter(|row| row.address == address);
+    setup.sim.run(MEETING);
+    setup.stop(&[bob]);
+    setup.start(&[relay]);
+    let entrusted = setup.sent();
+    let address = Address::from(&setup.sim.nodes[pi].session);
+    let custody = setup.sim.nodes[relay].disk.custody().filter(|row| row.address == address);
     let sealed: Vec<usize> = custody.map(|row| row.bytes.len()).collect();
     let (envelopes, sealed) = (sealed.len(), sealed.iter().sum::<usize>());
-    scene.stop(&[laptop]);
-    scene.start(&[pi]);
-    scene.wait_for_lines(&[pi], LINES);
-    let brought = scene.sent();
+    setup.stop(&[laptop]);
+    setup.start(&[pi]);
+    setup.wait_for_lines(&[pi], LINES);
+    let brought = setup.sent();
     println!("{LINES} lines of {LENGTH} bytes in mail: {envelopes} sealed envelopes of {sealed} bytes");
     for (what, sent) in [("entrusted to a relay", entrusted), ("brought by it", brought)] {
         println!("{what}: {} bytes, {:.2} of the sealed ones", sent.bytes, sent.bytes as f64 / sealed as f64);
@@ -160,27 +160,27 @@ fn mail() {
 
 /// A session without anything meets sessions that have a long history.
 fn backfill(givers: usize) {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     for _ in 1..givers {
-        scene.sim.add_sister(0, plan("alice"));
+        setup.sim.add_sister(0, plan("alice"));
     }
-    let bob = scene.sim.add_node(plan("bob"));
-    let hello = scene.sim.first_hello(bob);
+    let bob = setup.sim.add_node(plan("bob"));
+    let hello = setup.sim.first_hello(bob);
     for session in 1..=givers {
-        scene.sim.preload_user(session, bob, &hello);
-        scene.sim.preload_history(session, 1, bob, HISTORY, LENGTH);
+        setup.sim.preload_user(session, bob, &hello);
+        setup.sim.preload_history(session, 1, bob, HISTORY, LENGTH);
     }
     let all: Vec<usize> = (1..=givers).collect();
-    scene.start(&all);
-    scene.sent = scene.sim.traffic();
-    let begin = scene.sim.now();
-    scene.sim.start(0);
-    while scene.sim.nodes[0].disk.history.len() < HISTORY as usize {
-        scene.sim.run(Duration::from_millis(20));
-        assert!(scene.sim.now().since(begin) < LONGEST, "{} lines", scene.sim.nodes[0].disk.history.len());
+    setup.start(&all);
+    setup.sent = setup.sim.traffic();
+    let begin = setup.sim.now();
+    setup.sim.start(0);
+    while setup.sim.nodes[0].disk.history.len() < HISTORY as usize {
+        setup.sim.run(Duration::from_millis(20));
+        assert!(setup.sim.now().since(begin) < LONGEST, "{} lines", setup.sim.nodes[0].disk.history.len());
     }
-    let took = scene.sim.now().since(begin);
+    let took = setup.sim.now().since(begin);
     // Until what is still under way has come.
-    scene.sim.run(MEETING);
-    println!("{HISTORY} lines of {LENGTH} bytes from {givers} sessions in {took:?}: {} bytes", scene.sent().bytes);
+    setup.sim.run(MEETING);
+    println!("{HISTORY} lines of {LENGTH} bytes from {givers} sessions in {took:?}: {} bytes", setup.sent().bytes);
 }

@@ -91,7 +91,7 @@ fn count(node: &mut Node, mut left: usize, fits: impl Fn(&Value) -> bool) {
 
 /// A machine on a host of its own that waits to be linked, and its code.
 fn waiting(field: &Field, host: &str, dir: &str) -> (Node, String) {
-    let mut node = field.run_on(host, dir, field.stage.cast(dir).waiting().port(PORT));
+    let mut node = field.run_on(host, dir, field.bed.node(dir).waiting().port(PORT));
     node.ready = node.event("ready");
     let code = node.shown("code");
     (node, code)
@@ -145,7 +145,7 @@ fn history(field: &Field, lines: usize) {
     print("memory of each session afterwards", "MiB", &mebibytes("VmRSS"));
     print("the most of it", "MiB", &mebibytes("VmHWM"));
     let disk: Vec<f64> =
-        machines.iter().map(|node| size(&field.stage.path(&node.name)) as f64 / 1024.0 / 1024.0).collect();
+        machines.iter().map(|node| size(&field.bed.path(&node.name)) as f64 / 1024.0 / 1024.0).collect();
     print("disk of each session", "MiB", &disk);
 }
 

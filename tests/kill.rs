@@ -13,7 +13,7 @@ mod promise;
 use std::time::Duration;
 
 use darknode::node::clock::random;
-use program::{Node, Stage};
+use program::{Node, TestBed};
 use promise::Person;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -54,7 +54,7 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 struct Run {
-    stage: Stage,
+    bed: TestBed,
     rng: ChaCha20Rng,
     people: Vec<Person>,
     /// Of each person, the user and the port with which it is started again. Its directory has its name.
@@ -63,21 +63,21 @@ struct Run {
 
 impl Run {
     fn of_two(authors: &[&str], seed: u64) -> Run {
-        let stage = Stage::new();
-        let (mut alice, mut bob) = stage.two();
+        let bed = TestBed::new();
+        let (mut alice, mut bob) = bed.two();
         alice.chats_with(&mut bob);
         let lines = |name| if authors.contains(&name) { LINES } else { 0 };
         let seats = vec![("alice", alice.port()), ("bob", bob.port())];
         let people =
             vec![Person::new("alice", "bob", alice, lines("alice")), Person::new("bob", "alice", bob, lines("bob"))];
-        Run::start(stage, seed, people, seats)
+        Run::start(bed, seed, people, seats)
     }
 
     fn of_two_sessions(seed: u64) -> Run {
-        let stage = Stage::new();
-        let (mut alice, mut bob) = stage.two();
+        let bed = TestBed::new();
+        let (mut alice, mut bob) = bed.two();
         alice.chats_with(&mut bob);
-        let mut laptop = stage.cast("laptop").waiting().with(&["--bootstrap", &alice.place()]).start();
+        let mut laptop = bed.node("laptop").waiting().with(&["--bootstrap", &alice.place()]).start();
         laptop.event("bootstrap");
         let code = laptop.shown("code");
         assert_eq!(alice.asks(&format!(r"\link {code}"))["state"], "linked");
@@ -86,12 +86,12 @@ impl Run {
         let seats = vec![("alice", alice.port()), ("alice", laptop.port()), ("bob", bob.port())];
         let person = |name, other, node| Person::new(name, other, node, LINES_OF_THREE);
         let people = vec![person("alice", "bob", alice), person("laptop", "bob", laptop), person("bob", "alice", bob)];
-        Run::start(stage, seed, people, seats)
+        Run::start(bed, seed, people, seats)
     }
 
-    fn start(stage: Stage, seed: u64, mut people: Vec<Person>, seats: Vec<(&'static str, u16)>) -> Run {
+    fn start(bed: TestBed, seed: u64, mut people: Vec<Person>, seats: Vec<(&'static str, u16)>) -> Run {
         people.iter_mut().for_each(Person::open_chat);
-        Run { stage, rng: ChaCha20Rng::seed_from_u64(seed), people, seats }
+        Run { bed, rng: ChaCha20Rng::seed_from_u64(seed), people, seats }
     }
 
     fn below(&mut self, n: u64) -> u64 {
@@ -145,6 +145,6 @@ impl Run {
 
     fn runs(&self, person: usize) -> Node {
         let (name, (user, port)) = (self.people[person].name, self.seats[person]);
-        self.stage.run(self.stage.cast(user).dir(name).port(port).command(), name)
+        self.bed.run(self.bed.node(user).dir(name).port(port).command(), name)
     }
 }

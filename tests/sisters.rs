@@ -24,26 +24,26 @@ fn plan(name: &str) -> Plan {
 }
 
 /// Bob, and two sessions of alice, all on one link and stopped. Bob and the laptop were on and have linked.
-struct Scene {
+struct Setup {
     sim: Sim,
     bob: usize,
     laptop: usize,
     pi: usize,
 }
 
-impl Scene {
-    fn new(seed: u64) -> Scene {
+impl Setup {
+    fn new(seed: u64) -> Setup {
         let mut sim = Sim::new(Settings { seed, ..Settings::default() });
         let bob = sim.add_node(plan("bob"));
         let laptop = sim.add_node(plan("alice"));
         let pi = sim.add_sister(laptop, plan("alice"));
-        let mut scene = Scene { sim, bob, laptop, pi };
-        scene.start(&[bob, laptop]);
-        scene.sim.command(bob, 1, Command::Add { user: "alice".to_owned() });
-        scene.sim.command(laptop, 1, Command::Add { user: "bob".to_owned() });
-        scene.sim.run(SOON);
-        [bob, laptop].into_iter().for_each(|node| scene.stop(node));
-        scene
+        let mut setup = Setup { sim, bob, laptop, pi };
+        setup.start(&[bob, laptop]);
+        setup.sim.command(bob, 1, Command::Add { user: "alice".to_owned() });
+        setup.sim.command(laptop, 1, Command::Add { user: "bob".to_owned() });
+        setup.sim.run(SOON);
+        [bob, laptop].into_iter().for_each(|node| setup.stop(node));
+        setup
     }
 
     fn start(&mut self, nodes: &[usize]) {
@@ -78,7 +78,7 @@ impl Scene {
         shown
     }
 
-    fn wait(&mut self, what: &str, mut done: impl FnMut(&Scene) -> bool) {
+    fn wait(&mut self, what: &str, mut done: impl FnMut(&Setup) -> bool) {
         for _ in 0..200 {
             if done(self) {
                 return;
@@ -96,202 +96,202 @@ impl Scene {
 
 #[test]
 fn a_line_typed_on_one_session_is_shown_on_the_other_as_own() {
-    let mut scene = Scene::new(1);
-    scene.start(&[0, 1, 2]);
-    scene.say(scene.laptop, scene.bob, "hello");
-    scene.wait("the pi has it", |scene| scene.history(scene.pi) == ["hello"]);
-    let own = scene.sim.nodes[scene.pi].notices.iter().any(
+    let mut setup = Setup::new(1);
+    setup.start(&[0, 1, 2]);
+    setup.say(setup.laptop, setup.bob, "hello");
+    setup.wait("the pi has it", |setup| setup.history(setup.pi) == ["hello"]);
+    let own = setup.sim.nodes[setup.pi].notices.iter().any(
         |(_, notice)| matches!(notice, Notice::Message(view) if view.own && view.with == "bob" && view.text == "hello"),
     );
     assert!(own);
-    scene.wait("bob has it", |scene| scene.shown(scene.bob) == [("hello".to_owned(), 1)].into());
+    setup.wait("bob has it", |setup| setup.shown(setup.bob) == [("hello".to_owned(), 1)].into());
 }
 
 #[test]
 fn a_session_that_was_off_has_everything_after_the_next_meeting() {
-    let mut scene = Scene::new(2);
-    scene.start(&[0, 1]);
+    let mut setup = Setup::new(2);
+    setup.start(&[0, 1]);
     for n in 0..200 {
-        let (from, to) = if n % 2 == 0 { (scene.laptop, scene.bob) } else { (scene.bob, scene.laptop) };
-        scene.say(from, to, &n.to_string());
+        let (from, to) = if n % 2 == 0 { (setup.laptop, setup.bob) } else { (setup.bob, setup.laptop) };
+        setup.say(from, to, &n.to_string());
     }
-    scene.wait("the laptop has all", |scene| scene.history(scene.laptop).len() == 200);
-    scene.stop(scene.bob);
-    scene.start(&[2]);
-    scene.wait("the pi has all", |scene| scene.history(scene.pi) == scene.history(scene.laptop));
-    assert!(scene.shown(scene.pi).values().all(|count| *count == 1));
+    setup.wait("the laptop has all", |setup| setup.history(setup.laptop).len() == 200);
+    setup.stop(setup.bob);
+    setup.start(&[2]);
+    setup.wait("the pi has all", |setup| setup.history(setup.pi) == setup.history(setup.laptop));
+    assert!(setup.shown(setup.pi).values().all(|count| *count == 1));
 }
 
 /// Messages of alice in the store of bob, and of both in those of alice, are the same and in one order.
-fn assert_equal(scene: &Scene) {
-    assert_eq!(scene.history(scene.pi), scene.history(scene.laptop));
-    assert!(scene.shown(scene.pi).values().all(|count| *count == 1), "{:?}", scene.shown(scene.pi));
+fn assert_equal(setup: &Setup) {
+    assert_eq!(setup.history(setup.pi), setup.history(setup.laptop));
+    assert!(setup.shown(setup.pi).values().all(|count| *count == 1), "{:?}", setup.shown(setup.pi));
 }
 
 #[test]
 fn what_bob_tells_one_session_is_known_to_the_other_after_they_have_met() {
-    let mut scene = Scene::new(3);
-    scene.start(&[0, 1]);
-    scene.say(scene.bob, scene.laptop, "for both");
-    scene.wait("the laptop has it", |scene| scene.history(scene.laptop) == ["for both"]);
-    scene.stop(scene.bob);
-    scene.start(&[2]);
-    scene.wait("the pi has it", |scene| scene.history(scene.pi) == ["for both"]);
-    scene.stop(scene.laptop);
-    scene.start(&[0]);
-    scene.wait("bob has a receipt of both", |scene| scene.sim.nodes[scene.bob].disk.waiting() == 0);
-    assert_equal(&scene);
+    let mut setup = Setup::new(3);
+    setup.start(&[0, 1]);
+    setup.say(setup.bob, setup.laptop, "for both");
+    setup.wait("the laptop has it", |setup| setup.history(setup.laptop) == ["for both"]);
+    setup.stop(setup.bob);
+    setup.start(&[2]);
+    setup.wait("the pi has it", |setup| setup.history(setup.pi) == ["for both"]);
+    setup.stop(setup.laptop);
+    setup.start(&[0]);
+    setup.wait("bob has a receipt of both", |setup| setup.sim.nodes[setup.bob].disk.waiting() == 0);
+    assert_equal(&setup);
 }
 
 #[test]
 fn two_sessions_that_are_never_on_together_become_equal_over_a_relay() {
-    let mut scene = Scene::new(4);
-    let relay = scene.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
+    let mut setup = Setup::new(4);
+    let relay = setup.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
     // Once, so that the sessions have each other's keys.
-    scene.start(&[0, 1, 2, relay]);
-    scene.stop(scene.pi);
+    setup.start(&[0, 1, 2, relay]);
+    setup.stop(setup.pi);
     for n in 0..30 {
-        let (from, to) = if n % 2 == 0 { (scene.laptop, scene.bob) } else { (scene.bob, scene.laptop) };
-        scene.say(from, to, &n.to_string());
-        scene.sim.run(Duration::from_secs(1));
+        let (from, to) = if n % 2 == 0 { (setup.laptop, setup.bob) } else { (setup.bob, setup.laptop) };
+        setup.say(from, to, &n.to_string());
+        setup.sim.run(Duration::from_secs(1));
     }
-    scene.wait("the laptop has all", |scene| scene.history(scene.laptop).len() == 30);
-    scene.sim.run(SOON);
-    scene.stop(scene.laptop);
-    scene.stop(scene.bob);
-    scene.start(&[scene.pi]);
-    scene.wait("the pi has all", |scene| scene.history(scene.pi).len() == 30);
-    scene.say(scene.pi, scene.bob, "from the pi");
-    scene.sim.run(SOON);
-    scene.stop(scene.pi);
-    scene.start(&[scene.laptop]);
-    scene.wait("the laptop has the last one", |scene| scene.history(scene.laptop).len() == 31);
-    assert_equal(&scene);
+    setup.wait("the laptop has all", |setup| setup.history(setup.laptop).len() == 30);
+    setup.sim.run(SOON);
+    setup.stop(setup.laptop);
+    setup.stop(setup.bob);
+    setup.start(&[setup.pi]);
+    setup.wait("the pi has all", |setup| setup.history(setup.pi).len() == 30);
+    setup.say(setup.pi, setup.bob, "from the pi");
+    setup.sim.run(SOON);
+    setup.stop(setup.pi);
+    setup.start(&[setup.laptop]);
+    setup.wait("the laptop has the last one", |setup| setup.history(setup.laptop).len() == 31);
+    assert_equal(&setup);
 }
 
 #[test]
 fn a_withdrawn_line_disappears_on_all_sessions_and_does_not_come_back() {
-    let mut scene = Scene::new(5);
-    scene.start(&[1, 2]);
-    scene.say(scene.laptop, scene.bob, "a mistake");
-    scene.wait("the pi has it", |scene| scene.history(scene.pi) == ["a mistake"]);
-    let queued = scene.sim.nodes[scene.laptop].notices.iter().find_map(|(_, notice)| match notice {
+    let mut setup = Setup::new(5);
+    setup.start(&[1, 2]);
+    setup.say(setup.laptop, setup.bob, "a mistake");
+    setup.wait("the pi has it", |setup| setup.history(setup.pi) == ["a mistake"]);
+    let queued = setup.sim.nodes[setup.laptop].notices.iter().find_map(|(_, notice)| match notice {
         Notice::Queued { message, .. } => Some(message.token()),
         _ => None,
     });
-    scene.sim.command(scene.laptop, 1, Command::Cancel { message: queued.expect("it was queued") });
-    scene.wait("it is gone", |scene| scene.history(scene.pi).is_empty() && scene.history(scene.laptop).is_empty());
-    for node in [scene.laptop, scene.pi] {
-        scene.stop(node);
+    setup.sim.command(setup.laptop, 1, Command::Cancel { message: queued.expect("it was queued") });
+    setup.wait("it is gone", |setup| setup.history(setup.pi).is_empty() && setup.history(setup.laptop).is_empty());
+    for node in [setup.laptop, setup.pi] {
+        setup.stop(node);
     }
-    scene.start(&[1, 2]);
-    scene.sim.run(SOON);
-    assert!(scene.history(scene.pi).is_empty() && scene.history(scene.laptop).is_empty());
+    setup.start(&[1, 2]);
+    setup.sim.run(SOON);
+    assert!(setup.history(setup.pi).is_empty() && setup.history(setup.laptop).is_empty());
 }
 
 #[test]
 fn a_line_that_is_withdrawn_while_the_other_session_is_off_disappears_there_when_they_meet() {
-    let mut scene = Scene::new(8);
-    scene.start(&[1, 2]);
-    scene.say(scene.laptop, scene.bob, "a mistake");
-    scene.wait("the pi has it", |scene| scene.history(scene.pi) == ["a mistake"]);
-    scene.stop(scene.pi);
-    let mistake = scene.sim.nodes[scene.laptop].disk.history.iter().find(|row| row.kind == 1).map(|row| row.id.token());
-    scene.sim.command(scene.laptop, 1, Command::Cancel { message: mistake.expect("it is stored") });
-    scene.stop(scene.laptop);
-    scene.start(&[1, 2]);
-    scene.wait("it is gone", |scene| scene.history(scene.pi).is_empty());
-    assert!(scene.history(scene.laptop).is_empty());
+    let mut setup = Setup::new(8);
+    setup.start(&[1, 2]);
+    setup.say(setup.laptop, setup.bob, "a mistake");
+    setup.wait("the pi has it", |setup| setup.history(setup.pi) == ["a mistake"]);
+    setup.stop(setup.pi);
+    let mistake = setup.sim.nodes[setup.laptop].disk.history.iter().find(|row| row.kind == 1).map(|row| row.id.token());
+    setup.sim.command(setup.laptop, 1, Command::Cancel { message: mistake.expect("it is stored") });
+    setup.stop(setup.laptop);
+    setup.start(&[1, 2]);
+    setup.wait("it is gone", |setup| setup.history(setup.pi).is_empty());
+    assert!(setup.history(setup.laptop).is_empty());
 }
 
 #[test]
 fn a_line_that_a_restored_backup_lacks_comes_back_from_the_other_session_and_reaches_its_addressee() {
-    let mut scene = Scene::new(9);
-    scene.start(&[1, 2]);
-    let backup = scene.sim.nodes[scene.laptop].disk.backup();
-    scene.say(scene.laptop, scene.bob, "after the backup");
-    scene.wait("the pi has it", |scene| scene.history(scene.pi) == ["after the backup"]);
-    scene.stop(scene.laptop);
-    scene.sim.nodes[scene.laptop].disk = backup;
-    scene.start(&[1]);
-    scene.wait("the laptop has it again", |scene| scene.history(scene.laptop) == ["after the backup"]);
-    scene.stop(scene.pi);
-    scene.start(&[0]);
-    scene.wait("bob has it", |scene| scene.history(scene.bob) == ["after the backup"]);
+    let mut setup = Setup::new(9);
+    setup.start(&[1, 2]);
+    let backup = setup.sim.nodes[setup.laptop].disk.backup();
+    setup.say(setup.laptop, setup.bob, "after the backup");
+    setup.wait("the pi has it", |setup| setup.history(setup.pi) == ["after the backup"]);
+    setup.stop(setup.laptop);
+    setup.sim.nodes[setup.laptop].disk = backup;
+    setup.start(&[1]);
+    setup.wait("the laptop has it again", |setup| setup.history(setup.laptop) == ["after the backup"]);
+    setup.stop(setup.pi);
+    setup.start(&[0]);
+    setup.wait("bob has it", |setup| setup.history(setup.bob) == ["after the backup"]);
 }
 
 #[test]
 fn a_line_in_mail_that_a_session_sent_before_it_was_restored_comes_back_to_it() {
-    let mut scene = Scene::new(11);
-    let relay = scene.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
+    let mut setup = Setup::new(11);
+    let relay = setup.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
     // Once, so that the sessions have each other's keys.
-    scene.start(&[1, 2, relay]);
-    scene.stop(scene.pi);
-    let backup = scene.sim.nodes[scene.laptop].disk.backup();
-    scene.say(scene.laptop, scene.bob, "after the backup");
-    scene.sim.run(SOON);
-    scene.stop(scene.laptop);
-    scene.stop(relay);
-    scene.sim.nodes[scene.laptop].disk = backup;
+    setup.start(&[1, 2, relay]);
+    setup.stop(setup.pi);
+    let backup = setup.sim.nodes[setup.laptop].disk.backup();
+    setup.say(setup.laptop, setup.bob, "after the backup");
+    setup.sim.run(SOON);
+    setup.stop(setup.laptop);
+    setup.stop(relay);
+    setup.sim.nodes[setup.laptop].disk = backup;
     // They compare while neither has the line.
-    scene.start(&[1, 2]);
-    assert!(scene.history(scene.pi).is_empty());
-    scene.start(&[relay]);
-    scene.wait("the pi has it from the relay", |scene| scene.history(scene.pi) == ["after the backup"]);
-    scene.wait("the laptop has it again", |scene| scene.history(scene.laptop) == ["after the backup"]);
+    setup.start(&[1, 2]);
+    assert!(setup.history(setup.pi).is_empty());
+    setup.start(&[relay]);
+    setup.wait("the pi has it from the relay", |setup| setup.history(setup.pi) == ["after the backup"]);
+    setup.wait("the laptop has it again", |setup| setup.history(setup.laptop) == ["after the backup"]);
 }
 
 #[test]
 fn the_other_session_of_the_author_is_told_that_a_line_is_delivered() {
-    let mut scene = Scene::new(10);
-    scene.start(&[0, 1, 2]);
-    scene.say(scene.laptop, scene.bob, "hello");
-    let told = |scene: &Scene, node: usize| {
+    let mut setup = Setup::new(10);
+    setup.start(&[0, 1, 2]);
+    setup.say(setup.laptop, setup.bob, "hello");
+    let told = |setup: &Setup, node: usize| {
         let delivered = |notice: &&Notice| matches!(notice, Notice::State { state: Delivery::Delivered, .. });
         let bobs = |notice: &Notice| match notice {
             Notice::State { message, to, progress, .. } => Some((*message, to.clone(), progress.reached, progress.of)),
             _ => None,
         };
-        let all = scene.sim.nodes[node].notices.iter().map(|(_, notice)| notice);
+        let all = setup.sim.nodes[node].notices.iter().map(|(_, notice)| notice);
         all.filter(delivered).filter_map(bobs).collect::<Vec<_>>()
     };
-    scene.wait("the pi is told", |scene| told(scene, scene.pi).len() == 1);
-    assert_eq!(told(&scene, scene.pi), told(&scene, scene.laptop));
-    assert_eq!(told(&scene, scene.pi)[0].2, 1);
+    setup.wait("the pi is told", |setup| told(setup, setup.pi).len() == 1);
+    assert_eq!(told(&setup, setup.pi), told(&setup, setup.laptop));
+    assert_eq!(told(&setup, setup.pi)[0].2, 1);
 }
 
 #[test]
 fn a_verified_friend_is_verified_on_all_sessions() {
-    let mut scene = Scene::new(6);
-    scene.start(&[0, 1]);
-    scene.sim.command(scene.laptop, 1, Command::Verify { user: "bob".to_owned() });
-    scene.sim.run(Duration::from_secs(1));
-    scene.stop(scene.bob);
-    scene.start(&[2]);
-    scene.wait("the pi knows", |scene| scene.has_verified_bob(scene.pi));
+    let mut setup = Setup::new(6);
+    setup.start(&[0, 1]);
+    setup.sim.command(setup.laptop, 1, Command::Verify { user: "bob".to_owned() });
+    setup.sim.run(Duration::from_secs(1));
+    setup.stop(setup.bob);
+    setup.start(&[2]);
+    setup.wait("the pi knows", |setup| setup.has_verified_bob(setup.pi));
 }
 
 #[test]
 fn sessions_that_have_linked_different_namesakes_agree_whose_the_name_is_when_they_meet() {
     for (seed, laptop_verifies) in [(17, false), (18, true)] {
-        let mut scene = Scene::new(seed);
-        let other = scene.sim.add_node(plan("bob"));
-        let [bob, namesake] = [scene.bob, other].map(|node| scene.sim.nodes[node].user);
-        scene.start(&[other, scene.pi]);
-        scene.sim.command(scene.pi, 1, Command::Add { user: namesake.to_string() });
-        scene.sim.run(SOON);
-        assert_eq!(scene.named_bob(scene.pi), [namesake], "seed {seed}");
-        scene.start(&[scene.bob, scene.laptop]);
+        let mut setup = Setup::new(seed);
+        let other = setup.sim.add_node(plan("bob"));
+        let [bob, namesake] = [setup.bob, other].map(|node| setup.sim.nodes[node].user);
+        setup.start(&[other, setup.pi]);
+        setup.sim.command(setup.pi, 1, Command::Add { user: namesake.to_string() });
+        setup.sim.run(SOON);
+        assert_eq!(setup.named_bob(setup.pi), [namesake], "seed {seed}");
+        setup.start(&[setup.bob, setup.laptop]);
         if laptop_verifies {
-            scene.sim.command(scene.laptop, 1, Command::Verify { user: bob.to_string() });
+            setup.sim.command(setup.laptop, 1, Command::Verify { user: bob.to_string() });
         }
-        scene.wait("both agree", |scene| scene.named_bob(scene.laptop) == scene.named_bob(scene.pi));
-        assert_eq!(scene.named_bob(scene.pi).len(), 1, "seed {seed}");
-        assert!(!laptop_verifies || scene.named_bob(scene.pi) == [bob], "seed {seed}");
+        setup.wait("both agree", |setup| setup.named_bob(setup.laptop) == setup.named_bob(setup.pi));
+        assert_eq!(setup.named_bob(setup.pi).len(), 1, "seed {seed}");
+        assert!(!laptop_verifies || setup.named_bob(setup.pi) == [bob], "seed {seed}");
     }
 }
 
-impl Scene {
+impl Setup {
     /// Whether a node holds bob as verified.
     fn has_verified_bob(&self, node: usize) -> bool {
         let bob = self.sim.nodes[self.bob].user;
@@ -315,85 +315,85 @@ impl Scene {
 
 #[test]
 fn what_a_session_owes_an_absent_one_besides_lines_is_not_forgotten_when_it_restarts() {
-    let mut scene = Scene::new(13);
-    let relay = scene.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
+    let mut setup = Setup::new(13);
+    let relay = setup.sim.add_node(Plan { segment: Some(0), ..Plan::relay("relay", &[]) });
     // Once, so that the sessions have each other's keys.
-    scene.start(&[0, 1, 2, relay]);
-    [scene.pi, relay].into_iter().for_each(|node| scene.stop(node));
-    scene.sim.command(scene.laptop, 1, Command::Verify { user: "bob".to_owned() });
-    scene.say(scene.laptop, scene.bob, "hello");
-    scene.wait("it is delivered", |scene| scene.delivered(scene.laptop) == 1);
+    setup.start(&[0, 1, 2, relay]);
+    [setup.pi, relay].into_iter().for_each(|node| setup.stop(node));
+    setup.sim.command(setup.laptop, 1, Command::Verify { user: "bob".to_owned() });
+    setup.say(setup.laptop, setup.bob, "hello");
+    setup.wait("it is delivered", |setup| setup.delivered(setup.laptop) == 1);
     // Nobody can carry mail for the pi before the laptop stops.
-    scene.sim.run(SOON);
-    scene.stop(scene.laptop);
-    scene.stop(scene.bob);
-    scene.start(&[scene.laptop, relay]);
-    scene.sim.run(SOON);
-    scene.stop(scene.laptop);
-    scene.start(&[scene.pi]);
-    scene.wait("the pi knows him", |scene| scene.has_verified_bob(scene.pi));
-    scene.wait("the pi has the line", |scene| scene.history(scene.pi).len() == 1);
-    scene.wait("the pi knows that it is delivered", |scene| scene.delivered(scene.pi) == 1);
-    assert!(scene.sim.nodes[scene.pi].disk.load().changes.is_empty(), "the laptop has told it");
-    scene.sim.run(SOON);
-    scene.stop(scene.pi);
-    scene.start(&[scene.laptop]);
-    scene.wait("the laptop owes nothing", |scene| scene.sim.nodes[scene.laptop].disk.load().changes.is_empty());
+    setup.sim.run(SOON);
+    setup.stop(setup.laptop);
+    setup.stop(setup.bob);
+    setup.start(&[setup.laptop, relay]);
+    setup.sim.run(SOON);
+    setup.stop(setup.laptop);
+    setup.start(&[setup.pi]);
+    setup.wait("the pi knows him", |setup| setup.has_verified_bob(setup.pi));
+    setup.wait("the pi has the line", |setup| setup.history(setup.pi).len() == 1);
+    setup.wait("the pi knows that it is delivered", |setup| setup.delivered(setup.pi) == 1);
+    assert!(setup.sim.nodes[setup.pi].disk.load().changes.is_empty(), "the laptop has told it");
+    setup.sim.run(SOON);
+    setup.stop(setup.pi);
+    setup.start(&[setup.laptop]);
+    setup.wait("the laptop owes nothing", |setup| setup.sim.nodes[setup.laptop].disk.load().changes.is_empty());
 }
 
 #[test]
 fn equal_sessions_exchange_no_lines_when_they_meet_again() {
-    let mut scene = Scene::new(7);
-    scene.start(&[0, 1, 2]);
+    let mut setup = Setup::new(7);
+    setup.start(&[0, 1, 2]);
     for n in 0..50 {
-        scene.say(scene.laptop, scene.bob, &n.to_string());
+        setup.say(setup.laptop, setup.bob, &n.to_string());
     }
-    scene.wait("all have all", |scene| scene.history(scene.pi).len() == 50 && scene.history(scene.bob).len() == 50);
-    scene.sim.run(SOON);
-    scene.stop(scene.bob);
-    scene.stop(scene.pi);
-    let before = scene.sim.nodes[scene.laptop].traffic;
-    scene.start(&[2]);
-    scene.sim.run(SOON);
-    let sent = scene.sim.nodes[scene.laptop].traffic.since(&before);
+    setup.wait("all have all", |setup| setup.history(setup.pi).len() == 50 && setup.history(setup.bob).len() == 50);
+    setup.sim.run(SOON);
+    setup.stop(setup.bob);
+    setup.stop(setup.pi);
+    let before = setup.sim.nodes[setup.laptop].traffic;
+    setup.start(&[2]);
+    setup.sim.run(SOON);
+    let sent = setup.sim.nodes[setup.laptop].traffic.since(&before);
     assert_eq!((sent.of_kind(COMPARE), sent.by_kind().get("parcel")), (1, None), "{:?}", sent.by_kind());
 }
 
 /// Three sessions and bob, each of them cut off, stopped, killed and started at random, write 40 lines each.
 fn storm(seed: u64) {
-    let mut scene = Scene::new(seed);
-    let tablet = scene.sim.add_sister(scene.laptop, plan("alice"));
-    let sessions = [scene.laptop, scene.pi, tablet];
-    let all = [scene.bob, scene.laptop, scene.pi, tablet];
-    scene.start(&all);
+    let mut setup = Setup::new(seed);
+    let tablet = setup.sim.add_sister(setup.laptop, plan("alice"));
+    let sessions = [setup.laptop, setup.pi, tablet];
+    let all = [setup.bob, setup.laptop, setup.pi, tablet];
+    setup.start(&all);
     for round in 0..40 {
-        let off = scene.sim.pick(5);
+        let off = setup.sim.pick(5);
         for (n, from) in sessions.iter().enumerate() {
-            if scene.sim.nodes[*from].is_on() {
-                scene.say(*from, scene.bob, &format!("{n} {round}"));
+            if setup.sim.nodes[*from].is_on() {
+                setup.say(*from, setup.bob, &format!("{n} {round}"));
             }
         }
-        if scene.sim.nodes[scene.bob].is_on() {
-            scene.say(scene.bob, scene.laptop, &format!("bob {round}"));
+        if setup.sim.nodes[setup.bob].is_on() {
+            setup.say(setup.bob, setup.laptop, &format!("bob {round}"));
         }
-        let pause = 200 * scene.sim.pick(20) as u64;
-        scene.sim.run(Duration::from_millis(pause));
+        let pause = 200 * setup.sim.pick(20) as u64;
+        setup.sim.run(Duration::from_millis(pause));
         if let Some(node) = all.get(off).copied() {
-            match scene.sim.nodes[node].is_on() {
-                true if scene.sim.pick(2) == 0 => scene.sim.crash(node),
-                true => scene.sim.command(node, 99, Command::Quit),
-                false => scene.sim.start(node),
+            match setup.sim.nodes[node].is_on() {
+                true if setup.sim.pick(2) == 0 => setup.sim.crash(node),
+                true => setup.sim.command(node, 99, Command::Quit),
+                false => setup.sim.start(node),
             }
         }
     }
     // A node that was told to stop is off by then.
-    scene.sim.run(Duration::from_secs(1));
-    for node in all.into_iter().filter(|node| !scene.sim.nodes[*node].is_on()).collect::<Vec<_>>() {
-        scene.sim.start(node);
+    setup.sim.run(Duration::from_secs(1));
+    for node in all.into_iter().filter(|node| !setup.sim.nodes[*node].is_on()).collect::<Vec<_>>() {
+        setup.sim.start(node);
     }
-    let equal = |scene: &Scene| sessions.iter().all(|node| scene.history(*node) == scene.history(scene.bob));
-    scene.wait(&format!("seed {seed}: all are equal"), equal);
-    let mut lines = scene.history(scene.bob);
+    let equal = |setup: &Setup| sessions.iter().all(|node| setup.history(*node) == setup.history(setup.bob));
+    setup.wait(&format!("seed {seed}: all are equal"), equal);
+    let mut lines = setup.history(setup.bob);
     let count = lines.len();
     lines.sort();
     lines.dedup();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::field::Field;
 use crate::figures::Figures;
 use crate::program::Node;
-use crate::scene::{Tally, counts, hall};
+use crate::setup::{Tally, counts, hall};
 use crate::talk::{befriend, hears, lines, pair, types};
 
 /// Time for handshakes and the first rounds of mDNS to complete.

@@ -6,7 +6,7 @@ use crate::chain::{finds, island, lay, settle};
 use crate::field::Field;
 use crate::figures::Figures;
 use crate::program::Node;
-use crate::scene::{Tally, Two, counts};
+use crate::setup::{Tally, Two, counts};
 use crate::talk::{hears, lines, meet, types};
 
 /// A host on each of several islands and a relay between each pair of neighbours, all started at once. The users at

@@ -15,16 +15,16 @@ mod meeting;
 mod nat;
 mod outage;
 mod process;
-mod scene;
+mod setup;
 
 #[path = "../../tests/netns/chain.rs"]
 mod chain;
 #[path = "../../tests/netns/field.rs"]
 mod field;
+#[path = "../../tests/netns/internet.rs"]
+mod internet;
 #[path = "../../tests/program/mod.rs"]
 mod program;
-#[path = "../../tests/netns/street.rs"]
-mod street;
 #[path = "../../tests/netns/talk.rs"]
 mod talk;
 

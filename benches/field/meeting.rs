@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::field::Field;
 use crate::figures::Figures;
 use crate::program::Node;
-use crate::scene::{Two, a_while, hall};
+use crate::setup::{Two, a_while, hall};
 use crate::talk::{befriend, hears};
 
 /// Time until the first user met is shown a message, and until all users are.

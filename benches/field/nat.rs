@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::field::Field;
 use crate::figures::Figures;
+use crate::internet::{Ports, acquainted, home_behind_provider, home_network, internet, is_direct, router_of};
 use crate::program::Node;
-use crate::scene::{Two, a_while};
-use crate::street::{Ports, acquainted, house, house_behind_provider, is_direct, router_of, street};
+use crate::setup::{Two, a_while};
 use crate::talk::{hears, talk, types};
 
 /// A path counts as relayed if it is not direct by then.
@@ -22,9 +22,9 @@ fn server(field: &Field) -> Node {
 
 /// Both users behind routers of one kind.
 fn houses(field: &Field, ports: Ports) {
-    street(field);
-    house(field, "alice", "203.0.113.11/24", ports);
-    house(field, "bob", "203.0.113.12/24", ports);
+    internet(field);
+    home_network(field, "alice", "203.0.113.11/24", ports);
+    home_network(field, "bob", "203.0.113.12/24", ports);
 }
 
 /// Both are started, find each other and write one line each. Afterwards it is observed whether they are connected directly.
@@ -62,9 +62,9 @@ pub fn random(field: &Field) -> Figures {
 }
 
 pub fn provider(field: &Field) -> Figures {
-    street(field);
-    house_behind_provider(field, "alice", "203.0.113.11/24", Ports::Kept);
-    house(field, "bob", "203.0.113.12/24", Ports::Kept);
+    internet(field);
+    home_behind_provider(field, "alice", "203.0.113.11/24", Ports::Kept);
+    home_network(field, "bob", "203.0.113.12/24", Ports::Kept);
     first_lines(field)
 }
 

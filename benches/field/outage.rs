@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::field::Field;
 use crate::figures::Figures;
-use crate::scene::{Two, a_while, below, hall};
+use crate::setup::{Two, a_while, below, hall};
 use crate::talk::{befriend, hears, pair};
 
 /// How long a link flaps.

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use crate::field::Field;
 use crate::figures::Figures;
 use crate::program::Node;
-use crate::scene::{Tally, Two, a_while, below, counts};
+use crate::setup::{Tally, Two, a_while, below, counts};
 use crate::talk::{lines, pair, types};
 
 pub fn killed(field: &Field) -> Figures {

@@ -84,7 +84,7 @@ impl Clients {
 
     fn seat(&self, printed: Option<watch::Sender<u64>>) -> Option<Client> {
         let (answers_to, answers) = mpsc::unbounded_channel();
-        let id = self.shared.seats().take(answers_to)?;
+        let id = self.shared.attached().attach(answers_to)?;
         let news = self.shared.head.subscribe();
         Some(Client { id, to_node: self.to_node.clone(), printed, answers, news, observer: self.observer() })
     }
@@ -116,7 +116,7 @@ impl Observer {
     /// What node and hub count; `None` if the node stops. Waits for the node.
     pub async fn counts(&self) -> Option<Observed> {
         let node = self.counts.ask().await?;
-        let (clients, gaps) = (self.shared.seats().count(), self.shared.gaps.load(Ordering::Relaxed));
+        let (clients, gaps) = (self.shared.attached().count(), self.shared.gaps.load(Ordering::Relaxed));
         Some(Observed { node, clients, gaps })
     }
 
@@ -211,7 +211,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.observer.shared.seats().leave(self.id);
+        self.observer.shared.attached().detach(self.id);
     }
 }
 
@@ -219,7 +219,7 @@ impl Drop for Client {
 #[derive(Debug, Default)]
 struct Shared {
     log: Mutex<Log>,
-    seats: Mutex<switch::Seats>,
+    attached: Mutex<switch::Attached>,
     /// The number that the next event will have; 0 until the node has started.
     head: watch::Sender<u64>,
     /// How often a client was overtaken.
@@ -241,7 +241,7 @@ impl Shared {
         self.head.send_if_modified(|head| std::mem::replace(head, next) != next);
     }
 
-    fn seats(&self) -> std::sync::MutexGuard<'_, switch::Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn attached(&self) -> std::sync::MutexGuard<'_, switch::Attached> {
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,40 +20,40 @@ const BATCH: usize = 256;
 
 /// The clients that are attached.
 #[derive(Debug, Default)]
-pub struct Seats {
-    taken: BTreeMap<u32, mpsc::UnboundedSender<Answer>>,
+pub struct Attached {
+    clients: BTreeMap<u32, mpsc::UnboundedSender<Answer>>,
     last: u32,
 }
 
-impl Seats {
+impl Attached {
     /// Attaches a client. Returns its number; `None` if there are [`MAX_CLIENTS`].
-    pub fn take(&mut self, answers: mpsc::UnboundedSender<Answer>) -> Option<u32> {
-        if self.taken.len() >= MAX_CLIENTS {
+    pub fn attach(&mut self, answers: mpsc::UnboundedSender<Answer>) -> Option<u32> {
+        if self.clients.len() >= MAX_CLIENTS {
             return None;
         }
         // A number in use is skipped: numbers start again after the last.
-        while self.last == PRIMARY || self.taken.contains_key(&self.last) {
+        while self.last == PRIMARY || self.clients.contains_key(&self.last) {
             self.last = (self.last + 1) % (MAX_CLIENT + 1);
         }
         let id = self.last;
         self.last = (self.last + 1) % (MAX_CLIENT + 1);
-        self.taken.insert(id, answers);
+        self.clients.insert(id, answers);
         Some(id)
     }
 
     /// Detaches a client.
-    pub fn leave(&mut self, id: u32) {
-        self.taken.remove(&id);
+    pub fn detach(&mut self, id: u32) {
+        self.clients.remove(&id);
     }
 
     /// The number of clients.
     pub fn count(&self) -> usize {
-        self.taken.len()
+        self.clients.len()
     }
 
     /// Answers a client, if it is still attached.
     fn answer(&self, id: u32, answer: Answer) {
-        if let Some(answers) = self.taken.get(&id) {
+        if let Some(answers) = self.clients.get(&id) {
             answers.send(answer).ok();
         }
     }
@@ -138,7 +138,7 @@ impl Switch {
         if client == PRIMARY {
             self.tell_primary(NodeMessage::Notice { line: Some(line), notice: notice.clone() });
         } else {
-            self.shared.seats().answer(client, Answer::Notice { line, notice: notice.clone() });
+            self.shared.attached().answer(client, Answer::Notice { line, notice: notice.clone() });
         }
         if matches!(*notice, Notice::Queued { .. }) {
             self.record(Some(client), What::Notice(notice.clone()));
@@ -160,7 +160,7 @@ impl Switch {
             self.shared.log().on_page(last.message.arrival);
         }
         if reader != u64::from(PRIMARY) {
-            return self.shared.seats().answer(reader as u32, Answer::Rows(rows));
+            return self.shared.attached().answer(reader as u32, Answer::Rows(rows));
         }
         let Some(primary) = &mut self.primary else { return };
         match rows {

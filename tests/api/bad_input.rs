@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::program::client::{Client, socket};
 
 /// The most bytes of a request.
@@ -23,9 +23,9 @@ fn request_of(length: usize) -> String {
 
 #[test]
 fn what_is_not_a_request_is_refused_and_the_connection_goes_on() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
-    let mut client = Client::connect(&stage, "alice");
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
+    let mut client = Client::connect(&bed, "alice");
     let longest = request_of(MAX_REQUEST);
     client.sends(format!("{longest}\n").as_bytes());
     assert_eq!(client.event("users")["line"], 9);
@@ -55,9 +55,9 @@ fn what_is_not_a_request_is_refused_and_the_connection_goes_on() {
 
 #[test]
 fn a_request_that_is_never_finished_concerns_nobody_else() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
-    let (mut half, mut other) = (Client::connect(&stage, "alice"), Client::connect(&stage, "alice"));
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
+    let (mut half, mut other) = (Client::connect(&bed, "alice"), Client::connect(&bed, "alice"));
     half.sends(br#"{"line":1,"do":"st"#);
     assert_eq!(other.asks(json!({"do": "users"}))["event"], "users");
     drop(half);
@@ -67,44 +67,44 @@ fn a_request_that_is_never_finished_concerns_nobody_else() {
 
 #[test]
 fn a_client_too_many_is_told_so_until_another_one_ends() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
-    let mut clients: Vec<Client> = (0..MAX_CLIENTS).map(|_| Client::connect(&stage, "alice")).collect();
-    let mut more = Client::connect(&stage, "alice");
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
+    let mut clients: Vec<Client> = (0..MAX_CLIENTS).map(|_| Client::connect(&bed, "alice")).collect();
+    let mut more = Client::connect(&bed, "alice");
     assert_eq!(more.ready["code"], "too-many", "{}", more.ready);
     assert_eq!(more.next(), None);
     assert_eq!(clients[0].asks(json!({"do": "users"}))["event"], "users");
     clients.pop();
-    let mut attempts = (0..ATTEMPTS).map(|_| Client::connect(&stage, "alice"));
+    let mut attempts = (0..ATTEMPTS).map(|_| Client::connect(&bed, "alice"));
     assert!(attempts.any(|client| client.ready["event"] == "ready"), "the place is not given back");
     alice.quits();
 }
 
 #[test]
 fn the_socket_of_a_killed_node_is_replaced() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
-    let path = socket(&stage, "alice");
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
+    let path = socket(&bed, "alice");
     alice.killed();
     assert!(path.exists(), "nobody has removed it");
-    let alice = stage.start("alice");
+    let alice = bed.start("alice");
     assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
-    assert_eq!(Client::connect(&stage, "alice").asks(json!({"do": "users"}))["event"], "users");
+    assert_eq!(Client::connect(&bed, "alice").asks(json!({"do": "users"}))["event"], "users");
     alice.quits();
 }
 
 #[test]
 fn a_data_directory_with_a_long_path_has_its_socket_elsewhere() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     let dir = "d".repeat(120);
-    let mut command = stage.cast("alice").dir(&dir).command();
-    command.env("XDG_RUNTIME_DIR", stage.path(""));
-    let mut alice = stage.run(command, "alice");
+    let mut command = bed.node("alice").dir(&dir).command();
+    command.env("XDG_RUNTIME_DIR", bed.path(""));
+    let mut alice = bed.run(command, "alice");
     alice.event("ready");
-    let path = socket(&stage, &dir);
-    assert_eq!(path.parent(), Some(&*stage.path("darknode")));
-    assert_eq!(fs::metadata(stage.path("darknode")).expect("it is there").permissions().mode() & 0o777, 0o700);
-    assert_eq!(Client::connect(&stage, &dir).asks(json!({"do": "users"}))["event"], "users");
+    let path = socket(&bed, &dir);
+    assert_eq!(path.parent(), Some(&*bed.path("darknode")));
+    assert_eq!(fs::metadata(bed.path("darknode")).expect("it is there").permissions().mode() & 0o777, 0o700);
+    assert_eq!(Client::connect(&bed, &dir).asks(json!({"do": "users"}))["event"], "users");
     alice.quits();
     assert!(!path.exists());
 }

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::runtime::Runtime;
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::program::client::{Client, each, socket};
 use crate::table;
 
 #[test]
 fn every_request_over_the_socket_is_answered_as_the_page_says() {
-    let stage = Stage::new();
-    let (alice, mut bob) = (stage.start("alice"), stage.start("bob"));
-    let mut client = Client::connect(&stage, "alice");
+    let bed = TestBed::new();
+    let (alice, mut bob) = (bed.start("alice"), bed.start("bob"));
+    let mut client = Client::connect(&bed, "alice");
     assert_eq!((&client.ready["event"], &client.ready["api"]), (&"ready".into(), &1.into()));
     assert_eq!(client.ready["id"], alice.ready["id"]);
     table::is_answered("socket", &alice.ready, &mut bob, |request| client.asks(request));
@@ -32,9 +32,9 @@ fn every_request_over_the_socket_is_answered_as_the_page_says() {
 
 #[test]
 fn every_request_within_the_process_is_answered_as_the_page_says() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let (runtime, mut client) = in_this_process(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let (runtime, mut client) = in_this_process(&bed);
     let ready = client.ready.clone();
     table::is_answered("duplex", &ready, &mut bob, |request| client.asks(request));
     assert_eq!(client.next(), None, "the connection ends with the node");
@@ -43,11 +43,11 @@ fn every_request_within_the_process_is_answered_as_the_page_says() {
 }
 
 /// Runs alice's node in this process, with a client over the stream that the interface of a process uses.
-fn in_this_process(stage: &Stage) -> (Runtime, Client) {
+fn in_this_process(bed: &TestBed) -> (Runtime, Client) {
     let runtime = Runtime::new().expect("the system has threads");
     let config = NodeConfig {
         name: Name::parse("alice").expect("it is one"),
-        data_dir: stage.path("alice"),
+        data_dir: bed.path("alice"),
         port: Some(0),
         network: NetworkKey::open(),
         roles: 0,
@@ -72,10 +72,10 @@ fn in_this_process(stage: &Stage) -> (Runtime, Client) {
 
 #[test]
 fn a_line_typed_at_one_client_is_seen_at_the_other_and_on_standard_output() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
-    let (mut one, mut other) = (Client::connect(&stage, "alice"), Client::connect(&stage, "alice"));
+    let (mut one, mut other) = (Client::connect(&bed, "alice"), Client::connect(&bed, "alice"));
     one.subscribes("now");
     other.subscribes("now");
     let answer = one.asks(json!({"do": "say", "to": "bob", "text": "from one"}));
@@ -94,12 +94,12 @@ fn a_line_typed_at_one_client_is_seen_at_the_other_and_on_standard_output() {
 
 #[test]
 fn a_line_withdrawn_at_one_client_is_withdrawn_at_all() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.quits();
     alice.event("offline");
-    let (mut one, mut other) = (Client::connect(&stage, "alice"), Client::connect(&stage, "alice"));
+    let (mut one, mut other) = (Client::connect(&bed, "alice"), Client::connect(&bed, "alice"));
     other.subscribes("now");
     let id = one.asks(json!({"do": "say", "to": "bob", "text": "not so"}))["message"].clone();
     assert_eq!(one.asks(json!({"do": "cancel", "message": id}))["event"], "done");
@@ -110,10 +110,10 @@ fn a_line_withdrawn_at_one_client_is_withdrawn_at_all() {
 
 #[test]
 fn a_text_that_is_in_doubt_is_asked_about_and_not_sent_if_somebody_can_be_asked() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
-    let mut client = Client::connect(&stage, "alice");
+    let mut client = Client::connect(&bed, "alice");
     let mut says = |text: &str, ask: bool| {
         client.asks(json!({"do": "say", "to": bob.id(), "text": text, "ask": ask, "pasted": true}))
     };
@@ -133,11 +133,11 @@ fn a_text_that_is_in_doubt_is_asked_about_and_not_sent_if_somebody_can_be_asked(
 
 #[test]
 fn a_line_typed_at_this_node_has_no_label_of_another_session() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     alice.says("mine");
-    let mut client = Client::connect(&stage, "alice");
+    let mut client = Client::connect(&bed, "alice");
     let found = client.asks(json!({"do": "search", "text": "mine"}));
     let exported = client.asks(json!({"do": "export"}));
     let conversations = client.asks(json!({"do": "conversations"}));
@@ -151,10 +151,10 @@ fn a_line_typed_at_this_node_has_no_label_of_another_session() {
 
 #[test]
 fn each_client_has_a_conversation_of_its_own() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
-    let (mut one, mut other) = (Client::connect(&stage, "alice"), Client::connect(&stage, "alice"));
+    let (mut one, mut other) = (Client::connect(&bed, "alice"), Client::connect(&bed, "alice"));
     let chat = one.requests(json!({"do": "typed", "text": r"\chat bob"}));
     let said = one.asks(json!({"do": "typed", "text": "right behind it"}));
     assert_eq!(said["event"], "queued", "{said}");
@@ -166,10 +166,10 @@ fn each_client_has_a_conversation_of_its_own() {
 
 #[test]
 fn answers_and_events_are_also_given_as_text_for_people() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
-    let mut client = Client::connect(&stage, "alice");
+    let mut client = Client::connect(&bed, "alice");
     let users = client.asks(json!({"do": "users", "shown": true}));
     assert!(users["shown"].as_str().is_some_and(|shown| shown.contains("bob")), "{users}");
     client.asks(json!({"do": "subscribe", "shown": true}));
@@ -183,25 +183,25 @@ fn answers_and_events_are_also_given_as_text_for_people() {
 
 #[test]
 fn stop_is_answered_by_stopped_and_every_client_is_told() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
-    let (mut one, mut other) = (Client::connect(&stage, "alice"), Client::connect(&stage, "alice"));
-    let path = socket(&stage, "alice");
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
+    let (mut one, mut other) = (Client::connect(&bed, "alice"), Client::connect(&bed, "alice"));
+    let path = socket(&bed, "alice");
     other.subscribes("now");
     let answer = one.asks(json!({"do": "stop", "shown": true}));
     assert_eq!((&answer["event"], answer["shown"].is_string()), (&"stopped".into(), true), "{answer}");
     assert_eq!(one.next(), None);
     assert_eq!(other.event("stopped").get("line"), None);
     alice.ends_well();
-    assert!(!path.exists() && !stage.path("alice").join("api").exists());
+    assert!(!path.exists() && !bed.path("alice").join("api").exists());
 }
 
 #[test]
 fn a_linked_user_with_whom_nothing_was_said_has_a_conversation() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
-    let mut client = Client::connect(&stage, "alice");
+    let mut client = Client::connect(&bed, "alice");
     let all = client.asks(json!({"do": "conversations"}));
     let found = &all["conversations"][0];
     assert_eq!((&found["with"], &found["last"], &found["unread"]), (&"bob".into(), &Value::Null, &0.into()), "{all}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::program::client::{Client, each};
 
 /// Lines in a round, after which the node is killed.
@@ -25,11 +25,11 @@ fn some_messages(client: &mut Client, cursor: &str, count: usize) -> (Vec<String
 
 #[test]
 fn no_message_is_missed_when_the_node_and_the_client_are_killed() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.asks(r"\chat alice");
-    let mut client = Client::connect(&stage, "alice");
+    let mut client = Client::connect(&bed, "alice");
     client.subscribes("now");
     let mut cursor = client.ready["at"].as_str().expect("it is a text").to_owned();
     let (mut said, mut seen) = (BTreeSet::new(), BTreeSet::new());
@@ -43,15 +43,15 @@ fn no_message_is_missed_when_the_node_and_the_client_are_killed() {
         let (texts, at) = some_messages(&mut client, &cursor, LINES / 3);
         (cursor, _) = (at, seen.extend(texts));
         drop(client);
-        client = Client::connect(&stage, "alice");
+        client = Client::connect(&bed, "alice");
         client.subscribes(&cursor);
         let (texts, at) = some_messages(&mut client, &cursor, LINES / 3);
         (cursor, _) = (at, seen.extend(texts));
         bob.knows_delivered(&last);
         alice.killed();
-        alice = stage.start("alice");
+        alice = bed.start("alice");
         alice.asks(&format!(r"\ping 127.0.0.1 {}", bob.port()));
-        client = Client::connect(&stage, "alice");
+        client = Client::connect(&bed, "alice");
         let answer = client.subscribes(&cursor);
         assert_eq!(answer["complete"], false, "the events of a run end with it");
     }
@@ -64,8 +64,8 @@ fn no_message_is_missed_when_the_node_and_the_client_are_killed() {
 
 #[test]
 fn a_cursor_of_another_node_or_ahead_of_the_store_misses_nothing() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.asks(r"\chat alice");
     for n in 0..3 {
@@ -75,7 +75,7 @@ fn a_cursor_of_another_node_or_ahead_of_the_store_misses_nothing() {
     let mine = alice.says("mine");
     alice.knows_delivered(&mine);
     for cursor in ["start", "0000000000000001.5.0", "0000000000000001.5.999999"] {
-        let mut client = Client::connect(&stage, "alice");
+        let mut client = Client::connect(&bed, "alice");
         assert_eq!(client.subscribes(cursor)["complete"], false);
         let all = client.all_until(|event| event["event"] == "live");
         assert_eq!(each(&all, "message", "text"), ["line 0", "line 1", "line 2"], "{cursor}");
@@ -89,8 +89,8 @@ fn a_cursor_of_another_node_or_ahead_of_the_store_misses_nothing() {
 
 #[test]
 fn a_cursor_of_messages_that_an_older_copy_of_the_store_lacks_begins_with_the_first_message() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.asks(r"\chat alice");
     let mut hear = |alice: &mut crate::program::Node, text: &str| {
@@ -100,16 +100,16 @@ fn a_cursor_of_messages_that_an_older_copy_of_the_store_lacks_begins_with_the_fi
     };
     let port = hear(&mut alice, "kept");
     alice.quits();
-    let (store, copy) = (stage.path("alice").join("darknode.db"), stage.path("copy"));
+    let (store, copy) = (bed.path("alice").join("darknode.db"), bed.path("copy"));
     std::fs::copy(&store, &copy).expect("the store is one file");
     let meet = || {
-        let mut alice = stage.start("alice");
+        let mut alice = bed.start("alice");
         alice.asks(&format!(r"\ping 127.0.0.1 {port}"));
         alice
     };
     let mut alice = meet();
     hear(&mut alice, "lost");
-    let cursor = Client::connect(&stage, "alice").ready["at"].as_str().expect("it is text").to_owned();
+    let cursor = Client::connect(&bed, "alice").ready["at"].as_str().expect("it is text").to_owned();
     alice.quits();
     std::fs::copy(&copy, &store).expect("it can be replaced");
     let mut alice = meet();
@@ -117,7 +117,7 @@ fn a_cursor_of_messages_that_an_older_copy_of_the_store_lacks_begins_with_the_fi
     for text in new {
         hear(&mut alice, text);
     }
-    let mut client = Client::connect(&stage, "alice");
+    let mut client = Client::connect(&bed, "alice");
     assert_eq!(client.subscribes(&cursor)["complete"], false);
     let all = client.all_until(|event| event["event"] == "live");
     let texts = each(&all, "message", "text");

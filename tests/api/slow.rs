@@ -1,6 +1,6 @@
 //! A client that does not read.
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::program::client::{Client, each};
 
 /// Lines so long that together they are more than the node keeps as events and the buffers of a socket take.
@@ -11,11 +11,11 @@ const BATCH: usize = 50;
 
 #[test]
 fn a_client_that_reads_nothing_delays_nobody_and_gets_every_message_after_a_gap() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.asks(r"\chat alice");
-    let (mut slow, mut quick) = (Client::connect(&stage, "alice"), Client::connect(&stage, "alice"));
+    let (mut slow, mut quick) = (Client::connect(&bed, "alice"), Client::connect(&bed, "alice"));
     slow.subscribes("now");
     quick.subscribes("now");
     let mut said = Vec::new();

@@ -1,6 +1,6 @@
 //! The `darkchat:` address: others can type what `\me` shows, and only that key is accepted.
 
-use crate::program::{Node, Stage};
+use crate::program::{Node, TestBed};
 
 /// What `\me` says, asked before anything else.
 fn address(node: &mut Node) -> String {
@@ -10,8 +10,8 @@ fn address(node: &mut Node) -> String {
 
 #[test]
 fn the_address_shown_by_me_can_be_pinged_and_talked_to() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = (bed.start("alice"), bed.start("bob"));
     let there = address(&mut bob);
     assert!(there.starts_with(&format!("darkchat:{}@", bob.id())) && !there.ends_with('@'), "{there}");
     let pong = alice.asks(&format!(r"\ping {there}"));
@@ -29,8 +29,8 @@ fn the_address_shown_by_me_can_be_pinged_and_talked_to() {
 
 #[test]
 fn an_unknown_user_can_be_linked_and_written_to_by_address() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = (bed.start("alice"), bed.start("bob"));
     assert_eq!(alice.asks(&format!(r"\add {}", address(&mut bob)))["event"], "done");
     assert_eq!(alice.event("linked")["id"], bob.ready["id"]);
     alice.quits();
@@ -39,10 +39,10 @@ fn an_unknown_user_can_be_linked_and_written_to_by_address() {
 
 #[test]
 fn an_address_can_be_used_as_bootstrap() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
     let there = address(&mut bob);
-    let mut alice = stage.cast("alice").with(&["--bootstrap", &there]).start();
+    let mut alice = bed.node("alice").with(&["--bootstrap", &there]).start();
     assert_eq!(alice.asks(r"\chat bob")["id"], bob.ready["id"]);
     alice.quits();
     bob.quits();
@@ -50,8 +50,8 @@ fn an_address_can_be_used_as_bootstrap() {
 
 #[test]
 fn another_key_that_answers_at_an_address_is_refused() {
-    let stage = Stage::new();
-    let (mut alice, mut bob, carol) = (stage.start("alice"), stage.start("bob"), stage.start("carol"));
+    let bed = TestBed::new();
+    let (mut alice, mut bob, carol) = (bed.start("alice"), bed.start("bob"), bed.start("carol"));
     let forged = address(&mut bob).replace(bob.id(), carol.id());
     assert_eq!(alice.fails(&format!(r"\ping {forged}")), "unreachable");
     alice.asks(&format!(r"\chat {forged}"));
@@ -67,8 +67,8 @@ fn another_key_that_answers_at_an_address_is_refused() {
 
 #[test]
 fn an_invalid_address_is_refused_before_anything_is_dialled() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
     let own = address(&mut alice);
     assert_eq!(alice.fails(&format!(r"\ping {own}")), "bad-argument");
     for wrong in ["darkchat:", "darkchat:bob@10.0.0.1:5", "darkchat:x"] {

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::program::{Stage, assert_form};
+use crate::program::{TestBed, assert_form};
 
 #[test]
 fn two_users_link_and_talk_and_the_author_learns_of_the_delivery() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = (bed.start("alice"), bed.start("bob"));
     assert_form(&alice.ready, "ready", &["user", "id", "session", "listen", "network", "roles", "version"]);
     let pong = alice.asks(&format!(r"\ping 127.0.0.1 {}", bob.port()));
     assert_form(&pong, "pong", &["addr", "user", "id", "session", "rtt_ms"]);
@@ -48,8 +48,8 @@ fn two_users_link_and_talk_and_the_author_learns_of_the_delivery() {
 
 #[test]
 fn a_line_to_an_offline_user_waits_and_arrives_when_they_are_back() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let port = bob.port();
     bob.quits();
@@ -57,7 +57,7 @@ fn a_line_to_an_offline_user_waits_and_arrives_when_they_are_back() {
     let queued = alice.says("for later");
     let waiting = alice.asks(r"\status bob")["messages"].clone();
     assert_eq!(waiting[0]["sessions"][0]["state"], "queued", "{waiting}");
-    let mut bob = stage.cast("bob").port(port).start();
+    let mut bob = bed.node("bob").port(port).start();
     assert_eq!(bob.event("message")["message"], queued);
     alice.event("online");
     alice.knows_delivered(&queued);
@@ -67,8 +67,8 @@ fn a_line_to_an_offline_user_waits_and_arrives_when_they_are_back() {
 
 #[test]
 fn history_and_delivery_states_survive_a_restart_of_both() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let first = alice.says("from alice");
     bob.event("message");
@@ -81,7 +81,7 @@ fn history_and_delivery_states_survive_a_restart_of_both() {
     alice.quits();
     bob.quits();
 
-    let (mut alice, mut bob) = (stage.start("alice"), stage.cast("bob").port(port).start());
+    let (mut alice, mut bob) = (bed.start("alice"), bed.node("bob").port(port).start());
     ["id", "session"].iter().for_each(|key| assert_eq!(alice.ready[key], alice_was[key]));
     ["id", "session"].iter().for_each(|key| assert_eq!(bob.ready[key], bob_was[key]));
     alice.event_with("online", "user", "bob");
@@ -112,13 +112,13 @@ fn list<'a>(event: &'a Value, key: &str) -> &'a [Value] {
 
 #[test]
 fn messages_that_a_kill_kept_from_the_reader_are_printed_at_the_next_start() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let port = bob.port();
     bob.killed();
     let ids: Vec<String> = (0..20).map(|n| alice.says(&format!("line {n}"))).collect();
-    let mut bob = stage.cast("bob").port(port).start();
+    let mut bob = bed.node("bob").port(port).start();
     for id in &ids {
         assert_eq!(&bob.event("message")["message"], id);
     }
@@ -129,8 +129,8 @@ fn messages_that_a_kill_kept_from_the_reader_are_printed_at_the_next_start() {
 
 #[test]
 fn many_lines_at_once_are_answered_by_number_and_arrive_in_order() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let numbers: Vec<u64> = (0..300).map(|n| alice.types(&format!("line {n}"))).collect();
     for (n, number) in numbers.into_iter().enumerate() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{Node, Stage, may_mount};
+use crate::program::{Node, TestBed, may_mount};
 
 /// The time between two attempts to type after the disk has room again. The store retries no earlier.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -38,13 +38,13 @@ fn a_full_disk_refuses_new_lines_and_takes_no_messages_and_the_node_recovers_whe
     if !may_mount() {
         return;
     }
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    fs::create_dir(stage.path("alice")).expect("it can be made");
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    fs::create_dir(bed.path("alice")).expect("it can be made");
     let small_disk = r#"mount -t tmpfs -o size=8m,mode=700 tmpfs "$DIR" && exec "$0" "$@""#;
-    let mut command = stage.cast("alice").by_shell(&["unshare", "-Urm", "sh"], small_disk);
-    command.env("DIR", stage.path("alice"));
-    let mut alice = stage.run(command, "alice");
+    let mut command = bed.node("alice").by_shell(&["unshare", "-Urm", "sh"], small_disk);
+    command.env("DIR", bed.path("alice"));
+    let mut alice = bed.run(command, "alice");
     alice.ready = alice.event("ready");
     alice.meet(&mut bob);
     alice.chats_with(&mut bob);
@@ -56,7 +56,7 @@ fn a_full_disk_refuses_new_lines_and_takes_no_messages_and_the_node_recovers_whe
     let disk = Path::new("/proc")
         .join(alice.pid().to_string())
         .join("root")
-        .join(&stage.path("alice").as_path().to_string_lossy()[1..]);
+        .join(&bed.path("alice").as_path().to_string_lossy()[1..]);
     fill(&disk);
     let refused = alice.asks(&"refused ".repeat(1000));
     assert_eq!((&refused["event"], &refused["code"]), (&"error".into(), &"disk".into()), "{refused}");
@@ -82,14 +82,14 @@ fn a_full_disk_refuses_new_lines_and_takes_no_messages_and_the_node_recovers_whe
 
 #[test]
 fn with_a_file_size_limit_accepted_lines_are_kept_and_refused_ones_are_not() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.quits();
     alice.quits();
     // If the signal is ignored, a write beyond the limit fails with an ordinary error.
     let limited = r#"trap '' XFSZ; ulimit -f 512; exec "$0" "$@""#;
-    let mut alice = stage.run(stage.cast("alice").by_shell(&["sh"], limited), "alice");
+    let mut alice = bed.run(bed.node("alice").by_shell(&["sh"], limited), "alice");
     alice.event("ready");
     alice.asks(r"\chat bob");
     let mut accepted = Vec::new();
@@ -105,7 +105,7 @@ fn with_a_file_size_limit_accepted_lines_are_kept_and_refused_ones_are_not() {
     alice.hush();
     let (status, ..) = alice.ends();
     assert_eq!(status.code(), Some(0));
-    let mut alice = stage.start("alice");
+    let mut alice = bed.start("alice");
     let status = alice.asks(r"\status");
     let waiting: Vec<Value> =
         status["messages"].as_array().expect("a list").iter().map(|view| view["message"].clone()).collect();

@@ -5,12 +5,12 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::program::{Stage, refused};
+use crate::program::{TestBed, refused};
 
 #[test]
 fn the_end_of_input_declares_offline() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let said = bob_says_goodbye(&mut bob);
     bob.hush();
@@ -22,17 +22,17 @@ fn the_end_of_input_declares_offline() {
 
 #[test]
 fn at_the_end_of_input_a_node_can_wait_until_what_was_typed_is_delivered() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let port = bob.port();
     bob.quits();
     alice.quits();
-    let mut alice = stage.cast("alice").with(&["--wait"]).start();
+    let mut alice = bed.node("alice").with(&["--wait"]).start();
     alice.asks(r"\chat bob");
     let said = alice.says("for later");
     alice.hush();
-    let mut bob = stage.cast("bob").port(port).start();
+    let mut bob = bed.node("bob").port(port).start();
     assert_eq!(bob.event("message")["message"], said);
     alice.ends_well();
     bob.quits();
@@ -45,10 +45,10 @@ fn bob_says_goodbye(bob: &mut crate::program::Node) -> String {
 
 #[test]
 fn signals_end_a_node_gracefully_also_if_headless() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     for (signal, more) in [(Signal::SIGINT, vec![]), (Signal::SIGTERM, vec![]), (Signal::SIGTERM, vec!["--headless"])] {
-        let mut alice = stage.start("alice");
-        let mut bob = stage.cast("bob").with(&more).start();
+        let mut alice = bed.start("alice");
+        let mut bob = bed.node("bob").with(&more).start();
         alice.meet(&mut bob);
         alice.chats_with(&mut bob);
         alice.event("online");
@@ -56,16 +56,16 @@ fn signals_end_a_node_gracefully_also_if_headless() {
         bob.ends_well();
         assert_eq!(alice.event("offline")["reason"], "declared", "{signal}");
         alice.quits();
-        std::fs::remove_dir_all(stage.path("alice")).expect("nobody uses it");
-        std::fs::remove_dir_all(stage.path("bob")).expect("nobody uses it");
+        std::fs::remove_dir_all(bed.path("alice")).expect("nobody uses it");
+        std::fs::remove_dir_all(bed.path("bob")).expect("nobody uses it");
     }
 }
 
 #[test]
 fn a_headless_node_ignores_the_end_of_input_and_executes_macros_before_it() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut bob = stage.cast("bob").with(&["--headless"]).start();
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut bob = bed.node("bob").with(&["--headless"]).start();
     assert_eq!(bob.asks(r"\me")["id"], bob.id());
     bob.hush();
     alice.meet(&mut bob);
@@ -79,10 +79,10 @@ fn a_headless_node_ignores_the_end_of_input_and_executes_macros_before_it() {
 
 #[test]
 fn a_server_needs_no_name_and_ends_on_a_signal() {
-    let stage = Stage::new();
-    let mut command = stage.bare();
+    let bed = TestBed::new();
+    let mut command = bed.bare();
     command.args(["--server", "--no-lan", "-p", "0", "--json", "--data-dir", "server"]);
-    let mut server = stage.run(command, "server");
+    let mut server = bed.run(command, "server");
     let ready = server.event("ready");
     assert_eq!(ready["roles"], serde_json::json!(["relay", "server"]));
     assert!(ready["user"].as_str().is_some_and(|user| user.starts_with("server-")), "{ready}");
@@ -93,8 +93,8 @@ fn a_server_needs_no_name_and_ends_on_a_signal() {
 
 #[test]
 fn a_closed_output_ends_the_node_without_an_error() {
-    let stage = Stage::new();
-    let mut command = stage.cast("alice").command();
+    let bed = TestBed::new();
+    let mut command = bed.node("alice").command();
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -113,8 +113,8 @@ fn a_closed_output_ends_the_node_without_an_error() {
 
 #[test]
 fn all_lines_before_the_end_of_input_are_stored() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.quits();
     (0..500).for_each(|n| {
@@ -124,7 +124,7 @@ fn all_lines_before_the_end_of_input_are_stored() {
     let (status, rest, _) = alice.ends();
     assert_eq!(status.code(), Some(0));
     assert_eq!(rest.iter().filter(|event| event["event"] == "queued").count(), 500);
-    let mut alice = stage.start("alice");
+    let mut alice = bed.start("alice");
     let status = alice.asks(r"\status");
     assert_eq!(status["messages"].as_array().map(Vec::len), Some(500));
     alice.quits();
@@ -132,17 +132,17 @@ fn all_lines_before_the_end_of_input_are_stored() {
 
 #[test]
 fn options_come_from_the_environment_and_sip_and_sp_are_a_bootstrap_address() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut command = stage.bare();
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut command = bed.bare();
     command.env("DARKNODE_USERNAME", "bob").env("DARKNODE_DATA_DIR", "bob").env("DARKNODE_PORT", "0");
     command.env("DARKNODE_NO_LAN", "1").env("DARKNODE_JSON", "true").env("DARKNODE_BOOTSTRAP", alice.place());
-    let mut bob = stage.run(command, "bob");
+    let mut bob = bed.run(command, "bob");
     assert_eq!(bob.event("ready")["user"], "bob");
     bob.event_with("nearby", "user", "alice");
     alice.event_with("nearby", "user", "bob");
     let port = alice.port().to_string();
-    let mut carol = stage.cast("carol").with(&["-sip", "127.0.0.1", "-sp", &port]).start();
+    let mut carol = bed.node("carol").with(&["-sip", "127.0.0.1", "-sp", &port]).start();
     carol.event_with("nearby", "user", "alice");
     carol.quits();
     bob.quits();
@@ -151,10 +151,10 @@ fn options_come_from_the_environment_and_sip_and_sp_are_a_bootstrap_address() {
 
 #[test]
 fn a_port_in_use_is_refused_with_its_number() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
-    let error = refused(stage.cast("bob").port(alice.port()).command());
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
+    let error = refused(bed.node("bob").port(alice.port()).command());
     assert!(error.contains(&alice.port().to_string()) && error.contains("--port"), "{error}");
-    assert!(!stage.path("bob").exists(), "nothing was left behind");
+    assert!(!bed.path("bob").exists(), "nothing was left behind");
     alice.quits();
 }

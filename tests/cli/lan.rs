@@ -1,13 +1,13 @@
 //! Two nodes on one link that can find each other only by mDNS.
 
-use crate::program::Stage;
+use crate::program::TestBed;
 
 /// They use their own closed network, so that other nodes on the link do not interfere.
 #[test]
 fn two_nodes_on_one_link_find_each_other_without_server_or_configuration() {
-    let stage = Stage::new();
-    stage.network_key("key");
-    let start = |name: &str| stage.cast(name).on_the_lan().with(&["--network-key", "key"]).start();
+    let bed = TestBed::new();
+    bed.network_key("key");
+    let start = |name: &str| bed.node(name).on_the_lan().with(&["--network-key", "key"]).start();
     let (mut alice, mut bob) = (start("alice"), start("bob"));
     assert_eq!(alice.event("nearby")["id"], bob.id());
     assert_eq!(bob.event("nearby")["id"], alice.id());

@@ -4,15 +4,15 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::program::{Node, Stage, assert_form, refused};
+use crate::program::{Node, TestBed, assert_form, refused};
 
 /// `darknode link` with a data directory of this name, and its first `ready`.
-fn waiting(stage: &Stage, dir: &str, args: &[&str]) -> Node {
-    stage.cast(dir).waiting().with(args).start()
+fn waiting(bed: &TestBed, dir: &str, args: &[&str]) -> Node {
+    bed.node(dir).waiting().with(args).start()
 }
 
-fn command(stage: &Stage, dir: &[&str], args: &[&str]) -> Command {
-    let mut command = stage.bare();
+fn command(bed: &TestBed, dir: &[&str], args: &[&str]) -> Command {
+    let mut command = bed.bare();
     command.args(["link", "--json", "--no-lan", "-p", "0"]).args(dir).args(args);
     command
 }
@@ -34,12 +34,12 @@ fn is_linked(node: &mut Node, alice: &Node) {
 
 #[test]
 fn a_machine_is_linked_by_the_code_it_shows_and_is_a_session_of_the_user_from_then_on() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut bob = stage.start("bob");
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut bob = bed.start("bob");
     bob.meet(&mut alice);
     alice.chats_with(&mut bob);
-    let mut pi = waiting(&stage, "pi", &["--bootstrap", &alice.place()]);
+    let mut pi = waiting(&bed, "pi", &["--bootstrap", &alice.place()]);
     assert_form(&pi.ready, "ready", &["user", "id", "session", "listen", "network", "roles", "version"]);
     assert!(pi.ready["user"].is_null() && pi.ready["id"].is_null());
     let code = pi.event("code");
@@ -61,18 +61,18 @@ fn a_machine_is_linked_by_the_code_it_shows_and_is_a_session_of_the_user_from_th
     pi.quits();
 
     // From then on it is started like any other.
-    let mut pi = stage.cast("alice").dir("pi").start();
+    let mut pi = bed.node("alice").dir("pi").start();
     assert_eq!(pi.ready["id"], alice.id());
     pi.event_with("online", "session", &of_alice);
-    assert!(!stage.path("pi").join("user.pem").exists() && !stage.path("pi").join("linking").exists());
+    assert!(!bed.path("pi").join("user.pem").exists() && !bed.path("pi").join("linking").exists());
     [alice, bob, pi].into_iter().for_each(Node::quits);
 }
 
 #[test]
 fn a_code_that_has_linked_a_machine_is_refused_at_once() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut pi = waiting(&stage, "pi", &["--bootstrap", &alice.place()]);
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut pi = waiting(&bed, "pi", &["--bootstrap", &alice.place()]);
     pi.event("bootstrap");
     let code = pi.shown("code");
     assert_eq!(alice.asks(&format!(r"\link {code}"))["event"], "session");
@@ -82,16 +82,16 @@ fn a_code_that_has_linked_a_machine_is_refused_at_once() {
 
 #[test]
 fn the_help_shows_no_option_that_is_refused() {
-    let output = Stage::new().bare().args(["link", "-h"]).output().expect("the program starts");
+    let output = TestBed::new().bare().args(["link", "-h"]).output().expect("the program starts");
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(help.contains("--bootstrap") && !help.contains("--username"), "{help}");
 }
 
 #[test]
 fn a_token_leads_to_the_machine_without_any_other_way() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut pi = waiting(&stage, "pi", &[]);
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut pi = waiting(&bed, "pi", &[]);
     let token = pi.shown("token");
     assert_eq!(alice.asks(&format!(r"\link {token}"))["state"], "linked");
     is_linked(&mut pi, &alice);
@@ -102,10 +102,10 @@ fn a_token_leads_to_the_machine_without_any_other_way() {
 
 #[test]
 fn a_server_that_both_reach_introduces_the_two() {
-    let stage = Stage::new();
-    let server = stage.cast("server").with(&["--server"]).start();
-    let mut alice = stage.cast("alice").with(&["--bootstrap", &server.place()]).start();
-    let mut pi = waiting(&stage, "pi", &["--bootstrap", &server.place()]);
+    let bed = TestBed::new();
+    let server = bed.node("server").with(&["--server"]).start();
+    let mut alice = bed.node("alice").with(&["--bootstrap", &server.place()]).start();
+    let mut pi = waiting(&bed, "pi", &["--bootstrap", &server.place()]);
     alice.event("bootstrap");
     pi.event("bootstrap");
     let code = pi.shown("code");
@@ -116,9 +116,9 @@ fn a_server_that_both_reach_introduces_the_two() {
 
 #[test]
 fn a_wrong_code_is_an_error_and_the_machine_shows_another_one() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut pi = waiting(&stage, "pi", &["--bootstrap", &alice.place()]);
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut pi = waiting(&bed, "pi", &["--bootstrap", &alice.place()]);
     let first = pi.shown("code");
     pi.event("bootstrap");
     let wrong = if first == "zoo zoo zoo" { "zoo zoo able" } else { "zoo zoo zoo" };
@@ -133,53 +133,53 @@ fn a_wrong_code_is_an_error_and_the_machine_shows_another_one() {
 
 #[test]
 fn a_machine_in_another_network_is_named_as_such() {
-    let stage = Stage::new();
-    stage.network_key("field.key");
-    let mut alice = stage.cast("alice").with(&["--network-key", "field.key"]).start();
-    let mut pi = waiting(&stage, "pi", &[]);
+    let bed = TestBed::new();
+    bed.network_key("field.key");
+    let mut alice = bed.node("alice").with(&["--network-key", "field.key"]).start();
+    let mut pi = waiting(&bed, "pi", &[]);
     let token = pi.shown("token");
     let answer = alice.asks(&format!(r"\link {token}"));
     assert_eq!(answer["code"], "unreachable");
     assert!(answer["message"].as_str().is_some_and(|text| text.contains("--network-key")), "{answer}");
     interrupted(pi);
-    let mut pi = waiting(&stage, "tablet", &["--network-key", "field.key", "--bootstrap", &alice.place()]);
+    let mut pi = waiting(&bed, "tablet", &["--network-key", "field.key", "--bootstrap", &alice.place()]);
     let code = pi.shown("code");
     pi.event("bootstrap");
     assert_eq!(alice.asks(&format!(r"\link {code}"))["state"], "linked");
     is_linked(&mut pi, &alice);
     pi.quits();
-    let error = stage.cast("alice").dir("tablet").refused();
+    let error = bed.node("alice").dir("tablet").refused();
     assert!(error.contains("--network-key"), "{error}");
     alice.quits();
 }
 
 #[test]
 fn a_directory_that_belongs_to_somebody_is_refused_and_without_one_the_default_is_used() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    stage.start("bob").quits();
-    let error = refused(command(&stage, &["--data-dir", "bob"], &[]));
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    bed.start("bob").quits();
+    let error = refused(command(&bed, &["--data-dir", "bob"], &[]));
     assert!(error.contains("-u bob") && error.contains("--data-dir"), "{error}");
-    let error = refused(command(&stage, &["-u", "alice"], &[]));
+    let error = refused(command(&bed, &["-u", "alice"], &[]));
     assert!(error.contains("-u"), "{error}");
 
-    let mut pi = stage.run(command(&stage, &[], &["--bootstrap", &alice.place()]), "pi");
+    let mut pi = bed.run(command(&bed, &[], &["--bootstrap", &alice.place()]), "pi");
     pi.ready = pi.event("ready");
     let code = pi.shown("code");
     pi.event("bootstrap");
     alice.asks(&format!(r"\link {code}"));
     is_linked(&mut pi, &alice);
     pi.quits();
-    assert!(stage.path(".local/share/darknode/alice/owner").exists());
+    assert!(bed.path(".local/share/darknode/alice/owner").exists());
     alice.quits();
 }
 
 #[test]
 fn a_machine_that_is_stopped_before_it_is_linked_leaves_an_empty_directory() {
-    let stage = Stage::new();
-    let mut pi = waiting(&stage, "pi", &[]);
+    let bed = TestBed::new();
+    let mut pi = waiting(&bed, "pi", &[]);
     pi.shown("code");
     interrupted(pi);
-    let left: Vec<_> = std::fs::read_dir(stage.path("pi")).expect("it is there").flatten().collect();
+    let left: Vec<_> = std::fs::read_dir(bed.path("pi")).expect("it is there").flatten().collect();
     assert!(left.iter().all(|file| file.file_name() == "lock"), "{left:?}");
 }

@@ -1,12 +1,12 @@
 //! Links: requested, accepted, removed, blocked.
 
-use crate::program::{Stage, assert_form};
+use crate::program::{TestBed, assert_form};
 
 #[test]
 fn with_accept_ask_a_request_is_shown_and_accepted_by_add() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut bob = stage.cast("bob").with(&["--accept", "ask"]).start();
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut bob = bed.node("bob").with(&["--accept", "ask"]).start();
     alice.meet(&mut bob);
     assert_form(&alice.asks(r"\add bob"), "done", &["what"]);
     let asked = bob.event("asked");
@@ -23,8 +23,8 @@ fn with_accept_ask_a_request_is_shown_and_accepted_by_add() {
 
 #[test]
 fn a_removed_link_is_gone_on_both_sides_and_can_be_added_again() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     assert_form(&bob.asks(r"\remove alice"), "done", &["what"]);
     let unlinked = alice.event("unlinked");
@@ -40,8 +40,8 @@ fn a_removed_link_is_gone_on_both_sides_and_can_be_added_again() {
 
 #[test]
 fn a_blocked_user_can_neither_send_nor_receive_until_added_again() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     assert_form(&bob.asks(r"\block alice"), "done", &["what"]);
     alice.event("offline");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::program::{Stage, assert_form};
+use crate::program::{TestBed, assert_form};
 
 const PERSON: [&str; 8] = ["user", "id", "words", "address", "session", "sessions", "labels", "verified"];
 
@@ -13,9 +13,9 @@ fn named<'a>(users: &'a Value, name: &str) -> &'a Value {
 
 #[test]
 fn explode_counts_the_users_it_reached_and_is_limited_to_once_in_ten_minutes() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
-    let mut carol = stage.start("carol");
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
+    let mut carol = bed.start("carol");
     bob.meet(&mut carol);
     let exploded = alice.asks(r"\explode");
     assert_form(&exploded, "exploded", &["users", "sessions", "messages", "elapsed_ms"]);
@@ -26,10 +26,10 @@ fn explode_counts_the_users_it_reached_and_is_limited_to_once_in_ten_minutes() {
 
 #[test]
 fn users_online_and_offline_list_users_with_status_and_distance() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
-    let mut carol = stage.start("carol");
+    let mut carol = bed.start("carol");
     alice.meet(&mut carol);
     alice.event_with("online", "user", "bob");
     let users = alice.asks(r"\users");
@@ -65,8 +65,8 @@ fn assert_form_of_user(user: &Value) {
 
 #[test]
 fn me_and_whois_show_the_same_fingerprint_and_verify_marks_it() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     let (mut me, whois) = (bob.asks(r"\me"), alice.asks(r"\whois bob"));
     let keys = me.as_object_mut().expect("it is an object");
     assert!(keys.remove("qr").is_some_and(|rows| rows.as_array().is_some_and(|rows| rows.len() > 20)));
@@ -81,7 +81,7 @@ fn me_and_whois_show_the_same_fingerprint_and_verify_marks_it() {
     assert_form(&alice.asks(r"\verify bob"), "done", &["what"]);
     assert_eq!(alice.asks(r"\whois bob")["verified"], true);
     alice.quits();
-    let mut alice = stage.start("alice");
+    let mut alice = bed.start("alice");
     assert_eq!(alice.asks(r"\whois bob")["verified"], true, "it is remembered");
     bob.quits();
     alice.quits();
@@ -89,8 +89,8 @@ fn me_and_whois_show_the_same_fingerprint_and_verify_marks_it() {
 
 #[test]
 fn help_lists_every_macro_and_an_unknown_one_suggests_the_nearest() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
     let help = alice.asks(r"\help");
     assert_form(&help, "help", &["macros"]);
     let macros = help["macros"].as_array().expect("a list");
@@ -108,8 +108,8 @@ fn help_lists_every_macro_and_an_unknown_one_suggests_the_nearest() {
 
 #[test]
 fn every_invalid_request_has_its_error_code() {
-    let stage = Stage::new();
-    let (mut alice, bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, bob) = bed.two();
     assert_eq!(alice.fails("hello?"), "no-conversation");
     for (line, code) in [
         (r"\chat", "bad-argument"),
@@ -145,8 +145,8 @@ fn every_invalid_request_has_its_error_code() {
 
 #[test]
 fn an_unknown_name_is_looked_up_and_leaves_no_conversation() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     assert_eq!(alice.fails(r"\chat zoe"), "unknown-user");
     assert_eq!(alice.fails("meant for zoe"), "no-conversation");
@@ -156,12 +156,12 @@ fn an_unknown_name_is_looked_up_and_leaves_no_conversation() {
 
 #[test]
 fn a_chat_begins_when_the_user_comes_online_during_the_look_up() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
     let chat = alice.types(r"\chat bob");
     let text = alice.types("the first line");
     let place = alice.place();
-    let mut bob = stage.cast("bob").with(&["--bootstrap", &place]).start();
+    let mut bob = bed.node("bob").with(&["--bootstrap", &place]).start();
     assert_eq!(alice.answer(chat)["event"], "chat");
     assert_eq!(alice.answer(text)["event"], "queued");
     assert_eq!(bob.event("message")["text"], "the first line");
@@ -171,8 +171,8 @@ fn a_chat_begins_when_the_user_comes_online_during_the_look_up() {
 
 #[test]
 fn a_host_can_be_pinged_by_name() {
-    let stage = Stage::new();
-    let (mut alice, bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, bob) = bed.two();
     for place in [format!("localhost {}", bob.port()), format!("localhost:{}", bob.port())] {
         assert_eq!(alice.asks(&format!(r"\ping {place}"))["id"], bob.id(), "{place}");
     }
@@ -182,8 +182,8 @@ fn a_host_can_be_pinged_by_name() {
 
 #[test]
 fn a_ping_without_an_answer_is_unreachable() {
-    let stage = Stage::new();
-    let (mut alice, bob) = (stage.start("alice"), stage.start("bob"));
+    let bed = TestBed::new();
+    let (mut alice, bob) = (bed.start("alice"), bed.start("bob"));
     let port = bob.port();
     bob.quits();
     assert_eq!(alice.fails(&format!(r"\ping 127.0.0.1 {port}")), "unreachable");
@@ -192,8 +192,8 @@ fn a_ping_without_an_answer_is_unreachable() {
 
 #[test]
 fn an_undelivered_message_can_be_cancelled_and_a_delivered_one_cannot() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let arrived = alice.says("arrived");
     alice.knows_delivered(&arrived);
@@ -212,7 +212,7 @@ fn an_undelivered_message_can_be_cancelled_and_a_delivered_one_cannot() {
     let told = alice.event("cancelled");
     assert_form(&told, "cancelled", &["message", "to"]);
     assert_eq!((&told["message"], &told["to"]), (&withdrawn.as_str().into(), &"bob".into()));
-    let mut bob = stage.cast("bob").port(port).start();
+    let mut bob = bed.node("bob").port(port).start();
     assert_eq!(bob.event_with("message", "text", "kept")["message"], kept);
     alice.knows_delivered(&kept);
     let history = bob.asks(r"\history alice");
@@ -223,14 +223,14 @@ fn an_undelivered_message_can_be_cancelled_and_a_delivered_one_cannot() {
 
 #[test]
 fn prune_forgets_sessions_but_never_the_last_of_a_link() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let port = bob.port();
     bob.quits();
     alice.event("offline");
     assert_form(&alice.asks(r"\prune 0"), "done", &["what"]);
-    let mut bob = stage.cast("bob").port(port).start();
+    let mut bob = bed.node("bob").port(port).start();
     alice.event("online");
     bob.event("online");
     bob.quits();

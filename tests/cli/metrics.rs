@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
-use crate::program::{Node, PATIENCE, Stage};
+use crate::program::{Node, PATIENCE, TestBed};
 
 /// The samples of a page by name and labels, such as `darknode_users{state="online"}`.
 type Samples = BTreeMap<String, f64>;
@@ -16,9 +16,9 @@ fn free_address() -> SocketAddr {
 }
 
 /// Starts a node with metrics.
-fn start(stage: &Stage, name: &str) -> (Node, SocketAddr) {
+fn start(bed: &TestBed, name: &str) -> (Node, SocketAddr) {
     let at = free_address();
-    (stage.cast(name).with(&["--metrics", &at.to_string()]).start(), at)
+    (bed.node(name).with(&["--metrics", &at.to_string()]).start(), at)
 }
 
 /// The status and the body of an answer.
@@ -63,9 +63,9 @@ fn metrics(at: SocketAddr) -> Samples {
 
 #[test]
 fn metrics_count_what_happens_and_tell_nobody_from_another() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let (mut alice, at) = start(&stage, "alice");
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let (mut alice, at) = start(&bed, "alice");
     alice.meet(&mut bob);
     alice.links_with(&mut bob);
     let message = alice.says("hello");
@@ -108,8 +108,8 @@ fn metrics_count_what_happens_and_tell_nobody_from_another() {
 
 #[test]
 fn the_alerts_and_the_dashboard_name_only_metrics_that_there_are_and_the_list_names_all() {
-    let stage = Stage::new();
-    let (alice, at) = start(&stage, "alice");
+    let bed = TestBed::new();
+    let (alice, at) = start(&bed, "alice");
     let known = get(at, "/metrics").1;
     let list = include_str!("../../deploy/README.md");
     for described in known.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
@@ -137,16 +137,16 @@ fn the_alerts_and_the_dashboard_name_only_metrics_that_there_are_and_the_list_na
 
 #[test]
 fn a_node_whose_disk_refuses_writes_is_healthy_and_not_ready() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.quits();
     alice.quits();
     let at = free_address();
     // If the signal is ignored, a write beyond the limit fails with an ordinary error.
     let limited = r#"trap '' XFSZ; ulimit -f 512; exec "$0" "$@""#;
-    let cast = stage.cast("alice").with(&["--metrics", &at.to_string()]);
-    let mut alice = stage.run(cast.by_shell(&["sh"], limited), "alice");
+    let node = bed.node("alice").with(&["--metrics", &at.to_string()]);
+    let mut alice = bed.run(node.by_shell(&["sh"], limited), "alice");
     alice.event("ready");
     assert_eq!(get(at, "/readyz").0, 200);
     alice.asks(r"\chat bob");
@@ -162,12 +162,12 @@ fn a_node_whose_disk_refuses_writes_is_healthy_and_not_ready() {
 
 #[test]
 fn an_address_that_cannot_be_used_is_refused_before_anything_is_created() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let taken = holder.local_addr().expect("it is bound").to_string();
     for addr in [&*taken, "192.0.2.1:9464", "localhost", "9464", ""] {
-        let said = stage.cast("alice").with(&["--metrics", addr]).refused();
+        let said = bed.node("alice").with(&["--metrics", addr]).refused();
         assert!(said.contains("--metrics"), "{said}");
     }
-    assert!(!stage.path("alice").exists(), "nothing was created");
+    assert!(!bed.path("alice").exists(), "nothing was created");
 }

@@ -1,13 +1,13 @@
 //! Names: several users with the same name, and pinning.
 
-use crate::program::Stage;
+use crate::program::TestBed;
 
 #[test]
 fn two_users_with_the_same_name_can_be_told_apart_and_get_only_their_own_messages() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut bob = stage.start("bob");
-    let mut other = stage.cast("bob").dir("other").start();
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut bob = bed.start("bob");
+    let mut other = bed.node("bob").dir("other").start();
     other.name = "the other bob".into();
     alice.meet(&mut bob);
     alice.meet(&mut other);
@@ -33,14 +33,14 @@ fn two_users_with_the_same_name_can_be_told_apart_and_get_only_their_own_message
 
 #[test]
 fn the_first_user_written_to_keeps_the_name_across_a_restart_and_the_second_causes_a_warning() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let bobs_id = bob.id().to_owned();
     bob.quits();
     alice.quits();
-    let mut alice = stage.start("alice");
-    let mut other = stage.cast("bob").dir("other").start();
+    let mut alice = bed.start("alice");
+    let mut other = bed.node("bob").dir("other").start();
     other.name = "the other bob".into();
     alice.asks(&format!(r"\ping 127.0.0.1 {}", other.port()));
     let warning = alice.event("warning");
@@ -58,9 +58,9 @@ fn the_first_user_written_to_keeps_the_name_across_a_restart_and_the_second_caus
 
 #[test]
 fn a_name_with_spaces_and_non_ascii_letters_can_be_typed() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut zoe = stage.cast("Zoë van der Ödland 張").dir("zoe").start();
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut zoe = bed.node("Zoë van der Ödland 張").dir("zoe").start();
     alice.meet(&mut zoe);
     assert_eq!(alice.asks(r"\chat Zoë van der Ödland 張")["id"], zoe.id());
     let said = alice.says("hello");
@@ -71,15 +71,15 @@ fn a_name_with_spaces_and_non_ascii_letters_can_be_typed() {
 
 #[test]
 fn who_was_accepted_automatically_keeps_the_name_and_a_name_that_looks_like_it_is_shown_with_an_id() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut bob = stage.start("bob");
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut bob = bed.start("bob");
     bob.meet(&mut alice);
     bob.asks(r"\chat alice");
     bob.says("hello");
     assert_eq!(alice.event("message")["from"], "bob");
     for name in ["bob", "b\u{43e}b"] {
-        let mut other = stage.cast(name).dir(&format!("other {name}")).start();
+        let mut other = bed.node(name).dir(&format!("other {name}")).start();
         alice.asks(&format!(r"\ping 127.0.0.1 {}", other.port()));
         let warning = alice.event("warning");
         assert_eq!(warning["code"], "name-clash");
@@ -94,9 +94,9 @@ fn who_was_accepted_automatically_keeps_the_name_and_a_name_that_looks_like_it_i
 
 #[test]
 fn a_number_at_the_end_of_a_line_belongs_to_the_name_if_somebody_is_called_that() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut john = stage.start("John 5");
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut john = bed.start("John 5");
     alice.meet(&mut john);
     for macro_name in ["whois", "verify", "add", "chat", "status", "history"] {
         alice.asks(&format!(r"\{macro_name} John 5"));

@@ -7,17 +7,17 @@ use std::sync::mpsc;
 
 use serde_json::Value;
 
-use crate::program::{PATIENCE, Stage, output_of};
+use crate::program::{PATIENCE, TestBed, output_of};
 
 /// The program with these arguments, for the node in the data directory of this name.
-fn command(stage: &Stage, dir: &str, args: &[&str]) -> Command {
-    let mut command = stage.bare();
+fn command(bed: &TestBed, dir: &str, args: &[&str]) -> Command {
+    let mut command = bed.bare();
     command.args(["--data-dir", dir]).args(args).stdin(Stdio::null());
     command
 }
 
-fn run(stage: &Stage, dir: &str, args: &[&str]) -> Output {
-    command(stage, dir, args).output().expect("the program starts")
+fn run(bed: &TestBed, dir: &str, args: &[&str]) -> Output {
+    command(bed, dir, args).output().expect("the program starts")
 }
 
 fn code(output: &Output) -> Option<i32> {
@@ -38,10 +38,10 @@ fn events(output: &Output) -> Vec<Value> {
 
 #[test]
 fn a_script_sends_a_line_and_knows_that_it_arrived() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
-    let sent = run(&stage, "alice", &["send", "bob", r"\quit is text", "--wait", "delivered"]);
+    let sent = run(&bed, "alice", &["send", "bob", r"\quit is text", "--wait", "delivered"]);
     assert_eq!((code(&sent), out(&sent)[1].as_str()), (Some(0), "delivered"), "{}", error(&sent));
     let message = bob.event("message");
     assert_eq!((&message["text"], &message["message"]), (&r"\quit is text".into(), &out(&sent)[0].as_str().into()));
@@ -51,7 +51,7 @@ fn a_script_sends_a_line_and_knows_that_it_arrived() {
         (&r"\quit is text".into(), None),
         "the node's own interface shows it"
     );
-    let json = events(&run(&stage, "alice", &["send", "bob", "again", "--wait", "delivered", "--json"]));
+    let json = events(&run(&bed, "alice", &["send", "bob", "again", "--wait", "delivered", "--json"]));
     assert_eq!(json.iter().map(|event| event["event"].as_str()).collect::<Vec<_>>(), [Some("queued"), Some("state")]);
     alice.quits();
     bob.quits();
@@ -59,12 +59,12 @@ fn a_script_sends_a_line_and_knows_that_it_arrived() {
 
 #[test]
 fn alerts_at_the_same_moment_all_arrive() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
     let texts = ["water", "fire", "smoke"];
     let senders = texts.map(|text| {
-        let mut command = command(&stage, "alice", &["send", "bob", text, "--wait", "delivered"]);
+        let mut command = command(&bed, "alice", &["send", "bob", text, "--wait", "delivered"]);
         command.stdout(Stdio::piped()).spawn().expect("the program starts")
     });
     for sender in senders {
@@ -80,60 +80,60 @@ fn alerts_at_the_same_moment_all_arrive() {
 
 #[test]
 fn a_line_that_does_not_arrive_in_time_can_be_withdrawn_with_what_is_printed() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
     bob.quits();
     alice.event("offline");
-    let sent = run(&stage, "alice", &["send", "bob", "for later", "--wait", "delivered", "--timeout", "1"]);
+    let sent = run(&bed, "alice", &["send", "bob", "for later", "--wait", "delivered", "--timeout", "1"]);
     assert_eq!(code(&sent), Some(3));
     let error = error(&sent);
     let (_, cancel) = error.trim().split_once("darknode cancel ").expect("it says how to withdraw the line");
     assert_eq!(cancel, out(&sent)[0]);
-    assert_eq!(code(&run(&stage, "alice", &["cancel", cancel])), Some(0));
-    assert_eq!(code(&run(&stage, "alice", &["cancel", cancel])), Some(1), "it is gone");
+    assert_eq!(code(&run(&bed, "alice", &["cancel", cancel])), Some(0));
+    assert_eq!(code(&run(&bed, "alice", &["cancel", cancel])), Some(1), "it is gone");
     alice.quits();
 }
 
 #[test]
 fn the_status_says_who_is_away_and_what_waits_for_them() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
-    let here = out(&run(&stage, "alice", &["status"]));
+    let here = out(&run(&bed, "alice", &["status"]));
     assert!(here[0].starts_with("alice  up ") && here[1].starts_with("here   bob direct "), "{here:?}");
     bob.quits();
     alice.event("offline");
-    assert_eq!(code(&run(&stage, "alice", &["send", "bob", "for later"])), Some(0));
-    let away = out(&run(&stage, "alice", &["status"]));
+    assert_eq!(code(&run(&bed, "alice", &["send", "bob", "for later"])), Some(0));
+    let away = out(&run(&bed, "alice", &["status"]));
     assert!(away[1].starts_with("here   nobody; bob away "), "{away:?}");
     assert_eq!(away[2..4], ["waits  1 line: bob 1", "holds  nothing for others"], "{away:?}");
     assert!(away[4..].join("\n").contains("for later"), "{away:?}");
     let names: Vec<Value> =
-        events(&run(&stage, "alice", &["status", "--json"])).iter().map(|event| event["event"].clone()).collect();
+        events(&run(&bed, "alice", &["status", "--json"])).iter().map(|event| event["event"].clone()).collect();
     assert_eq!(names, ["map", "status"]);
     alice.quits();
 }
 
 #[test]
 fn without_a_node_and_for_unknown_users_the_exit_code_says_so() {
-    let stage = Stage::new();
-    assert_eq!(code(&run(&stage, "alice", &["users"])), Some(4));
-    let alice = stage.start("alice");
-    let sent = run(&stage, "alice", &["send", "nobody", "hello"]);
+    let bed = TestBed::new();
+    assert_eq!(code(&run(&bed, "alice", &["users"])), Some(4));
+    let alice = bed.start("alice");
+    let sent = run(&bed, "alice", &["send", "nobody", "hello"]);
     assert_eq!((code(&sent), out(&sent).len()), (Some(1), 0));
     assert!(error(&sent).contains("nobody"), "{}", error(&sent));
     for args in [&["send", "bob"][..], &["send", "bob", "x", "--wait", "read"], &["history", "bob", "-n", "0"]] {
-        assert_eq!(code(&run(&stage, "alice", args)), Some(2), "{args:?}");
+        assert_eq!(code(&run(&bed, "alice", args)), Some(2), "{args:?}");
     }
     alice.quits();
-    assert_eq!(code(&run(&stage, "alice", &["users"])), Some(4), "it has ended");
+    assert_eq!(code(&run(&bed, "alice", &["users"])), Some(4), "it has ended");
 }
 
 #[test]
 fn all_commands_refuse_somebody_unknown_with_the_same_exit_code() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
     for args in [
         &["watch", "--from", "nobody", "--reconnect"][..],
         &["history", "nobody", "--json"],
@@ -141,7 +141,7 @@ fn all_commands_refuse_somebody_unknown_with_the_same_exit_code() {
         &["export", "--with", "nobody"],
         &["status", "nobody"],
     ] {
-        let refused = run(&stage, "alice", args);
+        let refused = run(&bed, "alice", args);
         assert_eq!((code(&refused), out(&refused).len()), (Some(1), 0), "{args:?}: {}", error(&refused));
         assert!(error(&refused).contains("nobody"), "{args:?}: {}", error(&refused));
     }
@@ -150,41 +150,41 @@ fn all_commands_refuse_somebody_unknown_with_the_same_exit_code() {
 
 #[test]
 fn a_usage_error_names_the_help_of_its_command() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     for (args, help) in [
         (&["send", "bob"][..], "darknode send --help"),
         (&["history", "bob", "-n", "0"], "darknode history --help"),
         (&["network", "old"], "darknode network --help"),
         (&["--thread", "2"], "darknode --help"),
     ] {
-        let refused = run(&stage, "alice", args);
+        let refused = run(&bed, "alice", args);
         assert_eq!(code(&refused), Some(2), "{args:?}");
         assert!(error(&refused).contains(&format!("; see `{help}`")), "{}", error(&refused));
     }
-    let tip = error(&run(&stage, "alice", &["status", "--onlin"]));
+    let tip = error(&run(&bed, "alice", &["status", "--onlin"]));
     assert!(!tip.contains("found tip"), "{tip}");
 }
 
 #[test]
 fn what_the_node_advises_can_be_typed_at_the_shell() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
     alice.says("first cable");
     let second = alice.says("second cable");
-    let history = run(&stage, "alice", &["history", "bob", "-n", "1"]);
+    let history = run(&bed, "alice", &["history", "bob", "-n", "1"]);
     let advice = format!("* there are older ones: darknode history bob --before {second}");
     assert_eq!(out(&history).last(), Some(&advice));
-    let older = run(&stage, "alice", &["history", "bob", "--before", &second]);
+    let older = run(&bed, "alice", &["history", "bob", "--before", &second]);
     assert!(out(&older)[1].ends_with("first cable"), "{older:?}");
-    let found = run(&stage, "alice", &["search", "cable", "-n", "1"]);
+    let found = run(&bed, "alice", &["search", "cable", "-n", "1"]);
     assert_eq!(out(&found).last().map(String::as_str), Some("* a larger -n finds older ones"));
-    let status = run(&stage, "alice", &["status", "bob"]);
+    let status = run(&bed, "alice", &["status", "bob"]);
     assert_eq!(out(&status)[0], "* your messages; darknode cancel MESSAGE withdraws an undelivered one");
     for (args, advice) in
         [(&["send", "nobody", "x"][..], "darknode users"), (&["cancel", "nothing"], "darknode status")]
     {
-        let refused = run(&stage, "alice", args);
+        let refused = run(&bed, "alice", args);
         assert!(error(&refused).contains(&format!("; {advice} lists")), "{}", error(&refused));
     }
     alice.quits();
@@ -193,10 +193,10 @@ fn what_the_node_advises_can_be_typed_at_the_shell() {
 
 #[test]
 fn a_time_of_0_has_no_end_and_neither_has_a_very_long_one() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
     for seconds in ["0", "18446744073709551615"] {
-        let examined = run(&stage, "alice", &["doctor", "--no-probe", "--timeout", seconds]);
+        let examined = run(&bed, "alice", &["doctor", "--no-probe", "--timeout", seconds]);
         assert_eq!(code(&examined), Some(0), "{}", error(&examined));
     }
     alice.quits();
@@ -204,14 +204,14 @@ fn a_time_of_0_has_no_end_and_neither_has_a_very_long_one() {
 
 #[test]
 fn a_watcher_that_waits_for_the_node_does_not_wait_for_what_it_refuses() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
     for (args, exit) in [(["--since", "yesterday"], 2), (["--cursor", "missing/cursor"], 1)] {
-        let watched = run(&stage, "alice", &[&["watch", "--reconnect", "--timeout", "30"], &args[..]].concat());
+        let watched = run(&bed, "alice", &[&["watch", "--reconnect", "--timeout", "30"], &args[..]].concat());
         assert_eq!(code(&watched), Some(exit), "{}", error(&watched));
         assert!(error(&watched).contains(args[1]), "{}", error(&watched));
     }
-    let written = run(&stage, "alice", &["export", "-o", "missing/file"]);
+    let written = run(&bed, "alice", &["export", "-o", "missing/file"]);
     assert_eq!(code(&written), Some(2));
     assert!(error(&written).contains("missing/file"), "{}", error(&written));
     alice.quits();
@@ -219,19 +219,19 @@ fn a_watcher_that_waits_for_the_node_does_not_wait_for_what_it_refuses() {
 
 #[test]
 fn a_watcher_of_somebody_unknown_is_refused_and_of_somebody_known_it_is_not() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
-    let refused = run(&stage, "alice", &["watch", "--from", "nobody", "--timeout", "30"]);
+    let refused = run(&bed, "alice", &["watch", "--from", "nobody", "--timeout", "30"]);
     assert_eq!((code(&refused), out(&refused).len()), (Some(1), 0));
     assert!(error(&refused).contains("no known user is called nobody; darknode users lists"), "{}", error(&refused));
     let id = "a".repeat(52);
     for from in ["BOB", bob.id(), &id] {
-        let watched = run(&stage, "alice", &["watch", "--from", from, "--since", "start", "--timeout", "1"]);
+        let watched = run(&bed, "alice", &["watch", "--from", from, "--since", "start", "--timeout", "1"]);
         assert_eq!(code(&watched), Some(0), "{from}: {}", error(&watched));
     }
     let mut watcher =
-        command(&stage, "alice", &["watch", "--from", "BOB", "--events", "message", "--count", "1", "--json"]);
+        command(&bed, "alice", &["watch", "--from", "BOB", "--events", "message", "--count", "1", "--json"]);
     let watcher = watcher.stdout(Stdio::piped()).spawn().expect("the program starts");
     bob.asks(r"\chat alice");
     let watcher = std::thread::spawn(move || watcher.wait_with_output().expect("it ends"));
@@ -247,9 +247,9 @@ fn a_watcher_of_somebody_unknown_is_refused_and_of_somebody_known_it_is_not() {
 
 #[test]
 fn a_watcher_ends_once_nobody_reads_what_it_prints() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
-    let mut watcher = command(&stage, "alice", &["watch", "--json"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
+    let mut watcher = command(&bed, "alice", &["watch", "--json"]).stdout(Stdio::piped()).spawn().expect("it starts");
     let mut output = BufReader::new(watcher.stdout.take().expect("it is a pipe"));
     let mut line = String::new();
     output.read_line(&mut line).expect("it says that it has subscribed");
@@ -264,10 +264,10 @@ fn a_watcher_ends_once_nobody_reads_what_it_prints() {
 
 #[test]
 fn what_is_wrong_with_an_argument_is_said_of_that_argument() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
-    let refused = run(&stage, "alice", &["history", "bob", "--before", "zzz"]);
+    let refused = run(&bed, "alice", &["history", "bob", "--before", "zzz"]);
     let says = "zzz is not the id of a message; darknode history USER shows one";
     assert!(code(&refused) == Some(1) && error(&refused).contains(says), "{}", error(&refused));
     let refused = alice.asks(r"\history bob before zzz");
@@ -286,16 +286,16 @@ fn what_is_wrong_with_an_argument_is_said_of_that_argument() {
 
 #[test]
 fn a_watcher_goes_on_where_it_ended_although_the_node_was_killed() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
     let watch = ["watch", "--events", "message", "--count", "1", "--json", "--timeout", "20", "--cursor"];
     let watch: Vec<&str> = watch.into_iter().chain(["seen"]).collect();
-    let begun = run(&stage, "bob", &["watch", "--since", "now", "--cursor", "seen", "--timeout", "1"]);
+    let begun = run(&bed, "bob", &["watch", "--since", "now", "--cursor", "seen", "--timeout", "1"]);
     assert_eq!(code(&begun), Some(2), "--since and --cursor exclude each other");
-    let begun = run(&stage, "bob", &["watch", "--cursor", "seen", "--timeout", "1", "--json"]);
+    let begun = run(&bed, "bob", &["watch", "--cursor", "seen", "--timeout", "1", "--json"]);
     assert_eq!(code(&begun), Some(0), "{}", error(&begun));
-    let in_vain = run(&stage, "bob", &["watch", "--events", "message", "--count", "1", "--timeout", "1"]);
+    let in_vain = run(&bed, "bob", &["watch", "--events", "message", "--count", "1", "--timeout", "1"]);
     assert_eq!(code(&in_vain), Some(3), "{}", error(&in_vain));
     alice.asks(r"\chat bob");
     for text in ["one", "two"] {
@@ -306,36 +306,36 @@ fn a_watcher_goes_on_where_it_ended_although_the_node_was_killed() {
         let messages = events(output).into_iter().filter(|event| event["event"] == "message");
         messages.map(|event| event["text"].as_str().expect("a text").to_owned()).collect()
     };
-    assert_eq!(texts(&run(&stage, "bob", &watch)), ["one"]);
+    assert_eq!(texts(&run(&bed, "bob", &watch)), ["one"]);
     bob.killed();
-    let bob = stage.start("bob");
-    assert_eq!(texts(&run(&stage, "bob", &watch)), ["two"]);
+    let bob = bed.start("bob");
+    assert_eq!(texts(&run(&bed, "bob", &watch)), ["two"]);
     alice.quits();
     bob.quits();
 }
 
 #[test]
 fn what_was_said_is_found_and_exported_once() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
     alice.asks(r"\chat bob");
     for text in ["The GENERATOR is off", "who brings the cable?"] {
         let message = alice.says(text);
         alice.knows_delivered(&message);
     }
-    let found = run(&stage, "bob", &["search", "generator"]);
+    let found = run(&bed, "bob", &["search", "generator"]);
     assert!(out(&found).iter().any(|line| line.contains("The GENERATOR is off")), "{:?}", out(&found));
     assert!(!out(&found).iter().any(|line| line.contains("cable")));
-    let history = run(&stage, "bob", &["history", "alice", "-n", "1"]);
+    let history = run(&bed, "bob", &["history", "alice", "-n", "1"]);
     assert!(out(&history).iter().any(|line| line.ends_with("who brings the cable?")), "{:?}", out(&history));
-    assert_eq!(code(&run(&stage, "bob", &["export", "-o", "all.jsonl"])), Some(0));
-    let exported = std::fs::read_to_string(stage.path("all.jsonl")).expect("it was written");
+    assert_eq!(code(&run(&bed, "bob", &["export", "-o", "all.jsonl"])), Some(0));
+    let exported = std::fs::read_to_string(bed.path("all.jsonl")).expect("it was written");
     assert_eq!(exported.lines().count(), 2);
-    assert_eq!(mode(&stage.path("all.jsonl")), 0o600);
-    let again = run(&stage, "bob", &["export", "-o", "all.jsonl"]);
-    assert_eq!((code(&again), std::fs::read_to_string(stage.path("all.jsonl")).ok()), (Some(2), Some(exported)));
-    let text = out(&run(&stage, "bob", &["export", "--with", "alice", "--format", "text"]));
+    assert_eq!(mode(&bed.path("all.jsonl")), 0o600);
+    let again = run(&bed, "bob", &["export", "-o", "all.jsonl"]);
+    assert_eq!((code(&again), std::fs::read_to_string(bed.path("all.jsonl")).ok()), (Some(2), Some(exported)));
+    let text = out(&run(&bed, "bob", &["export", "--with", "alice", "--format", "text"]));
     assert!(text[0].ends_with("  alice: The GENERATOR is off"), "{text:?}");
     alice.quits();
     bob.quits();
@@ -348,21 +348,21 @@ fn mode(file: &Path) -> u32 {
 
 #[test]
 fn a_node_is_stopped_in_good_order() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
-    assert_eq!(code(&run(&stage, "alice", &["stop"])), Some(0));
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
+    assert_eq!(code(&run(&bed, "alice", &["stop"])), Some(0));
     alice.ends_well();
-    assert!(!stage.path("alice").join("api.sock").exists());
+    assert!(!bed.path("alice").join("api.sock").exists());
 }
 
 #[test]
 fn the_help_of_every_command_fits_80_columns() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     let commands = "send watch history search export users status doctor cancel web attach stop link sim network identity completions";
     let commands = [""].into_iter().chain(commands.split(' '));
     for name in commands {
         for flag in ["-h", "--help"] {
-            let output = stage.bare().args([name, flag].into_iter().filter(|arg| !arg.is_empty())).output();
+            let output = bed.bare().args([name, flag].into_iter().filter(|arg| !arg.is_empty())).output();
             for line in out(&output.expect("the program starts")) {
                 assert!(line.chars().count() <= 80, "{name} {flag}: {line}");
             }
@@ -372,9 +372,9 @@ fn the_help_of_every_command_fits_80_columns() {
 
 #[test]
 fn the_help_of_a_command_begins_with_its_own_options() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     for (name, own) in [("send", &["--wait", "--timeout", "--json"][..]), ("history", &["-n", "--before", "--json"])] {
-        let help = String::from_utf8(output_of(&mut stage.bare(), &[name, "-h"])).expect("it is text");
+        let help = String::from_utf8(output_of(&mut bed.bare(), &[name, "-h"])).expect("it is text");
         // What goes on in another row is indented further.
         let is_option = |row: &&str| row.starts_with("  -") || row.starts_with("      -");
         let rows =
@@ -382,15 +382,15 @@ fn the_help_of_a_command_begins_with_its_own_options() {
         let rows: Vec<String> = rows.map(|option| format!("-{option}")).collect();
         assert_eq!(rows, [own, &["-u,", "--data-dir", "-h,"]].concat(), "{help}");
     }
-    let help = String::from_utf8(output_of(&mut stage.bare(), &["-h"])).expect("it is text");
+    let help = String::from_utf8(output_of(&mut bed.bare(), &["-h"])).expect("it is text");
     let (_, options) = help.split_once("Options:\n").expect("there are options");
     assert!(options.trim_start().starts_with("-u, --username"), "{help}");
 }
 
 #[test]
 fn the_manual_page_and_the_completions_name_every_option_and_command() {
-    let stage = Stage::new();
-    let said = |args: &[&str]| String::from_utf8(output_of(&mut stage.bare(), args)).expect("it is text");
+    let bed = TestBed::new();
+    let said = |args: &[&str]| String::from_utf8(output_of(&mut bed.bare(), args)).expect("it is text");
     let (page, bash, help) = (said(&["man"]).replace('\\', ""), said(&["completions", "bash"]), said(&["--help"]));
     let (_, commands) = help.split_once("Commands:\n").expect("there are commands");
     let (commands, options) = commands.split_once("\n\n").expect("then come options");

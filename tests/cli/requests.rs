@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::program::{Stage, assert_form, keys};
+use crate::program::{TestBed, assert_form, keys};
 
 #[test]
 fn what_is_held_back_of_a_stranger_is_announced_and_comes_in_order_once_accepted() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
     let ids: Vec<String> = (0..20).map(|n| alice.says(&format!("line {n}"))).collect();
     for id in &ids[..5] {
@@ -33,8 +33,8 @@ fn what_is_held_back_of_a_stranger_is_announced_and_comes_in_order_once_accepted
 
 #[test]
 fn a_dismissed_stranger_is_forgotten_with_what_they_wrote_also_after_a_restart() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.links_with(&mut bob);
     let said = alice.says("buy my coins");
     bob.event("message");
@@ -48,7 +48,7 @@ fn a_dismissed_stranger_is_forgotten_with_what_they_wrote_also_after_a_restart()
     let port = bob.port();
     bob.quits();
     alice.says("and more coins");
-    let mut bob = stage.cast("bob").port(port).start();
+    let mut bob = bed.node("bob").port(port).start();
     alice.event("online");
     assert_eq!(bob.asks(r"\requests")["users"], json!([]));
     assert_eq!(bob.asks(&format!(r"\history {id}"))["messages"], json!([]));

@@ -6,23 +6,23 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::program::{Cast, Node, Stage, assert_form, keys, output_of};
+use crate::program::{Node, NodeOptions, TestBed, assert_form, keys, output_of};
 
 /// Gives the directory `dir` the user key of `user`'s directory, as recovery words would.
-fn restore(stage: &Stage, user: &str, dir: &str) {
-    fs::create_dir(stage.path(dir)).expect("it can be made");
-    let key = fs::read_to_string(stage.path(user).join("user.pem")).expect("it is there");
-    stage.keep_secret(&format!("{dir}/user.pem"), &key);
+fn restore(bed: &TestBed, user: &str, dir: &str) {
+    fs::create_dir(bed.path(dir)).expect("it can be made");
+    let key = fs::read_to_string(bed.path(user).join("user.pem")).expect("it is there");
+    bed.keep_secret(&format!("{dir}/user.pem"), &key);
 }
 
 /// Alice's nodes in the directories `alice` and `laptop`, which know each other.
-fn sisters(stage: &Stage) -> (Node, Node) {
-    let alice = stage.start("alice");
-    restore(stage, "alice", "laptop");
-    let mut laptop = stage.cast("alice").dir("laptop").with(&["--bootstrap", &alice.place()]).start();
+fn sisters(bed: &TestBed) -> (Node, Node) {
+    let alice = bed.start("alice");
+    restore(bed, "alice", "laptop");
+    let mut laptop = bed.node("alice").dir("laptop").with(&["--bootstrap", &alice.place()]).start();
     laptop.name = "laptop".to_owned();
     let mut alice = alice;
-    for (one, other) in [(&mut alice, laptop.session().to_owned()), (&mut laptop, alice_session(stage))] {
+    for (one, other) in [(&mut alice, laptop.session().to_owned()), (&mut laptop, alice_session(bed))] {
         let online = one.event_with("online", "session", &other);
         assert_form(&online, "online", &["user", "id", "session", "label", "own", "via"]);
         assert_eq!(online["own"], true);
@@ -31,8 +31,8 @@ fn sisters(stage: &Stage) -> (Node, Node) {
 }
 
 /// The session in the directory `alice`.
-fn alice_session(stage: &Stage) -> String {
-    let owner = fs::read_to_string(stage.path("alice").join("owner")).expect("it is there");
+fn alice_session(bed: &TestBed) -> String {
+    let owner = fs::read_to_string(bed.path("alice").join("owner")).expect("it is there");
     let line = owner.lines().find_map(|line| line.strip_prefix("session "));
     line.expect("it names the session").to_owned()
 }
@@ -44,9 +44,9 @@ fn entry<'a>(sessions: &'a Value, id: &str) -> &'a Value {
 
 #[test]
 fn sessions_lists_mine_and_unlink_revokes_one_which_says_so_and_keeps_its_history() {
-    let stage = Stage::new();
-    let (mut alice, mut laptop) = sisters(&stage);
-    let mut bob = stage.start("bob");
+    let bed = TestBed::new();
+    let (mut alice, mut laptop) = sisters(&bed);
+    let mut bob = bed.start("bob");
     laptop.meet(&mut bob);
     laptop.chats_with(&mut bob);
     laptop.says("before");
@@ -79,7 +79,7 @@ fn sessions_lists_mine_and_unlink_revokes_one_which_says_so_and_keeps_its_histor
     let history = alice.asks(r"\history bob");
     assert_eq!(history["messages"][0]["label"], label, "its lines are still its own");
     alice.quits();
-    let mut alice = stage.start("alice");
+    let mut alice = bed.start("alice");
     let (history, found) = (alice.asks(r"\history bob"), alice.asks(r"\search before"));
     for messages in [&history["messages"], &found["messages"]] {
         assert_eq!(messages[0]["label"], label, "after a restart too");
@@ -88,9 +88,9 @@ fn sessions_lists_mine_and_unlink_revokes_one_which_says_so_and_keeps_its_histor
 }
 
 /// Alice restored from her recovery words into an empty directory.
-fn restore_from_words<'a>(stage: &'a Stage, dir: &str) -> Cast<'a> {
-    let words = output_of(&mut stage.bare(), &["identity", "words", "-u", "alice", "--data-dir", "alice"]);
-    let mut restoring = stage.bare();
+fn restore_from_words<'a>(bed: &'a TestBed, dir: &str) -> NodeOptions<'a> {
+    let words = output_of(&mut bed.bare(), &["identity", "words", "-u", "alice", "--data-dir", "alice"]);
+    let mut restoring = bed.bare();
     restoring
         .args(["identity", "restore", "-u", "alice", "--data-dir", dir])
         .stdin(Stdio::piped())
@@ -98,7 +98,7 @@ fn restore_from_words<'a>(stage: &'a Stage, dir: &str) -> Cast<'a> {
     let mut restoring = restoring.spawn().expect("the program starts");
     restoring.stdin.take().expect("it is a pipe").write_all(&words).expect("it reads");
     assert!(restoring.wait().expect("it ends").success());
-    stage.cast("alice").dir(dir)
+    bed.node("alice").dir(dir)
 }
 
 /// Asks until a node lists this many sessions of its user.
@@ -114,14 +114,14 @@ fn lists(node: &mut Node, count: usize) {
 
 #[test]
 fn words_on_a_new_machine_lead_to_the_same_person_with_links_from_friends_and_one_roster_with_the_old_session() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let (id, old) = (alice.id().to_owned(), alice.session().to_owned());
     alice.quits();
     bob.event("offline");
 
-    let mut new = restore_from_words(&stage, "new").with(&["--bootstrap", &bob.place()]).start();
+    let mut new = restore_from_words(&bed, "new").with(&["--bootstrap", &bob.place()]).start();
     new.name = "new".to_owned();
     assert_eq!(new.id(), id);
     assert_ne!(new.session(), old);
@@ -136,7 +136,7 @@ fn words_on_a_new_machine_lead_to_the_same_person_with_links_from_friends_and_on
     bob.says("welcome back");
     assert_eq!(new.event("message")["text"], "welcome back");
 
-    let mut alice = stage.cast("alice").with(&["--bootstrap", &bob.place()]).start();
+    let mut alice = bed.node("alice").with(&["--bootstrap", &bob.place()]).start();
     alice.event_with("session", "session", &session);
     [&mut alice, &mut new].into_iter().for_each(|node| lists(node, 2));
     [alice, new, bob].into_iter().for_each(Node::quits);
@@ -144,12 +144,12 @@ fn words_on_a_new_machine_lead_to_the_same_person_with_links_from_friends_and_on
 
 #[test]
 fn a_sister_gives_a_restored_session_the_links_while_no_friend_is_there() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.quits();
     alice.event("offline");
-    let mut new = restore_from_words(&stage, "new").with(&["--bootstrap", &alice.place()]).start();
+    let mut new = restore_from_words(&bed, "new").with(&["--bootstrap", &alice.place()]).start();
     new.name = "new".to_owned();
     new.event_with("linked", "user", "bob");
     for node in [&mut new, &mut alice] {

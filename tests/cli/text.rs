@@ -1,12 +1,12 @@
 //! Which texts may be typed, and what strangers can make a node print.
 
-use crate::program::{Stage, read_all};
+use crate::program::{TestBed, read_all};
 use std::process::Stdio;
 
 #[test]
 fn a_line_holds_at_most_16000_bytes() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let longest = "ä".repeat(8000);
     let said = alice.says(&longest);
@@ -25,8 +25,8 @@ fn a_line_holds_at_most_16000_bytes() {
 
 #[test]
 fn any_text_arrives_unchanged() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let texts = [
         "  two  spaces ",
@@ -49,10 +49,10 @@ fn any_text_arrives_unchanged() {
 
 #[test]
 fn no_interface_prints_a_strangers_terminal_control_characters() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut plain = stage.cast("bob").plain().start();
-    let mut json = stage.start("carol");
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut plain = bed.node("bob").plain().start();
+    let mut json = bed.start("carol");
     let place = alice.place();
     let (ip, port) = place.split_once(':').expect("an address has a port");
     for node in [&mut plain, &mut json] {
@@ -81,8 +81,8 @@ fn is_hostile(c: char) -> bool {
 
 #[test]
 fn a_line_of_json_has_no_unescaped_control_characters() {
-    let stage = Stage::new();
-    let mut command = stage.cast("alice").command();
+    let bed = TestBed::new();
+    let mut command = bed.node("alice").command();
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("it is a pipe");
@@ -96,8 +96,8 @@ fn a_line_of_json_has_no_unescaped_control_characters() {
 
 #[test]
 fn a_line_that_is_not_utf_8_does_not_affect_the_next() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     let number = alice.types_bytes(b"caf\xe9 \xff\xfe");
     assert_eq!(alice.answer(number)["code"], "bad-argument");

@@ -40,24 +40,24 @@ fn ages(victim: &mut Victim, asker: &Person, of: &Person) -> Vec<Duration> {
 }
 
 /// Alice, linked with a user she has never met, and a connected relay.
-struct Scene {
+struct Setup {
     alice: Victim,
     relay: darknode::id::ConnId,
     bob: Person,
     asker: Person,
 }
 
-fn scene() -> Scene {
+fn setup() -> Setup {
     let (bob, asker) = (Person::new(2, "bob"), Person::new(3, "asker"));
     let mut alice = Victim::new(Accept::Auto);
     alice.command(Command::Add { user: bob.user_id().to_string() });
     let relay = alice.meet_relay(&Person::new(1, "pi"));
-    Scene { alice, relay, bob, asker }
+    Setup { alice, relay, bob, asker }
 }
 
 #[test]
 fn a_relayed_card_is_used_only_for_the_rest_of_its_lifetime() {
-    let Scene { mut alice, relay, bob, asker } = scene();
+    let Setup { mut alice, relay, bob, asker } = setup();
     alice.say(relay, aged(&bob, bob.card(1), (13 * DAY).as_millis() as u64));
     assert!(!alice.parcels(relay).is_empty(), "the link request is sent to bob by mail");
     alice.pass(DAY / 2);
@@ -71,7 +71,7 @@ fn a_relayed_card_is_used_only_for_the_rest_of_its_lifetime() {
 
 #[test]
 fn a_false_age_does_not_invalidate_a_known_card() {
-    let Scene { mut alice, relay, bob, asker } = scene();
+    let Setup { mut alice, relay, bob, asker } = setup();
     alice.say(relay, aged(&bob, bob.card(1), 0));
     for age in [CARD_LIFE.as_millis() as u64 + 1, u64::MAX] {
         alice.say(relay, aged(&bob, bob.card(9), age));
@@ -89,7 +89,7 @@ fn a_false_age_does_not_invalidate_a_known_card() {
 
 #[test]
 fn a_card_inside_an_envelope_is_as_old_as_the_envelope() {
-    let Scene { mut alice, relay, asker, .. } = scene();
+    let Setup { mut alice, relay, asker, .. } = setup();
     let carol = Person::new(4, "carol");
     let prekey = alice.prekey();
     let left = ENVELOPE_LIFE - 9 * DAY;

@@ -70,20 +70,20 @@ fn warnings(victim: &Victim, code: WarningCode) -> usize {
     victim.notices().filter(|notice| matches!(notice, Notice::Warning { code: said, .. } if *said == code)).count()
 }
 
-struct Scene {
+struct Setup {
     relay: Victim,
     /// A stranger.
     mallory: Person,
     bob: Person,
 }
 
-fn scene() -> Scene {
-    Scene { relay: relay(), mallory: Person::new(1, "mallory"), bob: Person::new(2, "bob") }
+fn setup() -> Setup {
+    Setup { relay: relay(), mallory: Person::new(1, "mallory"), bob: Person::new(2, "bob") }
 }
 
 #[test]
 fn malformed_or_expired_envelopes_are_refused_and_labels_are_clamped() {
-    let Scene { mut relay, mallory, bob } = scene();
+    let Setup { mut relay, mallory, bob } = setup();
     let conn = relay.meet(&mallory);
     relay.hand(conn, labelled(dud(bob.user_id(), 1), Duration::ZERO, 4));
     assert_eq!((relay.states(conn), relay.held().len()), (vec![custody_state::NO_CARRIER], 0));
@@ -112,7 +112,7 @@ fn malformed_or_expired_envelopes_are_refused_and_labels_are_clamped() {
 
 #[test]
 fn an_envelope_to_128_sessions_is_carried_and_one_to_129_is_none() {
-    let Scene { mut relay, mallory, bob } = scene();
+    let Setup { mut relay, mallory, bob } = setup();
     let conn = relay.meet(&mallory);
     let wide = |wraps: usize| {
         let mut envelope: Envelope = decode(&dud(bob.user_id(), 1)).unwrap();
@@ -129,7 +129,7 @@ fn an_envelope_to_128_sessions_is_carried_and_one_to_129_is_none() {
 
 #[test]
 fn only_a_valid_release_ends_custody() {
-    let Scene { mut relay, mallory, bob } = scene();
+    let Setup { mut relay, mallory, bob } = setup();
     let conn = relay.meet(&mallory);
     let envelope = dud(bob.user_id(), 1);
     let id = envelope_id(&envelope);
@@ -147,7 +147,7 @@ fn only_a_valid_release_ends_custody() {
 
 #[test]
 fn an_earlier_copy_with_a_short_lifetime_does_not_shorten_a_later_one() {
-    let Scene { mut relay, mallory, bob } = scene();
+    let Setup { mut relay, mallory, bob } = setup();
     let carol = Person::new(3, "carol");
     let (liar, honest) = (relay.meet(&mallory), relay.befriend(&carol));
     relay.hand(liar, labelled(dud(bob.user_id(), 1), Duration::from_millis(5), 1));
@@ -205,7 +205,7 @@ fn a_relay_that_drops_mail_is_not_given_it_forever() {
 
 #[test]
 fn repeated_requests_for_everything_are_bounded_by_the_window() {
-    let Scene { mut relay, mallory, bob } = scene();
+    let Setup { mut relay, mallory, bob } = setup();
     let giver = relay.meet(&mallory);
     let ids: Vec<EnvelopeId> = (0..200)
         .map(|n| {
@@ -230,7 +230,7 @@ fn repeated_requests_for_everything_are_bounded_by_the_window() {
 
 #[test]
 fn offers_of_unknown_envelopes_cause_a_bounded_number_of_requests_per_connection() {
-    let Scene { mut relay, mallory, .. } = scene();
+    let Setup { mut relay, mallory, .. } = setup();
     let conn = relay.meet(&mallory);
     for page in 0..1_000u32 {
         let id = |n: usize| EnvelopeId(Sha256::digest([&page.to_be_bytes()[..], &n.to_be_bytes()].concat()).into());
@@ -245,7 +245,7 @@ fn offers_of_unknown_envelopes_cause_a_bounded_number_of_requests_per_connection
 
 #[test]
 fn a_third_party_cannot_stop_delivery_by_claiming_an_envelope_is_unopenable() {
-    let Scene { mut relay, mallory, bob } = scene();
+    let Setup { mut relay, mallory, bob } = setup();
     let [eve, carol] = [(3, "eve"), (4, "carol")].map(|(n, name)| Person::new(n, name));
     let (giver, liar) = (relay.meet(&carol), relay.meet(&mallory));
     let letter = carol.seal(bob.user_id(), &bob.prekey.public(), vec![text(5, "hello")]);
@@ -268,7 +268,7 @@ fn a_third_party_cannot_stop_delivery_by_claiming_an_envelope_is_unopenable() {
 
 #[test]
 fn unopenable_answers_are_accepted_and_passed_back_within_a_budget() {
-    let Scene { mut relay, mallory, bob } = scene();
+    let Setup { mut relay, mallory, bob } = setup();
     let giver = relay.meet(&mallory);
     let envelope = dud(bob.user_id(), 1);
     let id = envelope_id(&envelope);
@@ -376,7 +376,7 @@ fn sealed_garbage_is_answered_without_blocking_and_is_not_blamed_on_its_carrier(
 
 #[test]
 fn a_thousand_declined_or_ignored_envelopes_do_not_block_the_next() {
-    let Scene { mut relay, mallory, bob } = scene();
+    let Setup { mut relay, mallory, bob } = setup();
     let carol = Person::new(3, "carol");
     let giver = relay.meet(&mallory);
     (0..400).for_each(|n| relay.hand(giver, fresh(dud(bob.user_id(), n))));
@@ -473,7 +473,7 @@ fn long_dud(to: UserId, number: u32) -> Vec<u8> {
 
 #[test]
 fn a_thousand_sybils_evict_each_other_but_no_mail_of_members_or_modest_strangers() {
-    let Scene { mut relay, bob, .. } = scene();
+    let Setup { mut relay, bob, .. } = setup();
     let (carol, dave) = (Person::new(3, "carol"), Person::new(4, "dave"));
     let [member, modest] = [relay.befriend(&carol), relay.meet(&dave)];
     (0..50).for_each(|n| relay.hand(member, fresh(long_dud(bob.user_id(), n))));

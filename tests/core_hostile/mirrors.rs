@@ -22,19 +22,19 @@ use crate::unlink::{VERSION, meet_sister};
 use crate::victim::{Victim, memory};
 
 /// Alice with two other sessions, of which the phone is connected.
-struct Scene {
+struct Setup {
     alice: Victim,
     phone: Person,
     tablet: Person,
     conn: ConnId,
 }
 
-impl Scene {
-    fn new() -> Scene {
+impl Setup {
+    fn new() -> Setup {
         let (mut alice, phone, tablet) = (Victim::new(Accept::Auto), sister(7), sister(8));
         let roster = phone.roster_of(VERSION, &[alice.session, phone.session_id(), tablet.session_id()], &[]);
         let conn = meet_sister(&mut alice, &phone, roster);
-        Scene { alice, phone, tablet, conn }
+        Setup { alice, phone, tablet, conn }
     }
 
     /// Hands over a mirror that the phone has sealed.
@@ -115,40 +115,40 @@ fn holds(streams: Vec<HeldStream>) -> Control {
 
 #[test]
 fn a_mirror_counts_only_if_a_session_on_the_own_roster_has_signed_it() {
-    let mut scene = Scene::new();
-    let body = streams(vec![scene.of_bob(1, vec![line(1, 1, "forged")], vec![])]);
+    let mut setup = Setup::new();
+    let body = streams(vec![setup.of_bob(1, vec![line(1, 1, "forged")], vec![])]);
     let (unlisted, stranger) = (sister(9), Person::new(3, "carol"));
     for author in [&unlisted, &stranger] {
-        let conn = scene.alice.meet(author);
-        scene.mirror_of(author, conn, body.clone());
-        scene.mirror_of(author, scene.conn, body.clone());
+        let conn = setup.alice.meet(author);
+        setup.mirror_of(author, conn, body.clone());
+        setup.mirror_of(author, setup.conn, body.clone());
     }
-    assert_eq!((scene.stored(), scene.texts().len()), (0, 0));
-    scene.mirror(body);
-    assert_eq!(scene.texts(), ["forged"], "sessions of one user believe each other");
+    assert_eq!((setup.stored(), setup.texts().len()), (0, 0));
+    setup.mirror(body);
+    assert_eq!(setup.texts(), ["forged"], "sessions of one user believe each other");
 }
 
 #[test]
 fn mirrors_and_comparisons_of_a_revoked_session_are_refused() {
-    let mut scene = Scene::new();
-    let tablet = scene.tablet.session_id();
-    let without = scene.phone.roster_of(VERSION + 1, &[scene.alice.session, tablet], &[scene.phone.session_id()]);
-    bring(&mut scene.alice, without);
-    let body = streams(vec![scene.of_bob(1, vec![line(1, 1, "forged")], vec![])]);
-    scene.mirror(body.clone());
-    let roster = scene.phone.roster_of(VERSION + 1, &[scene.alice.session, tablet], &[scene.phone.session_id()]);
+    let mut setup = Setup::new();
+    let tablet = setup.tablet.session_id();
+    let without = setup.phone.roster_of(VERSION + 1, &[setup.alice.session, tablet], &[setup.phone.session_id()]);
+    bring(&mut setup.alice, without);
+    let body = streams(vec![setup.of_bob(1, vec![line(1, 1, "forged")], vec![])]);
+    setup.mirror(body.clone());
+    let roster = setup.phone.roster_of(VERSION + 1, &[setup.alice.session, tablet], &[setup.phone.session_id()]);
     let tablet = sister(8);
-    let conn = meet_sister(&mut scene.alice, &tablet, roster);
+    let conn = meet_sister(&mut setup.alice, &tablet, roster);
     // The other session may pass on what the revoked one has sealed.
     let phone = sister(7);
-    scene.mirror_of(&phone, conn, body);
-    scene.say(nothing());
-    assert_eq!((scene.stored(), scene.told().len()), (0, 0));
+    setup.mirror_of(&phone, conn, body);
+    setup.say(nothing());
+    assert_eq!((setup.stored(), setup.told().len()), (0, 0));
 }
 
 #[test]
 fn lines_that_cannot_be_in_a_history_of_this_user_are_not_taken() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     let (bob, carol) = (bob(), Person::new(3, "carol"));
     let to = |address: Address, author: SessionId, user| MirroredStream {
         author,
@@ -158,29 +158,29 @@ fn lines_that_cannot_be_in_a_history_of_this_user_are_not_taken() {
         lines: List(vec![line(1, 1, "forged")]),
         void: List(vec![]),
     };
-    let (alice, me) = (Address::from(scene.alice.user), scene.alice.session);
+    let (alice, me) = (Address::from(setup.alice.user), setup.alice.session);
     for stream in [
         to(Address::from(carol.user_id()), bob.session_id(), bob.user_id()),
-        to(alice, scene.phone.session_id(), scene.alice.user),
+        to(alice, setup.phone.session_id(), setup.alice.user),
         to(alice, me, bob.user_id()),
-        to(alice, scene.tablet.session_id(), bob.user_id()),
+        to(alice, setup.tablet.session_id(), bob.user_id()),
     ] {
-        scene.mirror(streams(vec![stream]));
+        setup.mirror(streams(vec![stream]));
     }
-    assert_eq!((scene.stored(), scene.alice.drops("malformed mirror")), (0, 4));
+    assert_eq!((setup.stored(), setup.alice.drops("malformed mirror")), (0, 4));
 }
 
 #[test]
 fn impossible_numbers_and_lamports_are_stored_without_moving_the_own_counter_far() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     let numbers = [u64::MAX, 1 << 41, 1];
     let lines = numbers.map(|n| line(n, u64::MAX, "far")).to_vec();
-    scene.mirror(streams(vec![scene.of_bob(u64::MAX, lines, vec![])]));
-    assert_eq!(scene.texts(), ["far"; 3]);
+    setup.mirror(streams(vec![setup.of_bob(u64::MAX, lines, vec![])]));
+    assert_eq!(setup.texts(), ["far"; 3]);
     let bob = bob();
-    scene.alice.befriend(&bob);
-    scene.alice.command(Command::Say { to: bob.user_id(), text: "hello".to_owned() });
-    let lamport = scene.alice.ops.iter().find_map(|op| match op {
+    setup.alice.befriend(&bob);
+    setup.alice.command(Command::Say { to: bob.user_id(), text: "hello".to_owned() });
+    let lamport = setup.alice.ops.iter().find_map(|op| match op {
         Op::Typed(row) if row.kind == kind::TEXT => Some(row.lamport),
         _ => None,
     });
@@ -189,32 +189,32 @@ fn impossible_numbers_and_lamports_are_stored_without_moving_the_own_counter_far
 
 #[test]
 fn void_numbers_are_taken_only_as_many_as_a_mirror_may_lack() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     let whole = || vec![Range(0, u64::MAX)];
-    let own = MirroredStream { author: scene.alice.session, ..scene.of_bob(3, vec![], whole()) };
-    scene.mirror(streams(vec![scene.of_bob(1, vec![], whole()), own]));
-    assert_eq!(scene.alice.drops("malformed mirror"), 2);
-    scene.mirror(streams(vec![scene.of_bob(1, vec![line(1, 1, "still taken")], vec![])]));
-    assert_eq!(scene.texts(), ["still taken"]);
+    let own = MirroredStream { author: setup.alice.session, ..setup.of_bob(3, vec![], whole()) };
+    setup.mirror(streams(vec![setup.of_bob(1, vec![], whole()), own]));
+    assert_eq!(setup.alice.drops("malformed mirror"), 2);
+    setup.mirror(streams(vec![setup.of_bob(1, vec![line(1, 1, "still taken")], vec![])]));
+    assert_eq!(setup.texts(), ["still taken"]);
 }
 
 #[test]
 fn numbers_with_gaps_are_held_up_to_the_bound_of_a_stream() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     for part in 0..100u64 {
         let void = (0..128).map(|n| part * 1_000 + 2 * n).map(|n| Range(n, n)).collect();
-        scene.mirror(streams(vec![scene.of_bob(1, vec![], void)]));
+        setup.mirror(streams(vec![setup.of_bob(1, vec![], void)]));
     }
-    scene.say(nothing());
-    let ranges: usize = scene.told().iter().map(|stream| stream.ranges.len()).sum();
+    setup.say(nothing());
+    let ranges: usize = setup.told().iter().map(|stream| stream.ranges.len()).sum();
     assert!((512..1_024).contains(&ranges), "{ranges}");
-    assert!(scene.alice.drops("content beyond the bounds of its stream") > 0);
+    assert!(setup.alice.drops("content beyond the bounds of its stream") > 0);
 }
 
 #[test]
 fn what_a_session_claims_to_hold_costs_bounded_memory() {
-    let mut scene = Scene::new();
-    scene.alice.keeps = false;
+    let mut setup = Setup::new();
+    setup.alice.keeps = false;
     let before = memory();
     for part in 0..700u64 {
         let stream = |n| HeldStream {
@@ -225,61 +225,61 @@ fn what_a_session_claims_to_hold_costs_bounded_memory() {
         };
         let gaps = (0..128).map(|range| range * 2 + part * 256).map(|n| Range(n, n)).collect();
         let far = HeldStream { epoch: 0, ranges: List(gaps), ..stream(0) };
-        scene.say(Control::Holdings(Holdings {
+        setup.say(Control::Holdings(Holdings {
             streams: List((0..100).map(stream).chain([far]).collect()),
             complete: false,
         }));
     }
     let used = memory() - before;
     assert!(used < 48 << 20, "{used} bytes");
-    assert!(scene.alice.drops("claim of another session beyond its bounds") > 0);
+    assert!(setup.alice.drops("claim of another session beyond its bounds") > 0);
 }
 
 #[test]
 fn a_session_that_claims_to_hold_everything_gets_nothing_and_one_that_claims_nothing_gets_everything_once() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     let bob = bob();
-    let conn = scene.alice.befriend(&bob);
-    let prekey = scene.alice.prekey();
-    scene.alice.hand(conn, bob.parcel(scene.alice.user, &prekey, vec![text(2, "hello")]));
+    let conn = setup.alice.befriend(&bob);
+    let prekey = setup.alice.prekey();
+    setup.alice.hand(conn, bob.parcel(setup.alice.user, &prekey, vec![text(2, "hello")]));
     let queries = |alice: &Victim| {
         let lines = |output: &&Output| matches!(output, Output::Query { query: Query::Lines { .. }, .. });
         alice.out.iter().filter(lines).count()
     };
-    scene.say(nothing());
-    let all = scene.told().into_iter().map(|held| HeldStream { ranges: List(vec![Range(0, u64::MAX)]), ..held });
+    setup.say(nothing());
+    let all = setup.told().into_iter().map(|held| HeldStream { ranges: List(vec![Range(0, u64::MAX)]), ..held });
     let all: Vec<HeldStream> = all.collect();
     assert!(!all.is_empty());
-    scene.say(holds(all));
-    assert_eq!(queries(&scene.alice), 0);
-    scene.say(nothing());
-    scene.say(holds(vec![]));
-    assert_eq!(queries(&scene.alice), 1, "what it says last counts");
+    setup.say(holds(all));
+    assert_eq!(queries(&setup.alice), 0);
+    setup.say(nothing());
+    setup.say(holds(vec![]));
+    assert_eq!(queries(&setup.alice), 1, "what it says last counts");
     for _ in 0..100 {
-        scene.say(holds(vec![]));
+        setup.say(holds(vec![]));
     }
-    assert_eq!(queries(&scene.alice), 1, "one read is under way");
+    assert_eq!(queries(&setup.alice), 1, "one read is under way");
 }
 
 #[test]
 fn of_comparisons_in_quick_succession_the_first_ones_are_answered_and_the_last_one_later() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     for _ in 0..1_000 {
-        scene.say(nothing());
+        setup.say(nothing());
     }
     let answers =
-        |scene: &Scene| scene.alice.said(scene.conn).iter().filter(|said| matches!(said, Control::Holdings(_))).count();
-    let at_once = answers(&scene);
+        |setup: &Setup| setup.alice.said(setup.conn).iter().filter(|said| matches!(said, Control::Holdings(_))).count();
+    let at_once = answers(&setup);
     assert!((1..=8).contains(&at_once), "{at_once} answers");
-    scene.alice.pass(Duration::from_secs(60));
-    assert_eq!(answers(&scene), at_once + 1, "without an answer the session would give nothing on this connection");
-    scene.say(nothing());
-    assert_eq!(answers(&scene), at_once + 2);
+    setup.alice.pass(Duration::from_secs(60));
+    assert_eq!(answers(&setup), at_once + 1, "without an answer the session would give nothing on this connection");
+    setup.say(nothing());
+    assert_eq!(answers(&setup), at_once + 2);
 }
 
 #[test]
 fn deliveries_of_streams_that_no_session_has_written_are_not_kept() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     let receipt = |epoch: u64| MirroredReceipt {
         author: bob().session_id(),
         epoch,
@@ -288,33 +288,33 @@ fn deliveries_of_streams_that_no_session_has_written_are_not_kept() {
         ranges: List(vec![Range(0, u64::MAX)]),
     };
     let delivered = List((0..64).map(receipt).collect());
-    scene.mirror(MirrorBody { delivered, ..MirrorBody::default() });
-    assert!(!scene.alice.ops.iter().any(|op| matches!(op, Op::Delivered { .. })));
+    setup.mirror(MirrorBody { delivered, ..MirrorBody::default() });
+    assert!(!setup.alice.ops.iter().any(|op| matches!(op, Op::Delivered { .. })));
 }
 
 #[test]
 fn lines_of_somebody_blocked_are_history_that_is_not_shown_and_not_receipted() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     let bob = bob();
-    scene.alice.meet(&bob);
-    scene.alice.command(Command::Block { user: bob.user_id().to_string() });
-    scene.alice.ops.clear();
-    scene.mirror(streams(vec![scene.of_bob(1, vec![line(1, 1, "before the block")], vec![])]));
-    assert_eq!((scene.stored(), scene.texts().len()), (1, 0));
-    assert!(!scene.alice.ops.iter().any(|op| matches!(op, Op::Owed { owed: true, .. })));
+    setup.alice.meet(&bob);
+    setup.alice.command(Command::Block { user: bob.user_id().to_string() });
+    setup.alice.ops.clear();
+    setup.mirror(streams(vec![setup.of_bob(1, vec![line(1, 1, "before the block")], vec![])]));
+    assert_eq!((setup.stored(), setup.texts().len()), (1, 0));
+    assert!(!setup.alice.ops.iter().any(|op| matches!(op, Op::Owed { owed: true, .. })));
 }
 
 #[test]
 fn a_stranger_who_was_dismissed_here_does_not_come_back_from_another_session() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     let bob = bob();
-    let conn = scene.alice.meet(&bob);
-    let prekey = scene.alice.prekey();
-    scene.alice.hand(conn, bob.parcel(scene.alice.user, &prekey, vec![text(1, "buy this")]));
-    assert_eq!(scene.texts(), ["buy this"]);
-    scene.alice.command(Command::Dismiss { user: bob.user_id().to_string() });
-    scene.alice.part(conn);
-    let (out, ops) = (scene.alice.out.len(), scene.alice.ops.len());
+    let conn = setup.alice.meet(&bob);
+    let prekey = setup.alice.prekey();
+    setup.alice.hand(conn, bob.parcel(setup.alice.user, &prekey, vec![text(1, "buy this")]));
+    assert_eq!(setup.texts(), ["buy this"]);
+    setup.alice.command(Command::Dismiss { user: bob.user_id().to_string() });
+    setup.alice.part(conn);
+    let (out, ops) = (setup.alice.out.len(), setup.alice.ops.len());
     let person = MirroredPerson {
         user: bob.user_id(),
         roster: Some(bob.roster()),
@@ -324,49 +324,49 @@ fn a_stranger_who_was_dismissed_here_does_not_come_back_from_another_session() {
         lamport: 1,
     };
     let lines = vec![line(1, 1, "buy this"), line(2, 2, "and this")];
-    scene.mirror(MirrorBody { people: List(vec![person]), ..streams(vec![scene.of_bob(0, lines, vec![])]) });
-    assert!(!scene.alice.ops[ops..].iter().any(|op| matches!(op, Op::Received(_))));
-    let told = scene.alice.out[out..].iter();
+    setup.mirror(MirrorBody { people: List(vec![person]), ..streams(vec![setup.of_bob(0, lines, vec![])]) });
+    assert!(!setup.alice.ops[ops..].iter().any(|op| matches!(op, Op::Received(_))));
+    let told = setup.alice.out[out..].iter();
     let notices = told.filter(|output| matches!(output, Output::Notice { notice: Notice::Message(_), .. })).count();
     assert_eq!(notices, 0);
-    scene.say(nothing());
-    let held = scene.told().into_iter().find(|held| held.author == bob.session_id());
+    setup.say(nothing());
+    let held = setup.told().into_iter().find(|held| held.author == bob.session_id());
     assert_eq!(held.expect("it is not asked for again").ranges.0, [Range(1, 2)]);
 }
 
 #[test]
 fn a_session_that_is_off_for_ever_costs_a_mebibyte_of_mail_and_no_more_envelopes() {
-    let mut scene = Scene::new();
+    let mut setup = Setup::new();
     let relay = Person::new(30, "relay");
-    scene.alice.part(scene.conn);
-    scene.alice.meet_relay(&relay);
+    setup.alice.part(setup.conn);
+    setup.alice.meet_relay(&relay);
     let bob = bob();
-    scene.alice.befriend(&bob);
+    setup.alice.befriend(&bob);
     for n in 0..200 {
-        scene.alice.command(Command::Say { to: bob.user_id(), text: format!("{n:0>16000}") });
+        setup.alice.command(Command::Say { to: bob.user_id(), text: format!("{n:0>16000}") });
     }
     // The store answers every query with what was typed.
     let mut answered = 0;
     for _ in 0..600 {
-        scene.alice.pass(Duration::from_secs(1));
-        while let Some((sister, wanted)) = next_query(&scene.alice, &mut answered) {
-            let (rows, examined) = read_lines(&scene.alice, &wanted);
-            scene.alice.feed(Input::Lines { sister, rows, examined });
+        setup.alice.pass(Duration::from_secs(1));
+        while let Some((sister, wanted)) = next_query(&setup.alice, &mut answered) {
+            let (rows, examined) = read_lines(&setup.alice, &wanted);
+            setup.alice.feed(Input::Lines { sister, rows, examined });
         }
     }
     let to_sisters = |alice: &Victim, session: SessionId| {
         let own = alice.held().into_values().filter(|row| row.address == Address::from(&session));
         own.map(|row| row.bytes.len()).sum::<usize>()
     };
-    let bytes = to_sisters(&scene.alice, scene.phone.session_id());
+    let bytes = to_sisters(&setup.alice, setup.phone.session_id());
     // What was read before the bound was reached is sealed.
     let most = MAX_MIRROR_MAIL + 2 * MIRROR_BYTES;
     assert!(bytes > MAX_MIRROR_MAIL / 2 && bytes < most, "{bytes} bytes");
-    let custody = scene.alice.ops.iter().filter(|op| matches!(op, Op::Custody(_))).count();
+    let custody = setup.alice.ops.iter().filter(|op| matches!(op, Op::Custody(_))).count();
     for _ in 0..3_600 {
-        scene.alice.pass(Duration::from_secs(1));
+        setup.alice.pass(Duration::from_secs(1));
     }
-    let later = scene.alice.ops.iter().filter(|op| matches!(op, Op::Custody(_))).count();
+    let later = setup.alice.ops.iter().filter(|op| matches!(op, Op::Custody(_))).count();
     assert_eq!(later, custody, "nothing is sealed again while it is under way");
 }
 
@@ -388,8 +388,8 @@ fn a_session_whose_key_card_comes_late_is_mailed_what_it_lacks() {
 
 #[test]
 fn a_session_that_is_new_on_the_roster_in_its_hello_is_compared_with_once() {
-    let scene = Scene::new();
-    let compares = scene.alice.said(scene.conn).into_iter().filter(|said| matches!(said, Control::Compare(_)));
+    let setup = Setup::new();
+    let compares = setup.alice.said(setup.conn).into_iter().filter(|said| matches!(said, Control::Compare(_)));
     assert_eq!(compares.count(), 1);
 }
 

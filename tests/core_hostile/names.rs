@@ -33,20 +33,20 @@ enum News {
 }
 
 /// A session of alice's, her connected phone, and two users who are called bob.
-struct Scene {
+struct Setup {
     alice: Victim,
     conn: ConnId,
     bob: Person,
     impostor: Person,
 }
 
-impl Scene {
-    fn new(mut alice: Victim, numbers: [u32; 2]) -> Scene {
+impl Setup {
+    fn new(mut alice: Victim, numbers: [u32; 2]) -> Setup {
         let phone = sister(7);
         let roster = phone.roster_of(VERSION, &[alice.session, phone.session_id()], &[]);
         let conn = meet_sister(&mut alice, &phone, roster);
         let [bob, impostor] = numbers.map(|number| Person::new(number, "bob"));
-        Scene { alice, conn, bob, impostor }
+        Setup { alice, conn, bob, impostor }
     }
 
     /// Gives the session the phone's link list.
@@ -125,9 +125,9 @@ fn in_whatever_order_a_session_learns_of_two_namesakes_the_linked_one_has_the_na
     for news in [&all[..], &without_mirror, &of_a_stranger] {
         for (order, numbers) in orders(news).into_iter().flat_map(|order| [(order.clone(), [2, 3]), (order, [3, 2])]) {
             for alice in [Victim::new(Accept::Auto), Victim::restored()] {
-                let mut scene = Scene::new(alice, numbers);
-                order.iter().for_each(|news| scene.hear(*news));
-                assert_eq!(scene.called_bob(), Some(scene.bob.user_id()), "{order:?} {numbers:?}");
+                let mut setup = Setup::new(alice, numbers);
+                order.iter().for_each(|news| setup.hear(*news));
+                assert_eq!(setup.called_bob(), Some(setup.bob.user_id()), "{order:?} {numbers:?}");
             }
         }
     }
@@ -139,9 +139,9 @@ fn a_name_pinned_on_another_session_is_taken_from_a_stranger_who_wrote_here_and_
     let (moved, not) =
         ([[bob, stranger, mirror], [stranger, bob, mirror], [stranger, mirror, bob]], [bob, mirror, stranger]);
     for (order, moves) in moved.into_iter().map(|order| (order, 1)).chain([(not, 0)]) {
-        let mut scene = Scene::new(Victim::new(Accept::Auto), [3, 2]);
-        order.iter().for_each(|news| scene.hear(*news));
-        assert_eq!((scene.called_bob(), scene.moves()), (Some(scene.bob.user_id()), moves), "{order:?}");
+        let mut setup = Setup::new(Victim::new(Accept::Auto), [3, 2]);
+        order.iter().for_each(|news| setup.hear(*news));
+        assert_eq!((setup.called_bob(), setup.moves()), (Some(setup.bob.user_id()), moves), "{order:?}");
     }
 }
 
@@ -153,34 +153,34 @@ fn a_stranger_to_whom_the_store_has_pinned_a_name_loses_it_to_whom_another_sessi
         vec![UserRow { user, roster: Some(stranger.roster()), pinned: Some("bob".to_owned()), verified: false }];
     let mine = Entry { state: LinkState::Auto, lamport: EARLY };
     let links = vec![LinkRow { user, mine, theirs: Entry::default() }];
-    let mut scene = Scene::new(Victim::remembering(Memory { users, links, ..Memory::default() }), [3, 2]);
-    assert_eq!(scene.called_bob(), Some(user));
-    [News::Bob, News::Mirror].into_iter().for_each(|news| scene.hear(news));
-    assert_eq!((scene.called_bob(), scene.moves()), (Some(scene.bob.user_id()), 1));
+    let mut setup = Setup::new(Victim::remembering(Memory { users, links, ..Memory::default() }), [3, 2]);
+    assert_eq!(setup.called_bob(), Some(user));
+    [News::Bob, News::Mirror].into_iter().for_each(|news| setup.hear(news));
+    assert_eq!((setup.called_bob(), setup.moves()), (Some(setup.bob.user_id()), 1));
 }
 
 /// Who is called bob on two sessions, of which each has linked another one and then hears of the other's pin and links.
 fn settle(verified: [bool; 2], is_list_first: bool) -> [Option<UserId>; 2] {
     [[2, 3], [3, 2]].map(|[here, there]| {
-        let mut scene = Scene::new(Victim::new(Accept::Auto), [here, there]);
-        let (mine, other) = (scene.bob.user_id(), scene.impostor.user_id());
+        let mut setup = Setup::new(Victim::new(Accept::Auto), [here, there]);
+        let (mine, other) = (setup.bob.user_id(), setup.impostor.user_id());
         let is_verified = |number: u32| verified[number as usize - 2];
-        [News::Bob, News::Impostor].into_iter().for_each(|news| scene.hear(news));
-        scene.alice.command(Command::Add { user: mine.to_string() });
+        [News::Bob, News::Impostor].into_iter().for_each(|news| setup.hear(news));
+        setup.alice.command(Command::Add { user: mine.to_string() });
         if is_verified(here) {
-            scene.alice.command(Command::Verify { user: mine.to_string() });
+            setup.alice.command(Command::Verify { user: mine.to_string() });
         }
-        assert_eq!(scene.called_bob(), Some(mine));
+        assert_eq!(setup.called_bob(), Some(mine));
         let lamport = |number: u32| if number == 3 { EARLY } else { LATE };
         let entries = [(mine, link_state::LINKED, lamport(here)), (other, link_state::LINKED, lamport(there))];
         if is_list_first {
-            scene.list(&entries);
+            setup.list(&entries);
         }
-        scene.mirror(other, is_verified(there));
+        setup.mirror(other, is_verified(there));
         if !is_list_first {
-            scene.list(&entries);
+            setup.list(&entries);
         }
-        scene.called_bob()
+        setup.called_bob()
     })
 }
 
@@ -196,11 +196,11 @@ fn two_sessions_that_have_pinned_a_name_for_different_users_come_to_the_same() {
 
 #[test]
 fn the_name_of_the_local_user_is_given_up_to_nobody() {
-    let mut scene = Scene::new(Victim::new(Accept::Auto), [2, 3]);
+    let mut setup = Setup::new(Victim::new(Accept::Auto), [2, 3]);
     let namesake = Person::new(4, "alice");
-    scene.alice.meet(&namesake);
-    scene.mirror(namesake.user_id(), true);
-    let (me, users) = (scene.alice.user, scene.alice.users());
+    setup.alice.meet(&namesake);
+    setup.mirror(namesake.user_id(), true);
+    let (me, users) = (setup.alice.user, setup.alice.users());
     assert!(
         users.iter().any(|user| user.id == namesake.user_id() && user.user.starts_with("alice#")),
         "{me} {users:?}"

@@ -27,7 +27,7 @@ use crate::victim::Victim;
 
 const EXPORTER: [u8; 32] = [7; 32];
 
-/// The three nodes of a scene, by their places in it.
+/// The three nodes of a setup, by their places in it.
 const HOLDER: usize = 0;
 const SERVER: usize = 1;
 const NEWCOMER: usize = 2;
@@ -36,23 +36,23 @@ const NEWCOMER: usize = 2;
 type Cable = [(usize, ConnId); 2];
 
 /// A session that holds a user key and one that waits, which are connected with a server.
-struct Scene {
+struct Setup {
     nodes: [Victim; 3],
     cables: Vec<Cable>,
     /// The outputs of each node that were passed on.
     passed: [usize; 3],
 }
 
-impl Scene {
-    fn new() -> Scene {
-        Scene::with(Victim::new(Accept::Auto))
+impl Setup {
+    fn new() -> Setup {
+        Setup::with(Victim::new(Accept::Auto))
     }
 
-    fn with(holder: Victim) -> Scene {
-        let mut scene = Scene { nodes: [holder, Victim::server(), waiting()], cables: Vec::new(), passed: [0; 3] };
-        scene.connect(HOLDER, SERVER, EXPORTER);
-        scene.connect(NEWCOMER, SERVER, EXPORTER);
-        scene
+    fn with(holder: Victim) -> Setup {
+        let mut setup = Setup { nodes: [holder, Victim::server(), waiting()], cables: Vec::new(), passed: [0; 3] };
+        setup.connect(HOLDER, SERVER, EXPORTER);
+        setup.connect(NEWCOMER, SERVER, EXPORTER);
+        setup
     }
 
     fn connect(&mut self, one: usize, other: usize, exporter: [u8; 32]) {
@@ -167,12 +167,12 @@ fn a_session_is_linked_over_a_server_that_both_are_connected_with() {
     let bob = Person::new(2, "bob");
     let mut alice = Victim::new(Accept::Auto);
     alice.command(Command::Add { user: bob.user_id().to_string() });
-    let mut scene = Scene::with(alice);
-    let command = link(&scene.code());
-    scene.link(command);
-    scene.run();
-    assert!(scene.is_linked());
-    let [holder, server, newcomer] = &scene.nodes;
+    let mut setup = Setup::with(alice);
+    let command = link(&setup.code());
+    setup.link(command);
+    setup.run();
+    assert!(setup.is_linked());
+    let [holder, server, newcomer] = &setup.nodes;
     let ops = &adopted(newcomer).expect("it has a user").ops;
     assert!(ops.iter().any(|op| matches!(op, Op::Link(row) if row.user == bob.user_id())));
     let knows_holder = |op: &Op| matches!(op, Op::Session(row) if row.session == holder.session && row.card.is_some());
@@ -184,62 +184,62 @@ fn a_session_is_linked_over_a_server_that_both_are_connected_with() {
 
 #[test]
 fn a_session_is_linked_over_a_server_by_its_token() {
-    let mut scene = Scene::new();
-    let token = codes(&scene.nodes[NEWCOMER]).pop().expect("a token is shown").1;
-    scene.link(Command::Link { invitation: Invitation::Token(token.parse().expect("a token")) });
-    scene.run();
-    assert!(scene.is_linked());
+    let mut setup = Setup::new();
+    let token = codes(&setup.nodes[NEWCOMER]).pop().expect("a token is shown").1;
+    setup.link(Command::Link { invitation: Invitation::Token(token.parse().expect("a token")) });
+    setup.run();
+    assert!(setup.is_linked());
 }
 
 #[test]
 fn two_who_are_connected_do_not_ask_the_server() {
-    let mut scene = Scene::new();
-    scene.connect(HOLDER, NEWCOMER, EXPORTER);
-    let command = link(&scene.code());
-    scene.link(command);
-    scene.run();
-    assert!(scene.is_linked());
-    assert!(relayed(&scene.nodes[HOLDER], scene.conn(HOLDER)).is_empty());
+    let mut setup = Setup::new();
+    setup.connect(HOLDER, NEWCOMER, EXPORTER);
+    let command = link(&setup.code());
+    setup.link(command);
+    setup.run();
+    assert!(setup.is_linked());
+    assert!(relayed(&setup.nodes[HOLDER], setup.conn(HOLDER)).is_empty());
 }
 
 #[test]
 fn a_wrong_code_over_a_server_burns_the_code() {
-    let mut scene = Scene::new();
-    let shown = scene.code();
-    scene.link(link("zoo zoo zoo"));
-    scene.run();
-    scene.pass(LINK_SEARCH);
-    assert_eq!(errors(&scene.nodes[HOLDER]), [ErrorCode::CodeWrong]);
-    let next = scene.code();
+    let mut setup = Setup::new();
+    let shown = setup.code();
+    setup.link(link("zoo zoo zoo"));
+    setup.run();
+    setup.pass(LINK_SEARCH);
+    assert_eq!(errors(&setup.nodes[HOLDER]), [ErrorCode::CodeWrong]);
+    let next = setup.code();
     assert_ne!(next, shown);
-    scene.run();
-    scene.link(link(&next));
-    scene.run();
-    assert!(scene.is_linked());
+    setup.run();
+    setup.link(link(&next));
+    setup.run();
+    assert!(setup.is_linked());
 }
 
 #[test]
 fn a_third_node_that_guesses_over_the_server_burns_the_code() {
-    let mut scene = Scene::new();
-    let shown = scene.code();
-    let (mallory, newcomer) = (Person::new(9, "mallory"), scene.nodes[NEWCOMER].session);
-    let conn = scene.nodes[SERVER].meet(&mallory);
+    let mut setup = Setup::new();
+    let shown = setup.code();
+    let (mallory, newcomer) = (Person::new(9, "mallory"), setup.nodes[NEWCOMER].session);
+    let conn = setup.nodes[SERVER].meet(&mallory);
     let (exchange, share) = exchange("zoo zoo zoo", mallory.session_id(), newcomer);
     let ask = LinkSession { share: Some(Fixed(share)), ..LinkSession::empty(link_step::BY_CODE) };
-    scene.nodes[SERVER].say(conn, to_relay(newcomer, ask));
-    scene.run();
-    let answer = relayed(&scene.nodes[SERVER], conn).pop().expect("it is answered");
+    setup.nodes[SERVER].say(conn, to_relay(newcomer, ask));
+    setup.run();
+    let answer = relayed(&setup.nodes[SERVER], conn).pop().expect("it is answered");
     let keys = exchange.finish(&answer.step.share.expect("a share").0).expect("a point");
     let proof = Some(Fixed(keys.confirmation()));
     let confirm = LinkSession { confirmation: proof, ..LinkSession::empty(link_step::CONFIRM) };
-    scene.nodes[SERVER].say(conn, to_relay(newcomer, confirm));
-    scene.run();
-    let refused = relayed(&scene.nodes[SERVER], conn).pop().expect("it is refused");
+    setup.nodes[SERVER].say(conn, to_relay(newcomer, confirm));
+    setup.run();
+    let refused = relayed(&setup.nodes[SERVER], conn).pop().expect("it is refused");
     assert_eq!((refused.session, refused.step.reason), (newcomer, Some(refusal::WRONG)));
-    assert_ne!(scene.code(), shown);
-    scene.link(link(&shown));
-    scene.run();
-    assert!(!scene.is_linked());
+    assert_ne!(setup.code(), shown);
+    setup.link(link(&shown));
+    setup.run();
+    assert!(!setup.is_linked());
 }
 
 /// An exchange through a relay, on the side of the holder.
@@ -262,72 +262,72 @@ fn a_server_that_changes_a_step_links_nobody() {
         (link_step::ACCEPT, |step| step.sealed = Some(Bytes(vec![1; 64]))),
     ];
     for (which, change) in changes {
-        let mut scene = Scene::new();
-        let command = link(&scene.code());
-        scene.link(command);
-        scene.run_with(|_, message| match message {
+        let mut setup = Setup::new();
+        let command = link(&setup.code());
+        setup.link(command);
+        setup.run_with(|_, message| match message {
             Control::RelayedStep(mut relayed) if relayed.step.step == which => {
                 change(&mut relayed.step);
                 Control::RelayedStep(relayed)
             }
             message => message,
         });
-        assert!(!scene.is_linked(), "step {which}");
-        scene.pass(LINK_STEP + LINK_SEARCH);
-        assert_eq!(errors(&scene.nodes[HOLDER]).len(), 1, "step {which}");
+        assert!(!setup.is_linked(), "step {which}");
+        setup.pass(LINK_STEP + LINK_SEARCH);
+        assert_eq!(errors(&setup.nodes[HOLDER]).len(), 1, "step {which}");
     }
 }
 
 #[test]
 fn a_server_that_changes_the_welcome_leaves_the_new_session_waiting() {
-    let mut scene = Scene::new();
-    let command = link(&scene.code());
-    scene.link(command);
-    scene.run_with(|_, message| match message {
+    let mut setup = Setup::new();
+    let command = link(&setup.code());
+    setup.link(command);
+    setup.run_with(|_, message| match message {
         Control::RelayedStep(mut relayed) if relayed.step.step == link_step::WELCOME => {
             relayed.step.sealed = Some(Bytes(vec![1; 64]));
             Control::RelayedStep(relayed)
         }
         message => message,
     });
-    assert!(adopted(&scene.nodes[NEWCOMER]).is_none());
-    assert_eq!(codes(&scene.nodes[NEWCOMER]).len(), 2, "another code is shown");
+    assert!(adopted(&setup.nodes[NEWCOMER]).is_none());
+    assert_eq!(codes(&setup.nodes[NEWCOMER]).len(), 2, "another code is shown");
 }
 
 #[test]
 fn a_server_that_names_other_sessions_than_those_of_the_two_links_nobody() {
     let mallory = Person::new(9, "mallory").session_id();
-    let mut scene = Scene::new();
-    let (holder, command) = (scene.nodes[HOLDER].session, link(&scene.code()));
-    scene.link(command);
-    scene.run_with(|to, message| match message {
+    let mut setup = Setup::new();
+    let (holder, command) = (setup.nodes[HOLDER].session, link(&setup.code()));
+    setup.link(command);
+    setup.run_with(|to, message| match message {
         Control::RelayedStep(relayed) if to == NEWCOMER => {
             Control::RelayedStep(RelayedStep { session: mallory, ..relayed })
         }
         message => message,
     });
     // What the new session answers is for mallory, whom the server does not know. It plays that part too.
-    let at_newcomer = scene.conn(NEWCOMER);
-    let answer = relayed(&scene.nodes[NEWCOMER], at_newcomer).pop().expect("it answers").step;
-    let (newcomer, at_holder) = (scene.nodes[NEWCOMER].session, scene.conn(HOLDER));
-    scene.nodes[HOLDER].say(at_holder, passed_on(newcomer, answer));
-    let confirm = relayed(&scene.nodes[HOLDER], at_holder).pop().expect("it proves").step;
+    let at_newcomer = setup.conn(NEWCOMER);
+    let answer = relayed(&setup.nodes[NEWCOMER], at_newcomer).pop().expect("it answers").step;
+    let (newcomer, at_holder) = (setup.nodes[NEWCOMER].session, setup.conn(HOLDER));
+    setup.nodes[HOLDER].say(at_holder, passed_on(newcomer, answer));
+    let confirm = relayed(&setup.nodes[HOLDER], at_holder).pop().expect("it proves").step;
     assert_eq!(confirm.step, link_step::CONFIRM);
-    scene.nodes[NEWCOMER].say(at_newcomer, passed_on(holder, confirm.clone()));
-    scene.nodes[NEWCOMER].say(at_newcomer, passed_on(mallory, confirm));
-    assert!(!scene.is_linked());
-    assert_eq!(codes(&scene.nodes[NEWCOMER]).len(), 2, "the code is burnt");
+    setup.nodes[NEWCOMER].say(at_newcomer, passed_on(holder, confirm.clone()));
+    setup.nodes[NEWCOMER].say(at_newcomer, passed_on(mallory, confirm));
+    assert!(!setup.is_linked());
+    assert_eq!(codes(&setup.nodes[NEWCOMER]).len(), 2, "the code is burnt");
 }
 
 #[test]
 fn steps_that_a_server_has_recorded_link_no_other_session() {
-    let mut scene = Scene::new();
-    let command = link(&scene.code());
-    scene.link(command);
-    scene.run();
-    let recorded = relayed(&scene.nodes[HOLDER], scene.conn(HOLDER));
+    let mut setup = Setup::new();
+    let command = link(&setup.code());
+    setup.link(command);
+    setup.run();
+    let recorded = relayed(&setup.nodes[HOLDER], setup.conn(HOLDER));
     assert_eq!(recorded.len(), 3);
-    let holder = scene.nodes[HOLDER].session;
+    let holder = setup.nodes[HOLDER].session;
     // The same session with the same code draws another share.
     let mut pi = Victim::waiting();
     pi.pass(Duration::from_millis(1));

@@ -14,24 +14,24 @@ use darknode::wire::{Bytes, Fixed};
 use crate::adversary::{EPOCH, Person, content, id_of, link, parcel, receipt, receipt_of, seal_bytes, seal_raw, text};
 use crate::victim::Victim;
 
-struct Scene {
+struct Setup {
     alice: Victim,
     mallory: Person,
     bob: Person,
     prekey: Prekey,
 }
 
-fn scene() -> Scene {
+fn setup() -> Setup {
     let mut alice = Victim::new(Accept::Auto);
     let (mallory, bob) = (Person::new(1, "mallory"), Person::new(2, "bob"));
     alice.befriend(&bob);
     let prekey = alice.prekey();
-    Scene { alice, mallory, bob, prekey }
+    Setup { alice, mallory, bob, prekey }
 }
 
 #[test]
 fn content_signed_by_another_user_is_neither_shown_nor_acknowledged() {
-    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let Setup { mut alice, mallory, bob, prekey } = setup();
     let conn = alice.meet(&mallory);
     let own = mallory.bundle(alice.user, vec![text(5, "I am bob")]);
     let mut as_bob = own.clone();
@@ -47,7 +47,7 @@ fn content_signed_by_another_user_is_neither_shown_nor_acknowledged() {
 
 #[test]
 fn a_bundle_for_one_user_cannot_be_sealed_to_another() {
-    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let Setup { mut alice, mallory, bob, prekey } = setup();
     let conn = alice.meet(&mallory);
     let to_mallory = bob.bundle(mallory.user_id(), vec![text(5, "meet me, mallory")]);
     alice.hand(conn, parcel(seal_raw(&mallory.network, alice.user, &prekey, &to_mallory, true)));
@@ -57,7 +57,7 @@ fn a_bundle_for_one_user_cannot_be_sealed_to_another() {
 
 #[test]
 fn an_envelope_of_another_network_is_not_opened() {
-    let Scene { mut alice, mut mallory, prekey, .. } = scene();
+    let Setup { mut alice, mut mallory, prekey, .. } = setup();
     let conn = alice.meet(&mallory);
     mallory.network = darknode::id::NetworkId([5; 32]);
     let bundle = mallory.bundle(alice.user, vec![text(5, "hello")]);
@@ -68,7 +68,7 @@ fn an_envelope_of_another_network_is_not_opened() {
 
 #[test]
 fn an_envelope_with_a_wrong_lock_is_a_strike() {
-    let Scene { mut alice, mallory, prekey, .. } = scene();
+    let Setup { mut alice, mallory, prekey, .. } = setup();
     let conn = alice.meet(&mallory);
     for n in 0..3 {
         let bundle = mallory.bundle(alice.user, vec![text(5 + n, "hello")]);
@@ -91,7 +91,7 @@ fn unsound(alice: &Victim, author: &Person, prekey: &Prekey) -> [Chat; 3] {
 
 #[test]
 fn a_carrier_of_malformed_sealed_contents_is_notified_and_stays_connected() {
-    let Scene { mut alice, mallory, prekey, .. } = scene();
+    let Setup { mut alice, mallory, prekey, .. } = setup();
     let pi = Person::new(3, "pi");
     let conn = alice.meet_relay(&pi);
     for item in unsound(&alice, &mallory, &prekey) {
@@ -103,7 +103,7 @@ fn a_carrier_of_malformed_sealed_contents_is_notified_and_stays_connected() {
 
 #[test]
 fn a_stranger_who_seals_malformed_contents_is_closed_at_the_third_envelope() {
-    let Scene { mut alice, mallory, prekey, .. } = scene();
+    let Setup { mut alice, mallory, prekey, .. } = setup();
     let conn = alice.meet(&mallory);
     for item in unsound(&alice, &mallory, &prekey) {
         assert_eq!(alice.closed(conn), None);
@@ -125,7 +125,7 @@ fn a_relay_holds_an_envelope_for_another_user_even_if_it_is_sealed_to_its_own_pr
 
 #[test]
 fn a_strangers_envelope_to_another_user_is_refused() {
-    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let Setup { mut alice, mallory, bob, prekey } = setup();
     let conn = alice.meet(&mallory);
     alice.hand(conn, mallory.parcel(bob.user_id(), &bob.prekey.public(), vec![text(5, "for bob")]));
     alice.hand(conn, mallory.parcel(bob.user_id(), &prekey, vec![text(6, "for bob, sealed to alice")]));
@@ -136,7 +136,7 @@ fn a_strangers_envelope_to_another_user_is_refused() {
 
 #[test]
 fn a_replayed_envelope_is_shown_once_whichever_peer_sends_it() {
-    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let Setup { mut alice, mallory, bob, prekey } = setup();
     let to_bob = alice.meet(&bob);
     let to_mallory = alice.meet(&mallory);
     let line = bob.parcel(alice.user, &prekey, vec![text(5, "once")]);
@@ -148,7 +148,7 @@ fn a_replayed_envelope_is_shown_once_whichever_peer_sends_it() {
 
 #[test]
 fn a_chat_stream_that_overtakes_the_hello_is_checked_by_its_signature() {
-    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let Setup { mut alice, mallory, bob, prekey } = setup();
     let conn = alice.connect(mallory.session_id());
     alice.hand(conn, mallory.parcel(alice.user, &prekey, vec![text(5, "early")]));
     assert_eq!(alice.shown(), [(mallory.user_id(), "early".to_owned())]);
@@ -163,7 +163,7 @@ fn a_chat_stream_that_overtakes_the_hello_is_checked_by_its_signature() {
 
 #[test]
 fn envelopes_of_a_closed_connection_are_ignored() {
-    let Scene { mut alice, mallory, prekey, .. } = scene();
+    let Setup { mut alice, mallory, prekey, .. } = setup();
     let conn = alice.meet(&mallory);
     alice.command(Command::Block { user: mallory.user_id().to_string() });
     assert_eq!(alice.closed(conn), Some(CloseReason::Blocked));
@@ -175,7 +175,7 @@ fn envelopes_of_a_closed_connection_are_ignored() {
 
 #[test]
 fn what_a_blocked_user_writes_stays_with_the_carrier_and_is_asked_for_when_the_block_ends() {
-    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let Setup { mut alice, mallory, bob, prekey } = setup();
     let by_bob = alice.befriend(&bob);
     alice.command(Command::Block { user: bob.user_id().to_string() });
     assert_eq!(alice.closed(by_bob), Some(CloseReason::Blocked));
@@ -207,7 +207,7 @@ fn asked_for(item: &Chat) -> Option<Vec<EnvelopeId>> {
 
 #[test]
 fn receipts_count_only_for_messages_to_their_sender() {
-    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let Setup { mut alice, mallory, bob, prekey } = setup();
     alice.command(Command::Say { to: bob.user_id(), text: "for bob alone".to_owned() });
     let conn = alice.meet(&mallory);
     let epochs: Vec<u64> = alice
@@ -230,7 +230,7 @@ fn receipts_count_only_for_messages_to_their_sender() {
 
 #[test]
 fn a_receipt_for_a_stream_to_somewhere_else_is_none_for_a_line() {
-    let Scene { mut alice, bob, prekey, .. } = scene();
+    let Setup { mut alice, bob, prekey, .. } = setup();
     alice.command(Command::Say { to: bob.user_id(), text: "for bob".to_owned() });
     let epoch = alice.ops.iter().find_map(|op| if let Op::Typed(row) = op { Some(row.id.stream.epoch) } else { None });
     let epoch = epoch.expect("a line was stored");
@@ -246,7 +246,7 @@ fn a_receipt_for_a_stream_to_somewhere_else_is_none_for_a_line() {
 
 #[test]
 fn a_text_over_its_cap_is_refused_and_a_longer_body_of_another_kind_is_stored_and_receipted() {
-    let Scene { mut alice, bob, prekey, .. } = scene();
+    let Setup { mut alice, bob, prekey, .. } = setup();
     let conn = alice.meet(&bob);
     let stored = |alice: &Victim| alice.ops.iter().filter(|op| matches!(op, Op::Received(_))).count();
     let before = stored(&alice);
@@ -275,7 +275,7 @@ fn much_for(alice: &mut Victim, mallory: &Person) -> darknode::id::ConnId {
 
 #[test]
 fn without_valid_releases_a_peer_gets_one_window_of_envelopes() {
-    let Scene { mut alice, mallory, .. } = scene();
+    let Setup { mut alice, mallory, .. } = setup();
     let conn = much_for(&mut alice, &mallory);
     let sent = alice.parcels(conn).len();
     assert!((WINDOW - 2..=WINDOW).contains(&sent), "{sent} after the link setup");
@@ -289,7 +289,7 @@ fn without_valid_releases_a_peer_gets_one_window_of_envelopes() {
 
 #[test]
 fn a_peer_that_can_open_nothing_causes_a_bounded_number_of_envelopes() {
-    let Scene { mut alice, mallory, .. } = scene();
+    let Setup { mut alice, mallory, .. } = setup();
     let conn = much_for(&mut alice, &mallory);
     for seq in 0..500 {
         let Some(last) = alice.parcels(conn).into_iter().map(id_of).next_back() else { break };
@@ -302,7 +302,7 @@ fn a_peer_that_can_open_nothing_causes_a_bounded_number_of_envelopes() {
 
 #[test]
 fn envelopes_to_old_keys_are_returned_a_bounded_number_of_times() {
-    let Scene { mut alice, mallory, bob, .. } = scene();
+    let Setup { mut alice, mallory, bob, .. } = setup();
     let conn = alice.meet(&mallory);
     for n in 0..1000 {
         alice.hand(conn, mallory.parcel(alice.user, &bob.prekey.public(), vec![text(n, "old")]));
@@ -314,7 +314,7 @@ fn envelopes_to_old_keys_are_returned_a_bounded_number_of_times() {
 
 #[test]
 fn extreme_numbers_are_accepted_without_breaking_counters() {
-    let Scene { mut alice, bob, prekey, .. } = scene();
+    let Setup { mut alice, bob, prekey, .. } = setup();
     let conn = alice.meet(&bob);
     let mut extreme = text(u64::MAX, "last");
     (extreme.lamport, extreme.wall, extreme.epoch) = (u64::MAX, i64::MAX, u64::MAX);
@@ -329,7 +329,7 @@ fn extreme_numbers_are_accepted_without_breaking_counters() {
 
 #[test]
 fn a_link_message_of_another_user_changes_no_link() {
-    let Scene { mut alice, mallory, bob, prekey } = scene();
+    let Setup { mut alice, mallory, bob, prekey } = setup();
     let conn = alice.meet(&mallory);
     let removed = bob.bundle(mallory.user_id(), vec![link(9, link_state::REMOVED, 900)]);
     alice.hand(conn, parcel(seal_raw(&mallory.network, alice.user, &prekey, &removed, true)));

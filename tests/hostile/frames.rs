@@ -6,7 +6,7 @@ use darknode::wire::frame::StreamType;
 use darknode::wire::{List, encode};
 
 use crate::adversary::Person;
-use crate::scene::{Node, Peer, frame, write};
+use crate::setup::{Node, Peer, frame, write};
 
 /// Resident memory of this process in bytes; 0 where the system does not report it.
 fn resident() -> usize {

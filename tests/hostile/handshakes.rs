@@ -13,7 +13,7 @@ use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use tokio::time::timeout;
 
-use crate::scene::{Node, PATIENCE, endpoint};
+use crate::setup::{Node, PATIENCE, endpoint};
 
 /// Accepts every server certificate.
 #[derive(Debug)]

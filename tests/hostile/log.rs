@@ -10,8 +10,8 @@ use quinn::{Connection, VarInt};
 use tokio::time::timeout;
 
 use crate::adversary::Person;
-use crate::program::Stage;
-use crate::scene::{PATIENCE, endpoint};
+use crate::program::TestBed;
+use crate::setup::{PATIENCE, endpoint};
 
 const COMMANDS: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{e0041}\r\nERROR all is lost";
 
@@ -68,8 +68,8 @@ fn abusive() -> quinn::ClientConfig {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn close_reasons_and_tls_errors_are_logged_as_single_escaped_lines() {
-    let stage = Stage::new();
-    let mut node = stage.cast("alice").with(&["--log", "trace"]).start();
+    let bed = TestBed::new();
+    let mut node = bed.node("alice").with(&["--log", "trace"]).start();
     let addr = node.place().parse().unwrap();
     let endpoint = endpoint();
     let failed = timeout(PATIENCE, endpoint.connect_with(abusive(), addr, tls::SERVER_NAME).unwrap()).await;

@@ -12,6 +12,6 @@ mod neighbours;
 #[cfg(unix)]
 #[path = "../program/mod.rs"]
 mod program;
-mod scene;
+mod setup;
 mod strangers;
 mod streams;

@@ -10,7 +10,7 @@ use darknode::wire::frame::{StreamType, encode_frame};
 use quinn::{TransportConfig, VarInt};
 
 use crate::adversary::{Person, known_list, parcel, seal_raw, text};
-use crate::scene::{Node, Peer, connect_as};
+use crate::setup::{Node, Peer, connect_as};
 
 async fn hand(stream: &mut quinn::SendStream, items: Vec<Chat>) {
     let frame = encode_frame(StreamType::Chat, &List::<Chat, 64>(items)).unwrap();

@@ -10,7 +10,7 @@ use darknode::wire::frame::StreamType;
 use darknode::wire::proof::Proof;
 
 use crate::adversary::Person;
-use crate::scene::{Node, Peer, close_reason, connect, frame, write};
+use crate::setup::{Node, Peer, close_reason, connect, frame, write};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_valid_proof_nothing_is_revealed() {

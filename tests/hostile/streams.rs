@@ -6,7 +6,7 @@ use quinn::{SendDatagramError, TransportConfig, VarInt};
 use tokio::time::timeout;
 
 use crate::adversary::Person;
-use crate::scene::{Node, PATIENCE, Peer, connect_as, write};
+use crate::setup::{Node, PATIENCE, Peer, connect_as, write};
 
 /// More streams than the rate limit allows during a test.
 const MANY: usize = 100_000;
@@ -77,7 +77,7 @@ async fn resetting_or_stopping_a_permanent_stream_violates_the_protocol() {
     stopped.from_node.stop(VarInt::from_u32(7)).unwrap();
     // The next message of the node finds the stream stopped.
     node.say(Command::Chat { user: Person::new(2, "mallory").user_id().to_string() }).await;
-    stopped.control(crate::scene::request(&node)).await;
+    stopped.control(crate::setup::request(&node)).await;
     stopped.is_closed(CloseReason::Protocol).await;
     node.is_well().await;
 }

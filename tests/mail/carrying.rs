@@ -10,7 +10,7 @@ use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 use darknode::wire::record::roles;
 
-use crate::scene::*;
+use crate::setup::*;
 
 const PI: usize = 2;
 

@@ -8,7 +8,7 @@ use darknode::proto::event::Command;
 use darknode::proto::notice::{Delivery, Notice};
 use darknode::sim::Sim;
 
-use crate::scene::*;
+use crate::setup::*;
 
 const PIS: [usize; 2] = [2, 3];
 

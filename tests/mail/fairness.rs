@@ -10,7 +10,7 @@ use darknode::proto::limits::{HANDOVER_FULL, HANDOVER_WINDOW, MAX_RECEIPTS_TO_ST
 use darknode::proto::notice::{Delivery, Notice, WarningCode};
 use darknode::sim::{Settings, Sim};
 
-use crate::scene::*;
+use crate::setup::*;
 
 const CAROL: usize = 2;
 const DAVE: usize = 3;

@@ -7,7 +7,7 @@ use darknode::proto::event::Command;
 use darknode::proto::notice::Delivery;
 use darknode::sim::{Settings, Sim};
 
-use crate::scene::*;
+use crate::setup::*;
 
 const CAROL: usize = 2;
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use darknode::proto::notice::Delivery;
 
-use crate::scene::*;
+use crate::setup::*;
 
 const PI: usize = 2;
 const SECRET: &str = "under the third stone, at dawn";

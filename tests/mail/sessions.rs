@@ -15,7 +15,7 @@ use darknode::wire::record::{KeyCard, Prekey, roles};
 use darknode::wire::{Bytes, decode};
 
 use crate::adversary::Person;
-use crate::scene::*;
+use crate::setup::*;
 
 /// The nodes of a chain of relays with one session of bob at each end, and a third island in between without any.
 struct Chain {

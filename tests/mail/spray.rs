@@ -9,7 +9,7 @@ use darknode::proto::limits::ENVELOPE_LIFE;
 use darknode::proto::notice::Delivery;
 use darknode::sim::Sim;
 
-use crate::scene::*;
+use crate::setup::*;
 
 const PIS: [usize; 4] = [2, 3, 4, 5];
 

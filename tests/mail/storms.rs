@@ -22,7 +22,7 @@ use darknode::wire::record::roles;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::scene::held;
+use crate::setup::held;
 
 const SEEDS: u64 = 60;
 const STEPS: u64 = 50;

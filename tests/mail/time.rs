@@ -6,7 +6,7 @@ use darknode::proto::event::Command;
 use darknode::proto::notice::Delivery;
 use darknode::sim::Sim;
 
-use crate::scene::*;
+use crate::setup::*;
 
 const PI: usize = 2;
 const HOUR: Duration = Duration::from_secs(3600);

@@ -205,10 +205,10 @@ fn who_answers_with_another_network_key_is_told_from_who_is_away() {
     in_a_field(|field| {
         let (mut alice, bob) = pair(field);
         bob.quits();
-        field.stage.network_key("other.key");
-        let other = field.stage.cast("robert").on_the_lan().port(PORT).with(&["--network-key", "other.key"]);
+        field.bed.network_key("other.key");
+        let other = field.bed.node("robert").on_the_lan().port(PORT).with(&["--network-key", "other.key"]);
         let command = other.by_shell(&["nsenter", "--net=/run/netns/bob", "sh"], r#"exec "$0" "$@""#);
-        let mut robert = field.stage.run(command, "robert");
+        let mut robert = field.bed.run(command, "robert");
         robert.event("ready");
         let answer = verdict(&mut alice, r"\doctor bob", "bob runs with another network key");
         shows(&answer, "address", "wrong", "dialled now: answers, but not in this network");
@@ -227,7 +227,7 @@ fn a_bootstrap_node_that_is_gone_or_in_another_network_is_named() {
         field.on("pi", "ip link set eth0 down");
         verdict(&mut alice, r"\doctor", "the bootstrap node 10.0.0.9:27272 does not answer");
         field.on("pi", "ip link set eth0 up");
-        field.stage.network_key("other.key");
+        field.bed.network_key("other.key");
         let _pi = field.node_with("pi", "pi", &["--network-key", "other.key"]);
         verdict(&mut alice, r"\doctor", "the bootstrap node 10.0.0.9:27272 runs with another network key");
     });
@@ -238,7 +238,7 @@ fn a_full_disk_is_the_reason_that_lines_are_refused() {
     in_a_field(|field| {
         field.switch("hall");
         field.desk("alice", "hall", "10.0.0.1/24");
-        let dir = field.stage.path("alice");
+        let dir = field.bed.path("alice");
         std::fs::create_dir_all(&dir).expect("the directory is writable");
         let shown = dir.to_str().expect("a path in UTF-8");
         let mount =

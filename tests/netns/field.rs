@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 
-use crate::program::{Cast, Node, Stage};
+use crate::program::{Node, NodeOptions, TestBed};
 
 /// An environment variable, set inside the namespaces.
 const INSIDE: &str = "FIELD_INSIDE";
@@ -86,7 +86,7 @@ pub fn allowed() -> Option<&'static [&'static str]> {
 
 /// The test network.
 pub struct Field {
-    pub stage: Stage,
+    pub bed: TestBed,
 }
 
 impl Field {
@@ -94,7 +94,7 @@ impl Field {
     pub fn new() -> Field {
         run(&["mount", "-t", "tmpfs", "none", "/run"]);
         run(&["mkdir", "/run/netns"]);
-        Field { stage: Stage::new() }
+        Field { bed: TestBed::new() }
     }
 
     /// Adds a switch.
@@ -251,13 +251,13 @@ impl Field {
     /// Starts a node without waiting. It uses the usual port if the host has the user's name.
     pub fn node_soon(&self, host: &str, name: &str, args: &[&str]) -> Node {
         let port = if host == name { PORT } else { 0 };
-        self.run_on(host, name, self.stage.cast(name).port(port).with(args))
+        self.run_on(host, name, self.bed.node(name).port(port).with(args))
     }
 
     /// Starts a node on a host, with mDNS; tests call it by this name. Does not wait.
-    pub fn run_on(&self, host: &str, name: &str, cast: Cast) -> Node {
-        let command = cast.on_the_lan().by_shell(&["nsenter", &net(host), "sh"], r#"exec "$0" "$@""#);
-        self.stage.run(command, name)
+    pub fn run_on(&self, host: &str, name: &str, node: NodeOptions) -> Node {
+        let command = node.on_the_lan().by_shell(&["nsenter", &net(host), "sh"], r#"exec "$0" "$@""#);
+        self.bed.run(command, name)
     }
 
     /// Runs a thread of this test in the network namespace of a host.
@@ -271,7 +271,7 @@ impl Field {
 
     /// Lets time pass, where a duration is part of the scenario. Not used to wait for anything.
     pub fn pass(&self, time: Duration) {
-        self.stage.say(format!("{time:?} pass"));
+        self.bed.say(format!("{time:?} pass"));
         std::thread::sleep(time);
     }
 }

@@ -67,8 +67,8 @@ fn members_of_a_closed_network_connect_and_nobody_dials_across_its_boundary() {
             field.desk(host, "lan", &format!("10.0.0.{}/24", n + 1));
         }
         field.count_packets("outsider");
-        let key = field.stage.bare().args(["network", "new"]).output().expect("the program starts");
-        std::fs::write(field.stage.path("field.key"), key.stdout).expect("the directory is writable");
+        let key = field.bed.bare().args(["network", "new"]).output().expect("the program starts");
+        std::fs::write(field.bed.path("field.key"), key.stdout).expect("the directory is writable");
         let _outsider = field.node("outsider");
         let member = |name| field.node_with(name, name, &["--network-key", "field.key"]);
         let (mut alice, mut bob) = (member("alice"), member("bob"));

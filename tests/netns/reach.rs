@@ -102,7 +102,7 @@ fn arrives_soon(field: &Field, alice: &mut Node, bob: &mut Node, line: &str) {
     alice.types(line);
     hears(bob, &[line.to_owned()]);
     let took = typed.elapsed();
-    field.stage.say(format!("by another path after {took:?}"));
+    field.bed.say(format!("by another path after {took:?}"));
     assert!(took < SWITCHED, "{took:?}");
 }
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::chain::{island, lay, settle};
 use crate::field::{Field, PORT, in_a_field};
+use crate::internet::{Ports, SERVER, at_home, home_network, internet};
 use crate::program::Node;
-use crate::street::{Ports, SERVER, at_home, house, street};
 use crate::talk::{befriend, hears, lines, types};
 
 /// The hosts of alice's sessions; the first holds the user key.
@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(16);
 
 /// A host's `darknode link`, when it waits.
 fn waiting(field: &Field, host: &str, args: &[&str]) -> Node {
-    let mut node = field.run_on(host, host, field.stage.cast(host).waiting().port(PORT).with(args));
+    let mut node = field.run_on(host, host, field.bed.node(host).waiting().port(PORT).with(args));
     node.ready = node.event("ready");
     node
 }
@@ -82,9 +82,9 @@ fn without_mdns_a_machine_is_linked_over_the_address_given_with_bootstrap() {
 #[test]
 fn machines_behind_two_routers_are_linked_through_the_server_that_both_reach() {
     in_a_field(|field| {
-        street(field);
-        house(field, "alice", "203.0.113.11/24", Ports::Kept);
-        house(field, "laptop", "203.0.113.12/24", Ports::Kept);
+        internet(field);
+        home_network(field, "alice", "203.0.113.11/24", Ports::Kept);
+        home_network(field, "laptop", "203.0.113.12/24", Ports::Kept);
         let server = field.node_with("server", "server", &["--server"]);
         let (mut alice, mut laptop) = (at_home(field, "alice"), waiting(field, "laptop", &["--bootstrap", SERVER]));
         alice.event("bootstrap");
@@ -99,9 +99,9 @@ fn machines_behind_two_routers_are_linked_through_the_server_that_both_reach() {
 #[test]
 fn machines_behind_two_routers_between_which_there_is_no_way_are_linked_over_the_server() {
     in_a_field(|field| {
-        street(field);
-        house(field, "alice", "203.0.113.11/24", Ports::Random);
-        house(field, "laptop", "203.0.113.12/24", Ports::Random);
+        internet(field);
+        home_network(field, "alice", "203.0.113.11/24", Ports::Random);
+        home_network(field, "laptop", "203.0.113.12/24", Ports::Random);
         let _server = field.node_with("server", "server", &["--server"]);
         let (mut alice, mut laptop) = (at_home(field, "alice"), waiting(field, "laptop", &["--bootstrap", SERVER]));
         alice.event("bootstrap");
@@ -157,8 +157,8 @@ fn a_linked_machine_that_moves_to_another_island_mirrors_through_the_server_that
         field.unplug("laptop", "eth0");
         field.plug("laptop", "eth0", &island(1));
         field.address("laptop", "eth0", "10.0.1.2/24");
-        let cast = field.stage.cast("alice").dir("laptop").port(PORT).with(&["--bootstrap", &at[1]]);
-        let mut laptop = field.run_on("laptop", "laptop", cast);
+        let node = field.bed.node("alice").dir("laptop").port(PORT).with(&["--bootstrap", &at[1]]);
+        let mut laptop = field.run_on("laptop", "laptop", node);
         laptop.event("bootstrap");
         assert_eq!(laptop.asks(r"\chat server")["event"], "chat");
         shows_on(&mut alice, &mut laptop, "to the other island");

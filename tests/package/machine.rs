@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::package::package;
-use crate::program::{Node, PATIENCE, Stage, output_of};
+use crate::program::{Node, PATIENCE, TestBed, output_of};
 
 /// A private mount namespace, so that the mounts end with the process. Files are removed that would prevent services from
 /// starting or cause an index of all manual pages to be built. The container has only a loopback interface, and starts no
@@ -40,7 +40,7 @@ pub fn allowed() -> bool {
 }
 
 pub struct Machine<'a> {
-    stage: &'a Stage,
+    bed: &'a TestBed,
     nspawn: Child,
     /// The id of its first process, outside its namespace.
     leader: String,
@@ -48,20 +48,20 @@ pub struct Machine<'a> {
 
 impl Machine<'_> {
     /// Boots a machine with the package at `/package.deb`.
-    pub fn boot(stage: &Stage) -> Machine<'_> {
+    pub fn boot(bed: &TestBed) -> Machine<'_> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("darknode-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let (root, ready) = (stage.path("machine"), stage.path("ready"));
-        std::fs::create_dir(&root).expect("the stage is empty");
-        let notices = UnixDatagram::bind(&ready).expect("the stage is empty");
+        let (root, ready) = (bed.path("machine"), bed.path("ready"));
+        std::fs::create_dir(&root).expect("the directory is empty");
+        let notices = UnixDatagram::bind(&ready).expect("the directory is empty");
         notices.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-ec", BOOT, "boot"]);
         command.arg(root).arg(&name).arg(package()).env("NOTIFY_SOCKET", ready);
-        let console = std::fs::File::create(stage.path("console")).expect("the stage can be written");
+        let console = std::fs::File::create(bed.path("console")).expect("the directory can be written");
         let errors = console.try_clone().expect("it is open");
         let nspawn = command.stdin(Stdio::null()).stdout(console).stderr(errors).spawn().expect("unshare is there");
-        let mut machine = Machine { stage, nspawn, leader: String::new() };
+        let mut machine = Machine { bed, nspawn, leader: String::new() };
         machine.leader = machine.is_up(&notices);
         machine
     }
@@ -71,7 +71,7 @@ impl Machine<'_> {
         let (mut leader, mut notice) = (None, [0; 4096]);
         loop {
             let Ok(length) = notices.recv(&mut notice) else {
-                let console = std::fs::read(self.stage.path("console")).unwrap_or_default();
+                let console = std::fs::read(self.bed.path("console")).unwrap_or_default();
                 panic!("the machine does not come up:\n{}", String::from_utf8_lossy(&console));
             };
             let notice = String::from_utf8_lossy(&notice[..length]).into_owned();
@@ -96,10 +96,10 @@ impl Machine<'_> {
 
     /// Runs a shell command, which must succeed; returns its output without the last line ending.
     pub fn does(&self, line: &str) -> String {
-        self.stage.say(format!("machine # {line}"));
+        self.bed.say(format!("machine # {line}"));
         let output = output_of(&mut self.command(&["sh", "-ec", line]), &[]);
         let said = String::from_utf8(output).expect("it is text").trim_end().to_owned();
-        self.stage.say(format!("machine > {said}"));
+        self.bed.say(format!("machine > {said}"));
         said
     }
 
@@ -110,13 +110,13 @@ impl Machine<'_> {
     /// The journal of the unit from the beginning.
     pub fn journal(&self) -> Node {
         let follow = ["journalctl", "--unit=darknode", "--output=cat", "--no-tail", "--follow"];
-        self.stage.run(self.command(&follow), "journal")
+        self.bed.run(self.command(&follow), "journal")
     }
 
     /// Starts a user's node in the container.
     pub fn person(&self, name: &str, more: &[&str]) -> Node {
         let program = ["darknode", "-u", name, "--json", "--no-lan", "--port", "0"];
-        let mut node = self.stage.run(self.command(&[&program[..], more].concat()), name);
+        let mut node = self.bed.run(self.command(&[&program[..], more].concat()), name);
         node.ready = node.event("ready");
         node
     }

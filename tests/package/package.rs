@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::machine::allowed;
-use crate::program::{Stage, output_of};
+use crate::program::{TestBed, output_of};
 
 /// The package of the tested program, built once.
 pub fn package() -> &'static Path {
@@ -22,9 +22,9 @@ pub fn package() -> &'static Path {
     })
 }
 
-/// The files of the package, in a directory of the stage.
-fn unpacked(stage: &Stage) -> PathBuf {
-    let root = stage.path("unpacked");
+/// The files of the package, in a directory of the test bed.
+fn unpacked(bed: &TestBed) -> PathBuf {
+    let root = bed.path("unpacked");
     output_of(Command::new("dpkg-deb").arg("-x").arg(package()), &[&root.to_string_lossy()]);
     root
 }
@@ -44,8 +44,8 @@ fn the_pages_in_the_package_refer_to_what_is_in_it() {
     if !allowed() {
         return;
     }
-    let stage = Stage::new();
-    let docs = unpacked(&stage).join("usr/share/doc/darknode");
+    let bed = TestBed::new();
+    let docs = unpacked(&bed).join("usr/share/doc/darknode");
     for page in ["SERVER.md", "PI.md", "KEYS.md"] {
         let text = std::fs::read_to_string(docs.join(page)).expect("the page is there");
         let links = text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap_or_default());
@@ -64,16 +64,16 @@ fn the_package_has_the_manual_page_and_the_completions_that_the_program_prints()
     if !allowed() {
         return;
     }
-    let stage = Stage::new();
-    let share = unpacked(&stage).join("usr/share");
+    let bed = TestBed::new();
+    let share = unpacked(&bed).join("usr/share");
     let page = output_of(Command::new("gzip").arg("-dc"), &[&share.join("man/man1/darknode.1.gz").to_string_lossy()]);
-    assert!(page == output_of(&mut stage.bare(), &["man"]), "the manual page is another one");
+    assert!(page == output_of(&mut bed.bare(), &["man"]), "the manual page is another one");
     for (shell, file) in [
         ("bash", "bash-completion/completions/darknode"),
         ("zsh", "zsh/vendor-completions/_darknode"),
         ("fish", "fish/vendor_completions.d/darknode.fish"),
     ] {
         let installed = std::fs::read(share.join(file)).expect("it is installed");
-        assert!(installed == output_of(&mut stage.bare(), &["completions", shell]), "{file} is another one");
+        assert!(installed == output_of(&mut bed.bare(), &["completions", shell]), "{file} is another one");
     }
 }

@@ -1,7 +1,7 @@
 //! The systemd unit, used as by an operator.
 
 use crate::machine::{Machine, allowed};
-use crate::program::{Node, Stage};
+use crate::program::{Node, TestBed};
 
 const SETTINGS: &str = "/etc/darknode/darknode.env";
 
@@ -33,8 +33,8 @@ fn the_service_keeps_its_identity_when_stopped_killed_upgraded_and_removed() {
     if !allowed() {
         return;
     }
-    let stage = Stage::new();
-    let machine = Machine::boot(&stage);
+    let bed = TestBed::new();
+    let machine = Machine::boot(&bed);
     machine.does("dpkg -i /package.deb");
     assert_eq!(is_active(&machine), "inactive", "installed is not started");
     machine.writes(SETTINGS, "DARKNODE_USERNAME=harbour");
@@ -79,8 +79,8 @@ fn the_service_gets_its_network_key_as_a_credential() {
     if !allowed() {
         return;
     }
-    let stage = Stage::new();
-    let machine = Machine::boot(&stage);
+    let bed = TestBed::new();
+    let machine = Machine::boot(&bed);
     machine.does(
         "dpkg -i /package.deb; mkdir -p /etc/darknode; umask 077; darknode network new > /etc/darknode/network.key",
     );
@@ -103,8 +103,8 @@ fn a_service_that_cannot_work_is_not_restarted_and_reports_the_reason() {
     if !allowed() {
         return;
     }
-    let stage = Stage::new();
-    let machine = Machine::boot(&stage);
+    let bed = TestBed::new();
+    let machine = Machine::boot(&bed);
     machine.does("dpkg -i /package.deb");
     machine.writes(SETTINGS, "DARKNODE_PORT=80");
     let mut journal = machine.journal();
@@ -120,8 +120,8 @@ fn the_unit_is_valid_and_its_sandbox_is_strict() {
     if !allowed() {
         return;
     }
-    let stage = Stage::new();
-    let machine = Machine::boot(&stage);
+    let bed = TestBed::new();
+    let machine = Machine::boot(&bed);
     machine.does("dpkg -i /package.deb");
     // It reports unknown settings, but with exit code 0.
     assert_eq!(machine.does("systemd-analyze verify darknode.service 2>&1"), "");

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::baddisk::{BadDisk, Fault, alone};
 use crate::each_seed;
-use crate::program::{Node, Stage};
+use crate::program::{Node, TestBed};
 use crate::promise::{id_and_text, text_of};
 
 /// Number of power failures of the relay.
@@ -22,12 +22,12 @@ const BURST: Duration = Duration::from_millis(300);
 fn mail_acknowledged_by_a_relay_arrives_although_its_power_failed_and_the_author_is_gone() {
     alone(|| {
         each_seed(1, |seed| {
-            let mut scene = Scene::begin(seed);
+            let mut setup = Setup::begin(seed);
             for _ in 0..CUTS {
-                scene.the_power_fails_while_alice_writes();
-                scene.bob_gets_what_is_there();
+                setup.the_power_fails_while_alice_writes();
+                setup.bob_gets_what_is_there();
             }
-            assert!(!scene.carried.is_empty(), "the relay has carried something");
+            assert!(!setup.carried.is_empty(), "the relay has carried something");
         });
     });
 }
@@ -36,26 +36,26 @@ fn mail_acknowledged_by_a_relay_arrives_although_its_power_failed_and_the_author
 fn a_relay_with_a_failing_disk_stays_connected_accepts_no_mail_and_hands_over_what_it_has() {
     alone(|| {
         for fault in [Fault::Syncs, Fault::Writes, Fault::Full(0), Fault::ReadOnly] {
-            let mut scene = Scene::begin(0);
-            let first = scene.alice().says("first");
-            scene.alice().event_with("state", "message", &first);
-            scene.carried.insert(first, "first".to_owned());
-            scene.disk.fails(fault);
+            let mut setup = Setup::begin(0);
+            let first = setup.alice().says("first");
+            setup.alice().event_with("state", "message", &first);
+            setup.carried.insert(first, "first".to_owned());
+            setup.disk.fails(fault);
             let refused: Vec<String> =
-                (0..4).map(|n| scene.alice().says(&format!("{n} {}", "long".repeat(3000)))).collect();
-            scene.relay().event("warning");
-            scene.notes_of_alice(BURST);
-            let held = refused.iter().filter(|id| scene.carried.contains_key(*id)).count();
+                (0..4).map(|n| setup.alice().says(&format!("{n} {}", "long".repeat(3000)))).collect();
+            setup.relay().event("warning");
+            setup.notes_of_alice(BURST);
+            let held = refused.iter().filter(|id| setup.carried.contains_key(*id)).count();
             assert!(held < refused.len(), "a failing disk cannot hold all of it");
-            scene.alice_is_gone();
-            scene.bob_gets_what_is_there();
+            setup.alice_is_gone();
+            setup.bob_gets_what_is_there();
         }
     });
 }
 
 /// Alice writes to Bob over a relay. They are never running at the same time.
-struct Scene {
-    stage: Stage,
+struct Setup {
+    bed: TestBed,
     rng: ChaCha20Rng,
     disk: BadDisk,
     relay: Option<Node>,
@@ -70,16 +70,16 @@ struct Scene {
     shown: BTreeMap<String, String>,
 }
 
-impl Scene {
-    fn begin(seed: u64) -> Scene {
-        let (stage, disk) = (Stage::new(), BadDisk::new());
+impl Setup {
+    fn begin(seed: u64) -> Setup {
+        let (bed, disk) = (TestBed::new(), BadDisk::new());
         let home = disk.home("relay");
-        let relay = stage.cast("relay").dir(&home).with(&["--relay"]).start();
-        let (mut alice, mut bob) = stage.two();
+        let relay = bed.node("relay").dir(&home).with(&["--relay"]).start();
+        let (mut alice, mut bob) = bed.two();
         alice.chats_with(&mut bob);
         let port = relay.port();
-        let mut scene = Scene {
-            stage,
+        let mut setup = Setup {
+            bed,
             rng: ChaCha20Rng::seed_from_u64(seed),
             disk,
             relay: Some(relay),
@@ -91,8 +91,8 @@ impl Scene {
             shown: BTreeMap::new(),
         };
         bob.quits();
-        scene.alice_meets_the_relay();
-        scene
+        setup.alice_meets_the_relay();
+        setup
     }
 
     fn below(&mut self, n: u64) -> u64 {
@@ -114,7 +114,7 @@ impl Scene {
 
     fn the_power_fails_while_alice_writes(&mut self) {
         if self.alice.is_none() {
-            self.alice = Some(self.stage.start("alice"));
+            self.alice = Some(self.bed.start("alice"));
             self.alice_meets_the_relay();
             assert_eq!(self.alice().asks(r"\chat bob")["event"], "chat");
         }
@@ -131,7 +131,7 @@ impl Scene {
         let seed = self.rng.next_u64();
         self.disk.cut(seed);
         let home = self.disk.home("relay");
-        self.relay = Some(self.stage.cast("relay").dir(&home).port(self.port).with(&["--relay"]).start());
+        self.relay = Some(self.bed.node("relay").dir(&home).port(self.port).with(&["--relay"]).start());
     }
 
     fn alice_is_gone(&mut self) {
@@ -160,7 +160,7 @@ impl Scene {
 
     /// Bob starts, connects only with the relay, and stops again.
     fn bob_gets_what_is_there(&mut self) {
-        let mut bob = self.stage.start("bob");
+        let mut bob = self.bed.start("bob");
         assert_eq!(bob.asks(&format!(r"\ping 127.0.0.1 {}", self.port))["event"], "pong");
         let awaited: BTreeSet<String> = self.carried.keys().cloned().collect();
         while !awaited.iter().all(|id| self.shown.contains_key(id)) {

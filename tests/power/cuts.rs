@@ -7,7 +7,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::baddisk::{BadDisk, alone};
 use crate::each_seed;
-use crate::program::{Node, Stage};
+use crate::program::{Node, TestBed};
 use crate::promise::{self, Person};
 
 /// Lines that each author types: few enough for one answer of `\history`.
@@ -23,7 +23,7 @@ fn two_authors_lose_no_message_while_the_power_fails_on_both_sides() {
 }
 
 struct Run {
-    stage: Stage,
+    bed: TestBed,
     rng: ChaCha20Rng,
     people: [Person; 2],
     disks: [BadDisk; 2],
@@ -32,15 +32,15 @@ struct Run {
 
 impl Run {
     fn start(seed: u64) -> Run {
-        let (stage, disks) = (Stage::new(), [BadDisk::new(), BadDisk::new()]);
-        let start = |name: &str, disk: &BadDisk| stage.cast(name).dir(&disk.home(name)).start();
+        let (bed, disks) = (TestBed::new(), [BadDisk::new(), BadDisk::new()]);
+        let start = |name: &str, disk: &BadDisk| bed.node(name).dir(&disk.home(name)).start();
         let (mut alice, mut bob) = (start("alice", &disks[0]), start("bob", &disks[1]));
         alice.meet(&mut bob);
         alice.chats_with(&mut bob);
         let ports = [alice.port(), bob.port()];
         let mut people = [Person::new("alice", "bob", alice, LINES), Person::new("bob", "alice", bob, LINES)];
         people.iter_mut().for_each(Person::open_chat);
-        Run { stage, rng: ChaCha20Rng::seed_from_u64(seed), people, disks, ports }
+        Run { bed, rng: ChaCha20Rng::seed_from_u64(seed), people, disks, ports }
     }
 
     fn below(&mut self, n: u64) -> u64 {
@@ -103,7 +103,7 @@ impl Run {
 
     fn runs(&self, person: usize) -> Node {
         let name = self.people[person].name;
-        let cast = self.stage.cast(name).dir(&self.disks[person].home(name)).port(self.ports[person]);
-        self.stage.run(cast.command(), name)
+        let node = self.bed.node(name).dir(&self.disks[person].home(name)).port(self.ports[person]);
+        self.bed.run(node.command(), name)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::baddisk::{BadDisk, Fault, alone};
-use crate::program::{Node, Stage};
+use crate::program::{Node, TestBed};
 use crate::promise::text_of;
 
 const FAULTS: [Fault; 4] = [Fault::Syncs, Fault::Writes, Fault::Full(0), Fault::ReadOnly];
@@ -25,11 +25,11 @@ fn with_a_failing_disk_nothing_is_acknowledged_the_user_is_warned_and_nothing_is
 }
 
 fn refuses_meanwhile(fault: Fault) {
-    let (stage, disk) = (Stage::new(), BadDisk::new());
-    stage.say(format!("--- {fault:?}"));
+    let (bed, disk) = (TestBed::new(), BadDisk::new());
+    bed.say(format!("--- {fault:?}"));
     let home = disk.home("alice");
-    let mut bob = stage.start("bob");
-    let mut alice = stage.cast("alice").dir(&home).start();
+    let mut bob = bed.start("bob");
+    let mut alice = bed.node("alice").dir(&home).start();
     alice.meet(&mut bob);
     alice.chats_with(&mut bob);
     let before = alice.says("before");
@@ -53,7 +53,7 @@ fn refuses_meanwhile(fault: Fault) {
     disk.stop_after(0, true);
     alice.killed();
     disk.cut(0);
-    let mut alice = stage.cast("alice").dir(&home).start();
+    let mut alice = bed.node("alice").dir(&home).start();
     let history = alice.asks(r"\history bob 100");
     let there: BTreeSet<String> =
         history["messages"].as_array().expect("a list").iter().map(|message| text_of(message, "message")).collect();
@@ -79,27 +79,27 @@ fn types_until_stored(node: &mut Node, text: &str) -> String {
 #[test]
 fn a_start_on_a_failing_disk_is_refused_in_one_line_and_changes_nothing() {
     alone(|| {
-        let (stage, disk) = (Stage::new(), BadDisk::new());
+        let (bed, disk) = (TestBed::new(), BadDisk::new());
         let home = disk.home("alice");
-        let cast = || stage.cast("alice").dir(&home);
+        let node = || bed.node("alice").dir(&home);
         for fault in FAULTS {
             disk.fails(fault);
-            let line = cast().refused();
+            let line = node().refused();
             assert_eq!(says_full(&line), matches!(fault, Fault::Full(_)), "{fault:?}: {line}");
-            stage.say(line);
+            bed.say(line);
         }
         disk.fails(Fault::None);
-        let alice = cast().start();
+        let alice = node().start();
         let id = alice.id().to_owned();
         alice.quits();
         for fault in FAULTS {
             disk.fails(fault);
-            let line = cast().refused();
+            let line = node().refused();
             assert_eq!(says_full(&line), matches!(fault, Fault::Full(_)), "{fault:?}: {line}");
-            stage.say(line);
+            bed.say(line);
             disk.fails(Fault::None);
             disk.settle();
-            let alice = cast().start();
+            let alice = node().start();
             assert_eq!(alice.id(), id);
             alice.quits();
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::baddisk::{BadDisk, alone};
 use crate::each_seed;
-use crate::program::{Node, Stage};
+use crate::program::{Node, TestBed};
 
 /// Only every n-th operation of a first start is tried, from a random one on.
 const STRIDE: u64 = 4;
@@ -26,7 +26,7 @@ fn a_first_start_that_loses_power_at_any_operation_leaves_a_usable_directory() {
 fn a_shown_identity_survives_later_starts_that_lose_power_at_any_operation() {
     alone(|| {
         each_seed(1, |seed| {
-            let place = Place { stage: Stage::new(), disk: BadDisk::new() };
+            let place = Place { bed: TestBed::new(), disk: BadDisk::new() };
             let known = place.starts_well();
             for_each_operation(0, 1, |operation| {
                 place.start_dies(operation, |disk| disk.cut(seed ^ operation), Some(&known))
@@ -37,7 +37,7 @@ fn a_shown_identity_survives_later_starts_that_lose_power_at_any_operation() {
 
 fn first_starts(seed: u64, end: impl Fn(&BadDisk)) {
     for_each_operation(seed % STRIDE, STRIDE, |operation| {
-        let place = Place { stage: Stage::new(), disk: BadDisk::new() };
+        let place = Place { bed: TestBed::new(), disk: BadDisk::new() };
         place.start_dies(operation, &end, None)
     });
 }
@@ -52,14 +52,14 @@ fn for_each_operation(first: u64, stride: u64, dies_after: impl Fn(u64) -> bool)
 }
 
 struct Place {
-    stage: Stage,
+    bed: TestBed,
     disk: BadDisk,
 }
 
 impl Place {
     fn begins(&self) -> Node {
         let home = self.disk.home("alice");
-        self.stage.run(self.stage.cast("alice").dir(&home).command(), "alice")
+        self.bed.run(self.bed.node("alice").dir(&home).command(), "alice")
     }
 
     /// Starts it and returns its `ready` event.
@@ -72,7 +72,7 @@ impl Place {
 
     /// Lets one start die and asserts that the next one works. Returns whether the first died before it was ready.
     fn start_dies(&self, operation: u64, end: impl Fn(&BadDisk), known: Option<&Value>) -> bool {
-        self.stage.say(format!("--- dies after {operation} operations"));
+        self.bed.say(format!("--- dies after {operation} operations"));
         self.disk.stop_after(operation, true);
         let mut first = self.begins();
         let shown = first.event_before_death("ready");

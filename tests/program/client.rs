@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{PATIENCE, Stage};
+use super::{PATIENCE, TestBed};
 
 pub struct Client {
     stream: BufReader<UnixStream>,
@@ -19,14 +19,14 @@ pub struct Client {
 }
 
 /// The socket that the node of a data directory has noted.
-pub fn socket(stage: &Stage, dir: &str) -> PathBuf {
-    fs::read_to_string(stage.path(dir).join("api")).expect("a node runs").into()
+pub fn socket(bed: &TestBed, dir: &str) -> PathBuf {
+    fs::read_to_string(bed.path(dir).join("api")).expect("a node runs").into()
 }
 
 impl Client {
     /// Connects to the node of a data directory, and reads the first event, whatever it is.
-    pub fn connect(stage: &Stage, dir: &str) -> Client {
-        Client::over(UnixStream::connect(socket(stage, dir)).expect("the node accepts"))
+    pub fn connect(bed: &TestBed, dir: &str) -> Client {
+        Client::over(UnixStream::connect(socket(bed, dir)).expect("the node accepts"))
     }
 
     /// Reads the first event, whatever it is, from a connection.

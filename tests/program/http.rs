@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::{Node, PATIENCE, Stage};
+use super::{Node, PATIENCE, TestBed};
 
 /// The page of a node.
 pub struct Page {
@@ -37,8 +37,8 @@ impl Answer {
 }
 
 /// What `darknode web` prints for the node of a data directory.
-pub fn darknode_web(stage: &Stage, dir: &str, more: &[&str]) -> String {
-    let mut command = stage.bare();
+pub fn darknode_web(bed: &TestBed, dir: &str, more: &[&str]) -> String {
+    let mut command = bed.bare();
     command.args(["web", "--data-dir", dir]).args(more).stdin(Stdio::null());
     let output = command.output().expect("the program starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -47,8 +47,8 @@ pub fn darknode_web(stage: &Stage, dir: &str, more: &[&str]) -> String {
 
 impl Page {
     /// Has the node of a data directory serve its page.
-    pub fn of(stage: &Stage, dir: &str) -> Page {
-        let printed = darknode_web(stage, dir, &[]);
+    pub fn of(bed: &TestBed, dir: &str) -> Page {
+        let printed = darknode_web(bed, dir, &[]);
         let link = printed.trim_end().strip_prefix("http://").expect("a link");
         let (addr, code) = link.split_once("/#").expect("it has a code");
         Page { addr: addr.parse().expect("an address"), code: code.to_owned() }
@@ -178,8 +178,8 @@ impl Stream {
 }
 
 /// A node, and its page.
-pub fn alice(stage: &Stage) -> (Node, Page) {
-    let alice = stage.start("alice");
-    let page = Page::of(stage, "alice");
+pub fn alice(bed: &TestBed) -> (Node, Page) {
+    let alice = bed.start("alice");
+    let page = Page::of(bed, "alice");
     (alice, page)
 }

@@ -1,6 +1,6 @@
 //! Runs the real program as a script would: lines on its standard input, events from its standard output.
 //!
-//! A [`Stage`] is a temporary directory and a transcript of all input and output; a failing test prints it. Nothing
+//! A [`TestBed`] is a temporary directory and a transcript of all input and output; a failing test prints it. Nothing
 //! here sleeps: tests wait for events, for [`PATIENCE`] at most unless they say otherwise.
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
@@ -27,7 +27,7 @@ pub use node::Node;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A temporary directory for programs, and their transcript.
-pub struct Stage {
+pub struct TestBed {
     dir: TempDir,
     transcript: Transcript,
 }
@@ -38,9 +38,9 @@ fn note(transcript: &Transcript, line: String) {
     transcript.lock().unwrap_or_else(PoisonError::into_inner).push(line);
 }
 
-impl Stage {
-    pub fn new() -> Stage {
-        Stage { dir: TempDir::new().expect("a temporary directory"), transcript: Transcript::default() }
+impl TestBed {
+    pub fn new() -> TestBed {
+        TestBed { dir: TempDir::new().expect("a temporary directory"), transcript: Transcript::default() }
     }
 
     /// A path in the directory.
@@ -74,9 +74,9 @@ impl Stage {
     }
 
     /// Configures a node for user `name` with JSON output: no mDNS, any free port, and a data directory of that name.
-    pub fn cast(&self, name: &str) -> Cast<'_> {
-        Cast {
-            stage: self,
+    pub fn node(&self, name: &str) -> NodeOptions<'_> {
+        NodeOptions {
+            bed: self,
             name: name.into(),
             dir: name.into(),
             port: 0,
@@ -87,9 +87,9 @@ impl Stage {
         }
     }
 
-    /// Starts a node configured by [`Stage::cast`].
+    /// Starts a node configured by [`TestBed::node`].
     pub fn start(&self, name: &str) -> Node {
-        self.cast(name).start()
+        self.node(name).start()
     }
 
     /// Two nodes that have connected.
@@ -143,7 +143,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for TestBed {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let lines = self.transcript.lock().unwrap_or_else(PoisonError::into_inner);
@@ -192,8 +192,8 @@ pub fn may_mount() -> bool {
 }
 
 /// The configuration of a node to be started.
-pub struct Cast<'a> {
-    stage: &'a Stage,
+pub struct NodeOptions<'a> {
+    bed: &'a TestBed,
     name: String,
     dir: String,
     port: u16,
@@ -203,7 +203,7 @@ pub struct Cast<'a> {
     waits: bool,
 }
 
-impl Cast<'_> {
+impl NodeOptions<'_> {
     /// Sets another data directory.
     pub fn dir(mut self, dir: &str) -> Self {
         self.dir = dir.to_owned();
@@ -264,7 +264,7 @@ impl Cast<'_> {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = self.stage.bare();
+        let mut command = self.bed.bare();
         command.args(self.args());
         command
     }
@@ -273,13 +273,13 @@ impl Cast<'_> {
     pub fn by_shell(&self, shell: &[&str], script: &str) -> Command {
         let mut command = Command::new(shell[0]);
         command.args(&shell[1..]).arg("-c").arg(script).arg(tested()).args(self.args());
-        clean(&mut command, self.stage.dir.path());
+        clean(&mut command, self.bed.dir.path());
         command
     }
 
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Node {
-        let mut node = self.stage.run(self.command(), &self.name);
+        let mut node = self.bed.run(self.command(), &self.name);
         match self.interface {
             "--json" => node.ready = node.event("ready"),
             _ => {

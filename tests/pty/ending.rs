@@ -5,15 +5,15 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::terminal::Terminal;
 
 #[test]
 fn ctrl_c_drops_a_line_visibly_and_pressed_twice_on_an_empty_one_ends_as_ctrl_d_does() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     for leave in ["\x03", "\x04"] {
-        let mut bob = stage.start("bob");
-        let mut alice = Terminal::start(&stage, &[]);
+        let mut bob = bed.start("bob");
+        let mut alice = Terminal::start(&bed, &[]);
         alice.chats_with(&mut bob);
         alice.types("not to be sent");
         alice.sees_typed("to bob> not to be sent");
@@ -36,14 +36,14 @@ fn ctrl_c_drops_a_line_visibly_and_pressed_twice_on_an_empty_one_ends_as_ctrl_d_
         assert_eq!(alice.ends().code(), Some(0));
         assert_eq!(bob.event("offline")["reason"], "declared");
         bob.quits();
-        ["alice", "bob"].iter().for_each(|name| fs::remove_dir_all(stage.path(name)).expect("nobody uses it"));
+        ["alice", "bob"].iter().for_each(|name| fs::remove_dir_all(bed.path(name)).expect("nobody uses it"));
     }
 }
 
 #[test]
 fn the_prompt_is_there_at_once_when_the_program_goes_on_after_it_was_stopped() {
-    let stage = Stage::new();
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut alice = Terminal::start(&bed, &[]);
     alice.types("half a li");
     alice.sees_typed("> half a li");
     let id = Pid::from_raw(alice.child.as_ref().expect("it runs").id().cast_signed());
@@ -59,9 +59,9 @@ fn the_prompt_is_there_at_once_when_the_program_goes_on_after_it_was_stopped() {
 
 #[test]
 fn ctrl_c_stops_looking_for_somebody() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     alice.types("\\chat nobody\r");
     alice.sees_row("to bob> \\chat nobody");
@@ -78,9 +78,9 @@ fn ctrl_c_stops_looking_for_somebody() {
 
 #[test]
 fn a_terminal_that_is_closed_ends_the_program_gracefully() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     alice.types("half");
     alice.sees_typed("to bob> half");
@@ -93,9 +93,9 @@ fn a_terminal_that_is_closed_ends_the_program_gracefully() {
 fn a_signal_while_a_line_is_typed_ends_the_program_gracefully() {
     // SIGHUP is what a terminal that is closed sends.
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
-        let stage = Stage::new();
-        let mut bob = stage.start("bob");
-        let mut alice = Terminal::start(&stage, &[]);
+        let bed = TestBed::new();
+        let mut bob = bed.start("bob");
+        let mut alice = Terminal::start(&bed, &[]);
         alice.chats_with(&mut bob);
         alice.types("half");
         alice.sees_typed("to bob> half");

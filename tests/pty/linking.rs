@@ -1,11 +1,11 @@
 //! A machine that waits to be linked.
 
-use crate::program::{Node, Stage};
+use crate::program::{Node, TestBed};
 use crate::terminal::Terminal;
 
 /// A machine that waits to be linked, with its data in a directory of this name.
-fn waiting(stage: &Stage, dir: &str, bootstrap: &str) -> Terminal {
-    let mut command = stage.bare();
+fn waiting(bed: &TestBed, dir: &str, bootstrap: &str) -> Terminal {
+    let mut command = bed.bare();
     command.args(["link", "--no-lan", "-p", "0", "--data-dir", dir, "--bootstrap", bootstrap]);
     let mut terminal = Terminal::run(command);
     terminal.sees("the code", |rows, _| code(rows).is_some());
@@ -19,9 +19,9 @@ fn code(rows: &[String]) -> Option<&str> {
 
 #[test]
 fn a_machine_that_waits_to_be_linked_answers_what_is_typed_and_then_obeys_it_as_the_users() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let mut pi = waiting(&stage, "pi", &alice.place());
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let mut pi = waiting(&bed, "pi", &alice.place());
     pi.types("hello\r");
     pi.sees("an answer", |rows, _| rows.iter().any(|row| row.starts_with("! this machine waits to be linked")));
     let (rows, _) = pi.screen();
@@ -38,11 +38,11 @@ fn a_machine_that_waits_to_be_linked_answers_what_is_typed_and_then_obeys_it_as_
 
 #[test]
 fn each_line_that_is_typed_after_the_linking_is_shown_as_the_message_it_has_become() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = (stage.start("alice"), stage.start("bob"));
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = (bed.start("alice"), bed.start("bob"));
     alice.meet(&mut bob);
     alice.chats_with(&mut bob);
-    let mut pi = waiting(&stage, "pi", &alice.place());
+    let mut pi = waiting(&bed, "pi", &alice.place());
     let (rows, _) = pi.screen();
     alice.asks(&format!(r"\link {}", code(&rows).expect("it was seen")));
     pi.sees("the link", |rows, _| rows.iter().any(|row| row.contains("bob is online")));
@@ -59,10 +59,10 @@ fn each_line_that_is_typed_after_the_linking_is_shown_as_the_message_it_has_beco
 
 #[test]
 fn a_machine_that_waits_to_be_linked_is_stopped_by_quit_and_by_ctrl_c_pressed_twice() {
-    let stage = Stage::new();
-    let alice = stage.start("alice");
+    let bed = TestBed::new();
+    let alice = bed.start("alice");
     for is_typed in [true, false] {
-        let mut pi = waiting(&stage, "pi", &alice.place());
+        let mut pi = waiting(&bed, "pi", &alice.place());
         if is_typed {
             pi.types("\\quit\r");
         } else {

@@ -19,14 +19,14 @@ mod writing;
 
 use std::fs;
 
-use program::Stage;
+use program::TestBed;
 use terminal::{COLUMNS, Terminal, without_time};
 
 #[test]
 fn no_row_of_a_strangers_line_begins_at_the_left_edge() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     bob.asks(r"\chat alice");
     let columns = usize::from(COLUMNS);
@@ -42,9 +42,9 @@ fn no_row_of_a_strangers_line_begins_at_the_left_edge() {
 
 #[test]
 fn the_prompt_names_the_user_of_the_conversation() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     alice.types("hello\r");
     assert_eq!(bob.event("message")["text"], "hello");
@@ -59,16 +59,16 @@ fn the_prompt_names_the_user_of_the_conversation() {
 
 #[test]
 fn what_waits_and_what_was_delivered_is_named() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     let port = bob.port();
     bob.quits();
     alice.sees_row("* bob is offline");
     ["one", "two", "see you there"].iter().for_each(|line| alice.enters(line));
     alice.sees_row("* waits for bob");
-    let mut bob = stage.cast("bob").port(port).start();
+    let mut bob = bed.node("bob").port(port).start();
     alice.sees_row("* delivered to bob: 3 lines, the last \"see you there\"");
     let (rows, _) = alice.screen();
     assert_eq!(rows.iter().filter(|row| row.contains("delivered to")).count(), 1, "{rows:?}");
@@ -81,9 +81,9 @@ fn what_waits_and_what_was_delivered_is_named() {
 
 #[test]
 fn nothing_a_stranger_writes_controls_the_terminal() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     let hostile = ["\x1b]0;title\x07", "\x1b[45m", "\u{9b}2J", "\u{202e}", "\x1bP", "\u{2067}", "\x08", "\x1bc"];
     for (n, text) in hostile.iter().enumerate() {
@@ -107,16 +107,16 @@ fn nothing_a_stranger_writes_controls_the_terminal() {
 
 #[test]
 fn the_log_goes_to_the_file_and_not_to_the_screen() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &["--log", "trace"]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &["--log", "trace"]);
     alice.chats_with(&mut bob);
     alice.types("\\quit\r");
     alice.sees_row("* stopped");
     let screen = String::from_utf8_lossy(&alice.raw).into_owned();
     assert!(!screen.contains("TRACE") && !screen.contains("DEBUG"), "{screen}");
     assert_eq!(alice.ends().code(), Some(0));
-    let log = fs::read_to_string(stage.path("alice").join("darknode.log")).expect("there is a log");
+    let log = fs::read_to_string(bed.path("alice").join("darknode.log")).expect("there is a log");
     assert!(log.contains("TRACE") || log.contains("DEBUG"));
     bob.quits();
 }

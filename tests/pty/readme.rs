@@ -1,6 +1,6 @@
 //! The picture of the full screen in the README.
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::terminal::Terminal;
 
 const README: &str = include_str!("../../README.md");
@@ -18,9 +18,9 @@ fn timeless(row: &str) -> Option<String> {
 
 #[test]
 fn the_readme_shows_the_screen_as_it_is() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.resizes(16, 80);
     alice.opens("bob", &mut bob);
     alice.by_hand("hello, are you there?");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::program::{Node, Stage};
+use crate::program::{Node, TestBed};
 use crate::terminal::Terminal;
 
 /// The pause of a person between two keys. What comes faster counts as pasted.
@@ -14,8 +14,8 @@ const HAND: Duration = Duration::from_millis(15);
 
 impl Terminal {
     /// Starts alice's node for the first time, and closes the greeting.
-    pub fn full_screen(stage: &Stage) -> Terminal {
-        let mut terminal = Terminal::run(stage.cast("alice").interactive().command());
+    pub fn full_screen(bed: &TestBed) -> Terminal {
+        let mut terminal = Terminal::run(bed.node("alice").interactive().command());
         terminal.sees_text("Created a new identity");
         terminal.types("\x1b");
         terminal.sees_text("nobody is chosen");
@@ -28,8 +28,8 @@ impl Terminal {
     }
 
     /// Starts alice's node again.
-    pub fn full_screen_again(stage: &Stage) -> Terminal {
-        Terminal::run(stage.cast("alice").interactive().command())
+    pub fn full_screen_again(bed: &TestBed) -> Terminal {
+        Terminal::run(bed.node("alice").interactive().command())
     }
 
     /// Waits until no row contains this.
@@ -76,8 +76,8 @@ impl Terminal {
 
 #[test]
 fn whoever_starts_is_told_what_to_do_and_can_leave() {
-    let stage = Stage::new();
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut alice = Terminal::full_screen(&bed);
     alice.sees_text(r"\chat NAME  looks for somebody");
     assert!(alice.is_full_screen() && !alice.has_its_mode());
     alice.types("\x1bOP");
@@ -97,9 +97,9 @@ fn whoever_starts_is_told_what_to_do_and_can_leave() {
 
 #[test]
 fn two_people_chat_and_each_line_says_where_it_is() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     alice.by_hand("hello");
     assert_eq!(bob.event("message")["text"], "hello");
@@ -115,7 +115,7 @@ fn two_people_chat_and_each_line_says_where_it_is() {
         rows.iter().any(|row| row.contains("you  are you there?") && row.ends_with("waits"))
     });
     alice.sees_text("1 line waits");
-    let mut bob = stage.cast("bob").port(port).start();
+    let mut bob = bed.node("bob").port(port).start();
     assert_eq!(bob.event("message")["text"], "are you there?");
     alice.sees("that it came", |rows, _| {
         rows.iter().any(|row| row.contains("you  are you there?") && row.ends_with("delivered"))
@@ -127,9 +127,9 @@ fn two_people_chat_and_each_line_says_where_it_is() {
 
 #[test]
 fn what_is_pasted_is_one_message_and_no_macro() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     for paste in ["\x1b[200~one\r\\quit\rthree\x1b[201~", "one\r\\quit\rthree"] {
         alice.types(paste);
@@ -156,9 +156,9 @@ fn what_is_pasted_is_one_message_and_no_macro() {
 
 #[test]
 fn a_line_that_comes_at_once_with_its_enter_is_sent_and_what_is_in_doubt_asked_about() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     alice.types("typed ahead\r");
     assert_eq!(bob.event("message")["text"], "typed ahead");
@@ -182,9 +182,9 @@ fn a_line_that_comes_at_once_with_its_enter_is_sent_and_what_is_in_doubt_asked_a
 
 #[test]
 fn a_line_for_somebody_who_is_looked_for_is_not_sent_to_the_open_conversation() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     alice.by_hand(r"\chat carla");
     alice.sees_typed(" looking for carla > ");
@@ -206,9 +206,9 @@ fn a_line_for_somebody_who_is_looked_for_is_not_sent_to_the_open_conversation() 
 
 #[test]
 fn no_message_opens_another_conversation_and_each_keeps_its_draft() {
-    let stage = Stage::new();
-    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let (mut bob, mut carol) = (bed.start("bob"), bed.start("carol"));
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     alice.opens("carol", &mut carol);
     alice.types("half a line");
@@ -238,9 +238,9 @@ fn is_new(rows: &[String], text: &str) -> bool {
 
 #[test]
 fn what_nobody_has_seen_is_new_after_a_restart_and_what_was_seen_is_not() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     bob.says("seen");
     alice.sees_text("bob  seen");
@@ -249,11 +249,11 @@ fn what_nobody_has_seen_is_new_after_a_restart_and_what_was_seen_is_not() {
     bob.says("unseen");
     alice.sees("the count", |rows, _| rows.iter().any(|row| row.starts_with("▌bob ") && row.contains(" 1 │")));
     alice.leaves();
-    let mut alice = Terminal::full_screen_again(&stage);
+    let mut alice = Terminal::full_screen_again(&bed);
     alice.sees("what is new", |rows, _| is_new(rows, "bob  unseen"));
     alice.sees("that it was seen now", |rows, _| !rows.iter().any(|row| row.contains(" 1 │")));
     alice.leaves();
-    let mut alice = Terminal::full_screen_again(&stage);
+    let mut alice = Terminal::full_screen_again(&bed);
     alice.sees_text("bob  unseen");
     assert!(!alice.screen().0.iter().any(|row| row.contains("─ new ─")), "{:?}", alice.screen().0);
     // The terminal takes nothing, so nobody can see what comes.
@@ -262,7 +262,7 @@ fn what_nobody_has_seen_is_new_after_a_restart_and_what_was_seen_is_not() {
     bob.knows_delivered(&message);
     alice.signals(Signal::SIGKILL);
     alice.ends_as_it_is();
-    let mut alice = Terminal::full_screen_again(&stage);
+    let mut alice = Terminal::full_screen_again(&bed);
     alice.sees("what is new", |rows, _| is_new(rows, "bob  to a paused terminal"));
     alice.leaves();
     bob.quits();
@@ -270,9 +270,9 @@ fn what_nobody_has_seen_is_new_after_a_restart_and_what_was_seen_is_not() {
 
 #[test]
 fn the_map_leads_to_a_conversation() {
-    let stage = Stage::new();
-    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let (mut bob, mut carol) = (bed.start("bob"), bed.start("carol"));
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     alice.opens("carol", &mut carol);
     alice.types("\x14");
@@ -290,9 +290,9 @@ fn the_map_leads_to_a_conversation() {
 
 #[test]
 fn a_storm_of_sizes_ends_in_the_right_one() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     bob.says("a line that is long enough to be broken where the terminal becomes narrow");
     alice.sees_text("bob  a line");
@@ -312,9 +312,9 @@ fn a_storm_of_sizes_ends_in_the_right_one() {
 #[test]
 fn a_signal_and_an_unfinished_paste_leave_the_terminal_as_it_was() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
-        let stage = Stage::new();
-        let mut bob = stage.start("bob");
-        let mut alice = Terminal::full_screen(&stage);
+        let bed = TestBed::new();
+        let mut bob = bed.start("bob");
+        let mut alice = Terminal::full_screen(&bed);
         alice.opens("bob", &mut bob);
         alice.types("half");
         alice.sees_typed(" to bob > half");
@@ -328,9 +328,9 @@ fn a_signal_and_an_unfinished_paste_leave_the_terminal_as_it_was() {
 
 #[test]
 fn a_closed_terminal_ends_the_program_gracefully() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     assert_eq!(alice.closes().code(), Some(0));
     assert_eq!(bob.event("offline")["reason"], "declared");
@@ -339,15 +339,15 @@ fn a_closed_terminal_ends_the_program_gracefully() {
 
 #[test]
 fn the_screen_can_be_attached_to_a_node_without_a_terminal() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.asks(r"\chat bob");
     bob.asks(r"\chat alice");
     bob.says("from before");
     alice.event("message");
     let attach = || {
-        let mut command = stage.bare();
-        command.args(["attach", "--data-dir"]).arg(stage.path("alice"));
+        let mut command = bed.bare();
+        command.args(["attach", "--data-dir"]).arg(bed.path("alice"));
         Terminal::run(command)
     };
     let mut screen = attach();

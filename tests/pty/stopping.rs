@@ -3,14 +3,14 @@
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::terminal::Terminal;
 
 #[test]
 fn whoever_stops_the_program_has_the_terminal_until_it_goes_on() {
     for by_key in [true, false] {
-        let stage = Stage::new();
-        let mut alice = Terminal::full_screen(&stage);
+        let bed = TestBed::new();
+        let mut alice = Terminal::full_screen(&bed);
         alice.types("a draft");
         alice.sees_typed(" > a draft");
         if by_key {
@@ -34,8 +34,8 @@ fn whoever_stops_the_program_has_the_terminal_until_it_goes_on() {
 
 #[test]
 fn what_was_stopped_without_notice_is_drawn_anew() {
-    let stage = Stage::new();
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut alice = Terminal::full_screen(&bed);
     alice.types("a draft");
     alice.sees_typed(" > a draft");
     alice.signals(Signal::SIGSTOP);
@@ -51,9 +51,9 @@ fn what_was_stopped_without_notice_is_drawn_anew() {
 
 #[test]
 fn ctrl_z_stops_nothing_where_no_shell_could_let_it_go_on() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     let mut alice =
-        Terminal::run(stage.cast("alice").interactive().by_shell(&["setsid", "-w", "sh"], r#"exec "$0" "$@""#));
+        Terminal::run(bed.node("alice").interactive().by_shell(&["setsid", "-w", "sh"], r#"exec "$0" "$@""#));
     alice.sees_text("Created a new identity");
     alice.types("\x1b");
     alice.sees_text("nobody is chosen");
@@ -71,9 +71,9 @@ fn ctrl_z_stops_nothing_where_no_shell_could_let_it_go_on() {
 #[test]
 fn a_terminal_that_takes_no_output_keeps_nobody_waiting_and_then_shows_how_it_is() {
     const LINES: usize = 60;
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     alice.pauses(true);
     alice.types_by_hand("hello");
@@ -95,9 +95,9 @@ fn a_terminal_that_takes_no_output_keeps_nobody_waiting_and_then_shows_how_it_is
 
 #[test]
 fn a_terminal_that_takes_no_output_does_not_keep_the_program() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::full_screen(&stage);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::full_screen(&bed);
     alice.opens("bob", &mut bob);
     alice.pauses(true);
     alice.types_by_hand("half");

@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{FlowArg, LocalFlags, Termios, tcflow, tcgetattr};
 use nix::unistd::Pid;
 
-use crate::program::{Node, PATIENCE, Stage};
+use crate::program::{Node, PATIENCE, TestBed};
 
 pub const ROWS: u16 = 40;
 pub const COLUMNS: u16 = 100;
@@ -38,17 +38,17 @@ pub struct Terminal {
 
 impl Terminal {
     /// Starts alice's node for the first time and waits for the prompt.
-    pub fn start(stage: &Stage, args: &[&str]) -> Terminal {
-        Terminal::start_with(stage, args, "> ")
+    pub fn start(bed: &TestBed, args: &[&str]) -> Terminal {
+        Terminal::start_with(bed, args, "> ")
     }
 
     /// Starts alice's node and waits for this prompt.
-    pub fn start_again(stage: &Stage, prompt: &str) -> Terminal {
-        Terminal::start_with(stage, &[], prompt)
+    pub fn start_again(bed: &TestBed, prompt: &str) -> Terminal {
+        Terminal::start_with(bed, &[], prompt)
     }
 
-    fn start_with(stage: &Stage, args: &[&str], prompt: &str) -> Terminal {
-        let mut terminal = Terminal::run(stage.cast("alice").line_editor().with(args).command());
+    fn start_with(bed: &TestBed, args: &[&str], prompt: &str) -> Terminal {
+        let mut terminal = Terminal::run(bed.node("alice").line_editor().with(args).command());
         terminal.sees("the prompt", |rows, cursor| {
             cursor == prompt && rows.iter().any(|row| row.contains("you are alice"))
         });

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::program::client::Client;
 use crate::program::http::{Page, Stream};
-use crate::program::{Node, Stage};
+use crate::program::{Node, TestBed};
 use crate::terminal::Terminal;
 
 /// A message as an interface shows it: who wrote it, its text, and where it is, of one's own.
@@ -129,15 +129,15 @@ struct Interfaces {
 }
 
 impl Interfaces {
-    fn of(stage: &Stage, name: &str) -> Interfaces {
-        let mut command = stage.bare();
-        command.args(["attach", "--data-dir"]).arg(stage.path(name));
+    fn of(bed: &TestBed, name: &str) -> Interfaces {
+        let mut command = bed.bare();
+        command.args(["attach", "--data-dir"]).arg(bed.path(name));
         let screen = Terminal::run(command);
-        let page = Page::of(stage, name);
+        let page = Page::of(bed, name);
         let token = page.enters();
         let mut stream = page.streams(&token, "now");
         stream.event("live");
-        Interfaces { screen, token, stream, told: Told::default(), script: Client::connect(stage, name), page }
+        Interfaces { screen, token, stream, told: Told::default(), script: Client::connect(bed, name), page }
     }
 
     fn asks_page(&self, request: Value) -> Value {
@@ -201,13 +201,13 @@ fn arrives(at: &mut Node, text: &str) {
 
 #[test]
 fn screen_page_and_script_show_the_same_counts_the_same_order_and_the_same_states() {
-    let stage = Stage::new();
-    let mut alice = stage.cast("alice").with(&["--accept", "ask"]).start();
-    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
+    let bed = TestBed::new();
+    let mut alice = bed.node("alice").with(&["--accept", "ask"]).start();
+    let (mut bob, mut carol) = (bed.start("bob"), bed.start("carol"));
     alice.meet(&mut bob);
     alice.chats_with(&mut bob);
     bob.asks(r"\chat alice");
-    let mut all = Interfaces::of(&stage, "alice");
+    let mut all = Interfaces::of(&bed, "alice");
     all.screen.sees_typed(" > ");
     all.screen.by_hand(r"\chat bob");
     all.screen.sees_typed(" to bob > ");
@@ -248,7 +248,7 @@ fn screen_page_and_script_show_the_same_counts_the_same_order_and_the_same_state
     all.show("carol", true, &[("carol", "let me in", "late"), ("you", "who is it?", "delivered")]);
 
     // One is delivered later, and one is read at the page.
-    let mut bob = stage.cast("bob").port(port).start();
+    let mut bob = bed.node("bob").port(port).start();
     arrives(&mut bob, "six");
     bob.asks(r"\chat alice");
     let last = bob.says("seven");
@@ -267,16 +267,16 @@ fn screen_page_and_script_show_the_same_counts_the_same_order_and_the_same_state
 
 #[test]
 fn screen_page_and_script_list_first_who_has_written_last_also_after_a_restart() {
-    let stage = Stage::new();
-    let mut alice = stage.start("alice");
-    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
+    let bed = TestBed::new();
+    let mut alice = bed.start("alice");
+    let (mut bob, mut carol) = (bed.start("bob"), bed.start("carol"));
     for friend in [&mut bob, &mut carol] {
         alice.meet(friend);
         alice.chats_with(friend);
         friend.asks(r"\chat alice");
     }
     // Bob answers and counts on. Carol has heard nothing when she writes, so that her message is numbered low.
-    let mut all = Interfaces::of(&stage, "alice");
+    let mut all = Interfaces::of(&bed, "alice");
     all.screen.by_hand(r"\chat bob");
     all.screen.sees_typed(" to bob > ");
     for n in 0..3 {
@@ -289,8 +289,8 @@ fn screen_page_and_script_list_first_who_has_written_last_also_after_a_restart()
     all.list(&["carol", "bob"]);
     drop(all);
     alice.quits();
-    let alice = stage.start("alice");
-    let mut all = Interfaces::of(&stage, "alice");
+    let alice = bed.start("alice");
+    let mut all = Interfaces::of(&bed, "alice");
     all.list(&["carol", "bob"]);
     all.screen.leaves();
     alice.quits();

@@ -1,13 +1,13 @@
 //! Lines as they are typed, pasted and sent.
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::terminal::{COLUMNS, Terminal, without_time};
 
 #[test]
 fn macros_and_names_are_completed_and_typed_lines_can_be_recalled() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     alice.types("\\whoi\tb\t");
     alice.sees_typed("to bob> \\whois bob");
@@ -29,9 +29,9 @@ fn macros_and_names_are_completed_and_typed_lines_can_be_recalled() {
 
 #[test]
 fn lines_typed_one_after_another_are_all_sent() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     let lines: Vec<String> = (0..50).map(|n| format!("line {n}")).collect();
     lines.iter().for_each(|line| alice.enters(line));
@@ -45,9 +45,9 @@ fn lines_typed_one_after_another_are_all_sent() {
 
 #[test]
 fn a_typed_line_becomes_a_message_with_its_time_and_what_was_not_sent_stays_as_it_is() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.types("to nobody\r");
     alice.sees("an error", |rows, _| rows.iter().any(|row| row.starts_with("! ")));
     alice.sees_row("> to nobody");
@@ -85,9 +85,9 @@ fn a_typed_line_becomes_a_message_with_its_time_and_what_was_not_sent_stays_as_i
 
 #[test]
 fn a_line_that_is_taller_than_the_screen_replaces_nothing() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     alice.resizes(8, COLUMNS);
     let text = format!("{}\nlast", "x".repeat(9 * usize::from(COLUMNS)));
@@ -103,9 +103,9 @@ fn a_line_that_is_taller_than_the_screen_replaces_nothing() {
 
 #[test]
 fn pasted_lines_are_one_message_and_run_no_macro() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     alice.types("first\rsecond\r");
     assert_eq!(bob.event("message")["text"], "first\nsecond");
@@ -126,9 +126,9 @@ fn pasted_lines_are_one_message_and_run_no_macro() {
 
 #[test]
 fn an_answer_to_somebody_else_than_wrote_last_is_asked_about() {
-    let stage = Stage::new();
-    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let (mut bob, mut carol) = (bed.start("bob"), bed.start("carol"));
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with_named("carol", &mut carol);
     alice.chats_with(&mut bob);
     carol.says("are you free at six?");
@@ -169,9 +169,9 @@ fn an_answer_to_somebody_else_than_wrote_last_is_asked_about() {
 
 #[test]
 fn a_message_does_not_disturb_a_line_being_typed() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     alice.types("half a li");
     alice.sees_typed("to bob> half a li");
@@ -189,9 +189,9 @@ fn a_message_does_not_disturb_a_line_being_typed() {
 
 #[test]
 fn a_chat_that_fails_says_that_the_conversation_is_left() {
-    let stage = Stage::new();
-    let mut bob = stage.start("bob");
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with(&mut bob);
     alice.types("\\chat alice\r");
     alice.sees_row(r"* no conversation is selected any more; \chat bob returns to bob");
@@ -205,9 +205,9 @@ fn a_chat_that_fails_says_that_the_conversation_is_left() {
 
 #[test]
 fn after_a_restart_the_last_conversation_goes_on_and_what_is_unread_is_told() {
-    let stage = Stage::new();
-    let (mut bob, mut carol) = (stage.start("bob"), stage.start("carol"));
-    let mut alice = Terminal::start(&stage, &[]);
+    let bed = TestBed::new();
+    let (mut bob, mut carol) = (bed.start("bob"), bed.start("carol"));
+    let mut alice = Terminal::start(&bed, &[]);
     alice.chats_with_named("carol", &mut carol);
     alice.chats_with(&mut bob);
     carol.says("are you there?");
@@ -223,7 +223,7 @@ fn after_a_restart_the_last_conversation_goes_on_and_what_is_unread_is_told() {
     alice.types("\\quit\r");
     assert_eq!(alice.ends().code(), Some(0));
 
-    let mut alice = Terminal::start_again(&stage, "to bob> ");
+    let mut alice = Terminal::start_again(&bed, "to bob> ");
     alice.sees_row(r"* 2 unread from carol; \chat carol");
     let (rows, _) = alice.screen();
     let said = |text: &str| rows.iter().position(|row| row.trim_end().ends_with(text));
@@ -236,7 +236,7 @@ fn after_a_restart_the_last_conversation_goes_on_and_what_is_unread_is_told() {
     alice.types("\\quit\r");
     assert_eq!(alice.ends().code(), Some(0));
 
-    let mut alice = Terminal::start_again(&stage, "to bob> ");
+    let mut alice = Terminal::start_again(&bed, "to bob> ");
     alice.sees("the conversation", |rows, _| rows.iter().any(|row| row.contains("still here")));
     assert!(!alice.screen().0.iter().any(|row| row.contains("unread")), "the conversation with carol was opened");
     alice.types("\\quit\r");

@@ -9,6 +9,6 @@ mod carried;
 mod equal;
 mod rest;
 mod revoking;
-mod scene;
+mod setup;
 mod signing;
 mod visits;

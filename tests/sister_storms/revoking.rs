@@ -14,7 +14,7 @@ use darknode::wire::decode;
 use darknode::wire::record::{Roster, Signed};
 use sha2::{Digest, Sha256};
 
-use crate::scene::{ALICE, Scene, seeds};
+use crate::setup::{ALICE, Setup, seeds};
 
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 8;
@@ -31,7 +31,7 @@ const RETURN: Duration = Duration::from_secs(300);
 
 /// The revoked session, and who knows of that.
 struct Storm {
-    scene: Scene,
+    setup: Setup,
     revoked: usize,
     /// Since when each node knows.
     knows: BTreeMap<usize, Moment>,
@@ -43,21 +43,21 @@ struct Storm {
 #[test]
 fn a_revoked_session_opens_nothing_from_those_who_know_and_does_not_come_back() {
     for seed in seeds(SEEDS) {
-        let mut scene = Scene::new(seed, [3..5, 1..3], 2);
-        scene.start_all();
-        scene.sim.outputs = Some(Vec::new());
-        let others = scene.people[ALICE][1..].to_vec();
-        let revoked = scene.pick(&others);
+        let mut setup = Setup::new(seed, [3..5, 1..3], 2);
+        setup.start_all();
+        setup.sim.outputs = Some(Vec::new());
+        let others = setup.people[ALICE][1..].to_vec();
+        let revoked = setup.pick(&others);
         let (knows, seen, sealed) = Default::default();
-        let mut storm = Storm { scene, revoked, knows, seen, sealed };
+        let mut storm = Storm { setup, revoked, knows, seen, sealed };
         storm.rage(BEFORE);
-        let backup = storm.scene.sim.nodes[revoked].disk.backup();
+        let backup = storm.setup.sim.nodes[revoked].disk.backup();
         storm.revoke();
         storm.rage(AFTER);
-        if storm.scene.below(2) == 0 {
-            storm.scene.sim.crash(revoked);
-            storm.scene.sim.nodes[revoked].disk = backup;
-            storm.scene.invariants.allow_reset(revoked);
+        if storm.setup.below(2) == 0 {
+            storm.setup.sim.crash(revoked);
+            storm.setup.sim.nodes[revoked].disk = backup;
+            storm.setup.invariants.allow_reset(revoked);
             storm.forge();
         }
         storm.recover();
@@ -67,64 +67,64 @@ fn a_revoked_session_opens_nothing_from_those_who_know_and_does_not_come_back() 
 impl Storm {
     fn rage(&mut self, steps: u64) {
         for _ in 0..steps {
-            let node = self.scene.node();
-            match self.scene.below(12) {
-                0..=2 => self.scene.switch(node),
-                3..=5 => self.scene.rewire(),
-                6 => self.scene.set_clock(),
-                _ => self.scene.say(node),
+            let node = self.setup.node();
+            match self.setup.below(12) {
+                0..=2 => self.setup.switch(node),
+                3..=5 => self.setup.rewire(),
+                6 => self.setup.set_clock(),
+                _ => self.setup.say(node),
             }
-            self.scene.pause(5_000);
+            self.setup.pause(5_000);
             self.observe();
-            self.scene.check();
+            self.setup.check();
         }
     }
 
     /// A session that holds the user key revokes another.
     fn revoke(&mut self) {
         let holders: Vec<usize> =
-            self.scene.people[ALICE][..2].iter().copied().filter(|node| *node != self.revoked).collect();
-        let holder = self.scene.pick(&holders);
-        self.scene.start(holder);
-        let label = self.scene.sim.nodes[self.revoked].session.to_string();
-        self.scene.sim.command(holder, 1, Command::Unlink { label });
+            self.setup.people[ALICE][..2].iter().copied().filter(|node| *node != self.revoked).collect();
+        let holder = self.setup.pick(&holders);
+        self.setup.start(holder);
+        let label = self.setup.sim.nodes[self.revoked].session.to_string();
+        self.setup.sim.command(holder, 1, Command::Unlink { label });
         // Until the disk has it.
-        self.scene.sim.run(COMMITS);
+        self.setup.sim.run(COMMITS);
     }
 
     /// The revoked session comes back with a roster that its user could have signed, which revokes nobody.
     fn forge(&mut self) {
         let newest = self.newest().version;
-        let version = match self.scene.below(4) {
+        let version = match self.setup.below(4) {
             0 => return,
             1 => newest - 1,
             2 => newest,
             _ => newest + 1,
         };
-        self.scene.sim.preload_roster(self.revoked, version);
+        self.setup.sim.preload_roster(self.revoked, version);
     }
 
     /// The newest roster of alice, which does not list the revoked session.
     fn newest(&self) -> Roster {
-        let others = (0..self.scene.relay).filter(|node| *node != self.revoked);
+        let others = (0..self.setup.relay).filter(|node| *node != self.revoked);
         others.filter_map(|node| self.roster_at(node)).max_by_key(|roster| roster.version).expect("each has one")
     }
 
     /// The roster of alice on the disk of a node.
     fn roster_at(&self, node: usize) -> Option<Roster> {
-        let alice = self.scene.user(ALICE);
-        let users = self.scene.sim.nodes[node].disk.load().users;
+        let alice = self.setup.user(ALICE);
+        let users = self.setup.sim.nodes[node].disk.load().users;
         read(&users.into_iter().find(|row| row.user == alice)?.roster?)
     }
 
     fn admits_revoked(&self, roster: &Roster) -> bool {
-        roster.admits(&self.scene.sim.nodes[self.revoked].session)
+        roster.admits(&self.setup.sim.nodes[self.revoked].session)
     }
 
     /// Takes note of who has learnt of the revocation, and of what they have sealed since.
     fn observe(&mut self) {
-        let outputs = self.scene.sim.outputs.replace(Vec::new()).unwrap_or_default();
-        let alice = self.scene.user(ALICE);
+        let outputs = self.setup.sim.outputs.replace(Vec::new()).unwrap_or_default();
+        let alice = self.setup.user(ALICE);
         for (at, node, output) in outputs {
             match output {
                 Output::Store { op: Op::User(row), .. } if row.user == alice => {
@@ -144,7 +144,7 @@ impl Storm {
             }
         }
         // Who fails before the disk has it knows nothing any more.
-        let off: Vec<usize> = self.knows.keys().copied().filter(|node| !self.scene.is_on(*node)).collect();
+        let off: Vec<usize> = self.knows.keys().copied().filter(|node| !self.setup.is_on(*node)).collect();
         let forgets = |node: &usize| self.roster_at(*node).is_none_or(|roster| self.admits_revoked(&roster));
         off.into_iter().filter(forgets).collect::<Vec<_>>().into_iter().for_each(|node| {
             self.knows.remove(&node);
@@ -161,30 +161,30 @@ impl Storm {
 
     /// Repairs everything. The revoked session tries to come back meanwhile, and everybody goes on writing.
     fn recover(mut self) {
-        self.scene.repair();
-        let seed = self.scene.seed;
-        for node in (0..self.scene.relay).filter(|node| *node != self.revoked).collect::<Vec<_>>() {
-            self.scene.say(node);
+        self.setup.repair();
+        let seed = self.setup.seed;
+        for node in (0..self.setup.relay).filter(|node| *node != self.revoked).collect::<Vec<_>>() {
+            self.setup.say(node);
         }
-        let before = self.scene.sim.traffic();
-        self.scene.sim.run(RETURN);
-        let hellos = self.scene.sim.traffic().since(&before).of_kind(HELLO);
+        let before = self.setup.sim.traffic();
+        self.setup.sim.run(RETURN);
+        let hellos = self.setup.sim.traffic().since(&before).of_kind(HELLO);
         assert!(hellos < MOST_HELLOS, "seed {seed}: {hellos} hellos");
         self.observe();
-        for node in (0..self.scene.relay).filter(|node| *node != self.revoked) {
+        for node in (0..self.setup.relay).filter(|node| *node != self.revoked) {
             let roster = self.roster_at(node).expect("each has one");
             assert!(!self.admits_revoked(&roster), "seed {seed}: node {node} has {roster:?}");
         }
-        let mut live = self.scene.sim.net().live().filter(|ends| ends.contains(&self.revoked));
+        let mut live = self.setup.sim.net().live().filter(|ends| ends.contains(&self.revoked));
         assert_eq!(live.next(), None, "seed {seed}: node {} was revoked", self.revoked);
-        let keys = self.scene.sim.nodes[self.revoked].disk.load().prekeys;
+        let keys = self.setup.sim.nodes[self.revoked].disk.load().prekeys;
         let mut opened = self.sealed.iter().filter(|(node, bytes)| *node != self.revoked && self.opens(&keys, bytes));
         assert_eq!(opened.next().map(|(node, _)| node), None, "seed {seed}: the revoked session opens what it sealed");
         assert!(self.sealed.len() > 1, "seed {seed}: who knew has written something");
     }
 
     fn opens(&self, keys: &[PrekeySecret], bytes: &[u8]) -> bool {
-        open(&self.scene.sim.settings.network, bytes, |id| keys.iter().find(|key| key.id == *id)).is_ok()
+        open(&self.setup.sim.settings.network, bytes, |id| keys.iter().find(|key| key.id == *id)).is_ok()
     }
 }
 

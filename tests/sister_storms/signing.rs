@@ -10,7 +10,7 @@ use darknode::proto::persist::Op;
 use darknode::wire::decode;
 use darknode::wire::record::{Roster, Signed};
 
-use crate::scene::{ALICE, BOB, Scene, seeds};
+use crate::setup::{ALICE, BOB, Setup, seeds};
 
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 8;
@@ -27,7 +27,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 type Content = (BTreeSet<SessionId>, BTreeSet<SessionId>);
 
 struct Storm {
-    scene: Scene,
+    setup: Setup,
     /// All rosters of alice that were seen. Each was signed by the first node that stored it.
     signed: BTreeSet<Vec<u8>>,
     /// The last roster of alice at each of her sessions.
@@ -37,18 +37,18 @@ struct Storm {
 #[test]
 fn two_holders_of_a_user_key_that_sign_concurrently_come_to_one_roster_in_four_signatures() {
     for seed in seeds(SEEDS) {
-        let mut scene = Scene::new(seed, [3..6, 1..3], HOLDERS);
-        scene.sim.outputs = Some(Vec::new());
-        scene.start_all();
-        scene.sim.run(Duration::from_secs(30));
+        let mut setup = Setup::new(seed, [3..6, 1..3], HOLDERS);
+        setup.sim.outputs = Some(Vec::new());
+        setup.start_all();
+        setup.sim.run(Duration::from_secs(30));
         let (signed, last) = Default::default();
-        let mut storm = Storm { scene, signed, last };
+        let mut storm = Storm { setup, signed, last };
         storm.count_signatures();
-        for session in storm.scene.people[ALICE].clone() {
+        for session in storm.setup.people[ALICE].clone() {
             let roster = storm.roster_at(session).expect("it has one");
             storm.record(session, &roster);
         }
-        while storm.scene.people[ALICE].len() > HOLDERS {
+        while storm.setup.people[ALICE].len() > HOLDERS {
             storm.sign_concurrently();
         }
         storm.rest();
@@ -58,62 +58,62 @@ fn two_holders_of_a_user_key_that_sign_concurrently_come_to_one_roster_in_four_s
 impl Storm {
     /// Both holders revoke a session, perhaps the same, while anything fails.
     fn sign_concurrently(&mut self) {
-        let (holders, others) = self.scene.people[ALICE].split_at(HOLDERS);
+        let (holders, others) = self.setup.people[ALICE].split_at(HOLDERS);
         let (holders, others) = (holders.to_vec(), others.to_vec());
-        for _ in 0..self.scene.below(4) {
-            self.scene.rewire();
+        for _ in 0..self.setup.below(4) {
+            self.setup.rewire();
         }
         let mut revoked = BTreeSet::new();
         for holder in holders {
-            let node = self.scene.pick(&others);
-            let label = self.scene.sim.nodes[node].session.to_string();
-            self.scene.sim.command(holder, 1, Command::Unlink { label });
+            let node = self.setup.pick(&others);
+            let label = self.setup.sim.nodes[node].session.to_string();
+            self.setup.sim.command(holder, 1, Command::Unlink { label });
             revoked.insert(node);
-            self.scene.pause(50);
+            self.setup.pause(50);
         }
         // Until the disks have it: what a power failure loses was said to nobody.
-        self.scene.sim.run(COMMITS);
+        self.setup.sim.run(COMMITS);
         let mut signatures = self.count_signatures();
         for _ in 0..STEPS {
-            let node = self.scene.node();
-            match self.scene.below(4) {
-                0 => self.scene.switch(node),
-                1 => self.scene.set_clock(),
-                _ => self.scene.rewire(),
+            let node = self.setup.node();
+            match self.setup.below(4) {
+                0 => self.setup.switch(node),
+                1 => self.setup.set_clock(),
+                _ => self.setup.rewire(),
             }
-            self.scene.pause(4_000);
+            self.setup.pause(4_000);
             signatures += self.count_signatures();
         }
-        self.scene.gone.extend(&revoked);
-        revoked.iter().for_each(|node| self.scene.sim.crash(*node));
-        self.scene.people[ALICE].retain(|node| !revoked.contains(node));
-        self.scene.repair();
-        self.scene.wait(differing);
+        self.setup.gone.extend(&revoked);
+        revoked.iter().for_each(|node| self.setup.sim.crash(*node));
+        self.setup.people[ALICE].retain(|node| !revoked.contains(node));
+        self.setup.repair();
+        self.setup.wait(differing);
         signatures += self.count_signatures();
-        assert!(signatures <= MOST, "seed {}: {signatures} signatures", self.scene.seed);
-        let roster = self.roster_at(self.scene.people[ALICE][0]).and_then(|roster| read(&roster)).expect("a roster");
-        let session = |node: &usize| self.scene.sim.nodes[*node].session;
-        assert!(revoked.iter().all(|node| roster.revoked.contains(&session(node))), "seed {}", self.scene.seed);
+        assert!(signatures <= MOST, "seed {}: {signatures} signatures", self.setup.seed);
+        let roster = self.roster_at(self.setup.people[ALICE][0]).and_then(|roster| read(&roster)).expect("a roster");
+        let session = |node: &usize| self.setup.sim.nodes[*node].session;
+        assert!(revoked.iter().all(|node| roster.revoked.contains(&session(node))), "seed {}", self.setup.seed);
     }
 
     /// Everybody meets again, and an hour passes: nobody signs.
     fn rest(mut self) {
-        for node in 0..=self.scene.relay {
-            if self.scene.is_on(node) {
-                self.scene.sim.crash(node);
-                self.scene.pause(20_000);
+        for node in 0..=self.setup.relay {
+            if self.setup.is_on(node) {
+                self.setup.sim.crash(node);
+                self.setup.pause(20_000);
             }
         }
-        self.scene.repair();
-        self.scene.sim.run(HOUR);
-        assert_eq!(self.count_signatures(), 0, "seed {}: nothing has changed", self.scene.seed);
-        assert_eq!(differing(&self.scene), None, "seed {}", self.scene.seed);
+        self.setup.repair();
+        self.setup.sim.run(HOUR);
+        assert_eq!(self.count_signatures(), 0, "seed {}: nothing has changed", self.setup.seed);
+        assert_eq!(differing(&self.setup), None, "seed {}", self.setup.seed);
     }
 
     /// Counts the rosters of alice that were not seen before. None of them says what its signer's last one did.
     fn count_signatures(&mut self) -> usize {
-        let outputs = self.scene.sim.outputs.replace(Vec::new()).unwrap_or_default();
-        let (before, alice) = (self.signed.len(), self.scene.user(ALICE));
+        let outputs = self.setup.sim.outputs.replace(Vec::new()).unwrap_or_default();
+        let (before, alice) = (self.signed.len(), self.setup.user(ALICE));
         for (_, node, output) in outputs {
             if let Output::Store { op: Op::User(row), .. } = output
                 && let Some(roster) = row.roster.filter(|_| row.user == alice)
@@ -128,26 +128,26 @@ impl Storm {
         let content = content(&read(signed).expect("a roster"));
         let is_new = self.signed.insert(signed.0.0.clone());
         let same = self.last.insert(node, content.clone()).is_some_and(|last| last == content);
-        assert!(!is_new || !same, "seed {}: node {node} signed without a change", self.scene.seed);
+        assert!(!is_new || !same, "seed {}: node {node} signed without a change", self.setup.seed);
     }
 
     fn roster_at(&self, node: usize) -> Option<Signed> {
-        roster_at(&self.scene, node)
+        roster_at(&self.setup, node)
     }
 }
 
 /// The roster of alice on the disk of a node.
-fn roster_at(scene: &Scene, node: usize) -> Option<Signed> {
-    let alice = scene.user(ALICE);
-    let users = scene.sim.nodes[node].disk.load().users;
+fn roster_at(setup: &Setup, node: usize) -> Option<Signed> {
+    let alice = setup.user(ALICE);
+    let users = setup.sim.nodes[node].disk.load().users;
     users.into_iter().find(|row| row.user == alice)?.roster
 }
 
 /// A session of alice or bob that has another roster of alice than the first has.
-fn differing(scene: &Scene) -> Option<String> {
-    let first = roster_at(scene, scene.people[ALICE][0]);
-    let all = [ALICE, BOB].into_iter().flat_map(|person| &scene.people[person]);
-    let mut others = all.filter(|node| roster_at(scene, **node) != first);
+fn differing(setup: &Setup) -> Option<String> {
+    let first = roster_at(setup, setup.people[ALICE][0]);
+    let all = [ALICE, BOB].into_iter().flat_map(|person| &setup.people[person]);
+    let mut others = all.filter(|node| roster_at(setup, **node) != first);
     others.next().map(|node| format!("node {node} has another roster"))
 }
 

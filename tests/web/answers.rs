@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::program::http::{Page, alice, darknode_web};
 use crate::table;
 
 #[test]
 fn a_request_is_answered_as_over_the_socket() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
-    let page = Page::of(&stage, "alice");
+    let page = Page::of(&bed, "alice");
     let token = page.enters();
     let answer = page.requests(&token, &json!({"line": 7, "do": "say", "to": "bob", "text": "from the page"}));
     assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
@@ -30,9 +30,9 @@ fn a_request_is_answered_as_over_the_socket() {
 
 #[test]
 fn every_request_over_the_page_is_answered_as_over_the_socket() {
-    let stage = Stage::new();
-    let (alice, mut bob) = (stage.start("alice"), stage.start("bob"));
-    let page = Page::of(&stage, "alice");
+    let bed = TestBed::new();
+    let (alice, mut bob) = (bed.start("alice"), bed.start("bob"));
+    let page = Page::of(&bed, "alice");
     let token = page.enters();
     table::is_answered("page", &alice.ready, &mut bob, |mut request| {
         request["line"] = 7.into();
@@ -47,11 +47,11 @@ fn every_request_over_the_page_is_answered_as_over_the_socket() {
 
 #[test]
 fn events_are_streamed_and_go_on_after_a_cursor() {
-    let stage = Stage::new();
-    let (mut alice, mut bob) = stage.two();
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = bed.two();
     alice.chats_with(&mut bob);
     bob.asks(r"\chat alice");
-    let page = Page::of(&stage, "alice");
+    let page = Page::of(&bed, "alice");
     let token = page.enters();
     let mut stream = page.streams(&token, "now");
     assert_eq!(stream.event("ready")["api"], 1);
@@ -73,8 +73,8 @@ fn events_are_streamed_and_go_on_after_a_cursor() {
 
 #[test]
 fn a_silent_stream_gives_a_sign_of_life() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let token = page.enters();
     let mut stream = page.streams(&token, "now");
     stream.event("live");
@@ -84,23 +84,23 @@ fn a_silent_stream_gives_a_sign_of_life() {
 
 #[test]
 fn the_request_for_a_page_is_answered_by_a_link_and_the_command_prints_it() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let token = page.enters();
     let [link] = &page.requests(&token, &json!({"line": 3, "do": "web"})).events()[..] else { panic!("one answer") };
     let start = format!("http://{}/#", page.addr);
     assert!(link["link"].as_str().is_some_and(|link| link.starts_with(&start)), "{link}");
     assert_eq!((&link["event"], &link["line"], &link["expires_s"]), (&"web".into(), &3.into(), &120.into()));
-    let printed = darknode_web(&stage, "alice", &["--json"]);
+    let printed = darknode_web(&bed, "alice", &["--json"]);
     assert!(printed.contains(r#""event":"web""#) && printed.contains(&start), "{printed}");
     alice.quits();
 }
 
 #[test]
 fn a_node_that_is_started_with_a_page_serves_it_and_prints_no_code_into_a_log() {
-    let stage = Stage::new();
-    let alice = stage.cast("alice").with(&["--web", "127.0.0.1:0", "--log", "error"]).start();
-    let page = Page::of(&stage, "alice");
+    let bed = TestBed::new();
+    let alice = bed.node("alice").with(&["--web", "127.0.0.1:0", "--log", "error"]).start();
+    let page = Page::of(&bed, "alice");
     assert_eq!(page.gets("/").status, 200);
     // It fails if anything was written to standard error.
     alice.quits();

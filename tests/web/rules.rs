@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::program::Stage;
+use crate::program::TestBed;
 use crate::program::http::{JSON, Page, alice, darknode_web, rest};
 
 const FILES: [&str; 4] = ["/", "/app.js", "/app.css", "/icon.svg"];
 
 #[test]
 fn every_answer_has_the_headers_that_keep_other_sites_and_texts_from_acting() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let foreign = page.asks("GET /", &[("Origin", "http://evil.example")], "");
     let all = [page.gets("/"), page.gets("/app.js"), page.gets("/nowhere"), page.gets("/api/events"), foreign];
     assert_eq!(all.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200, 200, 404, 401, 403]);
@@ -52,8 +52,8 @@ fn every_answer_has_the_headers_that_keep_other_sites_and_texts_from_acting() {
 
 #[test]
 fn a_rebound_host_a_foreign_origin_and_a_request_of_another_site_are_refused_everywhere() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let token = page.enters();
     let own = format!("http://{}", page.addr);
     let bearer = ("Authorization", token.as_str());
@@ -95,8 +95,8 @@ fn a_rebound_host_a_foreign_origin_and_a_request_of_another_site_are_refused_eve
 
 #[test]
 fn a_question_whether_another_origin_may_ask_gets_no_leave() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let asked = [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Private-Network", "true")];
     for path in ["/api", "/login", "/api/events"] {
         let answer = page.asks(&format!("OPTIONS {path}"), &asked, "");
@@ -108,8 +108,8 @@ fn a_question_whether_another_origin_may_ask_gets_no_leave() {
 
 #[test]
 fn only_json_is_taken() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let body = json!({ "code": page.code }).to_string();
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"] {
         assert_eq!(page.asks("POST /login", &[("Content-Type", kind)], &body).status, 415, "{kind}");
@@ -121,21 +121,21 @@ fn only_json_is_taken() {
 
 #[test]
 fn a_code_works_once_and_a_stolen_one_is_of_no_use_afterwards() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let token = page.enters();
     let again = page.logs_in(&page.code);
     assert_eq!(again.status, 403);
     assert!(again.body.contains("darknode web"), "it says what to do: {}", again.body);
     assert!(page.code.len() >= 32 && token.len() >= 32, "both have 128 bits at least");
-    assert_ne!(Page::of(&stage, "alice").code, page.code, "every link has a code of its own");
+    assert_ne!(Page::of(&bed, "alice").code, page.code, "every link has a code of its own");
     alice.quits();
 }
 
 #[test]
 fn after_ten_wrong_codes_even_the_right_one_is_refused() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     for n in 0..10 {
         assert_eq!(page.logs_in(&format!("guess {n}")).status, 403);
     }
@@ -145,8 +145,8 @@ fn after_ten_wrong_codes_even_the_right_one_is_refused() {
 
 #[test]
 fn without_a_token_nothing_is_answered() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let token = page.enters();
     let wrong = format!("Bearer {}", "0".repeat(64));
     let short = &token[..token.len() - 1];
@@ -164,42 +164,42 @@ fn without_a_token_nothing_is_answered() {
 
 #[test]
 fn a_token_ends_with_the_node_and_when_the_page_is_switched_off() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let token = page.enters();
     let mut stream = page.streams(&token, "now");
     stream.event("subscribed");
-    assert_eq!(darknode_web(&stage, "alice", &["--off"]).trim(), "the page is not served any more");
+    assert_eq!(darknode_web(&bed, "alice", &["--off"]).trim(), "the page is not served any more");
     assert_eq!(stream.event("web")["link"], serde_json::Value::Null, "whoever reads events is told why they end");
     while stream.line().is_some() {}
     assert!(TcpStream::connect(page.addr).is_err(), "nobody listens");
-    let again = Page::of(&stage, "alice");
+    let again = Page::of(&bed, "alice");
     assert_eq!(again.requests(&token, &json!({"do": "users"})).status, 401);
     let token = again.enters();
     alice.quits();
-    let alice = stage.start("alice");
-    let restarted = Page::of(&stage, "alice");
+    let alice = bed.start("alice");
+    let restarted = Page::of(&bed, "alice");
     assert_eq!(restarted.requests(&token, &json!({"do": "users"})).status, 401);
     alice.quits();
 }
 
 #[test]
 fn a_page_that_is_switched_on_again_is_where_it_was() {
-    let stage = Stage::new();
-    let alice = stage.cast("alice").with(&["--web", "127.0.0.1:0"]).start();
-    let page = Page::of(&stage, "alice");
-    darknode_web(&stage, "alice", &["--off"]);
-    assert_eq!(Page::of(&stage, "alice").addr, page.addr);
-    darknode_web(&stage, "alice", &["--off"]);
+    let bed = TestBed::new();
+    let alice = bed.node("alice").with(&["--web", "127.0.0.1:0"]).start();
+    let page = Page::of(&bed, "alice");
+    darknode_web(&bed, "alice", &["--off"]);
+    assert_eq!(Page::of(&bed, "alice").addr, page.addr);
+    darknode_web(&bed, "alice", &["--off"]);
     let _held = TcpListener::bind(page.addr).expect("nobody listens there now");
-    assert_ne!(Page::of(&stage, "alice").addr, page.addr, "somebody else is there");
+    assert_ne!(Page::of(&bed, "alice").addr, page.addr, "somebody else is there");
     alice.quits();
 }
 
 #[test]
 fn long_headers_and_bodies_are_refused() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let token = page.enters();
     let long = page.asks("GET /", &[("X-Long", &"x".repeat(9000))], "");
     assert_eq!(long.status, 431, "{long:?}");
@@ -212,8 +212,8 @@ fn long_headers_and_bodies_are_refused() {
 
 #[test]
 fn a_seventeenth_connection_waits_and_one_that_says_nothing_is_closed_after_ten_seconds() {
-    let stage = Stage::new();
-    let (alice, page) = alice(&stage);
+    let bed = TestBed::new();
+    let (alice, page) = alice(&bed);
     let mut silent: Vec<TcpStream> = (0..16).map(|_| page.connect()).collect();
     let mut waits = page.connect();
     write!(waits, "GET / HTTP/1.1\r\nHost: {}\r\n\r\n", page.addr).expect("it is sent");
@@ -232,27 +232,27 @@ fn a_seventeenth_connection_waits_and_one_that_says_nothing_is_closed_after_ten_
 
 #[test]
 fn the_page_is_served_on_this_machine_only() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     for addr in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
-        let mut command = stage.cast("alice").with(&["--web", addr]).command();
+        let mut command = bed.node("alice").with(&["--web", addr]).command();
         let output = command.stdin(Stdio::null()).output().expect("the program starts");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
-        assert!(said.contains("this machine only") && !stage.path("alice").exists(), "{said}");
+        assert!(said.contains("this machine only") && !bed.path("alice").exists(), "{said}");
     }
 }
 
 #[test]
 fn a_taken_default_port_is_replaced_and_a_taken_port_that_was_given_is_an_error() {
-    let stage = Stage::new();
+    let bed = TestBed::new();
     // It may be taken already, by somebody else's node.
     let _held = TcpListener::bind((Ipv4Addr::LOCALHOST, 27280));
-    let alice = stage.cast("alice").with(&["--web"]).start();
-    let page = Page::of(&stage, "alice");
+    let alice = bed.node("alice").with(&["--web"]).start();
+    let page = Page::of(&bed, "alice");
     assert_ne!(page.addr.port(), 27280);
     assert_eq!(page.gets("/").status, 200);
     let taken = page.addr.to_string();
-    let output = stage.cast("bob").with(&["--web", &taken]).command().stdin(Stdio::null()).output();
+    let output = bed.node("bob").with(&["--web", &taken]).command().stdin(Stdio::null()).output();
     let output = output.expect("the program starts");
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     alice.quits();

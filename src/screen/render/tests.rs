@@ -55,14 +55,14 @@ fn node(name: &str, distance: u64, way: &str, through: Option<&str>) -> Value {
 }
 
 /// The screen, and what it has requested.
-struct Scene(Model, Vec<Value>);
+struct Setup(Model, Vec<Value>);
 
-impl Scene {
+impl Setup {
     /// Alice's screen, with the conversation with carol.
-    fn new(columns: u16, rows: u16) -> Scene {
-        let mut scene = Scene(Model::new(Size { columns, rows }, false), Vec::new());
-        scene.tell(json!({ "event": "ready", "user": "alice", "network": null }));
-        scene.tell(json!({ "event": "live" }));
+    fn new(columns: u16, rows: u16) -> Setup {
+        let mut setup = Setup(Model::new(Size { columns, rows }, false), Vec::new());
+        setup.tell(json!({ "event": "ready", "user": "alice", "network": null }));
+        setup.tell(json!({ "event": "live" }));
         let users = [
             user("bob", Some(1), Some("direct"), 0),
             user("carol", Some(1), Some("relayed"), 0),
@@ -70,7 +70,7 @@ impl Scene {
             user("erik", Some(1), None, 50 * 3600),
             user("server-pi", None, Some("direct"), 0),
         ];
-        scene.tell(json!({ "event": "users", "filter": "all", "users": users }));
+        setup.tell(json!({ "event": "users", "filter": "all", "users": users }));
         let last = message("m9", "carol", "28T14:02", 9, "two lines can\nstand in one");
         let all = [
             conversation("carol", 1, last),
@@ -78,8 +78,8 @@ impl Scene {
             conversation("dora", 1, Value::Null),
             conversation("erik", 0, Value::Null),
         ];
-        scene.tell(json!({ "event": "conversations", "conversations": all }));
-        scene
+        setup.tell(json!({ "event": "conversations", "conversations": all }));
+        setup
     }
 
     fn tell(&mut self, event: Value) {
@@ -94,14 +94,14 @@ impl Scene {
         self.tell(event);
     }
 
-    fn with_history(mut self, messages: Value) -> Scene {
+    fn with_history(mut self, messages: Value) -> Setup {
         self.answer("history", json!({ "event": "history", "with": "carol", "messages": messages, "next": null }));
         self
     }
 
     /// The conversation of the design.
-    fn chat(columns: u16, rows: u16) -> Scene {
-        let mut scene = Scene::new(columns, rows).with_history(json!([
+    fn chat(columns: u16, rows: u16) -> Setup {
+        let mut setup = Setup::new(columns, rows).with_history(json!([
             message("m1", "carol", "27T21:40", 1, "is the generator still off?"),
             message("m2", "you", "27T21:41", 2, "yes, until six"),
             message("m3", "you", "28T08:02", 3, "on again"),
@@ -118,37 +118,37 @@ impl Scene {
         };
         let all =
             [status("m2", "delivered"), status("m3", "delivered"), status("ma", "queued"), status("mb", "queued")];
-        scene.answer("status", json!({ "event": "status", "messages": all }));
-        scene.tell(json!({
+        setup.answer("status", json!({ "event": "status", "messages": all }));
+        setup.tell(json!({
             "event": "state", "message": "ma", "to": "carol", "session": "carol-1", "label": "laptop",
             "state": "carried", "by": "pi-1", "holder": "pi",
         }));
-        scene.tell(json!({ "event": "message", "message": "b1", "from": "bob", "from_id": "bob", "with": "bob",
+        setup.tell(json!({ "event": "message", "message": "b1", "from": "bob", "from_id": "bob", "with": "bob",
             "text": "did you see this?", "sent": "2026-11-28T14:04:30Z", "order": 7, "own": false, "again": false }));
-        scene.tell(json!({ "event": "queued", "message": "d1", "to": "dora", "text": "call me",
+        setup.tell(json!({ "event": "queued", "message": "d1", "to": "dora", "text": "call me",
             "sent": "2026-11-28T14:05:00Z", "order": 1 }));
-        let sight = scene.0.take_sight();
-        scene.0.on_seen(sight);
-        scene.answer(
+        let sight = setup.0.take_sight();
+        setup.0.on_seen(sight);
+        setup.answer(
             "map",
             json!({ "event": "map", "edges": [["alice", "bob"], ["alice", "carol"]], "more": 0, "nodes": [
             node("alice", 0, "direct", None), node("bob", 1, "direct", None), node("carol", 1, "through", Some("pi")),
             node("dora", 1, "away", None), node("pi", 9, "direct", None),
         ] }),
         );
-        scene
+        setup
     }
 
-    fn types(mut self, text: &str) -> Scene {
+    fn types(mut self, text: &str) -> Setup {
         self.0.act(Action::Insert { text: text.into(), source: Source::Hand });
         self
     }
 
     /// Types key by key, so that a macro does not look pasted, and presses Enter.
-    fn enters(self, text: &str) -> Scene {
-        let mut scene = text.chars().fold(self, |scene, c| scene.types(&c.to_string()));
-        scene.0.act(Action::Enter);
-        scene
+    fn enters(self, text: &str) -> Setup {
+        let mut setup = text.chars().fold(self, |setup, c| setup.types(&c.to_string()));
+        setup.0.act(Action::Enter);
+        setup
     }
 
     /// The texts that were requested to be sent, and to whom.
@@ -197,69 +197,69 @@ fn expect(name: &str, frame: &str) {
 
 #[test]
 fn the_screen_begins_where_this_session_typed_last_though_another_conversation_is_newer() {
-    let mut scene = Scene(Model::new(Size { columns: 80, rows: 24 }, false), Vec::new());
+    let mut setup = Setup(Model::new(Size { columns: 80, rows: 24 }, false), Vec::new());
     let newer = conversation("bob", 0, message("b1", "bob", "28T14:02", 9, "elsewhere"));
     let mut left = conversation("carol", 0, message("c1", "you", "28T14:01", 8, "here"));
     left["typed_last"] = true.into();
-    scene.tell(json!({ "event": "conversations", "conversations": [newer.clone(), left] }));
-    assert_eq!(scene.0.current.as_deref(), Some("carol"));
-    let mut fresh = Scene(Model::new(Size { columns: 80, rows: 24 }, false), Vec::new());
+    setup.tell(json!({ "event": "conversations", "conversations": [newer.clone(), left] }));
+    assert_eq!(setup.0.current.as_deref(), Some("carol"));
+    let mut fresh = Setup(Model::new(Size { columns: 80, rows: 24 }, false), Vec::new());
     fresh.tell(json!({ "event": "conversations", "conversations": [newer] }));
     assert_eq!(fresh.0.current.as_deref(), Some("bob"), "nothing was typed on this session");
 }
 
 #[test]
 fn somebody_nearby_who_is_not_linked_is_not_away() {
-    let mut scene = Scene::chat(80, 24);
+    let mut setup = Setup::chat(80, 24);
     let frida = user("frida", None, None, 3 * 3600 + 60);
-    scene.tell(
+    setup.tell(
         json!({ "event": "users", "filter": "all", "users": [user("carol", Some(1), Some("direct"), 0), frida] }),
     );
-    let frame = scene.frame(PLAIN);
+    let frame = setup.frame(PLAIN);
     assert!(frame.contains(" 1 here 1 nearby ") && frame.contains("\n frida "), "{frame}");
-    scene.0.list.touch("frida", "frida", true, false);
-    assert!(scene.frame(PLAIN).contains("\n frida  nearby "), "{}", scene.frame(PLAIN));
-    scene.0.open("frida");
-    let frame = scene.frame(PLAIN);
+    setup.0.list.touch("frida", "frida", true, false);
+    assert!(setup.frame(PLAIN).contains("\n frida  nearby "), "{}", setup.frame(PLAIN));
+    setup.0.open("frida");
+    let frame = setup.frame(PLAIN);
     assert!(frame.contains("│ frida · nearby · not linked"), "{frame}");
     assert!(!frame.contains("frida  away") && !frame.contains("away 3 h"), "{frame}");
 }
 
 #[test]
 fn a_large_screen_has_room_for_everything() {
-    expect("100x30", &Scene::chat(100, 30).types("bring the long one,\nand the adapter").frame(PLAIN));
+    expect("100x30", &Setup::chat(100, 30).types("bring the long one,\nand the adapter").frame(PLAIN));
 }
 
 #[test]
 fn the_largest_screen_is_used_as_a_whole() {
-    expect("200x60", &Scene::chat(200, 60).frame(PLAIN));
+    expect("200x60", &Setup::chat(200, 60).frame(PLAIN));
 }
 
 #[test]
 fn a_usual_screen_has_two_panes() {
-    expect("80x24", &Scene::chat(80, 24).frame(PLAIN));
+    expect("80x24", &Setup::chat(80, 24).frame(PLAIN));
 }
 
 #[test]
 fn below_sixty_columns_there_is_one_pane() {
-    expect("59x20", &Scene::chat(59, 20).frame(PLAIN));
-    expect("40x10", &Scene::chat(40, 10).types("a text that is longer than the row").frame(PLAIN));
+    expect("59x20", &Setup::chat(59, 20).frame(PLAIN));
+    expect("40x10", &Setup::chat(40, 10).types("a text that is longer than the row").frame(PLAIN));
 }
 
 #[test]
 fn a_terminal_without_utf8_gets_ascii() {
     let ascii = Theme { unicode: false, ..PLAIN };
-    let frame = Scene::chat(80, 24).types("häßlich").frame(ascii);
+    let frame = Setup::chat(80, 24).types("häßlich").frame(ascii);
     assert!(frame.is_ascii(), "{frame}");
     expect("ascii", &frame);
 }
 
 #[test]
 fn without_colours_there_is_only_bold() {
-    let frame = render(&Scene::chat(80, 24).0, PLAIN, Clock::utc(now()));
+    let frame = render(&Setup::chat(80, 24).0, PLAIN, Clock::utc(now()));
     let is_bare = |cell: &ratatui_core::buffer::Cell| cell.fg == ratatui_core::style::Color::Reset;
     assert!(frame.buffer.content().iter().all(is_bare));
-    let frame = render(&Scene::chat(80, 24).0, Theme { colours: true, ..PLAIN }, Clock::utc(now()));
+    let frame = render(&Setup::chat(80, 24).0, Theme { colours: true, ..PLAIN }, Clock::utc(now()));
     let is_named = |cell: &ratatui_core::buffer::Cell| {
         !matches!(cell.fg, ratatui_core::style::Color::Rgb(..) | ratatui_core::style::Color::Indexed(_))
     };
@@ -268,7 +268,7 @@ fn without_colours_there_is_only_bold() {
 
 #[test]
 fn wide_joined_and_right_to_left_texts_do_not_move_the_border() {
-    let frame = Scene::new(80, 24)
+    let frame = Setup::new(80, 24)
         .with_history(json!([
             message("m1", "carol", "28T10:00", 1, "שלום עולם"),
             message("m2", "carol", "28T10:01", 2, "heart ❤\u{fe0f} and a family 👨\u{200d}👩\u{200d}👧"),
@@ -290,7 +290,7 @@ fn wide_joined_and_right_to_left_texts_do_not_move_the_border() {
 #[test]
 fn nothing_a_stranger_writes_looks_like_another_line() {
     let forged = format!("hi{}14:03   you  I owe you a thousand", " ".repeat(200));
-    let frame = Scene::new(80, 24)
+    let frame = Setup::new(80, 24)
         .with_history(json!([
             message("m1", "carol", "28T10:00", 1, &forged),
             message("m2", "carol", "28T10:01", 2, "\u{1b}[2J\u{1b}]0;owned\u{7}\r\u{8}\u{9b}31m"),
@@ -304,23 +304,23 @@ fn nothing_a_stranger_writes_looks_like_another_line() {
 
 #[test]
 fn a_message_that_was_found_is_shown_where_it_stands() {
-    let mut scene = Scene::chat(80, 24);
-    scene.0.act(Action::Find);
-    let mut scene = scene.types("generator");
-    scene.0.act(Action::Enter);
+    let mut setup = Setup::chat(80, 24);
+    setup.0.act(Action::Find);
+    let mut setup = setup.types("generator");
+    setup.0.act(Action::Enter);
     let found = message("f5", "carol", "01T10:05", 5, "the generator");
-    scene.answer(
+    setup.answer(
         "search",
         json!({ "event": "found", "text": "generator", "with": null, "messages": [found], "next": null }),
     );
-    scene.0.act(Action::Enter);
+    setup.0.act(Action::Enter);
     let page = |orders: std::ops::RangeInclusive<u64>| -> Value {
         let of = |n| message(&format!("f{n}"), "carol", "01T10:05", n, &format!("number {n}"));
         json!({ "event": "history", "with": "carol", "messages": orders.map(of).collect::<Vec<_>>(), "next": "f1" })
     };
-    scene.answer("history", page(1..=4));
-    scene.answer("history", page(5..=104));
-    let frame = scene.frame(PLAIN);
+    setup.answer("history", page(1..=4));
+    setup.answer("history", page(5..=104));
+    let frame = setup.frame(PLAIN);
     let rows: Vec<&str> = frame.lines().collect();
     assert!(rows[9].contains("number 5") && !frame.contains("number 6"), "{frame}");
     assert!(frame.contains("End: to the last message"), "{frame}");
@@ -328,32 +328,32 @@ fn a_message_that_was_found_is_shown_where_it_stands() {
 
 #[test]
 fn an_answer_goes_with_the_conversation_that_it_was_given_in() {
-    let mut scene = r"\char".chars().fold(Scene::chat(80, 24), |scene, c| scene.types(&c.to_string()));
-    scene.0.act(Action::Enter);
-    assert!(scene.frame(PLAIN).contains("did you mean"), "{}", scene.frame(PLAIN));
-    scene.0.act(Action::Step(-1));
-    assert!(!scene.frame(PLAIN).contains("did you mean"), "{}", scene.frame(PLAIN));
+    let mut setup = r"\char".chars().fold(Setup::chat(80, 24), |setup, c| setup.types(&c.to_string()));
+    setup.0.act(Action::Enter);
+    assert!(setup.frame(PLAIN).contains("did you mean"), "{}", setup.frame(PLAIN));
+    setup.0.act(Action::Step(-1));
+    assert!(!setup.frame(PLAIN).contains("did you mean"), "{}", setup.frame(PLAIN));
 }
 
 #[test]
 fn a_text_that_the_node_refuses_goes_back_to_where_it_was_written() {
-    let mut scene = Scene::chat(80, 24).types("the disk is full");
-    scene.0.act(Action::Enter);
-    assert!(scene.frame(PLAIN).contains("is being stored"));
-    scene.answer("say", json!({ "event": "error", "code": "disk", "message": "the disk is full; nothing was sent" }));
-    let frame = scene.frame(PLAIN);
+    let mut setup = Setup::chat(80, 24).types("the disk is full");
+    setup.0.act(Action::Enter);
+    assert!(setup.frame(PLAIN).contains("is being stored"));
+    setup.answer("say", json!({ "event": "error", "code": "disk", "message": "the disk is full; nothing was sent" }));
+    let frame = setup.frame(PLAIN);
     assert!(frame.contains(" to carol > the disk is full_") && frame.contains("nothing was sent"), "{frame}");
-    let mut scene = scene.types("!");
-    scene.0.act(Action::Enter);
-    scene.0.take_requests();
-    scene.0.on_disconnected();
-    let frame = scene.frame(PLAIN);
+    let mut setup = setup.types("!");
+    setup.0.act(Action::Enter);
+    setup.0.take_requests();
+    setup.0.on_disconnected();
+    let frame = setup.frame(PLAIN);
     assert!(frame.contains("> the disk is full!_") && frame.contains("the node has ended; looking for it"), "{frame}");
 }
 
 #[test]
 fn a_terminal_that_is_too_small_says_so() {
-    assert_eq!(Scene::chat(30, 5).frame(PLAIN).lines().next(), Some("the terminal is smaller than 4"));
+    assert_eq!(Setup::chat(30, 5).frame(PLAIN).lines().next(), Some("the terminal is smaller than 4"));
 }
 
 proptest! {
@@ -363,11 +363,11 @@ proptest! {
     #[test]
     fn no_text_changes_what_surrounds_it(text in "\\PC{0,60}", raw in any::<String>(), columns in 60u16..120) {
         let frame = |text: &str| {
-            let scene = Scene::new(columns, 24).with_history(json!([message("m1", "carol", "28T10:00", 1, text)]));
-            render(&scene.0, PLAIN, Clock::utc(now())).buffer
+            let setup = Setup::new(columns, 24).with_history(json!([message("m1", "carol", "28T10:00", 1, text)]));
+            render(&setup.0, PLAIN, Clock::utc(now())).buffer
         };
         let (quiet, loud) = (frame("x"), frame(&format!("{text}{raw}")));
-        let areas = view::areas(&Scene::new(columns, 24).0, 1);
+        let areas = view::areas(&Setup::new(columns, 24).0, 1);
         for y in 0..24 {
             for x in 0..columns {
                 let is_inside = x > areas.pane.0 + 13 && (areas.body.0..areas.body.0 + areas.body.1).contains(&y);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { Stage } from "./stage.mjs";
+import { TestBed } from "./bed.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -31,11 +31,11 @@ async function hides(page, hidden) {
 }
 
 // Two linked nodes, and the page of the first.
-async function couple(stage, ...more) {
-  const [alice, bob] = [await stage.start("alice", ...more), await stage.start("bob")];
-  await stage.befriend(alice, bob);
+async function couple(bed, ...more) {
+  const [alice, bob] = [await bed.start("alice", ...more), await bed.start("bob")];
+  await bed.befriend(alice, bob);
   await bob.asks(`\\chat ${alice.ready.id}`);
-  const page = await stage.page(alice);
+  const page = await bed.page(alice);
   await opens(page, "bob");
   return { alice, bob, page };
 }
@@ -57,9 +57,9 @@ async function checked(page) {
 }
 
 const flows = {
-  async first(stage) {
-    const [alice, bob, carol] = [await stage.start("alice"), await stage.start("bob"), await stage.start("carol")];
-    const page = await stage.page(alice);
+  async first(bed) {
+    const [alice, bob, carol] = [await bed.start("alice"), await bed.start("bob"), await bed.start("carol")];
+    const page = await bed.page(alice);
     await sees(page, "#none", "None yet.");
     await carol.asks(`\\ping ${(await alice.place()).replace(":", " ")}`);
     await sees(page, "#near button", "carol");
@@ -94,8 +94,8 @@ const flows = {
     await page.locator("#near").waitFor({ state: "hidden" });
   },
 
-  async chat(stage) {
-    const { alice, bob, page } = await couple(stage);
+  async chat(bed) {
+    const { alice, bob, page } = await couple(bed);
     assert.equal(new URL(page.url()).hash, "", "the code is not in the address any more");
     await says(page, "hello from the page");
     assert.equal((await bob.event("message")).text, "hello from the page");
@@ -110,8 +110,8 @@ const flows = {
     assert.equal(rows.length, 3, `each line is shown once: ${rows}`);
   },
 
-  async multiline(stage) {
-    const { bob, page } = await couple(stage);
+  async multiline(bed) {
+    const { bob, page } = await couple(bed);
     await page.locator("#text").pressSequentially("two");
     await page.locator("#text").press("Shift+Enter");
     await page.locator("#text").pressSequentially("lines \\quit");
@@ -119,10 +119,10 @@ const flows = {
     assert.equal((await bob.event("message")).text, "two\nlines \\quit", "no text is a macro");
   },
 
-  async drafts(stage) {
-    const { alice, page } = await couple(stage);
-    const carol = await stage.start("carol");
-    await stage.befriend(alice, carol);
+  async drafts(bed) {
+    const { alice, page } = await couple(bed);
+    const carol = await bed.start("carol");
+    await bed.befriend(alice, carol);
     await page.locator("#text").fill("half a line to bob");
     await opens(page, "carol");
     assert.equal(await page.locator("#text").inputValue(), "");
@@ -130,8 +130,8 @@ const flows = {
     assert.equal(await page.locator("#text").inputValue(), "half a line to bob");
   },
 
-  async doubts(stage) {
-    const { bob, page } = await couple(stage);
+  async doubts(bed) {
+    const { bob, page } = await couple(bed);
     const field = page.locator("#text");
     const asked = (question) => page.locator("#question", { hasText: question }).waitFor();
     await field.fill("/quit");
@@ -166,10 +166,10 @@ const flows = {
     assert.equal((await bob.event("message")).text, "1\n2\n3\n4", "lines by hand are sent at once");
   },
 
-  async kept(stage) {
-    const { alice, page } = await couple(stage, "--web", "127.0.0.1:0");
-    const carol = await stage.start("carol");
-    await stage.befriend(alice, carol);
+  async kept(bed) {
+    const { alice, page } = await couple(bed, "--web", "127.0.0.1:0");
+    const carol = await bed.start("carol");
+    await bed.befriend(alice, carol);
     await page.locator("#text").fill("half a line to bob");
     await opens(page, "carol");
     await page.locator("#text").fill("and one to carol");
@@ -184,14 +184,14 @@ const flows = {
     // The next user of this address gets none of them.
     const port = new URL(page.url()).port;
     await alice.killed();
-    const dora = await stage.start("dora", "--web", `127.0.0.1:${port}`);
+    const dora = await bed.start("dora", "--web", `127.0.0.1:${port}`);
     await page.goto(dora.link());
     await sees(page, "#summary", "dora");
     assert.equal(await page.evaluate(() => sessionStorage.getItem("drafts")), null);
   },
 
-  async off(stage) {
-    const { alice, page } = await couple(stage, "--web", "127.0.0.1:0");
+  async off(bed) {
+    const { alice, page } = await couple(bed, "--web", "127.0.0.1:0");
     await page.locator("#text").fill("half a line");
     alice.web("--off");
     await sees(page, "#problem", "This page was switched off");
@@ -204,8 +204,8 @@ const flows = {
     assert.ok(await page.locator("#problem").isHidden());
   },
 
-  async restart(stage) {
-    const { alice, bob, page } = await couple(stage);
+  async restart(bed) {
+    const { alice, bob, page } = await couple(bed);
     await says(page, "before");
     await bob.event("message");
     await alice.killed();
@@ -215,15 +215,15 @@ const flows = {
     await sees(page, "#say-problem", "does not answer");
     assert.equal(await page.locator("#text").inputValue(), "into the void", "what was typed is not lost");
     const port = new URL(page.url()).port;
-    const again = await stage.start("alice", "--web", `127.0.0.1:${port}`);
+    const again = await bed.start("alice", "--web", `127.0.0.1:${port}`);
     await sees(page, "#problem", "not logged in any more");
     await page.goto(again.link());
     await opens(page, "bob");
     await sees(page, ".message.own .body", "before");
   },
 
-  async reload(stage) {
-    const { bob, page } = await couple(stage);
+  async reload(bed) {
+    const { bob, page } = await couple(bed);
     await bob.asks("while it was open");
     await sees(page, ".message .body", "while it was open");
     await page.reload();
@@ -231,10 +231,10 @@ const flows = {
     await sees(page, ".message .body", "while it was open");
   },
 
-  async map(stage) {
-    const { bob, page } = await couple(stage);
-    const carol = await stage.start("carol", "--relay");
-    await stage.befriend(bob, carol);
+  async map(bed) {
+    const { bob, page } = await couple(bed);
+    const carol = await bed.start("carol", "--relay");
+    await bed.befriend(bob, carol);
     await page.locator("nav button", { hasText: "Map" }).click();
     await sees(page, "#map tbody tr", "bob");
     await sees(page, "#map tbody tr", "direct");
@@ -249,11 +249,11 @@ const flows = {
     await page.locator("#picture .node.away").first().waitFor();
   },
 
-  async cut(stage) {
-    const cable = await stage.machine();
-    const [alice, bob] = [await stage.start("alice"), await stage.startOn(cable, "bob")];
-    await stage.befriend(alice, bob);
-    const page = await stage.page(alice);
+  async cut(bed) {
+    const cable = await bed.machine();
+    const [alice, bob] = [await bed.start("alice"), await bed.startOn(cable, "bob")];
+    await bed.befriend(alice, bob);
+    const page = await bed.page(alice);
     await opens(page, "bob");
     await page.locator("nav button", { hasText: "Map" }).click();
     const row = page.locator("#map tbody tr").filter({ has: page.locator("th", { hasText: "bob" }) });
@@ -276,11 +276,11 @@ const flows = {
     assert.equal(await page.locator("#picture .edge.away").count(), 0);
   },
 
-  async late(stage) {
-    const [alice, bob] = [await stage.start("alice", "--accept", "ask"), await stage.start("bob")];
-    const carol = await stage.start("carol");
-    await stage.befriend(alice, carol);
-    const page = await stage.page(alice);
+  async late(bed) {
+    const [alice, bob] = [await bed.start("alice", "--accept", "ask"), await bed.start("bob")];
+    const carol = await bed.start("carol");
+    await bed.befriend(alice, carol);
+    const page = await bed.page(alice);
     await opens(page, "carol");
     for (const text of ["one", "two", "three"]) await says(page, text);
     // Bob's line is the first that he writes, and is held back until he is answered.
@@ -307,8 +307,8 @@ const flows = {
     assert.deepEqual(await rows(), shown, "the same order as from the store");
   },
 
-  async notifications(stage) {
-    const { alice, bob, page } = await couple(stage);
+  async notifications(bed) {
+    const { alice, bob, page } = await couple(bed);
     const context = page.context();
     await context.grantPermissions(["notifications"], { origin: new URL(page.url()).origin });
     await context.addInitScript(() => {
@@ -337,7 +337,7 @@ const flows = {
     await alice.asks("typed at her terminal");
     await page.locator("#timeline .message.own .body", { hasText: "typed at her terminal" }).waitFor({ state: "attached" });
     assert.equal((await noted()).length, 1, "none for a line of one\u2019s own");
-    const other = await stage.page(alice, context);
+    const other = await bed.page(alice, context);
     await opens(other, "bob");
     await arrives("while another tab is looked at");
     assert.equal((await noted()).length, 1);
@@ -349,14 +349,14 @@ const flows = {
     assert.equal((await noted()).length, 2);
   },
 
-  async tabs(stage) {
-    const { alice, bob, page } = await couple(stage);
+  async tabs(bed) {
+    const { alice, bob, page } = await couple(bed);
     const context = page.context();
     const bare = await context.newPage();
     await bare.goto(page.url());
     await sees(bare, "#problem", "not logged in");
     await bare.close();
-    const other = await stage.page(alice, context);
+    const other = await bed.page(alice, context);
     await opens(other, "bob");
     await says(page, "from the first tab");
     await sees(other, ".message.own .body", "from the first tab");
@@ -378,8 +378,8 @@ const flows = {
     assert.equal(await page.locator("#text").inputValue(), "half a line");
   },
 
-  async unanswered(stage) {
-    const { alice, bob, page } = await couple(stage);
+  async unanswered(bed) {
+    const { alice, bob, page } = await couple(bed);
     await page.clock.install();
     await page.reload();
     await opens(page, "bob");
@@ -398,11 +398,11 @@ const flows = {
     await bob.event("message", { text: "there it is" });
   },
 
-  async mail(stage) {
-    const { alice, bob, page } = await couple(stage);
-    const pi = await stage.start("pi", "--relay");
-    await stage.befriend(alice, pi);
-    await stage.befriend(bob, pi);
+  async mail(bed) {
+    const { alice, bob, page } = await couple(bed);
+    const pi = await bed.start("pi", "--relay");
+    await bed.befriend(alice, pi);
+    await bed.befriend(bob, pi);
     await bob.quits();
     await says(page, "for later");
     await sees(page, ".message.own .state", "with pi");
@@ -418,8 +418,8 @@ const flows = {
     assert.equal(await page.locator("#timeline .message").count(), 0, "what was withdrawn is not shown any more");
   },
 
-  async markup(stage) {
-    const { bob, page } = await couple(stage);
+  async markup(bed) {
+    const { bob, page } = await couple(bed);
     const evil = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
     await bob.asks(evil);
     await sees(page, ".message .body", evil);
@@ -440,15 +440,15 @@ const flows = {
       }
     });
     assert.ok(refused, "Trusted Types are required");
-    stage.complaints = stage.complaints.filter((text) => !/TrustedHTML|Trusted Type/i.test(text));
+    bed.complaints = bed.complaints.filter((text) => !/TrustedHTML|Trusted Type/i.test(text));
   },
 
-  async foreign(stage) {
-    const alice = await stage.start("alice");
+  async foreign(bed) {
+    const alice = await bed.start("alice");
     const own = new URL(alice.link());
     const other = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<p>another site"));
     await new Promise((done) => other.listen(0, "127.0.0.1", done));
-    const browser = await stage.browser();
+    const browser = await bed.browser();
     const page = browser.pages()[0];
     await page.goto(`http://localhost:${other.address().port}/`);
     const tried = await page.evaluate(async (origin) => {
@@ -465,10 +465,10 @@ const flows = {
     other.close();
   },
 
-  async rebound(stage) {
-    const alice = await stage.start("alice");
+  async rebound(bed) {
+    const alice = await bed.start("alice");
     const link = new URL(alice.link());
-    const browser = await stage.browser({ args: [
+    const browser = await bed.browser({ args: [
       "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--host-resolver-rules=MAP evil.example 127.0.0.1",
     ] });
     const page = browser.pages()[0];
@@ -481,10 +481,10 @@ const flows = {
     assert.equal(login, 403);
   },
 
-  async codes(stage) {
-    const alice = await stage.start("alice");
+  async codes(bed) {
+    const alice = await bed.start("alice");
     const link = alice.link();
-    const [thief, owner] = [await stage.browser(), await stage.browser()];
+    const [thief, owner] = [await bed.browser(), await bed.browser()];
     await thief.pages()[0].goto(link);
     await sees(thief.pages()[0], "#summary", "here");
     const page = owner.pages()[0];
@@ -499,12 +499,12 @@ const flows = {
     await sees(page, "#summary", "here");
   },
 
-  async browsers(stage) {
-    const { alice, bob, page } = await couple(stage);
-    const carol = await stage.start("carol");
-    await stage.befriend(alice, carol);
+  async browsers(bed) {
+    const { alice, bob, page } = await couple(bed);
+    const carol = await bed.start("carol");
+    await bed.befriend(alice, carol);
     await carol.asks(`\\chat ${alice.ready.id}`);
-    const other = await stage.page(alice);
+    const other = await bed.page(alice);
     await opens(other, "bob");
     await carol.asks("one");
     await carol.asks("two");
@@ -520,8 +520,8 @@ const flows = {
     assert.deepEqual(listed[0], listed[1]);
   },
 
-  async history(stage) {
-    const { bob, page } = await couple(stage);
+  async history(bed) {
+    const { bob, page } = await couple(bed);
     for (let n = 1; n <= 160; n += 1) await bob.asks(`line ${n}`);
     await sees(page, ".message .body", "line 160");
     await page.reload();
@@ -538,9 +538,9 @@ const flows = {
     assert.deepEqual([numbers[0], numbers.length], [1, 160]);
   },
 
-  async requests(stage) {
-    const [alice, bob] = [await stage.start("alice", "--accept", "ask"), await stage.start("bob")];
-    const page = await stage.page(alice);
+  async requests(bed) {
+    const [alice, bob] = [await bed.start("alice", "--accept", "ask"), await bed.start("bob")];
+    const page = await bed.page(alice);
     await bob.asks(`\\ping ${(await alice.place()).replace(":", " ")}`);
     await bob.asks(`\\chat ${alice.ready.id}`);
     await bob.asks("let me in");
@@ -550,8 +550,8 @@ const flows = {
     await opens(page, "bob");
     await sees(page, ".message .body", "let me in");
     // Where strangers are accepted by themselves, an answer is all that they want.
-    const carol = await stage.start("carol");
-    const hers = await stage.page(carol);
+    const carol = await bed.start("carol");
+    const hers = await bed.page(carol);
     await bob.asks(`\\ping ${(await carol.place()).replace(":", " ")}`);
     await bob.asks(`\\chat ${carol.ready.id}`);
     await bob.asks("and me");
@@ -561,8 +561,8 @@ const flows = {
     await hers.locator("#requests").waitFor({ state: "hidden" });
   },
 
-  async doctor(stage) {
-    const { alice, page } = await couple(stage);
+  async doctor(bed) {
+    const { alice, page } = await couple(bed);
     await page.locator("nav button", { hasText: "Doctor" }).click();
     await page.locator("#patient").fill("bob");
     await page.locator("#patient").press("Enter");
@@ -585,8 +585,8 @@ const flows = {
     assert.equal(await page.evaluate(() => document.activeElement.id), "whom");
   },
 
-  async me(stage) {
-    const { alice, page } = await couple(stage);
+  async me(bed) {
+    const { alice, page } = await couple(bed);
     await page.locator("nav button", { hasText: "Me" }).click();
     const { words, address } = await alice.asks("\\me");
     await sees(page, "#profile", words);
@@ -598,8 +598,8 @@ const flows = {
     assert.ok(!(await page.locator("#link-said").textContent()).includes("\\link"), "a page has no macros");
   },
 
-  async keyboard(stage) {
-    const { page } = await couple(stage);
+  async keyboard(bed) {
+    const { page } = await couple(bed);
     await page.evaluate(() => document.activeElement.blur());
     await page.keyboard.press("Alt+1");
     await page.locator("#text:focus").waitFor();
@@ -612,8 +612,8 @@ const flows = {
     assert.equal(await page.evaluate(() => document.activeElement.id), "text");
   },
 
-  async narrow(stage) {
-    const { page } = await couple(stage);
+  async narrow(bed) {
+    const { page } = await couple(bed);
     await page.setViewportSize({ width: 380, height: 700 });
     await page.locator(".back:visible").click();
     assert.ok(await page.locator("#conversations").isVisible());
@@ -637,13 +637,13 @@ const flows = {
     });
   },
 
-  async axe(stage) {
-    const { alice, bob, page } = await couple(stage);
+  async axe(bed) {
+    const { alice, bob, page } = await couple(bed);
     await says(page, "hello");
     await bob.asks("hello yourself");
     await sees(page, ".message:not(.own) .body", "hello yourself");
-    const dora = await stage.start("dora", "--relay");
-    await stage.befriend(alice, dora);
+    const dora = await bed.start("dora", "--relay");
+    await bed.befriend(alice, dora);
     const found = [];
     for (const colorScheme of ["light", "dark"]) {
       for (const width of [1200, 380]) {
@@ -665,10 +665,10 @@ const flow = flows[process.argv[2]];
 if (flow === undefined) {
   console.log(Object.keys(flows).join("\n"));
 } else {
-  const stage = new Stage();
+  const bed = new TestBed();
   try {
-    await flow(stage);
+    await flow(bed);
   } finally {
-    await stage.close();
+    await bed.close();
   }
 }

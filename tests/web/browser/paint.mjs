@@ -3,7 +3,7 @@
 
 import { readdirSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Stage } from "./stage.mjs";
+import { TestBed } from "./bed.mjs";
 
 const ASSETS = fileURLToPath(new URL("../../../src/web/assets/", import.meta.url));
 const CONVERSATIONS = 1000;
@@ -16,15 +16,15 @@ function id(n) {
   return `${text}a`;
 }
 
-const stage = new Stage();
+const bed = new TestBed();
 try {
-  const alice = await stage.start("alice");
+  const alice = await bed.start("alice");
   for (let n = 0; n < CONVERSATIONS; n += 1) {
     const chat = await alice.asks(`\\chat ${id(n)}`);
     if (chat.event !== "chat") throw new Error(JSON.stringify(chat));
     await alice.asks(`line ${n}`);
   }
-  const page = await stage.page(alice);
+  const page = await bed.page(alice);
   await page.locator("#conversations li").nth(CONVERSATIONS - 1).waitFor();
   await page.reload();
   await page.locator("#conversations li").nth(CONVERSATIONS - 1).waitFor();
@@ -35,5 +35,5 @@ try {
   const size = readdirSync(ASSETS).reduce((sum, name) => sum + statSync(ASSETS + name).size, 0);
   console.log({ ...figures, "bytes of the page": size, conversations: await page.locator("#conversations li").count() });
 } finally {
-  await stage.close();
+  await bed.close();
 }

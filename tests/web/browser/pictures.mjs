@@ -3,7 +3,7 @@
 
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Stage } from "./stage.mjs";
+import { TestBed } from "./bed.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../../docs/pictures/", import.meta.url));
 
@@ -20,15 +20,15 @@ async function says(page, text) {
   await sees(page, ".message.own .body", text);
 }
 
-const stage = new Stage();
+const bed = new TestBed();
 try {
   const names = [["alice"], ["bob"], ["pi", "--relay"], ["carol"], ["dora"]];
   const nodes = {};
-  for (const [name, ...more] of names) nodes[name] = await stage.start(name, ...more);
+  for (const [name, ...more] of names) nodes[name] = await bed.start(name, ...more);
   const { alice, bob, pi, carol, dora } = nodes;
-  for (const [one, other] of [[alice, bob], [alice, pi], [alice, dora], [bob, carol], [bob, pi], [dora, pi]]) await stage.befriend(one, other);
+  for (const [one, other] of [[alice, bob], [alice, pi], [alice, dora], [bob, carol], [bob, pi], [dora, pi]]) await bed.befriend(one, other);
   for (const node of [bob, dora]) await node.asks(`\\chat ${alice.ready.id}`);
-  const page = await stage.page(alice);
+  const page = await bed.page(alice);
   await page.setViewportSize({ width: 960, height: 560 });
   await dora.asks("alice, are you there?");
   await opens(page, "dora");
@@ -52,5 +52,5 @@ try {
   await page.locator("#map tbody tr", { hasText: "pi" }).filter({ hasText: "carried" }).waitFor();
   await page.screenshot({ path: `${FOLDER}map.png` });
 } finally {
-  await stage.close();
+  await bed.close();
 }

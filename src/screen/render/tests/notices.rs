@@ -1,15 +1,15 @@
 //! What needs attention.
 
-use super::{PLAIN, Scene, expect};
+use super::{PLAIN, Setup, expect};
 use crate::screen::action::Action;
 use crate::screen::model::editor::Source;
 
 /// A pasted macro, which is obeyed only after a question.
-fn pasted(columns: u16, rows: u16) -> Scene {
-    let mut scene = Scene::chat(columns, rows);
-    scene.0.act(Action::Insert { text: r"\quit".into(), source: Source::Paste });
-    scene.0.act(Action::Enter);
-    scene
+fn pasted(columns: u16, rows: u16) -> Setup {
+    let mut setup = Setup::chat(columns, rows);
+    setup.0.act(Action::Insert { text: r"\quit".into(), source: Source::Paste });
+    setup.0.act(Action::Enter);
+    setup
 }
 
 #[test]
@@ -21,9 +21,9 @@ fn advice_that_is_wider_than_the_pane_is_shown_whole() {
 
 #[test]
 fn a_notice_has_three_rows_at_most() {
-    let mut scene = Scene::chat(60, 24);
-    scene.0.alert("word ".repeat(100), true);
-    let frame = scene.frame(PLAIN);
+    let mut setup = Setup::chat(60, 24);
+    setup.0.alert("word ".repeat(100), true);
+    let frame = setup.frame(PLAIN);
     let rows: Vec<&str> = frame.lines().filter(|row| row.contains("word word")).collect();
     assert!(rows.len() == 3 && rows[2].ends_with(".."), "{frame}");
 }

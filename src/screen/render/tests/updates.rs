@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use ratatui_core::buffer::Buffer;
 use serde_json::json;
 
-use super::{PLAIN, Scene, message, now};
+use super::{PLAIN, Setup, message, now};
 use crate::screen::action::Action;
 use crate::screen::clock::Clock;
 use crate::screen::model::editor::Source;
@@ -21,16 +21,16 @@ struct Screen {
 }
 
 impl Screen {
-    fn of(scene: &Scene) -> Screen {
+    fn of(setup: &Setup) -> Screen {
         let mut screen =
-            Screen { emulator: vt100::Parser::new(scene.0.size.rows, scene.0.size.columns, 0), shown: None };
-        screen.draw(scene);
+            Screen { emulator: vt100::Parser::new(setup.0.size.rows, setup.0.size.columns, 0), shown: None };
+        screen.draw(setup);
         screen
     }
 
     /// Draws a frame. The terminal must show it. Returns how many bytes that took.
-    fn draw(&mut self, scene: &Scene) -> usize {
-        let frame = render(&scene.0, PLAIN, Clock::utc(now()));
+    fn draw(&mut self, setup: &Setup) -> usize {
+        let frame = render(&setup.0, PLAIN, Clock::utc(now()));
         let bytes = update(self.shown.take(), &frame).expect("it is written to memory");
         self.emulator.process(&bytes);
         assert_eq!(self.rows(), rows_of(&frame));
@@ -51,19 +51,19 @@ fn rows_of(frame: &Frame) -> Vec<String> {
 }
 
 /// A conversation that fills the screen.
-fn full(columns: u16, rows: u16) -> Scene {
+fn full(columns: u16, rows: u16) -> Setup {
     let text = |n: u64| format!("{n}: who brings the cable, and when does the generator go off?");
     let messages: Vec<_> = (1..=80).map(|n| message(&format!("m{n}"), "carol", "28T10:00", n, &text(n))).collect();
-    Scene::new(columns, rows).with_history(json!(messages))
+    Setup::new(columns, rows).with_history(json!(messages))
 }
 
 #[test]
 fn a_letter_takes_a_tenth_of_a_second_on_a_line_of_9600_baud() {
     for (columns, rows) in [(80, 24), (200, 60)] {
-        let mut scene = full(columns, rows);
-        let mut screen = Screen::of(&scene);
-        scene.0.act(Action::Insert { text: "a".into(), source: Source::Hand });
-        let bytes = screen.draw(&scene);
+        let mut setup = full(columns, rows);
+        let mut screen = Screen::of(&setup);
+        setup.0.act(Action::Insert { text: "a".into(), source: Source::Hand });
+        let bytes = screen.draw(&setup);
         assert!(bytes <= SECOND / 10, "{bytes} bytes at {columns}x{rows}");
     }
 }
@@ -71,11 +71,11 @@ fn a_letter_takes_a_tenth_of_a_second_on_a_line_of_9600_baud() {
 #[test]
 fn a_new_message_takes_half_a_second_on_a_line_of_9600_baud() {
     for (columns, rows) in [(80, 24), (100, 30), (200, 60)] {
-        let mut scene = full(columns, rows);
-        let mut screen = Screen::of(&scene);
+        let mut setup = full(columns, rows);
+        let mut screen = Screen::of(&setup);
         let text = "bring the long cable for the other generator";
-        scene.tell(message("n1", "carol", "28T14:04", 100, text));
-        let bytes = screen.draw(&scene);
+        setup.tell(message("n1", "carol", "28T14:04", 100, text));
+        let bytes = screen.draw(&setup);
         assert!(bytes <= SECOND / 2, "{bytes} bytes at {columns}x{rows}");
     }
 }
@@ -90,16 +90,16 @@ proptest! {
         scrolls in any::<u8>(),
         columns in 40u16..120,
     ) {
-        let mut scene = full(columns, 24);
-        let mut screen = Screen::of(&scene);
+        let mut setup = full(columns, 24);
+        let mut screen = Screen::of(&setup);
         for (n, text) in texts.iter().enumerate() {
-            scene.tell(message(&format!("n{n}"), "carol", "28T14:04", 100 + n as u64, text));
-            screen.draw(&scene);
+            setup.tell(message(&format!("n{n}"), "carol", "28T14:04", 100 + n as u64, text));
+            screen.draw(&setup);
             if scrolls >> n & 1 == 1 {
-                scene.0.act(Action::Page(-1));
-                screen.draw(&scene);
-                scene.0.act(Action::Page(1));
-                screen.draw(&scene);
+                setup.0.act(Action::Page(-1));
+                screen.draw(&setup);
+                setup.0.act(Action::Page(1));
+                screen.draw(&setup);
             }
         }
     }

@@ -29,8 +29,8 @@ export async function within(what, promise) {
 
 // A running node, with its events.
 class Node {
-  constructor(stage, name, more, machine) {
-    this.stage = stage;
+  constructor(bed, name, more, machine) {
+    this.bed = bed;
     this.address = machine?.address ?? "127.0.0.1";
     this.name = name;
     this.line = 0;
@@ -38,7 +38,7 @@ class Node {
     this.waiting = [];
     const args = ["-u", name, "--data-dir", name, "--port", "0", "--no-lan", "--json", ...more];
     const [command, ...rest] = [...(machine?.enters ?? []), PROGRAM, ...args];
-    this.child = spawn(command, rest, { cwd: stage.dir, env: stage.env(), stdio: ["pipe", "pipe", "inherit"] });
+    this.child = spawn(command, rest, { cwd: bed.dir, env: bed.env(), stdio: ["pipe", "pipe", "inherit"] });
     this.ended = new Promise((done) => this.child.once("exit", done));
     createInterface({ input: this.child.stdout }).on("line", (line) => {
       this.events.push(JSON.parse(line));
@@ -82,7 +82,7 @@ class Node {
   // What `darknode web` says.
   web(...more) {
     const args = ["web", "--data-dir", this.name, ...more];
-    return execFileSync(PROGRAM, args, { cwd: this.stage.dir, env: this.stage.env() }).toString().trim();
+    return execFileSync(PROGRAM, args, { cwd: this.bed.dir, env: this.bed.env() }).toString().trim();
   }
 
   // A link to its page, which works once.
@@ -133,7 +133,7 @@ class Machine {
   }
 }
 
-export class Stage {
+export class TestBed {
   constructor() {
     this.dir = mkdtempSync(join(tmpdir(), "darknode-web-"));
     this.nodes = [];

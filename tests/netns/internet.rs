@@ -1,4 +1,4 @@
-//! Houses on a street: private networks behind routers that translate addresses, and a server on the public side.
+//! Home networks on an internet: behind routers that translate addresses, and a server on the public side.
 #![allow(dead_code, reason = "the benchmark and the tests each use a part of it")]
 
 use serde_json::Value;
@@ -28,29 +28,29 @@ impl Ports {
 }
 
 /// The public side, with a host for the server.
-pub fn street(field: &Field) {
-    field.switch("street");
+pub fn internet(field: &Field) {
+    field.switch("internet");
     field.host("server");
     field.without_ipv6("server");
-    field.plug("server", "eth0", "street");
+    field.plug("server", "eth0", "internet");
     field.address("server", "eth0", &format!("{SERVER}/24"));
 }
 
-/// A house: the host of a user behind a router, whose public address is on the street.
-pub fn house(field: &Field, user: &str, public: &str, ports: Ports) {
+/// A home network: the host of a user behind a router, whose public address is on the internet.
+pub fn home_network(field: &Field, user: &str, public: &str, ports: Ports) {
     let (router, lan) = (router_of(user), format!("{user}-lan"));
     field.switch(&lan);
-    router_between(field, &router, ["street", &lan], [public, "192.168.1.1/24"], ports);
+    router_between(field, &router, ["internet", &lan], [public, "192.168.1.1/24"], ports);
     settle(field, user, &lan, "192.168.1.10/24", "192.168.1.1");
 }
 
-/// A house whose router is itself behind the router of a provider (carrier-grade NAT).
-pub fn house_behind_provider(field: &Field, user: &str, public: &str, ports: Ports) {
+/// A home network whose router is itself behind the router of a provider (carrier-grade NAT).
+pub fn home_behind_provider(field: &Field, user: &str, public: &str, ports: Ports) {
     let (router, provider) = (router_of(user), format!("{user}-isp"));
     let (lan, inner) = (format!("{user}-lan"), format!("{user}-cgn"));
     field.switch(&inner);
     field.switch(&lan);
-    router_between(field, &provider, ["street", &inner], [public, "100.64.0.1/24"], ports);
+    router_between(field, &provider, ["internet", &inner], [public, "100.64.0.1/24"], ports);
     router_between(field, &router, [&inner, &lan], ["100.64.0.10/24", "192.168.1.1/24"], ports);
     field.on(&router, "ip route add default via 100.64.0.1");
     settle(field, user, &lan, "192.168.1.10/24", "192.168.1.1");

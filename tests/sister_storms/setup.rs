@@ -21,7 +21,7 @@ pub const CLEAR: Duration = Duration::from_secs(900);
 /// Clocks are wrong by at most this many milliseconds: 30 years.
 const WRONG: u64 = 30 * 365 * 24 * 3600 * 1000;
 
-/// The index of alice in [`Scene::people`].
+/// The index of alice in [`Setup::people`].
 pub const ALICE: usize = 0;
 /// The index of bob.
 pub const BOB: usize = 1;
@@ -37,7 +37,7 @@ pub fn seeds(ordinary: u64) -> Range<u64> {
 }
 
 /// A world and the history of its faults. All know each other, and alice and bob are linked.
-pub struct Scene {
+pub struct Setup {
     pub seed: u64,
     pub sim: Sim,
     rng: ChaCha20Rng,
@@ -50,10 +50,10 @@ pub struct Scene {
     lines: u64,
 }
 
-impl Scene {
+impl Setup {
     /// Alice and bob with random numbers of sessions, within these bounds, of which the first `holders` hold the user key. None is
     /// running.
-    pub fn new(seed: u64, sessions: [Range<u64>; 2], holders: usize) -> Scene {
+    pub fn new(seed: u64, sessions: [Range<u64>; 2], holders: usize) -> Setup {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let loss = (rng.next_u64() % 2 * 10) as u8;
         let twice = (rng.next_u64() % 2 * 10) as u8;
@@ -78,7 +78,7 @@ impl Scene {
             people[one].iter().for_each(|node| sim.preload_link(*node, people[other][0], false));
         }
         let (invariants, gone) = Default::default();
-        Scene { seed, sim, rng, people, relay, invariants, gone, lines: 0 }
+        Setup { seed, sim, rng, people, relay, invariants, gone, lines: 0 }
     }
 
     pub fn start_all(&mut self) {
@@ -247,7 +247,7 @@ impl Scene {
     }
 
     /// Waits until `wrong` says nothing more.
-    pub fn wait(&mut self, wrong: impl Fn(&Scene) -> Option<String>) {
+    pub fn wait(&mut self, wrong: impl Fn(&Setup) -> Option<String>) {
         let end = self.sim.now() + CLEAR;
         while wrong(self).is_some() && self.sim.now() < end {
             self.sim.run(Duration::from_secs(1));
