@@ -478,7 +478,7 @@ pub enum Query {
         /// Only messages after this one.
         after: Option<MessageDigest>,
     },
-    /// The conversations, those with the newest message first. Answered by `Notice::Conversations`.
+    /// The conversations, beginning with the one in which a message arrived or was written last. Answered by `Notice::Conversations`.
     Conversations {
         /// Users to list even if nothing was said yet.
         linked: Vec<UserId>,

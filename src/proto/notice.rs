@@ -280,7 +280,7 @@ pub enum Notice {
     },
     /// Answers a request for the conversations.
     Conversations {
-        /// The conversations, those with the newest message first.
+        /// The conversations, beginning with the one in which a message arrived or was written last.
         conversations: Vec<ConversationView>,
     },
     /// The local user has read messages, here or on another session.

@@ -115,7 +115,7 @@ pub enum Event {
     Conversations {
         /// The line of the request, returned with the answer.
         line: Option<u64>,
-        /// The conversations, those with the newest message first.
+        /// The conversations, beginning with the one in which a message arrived or was written last.
         conversations: Vec<ConversationRow>,
     },
     /// The answer to a [`Query::Search`].

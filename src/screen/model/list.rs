@@ -1,4 +1,4 @@
-//! The conversations: those with the newest message first, then who is nearby.
+//! The conversations: first that in which something was said last; then who is nearby.
 
 use std::collections::VecDeque;
 
