@@ -118,5 +118,7 @@ impl Model {
         if let Pane::WhoHas { with, .. } = &self.pane {
             self.ask_who_has(&with.clone());
         }
+        // It may have been the last one of its conversation.
+        self.ask(Asked::Nothing, json!({ "do": "conversations" }));
     }
 }
