@@ -16,6 +16,11 @@ use crate::identity::name::escape;
 const DOTS: &str = "..";
 /// Columns of a tab.
 const TAB: &str = "    ";
+/// Between what somebody is called and what they wrote, so that the two do not become one piece of right-to-left text: the
+/// left-to-right mark. Marks of others are escaped.
+pub const APART: char = '\u{200e}';
+/// Pairs of characters of which each is the mirror image of the other.
+const MIRRORED: &str = "()[]{}<>«»‹›≤≥⟨⟩⟪⟫";
 
 /// One grapheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +59,12 @@ pub fn fit(line: &str, columns: usize) -> String {
     }
     let mut used = 0;
     let room = columns.saturating_sub(DOTS.len());
-    let fits = cells(line).into_iter().take_while(|cell| {
+    let exceeds = |cell: &Cell| {
         used += cell.width;
-        used <= room
-    });
-    fits.map(|cell| cell.text).collect::<String>() + &DOTS[..columns.min(DOTS.len())]
+        used > room
+    };
+    let end = cells(line).into_iter().find(exceeds).map_or(line.len(), |cell| cell.at);
+    format!("{}{}", &line[..end], &DOTS[..columns.min(DOTS.len())])
 }
 
 /// The columns that a line of text takes.
@@ -78,7 +84,7 @@ fn columns_of(text: &str) -> usize {
 /// What is shown for a grapheme.
 fn shown(grapheme: &str) -> Cow<'_, str> {
     let mut chars = grapheme.chars();
-    let Some(first) = chars.next() else { return grapheme.into() };
+    let Some(first) = chars.next().filter(|c| *c != APART) else { return "".into() };
     let is_single = chars.next().is_none();
     if is_single && first.width().is_some_and(|width| width > 0) {
         return grapheme.into();
@@ -133,50 +139,74 @@ pub fn wrap(cells: &[Cell], columns: usize) -> Vec<Range<usize>> {
 pub struct Row {
     /// From left to right, as indexes of the cells of the line.
     pub order: Vec<usize>,
+    /// Those within right-to-left text of which the mirror image is shown.
+    mirrored: Vec<usize>,
     /// It is read from right to left.
     pub is_rtl: bool,
+}
+
+impl Row {
+    fn as_written(row: &Range<usize>) -> Row {
+        Row { order: row.clone().collect(), mirrored: Vec::new(), is_rtl: false }
+    }
+
+    /// What is shown from left to right, with the width of each.
+    pub fn shown(&self, cells: &[Cell]) -> Vec<(String, usize)> {
+        let text = |at: &usize| match mirror_image(&cells[*at].text) {
+            Some(image) if self.mirrored.contains(at) => image.to_owned(),
+            _ => cells[*at].text.clone(),
+        };
+        self.order.iter().map(|at| (text(at), cells[*at].width)).collect()
+    }
+}
+
+/// The mirror image of a bracket.
+fn mirror_image(text: &str) -> Option<&'static str> {
+    let (at, _) = MIRRORED.char_indices().find(|(_, c)| text.chars().eq([*c]))?;
+    let n = MIRRORED[..at].chars().count();
+    let (begin, image) = MIRRORED.char_indices().nth(n ^ 1)?;
+    MIRRORED.get(begin..begin + image.len_utf8())
 }
 
 /// Puts the rows of a line into the order in which they stand on the screen. `reorders`: right-to-left text is reordered
 /// here, and not by the terminal.
 pub fn arrange(line: &str, cells: &[Cell], rows: &[Range<usize>], reorders: bool) -> Vec<Row> {
     if !reorders || line.is_ascii() {
-        return rows.iter().map(as_written).collect();
+        return rows.iter().map(Row::as_written).collect();
     }
     reorder(line, None, cells, rows)
 }
 
-/// The cells of a line of the program in the order in which they stand on the screen. The line is read from left to right,
-/// whatever the names in it.
-pub fn arranged(line: &str, reorders: bool) -> Vec<Cell> {
+/// A line of the program from left to right as it stands on the screen, with the width of each cell. The line is read from left
+/// to right, whatever the names in it.
+pub fn arranged(line: &str, reorders: bool) -> Vec<(String, usize)> {
     let cells = cells(line);
+    let whole = 0..cells.len();
     if !reorders || line.is_ascii() {
-        return cells;
+        return Row::as_written(&whole).shown(&cells);
     }
-    let rows = reorder(line, Some(Level::ltr()), &cells, std::slice::from_ref(&(0..cells.len())));
-    rows.into_iter().flat_map(|row| row.order).map(|at| cells[at].clone()).collect()
-}
-
-fn as_written(row: &Range<usize>) -> Row {
-    Row { order: row.clone().collect(), is_rtl: false }
+    let rows = reorder(line, Some(Level::ltr()), &cells, std::slice::from_ref(&whole));
+    rows.iter().flat_map(|row| row.shown(&cells)).collect()
 }
 
 /// `base` is the direction of the line; `None`: that of its first letter.
 fn reorder(line: &str, base: Option<Level>, cells: &[Cell], rows: &[Range<usize>]) -> Vec<Row> {
     let info = BidiInfo::new(line, base);
-    let Some(paragraph) = info.paragraphs.first() else { return rows.iter().map(as_written).collect() };
+    let Some(paragraph) = info.paragraphs.first() else { return rows.iter().map(Row::as_written).collect() };
     let end_of = |at: usize| cells.get(at).map_or(line.len(), |cell| cell.at);
     let arranged = rows.iter().map(|row| {
         let (levels, runs) = info.visual_runs(paragraph, end_of(row.start)..end_of(row.end));
-        let order = runs.into_iter().flat_map(|run| {
-            let is_rtl = levels.get(run.start).is_some_and(Level::is_rtl);
-            let mut part: Vec<usize> = row.clone().filter(|at| run.contains(&cells[*at].at)).collect();
-            if is_rtl {
-                part.reverse();
+        let (mut order, mut mirrored) = (Vec::new(), Vec::new());
+        for run in runs {
+            let part = row.clone().filter(|at| run.contains(&cells[*at].at));
+            if levels.get(run.start).is_some_and(Level::is_rtl) {
+                mirrored.extend(part.clone().filter(|at| mirror_image(&cells[*at].text).is_some()));
+                order.extend(part.rev());
+            } else {
+                order.extend(part);
             }
-            part
-        });
-        Row { order: order.collect(), is_rtl: paragraph.level.is_rtl() }
+        }
+        Row { order, mirrored, is_rtl: paragraph.level.is_rtl() }
     });
     arranged.collect()
 }
@@ -231,7 +261,7 @@ mod tests {
         let line = "שלום abc";
         let cells = cells(line);
         let rows = arrange(line, &cells, &wrap(&cells, 20), true);
-        let text: String = rows[0].order.iter().map(|at| cells[*at].text.as_str()).collect();
+        let text: String = rows[0].shown(&cells).into_iter().map(|(text, _)| text).collect();
         assert_eq!((text.as_str(), rows[0].is_rtl), ("abc םולש", true));
         let as_typed = arrange(line, &cells, &wrap(&cells, 20), false);
         assert_eq!(as_typed[0].order, (0..8).collect::<Vec<_>>());
@@ -239,9 +269,18 @@ mod tests {
 
     #[test]
     fn a_line_of_the_program_is_read_from_left_to_right_whatever_the_names_in_it() {
-        let shown = |reorders| arranged("שלום · here", reorders).into_iter().map(|cell| cell.text).collect::<String>();
-        assert_eq!(shown(true), "םולש · here");
-        assert_eq!(shown(false), "שלום · here", "the terminal does it");
+        let shown = |line, reorders| arranged(line, reorders).into_iter().map(|(text, _)| text).collect::<String>();
+        assert_eq!(shown("שלום · here", true), "םולש · here");
+        assert_eq!(shown("שלום · here", false), "שלום · here", "the terminal does it");
+        let line = format!("שלום:{APART} עולם");
+        assert_eq!((shown(&line, true).as_str(), width(&line)), ("םולש: םלוע", 10), "the name comes first");
+    }
+
+    #[test]
+    fn brackets_within_right_to_left_text_are_mirrored() {
+        let shown = |line| arranged(line, true).into_iter().map(|(text, _)| text).collect::<String>();
+        assert_eq!(shown("שלום (123) עולם"), "םלוע (123) םולש");
+        assert_eq!(shown("a (b) ש"), "a (b) ש");
     }
 
     proptest! {

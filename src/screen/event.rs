@@ -97,7 +97,9 @@ pub enum Event {
         message: String,
     },
     Asked {},
-    Requests {},
+    Requests {
+        users: Vec<Stranger>,
+    },
     Session {},
     Mirrored {},
     Exploded {},
@@ -112,6 +114,14 @@ pub enum Event {
     Stopped,
     #[serde(other)]
     Other,
+}
+
+/// Somebody who has written and was not answered.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Stranger {
+    pub id: String,
+    /// How many of their lines are held back.
+    pub lines: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -2,12 +2,14 @@
 //!
 //! Nothing but a key opens another conversation. `model/on_event.rs` deals with what the node says, `model/on_action.rs` with keys.
 
-pub mod delivery;
+mod asked;
+mod delivery;
 pub mod editor;
 pub mod list;
 mod lookup;
 pub mod map;
 mod on_action;
+mod on_answer;
 mod on_event;
 mod on_pane;
 pub mod pane;
@@ -19,42 +21,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
+pub use asked::Asked;
 use editor::Editor;
 use list::{List, Timelines};
 use map::Map;
 use pane::Pane;
 use people::People;
-use timeline::{Anchor, Page, Timeline};
+use timeline::Timeline;
 
-/// Messages in a page of the history: some screens.
-const PAGE: u32 = 200;
+use super::event::Stranger;
+
 /// Messages of mine that wait and are counted. Beyond, the number is a lower bound.
 pub const MAX_WAITING: usize = 10_000;
 /// Lines that Up brings back.
 const MAX_RECALLED: usize = 100;
-
-/// Why something was asked of the node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// A text to this user. It goes back into the editor if it is refused.
-    Say { with: String, text: String },
-    /// A macro.
-    Typed,
-    /// A conversation by the name that was typed. Unless another one was chosen meanwhile, the answer opens it.
-    Chat { name: String, opens: bool },
-    /// A page of the history.
-    History { with: String, page: Page },
-    /// Where messages are: those to this user, or all that wait.
-    Status { with: Option<String> },
-    /// Who has the messages to a user, for the pane.
-    WhoHas,
-    /// The network around me.
-    Map,
-    /// Messages with a text, for the pane.
-    Found { text: String, more: bool },
-    /// Nothing follows from the answer.
-    Nothing,
-}
 
 /// What is asked for in the row of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +125,8 @@ pub struct Model {
     pub rings: Option<(String, String)>,
     /// Messages of mine that no session of the addressee has.
     pub waits: BTreeSet<String>,
+    /// Who has written and was not answered.
+    pub strangers: Vec<Stranger>,
     /// What was typed, the last at the end.
     pub recalled: VecDeque<String>,
     /// How far Up has gone back.
@@ -186,6 +168,7 @@ impl Model {
             ended: None,
             rings: None,
             waits: BTreeSet::new(),
+            strangers: Vec::new(),
             recalled: VecDeque::new(),
             recall: 0,
             question: None,
@@ -217,21 +200,10 @@ impl Model {
         self.requests.push(request);
     }
 
-    /// The state of everybody.
-    pub fn refresh(&mut self) {
-        for what in ["conversations", "users"] {
-            self.ask(Asked::Nothing, json!({ "do": what }));
-        }
-        self.ask(Asked::Status { with: None }, json!({ "do": "status" }));
-        self.ask_map();
-    }
-
-    /// Asks for the network around me, unless that is under way: then once more behind it.
-    pub fn ask_map(&mut self) {
-        self.map_is_stale = self.asked.values().any(|asked| *asked == Asked::Map);
-        if !self.map_is_stale {
-            self.ask(Asked::Map, json!({ "do": "map" }));
-        }
+    /// How many people wait for an answer before more of theirs is shown. Those whose lines are shown stand in the list.
+    pub fn asking(&self) -> usize {
+        let waits = |stranger: &&Stranger| stranger.lines > 0 || self.list.get(&stranger.id).is_none();
+        self.strangers.iter().filter(waits).count()
     }
 
     /// The connection has ended: nothing that was asked is answered. A text that may not have been taken goes back.
@@ -313,46 +285,8 @@ impl Model {
                 timeline.mark_new(unread);
             }
         } else {
-            self.ask_page(id, Page::Newest, json!({ "do": "history", "user": id, "n": PAGE }));
+            self.ask_newest(id);
         }
-    }
-
-    /// Asks for a page of the history in one direction, if there is more and none is under way.
-    pub fn ask_more(&mut self, id: &str, page: Page) {
-        let Some(timeline) = self.timelines.get(id) else { return };
-        let (edge, key) = match page {
-            Page::Older if timeline.has_older => (timeline.lines().front(), "before"),
-            Page::Newer if timeline.has_newer => (timeline.lines().back(), "after"),
-            _ => return,
-        };
-        if let Some(edge) = edge {
-            let request = json!({ "do": "history", "user": id, "n": PAGE, key: edge.id });
-            self.ask_page(id, page, request);
-        }
-    }
-
-    /// Asks for the messages before one that was found, to show it and what surrounds it.
-    pub fn ask_around(&mut self, id: &str, message: &str) {
-        self.timelines.forget(id);
-        self.timelines.open(id).anchor = Some(Anchor { id: message.to_owned(), hidden: 0 });
-        self.ask_page(id, Page::Around, json!({ "do": "history", "user": id, "n": PAGE / 2, "before": message }));
-    }
-
-    fn ask_page(&mut self, id: &str, page: Page, request: Value) {
-        let Some(timeline) = self.timelines.get_mut(id) else { return };
-        if timeline.awaits.replace(page).is_none() {
-            self.ask(Asked::History { with: id.to_owned(), page }, request);
-        }
-    }
-
-    /// Asks where the messages to somebody are.
-    pub fn ask_status(&mut self, id: &str) {
-        self.ask(Asked::Status { with: Some(id.to_owned()) }, json!({ "do": "status", "user": id }));
-    }
-
-    /// Asks who has the messages to somebody, for the pane.
-    pub fn ask_who_has(&mut self, id: &str) {
-        self.ask(Asked::WhoHas, json!({ "do": "status", "user": id }));
     }
 
     /// What was answered is of no use any more. What is wrong in general stays.

@@ -100,8 +100,7 @@ impl Look<'_> {
             let cells = cells(line);
             let ranges = wrap(&cells, columns);
             for row in arrange(line, &cells, &ranges, self.reorders) {
-                let shown: Vec<(String, usize)> =
-                    row.order.iter().map(|at| (cells[*at].text.clone(), cells[*at].width)).collect();
+                let shown = row.shown(&cells);
                 used = shown.iter().map(|(_, width)| width).sum();
                 let indent = if row.is_rtl { columns.saturating_sub(used) } else { 0 };
                 used += indent;

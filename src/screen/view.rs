@@ -137,7 +137,7 @@ pub fn input(model: &Model, reorders: bool) -> InputView {
             if (starts_at..ends_at).contains(&at) {
                 cursor = (column_of(&cells, &row.order, at).min(columns), rows.len());
             }
-            rows.push(row.order.iter().map(|at| (cells[*at].text.clone(), cells[*at].width)).collect());
+            rows.push(row.shown(&cells));
         }
         begin += line.len() + 1;
     }

@@ -42,7 +42,7 @@ fn a_message_of_somebody_else_is_late_if_a_later_one_was_there_when_it_arrived()
         Op::Counters(Counters { arrival: 2, past: 2, ..Counters::default() }),
         Op::Typed(at(5, mine(1, 3, "question"))),
         Op::Received(at(4, theirs(3, 4, "written before it"))),
-        Op::Received(at(5, theirs(4, 5, "at the same time"))),
+        Op::Received(at(5, theirs(4, 5, "at the same time, and behind it"))),
         Op::Received(at(6, theirs(5, 6, "answer"))),
         Op::Typed(at(4, mine(2, 7, "mine is not"))),
     ]);

@@ -1,19 +1,15 @@
-//! What the node says.
+//! What happens, as the node tells it.
 
 use serde_json::json;
 
 use super::delivery::Delivery;
-use super::map::Map;
-use super::pane::{Entry, Found, HeldBy, Item, MAX_FOUND, Pane};
-use super::timeline::{Line, Page};
+use super::pane::Pane;
+use super::timeline::Line;
 use super::{Alert, Asked, Ended, MAX_WAITING, Me, Model, News};
-use crate::screen::cells::harmless;
-use crate::screen::clock::{self, Wall};
-use crate::screen::event::{self, Check, Event, Told};
+use crate::screen::cells::APART;
+use crate::screen::clock::Wall;
+use crate::screen::event::{self, Event, Told};
 use crate::ui::plain::inline;
-
-/// Characters of an id that tell sessions apart, as in other lists.
-const SHORT_ID: usize = 6;
 
 impl Model {
     /// Takes a line of the node.
@@ -28,86 +24,7 @@ impl Model {
         }
     }
 
-    fn on_answer(&mut self, asked: Asked, event: Event, shown: Option<String>, now: Wall) {
-        match (asked, event) {
-            (Asked::Say { with, .. }, Event::Queued(queued)) => self.on_said(&with, &queued),
-            (Asked::Say { with, text }, Event::Error { message }) => {
-                self.give_back(&with, &text);
-                self.alert(inline(&message), true);
-            }
-            (Asked::Chat { opens, .. }, Event::Chat { with, id }) => {
-                self.on_chat(&id, &with, opens);
-                self.show_answer(shown.filter(|_| opens));
-            }
-            (Asked::Chat { name, opens }, event @ Event::Error { .. }) => {
-                self.on_nobody(&name, opens);
-                self.on_typed(event, shown, now);
-            }
-            (Asked::Typed | Asked::Chat { .. }, event) => self.on_typed(event, shown, now),
-            (Asked::History { with, page }, Event::History { messages, next }) => {
-                self.on_page(&with, page, &messages, next.is_some());
-            }
-            (Asked::History { with, page }, _) => self.on_page(&with, page, &[], false),
-            (Asked::Status { with }, Event::Status { messages }) => self.on_status(with.is_none(), &messages),
-            (Asked::Map, Event::Map { nodes, edges, more }) => {
-                self.map = Map::new(nodes, edges, more);
-                if self.map_is_stale {
-                    self.ask_map();
-                }
-            }
-            (Asked::WhoHas, Event::Status { messages }) => self.on_who_has(&messages),
-            (Asked::Found { text, more }, Event::Found { messages, next }) => {
-                self.on_found(text, more, &messages, next)
-            }
-            (Asked::WhoHas | Asked::Found { .. }, Event::Error { message }) => self.alert(inline(&message), true),
-            (Asked::Nothing, Event::Error { .. }) => {}
-            (Asked::Nothing, event) => self.on_event(event, shown, now),
-            _ => {}
-        }
-    }
-
-    /// The answer to a macro.
-    fn on_typed(&mut self, event: Event, shown: Option<String>, now: Wall) {
-        match event {
-            Event::Error { message } => return self.alert(inline(&message), true),
-            // It was typed as text for the conversation of a line interface.
-            Event::Queued(_) => return self.on_event(event, None, now),
-            Event::Stopped => return self.ended = Some(Ended::Stopped),
-            Event::Doctor { user, checks, verdict, action } => {
-                return self.on_doctor(user.as_deref(), &checks, [&verdict, &action]);
-            }
-            _ => {}
-        }
-        self.show_answer(shown);
-    }
-
-    /// A list takes the pane, a sentence the row above the input.
-    fn show_answer(&mut self, shown: Option<String>) {
-        let shown = shown.unwrap_or_default();
-        let shown = shown.trim_end();
-        match shown.split_once('\n') {
-            Some((title, rest)) if title.starts_with("* ") => {
-                self.pane = Pane::text(title.trim_start_matches("* "), rest);
-            }
-            Some(_) => self.pane = Pane::text("", shown),
-            None if shown.is_empty() => {}
-            None => self.alert(inline(shown.trim_start_matches("* ")), false),
-        }
-        // Links, sessions or messages may be others now.
-        self.refresh();
-    }
-
-    fn on_doctor(&mut self, user: Option<&str>, checks: &[Check], [verdict, action]: [&str; 2]) {
-        let row = |name: &str, state: &str, text: &str| {
-            Entry::in_table(&format!("{:<10} {:<7} ", inline(name), inline(state)), &inline(text))
-        };
-        let checks = checks.iter().map(|check| row(&check.name, &check.state, &check.text));
-        let about = user.map_or_else(String::new, |user| format!(" and {}", inline(user)));
-        let end = [row("verdict", "", verdict), row("to do", "", action)];
-        self.pane = Pane::table(&format!("this node{about}, examined · Esc back"), checks.chain(end));
-    }
-
-    fn on_event(&mut self, event: Event, shown: Option<String>, now: Wall) {
+    pub fn on_event(&mut self, event: Event, shown: Option<String>, now: Wall) {
         let sentence = || shown.as_deref().map(|shown| inline(shown.trim_end().trim_start_matches(['*', '!', ' '])));
         match event {
             Event::Ready(ready) => self.on_ready(ready),
@@ -140,12 +57,11 @@ impl Model {
                 self.tell(sentence());
             }
             Event::Cancelled { message } => self.on_cancelled(&message),
-            Event::Asked {}
-            | Event::Requests {}
-            | Event::Session {}
-            | Event::Mirrored {}
-            | Event::Exploded {}
-            | Event::Bootstrap {} => self.tell(sentence()),
+            Event::Asked {} | Event::Requests { .. } => {
+                self.tell(sentence());
+                self.ask_requests();
+            }
+            Event::Session {} | Event::Mirrored {} | Event::Exploded {} | Event::Bootstrap {} => self.tell(sentence()),
             Event::Warning { message } | Event::Error { message } => self.warn(&message),
             Event::Stopped => self.ended = Some(Ended::Stopped),
             _ => {}
@@ -153,6 +69,10 @@ impl Model {
     }
 
     fn on_nearby(&mut self, presence: &event::Presence, nearby: bool) {
+        // Whom they resemble is shown with an id now, too.
+        if nearby && presence.user.contains('#') {
+            self.ask(Asked::Nothing, json!({ "do": "users" }));
+        }
         self.people.set_nearby(presence, nearby);
         self.on_way(presence);
     }
@@ -188,6 +108,7 @@ impl Model {
 
     fn on_conversations(&mut self, conversations: &[event::Conversation]) {
         self.list.replace(conversations, self.current.as_deref());
+        self.drop_old_news();
         // At the start, the conversation goes on in which a line was typed last on this session, or else the newest one.
         let newest = || conversations.iter().find(|conversation| conversation.last.is_some());
         let last = conversations.iter().find(|conversation| conversation.typed_last).or_else(newest);
@@ -201,7 +122,12 @@ impl Model {
         let known = if message.own { self.id_of(&message.with) } else { Some(message.from_id.clone()) };
         // A conversation that another session of mine has begun.
         let Some(id) = known else { return self.ask(Asked::Nothing, json!({ "do": "conversations" })) };
-        let is_new = self.timelines.get_mut(&id).is_none_or(|timeline| timeline.add(Line::of(message)));
+        let line = Line::of(message);
+        let is_tied = self.timelines.get(&id).is_some_and(|timeline| timeline.is_tied(&line));
+        let is_new = self.timelines.get_mut(&id).is_none_or(|timeline| timeline.add(line));
+        if is_tied && is_new {
+            self.ask_again(&id);
+        }
         if message.past || !is_new {
             return;
         }
@@ -218,7 +144,7 @@ impl Model {
             timeline.first_new = Some(message.message.clone());
         }
         if !is_open {
-            let text = format!("{}: {}", inline(&message.from), inline(&message.text));
+            let text = format!("{}:{APART} {}", inline(&message.from), inline(&message.text));
             self.show_news(News { with: Some(id), text });
         }
         if !is_seen {
@@ -227,7 +153,7 @@ impl Model {
     }
 
     /// The store has what was typed here.
-    fn on_said(&mut self, with: &str, queued: &event::Queued) {
+    pub fn on_said(&mut self, with: &str, queued: &event::Queued) {
         self.list.touch(with, &queued.to, true, false);
         if self.waits.len() < MAX_WAITING {
             self.waits.insert(queued.message.clone());
@@ -263,120 +189,23 @@ impl Model {
         }
     }
 
-    fn on_status(&mut self, is_all: bool, messages: &[event::Status]) {
-        if is_all {
-            self.waits.clear();
-        }
-        for status in messages {
-            let people = &self.people;
-            let delivery = Delivery::of_status(&status.sessions, |session| people.of_session(session));
-            if is_all && !delivery.has_arrived() && self.waits.len() < MAX_WAITING {
-                self.waits.insert(status.message.clone());
-            }
-            let Some(with) = self.id_of(&status.to) else { continue };
-            if let Some(line) = self.timelines.get_mut(&with).and_then(|timeline| timeline.get_mut(&status.message)) {
-                line.delivery.get_or_insert_default().update(delivery);
-            }
-        }
-    }
-
-    fn on_page(&mut self, with: &str, page: Page, messages: &[event::Message], has_more: bool) {
-        let unread = self.list.get(with).map_or(0, |known| known.unread);
-        let Some(timeline) = self.timelines.get_mut(with) else { return };
-        timeline.add_page(page, messages.iter().map(Line::of).collect(), has_more);
-        match page {
-            Page::Newest => {
-                if timeline.first_new.is_none() {
-                    timeline.mark_new(unread);
-                }
-                self.ask_status(with);
-            }
-            // It is the first of all.
-            Page::Around if messages.is_empty() => {
-                self.timelines.forget(with);
-                self.show_newest(with);
-            }
-            Page::Around => {
-                self.ask_status(with);
-                self.ask_more(with, Page::Newer);
-            }
-            Page::Older | Page::Newer => {}
-        }
-    }
-
     /// Messages were read at another interface or session.
     fn on_read(&mut self, with: &str, through: &str) {
         let Some(id) = self.id_of(with) else { return };
         let newest = self.timelines.get(&id).and_then(|timeline| timeline.newest());
         if newest.is_some_and(|line| line.id == through) {
             self.list.read(&id);
+            self.drop_old_news();
         } else {
             self.ask(Asked::Nothing, json!({ "do": "conversations" }));
         }
     }
 
-    /// The one that was selected stays so; at first it is the last one.
-    fn on_who_has(&mut self, messages: &[event::Status]) {
-        let Some(with) = self.current.clone() else { return };
-        let items: Vec<Item> = messages.iter().map(|status| self.item(&with, status)).collect();
-        let before = match &self.pane {
-            Pane::WhoHas { items, selected, .. } => items.get(*selected).map(|item| item.id.clone()),
-            _ => None,
-        };
-        let kept = before.and_then(|id| items.iter().position(|item| item.id == id));
-        let selected = kept.unwrap_or(items.len().saturating_sub(1));
-        self.pane = Pane::WhoHas { with, items, selected };
-    }
-
-    fn item(&self, with: &str, status: &event::Status) -> Item {
-        let line = self.timelines.get(with).and_then(|timeline| timeline.get(&status.message));
-        let seen = line.and_then(|line| line.delivery.as_ref());
-        let held_by = |held: &event::Delivery| {
-            let carriers: Vec<String> = held
-                .carriers
-                .iter()
-                .map(|by| self.people.of_session(by).unwrap_or_else(|| "a relay".to_owned()))
-                .collect();
-            let state = match held.state.as_str() {
-                "queued" => "waits".to_owned(),
-                "carried" => format!("with {}", carriers.join(" and ")),
-                "settled" => "left to another session".to_owned(),
-                other => inline(other),
-            };
-            HeldBy {
-                session: inline(&held.session).chars().take(SHORT_ID).collect(),
-                label: inline(&held.label),
-                state,
-                is_delivered: held.state == "delivered",
-                since: seen.and_then(|seen| seen.carried_since(&held.session)),
-            }
-        };
-        Item {
-            id: status.message.clone(),
-            text: inline(&status.text),
-            sent: clock::parse(&status.sent),
-            sessions: status.sessions.iter().map(held_by).collect(),
-        }
-    }
-
-    fn on_found(&mut self, text: String, more: bool, messages: &[event::Message], next: Option<String>) {
-        let fresh = messages.iter().map(|message| Found {
-            id: message.message.clone(),
-            handle: message.with.clone(),
-            with: inline(&message.with),
-            own: message.own,
-            sent: clock::parse(&message.sent),
-            text: harmless(&message.text).replace('\n', " "),
-        });
-        match &mut self.pane {
-            Pane::Found { found, next: known, is_asked, .. } if more => {
-                found.extend(fresh);
-                found.truncate(MAX_FOUND);
-                *is_asked = false;
-                *known = next.filter(|_| found.len() < MAX_FOUND);
-            }
-            pane => *pane = Pane::Found { text, found: fresh.collect(), selected: 0, next, is_asked: false },
-        }
+    /// What is told of a conversation is no news once that was read elsewhere.
+    fn drop_old_news(&mut self) {
+        let is_unread = |id: &String| self.list.get(id).is_none_or(|known| known.unread > 0);
+        let is_news = self.news.as_ref().is_some_and(|news| news.with.as_ref().is_none_or(is_unread));
+        self.news = self.news.take().filter(|_| is_news);
     }
 
     fn tell(&mut self, sentence: Option<String>) {

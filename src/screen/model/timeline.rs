@@ -93,6 +93,9 @@ pub enum Page {
     Newer,
     /// Those around a message: the ones before it, which is followed by [`Page::Newer`].
     Around,
+    /// The last messages once more, of which some have the same number. They are put into the order of the store, which knows the
+    /// authors' keys.
+    Again,
 }
 
 /// The messages of a conversation.
@@ -149,8 +152,11 @@ impl Timeline {
 
     /// A page of the history, oldest first. `has_more`: in its direction.
     pub fn add_page(&mut self, page: Page, lines: Vec<Line>, has_more: bool) {
-        self.awaits = None;
+        if page != Page::Again {
+            self.awaits = None;
+        }
         match page {
+            Page::Again => self.rearrange(lines),
             Page::Newest | Page::Around => {
                 let known = std::mem::take(&mut self.lines);
                 (self.bytes, self.is_loaded, self.has_older) = (0, true, has_more);
@@ -173,6 +179,24 @@ impl Timeline {
                 self.drop_oldest();
             }
         }
+    }
+
+    /// Puts messages into the order of these, each into a place that one of them has.
+    fn rearrange(&mut self, ordered: Vec<Line>) {
+        let known = ordered.into_iter().filter_map(|line| Some((self.position(&line.id)?, line.late)));
+        let (from, late): (Vec<usize>, Vec<bool>) = known.unzip();
+        let mut places = from.clone();
+        places.sort_unstable();
+        let moved: Vec<Line> =
+            from.iter().zip(late).map(|(at, late)| Line { late, ..self.lines[*at].clone() }).collect();
+        for (at, line) in places.into_iter().zip(moved) {
+            self.lines[at] = line;
+        }
+    }
+
+    /// Whether another message has the number of this one.
+    pub fn is_tied(&self, line: &Line) -> bool {
+        self.lines.iter().rev().any(|known| known.order == line.order && known.id != line.id)
     }
 
     /// A message that has arrived or was typed just now. Returns whether it was not known.
@@ -279,6 +303,20 @@ mod tests {
         assert_eq!(orders(&timeline), [1, 2, 3, 5]);
         assert_eq!(timeline.lines()[2].remark(&Clock::utc(0)), "late");
         assert!(timeline.add(line(6, false)) && !timeline.lines()[4].late);
+    }
+
+    #[test]
+    fn messages_of_one_number_are_put_into_the_order_of_the_store() {
+        let named = |id: &str, order, late| Line { id: id.to_owned(), late, ..line(order, false) };
+        let mut timeline = loaded([1].into_iter(), false);
+        timeline.add(named("mine", 2, false));
+        timeline.add(named("theirs", 2, false));
+        assert!(timeline.is_tied(&named("theirs", 2, false)) && !timeline.is_tied(&named("theirs", 3, false)));
+        let page = vec![named("before", 0, false), named("theirs", 2, true), named("mine", 2, false)];
+        timeline.add_page(Page::Again, page, true);
+        let shown: Vec<(&str, bool)> = timeline.lines().iter().map(|line| (line.id.as_str(), line.late)).collect();
+        assert_eq!(shown[1..], [("theirs", true), ("mine", false)]);
+        assert_eq!(shown.len(), 3, "nothing is added");
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Canvas {
 
     /// Draws a line of text within so many columns, cut at the end. Returns the column behind it.
     pub fn text(&mut self, (x, y): (u16, u16), columns: u16, text: &str, role: Role) -> u16 {
-        let cells = arranged(text, self.theme.reorders).into_iter().map(|cell| (cell.text, cell.width));
+        let cells = arranged(text, self.theme.reorders);
         self.cells((x, y), columns, cells, role)
     }
 

@@ -59,8 +59,12 @@ fn header(canvas: &mut Canvas, model: &Model) {
         (count, true) => format!(" · {} wait{}", counted(count as u64, "line"), if count == 1 { "s" } else { "" }),
         (count, false) => format!(" · {count} wait"),
     };
+    let asking = match model.asking() {
+        0 => String::new(),
+        count => format!("{} · ", counted(count as u64, "request")),
+    };
     let begin = if wide { " darknode  " } else { " " };
-    let text = canvas.dots(&format!("{begin}{} · {network} · {counts}{waits}", model.me.name));
+    let text = canvas.dots(&format!("{begin}{} · {network} · {asking}{counts}{waits}", model.me.name));
     canvas.text((0, 0), columns.saturating_sub(9), &fit(&text, usize::from(columns) - 9), Role::Plain);
     canvas.text_before((columns - 1, 0), "F1 help", Role::Dim);
 }

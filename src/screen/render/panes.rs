@@ -2,7 +2,7 @@
 
 use super::canvas::Canvas;
 use super::{chat, frame};
-use crate::screen::cells::{fit, width};
+use crate::screen::cells::{APART, fit, width};
 use crate::screen::clock::Clock;
 use crate::screen::model::Model;
 use crate::screen::model::pane::{Found, HeldBy, Item, Pane, rows};
@@ -36,7 +36,7 @@ pub fn draw(canvas: &mut Canvas, model: &Model, areas: &Areas, clock: Clock, reo
         Pane::Found { found, selected, .. } => {
             let row = |message: &Found| {
                 let who = if message.own { format!("to {}", message.with) } else { message.with.clone() };
-                vec![format!("{}  {who}: {}", clock.date(message.sent), message.text)]
+                vec![format!("{}  {who}:{APART} {}", clock.date(message.sent), message.text)]
             };
             entries(canvas, areas, found.iter().map(row), *selected);
         }

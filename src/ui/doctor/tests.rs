@@ -197,6 +197,13 @@ fn a_machine_on_this_network_that_announces_itself_and_does_not_answer_has_a_clo
 }
 
 #[test]
+fn a_port_that_is_closed_at_one_address_explains_the_silence_at_another() {
+    let mut user = bob(vec![silent(addr("192.168.1.7:27272")), dialled(Outcome::Closed)]);
+    user.sessions[0].announced = true;
+    says(&of(user), "the machine of bob is there, and no node runs at UDP 27272", "start darknode");
+}
+
+#[test]
 fn two_symmetric_nats_cannot_meet() {
     let mut user = bob(vec![ExaminedPlace { is_near: false, ..silent(addr("198.51.100.9:5005")) }]);
     user.sessions[0].via = Some(Via::Relayed);

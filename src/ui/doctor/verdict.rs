@@ -42,8 +42,9 @@ pub fn of(case: &Case<'_>, checks: &[Check]) -> Verdict {
             obstacle,
             goodbye,
             firewall,
-            closed_port,
+            // A port that is closed at one address explains the silence at another.
             no_program,
+            closed_port,
             moved,
             no_route,
             bootstrap,

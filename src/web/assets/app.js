@@ -120,19 +120,33 @@ function presence(id) {
   return [place || (node.online && "here"), node.online || !place ? map.way(node) : null, waiting].filter(Boolean).join(", ");
 }
 
+let strangers = [];
+
 const requests = paced(500, async () => {
-  const { users } = await ask("requests");
-  $("requests").hidden = users.length === 0;
+  strangers = (await ask("requests")).users;
+  renderRequests();
+});
+
+// Of somebody whose lines are shown, an answer is all that is wanted.
+function renderRequests() {
+  const isShown = (id) => chat.list().some((one) => one.id === id && one.last !== null);
+  const wish = ({ id, lines }) =>
+    (isShown(id) ? " is new to you" : " wants to write") + (lines > 0 ? `, ${counted(lines, "line")} held back` : "");
+  const wishes = strangers.map((stranger) => [stranger.user, wish(stranger)]);
+  const list = $("requests").querySelector("ul");
+  if (list.dataset.wishes === JSON.stringify(wishes)) return;
+  list.dataset.wishes = JSON.stringify(wishes);
+  $("requests").hidden = wishes.length === 0;
   const button = (text, what, keys, user) =>
     h("button", { type: "button", onclick: () => ask(what, keys).then(requests).then(chat.refresh) }, text,
       h("span", { class: "unseen" }, ` ${user}`));
-  $("requests").querySelector("ul").replaceChildren(...users.map(({ user, lines }) =>
-    h("li", null, h("strong", null, user), lines > 0 ? ` wants to write, ${counted(lines, "line")} held back` : " wants to write",
+  list.replaceChildren(...wishes.map(([user, wish]) =>
+    h("li", null, h("strong", null, user), wish,
       h("div", { class: "row" },
         button("Accept", "requests", { accept: user }, user),
         button("Dismiss", "requests", { dismiss: user }, user),
         button("Block", "block", { user }, user)))));
-});
+}
 
 function holder({ state, by, carriers }) {
   if (state === "queued") return "waits on this node";
@@ -310,7 +324,10 @@ function listen() {
       chosen = message;
       go("status");
     } else if (isOpened) view("chat");
-    else renderNear();
+    else {
+      renderNear();
+      renderRequests();
+    }
   });
   chat.setNames((id) => names.get(id) ?? null);
   for (const button of document.querySelectorAll("nav button")) {

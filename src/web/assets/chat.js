@@ -5,6 +5,8 @@ import * as draft from "./draft.js";
 import { $, clock, day, h, paced, show } from "./dom.js";
 
 const PAGE = 50;
+// Messages whose order is asked for when two have the same number: both were written at about the same time.
+const TIED = 50;
 // Messages in the document at most. A long history is read in pages.
 const ROWS = 400;
 const STATES = { queued: 0, carried: 1, delivered: 2, settled: 2 };
@@ -112,9 +114,22 @@ export function onMessage(message, isLive) {
   const late = !message.own && newest !== undefined && message.order < newest.order;
   const followed = isAtEnd();
   open.add({ ...message, late });
+  if ([...open.messages.values()].some((one) => one.order === message.order && one.message !== message.message)) arrange(open);
   if (!message.own && open.firstUnread === null && !isReading()) open.firstUnread = message.message;
   render(followed);
   if (isLive && followed) read();
+}
+
+// Two messages have the same number. The node knows the authors' keys, by which such messages are ordered.
+async function arrange(timeline) {
+  const { messages } = await ask("history", { user: timeline.who, n: TIED });
+  for (const { message, late } of messages) {
+    const known = timeline.messages.get(message);
+    if (known === undefined) continue;
+    timeline.messages.delete(message);
+    timeline.messages.set(message, { ...known, late });
+  }
+  if (open === timeline) render();
 }
 
 function isAtEnd() {
@@ -323,10 +338,11 @@ function row(timeline, message) {
   return made;
 }
 
-// Draws the timeline. What was in view stays there; with `toEnd` the end is.
+// Draws the timeline. What was in view stays there, as the end does; with `toEnd` the end is.
 export function render(toEnd = false) {
   if (open === null) return;
   const timeline = open;
+  const follows = toEnd || isAtEnd();
   if (timeline.messages.size > ROWS && !timeline.newer && isAtEnd()) {
     timeline.messages = new Map(timeline.sorted().slice(-ROWS / 2).map((message) => [message.message, message]));
     timeline.older = true;
@@ -348,7 +364,7 @@ export function render(toEnd = false) {
   $("timeline").replaceChildren(...items);
   if (focused) timeline.rows.get(focused)?.querySelector("button")?.focus();
   const again = timeline.rows.get(seen?.dataset.id);
-  if (toEnd && !timeline.newer) box.scrollTop = box.scrollHeight;
+  if (follows && !timeline.newer) box.scrollTop = box.scrollHeight;
   else if (again) box.scrollTop += again.getBoundingClientRect().top - before;
   $("newest").hidden = !timeline.newer;
 }

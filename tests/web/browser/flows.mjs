@@ -555,7 +555,7 @@ const flows = {
     await bob.asks(`\\ping ${(await carol.place()).replace(":", " ")}`);
     await bob.asks(`\\chat ${carol.ready.id}`);
     await bob.asks("and me");
-    await sees(hers, "#requests li", "bob");
+    await sees(hers, "#requests li", "bob is new to you");
     await opens(hers, "bob");
     await says(hers, "come in");
     await hers.locator("#requests").waitFor({ state: "hidden" });

@@ -51,21 +51,9 @@ enum Recency {
 /// The conversations, beginning with the one in which a text arrived or was typed last.
 pub fn all(conn: &Connection, me: &Me, linked: &[UserId], unread: &Numbers) -> Result<Vec<ConversationRow>> {
     let mut counts = count_unread(conn, unread)?;
-    let known = users(conn)?;
     let typed_last = conn.prepare_cached(TYPED_LAST)?.query_row([me.session.0], |row| row.get(0)).optional()?;
-    let past = conn.prepare_cached("SELECT past FROM counters")?.query_row([], |row| row.get(0))?;
-    let recent = arrived_last(conn)?;
-    let mut found = Vec::new();
-    for (user, with) in &known {
-        let Some((lamport, newest)) = newest(conn, *user)? else { continue };
-        let arrived = recent.get(user).copied().unwrap_or_default().max(newest);
-        let recency = if arrived > past { Recency::Arrived(arrived) } else { Recency::Past(lamport, newest) };
-        found.push((recency, newest, *user, *with));
-    }
-    found.sort_by_key(|(recency, ..)| Reverse(*recency));
-    found.truncate(MAX_CONVERSATIONS);
-    let mut conversations = Vec::with_capacity(found.len());
-    for (_, newest, user, with) in found {
+    let mut conversations = Vec::new();
+    for (newest, user, with) in by_recency(conn)?.into_iter().take(MAX_CONVERSATIONS) {
         let last = Some(at(conn, newest)?);
         let unread = counts.remove(&user).unwrap_or(0);
         conversations.push(ConversationRow { with, unread, last, typed_last: typed_last == Some(user) });
@@ -77,6 +65,21 @@ pub fn all(conn: &Connection, me: &Me, linked: &[UserId], unread: &Numbers) -> R
     let row = |with: &UserId| ConversationRow { with: *with, unread: 0, last: None, typed_last: false };
     conversations.extend(silent.take(left).map(row));
     Ok(conversations)
+}
+
+/// The users with whom texts were exchanged, those of the last one first: the arrival of their newest text, their row ids and ids.
+fn by_recency(conn: &Connection) -> Result<Vec<(i64, i64, UserId)>> {
+    let past = conn.prepare_cached("SELECT past FROM counters")?.query_row([], |row| row.get(0))?;
+    let recent = arrived_last(conn)?;
+    let mut found = Vec::new();
+    for (user, with) in users(conn)? {
+        let Some((lamport, newest)) = newest(conn, user)? else { continue };
+        let arrived = recent.get(&user).copied().unwrap_or_default().max(newest);
+        let recency = if arrived > past { Recency::Arrived(arrived) } else { Recency::Past(lamport, newest) };
+        found.push((Reverse(recency), (newest, user, with)));
+    }
+    found.sort_by_key(|(recency, _)| *recency);
+    Ok(found.into_iter().map(|(_, found)| found).collect())
 }
 
 /// The users with whom something was said, with their row ids.

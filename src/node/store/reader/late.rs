@@ -15,15 +15,9 @@ pub fn late(conn: &Connection, user: i64, rows: &[MessageRow]) -> Result<Vec<boo
     let past: i64 = conn.prepare_cached("SELECT past FROM counters")?.query_row([], |row| row.get(0))?;
     let mut earliest = first_behind(conn, user, last.lamport)?;
     let mut late = vec![false; rows.len()];
-    let mut end = rows.len();
-    // Messages of one number are not later than each other.
-    for group in rows.chunk_by(|one, other| one.lamport == other.lamport).rev() {
-        let begin = end - group.len();
-        for (late, row) in late[begin..end].iter_mut().zip(group) {
-            *late = row.arrival > earliest && row.arrival > uint(past);
-        }
-        earliest = group.iter().map(|row| row.arrival).fold(earliest, u64::min);
-        end = begin;
+    for (late, row) in late.iter_mut().zip(rows).rev() {
+        *late = row.arrival > earliest.max(uint(past));
+        earliest = earliest.min(row.arrival);
     }
     Ok(late)
 }

@@ -1,6 +1,8 @@
 //! What needs attention.
 
-use super::{PLAIN, Setup, expect};
+use serde_json::{Value, json};
+
+use super::{PLAIN, Setup, conversation, expect, message};
 use crate::screen::action::Action;
 use crate::screen::model::editor::Source;
 
@@ -26,4 +28,49 @@ fn a_notice_has_three_rows_at_most() {
     let frame = setup.frame(PLAIN);
     let rows: Vec<&str> = frame.lines().filter(|row| row.contains("word word")).collect();
     assert!(rows.len() == 3 && rows[2].ends_with(".."), "{frame}");
+}
+
+#[test]
+fn people_whose_lines_are_not_shown_are_counted_as_long_as_they_wait_for_an_answer() {
+    let mut setup = Setup::chat(100, 30);
+    let stranger = |name: &str, lines: u64| json!({ "user": name, "id": name, "lines": lines, "bytes": 20 });
+    // The first is in the list of conversations already.
+    let users = json!([stranger("bob", 0), stranger("zed", 0), stranger("erik", 2)]);
+    setup.answer("requests", json!({ "event": "requests", "users": users }));
+    assert!(setup.frame(PLAIN).contains(" · 2 requests · "), "{}", setup.frame(PLAIN));
+    setup.tell(json!({ "event": "asked", "user": "zed", "id": "zed" }));
+    setup.answer("requests", json!({ "event": "requests", "users": [] }));
+    assert!(!setup.frame(PLAIN).contains(" request"), "{}", setup.frame(PLAIN));
+}
+
+#[test]
+fn what_was_read_elsewhere_is_no_news() {
+    let mut setup = Setup::chat(100, 30);
+    assert!(setup.frame(PLAIN).contains("did you see this?"));
+    let all = [conversation("carol", 0, Value::Null), conversation("bob", 0, Value::Null)];
+    setup.tell(json!({ "event": "conversations", "conversations": all }));
+    assert!(!setup.frame(PLAIN).contains("did you see this?"), "{}", setup.frame(PLAIN));
+}
+
+#[test]
+fn news_say_who_wrote_before_what_they_wrote_whichever_way_both_are_read() {
+    let mut setup = Setup::chat(100, 30);
+    let news = json!({ "event": "message", "message": "x1", "from": "משה", "from_id": "moshe", "with": "משה", "text": "שלום (1)",
+        "sent": "2026-11-28T14:04:30Z", "order": 7, "own": false, "again": false });
+    setup.tell(news);
+    let frame = setup.frame(PLAIN);
+    assert!(frame.contains("השמ: (1) םולש"), "{frame}");
+}
+
+#[test]
+fn the_order_of_messages_with_one_number_is_asked_for() {
+    let mut setup = Setup::chat(100, 30);
+    setup.tell(message("z1", "carol", "28T14:04", 11, "at the same time"));
+    let page = json!([
+        message("z1", "carol", "28T14:04", 11, "at the same time"),
+        message("mb", "you", "28T14:04", 11, "see you there")
+    ]);
+    setup.answer("history", json!({ "event": "history", "with": "carol", "messages": page, "next": "ma" }));
+    let frame = setup.frame(PLAIN);
+    assert!(frame.find("at the same time") < frame.find("see you there"), "{frame}");
 }
