@@ -64,6 +64,7 @@ const VERSION_7: &str = include_str!("version-7.sql");
 const VERSION_8: &str = include_str!("version-8.sql");
 const VERSION_9: &str = include_str!("version-9.sql");
 const VERSION_10: &str = include_str!("version-10.sql");
+const VERSION_11: &str = include_str!("version-11.sql");
 
 /// Migrates a store that held only the part of the current data that `kept` returns.
 fn migrates(version: &str, kept: impl Fn(Memory) -> Memory) {
@@ -86,9 +87,14 @@ fn typed_at(moment: u64, memory: Memory) -> Memory {
     Memory { waiting: memory.waiting.iter().map(since).collect(), ..memory }
 }
 
+/// Older versions did not store how far the history goes that a new session was given.
+fn without_past(memory: Memory) -> Memory {
+    Memory { counters: Counters { past: 0, ..memory.counters }, ..memory }
+}
+
 /// Older versions did not store how unlinked sessions were called.
 fn without_unlinked(memory: Memory) -> Memory {
-    Memory { unlinked: Vec::new(), ..memory }
+    Memory { unlinked: Vec::new(), ..without_past(memory) }
 }
 
 /// Older versions did not store what other sessions are to be told.
@@ -166,6 +172,11 @@ fn a_store_of_version_9_is_migrated_without_loss() {
 #[test]
 fn a_store_of_version_10_is_migrated_without_loss() {
     migrates(VERSION_10, without_unlinked);
+}
+
+#[test]
+fn a_store_of_version_11_is_migrated_without_loss() {
+    migrates(VERSION_11, without_past);
 }
 
 #[test]
