@@ -3,12 +3,13 @@
 use crate::program::{Node, TestBed};
 use crate::terminal::Terminal;
 
-/// A machine that waits to be linked, with its data in a directory of this name.
+/// A machine that waits to be linked, with its data in a directory of this name. Those whom it was started with know of it.
 fn waiting(bed: &TestBed, dir: &str, bootstrap: &str) -> Terminal {
     let mut command = bed.bare();
     command.args(["link", "--no-lan", "-p", "0", "--data-dir", dir, "--bootstrap", bootstrap]);
     let mut terminal = Terminal::run(command);
     terminal.sees("the code", |rows, _| code(rows).is_some());
+    terminal.sees("an answer", |rows, _| rows.iter().any(|row| row.contains(" answered: it is ")));
     terminal
 }
 
