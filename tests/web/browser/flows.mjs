@@ -255,6 +255,9 @@ const flows = {
     await bed.befriend(alice, bob);
     const page = await bed.page(alice);
     await opens(page, "bob");
+    await bob.asks(`\\chat ${alice.ready.id}`);
+    await says(page, "before the cut");
+    assert.equal((await bob.event("message")).text, "before the cut");
     await page.locator("nav button", { hasText: "Map" }).click();
     const row = page.locator("#map tbody tr").filter({ has: page.locator("th", { hasText: "bob" }) });
     await row.filter({ hasText: "direct" }).waitFor();
@@ -267,9 +270,19 @@ const flows = {
     await sees(page, "#presence", "away");
     await says(page, "into the cut cable");
     await sees(page, ".message.own .state", "waits");
+    // Bob has heard nothing of it, so that his line gets the same number.
+    await bob.asks("from behind it");
     cable.plugs("up");
     assert.equal((await bob.event("message")).text, "into the cut cable");
-    await sees(page, ".message.own .state", "delivered");
+    await sees(page, ".message:not(.own) .body", "from behind it");
+    const { messages } = await alice.asks("\\history bob");
+    assert.equal(messages.at(-1).order, messages.at(-2).order);
+    await page.waitForFunction((texts) => {
+      const shown = [...document.querySelectorAll("#timeline .message .body")].map((body) => body.lastChild.textContent);
+      return JSON.stringify(shown) === texts;
+    }, JSON.stringify(messages.map(({ text }) => text)));
+    await page.waitForFunction(() =>
+      [...document.querySelectorAll(".message.own .state")].every((state) => state.textContent.startsWith("delivered")));
     await sees(page, "#presence", "direct");
     await page.locator("nav button", { hasText: "Map" }).click();
     await row.filter({ hasText: "direct" }).waitFor();
