@@ -26,7 +26,7 @@ const WHOIS: u64 = 2;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Prints events until the count or the time is reached, the node has ended, or nobody reads any more. A count that is not
-/// reached in time is an error: whoever gives both waits for something.
+/// reached, in time or before the node has stopped, is an error: whoever gives one waits for something.
 pub fn watch(node: &Where, args: &WatchArgs) -> Result<(), Failed> {
     args.events.iter().try_for_each(|name| refuse_unknown_event(name))?;
     let deadline = deadline(Instant::now(), args.timeout);
@@ -99,11 +99,8 @@ impl Watch<'_> {
                 return Err(error);
             }
             if event.name() == "stopped" {
-                return if self.args.reconnect {
-                    Err(Failed::Ended("the node has stopped".to_owned()))
-                } else {
-                    Ok(())
-                };
+                let awaits = self.args.reconnect || self.args.count.is_some();
+                return if awaits { Err(Failed::Ended("the node has stopped".to_owned())) } else { Ok(()) };
             }
             let at = event.key("at");
             let happened = !at.is_empty() && !["subscribed", "live", "at", "gap"].contains(&event.name());

@@ -263,6 +263,22 @@ fn a_watcher_ends_once_nobody_reads_what_it_prints() {
 }
 
 #[test]
+fn a_watcher_whose_node_stops_before_the_awaited_event_has_not_succeeded() {
+    let bed = TestBed::new();
+    for (awaited, expected) in [(&[][..], 0), (&["--events", "message", "--count", "1"][..], 1)] {
+        let alice = bed.start("alice");
+        let mut watch = command(&bed, "alice", &["watch", "--json"]);
+        let mut watcher = watch.args(awaited).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut output = BufReader::new(watcher.stdout.take().expect("it is a pipe"));
+        output.read_line(&mut String::new()).expect("it says that it has subscribed");
+        assert_eq!(code(&run(&bed, "alice", &["stop"])), Some(0));
+        alice.ends_well();
+        let status = watcher.wait().expect("it is a child");
+        assert_eq!(status.code(), Some(expected), "{awaited:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_an_argument_is_said_of_that_argument() {
     let bed = TestBed::new();
     let (mut alice, mut bob) = bed.two();

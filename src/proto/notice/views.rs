@@ -58,8 +58,8 @@ pub struct MessageView {
     pub again: bool,
     /// It is part of the history that a new session of the local user gets from another one.
     pub past: bool,
-    /// A message that stands behind it in the history was there when it arrived. Said of messages of others when the history is read; who
-    /// is shown a message as it arrives knows what is there.
+    /// A message that stands behind it in the history was there when it arrived. Said of messages of others when the history is
+    /// read; who is shown a message as it arrives knows what is there.
     pub late: bool,
     /// The label of the session that wrote it, if it is another one of the local user.
     pub by: Option<String>,

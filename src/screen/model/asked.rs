@@ -92,10 +92,13 @@ impl Model {
         }
     }
 
-    /// Asks for the order of the last messages, of which some have the same number.
+    /// Asks for the order of the last messages, of which some have the same number, unless that is under way: then once more
+    /// behind it.
     pub fn ask_again(&mut self, id: &str) {
+        let Some(timeline) = self.timelines.get_mut(id) else { return };
         let asked = Asked::History { with: id.to_owned(), page: Page::Again };
-        if !self.asked.values().any(|known| *known == asked) {
+        timeline.is_disordered = self.asked.values().any(|known| *known == asked);
+        if !timeline.is_disordered {
             self.ask(asked, json!({ "do": "history", "user": id, "n": TIED }));
         }
     }

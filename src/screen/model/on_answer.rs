@@ -132,6 +132,7 @@ impl Model {
                 self.ask_status(with);
                 self.ask_more(with, Page::Newer);
             }
+            Page::Again if timeline.is_disordered => self.ask_again(with),
             Page::Older | Page::Newer | Page::Again => {}
         }
     }

@@ -109,6 +109,8 @@ pub struct Timeline {
     pub has_newer: bool,
     /// A page is under way.
     pub awaits: Option<Page>,
+    /// Another message with the number of one has come since the order was asked for.
+    pub is_disordered: bool,
     /// The first page has come.
     pub is_loaded: bool,
     /// The first message that was unread when the conversation was opened.

@@ -114,14 +114,16 @@ export function onMessage(message, isLive) {
   const late = !message.own && newest !== undefined && message.order < newest.order;
   const followed = isAtEnd();
   open.add({ ...message, late });
-  if ([...open.messages.values()].some((one) => one.order === message.order && one.message !== message.message)) arrange(open);
+  if ([...open.messages.values()].some((one) => one.order === message.order && one.message !== message.message)) arrange();
   if (!message.own && open.firstUnread === null && !isReading()) open.firstUnread = message.message;
   render(followed);
   if (isLive && followed) read();
 }
 
-// Two messages have the same number. The node knows the authors' keys, by which such messages are ordered.
-async function arrange(timeline) {
+// The node knows better which messages were late, and the authors' keys, by which messages of the same number are ordered.
+const arrange = paced(300, async () => {
+  const timeline = open;
+  if (timeline === null) return;
   const { messages } = await ask("history", { user: timeline.who, n: TIED });
   for (const { message, late } of messages) {
     const known = timeline.messages.get(message);
@@ -130,7 +132,7 @@ async function arrange(timeline) {
     timeline.messages.set(message, { ...known, late });
   }
   if (open === timeline) render();
-}
+});
 
 function isAtEnd() {
   const box = $("scroll");
@@ -378,6 +380,7 @@ async function say(confirmed = false) {
   const isShown = () => isOpen(who, id);
   const giveBack = () => draft.giveBack(isShown() ? key() : (id ?? who), isShown(), taken);
   doubt(null);
+  const count = timeline.messages.size;
   try {
     const answer = await ask("say", { to: id ?? who, text: taken.text, ask: !confirmed, pasted: taken.pasted });
     show($("say-problem"), "");
@@ -387,6 +390,8 @@ async function say(confirmed = false) {
     }
     if (isShown()) {
       if (open.newer) await show_(open.who, open.id);
+      // What has arrived meanwhile may have come before this message or after it: answers and events come on different ways.
+      if (timeline.messages.size !== count) arrange();
       onQueued(answer, true);
       open.firstUnread = null;
     }

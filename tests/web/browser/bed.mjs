@@ -81,7 +81,12 @@ class Node {
 
   // What `darknode web` says.
   web(...more) {
-    const args = ["web", "--data-dir", this.name, ...more];
+    return this.commands("web", ...more);
+  }
+
+  // What a command that speaks to the running node says.
+  commands(command, ...more) {
+    const args = [command, "--data-dir", this.name, ...more];
     return execFileSync(PROGRAM, args, { cwd: this.bed.dir, env: this.bed.env() }).toString().trim();
   }
 

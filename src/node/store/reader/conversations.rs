@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
+use super::late::past;
 use super::places::{Place, Places};
 use crate::id::{MessageDigest, MessageId, StreamId, UserId};
 use crate::node::store::columns::{id, number, rows};
@@ -69,7 +70,7 @@ pub fn all(conn: &Connection, me: &Me, linked: &[UserId], unread: &Numbers) -> R
 
 /// The users with whom texts were exchanged, those of the last one first: the arrival of their newest text, their row ids and ids.
 fn by_recency(conn: &Connection) -> Result<Vec<(i64, i64, UserId)>> {
-    let past = conn.prepare_cached("SELECT past FROM counters")?.query_row([], |row| row.get(0))?;
+    let past = past(conn)?;
     let recent = arrived_last(conn)?;
     let mut found = Vec::new();
     for (user, with) in users(conn)? {

@@ -12,7 +12,7 @@ const BEHIND: u32 = 100;
 /// For each message of a page, oldest first, whether it was late. The history that a new session was given was not.
 pub fn late(conn: &Connection, user: i64, rows: &[MessageRow]) -> Result<Vec<bool>> {
     let Some(last) = rows.last() else { return Ok(Vec::new()) };
-    let past: i64 = conn.prepare_cached("SELECT past FROM counters")?.query_row([], |row| row.get(0))?;
+    let past = past(conn)?;
     let mut earliest = first_behind(conn, user, last.lamport)?;
     let mut late = vec![false; rows.len()];
     for (late, row) in late.iter_mut().zip(rows).rev() {
@@ -20,6 +20,11 @@ pub fn late(conn: &Connection, user: i64, rows: &[MessageRow]) -> Result<Vec<boo
         earliest = earliest.min(row.arrival);
     }
     Ok(late)
+}
+
+/// The last arrival of the history that this session was given when it was new.
+pub fn past(conn: &Connection) -> Result<i64> {
+    conn.prepare_cached("SELECT past FROM counters")?.query_row([], |row| row.get(0))
 }
 
 /// The first arrival among the messages that come next in a conversation; the highest number if there are none.

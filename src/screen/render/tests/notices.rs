@@ -63,14 +63,17 @@ fn news_say_who_wrote_before_what_they_wrote_whichever_way_both_are_read() {
 }
 
 #[test]
-fn the_order_of_messages_with_one_number_is_asked_for() {
+fn the_order_of_messages_with_one_number_is_asked_for_until_no_other_has_come_since() {
     let mut setup = Setup::chat(100, 30);
-    setup.tell(message("z1", "carol", "28T14:04", 11, "at the same time"));
-    let page = json!([
-        message("z1", "carol", "28T14:04", 11, "at the same time"),
-        message("mb", "you", "28T14:04", 11, "see you there")
-    ]);
-    setup.answer("history", json!({ "event": "history", "with": "carol", "messages": page, "next": "ma" }));
+    let tied = |n: u64| message(&format!("z{n}"), "carol", "28T14:04", 11, &format!("at the same time {n}"));
+    let own = message("mb", "you", "28T14:04", 11, "see you there");
+    let page = |messages: &[Value]| json!({ "event": "history", "with": "carol", "messages": messages, "next": "ma" });
+    setup.tell(tied(1));
+    setup.tell(tied(2));
+    // The node had only the first of them when it answered.
+    setup.answer("history", page(&[tied(1), own.clone()]));
+    setup.answer("history", page(&[tied(2), tied(1), own]));
     let frame = setup.frame(PLAIN);
-    assert!(frame.find("at the same time") < frame.find("see you there"), "{frame}");
+    let at = |text: &str| frame.find(text).unwrap_or_else(|| panic!("{frame}"));
+    assert!(at("time 2") < at("time 1") && at("time 1") < at("see you there"), "{frame}");
 }
