@@ -505,3 +505,23 @@ fn somebody_who_is_blocked_sees_one_offline_until_the_block_ends() {
         assert!(sim.run_until(SOON, |sim| since(sim, is_online) == 1), "seed {seed}");
     }
 }
+
+#[test]
+fn whoever_leaves_while_two_connections_become_one_is_not_lost() {
+    for seed in 0..120 {
+        let mut sim = linked_pair(seed);
+        let (stays, leaves) = if seed % 2 == 0 { (0, 1) } else { (1, 0) };
+        sim.crash(1);
+        sim.run(Duration::from_secs(30));
+        [0, 1].iter().for_each(|node| sim.nodes[*node].notices.clear());
+        sim.start(1);
+        let online = |sim: &Sim| has_notice(sim, stays, |notice| matches!(notice, Notice::Online { .. }));
+        assert!(sim.run_until(SOON, online), "seed {seed}");
+        sim.run(Duration::from_micros(250 * seed));
+        sim.command(leaves, 1, Command::Quit);
+        let offline = |sim: &Sim| has_notice(sim, stays, |notice| matches!(notice, Notice::Offline { .. }));
+        assert!(sim.run_until(SOON, offline), "seed {seed}");
+        let declared = |notice: &Notice| matches!(notice, Notice::Offline { reason: Absence::Declared, .. });
+        assert!(has_notice(&sim, stays, declared), "seed {seed}");
+    }
+}

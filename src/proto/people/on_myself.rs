@@ -116,7 +116,7 @@ impl Core {
         }
     }
 
-    /// Signs a new declaration and pushes it to every neighbour.
+    /// Signs a new declaration and pushes it to every neighbour; if it says that this session leaves, on every connection.
     pub(in crate::proto) fn declare(&mut self, online: bool) {
         let seq = self.cx.count.next_seq(self.cx.now.wall);
         self.cx.save_counters();
@@ -128,7 +128,12 @@ impl Core {
         let notified: Vec<ShortId> = users.iter().take(MAX_NOTIFIED).map(|user| short(&user.0)).collect();
         let current = (self.people.myself.roster.version, self.people.myself.card.seq);
         let records = std::mem::replace(&mut self.people.myself.pushed, current) != current;
-        for Peer { conn, .. } in up {
+        let conns: Vec<ConnId> = match online {
+            true => up.iter().map(|peer| peer.conn).collect(),
+            // Of two connections to one session, the other side may read only the one that is not active here yet.
+            false => self.peers.connections.iter().map(|(conn, _)| conn).collect(),
+        };
+        for conn in conns {
             self.send_declaration(conn, &notified, records);
         }
     }
