@@ -90,7 +90,7 @@ async fn started(hub: &mut Client) -> (Arc<Ready>, Start) {
         if let Some(started) = hub.observer().started() {
             return started;
         }
-        hub.next().await;
+        hub.changed().await;
     }
 }
 
@@ -115,8 +115,13 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         let mut marks = interval(MARK);
         marks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let has_ended = self.hub.with_log(Log::has_ended);
             self.give().await?;
-            if self.hub.with_log(Log::has_ended) {
+            if let Some(answer) = self.hub.answer() {
+                self.on_answer(answer).await?;
+                continue;
+            }
+            if has_ended {
                 let asked = self.stopped_by.unwrap_or_default();
                 self.out.answer(asked, Event::Stopped).await?;
                 return self.out.close().await;
@@ -127,11 +132,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
             }
             let reads = !self.chatting && !self.closing;
             tokio::select! {
-                next = self.hub.next() => {
-                    if let Some(answer) = next {
-                        self.on_answer(answer).await?;
-                    }
-                }
+                () = self.hub.changed() => {}
                 request = taken.recv(), if reads => match request {
                     Some((request, place)) => self.on_request(request, place).await?,
                     None => self.closing = true,
@@ -141,10 +142,11 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         }
     }
 
-    /// Gives what the client has subscribed to, as far as it goes.
+    /// Gives what the client has subscribed to, up to the next answer.
     async fn give(&mut self) -> Written {
+        let end = self.hub.end();
         loop {
-            match self.hub.with_log(|log| self.feed.poll(log)) {
+            match self.hub.with_log(|log| self.feed.poll(log, end)) {
                 Step::Wait => return Ok(()),
                 Step::Fetch(after) => {
                     // The hub fills in the reader.

@@ -143,21 +143,24 @@ impl Feed {
         Cursor { boot: self.boot, event: self.event, arrival: self.arrival }
     }
 
-    /// What is to be done now.
-    pub fn poll(&mut self, log: &Log) -> Step {
+    /// What is to be done now, with the events before this number.
+    pub fn poll(&mut self, log: &Log, end: u64) -> Step {
         match self.state {
             State::Off | State::Fetching { .. } | State::Reviewing { .. } => Step::Wait,
             State::Behind => {
                 self.state = State::Fetching { head: log.next() };
                 Step::Fetch(self.arrival)
             }
-            State::Live { next } => match log.read(next, BATCH) {
-                Found::Overtaken => {
-                    (self.event, self.state) = (0, State::Behind);
-                    Step::Give(vec![(Item::Gap, self.at())])
+            State::Live { next } => {
+                let due = usize::try_from(end.saturating_sub(next)).unwrap_or(BATCH);
+                match log.read(next, due.min(BATCH)) {
+                    Found::Overtaken => {
+                        (self.event, self.state) = (0, State::Behind);
+                        Step::Give(vec![(Item::Gap, self.at())])
+                    }
+                    Found::Events(events, next) => self.go_on(events, next),
                 }
-                Found::Events(events, next) => self.go_on(events, next),
-            },
+            }
         }
     }
 

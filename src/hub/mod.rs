@@ -85,8 +85,8 @@ impl Clients {
     fn seat(&self, printed: Option<watch::Sender<u64>>) -> Option<Client> {
         let (answers_to, answers) = mpsc::unbounded_channel();
         let id = self.shared.attached().attach(answers_to)?;
-        let news = self.shared.head.subscribe();
-        Some(Client { id, to_node: self.to_node.clone(), printed, answers, news, observer: self.observer() })
+        let (news, held) = (self.shared.head.subscribe(), None);
+        Some(Client { id, to_node: self.to_node.clone(), printed, answers, held, news, observer: self.observer() })
     }
 
     /// Why the node has failed, if it has: one line.
@@ -133,7 +133,9 @@ pub struct Client {
     to_node: mpsc::Sender<UiMessage>,
     /// The print position, if it is the interface of the process.
     printed: Option<watch::Sender<u64>>,
-    answers: mpsc::UnboundedReceiver<Answer>,
+    answers: mpsc::UnboundedReceiver<(u64, Answer)>,
+    /// The next answer, and the number of the first event after it.
+    held: Option<(u64, Answer)>,
     news: watch::Receiver<u64>,
     observer: Observer,
 }
@@ -165,13 +167,30 @@ impl Client {
         self.to_node.send(tagged).await.ok();
     }
 
-    /// Waits for an answer, or until the log has grown since the last time (`None`). Cancelling it loses nothing.
-    pub async fn next(&mut self) -> Option<Answer> {
+    /// Waits until there is an answer, or the log has grown since the last time. Cancelling it loses nothing.
+    pub async fn changed(&mut self) {
+        if self.held.is_some() {
+            return;
+        }
         tokio::select! {
-            Some(answer) = self.answers.recv() => Some(answer),
-            Ok(()) = self.news.changed() => None,
+            Some(answer) = self.answers.recv() => self.held = Some(answer),
+            Ok(()) = self.news.changed() => {}
             else => std::future::pending().await,
         }
+    }
+
+    /// How far the log may be read: up to the event of this number, which came after the next [answer](Self::answer), or is still
+    /// to come. An answer that came before an event may say what is not so any more, and so has to be given before it.
+    pub fn end(&mut self) -> u64 {
+        // In this order: whatever was answered before the end of the log is there to be received.
+        let end = self.with_log(Log::next);
+        self.held = self.held.take().or_else(|| self.answers.try_recv().ok());
+        self.held.as_ref().map_or(end, |(before, _)| end.min(*before))
+    }
+
+    /// The next answer, once the log was read up to [`end`](Self::end).
+    pub fn answer(&mut self) -> Option<Answer> {
+        self.held.take().map(|(_, answer)| answer)
     }
 
     /// Reads the log.

@@ -21,13 +21,13 @@ const BATCH: usize = 256;
 /// The clients that are attached.
 #[derive(Debug, Default)]
 pub struct Attached {
-    clients: BTreeMap<u32, mpsc::UnboundedSender<Answer>>,
+    clients: BTreeMap<u32, mpsc::UnboundedSender<(u64, Answer)>>,
     last: u32,
 }
 
 impl Attached {
     /// Attaches a client. Returns its number; `None` if there are [`MAX_CLIENTS`].
-    pub fn attach(&mut self, answers: mpsc::UnboundedSender<Answer>) -> Option<u32> {
+    pub fn attach(&mut self, answers: mpsc::UnboundedSender<(u64, Answer)>) -> Option<u32> {
         if self.clients.len() >= MAX_CLIENTS {
             return None;
         }
@@ -51,10 +51,10 @@ impl Attached {
         self.clients.len()
     }
 
-    /// Answers a client, if it is still attached.
-    fn answer(&self, id: u32, answer: Answer) {
+    /// Answers a client, if it is still attached, before the event of this number.
+    fn answer(&self, id: u32, before: u64, answer: Answer) {
         if let Some(answers) = self.clients.get(&id) {
-            answers.send(answer).ok();
+            answers.send((before, answer)).ok();
         }
     }
 }
@@ -138,7 +138,7 @@ impl Switch {
         if client == PRIMARY {
             self.tell_primary(NodeMessage::Notice { line: Some(line), notice: notice.clone() });
         } else {
-            self.shared.attached().answer(client, Answer::Notice { line, notice: notice.clone() });
+            self.answer(client, Answer::Notice { line, notice: notice.clone() });
         }
         if matches!(*notice, Notice::Queued { .. }) {
             self.record(Some(client), What::Notice(notice.clone()));
@@ -160,7 +160,7 @@ impl Switch {
             self.shared.log().on_page(last.message.arrival);
         }
         if reader != u64::from(PRIMARY) {
-            return self.shared.attached().answer(reader as u32, Answer::Rows(rows));
+            return self.answer(reader as u32, Answer::Rows(rows));
         }
         let Some(primary) = &mut self.primary else { return };
         match rows {
@@ -186,6 +186,11 @@ impl Switch {
         let mut profile = profile.clone();
         profile.drops.insert("notice nobody read", count);
         Arc::new(Notice::Me(profile))
+    }
+
+    fn answer(&self, client: u32, answer: Answer) {
+        let before = self.shared.log().next();
+        self.shared.attached().answer(client, before, answer);
     }
 
     fn record(&self, typed_at: Option<u32>, what: What) {

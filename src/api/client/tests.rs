@@ -31,3 +31,27 @@ async fn messages_that_cannot_be_read_are_not_passed_over() {
     assert!(said.lines().last().is_some_and(|last| last.contains(r#""code":"disk""#)), "{said}");
     assert!(!said.contains(r#""event":"live""#), "{said}");
 }
+
+#[tokio::test]
+async fn answers_and_events_are_given_in_the_order_in_which_the_node_said_them() {
+    let (handle, mut node) = handle::channels();
+    let (_primary, clients) = hub::start(handle);
+    let start = Start { boot: BootId(1), printed: 0, arrival: 0, earlier: Runs::default() };
+    node.to_ui.send(NodeMessage::Ready(Box::new(Ready::example()), start)).expect("the hub runs");
+    let mut program = local::connect(&clients).expect("it is the first");
+    program.write_all(b"{\"do\":\"subscribe\"}\n{\"do\":\"users\"}\n").await.expect("it is read");
+    let line = loop {
+        if let UiMessage::Request(request) = node.from_ui.recv().await.expect("the hub runs") {
+            break request.line;
+        }
+    };
+    let done = |what: &str| Notice::Done { what: what.to_owned() };
+    let told =
+        [(None, "one"), (line, "two"), (None, "three")].map(|(line, what)| NodeMessage::notice(line, done(what)));
+    // All at once, so that the client finds all of it.
+    node.to_ui.send_all(told.into_iter().chain([NodeMessage::Stopped])).expect("the hub runs");
+    let mut said = String::new();
+    program.read_to_string(&mut said).await.expect("it is text");
+    let place = |what: &str| said.find(&format!(r#""what":"{what}""#)).unwrap_or_else(|| panic!("{what} in {said}"));
+    assert!(place("one") < place("two") && place("two") < place("three"), "{said}");
+}

@@ -148,7 +148,7 @@ impl Client {
 
     /// Goes on by one step, and reads at most `most` of what is given. Returns whether it was anything.
     fn step(&mut self, node: &Node, most: usize) -> bool {
-        match self.feed.poll(&node.log) {
+        match self.feed.poll(&node.log, node.log.next()) {
             Step::Give(items) => self.take(items.into_iter().take(most)),
             Step::Fetch(after) => self.requested.push_back(after),
             Step::Wait => return false,
