@@ -11,9 +11,9 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Helper};
 use tokio::time::Instant;
 
-use super::Output;
 use super::hold::Hold;
 use super::questions::Questions;
+use super::{Output, keyboard};
 use crate::proto::notice::Notice;
 use crate::ui::complete::completions;
 use crate::ui::macros::{self, Typed};
@@ -116,6 +116,7 @@ impl Validator for LineHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let line = context.input();
         let question = self.known.lock().questions.ask(line, Instant::now());
+        keyboard::set_editing(question.is_some());
         let Some(question) = question else {
             // What a macro answers is printed while the session waits.
             let stands_alone = matches!(macros::parse(line), Ok(Some(Typed::Text(_)))) && self.hold.begin();

@@ -30,9 +30,9 @@ pub use other::{read_through, restore, set_editing};
 mod unix {
     use std::fs::File;
     use std::io::{self, Read, Write, stdin, stdout};
-    use std::os::fd::{AsFd, OwnedFd};
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Mutex, PoisonError};
+    use std::os::fd::AsFd;
+    use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+    use std::time::Duration;
 
     use nix::errno::Errno;
     use nix::libc::SIGCONT;
@@ -49,8 +49,24 @@ mod unix {
 
     /// The terminal as it was before, for whoever ends the program.
     static BEFORE: Mutex<Option<Terminal>> = Mutex::new(None);
+    /// What the editor does, and wakes the keyboard when that changes.
+    static EDITING: (Mutex<Editing>, Condvar) = (Mutex::new(Editing::No), Condvar::new());
+    /// How long keys wait for what becomes of the Enter before them. Not every Enter ends or refuses a line: one can be quoted,
+    /// or answer the editor's own question.
+    const DECIDED_WITHIN: Duration = Duration::from_secs(1);
+
     /// Whether the editor reads a line.
-    static EDITING: AtomicBool = AtomicBool::new(false);
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Editing {
+        Yes,
+        /// An Enter was passed on that may end the line.
+        Entered,
+        No,
+    }
+
+    fn editing() -> MutexGuard<'static, Editing> {
+        EDITING.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     #[derive(Debug)]
     struct Terminal {
@@ -115,58 +131,106 @@ mod unix {
             // still.
             while continued.recv().await.is_some() {
                 let _ = same.set_raw();
-                if EDITING.load(Ordering::Relaxed) {
+                if *editing() != Editing::No {
                     redraw();
                 }
             }
         });
-        std::thread::spawn(move || pass_on(terminal, pair.master, &keys));
+        let between = Between { terminal, editor: File::from(pair.master), pastes: Pastes::default(), keys };
+        std::thread::spawn(move || between.run());
         Ok(())
     }
 
-    /// Passes on what is typed until the terminal is gone.
-    fn pass_on(mut terminal: Terminal, editor: OwnedFd, keys: &Keys) -> Option<()> {
-        let (mut editor, mut pastes) = (File::from(editor), Pastes::default());
-        let (interrupt, suspend) =
-            (terminal.key(SpecialCharacterIndices::VINTR), terminal.key(SpecialCharacterIndices::VSUSP));
-        let mut buffer = [0; 4096];
-        loop {
-            let mut out = Vec::new();
-            let quiet = PollTimeout::try_from(QUIET).expect("it is short");
-            let timeout = if pastes.waits() { quiet } else { PollTimeout::NONE };
-            match poll(&mut [PollFd::new(terminal.device.as_fd(), PollFlags::POLLIN)], timeout) {
-                Ok(0) => pastes.quiet(&mut out),
-                Ok(_) => {
-                    let count = terminal.device.read(&mut buffer).ok().filter(|count| *count > 0)?;
-                    let mut typed = buffer[..count].to_vec();
-                    if !EDITING.load(Ordering::Relaxed) {
-                        if typed.contains(&interrupt) {
-                            keys.interrupted.notify_one();
-                        }
-                        typed.retain(|byte| *byte != interrupt && *byte != suspend);
+    /// Between the terminal and the editor.
+    struct Between {
+        terminal: Terminal,
+        editor: File,
+        pastes: Pastes,
+        keys: Keys,
+    }
+
+    impl Between {
+        /// Passes on what is typed until the terminal is gone.
+        fn run(mut self) -> Option<()> {
+            let mut buffer = [0; 4096];
+            loop {
+                let quiet = PollTimeout::try_from(QUIET).expect("it is short");
+                let timeout = if self.pastes.waits() { quiet } else { PollTimeout::NONE };
+                match poll(&mut [PollFd::new(self.terminal.device.as_fd(), PollFlags::POLLIN)], timeout) {
+                    Ok(0) => self.on_quiet()?,
+                    Ok(_) => {
+                        let count = self.terminal.device.read(&mut buffer).ok().filter(|count| *count > 0)?;
+                        self.on_typed(&buffer[..count])?;
                     }
-                    if typed.contains(&suspend) {
-                        terminal.restore();
-                    }
-                    pastes.take(&typed, &mut out);
+                    Err(Errno::EINTR) => {}
+                    Err(_) => return None,
                 }
-                Err(Errno::EINTR) => continue,
-                Err(_) => return None,
             }
-            editor.write_all(&out).ok()?;
+        }
+
+        fn on_typed(&mut self, typed: &[u8]) -> Option<()> {
+            let interrupt = self.terminal.key(SpecialCharacterIndices::VINTR);
+            let suspend = self.terminal.key(SpecialCharacterIndices::VSUSP);
+            for part in typed.split_inclusive(|byte| [interrupt, suspend].contains(byte)) {
+                let (last, before) = part.split_last()?;
+                if ![interrupt, suspend].contains(last) {
+                    self.pass(part)?;
+                    continue;
+                }
+                self.pass(before)?;
+                // Whom the key is for depends on the Enter before it.
+                self.on_quiet()?;
+                let state = *editing();
+                match state {
+                    Editing::No if *last == interrupt => self.keys.interrupted.notify_one(),
+                    Editing::No => {}
+                    Editing::Yes | Editing::Entered => {
+                        if *last == suspend {
+                            self.terminal.restore();
+                        }
+                        self.pass(&[*last])?;
+                    }
+                }
+            }
+            Some(())
+        }
+
+        fn pass(&mut self, typed: &[u8]) -> Option<()> {
+            let mut out = Vec::new();
+            self.pastes.take(typed, &mut out);
+            self.editor.write_all(&out).ok()
+        }
+
+        /// Ends a pasted text, or passes on an Enter. If that may end the line, waits until the editor has said whether it does.
+        fn on_quiet(&mut self) -> Option<()> {
+            let mut out = Vec::new();
+            self.pastes.quiet(&mut out);
+            let mut state = editing();
+            if out.ends_with(b"\r") && *state == Editing::Yes {
+                *state = Editing::Entered;
+            }
+            drop(state);
+            self.editor.write_all(&out).ok()?;
+            let waited = EDITING.1.wait_timeout_while(editing(), DECIDED_WITHIN, |state| *state == Editing::Entered);
+            let (mut state, undecided) = waited.unwrap_or_else(PoisonError::into_inner);
+            if undecided.timed_out() {
+                *state = Editing::Yes;
+            }
+            Some(())
         }
     }
 
-    /// Tells whether the editor reads a line.
-    pub fn set_editing(editing: bool) {
-        EDITING.store(editing, Ordering::Relaxed);
+    /// Tells whether the editor reads a line: when it begins, when it takes or refuses an Enter, and when it ends.
+    pub fn set_editing(reads: bool) {
+        *editing() = if reads { Editing::Yes } else { Editing::No };
+        EDITING.1.notify_all();
     }
 
     /// Restores the mode that the terminal had before [`read_through`].
     pub fn restore() {
         if let Some(terminal) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
             terminal.restore();
-            if EDITING.load(Ordering::Relaxed) {
+            if *editing() != Editing::No {
                 // Leaves the edited line, and turns off bracketed paste. The terminal may be gone.
                 let _ = stdout().write_all(b"\x1b[?2004l\n").and_then(|()| stdout().flush());
             }
