@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -167,12 +168,27 @@ impl Stream {
 
     /// Waits for the next event of this name.
     pub fn event(&mut self, name: &str) -> Value {
-        loop {
-            let line = self.line().expect("the stream goes on");
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if event["event"] == name {
-                return event;
+        self.wait(|event| event["event"] == name).unwrap_or_else(|| panic!("{name} is told in time"))
+    }
+
+    /// The next event that fits; `None` if it does not come in time, or the stream ends before.
+    pub fn wait(&mut self, mut fits: impl FnMut(&Value) -> bool) -> Option<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        // A stream without events has a blank line now and then.
+        while Instant::now() < deadline {
+            let event = serde_json::from_str(&self.line()?).unwrap_or_default();
+            if fits(&event) {
+                return Some(event);
             }
+        }
+        None
+    }
+
+    /// Waits for the end of the stream.
+    pub fn ends(mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.line().is_some() {
+            assert!(Instant::now() < deadline, "the stream goes on");
         }
     }
 }

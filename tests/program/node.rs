@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Child, ChildStdin, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -216,6 +216,14 @@ impl Node {
         let queued = self.asks(text);
         assert_eq!(queued["event"], "queued", "{queued}");
         queued["message"].as_str().expect("queued has an id").to_owned()
+    }
+
+    /// Waits until this many lines of somebody who asks are here, and held back.
+    pub fn holds_back(&mut self, lines: u64) {
+        let deadline = Instant::now() + self.patience;
+        while self.asks(r"\requests")["users"][0]["lines"] != lines {
+            assert!(Instant::now() < deadline, "{} holds back {lines} lines", self.name);
+        }
     }
 
     /// Waits until a message is reported as delivered.

@@ -171,7 +171,7 @@ fn a_token_ends_with_the_node_and_when_the_page_is_switched_off() {
     stream.event("subscribed");
     assert_eq!(darknode_web(&bed, "alice", &["--off"]).trim(), "the page is not served any more");
     assert_eq!(stream.event("web")["link"], serde_json::Value::Null, "whoever reads events is told why they end");
-    while stream.line().is_some() {}
+    stream.ends();
     assert!(TcpStream::connect(page.addr).is_err(), "nobody listens");
     let again = Page::of(&bed, "alice");
     assert_eq!(again.requests(&token, &json!({"do": "users"})).status, 401);

@@ -74,6 +74,14 @@ class Node {
     return this.wait(`the answer to ${line}`, (event) => event.line === number);
   }
 
+  // Waits until this many lines of somebody who asks are here, and held back.
+  holdsBack(lines) {
+    const held = async () => {
+      while ((await this.asks("\\requests")).users[0]?.lines !== lines);
+    };
+    return within(`${this.name} holds back ${lines} lines`, held());
+  }
+
   async place() {
     this.ready ??= await this.event("ready");
     return `${this.address}:${this.ready.listen[0].split(":").at(-1)}`;
