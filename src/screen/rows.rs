@@ -44,6 +44,8 @@ pub struct TextRow {
     pub indent: usize,
     /// What stands at the right.
     pub remark: String,
+    /// The message is yet to arrive, or arrived late.
+    pub stands_out: bool,
 }
 
 impl Look<'_> {
@@ -82,17 +84,24 @@ impl Look<'_> {
     pub fn unsaid(&self, text: &str) -> Vec<Row> {
         let mut rows = Vec::new();
         let head = (String::new(), "you".to_owned());
-        self.push_text(&cells::harmless(text), head, true, "is being stored", &mut rows);
+        self.push_text(&cells::harmless(text), head, true, ("is being stored", true), &mut rows);
         rows
     }
 
     fn text_rows(&self, line: &Line, rows: &mut Vec<Row>) {
         let author = if line.own { "you" } else { self.name };
         let head = (self.clock.minute(line.sent), author.to_owned());
-        self.push_text(&line.text, head, line.own, &line.remark(&self.clock), rows);
+        self.push_text(&line.text, head, line.own, (&line.remark(&self.clock), line.stands_out()), rows);
     }
 
-    fn push_text(&self, text: &str, head: (String, String), own: bool, remark: &str, rows: &mut Vec<Row>) {
+    fn push_text(
+        &self,
+        text: &str,
+        head: (String, String),
+        own: bool,
+        (remark, stands_out): (&str, bool),
+        rows: &mut Vec<Row>,
+    ) {
         let columns = self.text_columns();
         let mut head = Some(head);
         let mut used = 0;
@@ -104,7 +113,7 @@ impl Look<'_> {
                 used = shown.iter().map(|(_, width)| width).sum();
                 let indent = if row.is_rtl { columns.saturating_sub(used) } else { 0 };
                 used += indent;
-                rows.push(Row::Text(TextRow { head: head.take(), own, cells: shown, indent, remark: String::new() }));
+                rows.push(Row::Text(TextRow { head: head.take(), own, cells: shown, indent, ..TextRow::default() }));
             }
         }
         if remark.is_empty() {
@@ -114,7 +123,7 @@ impl Look<'_> {
             rows.push(Row::Text(TextRow { own, ..TextRow::default() }));
         }
         if let Some(Row::Text(last)) = rows.last_mut() {
-            last.remark = remark.to_owned();
+            (last.remark, last.stands_out) = (remark.to_owned(), stands_out);
         }
     }
 

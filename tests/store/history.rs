@@ -1,6 +1,6 @@
 //! Queries about history and status.
 
-use darknode::id::{Address, SessionId, StreamId};
+use darknode::id::{Address, MessageId, SessionId, StreamId};
 use darknode::node::store::{Event, Job};
 use darknode::proto::event::{Page, Query};
 use darknode::proto::notice::{Delivery, HeldBy, Holder, MessageView};
@@ -136,6 +136,44 @@ fn status_names_all_carriers_until_the_session_has_the_message() {
         Op::Settled { stream: to_bob(), ranges: ranges([(1, 4)]) },
     ]);
     assert_eq!(store.status(1)[0].sessions, held(Delivery::Delivered, &[BOBS]));
+}
+
+#[test]
+fn without_a_session_of_the_addressee_only_what_waits_has_a_status() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    let of_sister = StreamId { author: MINE_TOO, ..to_bob() };
+    store.put_all([
+        Op::Typed(mine(1, 1, "waits")),
+        Op::Received(MessageRow { id: MessageId { stream: of_sister, n: 1 }, ..mine(1, 2, "of my other session") }),
+    ]);
+    let texts: Vec<String> = store.status_towards(&[], 10).into_iter().map(|view| view.text).collect();
+    assert_eq!(texts, ["waits"]);
+    store.stop();
+}
+
+#[test]
+fn what_is_not_sent_any_more_is_not_queued() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    store.put_all((1..=4).map(|n| Op::Typed(mine(n, n, &n.to_string()))));
+    store.put_all([
+        Op::Received(mine(5, 5, "came back from my other session")),
+        Op::Received(theirs(1, 6, "not mine")),
+        Op::Carried { stream: to_bob(), by: CARRIER, ranges: ranges([(2, 3)]) },
+        Op::Delivered { stream: to_bob(), session: BOBS, ranges: ranges([(1, 1)]) },
+        Op::Settled { stream: to_bob(), ranges: ranges([(1, 2)]) },
+    ]);
+    let expected = [
+        ("1", Some(Delivery::Delivered)),
+        ("2", Some(Delivery::Settled)),
+        ("3", Some(Delivery::Carried)),
+        ("4", Some(Delivery::Queued)),
+        ("came back from my other session", Some(Delivery::Settled)),
+        ("not mine", None),
+    ];
+    assert_eq!(store.progress(), expected.map(|(text, state)| (text.to_owned(), state)));
+    store.stop();
 }
 
 #[test]

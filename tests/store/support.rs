@@ -12,7 +12,7 @@ use darknode::handle::Fetch;
 use darknode::id::{Address, MessageId, SessionId, StreamId, UserId};
 use darknode::node::store::{Event, Job, Me, Options, Store};
 use darknode::proto::event::{Page, Query, StatusOf};
-use darknode::proto::notice::{Labelled, MessageView, Notice, StatusView};
+use darknode::proto::notice::{Delivery, Labelled, MessageView, Notice, StatusView};
 use darknode::proto::persist::{MessageRow, Op, Ticket};
 use darknode::proto::ranges::Ranges;
 use darknode::time::{Moment, Wall};
@@ -124,10 +124,17 @@ impl Running {
     }
 
     pub fn status(&self, recent: u32) -> Vec<StatusView> {
+        self.status_towards(&[(BOBS, "phone")], recent)
+    }
+
+    /// The status of the messages to bob, if these are his sessions.
+    pub fn status_towards(&self, sessions: &[(SessionId, &str)], recent: u32) -> Vec<StatusView> {
+        let labelled =
+            |(session, label): &(SessionId, &str)| Labelled { session: *session, label: (*label).to_owned() };
         let of = StatusOf {
             with: BOB,
             handle: "bob".to_owned(),
-            sessions: vec![Labelled { session: BOBS, label: "phone".to_owned() }],
+            sessions: sessions.iter().map(labelled).collect(),
             carriers: BTreeMap::from([(CARRIER, "pi".to_owned())]),
         };
         match self.ask(Query::Status { conversations: vec![of], recent }) {
@@ -137,10 +144,20 @@ impl Running {
     }
 
     pub fn unprinted(&self, after: u64, limit: u32) -> Vec<MessageRow> {
-        self.send(Job::Rows(Fetch { reader: 0, after, limit, typed: false }));
+        self.rows(Fetch { reader: 0, after, limit, typed: false }).into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// All messages in the order of arrival, and how far those have come that were typed here.
+    pub fn progress(&self) -> Vec<(String, Option<Delivery>)> {
+        let rows = self.rows(Fetch { reader: 0, after: 0, limit: 1000, typed: true });
+        rows.into_iter().map(|(row, state)| (String::from_utf8(row.body).unwrap(), state)).collect()
+    }
+
+    fn rows(&self, fetch: Fetch) -> Vec<(MessageRow, Option<Delivery>)> {
+        self.send(Job::Rows(fetch));
         loop {
             if let Event::Rows { rows, .. } = self.event() {
-                return rows.expect("the store can be read").into_iter().map(|(row, _)| row).collect();
+                return rows.expect("the store can be read");
             }
         }
     }

@@ -96,6 +96,7 @@ flows! {
     two_tabs_of_a_browser_show_the_same_and_each_has_its_drafts: "tabs",
     a_request_that_is_never_answered_is_given_up: "unanswered",
     the_page_says_who_has_a_line_and_where_mail_waits: "mail",
+    a_line_is_said_to_wait_or_to_be_delivered_only_where_that_is_known: "states",
     text_that_looks_like_markup_is_shown_as_text: "markup",
     another_site_in_the_same_browser_reaches_nothing: "foreign",
     a_name_that_points_at_this_machine_reaches_nothing: "rebound",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::screen::clock::{Clock, Wall};
 use crate::screen::event;
 
-/// What is known of the sessions of the addressee, by id.
+/// What is known of the sessions of the addressee, by id. Without any, it waits on this node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivery {
     sessions: BTreeMap<String, Held>,
@@ -20,7 +20,7 @@ enum Held {
     Carried(String, Option<Wall>),
     /// The session itself.
     Delivered,
-    /// Another session of the addressee, which passes it on.
+    /// Another session, of the addressee or of mine. This node does not send it.
     Settled,
 }
 
@@ -39,11 +39,12 @@ impl Delivery {
         Delivery { sessions: sessions.iter().map(|found| (found.session.clone(), held(found))).collect() }
     }
 
-    /// One that is known to have reached, or not to have reached, a session of which nothing else is known.
+    /// From how far it has come towards whichever session of the addressee is nearest to having it.
     pub fn of_state(state: &str) -> Delivery {
         let held = match state {
             "delivered" => Held::Delivered,
             "carried" => Held::Carried("a relay".to_owned(), None),
+            "settled" => Held::Settled,
             _ => return Delivery::default(),
         };
         Delivery { sessions: BTreeMap::from([(String::new(), held)]) }
@@ -86,21 +87,27 @@ impl Delivery {
         self.sessions.values().any(|held| *held == Held::Delivered)
     }
 
-    /// What stands beside the message.
-    pub fn words(&self, clock: &Clock) -> String {
+    /// Whether this node sends it, and no session of the addressee has it yet.
+    pub fn is_under_way(&self) -> bool {
+        let is_sent = |held: &Held| matches!(held, Held::Queued | Held::Carried(..));
+        !self.has_arrived() && (self.sessions.is_empty() || self.sessions.values().any(is_sent))
+    }
+
+    /// What stands beside the message; `None` if it does not wait here and nobody is known to have it.
+    pub fn words(&self, clock: &Clock) -> Option<String> {
         let reached = self.sessions.values().filter(|held| **held == Held::Delivered).count();
         let of = self.sessions.len();
         if reached > 0 {
-            return if reached < of { format!("delivered {reached} of {of}") } else { "delivered".to_owned() };
+            return Some(if reached < of { format!("delivered {reached} of {of}") } else { "delivered".to_owned() });
         }
         let carried = self.sessions.values().find_map(|held| match held {
             Held::Carried(by, since) => Some((by, since)),
             _ => None,
         });
         match carried {
-            Some((by, Some(since))) => format!("with {by} {}", clock.minute(*since)),
-            Some((by, None)) => format!("with {by}"),
-            None => "waits".to_owned(),
+            Some((by, Some(since))) => Some(format!("with {by} {}", clock.minute(*since))),
+            Some((by, None)) => Some(format!("with {by}")),
+            None => self.is_under_way().then(|| "waits".to_owned()),
         }
     }
 }
@@ -123,15 +130,19 @@ mod tests {
         let clock = Clock::utc(0);
         let name = |session: &str| (session == "s9").then(|| "pi".to_owned());
         let mut one = Delivery::of_status(&[at("s1", "queued", &[])], name);
-        assert_eq!(one.words(&clock), "waits");
+        let words = |one: &Delivery| one.words(&clock).unwrap_or_default();
+        assert_eq!(words(&one), "waits");
         one.on_state("s1", "carried", "pi", 3_600_000);
-        assert_eq!(one.words(&clock), "with pi 01:00");
+        assert_eq!(words(&one), "with pi 01:00");
         one.update(Delivery::of_status(&[at("s1", "carried", &["s9"])], name));
-        assert_eq!(one.words(&clock), "with pi 01:00", "since when it is known");
+        assert_eq!(words(&one), "with pi 01:00", "since when it is known");
         one.on_state("s1", "delivered", "bob", 0);
         one.on_state("s1", "carried", "pi", 0);
-        assert_eq!(one.words(&clock), "delivered", "it never goes back");
+        assert_eq!(words(&one), "delivered", "it never goes back");
+        let left = Delivery::of_status(&[at("s1", "settled", &[]), at("s2", "settled", &[])], name);
+        assert_eq!(left.words(&clock), None, "it does not wait, and nobody is known to have it");
+        assert_eq!(Delivery::of_state("settled").words(&clock), None);
         let two = [at("s1", "delivered", &[]), at("s2", "carried", &["s9"])];
-        assert_eq!(Delivery::of_status(&two, name).words(&clock), "delivered 1 of 2");
+        assert_eq!(words(&Delivery::of_status(&two, name)), "delivered 1 of 2");
     }
 }

@@ -170,7 +170,7 @@ impl Model {
         };
         self.on_said(&with, queued);
         let Some(state) = queued.state.as_deref() else { return };
-        if state == "delivered" {
+        if matches!(state, "delivered" | "settled") {
             self.waits.remove(&queued.message);
         }
         if let Some(line) = self.timelines.get_mut(&with).and_then(|timeline| timeline.get_mut(&queued.message)) {

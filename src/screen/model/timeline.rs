@@ -64,9 +64,14 @@ impl Line {
         }
     }
 
+    /// Whether it is yet to arrive, or arrived late.
+    pub fn stands_out(&self) -> bool {
+        self.late || self.delivery.as_ref().is_some_and(Delivery::is_under_way)
+    }
+
     /// What stands at the right of it.
     pub fn remark(&self, clock: &Clock) -> String {
-        let state = self.delivery.as_ref().map(|delivery| delivery.words(clock));
+        let state = self.delivery.as_ref().and_then(|delivery| delivery.words(clock));
         let from = self.label.as_ref().map(|label| format!("from {label}"));
         let late = self.late.then(|| "late".to_owned());
         [late, from, state].into_iter().flatten().collect::<Vec<_>>().join(", ")

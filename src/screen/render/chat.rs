@@ -69,6 +69,6 @@ fn text(canvas: &mut Canvas, (left, y): (u16, u16), columns: u16, row: &TextRow,
         row.cells.iter().cloned(),
         Role::Plain,
     );
-    let role = if row.remark.starts_with("delivered") { Role::Dim } else { Role::Waits };
+    let role = if row.stands_out { Role::Waits } else { Role::Dim };
     canvas.text_before((left + columns - 1, y), &fit(&row.remark, usize::from(room)), role);
 }

@@ -10,6 +10,7 @@ mod lookups;
 mod notices;
 mod panes;
 mod questions;
+mod states;
 mod updates;
 
 use super::*;

@@ -151,7 +151,7 @@ function renderRequests() {
 function holder({ state, by, carriers }) {
   if (state === "queued") return "waits on this node";
   if (state === "carried") return `with ${carriers.concat(by ?? []).filter((id, n, all) => all.indexOf(id) === n).map((id) => names.get(id) ?? "a relay").join(", ")}`;
-  return state === "delivered" ? "delivered" : "left to another session of theirs";
+  return state === "delivered" ? "delivered" : "left to another session";
 }
 
 const status = paced(500, async () => {

@@ -55,13 +55,14 @@ export const list = () => conversations;
 
 export const unread = () => conversations.reduce((sum, one) => sum + one.unread, 0);
 
-// How far a message of mine has come, in words; nothing if the node does not say.
+// How far a message of mine has come, in words; nothing if the node does not send it and nobody is known to have it.
 export function words(id) {
   const known = progress.get(id);
   if (known === undefined) return null;
   const sessions = [...known.sessions.values()];
-  const reached = sessions.filter((session) => STATES[session.state] === 2);
   if (sessions.length === 0) return "waits";
+  if (sessions.every((session) => session.state === "settled")) return null;
+  const reached = sessions.filter((session) => STATES[session.state] === 2);
   if (reached.length === sessions.length && known.of <= reached.length) return "delivered";
   if (reached.length > 0) return `delivered ${reached.length} of ${Math.max(known.of, sessions.length)}`;
   const carried = sessions.find((session) => session.state === "carried");
@@ -325,7 +326,7 @@ async function page(way) {
 function row(timeline, message) {
   const time = new Date(message.sent);
   const from = message.own ? (message.label ? `you (${message.label})` : "you") : message.from;
-  const state = message.own && !message.label ? words(message.message) : null;
+  const state = message.own ? words(message.message) : null;
   const text = `${state ?? ""}${message.late ? " late" : ""}`;
   const known = timeline.rows.get(message.message);
   if (known?.dataset.state === text) return known;

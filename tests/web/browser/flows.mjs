@@ -433,6 +433,21 @@ const flows = {
     assert.equal(await page.locator("#timeline .message").count(), 0, "what was withdrawn is not shown any more");
   },
 
+  async states(bed) {
+    const { page } = await couple(bed);
+    const words = (...states) => page.evaluate(async (states) => {
+      const chat = await import("/chat.js");
+      const message = states.join();
+      chat.onStatus([{ message, sessions: states.map((state, n) => ({ session: `${n}`, state, by: null, carriers: [] })) }], () => null);
+      return chat.words(message);
+    }, states);
+    assert.equal(await words(), "waits", "no session is known to which it could be sent");
+    assert.equal(await words("queued", "queued"), "waits");
+    assert.equal(await words("delivered", "queued"), "delivered 1 of 2");
+    assert.equal(await words("settled", "settled"), null, "it does not wait here, and nobody is known to have it");
+    assert.equal(await words("delivered", "settled"), "delivered");
+  },
+
   async markup(bed) {
     const { bob, page } = await couple(bed);
     const evil = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;

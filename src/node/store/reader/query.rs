@@ -53,17 +53,22 @@ pub fn rows(conn: &Connection, me: &Me, fetch: &Fetch) -> Result<Vec<(MessageRow
     let mut held = (Held::by(conn, "delivered"), Held::by(conn, "carried"));
     let with_delivery = |row: MessageRow| {
         let is_typed = row.id.stream.author == me.session;
-        let delivery = is_typed.then(|| progress(&mut held, &row.id)).transpose()?;
+        let delivery = is_typed.then(|| progress(conn, &mut held, &row)).transpose()?;
         Ok((row, delivery))
     };
     found.into_iter().map(with_delivery).collect()
 }
 
 /// How far a message has come towards the session of the addressee that is nearest to having it.
-fn progress((delivered, carried): &mut (Held<'_>, Held<'_>), message: &MessageId) -> Result<Delivery> {
-    if !delivered.holders(&message.stream, message.n)?.is_empty() {
+fn progress(conn: &Connection, (delivered, carried): &mut (Held<'_>, Held<'_>), row: &MessageRow) -> Result<Delivery> {
+    let (stream, n) = (&row.id.stream, row.id.n);
+    let waits = "SELECT EXISTS (
+        SELECT 1 FROM messages m JOIN outbox o ON o.stream = m.stream AND o.n = m.n WHERE m.arrival = ?1)";
+    if !delivered.holders(stream, n)?.is_empty() {
         Ok(Delivery::Delivered)
-    } else if !carried.holders(&message.stream, message.n)?.is_empty() {
+    } else if !conn.prepare_cached(waits)?.query_row([int(row.arrival)], |row| row.get(0))? {
+        Ok(Delivery::Settled)
+    } else if !carried.holders(stream, n)?.is_empty() {
         Ok(Delivery::Carried)
     } else {
         Ok(Delivery::Queued)
@@ -230,7 +235,9 @@ fn status_of(conn: &Connection, mine: i64, user: i64, of: &StatusOf, recent: u32
     let waiting = format!(
         "{MESSAGE} WHERE m.arrival IN (SELECT arrival FROM outbox) AND m.user = ?1 AND m.kind = 1 {NEWEST_FIRST} ?2"
     );
-    let settled = messages(conn, &settled, params![user, mine, recent.min(MAX_MESSAGES)])?;
+    // Of a message that does not wait there is nothing to say without a session of the addressee.
+    let recent = if of.sessions.is_empty() { 0 } else { recent.min(MAX_MESSAGES) };
+    let settled = messages(conn, &settled, params![user, mine, recent])?;
     let waiting = messages(conn, &waiting, params![user, MAX_MESSAGES])?;
     let mut all: Vec<(MessageRow, bool)> =
         settled.into_iter().map(|row| (row, true)).chain(waiting.into_iter().map(|row| (row, false))).collect();

@@ -1,0 +1,49 @@
+//! What stands beside my own lines.
+
+use serde_json::{Value, json};
+
+use super::{PLAIN, Setup, message};
+
+/// Where a line of mine is: for each session of carol, by its id, how far it has come and who carries it.
+fn status(id: &str, sessions: &[(&str, &str, &[&str])]) -> Value {
+    let held = |(session, state, carriers): &(&str, &str, &[&str])| json!({ "session": session, "label": session, "state": state, "by": null, "carriers": carriers });
+    let sessions: Vec<Value> = sessions.iter().map(held).collect();
+    json!({ "message": id, "to": "carol", "text": "", "sent": "2026-11-28T14:03:00Z", "sessions": sessions })
+}
+
+/// The row of the frame with a text.
+fn row(setup: &Setup, text: &str) -> String {
+    let frame = setup.frame(PLAIN);
+    let found = frame.lines().find(|row| row.contains(text));
+    found.unwrap_or_else(|| panic!("{text} is not shown: {frame}")).trim_end_matches(['│', ' ']).to_owned()
+}
+
+#[test]
+fn a_line_of_another_session_of_mine_is_never_said_to_wait_here() {
+    let from_pc = |id: &str, text: &str| {
+        let mut line = message(id, "you", "28T08:02", 3, text);
+        line["label"] = json!("alice-pc");
+        line
+    };
+    let mut setup = Setup::new(100, 24).with_history(json!([
+        from_pc("m1", "known to have arrived"),
+        from_pc("m2", "nothing is known"),
+        from_pc("m3", "not in the status"),
+    ]));
+    let all = [status("m1", &[("carol-1", "delivered", &[])]), status("m2", &[("carol-1", "settled", &[])])];
+    setup.answer("status", json!({ "event": "status", "messages": all }));
+    assert!(row(&setup, "known to have arrived").ends_with("from alice-pc, delivered"), "{}", setup.frame(PLAIN));
+    for text in ["nothing is known", "not in the status"] {
+        assert!(row(&setup, text).ends_with("from alice-pc"), "{}", setup.frame(PLAIN));
+    }
+}
+
+#[test]
+fn a_line_from_before_that_is_not_sent_any_more_is_not_said_to_wait() {
+    let mut setup = Setup::new(80, 24).with_history(json!([]));
+    let queued = |id: &str, text: &str, state: &str| json!({ "event": "queued", "message": id, "to": "carol", "text": text, "sent": "2026-11-28T14:03:00Z", "order": 1, "state": state });
+    setup.tell(queued("m1", "left to others", "settled"));
+    setup.tell(queued("m2", "still here", "queued"));
+    assert!(row(&setup, "left to others").ends_with("left to others"), "{}", setup.frame(PLAIN));
+    assert!(row(&setup, "still here").ends_with("waits"), "{}", setup.frame(PLAIN));
+}
