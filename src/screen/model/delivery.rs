@@ -56,15 +56,23 @@ impl Delivery {
             "delivered" => Held::Delivered,
             _ => Held::Carried(holder.to_owned(), Some(now)),
         };
-        self.sessions.remove("");
+        if held == Held::Delivered || !self.has_arrived() {
+            self.sessions.remove("");
+        }
         let known = self.sessions.entry(session.to_owned()).or_insert(Held::Queued);
         if *known != Held::Delivered {
             *known = held;
         }
     }
 
-    /// Takes over what a fresh answer says, and keeps since when a carrier has it.
+    /// Takes over what a fresh answer says, and keeps since when a carrier has it. A session that the addressee has no more need not
+    /// get it.
     pub fn update(&mut self, fresh: Delivery) {
+        let has_arrived = fresh.has_arrived();
+        self.sessions.retain(|session, held| match *held {
+            Held::Delivered => !(session.is_empty() && has_arrived),
+            _ => fresh.sessions.contains_key(session),
+        });
         for (session, held) in fresh.sessions {
             let known = self.sessions.entry(session).or_insert(Held::Queued);
             let is_same = matches!((&*known, &held), (Held::Carried(..), Held::Carried(..)));
@@ -93,10 +101,11 @@ impl Delivery {
         !self.has_arrived() && (self.sessions.is_empty() || self.sessions.values().any(is_sent))
     }
 
-    /// What stands beside the message; `None` if it does not wait here and nobody is known to have it.
+    /// What stands beside the message; `None` if it does not wait here and nobody is known to have it. Sessions to which others give
+    /// it do not count.
     pub fn words(&self, clock: &Clock) -> Option<String> {
         let reached = self.sessions.values().filter(|held| **held == Held::Delivered).count();
-        let of = self.sessions.len();
+        let of = self.sessions.values().filter(|held| **held != Held::Settled).count();
         if reached > 0 {
             return Some(if reached < of { format!("delivered {reached} of {of}") } else { "delivered".to_owned() });
         }

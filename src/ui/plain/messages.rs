@@ -52,18 +52,27 @@ pub fn statuses(style: Style, messages: &[StatusView]) -> String {
         r"your messages; \cancel MESSAGE withdraws an undelivered one"
     };
     messages.iter().fold(style.event(title), |text, view| {
-        let states: Vec<String> =
-            view.sessions.iter().map(|held| state(style, held, view.sessions.len() > 1)).collect();
-        let reached = view.sessions.iter().filter(|held| held.state == Delivery::Delivered).count();
-        let states = match states.len() {
-            0 => "waiting".to_owned(),
-            1 => states.concat(),
-            of => format!("delivered {reached} of {of}: {}", states.join(", ")),
-        };
+        let states = progress(style, &view.sessions);
         let begin = truncated(&view.text);
         let title = format!("    {}  to {}: {}", view.message.token(), style.name(&view.to), inline(&begin));
         text + &style.rows(&title, BELOW_ITEM) + &style.rows(&format!("        {states}"), BELOW_ITEM)
     })
+}
+
+/// How far a message has come. Sessions to which others give it are not counted.
+fn progress(style: Style, sessions: &[HeldBy]) -> String {
+    let count = |state| sessions.iter().filter(|held| held.state == state).count();
+    let (reached, left) = (count(Delivery::Delivered), count(Delivery::Settled));
+    let of = sessions.len() - left;
+    match (sessions, of) {
+        ([], _) => "waiting".to_owned(),
+        ([one, ..], 0) => state(style, one, false),
+        _ => {
+            let states: Vec<String> = sessions.iter().map(|held| state(style, held, sessions.len() > 1)).collect();
+            let count = if reached < of && of > 1 { format!("delivered {reached} of {of}: ") } else { String::new() };
+            count + &states.join(", ")
+        }
+    }
 }
 
 /// The session is named if there are several.
@@ -147,12 +156,19 @@ mod tests {
         let carried = progress_of("laptop", 1, 2, Delivery::Carried, relay);
         assert_eq!(printed(carried), "* carried for bob (laptop) by pi\n");
         let held = |label: &str, state| HeldBy { session: session(), label: label.into(), state, by: vec![] };
-        let sessions = vec![held("phone", Delivery::Delivered), held("laptop", Delivery::Settled)];
-        let view =
-            StatusView { message: view("hi").message, to: "bob".into(), text: "hi".into(), sent: Wall(0), sessions };
-        let text = printed(Notice::Status { messages: vec![view] });
-        let line = "delivered 1 of 2: delivered to phone, laptop gets it from another session\n";
-        assert!(text.contains(line), "{text}");
+        let said = |sessions| {
+            let (message, to, text) = (view("hi").message, "bob".into(), "hi".into());
+            let text =
+                printed(Notice::Status { messages: vec![StatusView { message, to, text, sent: Wall(0), sessions }] });
+            text.lines().last().unwrap_or_default().trim().to_owned()
+        };
+        let (has, lacks) = (held("phone", Delivery::Delivered), held("laptop", Delivery::Queued));
+        assert_eq!(said(vec![has.clone(), lacks]), "delivered 1 of 2: delivered to phone, waiting for laptop");
+        let left = [held("laptop", Delivery::Settled), held("pi", Delivery::Settled)];
+        let expected = "delivered to phone, laptop gets it from another session, pi gets it from another session";
+        assert_eq!(said([vec![has.clone()], left.to_vec()].concat()), expected);
+        assert_eq!(said(vec![has, held("laptop", Delivery::Delivered)]), "delivered to phone, delivered to laptop");
+        assert_eq!(said(left.to_vec()), "left to another session", "nobody is known to have it");
     }
 
     fn progress_of(label: &str, reached: usize, of: usize, state: Delivery, by: SessionId) -> Notice {

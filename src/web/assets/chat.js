@@ -9,9 +9,8 @@ const PAGE = 50;
 const TIED = 50;
 // Messages in the document at most. A long history is read in pages.
 const ROWS = 400;
-const STATES = { queued: 0, carried: 1, delivered: 2, settled: 2 };
 
-// How far messages of mine have come: by message, and by session of the addressee.
+// How far messages of mine have come: by message, and by session of the addressee. Without any, it waits on this node.
 const progress = new Map();
 let conversations = [];
 let open = null;
@@ -59,19 +58,19 @@ export const unread = () => conversations.reduce((sum, one) => sum + one.unread,
 export function words(id) {
   const known = progress.get(id);
   if (known === undefined) return null;
-  const sessions = [...known.sessions.values()];
-  if (sessions.length === 0) return "waits";
-  if (sessions.every((session) => session.state === "settled")) return null;
-  const reached = sessions.filter((session) => STATES[session.state] === 2);
-  if (reached.length === sessions.length && known.of <= reached.length) return "delivered";
-  if (reached.length > 0) return `delivered ${reached.length} of ${Math.max(known.of, sessions.length)}`;
-  const carried = sessions.find((session) => session.state === "carried");
+  // Sessions to which others give it do not count.
+  const owed = [...known.values()].filter((session) => session.state !== "settled");
+  if (owed.length === 0) return known.size === 0 ? "waits" : null;
+  const reached = owed.filter((session) => session.state === "delivered");
+  if (reached.length === owed.length) return "delivered";
+  if (reached.length > 0) return `delivered ${reached.length} of ${owed.length}`;
+  const carried = owed.find((session) => session.state === "carried");
   if (carried) return carried.holder ? `with ${carried.holder}` : "with a relay";
   return "waits";
 }
 
 function track(id) {
-  if (!progress.has(id)) progress.set(id, { sessions: new Map(), of: 0 });
+  if (!progress.has(id)) progress.set(id, new Map());
   return progress.get(id);
 }
 
@@ -79,19 +78,20 @@ function track(id) {
 export function onStatus(messages, name) {
   for (const message of messages) {
     const known = track(message.message);
-    known.of = message.sessions.length;
-    for (const { session, state, by } of message.sessions) {
-      known.sessions.set(session, { state, holder: by && name(by) });
-    }
+    // A session that the addressee has no more need not get it.
+    for (const [session, { state }] of known) if (state !== "delivered") known.delete(session);
+    for (const { session, state, by } of message.sessions) advance(known, session, { state, holder: by && name(by) });
   }
   render();
 }
 
 export function onState({ message, session, state, holder }) {
-  const known = track(message);
-  const before = known.sessions.get(session);
-  if (before === undefined || STATES[before.state] <= STATES[state]) known.sessions.set(session, { state, holder });
+  advance(track(message), session, { state, holder });
   render();
+}
+
+function advance(known, session, now) {
+  if (known.get(session)?.state !== "delivered") known.set(session, now);
 }
 
 // What a message of mine was answered with, or what was typed elsewhere.

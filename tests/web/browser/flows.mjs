@@ -445,7 +445,8 @@ const flows = {
     assert.equal(await words("queued", "queued"), "waits");
     assert.equal(await words("delivered", "queued"), "delivered 1 of 2");
     assert.equal(await words("settled", "settled"), null, "it does not wait here, and nobody is known to have it");
-    assert.equal(await words("delivered", "settled"), "delivered");
+    assert.equal(await words("delivered", "settled"), "delivered", "the other session is not waited for");
+    assert.equal(await words("delivered", "queued", "settled"), "delivered 1 of 2");
   },
 
   async markup(bed) {

@@ -47,3 +47,34 @@ fn a_line_from_before_that_is_not_sent_any_more_is_not_said_to_wait() {
     assert!(row(&setup, "left to others").ends_with("left to others"), "{}", setup.frame(PLAIN));
     assert!(row(&setup, "still here").ends_with("waits"), "{}", setup.frame(PLAIN));
 }
+
+#[test]
+fn a_line_stays_delivered_when_carol_links_a_session_that_another_one_gives_it_to() {
+    let mut setup = Setup::new(80, 24).with_history(json!([message("m1", "you", "28T08:02", 3, "on again")]));
+    setup.answer("status", json!({ "event": "status", "messages": [status("m1", &[("carol-1", "delivered", &[])])] }));
+    assert!(row(&setup, "on again").ends_with(" delivered"), "{}", setup.frame(PLAIN));
+    let sessions = [("carol-1", "delivered", &[][..]), ("carol-2", "settled", &[])];
+    setup.tell(json!({ "event": "live" }));
+    setup.answer("status", json!({ "event": "status", "messages": [status("m1", &sessions)] }));
+    assert!(row(&setup, "on again").ends_with(" delivered"), "{}", setup.frame(PLAIN));
+}
+
+#[test]
+fn a_session_that_carol_has_no_more_need_not_get_a_line() {
+    let mut setup = Setup::new(80, 24).with_history(json!([message("m1", "you", "28T08:02", 3, "on again")]));
+    let before = [("carol-1", "delivered", &[][..]), ("carol-2", "carried", &["pi-1"])];
+    setup.answer("status", json!({ "event": "status", "messages": [status("m1", &before)] }));
+    assert!(row(&setup, "on again").ends_with("delivered 1 of 2"), "{}", setup.frame(PLAIN));
+    setup.tell(json!({ "event": "live" }));
+    setup.answer("status", json!({ "event": "status", "messages": [status("m1", &before[..1])] }));
+    assert!(row(&setup, "on again").ends_with(" delivered"), "{}", setup.frame(PLAIN));
+}
+
+#[test]
+fn a_line_from_before_counts_each_session_once() {
+    let mut setup = Setup::new(80, 24).with_history(json!([]));
+    setup.tell(json!({ "event": "queued", "message": "m1", "to": "carol", "text": "on again", "sent": "2026-11-28T14:03:00Z", "order": 1, "state": "delivered" }));
+    let sessions = [("carol-1", "delivered", &[][..]), ("carol-2", "queued", &[])];
+    setup.answer("status", json!({ "event": "status", "messages": [status("m1", &sessions)] }));
+    assert!(row(&setup, "on again").ends_with("delivered 1 of 2"), "{}", setup.frame(PLAIN));
+}
