@@ -111,6 +111,8 @@ pub struct Terminal {
     /// Closed when everything is printed.
     all_printed: std_mpsc::Receiver<Infallible>,
     answers: std_mpsc::Sender<Answer>,
+    /// How many.
+    answers_given: u64,
     /// To whom the last line went.
     conversation: Option<String>,
     /// The message that the last line has become.
@@ -157,6 +159,7 @@ pub fn open(printed: mpsc::UnboundedSender<u64>) -> rustyline::Result<(Terminal,
         unprinted,
         all_printed,
         answers,
+        answers_given: 0,
         conversation: None,
         sent: None,
         hold,
@@ -300,8 +303,10 @@ impl Screen for Terminal {
         self.print(text, None)
     }
 
+    /// Ctrl-C for a line that was answered meanwhile is not for the next.
     fn interrupted(&self) -> impl Future<Output = ()> + Send {
-        self.keys.interrupted.notified()
+        let (keys, given) = (&self.keys, self.answers_given);
+        async move { while keys.interrupted().await != given {} }
     }
 
     fn has_room(&self) -> impl Future<Output = ()> + Send {
@@ -322,7 +327,9 @@ impl Screen for Terminal {
         self.limiter.set_conversation(conversation);
         self.known.lock().questions.set_conversation(conversation);
         // Fails only after the input has ended.
-        let _ = self.answers.send(Answer { prompt: prompt_of(conversation), message: self.sent.take() });
+        self.answers_given += 1;
+        let (prompt, message) = (prompt_of(conversation), self.sent.take());
+        let _ = self.answers.send(Answer { number: self.answers_given, prompt, message });
     }
 
     fn recalls(&self) -> bool {

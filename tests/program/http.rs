@@ -172,6 +172,7 @@ impl Stream {
     }
 
     /// The next event that fits; `None` if it does not come in time, or the stream ends before.
+    #[expect(clippy::disallowed_methods, reason = "tests wait by the clock")]
     pub fn wait(&mut self, mut fits: impl FnMut(&Value) -> bool) -> Option<Value> {
         let deadline = Instant::now() + PATIENCE;
         // A stream without events has a blank line now and then.
@@ -185,6 +186,7 @@ impl Stream {
     }
 
     /// Waits for the end of the stream.
+    #[expect(clippy::disallowed_methods, reason = "tests wait by the clock")]
     pub fn ends(mut self) {
         let deadline = Instant::now() + PATIENCE;
         while self.line().is_some() {

@@ -219,6 +219,7 @@ impl Node {
     }
 
     /// Waits until this many lines of somebody who asks are here, and held back.
+    #[expect(clippy::disallowed_methods, reason = "tests wait by the clock")]
     pub fn holds_back(&mut self, lines: u64) {
         let deadline = Instant::now() + self.patience;
         while self.asks(r"\requests")["users"][0]["lines"] != lines {

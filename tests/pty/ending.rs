@@ -77,6 +77,24 @@ fn ctrl_c_stops_looking_for_somebody() {
 }
 
 #[test]
+fn ctrl_c_at_once_after_a_line_that_is_answered_at_once_is_not_for_the_next() {
+    let bed = TestBed::new();
+    let mut bob = bed.start("bob");
+    let mut alice = Terminal::start(&bed, &[]);
+    for n in 1..=8 {
+        alice.types("nobody is chosen\r\x03");
+        let refused = |rows: &[String]| rows.iter().filter(|row| row.contains("no conversation")).count();
+        alice.sees(&format!("{n} answers"), |rows, cursor| refused(rows) == n && cursor == "> ");
+    }
+    alice.chats_with(&mut bob);
+    alice.types("still here\r");
+    assert_eq!(bob.event("message")["text"], "still here");
+    alice.types("\\quit\r");
+    assert_eq!(alice.ends().code(), Some(0));
+    bob.quits();
+}
+
+#[test]
 fn a_terminal_that_is_closed_ends_the_program_gracefully() {
     let bed = TestBed::new();
     let mut bob = bed.start("bob");

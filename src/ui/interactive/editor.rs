@@ -22,6 +22,8 @@ const SIZE: (usize, usize) = (80, 24);
 /// What the session answers to a line.
 #[derive(Debug)]
 pub struct Answer {
+    /// Its number, which is also that of the line that is edited next.
+    pub number: u64,
     pub prompt: String,
     /// The message that the line has become, if it was stored.
     pub message: Option<Sent>,
@@ -50,9 +52,9 @@ pub fn edit(
 ) {
     let mut leaves = false;
     // The session knows whether a conversation goes on.
-    let Ok(Answer { mut prompt, .. }) = answers.recv() else { return };
+    let Ok(Answer { mut number, mut prompt, .. }) = answers.recv() else { return };
     loop {
-        keyboard::set_editing(true);
+        keyboard::edit_line(number);
         let read = editor.readline(&prompt);
         keyboard::set_editing(false);
         let ended = editor.helper().map(LineHelper::end_line).unwrap_or_default();
@@ -69,7 +71,7 @@ pub fn edit(
                     show_sent(&(prompt + &ended.text), ended.stands_alone, message);
                 }
                 hold.release();
-                prompt = answer.prompt;
+                (number, prompt) = (answer.number, answer.prompt);
             }
             Err(ReadlineError::Interrupted) if !(leaves && ended.text.is_empty()) => {
                 leaves = ended.text.is_empty();

@@ -5,6 +5,7 @@
 //! be had the editor reads the terminal itself.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -13,18 +14,36 @@ use tokio::sync::Notify;
 /// keys pressed by hand do not.
 pub const QUIET: Duration = Duration::from_millis(10);
 
-/// What the editor, the keyboard and the session tell each other.
+/// Ctrl-C while the editor waits for an answer, from the keyboard to the session.
 #[derive(Debug, Clone, Default)]
-pub struct Keys {
-    /// Wakes who waits for Ctrl-C while the editor waits for an answer.
-    pub interrupted: Arc<Notify>,
+pub struct Keys(Arc<Interrupt>);
+
+#[derive(Debug, Default)]
+struct Interrupt {
+    wakes: Notify,
+    /// The line that was edited last.
+    line: AtomicU64,
+}
+
+impl Keys {
+    #[cfg(unix)]
+    fn interrupt(&self, line: u64) {
+        self.0.line.store(line, Ordering::Release);
+        self.0.wakes.notify_one();
+    }
+
+    /// Waits for Ctrl-C. Returns the number of the line that was edited last.
+    pub async fn interrupted(&self) -> u64 {
+        self.0.wakes.notified().await;
+        self.0.line.load(Ordering::Acquire)
+    }
 }
 
 #[cfg(unix)]
-pub use unix::{read_through, restore, set_editing};
+pub use unix::{edit_line, read_through, restore, set_editing};
 
 #[cfg(not(unix))]
-pub use other::{read_through, restore, set_editing};
+pub use other::{edit_line, read_through, restore, set_editing};
 
 #[cfg(unix)]
 mod unix {
@@ -49,8 +68,8 @@ mod unix {
 
     /// The terminal as it was before, for whoever ends the program.
     static BEFORE: Mutex<Option<Terminal>> = Mutex::new(None);
-    /// What the editor does, and wakes the keyboard when that changes.
-    static EDITING: (Mutex<Editing>, Condvar) = (Mutex::new(Editing::No), Condvar::new());
+    /// What the editor does and the number of its line, and wakes the keyboard when that changes.
+    static EDITING: (Mutex<(Editing, u64)>, Condvar) = (Mutex::new((Editing::No, 0)), Condvar::new());
     /// How long keys wait for what becomes of the Enter before them. Not every Enter ends or refuses a line: one can be quoted,
     /// or answer the editor's own question.
     const DECIDED_WITHIN: Duration = Duration::from_secs(1);
@@ -64,7 +83,7 @@ mod unix {
         No,
     }
 
-    fn editing() -> MutexGuard<'static, Editing> {
+    fn editing() -> MutexGuard<'static, (Editing, u64)> {
         EDITING.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,7 +150,7 @@ mod unix {
             // still.
             while continued.recv().await.is_some() {
                 let _ = same.set_raw();
-                if *editing() != Editing::No {
+                if editing().0 != Editing::No {
                     redraw();
                 }
             }
@@ -178,18 +197,17 @@ mod unix {
                     continue;
                 }
                 self.pass(before)?;
-                // Whom the key is for depends on the Enter before it.
+                // Whom the key is for depends on the Enter before it. The line may have been answered meanwhile.
+                let (_, line) = *editing();
                 self.on_quiet()?;
-                let state = *editing();
-                match state {
-                    Editing::No if *last == interrupt => self.keys.interrupted.notify_one(),
-                    Editing::No => {}
-                    Editing::Yes | Editing::Entered => {
-                        if *last == suspend {
-                            self.terminal.restore();
-                        }
-                        self.pass(&[*last])?;
+                let (state, edited) = *editing();
+                if state != Editing::No && edited == line {
+                    if *last == suspend {
+                        self.terminal.restore();
                     }
+                    self.pass(&[*last])?;
+                } else if *last == interrupt {
+                    self.keys.interrupt(line);
                 }
             }
             Some(())
@@ -206,23 +224,28 @@ mod unix {
             let mut out = Vec::new();
             self.pastes.quiet(&mut out);
             let mut state = editing();
-            if out.ends_with(b"\r") && *state == Editing::Yes {
-                *state = Editing::Entered;
+            if out.ends_with(b"\r") && state.0 == Editing::Yes {
+                state.0 = Editing::Entered;
             }
             drop(state);
             self.editor.write_all(&out).ok()?;
-            let waited = EDITING.1.wait_timeout_while(editing(), DECIDED_WITHIN, |state| *state == Editing::Entered);
+            let waited = EDITING.1.wait_timeout_while(editing(), DECIDED_WITHIN, |state| state.0 == Editing::Entered);
             let (mut state, undecided) = waited.unwrap_or_else(PoisonError::into_inner);
             if undecided.timed_out() {
-                *state = Editing::Yes;
+                state.0 = Editing::Yes;
             }
             Some(())
         }
     }
 
-    /// Tells whether the editor reads a line: when it begins, when it takes or refuses an Enter, and when it ends.
+    /// Tells that the editor reads the line of this number.
+    pub fn edit_line(number: u64) {
+        *editing() = (Editing::Yes, number);
+    }
+
+    /// Tells whether the editor reads on: when it takes or refuses an Enter, and at the end of the line.
     pub fn set_editing(reads: bool) {
-        *editing() = if reads { Editing::Yes } else { Editing::No };
+        editing().0 = if reads { Editing::Yes } else { Editing::No };
         EDITING.1.notify_all();
     }
 
@@ -230,7 +253,7 @@ mod unix {
     pub fn restore() {
         if let Some(terminal) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
             terminal.restore();
-            if *editing() != Editing::No {
+            if editing().0 != Editing::No {
                 // Leaves the edited line, and turns off bracketed paste. The terminal may be gone.
                 let _ = stdout().write_all(b"\x1b[?2004l\n").and_then(|()| stdout().flush());
             }
@@ -241,6 +264,7 @@ mod unix {
 #[cfg(not(unix))]
 mod other {
     pub fn read_through(_keys: super::Keys, _redraw: impl Fn() + Send + 'static) {}
-    pub fn set_editing(_editing: bool) {}
+    pub fn edit_line(_number: u64) {}
+    pub fn set_editing(_reads: bool) {}
     pub fn restore() {}
 }
