@@ -329,7 +329,6 @@ impl<W: AsyncWrite + Unpin> Service<W> {
         let Some(Pending { asked, kind, place }) = self.pending.remove(&number) else {
             return self.out.answer(Asked::default(), Event::Notice(&notice)).await;
         };
-        let is_review = |kind: &Kind| matches!(kind, Kind::Conversations | Kind::Users);
         match (kind, &*notice) {
             (Kind::Say(Say { text, ask, pasted, .. }), Notice::Chat { id, with, .. }) => {
                 let draft = Draft { text: &text, to: with, other: None, pasted, macros: false };
@@ -349,9 +348,7 @@ impl<W: AsyncWrite + Unpin> Service<W> {
                 let users = Command::Users { filter: notice::Filter::All };
                 self.overview(Kind::Users, users).await?;
             }
-            // A subscription that began anew meanwhile waits for its own.
-            (Kind::Users, _) if !self.pending.values().any(|other| is_review(&other.kind)) => self.feed.on_overview(),
-            (Kind::Users, _) => {}
+            (Kind::Users, _) => self.feed.on_overview(),
             (Kind::Say(_) | Kind::Plain, _) => {}
         }
         self.out.answer(asked, Event::Notice(&notice)).await

@@ -67,8 +67,10 @@ pub struct Feed {
     from_store: u64,
     /// The event at which the client becomes live, if it was not told yet.
     live_at: Option<u64>,
-    /// Pages that were requested for an earlier subscription and are still to come.
-    outdated: u32,
+    /// A page that was requested for an earlier subscription is still to come.
+    outdated: bool,
+    /// The state of everybody is still to come, for this subscription or an earlier one.
+    reviewing: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +95,22 @@ enum State {
 impl Feed {
     /// The feed of a client that has not subscribed, in this run of the node.
     pub fn new(boot: BootId) -> Feed {
-        Feed { boot, state: State::Off, event: 0, arrival: 0, from_store: 0, live_at: None, outdated: 0 }
+        Feed {
+            boot,
+            state: State::Off,
+            event: 0,
+            arrival: 0,
+            from_store: 0,
+            live_at: None,
+            outdated: false,
+            reviewing: false,
+        }
     }
 
     /// Begins, or begins anew. Returns whether everything after `since` will be given, and not only the messages.
     pub fn subscribe(&mut self, log: &Log, since: Since) -> bool {
         let next = log.next();
-        self.outdated += u32::from(matches!(self.state, State::Fetching { .. }));
+        self.outdated |= matches!(self.state, State::Fetching { .. });
         (self.from_store, self.live_at) = (0, Some(next));
         match since {
             Since::Now => (self.event, self.arrival, self.state) = (next - 1, log.arrival(), State::Live { next }),
@@ -147,6 +158,8 @@ impl Feed {
     pub fn poll(&mut self, log: &Log, end: u64) -> Step {
         match self.state {
             State::Off | State::Fetching { .. } | State::Reviewing { .. } => Step::Wait,
+            // A client that subscribes over and over has one page and one state of everybody on the way.
+            State::Behind if self.outdated || self.reviewing => Step::Wait,
             State::Behind => {
                 self.state = State::Fetching { head: log.next() };
                 Step::Fetch(self.arrival)
@@ -184,8 +197,7 @@ impl Feed {
 
     /// Takes a page that was fetched.
     pub fn on_rows(&mut self, rows: Vec<Row>) -> Vec<(Item, Cursor)> {
-        if self.outdated > 0 {
-            self.outdated -= 1;
+        if std::mem::take(&mut self.outdated) {
             return Vec::new();
         }
         let State::Fetching { head } = self.state else { return Vec::new() };
@@ -197,7 +209,7 @@ impl Feed {
         }
         if is_last {
             (self.from_store, self.live_at) = (self.arrival, Some(head));
-            self.state = State::Reviewing { head };
+            (self.state, self.reviewing) = (State::Reviewing { head }, true);
             items.push((Item::Overview, self.at()));
         } else {
             self.state = State::Behind;
@@ -207,6 +219,7 @@ impl Feed {
 
     /// The state of everybody was given.
     pub fn on_overview(&mut self) {
+        self.reviewing = false;
         if let State::Reviewing { head } = self.state {
             (self.event, self.state) = (head - 1, State::Live { next: head });
         }

@@ -1,6 +1,6 @@
 //! Clients against a model of the store: random messages, stalls, overruns, cuts, and restarts of the node.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -91,9 +91,9 @@ impl Node {
 struct Client {
     feed: Feed,
     at: Cursor,
-    /// Pages that were requested, and those that were read.
-    requested: VecDeque<u64>,
-    read: VecDeque<Vec<Row>>,
+    /// The page that was requested, and read.
+    requested: Option<u64>,
+    read: Option<Vec<Row>>,
     reviews: u32,
     /// Messages that were given, and the last one on this connection.
     seen: BTreeSet<u64>,
@@ -107,8 +107,8 @@ impl Client {
         Client {
             at: feed.at(),
             feed,
-            requested: VecDeque::new(),
-            read: VecDeque::new(),
+            requested: None,
+            read: None,
             reviews: 0,
             seen: BTreeSet::new(),
             last: 0,
@@ -133,6 +133,7 @@ impl Client {
                 Item::Event(entry) => entry.what.arrival(),
                 Item::Row(row) => row.typed.is_none().then_some(row.message.arrival),
                 Item::Overview => {
+                    assert_eq!(self.reviews, 0, "one state of everybody is on the way at a time");
                     self.reviews += 1;
                     None
                 }
@@ -150,7 +151,10 @@ impl Client {
     fn step(&mut self, node: &Node, most: usize) -> bool {
         match self.feed.poll(&node.log, node.log.next()) {
             Step::Give(items) => self.take(items.into_iter().take(most)),
-            Step::Fetch(after) => self.requested.push_back(after),
+            Step::Fetch(after) => {
+                assert!(self.requested.is_none() && self.read.is_none(), "one page is on the way at a time");
+                self.requested = Some(after);
+            }
             Step::Wait => return false,
         }
         true
@@ -158,14 +162,14 @@ impl Client {
 
     /// The store reads a page for it.
     fn store_reads(&mut self, node: &mut Node) -> bool {
-        let Some(after) = self.requested.pop_front() else { return false };
-        self.read.push_back(node.page(after));
+        let Some(after) = self.requested.take() else { return false };
+        self.read = Some(node.page(after));
         true
     }
 
     /// A page or the state of everybody comes.
     fn gets_answer(&mut self) -> bool {
-        if let Some(rows) = self.read.pop_front() {
+        if let Some(rows) = self.read.take() {
             let items = self.feed.on_rows(rows);
             self.take(items);
         } else if self.reviews > 0 {
@@ -306,7 +310,7 @@ fn a_cursor_that_an_older_copy_of_the_store_has_grown_past_begins_with_the_first
     for (boot, arrival, first) in [(5, 4, 4), (5, 6, 0), (6, 8, 0), (6, 0, 0)] {
         let mut client = Client::new(&node, Since::Cursor(Cursor { boot: BootId(boot), event: 3, arrival }));
         assert!(client.step(&node, 0));
-        assert_eq!(client.requested, [first], "run {boot}, message {arrival}");
+        assert_eq!(client.requested, Some(first), "run {boot}, message {arrival}");
     }
 }
 
