@@ -525,3 +525,17 @@ fn whoever_leaves_while_two_connections_become_one_is_not_lost() {
         assert!(has_notice(&sim, stays, declared), "seed {seed}");
     }
 }
+
+#[test]
+fn a_conversation_with_somebody_linked_begins_without_the_store() {
+    let mut sim = linked_pair(12);
+    let carol = sim.add("carol", Accept::Auto, true);
+    sim.start(carol);
+    let knows_carol = |sim: &Sim| has_notice(sim, 0, |n| matches!(n, Notice::Nearby { user, .. } if user == "carol"));
+    assert!(sim.run_until(SOON, knows_carol));
+    sim.command(0, 7, Command::Add { user: "carol".to_owned() });
+    sim.command(0, 8, Command::Chat { user: "bob".to_owned() });
+    let answer = |sim: &Sim, line| sim.nodes[0].notices.iter().position(|(of, _)| *of == Some(line));
+    assert!(sim.run_until(SOON, |sim| answer(sim, 7).is_some() && answer(sim, 8).is_some()));
+    assert!(answer(&sim, 8) < answer(&sim, 7), "the link waits for the disk, the conversation does not");
+}

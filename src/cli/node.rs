@@ -101,6 +101,12 @@ impl Node {
         self.answer_by(line, Some(Instant::now() + PATIENCE), others)
     }
 
+    /// Like [`Node::answer`], but until `by` if that is sooner.
+    pub fn answer_soon(&mut self, line: u64, by: Option<Instant>, others: impl FnMut(Event)) -> Result<Event, Failed> {
+        let patience = Instant::now() + PATIENCE;
+        self.answer_by(line, Some(by.map_or(patience, |by| by.min(patience))), others)
+    }
+
     /// Like [`Node::answer`], with a deadline or none.
     pub fn answer_by(
         &mut self,

@@ -22,7 +22,8 @@ pub fn send(node: &mut Node, args: &SendArgs, began: Instant) -> Result<(), Fail
     node.request(&json!({ "line": SAY, "do": "say", "to": args.user, "text": text }))?;
     // A receipt may be told before the answer.
     let mut states = Vec::new();
-    let queued = node.answer(SAY, |event| states.push(event)).map_err(|failed| unknown(failed, &args.user))?;
+    let queued =
+        node.answer_soon(SAY, by, |event| states.push(event)).map_err(|failed| unknown(failed, &args.user, by))?;
     if let Some(error) = queued.error() {
         return Err(error);
     }
@@ -76,9 +77,13 @@ fn read_text() -> Result<String, Failed> {
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }
 
-/// The node ended, or hangs, before it had said that it has the line.
-fn unknown(failed: Failed, user: &str) -> Failed {
+/// The node ended, hangs, or still looks for the user, before it has said that it has the line.
+fn unknown(failed: Failed, user: &str, by: Option<Instant>) -> Failed {
+    let is_due = by.is_some_and(|by| by <= Instant::now());
     match failed {
+        Failed::TimedOut(why) if is_due => {
+            Failed::TimedOut(format!("{why}; it may send the line yet: darknode history {user} -n 1"))
+        }
         Failed::Ended(why) | Failed::TimedOut(why) => {
             Failed::Ended(format!("{why}; it may have the line: darknode history {user} -n 1"))
         }

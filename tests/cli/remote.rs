@@ -120,6 +120,8 @@ fn without_a_node_and_for_unknown_users_the_exit_code_says_so() {
     let bed = TestBed::new();
     assert_eq!(code(&run(&bed, "alice", &["users"])), Some(4));
     let alice = bed.start("alice");
+    let sent = run(&bed, "alice", &["send", "nobody", "hello", "--timeout", "1"]);
+    assert_eq!(code(&sent), Some(3), "the search takes longer");
     let sent = run(&bed, "alice", &["send", "nobody", "hello"]);
     assert_eq!((code(&sent), out(&sent).len()), (Some(1), 0));
     assert!(error(&sent).contains("nobody"), "{}", error(&sent));

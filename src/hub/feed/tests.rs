@@ -104,15 +104,7 @@ impl Client {
     fn new(node: &Node, since: Since) -> Client {
         let mut feed = Feed::new(node.boot);
         feed.subscribe(&node.log, since);
-        Client {
-            at: feed.at(),
-            feed,
-            requested: None,
-            read: None,
-            reviews: 0,
-            seen: BTreeSet::new(),
-            last: 0,
-        }
+        Client { at: feed.at(), feed, requested: None, read: None, reviews: 0, seen: BTreeSet::new(), last: 0 }
     }
 
     fn reconnect(&mut self, node: &Node) {

@@ -155,12 +155,18 @@ impl Core {
     fn chat(&mut self, line: Option<u64>, id: UserId) -> Result<(), Failed> {
         self.refuse_self(&id)?;
         self.refuse_blocked(&id)?;
-        if self.people.links.can_ask(&id) {
+        let is_new = self.people.links.can_ask(&id);
+        if is_new {
             self.set_link(id, LinkState::Linked);
         }
         let with = self.people.users.handle(&id);
         let online = !self.peers.connections.of_user(&id).is_empty() || !self.presence.online.of_user(&id).is_empty();
-        self.cx.notice_after_store(line, Notice::Chat { with, id, online });
+        let notice = Notice::Chat { with, id, online };
+        match is_new {
+            true => self.cx.notice_after_store(line, notice),
+            // While the disk refuses, whoever types a line next is told that, and does not wait for what others have left to store.
+            false => self.cx.notice(line, notice),
+        }
         Ok(())
     }
 
