@@ -10,6 +10,7 @@
 //! reader closes the output, the session quits without an error.
 
 mod from_node;
+mod opening;
 mod recall;
 mod typed;
 
@@ -63,6 +64,8 @@ pub enum AtEnd {
 enum Waiting {
     /// The answer to a `\chat` on this line.
     Chat(u64),
+    /// What is unread in the conversation that was opened.
+    Unread,
     /// The store's answer for the text on this line.
     Store(u64),
 }

@@ -59,6 +59,32 @@ fn each_line_that_is_typed_after_the_linking_is_shown_as_the_message_it_has_beco
 }
 
 #[test]
+fn what_came_over_unread_is_shown_when_its_conversation_is_opened() {
+    let bed = TestBed::new();
+    let (mut alice, mut bob) = (bed.start("alice"), bed.start("bob"));
+    alice.meet(&mut bob);
+    bob.chats_with(&mut alice);
+    bob.says("early");
+    alice.event("message");
+    let mut pi = waiting(&bed, "pi", &alice.place());
+    let (rows, _) = pi.screen();
+    alice.asks(&format!(r"\link {}", code(&rows).expect("it was seen")));
+    pi.sees("the history", |rows, _| rows.iter().any(|row| row.contains("1 earlier message came over")));
+    bob.says("later");
+    pi.sees_message("< bob: later");
+    pi.types("\\chat bob\r");
+    pi.sees_typed("to bob> ");
+    let (rows, _) = pi.screen();
+    let ends = ["< bob: later", "now talking to bob", "messages with bob", "< bob: early"];
+    let places = ends.map(|end| rows.iter().position(|row| row.trim_end().ends_with(end)));
+    assert!(places[0].is_some() && places.is_sorted(), "{rows:?}");
+    assert_eq!(rows.iter().filter(|row| row.contains("< bob: ")).count(), 2, "each line is shown once: {rows:?}");
+    pi.types("\\quit\r");
+    assert_eq!(pi.ends().code(), Some(0));
+    [alice, bob].into_iter().for_each(Node::quits);
+}
+
+#[test]
 fn a_machine_that_waits_to_be_linked_is_stopped_by_quit_and_by_ctrl_c_pressed_twice() {
     let bed = TestBed::new();
     let alice = bed.start("alice");

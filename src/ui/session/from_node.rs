@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::recall::{self, Opened};
+use super::opening::{MAX_SHOWN, Opened};
+use super::recall;
 use super::{AtEnd, Ending, Session, Waiting};
 use crate::handle::NodeMessage;
 use crate::id::MessageId;
 use crate::proto::event::Command;
 use crate::proto::notice::{Delivery, ErrorCode, Notice};
 use crate::ui::macros::HISTORY;
+use crate::ui::plain::counted;
 use crate::ui::{Event, Screen};
 
 impl<S: Screen> Session<S> {
@@ -32,7 +34,7 @@ impl<S: Screen> Session<S> {
                 match (self.screen.recalls(), self.setup.linked) {
                     (true, false) => self.recall.begin(start.printed, ready.session),
                     // Nothing was said on a session that is new, and lines are read since it waited to be linked.
-                    (true, true) => self.recall.begin_anew(),
+                    (true, true) => self.recall.begin_anew(ready.session),
                     (false, _) => {}
                 }
             }
@@ -69,6 +71,9 @@ impl<S: Screen> Session<S> {
             self.recall.shown(view, self.current().ok());
             self.wrote_last = if view.own || view.past { self.wrote_last } else { Some(view.from_id) };
         }
+        if let Notice::Read { through, .. } = notice {
+            self.recall.read_through(*through);
+        }
         self.show(line, Event::Notice(notice));
         if let Some(line) = line {
             self.on_answer(line, notice);
@@ -92,15 +97,23 @@ impl<S: Screen> Session<S> {
         }
     }
 
-    /// Goes on with the last conversation.
+    /// Shows what is unread of a conversation that is opened, and reads the next line in it.
     fn go_on(&mut self, opened: Opened) {
-        self.conversation = opened.conversation;
+        self.conversation = opened.conversation.or(self.conversation.take());
+        if opened.earlier > 0 {
+            let earlier = counted(opened.earlier as u64, "earlier unread message");
+            let n = opened.earlier + MAX_SHOWN as usize;
+            let written = self.screen.note(&format!(r"{earlier}: \history {n} shows more"));
+            self.check_output(written);
+        }
         for notice in &opened.notices {
             if let Notice::History { messages, .. } = notice {
-                self.wrote_last = messages.iter().rev().find(|view| !view.own).map(|view| view.from_id);
+                let last = messages.iter().rev().find(|view| !view.own).map(|view| view.from_id);
+                self.wrote_last = self.wrote_last.or(last);
             }
             self.on_notice(None, notice);
         }
+        self.waiting = None;
         self.line_done();
     }
 
@@ -120,12 +133,13 @@ impl<S: Screen> Session<S> {
         self.unstored.remove(&line);
         if self.waiting == Some(Waiting::Chat(line)) {
             self.conversation = match notice {
-                Notice::Chat { with, id, .. } => {
-                    self.recall.open(*id);
-                    Some((*id, with.clone()))
-                }
+                Notice::Chat { with, id, .. } => Some((*id, with.clone())),
                 _ => None,
             };
+            if self.conversation.as_ref().is_some_and(|(id, _)| self.recall.open(*id)) {
+                self.waiting = Some(Waiting::Unread);
+                return;
+            }
         } else if self.waiting != Some(Waiting::Store(line)) {
             return;
         }

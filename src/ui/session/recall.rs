@@ -1,68 +1,52 @@
-//! What a session asks of the node by itself, for a person: at the start for the last conversation and for what is unread, later
-//! that what was shown is marked as read. The answers are not shown as such.
+//! What a session asks of the node by itself, for a person: when a conversation is opened, at the start or by `\chat`, what is unread
+//! in it; later that what was shown is marked as read. The answers are not shown as such.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::opening::{MAX_SHOWN, Opened, Opening, Printed};
 use crate::id::{MessageId, SessionId, UserId};
 use crate::proto::event::Command;
-use crate::proto::notice::{ConversationView, MessageView, Notice};
+use crate::proto::notice::{MessageView, Notice};
 
 /// The number under which requests of the session itself are answered. Typed lines are numbered from 1.
 pub const SELF: u64 = 0;
 
-/// Messages of the last conversation that are shown at the start.
-const SHOWN: usize = 5;
-/// Messages of it that are shown if so many are unread.
-const MAX_SHOWN: u32 = 20;
-/// People whose unread messages are marked as read once the conversation with them is opened. Strangers can cause any number.
+/// People whose messages are remembered as printed until the conversation with them is opened. Strangers can cause any number.
+/// Those of others are printed again then.
 const MAX_PEOPLE: usize = 1000;
 
 /// The requests of a session, and what it knows from the answers.
 #[derive(Debug, Default)]
 pub struct Recall {
-    is_on: bool,
-    /// `None` once the start is over.
+    /// This session; `None` as long as nothing is recalled.
+    me: Option<SessionId>,
+    /// Everything that arrived up to here was told.
+    told: u64,
+    /// `None` if no conversation is being opened.
     opening: Option<Opening>,
     commands: VecDeque<Command>,
-    /// The last message of people whose messages were not read.
-    unread: BTreeMap<UserId, MessageId>,
+    /// What was printed of each person and is not known to be read.
+    printed: BTreeMap<UserId, Printed>,
     /// Up to where conversations are to be marked as read.
     read: BTreeMap<UserId, MessageId>,
-}
-
-/// What was learned since the start, until everything is there.
-#[derive(Debug)]
-struct Opening {
-    /// Everything that arrived up to here was shown before the start.
-    printed: u64,
-    /// This session.
-    me: SessionId,
-    /// Messages that came meanwhile. They are shown after those of the last conversation.
-    held: Vec<Notice>,
-    conversations: Vec<ConversationView>,
-}
-
-/// What is shown at the start, in this order.
-#[derive(Debug, Default, PartialEq)]
-pub struct Opened {
-    /// The last messages of the last conversation, then how many are unread of whom, then the messages that came meanwhile.
-    pub notices: Vec<Notice>,
-    /// The conversation in which the session goes on.
-    pub conversation: Option<(UserId, String)>,
 }
 
 impl Recall {
     /// Asks for the conversations. Messages that arrived later than `printed` are shown as they come, unless they were typed
     /// at this session.
     pub fn begin(&mut self, printed: u64, me: SessionId) {
-        self.is_on = true;
-        self.opening = Some(Opening { printed, me, held: Vec::new(), conversations: Vec::new() });
-        self.commands.push_back(Command::Conversations);
+        (self.me, self.told) = (Some(me), printed);
+        self.ask(None, me);
     }
 
     /// Begins without a last conversation. What is shown of conversations is marked as read.
-    pub fn begin_anew(&mut self) {
-        self.is_on = true;
+    pub fn begin_anew(&mut self, me: SessionId) {
+        self.me = Some(me);
+    }
+
+    fn ask(&mut self, with: Option<UserId>, me: SessionId) {
+        self.opening = Some(Opening::new(with, self.told, me));
+        self.commands.push_back(Command::Conversations);
     }
 
     /// Whether there is something to request.
@@ -70,18 +54,18 @@ impl Recall {
         !(self.commands.is_empty() && self.read.is_empty())
     }
 
-    /// The next request.
+    /// The next request. What was shown is marked as read before it is asked what is unread.
     pub fn next_command(&mut self) -> Option<Command> {
         let read =
             |(user, through): (UserId, MessageId)| Command::Read { user: user.to_string(), through: through.token() };
-        self.commands.pop_front().or_else(|| self.read.pop_first().map(read))
+        self.read.pop_first().map(read).or_else(|| self.commands.pop_front())
     }
 
-    /// Keeps a message that comes during the start. Returns whether it is one.
+    /// Keeps a message that comes while a conversation is opened. Returns whether it is one.
     pub fn hold(&mut self, notice: &Notice) -> bool {
         match &mut self.opening {
             Some(opening) if matches!(notice, Notice::Message(_)) => {
-                opening.held.push(notice.clone());
+                opening.hold(notice.clone());
                 true
             }
             _ => false,
@@ -93,16 +77,9 @@ impl Recall {
         let opening = self.opening.as_mut()?;
         let messages = match notice {
             Notice::Conversations { conversations } => {
-                opening.conversations = conversations;
-                if let Some(last) = opening.last() {
-                    let user = last.id.to_string();
-                    self.commands.push_back(Command::History {
-                        user,
-                        n: MAX_SHOWN,
-                        numbered: None,
-                        before: None,
-                        after: None,
-                    });
+                if let Some(user) = opening.choose(conversations) {
+                    let (user, n) = (user.to_string(), MAX_SHOWN);
+                    self.commands.push_back(Command::History { user, n, numbered: None, before: None, after: None });
                     return None;
                 }
                 Vec::new()
@@ -111,74 +88,45 @@ impl Recall {
             // The store failed.
             _ => Vec::new(),
         };
-        let opening = self.opening.take()?;
-        self.unread.extend(opening.unread());
-        let opened = opening.finish(messages);
-        if let Some((user, _)) = &opened.conversation {
-            self.open(*user);
+        let opened = self.opening.take()?.finish(messages, &self.printed);
+        if let Some((user, through)) = opened.read {
+            self.printed.remove(&user);
+            self.read.insert(user, through);
+        }
+        for notice in &opened.notices {
+            if let Notice::History { messages, .. } = notice {
+                messages.iter().filter(|view| !view.own).for_each(|view| self.note_printed(view));
+            }
         }
         Some(opened)
     }
 
-    /// A message of somebody else was shown in this conversation.
+    /// A message was shown, or counted if it is past, while this conversation was open.
     pub fn shown(&mut self, view: &MessageView, current: Option<UserId>) {
-        if !self.is_on || view.own || view.past {
+        self.told = self.told.max(view.arrival);
+        if self.me.is_none() || view.own || view.past {
             return;
         }
         if current == Some(view.from_id) {
             self.read.insert(view.from_id, view.message);
-        } else if self.unread.len() < MAX_PEOPLE || self.unread.contains_key(&view.from_id) {
-            self.unread.insert(view.from_id, view.message);
+        }
+        self.note_printed(view);
+    }
+
+    fn note_printed(&mut self, view: &MessageView) {
+        if self.printed.len() < MAX_PEOPLE || self.printed.contains_key(&view.from_id) {
+            self.printed.entry(view.from_id).or_default().add(view.message);
         }
     }
 
-    /// A conversation was opened.
-    pub fn open(&mut self, with: UserId) {
-        if let Some(through) = self.unread.remove(&with) {
-            self.read.insert(with, through);
-        }
-    }
-}
-
-impl Opening {
-    /// The conversation in which the last line was typed on this session. If none was, the one with the newest message.
-    fn last(&self) -> Option<&ConversationView> {
-        let newest = || self.conversations.iter().find(|conversation| conversation.last.is_some());
-        self.conversations.iter().find(|conversation| conversation.typed_last).or_else(newest)
+    /// Conversations were read up to this message, perhaps on another session.
+    pub fn read_through(&mut self, message: MessageId) {
+        self.printed.retain(|_, printed| printed.last() != Some(&message));
     }
 
-    fn unread(&self) -> impl Iterator<Item = (UserId, MessageId)> {
-        let unread = self.conversations.iter().filter(|conversation| conversation.unread > 0).take(MAX_PEOPLE);
-        unread.filter_map(|conversation| Some((conversation.id, conversation.last.as_ref()?.message)))
-    }
-
-    fn finish(self, mut messages: Vec<MessageView>) -> Opened {
-        let mut opened = Opened::default();
-        // Whoever never answered somebody does not find a prompt for a line to them.
-        let last = self.last().cloned();
-        let is_mine = last.as_ref().is_some_and(|last| last.typed_last) || messages.iter().any(|message| message.own);
-        let unread = last.as_ref().map_or(0, |last| usize::try_from(last.unread).unwrap_or(usize::MAX));
-        // The store has them already. They are told on their own, before or after it was asked.
-        let is_told = |view: &MessageView| view.arrival > self.printed && view.message.stream.author != self.me;
-        let fresh = messages.iter().filter(|message| is_told(message)).count();
-        let wanted = unread.saturating_sub(fresh).max(SHOWN);
-        messages.retain(|message| !is_told(message));
-        messages.drain(..messages.len().saturating_sub(wanted));
-        let are_all_shown = unread <= messages.len() + fresh;
-        let mut others = self.conversations;
-        if let Some(last) = last {
-            if !messages.is_empty() {
-                opened.notices.push(Notice::History { with: last.with.clone(), messages, next: None });
-            }
-            others.retain(|other| !(other.id == last.id && is_mine && are_all_shown));
-            opened.conversation = is_mine.then_some((last.id, last.with));
-        }
-        others.retain(|other| other.unread > 0);
-        if !others.is_empty() {
-            opened.notices.push(Notice::Conversations { conversations: others });
-        }
-        opened.notices.extend(self.held);
-        opened
+    /// Opens a conversation. Returns whether [`answer`](Self::answer) will say what is unread in it.
+    pub fn open(&mut self, with: UserId) -> bool {
+        self.me.inspect(|me| self.ask(Some(with), *me)).is_some()
     }
 }
 
@@ -186,6 +134,7 @@ impl Opening {
 mod tests {
     use super::*;
     use crate::id::{Address, StreamId};
+    use crate::proto::notice::ConversationView;
     use crate::time::Wall;
 
     const BOB: UserId = UserId([2; 32]);
@@ -266,8 +215,7 @@ mod tests {
         assert_eq!(shown(&opened), [36, 37, 38, 39, 40, 41, 42]);
         assert_eq!(opened.conversation, Some((BOB, "bob".into())));
         assert!(!opened.notices.iter().any(|notice| matches!(notice, Notice::Conversations { .. })), "it is read");
-        let read = Command::Read { user: BOB.to_string(), through: message(BOB, 9, false).message.token() };
-        assert_eq!(recall.next_command(), Some(read));
+        assert_eq!(recall.next_command(), read(BOB, 9));
     }
 
     #[test]
@@ -283,22 +231,93 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unread_of_others_is_told_and_marked_once_their_conversation_is_opened() {
+    fn what_is_unread_of_others_is_told_at_the_start() {
         let conversations = vec![conversation("bob", BOB, 0), conversation("carol", CAROL, 3)];
         let (mut recall, opened) = started(conversations, vec![message(BOB, 1, true)], Vec::new());
         let unread = Notice::Conversations { conversations: vec![conversation("carol", CAROL, 3)] };
         assert_eq!(opened.notices.last(), Some(&unread));
         assert_eq!(recall.next_command(), None);
+    }
+
+    fn read(user: UserId, n: u64) -> Option<Command> {
+        Some(Command::Read { user: user.to_string(), through: message(user, n, false).message.token() })
+    }
+
+    /// Opens the conversation with carol, of whom so much is unread.
+    fn opened(recall: &mut Recall, unread: u64, history: Vec<MessageView>) -> Opened {
+        assert!(recall.open(CAROL));
+        assert_eq!(recall.next_command(), Some(Command::Conversations));
+        let conversations = vec![conversation("bob", BOB, 1), conversation("carol", CAROL, unread)];
+        assert_eq!(recall.answer(Notice::Conversations { conversations }), None);
+        let asked = recall.next_command().expect("the history is requested");
+        assert!(matches!(asked, Command::History { user, .. } if user == CAROL.to_string()));
+        let history = Notice::History { with: "carol".into(), messages: history, next: None };
+        recall.answer(history).expect("everything is there")
+    }
+
+    fn linked() -> Recall {
+        let mut recall = Recall::default();
+        recall.begin_anew(ME);
+        recall
+    }
+
+    #[test]
+    fn what_is_shown_in_the_conversation_is_read_at_once() {
+        let mut recall = linked();
         recall.shown(&message(CAROL, 10, false), Some(BOB));
-        recall.shown(&message(BOB, 11, false), Some(BOB));
-        let read = |user: UserId, n| Command::Read {
-            user: user.to_string(),
-            through: message(user, n, false).message.token(),
-        };
-        assert_eq!(recall.next_command(), Some(read(BOB, 11)), "it was shown in the conversation");
         assert_eq!(recall.next_command(), None);
-        recall.open(CAROL);
-        assert_eq!(recall.next_command(), Some(read(CAROL, 10)));
+        recall.shown(&message(BOB, 11, false), Some(BOB));
+        assert_eq!(recall.next_command(), read(BOB, 11));
+    }
+
+    #[test]
+    fn what_came_with_the_history_of_a_linked_session_is_shown_before_it_is_read() {
+        let mut recall = linked();
+        let past = |n, own| MessageView { past: true, ..message(CAROL, n, own) };
+        (1..=6).for_each(|n| recall.shown(&past(n, n == 5), None));
+        recall.shown(&message(CAROL, 9, false), None);
+        let history = (1..=6).map(|n| past(n, n == 5)).chain([message(CAROL, 9, false)]).collect();
+        let opened = opened(&mut recall, 3, history);
+        assert_eq!((shown(&opened), opened.earlier), (vec![4, 6], 0), "the last one was printed when it came");
+        assert_eq!(recall.next_command(), read(CAROL, 9));
+    }
+
+    #[test]
+    fn of_what_is_unread_and_older_than_what_is_shown_it_is_said_how_much_there_is() {
+        let history: Vec<_> = (31..=50).map(|n| message(CAROL, n, false)).collect();
+        let mut recall = linked();
+        recall.told = 50;
+        let opened_anew = opened(&mut recall, 45, history.clone());
+        assert_eq!((shown(&opened_anew).len(), opened_anew.earlier), (20, 25));
+        let mut recall = linked();
+        (6..=50).for_each(|n| recall.shown(&message(CAROL, n, false), Some(BOB)));
+        assert_eq!(
+            opened(&mut recall, 45, history),
+            Opened { read: Some((CAROL, message(CAROL, 9, false).message)), ..Opened::default() }
+        );
+    }
+
+    #[test]
+    fn nothing_is_shown_of_a_conversation_in_which_nothing_is_unread() {
+        let mut recall = linked();
+        assert!(recall.open(CAROL));
+        let conversations = vec![conversation("bob", BOB, 1), conversation("carol", CAROL, 0)];
+        assert_eq!(recall.answer(Notice::Conversations { conversations }), Some(Opened::default()));
+        assert!(!Recall::default().open(CAROL), "scripts are told nothing");
+    }
+
+    #[test]
+    fn a_message_that_comes_while_the_conversation_is_opened_is_shown_once_and_last() {
+        let mut recall = linked();
+        assert!(recall.open(CAROL));
+        recall.next_command();
+        assert_eq!(recall.answer(Notice::Conversations { conversations: vec![conversation("carol", CAROL, 2)] }), None);
+        let came = message(CAROL, 9, false);
+        assert!(recall.hold(&Notice::Message(Box::new(came.clone()))));
+        let past = MessageView { past: true, ..message(CAROL, 4, false) };
+        recall.shown(&past, None);
+        let history = Notice::History { with: "carol".into(), messages: vec![past, came], next: None };
+        assert_eq!(shown(&recall.answer(history).expect("everything is there")), [4, 9]);
     }
 
     #[test]
@@ -335,8 +354,7 @@ mod tests {
         let (_, opened) = started(vec![conversation("bob", BOB, 8)], history(9), Vec::new());
         assert_eq!(shown(&opened), (2..=9).collect::<Vec<_>>());
         let (_, opened) = started(vec![conversation("bob", BOB, 30)], history(20), Vec::new());
-        assert_eq!(shown(&opened).len(), 20);
-        assert!(matches!(opened.notices.last(), Some(Notice::Conversations { .. })), "not all are shown");
+        assert_eq!((shown(&opened).len(), opened.earlier), (19, 11), "one that is mine is older");
     }
 
     #[test]
