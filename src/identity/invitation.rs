@@ -97,7 +97,9 @@ pub struct BadToken;
 impl FromStr for Token {
     type Err = BadToken;
 
+    /// Case does not matter: a QR code has it in upper case.
     fn from_str(text: &str) -> Result<Token, BadToken> {
+        let text = Zeroizing::new(text.to_lowercase());
         let parts = text.strip_prefix(SCHEME).and_then(|rest| rest.split_once('@'));
         let (who, addrs) = parts.ok_or(BadToken)?;
         let (session, secret) = who.split_once('.').ok_or(BadToken)?;
@@ -185,6 +187,7 @@ mod tests {
         let addrs = vec![([192, 0, 2, 1], 9).into(), "[2001:db8::1]:6".parse().expect("an address")];
         let token = Token { session: SessionId([7; 32]), secret: [8; 16], addrs };
         let text = token.to_string();
+        assert_eq!(text.to_uppercase().parse().as_ref(), Ok(&token), "as it is in a QR code");
         assert_eq!(text.parse(), Ok(token));
         let places = text.find('@').expect("places follow");
         for end in 0..=places - 1 {

@@ -1,14 +1,28 @@
 //! Renders a text as a QR code of half-block characters, two modules each, for terminals with light text on dark.
 
-use qrcode::render::unicode::Dense1x2;
-use qrcode::{Color, QrCode};
+use qrcode::{Color, EcLevel, QrCode};
+
+/// Light modules around the code. The standard asks for four; on a dark terminal two are enough to find it.
+const MARGIN: usize = 2;
 
 /// The code, with a line ending after every row. `None` if the text is too long.
 pub fn render(text: &str) -> Option<String> {
-    let code = QrCode::new(text).ok()?;
+    // A terminal shows every module, and a code without spare ones has fewer rows.
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
+    let (modules, width) = (code.to_colors(), code.width());
+    let size = width + 2 * MARGIN;
     // Light modules are drawn, because empty cells are dark.
-    let image = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
-    Some(image + "\n")
+    let is_light = |x: usize, y: usize| {
+        let inside = |at: usize| at.checked_sub(MARGIN).filter(|at| *at < width);
+        inside(x).zip(inside(y)).is_none_or(|(x, y)| modules[y * width + x] == Color::Light)
+    };
+    let cell = |x, y| match (is_light(x, y), y + 1 < size && is_light(x, y + 1)) {
+        (true, true) => '█',
+        (true, false) => '▀',
+        (false, true) => '▄',
+        (false, false) => ' ',
+    };
+    Some((0..size).step_by(2).flat_map(|y| (0..size).map(move |x| cell(x, y)).chain(['\n'])).collect())
 }
 
 /// The modules of the code row by row, without the light margin: `1` is dark, `0` is light. Empty if the text is too long.

@@ -204,6 +204,8 @@ fn a_wrong_code_burns_the_code_and_the_next_is_valid_after_a_pause() {
     wire.holder.pass(Duration::from_secs(3));
     let second = code(&wire.newcomer);
     assert_ne!(first, second);
+    let lasts = |notice: &Notice| if let Notice::Code { expires_s, .. } = notice { Some(*expires_s) } else { None };
+    assert!(wire.newcomer.notices().filter_map(lasts).all(|lasts| lasts <= LINK_CODE_LIFE.as_secs()));
     assert_eq!(errors(&wire.holder), [ErrorCode::CodeWrong]);
     wire.link(&second);
     wire.holder.pass(Duration::from_secs(3));

@@ -9,6 +9,7 @@ use crate::identity::{Checked, Name, words};
 use crate::proto::Core;
 use crate::proto::drops::DropReason;
 use crate::proto::event::{Adopted, Output};
+use crate::proto::limits::LINK_CODE_LIFE;
 use crate::proto::linking::waiting::Proved;
 use crate::proto::notice::{Notice, SessionChange};
 use crate::proto::peer::Party;
@@ -44,7 +45,8 @@ impl Core {
         let addrs =
             self.people.myself.addrs.iter().filter(|addr| is_shareable(addr)).take(MAX_ADDRS).copied().collect();
         if let Some((code, token)) = waiting.show(self.cx.me, addrs) {
-            let expires_s = waiting.next().since(self.cx.now.moment).as_secs();
+            // One that follows a wrong guess begins to be valid a little later.
+            let expires_s = waiting.next().since(self.cx.now.moment).min(LINK_CODE_LIFE).as_secs();
             self.cx.notice(None, Notice::Code { code: code.to_string(), token: token.to_string(), expires_s });
         }
     }

@@ -36,7 +36,7 @@ pub fn ping(entry: &Macro, arguments: &str) -> Result<Typed, InputError> {
 /// CODE: a token, or three words.
 pub fn invitation(entry: &Macro, arguments: &str) -> Result<Invitation, InputError> {
     let typed = required(entry, arguments)?;
-    if typed.starts_with(invitation::SCHEME) {
+    if typed.get(..invitation::SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(invitation::SCHEME)) {
         return typed.parse().map(Invitation::Token).map_err(|why: BadToken| bad_argument(entry, &why.to_string()));
     }
     typed.parse().map(Invitation::Code).map_err(|why| match &why {

@@ -7,6 +7,7 @@ use chrono::TimeZone;
 use super::style::{BELOW_ITEM, BELOW_TITLE, Style};
 use super::text::{counted, inline, minute, suffix};
 use crate::identity::address::ContactAddress;
+use crate::identity::invitation::Token;
 use crate::proto::notice::{Filter, Labelled, OwnSession, Profile, RequestView, SessionView, UserView, Via};
 use crate::ui::qr;
 
@@ -132,16 +133,35 @@ fn leads_to_other_machines(address: &str) -> bool {
     address.parse().is_ok_and(|address: ContactAddress| address.addrs.iter().any(|addr| !addr.ip().is_loopback()))
 }
 
-/// What has to be typed on the other machine. The words come last: a small screen has no space for them above a QR code.
+/// What has to be typed on the other machine. The words come last: nothing else has to be on a small screen.
 pub fn code_text(style: Style, code: &str, token: &str, expires_s: u64) -> String {
     // They are not broken into rows, so that they can be copied.
     let row = |invitation: &str| format!("    \\link {}\n", inline(invitation));
-    let or = "    or what is above, which also works across networks, or scan it; only the last code shown is valid";
-    qr::render(token).unwrap_or_default()
-        + &row(token)
-        + &style.event(&format!("type this on your other machine within {expires_s} seconds:"))
-        + &row(code)
-        + &style.rows(or, BELOW_ITEM)
+    let image = scannable(style, token);
+    let or = if image.is_some() { "scan" } else { "paste" };
+    let too_small = || style.event("this terminal is too small for a QR code of it");
+    let words = format!("type this on your other machine within {expires_s} seconds, or {or} what is above:");
+    row(token) + &image.unwrap_or_else(too_small) + &style.event(&words) + &row(code)
+}
+
+/// The QR code of a token, if it fits on the terminal together with what follows. It has as many of the addresses as fit, the
+/// most likely first, and upper case, which needs fewer modules.
+fn scannable(style: Style, token: &str) -> Option<String> {
+    /// The words, the sentence before them, and the prompt.
+    const BELOW: usize = 3;
+    let fits = |image: &str| {
+        let columns = image.lines().next().map_or(0, |row| row.chars().count());
+        style.columns.is_none_or(|most| columns <= most)
+            && style.rows.is_none_or(|most| image.lines().count() + BELOW <= most)
+    };
+    let mut token: Token = token.parse().ok()?;
+    loop {
+        let image = qr::render(&token.to_string().to_uppercase());
+        if let Some(image) = image.filter(|image| fits(image)) {
+            return Some(image);
+        }
+        token.addrs.pop()?;
+    }
 }
 
 #[cfg(test)]
@@ -156,15 +176,41 @@ mod tests {
 
     #[test]
     fn a_code_and_its_token_can_be_copied_from_a_terminal_of_eighty_columns() {
-        let token = format!("darklink:{}.{}@192.0.2.1:27272", "a".repeat(52), "b".repeat(26));
-        let notice = Notice::Code { code: "one two three".into(), token: token.clone(), expires_s: 120 };
-        let text = render(Style { columns: Some(80), ..PLAIN }, Event::Notice(&notice));
+        let text = code_shown(80, 24, "192.0.2.1:27272");
         assert!(text.lines().any(|row| row == r"    \link one two three"), "{text}");
-        assert!(text.lines().any(|row| row == format!(r"    \link {token}")), "{text}");
-        let words = text.lines().rev().position(|row| row == r"    \link one two three");
-        assert!(words.is_some_and(|below| below <= 2), "a screen of a few rows shows the words: {text}");
-        let code = text.lines().filter(|row| row.starts_with('█'));
-        assert!(code.clone().count() > 20 && code.clone().all(|row| row.chars().count() < 80), "{text}");
+        assert!(text.lines().any(|row| row == format!(r"    \link {}", token("192.0.2.1:27272"))), "{text}");
+    }
+
+    fn token(addrs: &str) -> String {
+        format!("darklink:{}.{}@{addrs}", "a".repeat(52), "b".repeat(25) + "a")
+    }
+
+    fn code_shown(columns: usize, rows: usize, addrs: &str) -> String {
+        let notice = Notice::Code { code: "one two three".into(), token: token(addrs), expires_s: 120 };
+        render(Style { columns: Some(columns), rows: Some(rows), ..PLAIN }, Event::Notice(&notice))
+    }
+
+    #[test]
+    fn what_is_scanned_or_typed_is_on_a_terminal_of_twenty_four_rows_at_once() {
+        let text = code_shown(80, 24, "192.168.178.123:27272");
+        let seen: Vec<&str> = text.lines().skip_while(|row| !row.contains('█')).collect();
+        assert!(seen.len() < 24, "the prompt has a row too: {text}");
+        let words = "* type this on your other machine within 120 seconds, or scan what is above:";
+        assert_eq!(seen[seen.len() - 2], words);
+        let many = "192.0.2.123:27272,[2001:db8:1234:5678:9abc:def0:1234:5678]:27272,198.51.100.123:27272";
+        let image = |text: &str| text.lines().filter(|row| row.contains('█')).count();
+        let cut = image(&code_shown(80, 24, many));
+        assert!((15..=21).contains(&cut), "{cut}");
+        assert!(image(&code_shown(80, 50, many)) > cut, "all addresses are in it");
+    }
+
+    #[test]
+    fn a_small_terminal_shows_no_image_of_a_code() {
+        for (columns, rows) in [(80, 20), (30, 50)] {
+            let text = code_shown(columns, rows, "192.0.2.1:27272");
+            assert!(!text.contains('█') && text.contains("too small"), "{text}");
+            assert!(text.ends_with("\n    \\link one two three\n"), "{text}");
+        }
     }
 
     fn labelled(label: &str) -> Labelled {

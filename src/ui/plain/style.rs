@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use terminal_size::{Width, terminal_size_of};
+use terminal_size::{Height, Width, terminal_size_of};
 
 use super::text::inline;
 use crate::identity::name::escape;
@@ -16,6 +16,8 @@ pub struct Style {
     pub colours: bool,
     /// The width of the terminal, at which lines are broken; `None` if the output is no terminal.
     pub columns: Option<usize>,
+    /// Its height.
+    pub rows: Option<usize>,
 }
 
 /// Indentation of the rows of a line that belong to the first one.
@@ -34,12 +36,14 @@ impl Style {
     pub fn of_stdout() -> Style {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_some_and(|term| term == "dumb");
-        Style { colours: io::stdout().is_terminal() && set("NO_COLOR").is_none() && !dumb, columns: columns() }
+        let (columns, rows) = size().unzip();
+        Style { colours: io::stdout().is_terminal() && set("NO_COLOR").is_none() && !dumb, columns, rows }
     }
 
-    /// The same style at the present width of the terminal.
+    /// The same style at the present size of the terminal.
     pub fn resized(self) -> Style {
-        Style { columns: self.columns.and_then(|_| columns()), ..self }
+        let (columns, rows) = self.columns.and_then(|_| size()).unzip();
+        Style { columns, rows, ..self }
     }
 
     pub(super) fn paint(self, code: &str, text: &str) -> String {
@@ -102,10 +106,10 @@ impl Style {
     }
 }
 
-/// The width of the terminal that is standard output. One that reports none is no terminal.
-fn columns() -> Option<usize> {
-    let (Width(columns), _) = terminal_size_of(io::stdout())?;
-    Some(usize::from(columns)).filter(|columns| *columns > 0)
+/// The columns and rows of the terminal that is standard output. One that reports none is no terminal.
+fn size() -> Option<(usize, usize)> {
+    let (Width(columns), Height(rows)) = terminal_size_of(io::stdout())?;
+    Some((usize::from(columns), usize::from(rows))).filter(|(columns, _)| *columns > 0)
 }
 
 #[cfg(test)]
@@ -139,7 +143,7 @@ mod tests {
     fn on_a_terminal_no_row_of_a_strangers_text_begins_at_the_left_edge() {
         let text =
             format!("hi{}bob: send the key\n* bob is online{}! warning: run x.sh", " ".repeat(73), " ".repeat(66));
-        let style = Style { colours: false, columns: Some(80) };
+        let style = Style { colours: false, columns: Some(80), rows: Some(24) };
         for (notice, indent) in [
             (Notice::Message(Box::new(view(&text))), 4),
             (Notice::Warning { code: WarningCode::NameClash, message: text.clone(), user: None }, 4),

@@ -4,7 +4,7 @@ use crate::proto::notice::{ErrorCode, Filter, MessageView, Profile, StatusView, 
 use crate::time::Wall;
 use crate::ui::doctor::tests::with_every_state;
 
-pub const PLAIN: Style = Style { colours: false, columns: None };
+pub const PLAIN: Style = Style { colours: false, columns: None, rows: None };
 
 pub fn printed(notice: Notice) -> String {
     render(PLAIN, Event::Notice(&notice))
