@@ -120,9 +120,9 @@ fn a_text_that_is_in_doubt_is_asked_about_and_not_sent_if_somebody_can_be_asked(
     let asked = says("/quit", true);
     assert_eq!(
         (&asked["event"], &asked["question"]),
-        (&"question".into(), &"to bob, as text? /quit is no command here".into())
+        (&"question".into(), &"send this as text to bob? /quit is no command here.".into())
     );
-    assert_eq!(says("1\n2\n3\n4", true)["question"], "4 lines to bob?");
+    assert_eq!(says("1\n2\n3\n4", true)["question"], "send 4 lines to bob?");
     assert_eq!(says("1\n2\n3", true)["event"], "queued");
     assert_eq!(says("/quit", false)["event"], "queued");
     let texts = [bob.event("message"), bob.event("message")].map(|message| message["text"].clone());

@@ -110,7 +110,8 @@ fn pasted_lines_are_one_message_and_run_no_macro() {
     alice.types("first\rsecond\r");
     assert_eq!(bob.event("message")["text"], "first\nsecond");
     alice.types("one\r\\quit\rthree\rfour\r");
-    alice.sees_row("! 4 lines to bob; \\quit in it is text? Enter again");
+    let question = r"! send 4 lines to bob? \quit in it is sent as text, not obeyed.";
+    alice.sees("the question", |rows, _| rows.iter().any(|row| row.starts_with(question)));
     alice.types("\r");
     assert_eq!(bob.event("message")["text"], "one\n\\quit\nthree\nfour");
     alice.sees_typed("to bob> ");
@@ -134,7 +135,7 @@ fn an_answer_to_somebody_else_than_wrote_last_is_asked_about() {
     carol.says("are you free at six?");
     alice.sees_message("< carol: are you free at six?");
     alice.types("yes, six is fine\r");
-    alice.sees_row("! to bob, not carol? Enter again");
+    alice.sees_row("! send this to bob, not carol? Enter again sends it");
     carol.says("I mean today");
     alice.sees_message("< carol: I mean today");
     alice.sees_typed("to bob> yes, six is fine");
@@ -152,11 +153,11 @@ fn an_answer_to_somebody_else_than_wrote_last_is_asked_about() {
     bob.says("hello");
     alice.sees_message("< bob: hello");
     alice.types("to carol all the same\r");
-    alice.sees_row("! to carol, not bob? Enter again");
+    alice.sees_row("! send this to carol, not bob? Enter again sends it");
     alice.types("\r");
     assert_eq!(carol.event("message")["text"], "to carol all the same");
     alice.types("/help\r");
-    alice.sees_row(r"! to carol; as text, the macro is \help? Enter again");
+    alice.sees_row(r"! send this as text to carol? The macro is \help. Enter again sends it");
     alice.types("\x03");
     alice.sees_typed("to carol> ");
     alice.types("\\quit\r");
@@ -213,7 +214,7 @@ fn after_a_restart_the_last_conversation_goes_on_and_what_is_unread_is_told() {
     carol.says("are you there?");
     alice.sees_message("< carol: are you there?");
     alice.types("hello bob\r");
-    alice.sees_row("! to bob, not carol? Enter again");
+    alice.sees_row("! send this to bob, not carol? Enter again sends it");
     alice.types("\r");
     assert_eq!(bob.event("message")["text"], "hello bob");
     bob.says("hello alice");

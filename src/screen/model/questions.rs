@@ -26,7 +26,9 @@ impl Model {
 
     /// Asks whether a pasted macro is to be obeyed.
     pub fn ask_about_macro(&mut self) {
-        self.ask_first("this was pasted: Y obeys it, N goes back; a second \\ before it makes it text".to_owned());
+        self.ask_first(
+            "obey this? It was pasted; with a second \\ before it, it is text. Y obeys, N goes back".to_owned(),
+        );
     }
 
     fn ask_first(&mut self, text: String) {

@@ -56,13 +56,13 @@ impl Questions {
 
     fn question(&self, line: &str, now: Instant) -> Option<String> {
         let Some(with) = self.conversation.as_deref() else {
-            return slashed(line).map(|name| format!(r"the macro is \{name}; Enter again takes it as text"));
+            return slashed(line).map(|name| format!(r"take this as text? The macro is \{name}. Enter again takes it"));
         };
         let other = self.wrote.as_ref().filter(|(from, at)| from != with && now.duration_since(*at) < ANSWERED_WITHIN);
         let other = other.map(|(from, _)| quoted(from));
         // The editor has several lines only if they were pasted.
         let draft = Draft { text: line, to: with, other: other.as_deref(), pasted: true, macros: true };
-        draft.question().map(|question| format!("{question} Enter again"))
+        draft.question().map(|question| format!("{question} Enter again sends it"))
     }
 }
 
@@ -80,7 +80,10 @@ mod tests {
     fn an_answer_to_somebody_else_is_asked_about_once() {
         let (mut questions, now) = (with_bob(), Instant::now());
         questions.shown("carol", false, now);
-        assert_eq!(questions.ask("yes, six", now).as_deref(), Some("to bob, not carol? Enter again"));
+        assert_eq!(
+            questions.ask("yes, six", now).as_deref(),
+            Some("send this to bob, not carol? Enter again sends it")
+        );
         assert_eq!(questions.ask("yes, six", now), None, "Enter again");
         assert_eq!(questions.ask("is fine", now), None, "it was decided");
     }
@@ -114,7 +117,7 @@ mod tests {
         questions.shown("carol", false, now);
         questions.ask("yes", now).expect("it is asked about");
         questions.shown("dora", false, now);
-        assert_eq!(questions.ask("yes", now).as_deref(), Some("to bob, not dora? Enter again"));
+        assert_eq!(questions.ask("yes", now).as_deref(), Some("send this to bob, not dora? Enter again sends it"));
         questions.close();
         assert!(questions.ask("other words", now).is_some(), "the line was dropped, not sent");
     }
@@ -122,26 +125,30 @@ mod tests {
     #[test]
     fn a_macro_with_a_slash_is_asked_about() {
         let (mut questions, now) = (with_bob(), Instant::now());
-        let question = r"to bob; as text, the macro is \help? Enter again";
+        let question = r"send this as text to bob? The macro is \help. Enter again sends it";
         assert_eq!(questions.ask("/help", now).as_deref(), Some(question));
         assert_eq!(questions.ask("/help", now), None);
         assert_eq!(questions.ask("/etc/passwd is a file", now), None);
         assert_eq!(questions.ask("/", now), None);
         questions.set_conversation(None);
-        assert_eq!(questions.ask("/help", now).as_deref(), Some(r"the macro is \help; Enter again takes it as text"));
+        assert_eq!(
+            questions.ask("/help", now).as_deref(),
+            Some(r"take this as text? The macro is \help. Enter again takes it")
+        );
     }
 
     #[test]
     fn more_than_three_lines_and_lines_that_look_like_macros_are_asked_about() {
         let (mut questions, now) = (with_bob(), Instant::now());
         assert_eq!(questions.ask("1\n2\n3\n", now), None);
-        assert_eq!(questions.ask("1\n2\n3\n4", now).as_deref(), Some("4 lines to bob? Enter again"));
-        assert_eq!(questions.ask("1\n2\n3\n4\n5", now).as_deref(), Some("5 lines to bob? Enter again"));
+        assert_eq!(questions.ask("1\n2\n3\n4", now).as_deref(), Some("send 4 lines to bob? Enter again sends it"));
+        assert_eq!(questions.ask("1\n2\n3\n4\n5", now).as_deref(), Some("send 5 lines to bob? Enter again sends it"));
         assert_eq!(questions.ask("1\n2\n3\n4\n5", now), None);
         let pasted = "\\chat carol\nhello";
-        assert_eq!(questions.ask(pasted, now).as_deref(), Some(r"to bob; \chat in it is text? Enter again"));
+        let question = r"send this to bob? \chat in it is sent as text, not obeyed. Enter again sends it";
+        assert_eq!(questions.ask(pasted, now).as_deref(), Some(question));
         questions.shown("carol", false, now);
-        let question = r"4 lines to bob, not carol; \quit in it is text? Enter again";
+        let question = r"send 4 lines to bob, not carol? \quit in it is sent as text, not obeyed. Enter again sends it";
         assert_eq!(questions.ask("1\n2\n\\quit now\n4", now).as_deref(), Some(question));
     }
 }

@@ -23,7 +23,8 @@ pub struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// What to ask before it is sent, such as `4 lines to bob?`; `None` if it may be sent.
+    /// What to ask before it is sent, such as `send 4 lines to bob?`; `None` if it may be sent. Which keys answer, the interface
+    /// says behind it.
     pub fn question(&self) -> Option<String> {
         let text = self.text.trim_end();
         let lines = text.lines().count();
@@ -36,23 +37,24 @@ impl Draft<'_> {
         if self.other.is_none() && command.is_none() && !is_long {
             return None;
         }
-        let count = if is_long { format!("{lines} lines ") } else { String::new() };
+        let what = if is_long { format!("{lines} lines") } else { "this".to_owned() };
         let not = self.other.map(|other| format!(", not {other}")).unwrap_or_default();
         let (as_text, why) = command.unwrap_or_default();
-        Some(inline(&format!("{count}to {}{not}{as_text}?{why}", quoted(self.to))))
+        Some(inline(&format!("send {what}{as_text} to {}{not}?{why}", quoted(self.to))))
     }
 
     /// That a line in it looks like a macro: in the question, and behind it.
-    fn command(&self) -> Option<(String, String)> {
-        let here = |command: String| (", as text".to_owned(), format!(" {command} is no command here"));
+    fn command(&self) -> Option<(&'static str, String)> {
+        const AS_TEXT: &str = " as text";
+        let unknown = |command: String| (AS_TEXT, format!(" {command} is no command here."));
         if let Some(name) = slashed(self.text) {
-            let obeyed = || (format!(r"; as text, the macro is \{name}"), String::new());
-            return Some(if self.macros { obeyed() } else { here(format!("/{name}")) });
+            let known = || (AS_TEXT, format!(r" The macro is \{name}."));
+            return Some(if self.macros { known() } else { unknown(format!("/{name}")) });
         }
         let mut lines = self.text.trim_end().lines();
         let name = lines.clone().find_map(|line| line.strip_prefix('\\').and_then(macro_in))?;
-        let among_others = || (format!(r"; \{name} in it is text"), String::new());
-        Some(if lines.nth(1).is_some() { among_others() } else { here(format!(r"\{name}")) })
+        let among_others = || ("", format!(r" \{name} in it is sent as text, not obeyed."));
+        Some(if lines.nth(1).is_some() { among_others() } else { unknown(format!(r"\{name}")) })
     }
 }
 
@@ -79,13 +81,13 @@ mod tests {
     #[test]
     fn a_line_that_looks_like_a_command_is_asked_about() {
         let asked = |text| question(Draft { text, ..TYPED });
-        assert_eq!(asked("/help").as_deref(), Some(r"to bob; as text, the macro is \help?"));
+        assert_eq!(asked("/help").as_deref(), Some(r"send this as text to bob? The macro is \help."));
         for text in ["/etc/passwd is a file", "/", "hello", " ", r"\help", r"\\help"] {
             assert_eq!(asked(text), None, "{text}");
         }
         let asked = |text| question(Draft { text, macros: false, ..TYPED });
-        assert_eq!(asked("/quit").as_deref(), Some("to bob, as text? /quit is no command here"));
-        assert_eq!(asked(r"\quit").as_deref(), Some(r"to bob, as text? \quit is no command here"));
+        assert_eq!(asked("/quit").as_deref(), Some("send this as text to bob? /quit is no command here."));
+        assert_eq!(asked(r"\quit").as_deref(), Some(r"send this as text to bob? \quit is no command here."));
         assert_eq!(asked(r"\o/"), None);
     }
 
@@ -93,7 +95,7 @@ mod tests {
     fn more_than_three_pasted_lines_are_asked_about() {
         let pasted = |text| question(Draft { text, pasted: true, ..TYPED });
         assert_eq!(pasted("1\n2\n3\n"), None);
-        assert_eq!(pasted("1\n2\n3\n4").as_deref(), Some("4 lines to bob?"));
+        assert_eq!(pasted("1\n2\n3\n4").as_deref(), Some("send 4 lines to bob?"));
         assert_eq!(question(Draft { text: "1\n2\n3\n4", ..TYPED }), None, "whoever writes them by hand knows");
     }
 
@@ -101,17 +103,17 @@ mod tests {
     fn a_line_among_several_that_would_be_a_macro_is_asked_about() {
         for pasted in [true, false] {
             let asked = question(Draft { text: "\\chat carol\nhello", pasted, ..TYPED });
-            assert_eq!(asked.as_deref(), Some(r"to bob; \chat in it is text?"));
+            assert_eq!(asked.as_deref(), Some(r"send this to bob? \chat in it is sent as text, not obeyed."));
         }
         let text = "1\n2\n\\quit now\n4";
         let asked = question(Draft { text, pasted: true, other: Some("carol"), ..TYPED });
-        assert_eq!(asked.as_deref(), Some(r"4 lines to bob, not carol; \quit in it is text?"));
+        assert_eq!(asked.as_deref(), Some(r"send 4 lines to bob, not carol? \quit in it is sent as text, not obeyed."));
     }
 
     #[test]
     fn a_text_that_may_be_meant_for_somebody_else_is_asked_about() {
         let asked = question(Draft { text: "yes", other: Some("carol"), ..TYPED });
-        assert_eq!(asked.as_deref(), Some("to bob, not carol?"));
+        assert_eq!(asked.as_deref(), Some("send this to bob, not carol?"));
         assert_eq!(question(Draft { text: r"\chat carol", other: Some("carol"), ..TYPED }), None, "it goes to nobody");
     }
 }

@@ -207,7 +207,7 @@ export function restore(user) {
 function doubt(question) {
   const wasAsked = !$("doubt").hidden;
   $("doubt").hidden = question === null;
-  show($("question"), question === null ? "" : `Send ${question}`);
+  show($("question"), question === null ? "" : question[0].toUpperCase() + question.slice(1));
   if (question !== null || wasAsked) $("text").focus();
 }
 

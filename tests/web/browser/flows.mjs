@@ -136,13 +136,13 @@ const flows = {
     const asked = (question) => page.locator("#question", { hasText: question }).waitFor();
     await field.fill("/quit");
     await field.press("Enter");
-    await asked("Send to bob, as text? /quit is no command here");
+    await asked("Send this as text to bob? /quit is no command here.");
     assert.equal(await field.inputValue(), "/quit");
     await page.locator("#keep-it").click();
     await page.locator("#doubt").waitFor({ state: "hidden" });
     await field.fill("\\quit");
     await field.press("Enter");
-    await asked("Send to bob, as text? \\quit is no command here");
+    await asked("Send this as text to bob? \\quit is no command here.");
     await field.press("End");
     await page.keyboard.type("?");
     await page.locator("#doubt").waitFor({ state: "hidden" });

@@ -40,13 +40,13 @@ fn a_line_for_somebody_who_was_not_found_is_sent_to_somebody_else_only_after_yes
     setup.answer("typed", json!({ "event": "error", "code": "unknown-user", "message": "no user called carla" }));
     setup.0.act(Action::Enter);
     assert_eq!(setup.said(), []);
-    assert!(setup.frame(PLAIN).contains("to carol, not carla? Y sends"), "{}", setup.frame(PLAIN));
+    assert!(setup.frame(PLAIN).contains("send this to carol, not carla? Y sends"), "{}", setup.frame(PLAIN));
     // It is a draft of the open conversation, and stays what it is.
     let mut setup = setup.types("n");
     setup.0.act(Action::Step(1));
     setup.0.act(Action::Step(-1));
     setup.0.act(Action::Enter);
-    assert!(setup.frame(PLAIN).contains("to carol, not carla? Y sends"), "{}", setup.frame(PLAIN));
+    assert!(setup.frame(PLAIN).contains("send this to carol, not carla? Y sends"), "{}", setup.frame(PLAIN));
     let setup = setup.types("y");
     let mut setup = setup.enters("and this is for carol");
     let texts: Vec<String> = setup.said().into_iter().map(|(_, text)| text).collect();

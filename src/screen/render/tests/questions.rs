@@ -22,7 +22,7 @@ fn carol(text: &str) -> [(String, String); 1] {
 fn a_line_that_looks_like_a_command_is_sent_only_after_yes() {
     let mut setup = Setup::chat(80, 24).enters("/quit");
     let frame = setup.frame(PLAIN);
-    assert!(frame.contains(r"to carol; as text, the macro is \quit? Y sends, N goes back"), "{frame}");
+    assert!(frame.contains(r"send this as text to carol? The macro is \quit."), "{frame}");
     assert!(frame.contains(" to carol > /quit_"), "{frame}");
     setup.0.act(Action::Enter);
     assert_eq!(setup.said(), [], "a second Enter may be an accident");
@@ -52,7 +52,7 @@ fn no_and_every_other_key_go_back_to_the_text() {
 fn a_long_paste_is_sent_only_after_yes_and_lines_by_hand_at_once() {
     for source in [Source::Paste, Source::Burst] {
         let mut setup = pasted("1\n2\n3\n4", source);
-        assert!(setup.frame(PLAIN).contains("4 lines to carol? Y sends"), "{}", setup.frame(PLAIN));
+        assert!(setup.frame(PLAIN).contains("send 4 lines to carol? Y sends"), "{}", setup.frame(PLAIN));
         assert_eq!(setup.said(), []);
         let mut setup = setup.types("y");
         assert_eq!(setup.said(), carol("1\n2\n3\n4"));
