@@ -143,13 +143,12 @@ fn named(node: &mut Node, users: &[String]) -> Result<Vec<String>, Failed> {
 }
 
 fn refuse_unknown_event(name: &str) -> Result<(), Failed> {
-    match json::nearest_event(name) {
-        known if known == name => Ok(()),
-        nearest => {
-            let name = truncated(name);
-            Err(Failed::Usage(format!("there is no event {name}; did you mean {nearest}? docs/json.md lists them")))
-        }
+    let nearest = json::nearest_event(name);
+    if nearest == Some(name) {
+        return Ok(());
     }
+    let meant = nearest.map(|nearest| format!("did you mean {nearest}? ")).unwrap_or_default();
+    Err(Failed::Usage(format!("there is no event {}; {meant}docs/json.md lists them", truncated(name))))
 }
 
 /// Where to begin: at the cursor in the file, or as given.

@@ -69,6 +69,7 @@ fn a_value_that_cannot_be_used_is_explained_without_terms_of_the_program() {
         refused(blank, &[], "it is blank");
     }
     refused(&["watch", "--events", "message,mesages"], &[], "there is no event mesages; did you mean message?");
+    refused(&["watch", "--events", "foo"], &[], "there is no event foo; docs/json.md lists them");
 }
 
 #[test]

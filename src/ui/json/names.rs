@@ -44,9 +44,11 @@ pub const EVENTS: &[&str] = &[
     "stopped",
 ];
 
-/// The event whose name is most like this one, of which only the beginning is compared if it is long.
-pub fn nearest_event(name: &str) -> &'static str {
+/// The event that was probably meant by a name which is none: at most a third of it is different. Only the beginning of a long
+/// name is compared.
+pub fn nearest_event(name: &str) -> Option<&'static str> {
     let name: String = name.chars().take(32).collect();
-    let near = |event: &&&str| strsim::damerau_levenshtein(&name, event);
-    EVENTS.iter().min_by_key(near).copied().unwrap_or_default()
+    let most = (name.chars().count() / 3).max(1);
+    let near = EVENTS.iter().map(|event| (strsim::damerau_levenshtein(&name, event), *event));
+    near.filter(|(distance, _)| *distance <= most).min().map(|(_, event)| event)
 }
