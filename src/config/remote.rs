@@ -22,9 +22,7 @@ pub enum RemoteSub {
     /// Print the last messages with USER
     History(HistoryArgs),
     /// Print the messages that contain TEXT, newest first
-    #[command(
-        after_help = "Examples:\n  darknode search generator\n  darknode search 'six o\u{2019}clock' --with bob -n 5"
-    )]
+    #[command(after_help = "Examples:\n  darknode search generator\n  darknode search \"six o'clock\" --with bob -n 5")]
     Search(SearchArgs),
     /// Print or save everything that was said, oldest first
     #[command(

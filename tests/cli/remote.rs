@@ -409,7 +409,9 @@ fn the_help_of_a_command_begins_with_its_own_options() {
 fn the_manual_page_and_the_completions_name_every_option_and_command() {
     let bed = TestBed::new();
     let said = |args: &[&str]| String::from_utf8(output_of(&mut bed.bare(), args)).expect("it is text");
-    let (page, bash, help) = (said(&["man"]).replace('\\', ""), said(&["completions", "bash"]), said(&["--help"]));
+    let page = said(&["man"]);
+    assert!(page.is_ascii(), "roff has its own names for other characters");
+    let (page, bash, help) = (page.replace('\\', ""), said(&["completions", "bash"]), said(&["--help"]));
     let (_, commands) = help.split_once("Commands:\n").expect("there are commands");
     let (commands, options) = commands.split_once("\n\n").expect("then come options");
     // What does not fit into a row goes on in an indented one.
