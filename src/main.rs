@@ -172,6 +172,9 @@ async fn full_screen(config: &Config, clients: &Clients, page: Option<String>, s
     };
     let options = screen::Options { is_own: true, notify: config.screen.clone(), greeting: Box::new(greeting) };
     let shown = screen::run(async || api::local::connect_own(clients), options, stop).await;
+    if matches!(shown, Ok(screen::End::Stopped)) && clients.failure().is_none() {
+        ui::print("the node has stopped\n");
+    }
     let failure = clients.failure().or(shown.err().map(|error| format!("the terminal cannot be used: {error}")));
     match failure {
         Some(why) => {
