@@ -315,7 +315,7 @@ impl Model {
     /// What a frame shows that is drawn now.
     pub fn take_sight(&mut self) -> Sight {
         let is_new = std::mem::take(&mut self.has_unprinted);
-        let open = self.current.as_ref().filter(|_| self.focused && self.pane == Pane::Chat);
+        let open = self.current.as_ref().filter(|id| self.is_seen(id));
         let unread = open.filter(|id| self.list.get(id).is_some_and(|known| known.unread > 0));
         let read = unread.and_then(|id| Some((id.clone(), self.last_at_bottom(id)?)));
         Sight { printed: self.cursor.clone().filter(|_| self.prints && is_new), read }
@@ -333,6 +333,11 @@ impl Model {
         } else {
             self.ask(Asked::Nothing, json!({ "do": "conversations" }));
         }
+    }
+
+    /// Whether a person looks at this conversation, as far as the terminal says it.
+    fn is_seen(&self, id: &str) -> bool {
+        self.current.as_deref() == Some(id) && self.focused && self.pane == Pane::Chat
     }
 
     /// The last message of a conversation, unless somebody has scrolled up.

@@ -135,7 +135,7 @@ fn what_is_pasted_is_one_message_and_no_macro() {
         alice.types(paste);
         alice.sees("the end", |_, cursor| cursor.ends_with(" three"));
         alice.enter();
-        alice.sees_text(r"to bob; \quit in it is text? Y sends");
+        alice.sees_text(r"send this to bob? \quit in it is sent as text");
         alice.types("y");
         assert_eq!(bob.event("message")["text"], "one\n\\quit\nthree");
         alice.sees_typed(" to bob > ");
@@ -143,9 +143,9 @@ fn what_is_pasted_is_one_message_and_no_macro() {
     alice.types("\x1b[200~\\quit\x1b[201~");
     alice.sees_typed(" to bob > \\quit");
     alice.enter();
-    alice.sees_text("this was pasted");
+    alice.sees_text("obey this? It was pasted");
     alice.types("\x03");
-    alice.hides("this was pasted");
+    alice.hides("obey this? It was pasted");
     alice.types("\x03");
     alice.sees_typed(" to bob > ");
     alice.by_hand("still here");
@@ -166,14 +166,14 @@ fn a_line_that_comes_at_once_with_its_enter_is_sent_and_what_is_in_doubt_asked_a
     alice.types("one\rtwo\rthree\rfour\r");
     alice.sees_text("four");
     alice.enter();
-    alice.sees_text("4 lines to bob? Y sends");
+    alice.sees_text("send 4 lines to bob? Y sends");
     alice.types("n");
     alice.hides("Y sends");
     alice.types("\x03");
     alice.sees_typed(" to bob > ");
     sleep(HAND);
     alice.types("/quit\r");
-    alice.sees_text(r"to bob; as text, the macro is \quit? Y sends");
+    alice.sees_text(r"send this as text to bob? The macro is \quit.");
     alice.types("y");
     assert_eq!(bob.event("message")["text"], "/quit");
     alice.leaves();
@@ -193,7 +193,7 @@ fn a_line_for_somebody_who_is_looked_for_is_not_sent_to_the_open_conversation() 
     alice.sees_text("no user called carla");
     alice.sees_typed(" to bob > secret for carla");
     alice.enter();
-    alice.sees_text("to bob, not carla? Y sends");
+    alice.sees_text("send this to bob, not carla? Y sends");
     alice.types("n");
     alice.hides("Y sends");
     alice.types("\x03");
@@ -366,6 +366,16 @@ fn the_screen_can_be_attached_to_a_node_without_a_terminal() {
     alice.quits();
     assert_eq!(screen.exits_with("the node has stopped"), Some(1));
     bob.quits();
+}
+
+#[test]
+fn a_screen_whose_own_node_is_stopped_elsewhere_says_so() {
+    let bed = TestBed::new();
+    let screen = Terminal::full_screen(&bed);
+    let mut stop = bed.bare();
+    stop.args(["stop", "--data-dir"]).arg(bed.path("alice"));
+    assert!(stop.status().expect("it runs").success());
+    assert_eq!(screen.exits_with("the node has stopped"), Some(0));
 }
 
 impl Terminal {

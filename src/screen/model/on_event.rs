@@ -135,15 +135,14 @@ impl Model {
         if message.own {
             return;
         }
-        let is_open = self.current.as_deref() == Some(&id);
-        let is_seen = is_open && self.focused && self.pane == Pane::Chat;
+        let is_seen = self.is_seen(&id);
         if let Some(timeline) = self.timelines.get_mut(&id)
             && !(is_seen && timeline.is_at_bottom())
             && timeline.first_new.is_none()
         {
             timeline.first_new = Some(message.message.clone());
         }
-        if !is_open {
+        if self.current.as_deref() != Some(&id) {
             let text = format!("{}:{APART} {}", inline(&message.from), inline(&message.text));
             self.show_news(News { with: Some(id), text });
         }
@@ -192,6 +191,12 @@ impl Model {
     /// Messages were read at another interface or session.
     fn on_read(&mut self, with: &str, through: &str) {
         let Some(id) = self.id_of(with) else { return };
+        let is_seen = self.is_seen(&id);
+        if let Some(timeline) = self.timelines.get_mut(&id).filter(|_| !is_seen)
+            && timeline.newest_of_theirs().is_some_and(|line| line.id == through)
+        {
+            timeline.first_new = None;
+        }
         let newest = self.timelines.get(&id).and_then(|timeline| timeline.newest());
         if newest.is_some_and(|line| line.id == through) {
             self.list.read(&id);

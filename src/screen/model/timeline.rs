@@ -135,6 +135,11 @@ impl Timeline {
         self.lines.back().filter(|_| !self.has_newer)
     }
 
+    /// The newest message of the other one, if it is kept.
+    pub fn newest_of_theirs(&self) -> Option<&Line> {
+        self.lines.iter().rfind(|line| !line.own).filter(|_| !self.has_newer)
+    }
+
     /// Whether the end is seen.
     pub fn is_at_bottom(&self) -> bool {
         self.is_loaded && self.anchor.is_none() && !self.has_newer

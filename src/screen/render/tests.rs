@@ -210,6 +210,17 @@ fn the_screen_begins_where_this_session_typed_last_though_another_conversation_i
 }
 
 #[test]
+fn what_was_read_on_another_session_is_not_new_any_more_unless_somebody_looks_at_it() {
+    for focused in [true, false] {
+        let mut setup = Setup::chat(80, 24);
+        assert!(setup.frame(PLAIN).contains("── new ──"), "{}", setup.frame(PLAIN));
+        setup.0.focused = focused;
+        setup.tell(json!({ "event": "read", "with": "carol", "through": "m9" }));
+        assert_eq!(setup.frame(PLAIN).contains("── new ──"), focused, "{}", setup.frame(PLAIN));
+    }
+}
+
+#[test]
 fn somebody_nearby_who_is_not_linked_is_not_away() {
     let mut setup = Setup::chat(80, 24);
     let frida = user("frida", None, None, 3 * 3600 + 60);
