@@ -122,7 +122,7 @@ impl Model {
             return;
         }
         let Some(with) = self.current.clone() else {
-            return self.alert(r"nobody is chosen: \chat NAME, or ^G and a name", true);
+            return self.alert(r"\chat NAME, or ^G and a name, chooses somebody", true);
         };
         if !self.connected {
             return self.alert("the node does not run; the text stays here", true);

@@ -154,7 +154,8 @@ fn port(case: &Case<'_>, host: &Host) -> Check {
     }
     match own.reached {
         Some(ago) => {
-            check("port", State::Ok, format!("UDP {}{unusual}; reached uninvited {} ago", host.port, span(ago)))
+            let text = format!("UDP {}{unusual}; others open connections to it, the last {} ago", host.port, span(ago));
+            check("port", State::Ok, text)
         }
         None => {
             let text = format!(
