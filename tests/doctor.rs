@@ -151,8 +151,8 @@ fn a_relay_that_was_asked_and_carries_the_lines_is_named() {
     let bob = user(examined(&mut sim, 1, Some("bob"), true).0);
     assert_eq!(bob.lines, 4);
     assert!(bob.oldest.is_some_and(|oldest| oldest >= Duration::from_secs(30)));
-    assert_eq!(bob.carriers.iter().map(|by| (by.user.as_str(), by.lines)).collect::<Vec<_>>(), [("pi", 4)]);
-    assert!(bob.asked.iter().any(|asked| asked.user == "pi" && asked.ago.is_some() && !asked.reaches), "{bob:?}");
+    assert_eq!(bob.carriers.iter().map(|by| (by.name.as_str(), by.lines)).collect::<Vec<_>>(), [("pi", 4)]);
+    assert!(bob.asked.iter().any(|asked| asked.name == "pi" && asked.ago.is_some() && !asked.reaches), "{bob:?}");
 }
 
 #[test]

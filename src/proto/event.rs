@@ -538,6 +538,6 @@ pub struct StatusOf {
     pub handle: String,
     /// The sessions that receive every message.
     pub sessions: Vec<Labelled>,
-    /// The names to show for the users of carriers.
+    /// The names to show for the users of carriers, and the labels of those that are other sessions of the local user.
     pub carriers: BTreeMap<SessionId, String>,
 }

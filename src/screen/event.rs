@@ -183,6 +183,7 @@ pub struct User {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Session {
     pub session: String,
+    pub label: String,
     pub via: Option<String>,
     pub heard_s: u64,
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use darknode::id::{Address, BootId, ConnId, EnvelopeId, UserId};
 use darknode::identity::Scheme;
-use darknode::proto::event::{Connected, Input};
-use darknode::proto::notice::Delivery;
+use darknode::proto::event::{Command, Connected, Input};
+use darknode::proto::notice::examination::{Carrier, Subject};
+use darknode::proto::notice::{Delivery, Notice};
 use darknode::sim::node::Plan;
 use darknode::sim::{Settings, Sim};
 use darknode::wire::chat::{Chat, Parcel};
@@ -157,6 +158,44 @@ fn lines_arrive_through_another_session_of_their_author_who_does_not_return() {
 fn holds_for_bob(sim: &Sim, node: usize) -> bool {
     let bob = Address::from(sim.nodes[BOB].user);
     sim.nodes[node].disk.custody().any(|row| row.address == bob)
+}
+
+#[test]
+fn the_author_is_told_which_other_session_of_theirs_carries_a_line() {
+    let mut sim = alice_with_a_sister(1);
+    let label = format!("sim{SISTER}");
+    [ALICE, SISTER, BOB].into_iter().for_each(|node| sim.start(node));
+    sim.run(Duration::from_secs(10));
+    sim.cut(ALICE, BOB);
+    sim.run(Duration::from_secs(60));
+    sim.command(ALICE, 1, Command::Map);
+    sim.crash(BOB);
+    sim.run(Duration::from_secs(60));
+    say(&mut sim, ALICE, BOB, "hello");
+    assert!(sim.run_until(SOON, |sim| in_state(sim, ALICE, Delivery::Carried).len() == 1));
+    sim.command(ALICE, 2, Command::Examine { user: Some("bob".to_owned()), probe: false, redact: false });
+    sim.run(Duration::from_secs(10));
+    let through = notice(&sim, |notice| match notice {
+        Notice::Map(map) => map.nodes.iter().find(|node| node.name == "bob")?.through.clone(),
+        _ => None,
+    });
+    assert_eq!(through, label);
+    let holder = notice(&sim, |notice| match notice {
+        Notice::State { state: Delivery::Carried, progress, .. } => Some(progress.holder.clone()),
+        _ => None,
+    });
+    assert_eq!(holder, label);
+    let examination =
+        notice(&sim, |notice| if let Notice::Examination(found) = notice { Some(found.clone()) } else { None });
+    let Subject::User(bob) = &examination.subject else { panic!("{examination:?}") };
+    assert_eq!(bob.carriers, [Carrier { name: label.clone(), lines: 1 }]);
+    assert_eq!(bob.asked.iter().map(|asked| &asked.name).collect::<Vec<_>>(), [&label]);
+    assert_eq!(examination.own.neighbours.iter().map(|by| &by.name).collect::<Vec<_>>(), [&label]);
+}
+
+/// What the first fitting notice at alice's node says.
+fn notice<T>(sim: &Sim, found: impl Fn(&Notice) -> Option<T>) -> T {
+    sim.nodes[ALICE].notices.iter().find_map(|(_, notice)| found(notice)).expect("it was told")
 }
 
 #[test]

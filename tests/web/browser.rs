@@ -97,6 +97,7 @@ flows! {
     a_request_that_is_never_answered_is_given_up: "unanswered",
     the_page_says_who_has_a_line_and_where_mail_waits: "mail",
     a_line_is_said_to_wait_or_to_be_delivered_only_where_that_is_known: "states",
+    another_session_of_mine_says_of_no_line_of_this_one_that_it_waits_and_is_named_where_it_carries_one: "sessions",
     text_that_looks_like_markup_is_shown_as_text: "markup",
     another_site_in_the_same_browser_reaches_nothing: "foreign",
     a_name_that_points_at_this_machine_reaches_nothing: "rebound",

@@ -41,7 +41,7 @@ impl Core {
         up.filter_map(|peer| {
             let neighbour = self.peers.connections.get(&peer.conn)?;
             Some(SeenBy {
-                user: self.people.users.handle(&peer.user),
+                name: self.people.name_for(&peer.user, &peer.session),
                 session: peer.session,
                 addr: neighbour.addr,
                 observed: neighbour.observed,
@@ -100,7 +100,7 @@ impl Core {
             asked: self.examined_asked(id),
             lines: waiting.lines,
             oldest: waiting.oldest.map(|oldest| now.since(oldest)),
-            carriers: carriers.map(|(by, lines)| Carrier { user: self.people.name_of(&by), lines }).collect(),
+            carriers: carriers.map(|(by, lines)| Carrier { name: self.people.name_of(&by), lines }).collect(),
         }
     }
 
@@ -157,7 +157,7 @@ impl Core {
         let of_it = up.filter(|peer| witnesses.contains(&peer.session) || asked.contains_key(&peer.session));
         of_it
             .map(|peer| Asked {
-                user: self.people.users.handle(&peer.user),
+                name: self.people.name_for(&peer.user, &peer.session),
                 session: peer.session,
                 ago: asked.get(&peer.session).map(|at| self.cx.now.moment.since(*at)),
                 reaches: witnesses.contains(&peer.session),

@@ -106,8 +106,8 @@ impl Core {
     /// The name of a neighbour that reports one of these sessions as connected.
     fn witness_of(&self, sessions: &[SessionId]) -> Option<String> {
         let witnesses = sessions.iter().flat_map(|session| self.presence.online.witnesses(session));
-        let users = witnesses.filter_map(|by| self.peers.connections.up_peer(&by)).map(|peer| peer.user);
-        users.map(|user| self.people.users.handle(&user)).min()
+        let reporters = witnesses.filter_map(|by| self.peers.connections.up_peer(&by));
+        reporters.map(|peer| self.people.name_for(&peer.user, &peer.session)).min()
     }
 
     fn shortest_trip(&self, up: &[SessionId]) -> Option<f64> {

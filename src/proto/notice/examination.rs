@@ -66,8 +66,8 @@ pub struct OwnNode {
 /// A connected session, and how it sees this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenBy {
-    /// The name of its user.
-    pub user: String,
+    /// The name of its user; its label if that is the local user.
+    pub name: String,
     /// The session.
     pub session: SessionId,
     /// Its address, as this node sees it.
@@ -232,8 +232,8 @@ pub struct Tried {
 /// A neighbour that was asked for a user, or says where they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// The name of the neighbour's user.
-    pub user: String,
+    /// The name of the neighbour's user; its label if that is the local user.
+    pub name: String,
     /// The neighbour.
     pub session: SessionId,
     /// Time since it was last asked; `None` if it was not.
@@ -245,8 +245,8 @@ pub struct Asked {
 /// A carrier of lines that wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carrier {
-    /// The name of the carrier's user.
-    pub user: String,
+    /// The name of the carrier's user; its label if that is the local user.
+    pub name: String,
     /// How many lines it has.
     pub lines: usize,
 }

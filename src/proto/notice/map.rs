@@ -40,7 +40,8 @@ pub struct MapNode {
     pub nearby: bool,
     /// How the user is reached.
     pub way: Way,
-    /// The neighbour who reports the user as connected, if the way leads through others.
+    /// The neighbour who reports the user as connected, if the way leads through others; its label if it is another session of the local
+    /// user.
     pub through: Option<String>,
     /// The shortest round-trip time of the handshakes with the user's connected sessions, in milliseconds.
     pub rtt_ms: Option<f64>,

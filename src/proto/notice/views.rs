@@ -29,7 +29,7 @@ pub struct Progress {
     pub reached: usize,
     /// How many sessions the addressee has.
     pub of: usize,
-    /// The name to show for the user of the session whose disk has it.
+    /// The name to show for the user of the session whose disk has it; its label if that is the local user.
     pub holder: String,
 }
 
@@ -214,6 +214,6 @@ pub struct HeldBy {
 pub struct Holder {
     /// The session.
     pub session: SessionId,
-    /// The name to show for its user.
+    /// The name to show for its user; its label if that is the local user.
     pub name: String,
 }

@@ -133,9 +133,15 @@ impl People {
         self.users.handle(&self.user_at(address))
     }
 
-    /// The name to show for the user of a session.
+    /// The name to show for whoever has a session, as [`People::name_for`]; the start of its id if its user is not known.
     pub fn name_of(&self, session: &SessionId) -> String {
-        self.sessions.get(session).map_or_else(|| session.short(), |known| self.users.handle(&known.user))
+        self.sessions.get(session).map_or_else(|| session.short(), |known| self.name_for(&known.user, session))
+    }
+
+    /// The name to show for a session of which only matters whose it is: that of its user, or its label if that is the local user,
+    /// whose name would say that this node is meant.
+    pub fn name_for(&self, user: &UserId, session: &SessionId) -> String {
+        if *user == self.myself.roster.user { self.label_of(user, session) } else { self.users.handle(user) }
     }
 
     /// The label to show for a session: the start of its id if its user's roster does not list it, unless it is one of the local

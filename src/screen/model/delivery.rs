@@ -16,7 +16,7 @@ pub struct Delivery {
 enum Held {
     /// This node.
     Queued,
-    /// The sessions of these users too, since then if that is known.
+    /// The session of this user or with this label too, since then if that was seen.
     Carried(String, Option<Wall>),
     /// The session itself.
     Delivered,
@@ -25,7 +25,7 @@ enum Held {
 }
 
 impl Delivery {
-    /// From the answer to `status`. `name` finds the user of a session.
+    /// From the answer to `status`. `name` finds whose session it is, or which one of mine.
     pub fn of_status(sessions: &[event::Delivery], name: impl Fn(&str) -> Option<String>) -> Delivery {
         let held = |found: &event::Delivery| match found.state.as_str() {
             "carried" => {
@@ -75,8 +75,8 @@ impl Delivery {
         });
         for (session, held) in fresh.sessions {
             let known = self.sessions.entry(session).or_insert(Held::Queued);
-            let is_same = matches!((&*known, &held), (Held::Carried(..), Held::Carried(..)));
-            if !is_same && *known != Held::Delivered {
+            let was_seen = matches!((&*known, &held), (Held::Carried(_, Some(_)), Held::Carried(..)));
+            if !was_seen && *known != Held::Delivered {
                 *known = held;
             }
         }

@@ -61,7 +61,11 @@ impl Model {
                 self.tell(sentence());
                 self.ask_requests();
             }
-            Event::Session {} | Event::Mirrored {} | Event::Exploded {} | Event::Bootstrap {} => self.tell(sentence()),
+            Event::Session {} => {
+                self.tell(sentence());
+                self.ask(Asked::Nothing, json!({ "do": "users" }));
+            }
+            Event::Mirrored {} | Event::Exploded {} | Event::Bootstrap {} => self.tell(sentence()),
             Event::Warning { message } | Event::Error { message } => self.warn(&message),
             Event::Stopped => self.ended = Some(Ended::Stopped),
             _ => {}

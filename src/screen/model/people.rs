@@ -10,6 +10,8 @@ use crate::ui::plain::inline;
 #[derive(Debug, Default)]
 pub struct People {
     all: BTreeMap<String, Person>,
+    /// The labels of my own sessions, by id.
+    mine: BTreeMap<String, String>,
 }
 
 /// One of them.
@@ -66,7 +68,10 @@ impl People {
             };
             (user.id.clone(), known)
         };
-        self.all = users.iter().filter(|user| user.distance != Some(0)).map(person).collect();
+        let (mine, others): (Vec<&User>, Vec<&User>) = users.iter().partition(|user| user.distance == Some(0));
+        self.all = others.into_iter().map(person).collect();
+        let mine = mine.into_iter().flat_map(|me| &me.sessions);
+        self.mine = mine.map(|session| (session.session.clone(), inline(&session.label))).collect();
     }
 
     /// Somebody by id.
@@ -79,9 +84,10 @@ impl People {
         self.all.iter().find(|(_, person)| person.handle == handle).map(|(id, _)| id.as_str())
     }
 
-    /// The name of the user of a session.
+    /// The name of the user of a session, or its label if it is one of mine.
     pub fn of_session(&self, session: &str) -> Option<String> {
-        self.all.values().find(|person| person.sessions.contains_key(session)).map(|person| person.name.clone())
+        let of_other = || self.all.values().find(|person| person.sessions.contains_key(session));
+        self.mine.get(session).cloned().or_else(|| of_other().map(|person| person.name.clone()))
     }
 
     /// The people who are nearby and not linked, by id.

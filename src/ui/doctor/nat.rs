@@ -42,7 +42,7 @@ pub fn of_user(user: &ExaminedUser) -> Nat {
 /// The check of this node.
 pub fn examined(own: &OwnNode, names: &Names) -> Check {
     let outside = seen_from_outside(own);
-    let seen = listed(outside.iter().map(|(by, addr)| format!("{} sees {}", names.user(&by.user), names.addr(*addr))));
+    let seen = listed(outside.iter().map(|(by, addr)| format!("{} sees {}", names.user(&by.name), names.addr(*addr))));
     match of_node(own) {
         Nat::None => check("nat", State::Ok, format!("{seen}: an address of this machine")),
         Nat::Kept => check("nat", State::Ok, format!("{seen}: one port for all")),

@@ -115,7 +115,7 @@ fn multicast(own: &OwnNode, host: &Host, names: &Names) -> Vec<Check> {
             }
             (None, None) => match unheard {
                 Some(by) => {
-                    let user = names.user(&by.user);
+                    let user = names.user(&by.name);
                     let text = format!("{name}: own heard, and nobody else's, although {user} is on this network");
                     check("multicast", State::Note, text)
                 }
@@ -273,7 +273,7 @@ fn bootstrap(place: &BootstrapPlace, names: &Names) -> Check {
 }
 
 fn neighbours(own: &OwnNode, names: &Names) -> Check {
-    let carriers = own.neighbours.iter().filter(|by| by.carries).map(|by| names.user(&by.user));
+    let carriers = own.neighbours.iter().filter(|by| by.carries).map(|by| names.user(&by.name));
     match (own.neighbours.len(), listed(carriers)) {
         (0, _) => check("neighbours", State::Note, "nobody is connected"),
         (n, carriers) if carriers.is_empty() => {

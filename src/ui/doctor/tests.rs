@@ -23,9 +23,9 @@ fn addr(text: &str) -> SocketAddr {
 }
 
 /// A neighbour outside, which sees this node at an address.
-fn outside(user: &str, last: u8, observed: &str) -> SeenBy {
+fn outside(name: &str, last: u8, observed: &str) -> SeenBy {
     SeenBy {
-        user: user.to_owned(),
+        name: name.to_owned(),
         session: SessionId([last; 32]),
         addr: SocketAddr::from(([203, 0, 113, last], 27272)),
         observed: Some(addr(observed)),
@@ -39,7 +39,7 @@ fn outside(user: &str, last: u8, observed: &str) -> SeenBy {
 /// A node on a local network with one neighbour there, and nothing wrong.
 pub fn healthy(subject: Subject) -> Examination {
     let carol = SeenBy {
-        user: "carol".to_owned(),
+        name: "carol".to_owned(),
         addr: addr("192.168.1.9:27272"),
         observed: Some(addr("192.168.1.5:27272")),
         is_near: true,
@@ -208,7 +208,7 @@ fn two_symmetric_nats_cannot_meet() {
     let mut user = bob(vec![ExaminedPlace { is_near: false, ..silent(addr("198.51.100.9:5005")) }]);
     user.sessions[0].via = Some(Via::Relayed);
     user.sessions[0].seen = vec![addr("198.51.100.9:5005"), addr("198.51.100.9:5006")];
-    let vps = Asked { user: "vps".to_owned(), session: SessionId([8; 32]), ago: Some(seconds(12)), reaches: true };
+    let vps = Asked { name: "vps".to_owned(), session: SessionId([8; 32]), ago: Some(seconds(12)), reaches: true };
     user.asked = vec![vps];
     let mut examination = of(user);
     examination.own.neighbours = vec![outside("pi", 7, "198.51.100.4:4711"), outside("vps", 8, "198.51.100.4:4712")];
@@ -259,7 +259,7 @@ fn somebody_who_said_goodbye_is_away_and_a_carrier_hands_the_lines_over() {
         "bob has been away for 3 d; the lines wait on this machine only",
         "leave this node running",
     );
-    user.carriers = vec![Carrier { user: "pi".to_owned(), lines: 4 }];
+    user.carriers = vec![Carrier { name: "pi".to_owned(), lines: 4 }];
     let report = says(&of(user), "bob has been away for 3 d; pi will hand the lines over", "nothing to do");
     assert_eq!(check(&report, "mail"), (State::Ok, "4 lines waiting, the oldest for 2 d: pi has 4"));
     assert_eq!(check(&report, "address").0, State::Note, "nobody expects an answer");
@@ -397,9 +397,9 @@ fn where_no_node_runs_the_machine_is_examined() {
 fn redacted_it_names_nobody_and_no_address_and_still_tells_which_is_which() {
     let mut user = bob(vec![silent(addr("192.168.1.7:27272")), silent(addr("[2001:db8::7]:4711"))]);
     user.clash = Some("mallory".to_owned());
-    user.carriers = vec![Carrier { user: "vps".to_owned(), lines: 1 }];
+    user.carriers = vec![Carrier { name: "vps".to_owned(), lines: 1 }];
     user.lines = 1;
-    user.asked = vec![Asked { user: "vps".to_owned(), session: SessionId([8; 32]), ago: None, reaches: false }];
+    user.asked = vec![Asked { name: "vps".to_owned(), session: SessionId([8; 32]), ago: None, reaches: false }];
     let mut examination = of(user);
     examination.redact = true;
     examination.own.neighbours.push(outside("vps", 8, "198.51.100.4:4712"));

@@ -116,7 +116,7 @@ fn address(session: &ExaminedSession, place: &ExaminedPlace, is_reached: bool, n
 }
 
 fn question(user: &ExaminedUser, asked: &Asked, names: &Names) -> Check {
-    let (who, name) = (names.user(&asked.user), names.user(&user.user));
+    let (who, name) = (names.user(&asked.name), names.user(&user.user));
     let ago = asked.ago.map_or(String::new(), |ago| format!(", asked {} ago", span(ago)));
     if !asked.reaches {
         return check("asked", State::Note, format!("{who}{ago}: does not say that {name} is there"));
@@ -142,6 +142,6 @@ fn mail(user: &ExaminedUser, names: &Names) -> Option<Check> {
         ));
     }
     let carriers: Vec<String> =
-        user.carriers.iter().map(|carrier| format!("{} has {}", names.user(&carrier.user), carrier.lines)).collect();
+        user.carriers.iter().map(|carrier| format!("{} has {}", names.user(&carrier.name), carrier.lines)).collect();
     Some(check("mail", State::Ok, format!("{begin}: {}", carriers.join(", "))))
 }

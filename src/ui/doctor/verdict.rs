@@ -280,7 +280,7 @@ fn removal_of(obstacle: Outcome) -> &'static str {
 
 /// The neighbours through which the user is reached.
 fn relays(user: &ExaminedUser, names: &Names) -> Vec<String> {
-    user.asked.iter().filter(|asked| asked.reaches).map(|asked| names.user(&asked.user)).collect()
+    user.asked.iter().filter(|asked| asked.reaches).map(|asked| names.user(&asked.name)).collect()
 }
 
 fn symmetric(case: &Case<'_>) -> Option<Verdict> {
@@ -386,7 +386,7 @@ fn no_route(case: &Case<'_>) -> Option<Verdict> {
 fn away(case: &Case<'_>) -> Option<Verdict> {
     let user = case.user()?;
     let name = case.names.user(&user.user);
-    let carriers: Vec<String> = user.carriers.iter().map(|carrier| case.names.user(&carrier.user)).collect();
+    let carriers: Vec<String> = user.carriers.iter().map(|carrier| case.names.user(&carrier.name)).collect();
     let heard = user.sessions.iter().filter_map(|session| session.heard).min();
     let away = heard
         .map_or_else(|| format!("{name} was never met"), |heard| format!("{name} has been away for {}", span(heard)));

@@ -94,10 +94,11 @@ const around = paced(REDRAWN, async () => {
   chat.renderList();
 });
 
-// Whose session is whose, to say who carries a line. The list is long on a server.
+// Whose session is whose, and which is which of mine, to say who carries a line. The list is long on a server.
 const learn = paced(RELEARNT, async () => {
   const { users } = await ask("users");
-  names = new Map(users.flatMap((user) => user.sessions.map(({ session }) => [session, user.user])));
+  names = new Map(users.flatMap(({ user, distance, sessions }) =>
+    sessions.map(({ session, label }) => [session, distance === 0 ? label : user])));
   near = new Map(users.filter((user) => user.nearby).map((user) => [user.id, user.user]));
   renderNear();
   if (!$("status").hidden) status();

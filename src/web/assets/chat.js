@@ -74,7 +74,7 @@ function track(id) {
   return progress.get(id);
 }
 
-// Takes in where messages of mine are. `name` tells the user of a session.
+// Takes in where messages of mine are. `name` tells whose session it is, or which one of mine.
 export function onStatus(messages, name) {
   for (const message of messages) {
     const known = track(message.message);

@@ -36,7 +36,8 @@ class Node {
     this.line = 0;
     this.events = [];
     this.waiting = [];
-    const args = ["-u", name, "--data-dir", name, "--port", "0", "--no-lan", "--json", ...more];
+    const begin = machine?.waits ? ["link"] : ["-u", name];
+    const args = [...begin, "--data-dir", name, "--port", "0", "--no-lan", "--json", ...more];
     const [command, ...rest] = [...(machine?.enters ?? []), PROGRAM, ...args];
     this.child = spawn(command, rest, { cwd: bed.dir, env: bed.env(), stdio: ["pipe", "pipe", "inherit"] });
     this.ended = new Promise((done) => this.child.once("exit", done));
@@ -167,6 +168,16 @@ export class TestBed {
     const node = new Node(this, name, more, machine);
     this.nodes.push(node);
     await node.place();
+    return node;
+  }
+
+  // Another session of a user, in a directory of this name.
+  async link(user, name) {
+    const node = new Node(this, name, [], { address: "127.0.0.1", waits: true });
+    this.nodes.push(node);
+    const { token } = await node.event("code");
+    await user.asks(`\\link ${token}`);
+    await node.event("joined");
     return node;
   }
 

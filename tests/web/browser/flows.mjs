@@ -449,6 +449,26 @@ const flows = {
     assert.equal(await words("delivered", "queued", "settled"), "delivered 1 of 2");
   },
 
+  async sessions(bed) {
+    const { alice, bob, page } = await couple(bed);
+    await says(page, "from before");
+    await sees(page, ".message.own .state", "delivered");
+    const pi = await bed.link(alice, "pi");
+    await pi.event("message", { text: "from before" });
+    const { sessions } = await alice.asks("\\sessions");
+    const { label } = sessions.find((session) => !session.this);
+    await bob.quits();
+    await says(page, "for later");
+    await sees(page, ".message.own .state", `with ${label}`);
+    await page.locator(".message.own .state").last().click();
+    await sees(page, "#held li.chosen", `with ${label}`);
+    const other = await bed.page(pi);
+    await opens(other, "bob");
+    await sees(other, ".message.own .body", "for later");
+    const states = await other.locator(".message.own .state").allTextContents();
+    assert.ok(states.every((state) => !state.startsWith("waits")), `the pi sends none of these: ${states}`);
+  },
+
   async markup(bed) {
     const { bob, page } = await couple(bed);
     const evil = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;

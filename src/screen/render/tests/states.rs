@@ -2,13 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::{PLAIN, Setup, message};
+use super::{PLAIN, Setup, message, user};
+use crate::screen::action::Action;
 
 /// Where a line of mine is: for each session of carol, by its id, how far it has come and who carries it.
 fn status(id: &str, sessions: &[(&str, &str, &[&str])]) -> Value {
     let held = |(session, state, carriers): &(&str, &str, &[&str])| json!({ "session": session, "label": session, "state": state, "by": null, "carriers": carriers });
     let sessions: Vec<Value> = sessions.iter().map(held).collect();
     json!({ "message": id, "to": "carol", "text": "", "sent": "2026-11-28T14:03:00Z", "sessions": sessions })
+}
+
+/// Alice, who has another session beside the one of this screen.
+fn me_with_pi() -> Value {
+    let mut me = user("alice", Some(0), Some("direct"), 0);
+    let mut pi = me["sessions"][0].clone();
+    (pi["session"], pi["label"]) = (json!("alice-2"), json!("pi-pc"));
+    me["sessions"].as_array_mut().expect("a list").push(pi);
+    me
 }
 
 /// The row of the frame with a text.
@@ -77,4 +87,30 @@ fn a_line_from_before_counts_each_session_once() {
     let sessions = [("carol-1", "delivered", &[][..]), ("carol-2", "queued", &[])];
     setup.answer("status", json!({ "event": "status", "messages": [status("m1", &sessions)] }));
     assert!(row(&setup, "on again").ends_with("delivered 1 of 2"), "{}", setup.frame(PLAIN));
+}
+
+#[test]
+fn another_session_of_mine_that_carries_a_line_has_its_label() {
+    let mut setup = Setup::new(80, 24).with_history(json!([message("m1", "you", "28T08:02", 3, "on again")]));
+    let carried = [("carol-1", "carried", &["bob-1", "alice-2"][..])];
+    setup.tell(json!({ "event": "session", "label": "pi-pc", "session": "alice-2", "state": "linked", "own": true }));
+    let users = [user("bob", Some(1), Some("direct"), 0), user("carol", Some(1), None, 0), me_with_pi()];
+    setup.answer("users", json!({ "event": "users", "filter": "all", "users": users }));
+    setup.answer(
+        "status",
+        json!({ "event": "status", "messages": [status("m1", &[("carol-1", "carried", &["alice-2"])])] }),
+    );
+    assert!(row(&setup, "on again").ends_with("with pi-pc"), "{}", setup.frame(PLAIN));
+    setup.0.act(Action::WhoHas);
+    setup.answer("status", json!({ "event": "status", "messages": [status("m1", &carried)] }));
+    assert!(setup.frame(PLAIN).contains("with bob and pi-pc"), "{}", setup.frame(PLAIN));
+    assert!(!setup.frame(PLAIN).contains("alice-2"), "{}", setup.frame(PLAIN));
+}
+
+#[test]
+fn a_session_of_mine_that_was_just_linked_is_asked_about() {
+    let mut setup = Setup::new(80, 24);
+    setup.0.take_requests();
+    setup.tell(json!({ "event": "session", "label": "pi-pc", "session": "alice-2", "state": "linked", "own": true }));
+    assert!(setup.0.take_requests().iter().any(|request| request["do"] == "users"));
 }

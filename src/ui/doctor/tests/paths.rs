@@ -30,7 +30,7 @@ fn cut_off_from(via: Via) -> Examination {
 fn relayed(place: ExaminedPlace) -> ExaminedUser {
     let mut user = bob(vec![place]);
     user.sessions[0].via = Some(Via::Relayed);
-    user.asked = vec![Asked { user: "pi".to_owned(), session: SessionId([8; 32]), ago: None, reaches: true }];
+    user.asked = vec![Asked { name: "pi".to_owned(), session: SessionId([8; 32]), ago: None, reaches: true }];
     user
 }
 
