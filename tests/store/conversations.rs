@@ -165,3 +165,28 @@ fn nothing_counts_as_read_while_messages_wait_for_the_disk() {
 
 /// The queries contain the kind of texts as a literal.
 const _: () = assert!(kind::TEXT == 1);
+
+#[test]
+fn a_list_of_conversations_lacks_nothing_that_was_told_to_be_stored_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Running::open(dir.path());
+    const MESSAGES: u64 = 500;
+    for n in 1..=MESSAGES {
+        store.put(Op::Received(theirs(n, n, "hello")));
+        let query = Query::Conversations { linked: Vec::new(), unread: Numbers::new() };
+        store.send(Job::Query { line: Some(n), query });
+    }
+    let (mut stored, mut answered) = (0, 0);
+    while answered < MESSAGES {
+        match store.event() {
+            Event::Stored { through, .. } => stored = through.0,
+            Event::Conversations { line, conversations } => {
+                answered = line.expect("the number of the query");
+                let newest = conversations[0].last.as_ref().map_or(0, |row| row.arrival);
+                assert!(newest >= stored, "{newest} is the newest message, after {stored} were stored");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    store.stop();
+}

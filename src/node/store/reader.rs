@@ -7,7 +7,7 @@
 mod conversations;
 mod fold;
 mod late;
-mod places;
+pub mod places;
 pub mod query;
 mod search;
 mod walk;
@@ -157,7 +157,8 @@ pub fn answer(conn: &Connection, me: &Me, places: &mut Places, line: Option<u64>
     })
 }
 
-fn unanswered(file: &StoreFile, line: Option<u64>, why: &str) -> Event {
+/// The answer to a query for which the store could not be read.
+pub fn unanswered(file: &StoreFile, line: Option<u64>, why: &str) -> Event {
     let message = format!("{} cannot be read: {why}", file.path.display());
     Event::Answer { line, notice: Notice::Error { code: ErrorCode::Disk, message } }
 }

@@ -2,7 +2,7 @@
 //!
 //! During a commit the next batch accumulates in the channel: the slower the disk, the larger the batch, and one
 //! `fdatasync` pays for all of it. Queries are answered from committed data, so a batch ends before a query. Those of
-//! interfaces are passed on to the reader.
+//! interfaces are passed on to the reader, except overviews.
 //!
 //! When the disk fails, typed messages are withdrawn and reported as refused. All other ops are kept in order and
 //! retried, after 200 ms and then with growing intervals up to 5 s, on a new connection: after a failed `fdatasync`
@@ -19,7 +19,8 @@ use super::apply::Batch;
 use super::backlog::Backlog;
 use super::file::{StoreFile, is_damage, why};
 use super::progress::Progress;
-use super::reader::{Reader, query};
+use super::reader::places::Places;
+use super::reader::{self, Reader, query};
 use super::row_ids::RowIds;
 use super::tables::lines;
 use super::{Event, Job, Me, Options, schema};
@@ -76,6 +77,12 @@ enum Pause {
 enum Question {
     Query { line: Option<u64>, query: Query },
     Rows(Fetch),
+}
+
+/// Whether an answer would stand for a state until the next event about it. Such a one is given between two commits, so that it
+/// lacks nothing that interfaces were told before it. It takes milliseconds.
+fn is_overview(query: &Query) -> bool {
+    matches!(query, Query::Conversations { .. } | Query::Status { .. })
 }
 
 impl<C: FnMut() -> Moment, E: Fn(Event) + Clone + Send + 'static> Writer<C, E> {
@@ -237,7 +244,7 @@ impl<C: FnMut() -> Moment, E: Fn(Event) + Clone + Send + 'static> Writer<C, E> {
         }
     }
 
-    /// Passes a query on to the reader, which sees everything that was committed before.
+    /// Answers an overview, and passes any other query on to the reader, which sees everything that was committed before.
     fn pass_on(&mut self, line: Option<u64>, query: Query) {
         // While changes wait for the disk, a number without a message may be that of one of them, and is not read.
         let outage = self.outage.as_ref().filter(|_| matches!(query, Query::Unread { .. }));
@@ -248,6 +255,10 @@ impl<C: FnMut() -> Moment, E: Fn(Event) + Clone + Send + 'static> Writer<C, E> {
         match obstacle {
             Some(message) => {
                 (self.events)(Event::Answer { line, notice: Notice::Error { code: ErrorCode::Disk, message } });
+            }
+            None if self.outage.is_none() && is_overview(&query) => {
+                let answered = self.ask(|conn, me| reader::answer(conn, me, &mut Places::default(), line, query));
+                (self.events)(answered.unwrap_or_else(|error| reader::unanswered(&self.file, line, &why(&error))));
             }
             None => self.reader.ask(line, query),
         }
