@@ -37,10 +37,15 @@ impl Terminal {
         self.sees(&format!("no {text}"), |rows, _| !rows.iter().any(|row| row.contains(text)));
     }
 
-    /// Types key by key, waits until the end of it stands before the cursor, and presses Enter.
+    /// Types key by key and presses Enter. Each key is seen before the next: a program that was held up for longer than a hand
+    /// needs for several keys would take them for a paste.
     pub fn by_hand(&mut self, text: &str) {
-        self.types_by_hand(text);
-        self.sees(text, |_, cursor| cursor.ends_with(text));
+        for (at, key) in text.char_indices() {
+            let typed = &text[..at + key.len_utf8()];
+            self.types_by_hand(&key.to_string());
+            // The emulator does not tell a space at the end from nothing.
+            self.sees(typed, |_, cursor| cursor.ends_with(typed.trim_end()));
+        }
         self.enter();
     }
 
