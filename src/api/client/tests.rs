@@ -1,20 +1,26 @@
 //! A client of a node that the test plays.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
 use crate::api::local;
-use crate::handle::{self, NodeMessage, Runs};
+use crate::handle::{self, Handle, NodeEnds, NodeMessage, Runs};
 use crate::hub;
 use crate::id::BootId;
 
+/// A node with this many messages, the interface of its process, and a client.
+fn started(arrival: u64) -> (NodeEnds, Handle, DuplexStream) {
+    let (handle, node) = handle::channels();
+    let (primary, clients) = hub::start(handle);
+    let start = Start { boot: BootId(1), printed: 0, arrival, earlier: Runs::default() };
+    node.to_ui.send(NodeMessage::Ready(Box::new(Ready::example()), start)).expect("the hub runs");
+    let program = local::connect(&clients).expect("it is the first");
+    (node, primary, program)
+}
+
 #[tokio::test]
 async fn messages_that_cannot_be_read_are_not_passed_over() {
-    let (handle, mut node) = handle::channels();
-    let (_primary, clients) = hub::start(handle);
-    let start = Start { boot: BootId(1), printed: 0, arrival: 5, earlier: Runs::default() };
-    node.to_ui.send(NodeMessage::Ready(Box::new(Ready::example()), start)).expect("the hub runs");
-    let mut program = local::connect(&clients).expect("it is the first");
+    let (mut node, _primary, mut program) = started(5);
     program.write_all(b"{\"do\":\"subscribe\",\"since\":\"start\"}\n").await.expect("it is read");
     let reader = loop {
         match node.from_ui.recv().await.expect("the hub runs") {
@@ -34,11 +40,7 @@ async fn messages_that_cannot_be_read_are_not_passed_over() {
 
 #[tokio::test]
 async fn answers_and_events_are_given_in_the_order_in_which_the_node_said_them() {
-    let (handle, mut node) = handle::channels();
-    let (_primary, clients) = hub::start(handle);
-    let start = Start { boot: BootId(1), printed: 0, arrival: 0, earlier: Runs::default() };
-    node.to_ui.send(NodeMessage::Ready(Box::new(Ready::example()), start)).expect("the hub runs");
-    let mut program = local::connect(&clients).expect("it is the first");
+    let (mut node, _primary, mut program) = started(0);
     program.write_all(b"{\"do\":\"subscribe\"}\n{\"do\":\"users\"}\n").await.expect("it is read");
     let line = loop {
         if let UiMessage::Request(request) = node.from_ui.recv().await.expect("the hub runs") {
