@@ -13,7 +13,8 @@ use darknode::proto::limits::{
 use darknode::proto::notice::Notice;
 use darknode::wire::List;
 use darknode::wire::chat::{Ask, Chat, Custody, custody_state};
-use darknode::wire::control::{Control, NearbyDigest, NearbyNode, NearbyRecords, NearbyWant};
+use darknode::wire::control::{Control, Hello, NearbyDigest, NearbyNode, NearbyRecords, NearbyWant, features};
+use darknode::wire::link::WAITING_NAME;
 use darknode::wire::record::roles;
 
 use crate::adversary::{Person, id_of, text};
@@ -153,6 +154,18 @@ fn a_node_on_the_link_is_named_by_a_neighbour_without_a_handshake() {
     alice.feed(Input::Unsighted { boot: carol.boot(), addr: at(2, 5) });
     assert!(alice.notices().any(|notice| matches!(notice, Notice::Away { user, .. } if user == "carol")));
     assert_eq!(alice.users().len(), 1, "whom the link does not show any more is forgotten");
+}
+
+#[test]
+fn a_machine_that_waits_to_be_linked_is_nobody_nearby() {
+    let (mut alice, machine) = (Victim::new(Accept::Auto), Person::new(1, WAITING_NAME));
+    announce(&mut alice, &machine, 1);
+    let conn = alice.connect_from(machine.session_id(), at(1, 5), machine.boot());
+    let (declaration, features) = (machine.declaration_at_boot(1), Some(features::WAITS));
+    alice.say(conn, Control::Hello(Hello { declaration, features, ..machine.hello() }));
+    assert!(nearby(&alice).is_empty());
+    let users = alice.users();
+    assert!(users.len() == 1 && !users[0].nearby, "{users:?}");
 }
 
 #[test]

@@ -45,10 +45,11 @@ impl Core {
         }
     }
 
-    /// Whether a user was found on the local link.
+    /// Whether a user was found on the local link. A session that waits to be linked is no user to talk to.
     pub(super) fn is_nearby(&self, id: &UserId) -> bool {
         let nearby = &self.peers.nearby;
-        nearby.is_shown(id) || self.known_sessions(id).iter().any(|session| nearby.is_announced(session))
+        let is_there = |session: &SessionId| nearby.is_announced(session) && !self.peers.connections.waits(session);
+        nearby.is_shown(id) || self.known_sessions(id).iter().any(is_there)
     }
 
     /// The sessions of a user: those that are known, and those on the roster.
