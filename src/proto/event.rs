@@ -193,6 +193,9 @@ pub struct Request {
     pub command: Command,
 }
 
+/// Messages shown by `\history` at most: a long conversation, as many as the store returns.
+pub const MAX_HISTORY: u32 = 10_000;
+
 /// What a person or script can request. A `user` is given as typed: a name, `name#abc123`, a full id or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {

@@ -621,8 +621,6 @@ pub const RECOVERY: Duration = Duration::from_secs(600);
 pub const MAX_NAMESAKES: usize = 8;
 /// Bytes of messages in one answer, except for a single message; what is left out is told. More than a person reads.
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-/// Messages shown by `\history` at most: a long conversation, as many as the store returns.
-pub const MAX_HISTORY: u32 = 10_000;
 /// How long deliveries take, for monitoring: from two nodes on one link to somebody who comes back the next day.
 pub const DELIVERY_BUCKETS: &[Duration] = &[
     Duration::from_millis(10),

@@ -3,8 +3,8 @@
 use crate::id::{Address, MessageDigest, UserId};
 use crate::proto::Core;
 use crate::proto::commands::on_request::{Failed, beginning};
-use crate::proto::event::{Output, Page, Query, Searched, StatusOf};
-use crate::proto::limits::{MAX_HISTORY, STATUS_RECENT};
+use crate::proto::event::{MAX_HISTORY, Output, Page, Query, Searched, StatusOf};
+use crate::proto::limits::STATUS_RECENT;
 use crate::proto::notice::ErrorCode;
 use crate::proto::persist::LinkState;
 use crate::wire::content::MAX_TEXT;

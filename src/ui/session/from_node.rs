@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::opening::{MAX_SHOWN, Opened};
+use super::opening::Opened;
 use super::recall;
 use super::{AtEnd, Ending, Session, Waiting};
 use crate::handle::NodeMessage;
@@ -99,13 +99,12 @@ impl<S: Screen> Session<S> {
 
     /// Shows what is unread of a conversation that is opened, and reads the next line in it.
     fn go_on(&mut self, opened: Opened) {
-        self.conversation = opened.conversation.or(self.conversation.take());
         if opened.earlier > 0 {
             let earlier = counted(opened.earlier as u64, "earlier unread message");
-            let n = opened.earlier + MAX_SHOWN as usize;
-            let written = self.screen.note(&format!(r"{earlier}: \history {n} shows more"));
+            let written = self.screen.note(&format!(r"{earlier}: \history {} shows more", opened.with_earlier()));
             self.check_output(written);
         }
+        self.conversation = opened.conversation.or(self.conversation.take());
         for notice in &opened.notices {
             if let Notice::History { messages, .. } = notice {
                 let last = messages.iter().rev().find(|view| !view.own).map(|view| view.from_id);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::id::{MessageId, SessionId, UserId};
+use crate::proto::event::MAX_HISTORY;
 use crate::proto::notice::{ConversationView, MessageView, Notice};
 
 /// Messages of a conversation that are shown if so many are unread: what fits on a screen of 24 rows.
@@ -119,6 +120,11 @@ impl Opening {
 }
 
 impl Opened {
+    /// How many messages `\history` is to show to have the earlier ones, too, as far as it can.
+    pub fn with_earlier(&self) -> u32 {
+        u32::try_from(self.earlier).unwrap_or(u32::MAX).saturating_add(MAX_SHOWN).min(MAX_HISTORY)
+    }
+
     /// The last messages, and what is unread before them. The conversation goes on if it is one's own: whoever never answered
     /// somebody does not find a prompt for a line to them.
     fn show_last(&mut self, chosen: &ConversationView, unread: usize, mut messages: Vec<MessageView>) {

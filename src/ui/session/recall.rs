@@ -288,7 +288,9 @@ mod tests {
         let mut recall = linked();
         recall.told = 50;
         let opened_anew = opened(&mut recall, 45, history.clone());
-        assert_eq!((shown(&opened_anew).len(), opened_anew.earlier), (20, 25));
+        assert_eq!((shown(&opened_anew).len(), opened_anew.earlier, opened_anew.with_earlier()), (20, 25, 45));
+        let many = Opened { earlier: 20_000, ..Opened::default() };
+        assert_eq!(many.with_earlier(), 10_000, r"\history shows no more");
         let mut recall = linked();
         (6..=50).for_each(|n| recall.shown(&message(CAROL, n, false), Some(BOB)));
         assert_eq!(
